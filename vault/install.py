@@ -26,8 +26,8 @@ from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.outbound.fetch import Fetcher
 from vault.policy.store import PolicyStore
-from vault.token.issue import Issuer, Rule
-from vault.token.lifetime import Limits
+from vault.token.issue import LoginIssuer, Rule
+from vault.token.lifetime import LifetimeLimits
 from vault.token.lockout import Lockout
 from vault.token.store import Purge, TokenStore
 from vault.wrap.wrapper import Wrapper
@@ -46,10 +46,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Storage outside the request's own mount: for timers and hooks, which have no request."""
     follower: Follower
     """Says at which epoch what is kept in memory is true."""
-    limits: Limits
+    limits: LifetimeLimits
     """How long tokens and leases may last where no mount says otherwise."""
     tokens: TokenStore
-    issuer: Issuer
+    issuer: LoginIssuer
     """Issues the tokens of logins."""
     lockout: Lockout
     """Counts failed logins, and refuses names that fail too often."""

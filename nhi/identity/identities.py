@@ -23,7 +23,7 @@ _KEPT: Final = 4096
 """Aliases whose entities are remembered."""
 
 
-class _Entered(NamedTuple):
+class _EntityLogin(NamedTuple):
     """What a login found: `metadata` is what its authority said then, `era` stands for all that was true."""
 
     era: object
@@ -42,7 +42,7 @@ class Identities:
         self._clock = clock
         self._entropy = entropy
         self._follower = follower
-        self._entered: Bounded[tuple[str, str, str], _Entered] = Bounded(_KEPT)
+        self._entered: Bounded[tuple[str, str, str], _EntityLogin] = Bounded(_KEPT)
 
     async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
         """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
@@ -77,10 +77,10 @@ class Identities:
         direct, inherited = await groups.all_of(core, entity.id)
         standing = stands(entity, [*direct, *inherited])
         if found is not None and found[0] is entity and era is not None and call.after is None:
-            call.after = partial(self._remember, place, _Entered(era, metadata, standing))
+            call.after = partial(self._remember, place, _EntityLogin(era, metadata, standing))
         return standing
 
-    async def _remember(self, place: tuple[str, str, str], entered: _Entered) -> None:
+    async def _remember(self, place: tuple[str, str, str], entered: _EntityLogin) -> None:
         self._entered.put(place, entered)
 
     def fresh(self, namespace: Namespace, name: str = "") -> Entity:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nhi.identity.entities.alias_routes import AliasEngine
-from nhi.identity.entities.answers import Shapes
+from nhi.identity.entities.answers import Answers
 from nhi.identity.entities.entity_routes import EntityEngine
 from nhi.identity.entities.group_alias_routes import GroupAliasEngine
 from nhi.identity.entities.group_routes import GroupEngine
@@ -17,12 +17,12 @@ from nhi.identity.mfa.enforcement_routes import EnforcementEngine
 from nhi.identity.mfa.method_routes import MethodEngine
 from nhi.identity.mfa.reach import Chain
 from nhi.identity.mfa.second_factors import forget
-from nhi.identity.oidc.key_routes import SigningEngine
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.key_routes import SigningKeyEngine
+from nhi.identity.oidc.pairs import KeyPairs
 from nhi.identity.oidc.token_routes import IdentityTokenEngine
 from nhi.identity.provider.client_routes import ClientEngine
 from nhi.identity.provider.provider_routes import ProviderEngine
-from nhi.identity.provider.token_routes import RedeemingEngine
+from nhi.identity.provider.token_routes import TokenEndpointEngine
 from nhi.identity.records.mfa import MFA_KIND
 from nhi.identity.records.oidc import KEY_KIND
 from nhi.identity.records.provider import CODE_KIND, forget_code
@@ -34,7 +34,7 @@ from vault.mount.router import Router
 from vault.token.batch import BatchTokens
 
 
-def install(services: Services, *, identities: Identities, pairs: Pairs, batch: BatchTokens) -> Installed:
+def install(services: Services, *, identities: Identities, pairs: KeyPairs, batch: BatchTokens) -> Installed:
     """Return the mount `identity/`, of which each namespace has one, and the timers of its keys, codes and factors."""
     engines = identity_store(
         identities,
@@ -57,7 +57,7 @@ def identity_store(
     identities: Identities,
     router: Router,
     chain: Chain,
-    pairs: Pairs,
+    pairs: KeyPairs,
     batch: BatchTokens,
     address: str,
     clock: Clock,
@@ -68,7 +68,7 @@ def identity_store(
 
     `chain` returns a namespace and all above it, `address` is the URL at which clients reach this server; `pool` does what takes long.
     """
-    shapes = Shapes(router)
+    shapes = Answers(router)
     entities = EntityEngine(identities, shapes, clock)
     groups = GroupEngine(identities, shapes, clock)
     tokens = IdentityTokenEngine(address, pairs, clock)
@@ -82,9 +82,9 @@ def identity_store(
         LookupEngine(entities, groups),
         MethodEngine(router, chain, entropy, pool),
         EnforcementEngine(router, chain, entropy),
-        SigningEngine(pairs, clock, entropy),
+        SigningKeyEngine(pairs, clock, entropy),
         tokens,
         ClientEngine(pairs, entropy),
         providers,
-        RedeemingEngine(providers, identities, batch, pairs, clock, entropy),
+        TokenEndpointEngine(providers, identities, batch, pairs, clock, entropy),
     )

@@ -17,7 +17,7 @@ _USUAL_LEEWAY: Final = 150
 _USUAL_SKEW: Final = 60
 
 
-class Expected(msgspec.Struct, frozen=True):
+class ExpectedClaims(msgspec.Struct, frozen=True):
     """What a token must say; what is empty may be anything. Leeways in seconds: 0 for the usual, below 0 for none."""
 
     issuer: str = ""
@@ -28,7 +28,7 @@ class Expected(msgspec.Struct, frozen=True):
     not_before_leeway: int = 0
 
 
-def check(claims: Mapping[str, Json], expected: Expected, now: int) -> None:
+def check(claims: Mapping[str, Json], expected: ExpectedClaims, now: int) -> None:
     """Check iss, sub, aud, exp, nbf and iat (RFC 7519 section 4.1) at `now`, in seconds.
 
     Raises `Malformed`, whose `detail` says in a word what is wrong.
@@ -80,7 +80,7 @@ def _leeway(given: int, usual: int) -> int:
     return max(given, 0) if given else usual
 
 
-def check_times(expires: int, begins: int, issued: int, expected: Expected, now: int) -> None:
+def check_times(expires: int, begins: int, issued: int, expected: ExpectedClaims, now: int) -> None:
     """A token that lacks one time gets it from the others; one that has none is refused."""
     if not (expires or begins or issued):
         raise Malformed(

@@ -78,7 +78,7 @@ class Registry(jws.JWSRegistry):
 _REGISTRY: Final = Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
 
-class _Signed(NamedTuple):
+class _VerifiedHeader(NamedTuple):
     """By which key a token was signed, and what its header says."""
 
     key: Key
@@ -86,7 +86,7 @@ class _Signed(NamedTuple):
     kid: str
 
 
-_GOOD: Final[Bounded[bytes, _Signed]] = Bounded(4096)
+_GOOD: Final[Bounded[bytes, _VerifiedHeader]] = Bounded(4096)
 """Which key has signed the token with a digest. Workloads show a token again and again; that these very bytes are signed
 by this very key stays true, and which keys and algorithms count, and what it says, is asked each time."""
 
@@ -151,7 +151,7 @@ class Token:
         except (JoseError, ValueError):
             return False
         if good:
-            _GOOD.put(self._digest, _Signed(key, self.algorithm, self.kid))
+            _GOOD.put(self._digest, _VerifiedHeader(key, self.algorithm, self.kid))
         return good
 
     def __repr__(self) -> str:

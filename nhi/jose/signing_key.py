@@ -46,7 +46,7 @@ class SigningKey(msgspec.Struct, frozen=True):
         return f"<SigningKey {self.kid}>"
 
 
-class Illegitimate(Exception):
+class BadSignature(Exception):
     """A token that none of these keys signed, or that is none."""
 
 
@@ -90,7 +90,7 @@ def _about(key: SigningKey) -> tuple[str, ...]:
 
 
 def verify(token: str, keys: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
-    """Return the claims of a token that one of these JWKs signed. Raises `Illegitimate`.
+    """Return the claims of a token that one of these JWKs signed. Raises `BadSignature`.
 
     The algorithm is the key's own, whatever the token says of itself (RFC 8725 section 3.1).
     """
@@ -102,7 +102,7 @@ def verify(token: str, keys: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:
                 return dict(jwt.decode(token, found, algorithms=[key["alg"]]).claims)
             except (JoseError, ValueError):
                 continue
-    raise Illegitimate
+    raise BadSignature
 
 
 def _jose(key: object) -> RSAKey | ECKey | OKPKey:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.pairs import KeyPairs
 from nhi.jose.signing_key import SigningKey
 from tests.routes.driver import Application
 
@@ -21,9 +21,9 @@ def test_a_rotation_succeeds_though_the_algorithm_changes_whenever_its_pair_is_m
     application: Application, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     application.request("POST", key, {"algorithm": "ES256"}, token="root")
-    make, changes = Pairs._new, list[str]()
+    make, changes = KeyPairs._new, list[str]()
 
-    async def slow(self: Pairs, algorithm: str, count: int) -> Sequence[SigningKey]:
+    async def slow(self: KeyPairs, algorithm: str, count: int) -> Sequence[SigningKey]:
         """Make pairs; while a rotation waits for its own, somebody gives the key another algorithm."""
         if rotating and algorithm == key_of[0]:
             rotating.clear()
@@ -34,7 +34,7 @@ def test_a_rotation_succeeds_though_the_algorithm_changes_whenever_its_pair_is_m
             rotating.append(True)
         return await make(self, algorithm, count)
 
-    monkeypatch.setattr(Pairs, "_new", slow)
+    monkeypatch.setattr(KeyPairs, "_new", slow)
     key_of, rotating = ["ES256"], [True]
     answer = application.request("POST", f"{key}/rotate", {}, token="root")
     assert (answer.status, answer.body) == (204, b"")

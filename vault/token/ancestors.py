@@ -16,7 +16,7 @@ from vault.framework.identity import IdentityFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Ancestor:
     """Such a credential that is good now. `ends` is when it is no longer (nanoseconds)."""
 
     name: str
@@ -27,27 +27,27 @@ class Origin:
     facts: IdentityFacts | None = field(default=None, repr=False)
 
 
-class Origins(Protocol):
+class Ancestors(Protocol):
     """Knows them."""
 
-    async def keep(self, call: Call) -> Origin | None:
+    async def keep(self, call: Call) -> Ancestor | None:
         """Keep the credential that calls, in the open transaction, for what is made with it; None if it is not good."""
         ...
 
-    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Origin | None:
+    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Ancestor | None:
         """Return what was kept in a namespace under a name, if it is good at `now` (ns) but for its checks; else None."""
         ...
 
 
-class NoOrigins:
+class NoAncestors:
     """There are none, so nothing that says to have one is worth anything."""
 
-    async def keep(self, call: Call) -> Origin | None:
-        """See `Origins.keep`."""
+    async def keep(self, call: Call) -> Ancestor | None:
+        """See `Ancestors.keep`."""
         del call
         return None
 
-    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Origin | None:
-        """See `Origins.find`."""
+    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Ancestor | None:
+        """See `Ancestors.find`."""
         del core, home, name, now
         return None

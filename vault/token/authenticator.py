@@ -15,7 +15,7 @@ from vault.framework.errors import Unauthenticated
 from vault.framework.identity import Standing
 from vault.framework.secret import Secret
 from vault.token.addresses import within
-from vault.token.ancestors import Origin
+from vault.token.ancestors import Ancestor
 from vault.token.entities import ENTITY_KIND, entity_key, present
 from vault.token.model import TOKEN_KIND, TokenEntry
 from vault.token.store import TokenStore
@@ -71,7 +71,7 @@ class Family:
         return len(self._below)
 
 
-class _Closed:
+class _NothingAllowed:
     """Of a request that its token's own checks refuse, a key that was not proved among them: it takes no use."""
 
     steady = False
@@ -147,46 +147,46 @@ class ServiceTokens:
             raise Unauthenticated
         if entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs):
             raise Unauthenticated
-        lineage = await self._store.lineage(core, key, entry, now)
-        if lineage is None:
+        keys = await self._store.ancestor_keys(core, key, entry, now)
+        if keys is None:
             raise Unauthenticated
         if entry.uses and not call.spent:
-            if lineage.origin is None or _lets(call, lineage.origin.narrowing):
-                return await self._spend(call, key, lineage.origin)
-            identity = await self._identity(core, call, key, lineage.shown(entry), lineage.origin)
-            identity.narrowing = _Closed()
+            if keys.ancestor is None or _lets(call, keys.ancestor.narrowing):
+                return await self._spend(call, key, keys.ancestor)
+            identity = await self._identity(core, call, key, keys.shown(entry), keys.ancestor)
+            identity.narrowing = _NothingAllowed()
             return identity
-        identity = await self._identity(core, call, key, lineage.shown(entry), lineage.origin)
-        identity.until = lineage.until // 1_000_000
+        identity = await self._identity(core, call, key, keys.shown(entry), keys.ancestor)
+        identity.until = keys.until // 1_000_000
         if not (entry.uses or entry.chain) and seen == core.epoch == self._follower.epoch:
             if len(self._digests) > 2 * _CACHED or len(self._family) > 4 * _CACHED:
                 await self._drop(None)
             self._cache.put(digest, identity)
             identity.held = True
             self._digests[key] = digest
-            self._family.join(key, lineage.above)
+            self._family.join(key, keys.above)
             if entry.entity:
                 owner = entity_key(identity.namespace.id, entry.entity)
                 self._owned.setdefault(owner, set()).add(digest)
         return identity
 
-    async def _spend(self, call: Call, key: str, origin: Origin | None) -> Identity:
+    async def _spend(self, call: Call, key: str, ancestor: Ancestor | None) -> Identity:
         """Take one use off, durably, before anything is done with it."""
         async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
             entry = await self._store.spend(core, key, call.now * 1_000_000)
         if entry is None or (entry.expires and call.now * 1_000_000 >= entry.expires):
             raise Unauthenticated
         call.spent = True
-        return await self._identity(core_reader(self._barrier, call.namespace), call, key, entry, origin)
+        return await self._identity(core_reader(self._barrier, call.namespace), call, key, entry, ancestor)
 
     async def _identity(
-        self, core: ReadView, call: Call, key: str, entry: TokenEntry, origin: Origin | None
+        self, core: ReadView, call: Call, key: str, entry: TokenEntry, ancestor: Ancestor | None
     ) -> Identity:
         home = self._store.namespace(key)
         if home is None:
             raise Unauthenticated
         standing = await present(self._store.entities, core, home.id, entry.entity)
-        return to_identity(call.token, key, entry, home, standing, origin)
+        return to_identity(call.token, key, entry, home, standing, ancestor)
 
 
 async def identified(
@@ -197,11 +197,11 @@ async def identified(
     Raises `Unauthenticated` where its entity may do nothing, or what it was made with is not good.
     """
     home = store.namespace(key)
-    origin = await store.origin(core, key, entry, now) if entry.chain else None
-    if home is None or (entry.chain and origin is None):
+    ancestor = await store.ancestor(core, key, entry, now) if entry.chain else None
+    if home is None or (entry.chain and ancestor is None):
         raise Unauthenticated
     standing = await present(store.entities, core, home.id, entry.entity)
-    return to_identity(token, key, entry, home, standing, origin)
+    return to_identity(token, key, entry, home, standing, ancestor)
 
 
 def _let_go(identity: Identity) -> None:
@@ -238,11 +238,11 @@ def to_identity(
     entry: TokenEntry,
     namespace: Namespace,
     standing: Standing | None,
-    origin: Origin | None,
+    ancestor: Ancestor | None,
 ) -> Identity:
     """Return the identity that a stored token of `namespace` stands for; `standing` is that of its entity.
 
-    `origin` is what it was made with, whose checks are then its own.
+    `ancestor` is what it was made with, whose checks are then its own.
     """
     identity = Identity(
         token=token,
@@ -263,6 +263,10 @@ def to_identity(
     )
     if entry.bound_cidrs:
         identity.cache[_BLOCKS] = entry.bound_cidrs
-    if origin is not None:
-        identity.narrowing, identity.facts, identity.origin = origin.narrowing, origin.facts, origin.name
+    if ancestor is not None:
+        identity.narrowing, identity.facts, identity.origin = (
+            ancestor.narrowing,
+            ancestor.facts,
+            ancestor.name,
+        )
     return identity

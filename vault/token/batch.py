@@ -67,8 +67,8 @@ class BatchTokens:
         if not entry.alive(now):
             return None
         if entry.parent:
-            lineage = await self._store.lineage(core, "", entry, now)
-            if lineage is None or lineage.left:
+            keys = await self._store.ancestor_keys(core, "", entry, now)
+            if keys is None or keys.left:
                 return None
         return entry
 

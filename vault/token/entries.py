@@ -22,7 +22,7 @@ from vault.framework.keys.hmac import HmacKey
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
-from vault.token.ancestors import NoOrigins, Origin, Origins
+from vault.token.ancestors import Ancestor, Ancestors, NoAncestors
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN, TOKEN_KIND, TOKEN_LENGTH, TokenEntry
 
@@ -54,24 +54,24 @@ class _AccessorEntry(msgspec.Struct, frozen=True):
 _ACCESSOR: Final = RecordKind("token accessor", _AccessorEntry)
 
 
-class Lineage(NamedTuple):
+class AncestorKeys(NamedTuple):
     """What a token hangs on: keys, nearest first. `until` is when the first ends, itself included; 0 for never.
 
-    `left` says that its parent is gone and left it behind, which is not written with it yet. `origin` is the
+    `left` says that its parent is gone and left it behind, which is not written with it yet. `ancestor` is the
     credential, no token of the store, that it was made with.
     """
 
     above: Sequence[str]
     until: int
     left: bool
-    origin: Origin | None = None
+    ancestor: Ancestor | None = None
 
     def shown(self, entry: TokenEntry) -> TokenEntry:
         """Return the token as it is by now."""
         return msgspec.structs.replace(entry, parent="", orphan=True) if self.left else entry
 
 
-class TokenRows:
+class TokenEntries:
     """Service tokens. Loaded at unseal with the salt that keys their hashes."""
 
     def __init__(
@@ -80,14 +80,14 @@ class TokenRows:
         live: Live = {ROOT.id: ROOT}.get,
         entities: Entities | None = None,
         mounted: Mounted = lambda _namespace, _logins: True,
-        origins: Origins | None = None,
+        ancestors: Ancestors | None = None,
     ) -> None:
         """`live` knows the namespaces, without it there is the root one alone; `entities` whose tokens they are.
 
-        `mounted` knows the auth mounts; without it none ever goes. `origins` knows the credentials beside tokens.
+        `mounted` knows the auth mounts; without it none ever goes. `ancestors` knows the credentials beside tokens.
         """
         self.entities = entities or NoEntities()
-        self.origins = origins or NoOrigins()
+        self.ancestors = ancestors or NoAncestors()
         self._entropy = entropy
         self._live = live
         self._mounted = mounted
@@ -148,16 +148,18 @@ class TokenRows:
         value = await core.space(home.id).get(ENTRY + key) if home is not None else None
         return TOKEN.decode(value) if value is not None else None
 
-    async def lineage(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> Lineage | None:
+    async def ancestor_keys(
+        self, core: ReadView, key: str, entry: TokenEntry, now: int
+    ) -> AncestorKeys | None:
         """Return what a token hangs on; None where any of that is gone, or over at `now` (nanoseconds).
 
         A token ends with its parent, although what is below a revoked one leaves storage only by and by.
         """
         above: list[str] = []
         until, left = entry.expires, False
-        origin = await self.origin(core, key, entry, now) if entry.chain else None
-        if origin is not None:
-            until = min(until or origin.ends, origin.ends)
+        ancestor = await self.ancestor(core, key, entry, now) if entry.chain else None
+        if ancestor is not None:
+            until = min(until or ancestor.ends, ancestor.ends)
         elif entry.chain:
             return None
         while hook := hook_of(key, entry):
@@ -179,12 +181,12 @@ class TokenRows:
                 return None
             until = min(until or parent.expires, parent.expires or until)
             key, entry = hook, parent
-        return Lineage(above, until, left, origin)
+        return AncestorKeys(above, until, left, ancestor)
 
-    async def origin(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> Origin | None:
+    async def ancestor(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> Ancestor | None:
         """Return what a token was made with that is no token of the store; None where it is not good at `now` (ns)."""
         home = self.namespace(key)
-        return None if home is None else await self.origins.find(core, home, entry.chain, now)
+        return None if home is None else await self.ancestors.find(core, home, entry.chain, now)
 
     async def hanging(
         self, core: ReadView, hook: str, most: int, now: int
@@ -215,8 +217,8 @@ class TokenRows:
         return None if found is None or entry is None else (found[0], entry)
 
     async def _upheld(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> TokenEntry | None:
-        lineage = await self.lineage(core, key, entry, now) if entry.alive(now) else None
-        return None if lineage is None else lineage.shown(entry)
+        keys = await self.ancestor_keys(core, key, entry, now) if entry.alive(now) else None
+        return None if keys is None else keys.shown(entry)
 
     async def vacant(self, core: ReadView, key: str) -> bool:
         """Whether there is no token with this key, and nothing left of an earlier one with the same."""

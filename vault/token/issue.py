@@ -20,7 +20,7 @@ from vault.policy.names import valid_name
 from vault.token.authenticator import to_identity
 from vault.token.batch import BatchTokens
 from vault.token.factors import Candidate, Factors, NoFactors
-from vault.token.lifetime import Limits, first_lifetime
+from vault.token.lifetime import LifetimeLimits, first_lifetime
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.token.terms import TokenTerms
@@ -28,7 +28,7 @@ from vault.token.terms import TokenTerms
 _SECOND: Final = 1_000_000_000
 
 
-class Grant(msgspec.Struct, frozen=True):
+class LoginGrant(msgspec.Struct, frozen=True):
     """What an auth method has found out about who logs in.
 
     `login` is what the method finds the role or user by when the token is renewed; `name` is its part of the
@@ -45,7 +45,7 @@ class Grant(msgspec.Struct, frozen=True):
     renewable: bool = True
 
 
-class Issuer:
+class LoginIssuer:
     """Makes tokens for those who logged in."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Issuer:
         tokens: TokenStore,
         batch: BatchTokens,
         clock: Clock,
-        limits: Limits,
+        limits: LifetimeLimits,
         config: Callable[[Call], MountConfig],
         factors: Factors | None = None,
     ) -> None:
@@ -65,7 +65,7 @@ class Issuer:
         self._limits = limits
         self._config = config
 
-    async def issue(self, call: Call, grant: Grant) -> Reply[None]:
+    async def issue(self, call: Call, grant: LoginGrant) -> Reply[None]:
         """Make a token and store it, in the open transaction, or say which second factor is missing.
 
         Raises `Malformed` for what no login may get.
@@ -156,11 +156,11 @@ class Renewals:
         return None if terms is None else (terms, mount.config)
 
 
-def login_limits(terms: TokenTerms, config: MountConfig, system: Limits) -> Limits:
+def login_limits(terms: TokenTerms, config: MountConfig, system: LifetimeLimits) -> LifetimeLimits:
     """Return the lifetimes of a login's token: its mount's or the server's, and no longer than its terms allow."""
     longest = config.max_lease_ttl or system.longest
     most = min(terms.max_ttl, longest) if terms.max_ttl else longest
-    return Limits(config.default_lease_ttl or system.default, most)
+    return LifetimeLimits(config.default_lease_ttl or system.default, most)
 
 
 def policies_of(terms: TokenTerms) -> tuple[str, ...]:
@@ -186,7 +186,7 @@ def _kind(wanted: str, mount: str) -> str:
     return "batch" if mount == "default-batch" else "service"
 
 
-def _bound(call: Call, grant: Grant) -> tuple[str, ...]:
+def _bound(call: Call, grant: LoginGrant) -> tuple[str, ...]:
     if grant.terms.strictly_bind_ip:
         return (call.client_address,)
     return grant.bound_cidrs or grant.terms.bound_cidrs

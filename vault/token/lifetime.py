@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Limits(msgspec.Struct, frozen=True):
+class LifetimeLimits(msgspec.Struct, frozen=True):
     """The default and longest lifetime of the mount or the system."""
 
     default: int
@@ -39,7 +39,7 @@ def capped(name: str, wanted: int, longest: int) -> Lifetime:
     return Lifetime(longest, (text,))
 
 
-def first_lifetime(requested: int, period: int, explicit_max: int, limits: Limits) -> Lifetime:
+def first_lifetime(requested: int, period: int, explicit_max: int, limits: LifetimeLimits) -> Lifetime:
     """Return the lifetime of a new token. A period goes before a TTL; 0 asks for the default."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
     if period:
@@ -48,7 +48,7 @@ def first_lifetime(requested: int, period: int, explicit_max: int, limits: Limit
 
 
 def renewed_lifetime(
-    increment: int, current: int, period: int, explicit_max: int, age: int, limits: Limits
+    increment: int, current: int, period: int, explicit_max: int, age: int, limits: LifetimeLimits
 ) -> Lifetime:
     """Return the lifetime from now on. It never reaches beyond issue time plus the longest lifetime."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest

@@ -12,7 +12,7 @@ from vault.framework.call import Call, Identity, Namespace, Reply
 from vault.token.model import TokenEntry
 
 
-class Known(msgspec.Struct, frozen=True):
+class OtherCredential(msgspec.Struct, frozen=True):
     """A credential that is good now: as an entry that can be shown, as the identity that it gives, and its home."""
 
     entry: TokenEntry
@@ -20,14 +20,14 @@ class Known(msgspec.Struct, frozen=True):
     home: Namespace
 
 
-class Foreign(Protocol):
+class OtherCredentials(Protocol):
     """One kind of such credentials."""
 
     def recognises(self, token: str) -> bool:
         """Whether a text has the shape of one."""
         ...
 
-    async def look(self, call: Call, token: str) -> Known | None:
+    async def look(self, call: Call, token: str) -> OtherCredential | None:
         """Return what a credential is; None for one that is not good, or not of `call`'s namespace or below."""
         ...
 
@@ -44,29 +44,29 @@ class Foreign(Protocol):
         ...
 
 
-class NoForeign:
+class NoOtherCredentials:
     """There are none."""
 
     def recognises(self, token: str) -> bool:
-        """See `Foreign.recognises`."""
+        """See `OtherCredentials.recognises`."""
         del token
         return False
 
-    async def look(self, call: Call, token: str) -> Known | None:
-        """See `Foreign.look`."""
+    async def look(self, call: Call, token: str) -> OtherCredential | None:
+        """See `OtherCredentials.look`."""
         del call, token
         return None
 
     async def lives(self, core: ReadView, token: str, now: int) -> bool:
-        """See `Foreign.lives`."""
+        """See `OtherCredentials.lives`."""
         del core, token, now
         return False
 
     async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
-        """See `Foreign.renew`; nobody asks."""
+        """See `OtherCredentials.renew`; nobody asks."""
         del call, token, increment
         return Reply()
 
     async def revoke(self, call: Call, token: str) -> None:
-        """See `Foreign.revoke`."""
+        """See `OtherCredentials.revoke`."""
         del call, token

@@ -14,21 +14,26 @@ from vault.framework.errors import Unauthenticated
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
 from vault.token.entities import present
-from vault.token.other_credentials import Foreign
+from vault.token.other_credentials import OtherCredentials
 from vault.token.store import TokenStore
 
 _MILLI = 1_000_000
 
 
-class Lasting:
+class StillValid:
     """Asks storage about a credential of any kind, and about whose it is. Its policies are not asked again."""
 
     def __init__(
-        self, tokens: TokenStore, batch: BatchTokens, foreign: Foreign, barrier: Barrier, clock: Clock
+        self,
+        tokens: TokenStore,
+        batch: BatchTokens,
+        others: OtherCredentials,
+        barrier: Barrier,
+        clock: Clock,
     ) -> None:
         self._tokens = tokens
         self._batch = batch
-        self._foreign = foreign
+        self._others = others
         self._barrier = barrier
         self._clock = clock
 
@@ -48,12 +53,14 @@ class Lasting:
         if caller.fleeting:
             return True
         token = caller.token.reveal()
-        if self._foreign.recognises(token):
-            return await self._foreign.lives(core, token, now // _MILLI)
+        if self._others.recognises(token):
+            return await self._others.lives(core, token, now // _MILLI)
         if self._batch.recognises(token):
             return await self._batch.open(core, token, now) is not None
         entry = await self._tokens.get(core, caller.key)
         if entry is None:
             return False
         unspent = msgspec.structs.replace(entry, uses=0)  # what goes on was its last use
-        return unspent.alive(now) and await self._tokens.lineage(core, caller.key, entry, now) is not None
+        return (
+            unspent.alive(now) and await self._tokens.ancestor_keys(core, caller.key, entry, now) is not None
+        )

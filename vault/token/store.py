@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Revoking tokens: one transaction makes a token and all that hangs on it worthless, whatever their number.
 
-What hangs on it is worthless because `TokenRows.lineage` misses the one that went. Its rows are removed by and
+What hangs on it is worthless because `TokenEntries.ancestor_keys` misses the one that went. Its rows are removed by and
 by: so many at once as one transaction may, the rest by timers, which outlive the process. Until then a row says
 that the key is not free: whoever gave a new token the old id would have its descendants along with it.
 """
@@ -27,7 +27,7 @@ from vault.token.entries import (
     LEASE,
     ORPHANED,
     REVOKED,
-    TokenRows,
+    TokenEntries,
     at,
     chain_hook,
     hook_of,
@@ -47,7 +47,7 @@ Return whether it has to be asked again, as there was more than one transaction 
 """
 
 
-class TokenStore(TokenRows):
+class TokenStore(TokenEntries):
     """Service tokens, and how they end."""
 
     _purges: Sequence[Purge] = ()

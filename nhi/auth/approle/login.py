@@ -18,7 +18,7 @@ from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.token.addresses import within
-from vault.token.issue import Grant, Issuer
+from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.lockout import Lockout
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms, addresses
@@ -32,7 +32,7 @@ _NOBODY: Final = Role(name="", uid="nobody", role_id="")
 class LoginEngine(Engine):
     """Logins: all of one in one transaction, a failure that is counted too."""
 
-    def __init__(self, issuer: Issuer, lockout: Lockout, clock: Clock) -> None:
+    def __init__(self, issuer: LoginIssuer, lockout: Lockout, clock: Clock) -> None:
         self._issuer = issuer
         self._lockout = lockout
         self._clock = clock
@@ -64,7 +64,7 @@ class LoginEngine(Engine):
         await store.put_usage(call.tx, role, Usage(usage.count + 1, now))
         await self._lockout.succeeded(call, role.role_id)
         metadata["role_name"] = role.name
-        grant = Grant(
+        grant = LoginGrant(
             role.terms,
             login=role.name,
             metadata=metadata,

@@ -62,7 +62,7 @@ class SecretId(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return not self.expires or now < self.expires
 
 
-class Place(msgspec.Struct, frozen=True):
+class AccessorOwner(msgspec.Struct, frozen=True):
     """Where the secret id of an accessor is: the uid of its role, and its own hash."""
 
     uid: str
@@ -152,7 +152,7 @@ class LoginParams(Params, frozen=True):
     secret_id: Annotated[str, Doc("The secret id, where the role needs one.")] = ""
 
 
-class Made(msgspec.Struct, frozen=True):
+class CreatedSecretId(msgspec.Struct, frozen=True):
     """A new secret id: the only time that it is shown."""
 
     secret_id: str
@@ -177,7 +177,7 @@ class SecretIdInfo(msgspec.Struct, frozen=True, kw_only=True):
     use_count: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class Missing(msgspec.Struct, frozen=True):
+class NotFoundNotice(msgspec.Struct, frozen=True):
     """Says that there is nothing, where the field says so in the data."""
 
     error: str

@@ -16,10 +16,10 @@ from nhi.auth.approle.model import (
     AccessorList,
     AccessorParams,
     AccessorQuery,
+    CreatedSecretId,
     CustomSecretId,
-    Made,
-    Missing,
     NewSecretId,
+    NotFoundNotice,
     Role,
     SecretId,
     SecretIdInfo,
@@ -56,12 +56,12 @@ class SecretIdEngine(Engine):
         self._longest = longest
 
     @write("role/{role_name:word}/secret-id")
-    async def generate(self, call: Call, params: NewSecretId) -> Reply[Made]:
+    async def generate(self, call: Call, params: NewSecretId) -> Reply[CreatedSecretId]:
         """Make a random secret id. It is shown this once."""
         return await self._make(call, params, "")
 
     @write("role/{role_name:word}/custom-secret-id")
-    async def register(self, call: Call, params: CustomSecretId) -> Reply[Made]:
+    async def register(self, call: Call, params: CustomSecretId) -> Reply[CreatedSecretId]:
         """Register a secret id that the caller brings."""
         if not params.secret_id:
             raise Malformed("missing secret_id")
@@ -94,14 +94,14 @@ class SecretIdEngine(Engine):
     @write("role/{role_name:word}/secret-id-accessor/lookup", writes=False, asks=True)
     async def look_up_accessor(
         self, call: Call, params: AccessorQuery
-    ) -> Reply[Missing] | SecretIdInfo | None:
+    ) -> Reply[NotFoundNotice] | SecretIdInfo | None:
         """Show what is known of a secret id by its accessor; nothing where it is another role's."""
         if not params.secret_id_accessor:
             raise Malformed("missing secret_id_accessor")
         role = await _role(call.reader, params.role_name)
         place = await store.place(call.reader, params.secret_id_accessor)
         if place is None:
-            return Reply(Missing("failed to find accessor entry for secret_id_accessor"), status=404)
+            return Reply(NotFoundNotice("failed to find accessor entry for secret_id_accessor"), status=404)
         if place.uid != role.uid:
             return None
         return self._info(await store.secret(call.reader, role, place.digest), usage=params.usage)
@@ -138,7 +138,7 @@ class SecretIdEngine(Engine):
                     await store.delete_secret(call, role, digest, secret)
         return Reply(warnings=[_TIDYING], status=202, unended=True)
 
-    async def _make(self, call: Call, params: NewSecretId, brought: str) -> Reply[Made]:
+    async def _make(self, call: Call, params: NewSecretId, brought: str) -> Reply[CreatedSecretId]:
         role = await store.role(call.tx, params.role_name)
         if role is None:
             raise NotFound(_no_role(params.role_name))
@@ -168,7 +168,7 @@ class SecretIdEngine(Engine):
             token_cidrs=token_cidrs,
         )
         await store.put_secret(call, role, digest, new)
-        return Reply(Made(secret_id, new.accessor, uses, ttl))
+        return Reply(CreatedSecretId(secret_id, new.accessor, uses, ttl))
 
     def _ttl(self, call: Call, params: NewSecretId, role: Role) -> int:
         wanted = role.secret_id_ttl if params.ttl is None else params.ttl

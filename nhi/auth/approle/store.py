@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from nhi.auth.approle.model import Place, Role, SecretId, Usage
+from nhi.auth.approle.model import AccessorOwner, Role, SecretId, Usage
 from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
@@ -23,7 +23,7 @@ _USAGE: Final = "usage/"
 
 _ROLE: Final = RecordKind("AppRole role", Role)
 _SECRET_ID: Final = RecordKind("AppRole secret id", SecretId)
-_PLACE: Final = RecordKind("AppRole accessor", Place)
+_PLACE: Final = RecordKind("AppRole accessor", AccessorOwner)
 _USED: Final = RecordKind("AppRole usage", Usage)
 
 
@@ -101,7 +101,7 @@ async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
     view = call.tx
     await replace_secret(view, owner, name, new)
     accessor = await digest(view, "accessor", new.accessor)
-    await view.put(_ACCESSOR + accessor, _PLACE.encode(Place(owner.uid, name)))
+    await view.put(_ACCESSOR + accessor, _PLACE.encode(AccessorOwner(owner.uid, name)))
     if new.expires:
         await view.at(Timer(SECRET_ID_KIND, _timer(call, owner, name), -(-new.expires // 1_000_000)))
 
@@ -117,7 +117,7 @@ async def _remove(view: View, uid: str, name: str, old: SecretId) -> None:
     await view.delete(f"{_SECRET}{uid}/{name}")
 
 
-async def place(view: ReadView, accessor: str) -> Place | None:
+async def place(view: ReadView, accessor: str) -> AccessorOwner | None:
     """Return where the secret id with this accessor is, whichever role's it is."""
     value = await view.get(_ACCESSOR + await digest(view, "accessor", accessor))
     return _PLACE.decode(value) if value is not None else None

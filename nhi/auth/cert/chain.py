@@ -27,20 +27,20 @@ from vault.framework.errors import Malformed
 _PURPOSES: Final = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
 
-class Trusted(msgspec.Struct, frozen=True):
+class TrustedCertificates(msgspec.Struct, frozen=True):
     """What a role trusts: authorities, and certificates that are pinned (DER)."""
 
     roots: tuple[x509.Certificate, ...]
     pinned: frozenset[bytes]
 
 
-def authorities(role: Role) -> Trusted:
+def authorities(role: Role) -> TrustedCertificates:
     """Return what a role trusts. Raises `Malformed`."""
     return _trusted(role.certificate)
 
 
 @lru_cache(maxsize=1024)
-def _trusted(text: str) -> Trusted:
+def _trusted(text: str) -> TrustedCertificates:
     try:
         found = x509.load_pem_x509_certificates(text.encode())
     except ValueError:
@@ -51,7 +51,7 @@ def _trusted(text: str) -> Trusted:
         raise Malformed(
             "nonCA certificates should have TLS client authentication set as an extended key usage"
         )
-    return Trusted(roots, frozenset(one.public_bytes(Encoding.DER) for one in leaves))
+    return TrustedCertificates(roots, frozenset(one.public_bytes(Encoding.DER) for one in leaves))
 
 
 def read(der: bytes) -> x509.Certificate:

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 
 from nhi.auth.cert.chain import signs
-from nhi.auth.cert.model import Revoked
+from nhi.auth.cert.model import RevocationList
 from vault.framework.errors import Malformed
 
 UNREADABLE: Final = "failed to parse CRL"
@@ -63,7 +63,7 @@ _ENDS: Final = b"-----END X509 CRL-----"
 
 
 @sequence
-class _Signed:
+class _SignedList:
     """A list as it is signed (RFC 5280 section 5.1.1)."""
 
     tbs: TLV
@@ -71,14 +71,14 @@ class _Signed:
     signature: BitString
 
 
-class Read(msgspec.Struct, frozen=True):
+class ParsedList(msgspec.Struct, frozen=True):
     """A list: what is kept of it, without the serial numbers, and these in decimal, sorted as text."""
 
-    kept: Revoked
+    kept: RevocationList
     serials: Sequence[str]
 
 
-def read(encoded: bytes, url: str = "", trusted: Sequence[x509.Certificate] = ()) -> Read:
+def read(encoded: bytes, url: str = "", trusted: Sequence[x509.Certificate] = ()) -> ParsedList:
     """Read a list, PEM or DER, which must be signed by the authority that it names, if that is one of those `trusted`.
 
     Lists come over plain HTTP (RFC 5280 section 8): whoever stands on the way can send another. Raises `Malformed`, with words that go on from "it is".
@@ -96,7 +96,7 @@ def read(encoded: bytes, url: str = "", trusted: Sequence[x509.Certificate] = ()
         raise Malformed(UNREADABLE) from None
 
 
-def objection(old: Revoked, new: Revoked) -> str:
+def objection(old: RevocationList, new: RevocationList) -> str:
     """Return what speaks against a list in the place of another of the same authority; empty where nothing does."""
     if old.scope is not None and new.scope != old.scope:
         return "for another part of the authority's certificates than the list before"
@@ -127,7 +127,7 @@ def _signed(
     What is signed is taken from the bytes that came: the library would encode the list anew for each answer, and hold
     the interpreter for as long.
     """
-    outer = decode_der(_Signed, der)
+    outer = decode_der(_SignedList, der)
     signed = encode_der(outer.tbs)
     parameters, digest = found.signature_algorithm_parameters, found.signature_hash_algorithm
     for one in authorities:
@@ -151,7 +151,7 @@ def _signed(
     return False
 
 
-def _read(found: x509.CertificateRevocationList, url: str) -> Read:
+def _read(found: x509.CertificateRevocationList, url: str) -> ParsedList:
     number, scope = -1, b""
     for extension in found.extensions:
         value = extension.value
@@ -164,7 +164,7 @@ def _read(found: x509.CertificateRevocationList, url: str) -> Read:
         elif isinstance(value, x509.IssuingDistributionPoint):
             scope = value.public_bytes()
     until = found.next_update_utc
-    kept = Revoked(
+    kept = RevocationList(
         serials=(),
         url=url,
         next_update=int(until.timestamp()) if until is not None else 0,
@@ -173,7 +173,7 @@ def _read(found: x509.CertificateRevocationList, url: str) -> Read:
         this_update=int(found.last_update_utc.timestamp()),
         scope=scope,
     )
-    return Read(kept, sorted(_serials(found)))
+    return ParsedList(kept, sorted(_serials(found)))
 
 
 def _serials(found: x509.CertificateRevocationList) -> Iterator[str]:

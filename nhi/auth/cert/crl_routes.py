@@ -9,11 +9,10 @@ from typing import Final
 
 from cryptography import x509
 
-from nhi.auth.cert import crl as lists
-from nhi.auth.cert import serials
+from nhi.auth.cert import crl, serials
 from nhi.auth.cert.chain import authorities
-from nhi.auth.cert.crl import Read
-from nhi.auth.cert.model import CRLS, ROLES, CrlParams, Revoked, Serials
+from nhi.auth.cert.crl import ParsedList
+from nhi.auth.cert.model import CRLS, ROLES, CrlParams, RevocationList, Serials
 from nhi.records import Keys, ListParams, RoleName
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
@@ -47,7 +46,7 @@ class RevocationLists:
         self._clock = clock
         self._entropy = entropy
         self._pool = Pool(threads=1, name="vault-crl")
-        self._asked: Kept[Revoked] = Kept(clock, fresh=0, stale=0)
+        self._asked: Kept[RevocationList] = Kept(clock, fresh=0, stale=0)
 
     async def check(self, call: Call, path: Sequence[x509.Certificate]) -> bool:
         """Whether no certificate of a path is on a list. Raises `Malformed` where such a list is silent (SL-30)."""
@@ -60,21 +59,21 @@ class RevocationLists:
                     return False
         return True
 
-    async def read(self, call: Call, params: CrlParams) -> Read:
+    async def read(self, call: Call, params: CrlParams) -> ParsedList:
         """Return the list that was given or named. Raises `Malformed`."""
         owner = owner_of(call)
         if params.crl:
-            return await self._judged(owner, partial(lists.read, params.crl.encode()), "crl: it is ")
+            return await self._judged(owner, partial(crl.read, params.crl.encode()), "crl: it is ")
         if not params.url:
             raise Malformed("one of 'crl' or 'url' must be provided")
         try:
             body = await self._body(owner, params.url)
         except Unreachable as failure:
             raise Malformed(f"{_UNFETCHED}{failure}") from None
-        work = partial(lists.read, body, params.url, await _authorities(call))
+        work = partial(crl.read, body, params.url, await _authorities(call))
         return await self._judged(owner, work, f"{_UNFETCHED}it is ")
 
-    async def keep(self, view: View, name: str, found: Read) -> Revoked:
+    async def keep(self, view: View, name: str, found: ParsedList) -> RevocationList:
         """Keep a list. Raises `Malformed` for one that may not stand in the place of the one with this name."""
         old = await CRLS.find(view, name)
         reason = _objection(old, found.kept) if old is not None else ""
@@ -83,8 +82,8 @@ class RevocationLists:
         return await serials.keep(view, name, found.kept, found.serials, self._entropy.uuid())
 
     async def _current(
-        self, call: Call, name: str, listed: Revoked, path: Sequence[x509.Certificate]
-    ) -> Revoked:
+        self, call: Call, name: str, listed: RevocationList, path: Sequence[x509.Certificate]
+    ) -> RevocationList:
         """Return a list, fetched anew if its time is over and its authority is one that this login trusts."""
         if not listed.url or not self._over(listed):
             return listed
@@ -101,11 +100,11 @@ class RevocationLists:
 
     async def _renew(
         self, owner: Owner, space: tuple[str, str], name: str, url: str, signers: Sequence[x509.Certificate]
-    ) -> Revoked:
+    ) -> RevocationList:
         """Fetch a list and keep it at once: it counts from now on, whoever is let in. Raises `Unreachable`."""
         body = await self._body(owner, url)
         try:
-            found = await self._judged(owner, partial(lists.read, body, url, signers), "it is ")
+            found = await self._judged(owner, partial(crl.read, body, url, signers), "it is ")
         except Malformed as refusal:
             raise Unreachable(refusal.message) from None
         async with self._barrier.write(*space) as view:
@@ -114,7 +113,7 @@ class RevocationLists:
                 raise Unreachable("it has just been replaced")
             if old.issuer and old.issuer != found.kept.issuer:
                 raise Unreachable(f"it is {_ANOTHERS}")
-            reason = lists.objection(old, found.kept)
+            reason = crl.objection(old, found.kept)
             if reason:
                 raise Unreachable(f"it is {reason}")
             kept = await serials.keep(view, name, found.kept, found.serials, self._entropy.uuid())
@@ -125,14 +124,14 @@ class RevocationLists:
     async def _body(self, owner: Owner, url: str) -> bytes:
         return await self._fetcher.body(Outgoing(url, owner=owner, largest=_LARGEST))
 
-    async def _judged(self, owner: Owner, work: partial[Read], prefix: str) -> Read:
+    async def _judged(self, owner: Owner, work: partial[ParsedList], prefix: str) -> ParsedList:
         try:
             return await self._pool.run((owner.mount, owner.client), work)
         except Malformed as refusal:
-            readable = refusal.message != lists.UNREADABLE
-            raise Malformed(f"{prefix}{refusal.message}" if readable else lists.UNREADABLE) from None
+            readable = refusal.message != crl.UNREADABLE
+            raise Malformed(f"{prefix}{refusal.message}" if readable else crl.UNREADABLE) from None
 
-    def _over(self, listed: Revoked) -> bool:
+    def _over(self, listed: RevocationList) -> bool:
         return bool(listed.next_update) and self._clock.millis() // 1000 > listed.next_update
 
 
@@ -159,7 +158,7 @@ class CrlEngine(Engine):
     async def write_crl(self, call: Call, params: CrlParams) -> None:
         """Keep a list, instead of the one with this name; not one that is older, or for other certificates."""
         found = call.prepared
-        assert isinstance(found, Read)
+        assert isinstance(found, ParsedList)
         await self._lists.keep(call.tx, params.name, found)
 
     @delete("crls/{name:word}")
@@ -170,19 +169,19 @@ class CrlEngine(Engine):
             raise Malformed(f"no such CRL {quote(params.name)}")
         await serials.remove(call.tx, params.name, found)
 
-    async def fetch(self, call: Call, params: CrlParams) -> Read:
+    async def fetch(self, call: Call, params: CrlParams) -> ParsedList:
         """Return what is on the list that was given or named. Raises `Malformed`."""
         return await self._lists.read(call, params)
 
 
-def _objection(old: Revoked, new: Revoked) -> str:
+def _objection(old: RevocationList, new: RevocationList) -> str:
     """Return what speaks against a list that is given in the place of another; empty where nothing does.
 
     Who gives it may have another authority in mind, but not by the address of before: its host, or whoever is on the
     way, has put another there, and nobody may know whose keys that is signed by.
     """
     if old.issuer == new.issuer:
-        return lists.objection(old, new)
+        return crl.objection(old, new)
     return _ANOTHERS if old.issuer and new.url and old.url == new.url else ""
 
 

@@ -24,7 +24,7 @@ from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
 from vault.token.addresses import within
-from vault.token.issue import Grant, Issuer, policies_of
+from vault.token.issue import LoginGrant, LoginIssuer, policies_of
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
 
@@ -33,7 +33,7 @@ _WRONG: Final = "invalid certificate or no client certificate supplied"
 _UNMET: Final = "no chain matching all constraints could be found for this login certificate"
 
 
-class Proof(msgspec.Struct, frozen=True):
+class CertificateProof(msgspec.Struct, frozen=True):
     """A certificate that this role trusts."""
 
     role: Role
@@ -44,7 +44,7 @@ class Proof(msgspec.Struct, frozen=True):
 class LoginEngine(Engine):
     """Logins. `verify` runs before any transaction: it may have to ask whether the certificate was revoked."""
 
-    def __init__(self, issuer: Issuer, lists: RevocationLists, ocsp: Ocsp, clock: Clock) -> None:
+    def __init__(self, issuer: LoginIssuer, lists: RevocationLists, ocsp: Ocsp, clock: Clock) -> None:
         self._issuer = issuer
         self._lists = lists
         self._ocsp = ocsp
@@ -55,12 +55,12 @@ class LoginEngine(Engine):
         """Log in."""
         del params
         proof = call.prepared
-        assert isinstance(proof, Proof)
+        assert isinstance(proof, CertificateProof)
         if await ROLES.find(call.tx, proof.role.name) != proof.role:
             raise Malformed("the role has just changed; log in again")
         config = await CONFIG.find(call.tx) or Config()
         metadata = constraints.metadata(proof.certificate, proof.role, proof.facts)
-        grant = Grant(
+        grant = LoginGrant(
             proof.role.terms,
             login=f"{proof.role.name}/{thumbprint(call.certificate)}",
             name=proof.role.display_name,
@@ -69,7 +69,7 @@ class LoginEngine(Engine):
         )
         return await self._issuer.issue(call, grant)
 
-    async def verify(self, call: Call, params: LoginParams) -> Proof:
+    async def verify(self, call: Call, params: LoginParams) -> CertificateProof:
         """Find the role that trusts the certificate. Raises `Malformed` or `Unauthenticated`."""
         if not call.certificate:
             raise Malformed(_NONE)
@@ -103,7 +103,7 @@ class LoginEngine(Engine):
                 raise Unauthenticated
             if not facts.common_name:
                 raise Malformed("missing name in alias")
-            return Proof(role, leaf, facts)
+            return CertificateProof(role, leaf, facts)
         if not reasons and all(len(path) == 1 and not chain.signs(leaf) for _, path in trusting):
             raise Malformed(_WRONG)  # one that is pinned is not another's who may demand something else
         raise Malformed(f"{_UNMET}; {reasons[0]}" if reasons else _UNMET)

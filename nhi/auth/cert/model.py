@@ -55,7 +55,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ocsp_cache_size: int = 0
 
 
-class Revoked(msgspec.Struct, frozen=True, kw_only=True):
+class RevocationList(msgspec.Struct, frozen=True, kw_only=True):
     """A revocation list: the serial numbers on it, in decimal. `url` is where it came from; times in seconds.
 
     `issuer` is the name (DER) of the authority that it is of, `number` its own (-1 for none), and `scope` what
@@ -133,5 +133,5 @@ class Serials(msgspec.Struct, frozen=True, omit_defaults=True):
 
 CONFIG: Final = Record("config", RecordKind("certificate configuration", Config))
 ROLES: Final = Records("cert/", RecordKind("certificate role", Role))
-CRLS: Final = Records("crl/", RecordKind("certificate revocation list", Revoked))
+CRLS: Final = Records("crl/", RecordKind("certificate revocation list", RevocationList))
 PARTS: Final = Records("crl-part/", RecordKind("part of a certificate revocation list", tuple[str, ...]))

@@ -13,7 +13,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from nhi.auth.cert.model import CRLS, PARTS, Revoked
+from nhi.auth.cert.model import CRLS, PARTS, RevocationList
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
 
@@ -21,7 +21,9 @@ _EACH: Final = 1000
 """Serial numbers in one record."""
 
 
-async def keep(view: View, name: str, new: Revoked, serials: Sequence[str], generation: str) -> Revoked:
+async def keep(
+    view: View, name: str, new: RevocationList, serials: Sequence[str], generation: str
+) -> RevocationList:
     """Keep a list with these serial numbers, sorted as text, instead of the one with this name; return its record.
 
     `generation` is no other list's: who reads a part of the list before learns that it is gone.
@@ -40,13 +42,13 @@ async def keep(view: View, name: str, new: Revoked, serials: Sequence[str], gene
     return new
 
 
-async def remove(view: View, name: str, old: Revoked) -> None:
+async def remove(view: View, name: str, old: RevocationList) -> None:
     """Remove a list."""
     await _remove_parts(view, name, old)
     await CRLS.remove(view, name)
 
 
-async def every(view: ReadView, name: str, listed: Revoked) -> Sequence[str]:
+async def every(view: ReadView, name: str, listed: RevocationList) -> Sequence[str]:
     """Return all serial numbers of a list. Raises `Malformed` where another has just taken its place."""
     found = list(listed.serials)
     for number in range(len(listed.parts)):
@@ -54,7 +56,7 @@ async def every(view: ReadView, name: str, listed: Revoked) -> Sequence[str]:
     return found
 
 
-async def holds(view: ReadView, name: str, listed: Revoked, serial: str) -> bool:
+async def holds(view: ReadView, name: str, listed: RevocationList, serial: str) -> bool:
     """Whether a serial number is on a list. Raises `Malformed` where another has just taken its place."""
     if not listed.parts:
         return serial in listed.serials
@@ -62,17 +64,17 @@ async def holds(view: ReadView, name: str, listed: Revoked, serial: str) -> bool
     return number >= 0 and serial in await _part(view, name, listed, number)
 
 
-async def _part(view: ReadView, name: str, listed: Revoked, number: int) -> Sequence[str]:
+async def _part(view: ReadView, name: str, listed: RevocationList, number: int) -> Sequence[str]:
     found = await PARTS.find(view, _place(name, listed, number))
     if found is None:
         raise Malformed("the revocation list has just changed; try again")
     return found
 
 
-async def _remove_parts(view: View, name: str, old: Revoked) -> None:
+async def _remove_parts(view: View, name: str, old: RevocationList) -> None:
     for number in range(len(old.parts)):
         await PARTS.remove(view, _place(name, old, number))
 
 
-def _place(name: str, listed: Revoked, number: int) -> str:
+def _place(name: str, listed: RevocationList, number: int) -> str:
     return f"{name}/{listed.generation}/{number}"

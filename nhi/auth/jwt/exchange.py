@@ -12,8 +12,7 @@ from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.model import Config, Role
 from nhi.auth.jwt.provider import Provider, Providers, document
 from nhi.auth.jwt.states import SignIn
-from nhi.jose import registered_claims as registered
-from nhi.jose import signature
+from nhi.jose import registered_claims, signature
 from vault.framework import schema
 from vault.framework.call import Call
 from vault.framework.clock import Clock
@@ -191,7 +190,7 @@ def _refusal(answer: Answer, *, device: bool) -> str:
 
 
 def _check_audience(claims: Mapping[str, Json], client_id: str, role: Role) -> None:
-    audiences = registered.audience(claims)
+    audiences = registered_claims.audience(claims)
     azp = claims.get("azp")
     if client_id not in audiences or (azp is not None and azp != client_id):
         raise Malformed("the id_token is for another client")
@@ -202,12 +201,12 @@ def _check_audience(claims: Mapping[str, Json], client_id: str, role: Role) -> N
 
 
 def _check_moments(claims: Mapping[str, Json], role: Role, now: int) -> None:
-    expires, issued = registered.moment(claims, "exp"), registered.moment(claims, "iat")
+    expires, issued = registered_claims.moment(claims, "exp"), registered_claims.moment(claims, "iat")
     if not expires or now > expires + _SKEW:
         raise Malformed("the id_token has expired")
-    if now + _SKEW < issued or now + _SKEW < registered.moment(claims, "nbf"):
+    if now + _SKEW < issued or now + _SKEW < registered_claims.moment(claims, "nbf"):
         raise Malformed("the id_token is from the future")
     if role.max_age:
-        at = registered.moment(claims, "auth_time")
+        at = registered_claims.moment(claims, "auth_time")
         if not at or now > at + role.max_age + _SKEW:
             raise Malformed("the user signed in at the provider longer ago than max_age")

@@ -12,7 +12,7 @@ from nhi.auth.jwt import templates
 from nhi.auth.jwt.cel import model as cel
 from nhi.auth.jwt.model import CONFIG, ROLES, Config, LoginParams, Role
 from nhi.auth.jwt.verifier import Verifier
-from nhi.jose import registered_claims as registered
+from nhi.jose import registered_claims
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
@@ -22,23 +22,23 @@ from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.token.addresses import within
-from vault.token.issue import Grant, Issuer
+from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
 
 
-class Proof(msgspec.Struct, frozen=True):
+class JwtProof(msgspec.Struct, frozen=True):
     """A token that was verified by this configuration and is good for this role, and what that gives."""
 
     config: Config
     role: Role
-    grant: Grant
+    grant: LoginGrant
 
 
 class LoginEngine(Engine):
     """Logins. `verify` runs before any transaction: it may have to ask for keys."""
 
-    def __init__(self, issuer: Issuer, verifier: Verifier) -> None:
+    def __init__(self, issuer: LoginIssuer, verifier: Verifier) -> None:
         self._issuer = issuer
         self._verifier = verifier
 
@@ -47,7 +47,7 @@ class LoginEngine(Engine):
         """Log in."""
         del params
         proof = call.prepared
-        assert isinstance(proof, Proof)
+        assert isinstance(proof, JwtProof)
         if (
             await CONFIG.find(call.tx) != proof.config
             or await ROLES.find(call.tx, proof.role.name) != proof.role
@@ -55,7 +55,7 @@ class LoginEngine(Engine):
             raise Malformed("the role or the configuration has just changed; log in again")
         return await self._issuer.issue(call, proof.grant)
 
-    async def verify(self, call: Call, params: LoginParams) -> Proof:
+    async def verify(self, call: Call, params: LoginParams) -> JwtProof:
         """Find out whether the token is good for the role. Raises `Malformed` or `Unauthenticated`."""
         config = await CONFIG.find(call.reader)
         if config is None:
@@ -67,7 +67,7 @@ class LoginEngine(Engine):
             raise Unauthenticated
         if not params.jwt:
             raise Malformed("missing token")
-        expected = registered.Expected(
+        expected = registered_claims.ExpectedClaims(
             issuer=config.bound_issuer,
             subject=role.bound_subject,
             audiences=role.bound_audiences or (),
@@ -76,14 +76,14 @@ class LoginEngine(Engine):
             not_before_leeway=role.not_before_leeway,
         )
         claims = await self._verifier.claims(call, config, expected, params.jwt)
-        if not role.bound_audiences and registered.audience(claims):
+        if not role.bound_audiences and registered_claims.audience(claims):
             raise Malformed("audience claim found in JWT but no audiences bound to the role")
         granted = grant(role, claims, config)
         try:
             said.check_bound(claims, role)
         except Malformed as refusal:
             raise Malformed(f"error validating claims: {refusal.message}") from None
-        return Proof(config, role, granted)
+        return JwtProof(config, role, granted)
 
 
 async def granted_role(call: Call, name: str) -> Role:
@@ -96,7 +96,7 @@ async def granted_role(call: Call, name: str) -> Role:
     return role
 
 
-def grant(role: Role, claims: Mapping[str, Json], config: Config) -> Grant:
+def grant(role: Role, claims: Mapping[str, Json], config: Config) -> LoginGrant:
     """Return what a role gives to whom the claims are about. Raises `Malformed`."""
     name = said.user(claims, role)
     metadata = {**said.metadata(claims, role), "role": role.name}
@@ -104,7 +104,7 @@ def grant(role: Role, claims: Mapping[str, Json], config: Config) -> Grant:
     if role.token_policies_template_claims:
         terms = msgspec.structs.replace(terms, policies=templates.fill(terms.policies, claims))
     alias = LoginAlias(name, metadata=metadata, groups=said.groups(claims, role, config.provider))
-    return Grant(terms, login=role.name, name=name, metadata=metadata, alias=alias)
+    return LoginGrant(terms, login=role.name, name=name, metadata=metadata, alias=alias)
 
 
 async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms:

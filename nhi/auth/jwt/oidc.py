@@ -44,7 +44,7 @@ from vault.framework.route import read, write
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import owner_of
 from vault.token.addresses import within
-from vault.token.issue import Issuer
+from vault.token.issue import LoginIssuer
 
 _FAILED: Final = "OpenBao login failed. "
 _NOTHING: Final = f"{_FAILED}No code or id_token received."
@@ -67,7 +67,7 @@ class OidcEngine(Engine):
 
     def __init__(
         self,
-        issuer: Issuer,
+        issuer: LoginIssuer,
         exchange: Exchange,
         providers: Providers,
         kept: States,

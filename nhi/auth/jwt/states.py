@@ -84,7 +84,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(SignIn).decode
 
 
-class _Known(msgspec.Struct, frozen=True):
+class _SignInState(msgspec.Struct, frozen=True):
     """What happened to a sign-in, until `until` (monotonic seconds). `size` in bytes.
 
     One that was used is there for the request with the id `taker` alone, which may be tried again by newer facts.
@@ -109,7 +109,7 @@ class States:
     def forget(self) -> None:
         """Let every sign-in that is under way be over."""
         self._key = Fernet(base64.urlsafe_b64encode(self._entropy.bytes(32)))
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
+        self._known: OrderedDict[bytes, _SignInState] = OrderedDict()
         self._held: Counter[tuple[str, ...]] = Counter()
 
     def begin(self, new: SignIn, namespace: str = "") -> str:
@@ -194,7 +194,7 @@ class States:
         while self._known and next(iter(self._known.values())).until <= now:
             self._count(self._known.popitem(last=False)[1], -1)
         old = self._known.get(name)
-        new = _Known(
+        new = _SignInState(
             sign_in=sign_in,
             taker=taker,
             until=old.until if old is not None else now + LIFETIME + 1,
@@ -214,7 +214,7 @@ class States:
         inner = self._room // 2 - self._held[holder[:1]] - self._held[holder]
         return more <= 0 or (2 * more <= left and 2 * more <= inner)
 
-    def _count(self, one: _Known, sign: int) -> None:
+    def _count(self, one: _SignInState, sign: int) -> None:
         for held in ((), one.holder[:1], one.holder):
             self._held[held] += sign * one.size
             if not self._held[held]:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 
 from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.model import Config
-from nhi.jose import registered_claims as registered
-from nhi.jose import signature
+from nhi.jose import registered_claims, signature
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed
@@ -25,12 +24,12 @@ class Verifier:
         self._clock = clock
 
     async def claims(
-        self, call: Call, config: Config, expected: registered.Expected, text: str
+        self, call: Call, config: Config, expected: registered_claims.ExpectedClaims, text: str
     ) -> Mapping[str, Json]:
         """Return what a good token says, never within a transaction: it may have to ask for keys. Raises `Malformed`."""
         try:
             claims = await self._signed(call, config, text)
-            registered.check(claims, expected, self._clock.millis() // 1000)
+            registered_claims.check(claims, expected, self._clock.millis() // 1000)
         except Malformed as refusal:
             raise Malformed(f"error validating token: {refusal.message}") from None
         return claims

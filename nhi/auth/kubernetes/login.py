@@ -12,8 +12,7 @@ import msgspec
 from nhi.auth.kubernetes import selector
 from nhi.auth.kubernetes.model import CONFIG, NAME, ROLES, Config, LoginParams, Role
 from nhi.auth.kubernetes.review import ApiServer
-from nhi.jose import registered_claims as registered
-from nhi.jose import signature
+from nhi.jose import registered_claims, signature
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
@@ -26,7 +25,7 @@ from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
 from vault.token.addresses import within
-from vault.token.issue import Grant, Issuer
+from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
 
@@ -43,7 +42,7 @@ class Account(msgspec.Struct, frozen=True):
     secret: str
 
 
-class Proof(msgspec.Struct, frozen=True):
+class AccountProof(msgspec.Struct, frozen=True):
     """A service account that its cluster vouches for, by this configuration and for this role."""
 
     config: Config
@@ -54,7 +53,7 @@ class Proof(msgspec.Struct, frozen=True):
 class LoginEngine(Engine):
     """Logins. `verify` runs before any transaction: it asks the API server."""
 
-    def __init__(self, issuer: Issuer, server: ApiServer, clock: Clock) -> None:
+    def __init__(self, issuer: LoginIssuer, server: ApiServer, clock: Clock) -> None:
         self._issuer = issuer
         self._server = server
         self._clock = clock
@@ -64,7 +63,7 @@ class LoginEngine(Engine):
         """Log in."""
         del params
         proof = call.prepared
-        assert isinstance(proof, Proof)
+        assert isinstance(proof, AccountProof)
         role, account = proof.role, proof.account
         if await CONFIG.find(call.tx) != proof.config or await ROLES.find(call.tx, role.name) != role:
             raise Malformed("the role or the configuration has just changed; log in again")
@@ -75,7 +74,7 @@ class LoginEngine(Engine):
             "service_account_uid": account.uid,
         }
         by_name = f"{account.namespace}/{account.name}"
-        grant = Grant(
+        grant = LoginGrant(
             role.terms,
             login=role.name,
             name=f"{account.namespace}-{account.name}",
@@ -84,7 +83,7 @@ class LoginEngine(Engine):
         )
         return await self._issuer.issue(call, grant)
 
-    async def verify(self, call: Call, params: LoginParams) -> Proof:
+    async def verify(self, call: Call, params: LoginParams) -> AccountProof:
         """Find out whose token it is. Raises `Malformed` or `Unauthenticated`."""
         if not params.role:
             raise Malformed("missing role")
@@ -104,15 +103,15 @@ class LoginEngine(Engine):
         self._check(config, role, claims)
         account = _account(claims)
         await self._admit(call, config, role, account)
-        asked = (role.audience,) if role.audience else registered.audience(claims)
+        asked = (role.audience,) if role.audience else registered_claims.audience(claims)
         user = await self._server.review(owner_of(call), config, params.jwt.strip(), asked)
         name = f"system:serviceaccount:{account.namespace}:{account.name}"
         if user.get("username") != name or not account.uid or user.get("uid") != account.uid:
             raise Unauthenticated
-        return Proof(config, role, account)
+        return AccountProof(config, role, account)
 
     def _check(self, config: Config, role: Role, claims: Mapping[str, Json]) -> None:
-        expected = registered.Expected(
+        expected = registered_claims.ExpectedClaims(
             issuer="" if config.disable_iss_validation else config.issuer,
             audiences=(role.audience,) if role.audience else (),
         )
@@ -120,7 +119,7 @@ class LoginEngine(Engine):
         if not any(claims.get(name) for name in ("exp", "nbf", "iat")):
             claims = {**claims, "iat": now}  # a secret's token, which is good as long as the secret is there
         try:
-            registered.check(claims, expected, now)
+            registered_claims.check(claims, expected, now)
         except Malformed as refusal:
             raise Forbidden(refusal.message, chained=False) from None
 

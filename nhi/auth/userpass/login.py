@@ -17,7 +17,7 @@ from vault.framework.errors import Failed, Malformed, Unauthenticated, Unsupport
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.token.addresses import within
-from vault.token.issue import Grant, Issuer, policies_of
+from vault.token.issue import LoginGrant, LoginIssuer, policies_of
 from vault.token.lockout import Lockout
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
@@ -29,7 +29,7 @@ _WRONG: Final = "invalid username or password"
 class LoginEngine(Engine):
     """Logins. `examine` runs before any transaction: it takes its time over the password, and counts failures."""
 
-    def __init__(self, issuer: Issuer, lockout: Lockout, passwords: Passwords, entropy: Entropy) -> None:
+    def __init__(self, issuer: LoginIssuer, lockout: Lockout, passwords: Passwords, entropy: Entropy) -> None:
         self._issuer = issuer
         self._lockout = lockout
         self._passwords = passwords
@@ -46,7 +46,7 @@ class LoginEngine(Engine):
             raise Unauthenticated
         await self._lockout.succeeded(call, user.name)
         await decoys.learn(call.tx, user.secret, self._entropy)
-        grant = Grant(
+        grant = LoginGrant(
             user.terms,
             login=user.name,
             name=user.name,

@@ -16,7 +16,7 @@ from nhi.biscuit.records.model import KeptChain, Place
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
-from vault.token.ancestors import Origin
+from vault.token.ancestors import Ancestor
 from vault.token.authenticator import core_reader
 from vault.token.entries import chain_hook, hook_of
 from vault.token.model import TokenEntry
@@ -28,13 +28,13 @@ _ROUND: Final = 64
 
 
 class ChainOrigins:
-    """See `vault.token.ancestors.Origins`."""
+    """See `vault.token.ancestors.Ancestors`."""
 
     def __init__(self, biscuits: Biscuits) -> None:
         self._biscuits = biscuits
 
-    async def keep(self, call: Call) -> Origin | None:
-        """See `Origins.keep`."""
+    async def keep(self, call: Call) -> Ancestor | None:
+        """See `Ancestors.keep`."""
         token = call.token.reveal()
         presented = await self._biscuits.present(call.core, token, call.now)
         if presented is None or call.now >= presented.expires:
@@ -44,18 +44,18 @@ class ChainOrigins:
         await store.keep_chain(view, presented.owner, presented.verified.ids[-1].hex(), kept)
         return _origin(presented)
 
-    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Origin | None:
-        """See `Origins.find`."""
+    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Ancestor | None:
+        """See `Ancestors.find`."""
         mount, _, leaf = name.partition("/")
         moment = now // _MILLI
         presented = await self._biscuits.kept(core, Place(home.id, mount), leaf, moment)
         return _origin(presented) if presented is not None and moment < presented.expires else None
 
 
-def _origin(presented: Presented) -> Origin:
+def _origin(presented: Presented) -> Ancestor:
     leaf = presented.verified.ids[-1].hex()
     issued = presented.issued
-    return Origin(
+    return Ancestor(
         name=f"{presented.owner.mount}/{leaf}",
         ends=presented.expires * _MILLI,
         metadata={"workload": issued.workload, "token_id": issued.token_id, "chain": leaf},

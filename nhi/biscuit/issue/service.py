@@ -18,13 +18,13 @@ from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
-from vault.token.other_credentials import Known
+from vault.token.other_credentials import OtherCredential
 
 _MILLI = 1_000_000
 
 
 class BiscuitService:
-    """See `vault.token.other_credentials.Foreign`."""
+    """See `vault.token.other_credentials.OtherCredentials`."""
 
     def __init__(self, biscuits: Biscuits, mint: Mint, barrier: Barrier) -> None:
         self._biscuits = biscuits
@@ -32,8 +32,8 @@ class BiscuitService:
         self._barrier = barrier
         self.recognises = biscuits.recognises
 
-    async def look(self, call: Call, token: str) -> Known | None:
-        """See `Foreign.look`."""
+    async def look(self, call: Call, token: str) -> OtherCredential | None:
+        """See `OtherCredentials.look`."""
         core = core_reader(self._barrier, call.namespace)
         presented = await self._biscuits.present(core, token, call.now)
         call.reader.epoch = core.epoch
@@ -43,15 +43,15 @@ class BiscuitService:
             or not self._reaches(call, token, presented.namespace)
         ):
             return None
-        return Known(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
+        return OtherCredential(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
 
     async def lives(self, core: ReadView, token: str, now: int) -> bool:
-        """See `Foreign.lives`."""
+        """See `OtherCredentials.lives`."""
         presented = await self._biscuits.present(core, token, now)
         return presented is not None and now < presented.expires
 
     async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
-        """See `Foreign.renew`. A token that was narrowed is not renewed: that would undo it.
+        """See `OtherCredentials.renew`. A token that was narrowed is not renewed: that would undo it.
 
         All is asked again that was asked of its workload, but for the proof of what it is.
         """
@@ -83,7 +83,7 @@ class BiscuitService:
         return Reply(auth=auth_of(made, record), display_name=f"nhi-{issued.workload}")
 
     async def revoke(self, call: Call, token: str) -> None:
-        """See `Foreign.revoke`: the last block's id, and so whatever was made from it, though it has ended itself."""
+        """See `OtherCredentials.revoke`: the last block's id, and so whatever was made from it, though it has ended itself."""
         judged = await self._biscuits.judge(call.core, token, call.now)
         if judged is None or judged.refusal is Refusal.ORPHAN or not self._reaches(call, token, judged.home):
             return

@@ -23,13 +23,11 @@ from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass import decoys
 from nhi.biscuit.login.client_secrets import IMPORTED, MADE, Secrets, origin
 from nhi.biscuit.login.failures import Failures, Reason, reason_of
-from nhi.biscuit.records import single_use as once
-from nhi.biscuit.records import store
+from nhi.biscuit.records import single_use, store
 from nhi.biscuit.records.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
 from nhi.biscuit.records.model import Place, Registration, Workload
 from nhi.biscuit.records.single_use import Once
-from nhi.jose import registered_claims as registered
-from nhi.jose import signature
+from nhi.jose import registered_claims, signature
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
@@ -168,7 +166,7 @@ class Prover:
             await decoys.learn(call.tx, registration.secret_hash, self._entropy)
         if proof.once is not None:
             owner = Place(call.namespace.id, call.mount.uuid)
-            if not await once.take(call.tx, owner, proof.once):
+            if not await single_use.take(call.tx, owner, proof.once):
                 self.lacks(call, proof, Reason.REPLAYED)
                 return None
         if self._failures.noted(call):
@@ -242,14 +240,14 @@ class Prover:
         wanted = registration.attestation
         claims = await self._signed(call, registration, shown.token)
         own = shown.method == PRIVATE_KEY
-        expected = registered.Expected(
+        expected = registered_claims.ExpectedClaims(
             issuer=registration.name if own else wanted.bound_issuer,
             subject=registration.name if own else wanted.bound_subject,
             audiences=(wanted.bound_audiences or shown.audiences) if own else wanted.bound_audiences,
         )
         now = self._clock.millis() // 1000
-        registered.check(claims, expected, now)
-        expires, issued = registered.moment(claims, "exp"), registered.moment(claims, "iat")
+        registered_claims.check(claims, expected, now)
+        expires, issued = registered_claims.moment(claims, "exp"), registered_claims.moment(claims, "iat")
         if not expires or not expected.audiences:
             raise Malformed("a token without an end", detail=Reason.ENDLESS)
         if own and expires > now + _LONGEST_ASSERTION:

@@ -8,8 +8,7 @@ from functools import partial
 from typing import Final
 
 from nhi.biscuit.credential.children import end_children
-from nhi.biscuit.records import lineage, store
-from nhi.biscuit.records import single_use as once
+from nhi.biscuit.records import lineage, single_use, store
 from nhi.biscuit.records.model import Issued, Place
 from nhi.biscuit.revocation.mount_removal import give_back
 from vault.barrier.view import View
@@ -40,8 +39,8 @@ class Ending:
     async def due(self, core: View, timer: str) -> None:
         """Do what a timer says."""
         namespace, mount, folder, name = timer.split("/")
-        if f"{folder}/" == once.ONCE:
-            await once.forget(core, Place(namespace, mount), name, self._tokens)
+        if f"{folder}/" == single_use.ONCE:
+            await single_use.forget(core, Place(namespace, mount), name, self._tokens)
             return
         if f"{folder}/" != store.MADE:
             await store.expire(core, timer, self._clock.millis())

@@ -9,9 +9,8 @@ import msgspec
 
 from nhi.auth.userpass import decoys
 from nhi.biscuit.credential.possession import KINDS
-from nhi.biscuit.login import client_secrets as secrets
-from nhi.biscuit.records import attestation, store, uses
-from nhi.biscuit.records import single_use as once
+from nhi.biscuit.login import client_secrets
+from nhi.biscuit.records import attestation, single_use, store, uses
 from nhi.biscuit.records.attestation import Attestation
 from nhi.biscuit.records.model import LONGEST_TTL, Registration
 from nhi.biscuit.routes.params import (
@@ -71,7 +70,7 @@ class RegistrationEngine(Engine):
             method=found.method,
             attestation={name: value for name, value in demanded.items() if name not in _HIDDEN},
             has_secret=bool(found.secret_hash),
-            secret_origin=secrets.origin(found.secret_hash),
+            secret_origin=client_secrets.origin(found.secret_hash),
             secret_expire_time=rfc3339(found.secret_expires * 1_000_000) if found.secret_expires else "",
         )
 
@@ -131,7 +130,7 @@ class RegistrationEngine(Engine):
         await call.tx.delete(store.REGISTRATIONS + params.name)
         await call.tx.delete(store.LOGINS + params.name)
         await call.tx.delete(uses.USES + params.name)
-        await call.tx.delete(once.FORGOTTEN + params.name)
+        await call.tx.delete(single_use.FORGOTTEN + params.name)
 
     @write("registrations/{name:name}/secret")
     async def make_secret(self, call: Call, params: SecretParams) -> SecretInfo:
@@ -140,9 +139,9 @@ class RegistrationEngine(Engine):
         secret = "" if params.secret_hash else self._entropy.base62(_SECRET_CHARACTERS)
         changed = msgspec.structs.replace(
             found,
-            secret_hash=secrets.imported(params.secret_hash)
+            secret_hash=client_secrets.imported(params.secret_hash)
             if params.secret_hash
-            else secrets.hashed(secret),
+            else client_secrets.hashed(secret),
             secret_expires=call.now + params.secret_ttl * 1000 if params.secret_ttl else 0,
         )
         if params.secret_hash:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from nhi.identity.entities.answers import Shapes, checked_metadata, checked_name
+from nhi.identity.entities.answers import Answers, checked_metadata, checked_name
 from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.identities import Identities
 from nhi.identity.records import store
@@ -72,7 +72,7 @@ class AliasId(Params, frozen=True):
 class AliasEngine(Engine):
     """Aliases of entities."""
 
-    def __init__(self, identities: Identities, shapes: Shapes, clock: Clock) -> None:
+    def __init__(self, identities: Identities, shapes: Answers, clock: Clock) -> None:
         self._identities = identities
         self._shapes = shapes
         self._clock = clock

@@ -22,7 +22,7 @@ MAX_VALUE: Final = 512
 """Characters of a metadata value."""
 
 
-class Shapes:
+class Answers:
     """Shows identities. Where a mount is, and its type, is looked up when it is shown: mounts move."""
 
     def __init__(self, router: Router) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from nhi.identity.entities.answers import Shapes, checked_metadata, checked_name, checked_policies
+from nhi.identity.entities.answers import Answers, checked_metadata, checked_name, checked_policies
 from nhi.identity.identities import Identities
 from nhi.identity.records import groups, mfa, store
 from nhi.identity.records.model import Entity
@@ -81,7 +81,7 @@ def own(call: Call) -> ReadView:
 class EntityEngine(Engine):
     """Entities."""
 
-    def __init__(self, identities: Identities, shapes: Shapes, clock: Clock) -> None:
+    def __init__(self, identities: Identities, shapes: Answers, clock: Clock) -> None:
         self._identities = identities
         self._shapes = shapes
         self._clock = clock

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from nhi.identity.entities.answers import Shapes, checked_name
+from nhi.identity.entities.answers import Answers, checked_name
 from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.entities.group_routes import GroupEngine
 from nhi.identity.identities import Identities
@@ -45,7 +45,7 @@ class GroupAliasEngine(Engine):
     """Aliases of external groups. A group has one; a new one takes the place of the old."""
 
     def __init__(
-        self, identities: Identities, shapes: Shapes, group_engine: GroupEngine, clock: Clock
+        self, identities: Identities, shapes: Answers, group_engine: GroupEngine, clock: Clock
     ) -> None:
         self._identities = identities
         self._shapes = shapes

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from nhi.identity.entities.answers import Shapes, checked_metadata, checked_name, checked_policies
+from nhi.identity.entities.answers import Answers, checked_metadata, checked_name, checked_policies
 from nhi.identity.entities.entity_routes import KeyInfo, Keys, own
 from nhi.identity.identities import Identities
 from nhi.identity.records import groups, store
@@ -59,7 +59,7 @@ class GroupName(Params, frozen=True):
 class GroupEngine(Engine):
     """Groups."""
 
-    def __init__(self, identities: Identities, shapes: Shapes, clock: Clock) -> None:
+    def __init__(self, identities: Identities, shapes: Answers, clock: Clock) -> None:
         self._identities = identities
         self._shapes = shapes
         self._clock = clock

@@ -89,7 +89,7 @@ class SharedSecret(msgspec.Struct, frozen=True):
         return "<SharedSecret>"
 
 
-class _Made(msgspec.Struct, frozen=True):
+class _NewSecret(msgspec.Struct, frozen=True):
     """A secret that is not kept yet, for an entity and by a method, and what is shown of it."""
 
     method: Method
@@ -212,12 +212,12 @@ class MethodEngine(Engine):
         if await model.seed(call.core, method_id, entity_id) is not None:
             return Reply(warnings=[f'Entity already has a secret for MFA method "{quote(method.name)}"'])
         made = call.prepared
-        if not isinstance(made, _Made) or made.method != method or made.entity_id != entity_id:
+        if not isinstance(made, _NewSecret) or made.method != method or made.entity_id != entity_id:
             raise AskFirst(lambda: self._make(call, method, entity_id))
         await model.put_seed(call.core, method_id, entity_id, made.seed)
         return Reply(made.shown)
 
-    async def _make(self, call: Call, method: Method, entity_id: str) -> _Made:
+    async def _make(self, call: Call, method: Method, entity_id: str) -> _NewSecret:
         secret = self._entropy.bytes(method.key_size)
         seed = Seed(
             secret=secret,
@@ -236,7 +236,7 @@ class MethodEngine(Engine):
         )
         draw = partial(barcode, url, min(method.qr_size, _LARGEST_PICTURE), refusal=_TOO_LONG)
         picture = await self._pool.run(client_of(call), draw)
-        return _Made(method, entity_id, seed, SharedSecret(picture, url))
+        return _NewSecret(method, entity_id, seed, SharedSecret(picture, url))
 
     async def _known(self, call: Call, method_id: str, entity_id: str) -> Method:
         """Return a method, for an entity that there is. Raises `Malformed`."""

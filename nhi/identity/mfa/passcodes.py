@@ -28,11 +28,11 @@ _SECOND: Final = 1_000_000_000
 _WRONG: Final = "MFA credentials not supplied or incorrect"
 
 
-class Unsatisfied(Exception):
+class FactorError(Exception):
     """A second factor is missing or wrong; the text is for who completes a login."""
 
 
-class Codes:
+class Passcodes:
     """Checks what came with a login against the enforcements that are about it."""
 
     def __init__(self, clock: Clock) -> None:
@@ -49,7 +49,7 @@ class Codes:
         passed: set[str],
     ) -> None:
         """Check one factor for an enforcement; `given` has codes by method id, or by name with the
-        method's namespace before it. Raises `Unsatisfied`.
+        method's namespace before it. Raises `FactorError`.
 
         `passed` are the methods that this login has passed already: a code is good once, for every enforcement that
         asks for it.
@@ -84,7 +84,7 @@ class Codes:
             ]
         lines = "".join(f"\t* {problem}\n" for problem in problems)
         errors = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        raise Unsatisfied(
+        raise FactorError(
             f"failed to satisfy enforcement {one.name}. error: {unfit}{errors} occurred:\n{lines}\n"
         )
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nhi.identity.mfa import reach
-from nhi.identity.mfa.passcodes import Codes, Unsatisfied
+from nhi.identity.mfa.passcodes import FactorError, Passcodes
 from nhi.identity.mfa.reach import Chain
 from nhi.identity.records import mfa as model
-from nhi.identity.records.mfa import Enforcement, Waiting
+from nhi.identity.records.mfa import Enforcement, PendingLogin
 from nhi.identity.records.names import hashed
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Auth, Call, Namespace, RefusedReply, Reply
@@ -32,7 +32,7 @@ _WARNING: Final = (
 class SecondFactors:
     """See `vault.token.factors.Factors`. Everything is read at the login: nothing is enforced later than it is said."""
 
-    def __init__(self, codes: Codes, chain: Chain, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, codes: Passcodes, chain: Chain, clock: Clock, entropy: Entropy) -> None:
         self._codes = codes
         self._chain = chain
         self._clock = clock
@@ -94,7 +94,7 @@ class SecondFactors:
         try:
             for _, one in found:
                 await self._codes.satisfy(call.core, chain, one, given, standing.facts.entity_id, passed)
-        except Unsatisfied as problem:
+        except FactorError as problem:
             return str(problem)
         return ""
 
@@ -104,7 +104,7 @@ class SecondFactors:
         """Keep a login until its second factor comes."""
         request = self._entropy.uuid()
         now = self._clock.nanos()
-        waits = Waiting(
+        waits = PendingLogin(
             entry=candidate.entry,
             kind=candidate.kind,
             accessor=call.mount.accessor,
@@ -112,7 +112,7 @@ class SecondFactors:
             expires=now + model.WAITS * _SECOND,
             warnings=candidate.warnings,
         )
-        await model.put_waiting(call.core, hashed(request), waits)
+        await model.put_pending_login(call.core, hashed(request), waits)
         key = f"{call.namespace.id}:{hashed(request)}"
         await call.core.at(Timer(model.MFA_KIND, key, -(-waits.expires // 1_000_000)))
         requirement = {

@@ -18,7 +18,7 @@ from vault.framework.route import Params, write
 from vault.mount.router import Router
 from vault.token.entities import Entities, present
 from vault.token.factors import Candidate
-from vault.token.issue import Issuer
+from vault.token.issue import LoginIssuer
 
 
 class ValidateParams(Params, frozen=True):
@@ -32,7 +32,7 @@ class ValidateEngine(Engine):
     """Completes logins."""
 
     def __init__(
-        self, factors: SecondFactors, entities: Entities, issuer: Issuer, router: Router, clock: Clock
+        self, factors: SecondFactors, entities: Entities, issuer: LoginIssuer, router: Router, clock: Clock
     ) -> None:
         self._factors = factors
         self._router = router
@@ -46,7 +46,7 @@ class ValidateEngine(Engine):
         if not params.mfa_request_id:
             raise Malformed("missing request ID")
         request = hashed(params.mfa_request_id)
-        waits = await model.waiting(call.core, request)
+        waits = await model.pending_login(call.core, request)
         mounts = {one.entry.accessor for one in self._router.of(call.namespace)}
         if waits is None or waits.expires <= self._clock.nanos() or waits.accessor not in mounts:
             raise Malformed("invalid request ID")

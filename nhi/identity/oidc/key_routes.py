@@ -7,7 +7,7 @@ import msgspec
 
 from nhi.identity.entities.entity_routes import Keys, own
 from nhi.identity.oidc import template
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.pairs import KeyPairs
 from nhi.identity.records import oidc as model
 from nhi.identity.records.oidc import NamedKey, Role, named_key, put_key
 from nhi.identity.records.provider import clients_of
@@ -81,10 +81,10 @@ class RoleInfo(msgspec.Struct, frozen=True):
     ttl: int
 
 
-class SigningEngine(Engine):
+class SigningKeyEngine(Engine):
     """Signing keys and the roles that use them."""
 
-    def __init__(self, pairs: Pairs, clock: Clock, entropy: Entropy) -> None:
+    def __init__(self, pairs: KeyPairs, clock: Clock, entropy: Entropy) -> None:
         self._pairs = pairs
         self._clock = clock
         self._entropy = entropy

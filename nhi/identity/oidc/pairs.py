@@ -28,13 +28,13 @@ _ROTATIONS: Final = 64
 """Rotations whose pair waits for their transaction."""
 
 
-class Fresh(msgspec.Struct, frozen=True):
+class NewPairs(msgspec.Struct, frozen=True):
     """New pairs by their algorithm, as they are kept, for the call that had to wait for them."""
 
     pairs: Mapping[str, Sequence[SigningKey]]
 
 
-class Pairs:
+class KeyPairs:
     """Makes key pairs, signs with them, and rotates the keys that they belong to. They lie in the safe.
 
     Every method raises `Unavailable` while no slot opens that.
@@ -56,19 +56,19 @@ class Pairs:
         Where too many wait for theirs, that is refused (`Limited`).
         """
         lacking = 2 - len(known)
-        made = call.prepared.pairs if isinstance(call.prepared, Fresh) else {}
+        made = call.prepared.pairs if isinstance(call.prepared, NewPairs) else {}
         fit = made.get(key.algorithm, ())
         if len(fit) >= lacking:
             current, following = *known, *fit[:lacking]
             return current, following
         wanted = (key.algorithm,) if len(made) < _SURPRISES else ALGORITHMS
 
-        async def make() -> Fresh:
+        async def make() -> NewPairs:
             if self._waiting >= WAITING:
                 raise Limited("too many signing keys are being made; try again")
             self._waiting += 1
             try:
-                return Fresh({**made, **{one: await self._new(one, lacking) for one in wanted}})
+                return NewPairs({**made, **{one: await self._new(one, lacking) for one in wanted}})
             finally:
                 self._waiting -= 1
 

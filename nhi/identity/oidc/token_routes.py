@@ -8,12 +8,12 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from nhi.identity.entities.entity_routes import own
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.pairs import KeyPairs
 from nhi.identity.oidc.template import populate
 from nhi.identity.records import oidc as model
 from nhi.identity.records import store
 from nhi.identity.records.oidc import named_key
-from nhi.jose.signing_key import ALGORITHMS, Illegitimate, verify
+from nhi.jose.signing_key import ALGORITHMS, BadSignature, verify
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView
 from vault.framework import schema
@@ -85,7 +85,7 @@ def published(document: Mapping[str, object], caching: str = "no-store") -> Repl
 class IdentityTokenEngine(Engine):
     """Identity tokens of callers that have an entity."""
 
-    def __init__(self, address: str, pairs: Pairs, clock: Clock) -> None:
+    def __init__(self, address: str, pairs: KeyPairs, clock: Clock) -> None:
         """`address` is the URL at which clients reach this server."""
         self._address = address
         self._pairs = pairs
@@ -146,7 +146,7 @@ class IdentityTokenEngine(Engine):
             return "error parsing token: go-jose/go-jose: compact JWS format must have three parts"
         try:
             claims = verify(params.token, await self.jwks(core, await _signing(core)))
-        except Illegitimate:
+        except BadSignature:
             return "unable to validate the token signature"
         if claims.get("iss") != await self.issuer(call, core):
             return _INVALID + "invalid issuer claim (iss)"

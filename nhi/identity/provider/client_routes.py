@@ -7,7 +7,7 @@ import msgspec
 
 from nhi.identity.entities.entity_routes import KeyInfo, Keys, own
 from nhi.identity.oidc import template
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.pairs import KeyPairs
 from nhi.identity.oidc.token_routes import EXPLICIT_ISSUER, check_issuer
 from nhi.identity.records import oidc as tokens
 from nhi.identity.records import provider as model
@@ -62,7 +62,7 @@ class ProviderParams(Params, frozen=True, kw_only=True):
     scopes_supported: Annotated[CommaList | None, Doc("Names of the scopes that it knows.")] = None
 
 
-class Named(Params, frozen=True, kw_only=True):
+class NamePath(Params, frozen=True, kw_only=True):
     """Which one."""
 
     name: Annotated[str, Doc("Its name.")]
@@ -71,7 +71,7 @@ class Named(Params, frozen=True, kw_only=True):
 class ClientEngine(Engine):
     """Clients, and what they may ask for."""
 
-    def __init__(self, pairs: Pairs, entropy: Entropy) -> None:
+    def __init__(self, pairs: KeyPairs, entropy: Entropy) -> None:
         self._pairs = pairs
         self._entropy = entropy
 
@@ -86,7 +86,7 @@ class ClientEngine(Engine):
         await model.put(call.core, Assignment(name=params.name, entities=entities, groups=groups))
 
     @read("oidc/assignment/{name:word}")
-    async def read_assignment(self, call: Call, params: Named) -> dict[str, Json]:
+    async def read_assignment(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read an assignment."""
         found = await model.assignment(own(call), params.name)
         if found is None:
@@ -99,7 +99,7 @@ class ClientEngine(Engine):
         return Keys(sorted({model.ALL, *await own(call).list(model.ASSIGNMENTS)}))
 
     @delete("oidc/assignment/{name:word}")
-    async def delete_assignment(self, call: Call, params: Named) -> None:
+    async def delete_assignment(self, call: Call, params: NamePath) -> None:
         """Remove an assignment that no client uses."""
         if params.name == model.ALL:
             raise Malformed(f'deletion of assignment "{quote(params.name)}" not allowed')
@@ -119,7 +119,7 @@ class ClientEngine(Engine):
         await model.put(call.core, Scope(name=params.name, description=description, template=text))
 
     @read("oidc/scope/{name:word}")
-    async def read_scope(self, call: Call, params: Named) -> dict[str, Json]:
+    async def read_scope(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read a scope."""
         found = await model.scope(own(call), params.name)
         if found is None:
@@ -135,7 +135,7 @@ class ClientEngine(Engine):
         return Keys(names)
 
     @delete("oidc/scope/{name:word}")
-    async def delete_scope(self, call: Call, params: Named) -> None:
+    async def delete_scope(self, call: Call, params: NamePath) -> None:
         """Remove a scope that no provider knows."""
         users = [one.name for one in await model.providers(call.core) if params.name in one.scopes]
         _unused("scope", params.name, "providers", users)
@@ -192,7 +192,7 @@ class ClientEngine(Engine):
                 raise Malformed("an assignment does not exist")
 
     @read("oidc/client/{name:word}")
-    async def read_client(self, call: Call, params: Named) -> dict[str, Json]:
+    async def read_client(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read a client, with its secret."""
         found = await model.client(own(call), params.name)
         if found is None:
@@ -208,7 +208,7 @@ class ClientEngine(Engine):
         return KeyInfo(found, list(found))
 
     @delete("oidc/client/{name:word}")
-    async def delete_client(self, call: Call, params: Named) -> None:
+    async def delete_client(self, call: Call, params: NamePath) -> None:
         """Remove a client; it gets nothing any more."""
         found = await model.client(call.core, params.name)
         if found is not None:
@@ -234,7 +234,7 @@ class ClientEngine(Engine):
         return Reply(warnings=[EXPLICIT_ISSUER]) if new.issuer else None
 
     @delete("oidc/provider/{name:word}")
-    async def delete_provider(self, call: Call, params: Named) -> None:
+    async def delete_provider(self, call: Call, params: NamePath) -> None:
         """Remove a provider."""
         if params.name == tokens.DEFAULT:
             raise Malformed(f'deletion of OIDC provider "{quote(params.name)}" not allowed')

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.oidc.token_routes import IdentityTokenEngine, published
-from nhi.identity.provider.client_routes import OPENID, Named
+from nhi.identity.provider.client_routes import OPENID, NamePath
 from nhi.identity.provider.oauth import CHALLENGE, OAuthError, answer, fits
 from nhi.identity.records import provider as model
 from nhi.identity.records.names import hashed
@@ -55,7 +55,7 @@ class ProviderEngine(Engine):
         self._entropy = entropy
 
     @read("oidc/provider/{name:word}")
-    async def read_provider(self, call: Call, params: Named) -> dict[str, Json]:
+    async def read_provider(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read a provider."""
         found = await model.provider(own(call), params.name)
         if found is None:
@@ -69,7 +69,7 @@ class ProviderEngine(Engine):
         return KeyInfo(found, list(found))
 
     @read("oidc/provider/{name:word}/.well-known/openid-configuration", public=True)
-    async def read_discovery(self, call: Call, params: Named) -> Reply[Mapping[str, object]]:
+    async def read_discovery(self, call: Call, params: NamePath) -> Reply[Mapping[str, object]]:
         """Describe a provider (OpenID Connect Discovery 1.0 section 3)."""
         provider = await model.provider(own(call), params.name)
         if provider is None:
@@ -95,7 +95,7 @@ class ProviderEngine(Engine):
         return published(document, "max-age=3600")
 
     @read("oidc/provider/{name:word}/.well-known/keys", public=True)
-    async def read_jwks(self, call: Call, params: Named) -> Reply[Mapping[str, object]]:
+    async def read_jwks(self, call: Call, params: NamePath) -> Reply[Mapping[str, object]]:
         """Publish the keys that sign for a provider's clients (RFC 7517)."""
         core = own(call)
         provider = await model.provider(core, params.name)

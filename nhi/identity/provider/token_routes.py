@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from nhi.identity.entities.entity_routes import own
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.pairs import KeyPairs
 from nhi.identity.oidc.template import populate
-from nhi.identity.provider.client_routes import OPENID, Named
+from nhi.identity.provider.client_routes import OPENID, NamePath
 from nhi.identity.provider.oauth import DENIED, OAuthError, answer, basic, half, proves
 from nhi.identity.provider.provider_routes import ProviderEngine, assigned
 from nhi.identity.records import provider as model
@@ -45,7 +45,7 @@ class TokenParams(Params, frozen=True, kw_only=True):
     scope: Annotated[str, Doc("Scopes of a client's own token.")] = ""
 
 
-class RedeemingEngine(Engine):
+class TokenEndpointEngine(Engine):
     """Tokens of clients. An access token is a batch token without any rights: it shows claims, and no more."""
 
     def __init__(
@@ -53,7 +53,7 @@ class RedeemingEngine(Engine):
         providers: ProviderEngine,
         entities: Entities,
         batch: BatchTokens,
-        pairs: Pairs,
+        pairs: KeyPairs,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -75,12 +75,12 @@ class RedeemingEngine(Engine):
             return reply
 
     @read("oidc/provider/{name:word}/userinfo", public=True)
-    async def read_userinfo(self, call: Call, params: Named) -> Reply[Any]:
+    async def read_userinfo(self, call: Call, params: NamePath) -> Reply[Any]:
         """Show the claims that an access token is for (OpenID Connect Core 1.0 section 5.3)."""
         return await self._userinfo(call, params)
 
     @write("oidc/provider/{name:word}/userinfo", public=True, writes=False)
-    async def read_userinfo_by_post(self, call: Call, params: Named) -> Reply[Any]:
+    async def read_userinfo_by_post(self, call: Call, params: NamePath) -> Reply[Any]:
         """Show the claims that an access token is for (OpenID Connect Core 1.0 section 5.3)."""
         return await self._userinfo(call, params)
 
@@ -230,7 +230,7 @@ class RedeemingEngine(Engine):
         )
         return self._batch.make(call.namespace, entry)
 
-    async def _userinfo(self, call: Call, params: Named) -> Reply[Any]:
+    async def _userinfo(self, call: Call, params: NamePath) -> Reply[Any]:
         try:
             return await self._described(call, params.name)
         except OAuthError as refused:

@@ -70,7 +70,7 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
         return "<Seed>"
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class PendingLogin(msgspec.Struct, frozen=True, kw_only=True):
     """A login that everything but the second factor was right of; times in nanoseconds."""
 
     entry: TokenEntry
@@ -84,7 +84,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 _METHOD: Final = RecordKind("MFA method", Method)
 _ENFORCEMENT: Final = RecordKind("MFA enforcement", Enforcement)
 _SEED: Final = RecordKind("MFA secret", Seed)
-_WAITING: Final = RecordKind("login that waits for MFA", Waiting)
+_WAITING: Final = RecordKind("login that waits for MFA", PendingLogin)
 
 
 async def method(core: ReadView, method_id: str) -> Method | None:
@@ -145,12 +145,12 @@ async def delete_seed(core: View, method_id: str, entity_id: str) -> None:
     await core.delete(f"{SECRETS}{method_id}/{entity_id}")
 
 
-async def waiting(core: ReadView, request: str) -> Waiting | None:
+async def pending_login(core: ReadView, request: str) -> PendingLogin | None:
     """Return a login that waits."""
     value = await core.get(WAITING + request)
     return _WAITING.decode(value) if value is not None else None
 
 
-async def put_waiting(core: View, request: str, new: Waiting) -> None:
+async def put_pending_login(core: View, request: str, new: PendingLogin) -> None:
     """Let a login wait."""
     await core.put(WAITING + request, _WAITING.encode(new))

@@ -24,7 +24,7 @@ DAY: Final = 86400
 SECOND: Final = 1_000_000_000
 
 
-class Retired(msgspec.Struct, frozen=True):
+class RetiredKey(msgspec.Struct, frozen=True):
     """A public key that signs nothing more, published until `expires`."""
 
     public: Mapping[str, str]
@@ -41,7 +41,7 @@ class NamedKey(msgspec.Struct, frozen=True, kw_only=True):
     allowed_client_ids: tuple[str, ...] = ()
     current: SigningKey | None = None
     following: SigningKey | None = None
-    retired: tuple[Retired, ...] = ()
+    retired: tuple[RetiredKey, ...] = ()
     rotates: int = 0
 
     def published(self, now: int) -> list[Mapping[str, str]]:
@@ -57,7 +57,7 @@ class NamedKey(msgspec.Struct, frozen=True, kw_only=True):
         """Return it with new pairs; the one that signed until now verifies for `ttl` more."""
         kept = [old for old in self.retired if old.expires > now]
         if self.current is not None and self.current.kid != current.kid:
-            kept.append(Retired(self.current.public, now + ttl * SECOND))
+            kept.append(RetiredKey(self.current.public, now + ttl * SECOND))
         return msgspec.structs.replace(
             self,
             current=current,

@@ -12,7 +12,7 @@ from vault.mount.entry import MOUNT_KIND
 from vault.mount.table import Backend, Catalog
 from vault.storage.memory import MemoryStorage
 from vault.token.batch import BatchTokens
-from vault.token.lifetime import Limits
+from vault.token.lifetime import LifetimeLimits
 from vault.token.model import TOKEN_KIND, TokenEntry
 
 __all__ = ["CORE", "DEFAULT", "HOUR", "LONGEST", "Answer", "TokenHouse", "opened", "play"]
@@ -35,7 +35,7 @@ class TokenHouse(House):
     async def open(self, *engines: Engine) -> "TokenHouse":
         await super().open(*engines)
         token = TokenEngine(
-            self.tokens, self.batch, self.policies, self.barrier, self.clock, Limits(DEFAULT, LONGEST)
+            self.tokens, self.batch, self.policies, self.barrier, self.clock, LifetimeLimits(DEFAULT, LONGEST)
         )
         secrets = self.mounts.catalog._secrets
         self.router.catalog = Catalog(secrets, {"token": Backend([token], RouteTable([token]))})

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from vault.token.lifetime import (
     Lifetime,
-    Limits,
+    LifetimeLimits,
     capped,
     first_lifetime,
     go_duration,
     renewed_lifetime,
 )
 
-LIMITS = Limits(default=100, longest=1000)
+LIMITS = LifetimeLimits(default=100, longest=1000)
 _SECONDS = st.integers(0, 5000)
 
 

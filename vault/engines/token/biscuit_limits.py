@@ -8,29 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vault.engines.token.spec import Wish
+from vault.engines.token.spec import TokenSpec
 from vault.framework.call import Call, Identity
 from vault.framework.errors import Malformed, Unauthenticated
-from vault.token.ancestors import Origin
-from vault.token.lifetime import Lifetime, Limits, capped
+from vault.token.ancestors import Ancestor
+from vault.token.lifetime import Lifetime, LifetimeLimits, capped
 from vault.token.store import TokenStore
 
 _SECOND = 1_000_000_000
 
 
-async def origin_of(call: Call, tokens: TokenStore, now: int) -> Origin:
+async def ancestor_of(call: Call, tokens: TokenStore, now: int) -> Ancestor:
     """Return what a new token of a narrowed caller hangs on, at `now` (nanoseconds). Raises `Unauthenticated`."""
     caller = call.caller()
     if caller.origin:
-        found = await tokens.origins.find(call.core, caller.namespace, caller.origin, now)
+        found = await tokens.ancestors.find(call.core, caller.namespace, caller.origin, now)
     else:
-        found = await tokens.origins.keep(call)
+        found = await tokens.ancestors.keep(call)
     if found is None:
         raise Unauthenticated
     return found
 
 
-def refuse_more(wish: Wish, policies: Sequence[str], caller: Identity, *, orphaned: bool) -> None:
+def refuse_more(wish: TokenSpec, policies: Sequence[str], caller: Identity, *, orphaned: bool) -> None:
     """Refuse a token that a narrowed caller may not make, whatever its policies allow. Raises `Malformed`."""
     if orphaned:
         raise Malformed("a token that is made with a Biscuit ends with it: it cannot be an orphan")
@@ -46,16 +46,16 @@ def refuse_more(wish: Wish, policies: Sequence[str], caller: Identity, *, orphan
         raise Malformed("child policies must be subset of parent")
 
 
-def outlived(limits: Limits, origin: Origin, now: int) -> Limits:
+def outlived(limits: LifetimeLimits, ancestor: Ancestor, now: int) -> LifetimeLimits:
     """Return the lifetimes of a new token at `now` (nanoseconds): not beyond what it hangs on. Raises `Malformed`."""
-    left = (origin.ends - now) // _SECOND
+    left = (ancestor.ends - now) // _SECOND
     if left < 1:
         raise Malformed("the Biscuit is about to end: nothing can be made with it any more")
-    return Limits(min(limits.default, left), min(limits.longest, left))
+    return LifetimeLimits(min(limits.default, left), min(limits.longest, left))
 
 
-def within(life: Lifetime, origin: Origin | None, now: int) -> Lifetime:
+def within(life: Lifetime, ancestor: Ancestor | None, now: int) -> Lifetime:
     """Return a lifetime from `now` (nanoseconds) on that does not go beyond what a token hangs on."""
-    left = max(0, (origin.ends - now) // _SECOND) if origin is not None else 0
+    left = max(0, (ancestor.ends - now) // _SECOND) if ancestor is not None else 0
     cut = capped("TTL", life.ttl, left)
     return Lifetime(cut.ttl, life.warnings + cut.warnings)

@@ -8,7 +8,7 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.engines.token.biscuit_limits import within
-from vault.engines.token.issue import Maker, limits_of
+from vault.engines.token.issue import TokenIssuer, limits_of
 from vault.engines.token.model import (
     AccessorParams,
     CreateToken,
@@ -31,9 +31,9 @@ from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
 from vault.token.issue import Renewals, login_limits, to_auth
-from vault.token.lifetime import Limits, renewed_lifetime
+from vault.token.lifetime import LifetimeLimits, renewed_lifetime
 from vault.token.model import TokenEntry
-from vault.token.other_credentials import Foreign, NoForeign
+from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
 
 _SECOND = 1_000_000_000
@@ -49,20 +49,20 @@ class TokenEngine(RoleRoutes):
         policies: PolicyStore,
         barrier: Barrier,
         clock: Clock,
-        limits: Limits,
+        limits: LifetimeLimits,
         renewals: Renewals | None = None,
-        foreign: Foreign | None = None,
+        others: OtherCredentials | None = None,
     ) -> None:
-        """`renewals` knows the auth methods; without it there are no tokens of logins. `foreign` knows Biscuits."""
+        """`renewals` knows the auth methods; without it there are no tokens of logins. `others` knows Biscuits."""
         super().__init__(limits)
-        self._foreign = foreign or NoForeign()
+        self._others = others or NoOtherCredentials()
         self._renewals = renewals
         self._batch = batch
         self._tokens = tokens
         self._barrier = barrier
         self._clock = clock
         self._limits = limits
-        self._maker = Maker(tokens, batch, policies, clock, limits)
+        self._maker = TokenIssuer(tokens, batch, policies, clock, limits)
 
     @write("create", contained=True)
     async def create(self, call: Call, params: CreateToken) -> Reply[None]:
@@ -133,8 +133,8 @@ class TokenEngine(RoleRoutes):
         if not params.token:
             raise Malformed("missing token ID")
         await self._check_revocable(call, params.token)
-        if self._foreign.recognises(params.token):
-            await self._foreign.revoke(call, params.token)
+        if self._others.recognises(params.token):
+            await self._others.revoke(call, params.token)
         elif self._tokens.reaches(call.namespace, params.token):
             await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
 
@@ -144,8 +144,8 @@ class TokenEngine(RoleRoutes):
         if call.caller().kind == "batch":
             raise Malformed("batch tokens cannot be revoked")
         own = call.caller().token.reveal()
-        if self._foreign.recognises(own):
-            await self._foreign.revoke(call, own)
+        if self._others.recognises(own):
+            await self._others.revoke(call, own)
             return
         await self._tokens.revoke_tree(call.core, call.caller().key)
 
@@ -206,8 +206,8 @@ class TokenEngine(RoleRoutes):
         caller = call.identity
         now = self._clock.nanos()
         own = caller is not None and caller.token.matches(token)
-        if self._foreign.recognises(token):
-            known = await self._foreign.look(call, token)
+        if self._others.recognises(token):
+            known = await self._others.look(call, token)
             if known is None:
                 raise Unauthenticated("bad token")
             return Reply(self._info(known.entry, token, known.home, None, kind=known.identity.kind))
@@ -288,8 +288,8 @@ class TokenEngine(RoleRoutes):
     async def _renew(self, call: Call, token: str, increment: int) -> Reply[None] | None:
         if self._batch.recognises(token):
             raise Malformed("batch tokens cannot be renewed")
-        if self._foreign.recognises(token):
-            return await self._foreign.renew(call, token, increment)
+        if self._others.recognises(token):
+            return await self._others.renew(call, token, increment)
         key = self._tokens.key(token)
         reached = self._tokens.reaches(call.namespace, token)
         entry = await self._tokens.living(call.core, key, self._clock.nanos()) if reached else None
@@ -328,7 +328,7 @@ class TokenEngine(RoleRoutes):
             explicit_max, period = lesser(explicit_max, role.explicit_max_ttl), lesser(period, role.period)
         life = renewed_lifetime(increment, current, period, explicit_max, age, limits)
         if entry.chain:
-            life = within(life, await self._tokens.origin(call.core, key, entry, now), now)
+            life = within(life, await self._tokens.ancestor(call.core, key, entry, now), now)
         extended = msgspec.structs.replace(
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
         )

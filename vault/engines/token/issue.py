@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vault.engines.token.biscuit_limits import origin_of, outlived, refuse_more
+from vault.engines.token.biscuit_limits import ancestor_of, outlived, refuse_more
 from vault.engines.token.model import CreateToken
 from vault.engines.token.policies import choose_policies, role_policies
 from vault.engines.token.roles import TokenRole
-from vault.engines.token.spec import Wish, wished
+from vault.engines.token.spec import TokenSpec, merged_spec
 from vault.framework.call import ROOT, Call, Identity, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
@@ -20,10 +20,10 @@ from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias, Standing
 from vault.framework.names import check_length, folded
 from vault.policy.store import PolicyStore
-from vault.token.ancestors import Origin
+from vault.token.ancestors import Ancestor
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
-from vault.token.lifetime import Lifetime, Limits, first_lifetime
+from vault.token.lifetime import Lifetime, LifetimeLimits, first_lifetime
 from vault.token.model import DEEPEST, TokenEntry
 from vault.token.store import TokenStore
 
@@ -31,18 +31,23 @@ _SECOND = 1_000_000_000
 _NAME = re.compile(r"[^a-zA-Z0-9-]")
 
 
-def limits_of(call: Call, system: Limits, *, cap: bool = True) -> Limits:
+def limits_of(call: Call, system: LifetimeLimits, *, cap: bool = True) -> LifetimeLimits:
     """Return the lifetimes of the mount that a call came through; with `cap` the default is cut without a word."""
     longest = call.mount.max_ttl or system.longest
     default = call.mount.default_ttl or system.default
-    return Limits(min(default, longest) if cap else default, longest)
+    return LifetimeLimits(min(default, longest) if cap else default, longest)
 
 
-class Maker:
+class TokenIssuer:
     """Makes tokens for callers."""
 
     def __init__(
-        self, tokens: TokenStore, batch: BatchTokens, policies: PolicyStore, clock: Clock, limits: Limits
+        self,
+        tokens: TokenStore,
+        batch: BatchTokens,
+        policies: PolicyStore,
+        clock: Clock,
+        limits: LifetimeLimits,
     ) -> None:
         self._batch = batch
         self._tokens = tokens
@@ -62,7 +67,7 @@ class Maker:
         inherits = caller.namespace.id == call.namespace.id
         _check_kind(params, role)
         _check_privileges(params, privileged=privileged, parent_too=role is None)
-        wish = wished(params, role)
+        wish = merged_spec(params, role)
         if wish.own_period and not privileged:
             raise Malformed("root or sudo privileges required to create periodic token")
         if role is not None and role.restricts:
@@ -70,14 +75,14 @@ class Maker:
         else:
             policies = choose_policies(wish.params, caller, privileged=privileged, inherits=inherits)
         orphaned = role.orphan if role is not None else orphan or params.no_parent
-        origin = None
+        ancestor = None
         if narrowed:
             refuse_more(wish, policies, caller, orphaned=orphaned)
-            origin = await origin_of(call, self._tokens, self._clock.nanos())
+            ancestor = await ancestor_of(call, self._tokens, self._clock.nanos())
         if not orphaned and caller.depth >= DEEPEST:
             raise Malformed(f"a token can have {DEEPEST} tokens above it: make an orphan instead")
         standing = await self._owner(call, params.entity_alias, role, caller, orphan=orphaned)
-        entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned, origin=origin)
+        entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned, ancestor=ancestor)
         if standing is not None:
             entry = msgspec.structs.replace(entry, entity=standing.facts.entity_id)
         if wish.batch:
@@ -91,12 +96,12 @@ class Maker:
     def _entry(
         self,
         call: Call,
-        wish: Wish,
+        wish: TokenSpec,
         policies: tuple[str, ...],
         caller: Identity,
         *,
         orphan: bool,
-        origin: Origin | None,
+        ancestor: Ancestor | None,
     ) -> tuple[TokenEntry, Sequence[str]]:
         """Return what is kept of the token, and what its maker is told about its lifetime."""
         params, role, batch = wish.params, wish.role, wish.batch
@@ -111,7 +116,7 @@ class Maker:
         now -= now % _SECOND if batch else 0
         if not rootly:
             limits = limits_of(call, self._limits, cap=role is None)
-            limits = limits if origin is None else outlived(limits, origin, now)
+            limits = limits if ancestor is None else outlived(limits, ancestor, now)
             life = first_lifetime(wish.ttl, wish.period, wish.explicit_max, limits)
         suffix = f"/{role.path_suffix}" if role is not None and role.path_suffix else ""
         entry = TokenEntry(
@@ -123,7 +128,7 @@ class Maker:
             parent="" if orphan else caller.key,
             parent_created=0 if orphan else caller.created,
             depth=0 if orphan else caller.depth + 1,
-            metadata={**(params.meta or {}), **(origin.metadata if origin is not None else {})} or None,
+            metadata={**(params.meta or {}), **(ancestor.metadata if ancestor is not None else {})} or None,
             uses=0 if batch else wish.uses,
             granted_uses=wish.uses,
             ttl=life.ttl,
@@ -134,7 +139,7 @@ class Maker:
             orphan=orphan,
             bound_cidrs=role.bound_cidrs if role is not None else (),
             role=role.name if role is not None else "",
-            chain=origin.name if origin is not None else "",
+            chain=ancestor.name if ancestor is not None else "",
         )
         return entry, life.warnings
 

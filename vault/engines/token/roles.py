@@ -16,7 +16,7 @@ from vault.framework.fields import Doc
 from vault.framework.names import folded
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.names import normalise
-from vault.token.lifetime import Limits
+from vault.token.lifetime import LifetimeLimits
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, addresses
 
 _PREFIX: Final = "token/role/"
@@ -128,7 +128,7 @@ class RoleInfo(msgspec.Struct, frozen=True, kw_only=True):
 class RoleRoutes(Engine):
     """The routes of token roles."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: LifetimeLimits) -> None:
         """`limits` are the server's."""
         self._longest = limits.longest
 

@@ -19,7 +19,7 @@ _CUSTOM_ID: Final = (
 )
 
 
-class Wish(msgspec.Struct, frozen=True):
+class TokenSpec(msgspec.Struct, frozen=True):
     """A new token. Durations in seconds, 0 for none; the `own` ones are its maker's, without the role's."""
 
     params: CreateToken
@@ -35,7 +35,7 @@ class Wish(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-def wished(params: CreateToken, role: TokenRole | None) -> Wish:
+def merged_spec(params: CreateToken, role: TokenRole | None) -> TokenSpec:
     """Return what the token is to be like. Raises `Malformed` for durations that cannot be, or not together."""
     ttl = _seconds("ttl", params.ttl or params.lease)
     explicit_max = _seconds("explicit_max_ttl", params.explicit_max_ttl)
@@ -51,7 +51,7 @@ def wished(params: CreateToken, role: TokenRole | None) -> Wish:
         warnings.append(_both("Period", min(period, of_role[1])))
     if role is not None and role.no_default_policy:
         params = msgspec.structs.replace(params, no_default_policy=True)
-    return Wish(
+    return TokenSpec(
         params=params,
         role=role,
         batch=batch,

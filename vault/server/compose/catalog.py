@@ -58,7 +58,7 @@ from vault.server.compose.safe_migration import Gathering
 from vault.server.compose.services import offer
 from vault.server.config.sanitized import sanitized
 from vault.token.issue import Renewals
-from vault.token.other_credentials import Foreign
+from vault.token.other_credentials import OtherCredentials
 
 ENGINES: Final[tuple[Install, ...]] = (
     install_kv,
@@ -133,7 +133,7 @@ def renewals(router: Router, installed: Iterable[Installed]) -> Renewals:
     return Renewals(find, rules)
 
 
-def _tokens(parts: Parts, renewed: Renewals, biscuits: Foreign) -> TokenEngine:
+def _tokens(parts: Parts, renewed: Renewals, biscuits: OtherCredentials) -> TokenEngine:
     return TokenEngine(
         parts.tokens,
         parts.batch,
@@ -201,7 +201,7 @@ def _mounts(parts: Parts) -> tuple[Engine, ...]:
     )
 
 
-def _rights(parts: Parts, external: ExternalKeyEngine, biscuits: Foreign) -> tuple[Engine, ...]:
+def _rights(parts: Parts, external: ExternalKeyEngine, biscuits: OtherCredentials) -> tuple[Engine, ...]:
     config = parts.config
     return (
         PolicyEngine(parts.policies, parts.barrier, parts.clock),

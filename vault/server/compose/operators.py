@@ -13,13 +13,13 @@ from vault.engines.system.policies.password import PasswordPolicyEngine
 from vault.framework.engine import Engine
 from vault.lease.tidy import Tidy
 from vault.server.compose.parts import Parts
-from vault.token.other_credentials import Foreign
-from vault.token.still_valid import Lasting
+from vault.token.other_credentials import OtherCredentials
+from vault.token.still_valid import StillValid
 
 
-def operators(parts: Parts, biscuits: Foreign) -> tuple[Engine, ...]:
+def operators(parts: Parts, biscuits: OtherCredentials) -> tuple[Engine, ...]:
     """Return them, put together from the server's parts."""
-    lasting = Lasting(parts.tokens, parts.batch, biscuits, parts.barrier, parts.clock)
+    lasting = StillValid(parts.tokens, parts.batch, biscuits, parts.barrier, parts.clock)
     return (
         PasswordPolicyEngine(parts.barrier, parts.entropy, parts.pool),
         _leases(parts),

@@ -13,9 +13,9 @@ from nhi.biscuit.credential.possession import Possession
 from nhi.biscuit.login.failures import Failures
 from nhi.biscuit.offline.verify import Limits as BiscuitLimits
 from nhi.identity.identities import Identities
-from nhi.identity.mfa.passcodes import Codes
+from nhi.identity.mfa.passcodes import Passcodes
 from nhi.identity.mfa.second_factors import SecondFactors
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.pairs import KeyPairs
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
@@ -51,7 +51,7 @@ from vault.server.failure import StartFailure
 from vault.server.seals.slots import make_slots
 from vault.storage.protocol import Storage
 from vault.token.batch import BatchTokens
-from vault.token.lifetime import Limits
+from vault.token.lifetime import LifetimeLimits
 from vault.token.store import TokenStore
 from vault.wire.v1 import escape_html, unescaped_body
 from vault.wrap.signed import SignedTokens
@@ -83,7 +83,7 @@ class Parts(msgspec.Struct, frozen=True):
     follower: Follower
     tokens: TokenStore
     identities: Identities
-    pairs: Pairs
+    pairs: KeyPairs
     factors: SecondFactors
     batch: BatchTokens
     biscuits: Biscuits
@@ -96,7 +96,7 @@ class Parts(msgspec.Struct, frozen=True):
     router: Router
     audit: Broker
     genesis: Genesis
-    limits: Limits
+    limits: LifetimeLimits
     leases: LeaseStore
     endings: Endings
     quotas: Quotas
@@ -145,8 +145,8 @@ def make(
         follower=follower,
         tokens=tokens,
         identities=identities,
-        pairs=Pairs(clock, entropy, safe),
-        factors=SecondFactors(Codes(clock), namespaces.chain, clock, entropy),
+        pairs=KeyPairs(clock, entropy, safe),
+        factors=SecondFactors(Passcodes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
         biscuits=biscuits,
         failures=Failures(log, clock),
@@ -204,9 +204,11 @@ def _sealing(
     )
 
 
-def _limits(config: Config) -> Limits:
+def _limits(config: Config) -> LifetimeLimits:
     longest = int(config.max_lease_ttl) or SYSTEM_MAX_TTL
-    return Limits(default=min(int(config.default_lease_ttl) or SYSTEM_MAX_TTL, longest), longest=longest)
+    return LifetimeLimits(
+        default=min(int(config.default_lease_ttl) or SYSTEM_MAX_TTL, longest), longest=longest
+    )
 
 
 def address(config: Config) -> str:

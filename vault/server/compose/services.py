@@ -15,7 +15,7 @@ from vault.mount.router import Router
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.parts import Parts, address
 from vault.server.config.settings import UserLockout
-from vault.token.issue import Issuer
+from vault.token.issue import LoginIssuer
 from vault.token.lockout import Lockout
 
 
@@ -59,11 +59,11 @@ def lockout_config(stanza: UserLockout) -> LockoutConfig:
     )
 
 
-def _issuer(parts: Parts) -> Issuer:
+def _issuer(parts: Parts) -> LoginIssuer:
     def config(call: Call) -> MountConfig:
         return _entry(parts.router, call).config
 
-    return Issuer(parts.tokens, parts.batch, parts.clock, parts.limits, config, parts.factors)
+    return LoginIssuer(parts.tokens, parts.batch, parts.clock, parts.limits, config, parts.factors)
 
 
 def _lockout(parts: Parts) -> Lockout:

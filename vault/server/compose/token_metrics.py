@@ -9,7 +9,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.metrics import Metrics
-from vault.token.ancestors import Origins
+from vault.token.ancestors import Ancestors
 from vault.token.entities import Entities
 from vault.token.entries import Live, Mounted
 from vault.token.model import TokenEntry
@@ -26,9 +26,9 @@ class CountedTokens(TokenStore):
         metrics: Metrics,
         entities: Entities,
         mounted: Mounted,
-        origins: Origins,
+        ancestors: Ancestors,
     ) -> None:
-        super().__init__(entropy, live, entities, mounted, origins)
+        super().__init__(entropy, live, entities, mounted, ancestors)
         self._lookups = metrics.timing("token.lookup")
         self._creations = metrics.timing("token.create")
         self._revocations = metrics.timing("token.revoke-tree")

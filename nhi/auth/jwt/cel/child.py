@@ -27,9 +27,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import UInt64Value
 
-from nhi.auth.jwt.cel import protocol as talk
+from nhi.auth.jwt.cel import protocol
 from nhi.auth.jwt.cel.messages import pool
-from nhi.auth.jwt.cel.protocol import Answer, Json, Made, Question
+from nhi.auth.jwt.cel.protocol import Answer, Json, ProgramAuth, Question
 
 Kept = Any
 """A value or a message as the library has it; its fields are known only at run time."""
@@ -234,9 +234,9 @@ def _type(name: str) -> str:
     return known.get(name) or (name if "." in name else name.partition("<")[0].lower())
 
 
-def _made(auth: Kept) -> Made:
+def _made(auth: Kept) -> ProgramAuth:
     lease = auth.lease_options
-    return Made(
+    return ProgramAuth(
         display_name=auth.display_name,
         policies=tuple(auth.policies),
         metadata=dict(auth.metadata),
@@ -276,9 +276,9 @@ def main() -> None:
         (resource.RLIMIT_NOFILE, _FILES),
     ):
         resource.setrlimit(what, (most, most))
-    talk.ready(sys.stdout.buffer)
-    while (question := talk.heard(sys.stdin.buffer)) is not None:
-        talk.answer(sys.stdout.buffer, _reply(question))
+    protocol.ready(sys.stdout.buffer)
+    while (question := protocol.heard(sys.stdin.buffer)) is not None:
+        protocol.answer(sys.stdout.buffer, _reply(question))
         if int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize() > ENOUGH:
             return
 

@@ -9,10 +9,10 @@ import msgspec
 
 from nhi.auth.jwt.cel.model import CEL_ROLES, LOGIN, CelRole
 from nhi.auth.jwt.cel.programs import Programs, tenant_of
-from nhi.auth.jwt.cel.protocol import Answer, Made
+from nhi.auth.jwt.cel.protocol import Answer, ProgramAuth
 from nhi.auth.jwt.model import CONFIG, Config, LoginParams
 from nhi.auth.jwt.verifier import Verifier
-from nhi.jose.registered_claims import Expected
+from nhi.jose.registered_claims import ExpectedClaims
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
@@ -21,7 +21,7 @@ from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.token import terms
-from vault.token.issue import Grant, Issuer
+from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.terms import TokenTerms
 
 _SECOND: Final = 1_000_000_000
@@ -31,18 +31,18 @@ _FAILED: Final = "error executing cel program: "
 _UNFIT: Final = "error converting proto auth: "
 
 
-class Judged(msgspec.Struct, frozen=True):
+class ProgramGrant(msgspec.Struct, frozen=True):
     """What a program gives to whom its token is about."""
 
     config: Config
     role: CelRole
-    grant: Grant
+    grant: LoginGrant
 
 
 class CelLoginEngine(Engine):
     """Logins by programs. The token is verified and the program run before any transaction."""
 
-    def __init__(self, issuer: Issuer, verifier: Verifier, programs: Programs, clock: Clock) -> None:
+    def __init__(self, issuer: LoginIssuer, verifier: Verifier, programs: Programs, clock: Clock) -> None:
         self._issuer = issuer
         self._verifier = verifier
         self._programs = programs
@@ -53,13 +53,13 @@ class CelLoginEngine(Engine):
         """Log in by a role whose program decides."""
         del params
         judged = call.prepared
-        assert isinstance(judged, Judged)
+        assert isinstance(judged, ProgramGrant)
         role = await CEL_ROLES.find(call.tx, judged.role.name)
         if await CONFIG.find(call.tx) != judged.config or role != judged.role:
             raise Malformed("the role or the configuration has just changed; log in again")
         return await self._issuer.issue(call, judged.grant)
 
-    async def judge(self, call: Call, params: LoginParams) -> Judged:
+    async def judge(self, call: Call, params: LoginParams) -> ProgramGrant:
         """Find out what the token is good for. Raises `Malformed`."""
         config = await CONFIG.find(call.reader)
         if config is None:
@@ -72,7 +72,7 @@ class CelLoginEngine(Engine):
             raise Malformed("role could not be found")
         if not params.jwt:
             raise Malformed("missing token")
-        expected = Expected(
+        expected = ExpectedClaims(
             issuer=config.bound_issuer,
             audiences=role.bound_audiences,
             clock_skew_leeway=role.clock_skew_leeway,
@@ -84,10 +84,10 @@ class CelLoginEngine(Engine):
             role.cel_program.question(), claims=claims, now=self._clock.nanos()
         )
         answer = await self._programs.run(tenant_of(call), question)
-        return Judged(config, role, granted(role.name, answer))
+        return ProgramGrant(config, role, granted(role.name, answer))
 
 
-def granted(name: str, answer: Answer) -> Grant:
+def granted(name: str, answer: Answer) -> LoginGrant:
     """Return what the program of a role gives. Raises `Malformed`, with its reason where it has one."""
     if answer.text is not None:
         raise Malformed(
@@ -103,7 +103,7 @@ def granted(name: str, answer: Answer) -> Grant:
     if made.entity_id:
         raise Malformed(f"{_UNFIT}an entity is entered by its alias, and not named")
     found = _terms(made)
-    return Grant(
+    return LoginGrant(
         found,
         login=f"{LOGIN}{found.max_ttl}/{name}",
         metadata=made.metadata,
@@ -113,7 +113,7 @@ def granted(name: str, answer: Answer) -> Grant:
     )
 
 
-def _terms(made: Made) -> TokenTerms:
+def _terms(made: ProgramAuth) -> TokenTerms:
     """Return the terms of a token that holds together. Raises `Malformed`."""
     try:
         found = TokenTerms(
@@ -141,7 +141,7 @@ def _seconds(name: str, nanos: int) -> int:
     return max(nanos, 0) // _SECOND
 
 
-def _alias(made: Made) -> LoginAlias | None:
+def _alias(made: ProgramAuth) -> LoginAlias | None:
     if made.alias is None:
         return None
     if not made.alias:

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from nhi.auth.jwt.cel import protocol as talk
+from nhi.auth.jwt.cel import protocol
 from nhi.auth.jwt.cel.protocol import Answer
 
 _BEGINNING: Final = 30.0
@@ -27,11 +27,11 @@ _USED: Final = slice(11, 13)
 """Where `/proc/PID/stat` has the ticks of processor time, after the name."""
 
 
-class Ended(Exception):
+class ProgramStopped(Exception):
     """The process has ended, or had to be: the question costs too much."""
 
 
-class Missing(Exception):
+class LibraryMissing(Exception):
     """No process can be started: the library is not there."""
 
 
@@ -42,7 +42,7 @@ class Cost(msgspec.Struct, frozen=True):
     passed: float
 
 
-class Process:
+class ProgramProcess:
     """Asks one question at a time, in whichever thread; what one costs, no other one pays for."""
 
     def __init__(self) -> None:
@@ -55,20 +55,20 @@ class Process:
         return self._child.pid if self._child is not None else 0
 
     def ask(self, packed: bytes, most: Cost) -> Answer:
-        """Return the answer to a question. Raises `Ended`, `Missing`.
+        """Return the answer to a question. Raises `ProgramStopped`, `LibraryMissing`.
 
         What others have left behind in the process may have ended it: so it is asked again in a new one.
         """
         if self._child is not None:
             try:
                 return self._ask(self._child, packed, most)
-            except _Gone:
+            except _ProcessGone:
                 self.close()
         try:
             return self._ask(self._start(), packed, most)
-        except _Gone:
+        except _ProcessGone:
             self.close()
-            raise Ended from None
+            raise ProgramStopped from None
 
     def close(self) -> None:
         """End the process; a later question starts another."""
@@ -77,21 +77,21 @@ class Process:
         self._child = self._end = None
 
     def _ask(self, child: subprocess.Popen[bytes], packed: bytes, most: Cost) -> Answer:
-        """Ask a process. Raises `_Gone` where it has ended by itself, and `Ended`."""
+        """Ask a process. Raises `_ProcessGone` where it has ended by itself, and `ProgramStopped`."""
         assert child.stdin is not None
         try:
             spent = _Spent(child.pid, most)
             child.stdin.write(packed)
             child.stdin.flush()
-            return talk.opened(_heard(child, spent.left))
+            return protocol.opened(_heard(child, spent.left))
         except (OSError, msgspec.MsgspecError):
-            raise _Gone from None
-        except Ended:
+            raise _ProcessGone from None
+        except ProgramStopped:
             self.close()
             raise
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start the process. Raises `Missing`."""
+        """Start the process. Raises `LibraryMissing`."""
         try:
             child = subprocess.Popen(
                 _PROGRAM,
@@ -102,21 +102,21 @@ class Process:
                 cwd="/",
             )
         except OSError:
-            raise Missing from None
+            raise LibraryMissing from None
         self._end = weakref.finalize(self, _kill, child)
         until = time.monotonic() + _BEGINNING
         try:
             said = _heard(child, lambda: until - time.monotonic())
-        except (Ended, _Gone):
+        except (ProgramStopped, _ProcessGone):
             said = b""
-        if said != talk.HELLO:
+        if said != protocol.HELLO:
             self.close()
-            raise Missing
+            raise LibraryMissing
         self._child = child
         return child
 
 
-class _Gone(Exception):
+class _ProcessGone(Exception):
     """The process has ended, and not for what it was asked, as far as one knows."""
 
 
@@ -143,10 +143,10 @@ def _processor(pid: int) -> float:
 
 
 def _heard(child: subprocess.Popen[bytes], left: Callable[[], float]) -> bytes:
-    """Return the next message of the process. Raises `Ended` once no time is left, `_Gone` where there will be none."""
+    """Return the next message of the process. Raises `ProgramStopped` once no time is left, `_ProcessGone` where there will be none."""
     size = int.from_bytes(_read(child, 4, left), "big")
     if size > _LARGEST:
-        raise Ended
+        raise ProgramStopped
     return _read(child, size, left)
 
 
@@ -159,12 +159,12 @@ def _read(child: subprocess.Popen[bytes], size: int, left: Callable[[], float]) 
         if not waiting.poll(0):
             patience = left()
             if patience <= 0:
-                raise Ended
+                raise ProgramStopped
             if not waiting.poll(max(patience * 1000, 1)):
                 continue
         more = os.read(child.stdout.fileno(), size - len(found))
         if not more:
-            raise _Gone
+            raise _ProcessGone
         found += more
     return found
 

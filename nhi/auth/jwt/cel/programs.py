@@ -19,8 +19,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from nhi.auth.jwt.cel import protocol as talk
-from nhi.auth.jwt.cel.process import Cost, Ended, Missing, Process
+from nhi.auth.jwt.cel import protocol
+from nhi.auth.jwt.cel.process import Cost, LibraryMissing, ProgramProcess, ProgramStopped
 from nhi.auth.jwt.cel.protocol import Answer, Question
 from vault.framework.call import Call
 from vault.framework.errors import Limited, Malformed
@@ -96,7 +96,7 @@ class Programs:
                     if answer is not None:
                         return answer
                 return await self._own.run(lambda: self._apart(program, question))
-        except Missing:
+        except LibraryMissing:
             raise Malformed(MISSING) from None
         finally:
             self._waiting[tenant] -= 1
@@ -107,7 +107,7 @@ class Programs:
         """Ask the process that all share; None where the tenant may do so no longer."""
         try:
             return self._common.process.ask(_packed(question), self._quick)
-        except Ended:
+        except ProgramStopped:
             self._slow.mark(tenant)
             return None
 
@@ -117,7 +117,7 @@ class Programs:
             raise Limited(_LEFT_ALONE)
         try:
             return self._own.process.ask(_packed(question), self._longest)
-        except Ended:
+        except ProgramStopped:
             self._parked.mark(program)
             raise Malformed(_COSTLY) from None
         finally:
@@ -128,7 +128,7 @@ class _Lane:
     """A process, and the thread that waits for it. A tenant has one place in it at a time: so all have their turn."""
 
     def __init__(self) -> None:
-        self.process = Process()
+        self.process = ProgramProcess()
         self._thread = ThreadPoolExecutor(1, "cel")
         weakref.finalize(self, self._thread.shutdown, wait=False)
 
@@ -169,7 +169,7 @@ def tenant_of(call: Call) -> str:
 
 def _packed(question: Question) -> bytes:
     try:
-        return talk.packed(question)
+        return protocol.packed(question)
     except OverflowError:
         raise Malformed("error executing cel program: a claim is a number of more than 64 bits") from None
 
@@ -177,4 +177,4 @@ def _packed(question: Question) -> bytes:
 def _digest(tenant: str, question: Question) -> bytes:
     """Return what a program is known by, whatever it is asked."""
     bare = msgspec.structs.replace(question, claims=None, now=0)
-    return sha256(tenant.encode() + b"\0" + talk.packed(bare)).digest()
+    return sha256(tenant.encode() + b"\0" + protocol.packed(bare)).digest()

@@ -27,7 +27,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "Question(…)"
 
 
-class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProgramAuth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The token that a program gives. Durations in nanoseconds, as programs have them."""
 
     display_name: str = ""
@@ -53,7 +53,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came of it: one of these; nothing for a program that can be run."""
 
-    auth: Made | None = None
+    auth: ProgramAuth | None = None
     text: str | None = None
     """Why the program refuses."""
     false: bool = False

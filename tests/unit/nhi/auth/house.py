@@ -17,10 +17,10 @@ from nhi.auth.userpass.login import renewal as renew_userpass
 from nhi.auth.userpass.passwords import Passwords
 from nhi.auth.userpass.users import UserEngine
 from nhi.identity.install import identity_store
-from nhi.identity.mfa.passcodes import Codes
+from nhi.identity.mfa.passcodes import Passcodes
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.mfa.validate_routes import ValidateEngine
-from nhi.identity.oidc.pairs import Pairs
+from nhi.identity.oidc.pairs import KeyPairs
 from tests.unit.engines.system.house import CORE, Answer, play
 from tests.unit.token.house import DEFAULT, LONGEST, TokenHouse
 from vault.engines.system.mounts.mounts import MountsEngine
@@ -34,8 +34,8 @@ from vault.framework.route import RouteTable
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog
 from vault.pipeline import Pipeline
-from vault.token.issue import Issuer, Renewals
-from vault.token.lifetime import Limits
+from vault.token.issue import LoginIssuer, Renewals
+from vault.token.lifetime import LifetimeLimits
 from vault.token.lockout import Lockout
 
 __all__ = ["CORE", "LONGEST", "Answer", "AuthHouse", "opened", "play"]
@@ -70,7 +70,7 @@ class AuthHouse(TokenHouse):
         self.door = Door(self.pipeline)
         self.configured: dict[str, LockoutConfig] = {}
         self.lockout = self.new_lockout()
-        self.factors = SecondFactors(Codes(self.clock), self.namespaces.chain, self.clock, self.entropy)
+        self.factors = SecondFactors(Passcodes(self.clock), self.namespaces.chain, self.clock, self.entropy)
 
     def new_lockout(self) -> Lockout:
         """Return what counts failed logins, as after a start of the server."""
@@ -80,8 +80,8 @@ class AuthHouse(TokenHouse):
 
     async def start(self) -> "AuthHouse":
         """Open the vault and mount the auth methods."""
-        limits = Limits(DEFAULT, LONGEST)
-        issuer = Issuer(self.tokens, self.batch, self.clock, limits, self._config, self.factors)
+        limits = LifetimeLimits(DEFAULT, LONGEST)
+        issuer = LoginIssuer(self.tokens, self.batch, self.clock, limits, self._config, self.factors)
         await self.open(
             MountsEngine(self.router, self.entropy, self.tokens),
             TuningEngine(self.router, self.clock, _no_upgrade),
@@ -109,7 +109,7 @@ class AuthHouse(TokenHouse):
             UserEngine(self.passwords, self.entropy),
             UserpassLogin(issuer, self.lockout, self.passwords, self.entropy),
         )
-        self.pairs = Pairs(self.clock, self.entropy, self.safe)
+        self.pairs = KeyPairs(self.clock, self.entropy, self.safe)
         store = identity_store(
             self.identities,
             self.router,

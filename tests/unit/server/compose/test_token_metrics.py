@@ -6,7 +6,7 @@ import asyncio
 from tests.unit.engines.system.house import CORE, House
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.compose.token_metrics import CountedTokens, show_keys, show_state
-from vault.token.ancestors import NoOrigins
+from vault.token.ancestors import NoAncestors
 from vault.token.model import TokenEntry
 
 _TIMED = ("token.lookup", "token.create", "token.revoke-tree")
@@ -31,7 +31,7 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
             metrics,
             house.tokens.entities,
             house.router.takes,
-            NoOrigins(),
+            NoAncestors(),
         )
         await tokens.load(house.barrier.reader("root", CORE))
         assert _counts(metrics) == [0, 0, 0]

@@ -29,7 +29,7 @@ from vault.server.config.settings import (
     UserLockout,
 )
 from vault.server.failure import StartFailure
-from vault.token.lifetime import Limits
+from vault.token.lifetime import LifetimeLimits
 
 STORAGE = 'storage "sqlite" { path = "/data/x.db" }\n'
 LISTENER = 'listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'
@@ -67,10 +67,10 @@ def test_the_smallest_file_has_safe_defaults(tmp_path: Path) -> None:
 
 
 def test_what_lasts_as_usual_lasts_no_longer_than_anything_may(tmp_path: Path) -> None:
-    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER + 'max_lease_ttl = "40h"')) == Limits(
+    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER + 'max_lease_ttl = "40h"')) == LifetimeLimits(
         40 * 3600, 40 * 3600
     )
-    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER)) == Limits(768 * 3600, 768 * 3600)
+    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER)) == LifetimeLimits(768 * 3600, 768 * 3600)
 
 
 def test_everything_that_openbao_reads_in_hcl_is_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from vault.framework.errors import Limited, Malformed
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read
 from vault.framework.telemetry.log import LEVELS, Log
-from vault.token.still_valid import Lasting
+from vault.token.still_valid import StillValid
 
 _FORMS: Final = ("standard", "json")
 _LOOK_SECONDS: Final = 1.0
@@ -27,7 +27,7 @@ class MonitorParams(Params, frozen=True):
 class MonitorEngine(Engine):
     """Reading along, until whoever reads leaves, their token ends, or the server does."""
 
-    def __init__(self, log: Log, lasting: Lasting) -> None:
+    def __init__(self, log: Log, lasting: StillValid) -> None:
         self._log = log
         self._lasting = lasting
 

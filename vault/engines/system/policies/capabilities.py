@@ -22,7 +22,7 @@ from vault.policy.decision.resultant import resultant_acl
 from vault.policy.gate import Gate, seen_by
 from vault.token.authenticator import core_reader, identified
 from vault.token.model import TokenEntry
-from vault.token.other_credentials import Foreign, NoForeign
+from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
 
 _LISTING: Final = frozenset({"list", "scan"})
@@ -83,11 +83,16 @@ class CapabilityEngine(Engine):
     """Questions about what a token may do."""
 
     def __init__(
-        self, tokens: TokenStore, gate: Gate, barrier: Barrier, pool: Pool, foreign: Foreign | None = None
+        self,
+        tokens: TokenStore,
+        gate: Gate,
+        barrier: Barrier,
+        pool: Pool,
+        foreign: OtherCredentials | None = None,
     ) -> None:
         """`foreign` knows credentials that are not in the token store; `pool` does what takes long."""
         self._pool = pool
-        self._foreign = foreign or NoForeign()
+        self._foreign = foreign or NoOtherCredentials()
         self._tokens = tokens
         self._gate = gate
         self._barrier = barrier

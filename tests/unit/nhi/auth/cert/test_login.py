@@ -32,8 +32,8 @@ from vault.mount.table import Backend, Catalog
 from vault.outbound import kept
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.token.issue import Issuer, Renewals
-from vault.token.lifetime import Limits
+from vault.token.issue import LoginIssuer, Renewals
+from vault.token.lifetime import LifetimeLimits
 
 WRONG = "invalid certificate or no client certificate supplied"
 UNMET = "no chain matching all constraints could be found for this login certificate"
@@ -73,8 +73,8 @@ class CertHouse(AuthHouse):
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         self.time = MovedClock(time.time_ns())
         self.lists = RevocationLists(fetcher, self.barrier, self.time, self.entropy)
-        limits = Limits(DEFAULT, LONGEST)
-        issuer = Issuer(self.tokens, self.batch, self.clock, limits, self._config)
+        limits = LifetimeLimits(DEFAULT, LONGEST)
+        issuer = LoginIssuer(self.tokens, self.batch, self.clock, limits, self._config)
         engines = (
             ConfigEngine(LONGEST),
             CrlEngine(self.lists),

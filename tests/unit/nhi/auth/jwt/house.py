@@ -22,8 +22,8 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.token.issue import Issuer
-from vault.token.lifetime import Limits
+from vault.token.issue import LoginIssuer
+from vault.token.lifetime import LifetimeLimits
 
 ISSUER = "https://issuer.example"
 
@@ -38,7 +38,9 @@ class JwtHouse(AuthHouse):
         self.providers = Providers(fetcher, self.clock)
         self.sets = KeySets(fetcher, self.clock, self.providers)
         verifier, self.programs = Verifier(self.sets, self.clock), patient_programs()
-        issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
+        issuer = LoginIssuer(
+            self.tokens, self.batch, self.clock, LifetimeLimits(DEFAULT, LONGEST), self._config
+        )
         engines = (
             ConfigEngine(self.sets),
             RoleEngine(LONGEST),

@@ -30,8 +30,8 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.token.issue import Issuer
-from vault.token.lifetime import Limits
+from vault.token.issue import LoginIssuer
+from vault.token.lifetime import LifetimeLimits
 
 pytestmark = pytest.mark.loopback
 HOME = "https://vault.example/v1/auth/jwt/oidc/callback"
@@ -45,7 +45,9 @@ class OidcHouse(JwtHouse):
         await self.begin()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         providers = Providers(fetcher, self.clock)
-        issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
+        issuer = LoginIssuer(
+            self.tokens, self.batch, self.clock, LifetimeLimits(DEFAULT, LONGEST), self._config
+        )
         self.states = States(self.clock, self.entropy)
         engine = OidcEngine(
             issuer,

@@ -26,8 +26,8 @@ from vault.framework.telemetry.log import Log
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.token.issue import Issuer
-from vault.token.lifetime import Limits
+from vault.token.issue import LoginIssuer
+from vault.token.lifetime import LifetimeLimits
 
 pytestmark = pytest.mark.loopback
 DENIED = (403, "permission denied")
@@ -41,7 +41,9 @@ class ClusterHouse(AuthHouse):
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         self.notes = io.StringIO()
         server = ApiServer(fetcher, pod, Log(stream=self.notes))
-        issuer = Issuer(self.tokens, self.batch, self.clock, Limits(DEFAULT, LONGEST), self._config)
+        issuer = LoginIssuer(
+            self.tokens, self.batch, self.clock, LifetimeLimits(DEFAULT, LONGEST), self._config
+        )
         engines = (ConfigEngine(pod, LONGEST), LoginEngine(issuer, server, self.clock))
         known = self.router.catalog
         kubernetes = Backend(engines, RouteTable(engines))

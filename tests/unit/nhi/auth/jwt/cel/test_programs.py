@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nhi.auth.jwt.cel import process, programs
-from nhi.auth.jwt.cel.process import Cost, Process
+from nhi.auth.jwt.cel.process import Cost, ProgramProcess
 from nhi.auth.jwt.cel.programs import MISSING
 from nhi.auth.jwt.cel.protocol import Question
 from tests.tokens import token
@@ -166,13 +166,13 @@ def test_programs_wait_for_their_turn_in_no_thread_of_others_and_not_without_end
         monkeypatch.setattr(asyncio, "to_thread", None)
         threads: set[str] = set()
         answers = patient_programs()
-        ask = Process.ask
+        ask = ProgramProcess.ask
 
-        def seen(self: Process, packed: bytes, most: Cost) -> Any:
+        def seen(self: ProgramProcess, packed: bytes, most: Cost) -> Any:
             threads.add(threading.current_thread().name)
             return ask(self, packed, most)
 
-        monkeypatch.setattr(Process, "ask", seen)
+        monkeypatch.setattr(ProgramProcess, "ask", seen)
         question = Question(expression="true")
         asked = [asyncio.create_task(answers.check("a", question)) for _ in range(5)]
         other = asyncio.create_task(answers.check("b", question))
