@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from vault.storage import database
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import LONG, StorageFailure
 from vault.storage.sqlite import SqliteStorage
 
 WRITERS = 8
@@ -30,9 +30,9 @@ def say(line: str) -> None:
 async def write_pair(storage: SqliteStorage, name: str, *, invalidate: bool) -> None:
     """Write two entries that belong together, and perhaps make something untrue."""
     async with storage.write() as tx:
-        await tx.put(f"{name}/left", name.encode() * 20)
+        await tx.put(f"{name}/left", content(name))
         await asyncio.sleep(0)
-        await tx.put(f"{name}/right", name.encode() * 20)
+        await tx.put(f"{name}/right", content(name))
         if invalidate:
             await tx.invalidate("pair", name)
 
@@ -97,8 +97,8 @@ async def count(file: Path, times: int) -> None:
 
 
 def content(name: str) -> bytes:
-    """Return what belongs to a name: some bytes, or some pages."""
-    return name.encode() * (600 if name.endswith("7") else 20)
+    """Return what belongs to a name: some bytes, some pages, or so much that a thread writes it."""
+    return name.encode() * (LONG // 4 if name.endswith("-11") else 600 if name.endswith("7") else 20)
 
 
 async def rounds(file: Path, times: int, *pragmas: str) -> None:

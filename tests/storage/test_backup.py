@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.storage.child import content
 from tests.storage.copies import ENTRIES, make, words
 from tests.storage.copying import (
     DIGEST,
@@ -60,7 +61,7 @@ def test_under_writes_of_another_process_it_ends_and_is_one_commit(tmp_path: Pat
         numbers: dict[str, set[int]] = {}
         for path in found:
             name = path.partition("/")[0]
-            assert found[f"{name}/left"] == found[f"{name}/right"] == name.encode() * 20
+            assert found[f"{name}/left"] == found[f"{name}/right"] == content(name)
             _, writer, count = name.split("-")
             numbers.setdefault(writer, set()).add(int(count))
         assert all(each == set(range(len(each))) for each in numbers.values()), (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.child import WRITERS
+from tests.storage.child import WRITERS, content
 from tests.storage.stores import everything
 from vault.storage.memory import KEPT_CHANGES
 from vault.storage.sqlite import SqliteStorage
@@ -41,7 +41,7 @@ async def check(file: Path, acknowledged: list[str]) -> None:
     await storage.close()
     names = {path.partition("/")[0] for path in found}
     for name in names:
-        assert found.get(f"{name}/left") == found.get(f"{name}/right") == name.encode() * 20
+        assert found.get(f"{name}/left") == found.get(f"{name}/right") == content(name)
     assert {line.partition(" ")[2] for line in acknowledged} <= names
     revoked = {line.partition(" ")[2] for line in acknowledged if line.startswith("revoked")}
     with closing(sqlite3.connect(file)) as database:

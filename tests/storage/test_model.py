@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.storage.stores import Store, everything
-from vault.storage.protocol import ReadTx, Storage, Tx
+from vault.storage.protocol import LONG, ReadTx, Storage, Tx
 
 SEGMENT = st.text(alphabet="ab-/0é\U0001f511\0", max_size=3)
 PATH = st.builds(lambda head, tail: f"{head}/{tail}" if tail else head or "a", SEGMENT, SEGMENT)
 PREFIX = st.one_of(st.just(""), st.builds(lambda segment: f"{segment}/", SEGMENT))
 STEP = st.one_of(
-    st.tuples(st.just("put"), PATH, st.binary(max_size=4)),
+    st.tuples(st.just("put"), PATH, st.one_of(st.binary(max_size=4), st.just(bytes(LONG + 1)))),
     st.tuples(st.just("delete"), PATH, st.just(b"")),
     st.tuples(st.just("delete_prefix"), PREFIX, st.just(b"")),
 )
@@ -63,6 +63,8 @@ async def compare(reader: ReadTx, model: dict[str, bytes], look: tuple[str, str,
     assert await reader.scan(prefix, after=after, limit=limit) == paths(model, *look)
     for path, value in model.items():
         assert await reader.get(path) == value
+        assert await reader.has(path)
+    assert not await reader.has("nowhere")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

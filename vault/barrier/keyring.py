@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -153,6 +154,13 @@ class Keyring:
             raise self.gone
         term.unsaved += 1
         return envelope.seal(term.key, term.head, scope, path, plaintext, random(envelope.NONCE_BYTES))
+
+    def encryption(self, scope: bytes, path: str, plaintext: bytes, random: Random) -> Callable[[], bytes]:
+        """Return what encrypts, once, in a thread if it likes, under the key that is active now; it is counted already."""
+        term = self.active
+        term.unsaved += 1
+        nonce = random(envelope.NONCE_BYTES)
+        return partial(envelope.seal, term.key, term.head, scope, path, plaintext, nonce)
 
     def decrypt(self, scope: bytes, path: str, data: bytes) -> bytes:
         """Decrypt under the key the entry names; `UnknownTerm` or another `BarrierFailure`."""

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A part of storage, encrypted: one layer that prefixes paths and encrypts values.
 
+Long values are encrypted and decrypted in a thread: of those, others are answered meanwhile.
+
 Only values are encrypted. Paths, and the kinds and keys of timers and invalidations, lie in
 storage in the clear: never put a secret into one.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from vault.barrier import envelope
 from vault.barrier.failure import UnknownTerm
 from vault.barrier.key import Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import Stored
-from vault.storage.protocol import ReadTx, Timer, Tx
+from vault.storage.protocol import LONG, ReadTx, Timer, Tx
 
 T = TypeVar("T")
 Reload = Callable[[], Awaitable[None]]
@@ -44,6 +48,7 @@ class ReadView:
     """A `ReadTx` below `prefix` that decrypts. It cannot write, whatever it reads through."""
 
     __slots__ = ("_keyring", "_keys", "_prefix", "_reload", "_scope", "_tx", "opened")
+    _thread: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(1, "vault-open")
 
     def __init__(
         self,
@@ -93,6 +98,8 @@ class ReadView:
             known = opened.get((self._scope, full))
             if known is not None and known[0] is data and self._keyring.terms:
                 return known[1]
+        if len(data) > LONG:
+            return await self._by(full, data, self._apart)
         try:
             value = self._keyring.decrypt(self._scope, full, data)
         except UnknownTerm:
@@ -113,6 +120,9 @@ class ReadView:
         data = await self._tx.get(full)
         if data is None:
             return None
+        return await self._by(full, data, use)
+
+    async def _by(self, full: str, data: bytes, use: Callable[[int, Callable[[], bytes]], Awaitable[T]]) -> T:
         decrypt = partial(self._keyring.decrypt, self._scope, full, data)
         try:
             return await use(len(data), decrypt)
@@ -121,6 +131,14 @@ class ReadView:
                 raise
             await self._reload()
             return await use(len(data), decrypt)
+
+    async def _apart(self, length: int, work: Callable[[], bytes]) -> bytes:
+        del length
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def has(self, path: str) -> Coroutine[Any, Any, bool]:
+        """Tell whether there is a value at `path`, whatever it is."""
+        return self._tx.has(self._prefix + path)
 
     def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Coroutine[Any, Any, Sequence[str]]:
         """List names directly below `prefix`, as `ReadTx.list`."""
@@ -165,6 +183,8 @@ class View(ReadView):
     """
 
     __slots__ = ("_random", "_write")
+    _thread = ThreadPoolExecutor(1, "vault-seal")
+    """Others wait for who writes, so he waits for none who only reads."""
 
     def __init__(
         self,
@@ -190,7 +210,13 @@ class View(ReadView):
     def put(self, path: str, value: Stored) -> Coroutine[Any, Any, None]:
         """Encrypt `value` and store it at `path`."""
         full = self._prefix + path
+        if len(value) > LONG:
+            return self._put_long(full, value)
         return self._write.put(full, self._keyring.encrypt(self._scope, full, value, self._random))
+
+    async def _put_long(self, full: str, value: Stored) -> None:
+        work = self._keyring.encryption(self._scope, full, value, self._random)
+        await self._write.put(full, await self._apart(len(value), work))
 
     def delete(self, path: str) -> Coroutine[Any, Any, None]:
         """Remove `path`."""

@@ -3,7 +3,8 @@
 
 Turns are first come, first served, and run on the event loop. Whoever leaves hands over to the next;
 when nobody waits, a thread commits, and only then does anybody of the batch get an answer.
-Waiting for another process happens in that thread too, so the event loop never waits for a disk or a lock.
+Waiting for another process happens in that thread too, so the event loop never waits for a disk or a lock. Long values
+are written there as well.
 
 While the disk is busy the next batch is already open: what the one before wrote is looked up in memory. SQLite hears
 of it once that has committed, and no other process can come in between, because the turnstile is held. If the commit
@@ -21,15 +22,18 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from vault.storage.batch import Batch, Outcome, fresh_stamp
 from vault.storage.database import Connection, is_busy
 from vault.storage.files import Files
 from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure
+from vault.storage.reading import Found, whole_row
 from vault.storage.rows import Rows
 from vault.storage.turnstile import Turnstile
+
+T = TypeVar("T")
 
 _LULL: Final = 3
 """Turns of the event loop without another writer after which no more are waited for: a request takes two to get here."""
@@ -135,13 +139,40 @@ class GroupCommit:
         batch.spilled = True
         if not self._savepoint:
             try:
-                batch.pending.apply(self.connection)
+                await self._apply(batch.pending)
+            except asyncio.CancelledError:
+                raise  # SQLite has all of what others wrote
             except BaseException:
                 self._roll_back()
                 raise
             self.connection.run("savepoint", "SAVEPOINT writer")
             self._savepoint = True
-        own.apply(self.connection)
+        await self._apply(own)
+
+    async def _apply(self, pending: Pending) -> None:
+        rest = pending.apply(self.connection)
+        if rest is not None:
+            await self.work(rest)
+
+    async def work(self, do: Callable[[], T]) -> T:
+        """Do something long with the connection in the thread, for who has the turn. Raises what it raises.
+
+        Who is cancelled waits for the end of it, for he is about to undo what it does.
+        """
+        doing = asyncio.get_running_loop().run_in_executor(self._thread, do)
+        cancelled: asyncio.CancelledError | None = None
+        while not doing.done():
+            try:
+                await asyncio.wait((doing,))
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None and doing.exception() is None:
+            raise cancelled
+        return doing.result()
+
+    async def whole(self, path: str) -> Found:
+        """Read what is long within the transaction, in the thread. Raises `StorageFailure`."""
+        return await self.work(lambda: whole_row(self.connection, path))
 
     def release(self, own: Pending) -> asyncio.Future[Outcome]:
         """Leave with success and return what tells how the commit went; for `durable`.
@@ -155,7 +186,7 @@ class GroupCommit:
             self._savepoint = False
         batch.size += 1
         batch.pending.absorb(own)
-        batch.closed = bool(own.untrue) or batch.pending.full
+        batch.closed = bool(own.untrue) or batch.pending.heavy
         self._inside, self._holder = False, None
         ended = batch.wait()
         self._advance()
@@ -383,6 +414,7 @@ class GroupCommit:
     def _commit_in_thread(self, batch: Batch) -> None:
         """Let SQLite have what waits, here, where no other thread wants the interpreter, and commit in the thread.
 
+        What is long is written there too: that takes longer than it costs to want the interpreter.
         Meanwhile the next batch is open, unless it would have to ask SQLite for what this one did, or its epoch.
         """
         self._committing, self._batch = batch, None
@@ -401,11 +433,12 @@ class GroupCommit:
             self._roll_back()
             loop.call_soon(self._committed, batch, self._failure(error, "writing"))
             return
-        work = loop.run_in_executor(self._thread, self._commit)
+        work = loop.run_in_executor(self._thread, self._commit, batch.pending)
         work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
 
-    def _commit(self) -> Outcome:
+    def _commit(self, pending: Pending) -> Outcome:
         try:
+            pending.end_long(self.connection)
             self._files.check()
             self.connection.run("commit", "COMMIT")
             self._files.check()  # or nobody would find what was committed

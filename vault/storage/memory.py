@@ -78,6 +78,10 @@ class _Reader:
         """See `ReadTx.get`."""
         return self._statement("get").entries.get(path)
 
+    async def has(self, path: str) -> bool:
+        """See `ReadTx.has`."""
+        return path in self._statement("get").entries
+
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
         """See `ReadTx.list`."""
         return names_below(self._statement("list").seek, prefix, after, limit)
@@ -126,6 +130,11 @@ class _Transaction(_Reader):
         """See `ReadTx.get`."""
         data = self._statement("get")
         return self._written[path] if path in self._written else data.entries.get(path)
+
+    async def has(self, path: str) -> bool:
+        """See `ReadTx.has`."""
+        data = self._statement("get")
+        return self._written[path] is not None if path in self._written else path in data.entries
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
         """See `ReadTx.list`."""

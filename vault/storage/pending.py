@@ -3,18 +3,22 @@
 
 Most transactions read and write a few rows by their paths. What they write is kept here and looked up here, so
 it costs no statement, and leaving it out again costs nothing at all.
+
+Long values go in apart from the rest, in a thread, and so does what lies where one was: SQLite has to write or to free each of
+its pages.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import islice
 from typing import Final
 
 from vault.storage.database import Connection
 from vault.storage.order import all_folders
-from vault.storage.protocol import Timer
+from vault.storage.protocol import LONG, Timer
 
 KEPT_CHANGES: Final = 10_000
 """How many changes are kept at least, in whole epochs; a cache that is further behind drops everything."""
@@ -24,12 +28,16 @@ _PRUNE_EVERY: Final = 128
 _MOST: Final = 1024
 """Rows and timers that wait here at most, and then go to SQLite before the end."""
 _HEAVIEST: Final = 4 << 20
-"""Bytes of rows that do."""
+"""Bytes of rows that do, and of long ones that share a commit with no more."""
+_LONGEST: Final = 64 << 20
+"""Bytes of long rows that do."""
 
 _FEW: Final = 16
 """Rows of which each is looked at, rather than at the folders that they are in."""
 
-_PUT: Final = "INSERT OR REPLACE INTO entry (path, value) VALUES (?, ?)"
+_PUT: Final = (
+    "INSERT INTO entry (path, value) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET value = excluded.value"
+)
 _DELETE: Final = "DELETE FROM entry WHERE path = ?"
 _AT: Final = (
     "INSERT OR REPLACE INTO timer (kind, key, due, claimed_until, attempts) VALUES (?, ?, ?, NULL, ?)"
@@ -46,7 +54,7 @@ _PRUNE: Final = "DELETE FROM change WHERE n <= (SELECT n FROM change ORDER BY n 
 class Pending:
     """Rows by path (None where one is removed), timers by kind and key (None: cancelled), and what became untrue."""
 
-    __slots__ = ("_bytes", "_folders", "_sorted", "rows", "timers", "untrue")
+    __slots__ = ("_bytes", "_folders", "_long_bytes", "_sorted", "long", "rows", "timers", "untrue")
 
     def __init__(self) -> None:
         self._folders: set[str] = set()
@@ -55,12 +63,24 @@ class Pending:
         self.rows: dict[str, bytes | None] = {}
         self.timers: dict[tuple[str, str], Timer | None] = {}
         self.untrue: dict[tuple[str, str], None] = {}
+        self.long: set[str] = set()
+        """Where a long value is to be written, or was found."""
         self._bytes = 0
+        self._long_bytes = 0
 
     @property
     def full(self) -> bool:
         """Whether it is more than should wait in memory."""
-        return self._bytes > _HEAVIEST or len(self.rows) + len(self.timers) > _MOST
+        return (
+            self._bytes > _HEAVIEST
+            or len(self.rows) + len(self.timers) > _MOST
+            or self._long_bytes > _LONGEST
+        )
+
+    @property
+    def heavy(self) -> bool:
+        """Whether nothing more is to wait for the commit of this."""
+        return self._long_bytes > _HEAVIEST or self.full
 
     @property
     def empty(self) -> bool:
@@ -70,7 +90,12 @@ class Pending:
     def put(self, path: str, value: bytes) -> None:
         """Note a row's new value."""
         self.rows[path] = value
-        self._bytes += len(value)
+        length = len(value)
+        if length > LONG:
+            self.long.add(path)
+            self._long_bytes += length
+        else:
+            self._bytes += length
 
     def touches(self, prefix: str) -> bool:
         """Whether any row is below `prefix`, which is empty or ends in `/`."""
@@ -86,20 +111,28 @@ class Pending:
         self.timers.update(later.timers)
         self.untrue.update(later.untrue)
         self._bytes += later._bytes
+        if later.long:
+            self.long |= later.long
+            self._long_bytes += later._long_bytes
 
-    def apply(self, connection: Connection) -> None:
-        """Write rows and timers, and know nothing of them any more. Raises `StorageFailure`: some may be written."""
-        rows, timers = self.rows, self.timers
-        self.rows, self.timers, self._bytes = {}, {}, 0
+    def apply(self, connection: Connection) -> Callable[[], None] | None:
+        """Write rows and timers, and know nothing of them any more. Raises `StorageFailure`: some may be written.
+
+        Returns what writes the long ones, for a thread; None without any.
+        """
+        rows, timers, long = self.rows, self.timers, self.long
+        self.rows, self.timers, self.long = {}, {}, set()
+        self._bytes = self._long_bytes = 0
         self._folders, self._sorted = set(), 0
-        _write(connection, rows, timers)
+        _write(connection, _short(rows, long), timers)
+        return partial(_write_long, connection, rows, long) if long else None
 
     def end(self, connection: Connection, stamp: int) -> int:
-        """Write everything that is left, last what became untrue, and the `stamp`; it can still be looked up here.
+        """Write everything that is left but for long rows, last what became untrue, and the `stamp`.
 
-        Returns the epoch that something became untrue with, else 0. Raises `StorageFailure`.
+        It can still be looked up here. Returns the epoch that something became untrue with, else 0. Raises `StorageFailure`.
         """
-        _write(connection, self.rows, self.timers)
+        _write(connection, _short(self.rows, self.long), self.timers)
         if not self.untrue:
             connection.run("stamp", _STAMP, (stamp,))
             return 0
@@ -109,6 +142,19 @@ class Pending:
         if stamp % _PRUNE_EVERY == 0 or len(self.untrue) >= _PRUNE_EVERY:
             connection.run("prune", _PRUNE, (KEPT_CHANGES,))
         return epoch
+
+    def end_long(self, connection: Connection) -> None:
+        """Write what `end` left, in a thread. Raises `StorageFailure`."""
+        if self.long:
+            _write_long(connection, self.rows, self.long)
+
+
+def _short(rows: Mapping[str, bytes | None], long: set[str]) -> Mapping[str, bytes | None]:
+    return {path: value for path, value in rows.items() if path not in long} if long else rows
+
+
+def _write_long(connection: Connection, rows: Mapping[str, bytes | None], long: Iterable[str]) -> None:
+    _write(connection, {path: rows[path] for path in long if path in rows}, {})
 
 
 def _write(

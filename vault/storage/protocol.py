@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
+
+LONG: Final = 1 << 18
+"""Bytes of a value that is read, written, encrypted and decrypted off the event loop: of more that takes milliseconds."""
 
 
 class Timer(msgspec.Struct, frozen=True):
@@ -43,6 +46,10 @@ class ReadTx(Protocol):
 
     async def get(self, path: str) -> bytes | None:
         """Return the value at exactly `path`, or None."""
+        ...
+
+    async def has(self, path: str) -> bool:
+        """Tell whether there is a value at exactly `path`, however long it is."""
         ...
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:

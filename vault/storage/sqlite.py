@@ -2,7 +2,7 @@
 """The default storage: one SQLite file, for one node with any number of processes.
 
 Reads run inline on the event loop, on a connection of their own: a statement costs microseconds, a thread
-would cost twenty times that. Writes go through `GroupCommit`.
+would cost twenty times that. Long values are read in threads. Writes go through `GroupCommit`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vault.storage.files import Files
 from vault.storage.group import GroupCommit, committing_thread
 from vault.storage.index import Index
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
-from vault.storage.reading import RememberingReader
+from vault.storage.reading import LongRows, RememberingReader
 from vault.storage.rows import Rows
 from vault.storage.transaction import Transaction
 from vault.storage.turnstile import Turnstile
@@ -38,14 +38,15 @@ _READ_PATIENCE: Final = 1.0
 class _Write:
     """The block of one transaction."""
 
-    def __init__(self, reader: Connection, group: GroupCommit, rows: Rows) -> None:
+    def __init__(self, reader: Connection, long: LongRows, group: GroupCommit, rows: Rows) -> None:
         self._reader = reader
+        self._long = long
         self._group = group
         self._rows = rows
 
     async def __aenter__(self) -> Transaction:
         await self._group.enter()
-        self._tx = Transaction(self._reader, self._group, self._rows)
+        self._tx = Transaction(self._reader, self._long.read, self._group, self._rows)
         return self._tx
 
     async def __aexit__(
@@ -68,9 +69,18 @@ class _Write:
 class SqliteStorage:
     """See `Storage`. `open` it; the constructor takes what `open` made."""
 
-    def __init__(self, reader: Connection, group: GroupCommit, rows: Rows, index: Index) -> None:
+    def __init__(
+        self,
+        reader: Connection,
+        long: tuple[LongRows, LongRows],
+        group: GroupCommit,
+        rows: Rows,
+        index: Index,
+    ) -> None:
+        """`long` reads what is long: for readers, and for the one who writes, on whom others wait."""
         self._index = index
         self._reader = reader
+        self._long, self._writers_long = long
         self._group = group
         self._rows = rows
 
@@ -87,9 +97,14 @@ class SqliteStorage:
         prepare(file, patience=patience)
         thread = committing_thread(file)
         files = Files(file)
-        reader = Connection(file, on_statement, patience=patience, files=files)
-        reader.run("open", "PRAGMA query_only=ON")
-        reader.wait_for_lock(_READ_PATIENCE)
+
+        def reading(on_statement: OnStatement | None = None) -> Connection:
+            connection = Connection(file, on_statement, patience=patience, files=files)
+            connection.run("open", "PRAGMA query_only=ON")
+            connection.wait_for_lock(_READ_PATIENCE)
+            return connection
+
+        reader = reading(on_statement)
         reader.stamp()
         index = Index(file)
         rows = Rows(index.head, reader.stamp)
@@ -102,25 +117,25 @@ class SqliteStorage:
             patience=patience,
         )
         files.remember()
-        return cls(reader, group, rows, index)
+        return cls(reader, (LongRows(reading), LongRows(reading)), group, rows, index)
 
     def reader(self) -> ReadTx:
         """See `Storage.reader`."""
-        return RememberingReader(self._reader, self._rows)
+        return RememberingReader(self._reader, self._long.read, self._rows)
 
     def write(self) -> AbstractAsyncContextManager[Tx]:
         """See `Storage.write`.
 
         Cancellation while the commit runs does not undo it: the caller never learns how it went.
         """
-        return _Write(self._reader, self._group, self._rows)
+        return _Write(self._reader, self._writers_long, self._group, self._rows)
 
     async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable are taken first. Without any due, nothing is written."""
         first = await self.next_due()
         if first is None or first > now:
             return []
-        async with _Write(self._reader, self._group, self._rows) as tx:
+        async with _Write(self._reader, self._writers_long, self._group, self._rows) as tx:
             return await tx.claim(now, limit, hold)
 
     async def next_due(self) -> int | None:
@@ -146,6 +161,8 @@ class SqliteStorage:
     async def close(self) -> None:
         """See `Storage.close`."""
         await self._group.close()
+        self._long.close()
+        self._writers_long.close()
         self._reader.raw.close()
         self._index.close()
         self._rows.forget()

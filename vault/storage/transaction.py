@@ -12,7 +12,7 @@ from vault.storage.group import GroupCommit
 from vault.storage.order import end_of
 from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure, Timer
-from vault.storage.reading import BEHIND_TEXT, Reader, RememberingReader
+from vault.storage.reading import BEHIND_TEXT, Reader, RememberingReader, Whole
 from vault.storage.rows import Look, Rows
 
 _DELETE_RANGE: Final = "DELETE FROM entry WHERE path >= ? AND path < ?"
@@ -33,9 +33,12 @@ _LARGEST: Final = 1 << 63
 class Transaction(RememberingReader):
     """What one writer does. After a statement failed nothing more is accepted, and nothing is kept."""
 
-    def __init__(self, reader: Connection, group: GroupCommit, rows: Rows) -> None:
-        """`reader` sees what is committed: all that there is, but for what waits in memory until SQLite gets it."""
-        super().__init__(reader, rows)
+    def __init__(self, reader: Connection, whole: Whole, group: GroupCommit, rows: Rows) -> None:
+        """`reader` sees what is committed: all that there is, but for what waits in memory until SQLite gets it.
+
+        So does `whole`, which reads what is long.
+        """
+        super().__init__(reader, whole, rows)
         self._group = group
         self._own = Pending()
         self._broken: StorageFailure | None = None
@@ -43,12 +46,30 @@ class Transaction(RememberingReader):
 
     async def get(self, path: str) -> bytes | None:
         """See `ReadTx.get`."""
+        value = self._look(path)
+        if not isinstance(value, int):
+            return value
+        try:
+            whole = self._group.whole if self._group.open.spilled else self._whole
+            self.epoch, found = await whole(path)
+        except StorageFailure as problem:
+            self._broken = problem
+            raise
+        return found
+
+    async def has(self, path: str) -> bool:
+        """See `ReadTx.has`."""
+        return self._look(path) is not None
+
+    def _look(self, path: str) -> bytes | int | None:
+        """Return what is at `path`, or how long it is where that is much."""
         self._check()
         try:
             batch = self._group.open
             own, ours, before = self._own.rows, batch.pending.rows, batch.before
             theirs = () if before is None else before.pending.rows
             waits = path in own or path in ours or path in theirs
+            value: bytes | int | None
             if waits and self.epoch:
                 self._connection.announce("get")
             else:
@@ -56,11 +77,13 @@ class Transaction(RememberingReader):
         except StorageFailure as problem:
             self._broken = problem
             raise
-        if not waits:
-            return value
-        if path in own:
-            return own[path]
-        return ours[path] if path in ours or before is None else before.pending.rows[path]
+        if waits:
+            if path in own:
+                return own[path]
+            return ours[path] if path in ours or before is None else before.pending.rows[path]
+        if isinstance(value, int):
+            self._own.long.add(path)
+        return value
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
         """See `ReadTx.list`."""
@@ -92,7 +115,7 @@ class Transaction(RememberingReader):
 
     def _inner(self) -> Reader:
         """Return what reads in the transaction of the batch, for when SQLite knows more of it than is committed."""
-        return Reader(self._group.connection)
+        return Reader(self._group.connection, self._group.whole)
 
     async def put(self, path: str, value: bytes) -> None:
         """See `Tx.put`."""
@@ -106,6 +129,7 @@ class Transaction(RememberingReader):
         self._write("delete", path)
         if self._own.full:
             await self._unload()
+        self._look(path)  # how long it is, for that is how long it takes
         self._own.rows[path] = None
 
     async def delete_prefix(self, prefix: str) -> int:
@@ -120,7 +144,9 @@ class Transaction(RememberingReader):
         bounds = (f"{prefix}\0", BEHIND_TEXT if end is None else end)
         with self._statement():
             await self._group.spill(self._own)
-            return self._group.connection.run("delete_prefix", _DELETE_RANGE, bounds).rowcount
+            return await self._group.work(
+                lambda: self._group.connection.run("delete_prefix", _DELETE_RANGE, bounds).rowcount
+            )
 
     async def at(self, timer: Timer) -> None:
         """See `Tx.at`."""

@@ -410,7 +410,7 @@ def test_a_record_that_is_not_there_when_it_is_read_back_never_counts(found: str
 
         class MeddledReader:
             def __init__(self, inner: ReadTx) -> None:
-                self.list, self.scan, self.epoch = inner.list, inner.scan, 0
+                self.list, self.scan, self.has, self.epoch = inner.list, inner.scan, inner.has, 0
                 self.inner = inner
 
             async def get(self, path: str) -> bytes | None:
