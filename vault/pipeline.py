@@ -300,10 +300,13 @@ class Pipeline:
 
     async def parse(self, call: Call) -> None:
         """Decode a body, under limits, only now that the caller is known."""
-        if len(call.body) > AT_ONCE and call.parsed is None:
+        long = len(call.body) > AT_ONCE
+        if long and call.parsed is None:
             schema.refuse_unknown(call)  # not once it is its turn: nobody's long body waits for that
             await self._pool.run(client_of(call), partial(schema.read_body, call))
         call.data = schema.read_body(call)
+        if long and not call.bound.route.access.unaudited:
+            await self._audit.came(call)
 
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""

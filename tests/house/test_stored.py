@@ -39,8 +39,8 @@ CODECS = {
 
 BYTES = {
     "nhi/auth/approle/store.py": ["salt"],
-    "vault/engines/cubbyhole/engine.py": ["schema.encode(fields)"],
-    "vault/engines/kv/plain.py": ["_text(call)"],
+    "vault/engines/cubbyhole/engine.py": ["text"],
+    "vault/engines/kv/plain.py": ["text"],
     "vault/engines/kv/store.py": ["data"],
     "vault/engines/system/mounts/remount.py": ["value"],
     "vault/token/entries.py": ["self._entropy.bytes(32)"],

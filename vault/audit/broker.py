@@ -15,7 +15,7 @@ import msgspec
 from vault.audit.batch import Batch
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.hasher import Hasher
-from vault.audit.record import Renderer, sealed_line, trial_line
+from vault.audit.record import Renderer, data_of, sealed_line, trial_line
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
@@ -155,6 +155,19 @@ class Broker:
         if self._devices:
             return self._send_sealed(sealed_line(call, "request", now, error))
         return None
+
+    async def came(self, call: Call) -> None:
+        """Hash long data in a thread, before the request is recorded and not within a transaction, once.
+
+        It is bounded by what is parsed at one time, and a refusal would have to hash it all the same.
+        """
+        data = data_of(call)
+        if call.sent is not None and call.sent[0] == data:
+            return
+        made: dict[object, bytes] = {}
+        for renderer in [entry.renderer for entry in self._recording]:
+            made[renderer] = await self._pool.run(client_of(call), renderer.sent_ahead(call), owed=True)
+        call.sent = data, made
 
     async def ahead(self, call: Call, reply: Reply[object]) -> None:
         """Hash a long answer in a thread, before it is recorded and not within a transaction, once. Raises `Busy`."""

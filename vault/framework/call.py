@@ -330,6 +330,7 @@ class Call:
         "readable",
         "reader",
         "recorded",
+        "sent",
         "sighted",
         "spent",
         "target",
@@ -429,7 +430,8 @@ class Call:
     """Whether this request already used up one use of a use-limited token."""
     warnings: list[str]
     recorded: tuple[object, object, bytes] | None
-    """The part of the record that is encoded already: for which device, for which decision, and the bytes."""
+    sent: tuple[object, Mapping[object, bytes]] | None
+    """The part of the record that is encoded already: for which device and decision, and the bytes; of which long data, by device."""
     used: list[Mapping[str, str]]
     """The external keys that were used for this call, as `ExternalKey.describe` names them; for the audit log."""
     held: int
@@ -454,17 +456,15 @@ class Call:
         self.login = None
         self.within = ""
         self.after = None
-        self.identity = None
-        self.decision = None
+        self.identity = self.decision = None
         self.data = {}
         self.captures = {}
         self.warnings = []
-        self.recorded = None
+        self.recorded = self.sent = None
         self.used = []
         self.held = 0
         self.key = None
-        self.plan = None
-        self.prepared = None
+        self.plan = self.prepared = None
         self.certificate = b""
         self.intermediates = ()
         self.namespace = ROOT

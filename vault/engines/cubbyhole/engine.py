@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from vault.barrier.stored import raw
 from vault.engines.cubbyhole import store
 from vault.engines.cubbyhole.model import EntryPath, Keys
 from vault.framework import schema
 from vault.framework.call import Call, Reply
+from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
@@ -20,6 +22,11 @@ from vault.framework.route import delete, list_, read, write
 class Cubbyhole(Engine):
     """Values that one token keeps for itself. They go when the token is revoked or expires."""
 
+    def __init__(self) -> None:
+        self._reading = Pool(threads=1, name="cubbyhole-read")
+        self._writing = Pool(threads=1, name="cubbyhole-write")
+        """Who waits in this one holds a transaction, so it is never asked by anybody else."""
+
     @read("{path:any}")
     async def read_entry(self, call: Call, params: EntryPath) -> Reply[Mapping[str, Json]]:
         """Read an entry."""
@@ -29,7 +36,8 @@ class Cubbyhole(Engine):
         stored = await call.reader.get(own + params.path)
         if stored is None:
             raise NotFound
-        return Reply(schema.decode_kept(stored), own_names=True, long=len(stored) > AT_ONCE)
+        entry = await self._reading.long(call, len(stored), partial(schema.decode_kept, stored))
+        return Reply(entry, own_names=True, long=len(stored) > AT_ONCE)
 
     @write("{path:any}", exists="entry_exists", contained=True)
     async def write_entry(self, call: Call, params: EntryPath) -> None:
@@ -39,9 +47,8 @@ class Cubbyhole(Engine):
             raise Malformed("missing path", chained=True)
         if not call.data:
             raise Malformed("missing data fields", chained=True)
-        spelled = call.body.lstrip().startswith(b"{")
-        fields = schema.decode_fields(call.body) if spelled else call.data
-        await call.tx.put(own + params.path, raw(schema.encode(fields)))
+        text = await self._writing.long(call, len(call.body), partial(_text, call))
+        await call.tx.put(own + params.path, raw(text))
 
     @delete("{path:any}", contained=True)
     async def delete_entry(self, call: Call, params: EntryPath) -> None:
@@ -63,7 +70,13 @@ class Cubbyhole(Engine):
         """Tell update from create."""
         if not call.captures["path"]:
             raise Malformed("missing path", chained=True)
-        return await call.reader.get(_own(call) + call.captures["path"]) is not None
+        return await call.reader.has(_own(call) + call.captures["path"])
+
+
+def _text(call: Call) -> bytes:
+    """Return the body as it is stored, its values as they were spelled; the fields of a form are strings."""
+    spelled = call.body.lstrip().startswith(b"{")
+    return schema.encode(schema.decode_fields(call.body) if spelled else call.data)
 
 
 def _own(call: Call) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import ClassVar
 
 from vault.engines.kv import jsontext, logic, store, versions
@@ -40,7 +41,7 @@ class VersionedKV(MetadataRoutes):
         if version.gone(self.clock.nanos()):
             return Reply(SecretResult(None, shown), status=404)
         stored = await versions.data(call.reader, params.path, row, version)
-        data = jsontext.decode(stored)
+        data = await self.reading.long(call, len(stored), partial(jsontext.decode, stored))
         same = (
             params.path,
             version.number,
@@ -61,7 +62,8 @@ class VersionedKV(MetadataRoutes):
         row = await store.load(call.tx, params.path)
         current, required = (row.current, row.cas_required) if row else (0, False)
         logic.check_cas(params.options, current, required=config.cas_required or required)
-        return await versions.add(call.tx, params.path, row, config, params.data, self.clock.nanos())
+        made = await self.writing.long(call, len(call.body), partial(jsontext.as_floats, params.data))
+        return await versions.add(call.tx, params.path, row, config, made, self.clock.nanos())
 
     @patch("data/{path:any}", contained=True)
     async def patch_secret(self, call: Call, params: PatchSecret) -> VersionResult | Reply[VersionResult]:
@@ -78,10 +80,8 @@ class VersionedKV(MetadataRoutes):
         now = self.clock.nanos()
         if row.newest.gone(now):
             return Reply(logic.version_result(row.newest, row), status=404)
-        stored = jsontext.decode(row.data)
-        if stored is None:
-            raise Malformed("resource does not exist")
-        changed: Json = None if params.data is None else logic.merge(stored, params.data)
+        length = max(len(row.data), len(call.body))
+        changed = await self.writing.long(call, length, partial(_patched, row.data, params.data))
         return await versions.add(call.tx, params.path, row, config, changed, now)
 
     @delete("data/{path:any}", contained=True)
@@ -129,7 +129,7 @@ class VersionedKV(MetadataRoutes):
         )
 
     @read("subkeys/{path:any}")
-    async def read_subkeys(self, call: Call, params: ReadSubkeys) -> SubkeysResult | Reply[SubkeysResult]:
+    async def read_subkeys(self, call: Call, params: ReadSubkeys) -> Reply[SubkeysResult]:
         """Read the keys of a secret, without the values."""
         row = await store.load(call.reader, params.path)
         version = versions.find(row, params.version)
@@ -138,8 +138,9 @@ class VersionedKV(MetadataRoutes):
         shown = logic.version_result(version, row)
         if version.gone(self.clock.nanos()):
             return Reply(SubkeysResult(shown, None), status=404)
-        value = jsontext.decode(await versions.data(call.reader, params.path, row, version))
-        return SubkeysResult(shown, logic.subkeys(value, max(params.depth, 1) if params.depth else 0))
+        stored = await versions.data(call.reader, params.path, row, version)
+        keys = await self.reading.long(call, len(stored), partial(_subkeys, stored, params.depth))
+        return Reply(SubkeysResult(shown, keys), long=len(stored) > AT_ONCE)
 
     async def secret_exists(self, call: Call) -> bool:
         """Tell update from create: whether there is anything at this path, deleted versions included."""
@@ -157,3 +158,15 @@ class VersionedKV(MetadataRoutes):
                 f"endpoints to use. If using the OpenBao CLI, use 'bao kv {command}' for this operation."
             )
         return Reply(status=404, warnings=[warning])
+
+
+def _patched(stored: bytes, patch: Mapping[str, Json] | None) -> bytes:
+    """Return the text of a secret with a merge patch applied. Raises `Malformed`."""
+    value = jsontext.decode(stored)
+    if value is None:
+        raise Malformed("resource does not exist")
+    return jsontext.as_floats(None if patch is None else logic.merge(value, dict(patch)))
+
+
+def _subkeys(stored: bytes, depth: int) -> Json:
+    return logic.subkeys(jsontext.decode(stored), max(depth, 1) if depth else 0)

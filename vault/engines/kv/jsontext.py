@@ -68,6 +68,11 @@ def to_floats(value: Json) -> Json:
     return value
 
 
+def as_floats(value: Json) -> bytes:
+    """Return the text of a secret of version 2. Raises `Malformed`, as `to_floats`."""
+    return encode(to_floats(value))
+
+
 def _whole(value: float) -> int | float:
     """Return a whole number as the integer that its shortest spelling names, as the field prints it."""
     written_out = abs(value) < _WRITTEN_OUT and value.is_integer() and str(value) != "-0.0"

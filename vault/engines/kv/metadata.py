@@ -14,6 +14,7 @@ from vault.engines.kv.model import Config, ConfigResult, DetailedKeys, Keys, Met
 from vault.engines.kv.params import Listing, PatchMetadata, Scanning, SecretPath, WriteConfig, WriteMetadata
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
+from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, patch, read, scan, write
@@ -28,6 +29,9 @@ class MetadataRoutes(Engine):
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.reading = Pool(threads=1, name="kv-read")
+        self.writing = Pool(threads=1, name="kv-write")
+        """Who waits in this one holds a transaction, so it is never asked by anybody else."""
 
     @read("config")
     async def read_config(self, call: Call) -> ConfigResult:

@@ -3,6 +3,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Final
 
 from vault.barrier.stored import raw
@@ -11,6 +12,7 @@ from vault.engines.kv.model import Keys
 from vault.engines.kv.params import DEPTH
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Kind, Mismatch, to_duration
@@ -49,6 +51,9 @@ class PlainKV(Engine):
         """`default_ttl` in seconds."""
         self._default_ttl = default_ttl
         self._key = entropy.bytes(32)
+        self._reading = Pool(threads=1, name="kv-read")
+        self._writing = Pool(threads=1, name="kv-write")
+        """Who waits in this one holds a transaction, so it is never asked by anybody else."""
 
     @read("{path:any}")
     async def read_secret(self, call: Call, params: SecretPath) -> Reply[Mapping[str, Json]]:
@@ -56,7 +61,7 @@ class PlainKV(Engine):
         stored = await call.reader.get(ENTRIES + params.path)
         if stored is None:
             raise NotFound
-        secret = jsontext.decode_spelled(stored)
+        secret = await self._reading.long(call, len(stored), partial(jsontext.decode_spelled, stored))
         lasts = _ttl(secret, call.mount.default_ttl or self._default_ttl)
         same = self._digest(stored) if len(stored) <= _LONGEST_KNOWN else None
         return Reply(secret, lease_duration=lasts, own_names=True, same=same, long=len(stored) > AT_ONCE)
@@ -68,7 +73,8 @@ class PlainKV(Engine):
             raise Malformed("missing path")
         if not call.data:
             raise Malformed("missing data fields")
-        await call.tx.put(ENTRIES + params.path, raw(_text(call)))
+        text = await self._writing.long(call, len(call.body), partial(_text, call))
+        await call.tx.put(ENTRIES + params.path, raw(text))
 
     @delete("{path:any}", contained=True)
     async def delete_secret(self, call: Call, params: SecretPath) -> None:
@@ -99,7 +105,7 @@ class PlainKV(Engine):
 
     async def secret_exists(self, call: Call) -> bool:
         """Tell update from create."""
-        return await call.reader.get(ENTRIES + call.captures["path"]) is not None
+        return await call.reader.has(ENTRIES + call.captures["path"])
 
 
 def _text(call: Call) -> bytes:

@@ -48,7 +48,7 @@ async def load(view: ReadView, path: str) -> Row | None:
 
 async def exists(view: ReadView, path: str) -> bool:
     """Whether there is a row at `path`."""
-    return await view.get(ROWS + path) is not None
+    return await view.has(ROWS + path)
 
 
 async def save(view: View, path: str, row: Row) -> None:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from vault.barrier.view import ReadView, View
-from vault.engines.kv import jsontext, logic, store
+from vault.engines.kv import logic, store
 from vault.engines.kv.model import Config, Row, Version, VersionResult
 from vault.framework.errors import NotFound
-from vault.framework.fields import Json
 
 
 def find(row: Row | None, number: int) -> Version | None:
@@ -35,9 +34,10 @@ async def data(view: ReadView, path: str, row: Row, version: Version) -> bytes:
     return found
 
 
-async def add(view: View, path: str, row: Row | None, config: Config, value: Json, now: int) -> VersionResult:
-    """Write `value` as the newest version, move the one before out of the row, and trim the oldest."""
-    encoded = jsontext.encode(jsontext.to_floats(value))
+async def add(
+    view: View, path: str, row: Row | None, config: Config, encoded: bytes, now: int
+) -> VersionResult:
+    """Write a text as the newest version, move the one before out of the row, and trim the oldest."""
     row = row or Row(created=now, updated=now)
     before = store.versions(row)
     oldest = logic.oldest_after(row, config)

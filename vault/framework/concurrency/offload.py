@@ -17,6 +17,7 @@ from typing import Final, Generic, TypeVar
 
 from vault.framework.call import Call
 from vault.framework.errors import Busy
+from vault.framework.limits import AT_ONCE
 
 T = TypeVar("T")
 J = TypeVar("J")
@@ -131,6 +132,10 @@ class Pool:
             raise
         done.add_done_callback(self._over)
         return await asyncio.shield(done)
+
+    async def long(self, call: Call, length: int, work: Callable[[], T]) -> T:
+        """As `run`, for a call, where the work is on so many bytes that it is not done at once."""
+        return work() if length <= AT_ONCE else await self.run(client_of(call), work, owed=call.spent)
 
     async def _turn(self, client: Client, *, owed: bool) -> None:
         """Wait for a thread, and take it. Raises `Busy`."""

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Secrets of 24 MiB: nothing that is done to one holds the event loop, on any storage, and every part of it arrives."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import stalls
+from tests.routes.driver import Answer, Application
+from vault.storage.sqlite import SqliteStorage
+
+_SIZE = 24 << 20
+_MOST = 0.04
+"""Seconds of processor time that a step may take here. On the machine that this was measured on the longest takes a third."""
+_BODY = b'{"a":"%b"}' % (b"a" * _SIZE)
+_NEWER = b'{"a":"%b"}' % (b"b" * _SIZE)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def application(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Application]:
+    stalls.install()
+    storage = SqliteStorage.open(tmp_path / "vault.db") if request.param == "sqlite" else None
+    with Application(storage) as application:
+        yield application
+
+
+def _asked(application: Application, method: str, path: str, body: Any = None, *, ttl: str = "") -> Answer:
+    """Ask, and look how long the loop was held."""
+    headers = {"x-vault-wrap-ttl": ttl} if ttl else {}
+    sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    stalls.STALLS.longest = 0.0, ""
+    answer = application.request(method, f"/v1/{path}", sent, token="root", headers=headers)
+    seconds, name = stalls.STALLS.longest
+    assert seconds < _MOST, f"{method} {path}: {name} took {seconds:.3f} s of the loop"
+    assert answer.status < 300, answer.body[:200]
+    return answer
+
+
+def _sign(answer: Answer) -> str:
+    """Which of the two secrets an answer holds, whole."""
+    data = answer.json()["data"]
+    text: str = (data["data"] if "metadata" in data else data)["a"]
+    assert len(text) == _SIZE and text.count(text[0]) == _SIZE
+    return text[0]
+
+
+def test_sl_74_versions_of_24_mib(application: Application) -> None:
+    older, newer = b'{"data":%b}' % _BODY, b'{"data":%b}' % _NEWER
+    for body in (older, newer):
+        _asked(application, "POST", "secret/data/y", body)
+    assert _sign(_asked(application, "GET", "secret/data/y")) == "b"
+    assert _sign(_asked(application, "GET", "secret/data/y")) == "b"
+    assert _sign(_asked(application, "GET", "secret/data/y?version=1")) == "a"
+    assert _asked(application, "GET", "secret/subkeys/y").json()["data"]["subkeys"] == {"a": None}
+    _asked(application, "PATCH", "secret/data/y", {"data": {"b": "c"}})
+    patched = _asked(application, "GET", "secret/data/y")
+    assert _sign(patched) == "b" and patched.json()["data"]["data"]["b"] == "c"
+    _asked(application, "POST", "secret/metadata/y", {"custom_metadata": {"a": "b"}})
+    _asked(application, "PATCH", "secret/metadata/y", {"custom_metadata": {"a": "c"}})
+    assert len(_asked(application, "GET", "secret/metadata/y").json()["data"]["versions"]) == 3
+    assert "y" in _asked(application, "LIST", "secret/metadata/").json()["data"]["keys"]
+    assert "y" in _asked(application, "LIST", "secret/detailed-metadata/").json()["data"]["keys"]
+    _asked(application, "DELETE", "secret/data/y")
+    _asked(application, "POST", "secret/undelete/y", {"versions": [3]})
+    assert _sign(_asked(application, "GET", "secret/data/y")) == "b"
+    _asked(application, "POST", "secret/delete/y", {"versions": [1, 3]})
+    _asked(application, "POST", "secret/destroy/y", {"versions": [2, 3]})
+    _asked(application, "POST", "secret/undelete/y", {"versions": [1, 2, 3]})
+    assert _sign(_asked(application, "GET", "secret/data/y?version=1")) == "a"
+    for number in (2, 3):
+        assert application.request("GET", f"/v1/secret/data/y?version={number}", token="root").status == 404
+    _asked(application, "POST", "secret/data/y", older)
+    _asked(application, "POST", "secret/data/y", {"data": {"a": "short"}})
+    assert _sign(_asked(application, "GET", "secret/data/y?version=4")) == "a"
+    _asked(application, "DELETE", "secret/metadata/y")
+    assert application.request("GET", "/v1/secret/data/y", token="root").status == 404
+
+
+@pytest.mark.parametrize("path", ["plain/y", "cubbyhole/y"])
+def test_sl_74_entries_of_24_mib(application: Application, path: str) -> None:
+    for body in (_BODY, _NEWER):
+        _asked(application, "POST", path, body)
+    assert _sign(_asked(application, "GET", path)) == "b"
+    assert _sign(_asked(application, "GET", path)) == "b"
+    assert "y" in _asked(application, "LIST", path[:-1]).json()["data"]["keys"]
+    _asked(application, "POST", path, {"a": "short"})
+    _asked(application, "POST", path, _BODY)
+    assert _sign(_asked(application, "GET", path)) == "a"
+    _asked(application, "DELETE", path)
+    assert application.request("GET", f"/v1/{path}", token="root").status == 404
+
+
+def test_sl_74_responses_of_24_mib(application: Application) -> None:
+    token = _asked(application, "POST", "sys/wrapping/wrap", _BODY, ttl="60").json()["wrap_info"]["token"]
+    _asked(application, "POST", "sys/wrapping/lookup", {"token": token})
+    again = _asked(application, "POST", "sys/wrapping/rewrap", {"token": token})
+    token = again.json()["wrap_info"]["token"]
+    assert _sign(_asked(application, "POST", "sys/wrapping/unwrap", {"token": token})) == "a"
+
+
+def test_sl_74_what_is_refused_is_hashed_off_the_loop_too(application: Application) -> None:
+    stalls.STALLS.longest = 0.0, ""
+    weak = application.token('path "plain/x" { capabilities = ["read"] }')
+    assert application.request("POST", "/v1/plain/y", _BODY, token=weak).status == 403
+    assert stalls.STALLS.longest[0] < _MOST
+    record = application.records()[-1]
+    hashed = application.vault._parts.audit.hash("file", "a" * _SIZE)
+    assert hashed in record["request"]["data"].values()
