@@ -12,7 +12,7 @@ from vault.engines.kv.metadata import MetadataRoutes
 from vault.engines.kv.model import SecretResult, SubkeysResult, VersionResult
 from vault.engines.kv.params import PatchSecret, ReadSecret, ReadSubkeys, SecretPath, Versions, WriteSecret
 from vault.framework.call import Call, Operation, Reply
-from vault.framework.errors import Malformed, NotFound
+from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import delete, patch, read, write
@@ -33,14 +33,11 @@ class VersionedKV(MetadataRoutes):
 
         A version that is deleted or destroyed answers 404, with its metadata and null for its data.
         """
-        row = await store.load(call.reader, params.path)
-        version = versions.find(row, params.version)
-        if row is None or version is None:
-            raise NotFound
+        now = self.clock.nanos()
+        row, version, stored = await versions.read(call.reader, params.path, params.version, now)
         shown = logic.version_result(version, row)
-        if version.gone(self.clock.nanos()):
+        if stored is None:
             return Reply(SecretResult(None, shown), status=404)
-        stored = await versions.data(call.reader, params.path, row, version)
         data = await self.reading.long(call, len(stored), partial(jsontext.decode, stored))
         same = (
             params.path,
@@ -80,8 +77,9 @@ class VersionedKV(MetadataRoutes):
         now = self.clock.nanos()
         if row.newest.gone(now):
             return Reply(logic.version_result(row.newest, row), status=404)
-        length = max(len(row.data), len(call.body))
-        changed = await self.writing.long(call, length, partial(_patched, row.data, params.data))
+        stored = await versions.data(call.tx, params.path, row, row.newest) or b"null"
+        length = max(len(stored), len(call.body))
+        changed = await self.writing.long(call, length, partial(_patched, stored, params.data))
         return await versions.add(call.tx, params.path, row, config, changed, now)
 
     @delete("data/{path:any}", contained=True)
@@ -131,14 +129,11 @@ class VersionedKV(MetadataRoutes):
     @read("subkeys/{path:any}")
     async def read_subkeys(self, call: Call, params: ReadSubkeys) -> Reply[SubkeysResult]:
         """Read the keys of a secret, without the values."""
-        row = await store.load(call.reader, params.path)
-        version = versions.find(row, params.version)
-        if row is None or version is None:
-            raise NotFound
+        now = self.clock.nanos()
+        row, version, stored = await versions.read(call.reader, params.path, params.version, now)
         shown = logic.version_result(version, row)
-        if version.gone(self.clock.nanos()):
+        if stored is None:
             return Reply(SubkeysResult(shown, None), status=404)
-        stored = await versions.data(call.reader, params.path, row, version)
         keys = await self.reading.long(call, len(stored), partial(_subkeys, stored, params.depth))
         return Reply(SubkeysResult(shown, keys), long=len(stored) > AT_ONCE)
 

@@ -39,7 +39,8 @@ NO_VERSIONS = msgspec.Raw(b"\x90")
 class Row(msgspec.Struct, array_like=True, frozen=True):
     """Everything about one path but the data of older versions, so that the newest is one read.
 
-    `data` is the newest version's JSON, empty when destroyed. `older` holds the other versions, encoded: reading
+    `data` is the newest version's JSON, empty when destroyed; `apart` says that it is long and lies where the data of older
+    versions do, so that whoever needs the row alone does not read it. `older` holds the other versions, encoded: reading
     the newest never decodes them. `oldest` is 0 until a version has been trimmed or could have been.
     """
 
@@ -56,6 +57,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True):
     metadata_cas_required: bool = False
     delete_after: int = 0
     older: msgspec.Raw = NO_VERSIONS
+    apart: bool = False
 
     def __repr__(self) -> str:
         """Name the row without the secret in it."""

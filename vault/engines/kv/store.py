@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Where version 2 keeps what: paths and encoding.
 
-`config` holds the settings, `metadata/<path>` the row with the newest version's data, and
-`versions/<path>/<number>` the data of an older version.
+`config` holds the settings, `metadata/<path>` the row with the newest version's data unless that is long, and
+`versions/<path>/<number>` the data of any other version.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ROWS: Final = "metadata/"
 """Prefix of the rows; below it are the paths as the client named them."""
 _VERSIONS: Final = "versions/"
 
-_ROW: Final = RecordKind("KV row", Row, parts=(Version,))
+_ROW: Final = RecordKind("KV row", Row, version=2, older={1: None}, parts=(Version,))
 _SETTINGS: Final = RecordKind("KV settings", Config)
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = msgspec.msgpack.Decoder(tuple[Version, ...]).decode
@@ -57,24 +57,25 @@ async def save(view: View, path: str, row: Row) -> None:
 
 
 async def load_data(view: ReadView, path: str, number: int) -> bytes | None:
-    """Return the JSON of an older version, or None when it is destroyed."""
+    """Return the JSON of a version that lies by itself, or None when it is destroyed."""
     return await view.get(f"{_VERSIONS}{path}/{number}")
 
 
 async def save_data(view: View, path: str, number: int, data: bytes) -> None:
-    """Store the JSON of a version that is the newest no more."""
+    """Store the JSON of a version that is long, or the newest no more."""
     await view.put(f"{_VERSIONS}{path}/{number}", raw(data))
 
 
 async def drop_data(view: View, path: str, numbers: Sequence[int]) -> None:
-    """Remove the data of older versions for good."""
+    """Remove the data of versions that lie by themselves for good."""
     for number in numbers:
         await view.delete(f"{_VERSIONS}{path}/{number}")
 
 
 async def drop(view: View, path: str, row: Row) -> None:
     """Remove everything about `path`."""
-    await drop_data(view, path, [version.number for version in older(row)])
+    apart = [row.current] if row.apart else []
+    await drop_data(view, path, [*(version.number for version in older(row)), *apart])
     await view.delete(ROWS + path)
 
 

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from msgspec.structs import replace
+
 from vault.barrier.view import View
 from vault.engines.kv import jsontext, store
 from vault.engines.kv.model import Row, Version
 from vault.engines.kv.plain import ENTRIES
+from vault.framework.concurrency.offload import Pool
+from vault.framework.limits import AT_ONCE
 
 
 async def upgrade(view: View, now: int) -> int:
@@ -16,10 +22,23 @@ async def upgrade(view: View, now: int) -> int:
     how many secrets there were; none when run again. Numbers become 64-bit floats, as everywhere in version 2; `Malformed` when one is beyond their range.
     """
     paths = await view.scan(ENTRIES)
+    pool = Pool(threads=1, name="kv-upgrade")
     for when, path in enumerate(paths, now):
         text = await view.get(ENTRIES + path)
         assert text is not None, "no other writer runs in this transaction"
-        data = jsontext.encode(jsontext.to_floats(jsontext.decode(text)))
-        await store.save(view, path, Row(when, when, current=1, newest=Version(1, when), data=data, oldest=1))
+        row = Row(when, when, current=1, newest=Version(1, when), oldest=1)
+        data = (
+            await pool.run(("", ""), partial(_as_floats, text)) if len(text) > AT_ONCE else _as_floats(text)
+        )
+        if len(data) > AT_ONCE:
+            await store.save_data(view, path, 1, data)
+            row = replace(row, apart=True)
+        else:
+            row = replace(row, data=data)
+        await store.save(view, path, row)
         await view.delete(ENTRIES + path)
     return len(paths)
+
+
+def _as_floats(text: bytes) -> bytes:
+    return jsontext.as_floats(jsontext.decode(text))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -11,6 +12,10 @@ from vault.barrier.view import ReadView, View
 from vault.engines.kv import logic, store
 from vault.engines.kv.model import Config, Row, Version, VersionResult
 from vault.framework.errors import NotFound
+from vault.framework.limits import AT_ONCE
+
+_TRIES: Final = 4
+"""How often a version is looked for whose data were gone once they were to be read."""
 
 
 def find(row: Row | None, number: int) -> Version | None:
@@ -20,18 +25,33 @@ def find(row: Row | None, number: int) -> Version | None:
     return next((version for version in store.older(row) if version.number == number), None)
 
 
-async def data(view: ReadView, path: str, row: Row, version: Version) -> bytes:
+async def data(view: ReadView, path: str, row: Row, version: Version) -> bytes | None:
     """Return the JSON of a version that is not gone.
 
-    An older version's data lies in a row of its own, read after the first: a write between the two may have
-    trimmed or destroyed it, which raises `NotFound`.
+    Where it lies in a row of its own, that is read after the first: None where a write between the two trimmed or
+    destroyed it.
     """
-    if version is row.newest:
+    if version is row.newest and not row.apart:
         return row.data
-    found = await store.load_data(view, path, version.number)
-    if found is None:
-        raise NotFound
-    return found
+    return await store.load_data(view, path, version.number)
+
+
+async def read(view: ReadView, path: str, number: int, now: int) -> tuple[Row, Version, bytes | None]:
+    """Return a secret, a version of it, the newest for 0 or less, and the JSON of that, None where it is gone.
+
+    Raises `NotFound` where there is none.
+    """
+    for _ in range(_TRIES):
+        row = await store.load(view, path)
+        version = find(row, number)
+        if row is None or version is None:
+            break
+        if version.gone(now):
+            return row, version, None
+        found = await data(view, path, row, version)
+        if found is not None:
+            return row, version, found
+    raise NotFound
 
 
 async def add(
@@ -45,12 +65,16 @@ async def add(
         await store.save_data(view, path, row.current, row.data)
     await store.drop_data(view, path, [version.number for version in before if version.number < oldest])
     newest = Version(row.current + 1, now, logic.deletion_time(row, config, now))
+    apart = len(encoded) > AT_ONCE
+    if apart:
+        await store.save_data(view, path, newest.number, encoded)
     row = replace(
         row,
         updated=now,
         current=newest.number,
         newest=newest,
-        data=encoded,
+        data=b"" if apart else encoded,
+        apart=apart,
         oldest=oldest,
         older=store.packed([version for version in before if version.number >= oldest]),
     )
@@ -60,7 +84,12 @@ async def add(
 
 async def replace_newest(view: View, path: str, row: Row, newest: Version) -> None:
     """Store what became of the newest version; its data goes when it is destroyed."""
-    await store.save(view, path, replace(row, newest=newest, data=b"" if newest.destroyed else row.data))
+    row = replace(row, newest=newest)
+    if newest.destroyed:
+        if row.apart:
+            await store.drop_data(view, path, [row.current])
+        row = replace(row, data=b"", apart=False)
+    await store.save(view, path, row)
 
 
 async def change(

@@ -13,7 +13,7 @@ from vault.barrier.view import View
 from vault.engines.kv.engine import VersionedKV
 from vault.storage.protocol import StorageFailure
 
-STEPS = ("get", "put", "delete", "list", "scan")
+STEPS = ("get", "has", "put", "delete", "list", "scan")
 
 
 class Failing:

@@ -5,12 +5,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.engines.driver import Driver, FakeClock
+from vault.engines.kv import jsontext, versions
 from vault.engines.kv.engine import VersionedKV
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.limits import AT_ONCE
 
 PATHS = st.sampled_from(["a", "b", "a/1", "a/b"])
 NUMBERS = st.integers(0, 6)
@@ -122,14 +125,17 @@ class Model:
     def names(self) -> Any:
         return sorted(self.secrets)
 
-    def kept(self) -> list[str]:
-        """What storage may hold, and nothing else: no data of a version that is trimmed or destroyed."""
+    def kept(self, longest: int) -> list[str]:
+        """What storage may hold, and nothing else: no data of a version that is trimmed or destroyed.
+
+        Data of more than `longest` bytes lie by themselves from the beginning.
+        """
         rows = [f"metadata/{path}" for path in self.secrets]
         for path, secret in self.secrets.items():
             rows += [
                 f"versions/{path}/{n}"
                 for n, version in secret.versions.items()
-                if n != secret.current and not version[2]
+                if (n != secret.current or len(jsontext.encode(version[0])) > longest) and not version[2]
             ]
         return sorted(rows)
 
@@ -189,8 +195,9 @@ class Real:
         return sorted((await self.kv("SCAN", "metadata/")).data.get("keys", []))
 
 
-@given(st.lists(OPERATIONS, max_size=40))
-def test_the_engine_answers_as_the_model_does(operations: list[tuple[Any, ...]]) -> None:
+@pytest.mark.parametrize("longest", [AT_ONCE, 9, -1])
+@given(operations=st.lists(OPERATIONS, max_size=40))
+def test_the_engine_answers_as_the_model_does(longest: int, operations: list[tuple[Any, ...]]) -> None:
     async def scenario() -> None:
         clock = FakeClock()
         kv = await Driver(VersionedKV(clock), clock).start()
@@ -198,9 +205,11 @@ def test_the_engine_answers_as_the_model_does(operations: list[tuple[Any, ...]])
         for name, *arguments in operations:
             expected = getattr(model, name)(*arguments)
             assert await getattr(real, name)(*arguments) == expected, (name, arguments)
-        assert sorted(await kv.stored()) == model.kept()
+        assert sorted(await kv.stored()) == model.kept(longest)
         for path, secret in model.secrets.items():
             for number in range(secret.current + 2):
                 assert await real.get(path, number) == model.get(path, number)
 
-    asyncio.run(scenario())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(versions, "AT_ONCE", longest)
+        asyncio.run(scenario())

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.engines.driver import Driver
 from tests.unit.engines.kv.conftest import Play
-from vault.engines.kv import store
+from vault.barrier.stored import raw
+from vault.engines.kv import store, versions
+from vault.engines.kv.model import Row, Version
 from vault.framework.clock import rfc3339
+from vault.framework.errors import NotFound
+from vault.framework.limits import AT_ONCE
 
 
 async def _states(kv: Driver, path: str) -> dict[str, str]:
@@ -216,5 +221,55 @@ def test_a_trailing_slash_does_not_reach_another_secret(v2: Play) -> None:
         await kv("DELETE", "metadata/a/")
         assert await kv.refused("GET", "metadata/a/") == "NotFound: "
         assert (await kv("GET", "data/a")).data["data"] == {"v": 1}
+
+    v2(scenario)
+
+
+def test_a_long_secret_of_before_is_read_changed_and_removed(v2: Play) -> None:
+    """Its data lie in its row, which is of the first version."""
+
+    async def scenario(kv: Driver) -> None:
+        text = b'{"a":"%b"}' % (b"x" * AT_ONCE)
+        row = Row(1, 1, current=1, newest=Version(1, 1), data=text, oldest=1)
+        former = msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-1])
+        async with kv.barrier.write("root", "logical/one/") as view:
+            for path in "abc":
+                await view.put(f"metadata/{path}", raw(former))
+        assert (await kv("GET", "data/a")).data["data"] == {"a": "x" * AT_ONCE}
+        await kv("POST", "metadata/a", {"custom_metadata": {"k": "v"}})
+        await kv("PATCH", "data/a", {"data": {"b": 1}})
+        assert (await kv("GET", "data/a", version=1)).data["data"] == {"a": "x" * AT_ONCE}
+        assert (await kv("GET", "data/a")).data["data"] == {"a": "x" * AT_ONCE, "b": 1}
+        await kv("POST", "destroy/b", {"versions": [1]})
+        await kv("DELETE", "metadata/c")
+        assert sorted(await kv.stored()) == ["metadata/a", "metadata/b", "versions/a/1", "versions/a/2"]
+        await kv("POST", "destroy/a", {"versions": [2]})
+        assert sorted(await kv.stored()) == ["metadata/a", "metadata/b", "versions/a/1"]
+        await kv("POST", "data/a", {"data": {"a": "y" * AT_ONCE}})
+        await kv("DELETE", "metadata/a")
+        assert sorted(await kv.stored()) == ["metadata/b"]
+
+    v2(scenario)
+
+
+def test_the_newest_version_is_found_although_the_one_before_goes_while_it_is_read(
+    v2: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(kv: Driver) -> None:
+        monkeypatch.setattr(versions, "AT_ONCE", -1)
+        await kv("POST", "metadata/a", {"max_versions": 1})
+        await kv("POST", "data/a", {"data": {"n": 1}})
+        load, turns = store.load_data, iter([True])
+
+        async def meanwhile(*given: Any) -> bytes | None:
+            if next(turns, False):
+                await kv("POST", "data/a", {"data": {"n": 2}})
+            return await load(*given)
+
+        monkeypatch.setattr(store, "load_data", meanwhile)
+        assert (await kv("GET", "data/a")).data["data"] == {"n": 2}
+        turns = iter([True])
+        with pytest.raises(NotFound):
+            await kv("GET", "data/a", version=2)
 
     v2(scenario)
