@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import CommandError
-from vaultctl.jsontext import parse
+from vaultctl.text.json import parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, RequestError
-from vaultctl.visible import emit, visible
+from vaultctl.text.terminal import emit, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import TextIO
 
-    from vaultctl.client import Client, Response
+    from vaultctl.http.client import Client, Response
 
 
 _LONGEST_OTHER = 200
@@ -49,7 +49,7 @@ class Invocation:
     def token(self) -> str:
         """The token in force: the environment's, else the token helper's."""
         if self._token is None:
-            from vaultctl.tokenfile import current_token
+            from vaultctl.http.token_helper import current_token
 
             self._token = current_token(self.environ)
         return self._token
@@ -63,8 +63,8 @@ class Invocation:
 
     def client_with(self, token: str, *, wrap: bool = True) -> Client:
         """A client that uses another token; `wrap=False` ignores -wrap-ttl."""
-        from vaultctl.client import Client
-        from vaultctl.settings import Settings
+        from vaultctl.http.client import Client
+        from vaultctl.http.settings import Settings
 
         settings = Settings(self.flags, self.environ, token)
         self.sent_token = bool(token)
@@ -136,13 +136,13 @@ class Invocation:
     def print_warnings(self, answer: Mapping[str, object]) -> None:
         """The server's warnings, on stderr, unless the output is for programs."""
         if self.tabular and answer.get("warnings"):
-            from vaultctl.output import warnings_text
+            from vaultctl.text.output import warnings_text
 
             self.warn(warnings_text(answer["warnings"]))
 
     def print_field(self, value: object, where: str) -> int:
         """The value of -field, without a newline unless stdout is a terminal."""
-        from vaultctl.output import field_text, missing_field
+        from vaultctl.text.output import field_text, missing_field
 
         if value is None:
             raise missing_field(self.text("field"), where)
@@ -151,14 +151,14 @@ class Invocation:
 
     def print_value(self, value: object) -> int:
         """A JSON value in the format for programs."""
-        from vaultctl.output import formatted
+        from vaultctl.text.output import formatted
 
         self.emit(formatted(value, self.form))
         return EXIT_OK
 
     def print_answer(self, answer: Mapping[str, object]) -> int:
         """A whole response: the -field asked for, a table, or the document."""
-        from vaultctl.output import field_of, key_values, secret_document, secret_rows
+        from vaultctl.text.output import field_of, key_values, secret_document, secret_rows
 
         if self.text("field"):
             return self.print_field(field_of(answer, self.text("field")), "secret")

@@ -17,8 +17,9 @@ from vaultctl.errors import (
     UsageError,
 )
 from vaultctl.flags import environment_value, parse, wanted_format
-from vaultctl.tree import Command, find_command, flags_of
-from vaultctl.visible import emit, visible
+from vaultctl.text.terminal import emit, visible
+from vaultctl.tree.command import Command, flags_of
+from vaultctl.tree.lookup import find_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def run(
 ) -> int:
     """Run one command line against the given environment and streams; the exit code."""
     if words[:1] == [COMPLETE]:
-        from vaultctl.commands.candidates import candidates, in_time
+        from vaultctl.commands.completion.candidates import candidates, in_time
 
         with in_time():
             found = candidates(words[1:], environ)
@@ -115,7 +116,7 @@ def run(
     if command is None:
         return _help_for_group(words, rest, stdout, stderr)
     if any(word in _HELP for word in _before_dashes(rest)) and not command.passes_through:
-        from vaultctl.helptext import command_help
+        from vaultctl.tree.help import command_help
 
         stdout.write(command_help(command) + "\n")
         return EXIT_OK
@@ -176,7 +177,7 @@ def _before_dashes(words: list[str]) -> list[str]:
 
 
 def _explain(invocation: Invocation, error: ApiError, stderr: TextIO) -> None:
-    from vaultctl.explain import explain
+    from vaultctl.http.explanation import explain
 
     text = explain(error, has_token=invocation.sent_token, is_biscuit=invocation.sent_biscuit)
     stderr.write(visible(text) + "\n" if text else "")
@@ -203,16 +204,15 @@ def _check_text(words: Sequence[str]) -> None:
 
 def _load(function: str) -> Callable[..., int]:
     """The function of `module:name` below vaultctl.commands, imported now."""
-    import importlib
-
     module, _, name = function.partition(":")
-    loaded: Callable[..., int] = getattr(importlib.import_module(f"vaultctl.commands.{module}"), name)
+    __import__(f"vaultctl.commands.{module}")  # importlib takes longer to load than most commands' modules
+    loaded: Callable[..., int] = getattr(sys.modules[f"vaultctl.commands.{module}"], name)
     return loaded
 
 
 def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: TextIO) -> int:
     """Help of the root or of a group: asked for (0), a group without a known command (1), or nothing known (127)."""
-    from vaultctl.helptext import group_help
+    from vaultctl.tree.help import group_help
 
     unknown = words[len(path) :]
     asked = bool(unknown) and unknown[0] in _HELP
@@ -223,7 +223,7 @@ def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: T
         stderr.write("\nFlags stand behind the command: `vaultctl kv get -format=json secret/x`.\n")
         return EXIT_LOCAL
     if unknown and not unknown[0].startswith("-"):
-        from vaultctl.helptext import nearest
+        from vaultctl.tree.help import nearest
 
         guess = nearest(path, unknown[0])
         stderr.write("\nUnknown command" + (f"; did you mean `vaultctl {guess}`?" if guess else ".") + "\n")

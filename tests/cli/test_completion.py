@@ -18,7 +18,7 @@ from pytest_socket import enable_socket
 
 from tests.cli.canned import Case, Theatre, theatre
 from tests.ports import free_port
-from vaultctl.commands.completion import _bash
+from vaultctl.commands.completion.script import _bash
 from vaultctl.main import run
 
 _MOUNTS = {

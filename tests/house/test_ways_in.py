@@ -8,7 +8,7 @@ from tests.house.tree import ROOT, files
 
 _LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "create_unix_server"}
 _LISTENERS = {
-    "cli/vaultctl/commands/login_callback.py",
+    "cli/vaultctl/commands/login/callback.py",
     "vault/server/http/listeners.py",
     "vault/server/http/sockets.py",
 }

@@ -18,10 +18,9 @@ _STILL: Final = frozenset(
         "vault.seal.consent.rekey.Wish",
         "vault.storage.rows",
         "vault.token.entries",
-        "vaultctl.commands.hsm.trial",
     }
 )
-_HALLS: Final = frozenset({"cli/vaultctl", "cli/vaultctl/commands", "vault/storage"})
+_HALLS: Final = frozenset({"vault/storage"})
 _RETIRED: Final = re.compile(r"`(\w+)`")
 
 

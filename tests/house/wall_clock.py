@@ -7,7 +7,7 @@ a cache, a limit, a session. So every function that reads it is listed with the 
 
 WALL_CLOCK: dict[str, dict[str, str]] = {
     "it is stored, or compared with what is: the end of a token, a lease or a key, when something was written": {
-        "cli/vaultctl/commands/nhi/approving.py": "approve",
+        "cli/vaultctl/commands/nhi/approval.py": "approve",
         "cli/vaultctl/commands/nhi/lineage.py": "_moment",
         "cli/vaultctl/commands/nhi/offline.py": "_limits",
         "nhi/auth/approle/install.py": "expire_secret_id",

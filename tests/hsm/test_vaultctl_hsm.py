@@ -17,7 +17,7 @@ from hsm.key_slot import Wrapped
 from tests.house.tree import ROOT
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import PIN, SoftHsm
-from vaultctl.commands.hsm.trial import use
+from vaultctl.commands.hsm.roundtrip import use
 from vaultctl.errors import CommandError
 
 

@@ -23,7 +23,7 @@ from tests.hsm.tokens import delete_keys
 from tests.integration.processes import PATIENCE, VAULT, Running, running
 from tests.integration.test_login_guide import blocks
 from tests.ports import free_port
-from vaultctl.tree_hsm import COMMANDS
+from vaultctl.tree.hsm import COMMANDS
 
 GUIDE = (ROOT / "docs" / "hsm.md").read_text(encoding="utf-8")
 SH = blocks("sh", GUIDE)

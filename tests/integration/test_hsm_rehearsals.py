@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import SoftHsm
-from vaultctl.tree_hsm import COMMANDS
+from vaultctl.tree.hsm import COMMANDS
 
 _SCRIPT = """title = "t"
 place = "p"

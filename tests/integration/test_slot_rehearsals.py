@@ -11,7 +11,7 @@ from tests.hsm.slots import slot_on
 from tests.hsm.tokens import PIN, delete_keys
 from tests.integration.processes import ROOT
 from tests.integration.test_seal_slots import Site
-from vaultctl.tree_hsm import COMMANDS
+from vaultctl.tree.hsm import COMMANDS
 
 
 class Operator:

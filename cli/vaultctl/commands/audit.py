@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, UsageError
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_map
+from vaultctl.text.json import as_map
 
 _KEYS = {"type": "", "description": "", "options": None, "local": False, "path": ""}
 
 
 def list_devices(invocation: Invocation) -> int:
     """List the audit devices; exit code 2 when there is none and the output is a table."""
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     with Doing("Error listing audits"):
         answer = invocation.client.send("GET", "sys/audit").json()
@@ -71,7 +71,7 @@ def disable(invocation: Invocation) -> int:
 
 def path_help(invocation: Invocation) -> int:
     """Print the server's help on a path."""
-    from vaultctl.jsontext import compact, sort_keys
+    from vaultctl.text.json import compact, sort_keys
 
     path = invocation.args[0].strip(" /")
     with Doing("Error retrieving help"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from vaultctl.commands.secrets import details, list_table, moved, options_of
 from vaultctl.errors import EXIT_OK
-from vaultctl.gotext import duration_text
 from vaultctl.invocation import Doing, Invocation
+from vaultctl.text.go import duration_text
 
 _LOCKOUT = (
     ("user-lockout-threshold", "lockout_threshold"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_map
+from vaultctl.text.json import as_map
 
 _MOUNT = ("mount", "Where the method is; default: its type. The same as -path.")
 _SETTINGS = {

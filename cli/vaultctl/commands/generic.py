@@ -6,7 +6,7 @@ from __future__ import annotations
 from vaultctl.body import parse_body, parse_query
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation, no_value
-from vaultctl.jsontext import as_map, sort_keys
+from vaultctl.text.json import as_map, sort_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ def print_listing(invocation: Invocation, path: str, query: Mapping[str, str | l
 
 
 def _print_keys(invocation: Invocation, keys: list[str], info: dict[str, object]) -> None:
-    from vaultctl.gotext import go_text
-    from vaultctl.output import columns
+    from vaultctl.text.go import go_text
+    from vaultctl.text.output import columns
 
     names = (
         sorted({name for key in keys for name in as_map(info.get(key))})

@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_list, as_map
+from vaultctl.text.json import as_list, as_map
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.[0-9A-Za-z]{6})?")
 
 
 def explain(invocation: Invocation) -> int:
     """Show an entity's policies, and for each whether the entity itself or a group gives it."""
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     name = invocation.args[0].strip()
     entity = _entity(invocation, name)

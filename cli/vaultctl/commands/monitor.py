@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.errors import EXIT_LOCAL, EXIT_OK, UsageError
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_list, as_map
+from vaultctl.text.json import as_list, as_map
 
 _LEVELS = ("trace", "debug", "info", "warn", "error")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_list, as_map
+from vaultctl.text.json import as_list, as_map
 
 KINDS = {"auth": 1, "database": 2, "secret": 3}
 
 
 def list_plugins(invocation: Invocation) -> int:
     """List what can be mounted, of one kind or of all."""
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     kind = invocation.args[0] if invocation.args else ""
     _check(kind)
@@ -36,7 +36,7 @@ def list_plugins(invocation: Invocation) -> int:
 
 def info(invocation: Invocation) -> int:
     """Show one plugin."""
-    from vaultctl.output import key_values
+    from vaultctl.text.output import key_values
 
     kind, name = _named(invocation)
     query = {"version": invocation.text("version")} if invocation.text("version") else None
@@ -56,7 +56,7 @@ def info(invocation: Invocation) -> int:
         return invocation.print_field(shown.get(invocation.text("field")), "secret")
     if not invocation.tabular:
         return invocation.print_value(shown)
-    from vaultctl.gotext import go_text
+    from vaultctl.text.go import go_text
 
     invocation.say(
         key_values([(key, go_text([] if value is None else value)) for key, value in shown.items()])

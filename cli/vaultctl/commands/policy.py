@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from vaultctl.body import read_file, read_stdin
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_list, as_map
-from vaultctl.visible import on_one_line
+from vaultctl.text.json import as_list, as_map
+from vaultctl.text.terminal import on_one_line
 
 
 def list_names(invocation: Invocation) -> int:
@@ -65,7 +65,7 @@ def fmt(invocation: Invocation) -> int:
     """Format a policy file in place."""
     import os
 
-    from vaultctl.hclformat import format_hcl
+    from vaultctl.text.hcl import format_hcl
 
     path = os.path.expanduser(invocation.args[0].strip())
     try:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_LOCAL, EXIT_OK, CommandError
-from vaultctl.gotext import duration_text, go_text
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_map
+from vaultctl.text.go import duration_text, go_text
+from vaultctl.text.json import as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def list_mounts(invocation: Invocation) -> int:
 
 def list_table(invocation: Invocation, table: str, doing: str) -> int:
     """List a mount table: secrets engines, or auth methods, which say more of their tokens and nothing of caches."""
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     auth = table == "sys/auth"
     with Doing(doing):

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE, ApiError, CommandError
-from vaultctl.gotext import go_text
 from vaultctl.invocation import Doing, Invocation
+from vaultctl.text.go import go_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def status(invocation: Invocation) -> int:
 
 def print_seal_status(invocation: Invocation, seal: Mapping[str, object]) -> None:
     """The seal status with what is known of the leader."""
-    from vaultctl.output import key_values
+    from vaultctl.text.output import key_values
 
     leader = _leader(invocation)
     if invocation.tabular:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.gotext import duration_text
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_list, as_map
+from vaultctl.text.go import duration_text
+from vaultctl.text.json import as_list, as_map
 
 _SECOND = 10**9
 _REVOKED = "Success! Revoked token (if it existed)"

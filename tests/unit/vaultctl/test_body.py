@@ -8,7 +8,7 @@ import pytest
 
 from vaultctl.body import parse_body, parse_query
 from vaultctl.errors import CommandError
-from vaultctl.jsontext import compact
+from vaultctl.text.json import compact
 
 
 def _body(*arguments: str, stdin: str = "") -> str:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from vaultctl.errors import UsageError
 from vaultctl.flags import Flag, environment_value, parse, parse_duration, wanted_format
-from vaultctl.gotext import duration_text, human_duration
+from vaultctl.text.go import duration_text, human_duration
 
 _FLAGS = [
     Flag("name", "text", "A text."),

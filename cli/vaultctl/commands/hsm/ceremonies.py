@@ -162,7 +162,7 @@ def _evidence(script: Script, path: Path, device: Device) -> list[Evidence]:
 
 def _document(signed: Signed, found: list[str]) -> dict[str, object]:
     from hsm.ceremony import transcript as ceremony
-    from vaultctl.jsontext import as_map, parse
+    from vaultctl.text.json import as_map, parse
 
     return {
         "sha256": ceremony.digest(signed),
@@ -175,7 +175,7 @@ def _document(signed: Signed, found: list[str]) -> dict[str, object]:
 def _print(invocation: Invocation, signed: Signed, found: list[str]) -> None:
     from hsm.ceremony import transcript as ceremony
     from hsm.ceremony.verification import fingerprint, plain, shown
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     transcript = shown(signed.read())
     invocation.say(f"{transcript.title}\n{transcript.place}, {transcript.started} to {transcript.finished}")

@@ -136,7 +136,7 @@ def _newest(device: Device) -> dict[str, str]:
 
 
 def _test(device: Device) -> dict[str, str]:
-    from vaultctl.commands.hsm.trial import use
+    from vaultctl.commands.hsm.roundtrip import use
 
     return _texts(device.run(lambda slot: use(slot, _UNWRAPS)))
 

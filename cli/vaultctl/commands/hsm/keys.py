@@ -140,7 +140,7 @@ def _show(invocation: Invocation, device: Device, made: KeyVersion | None) -> in
     document = key_document(device, made)
     if not invocation.tabular:
         return invocation.print_value(document)
-    from vaultctl.output import key_values
+    from vaultctl.text.output import key_values
 
     invocation.say(key_values([(key, words(value)) for key, value in document.items()]))
     return EXIT_OK

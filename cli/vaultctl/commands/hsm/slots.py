@@ -34,7 +34,7 @@ def list_slots(invocation: Invocation) -> int:
         found = asyncio.run(list_tokens(device.lib, device.parameters, seconds=seconds(invocation)))
     if not invocation.tabular:
         return invocation.print_value([_document(token) for token in found])
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     head = ["Slot", "Label", "Serial", "Model", "Firmware", *_SHOWN, "Remarks"]
     invocation.say(columns([head, *(_row(token) for token in found)]))
@@ -95,7 +95,7 @@ def _row(token: TokenInfo) -> list[str]:
 
 
 def _print(invocation: Invocation, found: Report) -> None:
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     rows = [
         [row.name, row.purpose, row.outcome, f"{row.microseconds / 1000:.1f}", row.detail or "-"]

@@ -7,7 +7,7 @@ from vaultctl.commands.nhi.tokens import mount, text_of
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.flags import parse_duration
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_list, as_map
+from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _would_end(invocation: Invocation, path: str, what: Mapping[str, object]) ->
 
 def _told(preview: Mapping[str, object]) -> str:
     """What would end, for people."""
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     rows = [
         (
@@ -267,7 +267,7 @@ def _data(
 def _table(
     invocation: Invocation, heads: Sequence[str], rows: Sequence[Sequence[str]], after: str, empty: str
 ) -> int:
-    from vaultctl.output import columns
+    from vaultctl.text.output import columns
 
     invocation.say(columns([heads, *rows]) if rows else empty)
     if after:

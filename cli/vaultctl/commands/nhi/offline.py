@@ -104,7 +104,7 @@ def _digest(path: str) -> str:
 
 
 def _told(found: Look) -> str:
-    from vaultctl.output import key_values
+    from vaultctl.text.output import key_values
 
     rows = [
         ("verified", "true" if found.verified else "false: anybody could have written this"),

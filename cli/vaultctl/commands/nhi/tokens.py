@@ -8,7 +8,7 @@ import sys
 from vaultctl.body import read_file, read_stdin
 from vaultctl.errors import CommandError
 from vaultctl.invocation import Doing, Invocation
-from vaultctl.jsontext import as_list, as_map
+from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""operator backup, operator restore: copies of the server's database, made and brought back on its machine."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+
+from vaultctl.commands.server import module_of_server
+from vaultctl.errors import EXIT_OK, CommandError
+from vaultctl.text.output import key_values
+from vaultctl.text.terminal import on_one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+    from types import FrameType
+    from typing import Any, TextIO
+
+    from vaultctl.invocation import Invocation
+
+_AS_IT_WAS = (
+    "Everything is as it was when the backup was made. What was revoked since then is valid again until it expires: "
+    "tokens, secret ids, Biscuits, certificates. What was deleted or destroyed is back. Revoke and delete it again."
+)
+_UNKNOWN = "Tokens and leases that were made since then are unknown: what a lease stands for elsewhere does not end by itself."
+_NEXT = (
+    "Unseal with the shares, or the key slots, that were valid when the backup was made. Then run `vaultctl operator "
+    "rotate`, so that the counts of the encryption key begin anew."
+)
+_AFTERWARDS = (_AS_IT_WAS, _UNKNOWN, _NEXT)
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""What ends this as SIGINT does: what is half-written is removed, by whoever stops the machine or closes the terminal too."""
+
+
+def backup(invocation: Invocation) -> int:
+    """Copy the database, while servers use it, to a file that is verified before it has its name."""
+    module = module_of_server("vault.server.offline.backups")
+    if invocation.args[0] == "-":
+        raise CommandError("a backup is not written to standard output; name a file")
+    try:
+        with _ended_by_signals():
+            made: Mapping[str, Any] = module.back_up(
+                _database(invocation, module),
+                invocation.args[0],
+                force=invocation.truth("force"),
+                progress=_Progress(invocation),
+            )
+    except module.Failures as failure:
+        raise CommandError(str(failure)) from None
+    return _tell(invocation, made)
+
+
+def restore(invocation: Invocation) -> int:
+    """Verify a backup, and bring it into the database that no server has open."""
+    module = module_of_server("vault.server.offline.backups")
+    try:
+        with _ended_by_signals():
+            done: Mapping[str, Any] = module.bring_back(
+                invocation.args[0],
+                _database(invocation, module),
+                keep=not invocation.truth("discard"),
+                progress=_Progress(invocation),
+            )
+    except module.Failures as failure:
+        raise CommandError(str(failure)) from None
+    if not invocation.tabular:
+        return _tell(invocation, {**done, "warnings": list(_AFTERWARDS)})
+    code = _tell(invocation, {name: value for name, value in done.items() if value != ""})
+    for text in _AFTERWARDS:
+        invocation.warn(f"\nWARNING! {text}")
+    return code
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let signals that end this process be exceptions. Raises `SystemExit` for one, with 128 and its number."""
+    came: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there are signals taken
+        return
+    before = {number: signal.signal(number, end) for number in _ENDING}
+    try:
+        yield
+    except KeyboardInterrupt:
+        if came:
+            raise SystemExit(128 + came[0]) from None
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _database(invocation: Invocation, module: Any) -> Path:  # noqa: ANN401 - of a package that may be missing
+    found: Path = module.database(invocation.text("database"), invocation.texts("config"), invocation.environ)
+    return found
+
+
+def _tell(invocation: Invocation, found: Mapping[str, Any]) -> int:
+    if not invocation.tabular:
+        return invocation.print_value(found)
+    invocation.say(key_values([(name, str(value)) for name, value in found.items()]))
+    return EXIT_OK
+
+
+class _Progress:
+    """Tells on stderr how far it is: on one line of a terminal, or, if asked for, on a line for each tenth."""
+
+    def __init__(self, invocation: Invocation) -> None:
+        self._stream: TextIO = invocation.stderr
+        self._terminal = self._stream.isatty()
+        self._wanted = self._terminal or invocation.truth("progress")
+        self._told = ("", -1)
+
+    def __call__(self, what: str, hundredths: int) -> None:
+        """Tell it, unless that was told before."""
+        now = (what, hundredths if self._terminal else hundredths // 10 * 10)
+        if not self._wanted or now == self._told:
+            return
+        begin = "\r" if self._terminal and self._told[0] == what else ""
+        end = "" if self._terminal and hundredths < 100 else "\n"
+        self._stream.write(f"{begin}{on_one_line(what)}: {now[1]:3} %{end}")
+        self._stream.flush()
+        self._told = now

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One line that tells an operator what a refusal was about, and what to do: a policy, a seal, a wrong share."""
+
+from __future__ import annotations
+
+from vaultctl.http.dry_run import capabilities
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultctl.errors import ApiError
+
+_PREFLIGHT = "sys/internal/ui/mounts/"
+
+
+def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
+    """The explanation without a newline; empty when the server's own words say enough."""
+    if error.status == 403:
+        return explain_refusal(error, has_token=has_token, is_biscuit=is_biscuit)
+    if error.status == 503 and error.errors == ("Vault is sealed",):
+        return (
+            "Key holders open it with `vaultctl operator unseal`; `vaultctl status` shows how far they are."
+        )
+    if error.path == "sys/unseal" and any("migrate option not provided" in text for text in error.errors):
+        return (
+            "The server's configuration has a seal stanza that this vault does not use yet, or has none for what it uses. "
+            "The same shares open it and change it over with `vaultctl operator unseal -migrate`, each of them; "
+            "to leave it as it was, put the configuration back and restart."
+        )
+    if error.path == "sys/unseal" and any("unable to retrieve stored keys" in text for text in error.errors):
+        return (
+            "At least one of the shares was wrong, and all given so far are forgotten: begin again "
+            "with `vaultctl operator unseal`."
+        )
+    return ""
+
+
+def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
+    """The explanation for a 403, without a newline; empty when the server's own words say enough."""
+    mount = login_mount(error.path) if not has_token else ""
+    if mount and error.errors != ("permission denied",):
+        return ""
+    if mount:
+        return (
+            f'Either no method is mounted at "auth/{mount}/" (-path=NAME names another mount), or this name is locked '
+            "after wrong attempts, or nobody may log in from this address."
+        )
+    if not has_token:
+        return "No token was sent: run `vaultctl login`, or set BAO_TOKEN."
+    if error.path.startswith(_PREFLIGHT):
+        path = error.path.removeprefix(_PREFLIGHT)
+        if not any("preflight" in text for text in error.errors):
+            return "The token itself was refused: it is unknown, expired or revoked (`vaultctl login`)."
+        return (
+            f'Nothing is mounted at "{path}", or no policy of this token grants anything there: '
+            "compare `vaultctl secrets list` and `vaultctl token lookup`."
+        )
+    if "bad token" in error.errors:
+        return "The token asked about is unknown, expired or revoked."
+    if not any("permission denied" in text for text in error.errors):
+        return ""
+    needed = capabilities(error.method, error.path, error.query)
+    words = " or ".join(f'"{word}"' for word in needed if word != "sudo")
+    lack = words + (' and "sudo"' if "sudo" in needed else "") + f' on path "{error.path}"'
+    if error.errors == ("permission denied",):
+        return (
+            "Most likely the token itself was refused: it is unknown, expired or revoked (`vaultctl login`). "
+            f"Otherwise it lacks {lack}."
+        )
+    if is_biscuit:
+        return (
+            f"No policy of this token grants {lack}, or a check of its own forbids it: compare "
+            f"`vaultctl token capabilities {error.path}` and `vaultctl nhi inspect`."
+        )
+    return f"No policy of this token grants {lack}: see `vaultctl token capabilities {error.path}`."
+
+
+def login_mount(path: str) -> str:
+    """The mount of the method that logs in at `path`; empty for a path at which nobody does."""
+    rest = path.removeprefix("auth/")
+    for end in ("/login", "/oidc/auth_url"):
+        mount, found, tail = rest.partition(end)
+        if rest != path and mount and found and (not tail or tail.startswith("/")):
+            return mount
+    return ""

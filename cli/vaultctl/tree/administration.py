@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Declarations: keys and root tokens by consent, auth methods, audit devices, plugins, and a server's log and past."""
+
+from __future__ import annotations
+
+from vaultctl.flags import Flag
+from vaultctl.tree.command import Command
+from vaultctl.tree.system import TUNING
+
+_NONE = (0, 0, "0")
+_ONE = (1, 1, "1")
+_PLUGIN = (2, 2, "2")
+_PATHS = (2, 2, "2")
+_TOKEN_TYPE = Flag(
+    "token-type", "text", "What its tokens are: default-service, default-batch, service or batch."
+)
+_PROGRAM = Flag("version", "text", "Version of the plugin.")
+
+_DATABASE = (
+    Flag("config", "texts", "The server's configuration, which names its database; may be repeated."),
+    Flag("database", "text", "The database file itself, instead of -config."),
+    Flag("progress", "bool", "Tell on stderr how far it is; on a terminal it is told anyway."),
+)
+
+COMMANDS = (
+    Command(
+        "operator backup",
+        "operator.backup:backup",
+        "-config=PATH [options] FILE",
+        _ONE,
+        "Copy the database of this machine's server to a file, while it runs",
+        output="format",
+        remote=False,
+        details="The copy is one commit. It gets its name when it is verified and on the disk. Run it as the server's "
+        "user, or as root. Bring it back with `vaultctl operator restore`. Exit code 0: done. 1: there is no new backup.",
+        flags=(*_DATABASE, Flag("force", "bool", "Replace FILE, once the new backup is complete.")),
+    ),
+    Command(
+        "operator restore",
+        "operator.backup:restore",
+        "-config=PATH [options] BACKUP",
+        _ONE,
+        "Bring a backup back into the database of this machine's server, which is stopped",
+        output="format",
+        remote=False,
+        details="The backup is verified first. What was in the database is kept in a file beside it. While a server "
+        "has the database open it is refused. Exit code 0: done. 1: nothing was changed.",
+        flags=(
+            *_DATABASE,
+            Flag("discard", "bool", "Keep nothing of what was in the database, if it was one."),
+        ),
+    ),
+    Command(
+        "operator step-down", "operator.seal:step_down", "[options]", _NONE, "Have a node give up leading"
+    ),
+    Command(
+        "operator members",
+        "operator.seal:members",
+        "[options]",
+        _NONE,
+        "List the cluster's nodes",
+        output="format",
+    ),
+    Command(
+        "operator validate-config",
+        "server:validate_config",
+        "-config=PATH",
+        _NONE,
+        "Check configuration files",
+        remote=False,
+        details="Exit code 0: good. 1: problems. 2: warnings only. The same as `vaultctl server -test-config`.",
+        flags=(Flag("config", "texts", "File, or directory of .hcl and .json files; may be repeated."),),
+    ),
+    Command(
+        "operator diagnose",
+        "server:diagnose",
+        "-config=PATH [options]",
+        _NONE,
+        "Look at everything that a start would meet on this machine",
+        output="format",
+        remote=False,
+        details="Exit code 0: all is well. 1: a start would fail. 2: warnings only. 3: no configuration was given. "
+        "While the server runs, leave out what it holds: -skip=listener.",
+        flags=(
+            Flag("config", "texts", "File, or directory of .hcl and .json files; may be repeated."),
+            Flag(
+                "skip",
+                "texts",
+                "What to leave out; may be repeated.",
+                words=("listener", "storage", "autounseal"),
+            ),
+            Flag("debug", "bool", "Accepted for compatibility: everything is shown."),
+        ),
+    ),
+    *(
+        Command(
+            f"operator {name}",
+            "operator.rotate_keys:rotate_keys",
+            "[options] [KEY]",
+            (0, 1, "0-1"),
+            summary,
+            output="format",
+            details="Without KEY it is asked for and not shown; - reads it from standard input.",
+            flags=(
+                Flag("init", "bool", "Begin."),
+                Flag("status", "bool", "Show how far it has come; with -verify, the verification."),
+                Flag("cancel", "bool", "Give it up; with -verify, begin the verification anew."),
+                Flag(
+                    "verify",
+                    "bool",
+                    "With -init: the new keys count once enough were given back. Else: give one.",
+                ),
+                Flag("key-shares", "int", "Number of new keys; default 5."),
+                Flag("n", "int", "Short for -key-shares."),
+                Flag("key-threshold", "int", "How many of them it takes; default 3."),
+                Flag("t", "int", "Short for -key-threshold."),
+                Flag("nonce", "text", "What -init has shown: which rotation KEY is for."),
+                Flag("pgp-keys", "list", "Files with PGP keys that the new keys are encrypted to."),
+                Flag("target", "text", "Whose keys.", words=("barrier", "recovery")),
+                Flag("backup", "bool", "Keep the encrypted keys on the server."),
+                Flag("backup-retrieve", "bool", "Show the encrypted keys that were kept."),
+                Flag("backup-delete", "bool", "Remove them."),
+            ),
+        )
+        for name, summary in (
+            ("rotate-keys", "Make new unseal or recovery keys"),
+            ("rekey", "Older name of rotate-keys"),
+        )
+    ),
+    Command(
+        "operator generate-root",
+        "operator.generate_root:generate_root",
+        "[options] [KEY]",
+        (0, 1, "0-1"),
+        "Make a root token, by consent",
+        output="format",
+        details="Without KEY it is asked for and not shown; - reads it from standard input.",
+        flags=(
+            Flag("init", "bool", "Begin."),
+            Flag("status", "bool", "Show how far it has come."),
+            Flag("cancel", "bool", "Give it up."),
+            Flag("nonce", "text", "What -init has shown: which attempt KEY is for."),
+            Flag("otp", "text", "The one-time pad; with -init, one of your own."),
+            Flag("pgp-key", "text", "File with the PGP key that the token is encrypted to."),
+            Flag("decode", "text", "Take this encoded token out of -otp; - reads it from standard input."),
+            Flag("generate-otp", "bool", "Print a pad that -init takes."),
+        ),
+    ),
+    Command(
+        "auth enable",
+        "auth:enable",
+        "[options] TYPE",
+        _ONE,
+        "Mount an auth method",
+        flags=(
+            *TUNING,
+            _TOKEN_TYPE,
+            Flag("path", "text", "Where to mount it; default: the type."),
+            Flag("local", "bool", "Not replicated."),
+            Flag("seal-wrap", "bool", "Encrypt with the seal too."),
+            Flag("external-entropy-access", "bool", "Accepted for compatibility."),
+            Flag("plugin-name", "text", "Name of the plugin."),
+        ),
+    ),
+    Command(
+        "auth list",
+        "auth:list_methods",
+        "[options]",
+        _NONE,
+        "List auth methods",
+        output="format",
+        flags=(Flag("detailed", "bool", "Show every setting."),),
+    ),
+    Command(
+        "auth tune",
+        "auth:tune",
+        "[options] PATH",
+        _ONE,
+        "Change a method's settings",
+        flags=(
+            *TUNING,
+            _TOKEN_TYPE,
+            Flag("user-lockout-threshold", "int", "Wrong passwords until a user is locked out."),
+            Flag("user-lockout-duration", "duration", "How long the lock lasts."),
+            Flag("user-lockout-counter-reset-duration", "duration", "When the count starts anew."),
+            Flag("user-lockout-disable", "bool", "Lock nobody out."),
+        ),
+    ),
+    Command(
+        "auth help",
+        "auth_help:show",
+        "[options] TYPE | PATH",
+        _ONE,
+        "How to log in with a type of auth method, or with the one at a path",
+    ),
+    Command("auth move", "auth:move", "[options] SOURCE DESTINATION", _PATHS, "Move an auth method"),
+    Command("auth disable", "auth:disable", "[options] PATH", _ONE, "Remove an auth method and its tokens"),
+    Command("secrets move", "secrets:move", "[options] SOURCE DESTINATION", _PATHS, "Move a secrets engine"),
+    Command(
+        "audit enable",
+        "audit:enable",
+        "[options] TYPE [KEY=VALUE...]",
+        (1, None, "at least 1"),
+        "Create an audit device",
+        details="Servers take audit devices from their configuration unless unsafe_allow_api_audit_creation is set.",
+        flags=(
+            Flag("path", "text", "Name of the device; default: the type."),
+            Flag("description", "text", "What the device is for."),
+            Flag("local", "bool", "Not replicated."),
+        ),
+    ),
+    Command("audit disable", "audit:disable", "[options] PATH", _ONE, "Remove an audit device"),
+    Command(
+        "plugin list",
+        "plugin:list_plugins",
+        "[options] [TYPE]",
+        (0, 1, "0 or 1"),
+        "List what can be mounted",
+        output="format",
+        flags=(Flag("detailed", "bool", "Show the state of each too."),),
+    ),
+    Command(
+        "plugin info",
+        "plugin:info",
+        "[options] TYPE NAME",
+        _PLUGIN,
+        "Show a plugin",
+        output="field",
+        flags=(_PROGRAM,),
+    ),
+    Command(
+        "plugin reload",
+        "plugin:reload_plugins",
+        "[options]",
+        _NONE,
+        "Reload a plugin",
+        flags=(
+            Flag("plugin", "text", "Name of the plugin."),
+            Flag("mounts", "texts", "Path of a mount; may be repeated."),
+            Flag("scope", "text", "global for every node."),
+        ),
+    ),
+    Command(
+        "plugin register",
+        "plugin:register",
+        "[options] TYPE NAME",
+        _PLUGIN,
+        "Register a program as a plugin",
+        details="Servers whose plugins are all part of them, as Coffre's are, refuse this.",
+        flags=(
+            Flag("sha256", "text", "Digest of the program, in hexadecimal."),
+            Flag("command", "text", "The program; default: NAME."),
+            Flag("args", "texts", "An argument; may be repeated."),
+            _PROGRAM,
+        ),
+    ),
+    Command(
+        "plugin deregister",
+        "plugin:deregister",
+        "[options] TYPE NAME",
+        _PLUGIN,
+        "Remove a plugin that is a program",
+        flags=(_PROGRAM,),
+    ),
+    Command(
+        "monitor",
+        "monitor:monitor",
+        "[options]",
+        _NONE,
+        "Print the server's log as it is written",
+        flags=(
+            Flag(
+                "log-level", "text", "From which level on: trace, debug, info, warn or error; default info."
+            ),
+            Flag("log-format", "text", "How lines look.", words=("standard", "json")),
+        ),
+    ),
+    Command(
+        "version-history",
+        "monitor:version_history",
+        "[options]",
+        _NONE,
+        "List the versions that the server has run",
+        output="format",
+    ),
+)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Help texts, from the same declarations that parse the command line."""
+
+from __future__ import annotations
+
+from vaultctl.tree.command import FIELD, FORMAT, HTTP_FLAGS, Command, flags_of
+from vaultctl.tree.examples import lines
+from vaultctl.tree.lookup import GROUPS, all_commands
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vaultctl.flags import Flag
+
+_WIDTH = 78
+_OUTPUT = (FIELD.name, FORMAT.name)
+
+
+def command_help(command: Command) -> str:
+    """The help of one command."""
+    parts = [f"Usage: vaultctl {command.name} {command.usage}".rstrip(), "  " + command.summary + "."]
+    if command.details:
+        parts.append(_wrapped(command.details, "  "))
+    parts.append("Examples:\n\n" + "\n".join(f"  $ {line}" for line in lines(command.name)))
+    declared = flags_of(command)
+    own = [flag for flag in declared if flag not in HTTP_FLAGS and flag.name not in _OUTPUT]
+    output = [flag for flag in declared if flag.name in _OUTPUT]
+    http = [flag for flag in declared if flag in HTTP_FLAGS]
+    for title, flags in (("Options", own), ("Output options", output), ("Connection options", http)):
+        if flags:
+            parts.append(f"{title}:\n\n" + "\n\n".join(_flag(flag) for flag in flags))
+    return "\n\n".join(parts)
+
+
+def group_help(path: Sequence[str]) -> str:
+    """The help of the root or of a group: its next words and what they are."""
+    name = " ".join(path)
+    summaries = {**GROUPS, **{command.name: command.summary for command in all_commands()}}
+    rows = [
+        (key.removeprefix(name).strip(), text)
+        for key, text in sorted(summaries.items())
+        if key.rpartition(" ")[0] == name
+    ]
+    width = max(len(word) for word, _ in rows)
+    usage = (
+        f"Usage: vaultctl {name} <subcommand> [options] [args]"
+        if name
+        else "Usage: vaultctl <command> [args]"
+    )
+    lines = [usage, ""]
+    if name:
+        lines += [f"  {GROUPS[name]}.", ""]
+    lines.append("Subcommands:" if name else "Commands:")
+    lines += [f"    {word:<{width}}    {text}" for word, text in rows]
+    lines += ["", "Help on one of them: vaultctl " + f"{name} <command> -h".strip()]
+    return "\n".join(lines)
+
+
+def nearest(path: Sequence[str], word: str) -> str:
+    """The known command closest to a mistyped one, or the empty string."""
+    import difflib
+
+    prefix = "".join(f"{one} " for one in path)
+    names = [*GROUPS, *(command.name for command in all_commands())]
+    below = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+    found = difflib.get_close_matches(word, below, n=1, cutoff=0.6)
+    return prefix + found[0] if found else ""
+
+
+def _flag(flag: Flag) -> str:
+    kinds = {
+        "bool": "",
+        "pairs": "=<key=value>",
+        "texts": "=<string>",
+        "list": "=<string,...>",
+        "text": "=<string>",
+        "int": "=<int>",
+        "duration": "=<duration>",
+    }
+    text = flag.help
+    if flag.words:
+        text += f" One of: {', '.join(flag.words)}."
+    if flag.env:
+        text += f" Also: BAO_{flag.env} or VAULT_{flag.env}."
+    return f"  -{flag.name}{kinds[flag.kind]}\n{_wrapped(text, '      ')}"
+
+
+def _wrapped(text: str, indent: str) -> str:
+    import textwrap
+
+    return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent)
