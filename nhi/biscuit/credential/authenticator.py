@@ -23,11 +23,20 @@ from nhi.biscuit.credential.verdict import Judged, Refusal
 from nhi.biscuit.format.chain import Chain
 from nhi.biscuit.format.datalog import Block, TermKind
 from nhi.biscuit.format.decode import read_blocks
-from nhi.biscuit.format.error import BiscuitError, RefusedBlock
+from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids
 from nhi.biscuit.offline.deadline import ends
 from nhi.biscuit.offline.facts import AMBIENT
-from nhi.biscuit.offline.verify import PREFIX, Limits, Verified, from_text, opened, to_text, verify
+from nhi.biscuit.offline.verify import (
+    PREFIX,
+    Limits,
+    RefusedBlock,
+    Verified,
+    from_text,
+    opened,
+    to_text,
+    verify,
+)
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import BISCUIT_KIND, Issued, IssuerKey, KeyState, Place
 from vault.barrier.barrier import Barrier

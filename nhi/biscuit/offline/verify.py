@@ -20,7 +20,7 @@ from nhi.biscuit.format.authority import LARGEST
 from nhi.biscuit.format.chain import Chain, Key, read_chain
 from nhi.biscuit.format.datalog import Block
 from nhi.biscuit.format.decode import read_blocks
-from nhi.biscuit.format.error import BiscuitError, RefusedBlock
+from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids, is_low
 from nhi.biscuit.offline.guard import guarded
 from nhi.biscuit.offline.keys import library_key
@@ -29,6 +29,14 @@ from nhi.biscuit.offline.lint import MOST_COST, lint
 PREFIX: Final = "biscuit:"
 """What some tools put before a token."""
 _TEXT: Final = re.compile(r"[A-Za-z0-9_-]+={0,2}\Z")
+
+
+class RefusedBlock(BiscuitError):
+    """The signatures hold, and a block is not taken: a holder of the token made it. `blocks` are all, where all can be read."""
+
+    def __init__(self, message: str, blocks: tuple[Block, ...]) -> None:
+        super().__init__(message)
+        self.blocks = blocks
 
 
 class Limits(msgspec.Struct, frozen=True):
