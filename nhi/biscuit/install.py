@@ -11,85 +11,89 @@ from nhi.auth.jwt.provider import Providers
 from nhi.auth.kubernetes.pod import Pod
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.passwords import Passwords, argon2id
-from nhi.biscuit.credential.authenticator import Biscuits
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
 from nhi.biscuit.credential.children import Children
-from nhi.biscuit.issue.issuer import Mint
-from nhi.biscuit.issue.key_store import Signers
+from nhi.biscuit.issue.issuer import BiscuitIssuer
+from nhi.biscuit.issue.key_store import SigningKeys
 from nhi.biscuit.issue.service import BiscuitService
-from nhi.biscuit.login.client_secrets import Secrets
+from nhi.biscuit.login.client_secrets import ClientSecrets
 from nhi.biscuit.login.failures import Failures
-from nhi.biscuit.login.proof import Prover
-from nhi.biscuit.records.model import BISCUIT_KIND, Place
-from nhi.biscuit.revocation.expiry import Ending
-from nhi.biscuit.revocation.mount_removal import Leaving
-from nhi.biscuit.routes.approval_routes import ApprovingEngine
-from nhi.biscuit.routes.engine import IssuingEngine, KeyEngine, WorkloadEngine
+from nhi.biscuit.login.proof import ProofChecker
+from nhi.biscuit.records.model import BISCUIT_KIND, MountRef
+from nhi.biscuit.revocation.expiry import ExpiryTimers
+from nhi.biscuit.revocation.mount_removal import MountRemoval
+from nhi.biscuit.routes.approval_routes import ApprovalEngine
 from nhi.biscuit.routes.failure_routes import FailureEngine
+from nhi.biscuit.routes.key_routes import IssuerKeyEngine
 from nhi.biscuit.routes.lineage_routes import LineageEngine
-from nhi.biscuit.routes.login_mount import SigningInEngine
+from nhi.biscuit.routes.login_mount import LoginMountEngine
 from nhi.biscuit.routes.oauth_client import Clients
 from nhi.biscuit.routes.oauth_routes import OAuthEngine
-from nhi.biscuit.routes.publication_routes import PublishingEngine
+from nhi.biscuit.routes.publication_routes import PublicationEngine
 from nhi.biscuit.routes.registration_routes import RegistrationEngine
-from nhi.biscuit.routes.revocation_routes import RevokingEngine
+from nhi.biscuit.routes.revocation_routes import RevocationEngine
+from nhi.biscuit.routes.token_routes import IssueEngine
+from nhi.biscuit.routes.workload_routes import WorkloadEngine
 from vault.framework.call import MountFacts, Namespace
 from vault.install import Installed, Kind, Services
 from vault.token.factors import Factors
 
 
 def install(
-    services: Services, *, biscuits: Biscuits, failures: Failures, factors: Factors
+    services: Services, *, biscuits: BiscuitAuthenticator, failures: Failures, factors: Factors
 ) -> tuple[Installed, BiscuitService]:
     """Return `nhi` mounts, their logins below `auth/`, and what Biscuits are to the engines of tokens."""
     clock, entropy, barrier, tokens = services.clock, services.entropy, services.barrier, services.tokens
-    signers = Signers(services.follower, services.safe)
-    mint = Mint(
+    signing_keys = SigningKeys(services.follower, services.safe)
+    issuer = BiscuitIssuer(
         clock,
         entropy,
         services.external_keys,
         services.policies,
         services.safe,
-        signers,
+        signing_keys,
         partial(_where, services),
         partial(_longest, services),
     )
-    leaving = Leaving(tokens, services.leases)
-    prover = Prover(
+    mount_removal = MountRemoval(tokens, services.leases)
+    prover = ProofChecker(
         barrier,
         tokens,
         KeySets(services.fetcher, clock, Providers(services.fetcher, clock)),
         ApiServer(services.fetcher, Pod(), services.log),
-        Secrets(Passwords(argon2id())),
+        ClientSecrets(Passwords(argon2id())),
         services.lockout,
         clock,
         entropy,
         failures,
     )
     clients = Clients(prover, services.address)
-    issuing = IssuingEngine(mint, biscuits, barrier, prover, clients.audiences)
+    issue_engine = IssueEngine(issuer, biscuits, barrier, prover, clients.audiences)
     children = Children(tokens, barrier)
     engines = (
-        KeyEngine(mint, leaving),
-        PublishingEngine(mint, clients, clock),
+        IssuerKeyEngine(issuer, mount_removal),
+        PublicationEngine(issuer, clients, clock),
         WorkloadEngine(clock, entropy),
         RegistrationEngine(entropy, services.policies),
-        issuing,
-        ApprovingEngine(mint),
-        RevokingEngine(biscuits, barrier, entropy, children),
+        issue_engine,
+        ApprovalEngine(issuer),
+        RevocationEngine(biscuits, barrier, entropy, children),
         LineageEngine(children, services.router.takes),
         FailureEngine(failures),
-        OAuthEngine(mint, biscuits, prover, clients),
+        OAuthEngine(issuer, biscuits, prover, clients),
     )
-    signing_in = SigningInEngine(issuing, barrier, partial(_issuing, services), leaving, factors)
+    login_mount = LoginMountEngine(
+        issue_engine, barrier, partial(_nhi_mount, services), mount_removal, factors
+    )
     installed = Installed(
-        kinds=(Kind(("nhi",), engines), Kind(("nhi",), (signing_in,), auth=True)),
-        timers={BISCUIT_KIND: Ending(clock, services.leases, tokens, services.namespaces.live).due},
-        on_seal=(signers.forget, failures.forget),
+        kinds=(Kind(("nhi",), engines), Kind(("nhi",), (login_mount,), auth=True)),
+        timers={BISCUIT_KIND: ExpiryTimers(clock, services.leases, tokens, services.namespaces.live).due},
+        on_seal=(signing_keys.forget, failures.forget),
     )
-    return installed, BiscuitService(biscuits, mint, barrier)
+    return installed, BiscuitService(biscuits, issuer, barrier)
 
 
-def _issuing(services: Services, namespace: Namespace, path: str) -> MountFacts | None:
+def _nhi_mount(services: Services, namespace: Namespace, path: str) -> MountFacts | None:
     """Return the `nhi` mount at a path in a namespace; None where there is none."""
     found = services.router.of(namespace).get(path)
     return found.mounted if found is not None and found.mounted.kind == "nhi" else None
@@ -103,7 +107,7 @@ def _longest(services: Services, namespace_id: str, doors: Sequence[str]) -> int
     return min((one for one in tuned if one), default=services.limits.longest)
 
 
-def _where(services: Services, owner: Place) -> tuple[Namespace, MountFacts] | None:
+def _where(services: Services, owner: MountRef) -> tuple[Namespace, MountFacts] | None:
     """Return the namespace and the mount that a place names; None where one is gone."""
     home = services.namespaces.live(owner.namespace)
     table = services.router.of(home) if home is not None and services.router.has(home, owner.mount) else ()

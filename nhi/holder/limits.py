@@ -16,7 +16,7 @@ from nhi.biscuit.offline.guard import Term
 OPERATIONS: Final = frozenset({"create", "read", "update", "delete", "list", "patch", "scan"})
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class HolderLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a new block demands; what is empty demands nothing. `until` is in seconds since the epoch."""
 
     operations: Sequence[str] = ()
@@ -29,7 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Datalog of the holder's own."""
 
 
-def datalog(limits: Limits) -> tuple[str, Mapping[str, Term]]:
+def datalog(limits: HolderLimits) -> tuple[str, Mapping[str, Term]]:
     """Return the text of a block and its parameters. Raises `BiscuitError` for limits that are none."""
     texts: list[str] = []
     terms: dict[str, Term] = {}

@@ -17,11 +17,11 @@ from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids
 from nhi.biscuit.format.printer import print_block, print_key
 from nhi.biscuit.offline.attenuate import check_source, seal
-from nhi.biscuit.offline.deadline import ends
+from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.guard import Term, guarded
 from nhi.biscuit.offline.keys import library_key
-from nhi.biscuit.offline.verify import Limits, from_text, opened, to_text, verify
+from nhi.biscuit.offline.verify import TokenLimits, from_text, opened, to_text, verify
 
 _BEGINS: Final = b"\x08\x12"
 """What a token begins with: the number of its root key, or its authority."""
@@ -73,7 +73,7 @@ def root_key(text: str) -> Key:
 
 def ends_at(token: str) -> int:
     """Return when a token ends, in seconds since the epoch, as far as it says so; else 0. Raises `BiscuitError`."""
-    return ends(read_blocks(_chain(token))) // 1000
+    return deadline_of(read_blocks(_chain(token))) // 1000
 
 
 def attenuated(token: str, root: Key, source: str, terms: Mapping[str, Term]) -> str:
@@ -96,7 +96,7 @@ def problem(token: str, root: Key) -> str:
     """Return why a server does not take a token, whatever is asked with it; empty where it takes it."""
     try:
         raw = from_text(token, LARGEST)
-        verify(raw, opened(raw, Limits()), root, AMBIENT, Limits())
+        verify(raw, opened(raw, TokenLimits()), root, AMBIENT, TokenLimits())
     except BiscuitError as error:
         return str(error)
     return ""
@@ -111,7 +111,7 @@ def look(token: str, root: Key | None) -> Look:
     """Return what a token says, verified where its root key is known. Raises `BiscuitError`, also for a wrong key."""
     raw, chain = _read(token)
     blocks = read_blocks(chain)
-    cost = verify(raw, chain, root, AMBIENT, Limits(size=LARGEST)).cost if root is not None else 0
+    cost = verify(raw, chain, root, AMBIENT, TokenLimits(size=LARGEST)).cost if root is not None else 0
     ids = canonical_ids(chain, root.algorithm) if root is not None else ()
     return Look(
         verified=root is not None,
@@ -120,7 +120,7 @@ def look(token: str, root: Key | None) -> Look:
         workload=next(iter(_values(blocks[0], "workload")), ""),
         namespace=next(iter(_values(blocks[0], "namespace")), ""),
         policies=_values(blocks[0], "policy"),
-        until=ends(blocks) // 1000,
+        until=deadline_of(blocks) // 1000,
         sealed=chain.next_secret is None,
         size=len(raw),
         cost=cost,

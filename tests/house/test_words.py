@@ -13,8 +13,8 @@ from tests.house.tree import ROOT
 _STILL: Final = frozenset(
     {
         "nhi.auth.jwt.cel.login.ProgramGrant",
-        "nhi.biscuit.credential.verdict.Judged",
-        "nhi.biscuit.issue.issuer.Mint",
+        "nhi.biscuit.credential.verdict.Verdict",
+        "nhi.biscuit.issue.issuer.BiscuitIssuer",
         "vault.seal.consent.rekey.Wish",
         "vault.storage.rows",
         "vault.token.entries",

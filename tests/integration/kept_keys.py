@@ -63,7 +63,7 @@ async def _in_safe(core: ReadView, safe: Safe, mount: ReadView) -> dict[str, byt
         boss = await store.approver(mount, name)
         assert boss is not None
         kinds[f"key of approver {name}"] = boss
-    found = {name: _number(await held.opened(safe, key)) for name, key in kinds.items()}
+    found = {name: _number(await held.from_safe(safe, key)) for name, key in kinds.items()}
     for name in await core.list(model.KEYS):
         named = await model.named_key(core, name)
         assert named is not None

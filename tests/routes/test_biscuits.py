@@ -13,7 +13,7 @@ from nhi.biscuit.format.chain import read_chain, write_chain
 from nhi.biscuit.offline.attenuate import seal
 from nhi.biscuit.offline.verify import from_text, to_text
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import Issued, Place
+from nhi.biscuit.records.model import IssuedToken, MountRef
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
@@ -140,7 +140,7 @@ def test_a_login_that_a_request_brings_along_makes_no_token(
 ) -> None:
     put, kept = store.put_issued, []
 
-    async def seen(view: View, owner: Place, new: Issued) -> None:
+    async def seen(view: View, owner: MountRef, new: IssuedToken) -> None:
         kept.append(new.token_id)
         await put(view, owner, new)
 

@@ -11,7 +11,7 @@ from time import thread_time
 import pytest
 
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import Place, Revoked
+from nhi.biscuit.records.model import MountRef, Revocation
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
 from vault.storage.sqlite import SqliteStorage
@@ -73,13 +73,13 @@ def _spent(issuer: Issuer, tokens: list[str]) -> float:
 async def _revoke(application: Application) -> None:
     table = application.vault._parts.router.root
     mount = next(mount for mount in table if mount.entry.path == "nhi/")
-    owner = Place("root", mount.entry.uuid)
+    owner = MountRef("root", mount.entry.uuid)
     now = application.clock.millis()
     for begin in range(0, REVOCATIONS, PAGE):
         async with application.vault._parts.barrier.write("root", "ns/root/") as core:
             view = core.sub(mount.entry.prefix)
             for number in range(begin, begin + PAGE):
-                row = Revoked(now, now + 86_400_000, "")
+                row = Revocation(now, now + 86_400_000, "")
                 await store.revoke(view, owner, f"{number:032x}", row)
         await application.vault._parts.follower.follow()
 

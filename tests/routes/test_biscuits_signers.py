@@ -25,7 +25,7 @@ def issuer() -> Iterator[Issuer]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the keys that were opened, in order."""
     found: list[int] = []
-    work = held.opened
+    work = held.from_safe
 
     def noting(safe: Any, key: Any) -> Any:
         if isinstance(key, IssuerKey):
@@ -45,10 +45,12 @@ def _newest(issuer: Issuer) -> int:
     return int(issuer.application.request("LIST", "/v1/nhi/keys", token="root").json()["data"]["keys"][-1])
 
 
-def _signers(issuer: Issuer) -> held.Signers:
+def _signers(issuer: Issuer) -> held.SigningKeys:
     """The application's own, for others may not be collected yet."""
     follower = issuer.application.vault._parts.follower
-    (found,) = [one for one in gc.get_objects() if type(one) is held.Signers and one._follower is follower]
+    (found,) = [
+        one for one in gc.get_objects() if type(one) is held.SigningKeys and one._follower is follower
+    ]
     return found
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nhi.biscuit.login.proof import Evidence, Proof, Prover
+from nhi.biscuit.login.proof import LoginEvidence, ProofChecker, WorkloadProof
 from tests.routes.driver import TARGETS, Application
 from tests.routes.issuer import Issuer
 from vault.audit.device import DeviceFailure
@@ -73,13 +73,13 @@ def test_what_asks_others_first_is_recorded_before_they_are_asked(
     issuer = Issuer(application)
     kept = f"sha256:{hashlib.sha256(b'right').hexdigest()}"
     issuer.root("nhi/registrations/r1/secret", {"secret_hash": kept})
-    seen, prove = list[list[str]](), Prover.prove
+    seen, prove = list[list[str]](), ProofChecker.prove
 
-    async def watched(self: Prover, call: Call, name: str, shown: Evidence) -> Proof:
+    async def watched(self: ProofChecker, call: Call, name: str, shown: LoginEvidence) -> WorkloadProof:
         seen.append([record["type"] for record in application.records()])
         return await prove(self, call, name, shown)
 
-    monkeypatch.setattr(Prover, "prove", watched)
+    monkeypatch.setattr(ProofChecker, "prove", watched)
     application.records()
     body = {"client_id": "r1", "client_secret": "right" if right else "wrong"}
     answer = application.request("POST", "/v1/nhi/login", body)

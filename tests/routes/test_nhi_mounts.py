@@ -7,7 +7,7 @@ import pytest
 
 from nhi.biscuit.credential.children import end_children
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import Place
+from nhi.biscuit.records.model import MountRef
 from nhi.identity.records import mfa as model
 from nhi.identity.records.mfa import Enforcement
 from tests.routes.driver import Application
@@ -217,7 +217,7 @@ async def _ended(application: Application) -> bool:
     parts = application.vault._parts
     mount = parts.router.root.get("nhi/")
     assert mount is not None
-    owner = Place("root", mount.entry.uuid)
+    owner = MountRef("root", mount.entry.uuid)
     async with parts.barrier.write("root", "ns/root/") as core:
         view = core.sub(mount.entry.prefix)
         tags = {name.rpartition("/")[0] for name in await view.scan(store.HANGING)}

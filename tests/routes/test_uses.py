@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nhi.biscuit.credential.first_seen import Sight, Sightings
+from nhi.biscuit.credential.first_seen import Presentation, Presentations
 from nhi.biscuit.records import uses
 from nhi.biscuit.records.uses import COARSE, LAST, UNSEEN, USES
 from nhi.biscuit.routes import lineage_routes
@@ -128,14 +128,14 @@ def test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothin
     first = _now(issuer)
     assert issuer.status(token, DB) == 200
     looks: list[object] = []
-    note = Sightings.note
+    note = Presentations.note
 
-    async def looked(self: Sightings, *given: Any) -> Sight:
+    async def looked(self: Presentations, *given: Any) -> Presentation:
         looks.append(self)
         return await note(self, *given)
 
     monkeypatch.setattr(MemoryStorage, "write", counted)
-    monkeypatch.setattr(Sightings, "note", looked)
+    monkeypatch.setattr(Presentations, "note", looked)
     for _ in range(50):
         clock.sleep(60)
         assert [issuer.status(token, one) for one in (DB, OTHER)] == [200, 200]

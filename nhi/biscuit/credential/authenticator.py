@@ -15,30 +15,30 @@ from typing import Final, cast
 import msgspec
 from msgspec.structs import replace
 
-from nhi.biscuit.credential.cache import Remembered
-from nhi.biscuit.credential.checks import Narrowing
-from nhi.biscuit.credential.first_seen import Sight, Sightings
+from nhi.biscuit.credential.cache import BiscuitCache
+from nhi.biscuit.credential.checks import BiscuitChecks
+from nhi.biscuit.credential.first_seen import Presentation, Presentations
 from nhi.biscuit.credential.possession import Possession
-from nhi.biscuit.credential.verdict import Judged, Refusal
+from nhi.biscuit.credential.verdict import Refusal, Verdict
 from nhi.biscuit.format.chain import Chain
 from nhi.biscuit.format.datalog import Block, TermKind
 from nhi.biscuit.format.decode import read_blocks
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids
-from nhi.biscuit.offline.deadline import ends
+from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.verify import (
     PREFIX,
-    Limits,
     RefusedBlock,
-    Verified,
+    TokenLimits,
+    VerifiedToken,
     from_text,
     opened,
     to_text,
     verify,
 )
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import BISCUIT_KIND, Issued, IssuerKey, KeyState, Place
+from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, IssuerKey, KeyState, MountRef
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
@@ -63,14 +63,14 @@ AUDIENCE: Final = "vault"
 """Whom tokens that are meant for this server name, unless their registration says otherwise."""
 
 
-class Presented(msgspec.Struct, frozen=True):
+class PresentedBiscuit(msgspec.Struct, frozen=True):
     """A token that is good now, but for its checks."""
 
-    verified: Verified
-    issued: Issued
-    owner: Place
+    verified: VerifiedToken
+    issued: IssuedToken
+    owner: MountRef
     namespace: Namespace
-    narrowing: Narrowing
+    narrowing: BiscuitChecks
     until: int
     """When its authority or its workload ends (ms)."""
 
@@ -80,7 +80,7 @@ class Presented(msgspec.Struct, frozen=True):
         return min(self.until, self.narrowing.expires or self.until)
 
 
-class Biscuits:
+class BiscuitAuthenticator:
     """Verifies Biscuits that some mount of ours issued."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Biscuits:
         mounted: Mounted,
         takes: Mounted,
         log: Log,
-        limits: Limits,
+        limits: TokenLimits,
         possession: Possession,
     ) -> None:
         """`live` finds namespaces by id; `mounted` says whether a namespace still has the mount with an id.
@@ -106,9 +106,9 @@ class Biscuits:
         self._log = log
         self._limits = limits
         self.possession = possession
-        self._sightings = Sightings(barrier)
-        self._cache: Remembered[tuple[Presented, Identity, frozenset[str]]] = Remembered()
-        self._kept: Remembered[Presented] = Remembered(_KEPT_BYTES)
+        self._presentations = Presentations(barrier)
+        self._cache: BiscuitCache[tuple[PresentedBiscuit, Identity, frozenset[str]]] = BiscuitCache()
+        self._kept: BiscuitCache[PresentedBiscuit] = BiscuitCache(_KEPT_BYTES)
         self._refused: Bounded[bytes, bool] = Bounded(_REFUSED)
         follower.own(BISCUIT_KIND, self._drop, knows=True)
 
@@ -140,33 +140,33 @@ class Biscuits:
         if self._refused.get(digest):
             raise Unauthenticated
         core = core_reader(self._barrier, call.namespace)
-        judged = await self._judge(core, call.token.reveal(), call.now, digest)
-        if judged is None:
+        verdict = await self._judge(core, call.token.reveal(), call.now, digest)
+        if verdict is None:
             raise Unauthenticated
         epoch = core.epoch
-        sight: Sight | None = None
+        presentation: Presentation | None = None
         if not call.sighted:
             call.sighted = True
-            sight = await self._sightings.note(call, core, judged)
-        presented = self._good(judged)
+            presentation = await self._presentations.note(call, core, verdict)
+        presented = self._good(verdict)
         if presented is None or call.now >= presented.expires:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
-        if sight is not None and epoch == core.epoch == self._follower.epoch:
-            identity.again = sight.again
-            kept = (presented, identity, sight.sources)
+        if presentation is not None and epoch == core.epoch == self._follower.epoch:
+            identity.again = presentation.again
+            kept = (presented, identity, presentation.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
         return identity
 
-    async def present(self, core: ReadView, token: str, now: int) -> Presented | None:
+    async def present(self, core: ReadView, token: str, now: int) -> PresentedBiscuit | None:
         """Return what a token is, if it is good at `now` (ms) but for its checks, which are not asked; else None.
 
         `core` is any view of a namespace's own data.
         """
-        judged = await self.judge(core, token, now)
-        return None if judged is None else self._good(judged)
+        verdict = await self.judge(core, token, now)
+        return None if verdict is None else self._good(verdict)
 
-    async def kept(self, core: ReadView, owner: Place, leaf: str, now: int) -> Presented | None:
+    async def kept(self, core: ReadView, owner: MountRef, leaf: str, now: int) -> PresentedBiscuit | None:
         """Return, as `present`, the chain that was kept of a mount and ends with the block `leaf`, a canonical id.
 
         It is verified once, and then judged by the facts as any other; a transaction sees it by its own.
@@ -188,18 +188,20 @@ class Biscuits:
             self._kept.put(digest, presented, tags_of(presented), presented.verified.size)
         return presented
 
-    def _good(self, judged: Judged) -> Presented | None:
+    def _good(self, verdict: Verdict) -> PresentedBiscuit | None:
         """Return a token that nothing is held against."""
-        if judged.refusal or judged.verified is None or judged.issued is None:
+        if verdict.refusal or verdict.verified is None or verdict.issued is None:
             return None
-        narrowing = Narrowing(judged.verified, judged.home, AUDIENCE, self.possession)
-        return Presented(judged.verified, judged.issued, judged.owner, judged.home, narrowing, judged.until)
+        narrowing = BiscuitChecks(verdict.verified, verdict.home, AUDIENCE, self.possession)
+        return PresentedBiscuit(
+            verdict.verified, verdict.issued, verdict.owner, verdict.home, narrowing, verdict.until
+        )
 
-    async def judge(self, core: ReadView, token: str, now: int) -> Judged | None:
+    async def judge(self, core: ReadView, token: str, now: int) -> Verdict | None:
         """Return what a token is and why it is not good at `now` (ms); None for one that no key here signed."""
         return await self._judge(core, token, now, b"")
 
-    async def _judge(self, core: ReadView, token: str, now: int, digest: bytes) -> Judged | None:
+    async def _judge(self, core: ReadView, token: str, now: int, digest: bytes) -> Verdict | None:
         """As `judge`; `digest` is remembered where the token is refused for what it is."""
         try:
             raw = from_text(token, self._limits.size)
@@ -215,7 +217,7 @@ class Biscuits:
         key = await store.key(view, chain.root_key_id or 0)
         if key is None or key.state is KeyState.STAGED:
             return None
-        verified: Verified | None = None
+        verified: VerifiedToken | None = None
         blocks: tuple[Block, ...] = ()
         problem = ""
         try:
@@ -229,44 +231,44 @@ class Biscuits:
             return None
         ids = verified.ids if verified is not None else canonical_ids(chain, key.key.algorithm)
         token_id = fact_bytes(blocks[0], "token_id").hex() if blocks else ""
-        judged = Judged(
+        verdict = Verdict(
             owner, home, key.kid, ids, blocks, now, token_id, None, verified, Refusal.NONE, problem
         )
-        return await self._issued(view, judged, key)
+        return await self._issued(view, verdict, key)
 
-    async def _issued(self, view: ReadView, judged: Judged, key: IssuerKey) -> Judged:
+    async def _issued(self, view: ReadView, verdict: Verdict, key: IssuerKey) -> Verdict:
         """Return a token with the record of its issuance, and why it is refused."""
-        issued = await store.issued(view, judged.token_id) if judged.token_id else None
-        if issued is None or issued.ids != judged.ids[0].hex():
-            if judged.blocks and judged.now < ends(judged.blocks[:1]) and key.verifies:
+        issued = await store.issued(view, verdict.token_id) if verdict.token_id else None
+        if issued is None or issued.ids != verdict.ids[0].hex():
+            if verdict.blocks and verdict.now < deadline_of(verdict.blocks[:1]) and key.verifies:
                 self._log.caution("nhi", "a valid signature has no record of its issuance: is the key safe?")
-                return replace(judged, refusal=Refusal.ORPHAN)
-            return replace(judged, refusal=Refusal.EXPIRED)
-        judged = replace(judged, issued=issued)
-        if judged.now >= issued.expires:
-            return replace(judged, refusal=Refusal.EXPIRED)
-        if judged.verified is None:
-            return replace(judged, refusal=Refusal.BLOCK)
+                return replace(verdict, refusal=Refusal.ORPHAN)
+            return replace(verdict, refusal=Refusal.EXPIRED)
+        verdict = replace(verdict, issued=issued)
+        if verdict.now >= issued.expires:
+            return replace(verdict, refusal=Refusal.EXPIRED)
+        if verdict.verified is None:
+            return replace(verdict, refusal=Refusal.BLOCK)
         workload = await store.workload(view, issued.workload)
-        if not issued.owned(workload, judged.now):
-            return replace(judged, refusal=Refusal.WORKLOAD)
-        judged = replace(judged, until=min(issued.expires, workload.expires))
-        if not all(self.takes(judged.home, one) for one in issued.hangs_on(judged.owner)):
-            return replace(judged, refusal=Refusal.MOUNT)
+        if not issued.owned(workload, verdict.now):
+            return replace(verdict, refusal=Refusal.WORKLOAD)
+        verdict = replace(verdict, until=min(issued.expires, workload.expires))
+        if not all(self.takes(verdict.home, one) for one in issued.hangs_on(verdict.owner)):
+            return replace(verdict, refusal=Refusal.MOUNT)
         if not key.verifies:
-            return replace(judged, refusal=Refusal.KEY)
-        for block_id in judged.ids:
+            return replace(verdict, refusal=Refusal.KEY)
+        for block_id in verdict.ids:
             if await store.revoked(view, block_id.hex()) is not None:
-                return replace(judged, refusal=Refusal.REVOKED)
-        if len(judged.ids) > issued.max_depth:
-            return replace(judged, refusal=Refusal.DEPTH)
-        return judged
+                return replace(verdict, refusal=Refusal.REVOKED)
+        if len(verdict.ids) > issued.max_depth:
+            return replace(verdict, refusal=Refusal.DEPTH)
+        return verdict
 
 
 def _authority(chain: Chain) -> tuple[Block, ...]:
     """Return the authority block of a token that has others which cannot be read; nothing where it cannot be, either."""
     try:
-        return read_blocks(msgspec.structs.replace(chain, blocks=chain.blocks[:1]), Limits().parts)
+        return read_blocks(msgspec.structs.replace(chain, blocks=chain.blocks[:1]), TokenLimits().parts)
     except BiscuitError:
         return ()
 
@@ -290,7 +292,7 @@ def policies_of(authority: Block) -> tuple[str, ...]:
     )
 
 
-def to_identity(token: Secret, presented: Presented) -> Identity:
+def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
     """Return the identity that a token stands for."""
     issued = presented.issued
     return Identity(
@@ -311,7 +313,7 @@ def to_identity(token: Secret, presented: Presented) -> Identity:
     )
 
 
-def facts_of(issued: Issued) -> IdentityFacts:
+def facts_of(issued: IssuedToken) -> IdentityFacts:
     """Return what templates of policies see of a token."""
     return IdentityFacts(
         entity_id=issued.uid,
@@ -320,7 +322,7 @@ def facts_of(issued: Issued) -> IdentityFacts:
     )
 
 
-def tags_of(presented: Presented) -> tuple[str, ...]:
+def tags_of(presented: PresentedBiscuit) -> tuple[str, ...]:
     """Return what a token ends with; its own last block comes last."""
     issued = presented.issued
     mounts = (store.mount_tag(one) for one in issued.hangs_on(presented.owner))

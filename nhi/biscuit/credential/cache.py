@@ -15,7 +15,7 @@ _BY_SIZE: Final = 4
 """How many times its own size a token takes once it is read."""
 
 
-class Remembered(Generic[T]):
+class BiscuitCache(Generic[T]):
     """Values by digest, each with tags; the one used longest ago leaves first."""
 
     def __init__(self, most: int = MOST_BYTES) -> None:

@@ -12,25 +12,27 @@ from hashlib import sha256
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
-from nhi.biscuit.credential.possession import Possession, bound_to
+from nhi.biscuit.credential.possession import Possession, binding_of
 from nhi.biscuit.format.datalog import Check
-from nhi.biscuit.offline.deadline import end_of, ends
+from nhi.biscuit.offline.deadline import deadline_of, deadline_of_check
 from nhi.biscuit.offline.facts import AMBIENT, NETS
 from nhi.biscuit.offline.guard import Term, holds
-from nhi.biscuit.offline.verify import Verified
+from nhi.biscuit.offline.verify import VerifiedToken
 from vault.framework.call import Call, Namespace
 
 _PROVED: Final = "pop_proved"
 _ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")
 
 
-class Narrowing:
+class BiscuitChecks:
     """The checks of one verified token, whose policies are those of `home`."""
 
-    def __init__(self, verified: Verified, home: Namespace, audience: str, possession: Possession) -> None:
+    def __init__(
+        self, verified: VerifiedToken, home: Namespace, audience: str, possession: Possession
+    ) -> None:
         self._verified = verified
         self._possession = possession
-        self.bound = bound_to(verified.blocks[0])
+        self.bound = binding_of(verified.blocks[0])
         """The key that whoever uses the token must prove to have; None for none."""
         self._home = home
         self._audience = audience
@@ -38,10 +40,12 @@ class Narrowing:
         self._asks_proof = _PROVED in verified.mentions
         self._names = names
         self._facts = " ".join(f"{name}({{{name}}});" for name in names)
-        self.expires = ends(verified.blocks)
+        self.expires = deadline_of(verified.blocks)
         """When its checks let nothing through any more (ms since the epoch), as far as they say so; 0 if never."""
         self.steady = not (self.bound or self._asks_proof) and all(
-            end_of(check) or not _asks(check, "time") for block in verified.blocks for check in block.checks
+            deadline_of_check(check) or not _asks(check, "time")
+            for block in verified.blocks
+            for check in block.checks
         )
         """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from nhi.biscuit.credential.authenticator import Biscuits, Presented, facts_of, tags_of
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator, PresentedBiscuit, facts_of, tags_of
 from nhi.biscuit.offline.verify import from_text
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import KeptChain, Place
+from nhi.biscuit.records.model import KeptChain, MountRef
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
@@ -27,10 +27,10 @@ _ROUND: Final = 64
 """Chains of which one transaction ends what was made with them."""
 
 
-class ChainOrigins:
+class BiscuitAncestors:
     """See `vault.token.ancestors.Ancestors`."""
 
-    def __init__(self, biscuits: Biscuits) -> None:
+    def __init__(self, biscuits: BiscuitAuthenticator) -> None:
         self._biscuits = biscuits
 
     async def keep(self, call: Call) -> Ancestor | None:
@@ -48,11 +48,11 @@ class ChainOrigins:
         """See `Ancestors.find`."""
         mount, _, leaf = name.partition("/")
         moment = now // _MILLI
-        presented = await self._biscuits.kept(core, Place(home.id, mount), leaf, moment)
+        presented = await self._biscuits.kept(core, MountRef(home.id, mount), leaf, moment)
         return _origin(presented) if presented is not None and moment < presented.expires else None
 
 
-def _origin(presented: Presented) -> Ancestor:
+def _origin(presented: PresentedBiscuit) -> Ancestor:
     leaf = presented.verified.ids[-1].hex()
     issued = presented.issued
     return Ancestor(
@@ -98,7 +98,7 @@ class Children:
         return found
 
 
-async def end_children(core: View, tokens: TokenStore, owner: Place, tag: str) -> bool:
+async def end_children(core: View, tokens: TokenStore, owner: MountRef, tag: str) -> bool:
     """Revoke what was made with chains that end with `tag`: some of it. Return whether there is more."""
     view = core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
     leaves = await store.chains(view, tag, limit=_ROUND)

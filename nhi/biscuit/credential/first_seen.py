@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from nhi.biscuit.credential.verdict import Judged, Refusal
-from nhi.biscuit.offline.attenuation import hops
-from nhi.biscuit.offline.deadline import ends
+from nhi.biscuit.credential.verdict import Refusal, Verdict
+from nhi.biscuit.offline.attenuation import attenuations
+from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.records import lineage, store, uses
 from nhi.biscuit.records.lineage import Node, Orphan, Tree
-from nhi.biscuit.records.model import Issued
+from nhi.biscuit.records.model import IssuedToken
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import Call
@@ -32,170 +32,170 @@ _UNSEEN: Final = frozenset({Refusal.EXPIRED})
 """What is refused for this says nothing that was not known."""
 
 
-class Sight(NamedTuple):
+class Presentation(NamedTuple):
     """Whence a chain is known to come, empty for from anywhere; and when (ms) it is to be noted again, 0 for never."""
 
     sources: frozenset[str] = frozenset()
     again: int = 0
 
 
-class Sightings:
+class Presentations:
     """Writes down what is presented."""
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
 
-    async def note(self, call: Call, core: ReadView, judged: Judged) -> Sight:
+    async def note(self, call: Call, core: ReadView, verdict: Verdict) -> Presentation:
         """Keep what `call` presents, unless that is known.
 
         It opens a transaction of its own, once for each call.
         """
-        place = judged.view(core)
-        if judged.refusal is Refusal.ORPHAN:
-            await self._orphan(call, place, judged)
-            return Sight()
-        if judged.issued is None or judged.refusal in _UNSEEN:
-            return Sight()
-        old = await lineage.tree(place, judged.issued.token_id)
-        if not _is_new(old, judged) and _seen(old, judged, call, {}) is None:
+        place = verdict.view(core)
+        if verdict.refusal is Refusal.ORPHAN:
+            await self._orphan(call, place, verdict)
+            return Presentation()
+        if verdict.issued is None or verdict.refusal in _UNSEEN:
+            return Presentation()
+        old = await lineage.tree(place, verdict.issued.token_id)
+        if not _is_new(old, verdict) and _seen(old, verdict, call, {}) is None:
             last = await uses.last(place, old) if old is not None else 0
-            if not judged.refusal and call.now - last >= uses.COARSE:
-                await self._used(judged, judged.issued, call.now)
+            if not verdict.refusal and call.now - last >= uses.COARSE:
+                await self._used(verdict, verdict.issued, call.now)
                 last = call.now
-            return Sight(_sources(old, judged, call), last + uses.COARSE)
-        owner = judged.owner.namespace
+            return Presentation(_sources(old, verdict, call), last + uses.COARSE)
+        owner = verdict.owner.namespace
         async with self._barrier.write(owner, core_prefix(owner)) as tx:
-            view = judged.view(tx)
-            old = await lineage.tree(view, judged.issued.token_id)
-            new = _seen(old, judged, call, await _revocations(view, judged))
+            view = verdict.view(tx)
+            old = await lineage.tree(view, verdict.issued.token_id)
+            new = _seen(old, verdict, call, await _revocations(view, verdict))
             if new is not None:
-                await lineage.put(view, judged.owner, old, new)
+                await lineage.put(view, verdict.owner, old, new)
                 if old is None:
-                    await uses.first(view, judged.issued, call.now)
-                call.noted = {**call.noted, "sighting": _told(old, new, judged)}
-        return Sight(_sources(new or old, judged, call), call.now + uses.COARSE)
+                    await uses.first(view, verdict.issued, call.now)
+                call.noted = {**call.noted, "sighting": _told(old, new, verdict)}
+        return Presentation(_sources(new or old, verdict, call), call.now + uses.COARSE)
 
-    async def _used(self, judged: Judged, issued: Issued, now: int) -> None:
+    async def _used(self, verdict: Verdict, issued: IssuedToken, now: int) -> None:
         """Keep that a token is used. A storage that takes nothing now is no reason to refuse it."""
-        owner = judged.owner.namespace
+        owner = verdict.owner.namespace
         with suppress(StorageFailure):
             async with self._barrier.write(owner, core_prefix(owner)) as tx:
-                await uses.again(judged.view(tx), issued, now)
+                await uses.again(verdict.view(tx), issued, now)
 
-    async def _orphan(self, call: Call, place: ReadView, judged: Judged) -> None:
+    async def _orphan(self, call: Call, place: ReadView, verdict: Verdict) -> None:
         known = await lineage.orphans(place)
         new = Orphan(
-            id=judged.ids[-1].hex(),
-            kid=judged.kid,
-            token_id=judged.token_id,
-            workload=judged.claimed("workload")[:200],
+            id=verdict.ids[-1].hex(),
+            kid=verdict.kid,
+            token_id=verdict.token_id,
+            workload=verdict.claimed("workload")[:200],
             first_seen=call.now,
             source=call.client_address,
         )
         if not known.more and all(one.id != new.id for one in known.seen):
-            owner = judged.owner.namespace
+            owner = verdict.owner.namespace
             async with self._barrier.write(owner, core_prefix(owner)) as tx:
-                await lineage.put_orphan(judged.view(tx), new)
-        told = {"chain": [one.hex() for one in judged.ids], "anomalies": [lineage.ORPHAN]}
+                await lineage.put_orphan(verdict.view(tx), new)
+        told = {"chain": [one.hex() for one in verdict.ids], "anomalies": [lineage.ORPHAN]}
         call.noted = {**call.noted, "sighting": told}
 
 
-def _is_new(old: Tree | None, judged: Judged) -> bool:
+def _is_new(old: Tree | None, verdict: Verdict) -> bool:
     """Whether there is a block to write down that is not known yet."""
-    return old is None or (not old.more and not {node.id for node in old.nodes}.issuperset(_shown(judged)))
+    return old is None or (not old.more and not {node.id for node in old.nodes}.issuperset(_shown(verdict)))
 
 
 def _seen(
-    old: Tree | None, judged: Judged, call: Call, revoked: Mapping[str, tuple[int, str]]
+    old: Tree | None, verdict: Verdict, call: Call, revoked: Mapping[str, tuple[int, str]]
 ) -> Tree | None:
     """Return what is known with this chain; None where that is what was known before."""
-    if judged.issued is None:
+    if verdict.issued is None:
         return None
     nodes = {node.id: node for node in old.nodes} if old is not None else {}
-    ids = _shown(judged)
+    ids = _shown(verdict)
     if old is not None and old.more and any(one not in nodes for one in ids):
         return None
-    found = hops(judged.blocks) if any(one not in nodes for one in ids) else ()
+    found = attenuations(verdict.blocks) if any(one not in nodes for one in ids) else ()
     before = ""
     for index, one in enumerate(ids):
         if one not in nodes:
-            hop = found[index] if index < len(found) else None
+            attenuation = found[index] if index < len(found) else None
             at, why = revoked.get(one, (0, ""))
             nodes[one] = Node(
                 id=one,
                 parent=before,
                 index=index,
-                narrowing=hop.narrowing if hop is not None else (),
-                approver=hop.approver if hop is not None else "",
+                narrowing=attenuation.narrowing if attenuation is not None else (),
+                approver=attenuation.approver if attenuation is not None else "",
                 first_seen=call.now,
                 source=call.client_address,
-                anomalies=hop.anomalies if hop is not None else (),
+                anomalies=attenuation.anomalies if attenuation is not None else (),
                 revoked=at,
                 reason=why,
             )
         before = one
-    nodes[before] = _presented(nodes[before], judged, call.client_address)
-    before_all = old or Tree(issued=judged.issued)
+    nodes[before] = _presented(nodes[before], verdict, call.client_address)
+    before_all = old or Tree(issued=verdict.issued)
     new = msgspec.structs.replace(before_all, nodes=tuple(nodes.values()))
     return None if old is not None and new.nodes == old.nodes else new
 
 
-def _presented(node: Node, judged: Judged, address: str) -> Node:
+def _presented(node: Node, verdict: Verdict, address: str) -> Node:
     """Return the last node of a chain that came from an address."""
     odd = set(node.anomalies)
     sources = node.sources
-    if judged.refusal in _LATE:
+    if verdict.refusal in _LATE:
         odd.add(lineage.AFTER)
-    elif judged.refusal is Refusal.DEPTH:
+    elif verdict.refusal is Refusal.DEPTH:
         odd.add(lineage.TOO_DEEP)
-    elif judged.refusal is Refusal.BLOCK:
+    elif verdict.refusal is Refusal.BLOCK:
         odd.add(lineage.REFUSED)
     if address not in sources and len(sources) < lineage.MOST_SOURCES:
         sources = (*sources, address)
     if len(sources) > 1:
         odd.add(lineage.SOURCES)
     return msgspec.structs.replace(
-        node, sources=sources, anomalies=tuple(sorted(odd)), refused=node.refused or judged.problem
+        node, sources=sources, anomalies=tuple(sorted(odd)), refused=node.refused or verdict.problem
     )
 
 
-def _shown(judged: Judged) -> tuple[str, ...]:
+def _shown(verdict: Verdict) -> tuple[str, ...]:
     """Return the ids of the blocks that are kept: all but one that is for a single request."""
-    ids = tuple(one.hex() for one in judged.ids)
-    if judged.verified is None or len(ids) < 2 or judged.verified.chain.final is None:
+    ids = tuple(one.hex() for one in verdict.ids)
+    if verdict.verified is None or len(ids) < 2 or verdict.verified.chain.final is None:
         return ids
-    last = judged.blocks[-1:]
+    last = verdict.blocks[-1:]
     asks = {predicate.name for check in last[0].checks for query in check.queries for predicate in query.body}
-    end = ends(last)
-    single = "body_sha256" in asks or (end and end - judged.now <= _MOMENT)
+    end = deadline_of(last)
+    single = "body_sha256" in asks or (end and end - verdict.now <= _MOMENT)
     return ids[:-1] if single else ids
 
 
-def _sources(known: Tree | None, judged: Judged, call: Call) -> frozenset[str]:
+def _sources(known: Tree | None, verdict: Verdict, call: Call) -> frozenset[str]:
     """Return from where a chain may come without anything to write down; empty for from anywhere."""
-    node = known.get(_shown(judged)[-1]) if known is not None else None
+    node = known.get(_shown(verdict)[-1]) if known is not None else None
     if node is None or len(node.sources) >= lineage.MOST_SOURCES:
         return frozenset()
     return frozenset({*node.sources, call.client_address})
 
 
-async def _revocations(view: View, judged: Judged) -> dict[str, tuple[int, str]]:
+async def _revocations(view: View, verdict: Verdict) -> dict[str, tuple[int, str]]:
     """Return when and why blocks of a chain were revoked."""
     found = {}
-    for one in judged.ids if judged.refusal is Refusal.REVOKED else ():
+    for one in verdict.ids if verdict.refusal is Refusal.REVOKED else ():
         row = await store.revoked(view, one.hex())
         if row is not None:
             found[one.hex()] = (row.at, row.reason)
     return found
 
 
-def _told(old: Tree | None, new: Tree, judged: Judged) -> Mapping[str, object]:
+def _told(old: Tree | None, new: Tree, verdict: Verdict) -> Mapping[str, object]:
     """Return what the audit record of a call says of a first sight: names that we gave, nothing that a holder wrote."""
     known = {node.id for node in old.nodes} if old is not None else set()
-    leaf = new.get(_shown(judged)[-1])
+    leaf = new.get(_shown(verdict)[-1])
     return {
-        "token_id": judged.token_id,
-        "chain": [one.hex() for one in judged.ids],
+        "token_id": verdict.token_id,
+        "chain": [one.hex() for one in verdict.ids],
         "first_seen": [node.id for node in new.nodes if node.id not in known],
         "anomalies": list(leaf.anomalies) if leaf is not None else [],
     }

@@ -40,20 +40,20 @@ _THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")
 """Members of a key that its thumbprint is made of, in their order (RFC 7638)."""
 
 
-class Bound(msgspec.Struct, frozen=True):
+class KeyBinding(msgspec.Struct, frozen=True):
     """What a token is bound to."""
 
     kind: str
     thumbprint: str
 
 
-def bound_to(authority: Block) -> Bound | None:
+def binding_of(authority: Block) -> KeyBinding | None:
     """Return what the issuer has bound a token to; None for nothing."""
     for fact in authority.facts:
         if fact.name == "pop" and len(fact.terms) == 2:
             kind, thumbprint = fact.terms
             if kind.kind is TermKind.STRING and thumbprint.kind is TermKind.STRING:
-                return Bound(str(kind.value), str(thumbprint.value))
+                return KeyBinding(str(kind.value), str(thumbprint.value))
     return None
 
 
@@ -68,7 +68,7 @@ class _End(NamedTuple):
     wall: int
 
 
-class _Shown(msgspec.Struct):
+class _ProvedKeys(msgspec.Struct):
     """What one request proves. `proof` is what its signed proof is known by, and `end` is when that is too old."""
 
     keys: dict[str, str]
@@ -78,7 +78,7 @@ class _Shown(msgspec.Struct):
     """Whether something that names the key has let this request through by the proof."""
 
 
-class _Used(msgspec.Struct):
+class _UsedProofs(msgspec.Struct):
     """Proofs of one key that counted, and when they are too old. `last` is when the last of them came (monotonic seconds)."""
 
     last: float = 0.0
@@ -92,7 +92,7 @@ class Possession:
         """`address` is the URL at which clients reach this server."""
         self._clock = clock
         self._address = urlsplit(address)
-        self._used: OrderedDict[str, _Used] = OrderedDict()
+        self._used: OrderedDict[str, _UsedProofs] = OrderedDict()
 
     def proved(self, call: Call) -> Mapping[str, str]:
         """Return the thumbprints of the keys that a request proves to have, by kind.
@@ -111,14 +111,14 @@ class Possession:
             return
         shown.counted = True
         now = self._clock.monotonic()
-        used = self._used.setdefault(shown.keys[JKT], _Used())
+        used = self._used.setdefault(shown.keys[JKT], _UsedProofs())
         used.last = now
         used.proofs[shown.proof] = shown.end
         self._used.move_to_end(shown.keys[JKT])
         while (oldest := next(iter(self._used.values()))).last + 2 * _WINDOW < now and not self._kept(oldest):
             self._used.popitem(last=False)
 
-    def holds(self, call: Call, bound: Bound) -> bool:
+    def holds(self, call: Call, bound: KeyBinding) -> bool:
         """Whether a request proves to have the key that a token is bound to; its proof counts from then on."""
         if self.proved(call).get(bound.kind) != bound.thumbprint:
             return False
@@ -130,7 +130,7 @@ class Possession:
         """Whether a request brings a signed proof that is not good for it."""
         return bool(call.dpop) and JKT not in self.proved(call)
 
-    def binding(self, call: Call, wanted: str) -> Bound | None:
+    def binding(self, call: Call, wanted: str) -> KeyBinding | None:
         """Return what a new token is bound to: what the registration wants, or what the client proves of itself.
 
         Raises `Malformed` for a bad proof: whoever sends a proof wants no token that is good without one.
@@ -141,25 +141,25 @@ class Possession:
             raise Malformed(
                 "DPoP: the proof is not good for this request: sign a new one, of now, for its method and URL"
             )
-        bound = Bound(kind, proved[kind]) if kind in proved else None
+        bound = KeyBinding(kind, proved[kind]) if kind in proved else None
         return bound if bound is not None and self.holds(call, bound) else None
 
-    def _shown(self, call: Call) -> _Shown:
+    def _shown(self, call: Call) -> _ProvedKeys:
         """Return what a request proves, whether or not that still counts; found out once for each."""
-        if not isinstance(call.proved, _Shown):
-            call.proved = self._dpop(call) or _Shown({})
+        if not isinstance(call.proved, _ProvedKeys):
+            call.proved = self._dpop(call) or _ProvedKeys({})
             if call.certificate:
                 call.proved.keys[X5T] = certificate_thumbprint(call.certificate)
         return call.proved
 
-    def _fresh(self, shown: _Shown) -> bool:
+    def _fresh(self, shown: _ProvedKeys) -> bool:
         """Whether a proof has counted for no request yet, and there is room to remember it."""
         used = self._used.get(shown.keys[JKT])
         if used is None:
             return True
         return self._kept(used) < _MOST and shown.proof not in used.proofs
 
-    def _kept(self, used: _Used) -> int:
+    def _kept(self, used: _UsedProofs) -> int:
         """Return how many proofs of a key are remembered, after forgetting those that are too old."""
         now, wall = self._clock.monotonic(), self._clock.millis() // 1000
         while used.proofs:
@@ -169,7 +169,7 @@ class Possession:
             used.proofs.popitem(last=False)
         return len(used.proofs)
 
-    def _dpop(self, call: Call) -> _Shown | None:
+    def _dpop(self, call: Call) -> _ProvedKeys | None:
         """Return the proof that a request brings; None for one that is not good."""
         if not call.dpop:
             return None
@@ -191,7 +191,7 @@ class Possession:
         once = sha256(jti.encode(errors="surrogatepass")).digest()[:16]
         last = issued + _WINDOW
         end = _End(self._clock.monotonic() + last + 1 - now, last)
-        return _Shown({JKT: thumbprint}, once, end) if thumbprint else None
+        return _ProvedKeys({JKT: thumbprint}, once, end) if thumbprint else None
 
     def _here(self, call: Call, url: Json) -> bool:
         """Whether a proof is for this URL of this server. A host that the caller names would be the caller's."""

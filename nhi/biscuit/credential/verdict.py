@@ -9,8 +9,8 @@ from typing import TypeVar, cast
 import msgspec
 
 from nhi.biscuit.format.datalog import Block, TermKind
-from nhi.biscuit.offline.verify import Verified
-from nhi.biscuit.records.model import Issued, Place
+from nhi.biscuit.offline.verify import VerifiedToken
+from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 
@@ -31,18 +31,18 @@ class Refusal(StrEnum):
     BLOCK = "a block of it is not taken"
 
 
-class Judged(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True):
     """A genuine token at `now` (ms). Of one that is refused for a block, `problem` says why, and nothing is verified."""
 
-    owner: Place
+    owner: MountRef
     home: Namespace
     kid: int
     ids: tuple[bytes, ...]
     blocks: tuple[Block, ...]
     now: int
     token_id: str
-    issued: Issued | None = None
-    verified: Verified | None = None
+    issued: IssuedToken | None = None
+    verified: VerifiedToken | None = None
     refusal: Refusal = Refusal.NONE
     problem: str = ""
     until: int = 0

@@ -40,20 +40,20 @@ class Key(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class External(msgspec.Struct, frozen=True):
+class ExternalSignature(msgspec.Struct, frozen=True):
     """Who else vouches for a block."""
 
     signature: bytes
     key: Key
 
 
-class Signed(msgspec.Struct, frozen=True):
+class SignedBlock(msgspec.Struct, frozen=True):
     """One block as it was signed. `block` is compiled Datalog; `next_key` verifies what comes after it."""
 
     block: bytes
     next_key: Key
     signature: bytes
-    external: External | None
+    external: ExternalSignature | None
     version: int
 
 
@@ -61,7 +61,7 @@ class Chain(msgspec.Struct, frozen=True):
     """A token. It has `next_secret`, and then it can be attenuated, or `final`, and then it is sealed."""
 
     root_key_id: int | None
-    blocks: tuple[Signed, ...]
+    blocks: tuple[SignedBlock, ...]
     next_secret: bytes | None
     final: bytes | None
 
@@ -75,7 +75,7 @@ def read_chain(token: bytes) -> Chain:
     if len(token) > LARGEST:
         raise BiscuitError(f"the token has more than {LARGEST} bytes")
     root_key_id: int | None = None
-    blocks: list[Signed] = []
+    blocks: list[SignedBlock] = []
     proof: Message = {}
     for number, value in read_all(token, "token", _OUTER, (3,)):
         if isinstance(value, int):
@@ -118,7 +118,7 @@ def write_chain(chain: Chain) -> bytes:
     return written
 
 
-def block_payload(signed: Signed, previous: bytes | None) -> bytes:
+def block_payload(signed: SignedBlock, previous: bytes | None) -> bytes:
     """Return what the key before a block signs; `previous` is the signature before it, None for the authority."""
     payload = (
         b"\0BLOCK\0\0VERSION\0"
@@ -143,7 +143,7 @@ def external_payload(block: bytes, previous: bytes) -> bytes:
     return b"\0EXTERNAL\0\0VERSION\0" + version + b"\0PAYLOAD\0" + block + b"\0PREVSIG\0" + previous
 
 
-def seal_payload(last: Signed) -> bytes:
+def seal_payload(last: SignedBlock) -> bytes:
     """Return what closes a token after its last block."""
     algorithm = last.next_key.algorithm.to_bytes(4, "little")
     return last.block + algorithm + last.next_key.data + last.signature
@@ -166,21 +166,21 @@ def write_key(key: Key) -> bytes:
     return field(1, int(key.algorithm)) + field(2, key.data)
 
 
-def read_external(data: bytes, what: str) -> External:
+def read_external(data: bytes, what: str) -> ExternalSignature:
     """Read a third party's signature. Raises `BiscuitError`."""
     found = read(data, what, _PAIR)
     key = read_key(taken_bytes(found, 2, what), what)
     signature = taken_bytes(found, 1, what)
     _check_signature(signature, what)
-    return External(signature, key)
+    return ExternalSignature(signature, key)
 
 
-def write_external(external: External) -> bytes:
+def write_external(external: ExternalSignature) -> bytes:
     """Write a third party's signature."""
     return field(1, external.signature) + field(2, write_key(external.key))
 
 
-def _signed(data: bytes, what: str) -> Signed:
+def _signed(data: bytes, what: str) -> SignedBlock:
     found = read(data, what, _SIGNED)
     version = found.get(5, 0)
     if not isinstance(version, int) or version > LATEST_VERSION or (5 in found and not version):
@@ -189,10 +189,10 @@ def _signed(data: bytes, what: str) -> Signed:
     _check_signature(signature, what)
     external = read_external(taken_bytes(found, 4, what), what) if 4 in found else None
     block = taken_bytes(found, 1, what)
-    return Signed(block, read_key(taken_bytes(found, 2, what), what), signature, external, version)
+    return SignedBlock(block, read_key(taken_bytes(found, 2, what), what), signature, external, version)
 
 
-def _written(signed: Signed) -> bytes:
+def _written(signed: SignedBlock) -> bytes:
     written = field(1, signed.block) + field(2, write_key(signed.next_key)) + field(3, signed.signature)
     if signed.external is not None:
         written += field(4, write_external(signed.external))

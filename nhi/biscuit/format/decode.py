@@ -30,7 +30,7 @@ from nhi.biscuit.format.protobuf import BYTES, LARGEST_64, NUMBER, Value, read_a
 DEEPEST: Final = 16
 """Terms within terms, and closures within closures; the library takes some 40 of the first."""
 MOST_PARTS: Final = 65_536
-"""Parts of a token that is shown; what is taken is a matter of `nhi.biscuit.offline.verify.Limits`."""
+"""Parts of a token that is shown; what is taken is a matter of `nhi.biscuit.offline.verify.TokenLimits`."""
 VERSIONS: Final = range(3, 7)
 """Versions of the language: 3.0 to 3.3."""
 _BLOCK: Final = {1: BYTES, 2: BYTES, 3: NUMBER, 4: BYTES, 5: BYTES, 6: BYTES, 7: BYTES, 8: BYTES}

@@ -14,7 +14,7 @@ import msgspec
 from biscuit_auth import BiscuitBuilder, KeyPair
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nhi.biscuit.credential.possession import Bound
+from nhi.biscuit.credential.possession import KeyBinding
 from nhi.biscuit.format.authority import parse
 from nhi.biscuit.format.chain import Key, read_chain
 from nhi.biscuit.format.decode import read_blocks
@@ -26,7 +26,7 @@ from nhi.biscuit.offline.guard import Term, guarded, utc
 from nhi.biscuit.offline.keys import library_key
 from nhi.biscuit.offline.lint import MOST_COST, lint
 from nhi.biscuit.offline.root_signature import resign
-from nhi.biscuit.offline.verify import Limits
+from nhi.biscuit.offline.verify import TokenLimits
 from vault.framework.errors import Failed, Malformed
 
 _TEMPLATES: Final = 256
@@ -40,7 +40,7 @@ _BYTES_TAG: Final = b"\x2a\x10"
 _DATE_TAG: Final = b"\x20"
 
 
-class Said(msgspec.Struct, frozen=True):
+class TokenContent(msgspec.Struct, frozen=True):
     """What all tokens of a registration say, until it or what it stands on changes."""
 
     workload: str
@@ -48,28 +48,28 @@ class Said(msgspec.Struct, frozen=True):
     audiences: tuple[str, ...]
     policies: tuple[str, ...]
     grants: tuple[Grant, ...]
-    pop: Bound | None
+    pop: KeyBinding | None
     approvers: tuple[Key, ...]
 
 
-def authority_block(said: Said, token_id: bytes, issued: int, expires: int) -> bytes:
+def authority_block(content: TokenContent, token_id: bytes, issued: int, expires: int) -> bytes:
     """Return the compiled block of a token with these times, in seconds.
 
     Raises `Malformed` where it leaves no room for what its holders add, and `Failed` where the library refuses it.
     """
     if issued not in _TIMES or expires not in _TIMES:
-        return parse(_compiled(said, token_id, issued, expires)).block
-    before, to_issued, to_expires, after = _template(said)
+        return parse(_compiled(content, token_id, issued, expires)).block
+    before, to_issued, to_expires, after = _template(content)
     return b"".join((before, token_id, to_issued, varint(issued), to_expires, varint(expires), after))
 
 
 @functools.lru_cache(_TEMPLATES)
-def _template(said: Said) -> tuple[bytes, bytes, bytes, bytes]:
+def _template(content: TokenContent) -> tuple[bytes, bytes, bytes, bytes]:
     """Return what stands around the id, the time of issue and the end in every token that says this.
 
     The library has verified one that is signed like them.
     """
-    made = _compiled(said, _ID, _ISSUED, _EXPIRES)
+    made = _compiled(content, _ID, _ISSUED, _EXPIRES)
     block = parse(made).block
     parts = []
     for tag, value in ((_BYTES_TAG, _ID), (_DATE_TAG, varint(_ISSUED)), (_DATE_TAG, varint(_EXPIRES))):
@@ -84,9 +84,9 @@ def _template(said: Said) -> tuple[bytes, bytes, bytes, bytes]:
     return parts[0], parts[1], parts[2], block
 
 
-def _compiled(said: Said, token_id: bytes, issued: int, expires: int) -> bytes:
+def _compiled(content: TokenContent, token_id: bytes, issued: int, expires: int) -> bytes:
     """Return a token of this block, under a key that is thrown away."""
-    policies = "".join(f"policy({{policy{place}}}); " for place in range(len(said.policies)))
+    policies = "".join(f"policy({{policy{place}}}); " for place in range(len(content.policies)))
     source = (
         "token_id({token_id}); workload({workload}); namespace({namespace}); audience({audience}); "
         "issued({issued}); "
@@ -95,26 +95,26 @@ def _compiled(said: Said, token_id: bytes, issued: int, expires: int) -> bytes:
         "check if audience_srv($a), audience($s), $s.contains($a);"
         + "".join(
             f"{grant.fact}({{p{place}}}, {{c{place}}}, {{x{place}}});"
-            for place, grant in enumerate(said.grants)
+            for place, grant in enumerate(content.grants)
         )
     )
     terms: dict[str, Term | set[str]] = {
         "token_id": token_id,
-        "workload": said.workload,
-        "namespace": said.namespace,
-        "audience": set(said.audiences),
+        "workload": content.workload,
+        "namespace": content.namespace,
+        "audience": set(content.audiences),
         "issued": utc(issued * 1000),
         "expires": utc(expires * 1000),
-        **{f"policy{place}": name for place, name in enumerate(said.policies)},
+        **{f"policy{place}": name for place, name in enumerate(content.policies)},
     }
-    if said.pop is not None:
+    if content.pop is not None:
         source += "pop({kind}, {thumbprint}); check if pop_proved({kind}, {thumbprint});"
-        terms["kind"], terms["thumbprint"] = said.pop.kind, said.pop.thumbprint
-    scopes = {f"approver{place}": library_key(key) for place, key in enumerate(said.approvers)}
+        terms["kind"], terms["thumbprint"] = content.pop.kind, content.pop.thumbprint
+    scopes = {f"approver{place}": library_key(key) for place, key in enumerate(content.approvers)}
     if scopes:
         trusted = ", ".join(f"{{{name}}}" for name in scopes)
         source += f"check if approved($change, $until), time($t), $t < $until trusting {trusted};"
-    for place, grant in enumerate(said.grants):
+    for place, grant in enumerate(content.grants):
         terms[f"p{place}"] = grant.pattern
         terms[f"c{place}"], terms[f"x{place}"] = set(grant.capabilities), set(grant.unless)
 
@@ -124,14 +124,14 @@ def _compiled(said: Said, token_id: bytes, issued: int, expires: int) -> bytes:
     made = guarded(compiled)
     if made is None:
         raise Failed("the token cannot be compiled")
-    if said.grants:
+    if content.grants:
         _check_room(made)
     return made
 
 
 def _check_room(raw: bytes) -> None:
     """Refuse a token that leaves no room for what its holders add. Raises `Malformed`."""
-    limits = Limits()
+    limits = TokenLimits()
     try:
         if len(raw) <= limits.size // 2:
             lint(read_blocks(read_chain(raw), limits.parts // 2), AMBIENT, MOST_COST // 2)

@@ -13,14 +13,14 @@ from biscuit_auth import KeyPair
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from nhi.biscuit.credential.possession import KINDS, Bound
+from nhi.biscuit.credential.possession import KINDS, KeyBinding
 from nhi.biscuit.format.authority import LATEST_VERSION, Algorithm, Authority, parse, serialise
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import next_id
-from nhi.biscuit.issue.authority_block import Said, authority_block
+from nhi.biscuit.issue.authority_block import TokenContent, authority_block
 from nhi.biscuit.issue.grants import Grant, exported
-from nhi.biscuit.issue.key_store import Signers, closed, opened
+from nhi.biscuit.issue.key_store import SigningKeys, from_safe, into_safe
 from nhi.biscuit.offline.keys import RootKey, public_key
 from nhi.biscuit.offline.root_signature import resign, signed
 from nhi.biscuit.offline.verify import to_text
@@ -28,10 +28,10 @@ from nhi.biscuit.records import renewals, store
 from nhi.biscuit.records.model import (
     LONGEST_TTL,
     Approver,
-    Issued,
+    IssuedToken,
     IssuerKey,
     KeyState,
-    Place,
+    MountRef,
     Registration,
     Workload,
 )
@@ -44,8 +44,8 @@ from vault.framework.keys.safe import Safe
 from vault.policy.store import PolicyStore
 
 T = TypeVar("T")
-Where = Callable[[Place], tuple[Namespace, MountFacts] | None]
-Longest = Callable[[str, Sequence[str]], int]
+FindMount = Callable[[MountRef], tuple[Namespace, MountFacts] | None]
+LongestTtl = Callable[[str, Sequence[str]], int]
 
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
@@ -53,19 +53,19 @@ _UNSIGNED: Final = bytes(64)
 """What stands for a signature before there is one."""
 
 
-class _Order(msgspec.Struct, frozen=True):
+class _TokenOrder(msgspec.Struct, frozen=True):
     """Everything that a token is made from."""
 
-    owner: Place
+    owner: MountRef
     key: IssuerKey
     registration: Registration
     workload: Workload
     ttl: int
-    renewed: Issued | None
-    said: Said
+    renewed: IssuedToken | None
+    content: TokenContent
 
 
-class _Made(msgspec.Struct, frozen=True):
+class _NewToken(msgspec.Struct, frozen=True):
     """A token, and its times in milliseconds since the epoch."""
 
     token: Authority
@@ -76,7 +76,7 @@ class _Made(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _DeviceAnswer:
     """What a device answered before the transaction, or why it did not, and about what."""
 
     about: object
@@ -85,7 +85,7 @@ class _Answer:
     """What had been found out before that."""
 
 
-class Mint:
+class BiscuitIssuer:
     """Makes issuer keys and tokens. One signature for each token; where the key is in a device, it waits for that."""
 
     def __init__(
@@ -95,9 +95,9 @@ class Mint:
         external: ExternalKeys,
         policies: PolicyStore,
         safe: Safe,
-        signers: Signers,
-        where: Where,
-        longest: Longest,
+        signing_keys: SigningKeys,
+        where: FindMount,
+        longest: LongestTtl,
     ) -> None:
         """`where` finds the mount that keys and tokens are of: what a token asks may come in at another one.
 
@@ -106,7 +106,7 @@ class Mint:
         self._where = where
         self._longest = longest
         self._safe = safe
-        self._signers = signers
+        self._signing_keys = signing_keys
         self._policies = policies
         self._clock = clock
         self._entropy = entropy
@@ -114,7 +114,7 @@ class Mint:
 
     async def new_key(self, call: Call, algorithm: Algorithm, ref: str, state: KeyState) -> IssuerKey:
         """Make a key here, or take the one in a device that `ref` names. Raises `Malformed` and as `ExternalKeys`."""
-        owner = Place(call.namespace.id, call.mount.uuid)
+        owner = MountRef(call.namespace.id, call.mount.uuid)
         while True:
             kid = int.from_bytes(self._entropy.bytes(_KEY_NUMBERS), "big")
             if kid and await store.claim(call.core, kid, owner):
@@ -134,18 +134,18 @@ class Mint:
         await store.put_key(call.tx, made)
         return made
 
-    async def mint(
+    async def issue(
         self,
         call: Call,
-        place: tuple[Place, str],
+        place: tuple[MountRef, str],
         registration: Registration,
         workload: Workload,
         ttl: int,
         method: str = "issue",
-        renewed: Issued | None = None,
-        pop: Bound | None = None,
+        renewed: IssuedToken | None = None,
+        pop: KeyBinding | None = None,
         door: str = "",
-    ) -> tuple[str, Issued]:
+    ) -> tuple[str, IssuedToken]:
         """Make a token of `ttl` seconds for a registration, in the open transaction; return it and its record.
 
         `place` is the mount, and the path of its namespace; `pop` the key that the token is bound to, which one that is
@@ -157,20 +157,20 @@ class Mint:
             raise Unauthenticated
         owner, path = place
         view = _data(call, owner)
-        key, root = await self._signers.of(view, owner)
+        key, root = await self._signing_keys.of(view, owner)
         grants = await self._grants(call, owner, registration) if registration.offline else ()
         if not workload.alive(call.now):
             raise Malformed("the workload is disabled, or its time is over")
-        pop = _bound(registration, renewed, pop)
+        pop = _binding(registration, renewed, pop)
         doors = tuple(filter(None, (call.mount.logins, door))) if renewed is None else renewed.hangs_on(owner)
         registration = self._cut(registration, owner, doors)
-        said = await _said(view, registration, path, grants, pop)
-        order = _Order(owner, key, registration, workload, ttl, renewed, said)
+        content = await _content(view, registration, path, grants, pop)
+        order = _TokenOrder(owner, key, registration, workload, ttl, renewed, content)
         if root is None:
-            made = await asked_first(call, order, _Made, lambda: self._make(call, order, None))
+            made = await asked_first(call, order, _NewToken, lambda: self._make(call, order, None))
         else:
             made = await self._make(call, order, root)
-        issued = Issued(
+        issued = IssuedToken(
             token_id=made.token_id.hex(),
             kid=key.kid,
             workload=workload.name,
@@ -195,12 +195,12 @@ class Mint:
             await renewals.add(view, owner, renewed, issued)
         return to_text(serialise(made.token)).rstrip("="), issued
 
-    def _cut(self, registration: Registration, owner: Place, doors: Sequence[str]) -> Registration:
+    def _cut(self, registration: Registration, owner: MountRef, doors: Sequence[str]) -> Registration:
         """Return a registration whose tokens last no longer than the mounts allow that they end with."""
         longest = min(registration.max_ttl, self._longest(owner.namespace, doors))
         return msgspec.structs.replace(registration, max_ttl=longest)
 
-    async def _make(self, call: Call, order: _Order, root: RootKey | None) -> _Made:
+    async def _make(self, call: Call, order: _TokenOrder, root: RootKey | None) -> _NewToken:
         """Make the token and sign it, with `root` or the device. Raises `Malformed` for one that would have ended."""
         registration, renewed = order.registration, order.renewed
         now = self._clock.millis()
@@ -215,7 +215,7 @@ class Mint:
         pair = KeyPair()
         unsigned = Authority(
             root_key_id=order.key.kid,
-            block=authority_block(order.said, token_id, now // 1000, expires // 1000),
+            block=authority_block(order.content, token_id, now // 1000, expires // 1000),
             next_algorithm=Algorithm.ED25519,
             next_public=bytes(pair.public_key.to_bytes()),
             signature=_UNSIGNED,
@@ -223,12 +223,12 @@ class Mint:
             next_secret=bytes(pair.private_key.to_bytes()),
         )
         if root is not None:
-            return _Made(signed(unsigned, root), token_id, now, expires, latest)
+            return _NewToken(signed(unsigned, root), token_id, now, expires, latest)
         bare = serialise(unsigned)
         raw = await self._with(call, order.owner, order.key, lambda root: resign(bare, root, order.key.kid))
-        return _Made(parse(raw), token_id, now, expires, latest)
+        return _NewToken(parse(raw), token_id, now, expires, latest)
 
-    async def _grants(self, call: Call, owner: Place, registration: Registration) -> tuple[Grant, ...]:
+    async def _grants(self, call: Call, owner: MountRef, registration: Registration) -> tuple[Grant, ...]:
         """Return the rights of a registration as facts. Raises `Malformed` where they are too many, or not exact."""
         core = call.core.space(owner.namespace)
         texts, until = await self._policies.texts(core, owner.namespace, registration.policies, call.now)
@@ -248,34 +248,34 @@ class Mint:
         """
         if not ref:
             public, private = _generated(algorithm, self._entropy)
-            return public, closed(self._safe, public, private)
-        owner = Place(call.namespace.id, call.mount.uuid)
+            return public, into_safe(self._safe, public, private)
+        owner = MountRef(call.namespace.id, call.mount.uuid)
         return await asked_first(call, (owner, ref), Key, lambda: self._found(call, ref)), b""
 
     async def approve(self, call: Call, approver: Approver, work: Callable[[RootKey], bytes]) -> bytes:
         """Return what `work` makes with the key of an approver, outside of a transaction."""
-        return await self._use(call, Place(call.namespace.id, call.mount.uuid), approver, work)
+        return await self._use(call, MountRef(call.namespace.id, call.mount.uuid), approver, work)
 
     async def signed(self, call: Call, work: Callable[[RootKey, IssuerKey], T]) -> T:
         """Return what `work` makes with the key that signs tokens of the mount of `call` now, outside of a transaction.
 
         Raises `Malformed` without an active key.
         """
-        owner = Place(call.namespace.id, call.mount.uuid)
-        key, _ = await self._signers.of(call.reader, owner)
+        owner = MountRef(call.namespace.id, call.mount.uuid)
+        key, _ = await self._signing_keys.of(call.reader, owner)
         return await self._with(call, owner, key, lambda root: work(root, key))
 
-    async def _with(self, call: Call, owner: Place, key: IssuerKey, work: Callable[[RootKey], T]) -> T:
+    async def _with(self, call: Call, owner: MountRef, key: IssuerKey, work: Callable[[RootKey], T]) -> T:
         try:
             return await self._use(call, owner, key, work)
         except BiscuitError as error:
             raise Failed(f"issuer key {key.kid}: {error}") from None
 
     async def _use(
-        self, call: Call, owner: Place, key: IssuerKey | Approver, work: Callable[[RootKey], T]
+        self, call: Call, owner: MountRef, key: IssuerKey | Approver, work: Callable[[RootKey], T]
     ) -> T:
         if not key.external:
-            return work(await opened(self._safe, key))
+            return work(await from_safe(self._safe, key))
         place = self._where(owner)
         if place is None:
             raise Malformed("the mount that the key belongs to is gone")
@@ -288,34 +288,36 @@ class Mint:
         return await asyncio.get_running_loop().create_task(use())  # a read may run outside of any task
 
 
-async def _said(
-    view: ReadView, registration: Registration, path: str, grants: tuple[Grant, ...], pop: Bound | None
-) -> Said:
+async def _content(
+    view: ReadView, registration: Registration, path: str, grants: tuple[Grant, ...], pop: KeyBinding | None
+) -> TokenContent:
     """Return what all tokens of a registration say. Raises `Malformed` where an approver of it is gone."""
     approvers = await store.approver_keys(view, registration.approvers)
-    return Said(
+    return TokenContent(
         registration.workload, path, registration.audiences, registration.policies, grants, pop, approvers
     )
 
 
-def _bound(registration: Registration, renewed: Issued | None, pop: Bound | None) -> Bound | None:
+def _binding(
+    registration: Registration, renewed: IssuedToken | None, pop: KeyBinding | None
+) -> KeyBinding | None:
     """Return the key that a token is bound to. Raises `Malformed` where the registration wants another kind."""
     if renewed is not None:
         kind, _, thumbprint = renewed.pop.partition(":")
-        pop = Bound(kind, thumbprint) if kind else None
+        pop = KeyBinding(kind, thumbprint) if kind else None
     wanted = KINDS[registration.pop]
     if wanted and (pop is None or pop.kind != wanted):
         raise Malformed(f"the registration wants a proof of possession: {registration.pop}")
     return pop
 
 
-def _data(call: Call, owner: Place) -> View:
+def _data(call: Call, owner: MountRef) -> View:
     """Return the data of a mount in the open transaction; most calls are to the mount itself, and have it."""
     here = owner.mount == call.mount.uuid
     return call.tx if here else call.core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
 
 
-def _since(renewed: Issued | None) -> int:
+def _since(renewed: IssuedToken | None) -> int:
     """Return when the first of those was issued that a new token is in place of (ms); 0 where there is none."""
     return 0 if renewed is None else renewed.since or renewed.created
 
@@ -323,13 +325,13 @@ def _since(renewed: Issued | None) -> int:
 def prepared(call: Call) -> object:
     """Return what a route's `before` found out, also once a device was asked since."""
     ready = call.prepared
-    return ready.before if isinstance(ready, _Answer) else ready
+    return ready.before if isinstance(ready, _DeviceAnswer) else ready
 
 
 async def asked_first(call: Call, about: object, kind: type[T], ask: Callable[[], Awaitable[T]]) -> T:
     """Return what a device answered about just this before the transaction; else it is asked, and the call begins again."""
     ready = call.prepared
-    if isinstance(ready, _Answer) and ready.about == about:
+    if isinstance(ready, _DeviceAnswer) and ready.about == about:
         if isinstance(ready.value, VaultError):
             raise ready.value
         assert isinstance(ready.value, kind)
@@ -337,11 +339,11 @@ async def asked_first(call: Call, about: object, kind: type[T], ask: Callable[[]
 
     known = prepared(call)
 
-    async def first() -> _Answer:
+    async def first() -> _DeviceAnswer:
         try:
-            return _Answer(about, await ask(), known)
+            return _DeviceAnswer(about, await ask(), known)
         except VaultError as error:
-            return _Answer(about, error, known)
+            return _DeviceAnswer(about, error, known)
 
     raise AskFirst(first)
 

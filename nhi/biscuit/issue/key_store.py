@@ -14,7 +14,7 @@ from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.offline.keys import RootKey
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import Approver, IssuerKey, KeyState, Place
+from nhi.biscuit.records.model import Approver, IssuerKey, KeyState, MountRef
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.errors import Malformed
@@ -24,12 +24,12 @@ K = TypeVar("K", IssuerKey, Approver)
 _SIGNERS: Final = 256
 
 
-def closed(safe: Safe, public: Key, private: bytes) -> bytes:
+def into_safe(safe: Safe, public: Key, private: bytes) -> bytes:
     """Return a private key as it is kept. Raises `Unavailable`."""
     return safe.close(_about(public), private)
 
 
-async def opened(safe: Safe, key: IssuerKey | Approver) -> RootKey:
+async def from_safe(safe: Safe, key: IssuerKey | Approver) -> RootKey:
     """Return the private key that signs. Raises `Unavailable`, and `Failed` for one that was altered."""
     private = await safe.open(_about(key.key), key.held) if key.held else key.private
     if key.algorithm == Algorithm.ED25519:
@@ -37,19 +37,19 @@ async def opened(safe: Safe, key: IssuerKey | Approver) -> RootKey:
     return ec.derive_private_key(int.from_bytes(private, "big"), ec.SECP256R1())
 
 
-class Signers:
+class SigningKeys:
     """The newest active key of each mount, opened; remembered until any fact changes, or the vault is sealed."""
 
     def __init__(self, follower: Follower, safe: Safe) -> None:
         self._follower = follower
         self._safe = safe
         self._era: object = None
-        self._known: Bounded[Place, tuple[IssuerKey, RootKey | None]] = Bounded(_SIGNERS)
+        self._known: Bounded[MountRef, tuple[IssuerKey, RootKey | None]] = Bounded(_SIGNERS)
 
-    async def of(self, view: ReadView, owner: Place) -> tuple[IssuerKey, RootKey | None]:
+    async def of(self, view: ReadView, owner: MountRef) -> tuple[IssuerKey, RootKey | None]:
         """Return the key that signs tokens of a mount, whose data `view` shows, and its private half if it is here.
 
-        Raises `Malformed` without an active one, and as `opened`.
+        Raises `Malformed` without an active one, and as `from_safe`.
         """
         if self._era is not self._follower.era:
             self.forget()
@@ -61,7 +61,7 @@ class Signers:
             if not active:
                 raise Malformed("there is no active issuer key: make one, or activate a staged one")
             newest = active[-1]
-            found = newest, None if newest.external else await opened(self._safe, newest)
+            found = newest, None if newest.external else await from_safe(self._safe, newest)
             if self._follower.era is self._era is era and view.epoch == self._follower.epoch > 0:
                 self._known.put(owner, found)
         return found
@@ -71,7 +71,7 @@ class Signers:
         self._known.drop(None)
 
 
-def bare(namespace_id: str, mount: str, safe: Safe) -> tuple[BareKeys[IssuerKey], BareKeys[Approver]]:
+def bare_keys(namespace_id: str, mount: str, safe: Safe) -> tuple[BareKeys[IssuerKey], BareKeys[Approver]]:
     """Return what a mount may have kept without the safe; it is named by its uuid."""
     prefix = f"mnt/{mount}/"
 
@@ -102,7 +102,7 @@ def _is_bare(key: IssuerKey | Approver) -> bool:
 
 def _kept(safe: Safe, key: K) -> K:
     """Return a key with its private half in the safe. Raises `Unavailable`."""
-    return msgspec.structs.replace(key, private=b"", held=closed(safe, key.key, key.private))
+    return msgspec.structs.replace(key, private=b"", held=into_safe(safe, key.key, key.private))
 
 
 def _about(public: Key) -> tuple[str, ...]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import msgspec
 
-from nhi.biscuit.credential.authenticator import Biscuits, Presented, policies_of, to_identity
+from nhi.biscuit.credential.authenticator import (
+    BiscuitAuthenticator,
+    PresentedBiscuit,
+    policies_of,
+    to_identity,
+)
 from nhi.biscuit.credential.verdict import Refusal
-from nhi.biscuit.issue.issuer import Mint
+from nhi.biscuit.issue.issuer import BiscuitIssuer
 from nhi.biscuit.login.proof import near
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import LONGEST_TTL, Issued, Registration, Revoked
+from nhi.biscuit.records.model import LONGEST_TTL, IssuedToken, Registration, Revocation
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Namespace, Reply
@@ -26,9 +31,9 @@ _MILLI = 1_000_000
 class BiscuitService:
     """See `vault.token.other_credentials.OtherCredentials`."""
 
-    def __init__(self, biscuits: Biscuits, mint: Mint, barrier: Barrier) -> None:
+    def __init__(self, biscuits: BiscuitAuthenticator, issuer: BiscuitIssuer, barrier: Barrier) -> None:
         self._biscuits = biscuits
-        self._mint = mint
+        self._issuer = issuer
         self._barrier = barrier
         self.recognises = biscuits.recognises
 
@@ -71,7 +76,7 @@ class BiscuitService:
         bound = presented.narrowing.bound
         if not near(call, registration) or (bound and not self._biscuits.possession.holds(call, bound)):
             raise Forbidden(path=call.path, capability=call.operation)
-        made, record = await self._mint.mint(
+        made, record = await self._issuer.issue(
             call,
             (owner, presented.namespace.path),
             _no_wider(registration, issued),
@@ -84,14 +89,18 @@ class BiscuitService:
 
     async def revoke(self, call: Call, token: str) -> None:
         """See `OtherCredentials.revoke`: the last block's id, and so whatever was made from it, though it has ended itself."""
-        judged = await self._biscuits.judge(call.core, token, call.now)
-        if judged is None or judged.refusal is Refusal.ORPHAN or not self._reaches(call, token, judged.home):
+        verdict = await self._biscuits.judge(call.core, token, call.now)
+        if (
+            verdict is None
+            or verdict.refusal is Refusal.ORPHAN
+            or not self._reaches(call, token, verdict.home)
+        ):
             return
-        until = judged.issued.expires if judged.issued is not None else call.now + LONGEST_TTL * 1000
-        row = Revoked(call.now, until, "revoked by token")
-        await store.revoke(judged.view(call.core), judged.owner, judged.ids[-1].hex(), row)
+        until = verdict.issued.expires if verdict.issued is not None else call.now + LONGEST_TTL * 1000
+        row = Revocation(call.now, until, "revoked by token")
+        await store.revoke(verdict.view(call.core), verdict.owner, verdict.ids[-1].hex(), row)
 
-    async def _present(self, call: Call, token: str) -> Presented | None:
+    async def _present(self, call: Call, token: str) -> PresentedBiscuit | None:
         """Return a token of `call`'s namespace or below, or the caller's own, as the open transaction sees it."""
         presented = await self._biscuits.present(call.core, token, call.now)
         reached = presented is not None and self._reaches(call, token, presented.namespace)
@@ -103,7 +112,7 @@ class BiscuitService:
         return own or call.namespace.holds(home)
 
 
-def _no_wider(registration: Registration, issued: Issued) -> Registration:
+def _no_wider(registration: Registration, issued: IssuedToken) -> Registration:
     """Return what a token is renewed from: what it was issued with and its registration still gives.
 
     Raises `Malformed` where nothing of that is left.
@@ -117,7 +126,7 @@ def _no_wider(registration: Registration, issued: Issued) -> Registration:
     return msgspec.structs.replace(registration, policies=policies, audiences=audiences)
 
 
-def auth_of(token: str, issued: Issued) -> Auth:
+def auth_of(token: str, issued: IssuedToken) -> Auth:
     """Return the wire's description of a token that was just made."""
     return Auth(
         client_token=token,
@@ -132,7 +141,7 @@ def auth_of(token: str, issued: Issued) -> Auth:
     )
 
 
-def _entry(presented: Presented) -> TokenEntry:
+def _entry(presented: PresentedBiscuit) -> TokenEntry:
     issued = presented.issued
     return TokenEntry(
         accessor=presented.verified.ids[-1].hex(),

@@ -51,7 +51,7 @@ def origin(kept: str) -> str:
     return (IMPORTED if kept[:1] in {"$", "s"} else MADE) if kept else ""
 
 
-class Secrets:
+class ClientSecrets:
     """Compares."""
 
     def __init__(self, passwords: Passwords) -> None:

@@ -21,12 +21,12 @@ from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.kubernetes.model import Config as Cluster
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass import decoys
-from nhi.biscuit.login.client_secrets import IMPORTED, MADE, Secrets, origin
+from nhi.biscuit.login.client_secrets import IMPORTED, MADE, ClientSecrets, origin
 from nhi.biscuit.login.failures import Failures, Reason, reason_of
 from nhi.biscuit.records import single_use, store
 from nhi.biscuit.records.attestation import APPROLE, CERT, KUBERNETES, PRIVATE_KEY, SECRET, Attestation
-from nhi.biscuit.records.model import Place, Registration, Workload
-from nhi.biscuit.records.single_use import Once
+from nhi.biscuit.records.model import MountRef, Registration, Workload
+from nhi.biscuit.records.single_use import SingleUseProof
 from nhi.jose import registered_claims, signature
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call
@@ -50,7 +50,7 @@ _USUAL: Final = {CERT: Reason.CERTIFICATE, APPROLE: Reason.OTHER_LOGIN}
 """What is wrong with a proof of a method where nothing more is said; of others it is a token that cannot be read."""
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class LoginEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a request shows: a secret, or a token that somebody signed. The certificate is the connection's."""
 
     method: str
@@ -64,15 +64,15 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         return f"Evidence({self.method!r})"
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
+class WorkloadProof(msgspec.Struct, frozen=True, kw_only=True):
     """A proof that was good for a registration as it was then. `once` is what may not come again."""
 
     registration: Registration
     method: str
-    once: Once | None = None
+    once: SingleUseProof | None = None
 
 
-class Prover:
+class ProofChecker:
     """Looks at proofs."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Prover:
         tokens: TokenStore,
         sets: KeySets,
         server: ApiServer,
-        secrets: Secrets,
+        secrets: ClientSecrets,
         lockout: Lockout,
         clock: Clock,
         entropy: Entropy,
@@ -97,7 +97,7 @@ class Prover:
         self._server = server
         self._clock = clock
 
-    async def prove(self, call: Call, name: str, shown: Evidence) -> Proof:
+    async def prove(self, call: Call, name: str, shown: LoginEvidence) -> WorkloadProof:
         """Return a good proof of the registration `name`. Raises `Unauthenticated`, the same for every reason."""
         registration = await store.registration(call.reader, name) if name else None
         if shown.method == SECRET:
@@ -121,7 +121,7 @@ class Prover:
         """Note that a login of the registration `name` fails before any proof is looked at."""
         self._refused(call, await store.registration(call.reader, name) if name else None, method, reason)
 
-    def lacks(self, call: Call, proof: Proof, reason: Reason, detail: str = "") -> None:
+    def lacks(self, call: Call, proof: WorkloadProof, reason: Reason, detail: str = "") -> None:
         """Note that no token comes of a good proof."""
         self._refused(call, proof.registration, proof.method, reason, detail)
 
@@ -133,7 +133,7 @@ class Prover:
         self._failures.note(call, name, method, reason if name else Reason.UNKNOWN, detail)
         return Unauthenticated(_WRONG)
 
-    async def at_hand(self, call: Call, name: str, secret: str) -> Proof | None:
+    async def at_hand(self, call: Call, name: str, secret: str) -> WorkloadProof | None:
         """Return a good proof by a secret that was made here; None where looking at it takes time.
 
         Raises `Unauthenticated`, as `prove`.
@@ -142,12 +142,15 @@ class Prover:
         found = await self._made_here(call, registration, secret)
         if found is None and await decoys.known(call.reader) is None:
             raise self._refused(
-                call, registration, SECRET, _why(call, registration, Evidence(method=SECRET, secret=secret))
+                call,
+                registration,
+                SECRET,
+                _why(call, registration, LoginEvidence(method=SECRET, secret=secret)),
             )
         return found
 
     async def granted(
-        self, call: Call, proof: Proof, *, fresh: bool = False
+        self, call: Call, proof: WorkloadProof, *, fresh: bool = False
     ) -> tuple[Registration, Workload] | None:
         """Return whom a proof is good for, in the open transaction; None where that has changed, or it came before.
 
@@ -165,7 +168,7 @@ class Prover:
             await self._lockout.succeeded(call, registration.name)
             await decoys.learn(call.tx, registration.secret_hash, self._entropy)
         if proof.once is not None:
-            owner = Place(call.namespace.id, call.mount.uuid)
+            owner = MountRef(call.namespace.id, call.mount.uuid)
             if not await single_use.take(call.tx, owner, proof.once):
                 self.lacks(call, proof, Reason.REPLAYED)
                 return None
@@ -173,7 +176,9 @@ class Prover:
             self._failures.pardon(call)
         return registration, workload
 
-    async def _made_here(self, call: Call, registration: Registration | None, secret: str) -> Proof | None:
+    async def _made_here(
+        self, call: Call, registration: Registration | None, secret: str
+    ) -> WorkloadProof | None:
         """Return a good proof by a secret that was made here; None for any other. Raises `Unauthenticated`.
 
         None of these ends in a line break, so one that does was read from a file; it is taken without.
@@ -188,11 +193,11 @@ class Prover:
             return None
         if not near(call, registration):
             raise self._refused(call, registration, SECRET, Reason.ADDRESS)
-        return Proof(registration=registration, method=SECRET)
+        return WorkloadProof(registration=registration, method=SECRET)
 
     async def _secret(
-        self, call: Call, name: str, registration: Registration | None, shown: Evidence
-    ) -> Proof:
+        self, call: Call, name: str, registration: Registration | None, shown: LoginEvidence
+    ) -> WorkloadProof:
         """Compare a secret. One that was imported may be a password, so its name is locked after wrong ones.
 
         Where there are such, a name that has none is looked at, counted and locked no otherwise (SL-22).
@@ -221,9 +226,9 @@ class Prover:
             raise
         if not near(call, registration):
             raise refused(Reason.ADDRESS)
-        return Proof(registration=registration, method=SECRET)
+        return WorkloadProof(registration=registration, method=SECRET)
 
-    async def _other(self, call: Call, registration: Registration, shown: Evidence) -> Proof:
+    async def _other(self, call: Call, registration: Registration, shown: LoginEvidence) -> WorkloadProof:
         wanted = registration.attestation
         if shown.method == CERT:
             self._certificate(call, wanted)
@@ -233,9 +238,9 @@ class Prover:
             await self._kubernetes(owner_of(call), wanted, shown.token)
         else:
             return await self._jwt(call, registration, shown)
-        return Proof(registration=registration, method=shown.method)
+        return WorkloadProof(registration=registration, method=shown.method)
 
-    async def _jwt(self, call: Call, registration: Registration, shown: Evidence) -> Proof:
+    async def _jwt(self, call: Call, registration: Registration, shown: LoginEvidence) -> WorkloadProof:
         """Look at a token that an issuer, or the client itself, has signed. Raises `Malformed`, `Unreachable`."""
         wanted = registration.attestation
         claims = await self._signed(call, registration, shown.token)
@@ -259,11 +264,11 @@ class Prover:
             if not (isinstance(found, str) and found in values):
                 raise Malformed("a claim that is not as it must be", detail=Reason.CLAIM)
         if not own and not wanted.one_time:
-            return Proof(registration=registration, method=shown.method)
-        return Proof(
+            return WorkloadProof(registration=registration, method=shown.method)
+        return WorkloadProof(
             registration=registration,
             method=shown.method,
-            once=Once(
+            once=SingleUseProof(
                 digest=_digest(registration.name, claims, shown.token),
                 until=(expires + _SKEW + 1) * 1000,
                 registration=registration.name,
@@ -311,7 +316,7 @@ class Prover:
             if values and not set(values) & set(found):
                 raise Malformed("a certificate of another name", detail=Reason.CERTIFICATE_NAME)
 
-    async def _approle(self, call: Call, registration: Registration) -> Proof:
+    async def _approle(self, call: Call, registration: Registration) -> WorkloadProof:
         """Look at the caller's own token: it must be what an AppRole login gave. Raises `Malformed`.
 
         Here it is the proof, and none of its uses is taken off; one that has only some counts once.
@@ -324,10 +329,10 @@ class Prover:
         came = entry is not None and entry.path == f"auth/{wanted.approle_mount}/login"
         if entry is None or not came or (entry.metadata or {}).get("role_name") != wanted.approle_role:
             raise Malformed("a token of another login", detail=Reason.OTHER_LOGIN)
-        return Proof(
+        return WorkloadProof(
             registration=registration,
             method=APPROLE,
-            once=Once(
+            once=SingleUseProof(
                 digest=sha256(f"{registration.name}\0{identity.key}".encode()).hexdigest(),
                 until=entry.expires // 1_000_000,
                 registration=registration.name,
@@ -345,7 +350,7 @@ def _kept(call: Call, registration: Registration | None) -> str:
     return registration.secret_hash
 
 
-def _why(call: Call, registration: Registration | None, shown: Evidence) -> Reason:
+def _why(call: Call, registration: Registration | None, shown: LoginEvidence) -> Reason:
     """Return what is wrong with a secret that is not the one of its registration."""
     if registration is None:
         return Reason.UNKNOWN

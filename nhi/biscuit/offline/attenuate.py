@@ -19,9 +19,9 @@ from nhi.biscuit.format.authority import LATEST_VERSION, Algorithm
 from nhi.biscuit.format.chain import (
     LONGEST_SIGNATURE,
     Chain,
-    External,
+    ExternalSignature,
     Key,
-    Signed,
+    SignedBlock,
     block_payload,
     external_payload,
     read_chain,
@@ -41,7 +41,7 @@ _MOST_OPERATORS: Final = 2000
 _MOST_NEGATIONS: Final = 64
 
 
-def append(chain: Chain, block: bytes, new_secret: bytes, external: External | None = None) -> Chain:
+def append(chain: Chain, block: bytes, new_secret: bytes, external: ExternalSignature | None = None) -> Chain:
     """Return a token with one more compiled block; `new_secret` are 32 random bytes, the next holder's key.
 
     Raises `BiscuitError` for a sealed token.
@@ -49,7 +49,7 @@ def append(chain: Chain, block: bytes, new_secret: bytes, external: External | N
     secret = _secret(chain)
     following = Ed25519PrivateKey.from_private_bytes(new_secret)
     raw = following.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    unsigned = Signed(block, Key(Algorithm.ED25519, raw), b"", external, LATEST_VERSION)
+    unsigned = SignedBlock(block, Key(Algorithm.ED25519, raw), b"", external, LATEST_VERSION)
     signature = sign(secret, block_payload(unsigned, chain.blocks[-1].signature))
     signed = msgspec.structs.replace(unsigned, signature=signature)
     return msgspec.structs.replace(chain, blocks=(*chain.blocks, signed), next_secret=new_secret)
@@ -76,7 +76,7 @@ def approve(asked: bytes, source: str, terms: Mapping[str, Term], key: RootKey) 
     if not 0 < len(previous) <= LONGEST_SIGNATURE:
         raise BiscuitError("request: its signature has a wrong length")
     block = _third_party_block(source, terms)
-    external = External(sign(key, external_payload(block, previous)), public_key(key))
+    external = ExternalSignature(sign(key, external_payload(block, previous)), public_key(key))
     return field(1, block) + field(2, write_external(external))
 
 

@@ -16,10 +16,10 @@ import msgspec
 from nhi.biscuit.format.datalog import Block, Check, CheckKind, Op, OpKind, Rule, Term, TermKind
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.printer import print_check, print_key
-from nhi.biscuit.offline.deadline import end_of, ends
+from nhi.biscuit.offline.deadline import deadline_of, deadline_of_check
 from nhi.biscuit.offline.facts import NETS
 from nhi.biscuit.offline.lint import RESERVED
-from nhi.biscuit.offline.noop_checks import takes_nothing
+from nhi.biscuit.offline.noop_checks import always_holds
 from vault.framework.call import Operation
 from vault.framework.clock import rfc3339
 
@@ -56,7 +56,7 @@ _KEYS: Final = {"jkt": "key", "x5t": "certificate"}
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
-class Hop(msgspec.Struct, frozen=True):
+class Attenuation(msgspec.Struct, frozen=True):
     """One block: what it takes away, whom it is by if not by a holder, and its oddities."""
 
     narrowing: tuple[str, ...]
@@ -64,15 +64,15 @@ class Hop(msgspec.Struct, frozen=True):
     anomalies: tuple[str, ...]
 
 
-def hops(blocks: Sequence[Block]) -> tuple[Hop, ...]:
+def attenuations(blocks: Sequence[Block]) -> tuple[Attenuation, ...]:
     """Return what each block of a chain does. It raises nothing: what does not print is said to be so."""
-    found: list[Hop] = []
+    found: list[Attenuation] = []
     before: list[Limit] = []
     until = 0
     audience = _audience(blocks[0]) if blocks else ""
     for place, block in enumerate(blocks):
         limits = [limit for check in block.checks for limit in _limits(check, block, blocks[0], audience)]
-        end = ends((block,))
+        end = deadline_of((block,))
         fresh = [
             limit
             for limit in limits
@@ -90,7 +90,9 @@ def hops(blocks: Sequence[Block]) -> tuple[Hop, ...]:
         if end:
             texts.append(f"until {rfc3339(end * 1_000_000)}")
         found.append(
-            Hop(_short(texts), print_key(block.external) if block.external is not None else "", tuple(odd))
+            Attenuation(
+                _short(texts), print_key(block.external) if block.external is not None else "", tuple(odd)
+            )
         )
         before += fresh
         until = end if shorter else until
@@ -141,11 +143,11 @@ def _is_idle(limit: Limit) -> bool:
 
 def _limits(check: Check, block: Block, authority: Block, audience: str) -> list[Limit]:
     """Return what a check demands, but for an end in time, which is told elsewhere."""
-    if end_of(check):
+    if deadline_of_check(check):
         return []
     if not check.queries:  # the library finds that none of them holds, whatever the kind
         return [(_WORDS, "lets nothing through")]
-    idle = takes_nothing(check, block, authority)
+    idle = always_holds(check, block, authority)
     if check.kind is CheckKind.ONE and not idle:
         ways = [_way(query, audience) for query in check.queries]
         if len(ways) == 1 and ways[0] is not None:

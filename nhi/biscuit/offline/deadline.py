@@ -12,13 +12,13 @@ _LESS: Final = 0
 _AT_MOST: Final = 2
 
 
-def ends(blocks: tuple[Block, ...]) -> int:
+def deadline_of(blocks: tuple[Block, ...]) -> int:
     """Return the earliest time (ms) after which some check fails for certain; 0 if none says so."""
-    found = [end for block in blocks for check in block.checks if (end := end_of(check))]
+    found = [end for block in blocks for check in block.checks if (end := deadline_of_check(check))]
     return min(found, default=0)
 
 
-def end_of(check: Check) -> int:
+def deadline_of_check(check: Check) -> int:
     """Return when a check of the form `time($t), $t < DATE` fails from (ms); 0 for any other form, and for no end in sight."""
     if len(check.queries) != 1 or len(check.queries[0].body) != 1 or len(check.queries[0].expressions) != 1:
         return 0

@@ -35,7 +35,7 @@ _ORDERED: Final[dict[int, Callable[[int, int], bool]]] = {
 _SCALARS: Final = frozenset({TermKind.INTEGER, TermKind.STRING, TermKind.DATE, TermKind.BYTES, TermKind.BOOL})
 
 
-def takes_nothing(check: Check, block: Block, authority: Block) -> bool:
+def always_holds(check: Check, block: Block, authority: Block) -> bool:
     """Whether a check of `block` holds for every request, whoever makes it."""
     if check.kind is CheckKind.REJECT:
         return bool(check.queries) and all(_never(query, block, authority) for query in check.queries)

@@ -39,7 +39,7 @@ class RefusedBlock(BiscuitError):
         self.blocks = blocks
 
 
-class Limits(msgspec.Struct, frozen=True):
+class TokenLimits(msgspec.Struct, frozen=True):
     """What a token may be. `size` is in bytes before base64; `cost` in units of `nhi.biscuit.offline.lint`."""
 
     size: int = 8192
@@ -49,7 +49,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Statements, terms, steps of expressions: some three microseconds each to read."""
 
 
-class Verified(msgspec.Struct, frozen=True):
+class VerifiedToken(msgspec.Struct, frozen=True):
     """A token whose signatures hold and whose checks may be evaluated. Whether they hold is asked each time."""
 
     token: Biscuit
@@ -68,7 +68,7 @@ class Verified(msgspec.Struct, frozen=True):
         return f"<Verified {self.ids[-1].hex()} of {len(self.blocks)} blocks>"
 
 
-def from_text(token: str, longest: int = Limits().size) -> bytes:
+def from_text(token: str, longest: int = TokenLimits().size) -> bytes:
     """Return the bytes of a token of at most `longest` bytes in base64 for URLs. Raises `BiscuitError`."""
     text = token.removeprefix(PREFIX)
     if len(text) > -(-longest // 3) * 4:
@@ -96,7 +96,7 @@ def decoded(text: str, longest: int = LARGEST) -> bytes:
 def is_biscuit(token: str) -> bool:
     """Whether a text is a token of this form at all, whoever has signed it."""
     try:
-        opened(from_text(token), Limits())
+        opened(from_text(token), TokenLimits())
     except BiscuitError:
         return False
     return True
@@ -107,7 +107,7 @@ def to_text(token: bytes) -> str:
     return base64.urlsafe_b64encode(token).decode()
 
 
-def opened(raw: bytes, limits: Limits) -> Chain:
+def opened(raw: bytes, limits: TokenLimits) -> Chain:
     """Read a token that is within limits and signed as ours are; no signature was checked. Raises `BiscuitError`."""
     if len(raw) > limits.size:
         raise BiscuitError(f"the token has more than {limits.size} bytes")
@@ -124,8 +124,8 @@ def verify(
     chain: Chain,
     root: Key,
     ambient: Mapping[str, int],
-    limits: Limits,
-) -> Verified:
+    limits: TokenLimits,
+) -> VerifiedToken:
     """Verify a token that was `opened`; `ambient` tells how many facts the server adds to each evaluation, by name.
 
     Raises `BiscuitError`, and `RefusedBlock` where every signature holds.
@@ -142,7 +142,7 @@ def verify(
         cost = lint(blocks, ambient, limits.cost)
     except BiscuitError as error:
         raise RefusedBlock(str(error), blocks) from None
-    return Verified(token, chain, blocks, ids, mentioned(blocks), cost, len(raw))
+    return VerifiedToken(token, chain, blocks, ids, mentioned(blocks), cost, len(raw))
 
 
 def mentioned(blocks: tuple[Block, ...]) -> frozenset[str]:

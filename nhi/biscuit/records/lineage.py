@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit.records.model import BISCUIT_KIND, Issued, Place
+from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, MountRef
 from vault.barrier.stored import MARK, RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer
@@ -60,7 +60,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Tree(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was seen of one issued token. The first node is its authority block."""
 
-    issued: Issued
+    issued: IssuedToken
     nodes: tuple[Node, ...] = ()
     more: bool = False
     until: int = 0
@@ -98,12 +98,12 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return tuple(found.values())
 
 
-def unseen(issued: Issued) -> Tree:
+def unseen(issued: IssuedToken) -> Tree:
     """Return the tree of a token that was never presented."""
     return Tree(issued=issued, nodes=(Node(id=issued.ids),))
 
 
-class Settings(msgspec.Struct, frozen=True):
+class LineageSettings(msgspec.Struct, frozen=True):
     """Settings of a mount. `lineage_ttl` in seconds."""
 
     lineage_ttl: int = RETENTION
@@ -128,7 +128,7 @@ class Orphans(msgspec.Struct, frozen=True):
 
 
 _TREE: Final = RecordKind("Biscuit tree", Tree)
-_SETTINGS: Final = RecordKind("Biscuit settings", Settings)
+_SETTINGS: Final = RecordKind("Biscuit settings", LineageSettings)
 _ORPHANS: Final = RecordKind("Biscuit orphans", Orphans)
 
 
@@ -138,13 +138,13 @@ async def tree(view: ReadView, token_id: str) -> Tree | None:
     return None if value is None else _TREE.decode(value)
 
 
-async def settings(view: ReadView) -> Settings:
+async def settings(view: ReadView) -> LineageSettings:
     """Return the settings of a mount."""
     value = await view.get(CONFIG)
-    return Settings() if value is None else _SETTINGS.decode(value)
+    return LineageSettings() if value is None else _SETTINGS.decode(value)
 
 
-async def put_settings(view: View, new: Settings) -> None:
+async def put_settings(view: View, new: LineageSettings) -> None:
     """Keep the settings of a mount."""
     await view.put(CONFIG, _SETTINGS.encode(new))
 
@@ -170,7 +170,7 @@ async def put_orphan(view: View, new: Orphan) -> None:
     await view.put(ORPHANS, _ORPHANS.encode(Orphans(old.seen if full else (*old.seen, new), full)))
 
 
-async def put(view: View, owner: Place, old: Tree | None, new: Tree) -> bool:
+async def put(view: View, owner: MountRef, old: Tree | None, new: Tree) -> bool:
     """Keep a tree; False where it has become too large, and only that was kept."""
     if old is None:
         kept_for = (await settings(view)).lineage_ttl * 1000

@@ -94,7 +94,7 @@ def _where(key: IssuerKey | Approver) -> str:
     return key.external or ("safe" if key.held else "barrier" if key.private else "")
 
 
-class Place(msgspec.Struct, frozen=True):
+class MountRef(msgspec.Struct, frozen=True):
     """Where a key number belongs: found by the number alone, before anything of a token is believed."""
 
     namespace: str
@@ -148,7 +148,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Registration {self.name}>"
 
 
-class Issued(msgspec.Struct, frozen=True, kw_only=True):
+class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     """A token that was issued. Found by the id in its authority block."""
 
     token_id: str
@@ -179,7 +179,7 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
     doors: tuple[str, ...] = ()
     """See `hangs_on`; empty where it was issued before mounts could be moved."""
 
-    def hangs_on(self, owner: Place) -> tuple[str, ...]:
+    def hangs_on(self, owner: MountRef) -> tuple[str, ...]:
         """Return what the mounts call their logins that it ends with; `owner` is its own."""
         return self.doors or (owner.mount,)
 
@@ -188,14 +188,14 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
         return workload is not None and workload.uid == self.uid and workload.alive(now)
 
 
-class Logins(msgspec.Struct, frozen=True):
+class LoginCounts(msgspec.Struct, frozen=True):
     """How often, and when last (ms), each method gave a token."""
 
     counts: dict[str, int]
     last: dict[str, int]
 
 
-class Revoked(msgspec.Struct, frozen=True):
+class Revocation(msgspec.Struct, frozen=True):
     """A block that was revoked, with everything made from it, until the last of that expires anyway."""
 
     at: int

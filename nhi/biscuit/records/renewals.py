@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from nhi.biscuit.records.model import BISCUIT_KIND, LONGEST_TTL, Issued, Place
+from nhi.biscuit.records.model import BISCUIT_KIND, LONGEST_TTL, IssuedToken, MountRef
 from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
@@ -45,7 +45,7 @@ class Line(msgspec.Struct, frozen=True):
 _LINE: Final = RecordKind("Biscuit line", Line)
 
 
-async def add(view: View, owner: Place, renewed: Issued, new: Issued) -> None:
+async def add(view: View, owner: MountRef, renewed: IssuedToken, new: IssuedToken) -> None:
     """Keep that `new` was made in place of `renewed`. Raises `Malformed` where too much came of the same login."""
     first = renewed.line or renewed.ids
     old = await _read(view, first)

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import BISCUIT_KIND, Place
+from nhi.biscuit.records.model import BISCUIT_KIND, MountRef
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import View
 from vault.storage.protocol import Timer
@@ -26,7 +26,7 @@ _AGAIN: Final = 3600 * 1000
 """Milliseconds after which it is looked again whether a token that has no end is still there."""
 
 
-class Once(msgspec.Struct, frozen=True, array_like=True):
+class SingleUseProof(msgspec.Struct, frozen=True, array_like=True):
     """A proof that counts once: what it is known by, and when nobody takes it any more (ms).
 
     `issued` is when it was made, in seconds, or 0 where it does not tell. `token` is the key of a token that is the proof:
@@ -40,19 +40,21 @@ class Once(msgspec.Struct, frozen=True, array_like=True):
     token: str = ""
 
 
-class _Forgotten(msgspec.Struct, frozen=True, array_like=True):
+class _ForgottenProofs(msgspec.Struct, frozen=True, array_like=True):
     """The latest of the proofs that were forgotten: when one was issued (s), when one ended (ms)."""
 
     issued: int = 0
     until: int = 0
 
 
-_ONCE: Final[RecordKind[Once | int]] = RecordKind("Biscuit proof", cast("Any", Once | int))
+_ONCE: Final[RecordKind[SingleUseProof | int]] = RecordKind(
+    "Biscuit proof", cast("Any", SingleUseProof | int)
+)
 """An integer, the end alone, is what was kept before."""
-_FORGOTTEN: Final = RecordKind("Biscuit proofs forgotten", _Forgotten)
+_FORGOTTEN: Final = RecordKind("Biscuit proofs forgotten", _ForgottenProofs)
 
 
-async def take(view: View, owner: Place, proof: Once) -> bool:
+async def take(view: View, owner: MountRef, proof: SingleUseProof) -> bool:
     """Take a proof; False where it was taken before, or may have been."""
     if await view.get(ONCE + proof.digest) is not None:
         return False
@@ -64,14 +66,14 @@ async def take(view: View, owner: Place, proof: Once) -> bool:
     return True
 
 
-async def forget(core: View, owner: Place, digest: str, tokens: TokenStore) -> None:
+async def forget(core: View, owner: MountRef, digest: str, tokens: TokenStore) -> None:
     """Forget a proof whose time is over. It may be gone. A token that has more time by now is not forgotten."""
     view = core.space(owner.namespace).sub(f"mnt/{owner.mount}/")
     value = await view.get(ONCE + digest)
     if value is None:
         return
     proof = _ONCE.decode(value)
-    if isinstance(proof, Once):
+    if isinstance(proof, SingleUseProof):
         held = await tokens.get(core, proof.token) if proof.token else None
         if held is not None:
             later = held.expires // 1_000_000
@@ -79,15 +81,15 @@ async def forget(core: View, owner: Place, digest: str, tokens: TokenStore) -> N
             return
         if not proof.token and await store.registration(view, proof.registration) is not None:
             old = await _forgotten(view, proof.registration)
-            new = _Forgotten(max(old.issued, proof.issued), max(old.until, proof.until))
+            new = _ForgottenProofs(max(old.issued, proof.issued), max(old.until, proof.until))
             await view.put(FORGOTTEN + proof.registration, _FORGOTTEN.encode(new))
     await view.delete(ONCE + digest)
 
 
-async def _forgotten(view: View, registration: str) -> _Forgotten:
+async def _forgotten(view: View, registration: str) -> _ForgottenProofs:
     value = await view.get(FORGOTTEN + registration)
-    return _Forgotten() if value is None else _FORGOTTEN.decode(value)
+    return _ForgottenProofs() if value is None else _FORGOTTEN.decode(value)
 
 
-def _timer(owner: Place, digest: str, until: int) -> Timer:
+def _timer(owner: MountRef, digest: str, until: int) -> Timer:
     return Timer(BISCUIT_KIND, f"{owner.namespace}/{owner.mount}/{ONCE}{digest}", until)

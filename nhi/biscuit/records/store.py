@@ -15,13 +15,13 @@ from nhi.biscuit.records.model import (
     BISCUIT_KIND,
     LONGEST_TTL,
     Approver,
-    Issued,
+    IssuedToken,
     IssuerKey,
     KeptChain,
-    Logins,
-    Place,
+    LoginCounts,
+    MountRef,
     Registration,
-    Revoked,
+    Revocation,
     Workload,
 )
 from vault.barrier.stored import MARK, RecordKind
@@ -47,15 +47,15 @@ _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
 _KEY: Final = RecordKind("Biscuit key", IssuerKey)
-_PLACE: Final = RecordKind("place of a Biscuit key", Place)
+_PLACE: Final = RecordKind("place of a Biscuit key", MountRef)
 _WORKLOAD: Final = RecordKind("Biscuit workload", Workload)
 _REGISTRATION: Final = RecordKind("Biscuit registration", Registration)
-_ISSUED: Final = RecordKind("Biscuit issued", Issued)
-_LOGINS: Final = RecordKind("Biscuit logins", Logins)
+_ISSUED: Final = RecordKind("Biscuit issued", IssuedToken)
+_LOGINS: Final = RecordKind("Biscuit logins", LoginCounts)
 _APPROVER: Final = RecordKind("Biscuit approver", Approver)
 _MOMENT: Final = RecordKind("Biscuit workload ended", int)
 _CHAIN: Final = RecordKind("Biscuit chain", KeptChain)
-_REVOKED: Final = RecordKind("Biscuit revocation", Revoked)
+_REVOKED: Final = RecordKind("Biscuit revocation", Revocation)
 
 
 def key_tag(kid: int) -> str:
@@ -78,13 +78,13 @@ def mount_tag(logins: str) -> str:
     return f"mount/{logins}"
 
 
-async def place(core: ReadView, kid: int) -> Place | None:
+async def place(core: ReadView, kid: int) -> MountRef | None:
     """Return where a key number belongs; `core` is any view of a namespace's own data."""
     value = await core.space(ROOT.id).get(f"{_PLACES}{kid}")
     return None if value is None else _PLACE.decode(value)
 
 
-async def claim(core: View, kid: int, owner: Place) -> bool:
+async def claim(core: View, kid: int, owner: MountRef) -> bool:
     """Take a key number for a mount, for ever; False where it is taken."""
     root = core.space(ROOT.id)
     if await root.get(f"{_PLACES}{kid}") is not None:
@@ -129,7 +129,7 @@ async def delete_workload(view: View, old: Workload) -> None:
     await view.invalidate(BISCUIT_KIND, workload_tag(old.uid))
 
 
-async def put_ended(view: View, owner: Place, name: str, now: int, until: int) -> None:
+async def put_ended(view: View, owner: MountRef, name: str, now: int, until: int) -> None:
     """Keep that all tokens of a workload that were issued up to `now` have ended, until they would have by themselves."""
     await view.put(ENDED + name, _MOMENT.encode(now))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ENDED + name), until))
@@ -176,44 +176,44 @@ async def approver_keys(view: ReadView, names: tuple[str, ...]) -> tuple[Key, ..
     return keys
 
 
-async def issued(view: ReadView, token_id: str) -> Issued | None:
+async def issued(view: ReadView, token_id: str) -> IssuedToken | None:
     """Return what was issued under an id."""
     value = await view.get(ISSUED + token_id)
     return None if value is None else _ISSUED.decode(value)
 
 
-async def put_issued(view: View, owner: Place, new: Issued) -> None:
+async def put_issued(view: View, owner: MountRef, new: IssuedToken) -> None:
     """Keep that a token was issued, until it has expired, and count how its workload proved itself."""
     await view.put(ISSUED + new.token_id, _ISSUED.encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ISSUED + new.token_id), new.expires))
     await uses.await_first(view, new)
     old = await logins(view, new.registration)
     count = old.counts.get(new.method, 0) + 1
-    counted = Logins({**old.counts, new.method: count}, {**old.last, new.method: new.created})
+    counted = LoginCounts({**old.counts, new.method: count}, {**old.last, new.method: new.created})
     await view.put(LOGINS + new.registration, _LOGINS.encode(counted))
 
 
-async def logins(view: ReadView, registration: str) -> Logins:
+async def logins(view: ReadView, registration: str) -> LoginCounts:
     """Return how tokens of a registration came about."""
     value = await view.get(LOGINS + registration)
-    return Logins({}, {}) if value is None else _LOGINS.decode(value)
+    return LoginCounts({}, {}) if value is None else _LOGINS.decode(value)
 
 
-async def revoked(view: ReadView, block_id: str) -> Revoked | None:
+async def revoked(view: ReadView, block_id: str) -> Revocation | None:
     """Return the revocation of a block."""
     value = await view.get(REVOKED + block_id)
     return None if value is None else _REVOKED.decode(value)
 
 
-async def revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
+async def revoke(view: View, owner: MountRef, block_id: str, new: Revocation) -> None:
     """Revoke a block with everything that was or will be made from it; a token also with what was renewed from it."""
     await _revoke(view, owner, block_id, new)
     for heir in await renewals.heirs(view, block_id):
         if new.at < heir.expires and await revoked(view, heir.block.hex()) is None:
-            await _revoke(view, owner, heir.block.hex(), Revoked(new.at, heir.expires, new.reason))
+            await _revoke(view, owner, heir.block.hex(), Revocation(new.at, heir.expires, new.reason))
 
 
-async def _revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None:
+async def _revoke(view: View, owner: MountRef, block_id: str, new: Revocation) -> None:
     await view.put(REVOKED + block_id, _REVOKED.encode(new))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, REVOKED + block_id), new.until))
     await view.invalidate(BISCUIT_KIND, block_tag(block_id))
@@ -221,12 +221,12 @@ async def _revoke(view: View, owner: Place, block_id: str, new: Revoked) -> None
     await end_made(view, owner, f"block-{block_id}", new.at)
 
 
-async def end_made(view: View, owner: Place, what: str, now: int) -> None:
+async def end_made(view: View, owner: MountRef, what: str, now: int) -> None:
     """Have what was made for chains taken back that end: `what` is `block-ID`, `workload-UID-NAME` or `key-KID`."""
     await view.at(Timer(BISCUIT_KIND, _timer(owner, MADE + what), now))
 
 
-async def keep_chain(view: View, owner: Place, leaf: str, new: KeptChain) -> None:
+async def keep_chain(view: View, owner: MountRef, leaf: str, new: KeptChain) -> None:
     """Keep a chain that tokens are made with, by its last block, until it expires."""
     if await view.get(CHAINS + leaf) is not None:
         return
@@ -255,7 +255,7 @@ async def forget_chain(view: View, leaf: str, tag: str) -> None:
     await view.delete(CHAINS + leaf)
 
 
-def _timer(owner: Place, path: str) -> str:
+def _timer(owner: MountRef, path: str) -> str:
     return f"{owner.namespace}/{owner.mount}/{path}"
 
 

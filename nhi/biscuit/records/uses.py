@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from nhi.biscuit.records.lineage import Tree, since
-from nhi.biscuit.records.model import Issued
+from nhi.biscuit.records.model import IssuedToken
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
 
@@ -38,24 +38,24 @@ _LAST: Final = RecordKind("Biscuit last use", int)
 _USES: Final = RecordKind("Biscuit uses", Uses)
 
 
-async def await_first(view: View, new: Issued) -> None:
+async def await_first(view: View, new: IssuedToken) -> None:
     """Keep that a token was issued and not presented yet."""
     await view.put(_name(new), MARK)
 
 
-async def overdue(view: View, old: Issued) -> None:
+async def overdue(view: View, old: IssuedToken) -> None:
     """Forget that a token was not presented: it has ended."""
     await view.delete(_name(old))
 
 
-async def first(view: View, issued: Issued, now: int) -> None:
+async def first(view: View, issued: IssuedToken, now: int) -> None:
     """Keep that a token was presented for the first time."""
     await view.delete(_name(issued))
     old = await of(view, issued.registration)
     await _put(view, issued.registration, Uses(old.presented + 1, max(old.last, now)))
 
 
-async def again(view: View, issued: Issued, now: int) -> None:
+async def again(view: View, issued: IssuedToken, now: int) -> None:
     """Keep that a token was used."""
     await view.put(LAST + issued.token_id, _LAST.encode(now))
     old = await of(view, issued.registration)
@@ -89,5 +89,5 @@ async def _put(view: View, registration: str, new: Uses) -> None:
     await view.put(USES + registration, _USES.encode(new))
 
 
-def _name(issued: Issued) -> str:
+def _name(issued: IssuedToken) -> str:
     return f"{UNSEEN}{since(issued.created)}-{issued.token_id}"

@@ -9,7 +9,7 @@ from typing import Final
 
 from nhi.biscuit.credential.children import end_children
 from nhi.biscuit.records import lineage, single_use, store
-from nhi.biscuit.records.model import Issued, Place
+from nhi.biscuit.records.model import IssuedToken, MountRef
 from nhi.biscuit.revocation.mount_removal import give_back
 from vault.barrier.view import View
 from vault.framework.call import Namespace
@@ -20,7 +20,7 @@ from vault.token.store import TokenStore
 _UUID: Final = 36
 
 
-class Ending:
+class ExpiryTimers:
     """Handles the timers."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Ending:
         """Do what a timer says."""
         namespace, mount, folder, name = timer.split("/")
         if f"{folder}/" == single_use.ONCE:
-            await single_use.forget(core, Place(namespace, mount), name, self._tokens)
+            await single_use.forget(core, MountRef(namespace, mount), name, self._tokens)
             return
         if f"{folder}/" != store.MADE:
             await store.expire(core, timer, self._clock.millis())
@@ -49,7 +49,7 @@ class Ending:
         if home is None:
             return  # with its namespace went all that was made in it
         view = core.space(namespace).sub(f"mnt/{mount}/")
-        owner = Place(namespace, mount)
+        owner = MountRef(namespace, mount)
         what, _, of = name.partition("-")
         if what == "block":
             for first in await self._firsts(view, core.space(namespace), of):
@@ -75,6 +75,6 @@ def _tag(what: str, of: str) -> str:
     return store.workload_tag(of[:_UUID]) if what == "workload" else store.key_tag(int(of))
 
 
-def _ended(what: str, of: str, issued: Issued) -> bool:
+def _ended(what: str, of: str, issued: IssuedToken) -> bool:
     """Whether a token ends with a workload (by uid and name) or a key."""
     return issued.uid == of[:_UUID] if what == "workload" else str(issued.kid) == of

@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nhi.biscuit.records import lineage, store
-from nhi.biscuit.records.model import BISCUIT_KIND, Issued, Place
+from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, MountRef
 from vault.barrier.view import View
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
 
 
-class Leaving:
+class MountRemoval:
     """Ends it."""
 
     def __init__(self, tokens: TokenStore, leases: LeaseStore) -> None:
         self._tokens = tokens
         self._leases = leases
 
-    async def end(self, core: View, owner: Place, logins: str) -> None:
+    async def end(self, core: View, owner: MountRef, logins: str) -> None:
         """End everything of the mount `owner` that ends with a mount that calls its logins so, in the open transaction.
 
         `core` is any view of a namespace's own data.
@@ -39,7 +39,7 @@ class Leaving:
 
 
 async def give_back(
-    core: View, owner: Place, tokens: TokenStore, leases: LeaseStore, ended: Callable[[Issued], bool]
+    core: View, owner: MountRef, tokens: TokenStore, leases: LeaseStore, ended: Callable[[IssuedToken], bool]
 ) -> None:
     """Have the leases taken back that were made for Biscuits of a mount that have `ended`, in the open transaction.
 

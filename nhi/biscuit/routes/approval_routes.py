@@ -12,7 +12,7 @@ import msgspec
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.printer import print_key
-from nhi.biscuit.issue.issuer import Mint, asked_first
+from nhi.biscuit.issue.issuer import BiscuitIssuer, asked_first
 from nhi.biscuit.offline.attenuate import approve
 from nhi.biscuit.offline.guard import Term, utc
 from nhi.biscuit.offline.verify import decoded, to_text
@@ -70,11 +70,11 @@ class Approval(msgspec.Struct, frozen=True):
     expire_time: str
 
 
-class ApprovingEngine(Engine):
+class ApprovalEngine(Engine):
     """Approvers and approvals. Who may ask which approver, policies say."""
 
-    def __init__(self, mint: Mint) -> None:
-        self._mint = mint
+    def __init__(self, issuer: BiscuitIssuer) -> None:
+        self._issuer = issuer
 
     @list_("approvers")
     async def list_approvers(self, call: Call) -> Names:
@@ -93,7 +93,7 @@ class ApprovingEngine(Engine):
             raise Malformed("name: there is an approver of this name; remove it first")
         if params.algorithm not in _ALGORITHMS:
             raise Malformed("algorithm: must be ed25519 or p256")
-        public, held = await self._mint.made_key(call, _ALGORITHMS[params.algorithm], params.external)
+        public, held = await self._issuer.made_key(call, _ALGORITHMS[params.algorithm], params.external)
         made = Approver(
             name=params.name,
             algorithm=int(public.algorithm),
@@ -123,7 +123,7 @@ class ApprovingEngine(Engine):
         async def sign() -> bytes:
             try:
                 asked = decoded(params.request, _LARGEST_REQUEST)
-                return await self._mint.approve(
+                return await self._issuer.approve(
                     call, approver, lambda key: approve(asked, "approved({change}, {until});", terms, key)
                 )
             except BiscuitError:

@@ -149,7 +149,7 @@ class OrphansInfo(msgspec.Struct, frozen=True):
     more: bool
 
 
-class Dying(msgspec.Struct, frozen=True, kw_only=True):
+class EndedBlock(msgspec.Struct, frozen=True, kw_only=True):
     """One block that a revocation ends."""
 
     id: str
@@ -171,7 +171,7 @@ class RevokePreview(msgspec.Struct, frozen=True, kw_only=True):
     credentials: int
     blocks: int
     tokens: int
-    dying: Sequence[Dying]
+    dying: Sequence[EndedBlock]
     more: bool
 
 

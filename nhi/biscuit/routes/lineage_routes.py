@@ -11,10 +11,10 @@ from typing import Final
 
 from nhi.biscuit.credential.authenticator import Mounted
 from nhi.biscuit.credential.children import Child, Children
-from nhi.biscuit.offline import attenuation as hops
+from nhi.biscuit.offline import attenuation
 from nhi.biscuit.records import lineage, renewals, store, uses
 from nhi.biscuit.records.lineage import Node, Tree
-from nhi.biscuit.records.model import Issued, KeyState, Place
+from nhi.biscuit.records.model import IssuedToken, KeyState, MountRef
 from nhi.biscuit.routes.lineage_params import (
     ChildInfo,
     Credential,
@@ -47,13 +47,13 @@ _LOOKED_AT: Final = 5000
 _ANOMALIES: Final = (
     "any",
     lineage.AFTER,
-    hops.RESERVED_FACT,
+    attenuation.RESERVED_FACT,
     lineage.SOURCES,
     lineage.REFUSED,
     lineage.TOO_DEEP,
     lineage.MORE,
-    hops.NO_OP,
-    hops.OUTLIVES,
+    attenuation.NO_OP,
+    attenuation.OUTLIVES,
 )
 """What can be asked for. Another word finds nothing, and would read as if all were well."""
 _PAGE: Final = 256
@@ -80,7 +80,7 @@ class LineageEngine(Engine):
     async def write_config(self, call: Call, params: SettingsParams) -> SettingsInfo:
         """Change the settings of the mount. What was seen before keeps the end that it had."""
         if params.lineage_ttl is not None:
-            await lineage.put_settings(call.tx, lineage.Settings(params.lineage_ttl))
+            await lineage.put_settings(call.tx, lineage.LineageSettings(params.lineage_ttl))
         return SettingsInfo((await lineage.settings(call.tx)).lineage_ttl)
 
     @read("credentials")
@@ -215,11 +215,11 @@ class LineageEngine(Engine):
             anomalies=tree.anomalies,
         )
 
-    async def _made(self, call: Call, issued: Issued) -> Sequence[Child]:
+    async def _made(self, call: Call, issued: IssuedToken) -> Sequence[Child]:
         """Return the service tokens that were made with a credential and live, as many as are named."""
         return await self._children.of(call, [store.block_tag(issued.ids)], _TOKENS)
 
-    async def _state(self, call: Call, issued: Issued) -> str:
+    async def _state(self, call: Call, issued: IssuedToken) -> str:
         """Return whether a credential is `active`, `expired`, `revoked`, or has ended with its `workload`, `mount` or `key`."""
         if await store.revoked(call.reader, issued.ids) is not None:
             return "revoked"
@@ -228,7 +228,7 @@ class LineageEngine(Engine):
         workload = await store.workload(call.reader, issued.workload)
         if not issued.owned(workload, call.now):
             return "workload-ended"
-        mounts = issued.hangs_on(Place(call.namespace.id, call.mount.uuid))
+        mounts = issued.hangs_on(MountRef(call.namespace.id, call.mount.uuid))
         if not all(self._takes(call.namespace, one) for one in mounts):
             return "mount-gone"
         key = await store.key(call.reader, issued.kid)

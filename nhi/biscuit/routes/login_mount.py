@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated
 
-from nhi.biscuit.records.model import Place
-from nhi.biscuit.revocation.mount_removal import Leaving
-from nhi.biscuit.routes.engine import IssuingEngine
+from nhi.biscuit.records.model import MountRef
+from nhi.biscuit.revocation.mount_removal import MountRemoval
 from nhi.biscuit.routes.params import LoginParams
+from nhi.biscuit.routes.token_routes import IssueEngine
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import Call, MountFacts, Namespace, Reply
@@ -24,7 +24,7 @@ from vault.framework.quote import quote
 from vault.framework.route import Params, write
 from vault.token.factors import Factors
 
-Issuing = Callable[[Namespace, str], MountFacts | None]
+FindNhiMount = Callable[[Namespace, str], MountFacts | None]
 """Finds the `nhi` mount at a path in a namespace."""
 
 
@@ -44,28 +44,28 @@ class PasswordParams(Params, frozen=True):
     password: Annotated[str, Doc("Its secret.")] = ""
 
 
-class SigningInEngine(Engine):
+class LoginMountEngine(Engine):
     """Logins of workloads below `auth/`."""
 
     def __init__(
         self,
-        issuing: IssuingEngine,
+        issue_engine: IssueEngine,
         barrier: Barrier,
-        find: Issuing,
-        leaving: Leaving,
+        find: FindNhiMount,
+        mount_removal: MountRemoval,
         factors: Factors,
     ) -> None:
-        self._issuing = issuing
+        self._nhi_mount = issue_engine
         self._barrier = barrier
         self._find = find
-        self._leaving = leaving
+        self._mount_removal = mount_removal
         self._factors = factors
 
     async def unmounting(self, core: View, home: Namespace, mount: MountFacts) -> None:
         """See `Engine.unmounting`: what was given by this way ends, as with any other auth method."""
         owner = self._find(home, mount.path.removeprefix("auth/"))
         if owner is not None:
-            await self._leaving.end(core, Place(home.id, owner.uuid), mount.logins)
+            await self._mount_removal.end(core, MountRef(home.id, owner.uuid), mount.logins)
 
     @write("login", public=True, contained=True)
     async def login(self, call: Call, params: SignInParams) -> Reply[None]:
@@ -85,7 +85,7 @@ class SigningInEngine(Engine):
         door = call.mount.logins
         try:
             with self._there(call, call.core):
-                reply = await self._issuing.log_in(call, params, door)
+                reply = await self._nhi_mount.log_in(call, params, door)
         except AskFirst as again:
             ask = again.ask
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from urllib.parse import unquote_plus
 
 from nhi.biscuit.login.failures import Reason
-from nhi.biscuit.login.proof import Evidence, Proof, Prover
+from nhi.biscuit.login.proof import LoginEvidence, ProofChecker, WorkloadProof
 from nhi.biscuit.records import store
 from nhi.biscuit.records.attestation import CERT, PRIVATE_KEY, SECRET
 from nhi.jose import signature
@@ -34,7 +34,7 @@ class ClientParams(Params, frozen=True):
 class Clients:
     """Finds out which client asks."""
 
-    def __init__(self, prover: Prover, address: str) -> None:
+    def __init__(self, prover: ProofChecker, address: str) -> None:
         """`address` is the URL at which clients reach this server; empty where it is not known."""
         self._prover = prover
         self._address = address.removesuffix("/")
@@ -50,7 +50,7 @@ class Clients:
         issuer = self.issuer(call)
         return (issuer, f"{issuer}/oauth2/token", f"{issuer}/login")
 
-    async def prove(self, call: Call, params: ClientParams) -> Proof | None:
+    async def prove(self, call: Call, params: ClientParams) -> WorkloadProof | None:
         """Return the proof of the client that asks; None for nobody, and for one that proves itself twice over."""
         basic = _basic(call)
         shown = [basic is not None, bool(params.client_secret), bool(params.client_assertion)]
@@ -64,12 +64,12 @@ class Clients:
             if not secret:
                 registration = await store.registration(call.reader, name) if name else None
                 if registration is not None and registration.method == CERT:
-                    return await self._prover.prove(call, name, Evidence(method=CERT))
-            return await self._prover.prove(call, name, Evidence(method=SECRET, secret=secret))
+                    return await self._prover.prove(call, name, LoginEvidence(method=CERT))
+            return await self._prover.prove(call, name, LoginEvidence(method=SECRET, secret=secret))
         except Unauthenticated:
             return None
 
-    async def _assertion(self, call: Call, params: ClientParams) -> Proof | None:
+    async def _assertion(self, call: Call, params: ClientParams) -> WorkloadProof | None:
         name = params.client_id
         if params.client_assertion_type != ASSERTION:
             await self._prover.fail(call, name, PRIVATE_KEY, Reason.OTHER_METHOD)
@@ -81,7 +81,9 @@ class Clients:
                 await self._prover.fail(call, "", PRIVATE_KEY, Reason.MALFORMED)
                 return None
             name = str(claims.get("sub", ""))
-        shown = Evidence(method=PRIVATE_KEY, token=params.client_assertion, audiences=self.audiences(call))
+        shown = LoginEvidence(
+            method=PRIVATE_KEY, token=params.client_assertion, audiences=self.audiences(call)
+        )
         return await self._prover.prove(call, name, shown)
 
 

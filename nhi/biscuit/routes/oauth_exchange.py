@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from biscuit_auth import BlockBuilder
 
-from nhi.biscuit.credential.authenticator import Biscuits
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
 from nhi.biscuit.credential.possession import JKT
 from nhi.biscuit.offline.guard import Term, guarded, utc
 from nhi.biscuit.offline.verify import to_text
-from nhi.biscuit.records.model import Issued, Place
+from nhi.biscuit.records.model import IssuedToken, MountRef
 from nhi.biscuit.routes.oauth_client import ClientParams, each, refusal
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.fields import Doc, Json, Span, StringList
@@ -56,17 +56,17 @@ class ExchangeParams(ClientParams, frozen=True):
     ttl: Annotated[Span, Doc("How long an exchanged Biscuit is to be good, at most.")] = 0
 
 
-class Narrower:
+class BiscuitExchange:
     """Narrows."""
 
-    def __init__(self, biscuits: Biscuits) -> None:
+    def __init__(self, biscuits: BiscuitAuthenticator) -> None:
         self._biscuits = biscuits
 
     async def exchange(self, call: Call, params: ExchangeParams) -> Reply[dict[str, Json]]:
         """Return a Biscuit with a block that narrows it as the request says."""
         if params.actor_token or params.requested_token_type not in {"", BISCUIT_TYPE}:
             return refusal(400, "invalid_request", "actor_token and other types than Biscuits are not taken")
-        here = Place(call.namespace.id, call.mount.uuid)
+        here = MountRef(call.namespace.id, call.mount.uuid)
         found = await self._biscuits.present(call.core, params.subject_token, call.now)
         if found is None or found.owner != here or call.now >= found.expires:
             return refusal(
@@ -116,7 +116,7 @@ def _narrowed(token: Biscuit, operations: frozenset[str], paths: tuple[str, ...]
     return guarded(lambda: bytes(token.append(BlockBuilder(source, terms)).to_bytes()))
 
 
-def kind(issued: Issued) -> str:
+def kind(issued: IssuedToken) -> str:
     """Return how a token is presented, as OAuth calls it: with a proof for each request, or as it is."""
     return "DPoP" if issued.pop.startswith(f"{JKT}:") else "Bearer"
 

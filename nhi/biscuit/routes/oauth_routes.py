@@ -10,22 +10,22 @@ from typing import Annotated, Final, cast
 
 import msgspec
 
-from nhi.biscuit.credential.authenticator import Biscuits, policies_of
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator, policies_of
 from nhi.biscuit.credential.possession import JKT, KINDS, X5T
-from nhi.biscuit.issue.issuer import Mint, prepared
+from nhi.biscuit.issue.issuer import BiscuitIssuer, prepared
 from nhi.biscuit.login.failures import Reason
-from nhi.biscuit.login.proof import Evidence, Proof, Prover
-from nhi.biscuit.offline.attenuation import hops
+from nhi.biscuit.login.proof import LoginEvidence, ProofChecker, WorkloadProof
+from nhi.biscuit.offline.attenuation import attenuations
 from nhi.biscuit.records import store
 from nhi.biscuit.records.attestation import EXCHANGED, JWT
-from nhi.biscuit.records.model import Issued, Place, Registration, Revoked, Workload
+from nhi.biscuit.records.model import IssuedToken, MountRef, Registration, Revocation, Workload
 from nhi.biscuit.routes.oauth_client import ClientParams, Clients, each, metadata, nobody, refusal
 from nhi.biscuit.routes.oauth_exchange import (
     BISCUIT_TYPE,
     EXCHANGE,
     JWT_TYPES,
+    BiscuitExchange,
     ExchangeParams,
-    Narrower,
     kind,
 )
 from vault.framework.call import Call, Reply
@@ -59,12 +59,14 @@ class HintParams(ClientParams, frozen=True):
 class OAuthEngine(Engine):
     """The OAuth 2 endpoints of an `nhi` mount."""
 
-    def __init__(self, mint: Mint, biscuits: Biscuits, prover: Prover, clients: Clients) -> None:
-        self._mint = mint
+    def __init__(
+        self, issuer: BiscuitIssuer, biscuits: BiscuitAuthenticator, prover: ProofChecker, clients: Clients
+    ) -> None:
+        self._issuer = issuer
         self._biscuits = biscuits
         self._prover = prover
         self._clients = clients
-        self._narrower = Narrower(biscuits)
+        self._narrower = BiscuitExchange(biscuits)
 
     @read(".well-known/oauth-authorization-server", public=True)
     async def describe(self, call: Call) -> Answer:
@@ -80,8 +82,8 @@ class OAuthEngine(Engine):
             error = "unsupported_grant_type" if params.grant_type else "invalid_request"
             return refusal(400, error, f"grant_type must be {GRANT} or {EXCHANGE}")
         proof = prepared(call)
-        unproved = self._unproved(call, proof.registration.pop) if isinstance(proof, Proof) else ""
-        if unproved and isinstance(proof, Proof):
+        unproved = self._unproved(call, proof.registration.pop) if isinstance(proof, WorkloadProof) else ""
+        if unproved and isinstance(proof, WorkloadProof):
             self._prover.lacks(call, proof, Reason.POSSESSION)
             return refusal(400, unproved, _UNPROVED[unproved])
         client = await self._granted(call)
@@ -101,11 +103,11 @@ class OAuthEngine(Engine):
             policies=tuple(sorted(wanted)) or registration.policies,
             audiences=tuple(sorted(targets)) or registration.audiences,
         )
-        place = (Place(call.namespace.id, call.mount.uuid), call.namespace.path)
-        good = cast("Proof", proof)
+        place = (MountRef(call.namespace.id, call.mount.uuid), call.namespace.path)
+        good = cast("WorkloadProof", proof)
         try:
             pop = self._biscuits.possession.binding(call, registration.pop)
-            token, issued = await self._mint.mint(
+            token, issued = await self._issuer.issue(
                 call, place, registration, workload, 0, good.method, pop=pop
             )
         except Malformed as error:
@@ -130,7 +132,7 @@ class OAuthEngine(Engine):
         """Find out who asks, before any transaction: once, as what is wrong is counted."""
         return await self._prove(call, params) or _NOBODY
 
-    async def _prove(self, call: Call, params: TokenRequest) -> Proof | None:
+    async def _prove(self, call: Call, params: TokenRequest) -> WorkloadProof | None:
         if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
             return None
         if params.grant_type != EXCHANGE:
@@ -143,7 +145,7 @@ class OAuthEngine(Engine):
             await self._prover.fail(call, params.client_id, JWT, Reason.OTHER_METHOD)
             return None
         try:
-            shown = Evidence(method=registration.method, token=params.subject_token)
+            shown = LoginEvidence(method=registration.method, token=params.subject_token)
             return await self._prover.prove(call, params.client_id, shown)
         except Unauthenticated:
             return None
@@ -154,7 +156,7 @@ class OAuthEngine(Engine):
         if await self._granted(call) is None:
             return nobody()
         found = await self._biscuits.present(call.core, params.token, call.now)
-        owner = Place(call.namespace.id, call.mount.uuid)
+        owner = MountRef(call.namespace.id, call.mount.uuid)
         if found is None or found.owner != owner or call.now >= found.expires:
             return Reply({"active": False}, plain=True)
         issued = found.issued
@@ -168,7 +170,9 @@ class OAuthEngine(Engine):
             "iat": issued.created // 1000,
             "exp": found.expires // 1000,
             "aud": list(issued.audiences),
-            "narrowing": [text for hop in hops(found.verified.blocks) for text in hop.narrowing],
+            "narrowing": [
+                text for attenuation in attenuations(found.verified.blocks) for text in attenuation.narrowing
+            ],
         }
         if found.narrowing.bound is not None:
             bound = found.narrowing.bound
@@ -182,9 +186,9 @@ class OAuthEngine(Engine):
         if client is None:
             return nobody()
         found = await self._biscuits.present(call.core, params.token, call.now)
-        owner = Place(call.namespace.id, call.mount.uuid)
+        owner = MountRef(call.namespace.id, call.mount.uuid)
         if found is not None and found.owner == owner and found.issued.registration == client[0].name:
-            row = Revoked(call.now, found.issued.expires, "revoked by its client")
+            row = Revocation(call.now, found.issued.expires, "revoked by its client")
             await store.revoke(call.tx, owner, found.verified.ids[-1].hex(), row)
         return Reply({}, plain=True)
 
@@ -194,10 +198,10 @@ class OAuthEngine(Engine):
 
     async def _granted(self, call: Call) -> tuple[Registration, Workload] | None:
         proof = prepared(call)
-        return await self._prover.granted(call, proof) if isinstance(proof, Proof) else None
+        return await self._prover.granted(call, proof) if isinstance(proof, WorkloadProof) else None
 
 
-def _issued(params: TokenRequest, token: str, issued: Issued) -> Answer:
+def _issued(params: TokenRequest, token: str, issued: IssuedToken) -> Answer:
     answer: dict[str, Json] = {
         "access_token": token,
         "token_type": kind(issued),

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from nhi.biscuit.format.authority import Algorithm
-from nhi.biscuit.issue.issuer import Mint
+from nhi.biscuit.issue.issuer import BiscuitIssuer
 from nhi.biscuit.offline.keys import RootKey, sign
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import IssuerKey, KeyState
@@ -42,11 +42,11 @@ _MOUNTS: Final = 64
 TYPE: Final = "nhi-revocations+jwt"
 
 
-class PublishingEngine(Engine):
+class PublicationEngine(Engine):
     """Publishes."""
 
-    def __init__(self, mint: Mint, clients: Clients, clock: Clock) -> None:
-        self._mint = mint
+    def __init__(self, issuer: BiscuitIssuer, clients: Clients, clock: Clock) -> None:
+        self._issuer = issuer
         self._clients = clients
         self._clock = clock
         self._signed: Bounded[str, tuple[float, str]] = Bounded(_MOUNTS)
@@ -123,7 +123,7 @@ class PublishingEngine(Engine):
             "complete": len(ids) <= MOST,
             "workloads": await store.ended_workloads(call.reader),
         }
-        return await self._mint.signed(call, lambda root, key: _jws(root, key, claims))
+        return await self._issuer.signed(call, lambda root, key: _jws(root, key, claims))
 
 
 def word(key: IssuerKey) -> str:

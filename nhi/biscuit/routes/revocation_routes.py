@@ -7,14 +7,14 @@ from typing import Annotated, Final
 
 import msgspec
 
-from nhi.biscuit.credential.authenticator import Biscuits
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
 from nhi.biscuit.credential.children import Children
-from nhi.biscuit.credential.verdict import Judged, Refusal
-from nhi.biscuit.offline.attenuation import hops
+from nhi.biscuit.credential.verdict import Refusal, Verdict
+from nhi.biscuit.offline.attenuation import attenuations
 from nhi.biscuit.records import lineage, renewals, store
 from nhi.biscuit.records.lineage import Node, Tree
-from nhi.biscuit.records.model import LONGEST_TTL, IssuerKey, KeyState, Place, Revoked, Workload
-from nhi.biscuit.routes.lineage_params import Dying, RevokePreview
+from nhi.biscuit.records.model import LONGEST_TTL, IssuerKey, KeyState, MountRef, Revocation, Workload
+from nhi.biscuit.routes.lineage_params import EndedBlock, RevokePreview
 from nhi.biscuit.routes.params import TokenParams
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
@@ -55,15 +55,17 @@ class Target(msgspec.Struct, frozen=True):
 
     block: str = ""
     until: int = 0
-    judged: Judged | None = None
+    verdict: Verdict | None = None
     workload: Workload | None = None
     key: IssuerKey | None = None
 
 
-class RevokingEngine(Engine):
+class RevocationEngine(Engine):
     """Revokes, and says what that ends."""
 
-    def __init__(self, biscuits: Biscuits, barrier: Barrier, entropy: Entropy, children: Children) -> None:
+    def __init__(
+        self, biscuits: BiscuitAuthenticator, barrier: Barrier, entropy: Entropy, children: Children
+    ) -> None:
         self._children = children
         self._biscuits = biscuits
         self._barrier = barrier
@@ -90,8 +92,8 @@ class RevokingEngine(Engine):
         elif target.key is not None:
             await destroy(call, target.key)
         else:
-            row = Revoked(call.now, target.until, params.reason)
-            await store.revoke(call.tx, Place(call.namespace.id, call.mount.uuid), target.block, row)
+            row = Revocation(call.now, target.until, params.reason)
+            await store.revoke(call.tx, MountRef(call.namespace.id, call.mount.uuid), target.block, row)
         return shown
 
     async def _shown(self, call: Call, target: Target) -> RevokePreview:
@@ -122,15 +124,15 @@ class RevokingEngine(Engine):
             if not _ID.match(params.id):
                 raise Malformed("id: must be the id of a block, 32 hexadecimal digits")
             return Target(block=params.id, until=until)
-        judged = await self._biscuits.judge(core, params.token, call.now)
-        here = Place(call.namespace.id, call.mount.uuid)
-        if judged is None or judged.owner != here or judged.refusal is Refusal.ORPHAN:
+        verdict = await self._biscuits.judge(core, params.token, call.now)
+        here = MountRef(call.namespace.id, call.mount.uuid)
+        if verdict is None or verdict.owner != here or verdict.refusal is Refusal.ORPHAN:
             raise Malformed("token: is not of this mount")
-        if not -1 <= params.block < len(judged.ids):
+        if not -1 <= params.block < len(verdict.ids):
             raise Malformed("block: the token has no such block")
-        if judged.issued is not None:
-            until = judged.issued.expires
-        return Target(judged.ids[params.block].hex(), until, judged)
+        if verdict.issued is not None:
+            until = verdict.issued.expires
+        return Target(verdict.ids[params.block].hex(), until, verdict)
 
 
 async def end_workload(call: Call, old: Workload, entropy: Entropy, reason: str = "") -> None:
@@ -143,7 +145,7 @@ async def end_workload(call: Call, old: Workload, entropy: Entropy, reason: str 
 async def forget_workload(call: Call, old: Workload) -> None:
     """Remove a workload, and tell verifiers elsewhere that its tokens have ended."""
     await store.delete_workload(call.tx, old)
-    owner = Place(call.namespace.id, call.mount.uuid)
+    owner = MountRef(call.namespace.id, call.mount.uuid)
     await store.put_ended(call.tx, owner, old.name, call.now, call.now + LONGEST_TTL * 1000)
     await store.end_made(call.tx, owner, f"workload-{old.uid}-{old.name}", call.now)
 
@@ -154,7 +156,7 @@ async def destroy(call: Call, key: IssuerKey) -> IssuerKey:
         key, state=KeyState.DESTROYED, changed=call.now, private=b"", held=b"", external=""
     )
     await store.put_key(call.tx, gone)
-    owner = Place(call.namespace.id, call.mount.uuid)
+    owner = MountRef(call.namespace.id, call.mount.uuid)
     await store.end_made(call.tx, owner, f"key-{key.kid}", call.now)
     return gone
 
@@ -165,7 +167,7 @@ async def _ends(view: ReadView, target: Target, now: int) -> RevokePreview:
         what, name = "workload", target.workload.name
     elif target.key is not None:
         what, name = "key", str(target.key.kid)
-    dying: list[Dying] = []
+    dying: list[EndedBlock] = []
     credentials = blocks = looked = 0
     more = False
     async for tree in _trees(view, target, now):
@@ -205,8 +207,8 @@ async def _tags(view: ReadView, target: Target) -> list[str]:
     return [store.block_tag(one) for one in (target.block, *heirs)]
 
 
-def _dying(tree: Tree, node: Node) -> Dying:
-    return Dying(
+def _dying(tree: Tree, node: Node) -> EndedBlock:
+    return EndedBlock(
         id=node.id,
         token_id=tree.issued.token_id,
         workload=tree.issued.workload,
@@ -222,7 +224,7 @@ async def _trees(view: ReadView, target: Target, now: int) -> AsyncGenerator[Tre
         token_id = await lineage.owner_of(view, target.block)
         found = await lineage.tree(view, token_id) if token_id is not None else None
         if found is None:
-            found = _of(target.judged)
+            found = _of(target.verdict)
         if found is not None:
             yield found
         for heir in await renewals.heirs(view, target.block):
@@ -242,14 +244,14 @@ async def _trees(view: ReadView, target: Target, now: int) -> AsyncGenerator[Tre
         after = names[-1]
 
 
-def _of(judged: Judged | None) -> Tree | None:
+def _of(verdict: Verdict | None) -> Tree | None:
     """Return a token that was shown but never presented as a tree of its own."""
-    if judged is None or judged.issued is None:
+    if verdict is None or verdict.issued is None:
         return None
-    found = hops(judged.blocks)
-    ids = [one.hex() for one in judged.ids]
+    found = attenuations(verdict.blocks)
+    ids = [one.hex() for one in verdict.ids]
     return Tree(
-        issued=judged.issued,
+        issued=verdict.issued,
         nodes=tuple(
             Node(
                 id=one,

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from nhi.biscuit.credential.authenticator import Biscuits
-from nhi.biscuit.credential.children import ChainOrigins
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
+from nhi.biscuit.credential.children import BiscuitAncestors
 from nhi.biscuit.credential.possession import Possession
 from nhi.biscuit.login.failures import Failures
-from nhi.biscuit.offline.verify import Limits as BiscuitLimits
+from nhi.biscuit.offline.verify import TokenLimits as BiscuitLimits
 from nhi.identity.identities import Identities
 from nhi.identity.mfa.passcodes import Passcodes
 from nhi.identity.mfa.second_factors import SecondFactors
@@ -86,7 +86,7 @@ class Parts(msgspec.Struct, frozen=True):
     pairs: KeyPairs
     factors: SecondFactors
     batch: BatchTokens
-    biscuits: Biscuits
+    biscuits: BiscuitAuthenticator
     failures: Failures
     policies: PolicyStore
     gate: Gate
@@ -125,7 +125,7 @@ def make(
     identities = Identities(clock, entropy, follower)
     biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log)
     tokens = CountedTokens(
-        entropy, namespaces.live, metrics, identities, router.takes, ChainOrigins(biscuits)
+        entropy, namespaces.live, metrics, identities, router.takes, BiscuitAncestors(biscuits)
     )
     policies = PolicyStore(lambda: follower.epoch, Pool())
     leases = LeaseStore(clock, entropy)
@@ -184,9 +184,9 @@ def _biscuits(
     router: Router,
     clock: Clock,
     log: Log,
-) -> Biscuits:
+) -> BiscuitAuthenticator:
     possession = Possession(clock, address(config))
-    return Biscuits(
+    return BiscuitAuthenticator(
         barrier, follower, namespaces.live, router.has, router.takes, log, BiscuitLimits(), possession
     )
 

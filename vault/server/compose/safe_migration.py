@@ -46,7 +46,7 @@ class Gathering:
 
         done = await parts.pairs.bare(namespace.id).gather(core, write)
         for uuid in self._mounts(namespace):
-            for bare in held.bare(namespace.id, uuid, parts.safe):
+            for bare in held.bare_keys(namespace.id, uuid, parts.safe):
                 done += await bare.gather(core, write)
         return done
 

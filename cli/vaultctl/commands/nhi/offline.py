@@ -13,7 +13,7 @@ from vaultctl.invocation import Invocation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from nhi.holder.limits import Limits
+    from nhi.holder.limits import HolderLimits
     from nhi.holder.tokens import Look
 
 _SECOND = 10**9
@@ -76,16 +76,16 @@ def inspect(invocation: Invocation) -> int:
     )
 
 
-def _limits(invocation: Invocation, end: int) -> Limits:
+def _limits(invocation: Invocation, end: int) -> HolderLimits:
     """What the flags demand; a time that is no earlier than the token's own `end` (seconds, 0 for none) demands nothing."""
-    from nhi.holder.limits import Limits
+    from nhi.holder.limits import HolderLimits
 
     ttl = invocation.number("ttl")
     if ttl is not None and ttl < _SECOND:
         raise UsageError("-ttl: must be a second or more")
     until = int(time.time()) + ttl // _SECOND if ttl is not None else 0
     body = invocation.text("body-file")
-    return Limits(
+    return HolderLimits(
         operations=invocation.texts("op"),
         paths=[path.lstrip("/") for path in invocation.texts("path")],
         until=0 if 0 < end <= until else until,

@@ -17,7 +17,7 @@ from nhi.biscuit.format.chain import Chain, block_payload, write_chain
 from nhi.biscuit.offline.guard import Term, holds
 from nhi.biscuit.offline.keys import RootKey, library_key, public_key, sign
 from nhi.biscuit.offline.root_signature import build
-from nhi.biscuit.offline.verify import Limits, Verified, opened, verify
+from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, opened, verify
 
 ED25519: Final = Ed25519PrivateKey.from_private_bytes(b"\x33" * 32)
 P256: Final = ec.derive_private_key(int("11" * 32, 16), ec.SECP256R1())
@@ -54,13 +54,13 @@ def narrowed(raw: bytes, *sources: str, root: RootKey = ED25519) -> bytes:
     return bytes(token.to_bytes())
 
 
-def checked(raw: bytes, root: RootKey = ED25519, limits: Limits | None = None) -> Verified:
+def checked(raw: bytes, root: RootKey = ED25519, limits: TokenLimits | None = None) -> VerifiedToken:
     """Verify a token as the server does."""
-    limits = limits or Limits()
+    limits = limits or TokenLimits()
     return verify(raw, opened(raw, limits), public_key(root), AMBIENT, limits)
 
 
-def lets(verified: Verified, **changes: Term) -> bool:
+def lets(verified: VerifiedToken, **changes: Term) -> bool:
     """Whether the checks of a token hold for a request that differs from the usual one in `changes`."""
     return holds(verified.token, FACTS, {**TERMS, **changes})
 

@@ -18,14 +18,14 @@ from nhi.biscuit.format.printer import print_key
 from nhi.biscuit.offline.keys import RootKey, public_key
 from nhi.biscuit.offline.verify import from_text, to_text
 from nhi.holder.approvals import approved, asked, given
-from nhi.holder.limits import OPERATIONS, Limits, datalog
+from nhi.holder.limits import OPERATIONS, HolderLimits, datalog
 from nhi.holder.tokens import attenuated, look, problem, root_key, root_key_id, sealed
 from tests.unit.nhi.biscuit.tokens import ED25519, NOW, P256, ROOTS, checked, lets, mint, narrowed
 
 ROOT = public_key(ED25519)
 
 
-def _narrowed(limits: Limits, root: str = "ed25519") -> bytes:
+def _narrowed(limits: HolderLimits, root: str = "ed25519") -> bytes:
     made = attenuated(to_text(mint(root=ROOTS[root])), public_key(ROOTS[root]), *datalog(limits))
     return from_text(made)
 
@@ -33,7 +33,7 @@ def _narrowed(limits: Limits, root: str = "ed25519") -> bytes:
 @pytest.mark.parametrize("root", ROOTS)
 def test_a_narrowed_token_does_what_stays_and_nothing_else(root: str) -> None:
     until = int(NOW.timestamp()) + 60
-    raw = _narrowed(Limits(operations=["read"], paths=["secret/data/app/*", "one"], until=until), root)
+    raw = _narrowed(HolderLimits(operations=["read"], paths=["secret/data/app/*", "one"], until=until), root)
     token = checked(raw, ROOTS[root])
     assert lets(token)
     assert lets(token, resource="one")
@@ -45,7 +45,7 @@ def test_a_narrowed_token_does_what_stays_and_nothing_else(root: str) -> None:
 
 @hypothesis.given(st.text(min_size=1).filter(lambda text: not text.endswith("*")), st.text())
 def test_a_path_is_that_path_whatever_is_in_it(path: str, other: str) -> None:
-    token = checked(_narrowed(Limits(paths=[path])))
+    token = checked(_narrowed(HolderLimits(paths=[path])))
     assert lets(token, resource=path)
     assert lets(token, resource=other) is (other == path)
 
@@ -58,29 +58,29 @@ def test_what_a_server_would_refuse_is_said() -> None:
         (['policy("root")'], "a block states a fact that only the server or the issuer may state"),
         ([f'check if resource("{"x" * 9000}")'], "the token has more than 8192 bytes"),
     ):
-        assert problem(attenuated(token, ROOT, *datalog(Limits(checks=checks))), ROOT) == words
+        assert problem(attenuated(token, ROOT, *datalog(HolderLimits(checks=checks))), ROOT) == words
 
 
 def test_networks_and_checks_of_the_holders_own() -> None:
     source, terms = datalog(
-        Limits(networks=["10.0.0.0/8", "2001:db8::1"], checks=['check if method("GET");\n'])
+        HolderLimits(networks=["10.0.0.0/8", "2001:db8::1"], checks=['check if method("GET");\n'])
     )
     assert "10.0.0.0/8" not in source
     assert set(terms.values()) == {"10.0.0.0/8", "2001:db8::1/128"}
     assert source.endswith('check if method("GET");\n')
-    assert datalog(Limits(body_sha256="ab" * 32))[1] == {"body": "ab" * 32}
+    assert datalog(HolderLimits(body_sha256="ab" * 32))[1] == {"body": "ab" * 32}
 
 
 @pytest.mark.parametrize(
     ("limits", "named"),
     [
-        (Limits(), "nothing"),
-        (Limits(operations=["read", "sudo"]), "operations"),
-        (Limits(networks=["10.0.0.1/8"]), "network"),
-        (Limits(networks=["here"]), "network"),
+        (HolderLimits(), "nothing"),
+        (HolderLimits(operations=["read", "sudo"]), "operations"),
+        (HolderLimits(networks=["10.0.0.1/8"]), "network"),
+        (HolderLimits(networks=["here"]), "network"),
     ],
 )
-def test_what_is_no_limit_is_refused_and_not_repeated(limits: Limits, named: str) -> None:
+def test_what_is_no_limit_is_refused_and_not_repeated(limits: HolderLimits, named: str) -> None:
     with pytest.raises(BiscuitError, match=named) as refusal:
         datalog(limits)
     assert not {"sudo", "here"} & set(str(refusal.value).split())
@@ -97,13 +97,13 @@ def test_a_sealed_token_takes_no_block_and_no_seal() -> None:
     closed = sealed(to_text(mint()))
     assert lets(checked(from_text(closed)))
     with pytest.raises(BiscuitError, match="sealed"):
-        attenuated(closed, ROOT, *datalog(Limits(operations=["read"])))
+        attenuated(closed, ROOT, *datalog(HolderLimits(operations=["read"])))
     with pytest.raises(BiscuitError, match="sealed"):
         sealed(closed)
 
 
 def test_a_look_tells_forged_tokens_from_ours() -> None:
-    token = to_text(_narrowed(Limits(operations=["read"], until=int(NOW.timestamp()))))
+    token = to_text(_narrowed(HolderLimits(operations=["read"], until=int(NOW.timestamp()))))
     found = look(token, ROOT)
     assert (found.verified, found.workload, found.policies, found.sealed) == (True, "w1", ["app-ro"], False)
     assert (found.root_key_id, root_key_id(token), found.until) == (5, 5, int(NOW.timestamp()))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Verified tokens in memory: never more than may be, and gone with whatever they stood on."""
 
-from nhi.biscuit.credential.cache import Remembered
+from nhi.biscuit.credential.cache import BiscuitCache
 
 
 def test_what_was_used_longest_ago_leaves_when_there_is_no_room() -> None:
-    kept: Remembered[int] = Remembered(40_000)
+    kept: BiscuitCache[int] = BiscuitCache(40_000)
     for place in range(4):
         kept.put(bytes([place]), place, ("all",), 100)
     assert len(kept) == 4
@@ -16,7 +16,7 @@ def test_what_was_used_longest_ago_leaves_when_there_is_no_room() -> None:
 
 
 def test_a_tag_takes_away_what_has_it_and_nothing_else() -> None:
-    kept: Remembered[int] = Remembered()
+    kept: BiscuitCache[int] = BiscuitCache()
     kept.put(b"a", 1, ("key/1", "block/x"), 10)
     kept.put(b"b", 2, ("key/1", "block/y"), 10)
     kept.put(b"b", 3, ("key/2", "block/y"), 10)

@@ -7,11 +7,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nhi.biscuit.credential.possession import Bound
+from nhi.biscuit.credential.possession import KeyBinding
 from nhi.biscuit.format.authority import LATEST_VERSION, Algorithm, Authority, parse, serialise
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.issue import authority_block as block
-from nhi.biscuit.issue.authority_block import Said, authority_block
+from nhi.biscuit.issue.authority_block import TokenContent, authority_block
 from nhi.biscuit.issue.grants import GRANT, LISTING, Grant
 from nhi.biscuit.offline.root_signature import root_public_key, signed
 from vault.framework.errors import Failed
@@ -24,7 +24,7 @@ _KEYS = st.binary(min_size=32, max_size=32).map(
     )
 )
 _SAID = st.builds(
-    Said,
+    TokenContent,
     _NAMES,
     st.sampled_from(["", "team/"]),
     _LISTS,
@@ -32,10 +32,10 @@ _SAID = st.builds(
     st.lists(st.builds(Grant, st.sampled_from([GRANT, LISTING]), _NAMES, _LISTS, _LISTS), max_size=2).map(
         tuple
     ),
-    st.none() | st.builds(Bound, st.sampled_from(["x5t", "jkt"]), _NAMES),
+    st.none() | st.builds(KeyBinding, st.sampled_from(["x5t", "jkt"]), _NAMES),
     st.lists(_KEYS, max_size=2).map(tuple),
 )
-_PLAIN = Said("w", "", ("vault",), ("app",), (), None, ())
+_PLAIN = TokenContent("w", "", ("vault",), ("app",), (), None, ())
 _TIMES = st.integers(0, (1 << 34) - 1) | st.integers(1_700_000_000, 1_900_000_000)
 
 
@@ -58,7 +58,7 @@ def _token(root: Ed25519PrivateKey, compiled: bytes) -> bytes:
 @example(_PLAIN, bytes(16), 1 << 28, (1 << 28) - 1)
 @given(_SAID, st.binary(min_size=16, max_size=16), _TIMES, _TIMES)
 def test_a_block_is_what_the_library_writes_and_it_verifies(
-    said: Said, token_id: bytes, issued: int, expires: int
+    said: TokenContent, token_id: bytes, issued: int, expires: int
 ) -> None:
     made = authority_block(said, token_id, issued, expires)
     whole = block._compiled(said, token_id, issued, expires)
@@ -71,10 +71,10 @@ def test_a_block_is_what_the_library_writes_and_it_verifies(
 
 
 def test_a_registration_is_compiled_once_for_all_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    said, asked = Said("compiled once", "", ("vault",), ("app",), (), None, ()), list[bytes]()
+    said, asked = TokenContent("compiled once", "", ("vault",), ("app",), (), None, ()), list[bytes]()
     compiled = block._compiled
 
-    def counting(said: Said, token_id: bytes, issued: int, expires: int) -> bytes:
+    def counting(said: TokenContent, token_id: bytes, issued: int, expires: int) -> bytes:
         asked.append(token_id)
         return compiled(said, token_id, issued, expires)
 
@@ -89,7 +89,7 @@ def test_a_registration_is_compiled_once_for_all_its_tokens(monkeypatch: pytest.
 def test_a_library_that_compiles_in_another_way_is_noticed(
     monkeypatch: pytest.MonkeyPatch, written: bytes
 ) -> None:
-    said = Said(written.hex(), "", (), (), (), None, ())
+    said = TokenContent(written.hex(), "", (), (), (), None, ())
     old = parse(block._compiled(said, bytes(16), 1 << 28, 1 << 28))
     changed = Authority(
         **{name: getattr(old, name) for name in old.__struct_fields__} | {"block": written * 2}

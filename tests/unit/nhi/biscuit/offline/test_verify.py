@@ -28,7 +28,7 @@ from nhi.biscuit.offline import guard
 from nhi.biscuit.offline.attenuate import append, append_approval, approve, request, seal
 from nhi.biscuit.offline.guard import guarded, holds
 from nhi.biscuit.offline.keys import library_key, public_key
-from nhi.biscuit.offline.verify import PREFIX, Limits, from_text, opened, to_text
+from nhi.biscuit.offline.verify import PREFIX, TokenLimits, from_text, opened, to_text
 from tests.unit.nhi.biscuit.tokens import (
     ED25519,
     HOSTILE,
@@ -116,7 +116,7 @@ def test_a_hostile_token_is_refused_unevaluated_and_soon(case: str) -> None:
     assert not exceeds(DEAREST_REFUSAL, lambda: refuses(raw))
 
 
-def refuses(raw: bytes, limits: Limits | None = None) -> None:
+def refuses(raw: bytes, limits: TokenLimits | None = None) -> None:
     with pytest.raises(BiscuitError):
         checked(raw, limits=limits)
 
@@ -124,7 +124,7 @@ def refuses(raw: bytes, limits: Limits | None = None) -> None:
 def test_twenty_thousand_facts_and_deep_terms_are_refused_soon() -> None:
     many = narrowed(mint(), "".join(f"f({i});" for i in range(1200)))
     deep = _nested(1000)
-    for raw, limits in ((many, Limits(size=65_536)), (many, Limits()), (deep, Limits())):
+    for raw, limits in ((many, TokenLimits(size=65_536)), (many, TokenLimits()), (deep, TokenLimits())):
         assert not exceeds(DEAREST_REFUSAL, partial(refuses, raw, limits))
 
 
@@ -241,13 +241,13 @@ def test_limits_hold_before_anything_is_verified() -> None:
     with pytest.raises(BiscuitError, match="more than 16 blocks"):
         checked(narrowed(raw, "check if true;"))
     with pytest.raises(BiscuitError, match="more than 500 bytes"):
-        opened(raw, Limits(size=500))
+        opened(raw, TokenLimits(size=500))
 
 
 def test_a_token_that_was_signed_the_old_way_is_refused() -> None:
     old = bytes(BiscuitBuilder(SOURCE).build(KeyPair().private_key).to_bytes())
     with pytest.raises(BiscuitError, match="not taken any more"):
-        opened(old, Limits())
+        opened(old, TokenLimits())
 
 
 def test_text_has_one_spelling_with_or_without_padding_and_prefix() -> None:
