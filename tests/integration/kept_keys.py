@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from hsm.key_slot import KeySlot
-from nhi.biscuit.issue import key_store as held
+from nhi.biscuit.issue import key_store
 from nhi.biscuit.offline.keys import RootKey
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import Approver, IssuerKey
@@ -63,7 +63,7 @@ async def _in_safe(core: ReadView, safe: Safe, mount: ReadView) -> dict[str, byt
         boss = await store.approver(mount, name)
         assert boss is not None
         kinds[f"key of approver {name}"] = boss
-    found = {name: _number(await held.from_safe(safe, key)) for name, key in kinds.items()}
+    found = {name: _number(await key_store.from_safe(safe, key)) for name, key in kinds.items()}
     for name in await core.list(model.KEYS):
         named = await model.named_key(core, name)
         assert named is not None

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from nhi.biscuit.issue import key_store as held
+from nhi.biscuit.issue import key_store
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import IssuerKey, KeyState
 from tests.routes.driver import Application
@@ -25,14 +25,14 @@ def issuer() -> Iterator[Issuer]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the keys that were opened, in order."""
     found: list[int] = []
-    work = held.from_safe
+    work = key_store.from_safe
 
     def noting(safe: Any, key: Any) -> Any:
         if isinstance(key, IssuerKey):
             found.append(key.kid)
         return work(safe, key)
 
-    monkeypatch.setattr(held, "opened", noting)
+    monkeypatch.setattr(key_store, "from_safe", noting)
     return found
 
 
@@ -45,11 +45,11 @@ def _newest(issuer: Issuer) -> int:
     return int(issuer.application.request("LIST", "/v1/nhi/keys", token="root").json()["data"]["keys"][-1])
 
 
-def _signers(issuer: Issuer) -> held.SigningKeys:
+def _signers(issuer: Issuer) -> key_store.SigningKeys:
     """The application's own, for others may not be collected yet."""
     follower = issuer.application.vault._parts.follower
     (found,) = [
-        one for one in gc.get_objects() if type(one) is held.SigningKeys and one._follower is follower
+        one for one in gc.get_objects() if type(one) is key_store.SigningKeys and one._follower is follower
     ]
     return found
 

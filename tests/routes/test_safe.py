@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hsm.errors import SlotUnavailable
-from nhi.biscuit.issue import key_store as held
+from nhi.biscuit.issue import key_store
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import Approver, IssuerKey
 from nhi.identity.oidc import pairs
@@ -60,7 +60,7 @@ class Sealed(Issuer):
         assert named is not None and named.current is not None and named.following is not None
         assert boss is not None
         keys: list[IssuerKey | Approver] = [*await store.keys(view), boss]
-        found = [_number(await held.from_safe(self.parts.safe, key)) for key in keys]
+        found = [_number(await key_store.from_safe(self.parts.safe, key)) for key in keys]
         pairs = [await opened(self.parts.safe, pair) for pair in (named.current, named.following)]
         return [*found, *(pair.private for pair in pairs)]
 
@@ -125,7 +125,7 @@ def _number(key: Any) -> bytes:
 
 
 async def _bare(safe: Safe, key: Any) -> Any:
-    return msgspec.structs.replace(key, held=b"", private=_number(await held.from_safe(safe, key)))
+    return msgspec.structs.replace(key, held=b"", private=_number(await key_store.from_safe(safe, key)))
 
 
 @pytest.fixture

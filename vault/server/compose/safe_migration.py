@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
-from nhi.biscuit.issue import key_store as held
+from nhi.biscuit.issue import key_store
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT, Namespace
@@ -46,7 +46,7 @@ class Gathering:
 
         done = await parts.pairs.bare(namespace.id).gather(core, write)
         for uuid in self._mounts(namespace):
-            for bare in held.bare_keys(namespace.id, uuid, parts.safe):
+            for bare in key_store.bare_keys(namespace.id, uuid, parts.safe):
                 done += await bare.gather(core, write)
         return done
 
