@@ -46,8 +46,7 @@ from vault.server.compose.parts import Parts, make
 from vault.server.compose.safe_migration import Gathering
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
-from vault.server.http.cors import Origins
-from vault.server.http.listener_app import edge
+from vault.server.http.listener_app import listener_application
 from vault.server.process.freed_memory import Remains
 from vault.server.seals.slots import new_slots, told_of_stanzas
 from vault.server.seals.watch import SealWatch
@@ -150,10 +149,14 @@ class Vault:
             fixed={**self._fixed, **dict.fromkeys(_offered(listener), TAKEN)},
             sealed=lambda: parts.barrier.sealed,
         )
-        return Origins(
-            edge(listener, front, parts.metrics, parts.config.telemetry, self._sessions),
-            parts.origins,
-            self._requests.refusals.count,
+        return listener_application(
+            listener,
+            front,
+            origins=parts.origins,
+            refused=self._requests.refusals.count,
+            metrics=parts.metrics,
+            telemetry=parts.config.telemetry,
+            sessions=self._sessions,
         )
 
     @property

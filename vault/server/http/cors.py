@@ -28,8 +28,8 @@ _TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSu
 _REFUSED: Final = b'{"errors":["origin not allowed"]}\n'
 
 
-class Origins:
-    """Stands before what answers on a listener."""
+class Cors:
+    """Middleware: lets pages of listed origins call, and refuses those of others."""
 
     def __init__(self, inner: Answer, origins: CrossOrigins, refused: CountRefusal | None = None) -> None:
         """`refused` is told of what never becomes a request."""

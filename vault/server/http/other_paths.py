@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse
+from starlette.routing import BaseRoute, Route
 
 from vault.server.application import Answer, Message
 from vault.server.http.consent_page import ConsentPage
@@ -29,21 +27,15 @@ _PLAIN: Final = ("/", "/ui", "/ui/{rest:path}", "/robots.txt")
 """Paths that the field answers in plain text when it serves no user interface."""
 
 
-def elsewhere(front: Answer, sessions: Sessions | None) -> Starlette:
-    """Return the application for every path outside `/v1/`, which `front` answers; without sessions nobody signs in."""
+def routes(front: Answer, sessions: Sessions | None) -> Sequence[BaseRoute]:
+    """Return the routes of every page; they ask `front`. Without sessions nobody signs in."""
     page = PlainTextResponse(
         "404 page not found\n", status_code=404, headers={**_HEADERS, "x-content-type-options": "nosniff"}
     )
     consent = Route(_CONSENT, ConsentPage(front).answer, methods=["GET", "POST"])
     pages = Pages(front, sessions).routes() if sessions is not None else ()
     described = Route(f"{_DESCRIBED}/v1/{{place:path}}", _Described(front), methods=["GET"])
-    routes = [consent, described, *pages, *(Route(path, page) for path in _PLAIN)]
-    return Starlette(routes=routes, exception_handlers={404: _nothing})
-
-
-async def _nothing(request: Request, error: Exception) -> Response:
-    del request, error
-    return Response(b'{"errors":[]}\n', status_code=404, media_type="application/json", headers=_HEADERS)
+    return [consent, described, *pages, *(Route(path, page) for path in _PLAIN)]
 
 
 class _Described:

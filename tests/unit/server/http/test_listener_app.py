@@ -9,10 +9,12 @@ from urllib.parse import unquote
 
 import pytest
 
+from vault.barrier.barrier import Barrier
+from vault.engines.system.operations.cors import CrossOrigins
 from vault.framework.clock import Clock
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.config.settings import Listener, ListenerTelemetry, Telemetry
-from vault.server.http.listener_app import edge
+from vault.server.http.listener_app import listener_application
 from vault.wire.http import Front
 
 ONLY = ListenerTelemetry(metrics_only=True)
@@ -37,7 +39,7 @@ class Answered:
 
 
 async def front(scope: Any, receive: Any, send: Any) -> None:
-    """Stands for everything behind the edge: answers 200 with the path that it was asked for."""
+    """Stands for the API: answers 200 with the path that it was asked for."""
     await send(
         {
             "type": "http.response.start",
@@ -59,19 +61,23 @@ def ask(
     telemetry: Telemetry | None = None,
     headers: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Answered:
-    """Send one request through the edge of a listener."""
+    """Send one request to a listener."""
     path, _, query = target.partition("?")
     answered = Answered()
     metrics = Metrics(Clock())
     metrics.gauge("core.unsealed", lambda: 1.0)
-    answer = edge(
+    answer = listener_application(
         Listener(kind="tcp", telemetry=listener, custom_response_headers=dict(headers or {})),
         cast("Front", front),
-        metrics,
-        telemetry or Telemetry(),
-        None,
+        origins=CrossOrigins(cast("Barrier", None)),
+        refused=lambda *_: None,
+        metrics=metrics,
+        telemetry=telemetry or Telemetry(),
+        sessions=None,
     )
     scope = {
+        "type": "http",
+        "headers": [],
         "method": method,
         "path": unquote(path),
         "raw_path": path.encode(),
@@ -86,6 +92,14 @@ def ask(
 
     asyncio.run(run())
     return answered
+
+
+@pytest.mark.parametrize(
+    "target", ["/v1", "/%76%31/kv/a", "/V1/kv/a", "//v1/kv/a", "/x/../v1/kv/a", "/v1%2fkv/a"]
+)
+def test_only_what_is_spelled_as_the_api_is_the_api(target: str) -> None:
+    answered = ask(target, ListenerTelemetry())
+    assert (answered.status, answered.body) == (404, b'{"errors":[]}\n')
 
 
 @pytest.mark.parametrize(
