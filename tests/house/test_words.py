@@ -15,7 +15,6 @@ _STILL: Final = frozenset(
         "nhi.auth.jwt.cel.login.ProgramGrant",
         "nhi.biscuit.credential.verdict.Verdict",
         "nhi.biscuit.issue.issuer.BiscuitIssuer",
-        "vault.seal.consent.rekey.Wish",
         "vault.storage.rows",
         "vault.token.entries",
     }

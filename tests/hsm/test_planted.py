@@ -258,8 +258,8 @@ def test_copied_storage_does_not_open_offline_by_a_planted_key(softhsm: SoftHsm)
             for key_id in (b"v0001", b"v0002"):
                 outcome = await asyncio.to_thread(planter, "kek", key_id, "plant")
                 assert outcome == {"plant": "done: 1"}
-            await machine.keeper.renew(slot.name)
-            await root_rotation.rotate_root(machine.keeper, links=False)
+            await machine.changes.renew(slot.name)
+            await root_rotation.rotate_root(machine.changes, links=False)
             entry = (await machine.config()).entry(slot.name)
             assert (entry.key_version, len(entry.key_fingerprint)) == ("v0001", 32)
             assert entry.key_fingerprint != fingerprint_of(KNOWN_KEY)

@@ -212,7 +212,7 @@ def test_a_slot_whose_name_another_token_has_now_is_given_what_the_other_held() 
     app.request("POST", "/v1/sys/rotate/root", {"no_links": True, "drop": ["b", "shamir"]}, token="root")
     b.away = None
     b.replace()
-    app.run(parts.lifecycle.keeper.add("b"))  # and the server was killed just then
+    app.run(parts.lifecycle.slot_changes.add("b"))  # and the server was killed just then
     app.vault._seal_watch._look_at = 0
     app.run(app.vault._seal_watch.step())
     a.away = LOST

@@ -116,7 +116,7 @@ def _shares_unheld(estate: Estate) -> None:
 
     async def forget() -> None:
         parts = estate.application.vault._parts
-        config = await parts.lifecycle.keeper.config()
+        config = await parts.lifecycle.slot_changes.config()
         async with parts.storage.write() as tx:
             without = await seal_store.drop_recovery(tx, config.without("shamir"))
             await seal_store.write_config(tx, without)
@@ -129,7 +129,7 @@ def _sole_holder(estate: Estate) -> None:
 
     async def take() -> None:
         parts = estate.application.vault._parts
-        config = await parts.lifecycle.keeper.config()
+        config = await parts.lifecycle.slot_changes.config()
         async with parts.storage.write() as tx:
             await recovery_key.take_recovery(tx, config, {"b"})
 
@@ -217,7 +217,7 @@ def test_what_is_to_be_dropped_is_dropped_although_it_answers(estate: Estate) ->
             for name in ("b", "shamir")
         ]
     parts = estate.application.vault._parts
-    config = estate.application.run(parts.lifecycle.keeper.config())
+    config = estate.application.run(parts.lifecycle.slot_changes.config())
     assert (config.slots, config.root_version) == (("a",), 2)
     assert "seal/slots/b" not in str(estate.kept())
 
@@ -242,15 +242,15 @@ def test_a_slot_that_goes_away_once_it_counts_is_added_with_a_warning(
     estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault = estate.application.vault
-    keeper = vault._parts.lifecycle.keeper
-    add = keeper.add
+    changes = vault._parts.lifecycle.slot_changes
+    add = changes.add
 
     async def added(name: str) -> object:
         config = await add(name)
         estate.away("c")
         return config
 
-    monkeypatch.setattr(keeper, "add", added)
+    monkeypatch.setattr(changes, "add", added)
     answer = estate.ask("POST", "seal-slots/c")
     assert answer.status == 200
     assert answer.json()["warnings"] == [OUTSTANDING.format("c", "away")]
@@ -282,7 +282,9 @@ def test_what_fails_once_a_slot_has_everything_else_is_told(
     monkeypatch.setattr(Gathering, "__call__", fails)
     answer = estate.ask("POST", "seal-slots/c")
     assert (answer.status, answer.json()["warnings"]) == (200, [OUTSTANDING.format("c", told)])
-    assert "c" in estate.application.run(estate.application.vault._parts.lifecycle.keeper.config()).slots
+    assert (
+        "c" in estate.application.run(estate.application.vault._parts.lifecycle.slot_changes.config()).slots
+    )
     if isinstance(failure, NamespaceSealed | Unavailable):
         again = estate.ask("POST", "seal-slots/c/rewrap")
         assert (again.status, again.json()["errors"]) == (500, [told])

@@ -11,25 +11,25 @@ from vault.barrier.key import Key, Random
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.book import Namespaces
 from vault.namespace.sealing import NOT_SEALABLE, NamespaceSealing
-from vault.seal.consent.generate_root import RootConsent
-from vault.seal.consent.rekey import Resharing, ShareKind
-from vault.seal.consent.share_holders import Holders
+from vault.seal.consent.generate_root import RootGeneration
+from vault.seal.consent.rekey import Rekey, ShareKind
+from vault.seal.consent.share_holders import ShareHolders
 from vault.seal.failure import SealRefusal
 
 
 class Consents(msgspec.Struct, frozen=True):
     """One of each at a time. `place` is what paths begin with that tell of a namespace by its uuid."""
 
-    shares: dict[ShareKind, Resharing]
-    root_token: RootConsent
+    shares: dict[ShareKind, Rekey]
+    root_token: RootGeneration
     place: str
 
     @classmethod
-    def of(cls, holders: Holders, random: Random, place: str = "") -> Consents:
+    def of(cls, holders: ShareHolders, random: Random, place: str = "") -> Consents:
         """Return what `holders` can be asked for; `random` gives entropy."""
         return cls(
-            {"root": Resharing("root", holders, random), "recovery": Resharing("recovery", holders, random)},
-            RootConsent(holders, random),
+            {"root": Rekey("root", holders, random), "recovery": Rekey("recovery", holders, random)},
+            RootGeneration(holders, random),
             place,
         )
 
@@ -43,31 +43,31 @@ class NamespaceHolders:
         self._random = random
 
     def on_seal(self, forget: Callable[[], None]) -> None:
-        """As `Holders`."""
+        """As `ShareHolders`."""
         self._sealing.on_seal(self._id, forget)
 
     async def opens_itself(self) -> bool:
-        """As `Holders`: never."""
+        """As `ShareHolders`: never."""
         return False
 
     async def required(self) -> int:
-        """As `Holders`."""
+        """As `ShareHolders`."""
         return self._sealing.threshold(self._id)
 
-    async def vouches(self, key: bytes) -> bool:
-        """As `Holders`."""
-        return self._sealing.vouches(self._id, key)
+    async def accepts_key(self, key: bytes) -> bool:
+        """As `ShareHolders`."""
+        return self._sealing.accepts_key(self._id, key)
 
     async def source(self) -> Random:
-        """As `Holders`."""
+        """As `ShareHolders`."""
         return self._random
 
     async def renew_root(self) -> None:
-        """As `Holders`."""
+        """As `ShareHolders`."""
         await self._sealing.renew_root(self._id)
 
     async def replace(self, key: Key, shares: int, threshold: int, *, root: bool) -> None:
-        """As `Holders`; the root key is replaced as well."""
+        """As `ShareHolders`; the root key is replaced as well."""
         del root
         await self._sealing.reshare(self._id, key, shares, threshold)
 

@@ -29,10 +29,10 @@ from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry, ShareSeal
 from vault.namespace.waiting import done, waiting
 from vault.seal.failure import SealRefusal
-from vault.seal.init import Shown, check_shares, recipients, split
+from vault.seal.init import ShownShares, check_shares, recipients, split
 from vault.seal.shares.encoding import NotBase64, from_base64
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
-from vault.seal.shielded import Unbroken
+from vault.seal.shield import Shield
 from vault.storage.protocol import Storage, StorageFailure
 
 KEYS_KIND: Final = "namespace-keys"
@@ -52,7 +52,7 @@ class Made:
 
     seal: ShareSeal
     ring: Ring
-    shares: Shown = field(repr=False)
+    shares: ShownShares = field(repr=False)
 
 
 class SealState(msgspec.Struct, frozen=True):
@@ -90,7 +90,7 @@ class NamespaceSealing:
         """What was sealed, and storage could not be told yet."""
         self._forgetters: dict[str, list[Callable[[], None]]] = {}
         self._turn = asyncio.Lock()
-        self._unbroken = Unbroken()
+        self._shield = Shield()
         self._resume: Resume | None = None
 
     def on_opening(self, resume: Resume) -> None:
@@ -177,7 +177,7 @@ class NamespaceSealing:
         """Return how many shares it takes. Raises `SealRefusal` where nobody can hold any."""
         return self._seal_of(namespace_id).threshold
 
-    def vouches(self, namespace_id: str, key: bytes) -> bool:
+    def accepts_key(self, namespace_id: str, key: bytes) -> bool:
         """Whether shares that combine to `key` are the ones in people's hands."""
         try:
             _keys(namespace_id, self._seal_of(namespace_id), key)
@@ -190,7 +190,7 @@ class NamespaceSealing:
 
     async def renew_root(self, namespace_id: str) -> None:
         """Replace the root key of an open namespace: its shares lead to the new one. Raises `SealRefusal`."""
-        await self._unbroken(self._replace_root(namespace_id, self._linked))
+        await self._shield(self._replace_root(namespace_id, self._linked))
 
     async def reshare(self, namespace_id: str, key: Key, shares: int, threshold: int) -> None:
         """Replace the root key of an open namespace and, by `key`, what its shares combine to. Raises `SealRefusal`."""
@@ -199,7 +199,7 @@ class NamespaceSealing:
             del old, before
             return self._wrapped(namespace_id, shares, threshold, key, now)
 
-        await self._unbroken(self._replace_root(namespace_id, split))
+        await self._shield(self._replace_root(namespace_id, split))
 
     async def _replace_root(
         self, namespace_id: str, seal_of: Callable[[ShareSeal, Key, Key], ShareSeal]

@@ -52,7 +52,7 @@ class InitRequest(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownShares:
     """Shares as the answer shows them."""
 
     keys: Sequence[str] = field(default=(), repr=False)
@@ -70,9 +70,9 @@ class InitPlan:
     records: Mapping[str, bytes] = field(repr=False)
     """What is stored at which path, besides the configuration."""
     slot: ShamirSlot | None
-    shares: Shown
+    shares: ShownShares
     """The shares that unseal; none where key slots do."""
-    recovery: Shown
+    recovery: ShownShares
     """The recovery shares, for key slots."""
     absent: Reasons
     """Key slots of the configuration that did not answer, and are not part of the new vault."""
@@ -157,13 +157,13 @@ def recipients(keys: Sequence[str], shares: int, now: int, prefix: str) -> Seque
         raise SealRefusal(f"{prefix}{failure}") from None
 
 
-def split(key: Key, shares: int, threshold: int, to: Sequence[Recipient], random: Random) -> Shown:
+def split(key: Key, shares: int, threshold: int, to: Sequence[Recipient], random: Random) -> ShownShares:
     """Split `key` and show each share, encrypted to its recipient where there are any; no shares, nothing shown."""
     if shares < 1:
-        return Shown()
+        return ShownShares()
     parts = [key.reveal()] if shares == 1 else shamir.split(key.reveal(), shares, threshold, random)
     shown = [r.encrypt(part.hex()) for r, part in zip(to, parts, strict=True)] if to else parts
-    return Shown(
+    return ShownShares(
         [data.hex() for data in shown],
         [base64.b64encode(data).decode() for data in shown],
         [recipient.fingerprint for recipient in to],
@@ -196,7 +196,7 @@ def make_plan(request: InitRequest, to: Sequence[Recipient], now: int, random: R
         records={slot_path(SHAMIR_SLOT): encode(slot_path(SHAMIR_SLOT), slot)},
         slot=slot,
         shares=split(key, shares, threshold, to, random),
-        recovery=Shown(),
+        recovery=ShownShares(),
         absent={},
         root_key=root_key,
         keyring=Keyring.create(now, random),
@@ -251,7 +251,7 @@ async def make_wrapped_plan(
         ),
         records=records,
         slot=slot,
-        shares=Shown(),
+        shares=ShownShares(),
         recovery=split(key, shares, threshold, to, random),
         absent=absent,
         root_key=root_key,

@@ -26,7 +26,7 @@ from vault.storage.protocol import ReadTx, Storage, Tx
 _INITIALIZED: Final = "Vault is already initialized"
 
 
-class Beginning:
+class InitStore:
     """Makes vaults, and knows which of them may still be replaced."""
 
     def __init__(

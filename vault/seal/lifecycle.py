@@ -20,10 +20,10 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.seal.changes import root_rotation
-from vault.seal.changes.migration import Pending, migrate, pending
-from vault.seal.changes.slot_changes import Keeper
+from vault.seal.changes.migration import Migration, migrate, pending
+from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
-from vault.seal.init_store import Beginning
+from vault.seal.init_store import InitStore
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
 from vault.seal.stored import seal_store
 from vault.seal.stored.record import SHAMIR_SLOT, SealConfig, open_shamir_slot
@@ -68,14 +68,14 @@ class Status(msgspec.Struct, frozen=True):
     """Whether the next unseal changes the kind of seal."""
 
 
-class Authority(msgspec.Struct, frozen=True):
+class ShareScheme(msgspec.Struct, frozen=True):
     """What shares are checked by: how many there are and how many it takes."""
 
     shares: int
     threshold: int
 
 
-class Lifecycle(Beginning):
+class Lifecycle(InitStore):
     """Owns the way from sealed to unsealed and back; nobody else loads or seals the barrier."""
 
     def __init__(
@@ -93,9 +93,9 @@ class Lifecycle(Beginning):
         self._lock = asyncio.Lock()
         self._forgetters: list[Callable[[], None]] = []
         self._kept_sealed = False
-        self._people = False
+        self._opened_by_shares = False
         self._generation = ""
-        self.keeper = Keeper(storage, barrier, self.slots, now=now, random=random)
+        self.slot_changes = SlotChanges(storage, barrier, self.slots, now=now, random=random)
 
     def on_seal(self, forget: Callable[[], None]) -> None:
         """Call `forget` whenever the vault is sealed: what it drops came from people or from the open vault."""
@@ -110,7 +110,7 @@ class Lifecycle(Beginning):
                 kind = self._kind()
                 return Status(kind, False, True, 0, 0, 0, "", recovery=kind != SHAMIR_SLOT)
             try:
-                authority = await _authority(reader, config)
+                scheme = await _share_scheme(reader, config)
                 break
             except SealFailure:
                 if (
@@ -124,12 +124,12 @@ class Lifecycle(Beginning):
             kind,
             initialized=True,
             sealed=self._barrier.sealed,
-            t=authority.threshold,
-            n=authority.shares,
+            t=scheme.threshold,
+            n=scheme.shares,
             progress=len(given.shares),
             nonce=given.nonce,
             recovery=kind != SHAMIR_SLOT,
-            migration=wanted is not Pending.NOTHING,
+            migration=wanted is not Migration.NOTHING,
         )
 
     async def unseal(self, key: str = "", *, reset: bool = False, migrate: bool = False) -> Status:
@@ -192,12 +192,12 @@ class Lifecycle(Beginning):
         if config.generation != self._generation:
             raise RootKeyReplaced("the stored seal configuration belongs to another initialisation")
         known = self._barrier.root_key
-        root_key = await self._newest(config, known, self.keeper.root_version)
+        root_key = await self._newest(config, known, self.slot_changes.root_version)
         with _damage_told():
             await self._barrier.check(root_key)
         if self._barrier.root_key is known:  # else somebody else here followed meanwhile
             self._barrier.adopt_root(root_key)
-            self.keeper.root_version = config.root_version
+            self.slot_changes.root_version = config.root_version
         with _damage_told():
             await self._barrier.refresh()
 
@@ -236,11 +236,11 @@ class Lifecycle(Beginning):
     @property
     def opened_by_shares(self) -> bool:
         """Whether people's shares opened the vault, and no key slot has been seen to work since."""
-        return self._people
+        return self._opened_by_shares
 
     def slot_works(self) -> None:
         """Note that a key slot that holds the root key works."""
-        self._people = False
+        self._opened_by_shares = False
 
     async def references(self) -> dict[str, dict[str, int]]:
         """Count what is stored for the seal under each version of each slot's key; raises `SealFailure`."""
@@ -272,15 +272,15 @@ class Lifecycle(Beginning):
                 for forget in self._forgetters:
                     forget()
 
-    async def authority(self) -> Authority:
+    async def share_scheme(self) -> ShareScheme:
         """Return how many shares there are in people's hands, and how many it takes; zeros where there are none."""
         reader = self._storage.reader()
         config = await seal_store.read_config(reader)
         if config is None:
             raise SealFailure("storage holds no seal configuration")
-        return await _authority(reader, config)
+        return await _share_scheme(reader, config)
 
-    async def vouches(self, key: bytes) -> bool:
+    async def accepts_key(self, key: bytes) -> bool:
         """Whether shares that combine to `key` are the ones in people's hands, if any are; raises `NoSlotAnswers`."""
         reader = self._storage.reader()
         config = await seal_store.read_config(reader)
@@ -294,11 +294,11 @@ class Lifecycle(Beginning):
         expected = await seal_store.unwrap_recovery(reader, config, self.slots)
         return hmac.compare_digest(expected.reveal(), key)
 
-    def _kind_of(self, config: SealConfig, wanted: Pending) -> str:
+    def _kind_of(self, config: SealConfig, wanted: Migration) -> str:
         """Kind of the seal as clients see it: the one that is being migrated to, or the first slot's."""
-        if wanted is Pending.TO_SLOTS:
+        if wanted is Migration.TO_SLOTS:
             return self._kind()
-        if wanted is Pending.TO_SHAMIR or not self._opens_itself(config):
+        if wanted is Migration.TO_SHAMIR or not self._opens_itself(config):
             return SHAMIR_SLOT
         enabled = {slot.name for slot in self.slots.enabled}
         return next(config.entry(name).kind for name in config.wrapped if name in enabled)
@@ -316,33 +316,33 @@ class Lifecycle(Beginning):
         """Take a share; return whether the vault was opened and migrated."""
         reader = self._storage.reader()
         config = await seal_store.read_config(reader)
-        wanted = pending(config, self.slots) if config is not None else Pending.NOTHING
-        if migrate and wanted is Pending.NOTHING:
+        wanted = pending(config, self.slots) if config is not None else Migration.NOTHING
+        if migrate and wanted is Migration.NOTHING:
             raise SealRefusal(_NO_MIGRATION)
         if config is None:
             raise SealRefusal(_NOT_INITIALIZED)
         if not self._barrier.sealed:
             return False
-        if wanted is not Pending.NOTHING and not migrate:
+        if wanted is not Migration.NOTHING and not migrate:
             raise SealRefusal(_PENDING)
         check_length(share)
-        authority = await _authority(reader, config)
+        scheme = await _share_scheme(reader, config)
         if config.shamir is None and not any(self.slots.get(name) for name in config.wrapped):
             kind = config.entry(config.slots[0]).kind
             raise SealRefusal(
                 f'cannot seal migrate from "{kind}" to Shamir, no disabled seal in configuration: the vault\'s key slots '
                 f"are {', '.join(config.wrapped)}, and no seal stanza has such a name"
             )
-        if authority.shares < 1:
+        if scheme.shares < 1:
             raise SealRefusal(_NO_SHARES)
         self._progress = self._progress.add(share, config.generation, self._random)
-        if len(self._progress.shares) < authority.threshold:
+        if len(self._progress.shares) < scheme.threshold:
             return False
         given, self._progress = self._progress, Progress()
         root_key, key = await self._by_shares(reader, config, given)
-        await self._settle(root_key, key, config, wanted, authority)
+        await self._update_slots(root_key, key, config, wanted, scheme)
         await self._open(root_key, config, confirm=True)
-        return wanted is not Pending.NOTHING
+        return wanted is not Migration.NOTHING
 
     async def _by_shares(self, reader: ReadTx, config: SealConfig, given: Progress) -> tuple[Key, Key]:
         """Return the newest root key, and the key that the shares combine to. Raises `SealRefusal` for wrong ones."""
@@ -363,17 +363,17 @@ class Lifecycle(Beginning):
         root_key, _, _ = await seal_store.unwrap_any(reader, config, self.slots)
         return root_key, expected
 
-    async def _settle(
-        self, root_key: Key, key: Key, config: SealConfig, wanted: Pending, authority: Authority
+    async def _update_slots(
+        self, root_key: Key, key: Key, config: SealConfig, wanted: Migration, scheme: ShareScheme
     ) -> None:
         """Do to the slots what only an unseal with shares can do, before anything is open."""
-        keeper = self.keeper.holding(root_key, config.root_version)
+        changes = self.slot_changes.with_root_key(root_key, config.root_version)
         with _damage_told():
             await self._barrier.check(root_key)
-        if wanted is not Pending.NOTHING:
-            await migrate(keeper, wanted, key, authority.shares, authority.threshold)
+        if wanted is not Migration.NOTHING:
+            await migrate(changes, wanted, key, scheme.shares, scheme.threshold)
         elif config.shamir in config.behind:
-            await root_rotation.bring_shares_up(keeper, key)
+            await root_rotation.bring_shares_up(changes, key)
 
     async def _open(self, root_key: Key, config: SealConfig, *, confirm: bool) -> None:
         """Confirm the initialisation and unseal. Only a vault whose keyring opens is ever confirmed.
@@ -386,18 +386,18 @@ class Lifecycle(Beginning):
             await self._barrier.check(root_key)
             await (self._confirm if confirm else self._expect)(config.generation)
             await self._barrier.load(root_key)
-        self._generation, self.keeper.root_version = config.generation, config.root_version
+        self._generation, self.slot_changes.root_version = config.generation, config.root_version
         self._kept_sealed = False
-        self._people = confirm
+        self._opened_by_shares = confirm
 
 
-async def _authority(tx: ReadTx, config: SealConfig) -> Authority:
+async def _share_scheme(tx: ReadTx, config: SealConfig) -> ShareScheme:
     if config.recovery is not None:
-        return Authority(config.recovery.shares, config.recovery.threshold)
+        return ShareScheme(config.recovery.shares, config.recovery.threshold)
     if config.shamir is None:
-        return Authority(0, 0)
+        return ShareScheme(0, 0)
     slot = await seal_store.shamir_slot(tx, config, config.shamir)
-    return Authority(slot.shares, slot.threshold)
+    return ShareScheme(slot.shares, slot.threshold)
 
 
 @contextmanager

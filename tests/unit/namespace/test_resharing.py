@@ -197,7 +197,7 @@ def test_a_change_of_shares_goes_on_when_whoever_asked_is_gone(tenancy: Tenancy)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-        await asyncio.gather(*sealing._unbroken._tasks)
+        await asyncio.gather(*sealing._shield._tasks)
 
     tenancy.run(cancelled())
     changed = tenancy.vault._parts.namespaces.at("a/")

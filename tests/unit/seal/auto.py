@@ -9,7 +9,7 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Random
 from vault.barrier.stored import raw
-from vault.seal.changes.slot_changes import Keeper
+from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.stored.record import SealConfig
@@ -51,9 +51,9 @@ class Machine:
         self.life = Lifecycle(self.storage, self.barrier, slots, now=lambda: NOW, random=random)
 
     @property
-    def keeper(self) -> Keeper:
-        """The keeper of its slots."""
-        return self.life.keeper
+    def changes(self) -> SlotChanges:
+        """What changes its slots."""
+        return self.life.slot_changes
 
     def fail_statement(self, number: int) -> None:
         """Let the `number`th statement from now on fail; 0 for none."""

@@ -374,7 +374,7 @@ def test_shares_that_open_the_vault_bring_their_slot_up_to_the_newest_root_key()
         keys = (await machine.init()).recovery.keys
         await machine.life.auto_unseal()
         for _ in range(3):
-            await root_rotation.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.changes)
         assert (await machine.config()).behind == ("shamir",)
         assert len(await machine.storage.reader().scan("core/seal/links/")) == 3
         again = machine.restart(slots)
@@ -395,14 +395,14 @@ def test_a_vault_of_shares_alone_follows_links_too() -> None:
         machine = Machine(Slots(), os.urandom)
         keys = (await machine.init(InitRequest(secret_shares=1, secret_threshold=1))).keys
         await machine.give(keys)
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         with pytest.raises(SealRefusal, match="no seal slot answers"):
-            await root_rotation.rotate_root(machine.keeper, links=False)
+            await root_rotation.rotate_root(machine.changes, links=False)
         link = (await machine.storage.reader().scan("core/seal/links/"))[0]
         again = machine.restart(Slots())
         await again.give(keys)
         assert await again.reads()
-        await root_rotation.rotate_root(again.keeper)
+        await root_rotation.rotate_root(again.changes)
         path = f"core/seal/links/{int(link) + 1}"
         data = await machine.storage.reader().get(path)
         assert data is not None
@@ -420,7 +420,7 @@ def test_where_nobody_holds_shares_nobody_vouches() -> None:
         machine = Machine(Slots(enabled=[a]), os.urandom)
         await machine.init(InitRequest(recovery_shares=0, recovery_threshold=0))
         await machine.life.auto_unseal()
-        assert not await machine.life.vouches(bytes(32))
+        assert not await machine.life.accepts_key(bytes(32))
 
     asyncio.run(scenario())
 
@@ -431,12 +431,12 @@ def test_who_vouches_for_a_change_of_shares() -> None:
             machine = Machine(slots, os.urandom)
             key = bytes.fromhex((await machine.init(InitRequest(recovery_shares=1))).recovery.keys[0])
             await machine.life.auto_unseal()
-            assert await machine.life.vouches(key)
-            assert not await machine.life.vouches(bytes(32))
-            assert not await machine.life.vouches(key + b"x")
-            assert (await machine.life.authority()).shares == 1
+            assert await machine.life.accepts_key(key)
+            assert not await machine.life.accepts_key(bytes(32))
+            assert not await machine.life.accepts_key(key + b"x")
+            assert (await machine.life.share_scheme()).shares == 1
         empty = Machine(Slots(), os.urandom)
-        for asking in (empty.life.authority(), empty.life.vouches(b"")):
+        for asking in (empty.life.share_scheme(), empty.life.accepts_key(b"")):
             with pytest.raises(SealFailure):
                 await asking
 
@@ -455,17 +455,17 @@ def test_what_is_stored_for_the_seal_may_be_changed_by_nobody_else_meanwhile() -
             async def unwrap(self, wrapped: object) -> bytes:
                 config = await machine.config()
                 if "b" not in config.slots:
-                    await machine.keeper.holding(machine.barrier.root_key, 1).renew("a")
+                    await machine.changes.with_root_key(machine.barrier.root_key, 1).renew("a")
                 return await super().unwrap(wrapped)  # type: ignore[arg-type]  # what wrap gave
 
         b = Meddler("b")
-        machine.keeper.slots = msgspec.structs.replace(machine.keeper.slots, enabled=[a, b])
+        machine.changes.slots = msgspec.structs.replace(machine.changes.slots, enabled=[a, b])
         with pytest.raises(SealFailure, match="changed meanwhile"):
-            await machine.keeper.add("b")
-        machine.keeper.slots = msgspec.structs.replace(machine.keeper.slots, enabled=[a, SoftSlot("b")])
+            await machine.changes.add("b")
+        machine.changes.slots = msgspec.structs.replace(machine.changes.slots, enabled=[a, SoftSlot("b")])
         assert stored != await machine.storage.reader().get(CONFIG_PATH)
         assert (await machine.config()).slots == ("a",)
-        assert (await machine.keeper.add("b")).slots == ("a", "b")
+        assert (await machine.changes.add("b")).slots == ("a", "b")
 
     asyncio.run(scenario())
 
@@ -486,7 +486,7 @@ def test_what_a_token_draws_makes_the_keys_and_runs_out_into_local_randomness() 
         plan = await machine.init()
         assert plan.root_key.reveal() == b"\7" * 32
         await machine.life.auto_unseal()
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         assert machine.barrier.root_key.reveal() == b"\7" * 32
         assert drawn == [DRAWN_BYTES] * 3
 

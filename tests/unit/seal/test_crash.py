@@ -52,7 +52,7 @@ class Case:
         config = await self.machine.config()
         alone = [slot for slot in self.slots if slot.name in config.wrapped]
         ways = [await self._by_itself(slot) for slot in alone]
-        if (await self.machine.life.authority()).shares:
+        if (await self.machine.life.share_scheme()).shares:
             ways.append(await self._by_shares())
         return bool(ways) and all(ways)
 
@@ -81,20 +81,20 @@ async def shares_alone() -> Case:
     keys = list((await machine.init(SHARES)).keys)
     await machine.give(keys[:2])
     a, b = named("a", "b")
-    machine.keeper.slots = Slots(enabled=[a, b])
+    machine.changes.slots = Slots(enabled=[a, b])
     kept = Slots(enabled=[a, b], shamir_kept=True)
     return Case(machine, [a, b], keys, kept)
 
 
 async def first_token() -> Case:
     case = await shares_alone()
-    await case.machine.keeper.add("a")
+    await case.machine.changes.add("a")
     return case
 
 
 async def both_tokens() -> Case:
     case = await first_token()
-    await case.machine.keeper.add("b")
+    await case.machine.changes.add("b")
     return case
 
 
@@ -109,14 +109,14 @@ async def tokens_without_shares() -> Case:
 async def one_token_is_behind() -> Case:
     case = await tokens_without_shares()
     case.slots[1].away = SlotUnavailable("away")
-    await root_rotation.rotate_root(case.machine.keeper)
+    await root_rotation.rotate_root(case.machine.changes)
     case.slots[1].away = None
     return case
 
 
 async def tokens_and_shares() -> Case:
     case = await tokens_without_shares()
-    await case.machine.keeper.add_shamir()
+    await case.machine.changes.add_shamir()
     return case
 
 
@@ -140,7 +140,7 @@ async def before_migration_to_shares() -> Case:
 
 async def before_migration_between_tokens() -> Case:
     case = await tokens_without_shares()
-    await case.machine.keeper.remove("b")
+    await case.machine.changes.remove("b")
     await case.machine.life.seal()
     a, b = case.slots
     case.started = Slots(enabled=[b], disabled=[a])
@@ -151,28 +151,28 @@ async def before_migration_between_tokens() -> Case:
 async def new_shares(case: Case) -> None:
     key = Key(bytes(32))
     case.new_keys = [key.reveal().hex()]
-    await root_rotation.replace_shares(case.machine.keeper, key, 1, 1)
+    await root_rotation.replace_shares(case.machine.changes, key, 1, 1)
 
 
 CHANGES: list[tuple[str, Prepare, Change]] = [
-    ("first-token", shares_alone, lambda case: case.machine.keeper.add("a")),
-    ("second-token", first_token, lambda case: case.machine.keeper.add("b")),
-    ("drop-shares", both_tokens, lambda case: case.machine.keeper.remove("shamir")),
-    ("renew", both_tokens, lambda case: case.machine.keeper.renew("a")),
-    ("root", both_tokens, lambda case: root_rotation.rotate_root(case.machine.keeper)),
-    ("root-alone", shares_alone, lambda case: root_rotation.rotate_root(case.machine.keeper)),
-    ("root-tokens", tokens_without_shares, lambda case: root_rotation.rotate_root(case.machine.keeper)),
+    ("first-token", shares_alone, lambda case: case.machine.changes.add("a")),
+    ("second-token", first_token, lambda case: case.machine.changes.add("b")),
+    ("drop-shares", both_tokens, lambda case: case.machine.changes.remove("shamir")),
+    ("renew", both_tokens, lambda case: case.machine.changes.renew("a")),
+    ("root", both_tokens, lambda case: root_rotation.rotate_root(case.machine.changes)),
+    ("root-alone", shares_alone, lambda case: root_rotation.rotate_root(case.machine.changes)),
+    ("root-tokens", tokens_without_shares, lambda case: root_rotation.rotate_root(case.machine.changes)),
     (
         "root-no-links",
         tokens_without_shares,
-        lambda case: root_rotation.rotate_root(case.machine.keeper, links=False),
+        lambda case: root_rotation.rotate_root(case.machine.changes, links=False),
     ),
-    ("catch-up", one_token_is_behind, lambda case: case.machine.keeper.renew("b")),
+    ("catch-up", one_token_is_behind, lambda case: case.machine.changes.renew("b")),
     ("new-shares", tokens_and_shares, new_shares),
     ("new-unseal-shares", shares_alone, new_shares),
-    ("shares-join", tokens_without_shares, lambda case: case.machine.keeper.add_shamir()),
-    ("drop-token", tokens_and_shares, lambda case: case.machine.keeper.remove("a")),
-    ("order", both_tokens, lambda case: case.machine.keeper.move("b", first=True)),
+    ("shares-join", tokens_without_shares, lambda case: case.machine.changes.add_shamir()),
+    ("drop-token", tokens_and_shares, lambda case: case.machine.changes.remove("a")),
+    ("order", both_tokens, lambda case: case.machine.changes.move("b", first=True)),
     (
         "migrate-to-tokens",
         before_migration_to_tokens,
@@ -258,7 +258,7 @@ Step = Callable[[Machine, SealWrap], Awaitable[object]]
 
 
 async def rewrap(machine: Machine, wraps: SealWrap) -> None:
-    await machine.keeper.renew("a")
+    await machine.changes.renew("a")
     await wraps.rewrap("a")
 
 
@@ -267,12 +267,12 @@ async def catch_up(machine: Machine, wraps: SealWrap) -> None:
 
 
 async def remove(machine: Machine, wraps: SealWrap) -> None:
-    await machine.keeper.remove("a")
+    await machine.changes.remove("a")
     await wraps.forget("a")
 
 
 async def drop(machine: Machine, wraps: SealWrap) -> None:
-    await root_rotation.rotate_root(machine.keeper, links=False)
+    await root_rotation.rotate_root(machine.changes, links=False)
 
 
 async def with_wrapped_values() -> tuple[Machine, SealWrap, list[SoftSlot]]:
@@ -294,9 +294,9 @@ async def with_wrapped_values() -> tuple[Machine, SealWrap, list[SoftSlot]]:
 
 def wraps_of(machine: Machine) -> SealWrap:
     wraps = SealWrap(
-        machine.storage, machine.barrier, machine.keeper.slots, now=lambda: NOW, random=os.urandom
+        machine.storage, machine.barrier, machine.changes.slots, now=lambda: NOW, random=os.urandom
     )
-    machine.keeper.wraps = wraps
+    machine.changes.wraps = wraps
     return wraps
 
 
@@ -372,21 +372,21 @@ def test_a_device_that_dies_or_a_kill_at_any_call_leaves_wrapped_values_readable
 def test_from_shares_to_one_token_to_another_and_back_all_without_a_pause() -> None:
     async def scenario() -> None:
         case = await shares_alone()
-        keeper, (a, b) = case.machine.keeper, case.slots
+        changes, (a, b) = case.machine.changes, case.slots
         for step in (
-            keeper.add("a"),
-            keeper.add("b"),
-            keeper.remove("shamir"),
-            keeper.remove("a"),
+            changes.add("a"),
+            changes.add("b"),
+            changes.remove("shamir"),
+            changes.remove("a"),
         ):
             await step
             assert await case.opens()
         again = case.machine.restart(Slots(enabled=[b]))
         await again.life.auto_unseal()
         key = Key(os.urandom(32))
-        await root_rotation.replace_shares(again.keeper, key, 1, 1)
-        await again.keeper.add_shamir()
-        await again.keeper.remove("b")
+        await root_rotation.replace_shares(again.changes, key, 1, 1)
+        await again.changes.add_shamir()
+        await again.changes.remove("b")
         last = case.machine.restart(Slots())
         await last.give([key.reveal().hex()])
         assert await last.reads()
@@ -401,13 +401,13 @@ def test_what_an_interrupted_change_left_of_a_slot_goes_with_the_next_change() -
         machine = Machine(Slots(enabled=[a]), os.urandom)
         await machine.init()
         await machine.life.auto_unseal()
-        machine.keeper.slots = Slots(enabled=[a, b])
+        machine.changes.slots = Slots(enabled=[a, b])
         b.before = lambda call: b.replace() if call == "unwrap" else None
         with pytest.raises(IntegrityError):
-            await machine.keeper.add("b")
+            await machine.changes.add("b")
         reader = machine.storage.reader()
         assert await reader.get(slot_path("b", 1)) is not None
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         config = await machine.config()
         left = {SLOTS_PREFIX + path for path in await reader.scan(SLOTS_PREFIX)}
         assert left == {slot_path(name, config.entry(name).revision) for name in config.slots}

@@ -121,7 +121,7 @@ def test_every_flipped_bit_of_the_recovery_key_is_refused(step: int) -> None:
             async with here.machine.storage.write() as tx:
                 await tx.put(row, damaged)
             with pytest.raises(SealFailure, match="fails its integrity check"):
-                await here.machine.life.vouches(bytes(32))
+                await here.machine.life.accepts_key(bytes(32))
 
     asyncio.run(scenario())
 

@@ -15,7 +15,7 @@ from tests.unit.seal.changes.test_slot_changes import AWAY, opened, opens
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.keyring import KEYRING_PATH
 from vault.seal.changes import root_rotation
-from vault.seal.changes.slot_changes import Moved
+from vault.seal.changes.slot_changes import SealChanged
 from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.stored.record import link_path, slot_path
 from vault.seal.stored.slots import Slots
@@ -68,7 +68,7 @@ class _Queue:
 
 def _meanwhile(machine: Machine, do: Callable[[], Awaitable[object]], *, turn: int = 1) -> None:
     queue = _Queue(machine.storage, do, turn)
-    machine.keeper.storage = queue  # type: ignore[assignment]  # all of a storage that a keeper uses
+    machine.changes.storage = queue  # type: ignore[assignment]  # all that changes use of a storage
 
 
 async def _two_processes(shared: Shared) -> tuple[Machine, Machine, SoftSlot]:
@@ -91,7 +91,7 @@ async def _two_with_shares(shared: Shared) -> tuple[Machine, Machine, None]:
 async def _rotate_without(machine: Machine, slot: SoftSlot) -> None:
     """Replace the root key while a slot is away, which keeps what it had."""
     slot.away = AWAY
-    await root_rotation.rotate_root(machine.keeper)
+    await root_rotation.rotate_root(machine.changes)
     slot.away = None
 
 
@@ -102,10 +102,10 @@ def test_shares_still_open_a_vault_whose_root_key_two_processes_replaced_one_aft
         machine, keys = await opened(Slots(), shared=shared)
         other = machine.restart(Slots())
         await other.give(keys)
-        await root_rotation.rotate_root(machine.keeper)  # committed, and not followed by `other` yet
+        await root_rotation.rotate_root(machine.changes)  # committed, and not followed by `other` yet
         _meanwhile(other, other.life.follow_root)
-        with suppress(Moved):
-            await root_rotation.rotate_root(other.keeper)
+        with suppress(SealChanged):
+            await root_rotation.rotate_root(other.changes)
         again = machine.restart(Slots())
         await again.give(keys)
         assert await again.reads()
@@ -122,12 +122,12 @@ def test_who_follows_while_its_own_rotation_waits_keeps_the_key_that_it_followed
             await other.life.follow_root()
 
         _meanwhile(other, meanwhile, turn=3)  # the last one: both slots have their new record
-        with pytest.raises(Moved):
-            await root_rotation.rotate_root(other.keeper)
+        with pytest.raises(SealChanged):
+            await root_rotation.rotate_root(other.changes)
         assert other.barrier.root_key.same(machine.barrier.root_key)
         await other.life.follow_root()
         await other.barrier.refresh()
-        await other.keeper.renew("a")
+        await other.changes.renew("a")
         assert await opens(machine, slot)
 
     shared.run(scenario())
@@ -139,7 +139,7 @@ def test_a_slot_that_is_renewed_while_the_root_key_is_followed_gets_no_old_one(s
         await _rotate_without(machine, slot)
         _meanwhile(other, other.life.follow_root)
         with suppress(SealFailure):
-            await other.keeper.renew("a")
+            await other.changes.renew("a")
         assert await opens(machine, slot)
 
     shared.run(scenario())
@@ -155,14 +155,14 @@ def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_
         await (
             _rotate_without(machine, slot)
             if path == link_path(1)
-            else root_rotation.rotate_root(machine.keeper)
+            else root_rotation.rotate_root(machine.changes)
         )
-        reads = Reader(other.storage, path, lambda: root_rotation.rotate_root(machine.keeper, links=links))
+        reads = Reader(other.storage, path, lambda: root_rotation.rotate_root(machine.changes, links=links))
         other.life._storage = other.barrier._storage = reads  # type: ignore[assignment]  # all of a storage that these use
         await other.life.follow_root()
         assert reads._meanwhile is None
         assert other.barrier.root_key.same(machine.barrier.root_key)
-        assert other.keeper.root_version == 3
+        assert other.changes.root_version == 3
         assert await opens(machine, slot)
 
     shared.run(scenario())
@@ -171,10 +171,10 @@ def test_a_root_key_that_is_replaced_once_more_while_it_is_followed_is_followed_
 async def _branched(machine: Machine, other: Machine) -> None:
     """Restore a backup under two processes, and replace the root key once before that, and once after it elsewhere."""
     backup = machine.shared.back_up()
-    await root_rotation.rotate_root(machine.keeper)
+    await root_rotation.rotate_root(machine.changes)
     machine.shared.restore(backup)
-    await root_rotation.rotate_root(other.keeper)
-    assert machine.keeper.root_version == other.keeper.root_version
+    await root_rotation.rotate_root(other.changes)
+    assert machine.changes.root_version == other.changes.root_version
 
 
 def test_a_root_key_of_the_same_number_from_a_backup_on_is_followed_through_a_slot(shared: Shared) -> None:
@@ -184,7 +184,7 @@ def test_a_root_key_of_the_same_number_from_a_backup_on_is_followed_through_a_sl
         await machine.life.follow_root()
         assert machine.barrier.root_key.same(other.barrier.root_key)
         assert await machine.reads()
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         assert await opens(machine, slot)
 
     shared.run(scenario())
@@ -229,8 +229,8 @@ def test_who_knows_a_root_key_of_the_same_number_from_before_a_backup_gives_it_t
     async def scenario() -> None:
         machine, other, slot = await _two_processes(shared)
         await _branched(machine, other)
-        with pytest.raises(Moved):
-            await (machine.keeper.renew("a") if change == "renew" else machine.keeper.add_shamir())
+        with pytest.raises(SealChanged):
+            await (machine.changes.renew("a") if change == "renew" else machine.changes.add_shamir())
         assert await opens(other, slot)
 
     shared.run(scenario())
@@ -244,7 +244,7 @@ def test_a_slot_gets_no_root_key_in_whose_place_one_of_the_same_number_was_follo
         await _branched(machine, other)
         _meanwhile(machine, machine.life.follow_root, turn=2)
         with suppress(SealFailure):
-            await machine.keeper.renew("a")
+            await machine.changes.renew("a")
         assert await opens(other, slot)
 
     shared.run(scenario())

@@ -24,17 +24,17 @@ def test_a_slot_that_alone_holds_the_recovery_key_gives_it_to_another_before_it_
         machine = Machine(Slots(enabled=[a]), os.urandom)
         keys = (await machine.init()).recovery.keys
         await machine.life.auto_unseal()
-        machine.keeper.slots = Slots(enabled=[a, b, c])
+        machine.changes.slots = Slots(enabled=[a, b, c])
         a.away = SlotUnavailable("away")
-        await machine.keeper.add("c")
-        await machine.keeper.add("b")
-        assert "only slot a holds the recovery key" in await refused(machine.keeper.remove("a"))
+        await machine.changes.add("c")
+        await machine.changes.add("b")
+        assert "only slot a holds the recovery key" in await refused(machine.changes.remove("a"))
         a.away = None
         if configured:
             c.away = SlotUnavailable("away")
         else:
-            machine.keeper.slots = Slots(enabled=[a, b])
-        await machine.keeper.remove("a")
+            machine.changes.slots = Slots(enabled=[a, b])
+        await machine.changes.remove("a")
         again = machine.restart(Slots(enabled=[b]))
         await again.give(keys[:2])
         assert await again.reads()
@@ -50,16 +50,16 @@ def test_after_a_compromise_slots_that_are_away_leave_nothing_behind_and_take_no
         await machine.life.auto_unseal()
         a.away = SlotUnavailable("away")
         key = Key(os.urandom(32))
-        await root_rotation.replace_shares(machine.keeper, key, 1, 1)
+        await root_rotation.replace_shares(machine.changes, key, 1, 1)
         a.away, b.away = None, SlotUnavailable("away")
         before = await machine.config()
-        told = await refused(root_rotation.rotate_root(machine.keeper, links=False))
+        told = await refused(root_rotation.rotate_root(machine.changes, links=False))
         assert "only slot b holds the recovery key" in told
         assert await machine.config() == before
         b.away = None
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         b.away = SlotUnavailable("away")
-        config = await root_rotation.rotate_root(machine.keeper, links=False)
+        config = await root_rotation.rotate_root(machine.changes, links=False)
         record = await seal_store.recovery_record(machine.storage.reader(), config)
         assert set(record.wrapped) == {"a"}
         again = machine.restart(Slots(enabled=[a]))
@@ -75,7 +75,7 @@ def test_a_slot_that_was_removed_keeps_no_wrap_of_the_recovery_key() -> None:
         machine = Machine(Slots(enabled=[a, b]), os.urandom)
         await machine.init()
         await machine.life.auto_unseal()
-        config = await machine.keeper.remove("a")
+        config = await machine.changes.remove("a")
         record = await seal_store.recovery_record(machine.storage.reader(), config)
         assert set(record.wrapped) == {"b"}
 
@@ -89,10 +89,10 @@ def test_a_slot_that_is_removed_while_a_rewrap_waits_for_its_turn_stays_removed(
         await machine.init()
         await machine.life.auto_unseal()
         b.hold = asyncio.Event()
-        removing = asyncio.create_task(machine.keeper.remove("a"))
+        removing = asyncio.create_task(machine.changes.remove("a"))
         await b.entered.wait()
-        rewrapping = asyncio.create_task(refused(machine.keeper.renew("a")))
-        adding = asyncio.create_task(refused(machine.keeper.add("b")))
+        rewrapping = asyncio.create_task(refused(machine.changes.renew("a")))
+        adding = asyncio.create_task(refused(machine.changes.add("b")))
         await asyncio.sleep(0)
         b.hold.set()
         await removing
@@ -111,9 +111,9 @@ def test_a_slot_that_is_tried_while_it_is_removed_is_tried_first() -> None:
         await machine.life.auto_unseal()
         a.hold = asyncio.Event()
         a.entered.clear()
-        trying = asyncio.create_task(machine.keeper.verify("a"))
+        trying = asyncio.create_task(machine.changes.verify("a"))
         await a.entered.wait()
-        removing = asyncio.create_task(machine.keeper.remove("a"))
+        removing = asyncio.create_task(machine.changes.remove("a"))
         for _ in range(100):
             await asyncio.sleep(0)
         a.hold.set()

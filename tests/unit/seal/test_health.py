@@ -80,7 +80,7 @@ def test_what_is_shown_follows_the_order_of_the_vault() -> None:
         await machine.init()
         await machine.life.auto_unseal()
         b.away = SlotUnavailable("away")
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         again = machine.restart(Slots(enabled=[a, c]))
         health = watched(again)
         await health.look()
@@ -131,7 +131,7 @@ def test_a_slot_that_is_rewrapped_meanwhile_is_no_slot_that_fails(moment: str) -
 
             async def slow() -> SlotState:
                 state = await probe()
-                await there.keeper.renew("a")
+                await there.changes.renew("a")
                 return state
 
             a.probe = slow  # type: ignore[method-assign]  # a token that takes its time
@@ -142,7 +142,7 @@ def test_a_slot_that_is_rewrapped_meanwhile_is_no_slot_that_fails(moment: str) -
             looking = asyncio.create_task(health.look())
             await a.entered.wait()
             twin.rotate()
-            await there.keeper.renew("a")
+            await there.changes.renew("a")
             del twin.keys["v0001"]
             a.hold.set()
             await looking

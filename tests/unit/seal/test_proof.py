@@ -19,7 +19,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH
 from vault.seal.changes import dry_run, recovery_key, root_rotation
-from vault.seal.changes.slot_changes import Keeper, Moved
+from vault.seal.changes.slot_changes import SealChanged, SlotChanges
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.stored import seal_store
@@ -54,14 +54,14 @@ def test_a_slot_for_shares_whose_record_opens_nothing_is_not_relied_upon(
     async def scenario() -> None:
         a, *_ = named("a")
         machine, _ = await opened(Slots(enabled=[a], shamir="people"))
-        config = await machine.keeper.add_shamir()
+        config = await machine.changes.add_shamir()
         if what == "link":
-            await root_rotation.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.changes)
         await spoil(
             machine,
             slot_path("people", config.entry("people").revision) if what == "record" else link_path(1),
         )
-        assert "is the last one that works" in await refused(machine.keeper.remove("a"))
+        assert "is the last one that works" in await refused(machine.changes.remove("a"))
         assert await opens(machine, a)
 
     asyncio.run(scenario())
@@ -71,9 +71,9 @@ def test_a_slot_for_shares_behind_a_link_is_relied_upon() -> None:
     async def scenario() -> None:
         a, *_ = named("a")
         machine, keys = await opened(Slots(enabled=[a], shamir="people"))
-        await machine.keeper.add_shamir()
-        await root_rotation.rotate_root(machine.keeper)
-        await machine.keeper.remove("a")
+        await machine.changes.add_shamir()
+        await root_rotation.rotate_root(machine.changes)
+        await machine.changes.remove("a")
         again = machine.restart(Slots())
         await again.give(keys[:2])
         assert await again.reads()
@@ -114,11 +114,11 @@ class _Twin:
         return str(told.value)
 
 
-def _changes(keeper: Keeper) -> dict[str, Callable[[], Awaitable[object]]]:
+def _changes(changes: SlotChanges) -> dict[str, Callable[[], Awaitable[object]]]:
     return {
-        "renew": lambda: keeper.renew("a"),
-        "rotate": lambda: root_rotation.rotate_root(keeper),
-        "rotate without links": lambda: root_rotation.rotate_root(keeper, links=False),
+        "renew": lambda: changes.renew("a"),
+        "rotate": lambda: root_rotation.rotate_root(changes),
+        "rotate without links": lambda: root_rotation.rotate_root(changes, links=False),
     }
 
 
@@ -133,18 +133,18 @@ def test_a_record_that_another_process_wrote_meanwhile_never_counts(shared: Shar
 
         async def other() -> None:
             """What a rotation over there does first; then that process dies."""
-            config = await there.keeper.config()
+            config = await there.changes.config()
             stranger = Key(bytes(range(32)))
-            await there.keeper.write(
+            await there.changes.write(
                 twin.slot, stranger, config, config.root_version + 1, 1, await twin.slot.identify()
             )
 
-        told = await twin.between(_changes(machine.keeper)[change](), "unwrap", other)
+        told = await twin.between(_changes(machine.changes)[change](), "unwrap", other)
         assert "changed meanwhile" in told
         a.hold, a.before = None, lambda _: 0
         assert await machine.reads()
         assert await opens(machine, a)
-        await _changes(machine.keeper)[change]()
+        await _changes(machine.changes)[change]()
         assert await opens(machine, a)
 
     shared.run(scenario())
@@ -161,7 +161,9 @@ def test_a_record_that_counts_for_another_process_by_now_is_not_written_over(
         there = machine.restart(Slots(enabled=[twin.slot]))
         assert await there.life.auto_unseal() == {}
         told = await twin.between(
-            _changes(machine.keeper)[change](), "wrap", lambda: root_rotation.rotate_root(there.keeper)
+            _changes(machine.changes)[change](),
+            "wrap",
+            lambda: root_rotation.rotate_root(there.changes),
         )
         assert "changed meanwhile" in told
         a.hold, a.before = None, lambda _: 0
@@ -177,7 +179,7 @@ def test_one_recovery_share_without_a_threshold_opens_what_is_made_for_it(thresh
         machine, keys = await opened(
             Slots(enabled=[a]), InitRequest(recovery_shares=1, recovery_threshold=threshold)
         )
-        await machine.keeper.add_shamir()
+        await machine.changes.add_shamir()
         again = machine.restart(Slots(shamir_kept=True))
         await again.give(keys)
         assert await again.reads()
@@ -195,7 +197,7 @@ def test_a_slot_that_was_replaced_after_it_was_tried_is_not_relied_upon() -> Non
         a, b = named("a", "b")
         machine, _ = await opened(Slots(enabled=[a, b]))
         told = await _Twin(b).between(
-            machine.keeper.remove("a"), "unwrap", lambda: _damage(machine, slot_path("b")), skip=1
+            machine.changes.remove("a"), "unwrap", lambda: _damage(machine, slot_path("b")), skip=1
         )
         assert "changed meanwhile" in told
         b.hold, b.before = None, lambda _: 0
@@ -209,19 +211,19 @@ def test_no_wrap_of_the_recovery_key_is_lost_when_two_processes_add_one(shared: 
         a, b, c = named("a", "b", "c")
         machine, _ = await opened(Slots(enabled=[a, b, c]), shared=shared)
         b.away = c.away = AWAY
-        await root_rotation.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
+        await root_rotation.replace_shares(machine.changes, Key(bytes(32)), 1, 1)
         b.away = c.away = None
         twin = _Twin(b)
         there = machine.restart(Slots(enabled=[a, twin.slot, c]))
         assert await there.life.auto_unseal() == {}
         told = await twin.between(
-            recovery_key.give_recovery(machine.keeper, "b"),
+            recovery_key.give_recovery(machine.changes, "b"),
             "wrap",
-            lambda: recovery_key.give_recovery(there.keeper, "c"),
+            lambda: recovery_key.give_recovery(there.changes, "c"),
         )
         assert "wrapped for another slot meanwhile" in told
         b.hold, b.before = None, lambda _: 0
-        assert await recovery_key.give_recovery(machine.keeper, "b")
+        assert await recovery_key.give_recovery(machine.changes, "b")
         record = await seal_store.recovery_record(machine.storage.reader(), await machine.config())
         assert set(record.wrapped) == {"a", "b", "c"}
 
@@ -236,7 +238,7 @@ def test_a_vault_may_be_confirmed_while_its_slots_change(change: str) -> None:
         assert not (await machine.config()).confirmed
         a.hold = asyncio.Event()
         a.entered.clear()
-        changing = asyncio.ensure_future(_changes(machine.keeper)[change]())
+        changing = asyncio.ensure_future(_changes(machine.changes)[change]())
         await a.entered.wait()
         machine.life.prove()
         await machine.life.confirm()
@@ -266,10 +268,10 @@ def test_every_changed_bit_of_a_key_slots_record_is_an_integrity_failure() -> No
         for damaged, said in changed:
             await _put(machine, path, damaged)
             with pytest.raises((SealFailure, IntegrityError), match=said):
-                await machine.keeper.verify("a")
+                await machine.changes.verify("a")
         assert set(a.calls) <= {"unwrap"}
         await _put(machine, path, stored)
-        assert await machine.keeper.verify("a") == "v0001"
+        assert await machine.changes.verify("a") == "v0001"
 
     asyncio.run(scenario())
 
@@ -300,11 +302,11 @@ def test_a_slot_that_the_vault_is_to_leave_is_not_taken_in_and_no_proof_that_it_
         machine, _ = await opened(Slots(enabled=[a, b]))
         again = machine.restart(Slots(enabled=[b], disabled=[a]))
         await again.life.auto_unseal()
-        text = await refused(again.keeper.remove("b"))
+        text = await refused(again.changes.remove("b"))
         assert text == "slot b is the last one that works; add or repair another one first"
-        await again.keeper.remove("a")
+        await again.changes.remove("a")
         assert "slot a is disabled in the configuration; remove that and restart" in await refused(
-            again.keeper.add("a")
+            again.changes.add("a")
         )
         assert await opens(again, b)
 
@@ -322,7 +324,7 @@ def test_the_root_key_that_another_process_put_in_place_is_followed_in_the_same_
         old = other.barrier.root_key
         await other.life.follow_root()
         assert other.barrier.root_key.same(old)
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         a.away = AWAY
         with pytest.raises(RootKeyReplaced):
             await other.life.follow_root()
@@ -355,10 +357,10 @@ def test_where_the_key_is_gone_it_is_told_what_helps_and_a_new_key_does_once_the
             await sealed.life.auto_unseal()
         a.keys = {name: os.urandom(32) for name in gone}
         with pytest.raises(IntegrityError, match=_HELPS):
-            await machine.keeper.verify("a")
+            await machine.changes.verify("a")
         with pytest.raises(NoSlotAnswers, match=_HELPS):
             await opens(machine, a)
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         assert await opens(machine, a)
 
     asyncio.run(scenario())
@@ -374,13 +376,13 @@ def test_who_knows_an_old_root_key_gives_it_to_no_slot(shared: Shared, change: s
         other = machine.restart(Slots(enabled=[a, b]))
         await other.life.auto_unseal()
         a.away = AWAY
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         a.away = None
-        with pytest.raises(Moved):
-            await (other.keeper.renew("a") if change == "renew" else other.keeper.add_shamir())
+        with pytest.raises(SealChanged):
+            await (other.changes.renew("a") if change == "renew" else other.changes.add_shamir())
         assert await opens(machine, a)
         await other.life.follow_root()
-        await (other.keeper.renew("a") if change == "renew" else other.keeper.add_shamir())
+        await (other.changes.renew("a") if change == "renew" else other.changes.add_shamir())
         assert await opens(machine, a)
 
     shared.run(scenario())
@@ -390,15 +392,15 @@ def test_a_rehearsal_of_removing_a_lost_slot_asks_it_for_the_recovery_key_once()
     async def scenario() -> None:
         a, b = named("a", "b")
         machine, _ = await opened(Slots(enabled=[a, b]))
-        await machine.keeper.remove("b")
+        await machine.changes.remove("b")
         a.away = AWAY
-        await machine.keeper.add("b")
+        await machine.changes.add("b")
         with pytest.raises(SealRefusal, match="or say abandon"):
-            await dry_run.remove(machine.keeper, "a")
+            await dry_run.remove(machine.changes, "a")
         a.calls.clear()
-        config, lost = await dry_run.remove(machine.keeper, "a", abandon=True)
+        config, lost = await dry_run.remove(machine.changes, "a", abandon=True)
         assert (a.calls, config.recovery, lost) == (["unwrap"], None, {})
-        removed = await machine.keeper.remove("a", abandon=True)
+        removed = await machine.changes.remove("a", abandon=True)
         assert (removed.recovery, removed.slots) == (None, config.slots)
 
     asyncio.run(scenario())

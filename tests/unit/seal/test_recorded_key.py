@@ -46,15 +46,15 @@ def test_a_newer_version_counts_when_somebody_orders_it_and_not_before() -> None
         first = (await machine.config()).entry("a")
         assert (first.key_label, first.key_version, len(first.key_fingerprint)) == ("kek", "v0001", 32)
         a.rotate()
-        await root_rotation.rotate_root(machine.keeper)
-        await root_rotation.replace_shares(machine.keeper, Key(bytes(range(32))), 3, 2)
-        await machine.keeper.renew("a", ordered=False)  # as a slot that was away catches up
+        await root_rotation.rotate_root(machine.changes)
+        await root_rotation.replace_shares(machine.changes, Key(bytes(range(32))), 3, 2)
+        await machine.changes.renew("a", ordered=False)  # as a slot that was away catches up
         assert await _held(machine) == {"a": {"v0001"}, "b": {"v0001"}}
         assert (await machine.config()).entry("a").key_fingerprint == first.key_fingerprint
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         assert await _held(machine) == {"a": {"v0002"}, "b": {"v0001"}}
         assert (await machine.config()).entry("a").key_fingerprint != first.key_fingerprint
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         assert await _held(machine) == {"a": {"v0002"}, "b": {"v0001"}}
         assert await machine.restart(Slots(enabled=[a])).life.auto_unseal() == {}
 
@@ -68,11 +68,11 @@ def test_another_key_in_the_place_of_the_recorded_one_gets_nothing_unless_ordere
         before = await machine.config()
         a.replace()
         with pytest.raises(SealRefusal, match="no seal slot answers"):
-            await root_rotation.rotate_root(machine.keeper, links=False)
+            await root_rotation.rotate_root(machine.changes, links=False)
         with pytest.raises(IntegrityError, match="is another key than the slot's record names"):
-            await machine.keeper.renew("a", ordered=False)
+            await machine.changes.renew("a", ordered=False)
         assert await machine.config() == before
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         assert await machine.restart(Slots(enabled=[a])).life.auto_unseal() == {}
 
     asyncio.run(story())
@@ -97,8 +97,8 @@ def test_what_an_earlier_entry_does_not_say_is_recorded_only_of_the_key_that_ope
             else:
                 a.codes = "c2"
             with pytest.raises(IntegrityError, match="does not open its stored canary"):
-                await machine.keeper.renew("a", ordered=False)
-            await root_rotation.rotate_root(machine.keeper)
+                await machine.changes.renew("a", ordered=False)
+            await root_rotation.rotate_root(machine.changes)
             config = await machine.config()
             assert config.behind == ("a",)
             assert [bool(config.entry(name).key_fingerprint) for name in "ab"] == [
@@ -117,8 +117,8 @@ def test_another_key_for_hmac_gets_nothing_unless_ordered() -> None:
         machine = await _open(a)
         a.codes = "c2"
         with pytest.raises(IntegrityError, match="is another key than the slot's record names"):
-            await machine.keeper.renew("a", ordered=False)
-        await machine.keeper.renew("a")
+            await machine.changes.renew("a", ordered=False)
+        await machine.changes.renew("a")
         assert (await machine.config()).entry("a").key_authenticator == "c2"
 
     asyncio.run(story())
@@ -137,7 +137,7 @@ def test_a_version_that_nobody_ordered_is_told_once_and_until_it_is_taken() -> N
         assert "version v0002 of its key, and all stays under v0001" in view.remark
         assert "vaultctl operator seal-slots rewrap a" in view.remark
         assert list(await health.look()) == []
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         (view,) = await health.look()
         assert view.remark == ""
 
@@ -163,7 +163,7 @@ def test_records_of_an_earlier_program_open_and_say_which_key_once_they_are_rene
         await health.look()
         assert health.well
         slots[1].rotate()
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         config = await machine.config()
         assert [config.entry(name).key_version for name in ("a", "b")] == ["v0002", "v0001"]
         for slot, version in zip(slots, ("v0002", "v0001"), strict=True):

@@ -131,7 +131,7 @@ def test_what_is_told_of_a_seal_is_of_one_state_of_it(site: Site, restored: str)
     async def scenario() -> None:
         await site.make("b")
         made = await site.make("a")
-        await root_rotation.rotate_root(made.keeper)
+        await root_rotation.rotate_root(made.changes)
         other = site.first.restart(Slots())
         await other.give(site.keys["a"][1:])  # so the shares lead to the new root key, by another record
 
@@ -157,7 +157,7 @@ def test_a_vault_is_never_opened_with_the_keys_of_before_a_backup_was_restored(
     async def scenario() -> None:
         await site.make("b")
         made = await site.make("a")
-        await root_rotation.rotate_root(made.keeper)
+        await root_rotation.rotate_root(made.changes)
         await made.barrier.refresh()
         other = site.first.restart(Slots())
         await other.give(site.keys["a"][:1])

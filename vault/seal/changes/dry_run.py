@@ -16,79 +16,79 @@ from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import KEY_BYTES, Key
 from vault.seal.changes import recovery_key
 from vault.seal.changes.root_rotation import check_dropped
-from vault.seal.changes.slot_changes import Keeper
+from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.stored import seal_store
 from vault.seal.stored.record import SHAMIR_SLOT, SealConfig, SlotEntry
-from vault.seal.stored.sealwrap import Losses
+from vault.seal.stored.sealwrap import LostValues
 from vault.seal.stored.slots import unwrap_root, wrap_root
 
 
-async def add(keeper: Keeper, name: str) -> SealConfig:
-    """As `Keeper.add`."""
-    async with keeper.lock:
-        config = await keeper.config()
-        return _with(keeper, config, name, await _newest(keeper.newcomer(config, name)))
+async def add(changes: SlotChanges, name: str) -> SealConfig:
+    """As `SlotChanges.add`."""
+    async with changes.lock:
+        config = await changes.config()
+        return _with(changes, config, name, await _newest(changes.new_slot(config, name)))
 
 
-async def add_shamir(keeper: Keeper) -> SealConfig:
-    """As `Keeper.add_shamir`."""
-    async with keeper.lock:
-        config = await keeper.config()
-        keeper.check_shares_wanted(config)
-        await seal_store.unwrap_recovery(keeper.storage.reader(), config, keeper.slots)
-        entry = SlotEntry(
-            kind=SHAMIR_SLOT, revision=1, root_version=config.root_version, added=keeper.moment()
-        )
-        return config.with_entry(keeper.slots.shamir, entry)
+async def add_shamir(changes: SlotChanges) -> SealConfig:
+    """As `SlotChanges.add_shamir`."""
+    async with changes.lock:
+        config = await changes.config()
+        changes.check_shares_wanted(config)
+        await seal_store.unwrap_recovery(changes.storage.reader(), config, changes.slots)
+        entry = SlotEntry(kind=SHAMIR_SLOT, revision=1, root_version=config.root_version, added=changes.now())
+        return config.with_entry(changes.slots.shamir, entry)
 
 
-async def remove(keeper: Keeper, name: str, *, abandon: bool = False) -> tuple[SealConfig, Losses]:
-    """As `Keeper.remove`; return also the values that would be deleted."""
-    async with keeper.lock:
-        config = await keeper.config()
-        await keeper.leaving(config, name)
-        more = await recovery_key.recovery_to_leave(keeper, config, {name}, abandon=abandon)
-        lost = await keeper.hand_values_over(config, {name}, rehearse=True, abandon=abandon)
-        ends = more is None and await recovery_key.only_held_by(keeper, config, {name})
+async def remove(changes: SlotChanges, name: str, *, abandon: bool = False) -> tuple[SealConfig, LostValues]:
+    """As `SlotChanges.remove`; return also the values that would be deleted."""
+    async with changes.lock:
+        config = await changes.config()
+        await changes.leaving(config, name)
+        more = await recovery_key.recovery_to_leave(changes, config, {name}, abandon=abandon)
+        lost = await changes.hand_values_over(config, {name}, rehearse=True, abandon=abandon)
+        ends = more is None and await recovery_key.only_held_by(changes, config, {name})
         config = config.without(name)
         return msgspec.structs.replace(config, recovery=None) if ends or not config.wrapped else config, lost
 
 
-async def move(keeper: Keeper, name: str, *, first: bool) -> SealConfig:
-    """As `Keeper.move`."""
-    return keeper.reordered(await keeper.config(), name, first=first)
+async def move(changes: SlotChanges, name: str, *, first: bool) -> SealConfig:
+    """As `SlotChanges.move`."""
+    return changes.reordered(await changes.config(), name, first=first)
 
 
-async def renew(keeper: Keeper, name: str) -> SealConfig:
-    """As `Keeper.renew`."""
-    async with keeper.lock:
-        config = await keeper.config()
-        return _with(keeper, config, name, await _newest(keeper.member(config, name)))
+async def renew(changes: SlotChanges, name: str) -> SealConfig:
+    """As `SlotChanges.renew`."""
+    async with changes.lock:
+        config = await changes.config()
+        return _with(changes, config, name, await _newest(changes.vault_slot(config, name)))
 
 
 async def rotate_root(
-    keeper: Keeper, *, links: bool, drop: Collection[str] = (), abandon: bool = False
-) -> tuple[Sequence[str], Losses]:
+    changes: SlotChanges, *, links: bool, drop: Collection[str] = (), abandon: bool = False
+) -> tuple[Sequence[str], LostValues]:
     """As `turnover.rotate_root`; return the slots that it drops, and the values that it deletes.
 
     Raises `SealRefusal` also for a name in `drop` that no slot has.
     """
-    async with keeper.lock:
-        config = await keeper.config()
+    async with changes.lock:
+        config = await changes.config()
         unknown = sorted(set(drop) - set(config.slots))
         if unknown:
             there = ", ".join(config.slots)
             raise SealRefusal(f"drop: names a seal slot that is not there; the vault has {there}")
-        await keeper.slots.source(keeper.random)
+        await changes.slots.source(changes.random)
         if links:
             return (), {}
-        renewed = [name for name in config.wrapped if name not in drop and await _takes(keeper, config, name)]
+        renewed = [
+            name for name in config.wrapped if name not in drop and await _takes(changes, config, name)
+        ]
         dropped = [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
         if not dropped:
             return dropped, {}
-        return dropped, await keeper.hand_over(config, dropped, rehearse=True, abandon=abandon)
+        return dropped, await changes.hand_over(config, dropped, rehearse=True, abandon=abandon)
 
 
 async def _newest(slot: KeySlot) -> KeyIdentity:
@@ -99,21 +99,21 @@ async def _newest(slot: KeySlot) -> KeyIdentity:
     return await slot.identify()
 
 
-async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
+async def _takes(changes: SlotChanges, config: SealConfig, name: str) -> bool:
     """Whether slot `name` wraps a key now and gives it back, as a record that nobody stores."""
-    slot = keeper.slots.get(name)
+    slot = changes.slots.get(name)
     if slot is None:
         return False
-    key, revision = Key(keeper.random(KEY_BYTES)), config.entry(name).revision + 1
+    key, revision = Key(changes.random(KEY_BYTES)), config.entry(name).revision + 1
     try:
-        identity = await seal_store.recorded_key(keeper.storage.reader(), config, slot)
+        identity = await seal_store.recorded_key(changes.storage.reader(), config, slot)
         record = await wrap_root(
             slot,
             key,
             generation=config.generation,
             root_version=config.root_version + 1,
             revision=revision,
-            random=keeper.random,
+            random=changes.random,
             key=identity,
         )
         opened = await unwrap_root(slot, record, generation=config.generation, revision=revision)
@@ -122,10 +122,10 @@ async def _takes(keeper: Keeper, config: SealConfig, name: str) -> bool:
     return opened.same(key)
 
 
-def _with(keeper: Keeper, config: SealConfig, name: str, key: KeyIdentity) -> SealConfig:
+def _with(changes: SlotChanges, config: SealConfig, name: str, key: KeyIdentity) -> SealConfig:
     """Return `config` once slot `name` holds the newest root key under the newest version of its own."""
     old = config.entry(name).revision if name in config.slots else 0
-    slot = keeper.configured(name)
+    slot = changes.configured(name)
     entry = SlotEntry(
         kind=slot.kind,
         revision=old + 1,
@@ -135,6 +135,6 @@ def _with(keeper: Keeper, config: SealConfig, name: str, key: KeyIdentity) -> Se
         key_fingerprint=key.fingerprint,
         key_authenticator=key.authenticator,
         key_imported=key.imported,
-        added=keeper.moment(),
+        added=changes.now(),
     )
     return config.with_entry(name, entry)

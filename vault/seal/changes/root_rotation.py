@@ -9,7 +9,7 @@ import msgspec
 
 from hsm.errors import HsmError
 from vault.barrier.key import KEY_BYTES, Key
-from vault.seal.changes.slot_changes import Keeper, Moved
+from vault.seal.changes.slot_changes import SealChanged, SlotChanges
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.stored import seal_store
 from vault.seal.stored.record import (
@@ -25,52 +25,52 @@ from vault.seal.stored.record import (
 from vault.seal.stored.slots import NoSlotAnswers, Reasons
 from vault.storage.protocol import Tx
 
-Renewed = dict[str, tuple[SlotEntry, WrappedSlot]]
+NewRecords = dict[str, tuple[SlotEntry, WrappedSlot]]
 """What was written for the slots that answered, by their names."""
 
 
 async def rotate_root(
-    keeper: Keeper, *, links: bool = True, drop: Collection[str] | None = None, abandon: bool = False
+    changes: SlotChanges, *, links: bool = True, drop: Collection[str] | None = None, abandon: bool = False
 ) -> SealConfig:
     """Replace the root key under all slots at once.
 
     A slot that does not answer, and the one for shares, keeps the old key and a link that leads from it to the
     new one, until it is renewed or an unseal with shares brings it up to date. So until then whoever has the
     old key and the storage has the new one. With `links` off such slots are dropped instead: after a
-    compromise. What they alone hold goes to those that stay, as in `Keeper.remove`, `abandon` too. `drop` names those
+    compromise. What they alone hold goes to those that stay, as in `SlotChanges.remove`, `abandon` too. `drop` names those
     that are dropped, whether they answer or not; with None those that do not. Raises `SealRefusal` when another one
     would be, when no slot would be left or none can take what they hold; then nothing has changed.
     """
-    return await keeper.unbroken(_rotate_root(keeper, links=links, drop=drop, abandon=abandon))
+    return await changes.shield(_rotate_root(changes, links=links, drop=drop, abandon=abandon))
 
 
 async def _rotate_root(
-    keeper: Keeper, *, links: bool, drop: Collection[str] | None, abandon: bool
+    changes: SlotChanges, *, links: bool, drop: Collection[str] | None, abandon: bool
 ) -> SealConfig:
-    async with keeper.lock:
-        config = await keeper.config()
-        random = await keeper.slots.source(keeper.random)
+    async with changes.lock:
+        config = await changes.config()
+        random = await changes.slots.source(changes.random)
         new, version = Key(random(KEY_BYTES)), config.root_version + 1
-        renewed = await _wrap_everywhere(keeper, config, new, version, drop or ())
+        renewed = await _wrap_everywhere(changes, config, new, version, drop or ())
         dropped = [] if links else [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
-        lost = await keeper.hand_over(config, dropped, abandon=abandon) if dropped else {}
+        lost = await changes.hand_over(config, dropped, abandon=abandon) if dropped else {}
         try:
-            async with keeper.storage.write() as tx:
+            async with changes.storage.write() as tx:
                 written = {slot_path(name, renewed[name][0].revision): renewed[name][1] for name in renewed}
-                config = await keeper.unchanged(tx, config, written)
-                old = await keeper.barrier.replace_root_in(tx, new)
+                config = await changes.unchanged(tx, config, written)
+                old = await changes.barrier.replace_root_in(tx, new)
                 if links:
-                    step = seal_store.link(old, new, config, version - 1, keeper.random)
+                    step = seal_store.link(old, new, config, version - 1, changes.random)
                     await tx.put(link_path(version - 1), step)
                 config = await _switch(tx, config, renewed, dropped, version)
-                config = await keeper.take(tx, config, dropped, lost)
+                config = await changes.take(tx, config, dropped, lost)
                 await seal_store.write_config(tx, config)
         except BaseException:
-            keeper.barrier.keep_root()
+            changes.barrier.keep_root()
             raise
-        keeper.barrier.adopt_root(new)
-        keeper.root_version = version
+        changes.barrier.adopt_root(new)
+        changes.root_version = version
         return config
 
 
@@ -89,116 +89,116 @@ def check_dropped(config: SealConfig, dropped: Collection[str], drop: Collection
         )
 
 
-async def replace_shares(keeper: Keeper, key: Key, shares: int, threshold: int) -> SealConfig:
+async def replace_shares(changes: SlotChanges, key: Key, shares: int, threshold: int) -> SealConfig:
     """Make `key`, split into `shares`, the one that people hold: for recovery, for unsealing, or both.
 
     Raises `NoSlotAnswers` when the vault has key slots and none can keep the recovery key.
     """
-    async with keeper.lock:
-        config = await keeper.config()
+    async with changes.lock:
+        config = await changes.config()
         entry = _next_recovery(config, shares, threshold)
-        record = await _recovery(keeper, config, key, entry) if config.wrapped else None
-        async with keeper.storage.write() as tx:
-            config = await keeper.unchanged(tx, config)
+        record = await _recovery(changes, config, key, entry) if config.wrapped else None
+        async with changes.storage.write() as tx:
+            config = await changes.unchanged(tx, config)
             if record is not None:
                 config = await seal_store.store_recovery(tx, config, record, entry)
             if config.shamir is not None:
-                config = await keeper.put_shamir(tx, config, key, shares, threshold)
+                config = await changes.put_shamir(tx, config, key, shares, threshold)
             await seal_store.write_config(tx, config)
         return config
 
 
-async def enter_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> SealConfig:
+async def enter_slots(changes: SlotChanges, key: Key, shares: int, threshold: int) -> SealConfig:
     """Move the vault to the enabled key slots; the shares of `key` become recovery shares.
 
     Raises `NoSlotAnswers` when no slot can be entered; then nothing counts that did not before.
     """
     reasons: Reasons = {}
-    async with keeper.lock:
-        for slot in keeper.slots.enabled:
+    async with changes.lock:
+        for slot in changes.slots.enabled:
             try:
-                await keeper.renew_held(slot)
+                await changes.renew_held(slot)
             except HsmError as failure:
                 reasons[slot.name] = failure
-        if len(reasons) == len(keeper.slots.enabled):
+        if len(reasons) == len(changes.slots.enabled):
             raise NoSlotAnswers(reasons)
-        config = await keeper.config()
+        config = await changes.config()
         entry = _next_recovery(config, shares, threshold)
-        left = {slot.name for slot in keeper.slots.disabled}
+        left = {slot.name for slot in changes.slots.disabled}
         staying = msgspec.structs.replace(
             config, slots=tuple(name for name in config.slots if name not in left)
         )
-        record = await _recovery(keeper, staying, key, entry)
-        async with keeper.storage.write() as tx:
-            config = await keeper.unchanged(tx, config)
+        record = await _recovery(changes, staying, key, entry)
+        async with changes.storage.write() as tx:
+            config = await changes.unchanged(tx, config)
             config = await seal_store.store_recovery(tx, config, record, entry)
             config = _without(config, left & set(config.slots))
-            if keeper.slots.recovery_can_unseal or keeper.slots.shamir_kept:
-                config = await keeper.put_shamir(tx, config, key, shares, threshold)
+            if changes.slots.recovery_can_unseal or changes.slots.shamir_kept:
+                config = await changes.put_shamir(tx, config, key, shares, threshold)
             elif config.shamir is not None:
                 config = config.without(config.shamir)
-            await seal_store.write_config(tx, await keeper.tidy(tx, config))
+            await seal_store.write_config(tx, await changes.tidy(tx, config))
         return config
 
 
-async def leave_slots(keeper: Keeper, key: Key, shares: int, threshold: int) -> SealConfig:
+async def leave_slots(changes: SlotChanges, key: Key, shares: int, threshold: int) -> SealConfig:
     """Move the vault from its key slots to shares of `key`, in one transaction."""
-    async with keeper.lock:
-        config = await keeper.config()
-        async with keeper.storage.write() as tx:
-            config = await keeper.unchanged(tx, config)
-            config = await keeper.put_shamir(tx, config, key, shares, threshold)
+    async with changes.lock:
+        config = await changes.config()
+        async with changes.storage.write() as tx:
+            config = await changes.unchanged(tx, config)
+            config = await changes.put_shamir(tx, config, key, shares, threshold)
             config = _without(config, set(config.wrapped))
             config = await seal_store.drop_recovery(tx, config)
-            await seal_store.write_config(tx, await keeper.tidy(tx, config))
+            await seal_store.write_config(tx, await changes.tidy(tx, config))
         return config
 
 
-async def bring_shares_up(keeper: Keeper, key: Key) -> None:
+async def bring_shares_up(changes: SlotChanges, key: Key) -> None:
     """Give the slot for shares the newest root key, now that its shares were given and `key` is known."""
-    async with keeper.lock:
-        config = await keeper.config()
+    async with changes.lock:
+        config = await changes.config()
         name = config.shamir
         if name is None or name not in config.behind:
             return
-        slot = await seal_store.shamir_slot(keeper.storage.reader(), config, name)
-        async with keeper.storage.write() as tx:
-            config = await keeper.unchanged(tx, config)
-            config = await keeper.put_shamir(tx, config, key, slot.shares, slot.threshold)
+        slot = await seal_store.shamir_slot(changes.storage.reader(), config, name)
+        async with changes.storage.write() as tx:
+            config = await changes.unchanged(tx, config)
+            config = await changes.put_shamir(tx, config, key, slot.shares, slot.threshold)
             await seal_store.write_config(tx, config)
 
 
 async def _wrap_everywhere(
-    keeper: Keeper, config: SealConfig, root_key: Key, version: int, drop: Collection[str]
-) -> Renewed:
+    changes: SlotChanges, config: SealConfig, root_key: Key, version: int, drop: Collection[str]
+) -> NewRecords:
     """Write records, which do not count yet, for the key slots that answer, but for `drop`; return their entries too.
 
-    Raises `Moved`.
+    Raises `SealChanged`.
     """
-    renewed: Renewed = {}
+    renewed: NewRecords = {}
     for name in config.wrapped:
-        slot = keeper.slots.get(name)
+        slot = changes.slots.get(name)
         if slot is None or name in drop:
             continue
         revision = config.entry(name).revision + 1
         try:
-            identity = await seal_store.recorded_key(keeper.storage.reader(), config, slot)
-            record = await keeper.write(slot, root_key, config, version, revision, identity)
-        except Moved:
+            identity = await seal_store.recorded_key(changes.storage.reader(), config, slot)
+            record = await changes.write(slot, root_key, config, version, revision, identity)
+        except SealChanged:
             raise
         except (HsmError, SealFailure):
             continue
-        renewed[name] = (keeper.entry(record, version, revision, identity), record)
+        renewed[name] = (changes.entry(record, version, revision, identity), record)
     return renewed
 
 
 async def _switch(
-    tx: Tx, config: SealConfig, renewed: Renewed, dropped: Iterable[str], version: int
+    tx: Tx, config: SealConfig, renewed: NewRecords, dropped: Iterable[str], version: int
 ) -> SealConfig:
     for name, (entry, _) in renewed.items():
         config = config.with_entry(name, entry)
     config = msgspec.structs.replace(_without(config, dropped), root_version=version)
-    return await Keeper.tidy(tx, config)
+    return await SlotChanges.tidy(tx, config)
 
 
 def _without(config: SealConfig, names: Iterable[str]) -> SealConfig:
@@ -212,8 +212,8 @@ def _next_recovery(config: SealConfig, shares: int, threshold: int) -> RecoveryE
     return RecoveryEntry(revision=revision, shares=shares, threshold=threshold)
 
 
-async def _recovery(keeper: Keeper, config: SealConfig, key: Key, entry: RecoveryEntry) -> RecoveryKey:
+async def _recovery(changes: SlotChanges, config: SealConfig, key: Key, entry: RecoveryEntry) -> RecoveryKey:
     entries = {name: config.entry(name) for name in config.wrapped}
     return await seal_store.wrap_recovery(
-        key, config.generation, entry.revision, entries, keeper.slots, keeper.random
+        key, config.generation, entry.revision, entries, changes.slots, changes.random
     )

@@ -21,7 +21,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
 from vault.seal.changes import recovery_key
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.shielded import Unbroken
+from vault.seal.shield import Shield
 from vault.seal.stored import seal_store
 from vault.seal.stored.record import (
     LINKS_PREFIX,
@@ -39,7 +39,7 @@ from vault.seal.stored.record import (
     slot_path,
     told_holding,
 )
-from vault.seal.stored.sealwrap import Losses, SealWrap
+from vault.seal.stored.sealwrap import LostValues, SealWrap
 from vault.seal.stored.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
 from vault.storage.protocol import ReadTx, Storage, Tx
 
@@ -47,14 +47,14 @@ Records = Mapping[str, WrappedSlot | ShamirSlot]
 """Records that a change relies on, by their paths."""
 
 
-class Moved(SealFailure):
+class SealChanged(SealFailure):
     """What the work was based on is not what is stored any more."""
 
     def __init__(self) -> None:
         super().__init__("the seal was changed meanwhile; look at the slots and try again")
 
 
-class Keeper:
+class SlotChanges:
     """Changes the slots of an unsealed vault, one change at a time. Raises `BarrierSealed` while sealed."""
 
     def __init__(
@@ -81,11 +81,11 @@ class Keeper:
         self._root_key = root_key
         self.root_version = root_version
         """The generation of the root key in memory: behind the stored one as long as another process's is not followed."""
-        self.unbroken = Unbroken()
+        self.shield = Shield()
 
-    def holding(self, root_key: Key, root_version: int) -> Keeper:
-        """Return a keeper for a vault that is about to be opened with `root_key` of that generation."""
-        return Keeper(
+    def with_root_key(self, root_key: Key, root_version: int) -> SlotChanges:
+        """Return what changes the slots of a vault that is about to be opened with `root_key` of that generation."""
+        return SlotChanges(
             self.storage,
             self.barrier,
             self.slots,
@@ -107,7 +107,7 @@ class Keeper:
         nothing has changed.
         """
         async with self.lock:
-            return await self.renew_held(self.newcomer(await self.config(), name))
+            return await self.renew_held(self.new_slot(await self.config(), name))
 
     async def renew(self, name: str, *, ordered: bool = True) -> SealConfig:
         """Wrap the root key anew under key slot `name`, with the newest version of its key, and make that count.
@@ -117,7 +117,7 @@ class Keeper:
         waited for its turn stays removed.
         """
         async with self.lock:
-            slot = self.member(await self.config(), name)
+            slot = self.vault_slot(await self.config(), name)
             return await self.renew_held(slot, ordered=ordered)
 
     async def add_shamir(self) -> SealConfig:
@@ -186,7 +186,9 @@ class Keeper:
             return {}  # it opens nothing any more
         return await self.proof_without(config, name)
 
-    async def take(self, tx: Tx, config: SealConfig, left: Collection[str], abandoned: Losses) -> SealConfig:
+    async def take(
+        self, tx: Tx, config: SealConfig, left: Collection[str], abandoned: LostValues
+    ) -> SealConfig:
         """Forget within `tx` what is wrapped for the slots `left`, which are no part of `config` any more.
 
         Returns the configuration to store. Raises `SealFailure` where they alone hold something not `abandoned`.
@@ -198,7 +200,7 @@ class Keeper:
 
     async def hand_over(
         self, config: SealConfig, leaving: Collection[str], *, rehearse: bool = False, abandon: bool = False
-    ) -> Losses:
+    ) -> LostValues:
         """Give what the slots `leaving` alone hold to the key slots that stay, for whoever holds `lock`.
 
         With `rehearse` nothing is stored. Returns wrapped values that go with those slots, since no slot opens them.
@@ -211,7 +213,7 @@ class Keeper:
 
     async def hand_values_over(
         self, config: SealConfig, leaving: Collection[str], *, rehearse: bool, abandon: bool
-    ) -> Losses:
+    ) -> LostValues:
         """As `hand_over`, of the wrapped values alone."""
         if self.wraps is None:
             return {}
@@ -256,7 +258,7 @@ class Keeper:
         """As `add` or `renew`, for whoever holds `lock`."""
         config = await self.config()
         if config.root_version != self.root_version:
-            raise Moved
+            raise SealChanged
         root_key = self.root_key  # of that generation, whatever is followed meanwhile
         old = config.entry(slot.name).revision if slot.name in config.slots else 0
         key = await (
@@ -286,7 +288,7 @@ class Keeper:
     ) -> WrappedSlot:
         """Write a record that does not count yet, read it back, and open it: what the slot gives is the root key.
 
-        Raises `Moved` once the configuration is another one than `config`.
+        Raises `SealChanged` once the configuration is another one than `config`.
         """
         record = await wrap_root(
             slot,
@@ -303,7 +305,7 @@ class Keeper:
             await tx.put(path, encode(path, record))
         stored = await self.storage.reader().get(path)
         if stored is None:
-            raise Moved
+            raise SealChanged
         again = decode(path, stored, WrappedSlot)
         opened = await unwrap_root(slot, again, generation=config.generation, revision=revision)
         if not opened.same(root_key):
@@ -372,7 +374,7 @@ class Keeper:
             )
         return slot
 
-    def newcomer(self, config: SealConfig, name: str) -> KeySlot:
+    def new_slot(self, config: SealConfig, name: str) -> KeySlot:
         """Return the configured slot `name`, which `config` has not; raises `SealRefusal`."""
         slot = self.configured(name)
         if name in config.slots:
@@ -381,7 +383,7 @@ class Keeper:
             raise SealRefusal(f"slot {name} is disabled in the configuration; remove that and restart")
         return slot
 
-    def member(self, config: SealConfig, name: str) -> KeySlot:
+    def vault_slot(self, config: SealConfig, name: str) -> KeySlot:
         """Return the configured slot `name`, which `config` has; raises `SealRefusal`."""
         slot = self.configured(name)
         if name not in config.slots:
@@ -415,7 +417,7 @@ class Keeper:
         rest = tuple(other for other in config.slots if other != name)
         return msgspec.structs.replace(config, slots=(name, *rest) if first else (*rest, name))
 
-    def moment(self) -> int:
+    def now(self) -> int:
         """Return milliseconds since the epoch."""
         return self._now()
 
@@ -429,9 +431,9 @@ class Keeper:
     async def unchanged(
         self, tx: Tx, config: SealConfig, records: Records | None = None, root_key: Key | None = None
     ) -> SealConfig:
-        """Return what is stored; `Moved` unless that is what the work was based on, and `records` with it.
+        """Return what is stored; `SealChanged` unless that is what the work was based on, and `records` with it.
 
-        `Moved` too where `root_key`, or else the root key in memory, does not open the stored keyring: no slot may get it.
+        `SealChanged` too where `root_key`, or else the root key in memory, does not open the stored keyring: no slot may get it.
         Its generation does not tell, once a backup was restored and the root key replaced from there on. That the
         initialisation was confirmed meanwhile is no change of the slots.
         """
@@ -439,14 +441,14 @@ class Keeper:
         try:
             await self.barrier.check(root_key or self.root_key, tx)
         except BarrierFailure:
-            raise Moved from None
+            raise SealChanged from None
         if found.root_version != self.root_version:
-            raise Moved
+            raise SealChanged
         for path, record in (records or {}).items():
             if await tx.get(path) != encode(path, record):
-                raise Moved
+                raise SealChanged
         if found != msgspec.structs.replace(config, confirmed=found.confirmed):
-            raise Moved
+            raise SealChanged
         return found
 
 

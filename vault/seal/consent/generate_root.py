@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vault.barrier.key import Random
-from vault.seal.consent.share_holders import Holders
+from vault.seal.consent.share_holders import ShareHolders
 from vault.seal.failure import SealRefusal
 from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.shares.pgp import Recipient, UnreadableKey
@@ -50,10 +50,10 @@ class Attempt:
         return base64.b64encode(mixed).decode().rstrip("=")
 
 
-class RootConsent:
+class RootGeneration:
     """At most one attempt at a time; forgotten when what the shares are of is sealed."""
 
-    def __init__(self, holders: Holders, random: Random) -> None:
+    def __init__(self, holders: ShareHolders, random: Random) -> None:
         """`random` gives entropy."""
         self._holders = holders
         self._random = random
@@ -114,7 +114,7 @@ class RootConsent:
             key = given[0] if len(given) == 1 else combine(given)
         except CombineFailure as failure:
             raise SealRefusal(f"failed to compute root key: {failure}") from None
-        if await self._holders.vouches(key):
+        if await self._holders.accepts_key(key):
             return
         if await self._holders.opens_itself():
             raise SealRefusal(f"{_ABORTED}recovery key verification failed: {WRONG_RECOVERY_KEY}")

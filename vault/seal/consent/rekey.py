@@ -5,7 +5,7 @@ What happens at its end depends on what the shares are for. Unseal shares get a 
 key; recovery shares a new recovery key; and where key slots unseal, consenting to `root` renews the root key
 alone. With a verification the old shares stay until enough of the new ones were given back.
 
-New shares count only once the answer that shows them is recorded, by `Done.apply`: were that to fail after they
+New shares count only once the answer that shows them is recorded, by `RekeyShares.apply`: were that to fail after they
 counted, nobody would have any. Until then the old ones can be given again.
 """
 
@@ -19,9 +19,9 @@ from functools import partial
 from typing import Final, Literal
 
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.seal.consent.share_holders import Holders
+from vault.seal.consent.share_holders import ShareHolders
 from vault.seal.failure import SealRefusal
-from vault.seal.init import Shown, check_shares, recipients, split
+from vault.seal.init import ShownShares, check_shares, recipients, split
 from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.shares.pgp import Recipient
 from vault.seal.shares.progress import fresh_nonce, parse_share
@@ -39,7 +39,7 @@ def quoted(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RekeyRequest:
     """What was asked for at the beginning."""
 
     shares: int = 0
@@ -50,7 +50,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RekeyState:
     """What is known of a resharing; `nonce` is empty when there is none."""
 
     nonce: str = ""
@@ -74,26 +74,26 @@ async def nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RekeyShares:
     """The end of the first part: the new shares, to be shown once."""
 
-    state: State
-    shown: Shown
+    state: RekeyState
+    shown: ShownShares
     apply: Apply
     """What makes them count: to be awaited once the answer is recorded, and before it leaves."""
 
 
-class Resharing:
+class Rekey:
     """At most one at a time of its kind; forgotten when what the shares are of is sealed."""
 
-    def __init__(self, kind: ShareKind, holders: Holders, random: Random) -> None:
+    def __init__(self, kind: ShareKind, holders: ShareHolders, random: Random) -> None:
         """`random` gives entropy."""
         self._kind = kind
         self._holders = holders
         self._random = random
         self._to: Sequence[Recipient] = ()
         self._lock = asyncio.Lock()
-        self.state = State()
+        self.state = RekeyState()
         holders.on_seal(self.cancel)
 
     async def required(self) -> int:
@@ -102,12 +102,12 @@ class Resharing:
             raise SealRefusal(f"unable to look up config: {quoted(_NO_RECOVERY)}")
         return await self._holders.required()
 
-    async def begin(self, wish: Wish, now: int) -> Done | None:
+    async def begin(self, wish: RekeyRequest, now: int) -> RekeyShares | None:
         """Begin, at `now` (ms). Where nobody holds a share yet, the first ones are made at once."""
         async with self._lock:
             return await self._begin(wish, now)
 
-    async def _begin(self, wish: Wish, now: int) -> Done | None:
+    async def _begin(self, wish: RekeyRequest, now: int) -> RekeyShares | None:
         automatic = await self._holders.opens_itself()
         if self._kind == "recovery" and not automatic:
             raise SealRefusal("recovery keys not supported")
@@ -118,7 +118,7 @@ class Resharing:
             raise SealRefusal("rotation already in progress")
         to = self._check(wish, now)
         self._to = to
-        self.state = State(
+        self.state = RekeyState(
             nonce=fresh_nonce(self._random),
             shares=wish.shares,
             threshold=wish.threshold,
@@ -132,16 +132,16 @@ class Resharing:
 
     def cancel(self) -> None:
         """Forget it, with everything that was given."""
-        self.state = State()
+        self.state = RekeyState()
         self._to = ()
 
-    async def submit(self, key: str, nonce: str) -> Done | None:
+    async def submit(self, key: str, nonce: str) -> RekeyShares | None:
         """Take one of the old shares; with enough of them, return the new ones."""
         share = _share(key, nonce)
         async with self._lock:
             return await self._submit(share, nonce)
 
-    async def _submit(self, share: bytes, nonce: str) -> Done | None:
+    async def _submit(self, share: bytes, nonce: str) -> RekeyShares | None:
         if self._kind == "recovery" and not await self._holders.opens_itself():
             raise SealRefusal(f"failed to fetch existing config: {quoted(_NO_RECOVERY)}")
         state = self.state
@@ -195,7 +195,7 @@ class Resharing:
             raise SealRefusal("no rotation configuration found")
         self.state = replace(self.state, verification_nonce=fresh_nonce(self._random), returned=())
 
-    def _check(self, wish: Wish, now: int) -> Sequence[Recipient]:
+    def _check(self, wish: RekeyRequest, now: int) -> Sequence[Recipient]:
         what = "recovery" if self._kind == "recovery" else "rotate seal"
         try:
             check_shares(wish.shares, wish.threshold, "")
@@ -205,7 +205,7 @@ class Resharing:
 
     async def _consent(self, key: bytes) -> None:
         """Raise `SealRefusal` unless the old shares are the right ones."""
-        if await self._holders.vouches(key):
+        if await self._holders.accepts_key(key):
             return
         if await self._holders.opens_itself():
             raise SealRefusal(f"recovery key verification failed: {WRONG_RECOVERY_KEY}")
@@ -214,10 +214,10 @@ class Resharing:
             "message authentication failed})"
         )
 
-    async def _finish(self, state: State) -> Done:
+    async def _finish(self, state: RekeyState) -> RekeyShares:
         """Make the new key and split it."""
         if self._kind == "root" and await self._holders.opens_itself():
-            return Done(state, Shown(), partial(self._apply, None, state))
+            return RekeyShares(state, ShownShares(), partial(self._apply, None, state))
         random = await self._holders.source()
         made = Key(random(KEY_BYTES))
         if self.state.nonce != state.nonce:
@@ -226,10 +226,10 @@ class Resharing:
         if state.verify:
             state = replace(state, made=made, given=(), verification_nonce=fresh_nonce(self._random))
             self.state = state
-            return Done(state, shown, nothing)
-        return Done(state, shown, partial(self._apply, made, state))
+            return RekeyShares(state, shown, nothing)
+        return RekeyShares(state, shown, partial(self._apply, made, state))
 
-    async def _apply(self, made: Key | None, state: State) -> None:
+    async def _apply(self, made: Key | None, state: RekeyState) -> None:
         """Let the new key count, of which people hold shares; without one only the root key is replaced."""
         async with self._lock:
             if self.state.nonce != state.nonce:
@@ -241,7 +241,7 @@ class Resharing:
             self.cancel()
 
 
-def _check_stored(wish: Wish) -> None:
+def _check_stored(wish: RekeyRequest) -> None:
     for asked, text in (
         (wish.backup, "key backup not supported when using stored keys"),
         (bool(wish.pgp_keys), "PGP key encryption not supported when using stored keys"),

@@ -11,7 +11,7 @@ from vault.seal.changes import root_rotation
 from vault.seal.lifecycle import Lifecycle
 
 
-class Holders(Protocol):
+class ShareHolders(Protocol):
     """What people hold shares of."""
 
     def on_seal(self, forget: Callable[[], None]) -> None:
@@ -23,7 +23,7 @@ class Holders(Protocol):
     async def required(self) -> int:
         """Return how many shares it takes; 0 where nobody holds any."""
 
-    async def vouches(self, key: bytes) -> bool:
+    async def accepts_key(self, key: bytes) -> bool:
         """Whether shares that combine to `key` are the ones in people's hands."""
 
     async def source(self) -> Random:
@@ -45,35 +45,35 @@ class VaultHolders:
         self._random = random
 
     def on_seal(self, forget: Callable[[], None]) -> None:
-        """As `Holders`."""
+        """As `ShareHolders`."""
         self._lifecycle.on_seal(forget)
 
     async def opens_itself(self) -> bool:
-        """As `Holders`."""
+        """As `ShareHolders`."""
         return await self._lifecycle.opens_itself()
 
     async def required(self) -> int:
-        """As `Holders`."""
-        return (await self._lifecycle.authority()).threshold
+        """As `ShareHolders`."""
+        return (await self._lifecycle.share_scheme()).threshold
 
-    async def vouches(self, key: bytes) -> bool:
-        """As `Holders`; raises `NoSlotAnswers`."""
-        return await self._lifecycle.vouches(key)
+    async def accepts_key(self, key: bytes) -> bool:
+        """As `ShareHolders`; raises `NoSlotAnswers`."""
+        return await self._lifecycle.accepts_key(key)
 
     async def source(self) -> Random:
-        """As `Holders`: a device's where there is one."""
+        """As `ShareHolders`: a device's where there is one."""
         return await self._lifecycle.slots.source(self._random)
 
     async def renew_root(self) -> None:
-        """As `Holders`."""
-        await root_rotation.rotate_root(self._lifecycle.keeper)
+        """As `ShareHolders`."""
+        await root_rotation.rotate_root(self._lifecycle.slot_changes)
 
     async def replace(self, key: Key, shares: int, threshold: int, *, root: bool) -> None:
-        """As `Holders`."""
-        await self._lifecycle.keeper.unbroken(self._replace(key, shares, threshold, root=root))
+        """As `ShareHolders`."""
+        await self._lifecycle.slot_changes.shield(self._replace(key, shares, threshold, root=root))
 
     async def _replace(self, key: Key, shares: int, threshold: int, *, root: bool) -> None:
-        keeper = self._lifecycle.keeper
+        changes = self._lifecycle.slot_changes
         if root:
-            await root_rotation.rotate_root(keeper)
-        await root_rotation.replace_shares(keeper, key, shares, threshold)
+            await root_rotation.rotate_root(changes)
+        await root_rotation.replace_shares(changes, key, shares, threshold)

@@ -42,7 +42,7 @@ _ROOT: Final = "root"
 _CORE: Final = "ns/root/"
 
 
-class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class WrappedValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A value as it lies behind the barrier: in the clear, or under each slot."""
 
     v: Annotated[int, msgspec.Meta(ge=1, le=1)] = 1
@@ -50,11 +50,11 @@ class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slots: Mapping[str, bytes] = {}
 
 
-_WRAPPED: Final = RecordKind("seal-wrapped value", Wrapped, json=True)
+_WRAPPED: Final = RecordKind("seal-wrapped value", WrappedValue, json=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostValue:
     """A value that no slot opens now."""
 
     data: bytes = field(repr=False)
@@ -64,7 +64,7 @@ class Lost:
     failure: SealFailure
 
 
-Losses: TypeAlias = Mapping[str, Lost]
+LostValues: TypeAlias = Mapping[str, LostValue]
 """Values that no slot opens, by their paths."""
 
 
@@ -94,10 +94,10 @@ class SealWrap:
 
     async def _wrapped(
         self, names: tuple[str, ...], config: SealConfig, where: tuple[str, str], value: bytes
-    ) -> Wrapped:
+    ) -> WrappedValue:
         """Return `value` for those of the slots `names` that answer; `where` is its namespace and path."""
         if not names:
-            return Wrapped(plain=value)
+            return WrappedValue(plain=value)
         found: dict[str, bytes] = {}
         reasons: Reasons = {}
         for name in names:
@@ -112,7 +112,7 @@ class SealWrap:
                 reasons[name] = failure
         if not found:
             raise NoSlotAnswers(reasons)
-        return Wrapped(slots=found)
+        return WrappedValue(slots=found)
 
     async def put(self, core: View, path: str, wrapped: bytes) -> None:
         """Store what `wrap` gave for the namespace of `core` and `path`.
@@ -124,7 +124,7 @@ class SealWrap:
         held = {name: wrap for name, wrap in found.slots.items() if name in names}
         if bool(held) != bool(names):
             raise SealFailure(_MOVED)
-        await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(plain=found.plain, slots=held)))
+        await core.put(PREFIX + path, _WRAPPED.encode(WrappedValue(plain=found.plain, slots=held)))
 
     async def get(self, core: ReadView, namespace_id: str, path: str) -> bytes | None:
         """Return the value at `path`, or None. Raises `NoSlotAnswers`, or `SealFailure` for a damaged one."""
@@ -146,22 +146,22 @@ class SealWrap:
         """Forget everything that was read."""
         self._kept.clear()
 
-    async def lost(self) -> Losses:
+    async def lost(self) -> LostValues:
         """Try every value of the root namespace; return those that no slot opens now."""
-        found: dict[str, Lost] = {}
+        found: dict[str, LostValue] = {}
         for path in await self._paths():
             data = await self._row(path)
             if data is not None:
                 await self._try(path, data, found)
         return found
 
-    async def rewrap(self, name: str, *, missing: bool = False) -> tuple[int, Losses]:
+    async def rewrap(self, name: str, *, missing: bool = False) -> tuple[int, LostValues]:
         """Wrap every value of the root namespace anew for slot `name`; return how many, and those that no slot opens.
 
         With `missing` only those that the slot lacks: it was away when they were written, or its joining was
         interrupted. Raises `HsmError` where the slot takes none, `SealFailure` once it is removed.
         """
-        lost: dict[str, Lost] = {}
+        lost: dict[str, LostValue] = {}
         slot = self._slots.get(name)
         if slot is None:
             return 0, lost
@@ -183,18 +183,18 @@ class SealWrap:
                 if await core.get(PREFIX + path) != data:
                     continue  # written anew meanwhile, and so under the newest key
                 slots = {**_decoded(data).slots, name: wrap}
-                await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(slots=slots)))
+                await core.put(PREFIX + path, _WRAPPED.encode(WrappedValue(slots=slots)))
             done += 1
         return done, lost
 
-    async def carry(self, names: tuple[str, ...], *, rehearse: bool = False) -> Losses:
+    async def carry(self, names: tuple[str, ...], *, rehearse: bool = False) -> LostValues:
         """Give every value that none of the slots `names` holds to those that answer; to the barrier if there are none.
 
         For slots that are about to be all there are, or have become so. Return the values that nobody could be given,
         because no slot opens them. Raises `NoSlotAnswers` where a value cannot be taken; then what was done until
         then stays, and every value opens as before. With `rehearse` nothing is stored.
         """
-        lost: dict[str, Lost] = {}
+        lost: dict[str, LostValue] = {}
         config = await self._config(self._storage.reader())
         for path in await self._paths():
             data = await self._row(path)
@@ -209,11 +209,11 @@ class SealWrap:
                 continue
             async with self._barrier.write(_ROOT, _CORE) as core:
                 if await core.get(PREFIX + path) == data:
-                    more = Wrapped(slots={**_decoded(data).slots, **taken.slots}) if names else taken
+                    more = WrappedValue(slots={**_decoded(data).slots, **taken.slots}) if names else taken
                     await core.put(PREFIX + path, _WRAPPED.encode(more))
         return lost
 
-    async def take(self, tx: Tx, leaving: Collection[str], abandoned: Losses) -> None:
+    async def take(self, tx: Tx, leaving: Collection[str], abandoned: LostValues) -> None:
         """Remove within `tx` what is wrapped for the slots `leaving`, and the values `abandoned` for good.
 
         Raises `SealFailure` where those slots alone hold another value: it was made after the others were given theirs.
@@ -225,7 +225,7 @@ class SealWrap:
                 continue
             slots = {name: wrap for name, wrap in _decoded(data).slots.items() if name not in leaving}
             if slots:
-                await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(slots=slots)))
+                await core.put(PREFIX + path, _WRAPPED.encode(WrappedValue(slots=slots)))
             elif path in abandoned and abandoned[path].data == data:
                 await core.delete(PREFIX + path)
             else:
@@ -246,7 +246,7 @@ class SealWrap:
                 stale = self._stale(data or b"", await self._config(core.transaction), leaving)
                 if data is not None and stale:
                     slots = {name: wrap for name, wrap in _decoded(data).slots.items() if name not in stale}
-                    await core.put(PREFIX + path, _WRAPPED.encode(Wrapped(slots=slots)))
+                    await core.put(PREFIX + path, _WRAPPED.encode(WrappedValue(slots=slots)))
 
     @staticmethod
     def _stale(data: bytes, config: SealConfig, leaving: Collection[str]) -> set[str]:
@@ -276,14 +276,14 @@ class SealWrap:
         found = [await self._row(path) for path in await self._paths()]
         return sum(data is not None and name not in _holders(data) for data in found)
 
-    async def _try(self, path: str, data: bytes, lost: dict[str, Lost]) -> bytes | None:
+    async def _try(self, path: str, data: bytes, lost: dict[str, LostValue]) -> bytes | None:
         """Return the value that `data` holds; where no slot opens it and nobody has it in memory, add it to `lost`."""
         try:
             return await self._open(_ROOT, path, data)
         except SealFailure as failure:
             known = next((value for memory in self.memories if (value := memory(path, data))), None)
             if known is None:
-                lost[path] = Lost(data, _holders(data), failure)
+                lost[path] = LostValue(data, _holders(data), failure)
             return known
 
     async def _open(self, namespace_id: str, path: str, data: bytes) -> bytes:
@@ -299,7 +299,7 @@ class SealWrap:
         self._keep(digest, now, value)
         return value
 
-    async def _unwrap(self, namespace_id: str, path: str, found: Wrapped) -> bytes:
+    async def _unwrap(self, namespace_id: str, path: str, found: WrappedValue) -> bytes:
         config = await self._config(self._storage.reader())
         reasons: Reasons = {}
         for name in (*(n for n in config.wrapped if n in found.slots), *found.slots):
@@ -344,7 +344,7 @@ class SealWrap:
 class ValuesLost(SealFailure):
     """No slot opens these wrapped values."""
 
-    def __init__(self, lost: Losses) -> None:
+    def __init__(self, lost: LostValues) -> None:
         super().__init__(told_lost(lost))
         self._lost = lost
 
@@ -353,7 +353,7 @@ class ValuesLost(SealFailure):
         return "; ".join(f"{path}: {one.failure.gist}" for path, one in sorted(self._lost.items()))
 
 
-def told_lost(lost: Losses) -> str:
+def told_lost(lost: LostValues) -> str:
     """Return a sentence on values that no slot opens."""
     told = "; ".join(
         f"{path}, held by {', '.join(one.holders) or 'nobody'}: {one.failure}"
@@ -362,7 +362,7 @@ def told_lost(lost: Losses) -> str:
     return f"no slot opens these wrapped values: {told}"
 
 
-def deleted(lost: Losses) -> list[str]:
+def deleted(lost: LostValues) -> list[str]:
     """Return a warning for wrapped values that go for good."""
     return [f"deleted for good, since no slot opens them: {', '.join(sorted(lost))}"] if lost else []
 
@@ -371,7 +371,7 @@ def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> Place
     return Place(name, "sealwrap", config.generation, namespace_id, PREFIX + path)
 
 
-def _decoded(data: bytes) -> Wrapped:
+def _decoded(data: bytes) -> WrappedValue:
     """Read what `put` stored; there is one spelling of it. Raises `SealFailure`."""
     try:
         found = _WRAPPED.decode(data)
@@ -384,12 +384,12 @@ def _decoded(data: bytes) -> Wrapped:
     return found
 
 
-def _found(data: bytes) -> Wrapped:
+def _found(data: bytes) -> WrappedValue:
     """As `_decoded`, but nothing of what has an unknown format."""
     try:
         return _decoded(data)
     except SealFailure:
-        return Wrapped()
+        return WrappedValue()
 
 
 def _holders(data: bytes) -> tuple[str, ...]:

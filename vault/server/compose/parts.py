@@ -114,7 +114,7 @@ def make(
     slots = make_slots(config, entropy)
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     wraps = SealWrap(storage, barrier, slots, now=clock.monotonic, random=entropy.bytes)
-    lifecycle.keeper.wraps = wraps
+    lifecycle.slot_changes.wraps = wraps
     signing = signing_keys(wraps, barrier, entropy)
     safe = Safe(wraps, barrier, entropy.bytes)
     for forget in (wraps.drop, signing.forget, safe.keys.forget):

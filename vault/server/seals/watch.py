@@ -193,12 +193,12 @@ class SealWatch:
             await self._resume()
 
     async def _give_missed(self, name: str, *, behind: bool) -> None:
-        keeper = self._lifecycle.keeper
+        changes = self._lifecycle.slot_changes
         if behind:
-            await keeper.renew(name, ordered=False)
+            await changes.renew(name, ordered=False)
             self._log.note("seal", "a slot has caught up with the root key", slot=name)
         count, lost = await self._wraps.rewrap(name, missing=True)
-        if await recovery_key.give_recovery(keeper, name) or count:
+        if await recovery_key.give_recovery(changes, name) or count:
             self._log.note("seal", "a slot was given what it had missed", slot=name, count=count)
         if lost:
             raise ValuesLost(lost)
@@ -212,7 +212,7 @@ class SealWatch:
             self._lost_since is None
             or self._losses < _LOOKS
             or self._policy.on_loss == "keep"
-            or self._lifecycle.keeper.barrier.sealed
+            or self._lifecycle.slot_changes.barrier.sealed
             or self._lifecycle.opened_by_shares
         ):
             return

@@ -54,8 +54,8 @@ def test_a_key_slot_joins_a_vault_of_shares_without_a_pause() -> None:
     async def scenario() -> None:
         machine, keys = await opened(Slots())
         a = SoftSlot("a")
-        machine.keeper.slots = Slots(enabled=[a])
-        config = await machine.keeper.add("a")
+        machine.changes.slots = Slots(enabled=[a])
+        config = await machine.changes.add("a")
         assert (config.slots, config.wrapped, config.shamir) == (("shamir", "a"), ("a",), "shamir")
         assert await machine.reads()
         assert await opens(machine, a)
@@ -63,7 +63,7 @@ def test_a_key_slot_joins_a_vault_of_shares_without_a_pause() -> None:
         await again.give(keys)
         assert await again.reads()
         assert (await again.life.status()).n == 1
-        config = await machine.keeper.remove("shamir")
+        config = await machine.changes.remove("shamir")
         assert config.slots == ("a",)
         assert await opens(machine, a)
         assert (await machine.restart(Slots(enabled=[a])).life.status()).n == 0
@@ -75,11 +75,11 @@ def test_the_slot_for_shares_joins_with_the_recovery_shares_that_there_are() -> 
     async def scenario() -> None:
         a, b = named("a", "b")
         machine, keys = await opened(Slots(enabled=[a, b], shamir="people"))
-        config = await machine.keeper.add_shamir()
+        config = await machine.changes.add_shamir()
         assert config.slots == ("a", "b", "people")
-        assert "exists already" in await refused(machine.keeper.add_shamir())
+        assert "exists already" in await refused(machine.changes.add_shamir())
         for name in ("a", "b"):
-            await machine.keeper.remove(name)
+            await machine.changes.remove(name)
         assert (await machine.config()).recovery is None
         again = machine.restart(Slots())
         assert (await again.life.status()).type == "shamir"
@@ -92,7 +92,7 @@ def test_the_slot_for_shares_joins_with_the_recovery_shares_that_there_are() -> 
 def test_the_slot_for_shares_needs_recovery_shares() -> None:
     async def scenario() -> None:
         machine, _ = await opened(Slots(enabled=named("a")), InitRequest())
-        assert "no recovery keys" in await refused(machine.keeper.add_shamir())
+        assert "no recovery keys" in await refused(machine.changes.add_shamir())
 
     asyncio.run(scenario())
 
@@ -101,9 +101,9 @@ def test_a_slot_that_joins_gets_the_recovery_key_too() -> None:
     async def scenario() -> None:
         a, b = named("a", "b")
         machine, keys = await opened(Slots(enabled=[a]))
-        machine.keeper.slots = Slots(enabled=[a, b])
-        await machine.keeper.add("b")
-        await machine.keeper.remove("a")
+        machine.changes.slots = Slots(enabled=[a, b])
+        await machine.changes.add("b")
+        await machine.changes.remove("a")
         again = machine.restart(Slots(enabled=[b]))
         await again.give(keys[:2])
         assert await again.reads()
@@ -115,9 +115,9 @@ def test_a_slot_joins_even_if_nobody_knows_the_recovery_key() -> None:
     async def scenario() -> None:
         a, b = named("a", "b")
         machine, _ = await opened(Slots(enabled=[a]))
-        machine.keeper.slots = Slots(enabled=[a, b])
+        machine.changes.slots = Slots(enabled=[a, b])
         a.away = AWAY
-        await machine.keeper.add("b")
+        await machine.changes.add("b")
         assert await opens(machine, b)
         with pytest.raises(NoSlotAnswers):
             await seal_store.unwrap_recovery(
@@ -132,13 +132,13 @@ def test_the_last_slot_that_works_is_not_removed() -> None:
         a, b = named("a", "b")
         machine, _ = await opened(Slots(enabled=[a, b]))
         b.away = AWAY
-        assert "last one that works" in await refused(machine.keeper.remove("a"))
+        assert "last one that works" in await refused(machine.changes.remove("a"))
         b.away = None
         b.replace()
-        assert "last one that works" in await refused(machine.keeper.remove("a"))
-        await machine.keeper.remove("b")
-        assert "last one that works" in await refused(machine.keeper.remove("a"))
-        assert "no seal slot c" in await refused(machine.keeper.remove("c"))
+        assert "last one that works" in await refused(machine.changes.remove("a"))
+        await machine.changes.remove("b")
+        assert "last one that works" in await refused(machine.changes.remove("a"))
+        assert "no seal slot c" in await refused(machine.changes.remove("c"))
 
     asyncio.run(scenario())
 
@@ -147,14 +147,14 @@ def test_slots_are_tried_in_their_order() -> None:
     async def scenario() -> None:
         a, b, c = named("a", "b", "c")
         machine, _ = await opened(Slots(enabled=[a, b, c]))
-        assert (await machine.keeper.move("c", first=True)).slots == ("c", "a", "b")
-        assert (await machine.keeper.move("c", first=False)).slots == ("a", "b", "c")
-        await machine.keeper.move("b", first=True)
+        assert (await machine.changes.move("c", first=True)).slots == ("c", "a", "b")
+        assert (await machine.changes.move("c", first=False)).slots == ("a", "b", "c")
+        await machine.changes.move("b", first=True)
         for slot in (a, b, c):
             slot.calls.clear()
         assert await opens(machine, a, b, c)
         assert (a.calls, b.calls, c.calls) == ([], ["unwrap"], [])
-        assert "no seal slot x" in await refused(machine.keeper.move("x", first=True))
+        assert "no seal slot x" in await refused(machine.changes.move("x", first=True))
 
     asyncio.run(scenario())
 
@@ -164,20 +164,20 @@ def test_verifying_says_what_is_wrong() -> None:
         a, b = named("a", "b")
         slots = Slots(enabled=[a, b], recovery_can_unseal=True)
         machine, _ = await opened(slots)
-        assert await machine.keeper.verify("a") == "v0001"
-        assert "people's shares" in await refused(machine.keeper.verify("shamir"))
-        assert "no seal stanza has the name x" in await refused(machine.keeper.verify("x"))
-        await machine.keeper.remove("b")
-        assert "not part of the vault yet" in await refused(machine.keeper.verify("b"))
+        assert await machine.changes.verify("a") == "v0001"
+        assert "people's shares" in await refused(machine.changes.verify("shamir"))
+        assert "no seal stanza has the name x" in await refused(machine.changes.verify("x"))
+        await machine.changes.remove("b")
+        assert "not part of the vault yet" in await refused(machine.changes.verify("b"))
         a.replace()
         with pytest.raises(IntegrityError, match="the key was replaced or erased"):
-            await machine.keeper.verify("a")
+            await machine.changes.verify("a")
         a.keys.clear()
         with pytest.raises(IntegrityError, match="no key v0001"):
-            await machine.keeper.verify("a")
+            await machine.changes.verify("a")
         a.rotate()
         machine, _ = await opened(slots)
-        other = machine.keeper.holding(Key(bytes(32)), 1)
+        other = machine.changes.with_root_key(Key(bytes(32)), 1)
         with pytest.raises(IntegrityError, match="another root key"):
             await other.verify("b")
 
@@ -193,7 +193,7 @@ def test_a_new_version_of_a_slots_key_wraps_for_that_slot_alone() -> None:
         reader = machine.storage.reader()
         assert (await seal_store.references(reader, await machine.config()))["a"] == {"v0001": 3}
         b.calls.clear()
-        config = await machine.keeper.renew("a")
+        config = await machine.changes.renew("a")
         assert config.entry("a").key_version == "v0002"
         assert b.calls == []
         assert await seal_store.references(reader, config) == {"a": {"v0002": 3}, "b": {"v0001": 3}}
@@ -212,7 +212,7 @@ def test_another_root_key_opens_through_every_slot_and_the_old_one_opens_nothing
         machine, _ = await opened(Slots(enabled=[a, b]))
         old = machine.barrier.root_key
         records = [await machine.storage.reader().get(slot_path(name)) for name in ("a", "b")]
-        config = await root_rotation.rotate_root(machine.keeper)
+        config = await root_rotation.rotate_root(machine.changes)
         assert (config.root_version, config.behind) == (2, ())
         assert not machine.barrier.root_key.same(old)
         assert await machine.reads()
@@ -236,14 +236,14 @@ def test_a_slot_that_is_away_follows_links_until_it_is_renewed() -> None:
         machine, _ = await opened(Slots(enabled=[a, b]))
         b.away = AWAY
         for _ in range(2):
-            await root_rotation.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.changes)
         config = await machine.config()
         assert (config.root_version, config.behind) == (3, ("b",))
         b.away = None
         assert await opens(machine, b)
-        await machine.keeper.renew("a")
+        await machine.changes.renew("a")
         assert await machine.storage.reader().get(link_path(2)) is not None
-        await machine.keeper.renew("b")
+        await machine.changes.renew("b")
         assert (await machine.config()).behind == ()
         assert list(await machine.storage.reader().scan("core/seal/links/")) == []
         assert await opens(machine, b)
@@ -257,7 +257,7 @@ def test_a_link_that_was_changed_leads_nowhere() -> None:
         machine, _ = await opened(Slots(enabled=[a, b]))
         b.away = AWAY
         for _ in range(2):
-            await root_rotation.rotate_root(machine.keeper)
+            await root_rotation.rotate_root(machine.changes)
         b.away = None
         reader = machine.storage.reader()
         first = await reader.get(link_path(1))
@@ -282,11 +282,11 @@ def test_after_a_compromise_slots_that_are_away_are_dropped_and_nothing_leads_to
         a, b = named("a", "b")
         machine, _ = await opened(Slots(enabled=[a, b], recovery_can_unseal=True))
         b.away = AWAY
-        config = await root_rotation.rotate_root(machine.keeper, links=False)
+        config = await root_rotation.rotate_root(machine.changes, links=False)
         assert config.slots == ("a",)
         assert list(await machine.storage.reader().scan("core/seal/links/")) == []
         a.away = AWAY
-        text = await refused(root_rotation.rotate_root(machine.keeper, links=False))
+        text = await refused(root_rotation.rotate_root(machine.changes, links=False))
         assert "no seal slot answers" in text
         a.away = None
         assert await opens(machine, a)
@@ -304,7 +304,7 @@ def test_a_root_key_that_could_not_be_stored_is_not_used() -> None:
             root = machine.barrier.root_key
             machine.fail_statement(statement)
             try:
-                await root_rotation.rotate_root(machine.keeper)
+                await root_rotation.rotate_root(machine.changes)
             except StorageFailure:
                 machine.fail_statement(0)
                 assert machine.barrier.root_key.same(root)
@@ -326,9 +326,9 @@ def test_a_record_that_does_not_come_back_as_it_was_written_never_counts() -> No
 
     async def scenario() -> None:
         machine, keys = await opened(Slots())
-        machine.keeper.slots = Slots(enabled=[Forgetful("a")])
+        machine.changes.slots = Slots(enabled=[Forgetful("a")])
         with pytest.raises(IntegrityError, match="was altered"):
-            await machine.keeper.add("a")
+            await machine.changes.add("a")
         assert (await machine.config()).slots == ("shamir",)
         again = machine.restart(Slots())
         await again.give(keys)
@@ -344,7 +344,7 @@ def test_other_shares_replace_the_old_ones_wherever_those_were_used() -> None:
             slots = Slots(enabled=[a], recovery_can_unseal=can_unseal)
             machine, old = await opened(slots)
             key = Key(os.urandom(32))
-            await root_rotation.replace_shares(machine.keeper, key, 1, 1)
+            await root_rotation.replace_shares(machine.changes, key, 1, 1)
             assert (await machine.life.status()).n == 1
             await machine.life.seal()
             await refused(machine.life.unseal(old[0]))
@@ -352,7 +352,7 @@ def test_other_shares_replace_the_old_ones_wherever_those_were_used() -> None:
             assert await machine.reads()
             a.away = AWAY
             with pytest.raises(NoSlotAnswers):
-                await root_rotation.replace_shares(machine.keeper, Key(bytes(32)), 1, 1)
+                await root_rotation.replace_shares(machine.changes, Key(bytes(32)), 1, 1)
             a.away = None
 
     asyncio.run(scenario())
@@ -363,16 +363,16 @@ def test_a_sealed_vault_gives_its_root_key_to_no_slot() -> None:
         machine, _ = await opened(Slots(enabled=named("a")))
         await machine.life.seal()
         for change in (
-            machine.keeper.renew("a"),
-            root_rotation.rotate_root(machine.keeper),
-            machine.keeper.verify("a"),
+            machine.changes.renew("a"),
+            root_rotation.rotate_root(machine.changes),
+            machine.changes.verify("a"),
         ):
             with pytest.raises(BarrierSealed):
                 await change
         async with machine.storage.write() as tx:
             await tx.delete(CONFIG_PATH)
         with pytest.raises(SealFailure, match="no seal configuration"):
-            await machine.keeper.renew("a")
+            await machine.changes.renew("a")
 
     asyncio.run(scenario())
 
@@ -383,9 +383,9 @@ def test_a_slot_that_is_not_configured_is_passed_over() -> None:
         machine, keys = await opened(Slots(enabled=[a, b]))
         alone = machine.restart(Slots(enabled=[b]))
         assert await alone.life.auto_unseal() == {}
-        config = await root_rotation.rotate_root(alone.keeper)
+        config = await root_rotation.rotate_root(alone.changes)
         assert config.behind == ("a",)
-        await root_rotation.replace_shares(alone.keeper, Key(bytes.fromhex("11" * 32)), 1, 1)
+        await root_rotation.replace_shares(alone.changes, Key(bytes.fromhex("11" * 32)), 1, 1)
         await alone.life.seal()
         await alone.give(["11" * 32])
         assert await alone.reads()
@@ -400,7 +400,7 @@ def test_a_record_that_is_not_there_when_it_is_read_back_never_counts(found: str
     async def scenario() -> None:
         (a,) = named("a")
         machine, _ = await opened(Slots(enabled=[a]))
-        await machine.keeper.write(a, Key(bytes(32)), await machine.config(), 1, 1, await a.identify())
+        await machine.changes.write(a, Key(bytes(32)), await machine.config(), 1, 1, await a.identify())
         forged = await machine.storage.reader().get(slot_path("a", 1))
         assert forged is not None
 
@@ -420,7 +420,7 @@ def test_a_record_that_is_not_there_when_it_is_read_back_never_counts(found: str
 
         machine.storage.__class__ = Meddling
         with pytest.raises((IntegrityError, SealFailure), match=r"another key than it was given|meanwhile"):
-            await machine.keeper.renew("a")
+            await machine.changes.renew("a")
         machine.storage.__class__ = MemoryStorage
         assert (await machine.config()).entry("a").revision == 0
 
@@ -431,8 +431,8 @@ def test_a_vault_with_slots_of_both_kinds_and_no_recovery_key_goes_back_to_its_s
     async def scenario() -> None:
         machine, keys = await opened(Slots())
         a = SoftSlot("a")
-        machine.keeper.slots = Slots(enabled=[a])
-        await machine.keeper.add("a")
+        machine.changes.slots = Slots(enabled=[a])
+        await machine.changes.add("a")
         reader = machine.storage.reader()
         assert await seal_store.references(reader, await machine.config()) == {"a": {"v0001": 2}}
         back = machine.restart(Slots(disabled=[a]))
@@ -440,7 +440,7 @@ def test_a_vault_with_slots_of_both_kinds_and_no_recovery_key_goes_back_to_its_s
         await back.give(keys, migrate=True)
         assert (await back.config()).slots == ("shamir",)
         assert await back.reads()
-        await root_rotation.bring_shares_up(back.keeper, Key(bytes(32)))
+        await root_rotation.bring_shares_up(back.changes, Key(bytes(32)))
         assert (await back.config()).entry("shamir").revision == 1
 
     asyncio.run(scenario())
@@ -468,22 +468,22 @@ def test_a_root_key_that_is_being_replaced_is_replaced_even_if_nobody_waits_for_
         old = machine.barrier.root_key
         a.hold = asyncio.Event()
         a.entered.clear()
-        waiting = asyncio.create_task(root_rotation.rotate_root(machine.keeper))
+        waiting = asyncio.create_task(root_rotation.rotate_root(machine.changes))
         await a.entered.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         a.hold.set()
         a.hold = None
-        assert (await root_rotation.rotate_root(machine.keeper)).root_version == 3
+        assert (await root_rotation.rotate_root(machine.changes)).root_version == 3
         assert not machine.barrier.root_key.same(old)
         await machine.barrier.refresh()
         assert await opens(machine, a)
         a.hold = asyncio.Event()
         a.entered.clear()
-        endless = asyncio.create_task(machine.keeper.unbroken(a.probe_forever()))
+        endless = asyncio.create_task(machine.changes.shield(a.probe_forever()))
         await a.entered.wait()
-        for task in machine.keeper.unbroken._tasks:
+        for task in machine.changes.shield._tasks:
             task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await endless

@@ -10,12 +10,12 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW, Holder
 from tests.unit.seal.node import refused
-from vault.seal.consent.rekey import Done, Resharing, ShareKind, Wish
+from vault.seal.consent.rekey import Rekey, RekeyRequest, RekeyShares, ShareKind
 from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.init import InitRequest
 from vault.seal.stored.slots import NoSlotAnswers, Slots
 
-THREE = Wish(shares=3, threshold=2)
+THREE = RekeyRequest(shares=3, threshold=2)
 
 
 async def opened(*, slots: Slots | None = None) -> tuple[Machine, list[str]]:
@@ -30,18 +30,18 @@ async def opened(*, slots: Slots | None = None) -> tuple[Machine, list[str]]:
     return machine, keys
 
 
-def of(machine: Machine, kind: ShareKind) -> Resharing:
-    return Resharing(kind, VaultHolders(machine.life, os.urandom), os.urandom)
+def of(machine: Machine, kind: ShareKind) -> Rekey:
+    return Rekey(kind, VaultHolders(machine.life, os.urandom), os.urandom)
 
 
-async def consent(resharing: Resharing, keys: list[str]) -> list[str]:
+async def consent(resharing: Rekey, keys: list[str]) -> list[str]:
     """Give shares, and return the new ones, which count from now on."""
     done = await consented(resharing, keys)
     await done.apply()
     return list(done.shown.keys)
 
 
-async def consented(resharing: Resharing, keys: list[str]) -> Done:
+async def consented(resharing: Rekey, keys: list[str]) -> RekeyShares:
     """Give shares; the new ones do not count yet."""
     assert await resharing.submit(keys[0], resharing.state.nonce) is None
     done = await resharing.submit(keys[1], resharing.state.nonce)
@@ -95,10 +95,10 @@ def test_consent_to_another_root_key_gives_nobody_new_shares() -> None:
         machine, keys = await opened(slots=Slots(enabled=named("a")))
         resharing = of(machine, "root")
         root = machine.barrier.root_key
-        await resharing.begin(Wish(shares=9, threshold=4), NOW)
+        await resharing.begin(RekeyRequest(shares=9, threshold=4), NOW)
         assert await consent(resharing, keys) == []
         assert not machine.barrier.root_key.same(root)
-        for wish in (Wish(backup=True), Wish(pgp_keys=["x"]), Wish(verify=True)):
+        for wish in (RekeyRequest(backup=True), RekeyRequest(pgp_keys=["x"]), RekeyRequest(verify=True)):
             assert "not supported" in await refused(resharing.begin(wish, NOW))
 
     asyncio.run(scenario())
@@ -109,7 +109,7 @@ def test_the_old_shares_count_until_enough_new_ones_were_given_back() -> None:
         machine, keys = await opened()
         resharing = of(machine, "root")
         assert "no rotation in progress" in await refused(resharing.give_back(keys[0], "x"))
-        await resharing.begin(Wish(shares=3, threshold=2, verify=True), NOW)
+        await resharing.begin(RekeyRequest(shares=3, threshold=2, verify=True), NOW)
         assert "no rotation verification" in await refused(resharing.give_back(keys[0], "x"))
         new = await consent(resharing, keys)
         again = machine.restart(Slots())
@@ -163,7 +163,7 @@ def test_wrong_shares_and_wrong_nonces_change_nothing() -> None:
     asyncio.run(scenario())
 
 
-async def _restart(resharing: Resharing) -> None:
+async def _restart(resharing: Rekey) -> None:
     resharing.restart_verification()
 
 
@@ -188,7 +188,7 @@ def test_where_nobody_holds_shares_they_are_made_at_once() -> None:
         await machine.life.auto_unseal()
         resharing = of(machine, "recovery")
         holder = Holder("one")
-        wish = Wish(shares=1, threshold=1, pgp_keys=[holder.text], backup=True)
+        wish = RekeyRequest(shares=1, threshold=1, pgp_keys=[holder.text], backup=True)
         done = await resharing.begin(wish, NOW)
         assert done is not None
         assert done.state.backup
@@ -217,10 +217,10 @@ def test_what_was_given_is_forgotten_when_the_vault_is_sealed() -> None:
 def test_a_wish_that_cannot_be_split_is_refused_in_the_words_of_its_kind() -> None:
     async def scenario() -> None:
         machine, _ = await opened(slots=Slots(enabled=named("a")))
-        text = await refused(of(machine, "recovery").begin(Wish(shares=2, threshold=1), NOW))
+        text = await refused(of(machine, "recovery").begin(RekeyRequest(shares=2, threshold=1), NOW))
         assert text.startswith("invalid recovery configuration: %!w(*errors.errorString=&{threshold must be")
         machine, _ = await opened()
-        text = await refused(of(machine, "root").begin(Wish(), NOW))
+        text = await refused(of(machine, "root").begin(RekeyRequest(), NOW))
         assert text.startswith("invalid rotate seal configuration: %!w(*errors.errorString=&{shares must be")
 
     asyncio.run(scenario())
@@ -251,7 +251,7 @@ def test_shares_that_come_in_at_once_make_new_shares_once() -> None:
         await resharing.begin(THREE, NOW)
         nonce = resharing.state.nonce
         done = await asyncio.gather(*(resharing.submit(key, nonce) for key in keys), return_exceptions=True)
-        made = [one for one in done if isinstance(one, Done)]
+        made = [one for one in done if isinstance(one, RekeyShares)]
         assert len(made) == 1
         await made[0].apply()
         assert resharing.state.nonce == ""

@@ -15,7 +15,7 @@ from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.stored.record import CONFIG_PATH
-from vault.seal.stored.sealwrap import KEPT_SECONDS, PREFIX, Losses, SealWrap
+from vault.seal.stored.sealwrap import KEPT_SECONDS, PREFIX, LostValues, SealWrap
 from vault.seal.stored.slots import NoSlotAnswers, Slots
 
 CORE = "ns/root/"
@@ -31,7 +31,7 @@ class Wraps:
         self.wraps = SealWrap(
             self.machine.storage, self.machine.barrier, self.slots, now=lambda: self.now, random=os.urandom
         )
-        self.machine.keeper.wraps = self.wraps
+        self.machine.changes.wraps = self.wraps
 
     async def open(self) -> "Wraps":
         if self.slots.enabled:
@@ -141,7 +141,7 @@ def test_what_a_slot_alone_holds_is_given_to_those_that_stay() -> None:
         with pytest.raises(NoSlotAnswers):
             await here.wraps.carry(("b",))
         b.away = None
-        await here.machine.keeper.remove("a")
+        await here.machine.changes.remove("a")
         await here.wraps.forget("a")
         here.wraps.drop()
         a.away = SlotUnavailable("gone for good")
@@ -193,7 +193,7 @@ def test_values_are_wrapped_anew_for_one_slot_and_counted_by_version() -> None:
         counts: dict[str, dict[str, int]] = {}
         await here.wraps.count(counts)
         assert counts == {"a": {"v0001": 2}, "b": {"v0001": 1}}
-        await here.machine.keeper.renew("a")
+        await here.machine.changes.renew("a")
         assert await here.wraps.rewrap("a") == (2, {})
         assert await here.wraps.rewrap("b") == (2, {})
         assert await here.wraps.rewrap("c") == (0, {})
@@ -264,7 +264,7 @@ def test_a_value_comes_back_under_no_slot_that_was_removed_meanwhile() -> None:
         a.entered.clear()
         rewrapping = asyncio.create_task(here.wraps.rewrap("a"))
         await a.entered.wait()
-        await here.machine.keeper.remove("a")
+        await here.machine.changes.remove("a")
         await here.wraps.forget("a")
         a.hold.set()
         with pytest.raises(SealFailure, match="changed meanwhile"):
@@ -284,7 +284,7 @@ def test_a_value_is_stored_for_the_slots_that_there_are_by_then_or_not_at_all() 
         b.away = SlotUnavailable("away")
         for_a = await here.wraps.wrap("root", "x", b"secret")
         b.away = None
-        await here.machine.keeper.remove("a")
+        await here.machine.changes.remove("a")
         async with here.machine.barrier.write("root", CORE) as core:
             with pytest.raises(SealFailure, match="changed meanwhile"):
                 await here.wraps.put(core, "x", for_a)
@@ -309,12 +309,12 @@ def test_after_a_compromise_values_are_given_to_the_slots_that_stay() -> None:
             SealRefusal,
             match="slot b holds wrapped values that no slot opens: x; repair that, or say abandon",
         ):
-            await root_rotation.rotate_root(here.machine.keeper, links=False)
+            await root_rotation.rotate_root(here.machine.changes, links=False)
         assert (await here.machine.config()).slots == ("a", "b")
         b.away = None
         await here.get("x")
         b.away = SlotUnavailable("away")
-        await root_rotation.rotate_root(here.machine.keeper, links=False)
+        await root_rotation.rotate_root(here.machine.changes, links=False)
         here.wraps.drop()
         assert (await here.machine.config()).slots == ("a",)
         assert await here.get("x") == b"secret"
@@ -331,7 +331,7 @@ def test_a_value_made_for_a_slot_that_leaves_just_then_stays(
         here = await Wraps(a, b).open()
         carry = here.wraps.carry
 
-        async def made_meanwhile(names: tuple[str, ...], *, rehearse: bool = False) -> Losses:
+        async def made_meanwhile(names: tuple[str, ...], *, rehearse: bool = False) -> LostValues:
             lost = await carry(names, rehearse=rehearse)
             a.away, b.away = SlotUnavailable("slow"), None
             await here.put("x", b"secret")
@@ -340,10 +340,10 @@ def test_a_value_made_for_a_slot_that_leaves_just_then_stays(
 
         async def change() -> None:
             if how == "remove":
-                await here.machine.keeper.remove("b")
+                await here.machine.changes.remove("b")
             else:
                 b.away = SlotUnavailable("away")
-                await root_rotation.rotate_root(here.machine.keeper, links=False)
+                await root_rotation.rotate_root(here.machine.changes, links=False)
 
         monkeypatch.setattr(here.wraps, "carry", made_meanwhile)
         with pytest.raises(SealFailure, match="changed meanwhile"):
@@ -365,7 +365,7 @@ def test_a_slot_that_is_dropped_keeps_no_value() -> None:
         here = await Wraps(a, b).open()
         await here.put("x", b"secret")
         b.away = SlotUnavailable("away")
-        await root_rotation.rotate_root(here.machine.keeper, links=False)
+        await root_rotation.rotate_root(here.machine.changes, links=False)
         found: dict[str, dict[str, int]] = {}
         await here.wraps.count(found)
         assert found == {"a": {"v0001": 1}}
@@ -381,8 +381,8 @@ def test_what_is_left_of_slots_that_are_no_part_is_forgotten_where_one_that_is_h
         a.away = SlotUnavailable("away")
         await here.put("y", b"secret")
         a.away = None
-        here.machine.keeper.wraps = None  # as if it had ended before
-        await here.machine.keeper.remove("b")
+        here.machine.changes.wraps = None  # as if it had ended before
+        await here.machine.changes.remove("b")
         await here.wraps.forget()
         found: dict[str, dict[str, int]] = {}
         await here.wraps.count(found)

@@ -157,7 +157,7 @@ def test_root_keys_that_come_or_go_are_moves() -> None:
     async def scenario() -> None:
         machine, _ = await opened(Slots(enabled=named("a")))
         seen = {machine.barrier.moves}
-        await root_rotation.rotate_root(machine.keeper)
+        await root_rotation.rotate_root(machine.changes)
         seen.add(machine.barrier.moves)
         await machine.life.seal()
         seen.add(machine.barrier.moves)

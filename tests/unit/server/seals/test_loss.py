@@ -55,7 +55,7 @@ def test_a_slot_that_is_configured_and_no_part_of_the_vault_keeps_nothing_open()
         assert here.machine.barrier.sealed
         a.away = None
         await here.run(70)
-        await here.machine.keeper.add("b")
+        await here.machine.changes.add("b")
         a.away = AWAY
         await here.run(130)
         assert await here.machine.reads()
@@ -178,7 +178,7 @@ def test_what_shares_opened_and_somebody_sealed_is_opened_by_no_slot_that_comes_
         here = Watched([a])
         keys = (await here.machine.init()).recovery.keys
         await here.machine.life.auto_unseal()
-        await here.machine.keeper.add_shamir()
+        await here.machine.changes.add_shamir()
         here.restart([a])
         a.away = AWAY
         await here.run(1)
@@ -200,8 +200,8 @@ def test_a_vault_of_shares_is_not_sealed_because_a_slot_that_it_does_not_use_is_
         keys = (await here.machine.init(ONE)).keys
         here.restart([a], HsmPolicy(on_loss="seal"))
         await here.machine.give(keys, migrate=True)
-        await here.machine.keeper.add_shamir()
-        await here.machine.keeper.remove("a")
+        await here.machine.changes.add_shamir()
+        await here.machine.changes.remove("a")
         a.away = AWAY
         await here.run(100)
         assert await here.machine.reads()

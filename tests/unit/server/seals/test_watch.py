@@ -102,7 +102,7 @@ def test_a_slot_that_comes_back_catches_up_with_the_root_key() -> None:
         await here.machine.init()
         await here.run(1)
         b.away = AWAY
-        await root_rotation.rotate_root(here.machine.keeper)
+        await root_rotation.rotate_root(here.machine.changes)
         await here.run(120)
         assert (await here.machine.config()).behind == ("b",)
         b.away = None
@@ -114,7 +114,7 @@ def test_a_slot_that_comes_back_catches_up_with_the_root_key() -> None:
         assert (await here.machine.config()).behind == ()
         assert "a slot has caught up with the root key" in here.text.getvalue()
         b.away = AWAY
-        await root_rotation.rotate_root(here.machine.keeper)
+        await root_rotation.rotate_root(here.machine.changes)
         await here.machine.life.seal()
         b.away = None
         await here.run(120)
@@ -136,7 +136,7 @@ def test_a_slot_that_was_away_gets_what_was_made_meanwhile() -> None:
         await here.run(1)
         b.away = AWAY
         key = Key(os.urandom(32))
-        await root_rotation.replace_shares(here.machine.keeper, key, 1, 1)
+        await root_rotation.replace_shares(here.machine.changes, key, 1, 1)
         value = await here.wraps.wrap("root", "audit/salt/file", b"salt")
         async with here.machine.barrier.write("root", "ns/root/") as core:
             await here.wraps.put(core, "audit/salt/file", value)
@@ -150,7 +150,7 @@ def test_a_slot_that_was_away_gets_what_was_made_meanwhile() -> None:
         await here.run(1)
         core_data = here.machine.barrier.reader("root", "ns/root/")
         assert await here.wraps.get(core_data, "root", "audit/salt/file") == b"salt"
-        assert await here.machine.life.vouches(key.reveal())
+        assert await here.machine.life.accepts_key(key.reveal())
 
     asyncio.run(scenario())
 
@@ -190,7 +190,7 @@ def test_slots_are_told_of_when_they_change() -> None:
         assert gauges["seal.kek.refs/a/v0001"] == 3
         assert gauges["hsm.client.entropy.fallbacks"] == 0
         a.rotate()
-        await here.machine.keeper.renew("a")
+        await here.machine.changes.renew("a")
         await here.run(60)
         assert "seal.kek.refs/a/v0001" not in here.gauges()
         assert here.gauges()["seal.kek.refs/a/v0002"] == 3

@@ -109,7 +109,7 @@ async def opened_with_shares(slot: SoftSlot, policy: HsmPolicy) -> tuple[Watched
     here = Watched([slot], policy)
     keys = (await here.machine.init()).recovery.keys
     await here.machine.life.auto_unseal()
-    await here.machine.keeper.add_shamir()
+    await here.machine.changes.add_shamir()
     here.restart([slot], policy)
     await here.run(1)
     return here, keys

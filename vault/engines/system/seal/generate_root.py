@@ -23,7 +23,7 @@ from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
 from vault.namespace.ids import bound
-from vault.seal.consent.generate_root import Attempt, RootConsent
+from vault.seal.consent.generate_root import Attempt, RootGeneration
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.shares.encoding import NotBase64, from_base64
 from vault.token.model import PREFIX, TOKEN_LENGTH, TokenEntry
@@ -160,7 +160,7 @@ class RootTokenEngine(Engine):
             )
         return DecodedToken(bytes(a ^ b for a, b in zip(hidden, pad, strict=True)).decode(errors="replace"))
 
-    def _of(self, namespace: Namespace) -> RootConsent:
+    def _of(self, namespace: Namespace) -> RootGeneration:
         """Return who has to consent. Raises `SealRefusal`."""
         return self._consents.of(namespace).root_token
 

@@ -27,7 +27,7 @@ from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
 from vault.namespace.sealing import NamespaceSealing
 from vault.seal.changes import dry_run, root_rotation
-from vault.seal.consent.rekey import Done, Resharing, ShareKind, State, Wish
+from vault.seal.consent.rekey import Rekey, RekeyRequest, RekeyShares, RekeyState, ShareKind
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.stored.sealwrap import deleted
@@ -185,13 +185,13 @@ class RootRotationEngine(Engine):
     async def _rotate_root(self, call: Call, params: RotateParams) -> Reply[None] | None:
         """Rotate the vault's root key once the answer is recorded, and say in it which slots that drops."""
         _check_alone(params)
-        keeper, links = self._lifecycle.keeper, not params.no_links
-        rehearsed = dry_run.rotate_root(keeper, links=links, drop=params.drop, abandon=params.abandon)
+        changes, links = self._lifecycle.slot_changes, not params.no_links
+        rehearsed = dry_run.rotate_root(changes, links=links, drop=params.drop, abandon=params.abandon)
         dropped, lost = await told(rehearsed)
         if not params.dry_run:
             rotation = partial(
                 root_rotation.rotate_root,
-                keeper,
+                changes,
                 links=links,
                 drop=None if links else dropped,
                 abandon=params.abandon,
@@ -304,7 +304,7 @@ class RootRotationEngine(Engine):
     async def begin(self, kind: ShareKind, call: Call, params: ReshareParams) -> ReshareState | NewShares:
         """Begin to make new shares of a kind. Raises `Malformed` or `Failed`."""
         await alone(call)
-        wish = Wish(
+        wish = RekeyRequest(
             shares=params.secret_shares,
             threshold=params.secret_threshold,
             pgp_keys=params.pgp_keys,
@@ -336,7 +336,7 @@ class RootRotationEngine(Engine):
             return VerificationResult(complete=True, nonce=params.nonce)
         return self._verification(kind, call.namespace)
 
-    def state(self, kind: ShareKind, namespace: Namespace = ROOT) -> State:
+    def state(self, kind: ShareKind, namespace: Namespace = ROOT) -> RekeyState:
         """Return how far making new shares of a kind has come. Raises `Malformed`."""
         return self._of(kind, namespace).state
 
@@ -359,14 +359,14 @@ class RootRotationEngine(Engine):
             raise Malformed(_NOTHING)
         self._of(kind, namespace).restart_verification()
 
-    def _verified(self, kind: ShareKind, namespace: Namespace) -> State:
+    def _verified(self, kind: ShareKind, namespace: Namespace) -> RekeyState:
         """Return how far it has come; where there can be no shares, that is nowhere."""
         try:
             return self._consents.of(namespace).shares[kind].state
         except SealRefusal:
-            return State()
+            return RekeyState()
 
-    def _of(self, kind: ShareKind, namespace: Namespace) -> Resharing:
+    def _of(self, kind: ShareKind, namespace: Namespace) -> Rekey:
         with refusing():
             return self._consents.of(namespace).shares[kind]
 
@@ -378,7 +378,7 @@ class RootRotationEngine(Engine):
     async def _apply(change: Callable[[], Awaitable[object]]) -> None:
         await told(change())
 
-    async def _settle(self, kind: ShareKind, namespace: Namespace, done: Done) -> None:
+    async def _settle(self, kind: ShareKind, namespace: Namespace, done: RekeyShares) -> None:
         """Let new shares count, and keep the encrypted ones: after them, so that they are of no other key."""
         await told(done.apply())
         if not done.state.backup:
@@ -388,7 +388,7 @@ class RootRotationEngine(Engine):
         except (StorageFailure, BarrierFailure):
             self._log.caution("seal", "new shares count, but their backup could not be kept")
 
-    async def _shown(self, kind: ShareKind, call: Call, done: Done | None) -> ReshareState | NewShares:
+    async def _shown(self, kind: ShareKind, call: Call, done: RekeyShares | None) -> ReshareState | NewShares:
         if done is None:
             return await self._state(kind, call.namespace)
         call.after = partial(self._settle, kind, call.namespace, done)
@@ -433,7 +433,7 @@ class RootRotationEngine(Engine):
             progress=len(state.returned),
         )
 
-    async def _keep(self, kind: ShareKind, namespace: Namespace, done: Done) -> None:
+    async def _keep(self, kind: ShareKind, namespace: Namespace, done: RekeyShares) -> None:
         keys: dict[str, list[str]] = {}
         keys_base64: dict[str, list[str]] = {}
         shown = done.shown

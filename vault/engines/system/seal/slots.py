@@ -24,7 +24,7 @@ from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.stored import seal_store
 from vault.seal.stored.record import SHAMIR_SLOT, SealConfig
-from vault.seal.stored.sealwrap import Losses, SealWrap, deleted, told_lost
+from vault.seal.stored.sealwrap import LostValues, SealWrap, deleted, told_lost
 from vault.seal.stored.slots import SlotView
 from vault.storage.protocol import ReadTx, StorageFailure
 
@@ -170,11 +170,11 @@ class SealSlotEngine(Engine):
         slot opens: it gets all others. Warns also where it is added and could not be given everything now.
         """
         await alone(call)
-        keeper = self._lifecycle.keeper
+        changes = self._lifecycle.slot_changes
         if params.name == self._lifecycle.slots.shamir:
-            config = await told(dry_run.add_shamir(keeper))
+            config = await told(dry_run.add_shamir(changes))
         else:
-            config = await told(dry_run.add(keeper, params.name))
+            config = await told(dry_run.add(changes, params.name))
         reply: Reply[SlotInfo] = Reply()
         change = partial(self._add, reply)
         reply.data = await self._changing(call, params, config, change, "a slot was added")
@@ -185,10 +185,10 @@ class SealSlotEngine(Engine):
     async def _add(self, reply: Reply[SlotInfo], name: str) -> None:
         """Add slot `name`; from when it counts on, what fails is a warning in `reply`: the watch does it later."""
         if name == self._lifecycle.slots.shamir:
-            await self._lifecycle.keeper.add_shamir()
+            await self._lifecycle.slot_changes.add_shamir()
             return
         await self._wraps.forget(name)  # what another token of that name was given
-        await self._lifecycle.keeper.add(name)
+        await self._lifecycle.slot_changes.add(name)
         try:
             await told(self._give(name))
         except (VaultError, BarrierFailure, BarrierSealed, StorageFailure) as failure:
@@ -211,9 +211,9 @@ class SealSlotEngine(Engine):
         shares any more.
         """
         await alone(call)
-        keeper = self._lifecycle.keeper
-        config, lost = await told(dry_run.remove(keeper, params.name, abandon=params.abandon))
-        self._after(call, params, partial(keeper.remove, abandon=params.abandon), "a slot was removed")
+        changes = self._lifecycle.slot_changes
+        config, lost = await told(dry_run.remove(changes, params.name, abandon=params.abandon))
+        self._after(call, params, partial(changes.remove, abandon=params.abandon), "a slot was removed")
         warnings = [*([NOBODY] if nobody_holds(config) else []), *deleted(lost)]
         return Reply(warnings=warnings) if warnings else None
 
@@ -222,7 +222,7 @@ class SealSlotEngine(Engine):
         """Open the slot's canary and its root key, and compare that with the one in use."""
         await alone(call)
         # A rehearsal asks the same: it changes nothing.
-        version = await told(self._lifecycle.keeper.verify(params.name))
+        version = await told(self._lifecycle.slot_changes.verify(params.name))
         return Verification(params.name, verified=not params.dry_run, key_version=version)
 
     @write("seal-slots/{name}/promote", sudo=True, writes=False)
@@ -237,9 +237,9 @@ class SealSlotEngine(Engine):
 
     async def _move(self, call: Call, params: SlotChange, done: str, *, first: bool) -> SlotInfo:
         await alone(call)
-        keeper = self._lifecycle.keeper
-        config = await told(dry_run.move(keeper, params.name, first=first))
-        return await self._changing(call, params, config, partial(keeper.move, first=first), done)
+        changes = self._lifecycle.slot_changes
+        config = await told(dry_run.move(changes, params.name, first=first))
+        return await self._changing(call, params, config, partial(changes.move, first=first), done)
 
     @write("seal-slots/{name}/rewrap", sudo=True, writes=False)
     async def rewrap(self, call: Call, params: SlotChange) -> Reply[RewrapState]:
@@ -254,7 +254,7 @@ class SealSlotEngine(Engine):
             raise Malformed(f"there is no seal slot {quote(params.name)}")
         if config.entry(params.name).kind == SHAMIR_SLOT:
             raise Malformed(f"slot {quote(params.name)} has shares for a key; sys/rotate renews them")
-        after = await told(dry_run.renew(self._lifecycle.keeper, params.name))
+        after = await told(dry_run.renew(self._lifecycle.slot_changes, params.name))
         self._after(call, params, self._rewrap, "a slot was rewrapped")
         lost = await self._wraps.lost()
         holders, withheld = await self._recovery_withheld()
@@ -284,7 +284,7 @@ class SealSlotEngine(Engine):
         return (), []
 
     async def _rewrap(self, name: str) -> None:
-        await self._lifecycle.keeper.renew(name)
+        await self._lifecycle.slot_changes.renew(name)
         await self._give(name)
 
     async def _changing(
@@ -380,7 +380,7 @@ def nobody_holds(config: SealConfig) -> bool:
     return config.shamir is None and config.recovery is None
 
 
-def _warned(lost: Losses) -> list[str]:
+def _warned(lost: LostValues) -> list[str]:
     return [told_lost(lost)] if lost else []
 
 

@@ -12,7 +12,7 @@ from tests.unit.engines.system.seal.test_slots import Estate, play
 from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW, REVOKED, Holder
 from tests.unit.seal.node import refused
-from vault.seal.consent.generate_root import RootConsent
+from vault.seal.consent.generate_root import RootGeneration
 from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitRequest
@@ -102,7 +102,7 @@ def test_consent_is_checked_and_forgotten() -> None:
             else:
                 keys = list((await machine.init(InitRequest(secret_shares=3, secret_threshold=2))).keys)
                 await machine.give(keys[:2])
-            consent = RootConsent(VaultHolders(machine.life, os.urandom), os.urandom)
+            consent = RootGeneration(VaultHolders(machine.life, os.urandom), os.urandom)
             assert "no root generation" in await refused(consent.submit(keys[0], "x"))
             consent.begin(PAD, "", NOW, length=26)
             nonce = consent.attempt.nonce
@@ -129,7 +129,7 @@ def test_an_attempt_that_was_given_up_while_a_device_was_asked_makes_no_token() 
         machine = Machine(Slots(enabled=[a]), os.urandom)
         keys = (await machine.init(InitRequest(recovery_shares=1, recovery_threshold=1))).recovery.keys
         await machine.life.auto_unseal()
-        consent = RootConsent(VaultHolders(machine.life, os.urandom), os.urandom)
+        consent = RootGeneration(VaultHolders(machine.life, os.urandom), os.urandom)
         consent.begin(PAD, "", NOW, length=26)
         a.hold = asyncio.Event()
         a.entered.clear()
@@ -148,7 +148,7 @@ def test_an_attempt_that_was_given_up_while_a_device_was_asked_makes_no_token() 
 
 def test_a_key_that_cannot_encrypt_is_refused_before_anybody_consents() -> None:
     async def scenario() -> None:
-        consent = RootConsent(VaultHolders(Machine(Slots(), os.urandom).life, os.urandom), os.urandom)
+        consent = RootGeneration(VaultHolders(Machine(Slots(), os.urandom).life, os.urandom), os.urandom)
         for key in ("x", REVOKED):
             with pytest.raises(SealRefusal):
                 consent.begin("", key, NOW, length=26)

@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Unbroken:
+class Shield:
     """For what changes storage and memory together: between the two there is no good moment to stop."""
 
     def __init__(self) -> None:
