@@ -61,18 +61,29 @@ class Exchange:
     ) -> Mapping[str, Json]:
         """Return what provider and userinfo say of the user. Raises `Malformed` and `Unreachable`.
 
+        1. The provider's endpoints are read from its discovery document.
+        2. The code is exchanged for tokens, unless the provider posted an ID token itself.
+        3. The ID token is checked (`_verified`).
+        4. Userinfo adds claims, where it is about the same user.
+        5. Tokens that the role wants as metadata are kept beside the claims.
+
         A device that waits gets `authorization_pending` or `slow_down` as the refusal.
         """
+        # 1. The endpoints.
         owner = owner_of(call)
         provider = await self._providers.find(owner, config)
+        # 2. The code.
         posted = bool(sign_in.id_token) and not code
         tokens = (
             {"id_token": sign_in.id_token}
             if posted
             else await self._redeem(owner, config, provider, sign_in, code)
         )
+        # 3. The ID token.
         verified = await self._verified(owner, config, role, sign_in, provider, tokens.get("id_token"))
+        # 4. Userinfo. It is not signed, so none of the registered claims is taken from it.
         found = {**verified, **await self._userinfo(owner, config, provider, tokens, verified)}
+        # 5. The provider's tokens.
         for kind in role.oauth2_metadata or ():
             if kind in _KINDS and isinstance(tokens.get(kind), str):
                 found[_KEPT + kind] = tokens[kind]
@@ -121,22 +132,34 @@ class Exchange:
     async def _verified(
         self, owner: Owner, config: Config, role: Role, sign_in: SignIn, provider: Provider, given: Json
     ) -> Mapping[str, Json]:
-        """Check an ID token (OpenID Connect Core 1.0, section 3.1.3.7). Raises `Malformed`."""
+        """Check an ID token (OpenID Connect Core 1.0, section 3.1.3.7). Raises `Malformed`.
+
+        1. It is there, and its algorithm is one that is configured: the token's own header decides nothing.
+        2. A key of the provider has signed it. A set without the key is fetched anew once, as keys rotate.
+        3. Issuer, audience and authorised party are those that were asked.
+        4. The nonce is that of this sign-in; a device's sign-in has none.
+        5. It is good now, and the user signed in recently enough.
+        """
+        # 1. The algorithm. RS256 where nothing is configured, as OpenID Connect has it.
         if not isinstance(given, str):
             raise Malformed("the provider sent no id_token")
         token = signature.read(given)
         if token.algorithm not in (config.jwt_supported_algs or ("RS256",)):
             raise Malformed("the id_token is signed with an unexpected algorithm")
+        # 2. The signature.
         claims = token.claims(signature.named(token, await self._sets.keys(owner, config)))
         if claims is None:
             claims = token.claims(signature.named(token, await self._sets.newer(owner, config)))
         if claims is None:
             raise Malformed("no known key has signed the id_token")
+        # 3. Issuer and audience.
         if claims.get("iss") != provider.issuer:
             raise Malformed("the id_token is of another issuer")
         _check_audience(claims, config.oidc_client_id, role)
+        # 4. The nonce.
         if not sign_in.device_code and claims.get("nonce") != sign_in.nonce:
             raise Malformed("the id_token has another nonce: it was made for another sign-in")
+        # 5. The times.
         _check_moments(claims, role, self._clock.millis() // 1000)
         return claims
 

@@ -180,18 +180,32 @@ class OidcEngine(Engine):
         )
 
     async def returned(self, call: Call, params: CallbackParams) -> Entrant | Reply[None]:
-        """Find out who came back, or what the browser is to show. Raises `Malformed`."""
+        """Find out who came back, or what the browser is to show. Raises `Malformed`.
+
+        1. The mount is configured.
+        2. The state is of a sign-in that was begun at this mount, here, and is not over.
+        3. In `direct` mode the browser is asked to confirm; the client comes for its token by `oidc/poll`.
+        4. Otherwise the sign-in is taken, so that nobody uses it twice, and its client shows the nonce it began with.
+        5. The provider gave a code, or an ID token.
+        6. The provider vouches for the user, and the role lets the user in (`_vouched`).
+        """
+        # 1. The mount.
         if await CONFIG.find(call.reader) is None:
             raise Malformed(f"{_FAILED}Could not load configuration")
+        # 2. The state.
         sign_in = self._states.find(call, params.state)
+        # 3. A browser that comes back by itself.
         if sign_in.mode == "direct":
             return await self._direct(call, sign_in, params.state, params.code, params.confirmation)
+        # 4. The client that began. It is taken before the nonce is compared: guessing one costs the sign-in.
         sign_in = self._states.take(call, params.state)
         if not sign_in.begun_by(params.client_nonce):
             raise Malformed("invalid client_nonce")
+        # 5. What the provider gave.
         code = sign_in.code if params.code == _POSTED else params.code
         if sign_in.mode == "device" or not (code or sign_in.id_token):
             raise Malformed(_NOTHING)
+        # 6. The provider's word.
         return await self._vouched(call, sign_in, code)
 
     async def posted(self, call: Call, params: FormParams) -> Reply[None]:
@@ -268,8 +282,17 @@ class OidcEngine(Engine):
         return entrant
 
     async def _vouched(self, call: Call, sign_in: SignIn, code: str) -> Entrant:
+        """Return the user whom the provider vouches for. Raises `Malformed` and, by the address, `Unauthenticated`.
+
+        1. The role is still there, and takes logins from this address.
+        2. The provider exchanges the code, and its ID token is for this sign-in (`Exchange.claims`).
+        3. The claims have what the role maps to alias, groups and metadata.
+        4. The claims are those that the role is bound to.
+        """
+        # 1. The role.
         config = await self._config(call)
         role = await self._admitted(call, sign_in)
+        # 2. The exchange.
         try:
             claims = await self._exchange.claims(call, config, role, sign_in, code)
         except (Malformed, Unreachable) as failure:
@@ -278,12 +301,14 @@ class OidcEngine(Engine):
             used = code or sign_in.device_code
             what = "Error exchanging oidc code" if used else "Token verification failed"
             raise Malformed(f"{_FAILED}{what}: {failure}.") from None
+        # 3. The mapping. OpenBao compares the subject here, and the bound claims last: so the first refusal is the same.
         try:
             if role.bound_subject and claims.get("sub") != role.bound_subject:
                 raise Malformed("sub claim does not match bound subject")  # noqa: TRY301 -- the prefix is shared
             grant(role, claims, config)
         except Malformed as refusal:
             raise Malformed(_FAILED + refusal.message) from None
+        # 4. The bound claims.
         try:
             said.check_bound(claims, role)
         except Malformed as refusal:

@@ -202,13 +202,27 @@ class BiscuitAuthenticator:
         return await self._judge(core, token, now, b"")
 
     async def _judge(self, core: ReadView, token: str, now: int, digest: bytes) -> Verdict | None:
-        """As `judge`; `digest` is remembered where the token is refused for what it is."""
+        """As `judge`; `digest` is remembered where the token is refused for what it is.
+
+        The order is that of what it costs to find out:
+
+        1. The text is a token of our form, within limits.
+        2. Its key number leads to a mount that is still there, and to a key.
+        3. The signatures hold, and its blocks are not too dear to evaluate.
+        4. There is a record that it was issued here, and it has not ended.
+        5. Its blocks are taken, its workload, mounts and key are good.
+        6. No block of it was revoked, and it has no more blocks than it may.
+
+        The checks are asked by the pipeline, for each request.
+        """
+        # 1. The form. It cannot change, so what fails here is remembered by its digest.
         try:
             raw = from_text(token, self._limits.size)
             chain = opened(raw, self._limits)
         except BiscuitError:
             self._refused.put(digest, value=True)
             return None
+        # 2. The key number. Nothing of the token is believed yet; the number only says where to look.
         owner = await store.place(core, chain.root_key_id) if chain.root_key_id is not None else None
         home = self._live(owner.namespace) if owner is not None else None
         if owner is None or home is None or not self._mounted(home, owner.mount):
@@ -217,6 +231,8 @@ class BiscuitAuthenticator:
         key = await store.key(view, chain.root_key_id or 0)
         if key is None or key.state is KeyState.STAGED:
             return None
+        # 3. The signatures, and what the blocks would cost. A block that is refused was signed by a holder: the token
+        # is told apart from one that nobody here signed, so that operators see it.
         verified: VerifiedToken | None = None
         blocks: tuple[Block, ...] = ()
         problem = ""
@@ -237,7 +253,8 @@ class BiscuitAuthenticator:
         return await self._issued(view, verdict, key)
 
     async def _issued(self, view: ReadView, verdict: Verdict, key: IssuerKey) -> Verdict:
-        """Return a token with the record of its issuance, and why it is refused."""
+        """Return a token with the record of its issuance, and why it is refused: steps 4 to 6 of `_judge`."""
+        # 4. The record. A signature that holds without one means that somebody else may have the key.
         issued = await store.issued(view, verdict.token_id) if verdict.token_id else None
         if issued is None or issued.ids != verdict.ids[0].hex():
             if verdict.blocks and verdict.now < deadline_of(verdict.blocks[:1]) and key.verifies:
@@ -247,6 +264,7 @@ class BiscuitAuthenticator:
         verdict = replace(verdict, issued=issued)
         if verdict.now >= issued.expires:
             return replace(verdict, refusal=Refusal.EXPIRED)
+        # 5. What the token hangs on.
         if verdict.verified is None:
             return replace(verdict, refusal=Refusal.BLOCK)
         workload = await store.workload(view, issued.workload)
@@ -257,6 +275,7 @@ class BiscuitAuthenticator:
             return replace(verdict, refusal=Refusal.MOUNT)
         if not key.verifies:
             return replace(verdict, refusal=Refusal.KEY)
+        # 6. Its blocks: the id of one names all that was made from it, so each of the chain is looked for.
         for block_id in verdict.ids:
             if await store.revoked(view, block_id.hex()) is not None:
                 return replace(verdict, refusal=Refusal.REVOKED)

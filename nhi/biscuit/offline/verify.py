@@ -129,13 +129,20 @@ def verify(
     """Verify a token that was `opened`; `ambient` tells how many facts the server adds to each evaluation, by name.
 
     Raises `BiscuitError`, and `RefusedBlock` where every signature holds.
+
+    1. The issuer's signature has the one form that issuers here make.
+    2. Every signature holds: the library says so.
+    3. Every block can be read, and none is too dear to evaluate. From here on a holder of a genuine token is at fault.
     """
+    # 1. The form: of P-256 the smaller of two values of s, so that a token has one id.
     if not is_low(chain.blocks[0].signature, root.algorithm):
         raise BiscuitError("the issuer's signature is not in the form that issuers here make")
     ids = canonical_ids(chain, root.algorithm)
+    # 2. The signatures.
     token = guarded(lambda: Biscuit.from_bytes(raw, library_key(root)))
     if token is None:
         raise BiscuitError("a signature does not hold")
+    # 3. The blocks.
     blocks: tuple[Block, ...] = ()
     try:
         blocks = read_blocks(chain, limits.parts)

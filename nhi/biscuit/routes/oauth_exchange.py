@@ -63,17 +63,28 @@ class BiscuitExchange:
         self._biscuits = biscuits
 
     async def exchange(self, call: Call, params: ExchangeParams) -> Reply[dict[str, Json]]:
-        """Return a Biscuit with a block that narrows it as the request says."""
+        """Return a Biscuit with a block that narrows it as the request says (RFC 8693, section 2).
+
+        1. The request asks for what is exchanged here: a Biscuit for a Biscuit, without an actor.
+        2. `subject_token` is a token of this mount that is good now.
+        3. It can be attenuated: it is not sealed, and has room for a block.
+        4. `scope` names operations, `resource` paths of the token's namespace (RFC 8707).
+        5. The block is added, and the new token is still one that is taken here.
+        """
+        # 1. What is asked for.
         if params.actor_token or params.requested_token_type not in {"", BISCUIT_TYPE}:
             return refusal(400, "invalid_request", "actor_token and other types than Biscuits are not taken")
+        # 2. The subject token. Its signature is the proof, so no client has to show one (RFC 8693, section 2.1).
         here = MountRef(call.namespace.id, call.mount.uuid)
         found = await self._biscuits.present(call.core, params.subject_token, call.now)
         if found is None or found.owner != here or call.now >= found.expires:
             return refusal(
                 400, "invalid_request", "subject_token is no Biscuit of this mount that is good now"
             )
+        # 3. Room for a block.
         if found.verified.chain.next_secret is None or len(found.verified.ids) >= found.issued.max_depth:
             return refusal(400, "invalid_request", "subject_token is sealed, or has as many blocks as it may")
+        # 4. What is left of its rights.
         operations = frozenset(params.scope.split())
         if not operations <= _OPERATIONS:
             return refusal(400, "invalid_scope", "scope must name operations")
@@ -84,6 +95,7 @@ class BiscuitExchange:
                 "invalid_target",
                 "resource must name paths of the token's namespace, and audience nobody",
             )
+        # 5. The block.
         end = min(found.expires, call.now + params.ttl * 1000) if params.ttl else found.expires
         raw = _narrowed(found.verified.token, operations, paths, end)
         made = to_text(raw).rstrip("=") if raw is not None else ""

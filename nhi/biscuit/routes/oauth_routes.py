@@ -4,6 +4,15 @@
 Client credentials (4.4) by secret, by a JWT that the client signed (RFC 7523) or by its certificate (RFC 8705); token
 exchange (RFC 8693) of somebody else's JWT, or of a Biscuit for a narrower one; introspection (RFC 7662), revocation
 (RFC 7009), metadata (RFC 8414).
+
+A token request (`OAuthEngine.token`) goes these steps:
+
+1. A Biscuit that is exchanged for a narrower one goes another way (`BiscuitExchange`).
+2. The grant type is one of the two that are taken here.
+3. The client holds the key that its tokens are bound to, where the registration wants one.
+4. Its proof, looked at before the transaction, is still good within it, and is used up.
+5. `scope`, `audience` and `resource` name what the registration has.
+6. The token is issued.
 """
 
 from typing import Annotated, Final, cast
@@ -75,21 +84,26 @@ class OAuthEngine(Engine):
 
     @write("oauth2/token", public=True, before="prove")
     async def token(self, call: Call, params: TokenRequest) -> Answer:
-        """Make a token for whoever proves to be a client, or a narrower one of a token."""
+        """Issue a token to a client that proves itself, or a narrower one for a token."""
+        # 1. Biscuit for Biscuit.
         if params.grant_type == EXCHANGE and params.subject_token_type == BISCUIT_TYPE:
             return await self._narrower.exchange(call, params)
+        # 2. The grant type.
         if params.grant_type not in {GRANT, EXCHANGE}:
             error = "unsupported_grant_type" if params.grant_type else "invalid_request"
             return refusal(400, error, f"grant_type must be {GRANT} or {EXCHANGE}")
+        # 3. Possession. It comes before the proof is used up: a client that forgot its DPoP proof may come again.
         proof = prepared(call)
         unproved = self._unproved(call, proof.registration.pop) if isinstance(proof, WorkloadProof) else ""
         if unproved and isinstance(proof, WorkloadProof):
             self._prover.lacks(call, proof, Reason.POSSESSION)
             return refusal(400, unproved, _UNPROVED[unproved])
+        # 4. The proof. One refusal for all that can be wrong with it.
         client = await self._granted(call)
         if client is None:
             return nobody()
         registration, workload = client
+        # 5. What is asked for.
         wanted = set(params.scope.split())
         if not wanted <= set(registration.policies):
             return refusal(400, "invalid_scope", "scope must name policies of the registration")
@@ -103,6 +117,7 @@ class OAuthEngine(Engine):
             policies=tuple(sorted(wanted)) or registration.policies,
             audiences=tuple(sorted(targets)) or registration.audiences,
         )
+        # 6. The token.
         place = (MountRef(call.namespace.id, call.mount.uuid), call.namespace.path)
         good = cast("WorkloadProof", proof)
         try:
