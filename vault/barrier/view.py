@@ -39,6 +39,11 @@ _REMEMBERED: Final = 64
 """Values that one call remembers."""
 
 
+def mount_prefix(mount_id: str) -> str:
+    """Return where a mount's data lies, below its namespace's own."""
+    return f"mnt/{mount_id}/"
+
+
 def core_prefix(namespace_id: str) -> str:
     """Return where a namespace keeps its own data: tokens, policies, mount table and, below it, its mounts' data."""
     return f"ns/{namespace_id}/"

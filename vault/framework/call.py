@@ -326,7 +326,6 @@ class Call:
         "plan",
         "prepared",
         "proved",
-        "query",
         "readable",
         "reader",
         "recorded",
@@ -352,7 +351,6 @@ class Call:
     """The canonical path below `namespace`; `namespace.path + path` is all of it, and never changes."""
     operation: Operation
     headers: Sequence[tuple[bytes, bytes]]
-    query: bytes
     body: bytes
     parsed: dict[str, Json] | None
     limits: JsonLimits

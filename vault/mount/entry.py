@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
+from vault.barrier.view import mount_prefix
 from vault.framework.call import MountFacts
 
 SYSTEM_MAX_TTL: Final = 2_764_800
@@ -79,7 +80,7 @@ class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def prefix(self) -> str:
         """Where the mount's data lies below its namespace. The uuid is never used again (SL-07)."""
-        return f"mnt/{self.uuid}/"
+        return mount_prefix(self.uuid)
 
     def as_mounted(self) -> MountFacts:
         """Return what the pipeline needs."""

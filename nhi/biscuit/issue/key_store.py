@@ -15,7 +15,7 @@ from nhi.biscuit.format.chain import Key
 from nhi.biscuit.offline.keys import RootKey
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import Approver, IssuerKey, KeyState, MountRef
-from vault.barrier.view import ReadView, View
+from vault.barrier.view import ReadView, View, mount_prefix
 from vault.cache.follow import Bounded, Follower
 from vault.framework.errors import Malformed
 from vault.framework.keys.safe import BareKeys, Safe
@@ -73,7 +73,7 @@ class SigningKeys:
 
 def bare_keys(namespace_id: str, mount: str, safe: Safe) -> tuple[BareKeys[IssuerKey], BareKeys[Approver]]:
     """Return what a mount may have kept without the safe; it is named by its uuid."""
-    prefix = f"mnt/{mount}/"
+    prefix = mount_prefix(mount)
 
     async def issuers(view: ReadView) -> Sequence[str]:
         return [str(key.kid) for key in await store.keys(view)]

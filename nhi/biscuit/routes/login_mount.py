@@ -14,7 +14,7 @@ from nhi.biscuit.revocation.mount_removal import MountRemoval
 from nhi.biscuit.routes.params import LoginParams
 from nhi.biscuit.routes.token_routes import IssueEngine
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import View, core_prefix
+from vault.barrier.view import View, core_prefix, mount_prefix
 from vault.framework.call import Call, MountFacts, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
@@ -106,7 +106,7 @@ class LoginMountEngine(Engine):
         mount = self._find(call.namespace, place)
         if mount is None:
             raise Malformed(f"there is no nhi engine at {quote(place)}, whose tokens this method gives")
-        inside = f"mnt/{mount.uuid}/"
+        inside = mount_prefix(mount.uuid)
         call.mount = mount
         if transaction is None:
             home = call.namespace.id

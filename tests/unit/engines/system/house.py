@@ -223,7 +223,7 @@ class House:
         call.now = self.clock.millis()
         call.method, call.path = method, path
         call.operation = Operation(_OPERATIONS.get(method, method.lower()))
-        call.headers, call.query, call.accept, call.content_type = (), b"", b"", b""
+        call.headers, call.accept, call.content_type = (), b"", b""
         call.factors, call.basic, call.bearer = self.factors_given, self.basic, self.bearer
         call.client_address, call.client_port = "", 0
         call.body = body if isinstance(body, bytes) else b"" if body is None else schema.encode(body)

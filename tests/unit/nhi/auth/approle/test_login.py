@@ -3,7 +3,7 @@
 
 from nhi.auth.approle.store import SECRET_ID_KIND, expire
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
-from vault.barrier.view import View
+from vault.barrier.view import View, mount_prefix
 
 ROLE = "auth/approle/role/web"
 HOUR = 3600
@@ -50,7 +50,7 @@ def test_uses_are_taken_one_by_one_even_at_once() -> None:
         answers = await together(*(house.enter() for _ in range(8)))
         assert sorted(answer.status for answer in answers) == [200] * 3 + [400] * 5
         assert await lookup(house) == 204
-        assert not await house.barrier.reader("root", CORE).list(f"mnt/{uuid(house)}/accessor/")
+        assert not await house.barrier.reader("root", CORE).list(mount_prefix(uuid(house)) + "accessor/")
 
     play(scenario)
 
@@ -114,7 +114,7 @@ def test_a_timer_removes_an_expired_secret_id_and_nothing_else() -> None:
         assert (await house.enter()).status == 200
         house.clock.sleep(600)
         assert len(await fire(house)) == 1
-        kept = await house.barrier.reader("root", CORE).scan(f"mnt/{uuid(house)}/")
+        kept = await house.barrier.reader("root", CORE).scan(mount_prefix(uuid(house)))
         assert not [path for path in kept if path.startswith(("secret/", "accessor/"))]
 
     play(scenario)
@@ -130,8 +130,10 @@ def test_a_timer_that_comes_late_or_for_nothing_does_no_harm() -> None:
 
         async with house.barrier.write("root", CORE) as core:
             await run(core, f"root/{uuid(house)}/nobody/nothing")
-        (name,) = await house.barrier.reader("root", CORE).list(f"mnt/{uuid(house)}/secret/")
-        (digest,) = await house.barrier.reader("root", CORE).list(f"mnt/{uuid(house)}/secret/{name}")
+        (name,) = await house.barrier.reader("root", CORE).list(mount_prefix(uuid(house)) + "secret/")
+        (digest,) = await house.barrier.reader("root", CORE).list(
+            mount_prefix(uuid(house)) + f"secret/{name}"
+        )
         async with house.barrier.write("root", CORE) as core:
             await run(core, f"root/{uuid(house)}/{name}{digest}")
         assert (await house.enter()).status == 200
@@ -150,7 +152,7 @@ def test_tidy_removes_what_has_expired() -> None:
         await house.role(secret_id_ttl="10m")
         house.clock.sleep(601)
         assert (await house("POST", "auth/approle/tidy/secret-id")).status == 202
-        kept = await house.barrier.reader("root", CORE).scan(f"mnt/{uuid(house)}/")
+        kept = await house.barrier.reader("root", CORE).scan(mount_prefix(uuid(house)))
         assert not [path for path in kept if path.startswith(("secret/", "accessor/"))]
 
     play(scenario)
@@ -198,7 +200,7 @@ def test_a_role_takes_its_secret_ids_along() -> None:
         await house.role(secret_id_ttl="10m")
         assert (await house.enter()).status == 200
         await house.good("DELETE", ROLE)
-        assert await house.barrier.reader("root", CORE).scan(f"mnt/{uuid(house)}/") == ["salt"]
+        assert await house.barrier.reader("root", CORE).scan(mount_prefix(uuid(house))) == ["salt"]
         await house.good("POST", ROLE, {"role_id": "web"})
         assert (await house.enter()).status == 400
 
