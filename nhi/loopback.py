@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Redirect URIs of programs on the user's own machine, whose port nobody knows beforehand (RFC 8252 section 7.3).
+"""Redirect URIs of programs on the user's own machine, whose port is not known beforehand (RFC 8252 section 7.3).
 
 They are compared as text. A parser of URLs leaves out tabs, line ends and empty parts, and what it left out would still
 be in the address that the browser is sent to.

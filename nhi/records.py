@@ -24,7 +24,7 @@ class ListParams(Params, frozen=True):
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """A list."""
+    """The answer of a list: names, in order."""
 
     keys: Sequence[str]
 
@@ -53,7 +53,7 @@ class Record(Generic[T]):
         return self._kind.decode(value) if value is not None else None
 
     async def keep(self, view: View, new: T) -> None:
-        """Keep it."""
+        """Write the record."""
         await view.put(self._place, self._kind.encode(new))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Somebody else's approval of a token: asked for, given, and added to it.
+"""Approval of a token by a third party: asked for, given, and added to the token.
 
 An approval is a third party's block, `approved(CHANGE, UNTIL)`, good for one token. A registration that wants one says
 `check if approved($change, $until), time($now), $now < $until trusting KEY`.

@@ -103,7 +103,7 @@ def problem(token: str, root: Key) -> str:
 
 
 def sealed(token: str) -> str:
-    """Return a token that nobody can add to. Raises `BiscuitError` for one that is sealed already."""
+    """Return a token that cannot be attenuated any more. Raises `BiscuitError` for one that is sealed already."""
     return _written(write_chain(seal(_chain(token))))
 
 

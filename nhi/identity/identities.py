@@ -90,7 +90,7 @@ class Identities:
         return Entity(id=self.id(namespace), name=name, created=now, updated=now)
 
     def name(self, kind: str, namespace: Namespace) -> str:
-        """Return a name for an entity or a group that nobody named."""
+        """Return a name for an entity or a group without one."""
         return f"{kind}_{self._entropy.bytes(4).hex()}.{namespace.id}"
 
     def id(self, namespace: Namespace) -> str:
@@ -123,7 +123,7 @@ class Identities:
     async def _refreshed(
         self, core: View, namespace_id: str, entity: Entity, alias: Alias, seen: LoginAlias
     ) -> Entity:
-        """Keep what the authority says of somebody today."""
+        """Keep what the authority says of the entity today."""
         metadata = dict(seen.metadata) if seen.metadata else None
         if metadata == alias.metadata:
             return entity

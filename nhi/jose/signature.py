@@ -56,9 +56,9 @@ _LONGEST_MEMBER: Final = 1400
 """Characters of a number in a key, which is not decoded otherwise: strangers bring keys too."""
 _MOST_KEYS: Final = 100
 _MOST_TRIED: Final = 20
-"""Keys that a token is tried with: whoever makes a key set may make it costly for all."""
+"""Keys that a token is tried with: the author of a key set could make each verification costly."""
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-"""Members of a key that nobody else may know (RFC 7518)."""
+"""Members of a key that are private (RFC 7518)."""
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _CLAIMS: Final = JsonLimits(strings=8192)
 _COMPACT: Final = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
@@ -101,7 +101,7 @@ class VerifyKey:
 
 
 class Token:
-    """A token whose signature nobody has looked at yet."""
+    """A token whose signature was not verified yet."""
 
     def __init__(self, encoded: bytes) -> None:
         """Raises what the library does for a header that cannot be read. That of a signed one was read before."""
@@ -129,7 +129,7 @@ class Token:
         return None
 
     def unverified(self) -> Mapping[str, Json] | None:
-        """Return what the token says though nobody has looked at its signature: for those who ask its issuer next."""
+        """Return the claims although the signature was not verified: for callers that ask the issuer next."""
         if not self._plain or self.algorithm not in ALGORITHMS:
             return None
         try:
@@ -139,7 +139,7 @@ class Token:
             return None
 
     def header(self) -> Mapping[str, Json]:
-        """Return the header, which nobody has looked at either."""
+        """Return the header, which was not verified either."""
         return self._compact.headers()
 
     def _signed_by(self, key: Key) -> bool:
@@ -182,7 +182,7 @@ def read(text: str) -> Token:
 def self_signed(text: str, kind: str) -> tuple[Mapping[str, Json], Mapping[str, Json]]:
     """Return the public key that a token of type `kind` brings along and is signed with, and what it says.
 
-    It proves that whoever made it has the key, and nothing else. Raises `Malformed`.
+    It proves that its author has the key, and nothing else. Raises `Malformed`.
     """
     token = read(text)
     header = token.header()

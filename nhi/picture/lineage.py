@@ -122,7 +122,7 @@ def _source(node: Mapping[str, object]) -> str:
 
 
 def short_time(time: str) -> str:
-    """Return a time without what nobody reads: 2026-11-26T18:00:01.5Z as 2026-11-26 18:00:01."""
+    """Return a time in short: 2026-11-26T18:00:01.5Z as 2026-11-26 18:00:01."""
     return time[:19].replace("T", " ")
 
 

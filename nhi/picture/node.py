@@ -26,7 +26,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One block. Every text may come from whoever made the block: it is shown, and never believed to be markup."""
+    """One block. Every text may come from the author of the block: it is shown as text, never as markup."""
 
     id: str
     title: str = ""
@@ -47,7 +47,7 @@ class Node:
 
     @property
     def seen(self) -> str:
-        """Who presented it first, and when: who made it, nobody can know."""
+        """Who presented it first, and when. Who made it cannot be known."""
         return f"first by {self.source or '?'}, {self.time}" if self.time else ""
 
 

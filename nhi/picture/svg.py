@@ -43,7 +43,7 @@ _TITLE: Final = 20
 
 
 def as_svg(root: Node, *, name: str, alone: bool = True, link: Callable[[Node], str] | None = None) -> str:
-    """Return a tree; `name` says what it shows to whoever cannot see it. `link` gives boxes an address to lead to."""
+    """Return a tree; `name` says what it shows, for screen readers. `link` gives boxes an address to lead to."""
     layout = place(root, _height)
     size = f'width="{layout.width}" height="{layout.height}" viewBox="0 0 {layout.width} {layout.height}"'
     parts = [
@@ -121,7 +121,7 @@ def _height(node: Node) -> int:
 
 
 def _whole(node: Node) -> str:
-    """Return all that is known of a node, for whoever points at it or has it read out."""
+    """Return all that is known of a node: its tooltip, which screen readers read."""
     parts = [f"{node.id} {node.title}".rstrip() + f", {node.state}", *node.says, *node.alarms, node.seen]
     return "\n".join(_text(part) for part in parts if part)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a service token may be made with that is no token of the store: a Biscuit.
+"""What a service token may be issued with that is no token of the store: a Biscuit.
 
-What was made with one is never worth more than it: it ends with it, and the same checks narrow it.
+A token that was issued with one ends with it, and the same checks restrict it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vault.framework.identity import IdentityFacts
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """Such a credential that is good now. `ends` is when it is no longer (nanoseconds)."""
+    """A credential that a token was issued with, and that is good now. `ends` is when it ends (nanoseconds)."""
 
     name: str
     """By which it is found again: with it every token that hangs on it says so."""
@@ -28,7 +28,7 @@ class Ancestor:
 
 
 class Ancestors(Protocol):
-    """Knows them."""
+    """Keeps and finds credentials that tokens are issued with."""
 
     async def keep(self, call: Call) -> Ancestor | None:
         """Keep the credential that calls, in the open transaction, for what is made with it; None if it is not good."""
@@ -40,7 +40,7 @@ class Ancestors(Protocol):
 
 
 class NoAncestors:
-    """There are none, so nothing that says to have one is worth anything."""
+    """A server without Biscuits: a token that names an ancestor is good for nothing."""
 
     async def keep(self, call: Call) -> Ancestor | None:
         """See `Ancestors.keep`."""

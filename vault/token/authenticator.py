@@ -27,7 +27,7 @@ _BLOCKS: Final = "blocks"
 
 
 class Authenticator(Protocol):
-    """Knows one shape of credential."""
+    """Authenticates the credentials of one shape."""
 
     def recognises(self, token: str) -> bool:
         """Whether this credential has the shape that this authenticator verifies."""
@@ -43,7 +43,7 @@ class Authenticator(Protocol):
 
 
 class Family:
-    """Who of those in memory hangs on whom: with one, all fall that hang on it."""
+    """Which cached tokens hang on which: when one is dropped, so are all that hang on it."""
 
     def __init__(self) -> None:
         self._below: dict[str, set[str]] = {}
@@ -63,16 +63,16 @@ class Family:
             falling += self._below.pop(fallen, ())
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Forget all of them."""
         self._below.clear()
 
     def __len__(self) -> int:
-        """Return how many have something hanging on them."""
+        """Return how many tokens others hang on."""
         return len(self._below)
 
 
 class _NothingAllowed:
-    """Of a request that its token's own checks refuse, a key that was not proved among them: it takes no use."""
+    """Checks that allow nothing: of a request that its token's own checks refuse. It takes no use of the token."""
 
     steady = False
 
@@ -209,7 +209,7 @@ def _let_go(identity: Identity) -> None:
 
 
 def _digest(token: Secret) -> bytes:
-    """Return what identities are cached by: nobody finds tokens in the cache's keys."""
+    """Return what identities are cached by: a digest, so that the cache's keys hold no tokens."""
     return hashlib.sha256(token.reveal().encode()).digest()
 
 

@@ -38,7 +38,7 @@ class NoEntities:
     """A server without identities: no token has an entity."""
 
     async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
-        """Return None: there is nobody."""
+        """Return None: there are no entities."""
         del core, namespace_id, entity_id
         return None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Service tokens in storage: find, create, use, renew. `vault.token.store` revokes them.
+"""The entries of service tokens in storage: found, created, used, renewed. `vault.token.store` revokes tokens.
 
 A token, its accessor and its key say which namespace they belong to, and whatever is kept of a token lies there:
 every method finds that place through whichever view it is given. An accessor is looked for in the given view
@@ -109,7 +109,7 @@ class TokenEntries:
     def key(self, token: str) -> str:
         """Return the name under which a token is stored: `h`, HMAC-SHA256 of it, and its namespace.
 
-        Raises `BarrierSealed` before `load`: while a vault is being opened nobody is known, and nobody is unknown.
+        Raises `BarrierSealed` before `load`: while a vault is being unsealed no token can be called known or unknown.
         """
         digest = "h" + self._hash(token.encode())
         home = namespace_id(token)
@@ -273,7 +273,7 @@ class TokenEntries:
         return key
 
     async def update(self, core: View, key: str, entry: TokenEntry) -> None:
-        """Replace a stored token; whoever cached it must ask again."""
+        """Replace a stored token, and invalidate what is cached of it."""
         await at(core, key).put(ENTRY + key, TOKEN.encode(entry))
         await core.invalidate(TOKEN_KIND, key)
         await self._arm(core, key, entry)

@@ -29,7 +29,7 @@ class Factors(Protocol):
         ...
 
     async def demanded(self, call: Call) -> bool:
-        """Whether every login on the mount of `call` needs a second factor, whoever logs in; in the open transaction."""
+        """Whether every login on the mount of `call` needs a second factor; in the open transaction."""
         ...
 
 

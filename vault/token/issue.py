@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tokens of logins: made and renewed as role, mount and server allow, the narrowest limit first."""
+"""Tokens of logins: issued and renewed as role, mount and server allow; the narrowest limit counts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SECOND: Final = 1_000_000_000
 
 
 class LoginGrant(msgspec.Struct, frozen=True):
-    """What an auth method has found out about who logs in.
+    """What an auth method has found out about the client that logs in.
 
     `login` is what the method finds the role or user by when the token is renewed; `name` is its part of the
     token's display name. `bound_cidrs` replaces the terms' where it is not empty.
@@ -41,12 +41,12 @@ class LoginGrant(msgspec.Struct, frozen=True):
     name: str = ""
     bound_cidrs: tuple[str, ...] = ()
     alias: LoginAlias | None = None
-    """Who logged in: the entity of this alias is found or made, and the token belongs to it. None for nobody."""
+    """Who logged in: the entity of this alias is found or created, and the token belongs to it. None for a login without entity."""
     renewable: bool = True
 
 
 class LoginIssuer:
-    """Makes tokens for those who logged in."""
+    """Issues tokens to clients that logged in."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class LoginIssuer:
         self._config = config
 
     async def issue(self, call: Call, grant: LoginGrant) -> Reply[None]:
-        """Make a token and store it, in the open transaction, or say which second factor is missing.
+        """Issue a token and store it, in the open transaction, or say which second factor is missing.
 
         Raises `Malformed` for what no login may get.
         """

@@ -21,7 +21,7 @@ class Lifetime(msgspec.Struct, frozen=True):
 
 
 def go_duration(seconds: int) -> str:
-    """Write a duration as the field does: `768h`, `1h30m`, `8m20s`, `0s`."""
+    """Write a duration as OpenBao does: `768h`, `1h30m`, `8m20s`, `0s`."""
     hours, rest = divmod(seconds, 3600)
     minutes, left = divmod(rest, 60)
     text = (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "") + (f"{left}s" if left else "")
@@ -29,7 +29,7 @@ def go_duration(seconds: int) -> str:
 
 
 def capped(name: str, wanted: int, longest: int) -> Lifetime:
-    """Cut `wanted` to `longest`, with the field's warning when that changes it."""
+    """Cut `wanted` to `longest`, with OpenBao's warning where that changes it."""
     if wanted <= longest:
         return Lifetime(wanted)
     text = (

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Locking names out after failed logins: one count for each name of an auth mount, in the name's one form (SL-20).
 
-What is known of a name lies with its mount, and goes with it. Names that nobody has are counted too, in memory, so
+What is known of a name lies with its mount, and goes with it. Unknown names are counted too, in memory, so
 that being locked out does not tell who exists; each of their failures writes one row that stands for them all, so that
 the time it takes does not tell either (SL-22).
 """
@@ -30,10 +30,10 @@ DURATION: Final = 900
 """Seconds for which it is locked, and after which failures are forgotten."""
 _PREFIX: Final = "lockout/"
 _STRANGER: Final = "lockout-stranger"
-"""What is read and written for a name that nobody has."""
+"""What is read and written for an unknown name."""
 _STRANGERS: Final = 65_536
-"""Names that nobody has whose failures are remembered, each by a digest. Who tries more before time forgets the first can
-tell it from a name that somebody has: rows in the storage would be no limit to strangers, a rate limit is one to them."""
+"""Unknown names whose failures are remembered, each by a digest. A client that tries more before time forgets the first can
+tell it from a name that exists: rows in the storage would be no limit to strangers, a rate limit is one to them."""
 _SECOND: Final = 1_000_000_000
 
 
@@ -46,7 +46,7 @@ class Attempts(msgspec.Struct, frozen=True):
 
 
 class _Stranger(msgspec.Struct, frozen=True):
-    """Failures of a name that nobody has, as they are since the request `call`, and as they were before it.
+    """Failures of an unknown name, as they are since the request `call`, and as they were before it.
 
     A request that starts over is judged and counted by what was before: unlike a row, memory is not undone.
     """
@@ -119,7 +119,7 @@ class Lockout:
             await view.delete(place)
 
     def admit(self, mount: str, name: str) -> None:
-        """Forget the failures of a name that nobody has, on the mount with this uuid."""
+        """Forget the failures of an unknown name, on the mount with this uuid."""
         self._strangers.drop(_stranger(mount, name))
 
     async def locked(self, view: ReadView, entry: MountEntry) -> Sequence[str]:
@@ -140,7 +140,7 @@ class Lockout:
         return (entry.config.user_lockout or LockoutConfig()).over(self._server(entry.kind))
 
     async def _found(self, call: Call, view: ReadView, name: str, *, known: bool) -> Attempts | None:
-        """Return what is known of a name; a name that nobody has takes as long to ask for."""
+        """Return the failures of a name; an unknown name takes as long to ask for."""
         value = await view.get(_place(name, known=known))
         kept = _KIND.decode(value) if value is not None else None
         if known:
@@ -163,7 +163,7 @@ class Lockout:
 
 
 def _stranger(mount: str, name: str) -> bytes:
-    """Return what a name that nobody has is remembered by, on the mount with this uuid."""
+    """Return what an unknown name is remembered by, on the mount with this uuid."""
     return hashlib.sha256(f"{mount}/{name}".encode()).digest()
 
 

@@ -68,7 +68,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.uses >= 0 and (self.expires == 0 or now < self.expires)
 
     def remaining(self, now: int) -> int:
-        """Seconds left at `now` (nanoseconds), rounded up as the field does; 0 without expiry."""
+        """Seconds left at `now` (nanoseconds), rounded up as OpenBao does; 0 without expiry."""
         return max(0, -((now - self.expires) // 1_000_000_000)) if self.expires else 0
 
 

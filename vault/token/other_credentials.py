@@ -21,7 +21,7 @@ class OtherCredential(msgspec.Struct, frozen=True):
 
 
 class OtherCredentials(Protocol):
-    """One kind of such credentials."""
+    """One kind of credentials that are no entries of the token store: Biscuits."""
 
     def recognises(self, token: str) -> bool:
         """Whether a text has the shape of one."""
@@ -45,7 +45,7 @@ class OtherCredentials(Protocol):
 
 
 class NoOtherCredentials:
-    """There are none."""
+    """A server without other credentials: every token is one of the store."""
 
     def recognises(self, token: str) -> bool:
         """See `OtherCredentials.recognises`."""
@@ -63,7 +63,7 @@ class NoOtherCredentials:
         return False
 
     async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
-        """See `OtherCredentials.renew`; nobody asks."""
+        """See `OtherCredentials.renew`; it is never asked."""
         del call, token, increment
         return Reply()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Whether who was let in once would be still: asked again and again by an answer that goes on."""
+"""Whether a credential that was good is so still: asked again and again by an answer that goes on."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 
 What hangs on it is worthless because `TokenEntries.ancestor_keys` misses the one that went. Its rows are removed by and
 by: so many at once as one transaction may, the rest by timers, which outlive the process. Until then a row says
-that the key is not free: whoever gave a new token the old id would have its descendants along with it.
+that the key is not free: a new token with the old id would get the descendants of the old one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from vault.token.model import TOKEN, TOKEN_KIND
 GONE_KIND: Final = "token-gone"
 """Kind of the timer by which what hung on a token that is gone is removed; the key is the token's key."""
 _ROUND: Final = 64
-"""Tokens that one transaction removes: some 20 milliseconds in which nobody else writes."""
+"""Tokens that one transaction removes: some 20 milliseconds in which no other transaction writes."""
 
 Purge = Callable[[View, str], Awaitable[bool]]
 """Remove what belongs to the token with this key, which is gone; the view is its namespace's.
@@ -61,7 +61,7 @@ class TokenStore(TokenEntries):
         await self.revoke_trees(core, [key])
 
     async def revoke_trees(self, core: View, keys: Sequence[str]) -> None:
-        """Revoke several tokens, as `revoke_tree`. Whoever reads gets a turn in between; whoever writes waits."""
+        """Revoke several tokens, as `revoke_tree`. Readers get a turn in between; writers wait."""
         pace = TimeSlice()
         for key in keys:
             if await self._end(core, key):
@@ -71,7 +71,7 @@ class TokenStore(TokenEntries):
     async def consume(self, core: View, key: str) -> None:
         """Remove a token of few uses that hangs on nothing, and that nothing can hang on: no process has to be told.
 
-        Nobody keeps such a token in memory, nor what it may do; see `vault.token.authenticator`.
+        Such a token is in no cache, nor what it may do; see `vault.token.authenticator`.
         """
         entry = await self.get(core, key)
         if entry is None or not entry.uses or hook_of(key, entry):

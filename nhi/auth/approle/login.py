@@ -50,7 +50,9 @@ class LoginEngine(Engine):
         now = self._clock.nanos()
         if role is None or role.bind_secret_id:
             if not params.secret_id:
-                raise Malformed("missing secret_id")  # whoever has the role id, or nobody (SL-22)
+                raise Malformed(
+                    "missing secret_id"
+                )  # the same for a role id that exists and for one that does not (SL-22)
             digest = store.hashed(by, "secret-id", params.secret_id)
             secret = await self._secret(call.tx, role or _NOBODY, digest)
             if role is None or secret is None:

@@ -14,7 +14,7 @@ from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText,
 OLD_NAMES: Final = {"policies": "policies", "period": "period"}
 """Older names of fields of the terms."""
 NEVER: Final = "0001-01-01T00:00:00Z"
-"""How the field writes a moment that does not come."""
+"""How OpenBao writes a time that does not come."""
 _SHOWN: Final = "Whether to show how often, and when last, it was used to log in."
 
 
@@ -39,7 +39,7 @@ class Usage(msgspec.Struct, frozen=True):
     last: int = 0
 
     def shown(self) -> dict[str, str | int]:
-        """Return it as the field shows it."""
+        """Return it as OpenBao shows it."""
         return {"last_used_time": rfc3339(self.last) if self.last else NEVER, "use_count": self.count}
 
 
@@ -178,6 +178,6 @@ class SecretIdInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotFoundNotice(msgspec.Struct, frozen=True):
-    """Says that there is nothing, where the field says so in the data."""
+    """Says that nothing was found. OpenBao says so in the data, with status 200."""
 
     error: str

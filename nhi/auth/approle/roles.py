@@ -20,7 +20,7 @@ from vault.token.terms import adjustments, changed, shown
 
 
 class RoleEngine(Engine):
-    """Roles."""
+    """The paths of roles as a whole; `subpaths` has those of their fields."""
 
     def __init__(self, entropy: Entropy, longest: int) -> None:
         """`longest` is the server's longest TTL in seconds."""

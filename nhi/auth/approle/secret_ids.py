@@ -47,7 +47,7 @@ _TIDYING: Final = (
 
 
 class SecretIdEngine(Engine):
-    """Secret ids of roles."""
+    """The paths of the secret ids of roles."""
 
     def __init__(self, clock: Clock, entropy: Entropy, longest: int) -> None:
         """`longest` is the server's longest TTL in seconds."""

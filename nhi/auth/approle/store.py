@@ -33,7 +33,7 @@ async def prepare(view: View, salt: bytes) -> None:
 
 
 async def keyed(view: ReadView) -> HmacKey:
-    """Return what hashes under the key of a mount, for whoever has several texts."""
+    """Return what hashes under the key of a mount, for callers that hash several texts."""
     return HmacKey(await view.get(_SALT) or b"")
 
 

@@ -31,7 +31,7 @@ _FIELDS: Final = tuple(name for name in Role.__struct_fields__ if name not in {"
 
 
 class ConfigEngine(Engine):
-    """Settings and roles."""
+    """The paths of settings and roles."""
 
     def __init__(self, longest: int) -> None:
         """`longest` is the server's longest TTL in seconds."""

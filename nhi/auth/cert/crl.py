@@ -2,7 +2,8 @@
 """Revocation lists as they come (RFC 5280 section 5): read, judged, and compared with the one before.
 
 What is on a list counts as revoked. What is not on it counts as good only if the list is what it stands for: the whole
-list of its scope, and no older than the last (section 6.3.3). Whoever is on the way, or writes lists by a script that
+list of its scope, and no older than the last (section 6.3.3). An attacker on the way, or a script that
+writes lists and that
 fetches them, can put in its place another that the same authority has signed: a delta list, the list of other
 certificates, one from before. None of these replaces a list.
 
@@ -48,10 +49,10 @@ _PROCESSED: Final = frozenset(
         ExtensionOID.ISSUING_DISTRIBUTION_POINT,
     }
 )
-"""Extensions that may be critical; a list with another that is says something that nobody here understands."""
+"""Extensions that may be critical; a list with another critical one says something that is not understood here."""
 _PROCESSED_OF_ENTRIES: Final = frozenset(
     {
-        CRLEntryExtensionOID.CERTIFICATE_ISSUER,  # a serial number counts whoever's it is
+        CRLEntryExtensionOID.CERTIFICATE_ISSUER,  # a serial number counts, whichever issuer it is of
         CRLEntryExtensionOID.CRL_REASON,
         CRLEntryExtensionOID.INVALIDITY_DATE,
     }
@@ -81,7 +82,7 @@ class ParsedList(msgspec.Struct, frozen=True):
 def read(encoded: bytes, url: str = "", trusted: Sequence[x509.Certificate] = ()) -> ParsedList:
     """Read a list, PEM or DER, which must be signed by the authority that it names, if that is one of those `trusted`.
 
-    Lists come over plain HTTP (RFC 5280 section 8): whoever stands on the way can send another. Raises `Malformed`, with words that go on from "it is".
+    Lists come over plain HTTP (RFC 5280 section 8): an attacker on the way can send another one. Raises `Malformed`, with words that go on from "it is".
     """
     try:
         der = _der(encoded)

@@ -35,9 +35,9 @@ _INSTEAD: Final = "; keep it under a name of its own, or delete that one first"
 
 
 class RevocationLists:
-    """Keeps lists. A serial number on any of them is refused, whoever issued the list.
+    """Keeps lists. A serial number on any of them is refused, whichever authority issued the list.
 
-    A list whose time is over is asked for once at a time, whoever needs it, and not straight after a failure.
+    A list whose time is over is fetched by one login at a time, and not straight after a failure.
     """
 
     def __init__(self, fetcher: Fetcher, barrier: Barrier, clock: Clock, entropy: Entropy) -> None:
@@ -90,7 +90,7 @@ class RevocationLists:
         trusted = (*path, *await _authorities(call))
         signers = tuple(dict.fromkeys(one for one in trusted if one.subject.public_bytes() == listed.issuer))
         if not signers and listed.issuer:
-            return listed  # it is about nobody on this path
+            return listed  # it is about no certificate on this path
         owner, space = owner_of(call).for_all(), (call.namespace.id, _prefix(call))
         key = (owner, name, listed.url, listed.next_update, signers)
         try:
@@ -101,7 +101,7 @@ class RevocationLists:
     async def _renew(
         self, owner: Owner, space: tuple[str, str], name: str, url: str, signers: Sequence[x509.Certificate]
     ) -> RevocationList:
-        """Fetch a list and keep it at once: it counts from now on, whoever is let in. Raises `Unreachable`."""
+        """Fetch a list and keep it at once: it counts from now on, also if this login fails. Raises `Unreachable`."""
         body = await self._body(owner, url)
         try:
             found = await self._judged(owner, partial(crl.read, body, url, signers), "it is ")
@@ -136,7 +136,7 @@ class RevocationLists:
 
 
 class CrlEngine(Engine):
-    """Revocation lists."""
+    """The paths of revocation lists."""
 
     def __init__(self, kept: RevocationLists) -> None:
         self._lists = kept

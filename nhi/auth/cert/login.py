@@ -118,7 +118,7 @@ def _facts(leaf: x509.Certificate) -> Facts:
 
 
 async def _candidates(view: ReadView, name: str) -> Sequence[Role]:
-    """Return the role with this name, or all of them where it is empty; for a name that nobody has one that trusts nobody.
+    """Return the role with this name, or all of them where it is empty; for a name without a role, one that trusts no certificate.
 
     That there is no such role takes as long to find out as that it does not trust the certificate (SL-22).
     """

@@ -59,7 +59,7 @@ class RevocationList(msgspec.Struct, frozen=True, kw_only=True):
     """A revocation list: the serial numbers on it, in decimal. `url` is where it came from; times in seconds.
 
     `issuer` is the name (DER) of the authority that it is of, `number` its own (-1 for none), and `scope` what
-    certificates it is about: the issuing distribution point (DER), empty for all, None where nobody has looked. A long
+    certificates it is about: the issuing distribution point (DER), empty for all, None where it was not looked at. A long
     list has its serial numbers in records of their own, under `generation`; `parts` are the first of each.
     """
 
@@ -126,7 +126,7 @@ class LoginParams(Params, frozen=True):
 
 
 class Serials(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is on a revocation list; nothing at all where it is empty, as in the field."""
+    """The serial numbers on a revocation list. OpenBao leaves the field out where the list is empty."""
 
     serials: Mapping[str, Mapping[str, str]] = {}
 

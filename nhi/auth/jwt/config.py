@@ -31,7 +31,7 @@ _HIDDEN: Final = "oidc_client_secret"
 
 
 class ConfigEngine(Engine):
-    """The configuration."""
+    """The path of the configuration. A new one is tried before it is kept."""
 
     def __init__(self, sets: KeySets) -> None:
         self._sets = sets

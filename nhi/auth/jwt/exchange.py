@@ -171,7 +171,7 @@ class Exchange:
         tokens: Mapping[str, Json],
         claims: Mapping[str, Json],
     ) -> Mapping[str, Json]:
-        """Return what userinfo adds; nothing where it speaks of somebody else (section 5.3.2)."""
+        """Return what userinfo adds; nothing where it is about another user (section 5.3.2)."""
         access = tokens.get("access_token")
         if not provider.userinfo_endpoint or not isinstance(access, str) or not access.isprintable():
             return {}

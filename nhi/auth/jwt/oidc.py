@@ -55,7 +55,7 @@ _POSTED: Final = "no_code"
 
 
 class Entrant(msgspec.Struct, frozen=True):
-    """Somebody whom the provider vouches for."""
+    """A user whom the provider vouches for, the role that lets them in, and the configuration that was asked."""
 
     config: Config
     role: Role

@@ -32,6 +32,6 @@ def sent() -> Reply[None]:
 
 
 def failed(reason: str) -> Reply[None]:
-    """Tell the user why nobody was signed in."""
+    """Tell the user why the sign-in failed."""
     text = reason.removeprefix("OpenBao login failed. ")
     return page("Sign-in failed", f'<p class="problem">{html.escape(text)}</p>', status=400)

@@ -23,7 +23,7 @@ _METADATA: Final = frozenset({"access_token", "id_token", "refresh_token"})
 
 
 class RoleEngine(Engine):
-    """Roles."""
+    """The paths of roles."""
 
     def __init__(self, longest: int) -> None:
         """`longest` is the server's longest TTL in seconds."""

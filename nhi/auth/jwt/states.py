@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Sign-ins that are under way: each is used once, by the node that began it, and over after some minutes.
 
-Whoever begins one is a stranger, so nothing is kept for it: all of it is in the `state` that the provider hands back,
-encrypted and authenticated by a key of this process (Fernet). What happens to a sign-in once somebody comes back with
+A stranger begins it, so nothing is kept for it: all of it is in the `state` that the provider hands back,
+encrypted and authenticated by a key of this process (Fernet). What happens to a sign-in once a browser comes back with
 its state is kept in memory: that it was used, what the provider posted, what it said of the user. There is room for so
-much of it, of which nobody takes more than is left to others: an address of its mount's, a mount of all.
+much of it, of which no client takes more than is left to others: an address of its mount's, a mount of all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from vault.framework.fields import Json
 STATE_KIND: Final = "oidc-state"
 """Kind of the timer of a sign-in that an earlier version kept in storage."""
 LIFETIME: Final = 300
-"""Seconds for a sign-in, as in the field."""
+"""Seconds that a sign-in may take: OpenBao's."""
 GONE: Final = "OpenBao login failed. Expired or missing OAuth state."
 LONGEST: Final = 16_384
 """Characters that a state may have: a device's code may be long."""
@@ -47,7 +47,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """A sign-in of a mount; `client_nonce` is the digest of the client's.
 
     `code` and `id_token` are what the provider posted. Once the user has confirmed it, it is `confirmed`, and
-    `claims` are there as soon as the provider has said who it is. Without a `confirmation` nobody is asked to.
+    `claims` are there as soon as the provider has said who it is. Without a `confirmation` the user is not asked.
     """
 
     mount: str
@@ -98,7 +98,7 @@ class _SignInState(msgspec.Struct, frozen=True):
 
 
 class States:
-    """Begins sign-ins, and follows those that somebody came back for."""
+    """Begins sign-ins, and follows those that a browser came back for."""
 
     def __init__(self, clock: Clock, entropy: Entropy, room: int = _ROOM) -> None:
         self._clock = clock
@@ -125,7 +125,7 @@ class States:
         return self._find(call, state)[1]
 
     def take(self, call: Call, state: str) -> SignIn:
-        """Return a sign-in that nobody can use again. Raises `Malformed`."""
+        """Return a sign-in, which cannot be used again. Raises `Malformed`."""
         name, found = self._find(call, state)
         self._keep(call, name, found, taker=call.id)
         return found
@@ -154,7 +154,7 @@ class States:
         return found
 
     def confirm(self, call: Call, state: str) -> SignIn:
-        """Return a sign-in that nobody else has confirmed; its client goes on waiting. Raises `Malformed`."""
+        """Return a sign-in that was not confirmed before; its client goes on waiting. Raises `Malformed`."""
         name, found = self._find(call, state)
         if found.confirmed:
             raise Malformed(GONE)
@@ -189,7 +189,7 @@ class States:
         return name, found
 
     def _keep(self, call: Call, name: bytes, sign_in: SignIn, taker: str = "") -> None:
-        """Keep what a sign-in has become. Raises `Busy` where whoever came back has too much kept."""
+        """Keep what a sign-in has become. Raises `Busy` where too much is kept for this client already."""
         now = self._clock.monotonic()
         while self._known and next(iter(self._known.values())).until <= now:
             self._count(self._known.popitem(last=False)[1], -1)

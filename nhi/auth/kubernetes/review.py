@@ -20,7 +20,7 @@ _LIMITS = JsonLimits(strings=8192, memory=4 << 20)
 
 
 class ApiServer:
-    """Asks. Whoever logs in is told nothing but that it did not work; the reason goes to the log."""
+    """Asks the API server. The client learns only that the login failed; the reason goes to the log."""
 
     def __init__(self, fetcher: Fetcher, pod: Pod, log: Log) -> None:
         self._fetcher = fetcher

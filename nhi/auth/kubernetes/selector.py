@@ -23,7 +23,7 @@ class Expression(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     values: tuple[_Text, ...] = ()
 
     def met(self, labels: Mapping[str, str]) -> bool:
-        """Whether labels meet it. An operator that nobody knows meets nothing."""
+        """Whether labels meet it. An unknown operator meets nothing."""
         value = labels.get(self.key)
         if self.operator == "In":
             return value in self.values

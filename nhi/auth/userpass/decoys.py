@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What the secret of somebody who has none is compared with, so that the time it takes does not tell who has one (SL-22)."""
+"""What a secret is compared with where the name has none, so that the time does not tell which names have one (SL-22)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_KINDS: Final = 8
 
 
 class Decoys(msgspec.Struct, frozen=True):
-    """The kinds of hashes that a mount has kept, each as the hash of nobody's secret; `salt` is no one's to know."""
+    """The kinds of hashes that a mount has kept, each as the hash of a secret that no user has; `salt` never leaves the mount."""
 
     salt: bytes
     hashes: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ async def learn(view: View, kept: str, entropy: Entropy) -> None:
 
 
 def _decoy(kept: str) -> str:
-    """Return a hash that takes as long as this one, which is well formed, and of which nobody knows the secret."""
+    """Return a hash that takes as long as this one, which is well formed, and whose secret is not known."""
     if kept.startswith("sha256:"):
         return "sha256:" + "0" * 64
     if is_bcrypt(kept):

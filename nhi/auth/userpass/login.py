@@ -57,7 +57,7 @@ class LoginEngine(Engine):
 
     @write("login/{rest:any}", public=True)
     async def no_login(self, call: Call, params: Elsewhere) -> None:
-        """Refuse a name that nobody can have, in the words that a name's absence has."""
+        """Refuse a name that no user can have, in the words for a user that does not exist."""
         del call, params
         raise UnsupportedPath(chained=False)
 

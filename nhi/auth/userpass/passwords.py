@@ -38,7 +38,7 @@ def is_bcrypt(text: str) -> bool:
 
 
 class Passwords:
-    """Hashes and compares."""
+    """Hashes passwords and compares them, in threads, a few at a time."""
 
     def __init__(self, hasher: PasswordHasher) -> None:
         self._hasher = hasher

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Biscuits as credentials: from the text on a request to the identity behind it.
 
-What was verified is kept until a fact that it stands on changes: its key, its workload, a block of its chain that is
-revoked. Storage is asked once for each; so revocations take no memory, and one that has committed is obeyed by the
-next request. The token's checks are asked at every request, by the pipeline.
+A verified token is cached until a fact that it rests on changes: its key, its workload, the revocation of one of its
+blocks. Storage is read once for each token, so revocations take no memory, and the next request obeys one that has
+committed. The pipeline evaluates the token's checks at every request.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ _SHORTEST: Final = 200
 """Characters of the shortest token that can be one of ours; a service token has 26."""
 _FOURTH: Final = "ABCDEFGHIJKLMNOP"
 _KEPT_BYTES: Final = 16 * 1024 * 1024
-"""Memory that chains take at most of which there are children, by estimate."""
+"""The most memory, by estimate, for chains that child tokens were issued with."""
 _REFUSED: Final = 4096
-"""Digests of tokens that were refused for what they are, which no fact can change."""
+"""How many refused tokens are remembered, by digest: those that no change of a fact can make good."""
 
 Live = Callable[[str], Namespace | None]
 Mounted = Callable[[Namespace, str], bool]
 AUDIENCE: Final = "vault"
-"""Whom tokens that are meant for this server name, unless their registration says otherwise."""
+"""The audience that names this server, in tokens of registrations that say nothing else."""
 
 
 class PresentedBiscuit(msgspec.Struct, frozen=True):
@@ -189,7 +189,7 @@ class BiscuitAuthenticator:
         return presented
 
     def _good(self, verdict: Verdict) -> PresentedBiscuit | None:
-        """Return a token that nothing is held against."""
+        """Return the token of a verdict without a refusal; else None."""
         if verdict.refusal or verdict.verified is None or verdict.issued is None:
             return None
         narrowing = BiscuitChecks(verdict.verified, verdict.home, AUDIENCE, self.possession)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Verified tokens in memory, bound by bytes, and found by everything that would make them untrue."""
+"""A cache of verified tokens: limited in bytes, and indexed by every fact that they rest on."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys
 
 
 class BiscuitChecks:
-    """The checks of one verified token, whose policies are those of `home`."""
+    """The checks of one verified token, whose policies are those of the namespace `home`."""
 
     def __init__(
         self, verified: VerifiedToken, home: Namespace, audience: str, possession: Possession
@@ -33,7 +33,7 @@ class BiscuitChecks:
         self._verified = verified
         self._possession = possession
         self.bound = binding_of(verified.blocks[0])
-        """The key that whoever uses the token must prove to have; None for none."""
+        """The key that a client must prove to hold to use the token; None for none."""
         self._home = home
         self._audience = audience
         names = sorted(verified.mentions & AMBIENT.keys() - {_PROVED})

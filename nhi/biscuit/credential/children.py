@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Service tokens that were made with a Biscuit: the chain is kept for them, and they are worth what it is worth.
+"""Service tokens that were issued with a Biscuit. Its chain is kept for them, and they are good as long as it is.
 
 A chain is found by its last block, and by all that it ends with: its key, its workload, each of its blocks.
 """

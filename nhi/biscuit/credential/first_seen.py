@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Keeps what is seen of each chain when it is first presented, from each place, before anything is answered.
+"""Records each chain when it is first presented, and from each address, before the request is answered.
 
-A token that may be attenuated by its holder is told apart only by being presented: so it is "first presented by", and
-never "attenuated by". One that is for a single request (sealed, and bound to its body or gone in two minutes) leaves no
+Attenuation happens offline, so the server learns of a chain only when it is presented: a record says "first presented
+by", and never "attenuated by". One that is for a single request (sealed, and bound to its body or gone in two minutes) leaves no
 node of its own. When a token was last used is kept to the hour.
 """
 
@@ -40,7 +40,7 @@ class Presentation(NamedTuple):
 
 
 class Presentations:
-    """Writes down what is presented."""
+    """Records what is presented for the first time, in a transaction of its own."""
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Proof of possession: a token that is of no use to who has not also the key that it is bound to.
+"""Proof of possession: a token that is bound to a key is of no use without that key.
 
 The key of a client certificate, by its thumbprint (RFC 8705), or one that signs a proof for each request (RFC 9449).
 A proof counts once, for one method and URL of this server and for one token, for a minute. It is remembered by the key
-that signed it, and only once it has counted for something that names that key: so nobody without the key can use up
-what is kept for it, and nobody at all what is kept for others.
+that signed it, and only once it has counted for something that names that key. So a client without the key cannot use
+up the room that is kept for it, and no client the room that is kept for other keys.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class _UsedProofs(msgspec.Struct):
 
 
 class Possession:
-    """Looks at proofs."""
+    """Finds out which keys a request proves to hold, and lets each signed proof count once."""
 
     def __init__(self, clock: Clock, address: str) -> None:
         """`address` is the URL at which clients reach this server."""
@@ -97,7 +97,7 @@ class Possession:
     def proved(self, call: Call) -> Mapping[str, str]:
         """Return the thumbprints of the keys that a request proves to have, by kind.
 
-        Whoever lets a request through because of one of them must `count` it.
+        A caller that lets a request through because of one of them must `count` it.
         """
         shown = self._shown(call)
         if JKT not in shown.keys or shown.counted or self._fresh(shown):
@@ -133,7 +133,7 @@ class Possession:
     def binding(self, call: Call, wanted: str) -> KeyBinding | None:
         """Return what a new token is bound to: what the registration wants, or what the client proves of itself.
 
-        Raises `Malformed` for a bad proof: whoever sends a proof wants no token that is good without one.
+        Raises `Malformed` for a bad proof: a client that sends a proof wants no token that is good without one.
         """
         kind = KINDS[wanted] or JKT
         proved = self.proved(call)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is found out about a token whose signatures hold: whose it is, and why it is not taken."""
+"""What verification found about a token whose signatures hold: which mount issued it, and why it is refused."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ _DATE_TAG: Final = b"\x20"
 
 
 class TokenContent(msgspec.Struct, frozen=True):
-    """What all tokens of a registration say, until it or what it stands on changes."""
+    """What all tokens of a registration have in common, until it or a fact that it rests on changes."""
 
     workload: str
     namespace: str

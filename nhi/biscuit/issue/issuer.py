@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tokens made: an authority block of few facts, signed by the issuer key wherever it is, and a record of it."""
+"""Issues tokens: an authority block of few facts, its signature by the issuer key, here or in a device, and its record."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class _DeviceAnswer:
 
 
 class BiscuitIssuer:
-    """Makes issuer keys and tokens. One signature for each token; where the key is in a device, it waits for that."""
+    """Makes issuer keys and issues tokens. Each token costs one signature, which a device may have to give."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class BiscuitIssuer:
         """Make a token of `ttl` seconds for a registration, in the open transaction; return it and its record.
 
         `place` is the mount, and the path of its namespace; `pop` the key that the token is bound to, which one that is
-        renewed keeps; `door` what the mount below `auth/` calls its logins that somebody logs in on. Raises `Malformed`
+        renewed keeps; `door` what the mount below `auth/` calls its logins, where the login came by it. Raises `Malformed`
         without an active key, and without a proof where the registration wants one, `Unauthenticated` for a login that
         a request brings along: that leaves no token behind.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The private keys of issuers and approvers that are kept here: in the safe, each bound to its public half."""
+"""The private keys of issuers and approvers, in the safe: each is bound to its public key, so none can be exchanged."""
 
 from __future__ import annotations
 

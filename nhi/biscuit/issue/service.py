@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is done with a Biscuit as a credential: looked up, renewed by another one, revoked with its subtree."""
+"""What `auth/token` does with a Biscuit: look it up, renew it by a new one, revoke it with all that was made from it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Client secrets: what is kept of them, and whether one is right.
 
-One that was made here has 256 random bits, so a plain hash keeps it and nobody guesses it. One whose hash was imported
+One that was made here has 256 random bits, so it cannot be guessed, and a plain hash of it is enough. One whose hash was imported
 may be a password: its hash may take its time, and a name is locked for a while after some wrong ones. Where any was
 imported, whatever is wrong is compared with such a hash too: how long that takes does not tell who has one (SL-22).
 """
@@ -52,7 +52,7 @@ def origin(kept: str) -> str:
 
 
 class ClientSecrets:
-    """Compares."""
+    """Compares client secrets with what is kept of them, in the same time whether or not there is one (SL-22)."""
 
     def __init__(self, passwords: Passwords) -> None:
         self._passwords = passwords

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Logins of workloads that failed, and why: for operators. Whoever fails is told nothing of it.
+"""Logins of workloads that failed, and why: for operators. The client itself learns nothing of it.
 
 Strangers make them fail as often as they like, so they are kept in memory, by registration, method and reason, each with
-a count and the last addresses; what nobody is registered as stands there without a name, as one registration. The log has
+a count and the last addresses; unknown names count as one registration without a name. The log has
 a line once in a while, and the audit record of each login has its reason.
 """
 
@@ -110,7 +110,7 @@ SENTENCES: Final[Mapping[Reason, str]] = {
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Logins that failed alike. `registration` is empty for names that nobody has. Times in milliseconds."""
+    """Logins that failed alike. `registration` is empty for unknown names. Times in milliseconds."""
 
     registration: str
     method: str
@@ -130,7 +130,7 @@ def reason_of(detail: str, otherwise: Reason) -> Reason:
 
 
 class _Mount:
-    """What is known of one mount: failures, and what the log has yet to say of them."""
+    """The failures of one mount, and how many of them the log does not have yet."""
 
     def __init__(self) -> None:
         self.found: OrderedDict[tuple[str, str, Reason], Failure] = OrderedDict()
@@ -140,7 +140,7 @@ class _Mount:
 
 
 class Failures:
-    """Counts, tells, and says what was counted since the server was opened."""
+    """Counts failed logins, writes them to the log, and lists what was counted since the vault was unsealed."""
 
     def __init__(self, log: Log, clock: Clock) -> None:
         self._log = log
@@ -205,7 +205,7 @@ class Failures:
         self._mounts.drop(None)
 
     def _tell(self, mount: _Mount) -> None:
-        """Write a line about the last of them, unless there was one just now: no otherwise for a name that nobody has."""
+        """Write a line about the last of them, unless there was one just now; an unknown name makes no difference."""
         now = self._clock.monotonic()
         if now - mount.told < _QUIET or now - self._told < _QUIET / 10:
             return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Proofs looked at: what a workload shows, against what its registration demands.
+"""Checks proofs: what a workload shows, against what its registration demands.
 
-It runs before any transaction, because keys and clusters have to be asked. Whoever is refused learns nothing of why, which
-is noted for operators; a proof that counts once is taken in the transaction that makes the token.
+It runs before any transaction, because keys and clusters have to be asked. A client that is refused does not learn why;
+operators do. A proof that counts once is taken in the transaction that issues the token.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _USUAL: Final = {CERT: Reason.CERTIFICATE, APPROLE: Reason.OTHER_LOGIN}
 
 
 class LoginEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request shows: a secret, or a token that somebody signed. The certificate is the connection's."""
+    """What a request shows: a secret, or a signed token. The certificate is the connection's."""
 
     method: str
     secret: str = ""
@@ -73,7 +73,7 @@ class WorkloadProof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProofChecker:
-    """Looks at proofs."""
+    """Checks the proofs of workloads. Every refusal is the same for the client, and has a reason for operators."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ def append(chain: Chain, block: bytes, new_secret: bytes, external: ExternalSign
 
 
 def seal(chain: Chain) -> Chain:
-    """Return a token that nobody can add to. Raises `BiscuitError` for one that is sealed already."""
+    """Return a token that cannot be attenuated any more. Raises `BiscuitError` for one that is sealed already."""
     final = sign(_secret(chain), seal_payload(chain.blocks[-1]))
     return msgspec.structs.replace(chain, next_secret=None, final=final)
 

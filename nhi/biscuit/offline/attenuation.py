@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What each block of a chain takes away from what was there before it, in words, and what is odd about it.
+"""What each block of a chain restricts, in words, and what is odd about it.
 
 Read off the structure of its checks; nothing is evaluated. What no form here describes is shown as Datalog.
 """
@@ -57,7 +57,7 @@ _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class Attenuation(msgspec.Struct, frozen=True):
-    """One block: what it takes away, whom it is by if not by a holder, and its oddities."""
+    """One block: what it restricts, the approver that signed it if there is one, and its anomalies."""
 
     narrowing: tuple[str, ...]
     approver: str

@@ -49,7 +49,7 @@ def holds(token: Biscuit, facts: str, terms: Mapping[str, Term]) -> bool:
     """Whether every check of a linted token holds for what `facts` says, Datalog of ours with `terms` put in.
 
     The token's own rights are no matter here: what it may do was decided before. The library's limit is one of time
-    that passes, whoever uses it: what was cut short without having used its time is asked again.
+    that passes, also while other threads run: what was cut short without having used its time is asked again.
     """
     for longest, limits in _PATIENCE:
 

@@ -52,7 +52,7 @@ RESERVED: Final = frozenset(
         "grant_listing",
     ]
 )
-"""Names of facts that the server or the authority states, and nobody else."""
+"""Names of facts that only the server or the authority may state."""
 _ADD: Final = 9
 _SCANNED: Final = 16
 """Facts that are passed over in one unit."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Checks that take nothing away, however they are put: they hold for every request that can be made here.
+"""Checks without effect, however they are written: they hold for every request that can be made here.
 
 Read off their structure, and nothing is evaluated but two constants that are compared. What is said to take nothing away
 does not; a check that takes nothing away for any other reason is not found.
@@ -36,7 +36,7 @@ _SCALARS: Final = frozenset({TermKind.INTEGER, TermKind.STRING, TermKind.DATE, T
 
 
 def always_holds(check: Check, block: Block, authority: Block) -> bool:
-    """Whether a check of `block` holds for every request, whoever makes it."""
+    """Whether a check of `block` holds for every request of every client."""
     if check.kind is CheckKind.REJECT:
         return bool(check.queries) and all(_never(query, block, authority) for query in check.queries)
     for query in check.queries:
@@ -83,7 +83,7 @@ def _is_there(predicate: Predicate, stated: Sequence[Predicate]) -> bool:
 
 
 def _never(query: Rule, block: Block, authority: Block) -> bool:
-    """Whether a query holds for no request: something in it is false, or it asks for what nobody states."""
+    """Whether a query holds for no request: something in it is false, or it asks for a fact that is never stated."""
     named = {fact.name for fact in (*authority.facts, *block.facts)} | RESERVED
     if not (query.scopes or block.scopes) and any(predicate.name not in named for predicate in query.body):
         return True

@@ -3,7 +3,7 @@
 
 The library signs with root keys in memory only. So it compiles a token under a key that is thrown away, and the
 authority block is signed anew here, with version 1 of the payload. The key of the next block is in process memory,
-as it must be: whoever holds a token can attenuate it.
+as it must be: a holder attenuates a token with it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def build(builder: BiscuitBuilder, root: RootKey, root_key_id: int | None = None
 
 
 def resign(token: bytes, root: RootKey, root_key_id: int | None = None) -> bytes:
-    """Return `token`, an authority block alone, signed by `root` instead of whoever signed it.
+    """Return `token`, an authority block alone, signed by `root` instead.
 
     The result was verified by the library. Raises `BiscuitError`, and what `root` raises.
     """

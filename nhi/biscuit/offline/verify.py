@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A token that somebody presents: what is refused, in the order of what it costs to find out.
+"""Verifies a token that was presented: refusals come in the order of what it costs to find them.
 
 Size and spelling first, then signatures, then what the blocks would cost to evaluate. Nothing of a block is evaluated
 before its token was verified and linted.
@@ -94,7 +94,7 @@ def decoded(text: str, longest: int = LARGEST) -> bytes:
 
 
 def is_biscuit(token: str) -> bool:
-    """Whether a text is a token of this form at all, whoever has signed it."""
+    """Whether a text is a token of this form at all; its signatures are not checked."""
     try:
         opened(from_text(token), TokenLimits())
     except BiscuitError:

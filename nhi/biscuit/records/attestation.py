@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How a workload proves that it is the one of a registration: by whom it is vouched for, and what exactly must be said.
+"""How a workload proves that it is the one of a registration: who vouches for it, and what exactly the proof must say.
 
-Everything is compared as a whole. There are no patterns: a `*` in a subject is how others come in.
+Every value is compared as a whole. There are no patterns: a `*` in a subject would let other workloads in.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ METHODS: Final = (SECRET, PRIVATE_KEY, JWT, KUBERNETES, CERT, APPROLE)
 SIGNERS: Final = ("jwks_url", "oidc_discovery_url", "pubkeys")
 """Where the keys are that sign JWTs: at one of these."""
 CLUSTER: Final = ("kubernetes_host", "kubernetes_ca_cert")
-"""Whom the reviewer's token is sent to: it is for nobody else."""
+"""Where the reviewer's token is sent; it must not go anywhere else."""
 EXCHANGED: Final = frozenset({JWT, KUBERNETES})
-"""Methods whose proof is a token of somebody else's, so that it can be exchanged (RFC 8693)."""
+"""Methods whose proof is a token of another issuer, so that it can be exchanged (RFC 8693)."""
 
 
 class Attestation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,7 +77,7 @@ class Attestation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 def check(method: str, wanted: Attestation) -> None:
-    """Refuse what would let in more than one workload, or nobody. Raises `Malformed`."""
+    """Refuse what would let in several workloads, or none. Raises `Malformed`."""
     if method not in METHODS:
         raise Malformed(f"method: must be one of {', '.join(METHODS)}")
     exact = {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The chains that were presented here, one tree for each issued token, as they were first seen.
 
-Whoever holds a token makes as many others from it as they like, offline. So a tree has a size beyond which it only
-says that there is more, and the audit log has the rest; and a tree is removed some time after its token has ended.
+A holder makes as many others from a token as they like, offline. So a tree has a largest size: beyond it the tree says
+that there is more, and the audit log has the rest. A tree is removed some time after its token has ended.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class LineageSettings(msgspec.Struct, frozen=True):
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):
-    """A token whose signature holds and that nobody issued here: somebody else may have the key."""
+    """A token whose signature holds and that was not issued here: another party may have the key."""
 
     id: str
     kid: int
@@ -156,13 +156,13 @@ async def owner_of(view: ReadView, block_id: str) -> str | None:
 
 
 async def orphans(view: ReadView) -> Orphans:
-    """Return the tokens that nobody issued."""
+    """Return the tokens that were presented and not issued here."""
     value = await view.get(ORPHANS)
     return Orphans() if value is None else _ORPHANS.decode(value)
 
 
 async def put_orphan(view: View, new: Orphan) -> None:
-    """Keep that a token was presented that nobody issued."""
+    """Keep that a token was presented that was not issued here."""
     old = await orphans(view)
     if old.more or any(one.id == new.id for one in old.seen):
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is kept of issuer keys, workloads, registrations, and of every token that was issued. Times in milliseconds."""
+"""Records of issuer keys, workloads, registrations and issued tokens. Times in milliseconds."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class IssuerKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Approver(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody whose key, `held` here in the safe or in a device, approves tokens."""
+    """An approver of tokens; its key is `held` here in the safe, or in a device."""
 
     name: str
     algorithm: int
@@ -95,7 +95,7 @@ def _where(key: IssuerKey | Approver) -> str:
 
 
 class MountRef(msgspec.Struct, frozen=True):
-    """Where a key number belongs: found by the number alone, before anything of a token is believed."""
+    """The mount that a key number belongs to: found by the number alone, before anything of a token is believed."""
 
     namespace: str
     mount: str
@@ -175,7 +175,7 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     method: str = "issue"
     """How its workload proved itself; `issue` where an operator asked, `renewal` for another token in its place."""
     audiences: tuple[str, ...] = ()
-    """Whom it is for; nobody in particular without any."""
+    """The services that it is for; any service where there are none."""
     doors: tuple[str, ...] = ()
     """See `hangs_on`; empty where it was issued before mounts could be moved."""
 

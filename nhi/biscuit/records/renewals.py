@@ -2,7 +2,7 @@
 """Which token was renewed from which: so that whatever ends a token ends all that came of it, however often renewed.
 
 All that came of one login, or of one issue, is a line. It is one row; so a revocation knows at once what else it ends,
-and whoever renews without end makes it no dearer than `MOST`. Times in milliseconds.
+and a client that renews without end makes it no larger than `MOST`. Times in milliseconds.
 """
 
 from __future__ import annotations

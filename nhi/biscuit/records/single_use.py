@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Proofs that count once, remembered for as long as they could come again.
+"""Proofs that count once: each is remembered for as long as it could come again.
 
 By the wall clock a proof is too old to come again, and by the wall clock it is forgotten. One that was ahead, and is set
 right, makes proofs good again that are forgotten. So it is kept of each registration, and over restarts, up to where
@@ -27,7 +27,7 @@ _AGAIN: Final = 3600 * 1000
 
 
 class SingleUseProof(msgspec.Struct, frozen=True, array_like=True):
-    """A proof that counts once: what it is known by, and when nobody takes it any more (ms).
+    """A proof that counts once: what it is known by, and when it is not taken any more (ms).
 
     `issued` is when it was made, in seconds, or 0 where it does not tell. `token` is the key of a token that is the proof:
     it may be renewed, and is remembered until it is gone.

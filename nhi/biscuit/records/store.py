@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Keys, workloads, registrations, issued tokens and revocations in their mount's data.
 
-What a cached token stands on has a tag; whoever changes it says so by that tag, in the same transaction.
+Each fact that a cached token rests on has a tag. A change of the fact invalidates the tag in the same transaction.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ async def put_approver(view: View, new: Approver) -> None:
 
 
 async def approver_keys(view: ReadView, names: tuple[str, ...]) -> tuple[Key, ...]:
-    """Return the public keys of approvers. Raises `Malformed` where one is gone: nobody else stands in for it."""
+    """Return the public keys of approvers. Raises `Malformed` where one is gone: the others do not replace it."""
     found = [await approver(view, name) for name in names]
     keys = tuple(one.key for one in found if one is not None)
     if len(keys) != len(names):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What timers of this package do: rows that are over are removed, and what was made for chains that ended is taken back."""
+"""What the timers of an `nhi` mount do: remove expired rows, and take back what was issued with chains that ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UUID: Final = 36
 
 
 class ExpiryTimers:
-    """Handles the timers."""
+    """Handles the timers of all `nhi` mounts; the key of each says what it is about."""
 
     def __init__(
         self,

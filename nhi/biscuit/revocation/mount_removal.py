@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a mount has given ends with it: the Biscuits of an `nhi` mount that is moved or removed, or of one below `auth/`.
+"""Ends what a mount has issued: the Biscuits of an `nhi` mount, or of a login mount, that is moved or removed.
 
-They are refused as soon as that is committed, on every node, and so is what was made with them; timers remove the rows.
+They are refused as soon as that is committed, on every node, and so is what was issued with them; timers remove the rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vault.token.store import TokenStore
 
 
 class MountRemoval:
-    """Ends it."""
+    """Ends the tokens and leases of a mount that is removed."""
 
     def __init__(self, tokens: TokenStore, leases: LeaseStore) -> None:
         self._tokens = tokens

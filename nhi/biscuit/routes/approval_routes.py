@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Approvers: keys, here or in a device, that sign third parties' blocks for who may ask them to.
+"""Approvers: keys, here or in a device, that sign blocks for clients whose policies let them ask.
 
 An approval is the fact `approved(CHANGE, UNTIL)` for one token. A registration that names approvers gives tokens that
 are good for nothing until one of them has approved, and again once that is no longer fresh.
@@ -71,7 +71,7 @@ class Approval(msgspec.Struct, frozen=True):
 
 
 class ApprovalEngine(Engine):
-    """Approvers and approvals. Who may ask which approver, policies say."""
+    """The paths of approvers and approvals. Policies say which client may ask which approver."""
 
     def __init__(self, issuer: BiscuitIssuer) -> None:
         self._issuer = issuer

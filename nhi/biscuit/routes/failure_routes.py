@@ -21,7 +21,7 @@ class FailuresParams(Params, frozen=True):
 
 
 class FailureInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Logins that failed alike: `time` is when the last one did. `registration` is empty for names that nobody has."""
+    """Logins that failed alike: `time` is when the last one did. `registration` is empty for unknown names."""
 
     time: str
     first_time: str
@@ -41,7 +41,7 @@ class FailuresInfo(msgspec.Struct, frozen=True):
 
 
 class FailureEngine(Engine):
-    """Shows failures."""
+    """The path of failed logins. They are in memory only, so each node shows its own."""
 
     def __init__(self, failures: Failures) -> None:
         self._failures = failures

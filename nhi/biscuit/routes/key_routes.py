@@ -38,7 +38,7 @@ _NEXT: Final = {
 
 
 class IssuerKeyEngine(Engine):
-    """Issuer keys. A key's number says for ever which mount of which namespace it is of."""
+    """The paths of issuer keys. A key's number belongs to one mount for ever, also once the key is destroyed."""
 
     stays = True
 

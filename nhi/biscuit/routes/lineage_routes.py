@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a security team asks: which credentials were seen, what was made of them, who still has a secret."""
+"""What a security team asks: which credentials were presented, what was made from them, who still uses a secret."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class LineageEngine(Engine):
 
     @read("orphans")
     async def orphans(self, call: Call) -> OrphansInfo:
-        """Show tokens with a good signature that were not issued here: somebody else may have a key."""
+        """Show tokens with a good signature that were not issued here: another party may have a key."""
         found = await lineage.orphans(call.reader)
         shown = [
             OrphanInfo(

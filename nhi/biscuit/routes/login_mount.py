@@ -69,18 +69,18 @@ class LoginMountEngine(Engine):
 
     @write("login", public=True, contained=True)
     async def login(self, call: Call, params: SignInParams) -> Reply[None]:
-        """Make a Biscuit for whoever proves to be the workload of a registration, in the way that it demands."""
+        """Issue a Biscuit to a workload that proves its registration, by the method of the registration."""
         return await self._login(call, _plain(params))
 
     @write("login/{client_id:name}", public=True, contained=True)
     async def login_by_password(self, call: Call, params: PasswordParams) -> Reply[None]:
-        """Make a Biscuit for whoever has the secret of a registration."""
+        """Issue a Biscuit to a workload that has the secret of its registration."""
         return await self._login(call, LoginParams(client_id=params.client_id, client_secret=params.password))
 
     async def _login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in there; what has to be asked first is asked there too.
 
-        Raises `Malformed` where a second factor is demanded, whoever logs in: nothing is done then.
+        Raises `Malformed` where a login enforcement demands a second factor of all: nothing is done then.
         """
         door = call.mount.logins
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Clients of the OAuth 2 endpoints: how they prove themselves, and what is told to them beforehand."""
+"""Clients of the OAuth 2 endpoints: how they authenticate, and the metadata that they read first."""
 
 import base64
 import re
@@ -32,7 +32,7 @@ class ClientParams(Params, frozen=True):
 
 
 class Clients:
-    """Finds out which client asks."""
+    """Authenticates clients, by secret, assertion or certificate."""
 
     def __init__(self, prover: ProofChecker, address: str) -> None:
         """`address` is the URL at which clients reach this server; empty where it is not known."""
@@ -51,7 +51,7 @@ class Clients:
         return (issuer, f"{issuer}/oauth2/token", f"{issuer}/login")
 
     async def prove(self, call: Call, params: ClientParams) -> WorkloadProof | None:
-        """Return the proof of the client that asks; None for nobody, and for one that proves itself twice over."""
+        """Return the proof of the client that asks; None without a good one, and for a client that sends two."""
         basic = _basic(call)
         shown = [basic is not None, bool(params.client_secret), bool(params.client_assertion)]
         name, secret = basic or (params.client_id, params.client_secret)

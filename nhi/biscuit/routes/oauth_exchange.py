@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Token exchange (RFC 8693) of a Biscuit for a narrower one, for who has no library that attenuates.
+"""Token exchange (RFC 8693) of a Biscuit for a narrower one, for clients without a library that attenuates.
 
 The answer is the same chain with one more block, so it ends when what it was made from is revoked, and nothing in it
 can be more than was there before.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EXCHANGE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
 BISCUIT_TYPE: Final = "urn:coffre:params:oauth:token-type:biscuit"
-"""Nobody has registered a name for Biscuits."""
+"""No name for Biscuits is registered."""
 JWT_TYPES: Final = frozenset(
     f"urn:ietf:params:oauth:token-type:{kind}" for kind in ("jwt", "id_token", "access_token")
 )
@@ -57,7 +57,7 @@ class ExchangeParams(ClientParams, frozen=True):
 
 
 class BiscuitExchange:
-    """Narrows."""
+    """Exchanges a Biscuit for the same one with one more block."""
 
     def __init__(self, biscuits: BiscuitAuthenticator) -> None:
         self._biscuits = biscuits

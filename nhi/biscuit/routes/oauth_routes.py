@@ -2,7 +2,7 @@
 """OAuth 2: the same requests to another URL answer with Biscuits. Their errors are OAuth's own (RFC 6749, 5.2).
 
 Client credentials (4.4) by secret, by a JWT that the client signed (RFC 7523) or by its certificate (RFC 8705); token
-exchange (RFC 8693) of somebody else's JWT, or of a Biscuit for a narrower one; introspection (RFC 7662), revocation
+exchange (RFC 8693) of another issuer's JWT, or of a Biscuit for a narrower one; introspection (RFC 7662), revocation
 (RFC 7009), metadata (RFC 8414).
 
 A token request (`OAuthEngine.token`) goes these steps:

@@ -11,7 +11,7 @@ from vault.framework.route import Params
 
 
 class Names(msgspec.Struct, frozen=True):
-    """Names, in order."""
+    """The answer of a list: names, in order."""
 
     keys: Sequence[str]
 
@@ -57,7 +57,7 @@ class WorkloadPath(Params, frozen=True):
 
 
 class WorkloadParams(WorkloadPath, frozen=True):
-    """A workload. Owner and lifetime are mandatory: identities that nobody looks after must end."""
+    """A workload. Owner and lifetime are mandatory: an identity without an owner must end."""
 
     owner: Annotated[str, Doc("Who answers for it: a team, or an address.")] = ""
     ttl: Annotated[Span, Doc("How long it may have tokens, from now.")] = 0
@@ -65,7 +65,7 @@ class WorkloadParams(WorkloadPath, frozen=True):
 
 
 class WorkloadInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A workload."""
+    """A workload as it is shown: who answers for it, and when it ends."""
 
     name: str
     owner: str
@@ -150,7 +150,7 @@ class RegistrationInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecretParams(RegistrationPath, frozen=True):
-    """A secret that somebody has already, as its hash."""
+    """A new client secret, or the hash of one that is in use already."""
 
     secret_hash: Annotated[
         str, Doc("Hash of a secret that is in use: sha256:HEX, bcrypt, or argon2id; none for a new secret.")
@@ -166,7 +166,7 @@ class SecretInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class IssueParams(RegistrationPath, frozen=True):
-    """A token of a registration. The key of whoever will use it is named where the registration wants that."""
+    """A token of a registration. Where the registration wants a proof of possession, the key of the user is named."""
 
     x5t: Annotated[
         str, Doc("Thumbprint (base64url of SHA-256) of the certificate that the token is bound to.")

@@ -43,7 +43,7 @@ TYPE: Final = "nhi-revocations+jwt"
 
 
 class PublicationEngine(Engine):
-    """Publishes."""
+    """The public documents of a mount: root keys, and the signed list of revocations."""
 
     def __init__(self, issuer: BiscuitIssuer, clients: Clients, clock: Clock) -> None:
         self._issuer = issuer

@@ -39,7 +39,7 @@ _HIDDEN: Final = ("token_reviewer_jwt",)
 
 
 class RegistrationEngine(Engine):
-    """Registrations."""
+    """The paths of registrations and their client secrets."""
 
     def __init__(self, entropy: Entropy, policies: PolicyStore) -> None:
         self._entropy = entropy
@@ -151,7 +151,7 @@ class RegistrationEngine(Engine):
 
     @delete("registrations/{name:name}/secret")
     async def delete_secret(self, call: Call, params: RegistrationPath) -> None:
-        """Remove a registration's secret, once nobody logs in with it any more."""
+        """Remove a registration's client secret. The next login with it is refused."""
         found = await _registration(call, params.name)
         changed = msgspec.structs.replace(found, secret_hash="", secret_expires=0)
         await store.put_registration(call.tx, changed)
@@ -187,7 +187,9 @@ def _complete(call: Call, params: RegistrationParams, old: Registration | None) 
         if call.data.keys() & {*attestation.SIGNERS}:
             kept = {name: value for name, value in kept.items() if name not in attestation.SIGNERS}
         if any(name in call.data and getattr(params, name) != kept[name] for name in attestation.CLUSTER):
-            del kept["token_reviewer_jwt"]  # or whoever may write, and not read it, has it sent to themselves
+            del kept[
+                "token_reviewer_jwt"
+            ]  # or a client that may write but not read it could have it sent to a host of its own
     kept |= {name: getattr(old, name) for name in params.__struct_fields__ if hasattr(old, name)}
     return msgspec.structs.replace(params, **{name: kept[name] for name in kept.keys() - call.data.keys()})
 

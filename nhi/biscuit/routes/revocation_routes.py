@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Revocation: of a block with everything made from it, of a workload, of a key; and what it would end, before."""
+"""`revoke` and `revoke/preview`: of a block with everything made from it, of a workload, of a key."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -61,7 +61,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class RevocationEngine(Engine):
-    """Revokes, and says what that ends."""
+    """The paths that revoke, and say what that ends."""
 
     def __init__(
         self, biscuits: BiscuitAuthenticator, barrier: Barrier, entropy: Entropy, children: Children

@@ -46,7 +46,7 @@ _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z")
 
 
 class IssueEngine(Engine):
-    """Tokens: issued, shown, revoked."""
+    """The paths that issue tokens and show what one is."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class IssueEngine(Engine):
 
     @write("login", public=True, contained=True)
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
-        """Make a token for whoever proves to be the workload of a registration, in the way that it demands."""
+        """Issue a token to a workload that proves its registration, by the method of the registration."""
         return await self.log_in(call, params)
 
     async def log_in(self, call: Call, params: LoginParams, door: str = "") -> Reply[None]:

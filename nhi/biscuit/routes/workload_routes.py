@@ -21,7 +21,7 @@ from vault.framework.route import delete, list_, read, write
 
 
 class WorkloadEngine(Engine):
-    """Workloads and registrations."""
+    """The paths of workloads."""
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
         self._clock = clock

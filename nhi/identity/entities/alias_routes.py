@@ -70,7 +70,7 @@ class AliasId(Params, frozen=True):
 
 
 class AliasEngine(Engine):
-    """Aliases of entities."""
+    """The paths of the aliases of entities."""
 
     def __init__(self, identities: Identities, shapes: Answers, clock: Clock) -> None:
         self._identities = identities

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`identity/entity`: who there is."""
+"""`identity/entity`: entities, by id and by name."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -61,14 +61,14 @@ class EntityIds(Params, frozen=True):
 
 
 class KeyInfo(msgspec.Struct, frozen=True):
-    """A list, with something about each."""
+    """The answer of a list of ids, with name and more of each."""
 
     key_info: dict[str, Json]
     keys: Sequence[str]
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """A list."""
+    """The answer of a list of names."""
 
     keys: Sequence[str]
 
@@ -79,7 +79,7 @@ def own(call: Call) -> ReadView:
 
 
 class EntityEngine(Engine):
-    """Entities."""
+    """The paths of entities."""
 
     def __init__(self, identities: Identities, shapes: Answers, clock: Clock) -> None:
         self._identities = identities
@@ -183,7 +183,7 @@ class EntityEngine(Engine):
         return Reply({"aliases": None, "id": new.id, "name": new.name})
 
     async def _meant(self, call: Call, params: EntityParams) -> Entity | None:
-        """Return the entity that is changed; None for a new one. Raises `Malformed` for an id that nobody has."""
+        """Return the entity that is changed; None for a new one. Raises `Malformed` for an unknown id."""
         if not params.id:
             return await store.by_name(call.core, params.name) if params.name else None
         found = await store.entity(call.core, params.id)

@@ -57,7 +57,7 @@ class GroupName(Params, frozen=True):
 
 
 class GroupEngine(Engine):
-    """Groups."""
+    """The paths of groups, internal and external ones."""
 
     def __init__(self, identities: Identities, shapes: Answers, clock: Clock) -> None:
         self._identities = identities

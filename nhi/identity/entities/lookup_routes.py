@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`identity/lookup`: entities and groups by whatever is known of them."""
+"""`identity/lookup`: entities and groups by id, name or alias."""
 
 from typing import Annotated
 

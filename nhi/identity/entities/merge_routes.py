@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`identity/entity/merge`: two entities turn out to be one."""
+"""`identity/entity/merge`: entities that turn out to be one are made one."""
 
 from collections.abc import Sequence
 from typing import Annotated

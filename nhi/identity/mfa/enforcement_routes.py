@@ -20,7 +20,7 @@ from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
 
 _ALONE: Final = frozenset({"nhi"})
-"""Methods whose logins are nobody's who could have a second factor."""
+"""Methods whose clients cannot have a second factor."""
 
 
 class EnforcementParams(Params, frozen=True, kw_only=True):

@@ -207,7 +207,7 @@ class MethodEngine(Engine):
         await model.delete_seed(call.core, params.method_id, params.entity_id)
 
     async def _share(self, call: Call, method_id: str, entity_id: str) -> Reply[SharedSecret]:
-        """Make and keep a secret. Raises `AskFirst`: nobody's write waits for its picture."""
+        """Make and keep a secret. Raises `AskFirst`: no other write waits while its picture is drawn."""
         method = await self._known(call, method_id, entity_id)
         if await model.seed(call.core, method_id, entity_id) is not None:
             return Reply(warnings=[f'Entity already has a secret for MFA method "{quote(method.name)}"'])

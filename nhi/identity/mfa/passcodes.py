@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""One-time codes (RFC 6238): right or wrong, used at most once, and not to be guessed."""
+"""One-time passcodes (RFC 6238): each is good once, and guesses are limited."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Where second factors come from: methods of a namespace serve it and all below it; nobody else sees them (SL-09)."""
+"""Where second factors come from: methods of a namespace serve it and all below it; no other namespace sees them (SL-09)."""
 
 from __future__ import annotations
 

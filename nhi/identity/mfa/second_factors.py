@@ -21,7 +21,7 @@ from vault.storage.protocol import Timer
 from vault.token.factors import Candidate
 
 _UNDECIDED: Final = "default"
-"""What the field calls the kind of a token that is not made yet."""
+"""What OpenBao calls the kind of a token that is not issued yet."""
 _SECOND: Final = 1_000_000_000
 _WARNING: Final = (
     "A login request was issued that is subject to MFA validation. Please make sure to validate the login by "
@@ -45,7 +45,7 @@ class SecondFactors:
         if not found:
             return None
         if standing is None:
-            return RefusedReply(reason=Unauthenticated())  # nobody in particular has a second factor
+            return RefusedReply(reason=Unauthenticated())  # a login without an entity has no second factor
         given = _given(call)
         if given is not None:
             problem = await self.satisfied(call, found, given, standing)
@@ -142,7 +142,7 @@ class SecondFactors:
 
 
 async def forget(core: View, key: str) -> None:
-    """Forget a login that nobody completed, when its timer has come."""
+    """Forget a login that was not completed, when its timer comes."""
     namespace_id, _, request = key.partition(":")
     await core.space(namespace_id).delete(model.WAITING + request)
 

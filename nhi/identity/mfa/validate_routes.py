@@ -29,7 +29,7 @@ class ValidateParams(Params, frozen=True):
 
 
 class ValidateEngine(Engine):
-    """Completes logins."""
+    """The path that completes a login with its second factor."""
 
     def __init__(
         self, factors: SecondFactors, entities: Entities, issuer: LoginIssuer, router: Router, clock: Clock

@@ -51,7 +51,7 @@ class KeyPairs:
     def take(self, call: Call, key: NamedKey, *known: SigningKey) -> tuple[SigningKey, SigningKey]:
         """Return what signs for `key` and what signs next: pairs that are `known`, and new ones of its algorithm.
 
-        Raises `AskFirst` where they are yet to be made: nobody's write waits for that. A call whose key has
+        Raises `AskFirst` where they are yet to be made: no other write waits for that. A call whose key has
         another algorithm whenever its turn comes has pairs of all of them at last.
         Where too many wait for theirs, that is refused (`Limited`).
         """

@@ -63,7 +63,7 @@ class ProviderParams(Params, frozen=True, kw_only=True):
 
 
 class NamePath(Params, frozen=True, kw_only=True):
-    """Which one."""
+    """Which assignment, client, scope or provider, by its name."""
 
     name: Annotated[str, Doc("Its name.")]
 

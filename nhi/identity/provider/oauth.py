@@ -41,7 +41,7 @@ class OAuthError(Exception):
         if self.status == 401 and self.error == "invalid_client":
             headers["www-authenticate"] = "Basic"
         body = {"error": self.error, "error_description": self.description, **more}
-        end = b"\n" if self.description == DENIED else b""  # as the field answers a token that is none
+        end = b"\n" if self.description == DENIED else b""  # as OpenBao answers a text that is no token
         refusal = Malformed(f"{self.error}: {self.description}")
         return Reply(raw=schema.encode(body) + end, status=self.status, headers=headers, refusal=refusal)
 

@@ -85,7 +85,7 @@ class TokenEndpointEngine(Engine):
         return await self._userinfo(call, params)
 
     async def wrong_verb(self, call: Call) -> Reply[object] | None:
-        """Refuse at `userinfo` what no access token is for, as the field does before it looks at the verb."""
+        """Refuse at `userinfo` what no access token is for, as OpenBao does, before it looks at the verb."""
         asked = call.local.startswith("oidc/provider/") and call.local.endswith("/userinfo")
         return OAuthError("invalid_token", DENIED, 401).reply() if asked else None
 
@@ -239,8 +239,7 @@ class TokenEndpointEngine(Engine):
     async def _described(self, call: Call, name: str) -> Reply[Any]:
         """Return the claims that the caller's access token is for. Raises `OAuthError`.
 
-        It must have come from the token endpoint of this very provider: of other tokens nobody but us says that. It
-        comes as OAuth sends it, so that no client learns to send access tokens where tokens of ours belong.
+        It must have been issued by the token endpoint of this very provider, for claims only. It comes as OAuth sends it, so that no client learns to send access tokens where tokens of ours belong.
         """
         core = own(call)
         if call.token and not call.bearer:

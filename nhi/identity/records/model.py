@@ -26,7 +26,7 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody, whichever way they log in. At most one alias for each mount."""
+    """A client, whichever way it logs in. It has at most one alias for each mount."""
 
     id: str
     name: str

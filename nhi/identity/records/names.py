@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The one form of each kind of name, by which it is compared, kept unique and found (SL-21; ADR 0022).
 
-Names that people give and type have no case: those of entities and groups, and those by which a mount knows somebody
+Names that people give and type have no case: those of entities and groups, and those by which a mount knows a client
 whose users are people's names. Names that are credentials or come from elsewhere are exact: role ids, subjects and
-groups of tokens, uids of service accounts, names in certificates. What its own authority holds apart, nobody joins.
+groups of tokens, uids of service accounts, names in certificates. Names that differ for their own authority stay different here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def hashed_name(*parts: str) -> str:
 
 
 def place(accessor: str, name: str) -> str:
-    """Return the path segment that stands for what a mount's authority calls somebody, or a group."""
+    """Return the path segment that stands for the name of a client, or of a group, at a mount's authority."""
     return f"exact-{hashed(accessor, name)}" if exact(accessor) else hashed_name(accessor, name)
 
 

@@ -76,7 +76,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's consent, to be redeemed once by the client that it is for. `expires` in nanoseconds."""
+    """A user's consent, to be redeemed once by the client that it is for. `expires` in nanoseconds."""
 
     provider: str
     client_id: str
@@ -187,6 +187,6 @@ async def delete_code(core: View, text: str) -> None:
 
 
 async def forget_code(core: View, key: str) -> None:
-    """Forget a code that nobody redeemed, when its timer has come."""
+    """Forget a code that was not redeemed, when its timer comes."""
     namespace_id, _, place = key.partition(":")
     await core.space(namespace_id).delete(_CODES + place)

@@ -77,7 +77,7 @@ async def by_factor(core: ReadView, accessor: str, name: str) -> tuple[Entity, A
 async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) -> None:
     """Write an entity, with everything that it is found by; `old` is what was kept of it, None for a new one.
 
-    Nobody can have cached a new one, so only changes are told.
+    A new one cannot be cached anywhere, so only changes are invalidated.
     """
     await core.put(_ENTITY + new.id, ENTITY.encode(new))
     if old is None or hashed_name(old.name) != hashed_name(new.name):

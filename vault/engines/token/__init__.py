@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""auth/token: making, seeing, renewing and revoking tokens."""
+"""`auth/token`: tokens are issued, looked up, renewed and revoked."""

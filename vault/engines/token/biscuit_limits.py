@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tokens that a narrowed credential makes, a Biscuit or what was made with one: never worth more than it is.
+"""Limits of tokens that are issued with a Biscuit, or with a token of one: never more than it has itself.
 
 Its checks go with them (`vault.token.ancestors`). What is here is the rest: policies, lifetime, and what would outlive it.
 """

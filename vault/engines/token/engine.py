@@ -40,7 +40,7 @@ _SECOND = 1_000_000_000
 
 
 class TokenEngine(RoleRoutes):
-    """Service tokens."""
+    """The paths of `auth/token`: create, look up, renew and revoke."""
 
     def __init__(
         self,
@@ -305,7 +305,9 @@ class TokenEngine(RoleRoutes):
         if not entry.renewable:
             raise Malformed("lease is not renewable")
         now = self._clock.nanos()
-        age = (now - entry.created + _SECOND // 2 - 1) // _SECOND  # the nearest second, as the field's
+        age = (
+            now - entry.created + _SECOND // 2 - 1
+        ) // _SECOND  # rounded to the nearest second, as OpenBao rounds it
         limits = limits_of(call, self._limits)
         current = entry.current_ttl or entry.ttl
         if entry.mount and self._renewals is not None:

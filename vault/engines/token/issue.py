@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Making a token: which policies, which lifetime, and what the caller may not ask for."""
+"""Issues a token: which policies, which lifetime, and what the caller may not ask for."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def limits_of(call: Call, system: LifetimeLimits, *, cap: bool = True) -> Lifeti
 
 
 class TokenIssuer:
-    """Makes tokens for callers."""
+    """Issues tokens to callers that have one already; `vault.token.issue` does so for logins."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class TokenIssuer:
     async def make(
         self, call: Call, params: CreateToken, *, orphan: bool, role: TokenRole | None = None
     ) -> Reply[None]:
-        """Make a token and store it. Raises `Malformed` for what cannot be, or not by this caller."""
+        """Issue a token and store it. Raises `Malformed` for what cannot be, or what this caller may not have."""
         if call.data.get("policies") == "":
             params = msgspec.structs.replace(params, policies=())
         narrowed = call.caller().narrowing is not None
@@ -103,7 +103,7 @@ class TokenIssuer:
         orphan: bool,
         ancestor: Ancestor | None,
     ) -> tuple[TokenEntry, Sequence[str]]:
-        """Return what is kept of the token, and what its maker is told about its lifetime."""
+        """Return what is kept of the token, and the warnings about its lifetime."""
         params, role, batch = wish.params, wish.role, wish.batch
         if batch and "root" in policies:
             raise Malformed("batch tokens cannot be root tokens")
@@ -173,7 +173,7 @@ class TokenIssuer:
 
 
 def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:
-    """Return who makes the token. Raises `Malformed` for those who make none here."""
+    """Return the caller that the token is issued to. Raises `Malformed` for callers that get none here."""
     caller = call.caller()
     if caller.kind == "batch":
         raise Malformed("batch tokens cannot create more tokens")

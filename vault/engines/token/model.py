@@ -95,6 +95,6 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """A list."""
+    """The answer of a list: accessors or names, in order."""
 
     keys: Sequence[str]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Token roles: what tokens may be made with, and what they are like. They are kept by namespace."""
+"""Token roles: what a caller may ask for, and what the tokens have. Each namespace has its own."""
 
 import re
 from typing import Annotated, Final
@@ -22,7 +22,7 @@ from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText,
 _PREFIX: Final = "token/role/"
 _SUFFIX: Final = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]+[0-9A-Za-z_]")
 _LONGEST_ALIASES: Final = 1 << 18
-"""Characters of all aliases together: whoever makes a token with one has each of them looked at."""
+"""Characters of all aliases together: a request for a token compares its alias with each of them."""
 _TYPES: Final = frozenset({"service", "batch", "default-service", "default-batch"})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a new token is to be like: what its maker asks for, within what its role says."""
+"""What was asked of a new token, merged with its role. Of two limits the lesser counts, as in OpenBao."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CUSTOM_ID: Final = (
 
 
 class TokenSpec(msgspec.Struct, frozen=True):
-    """A new token. Durations in seconds, 0 for none; the `own` ones are its maker's, without the role's."""
+    """A new token. Durations in seconds, 0 for none; the `own` ones are the caller's, without the role's."""
 
     params: CreateToken
     role: TokenRole | None

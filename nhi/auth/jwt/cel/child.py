@@ -40,7 +40,7 @@ ENOUGH = MEMORY // 2
 _FILES: Final = 16
 _EVALUATED: Final = "CEL auth program failed: failed to evaluate "
 _MIXED: Final = re.compile(r"found no matching overload for '_\?_:_' applied to '\((?:bool|dyn), ")
-"""The library wants both ends of a choice to be of one type; in the field a token stands beside a text."""
+"""The library wants both ends of a choice to be of one type. OpenBao takes a token on one and a text on the other."""
 _PROBLEM: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _REASONS: Final = {
     "Key not found": "no such key",
@@ -62,7 +62,7 @@ _GO: Final = {
     "TIMESTAMP": "types.Timestamp",
     "DURATION": "types.Duration",
 }
-"""Types of results as the field calls them."""
+"""Types of results as OpenBao calls them."""
 
 
 class Refusal(Exception):
@@ -150,7 +150,7 @@ def run(question: Question) -> Answer:
 
 
 def _numbers(claim: Json) -> Json:
-    """Return a claim with every number as the field's programs see it: JSON has but one kind."""
+    """Return a claim with every number as programs see it in OpenBao. JSON has one kind of number only."""
     if isinstance(claim, int) and not isinstance(claim, bool):
         return float(claim)
     if isinstance(claim, list):
@@ -225,7 +225,7 @@ def _answer(value: cel.Value | None) -> Answer:
 
 
 def _type(name: str) -> str:
-    """Return the name of a type as the field's programs see it."""
+    """Return the name of a type as programs see it in OpenBao."""
     known = {
         "NULL": "null_type",
         "TIMESTAMP": "google.protobuf.Timestamp",

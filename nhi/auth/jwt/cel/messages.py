@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The messages that a program makes: names and types of their fields, as the field's programs use them.
+"""The messages that a program makes: names and types of their fields, as programs use them in OpenBao.
 
 They are never sent to anybody, so their fields have numbers in the order of their names here.
 """

@@ -44,7 +44,7 @@ class ProgramAuth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     token_type: int = 0
     no_default_policy: bool = False
     timeless: bool = False
-    """Whether it speaks of a lease and not of when that begins, which the field wants to know."""
+    """Whether it names a lease and not when that begins. OpenBao wants to know both."""
     ttl: int = 0
     max_ttl: int = 0
     renewable: bool = False

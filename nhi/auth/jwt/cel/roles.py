@@ -32,7 +32,7 @@ _LONGEST: Final = 64 << 10
 
 
 class CelRoleEngine(Engine):
-    """Roles with programs."""
+    """The paths of roles whose programs decide."""
 
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
