@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.framework.hcl.parser import MAX_LEXEMES
+from vault.framework.hcl.syntax_tree import MAX_LEXEMES
 from vault.policy.decision.acl import Acl, compile_acl
 from vault.policy.decision.match import RuleTable, is_open, is_wildcard, priority
 from vault.policy.decision.merge import MergedRule

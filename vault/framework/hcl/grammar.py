@@ -10,7 +10,7 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedToken
 
 from vault.framework.hcl.lexer import Lexeme, hcl_lexemes, json_lexemes
-from vault.framework.hcl.parser import Block, HclError, Item, Value
+from vault.framework.hcl.syntax_tree import Block, HclError, Item, Value
 
 _GRAMMAR = r"""
 hcl: _items

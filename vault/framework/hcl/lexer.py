@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from vault.framework.hcl.parser import MAX_DEPTH, MAX_LEXEMES, HclError
+from vault.framework.hcl.syntax_tree import MAX_DEPTH, MAX_LEXEMES, HclError
 
 Scalar = str | int | float | bool | None
 

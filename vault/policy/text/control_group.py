@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vault.framework.hcl.parser import Block, Item
+from vault.framework.hcl.syntax_tree import Block, Item
 from vault.policy.model import CAPABILITY_NAMES, ControlFactor, ControlGroup, PolicyError
 from vault.policy.text import decode
 

@@ -9,7 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
-from vault.framework.hcl.parser import Block, Item, Value
+from vault.framework.hcl.syntax_tree import Block, Item, Value
 from vault.policy.model import PolicyError
 
 _DURATION = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+")

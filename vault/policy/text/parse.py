@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import msgspec
 
-from vault.framework.hcl.parser import Block, HclError, Item, is_json, parse
+from vault.framework.hcl.parser import is_json, parse
+from vault.framework.hcl.syntax_tree import Block, HclError, Item
 from vault.framework.quote import quote
 from vault.policy.builtin import ROOT
 from vault.policy.listing import check_filter

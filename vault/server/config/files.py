@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from vault.framework.hcl import parser as hcl
+from vault.framework.hcl.syntax_tree import HclError
 from vault.server.config import seal_stanzas, stanzas
 from vault.server.config.collisions import clashes
 from vault.server.config.initialize import initialize
@@ -98,7 +99,7 @@ def _entries(paths: Sequence[str]) -> list[Entry]:
             found += entries(str(file), hcl.parse(raw.decode()))
         except UnicodeDecodeError as error:
             raise StartFailure(f"configuration {file}: is not UTF-8 text; check -config") from error
-        except hcl.HclError as error:
+        except HclError as error:
             raise StartFailure(f"{file}:{error.line}: {error.message}") from None
     return found
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
-from vault.framework.hcl.parser import Block, Item, Value
+from vault.framework.hcl.syntax_tree import Block, Item, Value
 from vault.server.config import values
 from vault.server.config.reader import Entry, Findings, body, read
 from vault.server.config.values import Setting, Unreadable

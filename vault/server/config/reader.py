@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 
-from vault.framework.hcl.parser import Block, Item, Value
+from vault.framework.hcl.syntax_tree import Block, Item, Value
 from vault.server.config.unsupported import IGNORED, REFUSED, UNBUILT
 from vault.server.config.values import Setting, Unreadable
 from vault.server.failure import StartFailure

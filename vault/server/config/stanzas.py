@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from vault.framework.hcl.parser import Block
+from vault.framework.hcl.syntax_tree import Block
 from vault.server.config.reader import Entry, Findings, body, names, read, unknown
 from vault.server.config.settings import (
     AuditDevice,

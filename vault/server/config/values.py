@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from vault.framework.hcl import parser as hcl
+from vault.framework.hcl.syntax_tree import Value
 from vault.token.addresses import NoAddress, canonical
 
 
@@ -18,7 +18,7 @@ class Unreadable(ValueError):
     """The value is not of the expected kind; the text completes "… must be"."""
 
 
-Reader = Callable[[hcl.Value], Any]
+Reader = Callable[[Value], Any]
 """Turns a parsed value into a setting; raises `Unreadable`."""
 
 
@@ -38,14 +38,14 @@ _FALSE: Final = frozenset({"0", "f", "false", "F", "FALSE", "False"})
 _LONGEST_SECONDS: Final = 9_223_372_036
 
 
-def text(value: hcl.Value) -> str:
+def text(value: Value) -> str:
     """Read a string; numbers are taken as they are written."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise Unreadable("a string")
     return str(value)
 
 
-def filled(value: hcl.Value) -> str:
+def filled(value: Value) -> str:
     """Read a string that is not empty."""
     found = text(value)
     if not found:
@@ -53,7 +53,7 @@ def filled(value: hcl.Value) -> str:
     return found
 
 
-def boolean(value: hcl.Value) -> bool:
+def boolean(value: Value) -> bool:
     """Read `true`, `false`, 0, 1 or their quoted forms."""
     if isinstance(value, bool):
         return value
@@ -64,7 +64,7 @@ def boolean(value: hcl.Value) -> bool:
     raise Unreadable("true or false")
 
 
-def whole(value: hcl.Value) -> int:
+def whole(value: Value) -> int:
     """Read an integer of at least 0, quoted or not."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
@@ -73,7 +73,7 @@ def whole(value: hcl.Value) -> int:
     raise Unreadable("a whole number of at least 0")
 
 
-def limit(value: hcl.Value) -> int:
+def limit(value: Value) -> int:
     """Read an integer of at least 1: our limits can be raised, not removed."""
     try:
         found = whole(value)
@@ -84,7 +84,7 @@ def limit(value: hcl.Value) -> int:
     return found
 
 
-def duration(value: hcl.Value) -> float:
+def duration(value: Value) -> float:
     """Read seconds: a number, or a string such as `90s`, `1h30m`, `768h` or `30d`."""
     seconds = -1.0
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -97,7 +97,7 @@ def duration(value: hcl.Value) -> float:
     return seconds
 
 
-def words(value: hcl.Value) -> tuple[str, ...]:
+def words(value: Value) -> tuple[str, ...]:
     """Read a list of strings, or one string with commas."""
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -106,7 +106,7 @@ def words(value: hcl.Value) -> tuple[str, ...]:
     raise Unreadable("a list of strings")
 
 
-def blocks(value: hcl.Value) -> tuple[str, ...]:
+def blocks(value: Value) -> tuple[str, ...]:
     """Read addresses and blocks of addresses, as `words`."""
     try:
         return tuple(canonical(part) for part in words(value))
@@ -114,7 +114,7 @@ def blocks(value: hcl.Value) -> tuple[str, ...]:
         raise Unreadable("addresses or blocks of addresses, such as 10.0.0.0/8") from None
 
 
-def mode(value: hcl.Value) -> int:
+def mode(value: Value) -> int:
     """Read permission bits in octal, such as "0600"."""
     written = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if not re.fullmatch(r"0?[0-7]{3}", written, re.ASCII):
@@ -125,7 +125,7 @@ def mode(value: hcl.Value) -> int:
 def one_of(*names: str) -> Reader:
     """Make a reader that accepts one of `names` and nothing else."""
 
-    def read(value: hcl.Value) -> str:
+    def read(value: Value) -> str:
         if isinstance(value, str) and value.lower() in names:
             return value.lower()
         raise Unreadable("one of " + ", ".join(names))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.policy.test_costs import seconds
-from vault.framework.hcl.parser import MAX_CHARACTERS, MAX_DEPTH, Block, HclError, Item, Value, parse
+from vault.framework.hcl.parser import MAX_CHARACTERS, parse
+from vault.framework.hcl.syntax_tree import MAX_DEPTH, Block, HclError, Item, Value
 
 
 def plain(value: Value) -> Any:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.framework.hcl.parser import Value
+from vault.framework.hcl.syntax_tree import Value
 from vault.server.config import values
 
 

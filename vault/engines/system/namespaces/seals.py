@@ -10,7 +10,8 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Locked, Malformed
 from vault.framework.fields import Doc
-from vault.framework.hcl.parser import Block, HclError, parse
+from vault.framework.hcl.parser import parse
+from vault.framework.hcl.syntax_tree import Block, HclError
 from vault.framework.route import Params, delete, read, write
 from vault.mount.router import SEALED
 from vault.namespace.book import Namespaces

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from vault.framework.hcl.parser import Block, HclError, Item, Value, parse
+from vault.framework.hcl.parser import parse
+from vault.framework.hcl.syntax_tree import Block, HclError, Item, Value
 
 SHORTEST: Final = 4
 LONGEST: Final = 100
