@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hsm.errors import IntegrityError
-from hsm.key_slot import DEK_BYTES, KeyIdentity, KeySlot, Wrapped
+from hsm.key_slot import DEK_BYTES, KeyIdentity, KeySlot, WrappedKey
 
 VERSION: Final = 1
 """The only layout so far; it is in the additional data, so nothing can be read as an older one."""
@@ -35,7 +35,7 @@ _DIGEST_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
 
-class Place(msgspec.Struct, frozen=True):
+class RecordAddress(msgspec.Struct, frozen=True):
     """Where a record belongs; it opens nowhere else."""
 
     slot: str
@@ -58,7 +58,7 @@ class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ns: str
     path: str
     root_ver: Annotated[int, msgspec.Meta(ge=0)]
-    wrap: Wrapped
+    wrap: WrappedKey
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +69,7 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 async def seal(
     slot: KeySlot,
-    place: Place,
+    place: RecordAddress,
     payload: bytes,
     random: Callable[[int], bytes],
     key: KeyIdentity | None = None,
@@ -95,14 +95,16 @@ async def seal(
     return hashlib.sha256(text).digest() + text
 
 
-async def unseal(slot: KeySlot, place: Place, record: bytes) -> bytes:
+async def unseal(slot: KeySlot, place: RecordAddress, record: bytes) -> bytes:
     """Return the payload of a record that `seal` made with `slot` for `place`.
 
     Raises `IntegrityError` for any other bytes, and what `slot.unwrap` raises.
     """
     found = _read(record)
     header = found.h
-    if place != Place(header.slot, header.purpose, header.cluster, header.ns, header.path, header.root_ver):
+    if place != RecordAddress(
+        header.slot, header.purpose, header.cluster, header.ns, header.path, header.root_ver
+    ):
         raise IntegrityError(f"seal record at {place.path}: belongs to another place; restore the right one")
     dek = await slot.unwrap(header.wrap)
     try:

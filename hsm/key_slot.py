@@ -11,7 +11,7 @@ DEK_BYTES: int = 32
 """What a slot wraps: one data encryption key, never a payload (in bytes)."""
 
 
-class Wrapped(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class WrappedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A data encryption key as a key slot gave it."""
 
     m: str
@@ -29,7 +29,7 @@ class KeyIdentity(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     """Empty where the slot's keys have none, and in what was recorded before there was one."""
     version: str
-    """As `Wrapped.k`."""
+    """As `WrappedKey.k`."""
     fingerprint: str = ""
     """What the key proves to be the same by (`hsm.agent.keys.proof`); empty where that is not known."""
     authenticator: str = ""
@@ -67,7 +67,7 @@ class KeySlot(Protocol):
         """`pkcs11`, `static`, …: the name of its stanza in the configuration."""
         ...
 
-    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> WrappedKey:
         """Wrap `dek` (32 bytes) under `key`, or under the newest version of the slot's key.
 
         A slot whose configuration says which key it is wraps under that one, whatever `key` is.
@@ -81,7 +81,7 @@ class KeySlot(Protocol):
         """
         ...
 
-    async def unwrap(self, wrapped: Wrapped) -> bytes:
+    async def unwrap(self, wrapped: WrappedKey) -> bytes:
         """Return what was wrapped; `IntegrityError` when `wrapped` is not what this slot made."""
         ...
 

@@ -7,12 +7,12 @@ from typing import Final
 
 import msgspec
 
-from hsm.key_slot import KeyIdentity, Wrapped
+from hsm.key_slot import KeyIdentity, WrappedKey
 from hsm.token_info import TokenInfo
 from hsm.versions import KeyVersion
 
 
-class Opening(msgspec.Struct, frozen=True, kw_only=True):
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The first thing that an agent is told: which module, token and key, and how."""
 
     lib: str
@@ -34,7 +34,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wrap(msgspec.Struct, frozen=True, tag="wrap"):
-    """Wrap a key; answered by a `Wrapped`."""
+    """Wrap a key; answered by a `WrappedKey`."""
 
     dek: bytes
     key: KeyIdentity | None = None
@@ -49,11 +49,11 @@ class Identify(msgspec.Struct, frozen=True, tag="identify"):
 class Unwrap(msgspec.Struct, frozen=True, tag="unwrap"):
     """Unwrap a key; answered by its bytes."""
 
-    wrapped: Wrapped
+    wrapped: WrappedKey
 
 
 class Probe(msgspec.Struct, frozen=True, tag="probe"):
-    """Wrap and unwrap something fresh; answered by a `Probed`."""
+    """Wrap and unwrap something fresh; answered by a `ProbeResult`."""
 
 
 class Random(msgspec.Struct, frozen=True, tag="random"):
@@ -135,13 +135,13 @@ Operation = (
 )
 
 
-class Probed(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a probe found. It raises nothing: what failed is in `reason`."""
 
     token: TokenInfo | None
     key_version: str = ""
     way: str = ""
-    """How the slot wraps: the `m` of a `Wrapped`."""
+    """How the slot wraps: the `m` of a `WrappedKey`."""
     reason: str = ""
     """Empty when the canary passed."""
     kind: str = ""
@@ -156,9 +156,9 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
 ANSWERS: Final = (
     bytes,
     type(None),
-    Wrapped,
+    WrappedKey,
     KeyIdentity,
-    Probed,
+    ProbeResult,
     PublicHalf,
     KeyVersion,
     list[KeyVersion],
@@ -168,6 +168,7 @@ ANSWERS: Final = (
 
 __all__ = [
     "ANSWERS",
+    "AgentConfig",
     "GenerateKek",
     "GenerateKeyPair",
     "Identify",
@@ -175,10 +176,9 @@ __all__ = [
     "KeyVersion",
     "Keys",
     "ListTokens",
-    "Opening",
     "Operation",
     "Probe",
-    "Probed",
+    "ProbeResult",
     "PublicHalf",
     "PublicKey",
     "Random",
@@ -187,5 +187,5 @@ __all__ = [
     "TokenInfo",
     "Unwrap",
     "Wrap",
-    "Wrapped",
+    "WrappedKey",
 ]

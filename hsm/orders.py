@@ -64,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
-class TrialOrder(msgspec.Struct, frozen=True, kw_only=True):
+class ReportOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Try what a token can do."""
 
     access: TokenAccess
@@ -74,7 +74,7 @@ class TrialOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Log in, open a session and try nothing."""
 
 
-class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one trial."""
 
     name: str
@@ -84,18 +84,18 @@ class TrialResult(msgspec.Struct, frozen=True, kw_only=True):
     microseconds: int = 0
 
 
-class Trial(msgspec.Struct, frozen=True):
+class CheckInfo(msgspec.Struct, frozen=True):
     """A trial as the process names it."""
 
     name: str
     purpose: str
 
 
-class TrialLine(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ReportLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of a process that tries: the token and all trials, one that begins, its outcome, or why there are none."""
 
     token: TokenInfo | None = None
-    trials: tuple[Trial, ...] = ()
-    begins: Trial | None = None
-    result: TrialResult | None = None
+    trials: tuple[CheckInfo, ...] = ()
+    begins: CheckInfo | None = None
+    result: CheckResult | None = None
     failure: Failure | None = None

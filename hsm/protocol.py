@@ -11,7 +11,7 @@ import msgspec
 
 from hsm import errors
 from hsm.errors import HsmError, SlotUnavailable
-from hsm.operations import ANSWERS, Opening, Operation
+from hsm.operations import ANSWERS, AgentConfig, Operation
 
 LARGEST: Final = 1 << 16
 """Bytes of the largest frame. A signature over more is made over a hash."""
@@ -70,7 +70,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 _DECODERS: Final[Mapping[object, msgspec.msgpack.Decoder[Any]]] = {
-    kind: msgspec.msgpack.Decoder(kind) for kind in (Opening, Request, Reply, *ANSWERS)
+    kind: msgspec.msgpack.Decoder(kind) for kind in (AgentConfig, Request, Reply, *ANSWERS)
 }
 """Made when this is loaded, by one thread: what msgspec would otherwise find out about a type when it is first
 decoded ends the process where two threads are the first at once.
@@ -78,7 +78,7 @@ decoded ends the process where two threads are the first at once.
 
 
 def decode(body: bytes | msgspec.Raw, kind: type[Decoded]) -> Decoded:
-    """Return the `Opening`, `Request` or `Reply` in a frame's body, or the answer in a reply. Raises `BadFrame`."""
+    """Return the `AgentConfig`, `Request` or `Reply` in a frame's body, or the answer in a reply. Raises `BadFrame`."""
     try:
         return cast(Decoded, _DECODERS[kind].decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

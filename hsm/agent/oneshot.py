@@ -15,7 +15,7 @@ from hsm.agent.keys.key_import import import_kek, token_check_value
 from hsm.agent.keys.objects import versions
 from hsm.agent.session.login import LoginGate
 from hsm.agent.session.module import load
-from hsm.agent.session.pool import Sessions
+from hsm.agent.session.pool import SessionPool
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.orders import Answer, CheckValue, ImportKek, Order, TokenAccess
 from hsm.pin import Pin
@@ -24,14 +24,14 @@ from hsm.runtime import boot_id
 from hsm.versions import from_printable, next_version
 
 
-def log_in(access: TokenAccess) -> Sessions:
+def log_in(access: TokenAccess) -> SessionPool:
     """Load the module in this process and log in. Raises `HsmError`."""
     try:
         module = load(access.lib, access.parameters)
     except pkcs11.PKCS11Error as error:
         raise SlotUnavailable(f"lib {access.lib}: {str(error) or type(error).__name__}") from error
     gate = LoginGate(Path(access.runtime), boot_id(), force=access.force)
-    sessions = Sessions(module, access.wanted, Pin(access.pin), gate)
+    sessions = SessionPool(module, access.wanted, Pin(access.pin), gate)
     sessions.start()
     return sessions
 
@@ -52,14 +52,18 @@ def main() -> int:
     return 0
 
 
-def _perform(sessions: Sessions, task: CheckValue | ImportKek) -> Answer:
+def _perform(sessions: SessionPool, task: CheckValue | ImportKek) -> Answer:
     label = task.label
     if isinstance(task, CheckValue):
         key_id = from_printable(task.version)
-        return Answer(text=sessions.run(lambda held: token_check_value(held, label, key_id), "check value"))
+        return Answer(
+            text=sessions.run(lambda session: token_check_value(session, label, key_id), "check value")
+        )
     key, dry_run = task.key, task.dry_run
     made = sessions.run(
-        lambda held: import_kek(held, label, next_version(versions(held, label)), key, dry_run=dry_run),
+        lambda session: import_kek(
+            session, label, next_version(versions(session, label)), key, dry_run=dry_run
+        ),
         "import",
         write=True,
     )

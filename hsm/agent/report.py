@@ -19,7 +19,7 @@ from hsm.agent.selftest import CHECKS, FAILURES, Bench, described
 from hsm.agent.session.exceptions import classify
 from hsm.agent.session.token import info_of
 from hsm.errors import HsmError
-from hsm.orders import Trial, TrialLine, TrialOrder, TrialResult
+from hsm.orders import CheckInfo, CheckResult, ReportLine, ReportOrder
 from hsm.protocol import Failure
 
 
@@ -27,30 +27,30 @@ def main(*, entropy: Entropy) -> int:
     """Take an order, try, tell. What the module prints goes nowhere."""
     harden()
     limit_memory(1)
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=TrialOrder)
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=ReportOrder)
     with os.fdopen(os.dup(1), "wb", buffering=0) as output:
         fall_silent()
         return _try(order, entropy, lambda line: output.write(msgspec.json.encode(line) + b"\n"))
 
 
-def _try(order: TrialOrder, entropy: Entropy, tell: Callable[[TrialLine], object]) -> int:
-    trials = tuple(Trial(check.name, check.purpose) for check in CHECKS)
+def _try(order: ReportOrder, entropy: Entropy, tell: Callable[[ReportLine], object]) -> int:
+    trials = tuple(CheckInfo(check.name, check.purpose) for check in CHECKS)
     try:
         sessions = log_in(order.access)
         try:
-            tell(TrialLine(token=info_of(sessions.token), trials=trials))
+            tell(ReportLine(token=info_of(sessions.token), trials=trials))
             bench = Bench(sessions.token.open(), entropy)
         except pkcs11.PKCS11Error as error:
             raise classify(error, f"{order.access.wanted}: opening a session") from error
     except HsmError as error:
-        tell(TrialLine(failure=Failure(type(error).__name__, str(error))))
+        tell(ReportLine(failure=Failure(type(error).__name__, str(error))))
         return 1
     if order.dry_run:
         return 0
     names = [check.name for check in CHECKS]
     first = names.index(order.after) + 1 if order.after else 0
     for trial, check in zip(trials[first:], CHECKS[first:], strict=True):
-        tell(TrialLine(begins=trial))
+        tell(ReportLine(begins=trial))
         began = time.perf_counter()
         outcome: Literal["yes", "no"] = "yes"
         try:
@@ -58,10 +58,10 @@ def _try(order: TrialOrder, entropy: Entropy, tell: Callable[[TrialLine], object
         except FAILURES as error:
             outcome, detail = "no", described(error)
         taken = int((time.perf_counter() - began) * 1e6)
-        result = TrialResult(
+        result = CheckResult(
             name=check.name, purpose=check.purpose, outcome=outcome, detail=detail, microseconds=taken
         )
-        tell(TrialLine(result=result))
+        tell(ReportLine(result=result))
     return 0
 
 

@@ -30,7 +30,7 @@ FAILURES: Final = (pkcs11.PKCS11Error, AttributeError, ValueError, InvalidSignat
 """How a trial ends that a token does not pass: python-pkcs11 leaves out the method of a use that a key lacks."""
 
 
-class Unfit(ValueError):
+class CheckFailed(ValueError):
     """The token answered, and not as it must; the message is what to tell."""
 
 
@@ -88,7 +88,7 @@ def _hidden_value(bench: Bench) -> str:
         bench.kek[Attribute.VALUE]
     except pkcs11.PKCS11Error as error:
         return f"refused: {_named(error)}"
-    raise Unfit("the token gives out the value of a sensitive key")
+    raise CheckFailed("the token gives out the value of a sensitive key")
 
 
 def _no_way_out(bench: Bench) -> str:
@@ -101,14 +101,14 @@ def _no_way_out(bench: Bench) -> str:
         except pkcs11.PKCS11Error as error:
             answers.add(_named(error))
         else:
-            raise Unfit(f"the token wraps a key that must not leave it ({mechanism.name})")
+            raise CheckFailed(f"the token wraps a key that must not leave it ({mechanism.name})")
     return f"refused: {', '.join(sorted(answers))}"
 
 
 def _check_value(bench: Bench) -> str:
     found = bytes(bench.kek[Attribute.CHECK_VALUE])
     if not found:
-        raise Unfit("it is empty")
+        raise CheckFailed("it is empty")
     return f"{len(found)} bytes"
 
 
@@ -122,7 +122,7 @@ def _gcm(bench: Bench) -> str:
         bench.kek.decrypt(broken, mechanism=Mechanism.AES_GCM, mechanism_param=GCMParams(iv, aad))
     except pkcs11.PKCS11Error as error:
         return f"a changed byte is {_named(error)}"
-    raise Unfit("a changed byte is not noticed")
+    raise CheckFailed("a changed byte is not noticed")
 
 
 def _cbc(bench: Bench) -> str:
@@ -143,7 +143,7 @@ def _hmac(bench: Bench) -> str:
     )
     mac = key.sign(b"data", mechanism=Mechanism.SHA256_HMAC)
     if key.verify(b"other", mac, mechanism=Mechanism.SHA256_HMAC):
-        raise Unfit("other data has the same code")
+        raise CheckFailed("other data has the same code")
     return ""
 
 
@@ -154,7 +154,7 @@ def _key_wrap(mechanism: Mechanism, reference: Callable[[bytes, bytes], bytes]) 
         wrapping, wrapped = bench.aes(uses, **clear), bench.aes(MechanismFlag.ENCRYPT, **clear)
         made = wrapping.wrap_key(wrapped, mechanism=mechanism)
         if made != reference(wrapping[Attribute.VALUE], wrapped[Attribute.VALUE]):
-            raise Unfit(f"{len(made)} bytes that are not what the RFC says")
+            raise CheckFailed(f"{len(made)} bytes that are not what the RFC says")
         return ""
 
     return check
@@ -215,7 +215,7 @@ def _ed25519(bench: Bench) -> str:
 def _random(bench: Bench) -> str:
     first, second = bench.session.generate_random(256), bench.session.generate_random(256)
     if first == second or len(first) != 32:
-        raise Unfit("two draws are alike")
+        raise CheckFailed("two draws are alike")
     return ""
 
 
@@ -254,7 +254,7 @@ CHECKS: Final = (
 
 def described(error: BaseException) -> str:
     """Say why a trial ended, in a few words."""
-    if isinstance(error, Unfit):
+    if isinstance(error, CheckFailed):
         return str(error)
     if isinstance(error, AttributeError):
         return "the key has no such use"
@@ -270,4 +270,4 @@ def _named(error: BaseException) -> str:
 
 def _same(found: bytes, wanted: bytes) -> None:
     if found != wanted:
-        raise Unfit("what comes back is not what went in")
+        raise CheckFailed("what comes back is not what went in")

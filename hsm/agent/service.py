@@ -26,11 +26,11 @@ from hsm import operations
 from hsm.agent.device import Device, tokens
 from hsm.agent.hardening import fall_silent, harden, limit_memory
 from hsm.agent.keys.mechanisms import Entropy
-from hsm.agent.session.exceptions import SessionLost, Undecided, classify
+from hsm.agent.session.exceptions import SessionLost, UnclearFault, classify
 from hsm.agent.session.login import LoginGate
 from hsm.agent.session.module import Module, load
 from hsm.errors import BadConfig, HsmError, SlotUnavailable
-from hsm.operations import Opening
+from hsm.operations import AgentConfig
 from hsm.pin import Pin
 from hsm.protocol import LOADED, READY, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
 from hsm.runtime import boot_id
@@ -63,16 +63,16 @@ class Agent:
         body = self._receive()
         if body is None:
             return
-        opening = decode(body, Opening)
-        limit_memory(opening.max_sessions)
+        config = decode(body, AgentConfig)
+        limit_memory(config.max_sessions)
         try:
-            self._open(opening)
+            self._open(config)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it
             self._send(encode(Reply(READY, _raw(None), failure(error))))
             self._finish([])
             return
         self._send(encode(Reply(READY, _raw(None))))
-        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(opening.max_sessions)]
+        threads = [threading.Thread(target=self._work, daemon=True) for _ in range(config.max_sessions)]
         for thread in threads:
             thread.start()
         self._gone.wait()
@@ -86,19 +86,19 @@ class Agent:
         if self._module is not None and not any(thread.is_alive() for thread in threads):
             self._module.finish()
 
-    def _open(self, opening: Opening) -> None:
+    def _open(self, config: AgentConfig) -> None:
         try:
-            self._module = load(opening.lib, opening.library_parameters)
+            self._module = load(config.lib, config.library_parameters)
         except pkcs11.PKCS11Error as error:
-            raise SlotUnavailable(f"lib {opening.lib}: {str(error) or type(error).__name__}") from error
-        if opening.login:
+            raise SlotUnavailable(f"lib {config.lib}: {str(error) or type(error).__name__}") from error
+        if config.login:
             gate = LoginGate(
-                Path(opening.runtime_directory),
+                Path(config.runtime_directory),
                 boot_id(),
-                guest=opening.guest,
-                force=opening.force_pin_final_try,
+                guest=config.guest,
+                force=config.force_pin_final_try,
             )
-            self._device = Device(opening, self._module, self._pin, gate, entropy=self._entropy)
+            self._device = Device(config, self._module, self._pin, gate, entropy=self._entropy)
             self._device.start()
 
     def _work(self) -> None:
@@ -179,7 +179,7 @@ def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: AN
 def failure(error: Exception) -> Failure:
     """Return an error as the server hears of it; of one that is not ours, the type alone."""
     if isinstance(error, HsmError):
-        kind = "SlotUnavailable" if isinstance(error, SessionLost | Undecided) else type(error).__name__
+        kind = "SlotUnavailable" if isinstance(error, SessionLost | UnclearFault) else type(error).__name__
         return Failure(kind, str(error)[:_LONGEST_MESSAGE], error.ckr)
     return Failure("SlotUnavailable", f"the agent failed with {type(error).__name__}")
 

@@ -126,7 +126,7 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: bytes
 
 
-class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SignedTranscript(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A transcript as it is kept in a file."""
 
     transcript: msgspec.Raw
@@ -190,17 +190,17 @@ def tree_digest(folder: Path, suffix: str) -> Evidence:
     return Evidence(f"{folder}/**{suffix}", whole)
 
 
-def sealed(transcript: Transcript) -> Signed:
+def sealed(transcript: Transcript) -> SignedTranscript:
     """Fix the transcript's bytes, without a signature yet."""
-    return Signed(msgspec.Raw(msgspec.json.encode(transcript, order="deterministic")))
+    return SignedTranscript(msgspec.Raw(msgspec.json.encode(transcript, order="deterministic")))
 
 
-def digest(signed: Signed) -> str:
+def digest(signed: SignedTranscript) -> str:
     """What participants compare on their own screens before they sign: SHA-256 of the transcript's bytes."""
     return hashlib.sha256(bytes(signed.transcript)).hexdigest()
 
 
-def sign(signed: Signed, name: str, private_key: bytes, password: bytes | None) -> Signed:
+def sign(signed: SignedTranscript, name: str, private_key: bytes, password: bytes | None) -> SignedTranscript:
     """Add the signature of the participant `name`, whose key is `private_key` (PEM). Raises `CeremonyError`."""
     person = next((person for person in signed.read().participants if person.name == name), None)
     if person is None:
@@ -224,7 +224,7 @@ def sign(signed: Signed, name: str, private_key: bytes, password: bytes | None) 
     return msgspec.structs.replace(signed, signatures=[*signed.signatures, new])
 
 
-def load(path: Path) -> Signed:
+def load(path: Path) -> SignedTranscript:
     """Read a transcript's file. Raises `CeremonyError`.
 
     A file that says the same in other bytes is refused: with a field that comes twice, say, two programs could read
@@ -234,14 +234,14 @@ def load(path: Path) -> Signed:
         content = path.read_bytes()
     except OSError as error:
         raise CeremonyError(f"{path}: cannot be read: {error.strerror}") from error
-    signed = _decoded(content, Signed, str(path))
+    signed = _decoded(content, SignedTranscript, str(path))
     canonical = sealed(signed.read())
     if dump(signed) != content or bytes(canonical.transcript) != bytes(signed.transcript):
         raise CeremonyError(f"{path}: was edited: this is not how a transcript is written; take the original")
     return signed
 
 
-def dump(signed: Signed) -> bytes:
+def dump(signed: SignedTranscript) -> bytes:
     """Return a transcript's file."""
     return msgspec.json.encode(signed) + b"\n"
 

@@ -14,12 +14,12 @@ from typing import TypeVar
 import msgspec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from hsm.ceremony.transcript import Participant, Script, Signed, Transcript, holds
+from hsm.ceremony.transcript import Participant, Script, SignedTranscript, Transcript, holds
 
 _T = TypeVar("_T")
 
 
-def problems(signed: Signed) -> list[str]:
+def problems(signed: SignedTranscript) -> list[str]:
     """Say what keeps the transcript from being whole by itself."""
     transcript = signed.read()
     return [*_impossible(transcript), *_unsigned(signed, transcript.participants)]
@@ -97,7 +97,7 @@ def _impossible(transcript: Transcript) -> list[str]:
     ]
 
 
-def _unsigned(signed: Signed, participants: Sequence[Participant]) -> list[str]:
+def _unsigned(signed: SignedTranscript, participants: Sequence[Participant]) -> list[str]:
     """A signature that is missing, false, of a stranger, or there twice."""
     people = {person.name: person for person in participants}
     signers = [signature.name for signature in signed.signatures]

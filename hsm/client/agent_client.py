@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from hsm.client.backoff import Breaker
+from hsm.client.backoff import BackOff
 from hsm.client.counters import Counters
 from hsm.client.process import AgentProcess
 from hsm.errors import BadConfig, HsmError, PinBlocked, SlotUnavailable
@@ -43,7 +43,7 @@ class AgentClient:
     def __init__(
         self,
         start: Callable[[], AgentProcess],
-        breaker: Breaker,
+        back_off: BackOff,
         *,
         now: Callable[[], float] = time.monotonic,
         pin: Callable[[], Pin] | None = None,
@@ -51,7 +51,7 @@ class AgentClient:
         """`pin` reads the PIN that `start` would use; without it a refusal is for good."""
         self._start: Final = start
         self._pin: Final = pin
-        self._breaker: Final = breaker
+        self._back_off: Final = back_off
         self._now: Final = now
         self._lock = threading.Lock()
         self._counting = threading.Lock()
@@ -77,7 +77,7 @@ class AgentClient:
     @property
     def breaker_open(self) -> bool:
         """Whether a start would be refused now."""
-        return self._breaker.open
+        return self._back_off.open
 
     async def ask(self, operation: Operation, kind: type[Answer], seconds: float) -> Answer:
         """Return the answer to `operation`. Raises `HsmError`, within `seconds` once the agent runs."""
@@ -133,7 +133,7 @@ class AgentClient:
         if agent is not None and alive and agent.doubts < DOUBTS:
             return agent
         try:
-            self._breaker.admit()
+            self._back_off.admit()
         except SlotUnavailable as error:
             if agent is not None and alive:
                 return agent
@@ -186,7 +186,7 @@ class AgentClient:
             if isinstance(error, HsmError):
                 self.counters.count(error)
             elif not future.cancelled():
-                self._breaker.succeeded()
+                self._back_off.succeeded()
                 self.counters.took(name, self._now() - begin)
 
 

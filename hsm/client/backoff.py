@@ -18,7 +18,7 @@ LONGEST_WAIT: Final = 60.0
 _WINDOW: Final = 60.0
 
 
-class Breaker:
+class BackOff:
     """Admits starts; thread-safe. `now` counts seconds; `chance` gives numbers from 0 up to 1, so that many servers do not
     knock on one device at the same moment.
     """

@@ -31,7 +31,7 @@ PROPORTION_CUTOFF: Final = 20
 """So many of 512 bytes are equal to the first once in 2^40 times (SP 800-90B §4.4.2)."""
 
 
-class Unhealthy(SlotUnavailable):
+class HealthTestFailed(SlotUnavailable):
     """The token's randomness fails a health test; nothing of it is used."""
 
 
@@ -43,14 +43,14 @@ class HealthTests:
         self._forget()
 
     def feed(self, block: bytes) -> None:
-        """Take what the token gave. Raises `Unhealthy`; the next block is judged anew."""
+        """Take what the token gave. Raises `HealthTestFailed`; the next block is judged anew."""
         if block == self._block:
-            raise Unhealthy("the token gave the same random bytes twice")
+            raise HealthTestFailed("the token gave the same random bytes twice")
         self._block = block
         for byte in block:
             if self._repeated(byte) or self._frequent(byte):
                 self._forget()
-                raise Unhealthy("the token's random bytes fail the health tests of SP 800-90B")
+                raise HealthTestFailed("the token's random bytes fail the health tests of SP 800-90B")
 
     def _forget(self) -> None:
         """Begin anew."""
@@ -107,7 +107,7 @@ class MixedEntropy:
         try:
             given = await self._token(_SOURCE_BYTES)
             if len(given) != _SOURCE_BYTES:
-                raise Unhealthy(f"the token gave {len(given)} random bytes, not {_SOURCE_BYTES}")
+                raise HealthTestFailed(f"the token gave {len(given)} random bytes, not {_SOURCE_BYTES}")
             self._tests.feed(given)
         except HsmError as error:
             self.fallbacks += 1

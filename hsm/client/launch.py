@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from hsm.operations import Opening
+from hsm.operations import AgentConfig
 from hsm.pin import Pin
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "hsm.agent")
@@ -37,7 +37,7 @@ _OURS: Final = ("BAO_", "VAULT_", "COFFRE_")
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """How to start an agent."""
 
-    opening: Opening
+    config: AgentConfig
     pin: Callable[[], Pin]
     """Called when the process runs, for the moment of handing it over."""
     hidden_variables: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ def start(launch: Launch, channel: int) -> Iterator[subprocess.Popen[bytes]]:
             pass_fds=(channel, reading),
             start_new_session=True,
         )
-        if launch.opening.login:
+        if launch.config.login:
             launch.pin().hand_over(writing)
     finally:
         os.close(reading)

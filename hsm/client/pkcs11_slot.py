@@ -16,14 +16,14 @@ from typing import Any, Final, TypeVar
 
 from hsm import operations
 from hsm.client.agent_client import AgentClient
-from hsm.client.backoff import Breaker
+from hsm.client.backoff import BackOff
 from hsm.client.counters import Counters
 from hsm.client.launch import PROGRAM, Launch
 from hsm.client.process import LOADING_SECONDS, AgentProcess
 from hsm.client.settings import Pkcs11Settings
 from hsm.errors import AgentDied, HsmError, KeyMissing, SlotUnavailable
-from hsm.key_slot import KeyIdentity, SlotState, Wrapped
-from hsm.operations import Opening, Operation, Probed, TokenInfo
+from hsm.key_slot import KeyIdentity, SlotState, WrappedKey
+from hsm.operations import AgentConfig, Operation, ProbeResult, TokenInfo
 from hsm.pin import Pin
 from hsm.runtime import runtime_directory
 from hsm.versions import KeyVersion
@@ -60,20 +60,20 @@ class Pkcs11Slot:
         self.settings: Final = settings
         found = os.environ if environment is None else environment
         launch = Launch(
-            opening=opening_of(settings, directory or runtime_directory(found)),
+            config=agent_config(settings, directory or runtime_directory(found)),
             pin=settings.pin.read,
             hidden_variables=settings.pin.hidden_variables,
             environment=found,
             program=program,
             opening_seconds=settings.timeout * OPENING_FACTOR,
         )
-        breaker = Breaker(now=now, chance=chance)
+        back_off = BackOff(now=now, chance=chance)
         self._client = AgentClient(
-            lambda: AgentProcess(launch, now=now), breaker, now=now, pin=settings.pin.read
+            lambda: AgentProcess(launch, now=now), back_off, now=now, pin=settings.pin.read
         )
         self._now: Final = now
         self._seen = False
-        self._probed: Probed | None = None
+        self._probed: ProbeResult | None = None
 
     @property
     def name(self) -> str:
@@ -91,7 +91,7 @@ class Pkcs11Slot:
         return self._client.counters
 
     @property
-    def probed(self) -> Probed | None:
+    def probed(self) -> ProbeResult | None:
         """What the last probe found that reached the agent: token, flags, number of logins and sessions."""
         return self._probed
 
@@ -100,9 +100,9 @@ class Pkcs11Slot:
         """Process number of the agent, if there is one."""
         return self._client.pid
 
-    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> WrappedKey:
         """Wrap 32 bytes under `key` or the newest version, and see that the token takes it back."""
-        wrapped = await self._ask_key(operations.Wrap(dek, key), Wrapped)
+        wrapped = await self._ask_key(operations.Wrap(dek, key), WrappedKey)
         if key is not None and wrapped.k != key.version:
             raise SlotUnavailable(f"slot {self.name}: wrapped under version {wrapped.k}, not {key.version}")
         return wrapped
@@ -111,16 +111,16 @@ class Pkcs11Slot:
         """Have `key`, or the newest version, prove itself; return all that it is known by."""
         return await self._ask_key(operations.Identify(key), KeyIdentity)
 
-    async def unwrap(self, wrapped: Wrapped) -> bytes:
+    async def unwrap(self, wrapped: WrappedKey) -> bytes:
         """Return what `wrap` was given; `IntegrityError` when `wrapped` was changed and the key works."""
         return await self._ask_key(operations.Unwrap(wrapped), bytes)
 
     async def probe(self) -> SlotState:
         """Wrap and unwrap something fresh, and say how that went; an outage is looked at twice."""
         try:
-            probed = await self._ask(operations.Probe(), Probed)
+            probed = await self._ask(operations.Probe(), ProbeResult)
             if self._is_outage(probed):
-                probed = await self._ask(operations.Probe(), Probed)
+                probed = await self._ask(operations.Probe(), ProbeResult)
         except HsmError as error:
             return SlotState(up=False, reason=str(error))
         self._probed = probed
@@ -190,7 +190,7 @@ class Pkcs11Slot:
         """Return what all tokens of the slot's module say of themselves."""
         return await self._ask(operations.ListTokens(), list[TokenInfo])
 
-    def _is_outage(self, probed: Probed) -> bool:
+    def _is_outage(self, probed: ProbeResult) -> bool:
         return probed.kind == "SlotUnavailable" or (probed.kind == "KeyMissing" and self._seen)
 
     async def _ask_key(self, operation: Operation, kind: type[Answer]) -> Answer:
@@ -236,9 +236,9 @@ class Pkcs11Slot:
         return type(error)(f"slot {self.name}: {error}", ckr=error.ckr)
 
 
-def opening_of(settings: Pkcs11Settings, directory: Path) -> Opening:
+def agent_config(settings: Pkcs11Settings, directory: Path) -> AgentConfig:
     """Return what the agent is told of the settings: all but name and PIN."""
-    return Opening(
+    return AgentConfig(
         lib=settings.lib,
         library_parameters=settings.library_parameters,
         slot=settings.slot,
@@ -273,14 +273,14 @@ async def list_tokens(
     An agent runs for this question alone. Raises `HsmError`.
     """
     launch = Launch(
-        opening=Opening(lib=lib, library_parameters=library_parameters, login=False, max_sessions=1),
+        config=AgentConfig(lib=lib, library_parameters=library_parameters, login=False, max_sessions=1),
         pin=lambda: Pin(b""),
         environment=os.environ if environment is None else environment,
         program=program,
         opening_seconds=seconds,
     )
     agent = AgentProcess(launch, now=time.monotonic)
-    client = AgentClient(lambda: agent, Breaker(now=time.monotonic, chance=lambda: 0.0))
+    client = AgentClient(lambda: agent, BackOff(now=time.monotonic, chance=lambda: 0.0))
     try:
         return await client.ask(operations.ListTokens(), list[TokenInfo], seconds)
     finally:

@@ -178,21 +178,21 @@ class AgentProcess:
         self._far.close()
         self._channel.setblocking(False)
         with contextlib.suppress(OSError):  # it died already; that shows as the end of the channel
-            self._channel.send(encode(self._launch.opening))
+            self._channel.send(encode(self._launch.config))
 
     def _serve(self) -> None:
         """Read replies until the process ends, is told to end, or hangs. Raises `HsmError`."""
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
-        opening = self._now() + LOADING_SECONDS
+        deadline = self._now() + LOADING_SECONDS
         while True:
             with self._lock:
                 if self._retiring and not self._running and not self._waiting:
                     self._stop = _TOLD
                 if self._stop:
                     raise SlotUnavailable(self._stop)
-                self._next_look = self._look(opening)
+                self._next_look = self._look(deadline)
                 pause = max(0.0, self._next_look - self._now())
                 poll.modify(self._channel, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
             poll.poll(pause * 1000 + 1)
@@ -203,14 +203,14 @@ class AgentProcess:
             for reply in self._received():
                 if reply.number == LOADED:
                     self._loaded = True
-                    opening = self._now() + self._launch.opening_seconds
+                    deadline = self._now() + self._launch.opening_seconds
                 else:
                     self._take(reply)
 
-    def _look(self, opening: float) -> float:
+    def _look(self, deadline: float) -> float:
         """Fail what waited too long; raise `SlotUnavailable` when the agent hangs. Return when to look again."""
         now = self._now()
-        if not self._ready and now >= opening:
+        if not self._ready and now >= deadline:
             raise SlotUnavailable("the agent did not open the token in time and was killed")
         for job in [job for job in self._waiting if job.expires <= now]:
             self._waiting.remove(job)
@@ -222,7 +222,7 @@ class AgentProcess:
                 _fail(job, SlotUnavailable(_BUSY))
                 job.expires = job.hangs
         times = [job.expires for job in (*self._running.values(), *self._waiting)]
-        return min(*times, now + _IDLE_SECONDS, now + _IDLE_SECONDS if self._ready else opening)
+        return min(*times, now + _IDLE_SECONDS, now + _IDLE_SECONDS if self._ready else deadline)
 
     def _received(self) -> list[Reply]:
         try:
@@ -271,7 +271,7 @@ class AgentProcess:
 
     def _dispatch(self, now: float) -> None:
         """Send what may be sent. Holds the lock; never blocks."""
-        while self._ready and self._waiting and len(self._running) < self._launch.opening.max_sessions:
+        while self._ready and self._waiting and len(self._running) < self._launch.config.max_sessions:
             job = self._waiting.popleft()
             if not job.result.set_running_or_notify_cancel():
                 continue

@@ -19,7 +19,7 @@ import msgspec
 
 from hsm.client.launch import without_secrets
 from hsm.errors import SlotUnavailable
-from hsm.orders import TokenAccess, Trial, TrialLine, TrialOrder, TrialResult
+from hsm.orders import CheckInfo, CheckResult, ReportLine, ReportOrder, TokenAccess
 from hsm.token_info import TokenInfo
 
 SOFTWARE_WARNING: Final = "software token: no hardware protection"
@@ -35,9 +35,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of one token."""
 
     token: TokenInfo
-    trials: tuple[Trial, ...]
+    trials: tuple[CheckInfo, ...]
     """All that there are, whether they were made or not."""
-    results: list[TrialResult]
+    results: list[CheckResult]
 
     @property
     def seals(self) -> list[str]:
@@ -67,10 +67,10 @@ def probe(
 
     A dry run logs in and opens a session, and tries nothing.
     """
-    order = TrialOrder(access=access, dry_run=dry_run)
+    order = ReportOrder(access=access, dry_run=dry_run)
     token: TokenInfo | None = None
-    trials: tuple[Trial, ...] = ()
-    results: dict[str, TrialResult] = {}
+    trials: tuple[CheckInfo, ...] = ()
+    results: dict[str, CheckResult] = {}
     while True:
         lines, ended = _run(order, seconds, program)
         for line in lines:
@@ -87,13 +87,13 @@ def probe(
             )
         if not ended or running is None or running.name in results:
             return Report(token=token, trials=trials, results=list(results.values()))
-        results[running.name] = TrialResult(name=running.name, purpose=running.purpose, outcome=ended)
+        results[running.name] = CheckResult(name=running.name, purpose=running.purpose, outcome=ended)
         order = msgspec.structs.replace(order, after=running.name)
 
 
 def _run(
-    order: TrialOrder, seconds: float, program: Sequence[str]
-) -> tuple[list[TrialLine], Literal["", "crashed", "hung"]]:
+    order: ReportOrder, seconds: float, program: Sequence[str]
+) -> tuple[list[ReportLine], Literal["", "crashed", "hung"]]:
     """One life of the process: its lines, and how it ended if not by itself."""
     with subprocess.Popen(
         list(program),
@@ -108,12 +108,12 @@ def _run(
         with contextlib.suppress(BrokenPipeError):
             child.stdin.write(msgspec.json.encode(order))
             child.stdin.close()
-        lines: list[TrialLine] = []
+        lines: list[ReportLine] = []
         while select.select([child.stdout], [], [], seconds)[0]:
             raw = child.stdout.readline()
             if not raw:
                 failed = bool(lines) and lines[-1].failure is not None
                 return lines, "" if child.wait() == 0 or failed else "crashed"
-            lines.append(msgspec.json.decode(raw, type=TrialLine))
+            lines.append(msgspec.json.decode(raw, type=ReportLine))
         child.kill()
         return lines, "hung"

@@ -68,7 +68,7 @@ class Signer(Protocol):
         ...
 
 
-class Agent(Protocol):
+class SigningAgent(Protocol):
     """What a signer needs of `hsm.client.agent_client.AgentClient`."""
 
     def ask_blocking(self, operation: Operation, kind: type[A], seconds: float) -> A:
@@ -84,7 +84,13 @@ class TokenSigner:
     """
 
     def __init__(
-        self, agent: Agent, label: str, key_id: bytes | None, *, seconds: float, only: Mechanism | None = None
+        self,
+        agent: SigningAgent,
+        label: str,
+        key_id: bytes | None,
+        *,
+        seconds: float,
+        only: Mechanism | None = None,
     ) -> None:
         self._agent = agent
         self._seconds = seconds

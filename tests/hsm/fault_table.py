@@ -33,7 +33,7 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
-from hsm.key_slot import KeyIdentity, Wrapped
+from hsm.key_slot import KeyIdentity, WrappedKey
 from hsm.operations import Operation
 from hsm.orders import CheckValue, ImportKek, TokenAccess
 from hsm.pin import FilePin
@@ -44,7 +44,7 @@ from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 PAYLOAD: Final = bytes(range(32))
-PLACE: Final = envelope.Place("a", "root", "cluster", "root", "seal/slot/a", 1)
+PLACE: Final = envelope.RecordAddress("a", "root", "cluster", "root", "seal/slot/a", 1)
 WORDS: Final = {
     SlotUnavailable: "unavailable",
     IntegrityError: "integrity",
@@ -369,13 +369,13 @@ async def _ask_everything(trial: Trial) -> None:
         await trial.slot._client.ask(operation, kind, 60.0)
 
 
-def everything(wrapped: Wrapped, version: str) -> list[tuple[Operation, type[object]]]:
+def everything(wrapped: WrappedKey, version: str) -> list[tuple[Operation, type[object]]]:
     """One of each operation that an agent can be asked for, with the type of its answer; a test makes sure that none is left out."""
     return [
-        (operations.Wrap(PAYLOAD), Wrapped),
+        (operations.Wrap(PAYLOAD), WrappedKey),
         (operations.Identify(), KeyIdentity),
         (operations.Unwrap(wrapped), bytes),
-        (operations.Probe(), operations.Probed),
+        (operations.Probe(), operations.ProbeResult),
         (operations.Random(32), bytes),
         (operations.GenerateKeyPair("all", b"v0001", "p256"), bytes),
         (operations.PublicKey("all", None), operations.PublicHalf),

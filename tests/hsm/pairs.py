@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
 from hsm.client.agent_client import AgentClient
-from hsm.client.backoff import Breaker
+from hsm.client.backoff import BackOff
 from hsm.client.launch import PROGRAM, Launch
 from hsm.client.process import AgentProcess
-from hsm.operations import GenerateKeyPair, Opening
+from hsm.operations import AgentConfig, GenerateKeyPair
 from hsm.pin import Pin
 from tests.hsm.tokens import PIN, SoftHsm
 
@@ -19,23 +19,23 @@ IDS = {"p256": b"v0001", "p384": b"v0002", "ed25519": b"v0003", "rsa2048": b"v00
 
 def agent(token: SoftHsm, label: str) -> AbstractContextManager[AgentClient]:
     """Return an agent that is logged in to the token `label`; end it at the end."""
-    return launched(token.opening(label), PIN, token.environment)
+    return launched(token.agent_config(label), PIN, token.environment)
 
 
 @contextmanager
 def launched(
-    opening: Opening, pin: str, environment: Mapping[str, str], *, inside: tuple[str, ...] = ()
+    config: AgentConfig, pin: str, environment: Mapping[str, str], *, inside: tuple[str, ...] = ()
 ) -> Iterator[AgentClient]:
-    """Return an agent that opens what `opening` names; `inside` goes before its command. End it at the end."""
+    """Return an agent that opens what `config` names; `inside` goes before its command. End it at the end."""
     launch = Launch(
-        opening=opening,
+        config=config,
         pin=lambda: Pin(pin.encode()),
         environment=environment,
         program=(*inside, *PROGRAM),
         opening_seconds=60,
     )
-    breaker = Breaker(now=time.monotonic, chance=lambda: 0.5)
-    client = AgentClient(lambda: AgentProcess(launch, now=time.monotonic), breaker)
+    back_off = BackOff(now=time.monotonic, chance=lambda: 0.5)
+    client = AgentClient(lambda: AgentProcess(launch, now=time.monotonic), back_off)
     try:
         yield client
     finally:

@@ -14,11 +14,11 @@ import pytest
 
 from hsm import operations
 from hsm.agent.service import Agent, failure, perform, quieter
-from hsm.agent.session.exceptions import SessionLost, Undecided
+from hsm.agent.session.exceptions import SessionLost, UnclearFault
 from hsm.agent.session.module import Module
 from hsm.errors import BadConfig, IntegrityError, KeyMissing, SlotUnavailable
-from hsm.key_slot import Wrapped
-from hsm.operations import Opening, Probed, PublicHalf
+from hsm.key_slot import WrappedKey
+from hsm.operations import AgentConfig, ProbeResult, PublicHalf
 from hsm.pin import Pin
 from hsm.protocol import FIRST, LOADED, READY, FrameReader, Reply, Request, decode, encode
 from hsm.token_info import TokenInfo
@@ -55,9 +55,9 @@ class Server:
             self._bodies += self._reader.feed(self.channel.recv(1 << 16))
         return decode(self._bodies.pop(0), Reply)
 
-    def open(self, opening: Opening) -> Reply:
+    def open(self, config: AgentConfig) -> Reply:
         assert self.receive().number == LOADED
-        self.channel.sendall(encode(opening))
+        self.channel.sendall(encode(config))
         reply = self.receive()
         assert reply.number == READY
         return reply
@@ -85,12 +85,12 @@ def server(softhsm: SoftHsm) -> Iterator[Server]:
 
 
 def test_it_answers_every_operation(softhsm: SoftHsm, server: Server) -> None:
-    assert server.open(softhsm.opening("a")).failure is None
+    assert server.open(softhsm.agent_config("a")).failure is None
     made = server.ask(operations.GenerateKek("aes", modifiable=True), KeyVersion)
-    wrapped = server.ask(operations.Wrap(DEK), Wrapped)
+    wrapped = server.ask(operations.Wrap(DEK), WrappedKey)
     assert server.ask(operations.Unwrap(wrapped), bytes) == DEK
     assert server.ask(operations.Keys(), list[KeyVersion]) == [made]
-    assert server.ask(operations.Probe(), Probed).key_version == "v0001"
+    assert server.ask(operations.Probe(), ProbeResult).key_version == "v0001"
     assert len(server.ask(operations.Random(16), bytes)) == 16
     public = server.ask(operations.GenerateKeyPair("root", b"1", "p256"), bytes)
     assert server.ask(operations.PublicKey("root", None), PublicHalf) == PublicHalf(
@@ -102,10 +102,10 @@ def test_it_answers_every_operation(softhsm: SoftHsm, server: Server) -> None:
 
 
 def test_it_says_what_went_wrong_and_goes_on(softhsm: SoftHsm, server: Server) -> None:
-    server.open(softhsm.opening("a"))
+    server.open(softhsm.agent_config("a"))
     server.ask(operations.GenerateKek("aes"), KeyVersion)
-    wrapped = server.ask(operations.Wrap(DEK), Wrapped)
-    changed = Wrapped(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(48))
+    wrapped = server.ask(operations.Wrap(DEK), WrappedKey)
+    changed = WrappedKey(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(48))
     with pytest.raises(IntegrityError):
         server.ask(operations.Unwrap(changed), bytes)
     with pytest.raises(BadConfig):
@@ -124,7 +124,7 @@ def test_it_says_what_went_wrong_and_goes_on(softhsm: SoftHsm, server: Server) -
 def test_it_says_why_it_cannot_open_and_ends(
     softhsm: SoftHsm, server: Server, changed: dict[str, str], kind: str
 ) -> None:
-    reply = server.open(softhsm.opening("a", **changed))
+    reply = server.open(softhsm.agent_config("a", **changed))
     assert reply.failure is not None
     assert reply.failure.kind == kind
     server.thread.join(60)
@@ -133,7 +133,7 @@ def test_it_says_why_it_cannot_open_and_ends(
 
 def test_a_wrong_pin_is_said_at_the_opening(softhsm: SoftHsm) -> None:
     server = Server(pin="wrong-pin-xyzzy")
-    reply = server.open(softhsm.opening("a"))
+    reply = server.open(softhsm.agent_config("a"))
     assert reply.failure is not None
     assert reply.failure.kind == "PinBlocked"
     assert "xyzzy" not in reply.failure.message
@@ -141,7 +141,7 @@ def test_a_wrong_pin_is_said_at_the_opening(softhsm: SoftHsm) -> None:
 
 
 def test_without_a_login_it_only_lists_tokens(softhsm: SoftHsm, server: Server) -> None:
-    assert server.open(Opening(lib=SOFTHSM, login=False, max_sessions=1)).failure is None
+    assert server.open(AgentConfig(lib=SOFTHSM, login=False, max_sessions=1)).failure is None
     assert len(server.ask(operations.ListTokens(), list[TokenInfo])) == 2
     with pytest.raises(BadConfig, match="without a login"):
         server.ask(operations.Keys(), list[KeyVersion])
@@ -149,7 +149,7 @@ def test_without_a_login_it_only_lists_tokens(softhsm: SoftHsm, server: Server) 
 
 def test_a_module_that_fails_at_the_list_of_tokens_says_so(softhsm: SoftHsm, module: Module) -> None:
     server = Server()
-    server.open(Opening(lib=SOFTHSM, login=False, max_sessions=1))
+    server.open(AgentConfig(lib=SOFTHSM, login=False, max_sessions=1))
     with (
         spoiled(module, C_GetSlotList=answer(0x30)),
         pytest.raises(SlotUnavailable, match="listing tokens: the module says DeviceError"),
@@ -160,7 +160,7 @@ def test_a_module_that_fails_at_the_list_of_tokens_says_so(softhsm: SoftHsm, mod
 
 @pytest.mark.parametrize("sent", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x01\xc1"])
 def test_nonsense_ends_it(softhsm: SoftHsm, server: Server, sent: bytes) -> None:
-    server.open(softhsm.opening("a"))
+    server.open(softhsm.agent_config("a"))
     server.channel.sendall(sent)
     server.thread.join(60)
     assert not server.thread.is_alive()
@@ -182,7 +182,7 @@ def test_a_call_that_hangs_keeps_it_from_saying_goodbye(softhsm: SoftHsm, module
         return real(*arguments)
 
     server = Server()
-    server.open(softhsm.opening("a", max_sessions=2))
+    server.open(softhsm.agent_config("a", max_sessions=2))
     with spoiled(module, C_GenerateRandom=hang):
         server.channel.sendall(encode(Request(7, operations.Random(8))))
         assert entered.wait(60)
@@ -196,21 +196,21 @@ def test_errors_that_are_not_ours_are_told_by_their_type_alone() -> None:
     told = failure(ValueError("a secret"))
     assert (told.kind, told.message) == ("SlotUnavailable", "the agent failed with ValueError")
     assert failure(SessionLost("gone", ckr="X")).kind == "SlotUnavailable"
-    assert failure(Undecided("?")).kind == "SlotUnavailable"
+    assert failure(UnclearFault("?")).kind == "SlotUnavailable"
     assert failure(IntegrityError("!", ckr="Y")).kind == "IntegrityError"
 
 
 def test_a_reply_that_no_frame_holds_is_a_failure(
     softhsm: SoftHsm, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.open(softhsm.opening("a"))
+    server.open(softhsm.agent_config("a"))
     monkeypatch.setattr("hsm.protocol.LARGEST", 1000)
     with pytest.raises(SlotUnavailable, match="the agent failed with BadFrame"):
         server.ask(operations.Random(2000), bytes)
 
 
 def test_an_error_fits_a_frame_whatever_it_names(softhsm: SoftHsm, server: Server) -> None:
-    server.open(softhsm.opening("a"))
+    server.open(softhsm.agent_config("a"))
     with pytest.raises(KeyMissing, match="kkkk") as raised:
         server.ask(operations.Sign("k" * 30000, b"\1" * 20000, "ECDSA", b""), bytes)
     assert len(str(raised.value)) == 4096
@@ -222,7 +222,7 @@ def test_a_device_lists_no_tokens(softhsm: SoftHsm, module: Module) -> None:
 
 
 def test_no_request_is_lost_between_many_threads(softhsm: SoftHsm, server: Server) -> None:
-    server.open(softhsm.opening("a"))
+    server.open(softhsm.agent_config("a"))
     numbers = set()
     for number in range(FIRST, FIRST + 1000):
         server.channel.sendall(encode(Request(number, operations.Random(16))))

@@ -11,7 +11,7 @@ import pytest
 
 from hsm.client.process import AgentProcess, Launch
 from hsm.errors import SlotUnavailable
-from hsm.operations import Opening, Random
+from hsm.operations import AgentConfig, Random
 from hsm.pin import Pin
 from tests.hsm.slots import DEK, hurried, with_program
 from tests.hsm.tokens import SoftHsm
@@ -123,7 +123,7 @@ def test_the_time_of_a_request_counts_its_wait_for_others_which_is_no_hang_of_th
         "receive()\n"
     )
     launch = Launch(
-        opening=Opening(lib="/none", login=False, max_sessions=1),
+        config=AgentConfig(lib="/none", login=False, max_sessions=1),
         pin=lambda: Pin(b""),
         environment=os.environ,
         program=agent_program(tmp_path, body),

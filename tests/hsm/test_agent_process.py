@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from hsm.client.agent_client import AgentClient
-from hsm.client.backoff import Breaker
+from hsm.client.backoff import BackOff
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.client.process import MOST_WAITING, AgentProcess, Launch
 from hsm.errors import BadConfig, SlotUnavailable
@@ -278,7 +278,7 @@ def test_a_client_that_can_start_nothing_says_so() -> None:
     def start() -> AgentProcess:
         raise OSError(24, "Too many open files")
 
-    client = AgentClient(start, Breaker(now=time.monotonic, chance=lambda: 0.0))
+    client = AgentClient(start, BackOff(now=time.monotonic, chance=lambda: 0.0))
     client.suspect()
     with pytest.raises(SlotUnavailable, match=r"no agent can be started: .*Too many open files"):
         client.ask_blocking(Random(8), bytes, 1.0)
@@ -333,7 +333,7 @@ def test_whatever_fails_in_the_thread_nobody_waits_for_ever(softhsm: SoftHsm) ->
         raise ZeroDivisionError
 
     launch = Launch(
-        opening=softhsm.opening("a"), pin=pin, environment=softhsm.environment, opening_seconds=10.0
+        config=softhsm.agent_config("a"), pin=pin, environment=softhsm.environment, opening_seconds=10.0
     )
     process = AgentProcess(launch, now=time.monotonic)
     process.join(60)

@@ -18,7 +18,7 @@ from hsm.agent.keys.proof import authenticator, authenticator_of
 from hsm.agent.session.module import Module
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous
-from hsm.key_slot import Wrapped
+from hsm.key_slot import WrappedKey
 from tests.hsm.places import Place, attacker
 from tests.hsm.planting import KNOWN_KEY
 from tests.hsm.spoiling import spoiled
@@ -35,7 +35,7 @@ async def _plant(place: Place, *deeds: str, **more: object) -> dict[str, str]:
     return await asyncio.to_thread(place.attack, "kek-hmac", b"v0001-hmac", *deeds, **how)
 
 
-def _is_known(wrapped: Wrapped) -> bool:
+def _is_known(wrapped: WrappedKey) -> bool:
     """Whether the key that was planted gave the code."""
     return hmac.digest(KNOWN_KEY, wrapped.iv + wrapped.ct, "sha256") == wrapped.mac
 
@@ -119,12 +119,12 @@ def test_so_many_keys_for_hmac_are_tried_and_no_more(device: Device, plant: Call
     ours, wrapped = device.identify(), device.wrap(_DEK)
     plant(MOST_TWINS - 1)
     assert device.unwrap(wrapped) == _DEK
-    changed = Wrapped(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=wrapped.ct, mac=bytes(32))
+    changed = WrappedKey(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=wrapped.ct, mac=bytes(32))
     with pytest.raises(IntegrityError, match=r"wrong under each key for HMAC \(objects (\d+, ){7}\d+\)"):
         device.unwrap(changed)
     plant(1)
     with pytest.raises(KeyAmbiguous, match="more than one secret key"):
-        device.unwrap(Wrapped(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=wrapped.ct, mac=bytes(32)))
+        device.unwrap(WrappedKey(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=wrapped.ct, mac=bytes(32)))
     with pytest.raises(KeyAmbiguous, match="has more than 8"):
         device.wrap(_DEK, ours)
 

@@ -18,7 +18,15 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hsm.ceremony import transcript as ceremony
-from hsm.ceremony.transcript import CeremonyError, Participant, Receipt, Signature, Signed, Step, Transcript
+from hsm.ceremony.transcript import (
+    CeremonyError,
+    Participant,
+    Receipt,
+    Signature,
+    SignedTranscript,
+    Step,
+    Transcript,
+)
 from hsm.ceremony.verification import deviations, fingerprint, plain, problems, shown
 
 _AT = "2026-11-25T10:00:00Z"
@@ -82,7 +90,7 @@ def _transcript() -> Transcript:
     )
 
 
-def _signed() -> Signed:
+def _signed() -> SignedTranscript:
     signed = ceremony.sealed(_transcript())
     for name, key in _KEYS.items():
         signed = ceremony.sign(signed, name, _private(key), None)

@@ -12,7 +12,7 @@ from pkcs11 import Attribute, AttributeTypeInvalid, KeyType, Mechanism, ObjectCl
 from hsm.agent.device import Device
 from hsm.agent.session.module import Module
 from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous, KeyMissing, SlotUnavailable
-from hsm.key_slot import KeyIdentity, Wrapped
+from hsm.key_slot import KeyIdentity, WrappedKey
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm
 
@@ -120,9 +120,9 @@ def test_a_key_that_wraps_data_wraps_no_other_key_and_stays_so(device: Device, a
                     key[Attribute.EXTRACTABLE] = True
 
 
-def _changed(wrapped: Wrapped, part: str, value: bytes) -> Wrapped:
+def _changed(wrapped: WrappedKey, part: str, value: bytes) -> WrappedKey:
     values = {"m": wrapped.m, "k": wrapped.k, "iv": wrapped.iv, "ct": wrapped.ct, "mac": wrapped.mac}
-    return Wrapped(**{**values, part: value})  # type: ignore[arg-type]  # one of three parts of bytes
+    return WrappedKey(**{**values, part: value})  # type: ignore[arg-type]  # one of three parts of bytes
 
 
 def test_the_newest_version_wraps_and_older_ones_unwrap(device: Device) -> None:

@@ -14,7 +14,7 @@ from pkcs11 import Attribute, ObjectClass
 from hsm.agent.device import Device
 from hsm.agent.keys.key_import import import_kek, token_check_value
 from hsm.agent.session.module import Module
-from hsm.agent.session.pool import Held, Sessions
+from hsm.agent.session.pool import SessionPool, TokenSession
 from hsm.components import KEY_BYTES, check_value, combine
 from hsm.errors import BadConfig
 from hsm.pin import Pin
@@ -25,14 +25,14 @@ _ONE, _OTHER = bytes(range(32)), bytes(range(100, 132))
 _key = st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)
 
 
-def _sessions(softhsm: SoftHsm, module: Module, label: str) -> Sessions:
-    made = Sessions(module, WantedToken(label=label), Pin(PIN.encode()), softhsm.gate())
+def _sessions(softhsm: SoftHsm, module: Module, label: str) -> SessionPool:
+    made = SessionPool(module, WantedToken(label=label), Pin(PIN.encode()), softhsm.gate())
     made.start()
     return made
 
 
-def _importing(key: bytes) -> Callable[[Held], object]:
-    return lambda held: import_kek(held, "kek", b"v0001", key)
+def _importing(key: bytes) -> Callable[[TokenSession], object]:
+    return lambda session: import_kek(session, "kek", b"v0001", key)
 
 
 def _device(softhsm: SoftHsm, module: Module, label: str) -> Device:
@@ -45,7 +45,7 @@ def test_what_one_token_wraps_the_other_unwraps(softhsm: SoftHsm, module: Module
     key = combine([_ONE, _OTHER])
     for label in ("a", "b"):
         version = _sessions(softhsm, module, label).run(
-            lambda held: import_kek(held, "kek", b"v0001", key), "import", write=True
+            lambda session: import_kek(session, "kek", b"v0001", key), "import", write=True
         )
         assert (version.version, version.kind, version.bits) == ("v0001", "aes", 256)
         assert not version.protected  # it was outside a token once
@@ -57,7 +57,9 @@ def test_the_token_gives_the_same_check_value(softhsm: SoftHsm, module: Module) 
     key = combine([_ONE, _OTHER])
     sessions = _sessions(softhsm, module, "a")
     sessions.run(_importing(key), "import", write=True)
-    assert sessions.run(lambda held: token_check_value(held, "kek", b"v0001"), "look") == check_value(key)
+    assert sessions.run(lambda session: token_check_value(session, "kek", b"v0001"), "look") == check_value(
+        key
+    )
 
 
 def test_a_version_is_imported_once(softhsm: SoftHsm, module: Module) -> None:
@@ -100,9 +102,9 @@ class _CarelessKey:
 
 def test_a_token_that_would_give_the_key_out_does_not_keep_it() -> None:
     token = _Careless()
-    held = Held(cast("pkcs11.Session", token), 0)
+    session = TokenSession(cast("pkcs11.Session", token), 0)
     with pytest.raises(BadConfig, match="so it was destroyed: it is extractable"):
-        import_kek(held, "kek", b"v0001", _ONE)
+        import_kek(session, "kek", b"v0001", _ONE)
     assert token.objects == []
 
 
@@ -117,7 +119,7 @@ def test_a_token_without_check_values_gives_none() -> None:
         }
     )
     vars(token.objects[0])["_attributes"][Attribute.EXTRACTABLE] = False
-    assert token_check_value(Held(cast("pkcs11.Session", token), 0), "kek", b"v0001") == ""
+    assert token_check_value(TokenSession(cast("pkcs11.Session", token), 0), "kek", b"v0001") == ""
 
 
 def test_a_check_value_is_three_bytes_of_a_block_of_zeros() -> None:
@@ -152,7 +154,7 @@ def test_what_is_no_set_of_components_is_refused(components: list[bytes], says: 
 def test_a_rehearsal_of_an_import_leaves_no_key(softhsm: SoftHsm, module: Module) -> None:
     sessions = _sessions(softhsm, module, "a")
     made = sessions.run(
-        lambda held: import_kek(held, "kek", b"v0001", os.urandom(KEY_BYTES), dry_run=True),
+        lambda session: import_kek(session, "kek", b"v0001", os.urandom(KEY_BYTES), dry_run=True),
         "import",
         write=True,
     )

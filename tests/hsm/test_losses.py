@@ -21,7 +21,7 @@ from hsm.errors import (
     PinBlocked,
     SlotUnavailable,
 )
-from hsm.key_slot import Wrapped
+from hsm.key_slot import WrappedKey
 from tests.hsm.spoiling import answer, spoiled
 from tests.hsm.tokens import SoftHsm
 
@@ -142,7 +142,7 @@ def test_a_general_error_that_comes_once_is_nobody_s_fault(device: Device, modul
 
 def test_a_general_error_is_the_data_s_fault_when_a_canary_passes(device: Device) -> None:
     wrapped = device.wrap(DEK)
-    changed = Wrapped(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(len(wrapped.ct)))
+    changed = WrappedKey(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(len(wrapped.ct)))
     with pytest.raises(IntegrityError, match="the record was changed"):
         device.unwrap(changed)
     assert device.unwrap(wrapped) == DEK

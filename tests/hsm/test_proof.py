@@ -14,7 +14,7 @@ from hsm.agent.keys.proof import prove
 from hsm.agent.session.module import Module
 from hsm.components import KEY_BYTES
 from hsm.errors import BadConfig, HsmError
-from hsm.key_slot import Wrapped
+from hsm.key_slot import WrappedKey
 from tests.hsm.spoiling import Spoiler, spoiled
 from tests.hsm.test_key_import import _sessions
 from tests.hsm.tokens import SoftHsm
@@ -75,7 +75,7 @@ def test_a_key_that_does_not_encrypt_is_not_kept(
         with pytest.raises(BadConfig, match="it encrypts as another key does"):
             device.generate_kek("aes", modifiable=False)
         with pytest.raises(BadConfig, match="not encrypt as AES does with the key that was given"):
-            sessions.run(lambda held: import_kek(held, "kek", b"v0001", key), "import", write=True)
+            sessions.run(lambda session: import_kek(session, "kek", b"v0001", key), "import", write=True)
     assert device.keys() == []
     other = softhsm.device("b", module=module)
     other.start()
@@ -93,9 +93,10 @@ def test_a_key_has_the_same_fingerprint_on_every_token_and_no_other_key_has_it(
     key = os.urandom(KEY_BYTES)
     for label in ("a", "b"):
         sessions = _sessions(softhsm, module, label)
-        sessions.run(lambda held: import_kek(held, "kek", b"v0001", key), "import", write=True)
+        sessions.run(lambda session: import_kek(session, "kek", b"v0001", key), "import", write=True)
         found = sessions.run(
-            lambda held: fingerprint(find(held, ObjectClass.SECRET_KEY, "kek", b"v0001", KeyType.AES)), "look"
+            lambda session: fingerprint(find(session, ObjectClass.SECRET_KEY, "kek", b"v0001", KeyType.AES)),
+            "look",
         )
         assert found == fingerprint_of(key) != fingerprint_of(os.urandom(KEY_BYTES))
         assert len(found) == 32
@@ -105,18 +106,18 @@ def test_a_key_has_the_same_fingerprint_on_every_token_and_no_other_key_has_it(
 def test_no_part_of_the_text_passes(text: bytes, half: int, place: int) -> None:
     piece = text[16 * half : 16 * half + 16]
 
-    def wrap(_: bytes) -> Wrapped:
+    def wrap(_: bytes) -> WrappedKey:
         made = bytearray(os.urandom(48))
         made[place : place + 16] = piece
-        return Wrapped(m="aes-gcm", k="v0001", iv=os.urandom(12), ct=bytes(made))
+        return WrappedKey(m="aes-gcm", k="v0001", iv=os.urandom(12), ct=bytes(made))
 
     with pytest.raises(BadConfig, match="the token does not encrypt"):
         prove(wrap, lambda _: text, text, "key")
 
 
 def test_what_does_not_come_back_is_no_proof() -> None:
-    def wrap(_: bytes) -> Wrapped:
-        return Wrapped(m="aes-gcm", k="v0001", iv=os.urandom(12), ct=os.urandom(48))
+    def wrap(_: bytes) -> WrappedKey:
+        return WrappedKey(m="aes-gcm", k="v0001", iv=os.urandom(12), ct=os.urandom(48))
 
     with pytest.raises(HsmError, match="gives back something else"):
         prove(wrap, lambda _: bytes(32), DEK, "key")

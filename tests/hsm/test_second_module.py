@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.client.settings import Pkcs11Settings
 from hsm.errors import BadConfig, HsmError, IntegrityError, PinBlocked, SlotUnavailable
-from hsm.key_slot import Wrapped
+from hsm.key_slot import WrappedKey
 from hsm.pin import FilePin
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import NssToken, new_nss_token
@@ -155,7 +155,7 @@ def test_nss_keeps_its_keys_and_tries_a_wrong_pin_once(nss: NssToken, tmp_path: 
             with pytest.raises(PinBlocked):
                 await slot.wrap(_DEK)
 
-    wrapped: list[Wrapped] = []
+    wrapped: list[WrappedKey] = []
     _with(_slot(nss, tmp_path), make)
     _with(_slot(nss, tmp_path, pin="wrong-pin"), blocked)
     _with(_slot(nss, tmp_path), again)

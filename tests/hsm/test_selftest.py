@@ -9,7 +9,7 @@ import pkcs11
 import pytest
 from pkcs11 import Attribute
 
-from hsm.agent.selftest import CHECKS, Bench, Unfit, described
+from hsm.agent.selftest import CHECKS, Bench, CheckFailed, described
 
 
 class _GivesAll:
@@ -47,7 +47,7 @@ class _Session:
 )
 def test_a_token_that_does_not_do_its_work_is_found_out(name: str, says: str) -> None:
     run: Callable[[Bench], Any] = next(check.run for check in CHECKS if check.name == name)
-    with pytest.raises(Unfit, match=says):
+    with pytest.raises(CheckFailed, match=says):
         run(Bench(cast("pkcs11.Session", _Session()), os.urandom))
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from hsm.client.agent_client import AgentClient
 from hsm.client.signers import PrivateKey, TokenSigner, private_key
 from hsm.errors import BadConfig
-from hsm.operations import Opening
+from hsm.operations import AgentConfig
 from nhi.biscuit.offline.root_signature import build, root_public_key
 from tests.hsm import pairs
 from tests.hsm.tokens_nss import new_nss_token
@@ -40,18 +40,18 @@ KINDS: dict[str, tuple[str, Any, padding.PSS | None]] = {
 def agent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentClient]:
     """An agent on a token with a key pair of each kind."""
     folder = tmp_path_factory.mktemp(request.param)
-    opening = Opening(lib="", runtime_directory=str(folder / "run"))
+    config = AgentConfig(lib="", runtime_directory=str(folder / "run"))
     if request.param == "nss":
         nss = new_nss_token(folder / "token")
         opened = replace(
-            opening, lib=str(nss.library), library_parameters=nss.parameters, token_label=nss.label
+            config, lib=str(nss.library), library_parameters=nss.parameters, token_label=nss.label
         )
         with pairs.launched(opened, nss.pin, os.environ) as client:
             pairs.generate(client, "p256", "p384", "rsa2048")
             yield client
         return
     with opencryptoki_token(folder / "token") as token:
-        opened = replace(opening, lib=str(token.library), token_label=token.label)
+        opened = replace(config, lib=str(token.library), token_label=token.label)
         with pairs.launched(opened, token.pin, os.environ, inside=token.inside) as client:
             pairs.generate(client, "p256", "p384", "rsa2048")
             yield client

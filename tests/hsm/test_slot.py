@@ -10,7 +10,7 @@ import pytest
 
 from hsm.client.pkcs11_slot import Pkcs11Slot, list_tokens
 from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
-from hsm.key_slot import KeySlot, Wrapped
+from hsm.key_slot import KeySlot, WrappedKey
 from hsm.pin import FilePin, Pin
 from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.slots import DEK, gone, run, slot_on, with_program
@@ -219,7 +219,7 @@ def test_a_changed_record_is_an_integrity_error_and_costs_no_agent(softhsm: Soft
     async def story(slot: Pkcs11Slot) -> None:
         wrapped = await slot.wrap(DEK)
         with pytest.raises(IntegrityError):
-            await slot.unwrap(Wrapped(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(48)))
+            await slot.unwrap(WrappedKey(m=wrapped.m, k=wrapped.k, iv=wrapped.iv, ct=bytes(48)))
         assert await slot.unwrap(wrapped) == DEK
         assert slot.counters.starts == 1
         assert slot.counters.errors == {("IntegrityError", "GeneralError"): 1}

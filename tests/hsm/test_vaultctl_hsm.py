@@ -13,7 +13,7 @@ import pytest
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.client.report import SOFTWARE_WARNING
 from hsm.components import check_value, combine
-from hsm.key_slot import Wrapped
+from hsm.key_slot import WrappedKey
 from tests.house.tree import ROOT
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import PIN, SoftHsm
@@ -140,11 +140,11 @@ class _Liar:
         self._forgets = forgets
         self._key = b""
 
-    async def wrap(self, dek: bytes) -> Wrapped:
+    async def wrap(self, dek: bytes) -> WrappedKey:
         self._key = bytes(32) if self._forgets else dek
-        return Wrapped(m="aes-gcm", k="v0001", iv=bytes(12), ct=bytes(48))
+        return WrappedKey(m="aes-gcm", k="v0001", iv=bytes(12), ct=bytes(48))
 
-    async def unwrap(self, wrapped: Wrapped) -> bytes:
+    async def unwrap(self, wrapped: WrappedKey) -> bytes:
         return self._key
 
 

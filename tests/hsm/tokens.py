@@ -10,7 +10,7 @@ from pathlib import Path
 from hsm.agent.device import Device
 from hsm.agent.session.login import LoginGate
 from hsm.agent.session.module import Module, load
-from hsm.operations import Opening
+from hsm.operations import AgentConfig
 from hsm.pin import Pin
 from tests.house.tree import ROOT
 
@@ -71,7 +71,7 @@ class SoftHsm:
             capture_output=True,
         )
 
-    def opening(self, label: str, **changed: object) -> Opening:
+    def agent_config(self, label: str, **changed: object) -> AgentConfig:
         """What an agent is told to use the token `label`."""
         values: dict[str, object] = {
             "lib": SOFTHSM,
@@ -79,7 +79,7 @@ class SoftHsm:
             "key_label": "kek",
             "runtime_directory": str(self.runtime),
         }
-        return Opening(**{**values, **changed})  # type: ignore[arg-type]  # tests give each field its type
+        return AgentConfig(**{**values, **changed})  # type: ignore[arg-type]  # tests give each field its type
 
     def gate(self, boot: str = "this-boot") -> LoginGate:
         """A gate whose markers are this folder's own."""
@@ -89,7 +89,5 @@ class SoftHsm:
         self, label: str, *, pin: str = PIN, module: Module | None = None, **changed: object
     ) -> Device:
         """A device in this process, not started; the environment must name `configuration`."""
-        opening = self.opening(label, **changed)
-        return Device(
-            opening, module or load(opening.lib), Pin(pin.encode()), self.gate(), entropy=os.urandom
-        )
+        config = self.agent_config(label, **changed)
+        return Device(config, module or load(config.lib), Pin(pin.encode()), self.gate(), entropy=os.urandom)

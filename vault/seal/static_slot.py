@@ -12,7 +12,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 
 from hsm.errors import BadConfig, IntegrityError, KeyMissing
-from hsm.key_slot import KeyIdentity, SlotState, Wrapped
+from hsm.key_slot import KeyIdentity, SlotState, WrappedKey
 from vault.barrier.envelope import NONCE_BYTES
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.seal.shares.encoding import from_base64, from_hex
@@ -59,13 +59,13 @@ class StaticSlot:
         """The current key: the configuration says which it is."""
         return KeyIdentity(version=self._key_id)
 
-    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> WrappedKey:
         """Wrap `dek` under the current key."""
         nonce = self._random(NONCE_BYTES)
         sealed = self._keys[self._key_id].aead.encrypt(nonce, dek, self._bound(self._key_id))
-        return Wrapped(m=MECHANISM, k=self._key_id, iv=nonce, ct=sealed)
+        return WrappedKey(m=MECHANISM, k=self._key_id, iv=nonce, ct=sealed)
 
-    async def unwrap(self, wrapped: Wrapped) -> bytes:
+    async def unwrap(self, wrapped: WrappedKey) -> bytes:
         """Return what was wrapped. Raises `KeyMissing` for a key that is not configured, else `IntegrityError`."""
         key = self._keys.get(wrapped.k)
         if key is None:

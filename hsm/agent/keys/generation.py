@@ -12,7 +12,7 @@ from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 from hsm.agent.keys.objects import HMAC_SUFFIX, companion, exists, find, unguarded, versions
 from hsm.agent.keys.proof import check_fresh, check_fresh_authenticator
 from hsm.agent.keys.signatures import CURVES
-from hsm.agent.session.pool import Held
+from hsm.agent.session.pool import TokenSession
 from hsm.agent.session.quirks import Quirks
 from hsm.errors import BadConfig, KeyAmbiguous
 from hsm.versions import KeyVersion, following, name, next_version, printable
@@ -36,7 +36,13 @@ _REFUSED_TEMPLATE: Final = (
 
 
 def generate_kek(
-    held: Held, label: str, algorithm: str, quirks: Quirks, *, modifiable: bool, dry_run: bool = False
+    session: TokenSession,
+    label: str,
+    algorithm: str,
+    quirks: Quirks,
+    *,
+    modifiable: bool,
+    dry_run: bool = False,
 ) -> KeyVersion:
     """Make the next version of the key `label`; `algorithm` is one of `KEK_ALGORITHMS`.
 
@@ -49,30 +55,30 @@ def generate_kek(
         raise BadConfig(f"algorithm: must be one of {', '.join(KEK_ALGORITHMS)}")
     if not label:
         raise BadConfig("key_label: a new key needs a label")
-    found = versions(held, label)
+    found = versions(session, label)
     if quirks.one_key_per_id:
-        found += versions(held, "")
+        found += versions(session, "")
     key_id = next_version(found)
-    while exists(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)):
+    while exists(session, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id)):
         key_id = following(key_id)
     templates = _templates(quirks, modifiable=modifiable)
     store = not dry_run
     made: list[Any] = []
     if algorithm.startswith("rsa"):
-        made += _rsa(held, label, key_id, int(algorithm[3:]), _CRYPT, templates, store=store)
+        made += _rsa(session, label, key_id, int(algorithm[3:]), _CRYPT, templates, store=store)
     else:
-        made += _aes(held, label, key_id, templates, authenticated=algorithm == "aes+hmac", store=store)
+        made += _aes(session, label, key_id, templates, authenticated=algorithm == "aes+hmac", store=store)
     _check(made, label, key_id)
     try:
-        check_fresh(held, made[-1], name(label, key_id))
+        check_fresh(session, made[-1], name(label, key_id))
         if algorithm == "aes+hmac":
-            check_fresh_authenticator(held, made[0], name(label, key_id))
+            check_fresh_authenticator(session, made[0], name(label, key_id))
     except (BadConfig, pkcs11.PKCS11Error):
         _destroy(made)
         raise
-    held.keys.clear()
+    session.keys.clear()
     try:
-        version = next(v for v in versions(held, label) if v.version == printable(key_id))
+        version = next(v for v in versions(session, label) if v.version == printable(key_id))
     except KeyAmbiguous:
         _destroy(made)
         raise
@@ -81,7 +87,7 @@ def generate_kek(
     return version
 
 
-def generate_pair(held: Held, label: str, key_id: bytes, algorithm: str, quirks: Quirks) -> None:
+def generate_pair(session: TokenSession, label: str, key_id: bytes, algorithm: str, quirks: Quirks) -> None:
     """Make a key pair that signs; `algorithm` is one of `PAIR_ALGORITHMS`.
 
     Raises `BadConfig` when label and id are taken, and python-pkcs11's exceptions.
@@ -90,17 +96,17 @@ def generate_pair(held: Held, label: str, key_id: bytes, algorithm: str, quirks:
         raise BadConfig(f"algorithm: must be one of {', '.join(PAIR_ALGORITHMS)}")
     if not label or not key_id:
         raise BadConfig("key_label, key_id: a new key pair needs both")
-    if exists(held, ObjectClass.PRIVATE_KEY, label, key_id):
+    if exists(session, ObjectClass.PRIVATE_KEY, label, key_id):
         raise BadConfig(f"{name(label, key_id)}: is taken on the token; choose another id")
     templates = _templates(quirks, modifiable=False)
     if algorithm.startswith("rsa"):
-        made = _rsa(held, label, key_id, int(algorithm[3:]), _SIGN, templates, store=True)
+        made = _rsa(session, label, key_id, int(algorithm[3:]), _SIGN, templates, store=True)
     else:
-        made = _curve(held, label, key_id, algorithm, templates)
+        made = _curve(session, label, key_id, algorithm, templates)
     _check(made, label, key_id)
-    held.keys.clear()
+    session.keys.clear()
     try:
-        find(held, ObjectClass.PRIVATE_KEY, label, key_id)
+        find(session, ObjectClass.PRIVATE_KEY, label, key_id)
     except KeyAmbiguous:
         _destroy(made)
         raise
@@ -115,7 +121,7 @@ def _templates(quirks: Quirks, *, modifiable: bool) -> list[dict[Attribute, bool
 
 
 def _aes(
-    held: Held,
+    session: TokenSession,
     label: str,
     key_id: bytes,
     templates: list[dict[Attribute, bool]],
@@ -127,9 +133,11 @@ def _aes(
     made: list[Any] = []
     if authenticated:
         other = companion(key_id)
-        made.append(_secret(held, label + HMAC_SUFFIX, other, KeyType.GENERIC_SECRET, templates, store=store))
+        made.append(
+            _secret(session, label + HMAC_SUFFIX, other, KeyType.GENERIC_SECRET, templates, store=store)
+        )
     try:
-        made.append(_secret(held, label, key_id, KeyType.AES, templates, store=store))
+        made.append(_secret(session, label, key_id, KeyType.AES, templates, store=store))
     except pkcs11.PKCS11Error:
         _destroy(made)
         raise
@@ -137,7 +145,7 @@ def _aes(
 
 
 def _secret(
-    held: Held,
+    session: TokenSession,
     label: str,
     key_id: bytes,
     key_type: KeyType,
@@ -148,7 +156,7 @@ def _secret(
     capabilities = _CRYPT if key_type is KeyType.AES else _SIGN
 
     def make(template: dict[Attribute, bool]) -> Any:  # noqa: ANN401 - see keys.find
-        return held.session.generate_key(
+        return session.pkcs11.generate_key(
             key_type, 256, id=key_id, label=label, store=store, capabilities=capabilities, template=template
         )
 
@@ -156,7 +164,7 @@ def _secret(
 
 
 def _rsa(
-    held: Held,
+    session: TokenSession,
     label: str,
     key_id: bytes,
     bits: int,
@@ -166,7 +174,7 @@ def _rsa(
     store: bool,
 ) -> tuple[Any, Any]:
     def make(template: dict[Attribute, bool]) -> Any:  # noqa: ANN401 - see keys.find
-        return held.session.generate_keypair(
+        return session.pkcs11.generate_keypair(
             KeyType.RSA,
             bits,
             id=key_id,
@@ -181,10 +189,10 @@ def _rsa(
 
 
 def _curve(
-    held: Held, label: str, key_id: bytes, algorithm: str, templates: list[dict[Attribute, bool]]
+    session: TokenSession, label: str, key_id: bytes, algorithm: str, templates: list[dict[Attribute, bool]]
 ) -> tuple[Any, Any]:
     key_type = KeyType.EC_EDWARDS if algorithm == "ed25519" else KeyType.EC
-    parameters = held.session.create_domain_parameters(
+    parameters = session.pkcs11.create_domain_parameters(
         key_type, {Attribute.EC_PARAMS: CURVES[algorithm]}, local=True
     )
 

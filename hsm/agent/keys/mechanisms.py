@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Ways to wrap 32 bytes with a key on a token, by the name that a `Wrapped` carries.
+"""Ways to wrap 32 bytes with a key on a token, by the name that a `WrappedKey` carries.
 
 Nothing depends on a token's support for associated data: the envelope binds what must be bound, in software.
 What has a wrong length, or is too large for its key, never reaches the token.
@@ -26,9 +26,9 @@ from hsm.agent.keys.objects import (
     handles,
 )
 from hsm.agent.session.exceptions import classify
-from hsm.agent.session.pool import Held
+from hsm.agent.session.pool import TokenSession
 from hsm.errors import BadConfig, IntegrityError, KeyAmbiguous
-from hsm.key_slot import DEK_BYTES, Wrapped
+from hsm.key_slot import DEK_BYTES, WrappedKey
 from hsm.versions import from_printable, name, printable
 
 Entropy = Callable[[int], bytes]
@@ -49,60 +49,62 @@ _OAEP: Final = {
 }
 
 
-def wrap_gcm(held: Held, label: str, key_id: bytes, dek: bytes, entropy: Entropy) -> Wrapped:
+def wrap_gcm(session: TokenSession, label: str, key_id: bytes, dek: bytes, entropy: Entropy) -> WrappedKey:
     """Wrap with `CKM_AES_GCM`.
 
     Some tokens choose the IV themselves. They write it over ours, in the very object that we passed: so that is
     a new one each time, and read back afterwards. Others append theirs to the ciphertext.
     """
-    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "encrypt", label, key_id)
+    key = able(find(session, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "encrypt", label, key_id)
     parameters = GCMParams(entropy(_GCM_IV), None, _TAG * 8)
     sealed = key.encrypt(dek, mechanism=Mechanism.AES_GCM, mechanism_param=parameters)
     iv = parameters.nonce
     if len(sealed) == DEK_BYTES + _TAG + _GCM_IV:
         sealed, iv = sealed[:-_GCM_IV], sealed[-_GCM_IV:]
-    return Wrapped(m="aes-gcm", k=printable(key_id), iv=bytes(iv), ct=sealed)
+    return WrappedKey(m="aes-gcm", k=printable(key_id), iv=bytes(iv), ct=sealed)
 
 
-def unwrap_gcm(held: Held, label: str, wrapped: Wrapped) -> bytes:
+def unwrap_gcm(session: TokenSession, label: str, wrapped: WrappedKey) -> bytes:
     """Unwrap what `wrap_gcm` made. SoftHSM would take an IV of no bytes at all; here it has twelve."""
     key_id = _id(wrapped)
     _expect(wrapped, iv=_GCM_IV, ct=DEK_BYTES + _TAG, mac=0)
-    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
+    key = able(find(session, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
     parameters = GCMParams(wrapped.iv, None, _TAG * 8)
     return bytes(key.decrypt(wrapped.ct, mechanism=Mechanism.AES_GCM, mechanism_param=parameters))
 
 
-def wrap_cbc_hmac(held: Held, label: str, key_id: bytes, dek: bytes, entropy: Entropy) -> Wrapped:
+def wrap_cbc_hmac(
+    session: TokenSession, label: str, key_id: bytes, dek: bytes, entropy: Entropy
+) -> WrappedKey:
     """Wrap with `CKM_AES_CBC_PAD`, then authenticate IV and ciphertext with `CKM_SHA256_HMAC`."""
-    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "encrypt", label, key_id)
+    key = able(find(session, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "encrypt", label, key_id)
     iv = entropy(_CBC_IV)
     sealed = key.encrypt(dek, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=iv)
-    return Wrapped(
-        m="aes-cbc-hmac", k=printable(key_id), iv=iv, ct=sealed, mac=_mac(held, label, key_id, iv + sealed)
+    return WrappedKey(
+        m="aes-cbc-hmac", k=printable(key_id), iv=iv, ct=sealed, mac=_mac(session, label, key_id, iv + sealed)
     )
 
 
-def unwrap_cbc_hmac(held: Held, label: str, wrapped: Wrapped) -> bytes:
+def unwrap_cbc_hmac(session: TokenSession, label: str, wrapped: WrappedKey) -> bytes:
     """Unwrap what `wrap_cbc_hmac` made: the padding is looked at only when the code is right."""
     key_id = _id(wrapped)
     _expect(wrapped, iv=_CBC_IV, ct=_CBC_BYTES, mac=_MAC)
-    key = able(find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
-    _authenticate(held, label, key_id, wrapped.iv + wrapped.ct, wrapped.mac)
+    key = able(find(session, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
+    _authenticate(session, label, key_id, wrapped.iv + wrapped.ct, wrapped.mac)
     return bytes(key.decrypt(wrapped.ct, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=wrapped.iv))
 
 
-def wrap_oaep(held: Held, label: str, key_id: bytes, dek: bytes, hash_name: str) -> Wrapped:
+def wrap_oaep(session: TokenSession, label: str, key_id: bytes, dek: bytes, hash_name: str) -> WrappedKey:
     """Wrap with RSA-OAEP (RFC 8017 §7.1) under the public half, in software."""
-    public = rsa_public(held, label, key_id)
+    public = rsa_public(session, label, key_id)
     sealed = public.encrypt(dek, _padding(hash_name))
-    return Wrapped(m=f"rsa-oaep-{hash_name}", k=printable(key_id), ct=sealed)
+    return WrappedKey(m=f"rsa-oaep-{hash_name}", k=printable(key_id), ct=sealed)
 
 
-def unwrap_oaep(held: Held, label: str, wrapped: Wrapped, hash_name: str) -> bytes:
+def unwrap_oaep(session: TokenSession, label: str, wrapped: WrappedKey, hash_name: str) -> bytes:
     """Unwrap what `wrap_oaep` made, with `CKM_RSA_PKCS_OAEP` (RFC 8017 §7.1.2)."""
     key_id = _id(wrapped)
-    key = able(find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA), "decrypt", label, key_id)
+    key = able(find(session, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA), "decrypt", label, key_id)
     modulus = key[Attribute.MODULUS].lstrip(b"\0")
     _expect(wrapped, iv=0, ct=len(modulus), mac=0)
     if wrapped.ct >= modulus:  # NSS calls it a bad argument, as it calls a hash that it does not know
@@ -121,9 +123,9 @@ def unwrap_oaep(held: Held, label: str, wrapped: Wrapped, hash_name: str) -> byt
         ) from error
 
 
-def rsa_public(held: Held, label: str, key_id: bytes | None) -> rsa.RSAPublicKey:
+def rsa_public(session: TokenSession, label: str, key_id: bytes | None) -> rsa.RSAPublicKey:
     """Return the public half of an RSA key, of its public object or else of the private one."""
-    key = find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA)
+    key = find(session, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA)
     modulus, exponent = key[Attribute.MODULUS], key[Attribute.PUBLIC_EXPONENT]
     return rsa.RSAPublicNumbers(int.from_bytes(exponent), int.from_bytes(modulus)).public_key()
 
@@ -145,25 +147,25 @@ def same(one: bytes, other: bytes) -> bool:
     return hmac.compare_digest(one, other)
 
 
-def _mac(held: Held, label: str, key_id: bytes, data: bytes) -> bytes:
+def _mac(session: TokenSession, label: str, key_id: bytes, data: bytes) -> bytes:
     other, other_id = label + HMAC_SUFFIX, companion(key_id)
-    key = able(find_authenticator(held, label, key_id), "sign", other, other_id)
+    key = able(find_authenticator(session, label, key_id), "sign", other, other_id)
     return bytes(key.sign(data, mechanism=Mechanism.SHA256_HMAC))
 
 
-def _authenticate(held: Held, label: str, key_id: bytes, data: bytes, code: bytes) -> None:
+def _authenticate(session: TokenSession, label: str, key_id: bytes, data: bytes, code: bytes) -> None:
     """See that `code` is that of `data`, under whichever of several HMAC keys: the code shows which is the right one.
 
     Raises `IntegrityError`, and `KeyAmbiguous` for more keys than are tried.
     """
     several: KeyAmbiguous | None = None
     try:
-        if same(_mac(held, label, key_id, data), code):
+        if same(_mac(session, label, key_id, data), code):
             return
     except KeyAmbiguous as error:
         several = error
     wrong = f"{name(label, key_id)}: the wrapped key's authentication code is wrong"
-    found = authenticators(held, label, key_id)
+    found = authenticators(session, label, key_id)
     if several is None and len(found) < 2:
         raise IntegrityError(wrong)
     if len(found) > MOST_TWINS:
@@ -180,14 +182,14 @@ def _padding(hash_name: str) -> padding.OAEP:
     return padding.OAEP(mgf=padding.MGF1(algorithm=algorithm), algorithm=algorithm, label=None)
 
 
-def _id(wrapped: Wrapped) -> bytes:
+def _id(wrapped: WrappedKey) -> bytes:
     try:
         return from_printable(wrapped.k)
     except ValueError:
         raise IntegrityError("the wrapped key names a version that is no CKA_ID") from None
 
 
-def _expect(wrapped: Wrapped, *, iv: int, ct: int, mac: int) -> None:
+def _expect(wrapped: WrappedKey, *, iv: int, ct: int, mac: int) -> None:
     """Refuse parts of a wrong length. Raises `IntegrityError`."""
     for part, wanted, found in (("iv", iv, wrapped.iv), ("ct", ct, wrapped.ct), ("mac", mac, wrapped.mac)):
         if len(found) != wanted:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pkcs11
 from pkcs11 import Attribute, KeyType, ObjectClass
 
-from hsm.agent.session.pool import Held
+from hsm.agent.session.pool import TokenSession
 from hsm.errors import BadConfig, KeyAmbiguous, KeyMissing
 from hsm.versions import KeyVersion, name, order, printable
 
@@ -46,29 +46,33 @@ def companion(key_id: bytes) -> bytes:
     return key_id + HMAC_SUFFIX.encode()
 
 
-def authenticators(held: Held, label: str, key_id: bytes) -> list[Any]:
+def authenticators(session: TokenSession, label: str, key_id: bytes) -> list[Any]:
     """Return the HMAC keys of a version: there is to be one. Raises as `search`."""
-    return search(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id), None)
+    return search(session, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id), None)
 
 
 def find(
-    held: Held, kind: ObjectClass, label: str, key_id: bytes | None, key_type: KeyType | None = None
+    session: TokenSession,
+    kind: ObjectClass,
+    label: str,
+    key_id: bytes | None,
+    key_type: KeyType | None = None,
 ) -> Any:  # noqa: ANN401 - python-pkcs11 makes the key's class at run time, from what the key may do
     """Return the one key of this class, label and id; `key_id` None stands for whatever id it has.
 
     A session remembers what it found. Raises `KeyMissing`, `KeyAmbiguous` and python-pkcs11's exceptions.
     """
     wanted = (kind, label, key_id, key_type)
-    if wanted not in held.keys:
-        found = search(held, kind, label, key_id, key_type)
+    if wanted not in session.keys:
+        found = search(session, kind, label, key_id, key_type)
         what = name(label, key_id)
         if not found:
-            ignored = told(strangers(held, label, key_id))
+            ignored = told(strangers(session, label, key_id))
             raise KeyMissing(f"{what}: the token has no such {_WORDS[kind]}{ignored}", ckr="NoSuchKey")
         if len(found) > 1:
             raise KeyAmbiguous(f"{what}: the token has more than one {_WORDS[kind]} ({handles(found)})")
-        held.keys[wanted] = found[0]
-    return held.keys[wanted]
+        session.keys[wanted] = found[0]
+    return session.keys[wanted]
 
 
 def unguarded(key: Any) -> str:  # noqa: ANN401 - as in `find`
@@ -91,12 +95,12 @@ def unguarded(key: Any) -> str:  # noqa: ANN401 - as in `find`
     return ""
 
 
-def strangers(held: Held, label: str, key_id: bytes | None = None) -> list[str]:
+def strangers(session: TokenSession, label: str, key_id: bytes | None = None) -> list[str]:
     """Return the secret and private keys of a label that do not count, each with the reason: the first few of them."""
     found: list[str] = []
     for kind in _GUARDED:
         wanted = _template(kind, label, key_id, None)
-        seen = _objects(held, wanted)
+        seen = _objects(session, wanted)
         while len(found) < _MOST_STRANGERS:
             try:
                 key = next(seen, None)
@@ -120,32 +124,39 @@ def handles(found: list[Any]) -> str:
     return "objects " + ", ".join(str(key.handle) for key in found)
 
 
-def find_authenticator(held: Held, label: str, key_id: bytes) -> Any:  # noqa: ANN401 - as in `find`
+def find_authenticator(session: TokenSession, label: str, key_id: bytes) -> Any:  # noqa: ANN401 - as in `find`
     """Return the one HMAC key of a version. Raises as `find`."""
-    return find(held, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id))
+    return find(session, ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id))
 
 
-def remember_authenticator(held: Held, key: Any, label: str, key_id: bytes) -> None:  # noqa: ANN401 - as in `find`
+def remember_authenticator(session: TokenSession, key: Any, label: str, key_id: bytes) -> None:  # noqa: ANN401 - as in `find`
     """Let `find` return `key`, one of several HMAC keys of a version."""
-    held.keys[ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id), None] = key
+    session.keys[ObjectClass.SECRET_KEY, label + HMAC_SUFFIX, companion(key_id), None] = key
 
 
-def remember(held: Held, key: Any, kind: ObjectClass, label: str, key_id: bytes, key_type: KeyType) -> None:  # noqa: ANN401 - as above
+def remember(
+    session: TokenSession,
+    key: Any,  # noqa: ANN401 - as above
+    kind: ObjectClass,
+    label: str,
+    key_id: bytes,
+    key_type: KeyType,
+) -> None:
     """Let `find` return `key`, one of several of its name, for as long as the session remembers what it found."""
-    held.keys[kind, label, key_id, key_type] = key
+    session.keys[kind, label, key_id, key_type] = key
 
 
-def forget(held: Held, kind: ObjectClass, label: str, key_id: bytes, key_type: KeyType) -> None:
+def forget(session: TokenSession, kind: ObjectClass, label: str, key_id: bytes, key_type: KeyType) -> None:
     """Let `find` look again."""
-    held.keys.pop((kind, label, key_id, key_type), None)
+    session.keys.pop((kind, label, key_id, key_type), None)
 
 
-def exists(held: Held, kind: ObjectClass, label: str, key_id: bytes) -> bool:
+def exists(session: TokenSession, kind: ObjectClass, label: str, key_id: bytes) -> bool:
     """Tell whether at least one key has this class, label and id."""
-    return bool(search(held, kind, label, key_id, None))
+    return bool(search(session, kind, label, key_id, None))
 
 
-def versions(held: Held, label: str) -> list[KeyVersion]:
+def versions(session: TokenSession, label: str) -> list[KeyVersion]:
     """Return all keys of a label that wrap: AES keys and RSA private keys, in the order of their versions.
 
     Raises `KeyAmbiguous` when two of them have the same id, and python-pkcs11's exceptions.
@@ -153,7 +164,7 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
     found: dict[bytes, KeyVersion] = {}
     seen: dict[bytes, Any] = {}
     for kind, key_type in ((ObjectClass.SECRET_KEY, KeyType.AES), (ObjectClass.PRIVATE_KEY, KeyType.RSA)):
-        for key in search(held, kind, label, None, key_type):
+        for key in search(session, kind, label, None, key_type):
             key_id = bytes(key[Attribute.ID])
             if key_id in found:
                 raise KeyAmbiguous(
@@ -161,20 +172,20 @@ def versions(held: Held, label: str) -> list[KeyVersion]:
                     "remove or rename all but one"
                 )
             seen[key_id] = key
-            found[key_id] = described(held, key, label, key_id)
+            found[key_id] = described(session, key, label, key_id)
     return [found[key_id] for key_id in sorted(found, key=order)]
 
 
-def retire(held: Held, label: str, key_id: bytes, *, dry_run: bool = False) -> None:
+def retire(session: TokenSession, label: str, key_id: bytes, *, dry_run: bool = False) -> None:
     """Let a version decrypt only, from now on. Needs a session that may write.
 
     With `dry_run` nothing is changed: the token is asked whether it lets the key change. Raises `BadConfig` where the token does not let the key change, `KeyMissing`, python-pkcs11's exceptions.
     """
-    if exists(held, ObjectClass.SECRET_KEY, label, key_id):
-        encrypting = [find(held, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES)]
+    if exists(session, ObjectClass.SECRET_KEY, label, key_id):
+        encrypting = [find(session, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES)]
     else:
-        private = find(held, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA)
-        encrypting = _halves(held, private, label, key_id)
+        private = find(session, ObjectClass.PRIVATE_KEY, label, key_id, KeyType.RSA)
+        encrypting = _halves(session, private, label, key_id)
         if not encrypting:
             raise KeyMissing(f"{name(label, key_id)}: the token has no public key that belongs to it")
     fixed = (
@@ -213,7 +224,7 @@ _GUARDED: Final = (ObjectClass.SECRET_KEY, ObjectClass.PRIVATE_KEY)
 
 
 def search(
-    held: Held, kind: ObjectClass, label: str, key_id: bytes | None, key_type: KeyType | None
+    session: TokenSession, kind: ObjectClass, label: str, key_id: bytes | None, key_type: KeyType | None
 ) -> list[Any]:
     """Return the keys of this class, label, id and type, of secret and private keys the guarded ones alone.
 
@@ -223,7 +234,7 @@ def search(
     wanted = _template(kind, label, key_id, key_type)
     if kind in _GUARDED:
         wanted[Attribute.PRIVATE] = True
-    found = list(itertools.islice(_objects(held, wanted), MOST_OBJECTS + 1))
+    found = list(itertools.islice(_objects(session, wanted), MOST_OBJECTS + 1))
     if len(found) > MOST_OBJECTS:
         raise KeyAmbiguous(
             f"{name(label, key_id)}: the token has more than {MOST_OBJECTS} objects of this name, a {_WORDS[kind]} each; "
@@ -244,8 +255,8 @@ def _template(
     return {what: value for what, value in wanted.items() if value is not None}
 
 
-def _objects(held: Held, wanted: dict[Attribute, Any]) -> Iterator[Any]:
-    return iter(held.session.get_objects(wanted))
+def _objects(session: TokenSession, wanted: dict[Attribute, Any]) -> Iterator[Any]:
+    return iter(session.pkcs11.get_objects(wanted))
 
 
 def _id_of(key: Any) -> str:  # noqa: ANN401 - as in `find`
@@ -257,10 +268,10 @@ def _id_of(key: Any) -> str:  # noqa: ANN401 - as in `find`
     return shown if len(found) <= _LONGEST_SHOWN else f"{shown}… ({len(found)} bytes)"
 
 
-def described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
+def described(session: TokenSession, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
     """Return what is known of a key that wraps."""
     secret = key.object_class is ObjectClass.SECRET_KEY
-    encrypting = [key] if secret else _halves(held, key, label, key_id)
+    encrypting = [key] if secret else _halves(session, key, label, key_id)
     return KeyVersion(
         version=printable(key_id),
         kind="aes" if secret else "rsa",
@@ -271,18 +282,18 @@ def described(held: Held, key: Any, label: str, key_id: bytes) -> KeyVersion:  #
         and not flag(key, Attribute.EXTRACTABLE, absent=True)
         and flag(key, Attribute.NEVER_EXTRACTABLE, absent=False),
         imported=not flag(key, Attribute.LOCAL, absent=True),
-        authenticated=secret and bool(authenticators(held, label, key_id)),
+        authenticated=secret and bool(authenticators(session, label, key_id)),
     )
 
 
-def _halves(held: Held, private: Any, label: str, key_id: bytes) -> list[Any]:  # noqa: ANN401 - as in `find`
+def _halves(session: TokenSession, private: Any, label: str, key_id: bytes) -> list[Any]:  # noqa: ANN401 - as in `find`
     """Return the public objects of an RSA key: those with its modulus, whatever else has its name, and however much.
 
     The token compares, so that nothing of what somebody planted is read. The first few are enough.
     """
     wanted = _template(ObjectClass.PUBLIC_KEY, label, key_id, KeyType.RSA)
     wanted[Attribute.MODULUS] = bytes(private[Attribute.MODULUS])
-    return list(itertools.islice(_objects(held, wanted), MOST_TWINS))
+    return list(itertools.islice(_objects(session, wanted), MOST_TWINS))
 
 
 def _bits(key: Any, *, secret: bool) -> int:  # noqa: ANN401 - as in `find`

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag
 
-from hsm.agent.session.pool import Held
+from hsm.agent.session.pool import TokenSession
 from hsm.errors import BadConfig
-from hsm.key_slot import DEK_BYTES, Wrapped
+from hsm.key_slot import DEK_BYTES, WrappedKey
 
 _DOMAIN: Final = b"COFFRE-KEY-1\0"
 _KNOWN: Final = hashlib.sha256(_DOMAIN).digest()[:16]
@@ -32,7 +32,7 @@ _UNABLE: Final = (pkcs11.MechanismInvalid, pkcs11.MechanismParamInvalid)
 
 
 def prove(
-    wrap: Callable[[bytes], Wrapped], unwrap: Callable[[Wrapped], bytes], text: bytes, what: str
+    wrap: Callable[[bytes], WrappedKey], unwrap: Callable[[WrappedKey], bytes], text: bytes, what: str
 ) -> None:
     """Wrap `text`, 32 random bytes, twice, and see that it is hidden each time, comes back, and that nothing is the same.
 
@@ -100,14 +100,14 @@ def check_known(key: Any, value: bytes, what: str) -> None:  # noqa: ANN401 - as
         raise _fails(what, "it does not encrypt as AES does with the key that was given")
 
 
-def check_fresh(held: Held, key: Any, what: str) -> None:  # noqa: ANN401 - as above
+def check_fresh(session: TokenSession, key: Any, what: str) -> None:  # noqa: ANN401 - as above
     """See that a generated AES key encrypts otherwise than another one made for this, and than one of zeros or ones.
 
     Raises `BadConfig`, python-pkcs11's exceptions.
     """
     if key.key_type is KeyType.RSA:
         return
-    other = held.session.generate_key(
+    other = session.pkcs11.generate_key(
         KeyType.AES,
         256,
         store=False,
@@ -123,9 +123,9 @@ def check_fresh(held: Held, key: Any, what: str) -> None:  # noqa: ANN401 - as a
         raise _fails(what, "it encrypts as another key does")
 
 
-def check_fresh_authenticator(held: Held, key: Any, what: str) -> None:  # noqa: ANN401 - as above
+def check_fresh_authenticator(session: TokenSession, key: Any, what: str) -> None:  # noqa: ANN401 - as above
     """See of a generated HMAC key what `check_fresh` sees of an AES key. Raises `BadConfig`, python-pkcs11's exceptions."""
-    other: Any = held.session.generate_key(
+    other: Any = session.pkcs11.generate_key(
         KeyType.GENERIC_SECRET,
         256,
         store=False,

@@ -16,7 +16,7 @@ from pkcs11 import MGF, Attribute, KeyType, Mechanism, ObjectClass
 
 from hsm.agent.keys.mechanisms import Entropy, able, rsa_public
 from hsm.agent.keys.objects import find, handles, search
-from hsm.agent.session.pool import Held
+from hsm.agent.session.pool import TokenSession
 from hsm.errors import BadConfig, IntegrityError, KeyMissing
 from hsm.operations import PublicHalf
 from hsm.versions import name
@@ -62,13 +62,13 @@ _PKCS1_OVERHEAD: Final = 11
 """Bytes that PKCS#1 v1.5 adds at least (RFC 8017 §9.2)."""
 
 
-def sign(held: Held, label: str, key_id: bytes | None, mechanism: str, data: bytes) -> bytes:
+def sign(session: TokenSession, label: str, key_id: bytes | None, mechanism: str, data: bytes) -> bytes:
     """Return the token's signature over `data`; for `ECDSA` r and s in equal halves, PSS with a salt as long
     as the hash (RFC 8017 §9.1). Raises `BadConfig`, `KeyMissing`, python-pkcs11's exceptions.
     """
     if mechanism not in SIGNATURES:
         raise BadConfig(f"mechanism {mechanism}: must be one of {', '.join(SIGNATURES)}")
-    key = able(find(held, ObjectClass.PRIVATE_KEY, label, key_id), "sign", label, key_id)
+    key = able(find(session, ObjectClass.PRIVATE_KEY, label, key_id), "sign", label, key_id)
     _fits(key, mechanism, data, name(label, key_id))
     parameters = None
     if mechanism.endswith("_PSS"):
@@ -92,18 +92,18 @@ def _fits(key: Any, mechanism: str, data: bytes, what: str) -> None:  # noqa: AN
         raise BadConfig(f"{what}: {mechanism} takes a DigestInfo, and this is longer than the key can sign")
 
 
-def public_key(held: Held, label: str, key_id: bytes | None, entropy: Entropy) -> PublicHalf:
+def public_key(session: TokenSession, label: str, key_id: bytes | None, entropy: Entropy) -> PublicHalf:
     """Return a pair's public half (RFC 5280 §4.1), with the label and the id that were found.
 
     Raises `BadConfig` for a type of key that we cannot use, `IntegrityError` where the public object is another key's,
     `KeyMissing`, python-pkcs11's exceptions.
     """
-    private = find(held, ObjectClass.PRIVATE_KEY, label, key_id)
+    private = find(session, ObjectClass.PRIVATE_KEY, label, key_id)
     key_type = private[Attribute.KEY_TYPE]
     if key_type is KeyType.RSA:
-        public: Any = rsa_public(held, label, key_id)
+        public: Any = rsa_public(session, label, key_id)
     else:
-        public = _curve_key(held, label, key_id, key_type, entropy)
+        public = _curve_key(session, label, key_id, key_type, entropy)
     encoded: bytes = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicHalf(
         label=str(_told(private, Attribute.LABEL) or ""),
@@ -120,13 +120,15 @@ def _told(key: Any, attribute: Attribute) -> Any:  # noqa: ANN401 - see keys.fin
         return None
 
 
-def _curve_key(held: Held, label: str, key_id: bytes | None, key_type: KeyType, entropy: Entropy) -> Any:  # noqa: ANN401 - two types
+def _curve_key(
+    session: TokenSession, label: str, key_id: bytes | None, key_type: KeyType, entropy: Entropy
+) -> Any:  # noqa: ANN401 - two types
     """Return the public half that the private key proves to be its own by a signature.
 
     The object that holds it is public: whoever reaches the token can plant one of the same name, or exchange it.
     """
     what = name(label, key_id)
-    stored = search(held, ObjectClass.PUBLIC_KEY, label, key_id, None)
+    stored = search(session, ObjectClass.PUBLIC_KEY, label, key_id, None)
     if not stored:
         raise KeyMissing(f"{what}: the token has no such public key", ckr="NoSuchKey")
     halves: list[Any] = []
@@ -140,7 +142,7 @@ def _curve_key(held: Held, label: str, key_id: bytes | None, key_type: KeyType, 
             continue  # of another type, or on another curve: not this key's
     if not halves:
         raise reason
-    proof = _proof(held, label, key_id, key_type, entropy(_CHALLENGE_BYTES))
+    proof = _proof(session, label, key_id, key_type, entropy(_CHALLENGE_BYTES))
     for half in halves:
         if proof(half):
             return half
@@ -159,13 +161,13 @@ def _half(stored: Any, key_type: KeyType) -> Any:  # noqa: ANN401 - see keys.fin
 
 
 def _proof(
-    held: Held, label: str, key_id: bytes | None, key_type: KeyType, challenge: bytes
+    session: TokenSession, label: str, key_id: bytes | None, key_type: KeyType, challenge: bytes
 ) -> Callable[[Any], bool]:
     """Sign `challenge`, which is fresh; return what tells whether a public half verifies it."""
     if key_type is KeyType.EC_EDWARDS:
-        signature = sign(held, label, key_id, "EDDSA", challenge)
+        signature = sign(session, label, key_id, "EDDSA", challenge)
         return lambda half: _verifies(lambda: half.verify(signature, challenge))
-    raw = sign(held, label, key_id, "ECDSA", challenge)
+    raw = sign(session, label, key_id, "ECDSA", challenge)
     middle = len(raw) // 2
     encoded = encode_dss_signature(int.from_bytes(raw[:middle]), int.from_bytes(raw[middle:]))
     scheme = ec.ECDSA(Prehashed(SHA256()))

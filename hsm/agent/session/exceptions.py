@@ -3,7 +3,7 @@
 
 They are flat, and what it has no class for is only a number in a text. Two modules disagree on the simplest
 of all: for a wrong AES-GCM tag SoftHSM says `GeneralError`, openCryptoki `EncryptedDataInvalid`. So a general
-error while decrypting is `Undecided` until something fresh was wrapped and unwrapped.
+error while decrypting is `UnclearFault` until something fresh was wrapped and unwrapped.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SessionLost(SlotUnavailable):
     """The session, the login or the handle is gone: open anew, log in once, try once more."""
 
 
-class Undecided(HsmError):
+class UnclearFault(HsmError):
     """Decrypting failed, and only a canary can tell whether the data or the device is at fault."""
 
 
@@ -111,7 +111,7 @@ def _kind(error: Exception, *, decrypting: bool) -> type[HsmError]:
             return IntegrityError
         return SlotUnavailable if isinstance(error, _ENCRYPTED) else BadConfig
     if isinstance(error, _GENERAL):
-        return Undecided if decrypting else SlotUnavailable
+        return UnclearFault if decrypting else SlotUnavailable
     if isinstance(error, _LOST):
         return SessionLost
     if isinstance(error, pkcs11.NoSuchKey):

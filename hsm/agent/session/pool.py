@@ -26,16 +26,16 @@ from hsm.token_info import WantedToken
 Found = TypeVar("Found")
 
 
-class Held:
+class TokenSession:
     """A session in the hands of one thread, with the keys that were looked up through it."""
 
     def __init__(self, session: pkcs11.Session, generation: int) -> None:
-        self.session = session
+        self.pkcs11 = session
         self.generation: Final = generation
         self.keys: dict[object, pkcs11.Key] = {}
 
 
-class Sessions:
+class SessionPool:
     """All sessions with one token. Its methods may be called from any thread."""
 
     def __init__(self, module: Module, wanted: WantedToken, pin: Pin, gate: LoginGate) -> None:
@@ -44,7 +44,7 @@ class Sessions:
         self._pin = pin
         self._gate = gate
         self._lock = threading.Lock()
-        self._idle: list[Held] = []
+        self._idle: list[TokenSession] = []
         self._anchor: pkcs11.Session | None = None
         self._token: pkcs11.Token | None = None
         self._generation = 0
@@ -72,7 +72,7 @@ class Sessions:
 
     def run(
         self,
-        work: Callable[[Held], Found],
+        work: Callable[[TokenSession], Found],
         doing: str,
         *,
         decrypting: bool = False,
@@ -105,20 +105,22 @@ class Sessions:
                 raise
             raise SlotUnavailable(f"{error}, but it was there before", ckr=error.ckr) from error
 
-    def _once(self, work: Callable[[Held], Found], doing: str, *, decrypting: bool, write: bool) -> Found:
-        held = self._take(doing, write=write)
+    def _once(
+        self, work: Callable[[TokenSession], Found], doing: str, *, decrypting: bool, write: bool
+    ) -> Found:
+        session = self._take(doing, write=write)
         try:
-            found = work(held)
+            found = work(session)
         except pkcs11.PKCS11Error as error:
-            self._drop(held)
+            self._drop(session)
             raise classify(error, doing, decrypting=decrypting) from error
         except BaseException:
-            self._drop(held)
+            self._drop(session)
             raise
-        self._give_back(held, write=write)
+        self._give_back(session, write=write)
         return found
 
-    def _take(self, doing: str, *, write: bool) -> Held:
+    def _take(self, doing: str, *, write: bool) -> TokenSession:
         with self._lock:
             if self._idle and not write:
                 return self._idle.pop()
@@ -126,10 +128,10 @@ class Sessions:
             self.open += 1
         try:
             try:
-                return Held(self.token.open(rw=write), generation)
+                return TokenSession(self.token.open(rw=write), generation)
             except pkcs11.SessionCount:
                 self._close_idle()
-                return Held(self.token.open(rw=write), generation)
+                return TokenSession(self.token.open(rw=write), generation)
         except BaseException as error:
             with self._lock:
                 self.open -= 1
@@ -137,25 +139,25 @@ class Sessions:
                 raise classify(error, f"{doing}: opening a session") from error
             raise
 
-    def _give_back(self, held: Held, *, write: bool) -> None:
+    def _give_back(self, session: TokenSession, *, write: bool) -> None:
         with self._lock:
-            if not write and held.generation == self._generation:
-                self._idle.append(held)
+            if not write and session.generation == self._generation:
+                self._idle.append(session)
                 return
-        self._drop(held)
+        self._drop(session)
 
-    def _drop(self, held: Held) -> None:
+    def _drop(self, session: TokenSession) -> None:
         """Close a session, whatever state it is in; the module may refuse, and then it is gone anyway."""
-        held.keys.clear()
+        session.keys.clear()
         with self._lock:
             self.open -= 1
-        _close(held.session)
+        _close(session.pkcs11)
 
     def _close_idle(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []
-        for held in idle:
-            self._drop(held)
+        for session in idle:
+            self._drop(session)
 
     def _renew(self) -> None:
         """Find the token again, log in unless this process is, and forget every session. Holds the lock."""
@@ -168,7 +170,7 @@ class Sessions:
         self._generation += 1
         self.open -= len(self._idle)
         while self._idle:
-            _close(self._idle.pop().session)
+            _close(self._idle.pop().pkcs11)
         token = find(self._module, self._wanted)
         doing = f"{self._wanted}: login"
         try:

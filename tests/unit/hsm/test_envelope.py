@@ -12,20 +12,20 @@ import pytest
 from msgspec.structs import replace
 
 from hsm import envelope
-from hsm.envelope import Place
+from hsm.envelope import RecordAddress
 from hsm.errors import HsmError, IntegrityError, KeyMissing, SlotUnavailable
 from tests.unit.barrier.stream import flips, stream
 from tests.unit.seal.soft import SoftSlot
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "seal_envelope.json").read_text())["records"]
-PLACE = Place("a", "root", "cluster", "root", "core/seal/slots/a", 3)
+PLACE = RecordAddress("a", "root", "cluster", "root", "core/seal/slots/a", 3)
 
 
-def sealed(slot: SoftSlot, place: Place = PLACE, payload: bytes = b"payload") -> bytes:
+def sealed(slot: SoftSlot, place: RecordAddress = PLACE, payload: bytes = b"payload") -> bytes:
     return asyncio.run(envelope.seal(slot, place, payload, stream("envelope")))
 
 
-def opened(slot: SoftSlot, record: bytes, place: Place = PLACE) -> bytes:
+def opened(slot: SoftSlot, record: bytes, place: RecordAddress = PLACE) -> bytes:
     return asyncio.run(envelope.unseal(slot, place, record))
 
 
@@ -37,7 +37,7 @@ def respell(text: bytes) -> bytes:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["place"]["purpose"])
 def test_records_are_made_as_they_were_when_the_format_was_fixed(vector: dict[str, Any]) -> None:
     slot = SoftSlot("a", random=stream("slot"))
-    place, payload = Place(**vector["place"]), bytes.fromhex(vector["payload"])
+    place, payload = RecordAddress(**vector["place"]), bytes.fromhex(vector["payload"])
     record = asyncio.run(envelope.seal(slot, place, payload, stream("record")))
     assert base64.b64encode(record).decode() == vector["record"]
     assert opened(slot, record, place) == payload
@@ -78,7 +78,7 @@ def test_a_record_cut_anywhere_is_an_integrity_failure() -> None:
         replace(PLACE, root_version=2),
     ],
 )
-def test_a_record_opens_at_its_own_place_only_even_if_it_says_another(place: Place) -> None:
+def test_a_record_opens_at_its_own_place_only_even_if_it_says_another(place: RecordAddress) -> None:
     slot = SoftSlot("a")
     record = sealed(slot)
     with pytest.raises(IntegrityError, match="another place"):

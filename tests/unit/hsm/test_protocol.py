@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hsm import operations
 from hsm.errors import BadConfig, PinBlocked, SlotUnavailable
-from hsm.key_slot import Wrapped
+from hsm.key_slot import WrappedKey
 from hsm.protocol import LARGEST, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
 
 
@@ -37,7 +37,7 @@ def test_nonsense_is_a_bad_frame_and_nothing_else(parts: list[bytes]) -> None:
 
 @given(st.binary(max_size=200))
 def test_a_body_decodes_or_is_a_bad_frame(body: bytes) -> None:
-    for kind in (Request, Reply, operations.Opening):
+    for kind in (Request, Reply, operations.AgentConfig):
         try:
             assert isinstance(decode(body, kind), kind)
         except BadFrame:
@@ -48,7 +48,7 @@ _FIRST = """
 import os, sys, threading
 from hsm.client.agent_client import _decoded
 from hsm.protocol import Reply, Request, decode
-from hsm.operations import Probed
+from hsm.operations import ProbeResult
 
 body = sys.stdin.buffer.read()
 sys.setswitchinterval(1e-6)
@@ -76,7 +76,7 @@ for _ in range(60):
     [
         ("decode(body, Request)", encode(Request(7, operations.Random(4)))[4:]),
         ("decode(body, Reply)", encode(Reply(7, msgspec.Raw(b"\xc0"), Failure("BadConfig", "no")))[4:]),
-        ("_decoded(body, Probed)", msgspec.msgpack.encode(operations.Probed(token=None))),
+        ("_decoded(body, ProbeResult)", msgspec.msgpack.encode(operations.ProbeResult(token=None))),
     ],
 )
 def test_threads_that_are_the_first_to_decode_a_message_may_be_so_at_once(what: str, body: bytes) -> None:
@@ -101,7 +101,7 @@ def test_a_message_that_is_too_large_is_refused() -> None:
     "operation",
     [
         operations.Wrap(bytes(32)),
-        operations.Unwrap(Wrapped(m="aes-gcm", k="v0001", iv=b"i", ct=b"c")),
+        operations.Unwrap(WrappedKey(m="aes-gcm", k="v0001", iv=b"i", ct=b"c")),
         operations.Probe(),
         operations.Random(5),
         operations.PublicKey("k", b"1"),

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hsm.errors import HsmError, IntegrityError, KeyMissing
-from hsm.key_slot import KeyIdentity, SlotState, Wrapped
+from hsm.key_slot import KeyIdentity, SlotState, WrappedKey
 
 
 class SoftSlot:
@@ -83,14 +83,14 @@ class SoftSlot:
             authenticator=self.codes,
         )
 
-    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+    async def wrap(self, dek: bytes, key: KeyIdentity | None = None) -> WrappedKey:
         await self._call("wrap")
         version = self._recorded(key)
         nonce = self._random(12)
         sealed = AESGCM(self.keys[version]).encrypt(nonce, dek, None)
-        return Wrapped(m="aes-gcm", k=version, iv=nonce, ct=sealed, mac=self.codes.encode())
+        return WrappedKey(m="aes-gcm", k=version, iv=nonce, ct=sealed, mac=self.codes.encode())
 
-    async def unwrap(self, wrapped: Wrapped) -> bytes:
+    async def unwrap(self, wrapped: WrappedKey) -> bytes:
         await self._call("unwrap")
         if wrapped.k not in self.keys:
             raise KeyMissing(f"slot {self.name}: no key {wrapped.k}")

@@ -37,7 +37,9 @@ async def add_shamir(changes: SlotChanges) -> SealConfig:
         config = await changes.config()
         changes.check_shares_wanted(config)
         await seal_store.unwrap_recovery(changes.storage.reader(), config, changes.slots)
-        entry = SlotEntry(kind=SHAMIR_SLOT, revision=1, root_version=config.root_version, added=changes.now())
+        entry = SlotEntry(
+            kind=SHAMIR_SLOT, revision=1, root_version=config.root_version, added=changes.timestamp()
+        )
         return config.with_entry(changes.slots.shamir, entry)
 
 
@@ -135,6 +137,6 @@ def _with(changes: SlotChanges, config: SealConfig, name: str, key: KeyIdentity)
         key_fingerprint=key.fingerprint,
         key_authenticator=key.authenticator,
         key_imported=key.imported,
-        added=changes.now(),
+        added=changes.timestamp(),
     )
     return config.with_entry(name, entry)

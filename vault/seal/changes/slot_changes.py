@@ -417,7 +417,7 @@ class SlotChanges:
         rest = tuple(other for other in config.slots if other != name)
         return msgspec.structs.replace(config, slots=(name, *rest) if first else (*rest, name))
 
-    def now(self) -> int:
+    def timestamp(self) -> int:
         """Return milliseconds since the epoch."""
         return self._now()
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hsm import envelope as slot_envelope
-from hsm.envelope import Place
+from hsm.envelope import RecordAddress
 from hsm.errors import HsmError, IntegrityError
 from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier import envelope
@@ -226,9 +226,9 @@ def count(found: dict[str, int], value: bytes) -> None:
     found[version] = found.get(version, 0) + 1
 
 
-def recovery_place(name: str, generation: str, path: str) -> Place:
+def recovery_place(name: str, generation: str, path: str) -> RecordAddress:
     """Return where the recovery key belongs under slot `name`."""
-    return Place(name, "recovery", generation, _NAMESPACE, path)
+    return RecordAddress(name, "recovery", generation, _NAMESPACE, path)
 
 
 def _link_key(root_key: Key, config: SealConfig) -> Key:

@@ -16,7 +16,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 
 from hsm import envelope
-from hsm.envelope import Place
+from hsm.envelope import RecordAddress
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure
@@ -367,8 +367,8 @@ def deleted(lost: LostValues) -> list[str]:
     return [f"deleted for good, since no slot opens them: {', '.join(sorted(lost))}"] if lost else []
 
 
-def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> Place:
-    return Place(name, "sealwrap", config.generation, namespace_id, PREFIX + path)
+def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> RecordAddress:
+    return RecordAddress(name, "sealwrap", config.generation, namespace_id, PREFIX + path)
 
 
 def _decoded(data: bytes) -> WrappedValue:

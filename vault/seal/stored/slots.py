@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from hsm import envelope
-from hsm.envelope import Place
+from hsm.envelope import RecordAddress
 from hsm.errors import HsmError, IntegrityError, KeyMissing, SlotUnavailable
 from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import Key, Random
@@ -109,7 +109,7 @@ async def wrap_root(
     """Wrap `root_key` under `key` of `slot`, with a canary. Raises `HsmError`."""
     path = slot_path(slot.name, revision)
     place = _root_place(slot.name, generation, path, root_version)
-    canary = Place(slot.name, "canary", generation, _NAMESPACE, path)
+    canary = RecordAddress(slot.name, "canary", generation, _NAMESPACE, path)
     return WrappedSlot(
         generation=generation,
         by=slot.kind,
@@ -136,7 +136,9 @@ async def check_canary(slot: KeySlot, record: WrappedSlot, *, generation: str, r
     """Raise `HsmError` unless `slot` still is what the record was made with."""
     path = slot_path(slot.name, revision)
     try:
-        await envelope.unseal(slot, Place(slot.name, "canary", generation, _NAMESPACE, path), record.canary)
+        await envelope.unseal(
+            slot, RecordAddress(slot.name, "canary", generation, _NAMESPACE, path), record.canary
+        )
     except (IntegrityError, KeyMissing) as failure:
         raise IntegrityError(
             f"seal slot {slot.name}: does not open its stored canary: the key was replaced or erased ({failure}); "
@@ -157,8 +159,8 @@ def key_version(record: WrappedSlot) -> str:
     return envelope.key_version(record.root)
 
 
-def _root_place(name: str, generation: str, path: str, root_version: int) -> Place:
-    return Place(name, "root", generation, _NAMESPACE, path, root_version)
+def _root_place(name: str, generation: str, path: str, root_version: int) -> RecordAddress:
+    return RecordAddress(name, "root", generation, _NAMESPACE, path, root_version)
 
 
 class SlotView(msgspec.Struct):

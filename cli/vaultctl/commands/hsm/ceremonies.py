@@ -20,7 +20,7 @@ _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hsm.ceremony.transcript import Evidence, Receipt, Script, Signed, Step
+    from hsm.ceremony.transcript import Evidence, Receipt, Script, SignedTranscript, Step
 
 
 def run(invocation: Invocation) -> int:
@@ -160,7 +160,7 @@ def _evidence(script: Script, path: Path, device: Device) -> list[Evidence]:
     ]
 
 
-def _document(signed: Signed, found: list[str]) -> dict[str, object]:
+def _document(signed: SignedTranscript, found: list[str]) -> dict[str, object]:
     from hsm.ceremony import transcript as ceremony
     from vaultctl.text.json import as_map, parse
 
@@ -172,7 +172,7 @@ def _document(signed: Signed, found: list[str]) -> dict[str, object]:
     }
 
 
-def _print(invocation: Invocation, signed: Signed, found: list[str]) -> None:
+def _print(invocation: Invocation, signed: SignedTranscript, found: list[str]) -> None:
     from hsm.ceremony import transcript as ceremony
     from hsm.ceremony.verification import fingerprint, plain, shown
     from vaultctl.text.output import columns

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hsm.client.agent_client import AGAIN_SECONDS, DOUBTS, AgentClient
-from hsm.client.backoff import Breaker
+from hsm.client.backoff import BackOff
 from hsm.client.process import AgentProcess
 from hsm.errors import PinBlocked, SlotUnavailable
 from hsm.operations import Operation, Random
@@ -53,8 +53,8 @@ class Bench:
         self.now = 0.0
         self.agents = list(agents)
         self.started = 0
-        breaker = Breaker(now=lambda: self.now, chance=lambda: 0.0)
-        self.client = AgentClient(self._start, breaker, now=lambda: self.now, pin=pin)
+        back_off = BackOff(now=lambda: self.now, chance=lambda: 0.0)
+        self.client = AgentClient(self._start, back_off, now=lambda: self.now, pin=pin)
 
     def _start(self) -> AgentProcess:
         self.started += 1

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from hsm.client.backoff import LONGEST_WAIT, STARTS_PER_MINUTE, Breaker
+from hsm.client.backoff import LONGEST_WAIT, STARTS_PER_MINUTE, BackOff
 from hsm.errors import SlotUnavailable
 
 
@@ -24,50 +24,50 @@ def time() -> Time:
     return Time()
 
 
-def _exhausted(breaker: Breaker) -> None:
+def _exhausted(back_off: BackOff) -> None:
     for _ in range(STARTS_PER_MINUTE):
-        breaker.admit()
+        back_off.admit()
 
 
 def test_five_restarts_a_minute_are_admitted_and_the_next_is_not(time: Time) -> None:
-    breaker = Breaker(now=time, chance=lambda: 0.999)
-    _exhausted(breaker)
+    back_off = BackOff(now=time, chance=lambda: 0.999)
+    _exhausted(back_off)
     with pytest.raises(SlotUnavailable, match=r"next try in 1\.0 s"):
-        breaker.admit()
-    assert breaker.open
+        back_off.admit()
+    assert back_off.open
     with pytest.raises(SlotUnavailable):
-        breaker.admit()
+        back_off.admit()
 
 
 def test_slow_restarts_are_always_admitted(time: Time) -> None:
-    breaker = Breaker(now=time, chance=lambda: 0.5)
+    back_off = BackOff(now=time, chance=lambda: 0.5)
     for _ in range(100):
-        breaker.admit()
+        back_off.admit()
         time.seconds += 12.0
-    assert not breaker.open
+    assert not back_off.open
 
 
 def test_after_a_while_one_start_is_admitted_to_try(time: Time) -> None:
-    breaker = Breaker(now=time, chance=lambda: 0.999)
-    _exhausted(breaker)
+    back_off = BackOff(now=time, chance=lambda: 0.999)
+    _exhausted(back_off)
     with pytest.raises(SlotUnavailable):
-        breaker.admit()
+        back_off.admit()
     time.seconds += 1.0
-    breaker.admit()
+    back_off.admit()
     with pytest.raises(SlotUnavailable):
-        breaker.admit()
+        back_off.admit()
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.999])
 def test_pauses_double_up_to_a_minute_and_differ_by_chance(time: Time, chance: float) -> None:
-    breaker = Breaker(now=time, chance=lambda: chance)
-    _exhausted(breaker)
+    back_off = BackOff(now=time, chance=lambda: chance)
+    _exhausted(back_off)
     pauses = []
     for _ in range(9):
         begin = time.seconds
         while True:
             try:
-                breaker.admit()
+                back_off.admit()
                 break
             except SlotUnavailable:
                 time.seconds += 0.25
@@ -78,24 +78,24 @@ def test_pauses_double_up_to_a_minute_and_differ_by_chance(time: Time, chance: f
 
 
 def test_a_success_closes_it(time: Time) -> None:
-    breaker = Breaker(now=time, chance=lambda: 0.0)
-    _exhausted(breaker)
+    back_off = BackOff(now=time, chance=lambda: 0.0)
+    _exhausted(back_off)
     with pytest.raises(SlotUnavailable):
-        breaker.admit()
+        back_off.admit()
     time.seconds += 61.0
-    breaker.admit()
-    breaker.succeeded()
-    assert not breaker.open
-    breaker.admit()
+    back_off.admit()
+    back_off.succeeded()
+    assert not back_off.open
+    back_off.admit()
 
 
 def test_an_agent_that_works_once_between_crashes_is_not_started_without_end(time: Time) -> None:
-    breaker = Breaker(now=time, chance=lambda: 0.0)
+    back_off = BackOff(now=time, chance=lambda: 0.0)
     admitted = 0
     for _ in range(600):
         try:
-            breaker.admit()
-            breaker.succeeded()
+            back_off.admit()
+            back_off.succeeded()
             admitted += 1
         except SlotUnavailable:
             pass
@@ -105,7 +105,7 @@ def test_an_agent_that_works_once_between_crashes_is_not_started_without_end(tim
 
 def test_answers_may_come_while_a_start_is_asked_for() -> None:
     clock = Time()
-    breaker = Breaker(now=clock, chance=lambda: 0.5)
+    back_off = BackOff(now=clock, chance=lambda: 0.5)
     admitting, answered = threading.Event(), threading.Event()
 
     class Moment(float):
@@ -118,14 +118,14 @@ def test_answers_may_come_while_a_start_is_asked_for() -> None:
 
     def answer() -> None:
         admitting.wait(30)
-        breaker.succeeded()
+        back_off.succeeded()
         answered.set()
 
-    _exhausted(breaker)
-    breaker._until = Moment(clock.seconds + 5)
+    _exhausted(back_off)
+    back_off._until = Moment(clock.seconds + 5)
     other = threading.Thread(target=answer)
     other.start()
     with pytest.raises(SlotUnavailable, match=r"next try in 5\.0 s"):
-        breaker.admit()
+        back_off.admit()
     other.join()
-    assert not breaker.open
+    assert not back_off.open

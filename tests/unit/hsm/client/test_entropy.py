@@ -14,9 +14,9 @@ from hsm.client.entropy import (
     PROPORTION_CUTOFF,
     PROPORTION_WINDOW,
     REPETITION_CUTOFF,
+    HealthTestFailed,
     HealthTests,
     MixedEntropy,
-    Unhealthy,
 )
 from hsm.errors import SlotUnavailable
 
@@ -113,14 +113,14 @@ def test_good_bytes_pass() -> None:
 def test_a_block_that_comes_twice_fails() -> None:
     tests = HealthTests()
     tests.feed(stream("a")[:64])
-    with pytest.raises(Unhealthy, match="twice"):
+    with pytest.raises(HealthTestFailed, match="twice"):
         tests.feed(stream("a")[:64])
 
 
 def test_a_byte_that_stays_fails_also_over_two_blocks() -> None:
     tests = HealthTests()
     tests.feed(b"ab" + b"x" * (REPETITION_CUTOFF - 1))
-    with pytest.raises(Unhealthy):
+    with pytest.raises(HealthTestFailed):
         tests.feed(b"x")
     tests.feed(b"x" * (REPETITION_CUTOFF - 1))
 
@@ -128,7 +128,7 @@ def test_a_byte_that_stays_fails_also_over_two_blocks() -> None:
 def test_a_byte_that_comes_too_often_fails() -> None:
     often = b"".join(bytes([7, 50 + n]) for n in range(PROPORTION_CUTOFF))
     tests = HealthTests()
-    with pytest.raises(Unhealthy):
+    with pytest.raises(HealthTestFailed):
         tests.feed(often)
     tests.feed(often[: 2 * PROPORTION_CUTOFF - 3])
 

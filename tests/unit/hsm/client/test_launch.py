@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hsm.client.launch import Launch, last_words, start
-from hsm.operations import Opening
+from hsm.operations import AgentConfig
 from hsm.pin import Pin
 from tests.house.tree import ROOT
 
@@ -43,7 +43,7 @@ def test_no_variable_of_the_servers_own_reaches_an_agent() -> None:
         "COFFRE_X": "5",
     }
     launch = Launch(
-        opening=Opening(lib="/l.so", login=False),
+        config=AgentConfig(lib="/l.so", login=False),
         pin=lambda: Pin(b"never asked for"),
         hidden_variables=("PIN_A",),
         environment=given,
@@ -86,7 +86,7 @@ def test_the_last_words_of_a_program_are_words_that_were_known_before(
     printed: str, said: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     launch = Launch(
-        opening=Opening(lib="/l.so", login=False),
+        config=AgentConfig(lib="/l.so", login=False),
         pin=lambda: Pin(b"never asked for"),
         environment={},
         program=("/bin/sh", "-c", printed),

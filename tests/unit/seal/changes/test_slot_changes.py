@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from hsm import envelope
-from hsm.envelope import Place
+from hsm.envelope import RecordAddress
 from hsm.errors import IntegrityError, SlotUnavailable
-from hsm.key_slot import Wrapped
+from hsm.key_slot import WrappedKey
 from tests.shared import Shared
 from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
@@ -319,7 +319,7 @@ def test_a_root_key_that_could_not_be_stored_is_not_used() -> None:
 
 def test_a_record_that_does_not_come_back_as_it_was_written_never_counts() -> None:
     class Forgetful(SoftSlot):
-        async def unwrap(self, wrapped: Wrapped) -> bytes:
+        async def unwrap(self, wrapped: WrappedKey) -> bytes:
             if len(self.calls) > 20:
                 return await super().unwrap(wrapped)
             return os.urandom(32)
@@ -452,7 +452,7 @@ def test_a_record_that_holds_something_else_is_no_root_key() -> None:
         machine, _ = await opened(Slots(enabled=[a]))
         config = await machine.config()
         record = await seal_store.wrapped_slot(machine.storage.reader(), config, "a")
-        place = Place("a", "root", config.generation, "root", slot_path("a"), 1)
+        place = RecordAddress("a", "root", config.generation, "root", slot_path("a"), 1)
         short = await envelope.seal(a, place, b"short", os.urandom)
         forged = msgspec.structs.replace(record, root=short)
         with pytest.raises(IntegrityError, match="no root key"):

@@ -12,11 +12,11 @@ from typing import Final, Protocol
 import msgspec
 
 from hsm.client.agent_client import AgentClient
-from hsm.client.backoff import Breaker
+from hsm.client.backoff import BackOff
 from hsm.client.launch import Launch
 from hsm.client.process import AgentProcess
-from hsm.client.signers import Agent
-from hsm.operations import Opening, TokenInfo
+from hsm.client.signers import SigningAgent
+from hsm.operations import AgentConfig, TokenInfo
 from hsm.pin import Pin
 from hsm.runtime import runtime_directory
 from vault.engines.system.external_keys.pkcs11_config import Pair, Token
@@ -35,7 +35,7 @@ _OPENING_SECONDS: Final = 10.0
 """How long loading the module and logging in may take."""
 
 
-class Process(Agent, Protocol):
+class Process(SigningAgent, Protocol):
     """An agent that can be ended: `hsm.client.agent_client.AgentClient`."""
 
     def end(self) -> object:
@@ -128,7 +128,7 @@ def starter(
     directory = str(runtime_directory(environment))
 
     def start(token: Token) -> AgentClient:
-        opening = Opening(
+        config = AgentConfig(
             lib=token.lib,
             slot=token.slot,
             token_label=token.label,
@@ -137,11 +137,11 @@ def starter(
             runtime_directory=directory,
         )
         launch = Launch(
-            opening=opening,
+            config=config,
             pin=lambda: Pin(token.pin),
             environment=environment,
             opening_seconds=_OPENING_SECONDS,
         )
-        return AgentClient(lambda: AgentProcess(launch, now=now), Breaker(now=now, chance=chance))
+        return AgentClient(lambda: AgentProcess(launch, now=now), BackOff(now=now, chance=chance))
 
     return start

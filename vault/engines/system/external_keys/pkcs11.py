@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hsm.client.signers import Agent, TokenSigner, private_key
+from hsm.client.signers import SigningAgent, TokenSigner, private_key
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.operations import ListTokens, TokenInfo
 from hsm.versions import printable
@@ -166,7 +166,7 @@ def _description(ref: str, found: TokenKeyPair) -> Mapping[str, str]:
     }
 
 
-def _information(agent: Agent, token: Token) -> TokenInfo:
+def _information(agent: SigningAgent, token: Token) -> TokenInfo:
     """Return what the token says of itself. Raises `HsmError`."""
     found = agent.ask_blocking(ListTokens(), list[TokenInfo], _SECONDS)
     for information in found:

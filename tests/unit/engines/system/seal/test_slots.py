@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hsm.errors import SlotUnavailable
-from hsm.key_slot import KeyIdentity, Wrapped
+from hsm.key_slot import KeyIdentity, WrappedKey
 from tests.routes.driver import Ahead, Answer, Application
 from vault.audit.device import DeviceConfig
 from vault.framework.clock import Entropy
@@ -263,7 +263,7 @@ def test_a_slot_that_hangs_is_asked_for_an_audit_devices_salt_while_others_write
         first = here.vault._parts.lifecycle.slots.enabled[0]
         wrap = first.wrap
 
-        async def slow(dek: bytes, key: KeyIdentity | None = None) -> Wrapped:
+        async def slow(dek: bytes, key: KeyIdentity | None = None) -> WrappedKey:
             entered.set()
             await hold.wait()
             return await wrap(dek, key)

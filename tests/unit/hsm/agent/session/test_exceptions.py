@@ -5,7 +5,7 @@ import pkcs11
 import pkcs11.exceptions
 import pytest
 
-from hsm.agent.session.exceptions import SessionLost, Undecided, classify
+from hsm.agent.session.exceptions import SessionLost, UnclearFault, classify
 from hsm.errors import (
     BadConfig,
     HsmError,
@@ -60,7 +60,7 @@ def test_bad_data_while_decrypting_is_an_integrity_error(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["GeneralError", "FunctionFailed"])
 def test_a_general_error_while_decrypting_is_undecided(name: str) -> None:
-    assert type(classify(getattr(pkcs11, name)(), "", decrypting=True)) is Undecided
+    assert type(classify(getattr(pkcs11, name)(), "", decrypting=True)) is UnclearFault
 
 
 @pytest.mark.parametrize(
