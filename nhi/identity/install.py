@@ -10,9 +10,9 @@ from nhi.identity.entities.answers import Answers
 from nhi.identity.entities.entity_routes import EntityEngine
 from nhi.identity.entities.group_alias_routes import GroupAliasEngine
 from nhi.identity.entities.group_routes import GroupEngine
+from nhi.identity.entities.identities import Identities
 from nhi.identity.entities.lookup_routes import LookupEngine
 from nhi.identity.entities.merge_routes import MergeEngine
-from nhi.identity.identities import Identities
 from nhi.identity.mfa.enforcement_routes import EnforcementEngine
 from nhi.identity.mfa.method_routes import MethodEngine
 from nhi.identity.mfa.reach import Chain

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from nhi.auth.jwt.cel.login import CelLoginEngine
 from nhi.auth.jwt.cel.programs import Programs
 from nhi.auth.jwt.cel.roles import CelRoleEngine
+from nhi.auth.jwt.cel_login import CelLoginEngine
 from nhi.auth.jwt.config import ConfigEngine
 from nhi.auth.jwt.exchange import Exchange
 from nhi.auth.jwt.keysets import KeySets

@@ -8,7 +8,7 @@ import msgspec
 
 from nhi.identity.entities.answers import Answers, checked_metadata, checked_name
 from nhi.identity.entities.entity_routes import KeyInfo, own
-from nhi.identity.identities import Identities
+from nhi.identity.entities.identities import Identities
 from nhi.identity.records import store
 from nhi.identity.records.model import Alias, Entity
 from nhi.records import nulled

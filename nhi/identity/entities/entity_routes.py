@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from nhi.identity.entities.answers import Answers, checked_metadata, checked_name, checked_policies
-from nhi.identity.identities import Identities
+from nhi.identity.entities.identities import Identities
 from nhi.identity.records import groups, mfa, store
 from nhi.identity.records.model import Entity
 from nhi.records import nulled

@@ -9,7 +9,7 @@ import msgspec
 from nhi.identity.entities.answers import Answers, checked_name
 from nhi.identity.entities.entity_routes import KeyInfo, own
 from nhi.identity.entities.group_routes import GroupEngine
-from nhi.identity.identities import Identities
+from nhi.identity.entities.identities import Identities
 from nhi.identity.records import groups
 from nhi.identity.records.model import Group
 from vault.framework.call import Call, Reply

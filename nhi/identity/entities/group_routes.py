@@ -7,7 +7,7 @@ import msgspec
 
 from nhi.identity.entities.answers import Answers, checked_metadata, checked_name, checked_policies
 from nhi.identity.entities.entity_routes import KeyInfo, Keys, own
-from nhi.identity.identities import Identities
+from nhi.identity.entities.identities import Identities
 from nhi.identity.records import groups, store
 from nhi.identity.records.model import Group
 from nhi.records import nulled

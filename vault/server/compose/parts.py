@@ -12,7 +12,7 @@ from nhi.biscuit.credential.children import BiscuitAncestors
 from nhi.biscuit.credential.possession import Possession
 from nhi.biscuit.login.failures import Failures
 from nhi.biscuit.offline.verify import TokenLimits as BiscuitLimits
-from nhi.identity.identities import Identities
+from nhi.identity.entities.identities import Identities
 from nhi.identity.mfa.passcodes import Passcodes
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.oidc.pairs import KeyPairs

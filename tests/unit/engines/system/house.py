@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from nhi.identity.identities import Identities
+from nhi.identity.entities.identities import Identities
 from tests.unit.engines.driver import FakeClock
 from vault.audit.broker import AUDIT_KIND, Broker
 from vault.audit.device import DeviceConfig

@@ -4,11 +4,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nhi.auth.jwt.cel.login import CelLoginEngine
 from nhi.auth.jwt.cel.process import Cost
 from nhi.auth.jwt.cel.programs import LONGEST as LONGEST_PROGRAM
 from nhi.auth.jwt.cel.programs import QUICK, Programs
 from nhi.auth.jwt.cel.roles import CelRoleEngine
+from nhi.auth.jwt.cel_login import CelLoginEngine
 from nhi.auth.jwt.config import ConfigEngine
 from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.login import LoginEngine
