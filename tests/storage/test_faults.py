@@ -13,7 +13,7 @@ from tests.storage.stores import Fault, Store, everything, fill, invalidate
 from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.storage.sqlite import SqliteStorage
 
-STATEMENTS = 28
+STATEMENTS = 24
 """At least as many as the scripted transaction has on any storage; checked by the test."""
 
 

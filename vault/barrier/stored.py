@@ -54,7 +54,7 @@ def raw(value: bytes) -> Stored:
 class RecordKind(Generic[T]):
     """A kind of record. `encode` and `decode` are as fast as msgspec's own while there is one version."""
 
-    __slots__ = ("_newest", "_older", "_write", "encode", "form", "name", "parts", "version")
+    __slots__ = ("_head", "_newest", "_older", "_write", "encode", "form", "name", "parts", "version")
 
     def __init__(
         self,
@@ -81,6 +81,7 @@ class RecordKind(Generic[T]):
         self.parts: Final = parts
         self.version: Final = version
         self._older = older
+        self._head = bytes((_LATER, version))
         self._newest: Callable[[bytes], T] = (
             msgspec.json.Decoder(form).decode if json else msgspec.msgpack.Decoder(form).decode
         )
@@ -111,9 +112,11 @@ class RecordKind(Generic[T]):
         )
 
     def _later(self, record: T) -> bytes:
-        return bytes((_LATER, self.version)) + self._write(record)
+        return self._head + self._write(record)
 
     def _of(self, data: bytes) -> T:
+        if data[:_HEAD] == self._head:
+            return self._newest(data[_HEAD:])
         version = version_of(data)
         if not 1 <= version <= self.version:
             raise self.unknown(version)

@@ -131,13 +131,16 @@ class Connection:
         except sqlite3.Error as error:
             raise self.failure(error) from error
 
-    def many(self, name: str, sql: str, rows: Sequence[Sequence[str | int | bytes | None]]) -> None:
-        """Announce the statement as `name`, then execute it once for each of `rows`; not at all without any."""
+    def many(self, name: str, sql: str, rows: Sequence[Sequence[str | int | bytes | None]]) -> int:
+        """Announce the statement as `name`, then execute it once for each of `rows`; not at all without any.
+
+        Returns how many rows of the table it changed.
+        """
         if not rows:
-            return
+            return 0
         self.announce(name)
         try:
-            self.raw.executemany(sql, rows)
+            return self.raw.executemany(sql, rows).rowcount
         except sqlite3.Error as error:
             raise self.failure(error) from error
 

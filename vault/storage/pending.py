@@ -11,7 +11,7 @@ its pages.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -35,10 +35,13 @@ _LONGEST: Final = 64 << 20
 _FEW: Final = 16
 """Rows of which each is looked at, rather than at the folders that they are in."""
 
-_PUT: Final = (
+_PUT_ANY: Final = (
     "INSERT INTO entry (path, value) VALUES (?, ?) ON CONFLICT (path) DO UPDATE SET value = excluded.value"
 )
-_DELETE: Final = "DELETE FROM entry WHERE path = ?"
+_PUT: Final = f"{_PUT_ANY} WHERE length(entry.value) <= ?"
+_DELETE_ANY: Final = "DELETE FROM entry WHERE path = ?"
+_DELETE: Final = f"{_DELETE_ANY} AND length(value) <= ?"
+_IS_LONG: Final = "SELECT 1 FROM entry WHERE path = ? AND length(value) > ?"
 _AT: Final = (
     "INSERT OR REPLACE INTO timer (kind, key, due, claimed_until, attempts) VALUES (?, ?, ?, NULL, ?)"
 )
@@ -54,7 +57,7 @@ _PRUNE: Final = "DELETE FROM change WHERE n <= (SELECT n FROM change ORDER BY n 
 class Pending:
     """Rows by path (None where one is removed), timers by kind and key (None: cancelled), and what became untrue."""
 
-    __slots__ = ("_bytes", "_folders", "_long_bytes", "_sorted", "long", "rows", "timers", "untrue")
+    __slots__ = ("_bytes", "_folders", "_left", "_long_bytes", "_sorted", "rows", "timers", "untrue")
 
     def __init__(self) -> None:
         self._folders: set[str] = set()
@@ -63,8 +66,8 @@ class Pending:
         self.rows: dict[str, bytes | None] = {}
         self.timers: dict[tuple[str, str], Timer | None] = {}
         self.untrue: dict[tuple[str, str], None] = {}
-        self.long: set[str] = set()
-        """Where a long value is to be written, or was found."""
+        self._left: Sequence[str] = ()
+        """Where `end` left something for `end_long`."""
         self._bytes = 0
         self._long_bytes = 0
 
@@ -92,7 +95,6 @@ class Pending:
         self.rows[path] = value
         length = len(value)
         if length > LONG:
-            self.long.add(path)
             self._long_bytes += length
         else:
             self._bytes += length
@@ -111,28 +113,26 @@ class Pending:
         self.timers.update(later.timers)
         self.untrue.update(later.untrue)
         self._bytes += later._bytes
-        if later.long:
-            self.long |= later.long
-            self._long_bytes += later._long_bytes
+        self._long_bytes += later._long_bytes
 
     def apply(self, connection: Connection) -> Callable[[], None] | None:
         """Write rows and timers, and know nothing of them any more. Raises `StorageFailure`: some may be written.
 
         Returns what writes the long ones, for a thread; None without any.
         """
-        rows, timers, long = self.rows, self.timers, self.long
-        self.rows, self.timers, self.long = {}, {}, set()
+        rows, timers = self.rows, self.timers
+        self.rows, self.timers = {}, {}
         self._bytes = self._long_bytes = 0
         self._folders, self._sorted = set(), 0
-        _write(connection, _short(rows, long), timers)
-        return partial(_write_long, connection, rows, long) if long else None
+        left = _write(connection, rows, timers)
+        return partial(_write_long, connection, rows, left) if left else None
 
     def end(self, connection: Connection, stamp: int) -> int:
         """Write everything that is left but for long rows, last what became untrue, and the `stamp`.
 
         It can still be looked up here. Returns the epoch that something became untrue with, else 0. Raises `StorageFailure`.
         """
-        _write(connection, _short(self.rows, self.long), self.timers)
+        self._left = _write(connection, self.rows, self.timers)
         if not self.untrue:
             connection.run("stamp", _STAMP, (stamp,))
             return 0
@@ -145,25 +145,34 @@ class Pending:
 
     def end_long(self, connection: Connection) -> None:
         """Write what `end` left, in a thread. Raises `StorageFailure`."""
-        if self.long:
-            _write_long(connection, self.rows, self.long)
-
-
-def _short(rows: Mapping[str, bytes | None], long: set[str]) -> Mapping[str, bytes | None]:
-    return {path: value for path, value in rows.items() if path not in long} if long else rows
-
-
-def _write_long(connection: Connection, rows: Mapping[str, bytes | None], long: Iterable[str]) -> None:
-    _write(connection, {path: rows[path] for path in long if path in rows}, {})
+        if self._left:
+            _write_long(connection, self.rows, self._left)
 
 
 def _write(
     connection: Connection,
     rows: Mapping[str, bytes | None],
     timers: Mapping[tuple[str, str], Timer | None],
-) -> None:
-    connection.many("apply", _PUT, [row for row in rows.items() if row[1] is not None])
-    connection.many("apply", _DELETE, [(path,) for path, value in rows.items() if value is None])
+) -> Sequence[str]:
+    """Write all but what takes long; return where that is: a long value is to be written, or lies there."""
+    left = [path for path, value in rows.items() if value is not None and len(value) > LONG]
+    put = [(path, value, LONG) for path, value in rows.items() if value is not None and len(value) <= LONG]
+    if connection.many("apply", _PUT, put) < len(put):
+        left += _long_ones(connection, [path for path, _, _ in put])
+    gone = [(path, LONG) for path, value in rows.items() if value is None]
+    if connection.many("apply", _DELETE, gone) < len(gone):
+        left += _long_ones(connection, [path for path, _ in gone])
     set_now = [(t.kind, t.key, t.due, t.attempts) for t in timers.values() if t is not None]
     connection.many("apply", _AT, set_now)
     connection.many("apply", _CANCEL, [at for at, timer in timers.items() if timer is None])
+    return left
+
+
+def _long_ones(connection: Connection, paths: Sequence[str]) -> Sequence[str]:
+    """Return where a long value lies."""
+    return [path for path in paths if connection.rows("apply", _IS_LONG, (path, LONG))]
+
+
+def _write_long(connection: Connection, rows: Mapping[str, bytes | None], paths: Sequence[str]) -> None:
+    connection.many("apply", _PUT_ANY, [(path, rows[path]) for path in paths if rows[path] is not None])
+    connection.many("apply", _DELETE_ANY, [(path,) for path in paths if rows[path] is None])

@@ -81,8 +81,6 @@ class Transaction(RememberingReader):
             if path in own:
                 return own[path]
             return ours[path] if path in ours or before is None else before.pending.rows[path]
-        if isinstance(value, int):
-            self._own.long.add(path)
         return value
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
@@ -129,7 +127,6 @@ class Transaction(RememberingReader):
         self._write("delete", path)
         if self._own.full:
             await self._unload()
-        self._look(path)  # how long it is, for that is how long it takes
         self._own.rows[path] = None
 
     async def delete_prefix(self, prefix: str) -> int:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 from vault.barrier.stored import raw
 from vault.engines.cubbyhole import store
@@ -36,8 +35,9 @@ class Cubbyhole(Engine):
         stored = await call.reader.get(own + params.path)
         if stored is None:
             raise NotFound
-        entry = await self._reading.long(call, len(stored), partial(schema.decode_kept, stored))
-        return Reply(entry, own_names=True, long=len(stored) > AT_ONCE)
+        long, decode = len(stored) > AT_ONCE, schema.decode_kept
+        entry = await self._reading.of(call, decode, stored) if long else decode(stored)
+        return Reply(entry, own_names=True, long=long)
 
     @write("{path:any}", exists="entry_exists", contained=True)
     async def write_entry(self, call: Call, params: EntryPath) -> None:
@@ -47,7 +47,7 @@ class Cubbyhole(Engine):
             raise Malformed("missing path", chained=True)
         if not call.data:
             raise Malformed("missing data fields", chained=True)
-        text = await self._writing.long(call, len(call.body), partial(_text, call))
+        text = await self._writing.of(call, _text, call) if len(call.body) > AT_ONCE else _text(call)
         await call.tx.put(own + params.path, raw(text))
 
     @delete("{path:any}", contained=True)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import ClassVar
 
 from vault.engines.kv import jsontext, logic, store, versions
@@ -38,7 +37,8 @@ class VersionedKV(MetadataRoutes):
         shown = logic.version_result(version, row)
         if stored is None:
             return Reply(SecretResult(None, shown), status=404)
-        data = await self.reading.long(call, len(stored), partial(jsontext.decode, stored))
+        long = len(stored) > AT_ONCE
+        data = await self.reading.of(call, jsontext.decode, stored) if long else jsontext.decode(stored)
         same = (
             params.path,
             version.number,
@@ -48,7 +48,7 @@ class VersionedKV(MetadataRoutes):
             row.metadata_version,
         )
         kept = same if row.custom is None else None
-        return Reply(SecretResult(data, shown), same=kept, long=len(stored) > AT_ONCE)
+        return Reply(SecretResult(data, shown), same=kept, long=long)
 
     @write("data/{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: WriteSecret) -> VersionResult:
@@ -59,7 +59,8 @@ class VersionedKV(MetadataRoutes):
         row = await store.load(call.tx, params.path)
         current, required = (row.current, row.cas_required) if row else (0, False)
         logic.check_cas(params.options, current, required=config.cas_required or required)
-        made = await self.writing.long(call, len(call.body), partial(jsontext.as_floats, params.data))
+        long, data = len(call.body) > AT_ONCE, params.data
+        made = await self.writing.of(call, jsontext.as_floats, data) if long else jsontext.as_floats(data)
         return await versions.add(call.tx, params.path, row, config, made, self.clock.nanos())
 
     @patch("data/{path:any}", contained=True)
@@ -78,8 +79,11 @@ class VersionedKV(MetadataRoutes):
         if row.newest.gone(now):
             return Reply(logic.version_result(row.newest, row), status=404)
         stored = await versions.data(call.tx, params.path, row, row.newest) or b"null"
-        length = max(len(stored), len(call.body))
-        changed = await self.writing.long(call, length, partial(_patched, stored, params.data))
+        changed = (
+            await self.writing.of(call, _patched, stored, params.data)
+            if len(stored) + len(call.body) > AT_ONCE
+            else _patched(stored, params.data)
+        )
         return await versions.add(call.tx, params.path, row, config, changed, now)
 
     @delete("data/{path:any}", contained=True)
@@ -134,8 +138,9 @@ class VersionedKV(MetadataRoutes):
         shown = logic.version_result(version, row)
         if stored is None:
             return Reply(SubkeysResult(shown, None), status=404)
-        keys = await self.reading.long(call, len(stored), partial(_subkeys, stored, params.depth))
-        return Reply(SubkeysResult(shown, keys), long=len(stored) > AT_ONCE)
+        long, depth = len(stored) > AT_ONCE, params.depth
+        keys = await self.reading.of(call, _subkeys, stored, depth) if long else _subkeys(stored, depth)
+        return Reply(SubkeysResult(shown, keys), long=long)
 
     async def secret_exists(self, call: Call) -> bool:
         """Tell update from create: whether there is anything at this path, deleted versions included."""

@@ -3,7 +3,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from functools import partial
 from typing import Annotated, Final
 
 from vault.barrier.stored import raw
@@ -61,10 +60,11 @@ class PlainKV(Engine):
         stored = await call.reader.get(ENTRIES + params.path)
         if stored is None:
             raise NotFound
-        secret = await self._reading.long(call, len(stored), partial(jsontext.decode_spelled, stored))
+        long, decode = len(stored) > AT_ONCE, jsontext.decode_spelled
+        secret = await self._reading.of(call, decode, stored) if long else decode(stored)
         lasts = _ttl(secret, call.mount.default_ttl or self._default_ttl)
         same = self._digest(stored) if len(stored) <= _LONGEST_KNOWN else None
-        return Reply(secret, lease_duration=lasts, own_names=True, same=same, long=len(stored) > AT_ONCE)
+        return Reply(secret, lease_duration=lasts, own_names=True, same=same, long=long)
 
     @write("{path:any}", exists="secret_exists", contained=True)
     async def write_secret(self, call: Call, params: SecretPath) -> None:
@@ -73,7 +73,7 @@ class PlainKV(Engine):
             raise Malformed("missing path")
         if not call.data:
             raise Malformed("missing data fields")
-        text = await self._writing.long(call, len(call.body), partial(_text, call))
+        text = await self._writing.of(call, _text, call) if len(call.body) > AT_ONCE else _text(call)
         await call.tx.put(ENTRIES + params.path, raw(text))
 
     @delete("{path:any}", contained=True)

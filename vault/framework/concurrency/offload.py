@@ -12,14 +12,15 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv6Address
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from vault.framework.call import Call
 from vault.framework.errors import Busy
-from vault.framework.limits import AT_ONCE
 
 T = TypeVar("T")
+P = ParamSpec("P")
 J = TypeVar("J")
 Client = tuple[str, str]
 """Whose work it is: the mount that it is done for, and the address that asked. Mounts take turns, then addresses."""
@@ -133,9 +134,9 @@ class Pool:
         done.add_done_callback(self._over)
         return await asyncio.shield(done)
 
-    async def long(self, call: Call, length: int, work: Callable[[], T]) -> T:
-        """As `run`, for a call, where the work is on so many bytes that it is not done at once."""
-        return work() if length <= AT_ONCE else await self.run(client_of(call), work, owed=call.spent)
+    async def of(self, call: Call, work: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+        """As `run`, for who calls: return what `work` returns for what it is given."""
+        return await self.run(client_of(call), partial(work, *given, **named), owed=call.spent)
 
     async def _turn(self, client: Client, *, owed: bool) -> None:
         """Wait for a thread, and take it. Raises `Busy`."""
