@@ -109,3 +109,11 @@ def test_sl_74_what_is_refused_is_hashed_off_the_loop_too(application: Applicati
     record = application.records()[-1]
     hashed = application.vault._parts.audit.hash("file", "a" * _SIZE)
     assert hashed in record["request"]["data"].values()
+
+
+@pytest.mark.parametrize("path", ["sys/policies/acl/y", "sys/policies/password/y"])
+def test_sl_74_a_policy_of_24_mib_is_refused_undecoded(application: Application, path: str) -> None:
+    stalls.STALLS.longest = 0.0, ""
+    answer = application.request("POST", f"/v1/{path}", b'{"policy":"%b"}' % (b"a" * _SIZE), token="root")
+    assert answer.status == 400, answer.body[:200]
+    assert stalls.STALLS.longest[0] < _MOST

@@ -23,10 +23,16 @@ _ANY_BASE = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
+_LONGEST_TEXT = 4 << 20
+"""Characters of the longest text that is decoded: the parser takes no text that is as long, even before base64."""
+
+
 def policy_text(given: str) -> str:
     """The text of a policy that may have come base64 encoded. Raises PolicyError when it is empty."""
     if not given:
         raise PolicyError("'policy' parameter not supplied or empty")
+    if len(given) > _LONGEST_TEXT:
+        return given
     try:
         decoded = base64.b64decode(given.replace("\r", "").replace("\n", ""), validate=True)
     except (binascii.Error, ValueError):
