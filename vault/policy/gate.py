@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The one place that asks an ACL about a call."""
+"""The only module that asks an ACL about a call."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vault.policy.store import PolicyStore
 
 _OUTSIDE: Final = Verdict(allowed=False)
 _FREE: Final = Verdict(allowed=True)
-"""Of what needs no policy."""
+"""The decision for a call that needs no policy."""
 
 
 def seen_by(identity: Identity, path: str) -> str | None:
-    """Return a whole path as the policies of `identity` spell it: from its namespace on; None for outside of that.
+    """Return a full path as the policies of `identity` spell it, relative to its namespace; None outside of that.
 
-    So a policy says nothing of its namespace's parents and siblings, whatever it says (SL-07).
+    So a policy never covers parents and siblings of its namespace, whatever its text (SL-07).
     """
     inside = identity.namespace.path
     return path[len(inside) :] if path.startswith(inside) else None
@@ -52,7 +52,7 @@ class Gate:
         return acl
 
     async def acl_of(self, namespace: Namespace, names: tuple[str, ...], now: int) -> Acl:
-        """Return the ACL of a namespace's policies for whoever has no entity. `now` is in milliseconds."""
+        """Return the ACL of a namespace's policies for a caller without an entity. `now` is in milliseconds."""
         core = self._barrier.reader(namespace.id, core_prefix(namespace.id))
         acl, _ = await self._policies.acl(core, namespace.id, names, now)
         return acl
@@ -69,7 +69,7 @@ class Gate:
         return None
 
     def until(self, identity: Identity) -> int:
-        """Return when (ms) the ACL by which an identity was decided about ends; 0 for as long as the facts."""
+        """Return when (ms) the ACL behind the decision on an identity ends; 0 for as long as the facts are true."""
         known = identity.cache.get("acl")
         if not isinstance(known, tuple):
             return 1
@@ -79,7 +79,7 @@ class Gate:
         return min(rules or known[2], known[2] or rules)
 
     def decide(self, call: Call) -> Verdict | None:
-        """Decide one call by what is in memory; None to ask `check`."""
+        """Decide one call from memory; None if only `check` can."""
         if call.identity is None:
             return None
         acl = self._known(call.identity, call.now)
@@ -103,22 +103,22 @@ class Gate:
             now=call.now // 1000,
         )
         if verdict.missing != call.operation or identity.kind not in call.bound.route.access.free_for:
-            return verdict  # most often it is allowed; and what a rule constrains nobody is free to do
+            return verdict  # `free_for` is no way around constraints
         return verdict if acl.denies(call.operation, path) else _FREE
 
     def filter(self, call: Call, reply: Reply[object]) -> None:
-        """Leave in a listing only what the caller's own policy lets through. Raises `NotFound` for a LIST of nothing.
+        """Leave in a listing the names that the caller's policy lets through. Raises `NotFound` for an empty LIST.
 
-        By the ACL that the caller was last decided by, though it may be older than the newest policies: the fence
-        has found the listing to be no newer than the decision.
+        By the ACL of the last decision, even if policies have changed since: the fence has found that the listing is no
+        newer than the decision.
         """
         acl, path = _decided(call)
-        verdict = cast("Verdict", call.decision)  # which is made here alone
+        verdict = cast("Verdict", call.decision)  # only this module makes one
         scans = call.operation is Operation.SCAN
         _keep(reply, lambda keys: acl.visible(verdict, path, keys, now=call.now // 1000), empty=scans)
 
     def narrow(self, call: Call, reply: Reply[object]) -> None:
-        """Leave in a listing only what the caller may read, as it asked. Raises `NotFound` when nothing is.
+        """Leave in a listing the names that the caller may read, as requested. Raises `NotFound` when there are none.
 
         By the same ACL as `filter`.
         """
@@ -132,7 +132,7 @@ class Gate:
 
 
 def _decided(call: Call) -> tuple[Acl, str]:
-    """Return the ACL that a call was last decided by, and its path as that sees it."""
+    """Return the ACL of the last decision on a call, and the call's path as that ACL spells it."""
     identity = call.identity
     known = identity.cache.get("acl") if identity is not None else None
     acl: Acl | None = known[1] if isinstance(known, tuple) else None
@@ -145,7 +145,7 @@ def _decided(call: Call) -> tuple[Acl, str]:
 def _keep(
     reply: Reply[object], visible: Callable[[Sequence[str]], Sequence[str]], *, empty: bool = False
 ) -> None:
-    """Leave in a listing what is visible of it. Raises `NotFound` when nothing is, unless it may be `empty`."""
+    """Leave the visible names in a listing. Raises `NotFound` when there are none, unless it may be `empty`."""
     data = schema.to_plain(reply.data)
     keys = data.get("keys") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(keys, list):

@@ -39,7 +39,7 @@ NAME: /[A-Za-z_]\w*/
 
 
 def _replace(find: str, replacement: str, text: str) -> str:
-    """Replace, unless that makes more of it than a path can be: a few steps could fill the memory."""
+    """Replace, unless the result is longer than a path can be: a few steps could fill the memory."""
     if len(text) + text.count(find) * max(len(replacement) - len(find), 0) > _LONGEST:
         raise PolicyError(f"{_FIELD} makes paths of more than {_LONGEST} characters")
     return text.replace(find, replacement)

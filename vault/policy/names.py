@@ -12,9 +12,9 @@ MAX_NAME = 512
 """Longest accepted name, in characters."""
 
 _MOST_COMPOSED = 4 * MAX_NAME
-"""Characters that may become MAX_NAME of them: NFKC puts at most four together, and what comes before only adds."""
+"""Characters of a text that can become a name: NFKC composes at most four characters into one."""
 _PIECE = 64
-"""Characters that are composed at a time, so that one that stands for many (U+FDFA: 18) ends a long text early."""
+"""Characters normalised at a time. Some expand to many (U+FDFA: 18), so a long text is refused early."""
 
 _FORBIDDEN_PARTS = frozenset({"", ".", ".."})
 
@@ -22,7 +22,7 @@ _FORBIDDEN_PARTS = frozenset({"", ".", ".."})
 def normalise(name: str) -> str:
     """The form that a name is compared and stored in: trimmed, NFKC, lower case.
 
-    A text that is too long for any name is only trimmed: in whatever form it is none, and equals none.
+    A text that is too long for any name is only trimmed: it is no name in any form, and equals none.
     """
     name = name.strip()
     if name.isascii():

@@ -23,17 +23,17 @@ from vault.policy.decision.acl import Acl, compile_acl
 from vault.policy.text.parse import Policy, parse_policy
 
 POLICY_KIND: Final = "policy"
-"""Kind of the cached fact, and of the timer, of one policy; the key is what `policy_key` makes."""
+"""Kind of the cached fact, and of the timer, of one policy; its key comes from `policy_key`."""
 _PREFIX: Final = "policy/acl/"
 BUILT_IN: Final = {ROOT_POLICY: "", "response-wrapping": RESPONSE_WRAPPING_POLICY}
 """Policies that are never stored."""
 _COMPILED: Final = 4096
 _SHORT: Final = 1024
-"""Characters of a policy that is read on the event loop; a longer one takes milliseconds."""
+"""Characters of a policy that is parsed on the event loop; a longer one takes milliseconds."""
 _FEW: Final = 200
 """Rules that are compiled on the event loop."""
 _KEPT: Final = 8 << 20
-"""Characters of the policies that are kept as they were read."""
+"""Characters of all policies in the cache of parsed ones."""
 
 
 class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,30 +57,30 @@ _KIND: Final = RecordKind("policy", PolicyEntry)
 
 
 class _CachedAcl(msgspec.Struct, frozen=True):
-    """The ACL of some policies for whoever has no entity; `until` is in milliseconds, 0 for as long as the epoch."""
+    """The ACL of some policies for callers without an entity; `until` in milliseconds, 0 for as long as the epoch."""
 
     acl: Acl
     until: int
     templated: tuple[Policy, ...] = ()
-    """The policies, where one of them says something else to every entity."""
+    """The parsed policies, where one has templates and so differs for every entity."""
 
 
 class PolicyStore:
     """Policies of a namespace, and compiled ACLs that live until one of theirs changes."""
 
     def __init__(self, epoch: Callable[[], int], pool: Pool | None = None) -> None:
-        """`epoch` tells the epoch at which this process's facts are true; `pool` does what takes long."""
+        """`epoch` returns the epoch at which this process's facts are true; `pool` does long work."""
         self.epoch = epoch
         self.pool = pool or Pool()
         self._read: dict[tuple[str, PolicyEntry], Policy] = {}
-        """Policies by what they consist of, so that a change of one does not cost reading all others again."""
+        """Parsed policies by their text, so that a change of one does not cost parsing all others again."""
         self._read_size = 0
         self.generation = 0
         """Moves when anything compiled becomes untrue."""
         self._compiled: dict[tuple[str, tuple[str, ...]], _CachedAcl] = {}
 
     async def drop(self, key: str | None) -> None:
-        """Forget what was cached; compiled sets are few and all of them go."""
+        """Empty the cache of compiled sets: there are few, so all are dropped."""
         del key
         self.generation += 1
         self._compiled.clear()
@@ -119,8 +119,9 @@ class PolicyStore:
     ) -> tuple[Acl, int]:
         """Return the compiled ACL of these policies, and until when (ms) it holds; 0 for as long as the epoch.
 
-        An unknown or expired policy grants nothing. `now` is in milliseconds; `facts` are of the entity that the
-        policies are for, and without them none of their templates stands for anything.
+        An unknown or expired policy grants nothing. `now` is in milliseconds; `facts` describe the entity, and
+        without them
+        templates have no values.
         """
         key = (namespace_id, names)
         known = self._compiled.get(key)
@@ -146,7 +147,7 @@ class PolicyStore:
     async def _compiled_for(
         self, namespace_id: str, policies: Sequence[Policy], now: int, facts: IdentityFacts | None = None
     ) -> Acl:
-        """Compile policies: on the loop where they are small, else in a thread, in turn with other namespaces."""
+        """Compile policies: small ones on the event loop, others in a thread, where namespaces take turns."""
 
         def work() -> Acl:
             return compile_acl(policies, now=now / 1000, facts=facts)
@@ -158,7 +159,7 @@ class PolicyStore:
     async def texts(
         self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
     ) -> tuple[list[Policy], int]:
-        """Return the policies that count at `now` (ms), as they are written, and when the first of them expires."""
+        """Return the parsed policies that count at `now` (ms), and when the first of them expires."""
         policies: list[Policy] = []
         until = 0
         for name in names:
@@ -178,7 +179,7 @@ class PolicyStore:
         return await self.read(namespace_id, name, entry), entry.expires // 1_000_000
 
     async def read(self, namespace_id: str, name: str, entry: PolicyEntry) -> Policy:
-        """Return what a policy says, from memory where it was read before. Raises `PolicyError`, `Busy`."""
+        """Return a parsed policy, from the cache if it is there. Raises `PolicyError`, `Busy`."""
         key = (
             name,
             PolicyEntry(
@@ -204,7 +205,7 @@ class PolicyStore:
         return policy
 
     def _keep(self, key: tuple[str, PolicyEntry], policy: Policy) -> None:
-        """Keep what was read; what was read first goes first."""
+        """Cache a parsed policy; the oldest ones are dropped first."""
         if key in self._read:
             return
         self._read[key] = policy
@@ -216,7 +217,7 @@ class PolicyStore:
 
 
 def _sooner(until: int, acl: Acl) -> int:
-    """Return when (ms) an ACL ends that holds until then at most: when its first rule expires; 0 is never."""
+    """Return when (ms) an ACL ends: when its first rule expires, and not after `until`; 0 is never."""
     if acl.stale_at == math.inf:
         return until
     stale = math.ceil(acl.stale_at * 1000)

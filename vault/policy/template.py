@@ -60,7 +60,7 @@ def _unsafe(value: str, banned: str) -> bool:
 
 
 def _widened(rule: PathRule, *, allow_slashes: bool) -> PathRule:
-    """The deny on every path that the template could have become."""
+    """A deny on every path that the template could become."""
     segments = rule.path.split("/")
     first = next(i for i, segment in enumerate(segments) if "{{" in segment)
     if allow_slashes or any("/" in name for name in _TEMPLATE.findall(rule.path)):
@@ -74,7 +74,7 @@ def _widened(rule: PathRule, *, allow_slashes: bool) -> PathRule:
 
 
 def _value(selector: str, facts: IdentityFacts | None) -> str | None:
-    """What `selector` stands for, None when there is nothing."""
+    """The value of `selector`, None when it has none."""
     if facts is None:
         return None
     parts = selector.split(".")

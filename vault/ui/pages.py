@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Which address shows what, who is signed in, and what becomes of refusals.
+"""The addresses below `/ui/`: which view each shows, who is signed in, how refusals are shown.
 
-The browser keeps a number in a cookie that only these pages get, over TLS only; scripts do not see it, and no other
-site can make a browser send it. A form is taken only from a page of this origin, with what that page put into it: the
-secret of its session, and before there is one, of a cookie that no other host can set.
+The browser keeps a random number in a cookie that only these pages get, over TLS only. Scripts do not see it, and no
+other site can make a browser send it. A form is accepted only from a page of this origin, and only with the secret
+that the page put into it: that of the session or, before there is one, that of a cookie that no other host can set.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Pages:
         ]
 
     def nothing(self, request: Request) -> Response:
-        """Say that there is no such page, or that it takes no such request."""
+        """Answer that there is no such page, or that it does not take this verb."""
         name = request.url.path.removeprefix(_PATH)
         session = self._session(request)
         if name not in {"", "style.css", "sign-in", "sign-out", *_VIEWS}:
@@ -88,13 +88,13 @@ class Pages:
         return answer
 
     async def front_page(self, request: Request) -> Response:
-        """Ask for a token, or lead to the overview."""
+        """Show the sign-in form, or redirect to the overview."""
         if self._session(request) is not None:
             return elsewhere("overview")
         return self._sign_in(request, _NO_COOKIE if "began" in request.query_params else "")
 
     async def sign_in(self, request: Request) -> Response:
-        """Take a token, if the server knows it."""
+        """Sign in with a token, if the server accepts it."""
         try:
             fields = await fields_of(request)
         except Malformed as refusal:
@@ -130,7 +130,7 @@ class Pages:
         return answer
 
     async def sign_out(self, request: Request) -> Response:
-        """End the session; the token stays what it is."""
+        """End the session; the token stays valid."""
         session = self._session(request)
         try:
             fields = await fields_of(request)
@@ -141,7 +141,7 @@ class Pages:
         return self._out(request, elsewhere(""))
 
     async def revoke(self, request: Request) -> Response:
-        """Revoke what the form names."""
+        """Revoke the credential or workload that the form names."""
         return await self._show(request, revocation.revoke)
 
     def _shows(self, view: View) -> Callable[[Request], Awaitable[Response]]:
@@ -180,7 +180,7 @@ class Pages:
         return refused_page(told.status, reason(told), session, mount)
 
     def _sign_in(self, request: Request, problem: str = "", status: int = 200) -> Response:
-        """Ask for a token, in a form that no other page can have made."""
+        """Show the sign-in form, with a secret that no other page can know."""
         secret = request.cookies.get(FORM_COOKIE, "")
         if not _FORM_SECRET.fullmatch(secret):
             secret = self._sessions.secret()
@@ -199,7 +199,7 @@ class Pages:
 
 
 class _UnknownPage:
-    """Answers whatever no other page does, by any method."""
+    """Answers requests that no page takes, of any verb."""
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
@@ -211,7 +211,7 @@ class _UnknownPage:
 def whose_token(told: ApiAnswer) -> str:
     """Return the entity or the workload that a token belongs to; empty for neither.
 
-    What a token says of itself in its metadata anybody may choose, but for a Biscuit and what was made with one.
+    Anybody may choose the metadata of a token, except that of a Biscuit and of tokens issued with one.
     """
     home, entity = told.data.get("namespace_path") or "", told.data.get("entity_id")
     meta = told.data.get("meta")

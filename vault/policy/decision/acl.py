@@ -20,7 +20,7 @@ from vault.policy.template import render
 
 _MEMO_SIZE = 2048
 _LONGEST = 512
-"""Characters of the longest path whose verdict is remembered (SL-71)."""
+"""Characters of the longest path whose verdict is cached (SL-71)."""
 _NEEDED = {
     name: CAPABILITY_NAMES[name] for name in ("create", "read", "update", "delete", "list", "patch", "scan")
 }
@@ -66,7 +66,7 @@ class Acl:
 
     @property
     def stale_at(self) -> float:
-        """When (Unix time) the first of the rules expires that count now; infinite when none does."""
+        """When (Unix time) the first of the current rules expires; infinite when none does."""
         return self._stale_at
 
     def check(
@@ -94,7 +94,7 @@ class Acl:
         return _constrained(rule, verdict, operation, data or {}, wrap_ttl)
 
     def _decide(self, operation: str, path: str) -> tuple[MergedRule | None, Verdict, bool]:
-        """What the capability alone says, and whether constraints have a say; remembered."""
+        """The verdict by the capability alone, and whether constraints matter; cached."""
         needed = _NEEDED.get(operation, Capability(0))
         rule: MergedRule | None = None
         if self.root:
@@ -112,7 +112,7 @@ class Acl:
         return found
 
     def denies(self, operation: str, path: str) -> bool:
-        """Whether a rule denies it, rather than none granting it. Asked after `check`, for its time."""
+        """Whether a rule denies it, rather than no rule granting it. Call it after `check`, which sets the time."""
         rule, _, _ = self._decide(operation, path)
         return rule is not None and rule.grants(Capability.DENY)
 
@@ -133,11 +133,11 @@ class Acl:
         ]
 
     def copy(self, *, now: float) -> Acl:
-        """Return an ACL that says the same and shares nothing that changes: for another thread."""
+        """Return an equal ACL that shares no mutable state, for another thread."""
         return Acl(self._policies, now=now)
 
     def with_policy(self, policy: Policy, *, now: float) -> Acl:
-        """Return what would decide if `policy` counted too."""
+        """Return the ACL that would decide if `policy` counted too."""
         return Acl([*self._policies, policy], now=now)
 
     @property
@@ -166,7 +166,7 @@ class Acl:
         seen = []
         for key in keys:
             operation = "list" if key.endswith("/") else "read"
-            with suppress(PolicyError):  # a path that is too long is nobody's
+            with suppress(PolicyError):  # no rule covers a path that is too long
                 if self.check(operation, compiled.path(base, key).lstrip("/"), now=now).allowed:
                     seen.append(key)
         return seen
@@ -200,7 +200,7 @@ def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> Ver
 def _constrained(
     rule: MergedRule, verdict: Verdict, operation: str, data: Mapping[str, object], wrap_ttl: float | None
 ) -> Verdict:
-    """`verdict` once the rule's constraints have had their say."""
+    """Return `verdict` after the rule's constraints."""
     if any(operation in f.capabilities for group in rule.control_groups for f in group.factors):
         return Verdict(False, sudo=verdict.sudo, missing="control group approval")
     if not wrapping_passes(rule, wrap_ttl):

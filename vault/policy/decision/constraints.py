@@ -10,7 +10,7 @@ from vault.policy.decision.merge import MergedRule
 from vault.policy.model import PolicyError
 
 _MOST = 1 << 22
-"""Characters that are searched for patterns which may stand anywhere in a value: 4 Mi take some 16 ms."""
+"""Characters that are searched for patterns with a `*` at both ends: 4 Mi take some 16 ms."""
 _TIMES = 4
 """How often a value may be searched, however long it is."""
 _LIMIT = re.compile(r"[+-]?[0-9]{1,18}")
@@ -19,7 +19,7 @@ _LIMIT = re.compile(r"[+-]?[0-9]{1,18}")
 def wrapping_passes(rule: MergedRule, wrap_ttl: float | None) -> bool:
     """Whether `wrap_ttl` (seconds, None where the request says nothing) lies within the rule's bounds.
 
-    As in the field, a request that names 0 seconds satisfies an upper bound alone, and is answered plainly.
+    As in OpenBao, a request for 0 seconds satisfies a rule with only an upper bound, and is answered unwrapped.
     """
     least, most = rule.min_wrapping_ttl, rule.max_wrapping_ttl
     if not least and not most:
@@ -30,7 +30,7 @@ def wrapping_passes(rule: MergedRule, wrap_ttl: float | None) -> bool:
 def parameters_pass(rule: MergedRule, data: Mapping[str, object]) -> bool:
     """Whether the request has every required parameter, no denied one and only allowed ones.
 
-    It has not where that would take too long to find out.
+    False as well where finding out would take too long.
     """
     if any(name not in data for name in rule.required):
         return False
@@ -46,7 +46,7 @@ def parameters_pass(rule: MergedRule, data: Mapping[str, object]) -> bool:
 
 
 def _takes_long(rule: MergedRule, data: Mapping[str, object]) -> bool:
-    """Whether long values would be searched for many patterns; all other comparisons cost by the patterns alone."""
+    """Whether long values would be searched for many patterns. Other comparisons cost by the patterns alone."""
     given = searched = 0
     for name, value in data.items():
         if isinstance(value, str):
@@ -78,7 +78,7 @@ def _only_allowed(allowed: Mapping[str, Sequence[object]], data: Mapping[str, ob
 
 
 def _listed(value: object, values: Sequence[object]) -> bool:
-    """Whether `value` is among `values`; no values at all stand for any."""
+    """Whether `value` is among `values`; an empty tuple stands for any value."""
     return not values or any(_same(candidate, value) for candidate in values)
 
 

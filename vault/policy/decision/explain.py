@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Why an ACL says what it says: which rule of which policy decides, and what to add where it refuses.
+"""Explains the verdict of an ACL: which rule of which policy decides, and what to add where it refuses.
 
-The verdict is that of `Acl.check`, and the rule is the one that it found: an explanation cannot differ from the
+The verdict comes from `Acl.check`, and the rule is the one that it found. So an explanation cannot differ from the
 decision.
 """
 
@@ -25,7 +25,7 @@ _SUGGESTED = "what would be added"
 
 
 class PolicyContribution(msgspec.Struct, frozen=True):
-    """What one policy says on the deciding path."""
+    """The rule of one policy on the deciding path."""
 
     policy: str
     capabilities: Sequence[str]

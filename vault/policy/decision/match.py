@@ -14,7 +14,7 @@ from vault.policy.decision.merge import MergedRule
 
 
 class _Pattern:
-    """A rule with an open path, and where it stands among those that match."""
+    """A rule with an open path, and its rank among rules that match."""
 
     __slots__ = ("priority", "rule")
 
@@ -24,7 +24,7 @@ class _Pattern:
 
 
 class _Prefixes:
-    """Patterns by how what they cover begins. Asking costs by the lengths that there are, not by the patterns."""
+    """Patterns by their literal prefix. The cost of a search grows with the number of lengths, not of patterns."""
 
     __slots__ = ("_lengths", "_patterns")
 
@@ -33,17 +33,17 @@ class _Prefixes:
         self._lengths: list[int] = []
 
     def add(self, text: str, pattern: _Pattern) -> None:
-        """Add what begins so; of two with the same beginning the better counts."""
+        """Add a pattern; of two with the same prefix the better one counts."""
         known = self._patterns.get(text)
         if known is None or pattern.priority > known.priority:
             self._patterns[text] = pattern
 
     def settle(self) -> None:
-        """Be ready to be asked: the longest goes first."""
+        """Sort the lengths, longest first. Call it before `find`."""
         self._lengths = sorted({len(text) for text in self._patterns}, reverse=True)
 
     def best(self, text: str) -> _Pattern | None:
-        """Return the pattern that agrees with the beginning of `text` the furthest."""
+        """Return the pattern with the longest prefix of `text`."""
         for length in self._lengths:
             if length <= len(text):
                 found = self._patterns.get(text[:length])
@@ -53,7 +53,7 @@ class _Prefixes:
 
 
 class _Node:
-    """The wildcard paths that agree up to a segment, by the segments that follow; `any` stands for `+`."""
+    """A node of the tree of wildcard paths, with the nodes of the next segments; `any` stands for `+`."""
 
     __slots__ = ("any", "ends", "named", "starts")
 
@@ -62,10 +62,10 @@ class _Node:
         self.any: _Node | None = None
         self.ends: _Pattern | None = None
         self.starts = _Prefixes()
-        """Patterns with a `*` whose last segment only begins here."""
+        """Patterns that end in `*`, by their last, incomplete segment."""
 
     def follow(self, segment: str) -> _Node:
-        """Return the node behind a segment, made if need be."""
+        """Return the node of a segment, made if it is new."""
         if segment == "+":
             self.any = self.any or _Node()
             return self.any
@@ -73,7 +73,7 @@ class _Node:
 
 
 def priority(path: str) -> tuple[int, bool, int, int, str]:
-    """Return where an open rule path stands among those that match: the greatest decides."""
+    """Return the rank of an open rule path among those that match: the greatest decides."""
     starts = path.endswith("*")
     text = path[:-1] if starts else path
     wild = is_wildcard(path)
@@ -87,7 +87,7 @@ def is_wildcard(path: str) -> bool:
 
 
 class RuleTable:
-    """Merged rules by path, ready to be asked: what a question costs hardly grows with the number of rules."""
+    """Merged rules by path, indexed: the cost of a search hardly grows with the number of rules."""
 
     def __init__(self, rules: Mapping[str, MergedRule]) -> None:
         """`rules` by rule path, wildcards and trailing `*` included."""
@@ -105,7 +105,7 @@ class RuleTable:
             node.starts.settle()
 
     def _add(self, path: str, rule: MergedRule, nodes: list[_Node]) -> None:
-        """Put a path with wildcards into the tree; `nodes` are all that have a pattern which only begins there."""
+        """Put a path with wildcards into the tree; `nodes` collects the nodes with patterns that end in `*`."""
         pattern = _Pattern(path, rule)
         *before, last = path.removesuffix("*").split("/")
         node = self._wild
@@ -142,7 +142,7 @@ class RuleTable:
         return None if best is None else best.rule
 
     def _matching(self, path: str) -> Iterator[_Pattern]:
-        """Yield of the wildcard paths that cover `path` all that may be the best."""
+        """Yield those wildcard paths that cover `path` and may be the best."""
         parts = path.split("/")
         pending = [(self._wild, 0)]
         while pending:

@@ -9,7 +9,7 @@ from vault.policy.model import Capability, ControlGroup, Parameters, PathRule
 
 
 class MergedRule:
-    """What all rules on one path grant and ask together. Read-only once merged; merging costs by what is added.
+    """All rules on one path as one. It is read-only once merged; the cost of merging grows with what is added.
 
     Bounds are 0 when unset; `granting` names the policies behind each capability.
     """
@@ -42,7 +42,7 @@ class MergedRule:
 
     @property
     def constrained(self) -> bool:
-        """Whether more than the capability decides."""
+        """Whether constraints decide too, beside the capability."""
         return bool(
             self.allowed
             or self.denied
@@ -69,7 +69,7 @@ class MergedRule:
         self.capabilities |= rule.capabilities
         for capability in rule.capabilities:
             names = self.granting.get(capability, ())
-            if names[-1:] != (policy,):  # the rules of a policy come together
+            if names[-1:] != (policy,):  # the rules of one policy follow each other
                 self.granting[capability] = (*names, policy)
         _add(self.allowed, rule.allowed)
         _add(self.denied, rule.denied)
@@ -96,7 +96,7 @@ def _tighter(one: float, other: float) -> float:
 
 
 def _add(have: dict[str, list[object]], more: Parameters) -> None:
-    """Put values of each name together; a name that accepts any value, which has none here, goes on doing so."""
+    """Join the values of each name. A name that accepts any value has no values here, and stays so."""
     for name, values in more.items():
         known = have.get(name)
         if known is None:

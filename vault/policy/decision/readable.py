@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Which of the names in a listing lead to something that the caller may read."""
+"""The names in a listing that lead to something that the caller may read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from vault.policy.decision.acl import Acl
 from vault.policy.model import Capability
 
 _ANY: Final = "~"
-"""Stands for a segment of which a rule says nothing."""
+"""Stands for any segment that no rule names."""
 
 
 def readable(acl: Acl, base: str, keys: Sequence[str], *, now: float) -> list[str]:
     """Return those of `keys`, listed below `base` (which ends in `/`), that may be read; `now` is Unix time.
 
-    A folder is shown when anything in it may be read, whether or not there is such a thing.
+    A folder is shown when some path in it may be read, even if there is no entry at that path.
     """
     if acl.root:
         return list(keys)
@@ -27,7 +27,7 @@ def readable(acl: Acl, base: str, keys: Sequence[str], *, now: float) -> list[st
 
 
 def _shown(acl: Acl, path: str, granting: Sequence[Sequence[str]], deepest: int, now: float) -> bool:
-    """Ask about a name; of a folder, about an example of every kind of path in it that the rules tell apart."""
+    """Whether a name may be read. For a folder one example of each kind of path that the rules tell apart is tried."""
     if not path.endswith("/"):
         return acl.check("read", path, now=now).allowed
     folder = path.split("/")[:-1]
@@ -41,7 +41,7 @@ def _shown(acl: Acl, path: str, granting: Sequence[Sequence[str]], deepest: int,
 
 
 def _meets(rule: Sequence[str], folder: Sequence[str]) -> bool:
-    """Whether a rule's path may lead into a folder: they agree as far as both go."""
+    """Whether a rule's path may lead into a folder: one is a prefix of the other, segment by segment."""
     for index, (wanted, segment) in enumerate(zip(rule, folder, strict=False)):
         if index == len(rule) - 1:
             return wanted.endswith("*") and segment.startswith(wanted[:-1].removeprefix("+"))
@@ -51,6 +51,6 @@ def _meets(rule: Sequence[str], folder: Sequence[str]) -> bool:
 
 
 def _example(rule: Sequence[str], folder: Sequence[str]) -> str:
-    """Return the path in a folder that a rule covers which leads there, or with which what it covers begins."""
+    """Return an example path in a folder that the rule covers."""
     own = [_ANY if segment == "+" else segment.removesuffix("*") for segment in rule]
     return "/".join([*folder, *own[len(folder) :]]) if len(own) > len(folder) else "/".join(folder) + "/"

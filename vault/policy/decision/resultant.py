@@ -21,7 +21,7 @@ def resultant_acl(acl: Acl) -> dict[str, object]:
 
 
 def rule_shape(rule: MergedRule) -> dict[str, object]:
-    """What a rule grants and asks, by the words of a policy; bounds on wrapping are in seconds."""
+    """A rule in the words of a policy; bounds on wrapping are in seconds."""
     shape: dict[str, object] = {"capabilities": capability_words(rule)}
     if rule.min_wrapping_ttl:
         shape["min_wrapping_ttl"] = int(rule.min_wrapping_ttl)

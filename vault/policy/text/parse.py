@@ -115,7 +115,7 @@ class _Draft:
         self.expiration = ""
 
     def take(self, item: Item, *, json: bool) -> None:
-        """Read one item; keys that the second step reads are left alone."""
+        """Read one item; keys of the second step are skipped."""
         key = item.key
         if key == "capabilities":
             self.capabilities += decode.strings(item, "Capabilities", json=json)

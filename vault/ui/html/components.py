@@ -36,7 +36,7 @@ _METHODS: Final = {
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A row of a table; its first cell says what it is about. `id` is where links lead to."""
+    """A row of a table; its first cell is its heading. Links lead to `id`."""
 
     first: Child
     cells: Sequence[Child]
@@ -49,10 +49,9 @@ def row(first: Child, *cells: Child, id: str = "") -> Row:
 
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Row], *, empty: str) -> Html:
-    """Return a table, each row of which is a card where there is no room; what to say when there are no rows.
+    """Return a table, or the text for an empty one. On narrow screens each row is shown as a card.
 
-    A browser forgets that something is a table once it is laid out as cards, so the roles are said, and each cell
-    carries its heading.
+    A browser drops the table semantics of cards, so every element has its role, and each cell carries its heading.
     """
     found = list(rows)
     if not found:
@@ -80,7 +79,7 @@ def _cell(head: str, child: Child) -> Html:
 
 
 def facts(*pairs: tuple[str, Child]) -> Html:
-    """Return a list of things and what they are."""
+    """Return a description list."""
     return el("dl", [el("div", el("dt", name), el("dd", value)) for name, value in pairs], class_="facts")
 
 
@@ -101,7 +100,7 @@ def method(name: str) -> str:
 
 
 def short(name: str) -> Html:
-    """Return the beginning of an id; all of it for whoever points at it."""
+    """Return the beginning of an id, with all of it as the tooltip."""
     return el("span", name[:SHORT], class_="id short", title=name)
 
 
@@ -123,7 +122,7 @@ def field(label: str, name: str, *, hint: str = "", **attributes: str | bool) ->
 
 
 def chooser(visit: Visit, here: str) -> Child:
-    """Return the way to other engines, where there are several."""
+    """Return links to other engines, where there are several."""
     if len(visit.mounts) < 2:
         return None
     links: list[Child] = ["Mounts: "]
@@ -134,12 +133,12 @@ def chooser(visit: Visit, here: str) -> Child:
 
 
 def further(after: str, here: str, **fields: str) -> Child:
-    """Return the way to the next page, where there is one."""
+    """Return the link to the next page, where there is one."""
     return el("p", link("Next page", here, **fields, after=after)) if after else None
 
 
 def done(visit: Visit) -> Child:
-    """Say that something was revoked, to whoever has just done it."""
+    """Return the note that something was revoked, after the revocation."""
     if not visit.text("done"):
         return None
     return el("p", "Revoked. Every node refuses it from its next request on.", class_="note", role="status")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""HTML from elements: whatever is not an element is a text, and a text is never markup."""
+"""HTML from elements: everything that is not an element is a text, and a text is never markup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VOID: Final = frozenset({"br", "input", "link", "meta"})
 
 
 class Html(str):
-    """What is markup already. Only `el`, `joined` and pictures make it."""
+    """Text that is markup already. Only `el`, `joined` and pictures make it."""
 
     __slots__ = ()
 
@@ -45,5 +45,5 @@ def joined(children: Child) -> Html:
 
 
 def _printed(text: str) -> str:
-    """Return a text in which what does not print, and what turns text around, is shown by its number."""
+    """Return a text in which unprintable characters, and those that change the direction, are shown by their number."""
     return text if text.isprintable() else "\n".join(map(shown, text.split("\n")))

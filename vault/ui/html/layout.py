@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What every page has: its head, the way to the others, and headers that let a browser do nothing else with it."""
+"""The layout of every page: head, navigation, and headers that restrict what a browser does with it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     ),
-    "Referrer-Policy": "same-origin",  # with less a browser hides where a form comes from
+    "Referrer-Policy": "same-origin",  # a stricter policy would hide where a form comes from
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -50,7 +50,7 @@ def page(
     here: str = "",
     status: int = 200,
 ) -> Response:
-    """Return a page. Without a session there is nowhere to go from it."""
+    """Return a page. Without a session it has no navigation."""
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -74,7 +74,7 @@ def page(
 
 
 def style() -> Response:
-    """Return the style sheet of all pages. It is the same for everybody."""
+    """Return the style sheet of all pages."""
     headers = {**_COMMON, "Cache-Control": "no-cache"}
     return Response(_sheet(), media_type="text/css; charset=utf-8", headers=headers)
 
@@ -97,7 +97,7 @@ def link(text: Child, path: str, **fields: str) -> Html:
 
 
 def secret_field(secret: str) -> Html:
-    """Return what a form must carry to be taken: no other site knows it."""
+    """Return the hidden input that every form must carry: no other site knows its value."""
     return el("input", type="hidden", name="form", value=secret)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Pages that say why something is not shown, in the frame of all others, with a way on."""
+"""Pages that say why something is not shown, with a link that leads on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TITLES: Final = {
 
 
 def refused_page(status: int, why: str, session: Session | None, mount: str = "") -> Response:
-    """Return a page that says why; it leads back to the first page, or to signing in."""
+    """Return the page for a refusal; it leads back to the first page, or to the sign-in."""
     back = link(
         "Back to the overview" if session is not None else "Sign in",
         "overview" if session is not None else "",
@@ -40,7 +40,7 @@ def refused_page(status: int, why: str, session: Session | None, mount: str = ""
 
 
 def reason(told: ApiAnswer) -> str:
-    """Say what a refusal means to whoever looks at the page."""
+    """Return what a refusal means for the user of the page."""
     if told.kind == "sealed":
         return "The vault is sealed. Nobody can sign in until an operator unseals it."
     if told.kind == "forbidden":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Times as inputs of a browser have them, which know no zone: they are UTC on every page."""
+"""Times in the inputs of a browser. They have no time zone: on every page they are UTC."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _NO_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})
 
 
 def asked(text: str) -> str:
-    """Return a time that was asked about as the server takes it: what names no zone is UTC, anything else stays."""
+    """Return a time from a form as the server takes it: UTC if it names no zone, else unchanged."""
     if not _NO_ZONE.fullmatch(text):
         return text
     return f"{text}Z" if "T" in text else f"{text}T00:00:00Z"
 
 
 def moment(millis: int) -> str:
-    """Return the minute of a point in time, as an input has it."""
+    """Return a point in time as the value of an input, to the minute."""
     return datetime.fromtimestamp(millis // 1000, UTC).isoformat()[:16]
 
 
 def millis(text: str) -> int | None:
-    """Return a time that the server tells in milliseconds; None for what is none."""
+    """Return a time of the server in milliseconds; None if it is no time."""
     found = _parsed(text)
     return None if found is None else round(found.timestamp() * 1000)
 
 
 def time_field(label: str, name: str, text: str) -> Html:
-    """Return an input for a time, with the one that was asked about in it."""
+    """Return an input for a time, with the present value."""
     found = _parsed(text)
     value = "" if found is None else found.isoformat()[:19].removesuffix(":00")
     return field(f"{label} (UTC)", name, type="datetime-local", step="any", value=value)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Requests that a page of ours sends to `/v1/` for whom it serves: the whole request path stands before each."""
+"""Requests that a page sends to `/v1/` for its user. Each goes through the whole request path."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ _JSON: Final = (b"content-type", b"application/json")
 _NATIVE: Final = (b"accept", b"application/problem+json")
 _NO_TOKEN: Final = Secret("")
 _ANSWER: Final = JsonLimits(strings=1_000_000)
-"""Our own answers have no need of the limits that requests have; a tree of 256 blocks has some thousand texts."""
+"""Limits on our own answers, wider than those on requests: a tree of 256 blocks has some thousand strings."""
 
 
 class ApiAnswer(msgspec.Struct, frozen=True):
-    """A status, and the JSON object that came with it."""
+    """The status and the JSON object of an answer."""
 
     status: int
     body: Mapping[str, Json]
 
     @property
     def auth(self) -> Mapping[str, Json]:
-        """What a login answers."""
+        """The `auth` of a login's answer."""
         return self._part("auth")
 
     @property
     def data(self) -> Mapping[str, Json]:
-        """What anything else answers."""
+        """The `data` of any other answer."""
         return self._part("data")
 
     @property
     def kind(self) -> str:
-        """Of a refusal in the native profile, which one."""
+        """The kind of a refusal in the native profile."""
         return self.text("type").rpartition(":")[2]
 
     def text(self, name: str) -> str:
@@ -58,7 +58,7 @@ class ApiAnswer(msgspec.Struct, frozen=True):
 
 
 class ApiClient:
-    """The server as a page asks it, from the connection of whoever looks at the page.
+    """A client of this server for one page, on the connection of its user.
 
     With a `token` refusals come in the native profile, which says what was missing.
     """
@@ -73,15 +73,15 @@ class ApiClient:
             self._headers.append((b"x-vault-namespace", namespace.encode("latin-1", "replace")))
 
     async def get(self, path: str, fields: Mapping[str, str]) -> ApiAnswer:
-        """Read something."""
+        """Read a path."""
         return await self._send("GET", path, b"", urlencode(fields).encode(), self._token.reveal())
 
     async def names(self, path: str) -> ApiAnswer:
-        """List something."""
+        """List a path."""
         return await self._send("GET", path, b"", b"list=true", self._token.reveal())
 
     async def post(self, path: str, fields: Mapping[str, object], token: str = "") -> ApiAnswer:
-        """Write something."""
+        """Write to a path."""
         return await self._send("POST", path, schema.encode(fields), b"", token or self._token.reveal())
 
     async def _send(self, method: str, path: str, body: bytes, query: bytes, token: str) -> ApiAnswer:
@@ -121,7 +121,7 @@ def _object(body: bytes) -> Mapping[str, Json]:
 
 
 def segment(text: str) -> str:
-    """Return a text that is to be one part of a path. Raises `Malformed` where it can be none."""
+    """Return a text as one segment of a path. Raises `Malformed` where that is impossible."""
     if not text or "/" in text or text in {".", ".."}:
         raise Malformed("this is no name")
     return text

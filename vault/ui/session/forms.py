@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a browser sends to a page of ours: a query, or a form that comes from that page."""
+"""What a browser sends to a page: a query, or a form that comes from that page."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _LARGEST: Final = 65_536
 
 
 def _from_here(headers: Headers) -> bool:
-    """Whether a page of this very origin sent a form: every browser says where a form comes from, in one way or two.
+    """Whether a page of this origin sent a form. Browsers say so in `Sec-Fetch-Site`, in `Origin`, or in both.
 
-    The one that no proxy can spoil decides, where there is both.
+    Where both are there `Sec-Fetch-Site` decides, because a proxy that changes the host does not affect it.
     """
     site = headers.get("sec-fetch-site")
     if site is not None:
@@ -27,7 +27,7 @@ def _from_here(headers: Headers) -> bool:
 
 
 async def fields_of(request: Request) -> dict[str, str]:
-    """Return the fields of a request, each of which comes once. Raises `Malformed`."""
+    """Return the fields of a request. Raises `Malformed` for a field that comes twice."""
     if request.method != "POST":
         found = schema.decode_query(request.scope["query_string"])
     else:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Who is signed in to the page. A browser keeps a random number and no token; the token stays here, in memory.
 
-Signing out, an hour without a request, the end of its token and the end of the process end a session. Each node has its
-own. Whoever signs in too often takes the place of an own session. Where all places are taken, somebody new gets one of
-whoever has the most of them, and none where everybody has just one: so no one, with however many tokens, keeps others out.
+A session ends at sign-out, after an hour without a request, with its token, and with the process. Each node has its
+own sessions. A person with too many sessions replaces an own one. When all places are taken, a new person replaces a
+session of the person who has most; if every person has one, the sign-in is refused. So no person, with however many
+tokens, can keep others out.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
 
 IDLE: Final = 3600.0
-"""Seconds after which a session that nobody uses ends."""
+"""Seconds without a request after which a session ends."""
 LONGEST: Final = 12 * 3600.0
 """Seconds after which any session ends."""
 OF_TOKEN: Final = 8
 OF_PERSON: Final = 32
 OF_ADDRESS: Final = 256
 MOST: Final = 10_000
-"""Sessions at a time of one token, of one entity or workload, from one address, in all."""
+"""Sessions at a time: of one token, of one entity or workload, from one address, and in all."""
 _CHARACTERS: Final = 43
 
 
 class Session(msgspec.Struct):
-    """One sign-in. `form` is what each form of it carries, which no other site can know.
+    """One sign-in. `form` is the secret in each of its forms, which no other site can know.
 
     Times are in seconds by the monotonic clock.
     """
@@ -47,13 +48,13 @@ class Session(msgspec.Struct):
     owner: bytes = b""
     """The digest of its token."""
     person: bytes = b""
-    """A digest of whose token it is; `owner` where it is nobody's."""
+    """A digest of the entity or workload of the token; `owner` where it has neither."""
     address: str = ""
-    """Whence somebody signed in."""
+    """The address of the sign-in."""
 
 
 class Sessions:
-    """The sessions of this process, found by the digest of their number."""
+    """The sessions of this process, by the digest of their number."""
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:
         self._clock = clock
@@ -61,11 +62,11 @@ class Sessions:
         self._kept: dict[bytes, Session] = {}
 
     def now(self) -> int:
-        """Return the time in milliseconds, to compare with what the server tells of ends."""
+        """Return the time in milliseconds, to compare with expiry times of the server."""
         return self._clock.millis()
 
     def secret(self) -> str:
-        """Return a new random text, as numbers and forms have."""
+        """Return a new random text, for the cookie or for forms."""
         return self._entropy.base62(_CHARACTERS)
 
     def begin(
@@ -73,8 +74,8 @@ class Sessions:
     ) -> str | None:
         """Begin a session, and return the number that the browser keeps; None where there are too many already.
 
-        `ttl` are the seconds for which the token is good, 0 for ever; `address` is whence somebody signs in; `person`
-        names the entity or workload that the token belongs to, which whoever has the token cannot choose.
+        `ttl` is the token's TTL in seconds, 0 for ever; `address` is that of the client; `person` names the entity or
+        workload of the token, which the holder of the token cannot choose.
         """
         now, owner = self._clock.monotonic(), _digest(token.reveal())
         self._kept = {key: one for key, one in self._kept.items() if not _over(one, now)}
@@ -91,7 +92,7 @@ class Sessions:
         return number
 
     def _leaving(self, new: Session) -> Sequence[bytes] | None:
-        """Return the keys of the sessions whose places a new one takes; None where it may take none."""
+        """Return the keys of the sessions that a new one replaces; None where it may not begin."""
         leaving: list[bytes] = []
         for what, most in (("owner", OF_TOKEN), ("person", OF_PERSON), ("address", OF_ADDRESS), ("", MOST)):
             among = {
@@ -114,7 +115,7 @@ class Sessions:
         return leaving
 
     def find(self, number: str) -> Session | None:
-        """Return the session of a number, and count it as used."""
+        """Return the session of a number, and note that it is in use."""
         now = self._clock.monotonic()
         session = self._kept.get(_digest(number))
         if session is None or _over(session, now):

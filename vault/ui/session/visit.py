@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""One look at a page by somebody who is signed in: what they ask, and through whom the page asks it."""
+"""One visit to a page by a signed-in user: the fields of the request, and the client that asks `/v1/` for them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FINE = frozenset({200, 204})
 
 
 class ApiRefusal(Exception):
-    """The server refused what a page asked it."""
+    """The server refused a request of a page."""
 
     def __init__(self, told: ApiAnswer) -> None:
         super().__init__(told.status)
@@ -24,7 +24,7 @@ class ApiRefusal(Exception):
 
 
 class Visit(msgspec.Struct, frozen=True):
-    """What a view is given. `mounts` are the engines that the token may see, `mount` the one looked at.
+    """The arguments of a view. `mounts` are the engines that the token may see, `mount` the chosen one.
 
     `now` is in milliseconds, by the wall clock.
     """
@@ -41,22 +41,22 @@ class Visit(msgspec.Struct, frozen=True):
         return self.fields.get(name, "").strip()
 
     async def get(self, path: str, **fields: str) -> Mapping[str, Json]:
-        """Read something of the engine. Raises `ApiRefusal`."""
+        """Read a path of the engine. Raises `ApiRefusal`."""
         given = {name: value for name, value in fields.items() if value}
         return taken(await self.inner.get(f"{self.mount}/{path}", given)).data
 
     async def names(self, path: str) -> list[str]:
-        """List something of the engine; nothing where there is none. Raises `ApiRefusal`."""
+        """List a path of the engine; an empty list where there is nothing. Raises `ApiRefusal`."""
         told = await self.inner.names(f"{self.mount}/{path}")
         return [] if told.status == 404 else texts(taken(told).data, "keys")
 
     async def post(self, path: str, **fields: str) -> Mapping[str, Json]:
-        """Write something of the engine. Raises `ApiRefusal`."""
+        """Write to a path of the engine. Raises `ApiRefusal`."""
         return taken(await self.inner.post(f"{self.mount}/{path}", fields)).data
 
 
 async def engines(inner: ApiClient) -> list[str]:
-    """Return where engines are mounted that the token may see. Raises `ApiRefusal`."""
+    """Return the mounts of engines that the token may see. Raises `ApiRefusal`."""
     found = taken(await inner.get("sys/internal/ui/mounts", {})).data
     mounts = found.get("secret")
     mounts = mounts if isinstance(mounts, dict) else {}
@@ -68,7 +68,7 @@ async def engines(inner: ApiClient) -> list[str]:
 
 
 def taken(told: ApiAnswer) -> ApiAnswer:
-    """Return an answer that is none of refusal. Raises `ApiRefusal`."""
+    """Return an answer that is no refusal. Raises `ApiRefusal`."""
     if told.status not in _FINE:
         raise ApiRefusal(told)
     return told

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""One module for each view: it asks for what it shows, and makes HTML of the answers."""
+"""One module for each view. A view asks `/v1/` for what it shows, and makes HTML of the answers."""

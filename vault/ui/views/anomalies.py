@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is odd: tokens that nobody issued, and credentials with anything unusual, each with how grave it is and why."""
+"""Anomalies: Biscuits without an issuance record, and unusual credentials, each with its severity and reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STRANGERS = "strangers"
 
 
 async def anomalies(visit: Visit) -> Response:
-    """Show tokens that were not issued here, and credentials with anything unusual, the gravest first."""
+    """Show Biscuits without an issuance record, and unusual credentials, the most severe first."""
     names = ("anomaly", "since", "until")
     given = {name: visit.text(name) for name in names}
     given["anomaly"] = given["anomaly"] or "any"
@@ -44,7 +44,7 @@ async def anomalies(visit: Visit) -> Response:
 
 
 def _strangers(orphans: Mapping[str, Json]) -> Child:
-    """Return the tokens that nobody issued, with the alarm that they are."""
+    """Return the Biscuits without an issuance record, as an alarm."""
     rows = [
         row(
             short(text(one, "token_id")),
@@ -71,7 +71,7 @@ def _strangers(orphans: Mapping[str, Json]) -> Child:
 
 
 def _unusual(visit: Visit, found: Mapping[str, Json]) -> Child:
-    """Return the credentials of one page, the gravest first, each with what to do about it."""
+    """Return the credentials of one page, the most severe first, each with what to do about it."""
     shown = sorted(objects(found, "credentials"), key=lambda one: worst(texts(one, "anomalies")))
     others = bool(text(found, "next"))
     rows = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Credentials: found, and each with its tree as a picture and what every hop took away."""
+"""Credentials: a search, and a page for each with its tree as a picture and the restrictions of every block."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from vault.ui.session.visit import Visit, objects, text, texts
 from vault.ui.views.severity import odd, options
 
 ACTIVE: Final = "active"
-"""The one state that can be asked for: what is good now."""
+"""The only state that can be searched for: valid now."""
 
 
 async def credentials(visit: Visit) -> Response:
@@ -60,7 +60,7 @@ async def credentials(visit: Visit) -> Response:
 
 
 async def credential(visit: Visit) -> Response:
-    """Show one credential: its tree as a picture, and each block with what it took away."""
+    """Show one credential: its tree as a picture, and the restrictions of each block."""
     name = segment(visit.text("id"))
     answer = await visit.get(f"credentials/{name}")
     found = answer.get("credential")
@@ -104,7 +104,7 @@ async def credential(visit: Visit) -> Response:
 
 
 def picture(root: Node | None, name: str, *, links: bool = True) -> Html:
-    """Return a tree that scrolls by itself, also by keyboard."""
+    """Return the tree in an area that scrolls, by keyboard too."""
     if root is None:
         return el("p", "Nothing of it was presented here.")
     drawn = Html(as_svg(root, name=name, alone=False, link=(lambda node: f"#b-{node.id}") if links else None))
@@ -112,7 +112,7 @@ def picture(root: Node | None, name: str, *, links: bool = True) -> Html:
 
 
 def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
-    """Return what each block says, in the order of the picture."""
+    """Return the content of each block, in the order of the picture."""
     known = {text(node, "id"): node for node in objects(answer, "nodes")}
     rows = []
     for block, depth in walk(root) if root is not None else ():
@@ -145,7 +145,7 @@ def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
 
 
 def _renewals(visit: Visit, answer: Mapping[str, Json]) -> Child:
-    """Return the tokens that were renewed from one; nothing where there are none."""
+    """Return the Biscuits that were renewed from this one, if there are any."""
     rows = [
         row(
             named(visit, one),
@@ -162,7 +162,7 @@ def _renewals(visit: Visit, answer: Mapping[str, Json]) -> Child:
 
 
 def _tokens(answer: Mapping[str, Json]) -> Child:
-    """Return the service tokens that were made with one and live; nothing where there are none."""
+    """Return the live service tokens that were issued with this Biscuit, if there are any."""
     rows = [
         row(
             el("span", text(one, "accessor"), class_="id"),
@@ -181,7 +181,7 @@ def _tokens(answer: Mapping[str, Json]) -> Child:
 
 
 def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
-    """Return how a block ended, or the way to end it."""
+    """Return how a block ended, or a link to revoke it."""
     if node.get("revoked"):
         return [state("revoked"), " ", when(text(node, "revoke_time")), " ", text(node, "reason")]
     if block.state is State.REVOKED:
@@ -192,15 +192,15 @@ def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
 
 
 def named(visit: Visit, one: Mapping[str, Json]) -> Html:
-    """Return the id of a credential as a link to it."""
+    """Return a link to a credential, with its id."""
     name = text(one, "token_id")
     return el("a", short(name), href=href("credential", mount=visit.mount, id=name))
 
 
 def listed(visit: Visit, found: Mapping[str, Json], *, empty: str, active: bool = False) -> Html:
-    """Return a table of credentials, or of those that are good now.
+    """Return a table of credentials, or of those that are valid now.
 
-    `empty` says that there are none, which no page says that others follow.
+    `empty` is the text for none; it is left out on a page that others follow.
     """
     if text(found, "next"):
         empty = "None among those that were looked at; there are others on the next page."
@@ -226,14 +226,14 @@ def listed(visit: Visit, found: Mapping[str, Json], *, empty: str, active: bool 
 
 
 def _until(one: Mapping[str, Json]) -> Child:
-    """Return the state of a credential, and while it is good its end."""
+    """Return the state of a credential, with its expiry while it is valid."""
     word, end = text(one, "state"), text(one, "expire_time")
     shown = state(word)
     return [shown, " until ", when(end)] if word == ACTIVE and end else shown
 
 
 def _copies(one: Mapping[str, Json]) -> str:
-    """Return how many narrowed copies of a credential were seen, and over how many hops."""
+    """Return how many attenuated copies of a credential were seen, and how many blocks deep."""
     blocks, depth = one.get("blocks"), one.get("depth")
     if not isinstance(blocks, int) or not isinstance(depth, int) or blocks < 2:
         return "none"
@@ -268,7 +268,7 @@ def _filter(visit: Visit, given: Mapping[str, str], *, active: bool) -> Html:
 
 
 def anomaly_field(chosen: str, without: str = "") -> Html:
-    """Return a choice of anomalies; `without` are the words for asking for none in particular."""
+    """Return a choice of anomalies; `without` is the text for no choice."""
     known = [*([("", without)] if without else []), ("any", "any"), *options()]
     found = [el("option", words, value=name, selected=name == chosen) for name, words in known]
     return el("label", "Anomaly", el("select", found, name="anomaly"))

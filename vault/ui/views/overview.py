@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The first page: numbers, each of which leads to what it counts.
+"""The first page: numbers, each a link to what it counts.
 
-It asks for one page of each list, however long that is; where there are more, the number says `100+`.
+It reads one page of each list, however long the list is; where there are more, the number says `100+`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _MOST: Final = "100"
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    """What the server told; `missing` says what a token may not read."""
+    """The answers of the server; `missing` names what the token may not read."""
 
     data: Mapping[str, Json]
     missing: str = ""
 
 
 async def overview(visit: Visit) -> Response:
-    """Show how many credentials, anomalies, ends, client secrets and strangers' tokens there are."""
+    """Show how many credentials, anomalies, expiries, client secrets and unissued Biscuits there are."""
     since = moment(visit.now - DAY)
     seen = await _tried(visit, "credentials", since=asked(since), limit=_MOST)
     odd = await _tried(visit, "credentials", anomaly="any", limit=_MOST)
@@ -60,7 +60,7 @@ async def overview(visit: Visit) -> Response:
 
 
 async def _tried(visit: Visit, path: str, **fields: str) -> _Answer:
-    """Return an answer, or which one a token may not have. Raises `ApiRefusal` for any other refusal."""
+    """Return an answer, or the missing one that the token may not read. Raises `ApiRefusal` for any other refusal."""
     try:
         return _Answer(await visit.get(path, **fields))
     except ApiRefusal as refused:
@@ -70,7 +70,7 @@ async def _tried(visit: Visit, path: str, **fields: str) -> _Answer:
 
 
 def _credentials(visit: Visit, seen: _Answer, since: str) -> Html:
-    """Count what is good now: as no token lasts longer than a day, all of that was first seen since yesterday."""
+    """Count valid credentials. No Biscuit lives longer than a day, so all of them were first seen since yesterday."""
     active = [one for one in objects(seen.data, "credentials") if text(one, "state") == ACTIVE]
     number = _number(len(active), more=bool(text(seen.data, "next")))
     there = href("credentials", mount=visit.mount, state=ACTIVE, since=since)
@@ -79,7 +79,7 @@ def _credentials(visit: Visit, seen: _Answer, since: str) -> Html:
 
 
 def _new(visit: Visit, odd: _Answer, since: str) -> Html:
-    """Count what came up since yesterday. Where an older one was reached, no newer one was left out."""
+    """Count entries since yesterday. Lists are newest first: once an older entry comes, none is left out."""
     found, start = objects(odd.data, "credentials"), millis(since) or 0
     new = [one for one in found if (millis(text(one, "first_seen")) or 0) >= start]
     number = _number(len(new), more=bool(text(odd.data, "next")) and len(new) == len(found))
@@ -132,7 +132,7 @@ def _number(count: int, *, more: bool) -> str:
 
 
 def _tile(answer: _Answer, number: str, name: str, says: str, there: str, *, alarming: bool = False) -> Html:
-    """Return a number with what it counts, which leads to that; who may not know it is told so."""
+    """Return a number as a link to what it counts, or a note that the token may not read it."""
     head: Child = el("a", el("span", number, class_="number"), " ", name, href=there)
     if answer.missing:
         head, says = [el("span", "?", class_="number"), " ", name], answer.missing

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How workloads log in: who still uses a client secret, and whose workload ends soon. Both are read off the report."""
+"""How workloads log in: which still use a client secret, and which end soon. Both come from the report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMIT: Final = 200
 
 
 async def secrets(visit: Visit) -> Response:
-    """Show who still logs in by client secret, first, and everybody else."""
+    """Show all registrations; those that still log in by client secret come first."""
     found = await visit.get("report", limit=str(LIMIT), after=visit.text("after"))
     only = bool(visit.text("used"))
     ways = objects(found, "registrations")
@@ -77,7 +77,7 @@ def using(ways: Iterable[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
 
 
 def soon(ways: Iterable[Mapping[str, Json]], now: int) -> Sequence[Mapping[str, Json]]:
-    """Return one registration of each workload that lives at `now` (ms) and ends soon after, the next to end first."""
+    """Return one registration of each workload that is alive at `now` (ms) and ends soon, the earliest end first."""
     found: dict[str, tuple[int, Mapping[str, Json]]] = {}
     for one in ways:
         end = millis(text(one, "workload_expire_time"))
@@ -87,7 +87,7 @@ def soon(ways: Iterable[Mapping[str, Json]], now: int) -> Sequence[Mapping[str, 
 
 
 def logins(ways: Sequence[Mapping[str, Json]], workload_link: str = "", *, more: bool = False) -> Html:
-    """Return a table of registrations and how each has logged in; with `more` there is another page of them."""
+    """Return a table of registrations and how each has logged in; `more` says that another page follows."""
     rows = []
     for one in ways:
         methods = one.get("methods")

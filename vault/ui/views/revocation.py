@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Revoking: first what would end is shown, then a form asks whether it shall."""
+"""Revocation in two steps: a preview shows what would end, and a form confirms it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vault.ui.views.credentials import picture
 
 
 async def preview(visit: Visit) -> Response:
-    """Show what revoking a block, or a workload, would end."""
+    """Show what the revocation of a block, or of a workload, would end."""
     what = _what(visit)
     found = await visit.post("revoke/preview", **what)
     dying = objects(found, "dying")
@@ -54,7 +54,7 @@ async def preview(visit: Visit) -> Response:
 
 
 async def revoke(visit: Visit) -> Response:
-    """Revoke it, and show what it was made of."""
+    """Revoke it, and show its credential or workload again."""
     what = _what(visit)
     found = await visit.post("revoke", **what, reason=visit.text("reason"))
     if "workload" in what:
@@ -64,7 +64,7 @@ async def revoke(visit: Visit) -> Response:
 
 
 def _what(visit: Visit) -> dict[str, str]:
-    """Return what is to be revoked, as the server wants it named. Raises `Malformed`."""
+    """Return the parameters that name what to revoke. Raises `Malformed`."""
     found = {name: visit.text(name) for name in ("id", "workload") if visit.text(name)}
     if len(found) != 1:
         raise Malformed("name a block or a workload")

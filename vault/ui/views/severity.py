@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How grave an anomaly is, and why, in words."""
+"""The severity of anomalies, and the reasons, in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vault.ui.html.elements import Child, Html, el
 
 
 class Severity(IntEnum):
-    """The gravest first."""
+    """Severities, the highest first."""
 
     HIGH = 0
     MEDIUM = 1
@@ -22,7 +22,7 @@ class Severity(IntEnum):
 
     @property
     def word(self) -> str:
-        """As it is read."""
+        """The word on the page."""
         return self.name.lower()
 
 
@@ -63,33 +63,33 @@ _MEANINGS: Final = {
 
 
 def severity(name: str) -> Severity:
-    """Return how grave an anomaly is; medium for one that this page does not know."""
+    """Return the severity of an anomaly; medium for one that this page does not know."""
     return _MEANINGS[name][0] if name in _MEANINGS else Severity.MEDIUM
 
 
 def worst(names: Iterable[str]) -> Severity:
-    """Return how grave the gravest of some anomalies is."""
+    """Return the highest severity of some anomalies."""
     return min((severity(name) for name in names), default=Severity.LOW)
 
 
 def odd(names: Iterable[str]) -> Child:
-    """Return anomalies in words, the gravest first."""
+    """Return anomalies in words, the most severe first."""
     return lines([_named(name) for name in _ordered(names)], "")
 
 
 def explained(names: Iterable[str]) -> Child:
-    """Return anomalies in words, the gravest first, each with the reason why it is that grave."""
+    """Return anomalies in words, the most severe first, each with the reason for its severity."""
     found = [[_named(name), el("p", _why(name), class_="why")] for name in _ordered(names)]
     return lines(found, "")
 
 
 def options() -> Sequence[tuple[str, str]]:
-    """Return the anomalies that can be asked for, the gravest first, as names and words."""
+    """Return the anomalies that can be searched for, the most severe first, as names and words."""
     return [(name, f"{severity(name).word}: {ANOMALIES[name]}") for name in _ordered(ANOMALIES)]
 
 
 def tally(found: Iterable[Iterable[str]]) -> str:
-    """Return how many credentials have an anomaly of which severity at worst; empty for none."""
+    """Return the number of credentials by their highest severity; empty for none."""
     counts = Counter(worst(names) for names in found)
     return ", ".join(f"{counts[one]} {one.word}" for one in Severity if counts[one])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Workloads: all of them, and each with how it logs in and its credentials. Each view asks for what it shows."""
+"""Workloads: a list, and a page for each with how it logs in and its credentials."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from vault.ui.views.registrations import logins
 
 _PAGE: Final = 50
 _MOST: Final = "1000"
-"""Registrations among which those of one workload are looked for."""
+"""Registrations that are searched for those of one workload."""
 _LONGEST: Final = 160
-"""Characters of a description among others; the workload's own page has all of it."""
+"""Characters of a description in the list; the workload's own page has all of it."""
 _HEADS: Final = ("Workload", "Owner", "State", "Ends (UTC)", "Description")
 
 
 async def workloads(visit: Visit) -> Response:
-    """Show all workloads, some at a time: who answers for each, and when it ends."""
+    """Show all workloads, page by page: the owner of each, and when it ends."""
     names = sorted(await visit.names("workloads"))
     after = visit.text("after")
     shown = [name for name in names if name > after]
