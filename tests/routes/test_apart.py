@@ -14,7 +14,7 @@ import pytest
 
 from nhi.identity.mfa import method_routes
 from tests.routes.driver import Answer, Application
-from vault.audit.batch import Batch
+from vault.audit.batch import AuditBatch
 from vault.engines.totp import engine as totp
 from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Busy, Unavailable
@@ -181,7 +181,7 @@ def test_a_long_answer_is_refused_where_it_is_not_recorded(monkeypatch: pytest.M
         for _ in range(2):
             assert application.request("GET", "/v1/plain/y", token="root").status == 200
         with monkeypatch.context() as patched:
-            patched.setattr(Batch, "flush", lambda _: Unavailable())
+            patched.setattr(AuditBatch, "flush", lambda _: Unavailable())
             assert application.request("GET", "/v1/plain/y", token="root").status == 500
         assert application.request("GET", "/v1/plain/y", token="root").status == 200
 

@@ -8,7 +8,7 @@ import pytest
 
 from vault.framework.call import Call
 from vault.framework.engine import Engine
-from vault.framework.fields import Doc, Kind
+from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import NoParams, Params, RouteTable, WrongDeclaration, list_, read, write
 
 
@@ -223,7 +223,7 @@ def test_two_engines_of_one_mount_may_not_declare_the_same_route() -> None:
 
 def test_a_kind_that_a_field_names_itself_is_what_coerces_it() -> None:
     class Timed(Params, frozen=True):
-        ttl: Annotated[int | None, Kind("duration"), Doc("How long.")] = None
+        ttl: Annotated[int | None, FieldKind("duration"), Doc("How long.")] = None
 
     class Fine(Engine):
         @write("x")

@@ -15,7 +15,7 @@ from vault.framework.errors import Unavailable, VaultError
 from vault.framework.record_batch import Leave
 
 
-class Batch:
+class AuditBatch:
     """Lines that no device has taken yet, by device, and what waits for them."""
 
     __slots__ = ("_leaving", "_lines", "_report", "_write")
@@ -38,6 +38,7 @@ class Batch:
 
     def add(self, lines: Sequence[bytes]) -> None:
         """Take the lines of one call, one for each device."""
+        # 1. The lines wait for the end of this turn of the event loop.
         held = self._lines
         if not held[0]:
             asyncio.get_running_loop().call_soon(self.flush)
@@ -50,17 +51,20 @@ class Batch:
 
     def flush(self) -> VaultError | None:
         """Write now, and let the waiting answers go. Returns the refusal where no device took the lines."""
+        # Calls that come during the write belong to the next batch.
         held, leaving = self._lines, self._leaving
         count = len(held[0])
         if not count:
             return None
         self._lines, self._leaving = [[] for _ in held], []
         failure: VaultError | None
+        # 2. One write for all.
         try:
             failure = self._write([b"".join(of_device) for of_device in held], count)
         except Exception as error:  # noqa: BLE001 -- no call may be answered unrecorded, and none may wait for ever
             self._report(error)
             failure = Unavailable(detail=type(error).__name__)
+        # 3. The answers leave, or the refusal.
         for leave in leaving:
             try:
                 leave(failure)

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from vault.audit.batch import Batch
+from vault.audit.batch import AuditBatch
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.hasher import Hasher
 from vault.audit.record import Renderer, data_of, sealed_line, trial_line
@@ -96,7 +96,7 @@ class Broker:
         self._open: dict[str, _OpenDevice] = {}
         self._recording: Sequence[_OpenDevice] = ()
         self._pool = Pool(threads=1, name="record")
-        self._batch: Batch | None = None
+        self._batch: AuditBatch | None = None
         self._headers: dict[str, bool] = {}
         self._claims = claims
         self._tried: dict[str, Writer] = {}
@@ -108,9 +108,9 @@ class Broker:
         metrics.gauge("audit.failing", lambda: float(self.failing))
         self._prompt = False
         """Whether the last record was taken at once, and the next one will be."""
-        self._devices = {path: self._opened(config) for path, config in self._declared.items()}
+        self._devices = {path: self._open_device(config) for path, config in self._declared.items()}
 
-    def _opened(self, config: DeviceConfig) -> Writer:
+    def _open_device(self, config: DeviceConfig) -> Writer:
         return Writer(config.path, open_device(config, self._claims))
 
     @property
@@ -131,8 +131,7 @@ class Broker:
         return self._headers
 
     def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> Taken:
-        """Record a request before it is acted on. Raises `Unavailable` when no device takes it; the returned wait may
-        too.
+        """Record a request before it is acted on. Raises `Unavailable` when no device takes it, at once or later.
 
         `hold` keeps the line until the response's: a call that changes nothing writes both together.
         """
@@ -157,9 +156,11 @@ class Broker:
         return None
 
     async def came(self, call: Call) -> None:
-        """Hash long data in a thread, before the request is recorded and not within a transaction, once.
+        """Hash long data of a request in a thread, before it is recorded and outside transactions, once.
 
-        It is bounded by what is parsed at one time, and a refusal would have to hash it all the same.
+        It is never refused for want of a place: the amount is bounded by what is parsed at one time, and a refusal
+        would
+        have to be recorded with the same hashes.
         """
         data = data_of(call)
         if call.sent is not None and call.sent[0] == data:
@@ -234,7 +235,7 @@ class Broker:
         A record counts as taken as soon as one device has it. Raises `Unavailable`; the returned wait may too.
         """
         if self._batch is not None and not count:
-            self._batch.flush()
+            self._batch.flush()  # records of earlier calls go first
         began, now = perf_counter_ns(), self._clock.monotonic()
         taken = prompt = False
         later: list[Outcome] = []
@@ -254,7 +255,7 @@ class Broker:
         if taken:
             self._somebody()
             return None
-        if later and not count:
+        if later and not count:  # a batch cannot wait: its answers leave in this turn of the loop
             return self._first(later, kind)
         raise self._nobody(kind, count or 1)
 
@@ -304,10 +305,10 @@ class Broker:
             if self._failing:
                 self._failing.discard(device)
             return True
-        outcome.add_done_callback(partial(self._told, device))
+        outcome.add_done_callback(partial(self._count_outcome, device))
         return outcome
 
-    def _told(self, device: Writer, outcome: Outcome) -> None:
+    def _count_outcome(self, device: Writer, outcome: Outcome) -> None:
         failure = None if outcome.cancelled() else outcome.result()
         if failure is None:
             self._failing.discard(device)
@@ -372,7 +373,7 @@ class Broker:
         opened: dict[str, _OpenDevice] = {}
         for path, config in configs.items():
             salt = await self._readable(core, path)
-            device = self._devices.pop(path, None) or self._tried.pop(path, None) or self._opened(config)
+            device = self._devices.pop(path, None) or self._tried.pop(path, None) or self._open_device(config)
             opened[path] = _assemble(config, device, salt)
             self._devices[path] = device
         self._record_on(opened)
@@ -399,7 +400,7 @@ class Broker:
             self._batch.flush()
         self._open = opened
         self._recording = tuple(opened.values())
-        self._batch = Batch(len(opened), self._write_batch, self._defect) if opened else None
+        self._batch = AuditBatch(len(opened), self._write_batch, self._defect) if opened else None
 
     async def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""
@@ -433,7 +434,7 @@ class Broker:
         if is_file(place) and is_foreign(place):
             raise Malformed(_FOREIGN)
         try:
-            device = self._opened(config)
+            device = self._open_device(config)
             try:
                 await self._try(device)
             except BaseException:  # the caller may have been revoked while the device was tried

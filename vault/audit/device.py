@@ -55,7 +55,7 @@ class DeviceConfig(msgspec.Struct, frozen=True, kw_only=True):
         return text in {"true", "1", "t"}
 
 
-class Device(Protocol):
+class AuditDevice(Protocol):
     """A sink for audit lines."""
 
     @property
@@ -99,13 +99,13 @@ class FileDevice:
         self._checked = -_CHECK_EVERY
         self._torn = False
         self.prompt = False
-        """See `Device.prompt`."""
+        """See `AuditDevice.prompt`."""
         self._unread = False
         """Whether it is a pipe without a reader."""
         self.reopen()
 
     def reopen(self) -> None:
-        """See `Device.reopen`."""
+        """See `AuditDevice.reopen`."""
         try:
             fresh = self._open()
         except OSError as error:
@@ -117,7 +117,7 @@ class FileDevice:
         try:
             regular = stat.S_ISREG(os.fstat(fresh).st_mode)
             self.prompt = self._path == DISCARD or (regular and is_local(fresh, self._path))
-            self._torn = regular and is_file(self._path) and not _mended(fresh, self._path)
+            self._torn = regular and is_file(self._path) and not _mend(fresh, self._path)
         except OSError as error:
             raise self._failure(error) from error
 
@@ -160,7 +160,7 @@ class FileDevice:
             raise DeviceFailure(f'audit device "{self._name}": this process has no {self._path}') from error
 
     def write(self, line: bytes, now: float) -> None:
-        """See `Device.write`. One append per line, so that lines of several processes never mix."""
+        """See `AuditDevice.write`. One append per line, so that lines of several processes never mix."""
         try:
             if self._unread or now - self._checked >= _CHECK_EVERY:
                 if self._unread or (is_file(self._path) and os.fstat(self._fd).st_nlink == 0):
@@ -193,7 +193,7 @@ class FileDevice:
             raise
 
     def close(self) -> None:
-        """See `Device.close`."""
+        """See `AuditDevice.close`."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
             with contextlib.suppress(OSError):  # it is closed even so, and its number may be in use again
@@ -217,7 +217,7 @@ def _cut(fd: int, size: int) -> bool:
     return True
 
 
-def _mended(fd: int, path: str) -> bool:
+def _mend(fd: int, path: str) -> bool:
     """Make the file end with a whole line, or raise. Takes the shared lock."""
     size = os.fstat(fd).st_size
     try:

@@ -89,7 +89,7 @@ class Renderer:
             rfc3339(times[1]).encode(),
             shared,
             self._response(call, reply, error),
-            b"" if error is None else _answered(error),
+            b"" if error is None else _response_error(error),
         )
 
     def request(self, call: Call, now: int, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
@@ -115,7 +115,7 @@ class Renderer:
             rfc3339(now).encode(),
             self._shared(call, headers),
             self._response(call, reply, error),
-            b"" if error is None else _answered(error),
+            b"" if error is None else _response_error(error),
         )
 
     def _shared(self, call: Call, headers: Mapping[str, bool]) -> bytes:
@@ -197,7 +197,7 @@ class Renderer:
         identity = call.identity
         data = b""
         if call.data:
-            data = b',"data":' + self._sent(call)
+            data = b',"data":' + self._request_data(call)
         return _PLACE % (
             b',"client_id":' + _client_id(identity) if identity is not None else b"",
             call.operation.encode(),
@@ -209,21 +209,21 @@ class Renderer:
             self._headers(call, headers) if headers else b"",
         )
 
-    def _sent(self, call: Call) -> bytes:
+    def _request_data(self, call: Call) -> bytes:
         """Return the data of a request; one hash of it all where it has too many values."""
         sent = call.sent
         if sent is not None and sent[0] == data_of(call) and self in sent[1]:
             return sent[1][self]
         parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
         try:
-            return _bounded(self._hasher.request(call.data, call.mount.clear_request_keys, parameters))
+            return _encode_bounded(self._hasher.request(call.data, call.mount.clear_request_keys, parameters))
         except TooManyValues:
             return schema.encode(self._many(call.data))
 
     def sent_ahead(self, call: Call) -> Callable[[], bytes]:
-        """Return what makes for a thread what is said about long data that came."""
+        """Return the function that a thread runs to encode long data of a request."""
         twin = Renderer(self._hasher.twin(), raw=self._raw)
-        return partial(twin._sent, call)
+        return partial(twin._request_data, call)
 
     def _many(self, data: object) -> Mapping[str, object]:
         encoded = schema.encode(data)
@@ -289,7 +289,7 @@ class Renderer:
 
     def _encoded(self, call: Call, reply: Reply[object]) -> bytes:
         known = reply.recorded.get(self) if reply.recorded is not None else None
-        return _bounded(self._reply(call, reply)) if known is None else known
+        return _encode_bounded(self._reply(call, reply)) if known is None else known
 
     def ahead(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
         """Return the function that a thread runs to encode a long answer's part; None where that is encoded already."""
@@ -343,8 +343,8 @@ class Renderer:
                 "accessor": hasher.accessor(auth.accessor),
                 "display_name": reply.display_name,
                 "policies": auth.policies,
-                "token_policies": _given(auth.token_policies, auth.policies or ()),
-                "identity_policies": _given(auth.identity_policies, ()),
+                "token_policies": _or_default(auth.token_policies, auth.policies or ()),
+                "identity_policies": _or_default(auth.identity_policies, ()),
                 "metadata": auth.metadata,
                 "entity_id": auth.entity_id,
                 "num_uses": auth.num_uses,
@@ -381,7 +381,7 @@ class Renderer:
 
 
 def data_of(call: Call) -> object:
-    """Return what stands for the data that came, and for what decides how it is recorded."""
+    """Return a key for the data of a request and for everything that decides how it is recorded."""
     return id(call.data), call.mount, call.bound
 
 
@@ -403,7 +403,7 @@ def _client_id(identity: Identity) -> bytes:
     return known
 
 
-def _given(names: Sequence[str] | msgspec.UnsetType, otherwise: Sequence[str]) -> Sequence[str]:
+def _or_default(names: Sequence[str] | msgspec.UnsetType, otherwise: Sequence[str]) -> Sequence[str]:
     return otherwise if isinstance(names, msgspec.UnsetType) else names
 
 
@@ -411,7 +411,7 @@ def _issue_time(created: int) -> str:
     return rfc3339(created - created % 1_000_000_000)
 
 
-def _bounded(value: object) -> bytes:
+def _encode_bounded(value: object) -> bytes:
     encoded = schema.encode(value)
     if len(encoded) <= _LARGEST:
         return encoded
@@ -426,7 +426,7 @@ def _error(error: VaultError | None, *, listed: bool) -> bytes:
     return b',"error":' + schema.encode(text)
 
 
-def _answered(error: VaultError) -> bytes:
+def _response_error(error: VaultError) -> bytes:
     """Return the `error` of a response's record."""
     return _error(error, listed=error.chained or isinstance(error, Unauthenticated))
 

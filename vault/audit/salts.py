@@ -23,7 +23,7 @@ class Salts:
     def __init__(self, wraps: SealWrap) -> None:
         self._wraps = wraps
         self._known: dict[str, tuple[bytes, bytes]] = {}
-        wraps.memories.append(self._remembered)
+        wraps.memories.append(self._cached)
 
     async def get(self, core: ReadView, device: str) -> bytes | None:
         """Return a device's salt, or None where it has none. Raises `SaltUnreadable`.
@@ -44,7 +44,7 @@ class Salts:
             self._known[device] = stored, salt
         return salt
 
-    def _remembered(self, path: str, stored: bytes) -> bytes | None:
+    def _cached(self, path: str, stored: bytes) -> bytes | None:
         known = self._known.get(path.removeprefix(_PREFIX))
         return known[1] if known is not None and known[0] == stored else None
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
-from vault.audit.device import Device, DeviceFailure
+from vault.audit.device import AuditDevice, DeviceFailure
 
 DEADLINE: Final = 2.0
 """Seconds that a device has for a record."""
@@ -47,7 +47,7 @@ class _Job:
 class Writer:
     """Writes to one device, named `name`."""
 
-    def __init__(self, name: str, device: Device) -> None:
+    def __init__(self, name: str, device: AuditDevice) -> None:
         self._name = name
         self._device = device
         self._apart_until = 0.0

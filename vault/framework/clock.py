@@ -91,6 +91,7 @@ def _second(seconds: int) -> str:
 
 def rfc3339(nanos: int) -> str:
     """Return a time (nanoseconds since the epoch, UTC) as RFC 3339 with the fraction's trailing zeros cut."""
+    # Go's RFC3339Nano, which OpenBao writes; a fraction without trailing zeros is the common case.
     seconds, fraction = divmod(nanos, 1_000_000_000)
     if fraction % 10:
         return f"{_second(seconds)}.{fraction:09d}Z"

@@ -25,7 +25,7 @@ class Doc(msgspec.Struct, frozen=True):
     text: str
 
 
-class Kind(msgspec.Struct, frozen=True):
+class FieldKind(msgspec.Struct, frozen=True):
     """How a field is coerced.
 
     `bare` drops the `Field validation failed: ` that most paths put in front. `struct` names OpenBao's struct where
@@ -40,25 +40,25 @@ class Kind(msgspec.Struct, frozen=True):
     keeps: bool = False
 
 
-Duration = Annotated[int, Kind("duration")]
+Duration = Annotated[int, FieldKind("duration")]
 """Whole seconds; on the wire an integer or `1h30m`, `90s`, `2d`."""
-Span = Annotated[int, Kind("span")]
+Span = Annotated[int, FieldKind("span")]
 """As `Duration`, and never negative."""
-StringList = Annotated[tuple[str, ...], Kind("strings")]
+StringList = Annotated[tuple[str, ...], FieldKind("strings")]
 """A list of strings; one string is a list of one."""
-CommaList = Annotated[tuple[str, ...], Kind("commas")]
+CommaList = Annotated[tuple[str, ...], FieldKind("commas")]
 """A list of strings; a string is split at its commas."""
-IntList = Annotated[tuple[int, ...], Kind("ints")]
+IntList = Annotated[tuple[int, ...], FieldKind("ints")]
 """A list of integers; a string is split at its commas."""
-Map = Annotated[Mapping[str, Json], Kind("map")]
+Map = Annotated[Mapping[str, Json], FieldKind("map")]
 """A JSON object."""
-BareMap = Annotated[Mapping[str, Json], Kind("map", bare=True)]
+BareMap = Annotated[Mapping[str, Json], FieldKind("map", bare=True)]
 """A JSON object, refused in the engine's words."""
-Pairs = Annotated[Mapping[str, str], Kind("pairs")]
+Pairs = Annotated[Mapping[str, str], FieldKind("pairs")]
 """String to string: an object, or a list of `key=value`."""
-LowerCase = Annotated[str, Kind("lower")]
+LowerCase = Annotated[str, FieldKind("lower")]
 """A string that is trimmed and lower-cased."""
-Anything = Annotated[object, Kind("any")]
+Anything = Annotated[object, FieldKind("any")]
 """Any JSON value, as it came."""
 
 
@@ -105,6 +105,7 @@ def to_string(value: Json, at: str = "") -> str:
 
 def to_int(value: Json, at: str = "") -> int:
     """Coerce to a signed 64-bit integer."""
+    # OpenBao decodes with mapstructure's weak typing: booleans and strings convert, floats and lists do not.
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, str):
@@ -122,6 +123,7 @@ def to_int(value: Json, at: str = "") -> int:
     return number
 
 
+# Go's strconv.ParseInt with base 0: prefixes for other bases, a leading 0 for octal, underscores between digits.
 _INTEGER = re.compile(
     r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)\Z"
 )
@@ -129,7 +131,7 @@ _INTEGER = re.compile(
 
 def _parse_int(text: str, at: str) -> int:
     if text == "":
-        return 0
+        return 0  # weak typing again
     if len(text) > 70 or not _INTEGER.match(text):
         raise Mismatch(f"'{at}' cannot parse value as 'int': strconv.ParseInt: invalid syntax")
     digits = text.lower().replace("_", "").lstrip("+-")
@@ -156,6 +158,7 @@ def to_bool(value: Json, at: str = "") -> bool:
     raise unconvertible(value, "bool", at)
 
 
+# The units of Go's time.ParseDuration, and OpenBao's `d`.
 _UNITS: Final = {
     "ns": 1e-9,
     "us": 1e-6,
@@ -169,6 +172,7 @@ _UNITS: Final = {
 _DURATION = re.compile(r"(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|ms|s|m|h|d))+")
 _PART = re.compile(r"([0-9.]+)([^0-9.]*)")
 _LONGEST_DURATION: Final = 64
+# Go's time.Duration counts nanoseconds in 64 bits.
 _MAX_SECONDS: Final = (1 << 63) // 1_000_000_000
 
 
@@ -179,6 +183,7 @@ def parse_duration(text: str) -> int:
         raise Mismatch("time: invalid duration")
     sign = -1 if text[:1] == "-" else 1
     body = text.lstrip("+-") if text[:2].lstrip("+-") or len(text) < 2 else text
+    # A number without a unit means seconds.
     if body.isascii() and body.isdigit() and len(body) < 20:
         seconds = float(int(body))
     elif _DURATION.fullmatch(body):
@@ -187,7 +192,7 @@ def parse_duration(text: str) -> int:
         raise Mismatch("time: invalid duration")
     if seconds > _MAX_SECONDS:
         raise Mismatch("time: invalid duration")
-    return sign * int(seconds)
+    return sign * int(seconds)  # OpenBao cuts fractions too: TTLs are whole seconds on the wire
 
 
 def to_duration(value: Json, at: str = "") -> int:
@@ -218,6 +223,7 @@ MAX_ITEMS: Final = 10_000
 
 def _items(value: Json, *, commas: bool) -> list[Json]:
     if commas and isinstance(value, str):
+        # One split more than allowed shows that there are too many, without splitting all of a long text.
         found: list[Json] = value.split(",", MAX_ITEMS)
         if len(found) <= MAX_ITEMS:
             found = [part for piece in found if (part := piece.strip())]
@@ -318,7 +324,7 @@ _STRICT: Final[Mapping[str, tuple[str, Callable[[Json], bool]]]] = {
 _JSON_TYPES: Final = {dict: "object", list: "array", str: "string", bool: "bool"}
 
 
-def _strict(name: str, kind: Kind, value: Json) -> object:
+def _strict(name: str, kind: FieldKind, value: Json) -> object:
     expected, fits = _STRICT[kind.name]
     if fits(value):
         return value
@@ -329,7 +335,7 @@ def _strict(name: str, kind: Kind, value: Json) -> object:
     )
 
 
-def coerce(name: str, kind: Kind, value: Json) -> object:
+def coerce(name: str, kind: FieldKind, value: Json) -> object:
     """Turn one JSON value into what the field `name` declares. Raises `Malformed` that names the field."""
     if kind.struct:
         return _strict(name, kind, value)

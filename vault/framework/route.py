@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.errors import UnsupportedOperation, UnsupportedPath
-from vault.framework.fields import Doc, Kind
+from vault.framework.fields import Doc, FieldKind
 
 if TYPE_CHECKING:
     from vault.framework.engine import Engine
@@ -53,7 +53,7 @@ class Parameter(msgspec.Struct, frozen=True):
 
     name: str
     field: str
-    kind: Kind
+    kind: FieldKind
     doc: str
     type: object
     in_path: bool
@@ -307,17 +307,17 @@ def _meant(
     return [next(found) if isinstance(hint, str) else hint for hint in hints]
 
 
-_KINDS: Final = {str: Kind("string"), int: Kind("int"), bool: Kind("bool")}
+_KINDS: Final = {str: FieldKind("string"), int: FieldKind("int"), bool: FieldKind("bool")}
 
 
-def _unpack(hint: object) -> tuple[object, Kind, str]:
+def _unpack(hint: object) -> tuple[object, FieldKind, str]:
     """Take a hint apart into type, kind and documentation, through Annotated and `| None`."""
-    kind: Kind | None = None
+    kind: FieldKind | None = None
     doc = ""
     while get_origin(hint) is Annotated or get_origin(hint) in (Union, types.UnionType):
         if get_origin(hint) is Annotated:
             hint, *extras = get_args(hint)
-            kind = next((extra for extra in extras if isinstance(extra, Kind)), kind)
+            kind = next((extra for extra in extras if isinstance(extra, FieldKind)), kind)
             doc = next((extra.text for extra in extras if isinstance(extra, Doc)), doc)
         else:
             (hint,) = [part for part in get_args(hint) if part is not type(None)]

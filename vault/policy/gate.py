@@ -12,12 +12,12 @@ from vault.barrier.view import core_prefix
 from vault.framework import schema
 from vault.framework.call import Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
-from vault.policy.decision.acl import Acl, Verdict
+from vault.policy.decision.acl import Acl, AclVerdict
 from vault.policy.decision.readable import readable
 from vault.policy.store import PolicyStore
 
-_OUTSIDE: Final = Verdict(allowed=False)
-_FREE: Final = Verdict(allowed=True)
+_OUTSIDE: Final = AclVerdict(allowed=False)
+_FREE: Final = AclVerdict(allowed=True)
 """The decision for a call that needs no policy."""
 
 
@@ -39,7 +39,7 @@ class Gate:
 
     async def acl(self, identity: Identity, now: int) -> Acl:
         """Return the compiled ACL of an identity: its own namespace's policies. `now` is in milliseconds."""
-        known = self._known(identity, now)
+        known = self._cached_acl(identity, now)
         if known is not None:
             return known
         generation = self._policies.generation
@@ -57,7 +57,7 @@ class Gate:
         acl, _ = await self._policies.acl(core, namespace.id, names, now)
         return acl
 
-    def _known(self, identity: Identity, now: int) -> Acl | None:
+    def _cached_acl(self, identity: Identity, now: int) -> Acl | None:
         known = identity.cache.get("acl")
         if (
             isinstance(known, tuple)
@@ -78,20 +78,20 @@ class Gate:
         rules = 0 if stale == math.inf else int(stale * 1000)
         return min(rules or known[2], known[2] or rules)
 
-    def decide(self, call: Call) -> Verdict | None:
+    def decide(self, call: Call) -> AclVerdict | None:
         """Decide one call from memory; None if only `check` can."""
         if call.identity is None:
             return None
-        acl = self._known(call.identity, call.now)
+        acl = self._cached_acl(call.identity, call.now)
         return None if acl is None else self._verdict(acl, call, call.identity)
 
-    async def check(self, call: Call) -> Verdict:
+    async def check(self, call: Call) -> AclVerdict:
         """Decide one call. The caller is known."""
         if call.identity is None:
-            raise AssertionError("nobody to decide for")
+            raise AssertionError("a call without a caller")
         return self._verdict(await self.acl(call.identity, call.now), call, call.identity)
 
-    def _verdict(self, acl: Acl, call: Call, identity: Identity) -> Verdict:
+    def _verdict(self, acl: Acl, call: Call, identity: Identity) -> AclVerdict:
         path = seen_by(identity, call.namespace.path + call.path)
         if path is None:
             return _OUTSIDE
@@ -112,8 +112,8 @@ class Gate:
         By the ACL of the last decision, even if policies have changed since: the fence has found that the listing is no
         newer than the decision.
         """
-        acl, path = _decided(call)
-        verdict = cast("Verdict", call.decision)  # only this module makes one
+        acl, path = _decided_by(call)
+        verdict = cast("AclVerdict", call.decision)  # only this module makes one
         scans = call.operation is Operation.SCAN
         _keep(reply, lambda keys: acl.visible(verdict, path, keys, now=call.now // 1000), empty=scans)
 
@@ -122,7 +122,7 @@ class Gate:
 
         By the same ACL as `filter`.
         """
-        acl, path = _decided(call)
+        acl, path = _decided_by(call)
         reads = call.bound.route.access.reads
         if reads is not None:
             inside = len(call.path) - len(call.mount.path)
@@ -131,7 +131,7 @@ class Gate:
         _keep(reply, lambda keys: readable(acl, base, keys, now=call.now // 1000))
 
 
-def _decided(call: Call) -> tuple[Acl, str]:
+def _decided_by(call: Call) -> tuple[Acl, str]:
     """Return the ACL of the last decision on a call, and the call's path as that ACL spells it."""
     identity = call.identity
     known = identity.cache.get("acl") if identity is not None else None

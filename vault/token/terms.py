@@ -7,16 +7,16 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.framework.errors import Malformed
-from vault.framework.fields import Doc, Json, Kind
+from vault.framework.fields import Doc, FieldKind, Json
 from vault.framework.route import Params
 from vault.token.addresses import NoAddress, canonical
 
-BareSpan = Annotated[int, Kind("span", bare=True)]
+BareSpan = Annotated[int, FieldKind("span", bare=True)]
 """Whole seconds, 0 or more; refused without the words that most paths put in front. So are the other bare kinds."""
-BareInt = Annotated[int, Kind("int", bare=True)]
-BareBool = Annotated[bool, Kind("bool", bare=True)]
-BareText = Annotated[str, Kind("string", bare=True)]
-BareCommas = Annotated[tuple[str, ...], Kind("commas", bare=True)]
+BareInt = Annotated[int, FieldKind("int", bare=True)]
+BareBool = Annotated[bool, FieldKind("bool", bare=True)]
+BareText = Annotated[str, FieldKind("string", bare=True)]
+BareCommas = Annotated[tuple[str, ...], FieldKind("commas", bare=True)]
 
 _ADJUSTED: Final = {"": "default", "default-service": "service", "default-batch": "batch"}
 _TYPES: Final = frozenset({"default", "service", "batch"})

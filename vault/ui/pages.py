@@ -25,7 +25,7 @@ from vault.ui.html.layout import elsewhere, page, secret_field, style
 from vault.ui.html.refusals import reason, refused_page, sentence
 from vault.ui.session.api_client import Answer, ApiAnswer, ApiClient
 from vault.ui.session.forms import fields_of
-from vault.ui.session.sessions import Session, Sessions
+from vault.ui.session.sessions import Session, UiSessions
 from vault.ui.session.visit import ApiRefusal, Visit, engines
 from vault.ui.views import anomalies, credentials, overview, registrations, revocation, workloads
 
@@ -43,7 +43,7 @@ _VIEWS: Final[dict[str, View]] = {
     "credentials": credentials.credentials,
     "credential": credentials.credential,
     "anomalies": anomalies.anomalies,
-    "ending": registrations.ending,
+    "ending": registrations.ending_soon,
     "secrets": registrations.secrets,
     "revoke": revocation.preview,
 }
@@ -58,7 +58,7 @@ _NO_COOKIE: Final = "Your browser did not keep the session: this page needs HTTP
 class Pages:
     """Answers below `/ui/`."""
 
-    def __init__(self, front: Answer, sessions: Sessions) -> None:
+    def __init__(self, front: Answer, sessions: UiSessions) -> None:
         self._front = front
         self._sessions = sessions
 
@@ -159,19 +159,21 @@ class Pages:
             fields = await fields_of(request)
             if request.method == "POST" and not session.form.matches(fields.get("form", "")):
                 return _stranger(session)
-            inner = ApiClient(self._front, request.scope, session.token, session.namespace)
-            mounts = await engines(inner)
+            api = ApiClient(self._front, request.scope, session.token, session.namespace)
+            mounts = await engines(api)
             wanted = fields.get("mount", "").strip("/") or next(iter(mounts), "")
             if wanted not in mounts:
                 return _nothing(session)
             mount = wanted
-            return await view(Visit(inner, session, fields, mounts, mount, self._sessions.now()))
+            return await view(Visit(api, session, fields, mounts, mount, self._sessions.now()))
         except Malformed as refusal:
             return refused_page(400, sentence(refusal.message), session, mount)
         except ApiRefusal as refused:
-            return await self._refused(request, session, refused.told, mount)
+            return await self._show_refusal(request, session, refused.answer, mount)
 
-    async def _refused(self, request: Request, session: Session, told: ApiAnswer, mount: str) -> Response:
+    async def _show_refusal(
+        self, request: Request, session: Session, told: ApiAnswer, mount: str
+    ) -> Response:
         if told.kind in {"unauthenticated", "sealed"}:
             if told.kind == "unauthenticated":
                 self._sessions.end_all(session)

@@ -46,7 +46,7 @@ from vault.wire.options import (
     within,
     wrap_ttl,
 )
-from vault.wire.streaming import stream
+from vault.wire.stream import stream
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -261,7 +261,7 @@ class Front:
             call.wrap_ttl = wrap_ttl(wrap)
             call.wrap_asked = True
         call.login = (
-            Login() if inlined and call.path not in self._fixed and inline_auth.named(call.headers) else None
+            Login() if inlined and call.path not in self._fixed and inline_auth.in_use(call.headers) else None
         )
         if call.within:
             call.path = call.within + call.path
@@ -285,7 +285,7 @@ class Front:
         except VaultError as error:
             known = inline_auth.refusal(error)
             call.login = None
-            if inline_auth.told(known):
+            if inline_auth.is_login_refusal(known):
                 call.admission = [inline_auth.FAILED]
             raise known from error
 

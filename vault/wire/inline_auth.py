@@ -32,7 +32,7 @@ _MOST: Final = 100
 """Parameters of one login."""
 
 
-def named(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+def in_use(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Whether the headers name a login; parameters alone mean nothing."""
     return any(name == _PATH for name, _ in headers)
 
@@ -79,7 +79,7 @@ def refusal(error: VaultError) -> VaultError:
     return error
 
 
-def told(error: VaultError) -> bool:
+def is_login_refusal(error: VaultError) -> bool:
     """Whether the answer marks the refusal as that of the login."""
     return not error.message.startswith(_PROBLEM)
 

@@ -65,6 +65,7 @@ def escape_html(body: bytes) -> bytes:
         if len(body) > _PIECE:  # the event loop runs between two pieces
             pieces = [escape_html(body[start : start + _PIECE]) for start in range(0, len(body), _PIECE)]
             return b"".join(pieces)
+        # the three that Go's encoding/json escapes by default
         return body.replace(b"&", b"\\u0026").replace(b"<", b"\\u003c").replace(b">", b"\\u003e")
     return body
 
@@ -73,6 +74,7 @@ def error_body(error: VaultError) -> bytes:
     """Return the body of a refusal: a list of messages, in the chained form where OpenBao uses it."""
     if not error.message:
         return b'{"errors":[]}\n'
+    # OpenBao wraps errors of its request path in a Go multierror, whose text has this form.
     text = f"1 error occurred:\n\t* {error.message}\n\n" if error.chained else error.message
     return b'{"errors":[' + escape_html(schema.encode(text)) + b"]}\n"
 

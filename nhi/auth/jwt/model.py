@@ -8,7 +8,7 @@ import msgspec
 
 from nhi.records import Record, Records
 from vault.barrier.stored import RecordKind
-from vault.framework.fields import BareMap, CommaList, Doc, Json, Kind, LowerCase, Map
+from vault.framework.fields import BareMap, CommaList, Doc, FieldKind, Json, LowerCase, Map
 from vault.framework.route import Params
 from vault.token import terms
 from vault.token.terms import (
@@ -27,8 +27,8 @@ OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period", "num_uses": "num_uses
 PROVIDERS: Final = frozenset({"azure", "ibmisam", "secureauth"})
 """Providers with ways of their own."""
 
-BarePairs = Annotated[Mapping[str, str], Kind("pairs", bare=True)]
-BareDuration = Annotated[int, Kind("duration", bare=True)]
+BarePairs = Annotated[Mapping[str, str], FieldKind("pairs", bare=True)]
+BareDuration = Annotated[int, FieldKind("duration", bare=True)]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

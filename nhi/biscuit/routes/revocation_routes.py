@@ -22,7 +22,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
-from vault.framework.fields import Doc, Kind
+from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import write
 from vault.token.authenticator import core_reader
 
@@ -41,7 +41,7 @@ class RevokeParams(TokenParams, frozen=True):
 
     block: Annotated[
         int,
-        Kind("int", keeps=True),
+        FieldKind("int", keeps=True),
         Doc("Number of the block of `token`, 0 for the authority; the last if not given."),
     ] = -1
     id: Annotated[str, Doc("Canonical id of a block, with everything made from it.")] = ""

@@ -4,7 +4,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from vault.audit.batch import Batch
+from vault.audit.batch import AuditBatch
 from vault.framework.errors import Unavailable, VaultError
 
 
@@ -35,8 +35,8 @@ class Caller:
             raise self._defect
 
 
-def _filled(device: Device, reported: list[Exception], *callers: Caller) -> Batch:
-    batch = Batch(1, device.write, reported.append)
+def _filled(device: Device, reported: list[Exception], *callers: Caller) -> AuditBatch:
+    batch = AuditBatch(1, device.write, reported.append)
     for number, caller in enumerate(callers):
         batch.add([b"%d\n" % number])
         batch.then(caller.leave)

@@ -20,10 +20,10 @@ from vault.audit.record import Renderer
 from vault.framework import schema
 from vault.framework.call import NOWHERE, Auth, Call, MountFacts, Operation, Reply
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.fields import Kind
+from vault.framework.fields import FieldKind
 from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
-from vault.policy.decision.acl import Verdict
+from vault.policy.decision.acl import AclVerdict
 
 KEY = b"k" * 32
 MOUNT = MountFacts(
@@ -89,7 +89,7 @@ class _Answer(msgspec.Struct, rename={"shown": "shown_as"}):
 
 
 def _bound(*names: str, number: str = "") -> Any:
-    kinds = {name: Kind("string") for name in names} | ({number: Kind("int")} if number else {})
+    kinds = {name: FieldKind("string") for name in names} | ({number: FieldKind("int")} if number else {})
     parameters = {
         name: Parameter(name, name, kind, "", str, in_path=False, default="") for name, kind in kinds.items()
     }
@@ -316,7 +316,7 @@ def test_mounts_that_are_remembered_are_bounded(monkeypatch: Any) -> None:
 def test_what_is_kept_of_a_place_is_of_this_caller_this_decision_and_this_mount() -> None:
     renderer, kept = _renderer(), _renderer()
     moved = MountFacts("u", "secret/", "kv", "kv_2", "secret", {}, 0, 0)
-    allowed, refused = Verdict(True, granting=("one",)), Verdict(False)
+    allowed, refused = AclVerdict(True, granting=("one",)), AclVerdict(False)
     first, second = who("x"), who("x")
     second.policies = ("two",)
     base: dict[str, Any] = {"identity": first, "decision": allowed, "mount": MOUNT}

@@ -11,7 +11,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import (
     COERCE,
     MAX_ITEMS,
-    Kind,
+    FieldKind,
     Mismatch,
     coerce,
     parse_duration,
@@ -47,7 +47,7 @@ JSON = st.recursive(
     ],
 )  # fmt: skip
 def test_a_value_becomes_what_its_field_declares(kind: str, value: Any, expected: Any) -> None:
-    assert coerce("field", Kind(kind), value) == expected
+    assert coerce("field", FieldKind(kind), value) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_a_value_that_does_not_fit_is_refused_with_the_fields_name(kind: str, va
     with pytest.raises(
         Malformed, match=r'^Field validation failed: error converting input for field "colour": '
     ):
-        coerce("colour", Kind(kind), value)
+        coerce("colour", FieldKind(kind), value)
     with pytest.raises(Malformed, match=r'^error converting input for field "colour": '):
-        coerce("colour", Kind(kind, bare=True), value)
+        coerce("colour", FieldKind(kind, bare=True), value)
 
 
 @given(st.sampled_from(sorted(COERCE)), JSON)
 def test_any_json_becomes_something_or_is_malformed(kind: str, value: Any) -> None:
     try:
-        coerce("field", Kind(kind), value)
+        coerce("field", FieldKind(kind), value)
     except Malformed:
         return
 
@@ -85,7 +85,7 @@ def test_any_json_becomes_something_or_is_malformed(kind: str, value: Any) -> No
 )
 def test_a_refusal_never_quotes_the_value(kind: str, value: Any) -> None:
     try:
-        coerce("field", Kind(kind), value)
+        coerce("field", FieldKind(kind), value)
     except Malformed as refusal:
         message = refusal.message
     else:

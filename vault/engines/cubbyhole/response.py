@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`cubbyhole/response`: where clients looked for a wrapped response before there was `sys/wrapping`."""
+"""`cubbyhole/response`: the older path of `sys/wrapping/unwrap`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vault.token.authenticator import core_reader
 from vault.wrap.wrapper import Wrapper
 
 Otherwise = Callable[[Call], Awaitable[Reply[Mapping[str, Json]]]]
-"""Reads the caller's own entry `response`, for a caller without anything waiting."""
+"""Reads the caller's own entry `response`, for a caller whose token wraps no response."""
 
 
 class CubbyholeResponseEngine(Engine):

@@ -3,7 +3,7 @@
 
 from typing import Annotated, Final
 
-from vault.framework.fields import BareMap, Doc, Duration, IntList, Kind, Map
+from vault.framework.fields import BareMap, Doc, Duration, FieldKind, IntList, Map
 from vault.framework.route import Params
 
 _PATH: Final = Doc("Where the secret is, below the mount.")
@@ -79,11 +79,11 @@ class WriteConfig(Params, frozen=True):
 class WriteMetadata(SecretPath, frozen=True):
     """The settings of one secret to replace."""
 
-    max_versions: Annotated[int, Kind("int", bare=True), _MAX] = 0
-    cas_required: Annotated[bool, Kind("bool", bare=True), _CAS] = False
-    metadata_cas_required: Annotated[bool, Kind("bool", bare=True), _METADATA_CAS_REQUIRED] = False
-    metadata_cas: Annotated[int, Kind("int", bare=True), _METADATA_CAS] = 0
-    delete_version_after: Annotated[int | None, Kind("duration", bare=True), _AFTER] = None
+    max_versions: Annotated[int, FieldKind("int", bare=True), _MAX] = 0
+    cas_required: Annotated[bool, FieldKind("bool", bare=True), _CAS] = False
+    metadata_cas_required: Annotated[bool, FieldKind("bool", bare=True), _METADATA_CAS_REQUIRED] = False
+    metadata_cas: Annotated[int, FieldKind("int", bare=True), _METADATA_CAS] = 0
+    delete_version_after: Annotated[int | None, FieldKind("duration", bare=True), _AFTER] = None
     custom_metadata: Annotated[BareMap | None, _CUSTOM] = None
 
 

@@ -14,7 +14,7 @@ from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.fields import Doc, Json, Kind, Mismatch, to_duration
+from vault.framework.fields import Doc, FieldKind, Json, Mismatch, to_duration
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, delete, list_, read, scan, write
 from vault.storage.paging import opened
@@ -37,9 +37,9 @@ class Scanning(SecretPath, frozen=True):
     """Which folder, how deep to look, and which part of what is found; all is shown unless `depth` is given."""
 
     depth: Annotated[int | None, DEPTH] = None
-    after: Annotated[str, Kind("string", needs="depth"), Doc("Show only names after this one.")] = ""
+    after: Annotated[str, FieldKind("string", needs="depth"), Doc("Show only names after this one.")] = ""
     limit: Annotated[
-        int, Kind("int", needs="depth"), Doc("How many names to show at most; 0 or less for all.")
+        int, FieldKind("int", needs="depth"), Doc("How many names to show at most; 0 or less for all.")
     ] = 0
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The sys/ engine."""
+"""The engines of `sys/`, in rooms by what they may touch. One class of routes for each group of paths."""

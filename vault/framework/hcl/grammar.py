@@ -43,7 +43,7 @@ _SIGNS = frozenset(
 _KEYS = "expected: IDENT | STRING | ASSIGN | LBRACE got: "
 
 
-class _Placed:
+class _PlacedValue:
     """A value and where it began, while its item is not complete."""
 
     __slots__ = ("column", "line", "value")
@@ -62,18 +62,18 @@ def _is_sign(child: object) -> bool:
     return isinstance(child, Token) and child.type in _SIGNS
 
 
-def _placed(child: object) -> _Placed:
+def _placed(child: object) -> _PlacedValue:
     """A finished value as it is; a token as the value its lexeme carries."""
-    if isinstance(child, _Placed):
+    if isinstance(child, _PlacedValue):
         return child
     assert isinstance(child, Token)
     lexeme: Lexeme = child.value
-    return _Placed(lexeme.value, lexeme.line, lexeme.column)
+    return _PlacedValue(lexeme.value, lexeme.line, lexeme.column)
 
 
-def _begun(children: list[object], value: Value) -> _Placed:
+def _begun(children: list[object], value: Value) -> _PlacedValue:
     first = _placed(children[0])
-    return _Placed(value, first.line, first.column)
+    return _PlacedValue(value, first.line, first.column)
 
 
 def _items_of(children: list[object]) -> tuple[Item, ...]:
@@ -91,10 +91,10 @@ class _Builder(Transformer[Token, object]):
         assert isinstance(block, Block)
         return block
 
-    def key(self, children: list[object]) -> list[_Placed]:
+    def key(self, children: list[object]) -> list[_PlacedValue]:
         return [_placed(children[0])]
 
-    def nested(self, children: list[object]) -> list[_Placed]:
+    def nested(self, children: list[object]) -> list[_PlacedValue]:
         first, last = children
         assert isinstance(first, list)
         assert isinstance(last, list)
@@ -109,17 +109,17 @@ class _Builder(Transformer[Token, object]):
     def pair(self, children: list[object]) -> Item:
         return _item([_placed(children[0])], _placed(children[-1]), assigned=True)
 
-    def braced(self, children: list[object]) -> _Placed:
+    def braced(self, children: list[object]) -> _PlacedValue:
         return _begun(children, Block(_items_of(children)))
 
-    def bracketed(self, children: list[object]) -> _Placed:
+    def bracketed(self, children: list[object]) -> _PlacedValue:
         return _begun(children, _values(children))
 
     json_object = braced
     json_list = bracketed
 
 
-def _item(keys: list[_Placed], value: _Placed, *, assigned: bool) -> Item:
+def _item(keys: list[_PlacedValue], value: _PlacedValue, *, assigned: bool) -> Item:
     return Item(
         keys=tuple(str(key.value) for key in keys),
         value=value.value,

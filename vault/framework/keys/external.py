@@ -34,7 +34,7 @@ class ExternalKey(Protocol):
 
     @property
     def ref(self) -> str:
-        """`<config>:<key>`, as it was asked for."""
+        """The reference `<config>:<key>`, as it was given."""
         ...
 
     def describe(self) -> Mapping[str, str]:

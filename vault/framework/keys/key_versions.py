@@ -73,7 +73,7 @@ class NumberedKeys(Generic[T]):
         core = self._reader()
         self.unopened.clear()
         await self.look()
-        newest, noted = await self._newest(core), await self._noted(core)
+        newest, noted = await self._newest(core), await self._read_newest(core)
         if self._keys and newest == noted:
             return
         try:
@@ -163,9 +163,9 @@ class NumberedKeys(Generic[T]):
 
     async def _newest(self, core: ReadView) -> int:
         """Return the highest number that is, or was, given."""
-        return max(await self._noted(core), *await self._numbers(core), 0)
+        return max(await self._read_newest(core), *await self._numbers(core), 0)
 
-    async def _noted(self, core: ReadView) -> int:
+    async def _read_newest(self, core: ReadView) -> int:
         return int(await core.get(_NEWEST + self._folder) or b"0")
 
     def _path(self, number: int) -> str:

@@ -27,7 +27,7 @@ _NEEDED = {
 _LISTING = frozenset({"list", "scan"})
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class AclVerdict(msgspec.Struct, frozen=True):
     """The answer to one question.
 
     `sudo`: whether the deciding rule grants it. `granting`: the policies behind the capability, for the audit.
@@ -44,7 +44,7 @@ class Verdict(msgspec.Struct, frozen=True):
     missing: str = ""
 
 
-_ROOT_VERDICT = Verdict(True, root=True, sudo=True, granting=(ROOT,))
+_ROOT_VERDICT = AclVerdict(True, root=True, sudo=True, granting=(ROOT,))
 
 
 class Acl:
@@ -62,7 +62,7 @@ class Acl:
         self.rules = merge(rules, now=now)
         self._stale_at = min((r.expires for _, r in rules if r.expires and r.expires > now), default=math.inf)
         self._table = RuleTable(self.rules)
-        self._memo: dict[tuple[str, str], tuple[MergedRule | None, Verdict, bool]] = {}
+        self._memo: dict[tuple[str, str], tuple[MergedRule | None, AclVerdict, bool]] = {}
 
     @property
     def stale_at(self) -> float:
@@ -77,7 +77,7 @@ class Acl:
         now: float,
         data: Mapping[str, object] | None = None,
         wrap_ttl: float | None = None,
-    ) -> Verdict:
+    ) -> AclVerdict:
         """Decide on `operation` (create, read, update, delete, list, scan or patch) for `path`.
 
         `path` is canonical, without leading slash; a listing's ends in a slash. `data` holds the request's
@@ -93,14 +93,14 @@ class Acl:
             return verdict
         return _constrained(rule, verdict, operation, data or {}, wrap_ttl)
 
-    def _decide(self, operation: str, path: str) -> tuple[MergedRule | None, Verdict, bool]:
+    def _decide(self, operation: str, path: str) -> tuple[MergedRule | None, AclVerdict, bool]:
         """The verdict by the capability alone, and whether constraints matter; cached."""
         needed = _NEEDED.get(operation, Capability(0))
         rule: MergedRule | None = None
         if self.root:
             verdict = _ROOT_VERDICT
         elif self.refusal:
-            verdict = Verdict(False, missing=self.refusal)
+            verdict = AclVerdict(False, missing=self.refusal)
         else:
             rule = self._table.find(path.lstrip("/"), listing=operation in _LISTING)
             verdict = _capable(rule, needed, operation)
@@ -154,7 +154,7 @@ class Acl:
         rule = None if self.refusal else self._table.find(path.lstrip("/"), listing=True)
         return capability_words(rule)
 
-    def visible(self, verdict: Verdict, path: str, keys: Iterable[str], *, now: float) -> list[str]:
+    def visible(self, verdict: AclVerdict, path: str, keys: Iterable[str], *, now: float) -> list[str]:
         """Of `keys` listed under `path`, those that the verdict's filter lets the token see.
 
         A key is seen when its own path may be read, or listed where the key ends in a slash.
@@ -188,29 +188,29 @@ def capability_words(rule: MergedRule | None) -> list[str]:
     return sorted(name for name, flag in CAPABILITY_NAMES.items() if rule.capabilities & flag)
 
 
-def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> Verdict:
+def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> AclVerdict:
     if rule is None:
-        return Verdict(False, missing=operation)
+        return AclVerdict(False, missing=operation)
     sudo = rule.grants(Capability.SUDO)
     if not needed or not rule.grants(needed):
-        return Verdict(False, sudo=sudo, missing=operation)
-    return Verdict(True, sudo=sudo, granting=rule.granting[needed])
+        return AclVerdict(False, sudo=sudo, missing=operation)
+    return AclVerdict(True, sudo=sudo, granting=rule.granting[needed])
 
 
 def _constrained(
-    rule: MergedRule, verdict: Verdict, operation: str, data: Mapping[str, object], wrap_ttl: float | None
-) -> Verdict:
+    rule: MergedRule, verdict: AclVerdict, operation: str, data: Mapping[str, object], wrap_ttl: float | None
+) -> AclVerdict:
     """Return `verdict` after the rule's constraints."""
     if any(operation in f.capabilities for group in rule.control_groups for f in group.factors):
-        return Verdict(False, sudo=verdict.sudo, missing="control group approval")
+        return AclVerdict(False, sudo=verdict.sudo, missing="control group approval")
     if not wrapping_passes(rule, wrap_ttl):
-        return Verdict(False, sudo=verdict.sudo, missing="response wrapping within the rule's bounds")
+        return AclVerdict(False, sudo=verdict.sudo, missing="response wrapping within the rule's bounds")
     if operation not in _LISTING:
         if operation == "delete" or parameters_pass(rule, data):
             return verdict
-        return Verdict(False, sudo=verdict.sudo, missing="parameters that the rule accepts")
+        return AclVerdict(False, sudo=verdict.sudo, missing="parameters that the rule accepts")
     try:
         limit = forced_limit(rule, data)
     except PolicyError as error:
-        return Verdict(False, sudo=verdict.sudo, missing=error.message)
+        return AclVerdict(False, sudo=verdict.sudo, missing=error.message)
     return msgspec.structs.replace(verdict, pagination_limit=limit, filter_path=rule.filter_path)

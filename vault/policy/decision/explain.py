@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from vault.policy.decision.acl import Acl, Verdict, capability_words
+from vault.policy.decision.acl import Acl, AclVerdict, capability_words
 from vault.policy.decision.merge import MergedRule
 from vault.policy.decision.resultant import rule_shape
 from vault.policy.model import Capability, PolicyError
@@ -81,13 +81,13 @@ def _asked(capability: str, path: str) -> str:
     return f"{path}/" if capability in _LISTING and not path.endswith("/") else path
 
 
-def verdict_on(acl: Acl, capability: str, path: str, *, now: float) -> Verdict:
+def verdict_on(acl: Acl, capability: str, path: str, *, now: float) -> AclVerdict:
     """Return the verdict of `acl` on a capability; sudo, which is no operation, is what goes with reading."""
     verdict = acl.check(_operation(capability), path, now=now)
     if capability != "sudo":
         return verdict
     missing = verdict.missing if acl.refusal else "sudo"
-    return Verdict(verdict.sudo, sudo=verdict.sudo, missing="" if verdict.sudo else missing)
+    return AclVerdict(verdict.sudo, sudo=verdict.sudo, missing="" if verdict.sudo else missing)
 
 
 def _operation(capability: str) -> str:
@@ -111,7 +111,7 @@ def _constraints(rule: MergedRule) -> dict[str, object]:
     return shown
 
 
-def _missing(verdict: Verdict, rule: MergedRule | None) -> str:
+def _missing(verdict: AclVerdict, rule: MergedRule | None) -> str:
     if verdict.allowed or rule is None or not rule.grants(Capability.DENY):
         return verdict.missing
     return f"{verdict.missing}, which the rule denies"

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Which rule decides on a path. One rule path wins; only rules with that very path are merged.
 
-The order is OpenBao's: the exact path; for a listing the exact path without its trailing slash; then, of the
-prefix and wildcard rules that match, the one whose first wildcard comes latest, that is no prefix, that has
-fewer wildcards, that is longer, that sorts last.
+The order is OpenBao's:
+
+1. the exact path;
+2. for a listing, the exact path without its trailing slash;
+3. of the prefix and wildcard rules that match, the one whose first wildcard comes latest, then one that is no
+   prefix, then the one with fewer wildcards, then the longer one, then the one that sorts last.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ class _Prefixes:
             self._patterns[text] = pattern
 
     def settle(self) -> None:
-        """Sort the lengths, longest first. Call it before `find`."""
+        """Sort the lengths, longest first. Call it before `best`."""
         self._lengths = sorted({len(text) for text in self._patterns}, reverse=True)
 
     def best(self, text: str) -> _Pattern | None:
@@ -121,14 +124,17 @@ class RuleTable:
 
     def find(self, path: str, *, listing: bool) -> MergedRule | None:
         """The rule that decides on `path` (no leading slash), None when there is none."""
+        # 1. The exact path.
         rule = self.exact.get(path)
         if rule is not None:
             return rule
+        # 2. For a listing, the exact path without its trailing slash.
         shorter = path[:-1] if listing and path.endswith("/") else None
         if shorter is not None:
             rule = self.exact.get(shorter)
             if rule is not None:
                 return rule
+        # 3. The best of the prefix and wildcard rules; for a listing also without the slash.
         rule = self._best(path)
         if rule is None and shorter is not None:
             rule = self._best(shorter)

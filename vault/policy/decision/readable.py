@@ -23,10 +23,10 @@ def readable(acl: Acl, base: str, keys: Sequence[str], *, now: float) -> list[st
     rules = [rule.split("/") for rule in acl.rules if _meets(rule.split("/"), base.split("/")[:-1])]
     granting = [rule for rule in rules if acl.rules["/".join(rule)].grants(Capability.READ)]
     deepest = max(map(len, rules), default=0)
-    return [key for key in keys if _shown(acl, base + key, granting, deepest, now)]
+    return [key for key in keys if _is_readable(acl, base + key, granting, deepest, now)]
 
 
-def _shown(acl: Acl, path: str, granting: Sequence[Sequence[str]], deepest: int, now: float) -> bool:
+def _is_readable(acl: Acl, path: str, granting: Sequence[Sequence[str]], deepest: int, now: float) -> bool:
     """Whether a name may be read. For a folder one example of each kind of path that the rules tell apart is tried."""
     if not path.endswith("/"):
         return acl.check("read", path, now=now).allowed

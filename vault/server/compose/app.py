@@ -54,7 +54,7 @@ from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND
-from vault.ui.session.sessions import Sessions
+from vault.ui.session.sessions import UiSessions
 from vault.wire.http import Front
 from vault.wire.in_flight import RunningRequests
 from vault.wrap.guard import WrappingGuard
@@ -78,7 +78,7 @@ class Vault:
         parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
         pipeline = _pipeline(parts)
         self._plans = pipeline.plans
-        self._sessions = Sessions(clock, entropy) if config.ui else None
+        self._sessions = UiSessions(clock, entropy) if config.ui else None
         self._requests = RunningRequests(
             metrics, pipeline.handle, pipeline.refuse, Refusals(log, metrics, monotonic)
         )

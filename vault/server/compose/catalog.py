@@ -30,7 +30,7 @@ from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.system.namespaces.namespaces import NamespaceEngine
 from vault.engines.system.operations.audit import AuditEngine
 from vault.engines.system.operations.host import machine
-from vault.engines.system.operations.status import Server, StatusEngine
+from vault.engines.system.operations.status import ServerFacts, StatusEngine
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.capabilities import CapabilityEngine
 from vault.engines.system.seal.generate_root import RootTokenEngine
@@ -218,7 +218,7 @@ def _rights(parts: Parts, external: ExternalKeyEngine, biscuits: OtherCredential
 
 def _status(parts: Parts, running: Callable[[], Iterable[Call]]) -> tuple[Engine, ...]:
     config = parts.config
-    server = Server(
+    server = ServerFacts(
         api_addr=address(config),
         machine=machine,
         settings=partial(sanitized, config),

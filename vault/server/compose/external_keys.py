@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from vault.engines.system.external_keys.engine import Provider
+from vault.engines.system.external_keys.engine import KeyProvider
 from vault.framework.clock import Entropy
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
@@ -20,7 +20,7 @@ ALIASES: Final = "BAO_PKCS11_ALIASES"
 
 def external_key_providers(
     entropy: Entropy, config: Config, environment: Mapping[str, str]
-) -> Mapping[str, Provider]:
+) -> Mapping[str, KeyProvider]:
     """Return the plugins by name: `pkcs11` where python-pkcs11 is installed. Raises `StartFailure`.
 
     `environment` names the modules, and is the agents' own but for what the seals of `config` keep in it.

@@ -20,7 +20,7 @@ from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
 from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.system.namespaces.namespaces import NamespaceEngine
-from vault.engines.system.operations.loggers import OperatingEngine
+from vault.engines.system.operations.counters import CounterEngine
 from vault.engines.system.operations.status import StatusEngine
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.capabilities import CapabilityEngine
@@ -63,7 +63,7 @@ PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
             for what in ("init", "update", "verify", "backup")
         }
     ),
-    OperatingEngine: frozenset({"internal/counters/entities"}),
+    CounterEngine: frozenset({"internal/counters/entities"}),
     SealEngine: frozenset({"leader", "seal-status"}),
     StatusEngine: frozenset({"ha-status", "version-history"}),
 }

@@ -7,7 +7,8 @@ from nhi.identity.records.store import count as count_entities
 from vault.engines.system.clients.leases import LeaseEngine
 from vault.engines.system.namespaces.quotas import QuotaEngine
 from vault.engines.system.operations.cors import CorsEngine
-from vault.engines.system.operations.loggers import LoggerEngine, OperatingEngine
+from vault.engines.system.operations.counters import CounterEngine
+from vault.engines.system.operations.loggers import LoggerEngine
 from vault.engines.system.operations.monitor import MonitorEngine
 from vault.engines.system.policies.password import PasswordPolicyEngine
 from vault.framework.engine import Engine
@@ -27,7 +28,7 @@ def operators(parts: Parts, biscuits: OtherCredentials) -> tuple[Engine, ...]:
         CorsEngine(parts.origins),
         MonitorEngine(parts.log, lasting),
         LoggerEngine(parts.log, parts.config.log_level),
-        OperatingEngine(parts.tokens, parts.barrier, parts.namespaces, count_entities),
+        CounterEngine(parts.tokens, parts.barrier, parts.namespaces, count_entities),
     )
 
 

@@ -23,7 +23,7 @@ from vault.server.application import Message
 from vault.server.config.settings import Listener, Telemetry
 from vault.server.http.cors import Cors
 from vault.server.http.forwarded import Forwarded
-from vault.ui.session.sessions import Sessions
+from vault.ui.session.sessions import UiSessions
 from vault.wire.head_cache import Again
 from vault.wire.http import RESPOND, Front
 
@@ -46,7 +46,7 @@ def listener_application(
     refused: CountRefusal,
     metrics: Metrics,
     telemetry: Telemetry,
-    sessions: Sessions | None,
+    sessions: UiSessions | None,
 ) -> ListenerApplication:
     """Return what answers on `listener`: the API, pages, and what its settings put before them.
 
@@ -66,7 +66,7 @@ def listener_application(
     return ListenerApplication(front, lambda: _pages(front, sessions), middleware)
 
 
-def _pages(front: Front, sessions: Sessions | None) -> Sequence[BaseRoute]:
+def _pages(front: Front, sessions: UiSessions | None) -> Sequence[BaseRoute]:
     from vault.server.http.other_paths import routes
 
     return routes(front, sessions)

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from vault.server.application import Answer, Message
 from vault.server.http.consent_page import ConsentPage
 from vault.ui.pages import Pages
-from vault.ui.session.sessions import Sessions
+from vault.ui.session.sessions import UiSessions
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -27,7 +27,7 @@ _PLAIN: Final = ("/", "/ui", "/ui/{rest:path}", "/robots.txt")
 """Paths that the field answers in plain text when it serves no user interface."""
 
 
-def routes(front: Answer, sessions: Sessions | None) -> Sequence[BaseRoute]:
+def routes(front: Answer, sessions: UiSessions | None) -> Sequence[BaseRoute]:
     """Return the routes of every page; they ask `front`. Without sessions nobody signs in."""
     page = PlainTextResponse(
         "404 page not found\n", status_code=404, headers={**_HEADERS, "x-content-type-options": "nosniff"}

@@ -35,7 +35,7 @@ _METHODS: Final = {
 }
 
 
-class Row(msgspec.Struct, frozen=True):
+class TableRow(msgspec.Struct, frozen=True):
     """A row of a table; its first cell is its heading. Links lead to `id`."""
 
     first: Child
@@ -43,12 +43,12 @@ class Row(msgspec.Struct, frozen=True):
     id: str
 
 
-def row(first: Child, *cells: Child, id: str = "") -> Row:
+def row(first: Child, *cells: Child, id: str = "") -> TableRow:
     """Return a row."""
-    return Row(first, cells, id)
+    return TableRow(first, cells, id)
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Row], *, empty: str) -> Html:
+def table(caption: str, heads: Sequence[str], rows: Iterable[TableRow], *, empty: str) -> Html:
     """Return a table, or the text for an empty one. On narrow screens each row is shown as a card.
 
     A browser drops the table semantics of cards, so every element has its role, and each cell carries its heading.
@@ -67,7 +67,7 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Row], *, empty: str
     )
 
 
-def _row(heads: Sequence[str], one: Row) -> Html:
+def _row(heads: Sequence[str], one: TableRow) -> Html:
     first = el("th", el("div", one.first), scope="row", role="rowheader", data_label=heads[0])
     cells = [_cell(head, cell) for head, cell in zip(heads[1:], one.cells, strict=True)]
     return el("tr", first, cells, role="row", id=one.id or False)

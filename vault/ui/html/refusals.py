@@ -39,18 +39,18 @@ def refused_page(status: int, why: str, session: Session | None, mount: str = ""
     )
 
 
-def reason(told: ApiAnswer) -> str:
+def reason(answer: ApiAnswer) -> str:
     """Return what a refusal means for the user of the page."""
-    if told.kind == "sealed":
+    if answer.kind == "sealed":
         return "The vault is sealed. Nobody can sign in until an operator unseals it."
-    if told.kind == "forbidden":
-        path, capability = told.text("path"), told.text("capability")
+    if answer.kind == "forbidden":
+        path, capability = answer.text("path"), answer.text("capability")
         return f"This token may not {capability} {path}." if path else "This token may not do that."
-    if told.kind == "limited":
+    if answer.kind == "limited":
         return "Too many requests; try again in a moment."
-    if told.kind == "not-found":
+    if answer.kind == "not-found":
         return "There is nothing of this name."
-    return sentence(told.text("detail") or "the server could not do it; its log says why")
+    return sentence(answer.text("detail") or "the server could not do it; its log says why")
 
 
 def sentence(text: str) -> str:

@@ -15,7 +15,7 @@ DAY: Final = 86_400_000
 _NO_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 
 
-def asked(text: str) -> str:
+def to_utc(text: str) -> str:
     """Return a time from a form as the server takes it: UTC if it names no zone, else unchanged."""
     if not _NO_ZONE.fullmatch(text):
         return text
@@ -42,7 +42,7 @@ def time_field(label: str, name: str, text: str) -> Html:
 
 def _parsed(text: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(asked(text))
+        found = datetime.fromisoformat(to_utc(text))
         return found.astimezone(UTC) if found.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None

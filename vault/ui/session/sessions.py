@@ -53,7 +53,7 @@ class Session(msgspec.Struct):
     """The address of the sign-in."""
 
 
-class Sessions:
+class UiSessions:
     """The sessions of this process, by the digest of their number."""
 
     def __init__(self, clock: Clock, entropy: Entropy) -> None:

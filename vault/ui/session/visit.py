@@ -18,9 +18,9 @@ _FINE = frozenset({200, 204})
 class ApiRefusal(Exception):
     """The server refused a request of a page."""
 
-    def __init__(self, told: ApiAnswer) -> None:
-        super().__init__(told.status)
-        self.told = told
+    def __init__(self, answer: ApiAnswer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 class Visit(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ class Visit(msgspec.Struct, frozen=True):
     `now` is in milliseconds, by the wall clock.
     """
 
-    inner: ApiClient
+    api: ApiClient
     session: Session
     fields: Mapping[str, str]
     mounts: Sequence[str]
@@ -43,21 +43,21 @@ class Visit(msgspec.Struct, frozen=True):
     async def get(self, path: str, **fields: str) -> Mapping[str, Json]:
         """Read a path of the engine. Raises `ApiRefusal`."""
         given = {name: value for name, value in fields.items() if value}
-        return taken(await self.inner.get(f"{self.mount}/{path}", given)).data
+        return require(await self.api.get(f"{self.mount}/{path}", given)).data
 
     async def names(self, path: str) -> list[str]:
         """List a path of the engine; an empty list where there is nothing. Raises `ApiRefusal`."""
-        told = await self.inner.names(f"{self.mount}/{path}")
-        return [] if told.status == 404 else texts(taken(told).data, "keys")
+        answer = await self.api.names(f"{self.mount}/{path}")
+        return [] if answer.status == 404 else texts(require(answer).data, "keys")
 
     async def post(self, path: str, **fields: str) -> Mapping[str, Json]:
         """Write to a path of the engine. Raises `ApiRefusal`."""
-        return taken(await self.inner.post(f"{self.mount}/{path}", fields)).data
+        return require(await self.api.post(f"{self.mount}/{path}", fields)).data
 
 
-async def engines(inner: ApiClient) -> list[str]:
+async def engines(api: ApiClient) -> list[str]:
     """Return the mounts of engines that the token may see. Raises `ApiRefusal`."""
-    found = taken(await inner.get("sys/internal/ui/mounts", {})).data
+    found = require(await api.get("sys/internal/ui/mounts", {})).data
     mounts = found.get("secret")
     mounts = mounts if isinstance(mounts, dict) else {}
     return sorted(
@@ -67,11 +67,11 @@ async def engines(inner: ApiClient) -> list[str]:
     )
 
 
-def taken(told: ApiAnswer) -> ApiAnswer:
+def require(answer: ApiAnswer) -> ApiAnswer:
     """Return an answer that is no refusal. Raises `ApiRefusal`."""
-    if told.status not in _FINE:
-        raise ApiRefusal(told)
-    return told
+    if answer.status not in _FINE:
+        raise ApiRefusal(answer)
+    return answer
 
 
 def text(data: Mapping[str, Json], name: str) -> str:

@@ -11,9 +11,9 @@ from vault.framework.fields import Json
 from vault.ui.html.components import chooser, further, lines, row, short, state, table, when
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, link, page
-from vault.ui.html.times import asked, time_field
+from vault.ui.html.times import time_field, to_utc
 from vault.ui.session.visit import Visit, objects, text, texts
-from vault.ui.views.credentials import anomaly_field, named
+from vault.ui.views.credentials import anomaly_field, link_to
 from vault.ui.views.severity import explained, tally, worst
 
 _STRANGERS = "strangers"
@@ -25,7 +25,7 @@ async def anomalies(visit: Visit) -> Response:
     given = {name: visit.text(name) for name in names}
     given["anomaly"] = given["anomaly"] or "any"
     orphans = await visit.get("orphans")
-    wanted = {**given, "since": asked(given["since"]), "until": asked(given["until"])}
+    wanted = {**given, "since": to_utc(given["since"]), "until": to_utc(given["until"])}
     found = await visit.get("credentials", **wanted, after=visit.text("after"))
     more = text(found, "next")
     return page(
@@ -76,7 +76,7 @@ def _unusual(visit: Visit, found: Mapping[str, Json]) -> Child:
     others = bool(text(found, "next"))
     rows = [
         row(
-            named(visit, one),
+            link_to(visit, one),
             explained(texts(one, "anomalies")),
             link(text(one, "workload"), "workload", mount=visit.mount, name=text(one, "workload")),
             state(text(one, "state")),

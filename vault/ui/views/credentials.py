@@ -29,7 +29,7 @@ from vault.ui.html.components import (
 )
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, link, page
-from vault.ui.html.times import asked, time_field
+from vault.ui.html.times import time_field, to_utc
 from vault.ui.session.api_client import segment
 from vault.ui.session.visit import Visit, objects, text, texts
 from vault.ui.views.severity import odd, options
@@ -42,14 +42,14 @@ async def credentials(visit: Visit) -> Response:
     """Find credentials by workload, source, time, anomaly and state."""
     names = ("workload", "source", "since", "until", "anomaly")
     given = {name: visit.text(name) for name in names}
-    wanted = {**given, "since": asked(given["since"]), "until": asked(given["until"])}
+    wanted = {**given, "since": to_utc(given["since"]), "until": to_utc(given["until"])}
     found = await visit.get("credentials", **wanted, after=visit.text("after"))
     active = visit.text("state") == ACTIVE
     return page(
         "Credentials",
         chooser(visit, "credentials"),
         _filter(visit, given, active=active),
-        listed(visit, found, active=active, empty="No credential that was presented here fits."),
+        table_of(visit, found, active=active, empty="No credential that was presented here fits."),
         further(
             text(found, "next"), "credentials", mount=visit.mount, **given, state=ACTIVE if active else ""
         ),
@@ -148,7 +148,7 @@ def _renewals(visit: Visit, answer: Mapping[str, Json]) -> Child:
     """Return the Biscuits that were renewed from this one, if there are any."""
     rows = [
         row(
-            named(visit, one),
+            link_to(visit, one),
             short(text(one, "parent")),
             state(text(one, "state")),
             when(text(one, "expire_time")),
@@ -191,13 +191,13 @@ def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
     return el("a", "Revoke…", class_="act", href=href("revoke", mount=visit.mount, id=block.id))
 
 
-def named(visit: Visit, one: Mapping[str, Json]) -> Html:
+def link_to(visit: Visit, one: Mapping[str, Json]) -> Html:
     """Return a link to a credential, with its id."""
     name = text(one, "token_id")
     return el("a", short(name), href=href("credential", mount=visit.mount, id=name))
 
 
-def listed(visit: Visit, found: Mapping[str, Json], *, empty: str, active: bool = False) -> Html:
+def table_of(visit: Visit, found: Mapping[str, Json], *, empty: str, active: bool = False) -> Html:
     """Return a table of credentials, or of those that are valid now.
 
     `empty` is the text for none; it is left out on a page that others follow.
@@ -206,7 +206,7 @@ def listed(visit: Visit, found: Mapping[str, Json], *, empty: str, active: bool 
         empty = "None among those that were looked at; there are others on the next page."
     rows = [
         row(
-            named(visit, one),
+            link_to(visit, one),
             link(text(one, "workload"), "workload", mount=visit.mount, name=text(one, "workload")),
             _until(one),
             when(text(one, "first_seen")),

@@ -16,10 +16,10 @@ from vault.framework.fields import Json
 from vault.ui.html.components import chooser
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, page
-from vault.ui.html.times import DAY, asked, millis, moment
+from vault.ui.html.times import DAY, millis, moment, to_utc
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text, texts
 from vault.ui.views.credentials import ACTIVE
-from vault.ui.views.registrations import LIMIT, soon, using
+from vault.ui.views.registrations import LIMIT, by_client_secret, soon
 from vault.ui.views.severity import tally
 
 _MOST: Final = "100"
@@ -36,10 +36,10 @@ class _Answer(msgspec.Struct, frozen=True):
 async def overview(visit: Visit) -> Response:
     """Show how many credentials, anomalies, expiries, client secrets and unissued Biscuits there are."""
     since = moment(visit.now - DAY)
-    seen = await _tried(visit, "credentials", since=asked(since), limit=_MOST)
-    odd = await _tried(visit, "credentials", anomaly="any", limit=_MOST)
-    report = await _tried(visit, "report", limit=str(LIMIT))
-    orphans = await _tried(visit, "orphans")
+    seen = await _ask(visit, "credentials", since=to_utc(since), limit=_MOST)
+    odd = await _ask(visit, "credentials", anomaly="any", limit=_MOST)
+    report = await _ask(visit, "report", limit=str(LIMIT))
+    orphans = await _ask(visit, "orphans")
     return page(
         "Overview",
         chooser(visit, "overview"),
@@ -59,12 +59,12 @@ async def overview(visit: Visit) -> Response:
     )
 
 
-async def _tried(visit: Visit, path: str, **fields: str) -> _Answer:
+async def _ask(visit: Visit, path: str, **fields: str) -> _Answer:
     """Return an answer, or the missing one that the token may not read. Raises `ApiRefusal` for any other refusal."""
     try:
         return _Answer(await visit.get(path, **fields))
     except ApiRefusal as refused:
-        if refused.told.kind != "forbidden":
+        if refused.answer.kind != "forbidden":
             raise
         return _Answer({}, f"This token may not read {visit.mount}/{path}.")
 
@@ -115,7 +115,7 @@ def _ending(visit: Visit, report: _Answer) -> Html:
 
 
 def _secrets(visit: Visit, report: _Answer) -> Html:
-    found = using(objects(report.data, "registrations"))
+    found = by_client_secret(objects(report.data, "registrations"))
     number = _number(len(found), more=bool(text(report.data, "next")))
     there = href("secrets", mount=visit.mount, used="1")
     says = "A client secret can be stolen and used anywhere."

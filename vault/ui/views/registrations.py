@@ -34,7 +34,11 @@ async def secrets(visit: Visit) -> Response:
             "a secret that was never used can be deleted without harm.",
         ),
         _choice(visit, only=only),
-        logins(using(ways) if only else ways, workload_link=visit.mount, more=bool(text(found, "next"))),
+        logins(
+            by_client_secret(ways) if only else ways,
+            workload_link=visit.mount,
+            more=bool(text(found, "next")),
+        ),
         further(text(found, "next"), "secrets", mount=visit.mount, used="1" if only else ""),
         session=visit.session,
         mount=visit.mount,
@@ -42,7 +46,7 @@ async def secrets(visit: Visit) -> Response:
     )
 
 
-async def ending(visit: Visit) -> Response:
+async def ending_soon(visit: Visit) -> Response:
     """Show the workloads that log in and end soon."""
     found = await visit.get("report", limit=str(LIMIT), after=visit.text("after"))
     rows = [
@@ -71,7 +75,7 @@ async def ending(visit: Visit) -> Response:
     )
 
 
-def using(ways: Iterable[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
+def by_client_secret(ways: Iterable[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
     """Return the registrations that have logged in with the client secret that they have."""
     return [one for one in ways if one.get("uses_secret")]
 

@@ -16,7 +16,7 @@ from vault.ui.html.layout import href, link, page
 from vault.ui.html.times import millis
 from vault.ui.session.api_client import segment
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text
-from vault.ui.views.credentials import listed
+from vault.ui.views.credentials import table_of
 from vault.ui.views.registrations import logins
 
 _PAGE: Final = 50
@@ -87,7 +87,7 @@ async def workload(visit: Visit) -> Response:
         logins(ways) if ways else None,
         el("p", f"Only registrations among the first {_MOST} are shown here.") if unknown else None,
         el("h2", "Credentials"),
-        listed(visit, credentials, empty="None that was presented here is still on record."),
+        table_of(visit, credentials, empty="None that was presented here is still on record."),
         further(text(credentials, "next"), "workload", mount=visit.mount, name=name),
         session=visit.session,
         mount=visit.mount,

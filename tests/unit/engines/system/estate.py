@@ -12,7 +12,7 @@ from vault.engines.system.mounts.plugins import PluginEngine
 from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
 from vault.engines.system.operations.host import machine
-from vault.engines.system.operations.status import Server, StatusEngine
+from vault.engines.system.operations.status import ServerFacts, StatusEngine
 from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
@@ -36,7 +36,7 @@ async def estate(*, prometheus: bool = True) -> House:
     house = House()
     metrics = Metrics(house.clock)
     metrics.counter("core.handled").count = 3
-    server = Server(
+    server = ServerFacts(
         "https://vault.example:8200",
         machine,
         lambda: {"log_level": "info"},

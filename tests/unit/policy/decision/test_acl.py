@@ -5,7 +5,7 @@ import pytest
 
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.decision import acl as acl_module
-from vault.policy.decision.acl import Acl, Verdict, compile_acl
+from vault.policy.decision.acl import Acl, AclVerdict, compile_acl
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.text.parse import parse_policy
 
@@ -27,17 +27,17 @@ def allowed(acl: Acl, operation: str, path: str, **given: object) -> bool:
 
 def test_root_may_do_everything() -> None:
     acl = compile_acl([parse_policy("a", one("*", "deny")), parse_policy("root", "")], now=0)
-    assert acl.check("delete", "x", now=0) == Verdict(True, root=True, sudo=True, granting=("root",))
+    assert acl.check("delete", "x", now=0) == AclVerdict(True, root=True, sudo=True, granting=("root",))
     assert acl.capabilities("x", now=0) == ["root"]
     assert resultant_acl(acl) == {"root": True}
 
 
 def test_a_verdict_says_who_grants_and_what_is_missing() -> None:
     acl = compiled(one("a", "read sudo"), one("a", "read list"))
-    assert acl.check("read", "a", now=0) == Verdict(True, sudo=True, granting=("p0", "p1"))
-    assert acl.check("list", "a", now=0) == Verdict(True, sudo=True, granting=("p1",))
-    assert acl.check("update", "a", now=0) == Verdict(False, sudo=True, missing="update")
-    assert acl.check("update", "b", now=0) == Verdict(False, missing="update")
+    assert acl.check("read", "a", now=0) == AclVerdict(True, sudo=True, granting=("p0", "p1"))
+    assert acl.check("list", "a", now=0) == AclVerdict(True, sudo=True, granting=("p1",))
+    assert acl.check("update", "a", now=0) == AclVerdict(False, sudo=True, missing="update")
+    assert acl.check("update", "b", now=0) == AclVerdict(False, missing="update")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from tests.clocks import MONTH
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
 from vault.ui.session import sessions as module
-from vault.ui.session.sessions import IDLE, LONGEST, OF_TOKEN, Sessions
+from vault.ui.session.sessions import IDLE, LONGEST, OF_TOKEN, UiSessions
 
 
 class _Clock(Clock):
@@ -29,17 +29,17 @@ def clock() -> _Clock:
 
 
 @pytest.fixture
-def sessions(clock: _Clock) -> Sessions:
-    return Sessions(clock, Entropy())
+def sessions(clock: _Clock) -> UiSessions:
+    return UiSessions(clock, Entropy())
 
 
-def _begin(sessions: Sessions, token: str = "s.token", address: str = "10.0.0.1", ttl: int = 0) -> str:
+def _begin(sessions: UiSessions, token: str = "s.token", address: str = "10.0.0.1", ttl: int = 0) -> str:
     number = sessions.begin(Secret(token), "team", "ann", address, ttl)
     assert number is not None
     return number
 
 
-def test_a_session_is_found_by_its_number_and_by_nothing_else(sessions: Sessions) -> None:
+def test_a_session_is_found_by_its_number_and_by_nothing_else(sessions: UiSessions) -> None:
     number = _begin(sessions)
     session = sessions.find(number)
     assert session is not None
@@ -49,13 +49,13 @@ def test_a_session_is_found_by_its_number_and_by_nothing_else(sessions: Sessions
     assert sessions.find(number[:-1]) is sessions.find("") is sessions.find(session.form.reveal()) is None
 
 
-def test_two_sessions_have_nothing_in_common(sessions: Sessions) -> None:
+def test_two_sessions_have_nothing_in_common(sessions: UiSessions) -> None:
     numbers = {_begin(sessions, f"s.{place // 5}") for place in range(20)}
     found = [sessions.find(number) for number in numbers]
     assert len(numbers) == len({one.form.reveal() for one in found if one is not None}) == 20
 
 
-def test_a_session_ends_when_nobody_uses_it(sessions: Sessions, clock: _Clock) -> None:
+def test_a_session_ends_when_nobody_uses_it(sessions: UiSessions, clock: _Clock) -> None:
     number = _begin(sessions)
     clock.now += IDLE - 1
     assert sessions.find(number) is not None
@@ -67,7 +67,7 @@ def test_a_session_ends_when_nobody_uses_it(sessions: Sessions, clock: _Clock) -
     assert sessions.find(number) is None
 
 
-def test_a_session_ends_however_much_it_is_used(sessions: Sessions, clock: _Clock) -> None:
+def test_a_session_ends_however_much_it_is_used(sessions: UiSessions, clock: _Clock) -> None:
     number = _begin(sessions)
     began = clock.now
     while clock.now < began + LONGEST - IDLE / 2:
@@ -77,7 +77,7 @@ def test_a_session_ends_however_much_it_is_used(sessions: Sessions, clock: _Cloc
     assert sessions.find(number) is None
 
 
-def test_whoever_signs_out_is_out(sessions: Sessions) -> None:
+def test_whoever_signs_out_is_out(sessions: UiSessions) -> None:
     number, other = _begin(sessions), _begin(sessions)
     sessions.end(number)
     sessions.end("none")
@@ -86,7 +86,7 @@ def test_whoever_signs_out_is_out(sessions: Sessions) -> None:
 
 
 def test_whoever_signs_in_often_loses_own_sessions_and_nobody_elses(
-    sessions: Sessions, clock: _Clock
+    sessions: UiSessions, clock: _Clock
 ) -> None:
     other = _begin(sessions, "s.other")
     first, second = _begin(sessions), _begin(sessions)
@@ -102,7 +102,7 @@ def test_whoever_signs_in_often_loses_own_sessions_and_nobody_elses(
 
 @pytest.mark.parametrize("bound", ["OF_ADDRESS", "MOST"])
 def test_where_too_many_are_signed_in_nobody_is_put_out_for_a_new_one(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, bound: str
+    sessions: UiSessions, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
     monkeypatch.setattr(module, bound, 3)
     kept = [_begin(sessions, f"s.{place}") for place in range(3)]
@@ -116,7 +116,7 @@ def test_where_too_many_are_signed_in_nobody_is_put_out_for_a_new_one(
 
 @pytest.mark.parametrize("bound", ["OF_ADDRESS", "MOST"])
 def test_whoever_has_most_places_makes_room_for_somebody_new(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, clock: _Clock, bound: str
+    sessions: UiSessions, monkeypatch: pytest.MonkeyPatch, clock: _Clock, bound: str
 ) -> None:
     monkeypatch.setattr(module, bound, 6)
 
@@ -139,7 +139,7 @@ def test_whoever_has_most_places_makes_room_for_somebody_new(
 
 
 def test_one_entity_with_many_tokens_has_so_many_sessions_and_loses_its_oldest(
-    sessions: Sessions, clock: _Clock
+    sessions: UiSessions, clock: _Clock
 ) -> None:
     other = _begin(sessions, "s.other")
     for place in range(module.OF_ADDRESS):
@@ -149,7 +149,7 @@ def test_one_entity_with_many_tokens_has_so_many_sessions_and_loses_its_oldest(
     assert sessions.find(other) is not None
 
 
-def test_a_session_ends_with_its_token(sessions: Sessions, clock: _Clock) -> None:
+def test_a_session_ends_with_its_token(sessions: UiSessions, clock: _Clock) -> None:
     short, second, other = _begin(sessions, ttl=60), _begin(sessions, ttl=90), _begin(sessions, "s.other")
     clock.now += 59.9
     assert sessions.find(short) is not None
@@ -164,7 +164,7 @@ def test_a_session_ends_with_its_token(sessions: Sessions, clock: _Clock) -> Non
 
 @pytest.mark.parametrize("jump", [MONTH, -MONTH])
 def test_a_wall_clock_that_is_set_ends_no_session_and_prolongs_none(
-    sessions: Sessions, clock: _Clock, jump: int
+    sessions: UiSessions, clock: _Clock, jump: int
 ) -> None:
     number, short = _begin(sessions), _begin(sessions, ttl=60)
     clock.wall += jump * 1000

@@ -58,7 +58,7 @@ def test_the_overview_counts_and_each_number_leads_to_what_it_counts() -> None:
     ]
     assert "By severity: 1 high, 1 medium." in page
     assert "By severity: 1 high, 1 medium, 1 low." in page
-    ending = shown(registrations.ending, front)
+    ending = shown(registrations.ending_soon, front)
     assert [name for name in ("soon", "w4", "w5", "w6") if f">{name}</a>" in ending] == ["soon"]
     used = shown(registrations.secrets, front, used="1")
     assert [name for name in ("w1", "w2", "w4") if f">{name}</div>" in used] == ["w1"]

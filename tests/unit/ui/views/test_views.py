@@ -18,7 +18,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
 from vault.ui.pages import COOKIE, Pages, whose_token
 from vault.ui.session.api_client import ApiAnswer
-from vault.ui.session.sessions import Sessions
+from vault.ui.session.sessions import UiSessions
 from vault.ui.session.visit import ApiRefusal
 from vault.ui.views import anomalies, credentials, registrations, revocation, workloads
 
@@ -167,7 +167,7 @@ def test_a_refusal_is_an_exception_that_shows_no_token() -> None:
 
 def _asked(front: Front, view: str, **fields: str) -> Response:
     """What somebody who is signed in gets for a GET."""
-    sessions = Sessions(Clock(), Entropy())
+    sessions = UiSessions(Clock(), Entropy())
     number = sessions.begin(Secret("s.x"), "", "ann", "10.0.0.1", 0)
     scope = {
         "type": "http",
@@ -217,7 +217,7 @@ def test_a_session_is_of_whom_the_server_says_and_not_of_whom_a_token_says(
     ],
 )
 def test_whatever_is_no_page_is_answered_by_one(path: str, method: str, status: int) -> None:
-    sessions = Sessions(Clock(), Entropy())
+    sessions = UiSessions(Clock(), Entropy())
     number = sessions.begin(Secret("s.x"), "", "ann", "10.0.0.1", 0)
     for cookie, back in ((f"{COOKIE}={number}", "/ui/overview"), ("", "/ui/")):
         page, text = _routed(Pages(Front(), sessions), path, method, cookie)
@@ -233,7 +233,7 @@ def test_whatever_is_no_page_is_answered_by_one(path: str, method: str, status: 
 
 @pytest.mark.parametrize("path", ["/ui/sign-in", "/ui/sign-out"])
 def test_where_a_form_was_sent_to_leads_to_the_page_when_it_is_opened_again(path: str) -> None:
-    page, _ = _routed(Pages(Front(), Sessions(Clock(), Entropy())), path, "GET", "")
+    page, _ = _routed(Pages(Front(), UiSessions(Clock(), Entropy())), path, "GET", "")
     assert (page["status"], dict(page["headers"])[b"location"]) == (307, b"/ui/")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What `sys/leases` takes and answers, and the checks on it that need no storage."""
+"""Parameters and answers of `sys/leases`, and the checks that need no storage."""
 
 import re
 from typing import Annotated
@@ -22,28 +22,28 @@ class LeaseParams(Params, frozen=True):
     lease_id: Annotated[Anything, Doc("Identifier of the lease.")] = ""
 
 
-class RenewParams(LeaseParams, frozen=True):
-    """Names a lease and how long it is to go on."""
+class LeaseRenewParams(LeaseParams, frozen=True):
+    """Names a lease and the TTL that it is to have."""
 
-    increment: Annotated[
-        Span, Doc("How long the lease is wanted from now on; 0 for as long as at first.")
-    ] = 0
+    increment: Annotated[Span, Doc("TTL from now on; 0 for the TTL that it had at first.")] = 0
 
 
-class RenewNamedParams(RenewParams, frozen=True, kw_only=True):
-    """As `RenewParams`, with the lease in the path."""
+class RenewNamedParams(LeaseRenewParams, frozen=True, kw_only=True):
+    """As `LeaseRenewParams`, with the lease in the path."""
 
     url_lease_id: Annotated[str, Doc("Identifier of the lease.")]
 
 
-class RevokeParams(LeaseParams, frozen=True):
+class LeaseRevokeParams(LeaseParams, frozen=True):
     """Names a lease."""
 
-    sync: Annotated[bool, Doc("False has it answered as begun (202), though it is done by then.")] = True
+    sync: Annotated[
+        bool, Doc("False answers 202 instead of 204; the revocation is complete in both cases.")
+    ] = True
 
 
-class RevokeNamedParams(RevokeParams, frozen=True, kw_only=True):
-    """As `RevokeParams`, with the lease in the path."""
+class RevokeNamedParams(LeaseRevokeParams, frozen=True, kw_only=True):
+    """As `LeaseRevokeParams`, with the lease in the path."""
 
     url_lease_id: Annotated[str, Doc("Identifier of the lease.")]
 
@@ -57,17 +57,19 @@ class PrefixParams(Params, frozen=True):
 class RevokePrefixParams(PrefixParams, frozen=True):
     """Names a part of the leases."""
 
-    sync: Annotated[bool, Doc("False has it answered as begun (202), though it is done by then.")] = True
+    sync: Annotated[
+        bool, Doc("False answers 202 instead of 204; the revocation is complete in both cases.")
+    ] = True
 
 
 class CountParams(Params, frozen=True):
     """Which leases."""
 
     type: Annotated[str, Doc("irrevocable: those that could not be revoked.")] = ""
-    include_child_namespaces: Annotated[bool, Doc("Whether those of namespaces below count too.")] = False
+    include_child_namespaces: Annotated[bool, Doc("Whether leases of namespaces below count too.")] = False
 
 
-class ListParams(CountParams, frozen=True):
+class LeaseListParams(CountParams, frozen=True):
     """Which leases, and how many."""
 
     limit: Annotated[str, Doc("How many to show at most: a number, or none.")] = ""
@@ -114,8 +116,8 @@ class Counts(msgspec.Struct, frozen=True):
     lease_count: int
 
 
-def named(params: LeaseParams, in_path: str = "") -> str:
-    """Return the identifier that is meant. Raises `Malformed`."""
+def require_lease_id(params: LeaseParams, in_path: str = "") -> str:
+    """Return the lease id, from the body or the path. Raises `Malformed`."""
     given = params.lease_id or in_path
     if not isinstance(given, str):
         raise Malformed("invalid lease ID")
@@ -124,8 +126,8 @@ def named(params: LeaseParams, in_path: str = "") -> str:
     return given
 
 
-def limit_of(params: ListParams) -> int:
-    """Return how many are to be shown; 0 for all. Raises `Malformed`."""
+def limit_of(params: LeaseListParams) -> int:
+    """Return the number of leases to show; 0 for all. Raises `Malformed`."""
     if params.limit in {"", "none"}:
         return 0
     if not _NUMBER.fullmatch(params.limit):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/leases`: leases of secrets, and tokens shown as leases: look up, renew, revoke, count, put in order."""
+"""`sys/leases`: leases of secrets, and tokens shown as leases: look up, renew, revoke, count, tidy."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
 _PAGE: Final = 64
-"""Leases that are removed in one transaction: other writers wait for it, and everybody while SQLite is told of it."""
+"""Leases that are removed in one transaction: other writers wait for it, and the event loop while SQLite takes it."""
 _TOKENS: Final = 16
 """Tokens that are revoked in one transaction, likewise."""
 _SOON: Final = 60_000
-"""Milliseconds after which a lease that is being revoked for somebody is looked at again."""
+"""Milliseconds between two checks of a lease whose revocation a caller waits for."""
 _STARTED: Final = (
     "Tidy operation successfully started. Any information from the operation will be printed to OpenBao's "
     "server logs."
@@ -40,7 +40,7 @@ _UNDER_WAY: Final = "Tidy operation already in progress."
 
 
 class LeaseEngine(Engine):
-    """The leases of a namespace. What is revoked for a prefix is revoked one by one, each for good."""
+    """The leases of a namespace. Leases below a prefix are revoked one by one, each in a transaction of its own."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class LeaseEngine(Engine):
         clock: Clock,
         follow: Callable[[], Awaitable[None]],
     ) -> None:
-        """`follow` makes what other transactions changed known to this process."""
+        """`follow` makes changes of other transactions known to this process."""
         self._barrier = barrier
         self._store = store
         self._endings = endings
@@ -64,7 +64,7 @@ class LeaseEngine(Engine):
     @write("leases/lookup", writes=False, asks=True)
     async def look_up(self, call: Call, params: shapes.LeaseParams) -> shapes.LeaseView:
         """Show a lease."""
-        lease_id = shapes.named(params)
+        lease_id = shapes.require_lease_id(params)
         core, now = core_reader(self._barrier, call.namespace), self._clock.nanos()
         lease = await self._find(call, core, lease_id)
         if lease is not None:
@@ -76,7 +76,7 @@ class LeaseEngine(Engine):
 
     @list_("leases/lookup/{prefix:any}", sudo=True)
     async def list_leases(self, call: Call, params: shapes.PrefixParams) -> shapes.LeaseNames:
-        """List what is directly below a prefix. Needs sudo."""
+        """List lease ids directly below a prefix. Needs sudo."""
         core = core_reader(self._barrier, call.namespace)
         folder = f"{params.prefix.rstrip('/')}/".lstrip("/")
         names = set(await self._store.names(core, folder))
@@ -87,38 +87,38 @@ class LeaseEngine(Engine):
         return shapes.LeaseNames(sorted(names))
 
     @write("leases/renew")
-    async def renew(self, call: Call, params: shapes.RenewParams) -> Reply[None]:
+    async def renew(self, call: Call, params: shapes.LeaseRenewParams) -> Reply[None]:
         """Prolong a lease, from now on and never beyond its longest time."""
-        return await self._renew(call, shapes.named(params), params.increment)
+        return await self._renew(call, shapes.require_lease_id(params), params.increment)
 
     @write("leases/renew/{url_lease_id:path}")
     async def renew_named(self, call: Call, params: shapes.RenewNamedParams) -> Reply[None]:
         """Prolong a lease; one in the body goes before the one in the path."""
-        return await self._renew(call, shapes.named(params, params.url_lease_id), params.increment)
+        return await self._renew(call, shapes.require_lease_id(params, params.url_lease_id), params.increment)
 
     @write("leases/revoke")
-    async def revoke(self, call: Call, params: shapes.RevokeParams) -> Reply[None] | None:
+    async def revoke(self, call: Call, params: shapes.LeaseRevokeParams) -> Reply[None] | None:
         """End a lease; nothing happens where there is none."""
-        await self._revoke(call, shapes.named(params))
-        return _told(params)
+        await self._revoke(call, shapes.require_lease_id(params))
+        return _accept(params)
 
     @write("leases/revoke/{url_lease_id:path}")
     async def revoke_named(self, call: Call, params: shapes.RevokeNamedParams) -> Reply[None] | None:
         """End a lease; one in the body goes before the one in the path."""
-        await self._revoke(call, shapes.named(params, params.url_lease_id))
-        return _told(params)
+        await self._revoke(call, shapes.require_lease_id(params, params.url_lease_id))
+        return _accept(params)
 
     @write("leases/revoke-prefix/{prefix:path}", sudo=True)
     async def revoke_prefix(self, call: Call, params: shapes.RevokePrefixParams) -> Reply[None] | None:
         """End the lease of this identifier, or all leases below it. Needs sudo."""
         call.after = partial(self._sweep, call, params.prefix, force=False)
-        return _told(params)
+        return _accept(params)
 
     @write("leases/revoke-force/{prefix:path}", sudo=True)
     async def revoke_force(self, call: Call, params: shapes.PrefixParams) -> None:
-        """Forget the leases below a prefix even where the other system does not let go. Needs sudo.
+        """Remove the leases below a prefix even where the target system fails. Needs sudo.
 
-        What they stand for may live on: somebody has to remove it there.
+        The secrets may stay valid there: an operator has to remove them.
         """
         call.after = partial(self._sweep, call, params.prefix, force=True)
 
@@ -131,7 +131,7 @@ class LeaseEngine(Engine):
         return Reply(status=202, warnings=[_STARTED], unended=True)
 
     @read("leases", sudo=True)
-    async def list_irrevocable(self, call: Call, params: shapes.ListParams) -> shapes.Irrevocable:
+    async def list_irrevocable(self, call: Call, params: shapes.LeaseListParams) -> shapes.Irrevocable:
         """List the leases that could not be revoked. Needs sudo."""
         limit = shapes.limit_of(params)
         if params.type != "irrevocable":
@@ -175,7 +175,7 @@ class LeaseEngine(Engine):
         )
 
     async def _renew_there(self, lease: Lease) -> None:
-        """Have the engine follow: what it made never outlives the lease, which is prolonged already."""
+        """Have the engine renew its secret. The lease is renewed first, so the secret never outlives it."""
         try:
             await self._endings.renew(lease)
         except LeaseFailure as failure:
@@ -202,7 +202,7 @@ class LeaseEngine(Engine):
         self._endings.spawn(self._tidy.run(namespace_id))
 
     async def _sweep(self, call: Call, prefix: str, *, force: bool) -> None:
-        """Revoke all below a prefix. Raises `Malformed` for the first that failed, once all were tried."""
+        """Revoke all leases below a prefix. Raises `Malformed` for the first failure, once all were tried."""
         core = core_reader(self._barrier, call.namespace)
         await self._sweep_tokens(call, core, prefix)
         failed: tuple[str, int, LeaseFailure] | None = None
@@ -231,7 +231,7 @@ class LeaseEngine(Engine):
         return await token_of(core, self._tokens, lease_id, self._clock.nanos())
 
     async def _below(self, call: Call, core: ReadView, prefix: str) -> AsyncIterator[Sequence[str]]:
-        """Yield, page by page, the identifiers that a prefix means: itself, or what lies below it."""
+        """Yield the lease ids of a prefix, page by page: the lease of that name, or those below it."""
         if await self._find(call, core, prefix) is not None:
             yield [prefix]
             return
@@ -239,7 +239,7 @@ class LeaseEngine(Engine):
             yield [f"{prefix}/{name}" for name in page]
 
     async def _sweep_tokens(self, call: Call, core: ReadView, prefix: str) -> None:
-        """Revoke the token that a prefix names, or those below it: whoever holds one acts no longer."""
+        """Revoke the token that a prefix names, or those below it. They are worthless at once."""
         exact = await self._find_token(call, core, prefix)
         if exact is not None:
             await self._revoke_tokens(call, [exact[0]])
@@ -254,6 +254,6 @@ class LeaseEngine(Engine):
             await self._follow()
 
 
-def _told(params: shapes.RevokeParams | shapes.RevokePrefixParams) -> Reply[None] | None:
-    """Return the answer, as the field gives it to who did not want to wait."""
+def _accept(params: shapes.LeaseRevokeParams | shapes.RevokePrefixParams) -> Reply[None] | None:
+    """Return the answer that OpenBao gives to a caller who does not wait."""
     return None if params.sync else Reply(status=202, raw=b"")

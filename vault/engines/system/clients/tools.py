@@ -41,7 +41,7 @@ _REPLACED: Final = (
 
 
 class RandomParams(Params, frozen=True):
-    """How many random bytes, and how they are to be written."""
+    """The number of random bytes, and their encoding."""
 
     bytes: Annotated[int, Doc("Number of bytes, 1 to 131072.")] = 32
     format: Annotated[str, Doc("`base64` or `hex`.")] = "base64"
@@ -86,7 +86,7 @@ class ToolEngine(Engine):
     """Random bytes and hashes."""
 
     def __init__(self, entropy: Entropy, pool: Pool) -> None:
-        """`pool` hashes what is long."""
+        """`pool` hashes long input."""
         self._entropy = entropy
         self._pool = pool
 
@@ -138,7 +138,7 @@ class ToolEngine(Engine):
 
 
 def _hashed(params: HashParams, algorithm: str) -> str:
-    """Return the hash of what is given, as it is asked for. Raises `Malformed`."""
+    """Return the hash of the input in the requested form. Raises `Malformed`."""
     try:
         data = from_base64(params.input)
     except NotBase64 as error:
@@ -156,7 +156,7 @@ def _encoded(data: bytes, form: str) -> str:
 
 
 def _count(text: str) -> int:
-    """Return the number of bytes that a path says. Raises `Malformed`."""
+    """Return the number of bytes in a path. Raises `Malformed`."""
     if not _COUNT.fullmatch(text):
         raise Malformed("error parsing url-set byte count: strconv.Atoi: invalid syntax")
     if len(text) > 18:
@@ -165,7 +165,7 @@ def _count(text: str) -> int:
 
 
 def _warn_of_replaced(call: Call, **given: str | None) -> None:
-    """Warn of fields that only the path can say."""
+    """Warn of fields that are ignored, since only the path can set them."""
     names = sorted(name for name, value in given.items() if value is not None)
     if names:
         call.warnings.append(_REPLACED.format(" ".join(names)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/wrapping`: answers that wait for whoever holds the single-use token."""
+"""`sys/wrapping`: wrapped responses, each behind a single-use token."""
 
 from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
@@ -26,13 +26,13 @@ _SPENT: Final = (
 
 
 class WrappingToken(Params, frozen=True):
-    """The wrapping token; without it, the caller's own token is meant."""
+    """The wrapping token; without it, the caller's own token is used."""
 
     token: Annotated[Anything | None, Doc("The wrapping token, if it is not the caller's own.")] = None
 
 
 class WrapLookup(msgspec.Struct, frozen=True):
-    """Where a waiting response came from. TTL in seconds."""
+    """The origin of a wrapped response. TTL in seconds."""
 
     creation_path: str
     creation_time: str
@@ -40,9 +40,9 @@ class WrapLookup(msgspec.Struct, frozen=True):
 
 
 class WrappingEngine(Engine):
-    """Wrapping anything, and looking at, moving and fetching what waits.
+    """Wrap data; look up, rewrap and unwrap responses.
 
-    Beside it `WrappingGuard` has to stand before the authenticator.
+    It needs `WrappingGuard` in front of the authenticator.
     """
 
     def __init__(self, wrapper: Wrapper, barrier: Barrier) -> None:
@@ -51,7 +51,7 @@ class WrappingEngine(Engine):
 
     @write("wrapping/wrap", writes=False, contained=True)
     async def wrap(self, call: Call) -> Reply[dict[str, Json]]:
-        """Wrap the request's own body, so that another can fetch it once."""
+        """Wrap the body of the request, so that it can be fetched once."""
         if not call.wrap_ttl:
             raise Malformed("endpoint requires response wrapping to be used")
         call.warnings = []
@@ -70,7 +70,7 @@ class WrappingEngine(Engine):
         return await self._lookup(call)
 
     async def present(self, call: Call, params: WrappingToken) -> Reply[None]:
-        """Fetch the response behind a wrapping token, which nobody has used up yet."""
+        """Fetch the response behind a wrapping token that has not been used yet."""
         del params
         return await self._fetch(call, lambda wrapped: self._wrapper.present(wrapped, call.id))
 
@@ -87,7 +87,7 @@ class WrappingEngine(Engine):
         return call.prepared
 
     async def renew(self, call: Call, params: WrappingToken) -> Made:
-        """Fetch the response behind a wrapping token as it will wait behind the next."""
+        """Return the response behind a wrapping token, to be stored behind the next one."""
         del params
         return await self._fetch(call, self._wrapper.renewed)
 
@@ -101,7 +101,7 @@ class WrappingEngine(Engine):
         return Reply(wrap_info=await self._wrapper.rewrap(call, call.core, key, call.prepared))
 
     async def wrong_verb(self, call: Call) -> None:
-        """Look at the wrapping token before the verb, as the field does."""
+        """Check the wrapping token before the verb, as OpenBao does."""
         if call.path == "sys/wrapping/lookup":
             await self._lookup(call)
 
@@ -109,7 +109,7 @@ class WrappingEngine(Engine):
         return await self._fetch(call, _told)
 
     async def _fetch(self, call: Call, make: Callable[[Wrapped], T]) -> T:
-        """Return what `make` makes of the response behind the wrapping token that is meant. Raises as `waiting` does."""
+        """Return the result of `make` on the response behind the wrapping token. Raises as `waiting` does."""
         core = core_reader(self._barrier, call.namespace)
         key = await waiting(self._wrapper, core, call, call.data)
         made = await self._wrapper.fetch(call, core, key, make)

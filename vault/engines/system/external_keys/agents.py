@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The agents of external keys: a process for each token that is in use, ended when it is used no longer."""
+"""The agents of external keys: a process for each PKCS#11 token in use, ended when idle."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from hsm.client.signers import SigningAgent
 from hsm.operations import AgentConfig, TokenInfo
 from hsm.pin import Pin
 from hsm.runtime import runtime_directory
-from vault.engines.system.external_keys.pkcs11_config import Pair, Token
+from vault.engines.system.external_keys.pkcs11_config import KeyPairConfig, TokenConfig
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import PrivateKey
 
 MOST: Final = 8
-"""Tokens that are kept open at once; the one that nobody uses and was used longest ago is closed for another."""
+"""Tokens that are open at once. For another one the idle token that was used longest ago is closed."""
 MOST_PAIRS: Final = 256
-"""Key pairs of one token that are remembered."""
+"""Key pairs of one token in the cache."""
 TURNS: Final = 4
-"""Threads that wait for one token at once: those of the others are free for other tokens."""
+"""Threads that may wait for one token at once, so that threads are left for the other tokens."""
 IDLE_SECONDS: Final = 300.0
-"""How long an agent stays after its last use. It is logged in, and it outlives the sealing of the vault."""
+"""How long an idle agent stays. It is logged in, and it outlives the sealing of the vault."""
 _OPENING_SECONDS: Final = 10.0
 """How long loading the module and logging in may take."""
 
@@ -44,48 +44,48 @@ class Process(SigningAgent, Protocol):
 
 
 class TokenKeyPair(msgspec.Struct, frozen=True, kw_only=True):
-    """A key pair that a token has; nothing of it is secret."""
+    """A key pair in a token, described without secrets."""
 
     private: PrivateKey
     """The private half, which stays in the token."""
     label: str
     key_id: bytes
-    """Its version; empty where the token gives it none."""
+    """Its version; empty if the token states none."""
     token: TokenInfo
-    """What the token said of itself."""
+    """The token's description of itself."""
 
 
 class TokenAgent(msgspec.Struct):
-    """A token's agent, and the key pairs that were found through it."""
+    """The agent of a token, with the key pairs that it has found."""
 
     agent: Process
     used: float
-    """When it was asked for last, in seconds."""
+    """When it was used last, in seconds."""
     users: int = 0
-    """How many wait for its answers; as long as there are any it stays."""
+    """How many calls wait for its answers. It is not closed while there are any."""
     turns: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(TURNS))
-    pairs: dict[Pair, TokenKeyPair] = msgspec.field(default_factory=dict)
+    pairs: dict[KeyPairConfig, TokenKeyPair] = msgspec.field(default_factory=dict)
 
-    def remember(self, pair: Pair, found: TokenKeyPair) -> None:
-        """Keep what was found, so that the next use asks the token for its signature alone."""
+    def remember(self, pair: KeyPairConfig, found: TokenKeyPair) -> None:
+        """Cache a key pair, so that the next use asks the token for the signature only."""
         if len(self.pairs) >= MOST_PAIRS:
             self.pairs.clear()
         self.pairs[pair] = found
 
 
 class Agents:
-    """Agents by token, PIN included: two configs with different PINs never share one. For the event loop alone."""
+    """Agents by token, PIN included: two configs with different PINs never share one. Not thread-safe."""
 
-    def __init__(self, start: Callable[[Token], Process], now: Callable[[], float]) -> None:
-        """`start` makes a token's agent, which runs once it is asked; `now` counts seconds."""
+    def __init__(self, start: Callable[[TokenConfig], Process], now: Callable[[], float]) -> None:
+        """`start` makes the agent of a token, whose process starts with its first request; `now` is in seconds."""
         self._start = start
         self._now = now
-        self._open: OrderedDict[Token, TokenAgent] = OrderedDict()
+        self._open: OrderedDict[TokenConfig, TokenAgent] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def using(self, token: Token) -> Iterator[TokenAgent]:
-        """Hold the token's agent and what is known through it. Raises `Unavailable` while all others are in use."""
+    def using(self, token: TokenConfig) -> Iterator[TokenAgent]:
+        """Hold a token's agent with its cached key pairs. Raises `Unavailable` while all places are in use."""
         opened = self._open.pop(token, None) or self._another(token)
         self._open[token] = opened
         opened.users += 1
@@ -98,7 +98,7 @@ class Agents:
             opened.used = self._now()
 
     def end_idle(self) -> None:
-        """End the agents that were not used of late; look again later while there are others."""
+        """End idle agents; check again later while there are others."""
         for token, opened in list(self._open.items()):
             if not opened.users and opened.used <= self._now() - IDLE_SECONDS:
                 self._end(token)
@@ -106,7 +106,7 @@ class Agents:
         if self._open:
             self._timer = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.end_idle)
 
-    def _another(self, token: Token) -> TokenAgent:
+    def _another(self, token: TokenConfig) -> TokenAgent:
         if len(self._open) >= MOST:
             idle = next((held for held, opened in self._open.items() if not opened.users), None)
             if idle is None:
@@ -114,20 +114,21 @@ class Agents:
             self._end(idle)
         return TokenAgent(self._start(token), 0.0)
 
-    def _end(self, token: Token) -> None:
+    def _end(self, token: TokenConfig) -> None:
         self._open.pop(token).agent.end()
 
 
 def starter(
     environment: Mapping[str, str], *, now: Callable[[], float], chance: Callable[[], float]
-) -> Callable[[Token], AgentClient]:
-    """Return what makes agents; `environment` is theirs, `now` and `chance` are as in `hsm.client.backoff`.
+) -> Callable[[TokenConfig], AgentClient]:
+    """Return the function that makes agents; `environment` is theirs, `now` and `chance` are as in
+    `hsm.client.backoff`.
 
-    Their PINs come from clients, and are not to use up the tries of a token that a seal is on.
+    Their PINs come from clients: wrong ones must not lock a token that a seal uses.
     """
     directory = str(runtime_directory(environment))
 
-    def start(token: Token) -> AgentClient:
+    def start(token: TokenConfig) -> AgentClient:
         config = AgentConfig(
             lib=token.lib,
             slot=token.slot,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/external-keys`: keys in HSMs that engines use by reference, and which mounts may use them.
 
-A config says how to reach a device, a key which of its keys, a grant which mount may use it. What a config and a
-key are made of is the plugin's business: it takes any field. A device is asked before a transaction is begun, never within one:
-one that hangs keeps nobody else from writing.
+A config says how to reach a device, a key names one of its keys, a grant names a mount that may use it. The plugin
+defines the fields of configs and keys. A device is asked before the transaction begins, never within one, so a device
+that hangs does not block other writers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.engines.system.external_keys import store
-from vault.engines.system.external_keys.store import Config, Key
+from vault.engines.system.external_keys.store import ExternalKeyConfig, ExternalKeyEntry
 from vault.framework.call import Call, MountFacts, Namespace, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
-from vault.framework.fields import Doc, Json, Kind
+from vault.framework.fields import Doc, FieldKind, Json
 from vault.framework.keys.external import ExternalKey
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, patch, read, write
@@ -37,7 +37,7 @@ _REDACTED: Final = "(redacted)"
 _CHANGED: Final = "it was changed while the device was asked; look at it and try again"
 
 
-class Provider(Protocol):
+class KeyProvider(Protocol):
     """One kind of device."""
 
     @property
@@ -46,7 +46,7 @@ class Provider(Protocol):
         ...
 
     async def check_config(self, config: Options) -> None:
-        """Try a config. Raises `Malformed` for what cannot work, `Unavailable` when the device does not answer."""
+        """Try a config. Raises `Malformed` for one that cannot work, `Unavailable` when the device does not answer."""
         ...
 
     async def check_key(self, config: Options, key: Options) -> None:
@@ -69,7 +69,7 @@ class ConfigWrite(ConfigPath, frozen=True):
 
     plugin: Annotated[str, Doc("Name of the KMS plugin: pkcs11.")] = ""
     verify: Annotated[
-        bool, Kind("bool", keeps=True), Doc("Try the config with the device before it is stored.")
+        bool, FieldKind("bool", keeps=True), Doc("Try the config with the device before it is stored.")
     ] = True
 
 
@@ -86,21 +86,21 @@ class KeyPage(Page, frozen=True, kw_only=True):
     config: Annotated[str, Doc("Name of the config.")]
 
 
-class KeyPath(ConfigPath, frozen=True):
+class ExternalKeyPath(ConfigPath, frozen=True):
     """Which key."""
 
     key: Annotated[str, Doc("Name of the key.")]
 
 
-class KeyWrite(KeyPath, frozen=True):
+class KeyWrite(ExternalKeyPath, frozen=True):
     """A key. The plugin's own fields come beside these."""
 
     verify: Annotated[
-        bool, Kind("bool", keeps=True), Doc("Look for the key in the device before it is stored.")
+        bool, FieldKind("bool", keeps=True), Doc("Look for the key in the device before it is stored.")
     ] = True
 
 
-class GrantPath(KeyPath, frozen=True):
+class GrantPath(ExternalKeyPath, frozen=True):
     """Which mount's use of which key."""
 
     mount: Annotated[str, Doc("Path of the mount; auth/… for an auth method.")]
@@ -111,7 +111,7 @@ class GrantPath(KeyPath, frozen=True):
         return self.mount.rstrip("/") + "/"
 
 
-class Names(msgspec.Struct, frozen=True):
+class ConfigNames(msgspec.Struct, frozen=True):
     """Names, in order."""
 
     keys: Sequence[str]
@@ -120,13 +120,13 @@ class Names(msgspec.Struct, frozen=True):
 class ExternalKeyEngine(Engine):
     """Configs, keys and grants of a namespace; also where engines find the keys (`vault.framework.keys.external`)."""
 
-    def __init__(self, barrier: Barrier, providers: Mapping[str, Provider]) -> None:
-        """`providers` are the plugins, by name."""
+    def __init__(self, barrier: Barrier, providers: Mapping[str, KeyProvider]) -> None:
+        """`providers` are the plugins by name."""
         self._barrier = barrier
         self._providers = providers
 
     @list_(_ALL)
-    async def list_configs(self, call: Call, params: Page) -> Names:
+    async def list_configs(self, call: Call, params: Page) -> ConfigNames:
         """List configs."""
         return await self._names(call, store.CONFIGS, params)
 
@@ -144,21 +144,21 @@ class ExternalKeyEngine(Engine):
     @write(_ONE, before="try_config")
     async def write_config(self, call: Call, params: ConfigWrite) -> None:
         """Create or replace a config. Its keys and their grants stay."""
-        await self._put_config(call, params, _given(call, params))
+        await self._put_config(call, params, _config_of(call, params))
 
-    async def try_config(self, call: Call, params: ConfigWrite) -> Config:
-        """Return the config that is to be stored, tried unless that was not wanted."""
-        return await self._tried(_given(call, params), params)
+    async def try_config(self, call: Call, params: ConfigWrite) -> ExternalKeyConfig:
+        """Return the config to store; it is tried first, unless the client declined that."""
+        return await self._try_config(_config_of(call, params), params)
 
     @patch(_ONE, before="try_patched_config")
     async def patch_config(self, call: Call, params: ConfigWrite) -> None:
         """Change a config: a field that is null is removed, one that is not given stays."""
         await self._put_config(call, params, await _patched(call, call.core, params))
 
-    async def try_patched_config(self, call: Call, params: ConfigWrite) -> Config:
+    async def try_patched_config(self, call: Call, params: ConfigWrite) -> ExternalKeyConfig:
         """As `try_config`."""
         config = await _patched(call, core_reader(self._barrier, call.namespace), params)
-        return await self._tried(config, params)
+        return await self._try_config(config, params)
 
     @delete(_ONE)
     async def delete_config(self, call: Call, params: ConfigPath) -> None:
@@ -167,14 +167,14 @@ class ExternalKeyEngine(Engine):
         await store.delete_config(call.core, params.config)
 
     @list_(_KEYS)
-    async def list_keys(self, call: Call, params: KeyPage) -> Names:
+    async def list_keys(self, call: Call, params: KeyPage) -> ConfigNames:
         """List the keys of a config."""
         _check(params.config)
         return await self._names(call, store.keys_of(params.config), params)
 
     @read(_KEY)
-    async def read_key(self, call: Call, params: KeyPath) -> Reply[Options]:
-        """Read a key: which one in the device it stands for."""
+    async def read_key(self, call: Call, params: ExternalKeyPath) -> Reply[Options]:
+        """Read a key: which key of the device it names."""
         _check(params.config, params.key)
         view = core_reader(self._barrier, call.namespace)
         key = await store.find_key(view, params.config, params.key)
@@ -187,8 +187,8 @@ class ExternalKeyEngine(Engine):
         old = await store.load_key(call.core, params.config, params.key)
         await self._put_key(call, params, _own(call, "verify"), old.grants if old else ())
 
-    async def try_key(self, call: Call, params: KeyWrite) -> tuple[Config, Options]:
-        """Return a key's config and what is to be stored of it, tried unless that was not wanted."""
+    async def try_key(self, call: Call, params: KeyWrite) -> tuple[ExternalKeyConfig, Options]:
+        """Return a key's config and the key to store; it is tried first, unless the client declined that."""
         _check(params.config, params.key)
         return await self._tried_key(call, params, _own(call, "verify"))
 
@@ -199,7 +199,7 @@ class ExternalKeyEngine(Engine):
         options = store.merged(old.options, _own(call, "verify"))
         await self._put_key(call, params, options, old.grants)
 
-    async def try_patched_key(self, call: Call, params: KeyWrite) -> tuple[Config, Options]:
+    async def try_patched_key(self, call: Call, params: KeyWrite) -> tuple[ExternalKeyConfig, Options]:
         """As `try_key`."""
         _check(params.config, params.key)
         view = core_reader(self._barrier, call.namespace)
@@ -208,29 +208,29 @@ class ExternalKeyEngine(Engine):
         return await self._tried_key(call, params, store.merged(old.options, _own(call, "verify")))
 
     @delete(_KEY)
-    async def delete_key(self, call: Call, params: KeyPath) -> None:
+    async def delete_key(self, call: Call, params: ExternalKeyPath) -> None:
         """Remove a key with its grants. What is in the device stays there."""
         _check(params.config, params.key)
         await store.delete_key(call.core, params.config, params.key)
 
     @list_(_GRANTS)
-    async def list_grants(self, call: Call, params: KeyPath) -> Names:
+    async def list_grants(self, call: Call, params: ExternalKeyPath) -> ConfigNames:
         """List the mounts that may use a key."""
         _check(params.config, params.key)
         view = core_reader(self._barrier, call.namespace)
         key = await store.find_key(view, params.config, params.key)
         if not key.grants:
             raise NotFound
-        return Names(key.grants)
+        return ConfigNames(key.grants)
 
     @write(_GRANT)
     async def write_grant(self, call: Call, params: GrantPath) -> None:
-        """Let the mount at a path use a key. There need not be a mount yet, and it may change."""
+        """Let the mount at a path use a key. The path need not be mounted yet."""
         await self._grant(call, params, granted=True)
 
     @delete(_GRANT)
     async def delete_grant(self, call: Call, params: GrantPath) -> None:
-        """Let the mount at a path use a key no longer."""
+        """Withdraw the grant of a mount."""
         await self._grant(call, params, granted=False)
 
     async def find(self, namespace: Namespace, mount: MountFacts, ref: str) -> ExternalKey:
@@ -247,26 +247,28 @@ class ExternalKeyEngine(Engine):
             raise Malformed(f'mount "{quote(mount.path)}" is missing grant for key "{quote(ref)}"')
         return await self._provider(config.plugin).open(ref, config.options, key.options)
 
-    async def _names(self, call: Call, prefix: str, page: Page) -> Names:
+    async def _names(self, call: Call, prefix: str, page: Page) -> ConfigNames:
         view = core_reader(self._barrier, call.namespace)
         names = await view.list(prefix, after=page.after, limit=max(page.limit, 0))
         if not names:
             raise NotFound
-        return Names(names)
+        return ConfigNames(names)
 
-    async def _tried(self, config: Config, params: ConfigWrite) -> Config:
+    async def _try_config(self, config: ExternalKeyConfig, params: ConfigWrite) -> ExternalKeyConfig:
         if params.verify:
             await self._provider(config.plugin).check_config(config.options)
         return config
 
-    async def _tried_key(self, call: Call, params: KeyWrite, options: Options) -> tuple[Config, Options]:
+    async def _tried_key(
+        self, call: Call, params: KeyWrite, options: Options
+    ) -> tuple[ExternalKeyConfig, Options]:
         config = await store.owner(core_reader(self._barrier, call.namespace), params.config)
         if params.verify:
             await self._provider(config.plugin).check_key(config.options, options)
         return config, options
 
     @staticmethod
-    async def _put_config(call: Call, params: ConfigWrite, config: Config) -> None:
+    async def _put_config(call: Call, params: ConfigWrite, config: ExternalKeyConfig) -> None:
         if params.verify and call.prepared != config:
             raise Unavailable(_CHANGED)
         await store.put_config(call.core, params.config, config)
@@ -278,7 +280,7 @@ class ExternalKeyEngine(Engine):
         config = await store.owner(call.core, params.config)
         if params.verify and call.prepared != (config, options):
             raise Unavailable(_CHANGED)
-        await store.put_key(call.core, params.config, params.key, Key(options, grants))
+        await store.put_key(call.core, params.config, params.key, ExternalKeyEntry(options, grants))
 
     async def _grant(self, call: Call, params: GrantPath, *, granted: bool) -> None:
         _check(params.config, params.key)
@@ -288,44 +290,44 @@ class ExternalKeyEngine(Engine):
         grants = tuple(sorted([*others, params.path] if granted else others))
         await store.put_key(call.core, params.config, params.key, msgspec.structs.replace(key, grants=grants))
 
-    def _provider(self, plugin: str) -> Provider:
+    def _provider(self, plugin: str) -> KeyProvider:
         provider = self._providers.get(plugin)
         if provider is None:
             raise Malformed("unknown plugin")
         return provider
 
-    def _readable(self, plugin: str) -> Provider:
-        """Return the plugin that knows what may be shown. Raises `Malformed`: without it, nothing is."""
+    def _readable(self, plugin: str) -> KeyProvider:
+        """Return the plugin that knows which fields are secret. Raises `Malformed`: without it nothing is shown."""
         try:
             return self._provider(plugin)
         except Malformed as unknown:
             raise Malformed(f"failed to read metadata: {unknown.message}") from None
 
 
-def _given(call: Call, params: ConfigWrite) -> Config:
-    """Return the config that a client gave."""
+def _config_of(call: Call, params: ConfigWrite) -> ExternalKeyConfig:
+    """Return the config in a request."""
     _check(params.config)
     if not params.plugin:
         raise Malformed('missing required field "plugin"')
-    return Config(params.plugin, _own(call, "plugin", "verify"))
+    return ExternalKeyConfig(params.plugin, _own(call, "plugin", "verify"))
 
 
-async def _patched(call: Call, view: ReadView, params: ConfigWrite) -> Config:
-    """Return the config in `view` with what a client gave."""
+async def _patched(call: Call, view: ReadView, params: ConfigWrite) -> ExternalKeyConfig:
+    """Return the config in `view` with the changes of a request."""
     _check(params.config)
     config = await store.load_config(view, params.config)
     if config is None:
         raise Malformed(f'config "{quote(params.config)}" not found')
     options = store.merged(config.options, _own(call, "plugin", "verify"))
-    return Config(params.plugin or config.plugin, options)
+    return ExternalKeyConfig(params.plugin or config.plugin, options)
 
 
 def _own(call: Call, *ours: str) -> dict[str, Json]:
-    """Return the body's fields but for `ours`: those are the plugin's."""
+    """Return the plugin's fields of the body: all but `ours`."""
     return {name: value for name, value in call.data.items() if name not in ours}
 
 
 def _check(*names: str) -> None:
-    """Refuse names that the field's paths do not take. Raises `UnsupportedPath`."""
+    """Raise `UnsupportedPath` for names that OpenBao's paths do not take."""
     if any("@" in name for name in names):
         raise UnsupportedPath

@@ -17,7 +17,7 @@ from hsm.operations import ListTokens, TokenInfo
 from hsm.versions import printable
 from vault.engines.system.external_keys.agents import MOST, TURNS, Agents, TokenAgent, TokenKeyPair
 from vault.engines.system.external_keys.engine import Options
-from vault.engines.system.external_keys.pkcs11_config import Pair, Token, read_pair, read_token
+from vault.engines.system.external_keys.pkcs11_config import KeyPairConfig, TokenConfig, read_pair, read_token
 from vault.framework.call import Call
 from vault.framework.concurrency.deadline import within
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
@@ -28,7 +28,7 @@ T = TypeVar("T")
 _SECONDS: Final = 5.0
 """How long one operation may take."""
 DEADLINE: Final = 15.0
-"""Seconds after which whoever finds a key, or uses it, has an answer, whatever the token does and however many wait."""
+"""Seconds after which every lookup and use of a key is answered, even if the token hangs and others wait."""
 
 
 class Pkcs11Provider:
@@ -67,9 +67,13 @@ class Pkcs11Provider:
         return _Key(self, ref, token, pair, _description(ref, await self._with(token, find)))
 
     async def use(
-        self, token: Token, pair: Pair, description: Mapping[str, str], work: Callable[[PrivateKey], T]
+        self,
+        token: TokenConfig,
+        pair: KeyPairConfig,
+        description: Mapping[str, str],
+        work: Callable[[PrivateKey], T],
     ) -> T:
-        """Return what `work` makes with the private half of this description. Raises `Failed` and `Unavailable`."""
+        """Return the result of `work` with the described private key. Raises `Failed` and `Unavailable`."""
 
         async def work_with(opened: TokenAgent) -> T:
             found = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
@@ -83,8 +87,8 @@ class Pkcs11Provider:
 
         return await self._with(token, work_with)
 
-    async def _with(self, token: Token, ask: Callable[[TokenAgent], Coroutine[Any, Any, T]]) -> T:
-        """Hold the token for the time that whoever asks has. Raises `Unavailable` when that is over."""
+    async def _with(self, token: TokenConfig, ask: Callable[[TokenAgent], Coroutine[Any, Any, T]]) -> T:
+        """Hold the token up to the caller's deadline. Raises `Unavailable` after that."""
 
         async def hold() -> T:
             with self._agents.using(token) as opened:
@@ -96,9 +100,13 @@ class Pkcs11Provider:
             raise Unavailable(f"the token did not answer in time: {self._deadline:g} s") from error
 
     async def _found(
-        self, opened: TokenAgent, token: Token, pair: Pair, refusal: type[VaultError] = Malformed
+        self,
+        opened: TokenAgent,
+        token: TokenConfig,
+        pair: KeyPairConfig,
+        refusal: type[VaultError] = Malformed,
     ) -> TokenKeyPair:
-        """Find a key pair in the token, and remember it."""
+        """Find a key pair in the token, and cache it."""
 
         def look() -> TokenKeyPair:
             signer = TokenSigner(opened.agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
@@ -114,9 +122,9 @@ class Pkcs11Provider:
         return found
 
     async def _run(self, opened: TokenAgent, work: Callable[[], T], refusal: type[VaultError]) -> T:
-        """Do what waits for a token in a thread. Raises `refusal`, or `Unavailable` when nothing answers.
+        """Run blocking work on a token in a thread. Raises `refusal`, or `Unavailable` when the token does not answer.
 
-        A thread cannot be stopped: it keeps its turn until the agent has answered, or was killed.
+        A thread cannot be stopped: it keeps its place until the agent has answered or was killed.
         """
         await opened.turns.acquire()
         job = asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -133,7 +141,12 @@ class _Key:
     """A key pair in a token; see `ExternalKey`."""
 
     def __init__(
-        self, provider: Pkcs11Provider, ref: str, token: Token, pair: Pair, description: Mapping[str, str]
+        self,
+        provider: Pkcs11Provider,
+        ref: str,
+        token: TokenConfig,
+        pair: KeyPairConfig,
+        description: Mapping[str, str],
     ) -> None:
         self._provider = provider
         self._ref = ref
@@ -154,7 +167,7 @@ class _Key:
 
 
 def _description(ref: str, found: TokenKeyPair) -> Mapping[str, str]:
-    """Which key it is, for the audit log: what the token has, whatever of it the config names."""
+    """Describe the key for the audit log as the token describes it, not only as the config names it."""
     der = found.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return {
         "ref": ref,
@@ -166,8 +179,8 @@ def _description(ref: str, found: TokenKeyPair) -> Mapping[str, str]:
     }
 
 
-def _information(agent: SigningAgent, token: Token) -> TokenInfo:
-    """Return what the token says of itself. Raises `HsmError`."""
+def _information(agent: SigningAgent, token: TokenConfig) -> TokenInfo:
+    """Return the token's description of itself. Raises `HsmError`."""
     found = agent.ask_blocking(ListTokens(), list[TokenInfo], _SECONDS)
     for information in found:
         if token.serial not in {"", information.serial} or token.label not in {"", information.label}:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a config and a key of the plugin `pkcs11` say, checked. Fields and their forms are those of OpenBao's plugin.
+"""Configs and keys of the plugin `pkcs11`, checked. Fields and their forms are those of OpenBao's plugin.
 
-A client names a module by an alias that the operator set, never by a path: whoever chooses a module chooses code
-that runs on the server.
+A client names a module by an alias that the operator configured, never by a path: choosing a module means choosing
+code that runs on the server.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _NUMBERS: Final = {
 }
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """Which token, behind which module, and the PIN for it."""
+class TokenConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A token, its module, and its PIN."""
 
     lib: str
     """Path of the module."""
@@ -48,7 +48,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Token {self.label or self.serial or self.slot} of {self.lib}>"
 
 
-class Pair(msgspec.Struct, frozen=True, kw_only=True):
+class KeyPairConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Which key pair of a token. `key_id` None is whatever id the label has, `mechanism` None any."""
 
     label: str
@@ -56,7 +56,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     mechanism: Mechanism | None
 
 
-def read_token(config: Mapping[str, Json], modules: Mapping[str, str]) -> Token:
+def read_token(config: Mapping[str, Json], modules: Mapping[str, str]) -> TokenConfig:
     """Read a config; `modules` are the paths by alias. Raises `Malformed` that names the field."""
     fields = _texts(config, _CONFIG)
     for required in ("lib", "pin"):
@@ -73,7 +73,7 @@ def read_token(config: Mapping[str, Json], modules: Mapping[str, str]) -> Token:
     slot = _number("slot", fields["slot"]) if fields.get("slot") else None
     if slot is not None and slot > _LARGEST_SLOT:
         raise Malformed("parameter 'slot' must fit 64 bits")
-    return Token(
+    return TokenConfig(
         lib=path,
         slot=slot,
         serial=fields.get("serial", ""),
@@ -82,7 +82,7 @@ def read_token(config: Mapping[str, Json], modules: Mapping[str, str]) -> Token:
     )
 
 
-def read_pair(key: Mapping[str, Json]) -> Pair:
+def read_pair(key: Mapping[str, Json]) -> KeyPairConfig:
     """Read a key. Raises `Malformed` that names the field."""
     fields = _texts(key, _KEY)
     label, identifier = fields.get("label", ""), fields.get("id", "")
@@ -92,7 +92,7 @@ def read_pair(key: Mapping[str, Json]) -> Pair:
     if identifier and match is None:
         raise Malformed("parameter 'id' must be an even number of hexadecimal digits")
     mechanism = fields.get("mechanism", "")
-    return Pair(
+    return KeyPairConfig(
         label=label,
         key_id=bytes.fromhex(match[1]) if match else None,
         mechanism=_mechanism(mechanism) if mechanism else None,
@@ -100,7 +100,7 @@ def read_pair(key: Mapping[str, Json]) -> Pair:
 
 
 def _texts(given: Mapping[str, Json], known: frozenset[str]) -> dict[str, str]:
-    """Return the fields as text. Raises `Malformed` for others, and for values that are no text."""
+    """Return the fields as text. Raises `Malformed` for unknown fields, and for values that are no text."""
     if given.keys() - known:
         raise Malformed(
             f"decoding failed due to the following error(s):\n\n'config' has invalid keys; it has {', '.join(sorted(known))}"

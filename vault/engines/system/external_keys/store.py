@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Where external keys are kept: configs, their keys, and the mounts that may use each.
+"""The storage of external keys: configs, their keys, and the mounts that may use each.
 
-A config is stored below `external-keys/config/`, a key below `external-keys/key/<config>/`. Both hold what the
-client gave, secrets included: only the barrier protects them.
+A config is stored below `external-keys/config/`, a key below `external-keys/key/<config>/`. Both hold the client's
+values, secrets included: only the barrier protects them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONFIGS: Final = "external-keys/config/"
 _KEYS: Final = "external-keys/key/"
 
 
-class Config(msgspec.Struct, frozen=True):
+class ExternalKeyConfig(msgspec.Struct, frozen=True):
     """How to reach a device: the plugin and its parameters."""
 
     plugin: str
@@ -34,7 +34,7 @@ class Config(msgspec.Struct, frozen=True):
         return f"<Config of {self.plugin}>"
 
 
-class Key(msgspec.Struct, frozen=True):
+class ExternalKeyEntry(msgspec.Struct, frozen=True):
     """Which key in the device, and the paths of the mounts that may use it, in order, each ending in `/`."""
 
     options: dict[str, Json]
@@ -45,8 +45,8 @@ class Key(msgspec.Struct, frozen=True):
         return f"<Key granted to {list(self.grants)}>"
 
 
-_CONFIG: Final = RecordKind("external key configuration", Config, json=True)
-_KEY: Final = RecordKind("external key", Key, json=True)
+_CONFIG: Final = RecordKind("external key configuration", ExternalKeyConfig, json=True)
+_KEY: Final = RecordKind("external key", ExternalKeyEntry, json=True)
 
 
 def keys_of(config: str) -> str:
@@ -54,19 +54,19 @@ def keys_of(config: str) -> str:
     return f"{_KEYS}{config}/"
 
 
-async def load_config(view: ReadView, name: str) -> Config | None:
+async def load_config(view: ReadView, name: str) -> ExternalKeyConfig | None:
     """Return a config, or None."""
     stored = await view.get(CONFIGS + name)
     return None if stored is None else _CONFIG.decode(stored)
 
 
-async def load_key(view: ReadView, config: str, name: str) -> Key | None:
+async def load_key(view: ReadView, config: str, name: str) -> ExternalKeyEntry | None:
     """Return a key, or None."""
     stored = await view.get(keys_of(config) + name)
     return None if stored is None else _KEY.decode(stored)
 
 
-async def find_key(view: ReadView, config: str, name: str) -> Key:
+async def find_key(view: ReadView, config: str, name: str) -> ExternalKeyEntry:
     """Return a key. Raises `Malformed` where there is none."""
     key = await load_key(view, config, name)
     if key is None:
@@ -74,20 +74,20 @@ async def find_key(view: ReadView, config: str, name: str) -> Key:
     return key
 
 
-async def owner(view: ReadView, name: str) -> Config:
-    """Return the config that a key is to belong to. Raises `Malformed` where there is none."""
+async def owner(view: ReadView, name: str) -> ExternalKeyConfig:
+    """Return the config of a new key. Raises `Malformed` where there is none."""
     config = await load_config(view, name)
     if config is None:
         raise Malformed(f'config "{quote(name)}" does not exist')
     return config
 
 
-async def put_config(view: View, name: str, config: Config) -> None:
+async def put_config(view: View, name: str, config: ExternalKeyConfig) -> None:
     """Store a config."""
     await view.put(CONFIGS + name, _CONFIG.encode(config))
 
 
-async def put_key(view: View, config: str, name: str, key: Key) -> None:
+async def put_key(view: View, config: str, name: str, key: ExternalKeyEntry) -> None:
     """Store a key."""
     await view.put(keys_of(config) + name, _KEY.encode(key))
 

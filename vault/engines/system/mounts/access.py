@@ -11,7 +11,7 @@ from vault.policy.model import Capability
 def touches(acl: Acl, path: str, *, now: float) -> bool:
     """Return whether `acl` reaches into the mount at `path` (which ends in `/`); `now` is Unix time.
 
-    As in the field, a prefix that covers the whole mount counts even where it denies.
+    As in OpenBao, a prefix that covers the whole mount counts even where it denies.
     """
     if acl.root:
         return True

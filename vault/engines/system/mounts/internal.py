@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/internal`: what clients and user interfaces look up before they ask."""
+"""`sys/internal`: what clients and user interfaces look up before a request."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final
@@ -26,17 +26,17 @@ from vault.policy.gate import Gate, seen_by
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
 
 
-class PathParams(Params, frozen=True):
+class InternalPath(Params, frozen=True):
     """Names a path below a mount."""
 
     path: Annotated[str, Doc("Path of a mount or of anything below it.")]
 
 
 class SpecsParams(Params, frozen=True):
-    """How the document is to be."""
+    """Options of the document."""
 
     generic_mount_paths: Annotated[bool, Doc("Write mount paths as parameters.")] = False
-    context: Annotated[str, Doc("Kept for clients.")] = ""
+    context: Annotated[str, Doc("Accepted for compatibility, without effect.")] = ""
 
 
 class VisibleMounts(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class VisibleMounts(msgspec.Struct, frozen=True):
 
 
 class InternalEngine(Engine):
-    """What a user interface asks on behalf of whoever looks at it."""
+    """Questions of user interfaces on behalf of their users."""
 
     def __init__(self, router: Router, namespaces: Namespaces, gate: Gate) -> None:
         self._router = router
@@ -56,7 +56,7 @@ class InternalEngine(Engine):
 
     @read("internal/ui/mounts", public=True)
     async def read_visible_mounts(self, call: Call) -> VisibleMounts:
-        """Show the mounts that the token reaches into; to everybody else, those that want to be seen."""
+        """Show the mounts that the token reaches into; without a token, those that are listed for everybody."""
         found: dict[bool, dict[str, MountRow | BriefRow]] = {True: {}, False: {}}
         known = bool(call.token) and call.caller().namespace.holds(call.namespace)
         acl = await self._gate.acl(call.caller(), call.now) if known else None
@@ -72,7 +72,7 @@ class InternalEngine(Engine):
         return VisibleMounts(auth=found[True], secret=found[False])
 
     @read("internal/ui/mounts/{path:path}", public=True)
-    async def read_mount_of_path(self, call: Call, params: PathParams) -> MountRow:
+    async def read_mount_of_path(self, call: Call, params: InternalPath) -> MountRow:
         """Show the mount that a path belongs to, to a token that reaches into it.
 
         Clients ask this before a KV request, to learn the version.
@@ -109,7 +109,7 @@ class InternalEngine(Engine):
 
     @read("internal/counters/requests")
     async def count_requests(self, call: Call) -> None:
-        """Say that this count is no longer kept."""
+        """Say that this counter is gone, as in OpenBao."""
         del call
         raise NotFound("The functionality has been removed on this path")
 
@@ -129,12 +129,12 @@ class SpecsEngine(Engine):
 
     @read("internal/specs/openapi", public=True)
     async def read_openapi(self, call: Call, params: SpecsParams) -> Reply[object]:
-        """Describe everything that can be asked of the mounts that the token reaches into, as OpenAPI 3.1."""
+        """Describe the API of the mounts that the token reaches into, as OpenAPI 3.1."""
         return await self._document(call, generic=params.generic_mount_paths)
 
     @write("internal/specs/openapi", public=True, writes=False)
     async def write_openapi(self, call: Call, params: SpecsParams) -> Reply[object]:
-        """Describe everything, as reading does; for clients that send their options in a body."""
+        """As reading, for clients that send their options in a body."""
         return await self._document(call, generic=params.generic_mount_paths)
 
     async def _document(self, call: Call, *, generic: bool) -> Reply[object]:

@@ -20,7 +20,7 @@ from vault.mount.table import Backend, accessor, leave
 from vault.token.store import TokenStore
 
 
-class PathParams(Params, frozen=True):
+class MountPath(Params, frozen=True):
     """Names a mount."""
 
     path: Annotated[str, Doc("Where the mount is.")]
@@ -31,12 +31,12 @@ class EnableParams(Params, frozen=True):
 
     path: Annotated[str, Doc("Where to mount.")]
     type: Annotated[str, Doc("Kind of engine or auth method, as kv, kv-v2 or userpass.")] = ""
-    description: Annotated[str, Doc("Text for people.")] = ""
+    description: Annotated[str, Doc("A description for people.")] = ""
     config: Annotated[Map | None, Doc("Settings: TTLs, audit keys, headers, listing visibility.")] = None
     options: Annotated[Pairs | None, Doc("Options of the kind, as version for kv.")] = None
-    local: Annotated[bool, Doc("Kept for clients; every mount is in this cluster alone.")] = False
-    seal_wrap: Annotated[bool, Doc("Kept for clients; every value is encrypted alike.")] = False
-    external_entropy_access: Annotated[bool, Doc("Kept for clients.")] = False
+    local: Annotated[bool, Doc("Accepted for compatibility: every mount is local to this cluster.")] = False
+    seal_wrap: Annotated[bool, Doc("Accepted for compatibility: every value is encrypted alike.")] = False
+    external_entropy_access: Annotated[bool, Doc("Accepted for compatibility, without effect.")] = False
     plugin_name: Annotated[str, Doc("The kind, where type is plugin.")] = ""
 
 
@@ -67,7 +67,7 @@ class MountsEngine(Engine):
         return Reply(data=rows, embed=True)
 
     @read("mounts/{path:path}")
-    async def read_mount(self, call: Call, params: PathParams) -> Reply[MountRow]:
+    async def read_mount(self, call: Call, params: MountPath) -> Reply[MountRow]:
         """Show the secrets engine that serves a path."""
         path = rules.directory(params.path)
         mount = self._router.of(call.namespace).find(path)
@@ -76,7 +76,7 @@ class MountsEngine(Engine):
         return Reply(data=show(mount.entry), embed=True)
 
     @read("auth/{path:path}", sudo=True)
-    async def read_auth(self, call: Call, params: PathParams) -> Reply[MountRow]:
+    async def read_auth(self, call: Call, params: MountPath) -> Reply[MountRow]:
         """Show one auth method. Needs sudo."""
         path = rules.directory(params.path)
         mount = self._router.of(call.namespace).get(f"auth/{path}")
@@ -126,7 +126,7 @@ class MountsEngine(Engine):
         await self._add(call, msgspec.structs.replace(entry, options=options, config=config))
 
     @delete("mounts/{path:path}")
-    async def disable(self, call: Call, params: PathParams) -> None:
+    async def disable(self, call: Call, params: MountPath) -> None:
         """Disable a secrets engine and remove all its data; nothing happens where there is none."""
         path = rules.directory(params.path)
         mount = self._router.of(call.namespace).get(path)
@@ -138,7 +138,7 @@ class MountsEngine(Engine):
         await self._router.of(call.namespace).remove(call.core, mount.entry)
 
     @delete("auth/{path:path}", sudo=True)
-    async def disable_auth(self, call: Call, params: PathParams) -> None:
+    async def disable_auth(self, call: Call, params: MountPath) -> None:
         """Disable an auth method; its data and the tokens of its logins go too. Needs sudo."""
         path = "auth/" + rules.directory(params.path)
         mount = self._router.of(call.namespace).get(path)
@@ -164,7 +164,7 @@ class MountsEngine(Engine):
 
     async def _add(self, call: Call, entry: MountEntry) -> None:
         if not entry.options and call.data.get("options", {}) is None:
-            entry = msgspec.structs.replace(entry, options=None)  # kept as it was said, for clients show it
+            entry = msgspec.structs.replace(entry, options=None)  # kept as given, because clients show it
         backend: Backend | None = self._router.catalog.find(
             entry.kind, entry.options or {}, auth=entry.is_auth
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/plugins`: the catalogue of what can be mounted. Everything in it is part of the server (SL-95)."""
+"""`sys/plugins`: the catalogue of engines that can be mounted. All are part of the server (SL-95)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -98,13 +98,13 @@ class RegisterParams(ProgramParams, frozen=True, kw_only=True):
 
 
 class ReloadResult(msgspec.Struct, frozen=True):
-    """What to call this reload."""
+    """The identifier of a reload."""
 
     reload_id: str
 
 
 class PluginEngine(Engine):
-    """The catalogue of what can be mounted: everything in it is part of the server (SL-95)."""
+    """The catalogue of engines that can be mounted: all are part of the server (SL-95)."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -140,14 +140,14 @@ class PluginEngine(Engine):
         return Plugin(name=params.name)
 
     def _names(self, kind: str) -> list[str]:
-        """Return what can be mounted, by name; there are no database plugins."""
+        """Return the kinds that can be mounted, by name; there are no database plugins."""
         if kind == "database":
             return []
         return [name for name in self._router.catalog.names(auth=kind == "auth") if name not in _OWN]
 
 
 class ProgramEngine(Engine):
-    """What would be done with plugins that are programs: there are none (SL-95)."""
+    """Operations on plugins that are programs. All are refused, because there are none (SL-95)."""
 
     def __init__(self, router: Router) -> None:
         self._router = router
@@ -223,7 +223,7 @@ class ProgramEngine(Engine):
 
 
 def _check_untyped(params: KindParams) -> None:
-    """Leave the names of kinds to the list of what has this kind."""
+    """Refuse names of kinds as names of plugins: such a path is the list of that kind."""
     if params.kind in _KINDS:
         raise UnsupportedOperation
 
@@ -233,7 +233,7 @@ def _older(text: str) -> Reply[None]:
 
 
 def _refuse_program(params: ProgramParams) -> None:
-    """Say what is wrong with a program, last that there can be none. Raises `Malformed`."""
+    """Raise `Malformed` with OpenBao's first complaint about a program, or because there can be none."""
     digest = params.sha256 or params.sha_256
     if not digest:
         raise Malformed("missing SHA-256 value")

@@ -32,12 +32,12 @@ _QUEUED: Final = (
 
 
 class RemountParams(Params, frozen=True):
-    """From where to where."""
+    """The old and the new path."""
 
     source: Annotated[str, Doc("Path of the mount; auth/… for an auth method.")] = msgspec.field(
         default="", name="from"
     )
-    to: Annotated[str, Doc("Where it is to be.")] = ""
+    to: Annotated[str, Doc("The new path.")] = ""
 
 
 class StatusParams(Params, frozen=True):
@@ -47,7 +47,7 @@ class StatusParams(Params, frozen=True):
 
 
 class RemountResult(msgspec.Struct, frozen=True):
-    """How to ask for a move's status."""
+    """The identifier under which the status of the move can be read."""
 
     migration_id: str
 
@@ -71,7 +71,7 @@ class MigrationStatus(msgspec.Struct, frozen=True):
 
 
 class MountLocation(msgspec.Struct, frozen=True):
-    """Where a mount is or is to be: `path` in the table of its namespace, `shown` as the caller sees it."""
+    """The old or new location of a mount: `path` in the table of its namespace, `shown` as the caller sees it."""
 
     table: MountTable
     path: str
@@ -92,9 +92,9 @@ class RemountEngine(Engine):
 
     @write("remount", sudo=True)
     async def remount(self, call: Call, params: RemountParams) -> Reply[RemountResult]:
-        """Move a mount with all its data. Needs sudo. The tokens that it has given are revoked.
+        """Move a mount with all its data. Needs sudo. The tokens that it has issued are revoked.
 
-        Done when it answers; clients that poll `remount/status` find it finished.
+        The move is complete when this answers; clients that poll `remount/status` find it finished.
         """
         if not params.source or not params.to:
             raise Malformed("both 'from' and 'to' path must be specified as a string")
@@ -141,7 +141,7 @@ class RemountEngine(Engine):
         return MigrationStatus(params.id, _MIGRATION.decode(stored))
 
     def _place(self, call: Call, name: str, path: str) -> MountLocation:
-        """Return the place that a path names, in the caller's namespace or below. Raises `Malformed`."""
+        """Return the location that a path names, in the caller's namespace or below. Raises `Malformed`."""
         if path.strip() != path:
             raise Malformed(f"'{name}' path cannot contain trailing whitespace")
         if not path.isprintable() or {"", ".", ".."} & set(path.strip("/").split("/")):
@@ -159,7 +159,7 @@ class RemountEngine(Engine):
 
 
 async def _carry(core: View, source: MountTable, target: MountTable, entry: MountEntry) -> None:
-    """Write a mount's data anew in another namespace: every value is bound to the one that it lies in."""
+    """Rewrite a mount's data in another namespace, because each value is encrypted for its own namespace."""
     old = core.space(source.namespace.id).sub(entry.prefix)
     new = core.space(target.namespace.id).sub(entry.prefix)
     for name in await old.scan(""):
@@ -169,7 +169,7 @@ async def _carry(core: View, source: MountTable, target: MountTable, entry: Moun
 
 
 def _check(source: MountLocation, target: MountLocation) -> None:
-    """Refuse places that cannot be moved from or to. Raises `Malformed`."""
+    """Raise `Malformed` for locations that cannot be moved from or to."""
     moving_auth = source.path.startswith("auth/")
     if moving_auth and not target.path.startswith("auth/"):
         raise Malformed(f'cannot remount auth mount to non-auth mount "{quote(target.path)}"')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a mount may be: kinds, places, settings. The refusals are in OpenBao's words, without input values."""
+"""Rules for mounts: kinds, paths, settings. The refusals are in OpenBao's words, without input values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vault.mount.entry import LockoutConfig, MountConfig
 from vault.mount.table import Catalog
 
 OWN: Final = ("audit/", "auth/", "cubbyhole/", "identity/", "sys/")
-"""Where only the server itself mounts."""
+"""Paths where only the server itself mounts."""
 _SINGLE: Final = frozenset(
     {"system", "ns_system", "identity", "ns_identity", "cubbyhole", "ns_cubbyhole", "token", "ns_token"}
 )
@@ -25,7 +25,7 @@ _VISIBILITIES: Final = frozenset({"", "hidden", "unauth"})
 LOCKABLE: Final = frozenset({"approle", "userpass"})
 """Auth methods that lock names out after failed logins."""
 _OWN_TERMS: Final = frozenset({"nhi"})
-"""Kinds of mount whose tokens are of a kind of their own, and last as each registration says."""
+"""Kinds of mount whose registrations set the kind and the TTL of tokens."""
 _NO_CONFIG: Final = "unable to convert given mount config information"
 _LOCKOUT_TIMES: Final = {
     "lockout_duration": "duration",
@@ -45,13 +45,13 @@ def directory(path: str) -> str:
 
 
 def new_directory(path: str) -> str:
-    """As `directory`, of a mount that is to be made. Raises `Malformed` for a path that is longer than names are."""
+    """As `directory`, for a new mount. Raises `Malformed` for a path over the length of names."""
     check_length(path=path)
     return directory(path)
 
 
 def check_place(path: str) -> None:
-    """Refuse to mount where only the server does."""
+    """Raise `Malformed` for paths where only the server mounts."""
     if path.startswith(OWN):
         raise Malformed(f'cannot mount "{quote(path)}"')
 
@@ -126,7 +126,7 @@ def check_terms(kind: str, config: MountConfig) -> None:
 def read_config(data: Mapping[str, Json], *, auth: bool, longest: int) -> MountConfig:
     """Return the settings of a new mount; `longest` is the server's longest TTL in seconds.
 
-    Stricter than a field: only text and numbers are text, only booleans are boolean.
+    Stricter than parameters, as in OpenBao: only text and numbers are text, only booleans are boolean.
     """
     given = {name: value for name, value in data.items() if value is not None}
     if "user_lockout_config" in given:

@@ -9,7 +9,7 @@ import msgspec
 
 from vault.barrier.view import View
 from vault.engines.system.mounts import rules
-from vault.engines.system.mounts.mounts import PathParams
+from vault.engines.system.mounts.mounts import MountPath
 from vault.engines.system.mounts.view import TuneRow, show_tuned
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
@@ -43,7 +43,7 @@ class TuneParams(Params, frozen=True):
         None
     )
     max_lease_ttl: Annotated[str | None, Doc("Longest TTL as 3600 or 1h; system for the server's.")] = None
-    description: Annotated[str | None, Doc("Text for people.")] = None
+    description: Annotated[str | None, Doc("A description for people.")] = None
     audit_non_hmac_request_keys: Annotated[
         CommaList | None, Doc("Request fields that the audit log shows in the clear.")
     ] = None
@@ -53,13 +53,15 @@ class TuneParams(Params, frozen=True):
     listing_visibility: Annotated[
         str | None, Doc("unauth shows the mount to everybody; hidden or empty.")
     ] = None
-    passthrough_request_headers: Annotated[CommaList | None, Doc("Headers that the engine gets to see.")] = (
-        None
-    )
-    allowed_response_headers: Annotated[CommaList | None, Doc("Headers that the engine may set.")] = None
-    token_type: Annotated[str | None, Doc("Which tokens an auth method makes: service, batch, default-…")] = (
-        None
-    )
+    passthrough_request_headers: Annotated[
+        CommaList | None, Doc("Request headers that are passed to the engine.")
+    ] = None
+    allowed_response_headers: Annotated[
+        CommaList | None, Doc("Response headers that the engine may set.")
+    ] = None
+    token_type: Annotated[
+        str | None, Doc("Type of tokens that an auth method issues: service, batch, default-…")
+    ] = None
     user_lockout_config: Annotated[
         Map | None, Doc("Lockout after failed logins, of auth methods with users.")
     ] = None
@@ -68,7 +70,7 @@ class TuneParams(Params, frozen=True):
 
 
 class TuningEngine(Engine):
-    """Tuning mounts of either sort."""
+    """Tuning of secrets engines and auth methods."""
 
     def __init__(
         self,
@@ -87,12 +89,12 @@ class TuningEngine(Engine):
         self._max_ttl = max_ttl
 
     @read("mounts/{path:path}/tune")
-    async def read_tune(self, call: Call, params: PathParams) -> Reply[TuneRow]:
+    async def read_tune(self, call: Call, params: MountPath) -> Reply[TuneRow]:
         """Show how a mount is tuned."""
         return self._show(call, rules.directory(params.path))
 
     @read("auth/{path:path}/tune", sudo=True)
-    async def read_auth_tune(self, call: Call, params: PathParams) -> Reply[TuneRow]:
+    async def read_auth_tune(self, call: Call, params: MountPath) -> Reply[TuneRow]:
         """Show how an auth method is tuned. Needs sudo."""
         return self._show(call, "auth/" + rules.directory(params.path))
 
@@ -142,7 +144,7 @@ class TuningEngine(Engine):
 
 
 def _upgrading(old: MountEntry) -> str:
-    """Word the warning as the field does, whose second number is always 0."""
+    """Return the warning in OpenBao's words, whose second number is always 0."""
     return (
         f"Upgrading mount from version {_version(old.options) or 0} to version 0. This mount will be "
         "unavailable for a brief period and will resume service shortly."

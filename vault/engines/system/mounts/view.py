@@ -17,7 +17,7 @@ _BARE: Final = frozenset(
 )
 """Kinds that are part of the server, not plugins: they have no deprecation status."""
 RUNNING: Final = f"v{VERSION}+builtin.bao"
-"""The version that OpenBao's own plugins state."""
+"""The version that built-in plugins of OpenBao state."""
 
 
 class LockoutRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,7 +84,7 @@ class TuneRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BriefRow(msgspec.Struct, frozen=True):
-    """What those without a token may know of a mount that wants to be seen."""
+    """What is shown without a token of a mount that is listed for everybody."""
 
     description: str
     options: Mapping[str, str] | None
@@ -92,7 +92,7 @@ class BriefRow(msgspec.Struct, frozen=True):
 
 
 def show(entry: MountEntry, *, path: str | msgspec.UnsetType = msgspec.UNSET) -> MountRow:
-    """Return the whole row of a mount; `path` is repeated where it is asked for."""
+    """Return the whole row of a mount; `path` is part of it where it is given."""
     config = entry.config
     lockout = _lockout(config)
     return MountRow(
@@ -133,7 +133,7 @@ def show_tuned(entry: MountEntry, *, default_ttl: int, max_ttl: int) -> TuneRow:
 
 
 def show_briefly(entry: MountEntry) -> BriefRow:
-    """Return what anybody may see."""
+    """Return the part of a mount that is public."""
     return BriefRow(entry.description, entry.options, entry.kind)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/locked-users`: who is locked out after failed logins, and letting them in again."""
+"""`sys/locked-users`: users locked out after failed logins, and their unlocking."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -18,20 +18,20 @@ from vault.token.lockout import Lockout
 
 
 class LockedParams(Params, frozen=True):
-    """Which auth method to look at."""
+    """The auth method to show."""
 
     mount_accessor: Annotated[str, Doc("Accessor of the auth method; all of them if it is not given.")] = ""
 
 
-class UnlockParams(Params, frozen=True):
-    """Whom to unlock."""
+class UserUnlockParams(Params, frozen=True):
+    """The user to unlock."""
 
     mount_accessor: Annotated[str, Doc("Accessor of the auth method.")]
     alias_identifier: Annotated[str, Doc("The name, as the auth method has it: user name or role id.")]
 
 
 class LockedMount(msgspec.Struct, frozen=True):
-    """Who is locked out of one auth method."""
+    """The users locked out of one auth method."""
 
     mount_accessor: str
     counts: int
@@ -39,7 +39,7 @@ class LockedMount(msgspec.Struct, frozen=True):
 
 
 class LockedNamespace(msgspec.Struct, frozen=True):
-    """Who is locked out of one namespace."""
+    """The users locked out of one namespace."""
 
     namespace_id: str
     namespace_path: str
@@ -48,7 +48,7 @@ class LockedNamespace(msgspec.Struct, frozen=True):
 
 
 class LockedUsers(msgspec.Struct, frozen=True):
-    """Who is locked out."""
+    """The users locked out, by namespace."""
 
     by_namespace: Sequence[LockedNamespace]
     total: int
@@ -64,7 +64,7 @@ class LockedUsersEngine(Engine):
 
     @read("locked-users")
     async def read_locked(self, call: Call, params: LockedParams) -> LockedUsers:
-        """Show who is locked out of this namespace, and of those below it where somebody is."""
+        """Show who is locked out of this namespace, and of namespaces below it with locked users."""
         spaces = []
         for table in self._router.within(call.namespace):
             own = table.namespace.id == call.namespace.id
@@ -80,9 +80,9 @@ class LockedUsersEngine(Engine):
         return LockedUsers(spaces, sum(space.counts for space in spaces))
 
     async def _locked(self, table: MountTable, accessor: str) -> list[LockedMount]:
-        """Return the auth methods of a namespace that somebody is locked out of."""
+        """Return the auth methods of a namespace with locked users."""
         rows = []
-        for mount in table:  # a namespace that is sealed has none here
+        for mount in table:  # a sealed namespace has no mount table here
             entry = mount.entry
             core = core_reader(self._barrier, table.namespace)
             if entry.is_auth and accessor in {"", entry.accessor}:
@@ -92,8 +92,8 @@ class LockedUsersEngine(Engine):
         return sorted(rows, key=lambda row: row.mount_accessor)
 
     @write("locked-users/{mount_accessor}/unlock/{alias_identifier:path}")
-    async def unlock(self, call: Call, params: UnlockParams) -> None:
-        """Let a name in again; nothing happens where it is not locked."""
+    async def unlock(self, call: Call, params: UserUnlockParams) -> None:
+        """Unlock a user; nothing happens where they are not locked."""
         for mount in self._router.of(call.namespace):
             if mount.entry.is_auth and mount.entry.accessor == params.mount_accessor:
                 self._lockout.admit(mount.entry.uuid, params.alias_identifier)

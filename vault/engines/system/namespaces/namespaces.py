@@ -48,26 +48,26 @@ class LockParams(Params, frozen=True):
     """Names a namespace to lock or to unlock."""
 
     path: Annotated[
-        str, Doc("Path of the namespace, from the one that is asked; the latter itself without.")
+        str, Doc("Path of the namespace, relative to the caller's; the caller's own when left out.")
     ] = ""
 
 
 class InnerLockParams(Params, frozen=True):
     """Names a namespace to lock."""
 
-    path: Annotated[str, Doc("Path of the namespace, from the one that is asked.")]
+    path: Annotated[str, Doc("Path of the namespace, relative to the caller's.")]
 
 
-class UnlockParams(LockParams, frozen=True):
+class NamespaceUnlockParams(LockParams, frozen=True):
     """The key that came with the lock."""
 
-    unlock_key: Annotated[str, Doc("What locking answered; whoever has sudo needs none.")] = ""
+    unlock_key: Annotated[str, Doc("The key that locking answered; not needed with sudo.")] = ""
 
 
 class InnerUnlockParams(InnerLockParams, frozen=True):
     """Names a namespace to unlock, and the key that came with the lock."""
 
-    unlock_key: Annotated[str, Doc("What locking answered; whoever has sudo needs none.")] = ""
+    unlock_key: Annotated[str, Doc("The key that locking answered; not needed with sudo.")] = ""
 
 
 class NamespaceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +169,7 @@ class NamespaceEngine(NamespaceSeals):
 
     @delete("namespaces/{path:path}")
     async def delete_namespace(self, call: Call, params: NamespacePath) -> Reply[Removal]:
-        """Remove a namespace and everything in it. It answers nothing from now on; what it held goes next.
+        """Remove a namespace and everything in it. It answers nothing from now on; its data is removed after that.
 
         Refused while there are namespaces in it.
         """
@@ -185,22 +185,22 @@ class NamespaceEngine(NamespaceSeals):
 
     @write("namespaces/api-lock/lock")
     async def lock(self, call: Call) -> UnlockKey:
-        """Close the API of this namespace, and of all below it, to everybody; answer the key that opens it."""
+        """Lock the API of this namespace, and of all below it; answer the key that unlocks it."""
         return await self._lock(call, "")
 
     @write("namespaces/api-lock/lock/{path:path}")
     async def lock_inner(self, call: Call, params: InnerLockParams) -> UnlockKey:
-        """Close the API of a namespace below this one; answer the key that opens it."""
+        """Lock the API of a namespace below this one; answer the key that unlocks it."""
         return await self._lock(call, params.path)
 
     @write("namespaces/api-lock/unlock")
-    async def unlock(self, call: Call, params: UnlockParams) -> Reply[None] | None:
-        """Open the API of this namespace again, with the key, or by sudo without it."""
+    async def unlock(self, call: Call, params: NamespaceUnlockParams) -> Reply[None] | None:
+        """Unlock the API of this namespace, with the key, or by sudo without it."""
         return await self._unlock(call, "", params.unlock_key)
 
     @write("namespaces/api-lock/unlock/{path:path}")
     async def unlock_inner(self, call: Call, params: InnerUnlockParams) -> Reply[None] | None:
-        """Open the API of a namespace below this one again, with the key, or by sudo without it."""
+        """Unlock the API of a namespace below this one, with the key, or by sudo without it."""
         return await self._unlock(call, params.path, params.unlock_key)
 
     def _listed(self, call: Call, *, deep: bool) -> NamespaceList:
@@ -291,7 +291,7 @@ class NamespaceEngine(NamespaceSeals):
 
 
 def _digest(key: str) -> bytes:
-    """Return what is kept of a key: it is random and long, so that nobody finds it from this."""
+    """Return the stored digest of a key. The key is long and random, so it cannot be found from a plain SHA-256."""
     return hashlib.sha256(key.encode()).digest()
 
 

@@ -23,7 +23,7 @@ from vault.token.authenticator import core_reader
 _FIELD: Final = 'Field validation failed: error converting input for field "rate": '
 _NO_RATE: Final = "'rate' is invalid"
 _MOST: Final = 1e15
-"""Beyond this a number of requests is as good as none."""
+"""A higher number of requests is no limit at all."""
 
 
 class QuotaName(Params, frozen=True):
@@ -40,18 +40,18 @@ class QuotaWrite(QuotaName, frozen=True):
     ] = ""
     rate: Annotated[Anything, Doc("Requests in one interval, more than 0.")] = 0
     interval: Annotated[Span, Doc("Length of the interval; 0 for one second.")] = 0
-    block_interval: Annotated[Span, Doc("For how long a client that asks too often is refused.")] = 0
+    block_interval: Annotated[Span, Doc("How long a client over the limit is refused.")] = 0
     role: Annotated[str, Doc("Only logins with this role; no auth method here takes part in that.")] = ""
     inheritable: Annotated[
-        bool | None, Doc("Whether it holds in namespaces below too; yes for an empty path.")
+        bool | None, Doc("Whether it applies to namespaces below too; yes for an empty path.")
     ] = None
-    type: Annotated[str, Doc("Kept for clients.")] = ""
+    type: Annotated[str, Doc("Accepted for compatibility, without effect.")] = ""
 
 
 class SettingsWrite(Params, frozen=True):
-    """What holds for all quotas. What is not given is reset."""
+    """Settings of all quotas. What is not given is reset."""
 
-    rate_limit_exempt_paths: Annotated[StringList, Doc("Beginnings of paths that are not counted.")] = ()
+    rate_limit_exempt_paths: Annotated[StringList, Doc("Prefixes of paths that are not counted.")] = ()
     enable_rate_limit_response_headers: Annotated[bool, Doc("Whether answers say how much is left.")] = False
     enable_rate_limit_audit_logging: Annotated[bool, Doc("Whether refusals reach the audit log.")] = False
 
@@ -76,7 +76,7 @@ class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SettingsView(msgspec.Struct, frozen=True):
-    """What holds for all quotas."""
+    """Settings of all quotas."""
 
     enable_rate_limit_audit_logging: bool
     enable_rate_limit_response_headers: bool
@@ -84,7 +84,7 @@ class SettingsView(msgspec.Struct, frozen=True):
 
 
 class QuotaEngine(Engine):
-    """Rate limits. A quota whose mount or namespace is gone is as one that is not there."""
+    """Rate limits. A quota whose mount or namespace is gone counts as deleted."""
 
     def __init__(self, quotas: Quotas, router: Router, namespaces: Namespaces, barrier: Barrier) -> None:
         self._quotas = quotas
@@ -147,13 +147,13 @@ class QuotaEngine(Engine):
 
     @read("quotas/config")
     async def read_settings(self, call: Call) -> SettingsView:
-        """Show what holds for all quotas."""
+        """Show the settings of all quotas."""
         found = await self._quotas.read_settings(core_reader(self._barrier, ROOT))
         return SettingsView(found.audited, found.headers, found.exempt)
 
     @write("quotas/config")
     async def write_settings(self, call: Call, params: SettingsWrite) -> None:
-        """Set what holds for all quotas."""
+        """Change the settings of all quotas."""
         settings = QuotaSettings(
             exempt=tuple(text.strip() for text in params.rate_limit_exempt_paths),
             headers=params.enable_rate_limit_response_headers,
@@ -162,7 +162,7 @@ class QuotaEngine(Engine):
         await self._quotas.put_settings(call.core, settings)
 
     def _subject(self, params: QuotaWrite) -> tuple[str, str, str]:
-        """Return namespace, mount and rest of the path that a quota is about. Raises `Malformed`."""
+        """Return namespace, mount and the rest of a quota's path. Raises `Malformed`."""
         path = params.path.strip("/")
         full = f"{path}/" if path else ""
         namespace = self._namespaces.deepest(full)
@@ -194,7 +194,7 @@ class QuotaEngine(Engine):
         raise Malformed(f'Mount path "{quote(mount)}" does not support use with role-based quotas')
 
     def _path(self, quota: Quota) -> str | None:
-        """Return the path that a quota is about, as it is called now; None when there is nothing any more."""
+        """Return the present path of a quota; None when its mount or namespace is gone."""
         namespace = self._namespaces.live(quota.namespace)
         if namespace is None:
             return None

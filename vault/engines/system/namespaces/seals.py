@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Sealing single namespaces: those that were made with keys of their own."""
+"""Seals of single namespaces: those that were made with keys of their own."""
 
 from typing import Annotated, Final
 
 import msgspec
 
-from vault.engines.system.seal.rotate_root import alone
+from vault.engines.system.seal.errors import confirm_facts
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Locked, Malformed
@@ -31,10 +31,10 @@ _KIND: Final = "namespaces currently only support shamir seals"
 class NamespacePath(Params, frozen=True):
     """Names a namespace."""
 
-    path: Annotated[str, Doc("Name of the namespace, in the one that is asked.")]
+    path: Annotated[str, Doc("Name of the namespace, relative to the caller's.")]
 
 
-class UnsealParams(NamespacePath, frozen=True):
+class NamespaceUnsealParams(NamespacePath, frozen=True):
     """A share of a namespace's key."""
 
     key: Annotated[str, Doc("The share, in hexadecimal or base64.")] = ""
@@ -44,7 +44,7 @@ class UnsealParams(NamespacePath, frozen=True):
 class DeleteSealedParams(NamespacePath, frozen=True):
     """Names a sealed namespace."""
 
-    force: Annotated[bool, Doc("Whether the namespaces in it go too.")] = False
+    force: Annotated[bool, Doc("Whether to remove the namespaces in it too.")] = False
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 class NamespaceSealView(msgspec.Struct, frozen=True):
-    """Whether a namespace is sealed, and how far its unsealing is."""
+    """Whether a namespace is sealed, and the progress of its unseal."""
 
     initialized: bool
     n: int
@@ -79,16 +79,16 @@ class NamespaceSeals(Engine):
 
     @write("namespaces/{path:path}/seal", writes=False)
     async def seal(self, call: Call, params: NamespacePath) -> None:
-        """Seal a namespace and all in it: nothing there answers, and its keys leave the memory."""
-        await alone(call)
+        """Seal a namespace and all below it: it answers nothing any more, and its keys leave the memory."""
+        await confirm_facts(call)
         await self._sealing.seal(self._sealable(call, params.path))
 
     @write("namespaces/{path:path}/unseal", writes=False)
-    async def unseal(self, call: Call, params: UnsealParams) -> NamespaceSealView:
-        """Hand in a share of a namespace's key."""
+    async def unseal(self, call: Call, params: NamespaceUnsealParams) -> NamespaceSealView:
+        """Give a share of a namespace's key."""
         if not params.key and not params.reset:
             raise Malformed("provided key is empty", chained=True)
-        await alone(call)
+        await confirm_facts(call)
         entry = self._sealable(call, params.path)
         try:
             await self._sealing.unseal(entry, params.key, reset=params.reset)
@@ -98,7 +98,7 @@ class NamespaceSeals(Engine):
 
     @delete("namespaces/{path:path}/delete-sealed")
     async def delete_sealed(self, call: Call, params: DeleteSealedParams) -> Reply[Removal]:
-        """Remove a namespace that is sealed, with all that it holds. What its leases stand for lives on."""
+        """Remove a sealed namespace with all its data. Secrets of its leases stay valid in their target systems."""
         entry = self._find(call, params.path)
         if entry is None:
             return Reply(warnings=["requested namespace does not exist"])
@@ -133,13 +133,13 @@ class NamespaceSeals(Engine):
         return entry
 
     def _open(self, entry: NamespaceEntry) -> NamespaceEntry:
-        """Return a namespace that can be asked for what it holds. Raises `Locked` for a sealed one."""
+        """Return a namespace that is open. Raises `Locked` for a sealed one."""
         if self._namespaces.sealed(entry):
             raise Locked(SEALED)
         return entry
 
     def _find(self, call: Call, given: str) -> NamespaceEntry | None:
-        """Return the namespace with this name in the call's. Raises `Malformed` for what is no name."""
+        """Return the namespace with this name in the call's. Raises `Malformed` for an invalid name."""
         name = given.rstrip("/")
         try:
             check_name(name)

@@ -21,7 +21,7 @@ _REFUSED: Final = (
 )
 _NO_JSONX: Final = 'jsonx formatting has been removed, consider switching to json by omitting "format" or setting it to "json"'
 _CREDENTIALS: Final = frozenset({"x-vault-token", "authorization", "proxy-authorization", "cookie"})
-"""Headers that are never recorded in clear: who reads the audit log must not be able to act as the caller."""
+"""Headers that are never recorded in clear: a reader of the audit log must not be able to act as the caller."""
 _FLAGS: Final = (
     ("log_raw", False),
     ("hmac_accessor", True),
@@ -31,7 +31,7 @@ _FLAGS: Final = (
 
 
 class DevicePath(Params, frozen=True):
-    """The device that is meant."""
+    """The name of a device."""
 
     path: Annotated[str, Doc("Name of the audit device.")]
 
@@ -48,15 +48,15 @@ class DeviceParams(Params, frozen=True):
     )
 
 
-class HashParams(Params, frozen=True):
-    """A value, and the device whose hash of it is wanted."""
+class AuditHashParams(Params, frozen=True):
+    """A value to hash, and the device."""
 
     path: Annotated[str, Doc("Name of the audit device.")]
     input: Annotated[str, Doc("The value to hash.")] = ""
 
 
 class HeaderPath(Params, frozen=True):
-    """The request header that is meant."""
+    """The name of a request header."""
 
     header: Annotated[str, Doc("Name of the header; case does not count.")]
 
@@ -97,10 +97,10 @@ class Headers(msgspec.Struct, frozen=True):
 
 
 class AuditEngine(Engine):
-    """Audit devices as the API sees them; what they record is the broker's affair."""
+    """Audit devices in the API. The broker does the recording."""
 
     def __init__(self, broker: Broker, *, allow_creation: bool, allow_prefix: bool) -> None:
-        """`allow_creation`: devices may be made through the API; `allow_prefix`: and may put a text before lines."""
+        """`allow_creation`: the API may add devices; `allow_prefix`: they may have a prefix for each line."""
         self._broker = broker
         self._allow_creation = allow_creation
         self._allow_prefix = allow_prefix
@@ -113,7 +113,7 @@ class AuditEngine(Engine):
         return Reply(dict(sorted(found.items())), embed=True)
 
     async def salt(self, call: Call, params: DeviceParams) -> bytes:
-        """Return a salt for the device: a token may be asked for it, which nobody else's write is to wait for."""
+        """Return a salt for the device, before the transaction: an HSM may wrap it, and other writers must not wait."""
         return (
             await self._broker.salt_for(call.reader.space(ROOT.id), params.path)
             if self._allow_creation
@@ -124,8 +124,8 @@ class AuditEngine(Engine):
     async def enable_device(self, call: Call, params: DeviceParams) -> None:
         """Add an audit device, where the configuration allows this. Needs sudo.
 
-        Whoever may add a device chooses a file for the server to write to: declare devices in the
-        configuration instead.
+        A caller who may add a device chooses a file that the server writes to. It is safer to declare devices in the
+        configuration.
         """
         check_length(path=params.path)
         if not self._allow_creation:
@@ -149,7 +149,7 @@ class AuditEngine(Engine):
         await self._broker.disable(call.core, device.path if device is not None else params.path)
 
     @write("audit-hash/{path:path}", writes=False)
-    async def hash_value(self, call: Call, params: HashParams) -> Reply[HashResult]:
+    async def hash_value(self, call: Call, params: AuditHashParams) -> Reply[HashResult]:
         """Show the hash that a value has in the records of a device, to search for it."""
         del call
         if not params.input:
@@ -191,7 +191,7 @@ class AuditEngine(Engine):
         return next((one for one in self._broker.devices if _name(one.path) == _name(path)), None)
 
     def _check(self, config: DeviceConfig) -> None:
-        """Refuse what could not be opened at the next start either. Raises `Malformed`."""
+        """Raise `Malformed` for a device that could not be opened at the next start."""
         if config.kind != "file":
             raise Malformed("unknown backend type: it is file")
         below = _name(config.path)
@@ -212,7 +212,7 @@ class AuditEngine(Engine):
 
 
 def _name(path: str) -> str:
-    """Return a device's name as the wire has it; in the configuration it may come with its slash or without."""
+    """Return a device's name with its final slash; the configuration may leave the slash out."""
     return f"{path.removesuffix('/')}/"
 
 

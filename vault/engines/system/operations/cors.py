@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/config/cors`: which web pages of other origins may have browsers call this server. At first none may."""
+"""`sys/config/cors`: the origins whose web pages may call this server. By default there are none."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -16,7 +16,7 @@ from vault.framework.fields import CommaList, Doc
 from vault.framework.route import Params, delete, read, write
 
 CORS_KIND: Final = "cors"
-"""Kind of the cached fact that these settings are."""
+"""Kind of the cached fact for these settings."""
 _STORED: Final = "config/cors"
 _ANY: Final = "*"
 _HEADERS: Final = (
@@ -35,14 +35,14 @@ _HEADERS: Final = (
 
 
 class CorsSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Origins that may call, and headers that their pages may send beside the usual ones."""
+    """Allowed origins, and headers that their pages may send beside the usual ones."""
 
     origins: tuple[str, ...]
     headers: tuple[str, ...] = ()
     credentials: bool = False
 
     def allows(self, origin: str) -> bool:
-        """Whether pages of this origin may call; origins are compared letter by letter."""
+        """Whether pages of this origin may call; origins are compared exactly."""
         return self.origins == (_ANY,) or origin in self.origins
 
     @property
@@ -62,7 +62,7 @@ class CrossOrigins:
         self.settings: CorsSettings | None = None
 
     async def drop(self, key: str | None) -> None:
-        """Read the settings again: they changed."""
+        """Read the settings again after a change."""
         del key
         if not self._barrier.sealed:
             value = await self._barrier.reader(ROOT.id, core_prefix(ROOT.id)).get(_STORED)
@@ -79,7 +79,7 @@ class CorsWrite(Params, frozen=True):
     allowed_origins: Annotated[CommaList, Doc("Origins whose pages may call, or `*` alone for all.")] = ()
     allowed_headers: Annotated[CommaList, Doc("Headers that pages may send beside the usual ones.")] = ()
     allow_credentials: Annotated[bool, Doc("Whether pages may send cookies and client certificates.")] = False
-    enable: Annotated[bool, Doc("Kept for clients: deleting is what turns it off.")] = True
+    enable: Annotated[bool, Doc("Accepted for compatibility: to turn CORS off, delete the settings.")] = True
 
 
 class CorsView(msgspec.Struct, frozen=True):

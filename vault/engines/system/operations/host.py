@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The machine that a server runs on, in OpenBao's form: what Linux tells of it in `/proc` (proc(5)) and by `statvfs`.
+"""The machine that a server runs on, in OpenBao's form, from Linux' `/proc` (proc(5)) and `statvfs`.
 
-What a hardened service may not read is 0, empty or missing. Disks are those of file systems with a device of their
-own, so no server of files elsewhere is waited for.
+Values that a hardened service may not read are 0, empty or missing. Only file systems with a device of their own are
+counted as disks, so no remote file server can delay this.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _PROC: Final = Path("/proc")
 _TIMES: Final = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 _LONGEST: Final = 4 << 20
-"""Bytes that are read of a file; that of a thousand processors has two million."""
+"""Most bytes read of a file; `/proc/cpuinfo` of a thousand processors has two million."""
 
 
 class CpuFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One processor; `mhz` and `cache_size` (KiB) are as the kernel tells them."""
+    """One processor; `mhz` and `cache_size` (KiB) are the kernel's values."""
 
     cpu: int
     vendor_id: str = ""
@@ -45,7 +45,7 @@ class CpuFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CpuTimes(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Seconds that one processor has spent on each kind of work since the start."""
+    """Seconds that one processor has spent on each kind of work since boot."""
 
     cpu: str
     user: float
@@ -134,7 +134,7 @@ class MemoryFacts(msgspec.Struct, frozen=True, kw_only=True, rename={"used_perce
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Everything together."""
+    """All facts about the machine."""
 
     cpu: list[CpuFacts]
     cpu_times: list[CpuTimes]
@@ -144,7 +144,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 def machine() -> Machine:
-    """Ask the operating system. It may take some milliseconds for each processor and disk."""
+    """Read all facts. It may take some milliseconds for each processor and disk."""
     processors = _processors()
     stat = _text(_PROC / "stat")
     guest = any("hypervisor" in processor.flags for processor in processors)

@@ -1,28 +1,18 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What operators and their tools ask now and then: log levels, counts and leadership."""
+"""`sys/loggers`: the level of the log, as a whole and for each module."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Final
 
-import msgspec
-
-from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView
-from vault.framework.call import ROOT, Call, Namespace, Reply
+from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import LEVELS, MODULES, Log
-from vault.namespace.book import Namespaces
-from vault.token.authenticator import core_reader
-from vault.token.store import TokenStore
 
 _OTHER_WORDS: Final = {"notice": "info", "warning": "warn", "err": "error"}
-_NO_INSPECTION: Final = (
-    'the Vault configuration must set "introspection_endpoint" to true to enable this endpoint'
-)
 
 
 class LevelParams(Params, frozen=True):
@@ -34,53 +24,13 @@ class LevelParams(Params, frozen=True):
 class LoggerPath(Params, frozen=True):
     """Which part of the log."""
 
-    name: Annotated[str, Doc("What events are about: audit, background, core, expiration, seal or server.")]
+    name: Annotated[str, Doc("Module of the log: audit, background, core, expiration, seal or server.")]
 
 
 class LoggerParams(LevelParams, frozen=True, kw_only=True):
     """From which level on events of one part are logged."""
 
-    name: Annotated[str, Doc("What events are about: audit, background, core, expiration, seal or server.")]
-
-
-class InspectPath(Params, frozen=True):
-    """Which part of the router."""
-
-    tag: Annotated[str, Doc("root, uuid, accessor or storage.")]
-
-
-class Total(msgspec.Struct, frozen=True):
-    """A count."""
-
-    total: int
-
-
-class TokenCounters(msgspec.Struct, frozen=True):
-    """How many service tokens there are."""
-
-    service_tokens: Total
-
-
-class TokenCounts(msgspec.Struct, frozen=True):
-    """How many service tokens there are, as clients unwrap it."""
-
-    counters: TokenCounters
-
-
-class EntityCounters(msgspec.Struct, frozen=True):
-    """How many entities there are."""
-
-    entities: Total
-
-
-class EntityCounts(msgspec.Struct, frozen=True):
-    """How many entities there are, as clients unwrap it."""
-
-    counters: EntityCounters
-
-
-Counted = Callable[[ReadView], Awaitable[int]]
-"""How many of something there are in a namespace, of whose own data the view is."""
+    name: Annotated[str, Doc("Module of the log: audit, background, core, expiration, seal or server.")]
 
 
 class LoggerEngine(Engine):
@@ -128,55 +78,6 @@ class LoggerEngine(Engine):
         """Return one part of the log to the level that the configuration names."""
         del call
         self._log.set_level(self._configured, _module(params.name))
-
-
-class OperatingEngine(Engine):
-    """Counts and leadership of one server."""
-
-    def __init__(
-        self, tokens: TokenStore, barrier: Barrier, namespaces: Namespaces, entities: Counted
-    ) -> None:
-        """`entities` counts those of a namespace."""
-        self._tokens = tokens
-        self._entities = entities
-        self._barrier = barrier
-        self._namespaces = namespaces
-
-    @read("internal/counters/tokens")
-    async def count_tokens(self, call: Call) -> TokenCounts:
-        """Count service tokens."""
-        del call
-        return TokenCounts(TokenCounters(await self._total(ROOT, self._tokens.count)))
-
-    @read("internal/counters/entities")
-    async def count_entities(self, call: Call) -> EntityCounts:
-        """Count entities: all of the server for the root namespace, and for another those in it and below (SL-09)."""
-        return EntityCounts(EntityCounters(await self._total(call.namespace, self._entities)))
-
-    async def _total(self, namespace: Namespace, count: Counted) -> Total:
-        """Count in a namespace and all below it that are open."""
-        inner = (entry.as_namespace() for entry in self._namespaces)
-        spaces = [
-            space for space in (ROOT, *inner) if namespace.holds(space) and not self._namespaces.shut(space)
-        ]
-        return Total(sum([await count(core_reader(self._barrier, space)) for space in spaces]))
-
-    @write("step-down", writes=False)
-    async def step_down(self, call: Call) -> None:
-        """Give up leadership: nothing happens, as there is nobody else to lead."""
-        del call
-
-    @read("internal/inspect/router/{tag}", sudo=True)
-    async def inspect_router(self, call: Call, params: InspectPath) -> None:
-        """Refuse: the insides of the server are not shown. Needs sudo."""
-        del call, params
-        raise Malformed(_NO_INSPECTION)
-
-    @read("internal/inspect/request", sudo=True)
-    async def inspect_request(self, call: Call) -> None:
-        """Refuse: the insides of the server are not shown. Needs sudo."""
-        del call
-        raise Malformed(_NO_INSPECTION)
 
 
 def _level(given: str | None) -> str:

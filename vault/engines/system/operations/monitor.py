@@ -14,18 +14,18 @@ from vault.token.still_valid import StillValid
 
 _FORMS: Final = ("standard", "json")
 _LOOK_SECONDS: Final = 1.0
-"""How often it is asked whether whoever reads still may."""
+"""Seconds between two checks that the reader is still authorised."""
 
 
 class MonitorParams(Params, frozen=True):
     """What is read, and how it looks."""
 
-    log_level: Annotated[str, Doc("From which level on: trace, debug, info, warn or error.")] = "info"
+    log_level: Annotated[str, Doc("Lowest level: trace, debug, info, warn or error.")] = "info"
     log_format: Annotated[str, Doc("standard or json.")] = "standard"
 
 
 class MonitorEngine(Engine):
-    """Reading along, until whoever reads leaves, their token ends, or the server does."""
+    """A stream of the log, until the reader leaves, their token ends, or the server stops."""
 
     def __init__(self, log: Log, lasting: StillValid) -> None:
         self._log = log

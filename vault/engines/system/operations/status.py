@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What operators and their tools ask of a running server."""
+"""The state of a running server: nodes, versions, host, requests in flight, metrics, settings."""
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -29,11 +29,12 @@ from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, r
 from vault.framework.telemetry.metrics import Metrics
 
 
-class Server(msgspec.Struct, frozen=True):
-    """What the rest of the process tells.
+class ServerFacts(msgspec.Struct, frozen=True):
+    """Facts from the rest of the process.
 
-    `settings` returns only what may be shown (SL-57), `in_flight` the calls that are running now; `prometheus`
-    says whether that form of the metrics is offered, `prefix` is the first part of their names.
+    `settings` returns only what may be shown (SL-57), `in_flight` the running calls. `prometheus` says whether that
+    form
+    of the metrics is offered; `prefix` is the first part of their names.
     """
 
     api_addr: str
@@ -45,12 +46,12 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class MetricsParams(Params, frozen=True):
-    """Which form."""
+    """The form of the metrics."""
 
     format: Annotated[str, Doc("prometheus for its text form; JSON otherwise.")] = ""
 
 
-class Node(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
     """One server of the cluster."""
 
     hostname: str
@@ -64,7 +65,7 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 class Nodes(msgspec.Struct, frozen=True):
     """The servers of the cluster."""
 
-    nodes: list[Node]
+    nodes: list[ClusterNode]
 
 
 class InstalledVersion(msgspec.Struct, frozen=True):
@@ -108,7 +109,7 @@ class StatusEngine(Engine):
 
     guarded = ("raw/", "internal/inspect/")
 
-    def __init__(self, server: Server, barrier: Barrier, metrics: Metrics, pool: Pool) -> None:
+    def __init__(self, server: ServerFacts, barrier: Barrier, metrics: Metrics, pool: Pool) -> None:
         self._server = server
         self._barrier = barrier
         self._metrics = metrics
@@ -118,7 +119,7 @@ class StatusEngine(Engine):
     async def read_nodes(self, call: Call) -> Reply[Nodes]:
         """Show the servers of the cluster."""
         del call
-        node = Node(
+        node = ClusterNode(
             hostname=socket.gethostname(),
             api_address=self._server.api_addr,
             cluster_address="",
@@ -146,7 +147,7 @@ class StatusEngine(Engine):
     @read("in-flight-req")
     async def read_in_flight(self, call: Call) -> Reply[object]:
         """Show the requests that are being answered now, this one included."""
-        running = {found.id: _shown(found) for found in (*self._server.in_flight(), call)}
+        running = {found.id: _describe(found) for found in (*self._server.in_flight(), call)}
         return Reply(raw=encode(running))
 
     @read("metrics", despite_audit=True)
@@ -164,7 +165,7 @@ class StatusEngine(Engine):
 
     @read("replication/status", public=True)
     async def read_replication(self, call: Call) -> None:
-        """Refuse, whoever asks: nothing is replicated here."""
+        """Refuse every caller: there is no replication."""
         del call
         raise UnsupportedPath(chained=False)
 
@@ -179,7 +180,7 @@ def _text(message: str) -> Reply[object]:
     return Reply(raw=message.encode(), content_type="text/plain", status=400)
 
 
-def _shown(call: Call) -> InFlight:
+def _describe(call: Call) -> InFlight:
     return InFlight(
         start_time=rfc3339(call.now * 1_000_000),
         client_remote_address=f"{call.client_address}:{call.client_port}",

@@ -36,7 +36,7 @@ from vault.storage.protocol import Timer
 from vault.token.authenticator import core_reader
 
 _STORED: Final = "policy/acl/"
-"""Where `PolicyStore` keeps its entries; names with slashes lie deeper, so they are listed by a scan."""
+"""The prefix of `PolicyStore`'s entries; names with slashes lie deeper, so a scan lists them."""
 _RULES_WARNING: Final = "'rules' is deprecated, please use 'policy' instead"
 _NO_TEXT: Final = "'policy' parameter not supplied or empty"
 
@@ -104,10 +104,10 @@ class PolicyEngine(Engine):
             text=text,
             version=old.version + 1,
             modified=now,
-            cas_required=_given(params.cas_required, old.cas_required),
+            cas_required=_or_old(params.cas_required, old.cas_required),
             expires=expires,
-            allow_slashes=_given(params.allow_slashes_in_identity_templates, old.allow_slashes),
-            allow_wildcards=_given(params.allow_wildcards_in_identity_templates, old.allow_wildcards),
+            allow_slashes=_or_old(params.allow_slashes_in_identity_templates, old.allow_slashes),
+            allow_wildcards=_or_old(params.allow_wildcards_in_identity_templates, old.allow_wildcards),
         )
         await self._put(call, name, entry)
         return Reply()
@@ -154,7 +154,7 @@ class PolicyEngine(Engine):
         await self._delete(call, params.name)
 
     async def prepare(self, call: Call, params: PolicyWrite) -> str:
-        """Read the text of a policy before there is a transaction; a long one takes a second. Raises `Malformed`."""
+        """Parse a policy before the transaction begins; a long one takes a second. Raises `Malformed`."""
         name = valid_name(params.name)
         if name is None:
             raise Malformed(
@@ -168,7 +168,7 @@ class PolicyEngine(Engine):
         return await self._parsed(call, name, text)
 
     async def prepare_patch(self, call: Call, params: PolicyWrite) -> str | Malformed | None:
-        """As `prepare`, of a text that is given; its fault counts once there is a policy to change."""
+        """As `prepare`, if a text is given; a fault in it is reported only if there is a policy to change."""
         if "policy" not in call.data:
             return None
         try:
@@ -177,7 +177,7 @@ class PolicyEngine(Engine):
             return fault
 
     async def _parsed(self, call: Call, name: str, text: str | None) -> str:
-        """Return the text as it is stored. Raises `Malformed` for what is no policy, or one that stays as it is."""
+        """Return the text to store. Raises `Malformed` for an invalid policy, and for one that cannot be changed."""
         if not text:
             raise Malformed(_NO_TEXT)
         try:
@@ -190,7 +190,7 @@ class PolicyEngine(Engine):
         return policy.text
 
     async def expire(self, core: View, key: str) -> None:
-        """Delete a policy whose time has come; called when its timer is due, possibly more than once."""
+        """Delete an expired policy; called when its timer is due, perhaps more than once."""
         namespace_id, _, name = key.partition(":")
         home = core.space(namespace_id)
         entry = await self._policies.get(home, name)
@@ -198,7 +198,7 @@ class PolicyEngine(Engine):
             await self._policies.delete(home, name, namespace_id)
 
     async def _names(self, call: Call, prefix: str = "") -> list[str]:
-        """Return the names below a prefix in the field's order, without `root`."""
+        """Return the names below a prefix in OpenBao's order, without `root`."""
         core = core_reader(self._barrier, call.namespace)
         folder = f"{prefix.rstrip('/')}/" if prefix else ""
         return [folder + name for name in listing_order(await core.scan(_STORED + folder))]
@@ -217,7 +217,7 @@ class PolicyEngine(Engine):
         return PolicyDetails(found, list(found))
 
     async def _find(self, call: Call, given: str) -> tuple[str, PolicyEntry]:
-        """Return a policy's normal name and what is stored of it. Raises `NotFound`."""
+        """Return a policy's normalised name and its entry. Raises `NotFound`."""
         name = normalise(given.removesuffix("/"))
         entry = await self._load(core_reader(self._barrier, call.namespace), name)
         if entry is None:
@@ -225,7 +225,7 @@ class PolicyEngine(Engine):
         return name, entry
 
     async def _load(self, core: ReadView, name: str) -> PolicyEntry | None:
-        """Return a policy, built-in ones included; None when there is none or its time is over."""
+        """Return a policy, built-in ones included; None when there is none or it has expired."""
         if name == ROOT:
             return PolicyEntry(text="", version=0, modified=0)
         if name in BUILT_IN:
@@ -237,7 +237,7 @@ class PolicyEngine(Engine):
         return entry
 
     async def _replace(self, call: Call, params: PolicyWrite) -> None:
-        """Write a whole policy, whose text has been read. Raises `Malformed`."""
+        """Write a whole policy, whose text has been parsed. Raises `Malformed`."""
         name = normalise(params.name)
         now = self._clock.nanos()
         required = params.cas_required or False
@@ -280,12 +280,12 @@ def _everything(call: Call) -> Sequence[str]:
     return () if call.namespace.path else (ROOT,)
 
 
-def _given(value: bool | None, old: bool) -> bool:  # noqa: FBT001 -- a value and what it replaces
+def _or_old(value: bool | None, old: bool) -> bool:  # noqa: FBT001 -- a value and what it replaces
     return old if value is None else value
 
 
 def _refuse_built_in(name: str, text: str) -> None:
-    """Raise `Malformed` for a policy that stays as it is."""
+    """Raise `Malformed` for a policy that cannot be changed."""
     if not text:
         raise Malformed(_NO_TEXT)
     if name in BUILT_IN:

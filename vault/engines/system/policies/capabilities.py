@@ -27,43 +27,43 @@ from vault.token.store import TokenStore
 
 _LISTING: Final = frozenset({"list", "scan"})
 _APPENDED: Final = ("patch", "scan")
-"""Capabilities that the resultant ACL names after all others, as the field does."""
+"""Capabilities that the resultant ACL names after all others, as OpenBao does."""
 
 _LONGEST_PATH: Final = 65_536
-"""Characters of a path that is explained: no head has room for more, and the answer repeats it eight times."""
+"""Longest path that is explained: no request could be longer, and the answer repeats it eight times."""
 _UNKNOWN: Final = "invalid token"
 
 Capabilities = dict[str, Sequence[str]]
 
 
 class PathsParams(Params, frozen=True):
-    """The paths that are asked about."""
+    """The paths in question."""
 
     paths: Annotated[CommaList, Doc("Paths to ask about.")] = ()
     path: Annotated[CommaList, Doc("Deprecated name of `paths`.")] = ()
-    token: Annotated[str, Doc("Token that is asked about.")] = ""
+    token: Annotated[str, Doc("The token in question.")] = ""
 
 
 class AccessorPathsParams(Params, frozen=True):
-    """A token by its accessor, and the paths that are asked about."""
+    """A token by its accessor, and the paths in question."""
 
-    accessor: Annotated[str, Doc("Accessor of the token that is asked about.")] = ""
+    accessor: Annotated[str, Doc("Accessor of the token in question.")] = ""
     paths: Annotated[CommaList, Doc("Paths to ask about.")] = ()
     path: Annotated[CommaList, Doc("Deprecated name of `paths`.")] = ()
 
 
 class ExplainParams(Params, frozen=True):
-    """What is asked about, and for whom."""
+    """The path, and the token or the policies in question."""
 
     path: Annotated[str, Doc("Path to ask about.")] = ""
     capabilities: Annotated[CommaList, Doc("Capabilities to ask about; all when left out.")] = ()
-    token: Annotated[str, Doc("Token that is asked about; needs sudo. The caller's own when left out.")] = ""
-    accessor: Annotated[str, Doc("Accessor of the token that is asked about; needs sudo.")] = ""
-    policies: Annotated[CommaList, Doc("Names of the policies that are asked about; needs sudo.")] = ()
+    token: Annotated[str, Doc("The token in question; needs sudo. The caller's own when left out.")] = ""
+    accessor: Annotated[str, Doc("Accessor of the token in question; needs sudo.")] = ""
+    policies: Annotated[CommaList, Doc("Names of the policies in question; needs sudo.")] = ()
 
 
 class NamedPolicy(msgspec.Struct, frozen=True):
-    """A policy that counts, what gave it (token, identity or request), and whether there is one of this name."""
+    """A policy, its source (token, identity or request), and whether a policy of this name exists."""
 
     name: str
     source: str
@@ -71,7 +71,7 @@ class NamedPolicy(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """Why a path may be used, or not. `path` is as the policies of `namespace` spell it, empty outside of it."""
+    """Why a path may be used, or not. `path` is relative to `namespace`, whose policies decide; empty outside of it."""
 
     path: str
     namespace: str
@@ -90,7 +90,7 @@ class CapabilityEngine(Engine):
         pool: Pool,
         foreign: OtherCredentials | None = None,
     ) -> None:
-        """`foreign` knows credentials that are not in the token store; `pool` does what takes long."""
+        """`foreign` looks up credentials that are not in the token store; `pool` does long work."""
         self._pool = pool
         self._foreign = foreign or NoOtherCredentials()
         self._tokens = tokens
@@ -102,13 +102,13 @@ class CapabilityEngine(Engine):
         """Show what a token may do on some paths."""
         if not params.token:
             raise Malformed("no token found", chained=True)
-        paths = _asked(params.paths, params.path)
+        paths = _paths_of(params.paths, params.path)
         return await self._answer(call, await self._by_token(call, params.token), paths)
 
     @write("capabilities-self", writes=False, asks=True, free_for=BISCUITS)
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
         """Show what the caller's own token may do on some paths."""
-        paths = _asked(params.paths, params.path)
+        paths = _paths_of(params.paths, params.path)
         return await self._answer(call, call.caller(), paths)
 
     @write("capabilities-accessor", writes=False, asks=True)
@@ -119,12 +119,12 @@ class CapabilityEngine(Engine):
         if not params.accessor:
             raise Malformed("missing accessor")
         identity = await self._by_accessor(call, params.accessor)
-        paths = _asked(params.paths, params.path)
+        paths = _paths_of(params.paths, params.path)
         return await self._answer(call, identity, paths)
 
     @read("internal/ui/resultant-acl")
     async def read_resultant_acl(self, call: Call) -> dict[str, object]:
-        """Show everything that the caller's policies say, for a user interface to hide the rest."""
+        """Show everything that the caller's policies grant, so that a user interface can hide the rest."""
         caller = call.caller()
         shown = resultant_acl(await self._gate.acl(caller, call.now))
         inside = caller.namespace.path
@@ -138,9 +138,9 @@ class CapabilityEngine(Engine):
     async def explain(self, call: Call, params: ExplainParams) -> Explanation:
         """Show which rule of which policy decides on a path, and what is missing where it refuses.
 
-        About the caller's own token, whatever that may; about another token, or policies by their names, with the sudo
-        capability.
-        It speaks of a request without parameters whose response is not wrapped.
+        Any caller may ask about the own token. Another token, or policies by name, need the sudo capability.
+
+        The explanation is for a request without parameters whose response is not wrapped.
         """
         asked = params.capabilities or EXPLAINED
         unknown = [word for word in asked if word not in EXPLAINED]
@@ -168,7 +168,7 @@ class CapabilityEngine(Engine):
         )
 
     async def _explain(self, call: Call, acl: Acl, asked: Sequence[str], path: str) -> list[AclExplanation]:
-        """Explain off the loop, by an ACL of its own: every rule that would help is tried out on all others."""
+        """Explain in a thread with a copy of the ACL: each rule that might help is tried beside all others."""
 
         def work() -> list[AclExplanation]:
             return explain(acl.copy(now=call.now / 1000), asked, path, now=call.now // 1000)
@@ -178,7 +178,7 @@ class CapabilityEngine(Engine):
     async def _explained(
         self, call: Call, params: ExplainParams
     ) -> tuple[Identity | None, Acl, Namespace, list[tuple[str, str]]]:
-        """Return who is asked about (nobody for names), the ACL, whose it is, and its policies with their sources."""
+        """Return the identity (None for names), the ACL, its namespace, and its policies with their sources."""
         ways = [bool(params.token), bool(params.accessor), bool(params.policies)]
         if sum(ways) > 1:
             raise Malformed("only one of 'token', 'accessor' and 'policies' can be given")
@@ -199,7 +199,7 @@ class CapabilityEngine(Engine):
         return identity, await self._gate.acl(identity, call.now), identity.namespace, given
 
     async def _by_token(self, call: Call, token: str) -> Identity:
-        """Return who a token of this namespace, or of one below, stands for. Raises `Malformed` for no such token."""
+        """Return the identity of a token of this namespace or of one below. Raises `Malformed` for no such token."""
         if self._foreign.recognises(token):
             known = await self._foreign.look(call, token)
             if known is None:
@@ -210,21 +210,21 @@ class CapabilityEngine(Engine):
         home = self._tokens.namespace(key)
         reached = home is not None and call.namespace.holds(home)
         now = call.now * 1_000_000
-        entry = _found(await self._tokens.living(core, key, now) if reached else None, _UNKNOWN)
+        entry = _require(await self._tokens.living(core, key, now) if reached else None, _UNKNOWN)
         return await self._identity(core, key, entry, now, token)
 
     async def _by_accessor(self, call: Call, accessor: str) -> Identity:
-        """Return who the token with an accessor stands for. Raises `Malformed` where there is none here."""
+        """Return the identity of the token with an accessor. Raises `Malformed` where there is none here."""
         core = core_reader(self._barrier, call.namespace)
         found = await self._tokens.living_by_accessor(core, accessor, call.now * 1_000_000)
         key, stored = found if found is not None else ("", None)
-        entry = _found(stored, "invalid accessor")
+        entry = _require(stored, "invalid accessor")
         return await self._identity(core, key, entry, call.now * 1_000_000)
 
     async def _identity(
         self, core: ReadView, key: str, entry: TokenEntry, now: int, token: str = ""
     ) -> Identity:
-        """Return who a token stands for at `now` (nanoseconds). Raises `Malformed` where its entity may do nothing."""
+        """Return the identity of a token at `now` (nanoseconds). Raises `Malformed` where its entity is disabled."""
         try:
             return await identified(self._tokens, core, Secret(token), key, entry, now)
         except Unauthenticated:
@@ -241,7 +241,7 @@ class CapabilityEngine(Engine):
             seen = seen_by(identity, call.namespace.path + path)
             words = ["deny"] if seen is None else acl.capabilities(seen, now=call.now // 1000)
             found[path] = (
-                words if identity.narrowing is None else _narrowed(call, identity.narrowing, path, words)
+                words if identity.narrowing is None else _restrict(call, identity.narrowing, path, words)
             )
         if len(paths) == 1:
             found["capabilities"] = found[paths[0]]
@@ -249,16 +249,16 @@ class CapabilityEngine(Engine):
 
 
 def _held_back(call: Call, narrowing: Narrowing, path: str, said: AclExplanation) -> AclExplanation:
-    """Return what is said of a capability once the credential's own checks were asked about it."""
-    if not said.allowed or said.capability in _narrowed(call, narrowing, path, [said.capability, "read"]):
+    """Return the explanation of a capability after the credential's own checks."""
+    if not said.allowed or said.capability in _restrict(call, narrowing, path, [said.capability, "read"]):
         return said
     return msgspec.structs.replace(
         said, allowed=False, missing=f"{said.capability}, which the credential's own checks refuse"
     )
 
 
-def _narrowed(call: Call, narrowing: Narrowing, path: str, words: Sequence[str]) -> Sequence[str]:
-    """Return what is left of capabilities once the credential's own checks were asked about each."""
+def _restrict(call: Call, narrowing: Narrowing, path: str, words: Sequence[str]) -> Sequence[str]:
+    """Return the capabilities that the credential's own checks leave."""
     whole = call.namespace.path + path
     kept = [
         word
@@ -271,7 +271,7 @@ def _narrowed(call: Call, narrowing: Narrowing, path: str, words: Sequence[str])
     return sorted([*kept, *({"sudo"} & set(words))]) if kept else ["deny"]
 
 
-def _asked(paths: Sequence[str], path: Sequence[str]) -> Sequence[str]:
+def _paths_of(paths: Sequence[str], path: Sequence[str]) -> Sequence[str]:
     """Return the paths under either name. Raises `Malformed` when there are none."""
     asked = paths or path
     if not asked:
@@ -279,8 +279,8 @@ def _asked(paths: Sequence[str], path: Sequence[str]) -> Sequence[str]:
     return asked
 
 
-def _found(entry: TokenEntry | None, refusal: str) -> TokenEntry:
-    """Return the token that is asked about. Raises `Malformed` with `refusal` when there is none."""
+def _require(entry: TokenEntry | None, refusal: str) -> TokenEntry:
+    """Return the token in question. Raises `Malformed` with `refusal` when there is none."""
     if entry is None:
         raise Malformed(refusal, chained=True)
     return entry

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What `sys/policies` and `sys/policy` take and answer, and the checks on it that need no storage."""
+"""Parameters and answers of `sys/policies` and `sys/policy`, and the checks that need no storage."""
 
 import datetime as dt
 import re
@@ -24,19 +24,19 @@ _FIELD: Final = 'Field validation failed: error converting input for field "{}":
 
 
 class PolicyName(Params, frozen=True):
-    """The policy that is meant."""
+    """The name of a policy."""
 
     name: Annotated[str, Doc("Name of the policy; letters count as lower case.")]
 
 
 class PolicyPrefix(Params, frozen=True):
-    """The names that are meant."""
+    """The prefix of names to list."""
 
     prefix: Annotated[str, Doc("List only the names below this one.")]
 
 
 class PolicyWrite(Params, frozen=True):
-    """A policy and its settings. What is not given is reset by a write, and kept by a patch."""
+    """A policy and its settings. A write resets what is not given, a patch keeps it."""
 
     name: Annotated[str, Doc("Name of the policy; letters count as lower case.")]
     policy: Annotated[str | None, Doc("The rules, in HCL or JSON, possibly base64 encoded.")] = None
@@ -57,7 +57,7 @@ class PolicyWrite(Params, frozen=True):
 
 
 class LegacyPolicyWrite(PolicyWrite, frozen=True):
-    """As `PolicyWrite`, with the rules' old name."""
+    """As `PolicyWrite`, with the old name of the text, `rules`."""
 
     rules: Annotated[str | None, Doc("Deprecated name of `policy`.")] = None
 
@@ -83,7 +83,7 @@ class PolicyNames(msgspec.Struct, frozen=True):
 
 
 class LegacyPolicyNames(msgspec.Struct, frozen=True):
-    """Names of policies, under the old name too."""
+    """Names of policies, under the old member name too."""
 
     policies: Sequence[str] | None
     keys: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
@@ -112,7 +112,7 @@ def view(name: str, entry: PolicyEntry, *, legacy: bool) -> PolicyView:
 
 
 def check_version(params: PolicyWrite, current: int, *, required: bool) -> None:
-    """Refuse a write that does not replace the version that it names. `current` 0 is no policy. Raises `Malformed`."""
+    """Raise `Malformed` for a write whose check-and-set version is not `current`, which is 0 for no policy."""
     if params.cas is None:
         if required:
             raise Malformed("check-and-set parameter required for this call")
@@ -126,9 +126,9 @@ def check_version(params: PolicyWrite, current: int, *, required: bool) -> None:
 
 
 def end(params: PolicyWrite, now: int) -> int:
-    """Return when the policy is to end (nanoseconds since the epoch), 0 when nothing was said.
+    """Return when the policy expires (nanoseconds since the epoch), 0 for never.
 
-    Raises `Malformed` for an end that has passed, or that is given twice or unintelligibly.
+    Raises `Malformed` for a time that has passed, that is given twice, or that cannot be parsed.
     """
     if params.ttl is not None and params.ttl < 0:
         raise Malformed(_FIELD.format("ttl", "cannot provide negative value"))
@@ -165,7 +165,7 @@ def _moment(value: object) -> int:
 
 
 def listing_order(names: Sequence[str]) -> list[str]:
-    """Order sorted names as the field lists them: a folder's own names, then its folders, last one first."""
+    """Order sorted names as OpenBao lists them: a folder's own names, then its folders, last one first."""
     own: list[str] = []
     folders: dict[str, list[str]] = {}
     for name in names:

@@ -8,7 +8,7 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.stored import text
 from vault.engines.system.policies.params import listing_order
-from vault.engines.system.policies.password_rules import Rules, RulesError, candidates, read_rules
+from vault.engines.system.policies.password_rules import PasswordRules, RulesError, candidates, read_rules
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of
@@ -23,7 +23,7 @@ from vault.token.authenticator import core_reader
 
 _STORED: Final = "policy/password/"
 _SHORT: Final = 1024
-"""Characters of rules that are read on the event loop."""
+"""Characters of rules that are parsed on the event loop."""
 
 
 class PasswordPolicyName(Params, frozen=True):
@@ -61,10 +61,10 @@ class Password(msgspec.Struct, frozen=True):
 
 
 class PasswordPolicyEngine(Engine):
-    """Rules for the passwords that engines give to other systems' accounts."""
+    """Rules for the passwords that engines set for accounts of other systems."""
 
     def __init__(self, barrier: Barrier, entropy: Entropy, pool: Pool) -> None:
-        """`pool` reads rules, which takes long where they are long."""
+        """`pool` parses long rules."""
         self._barrier = barrier
         self._entropy = entropy
         self._pool = pool
@@ -105,7 +105,7 @@ class PasswordPolicyEngine(Engine):
         raise Failed("failed to generate password from policy: timed out generating string")
 
     async def prepare(self, call: Call, params: PasswordPolicyWrite) -> str:
-        """Read rules before there is a transaction, and return their text. Raises `Malformed`."""
+        """Parse rules before the transaction begins, and return their text. Raises `Malformed`."""
         _refuse_generator(params.name)
         if not params.policy:
             raise Malformed("missing policy", chained=True)
@@ -119,10 +119,10 @@ class PasswordPolicyEngine(Engine):
         return text
 
     async def prepare_rules(self, call: Call, params: PasswordPolicyName) -> None:
-        """Read the rules that a password will be made by, so that they are known then."""
+        """Parse the rules before the transaction begins, so that they are cached then."""
         await self._read(call, await self._text(call, params.name))
 
-    async def _read(self, call: Call, text: str) -> Rules:
+    async def _read(self, call: Call, text: str) -> PasswordRules:
         if len(text) <= _SHORT:
             return read_rules(text)
         return await self._pool.run(client_of(call), lambda: read_rules(text))
@@ -135,6 +135,6 @@ class PasswordPolicyEngine(Engine):
 
 
 def _refuse_generator(name: str) -> None:
-    """Keep `…/generate` for making passwords: a policy there could not be read."""
+    """Refuse policies named `…/generate`, whose path makes passwords: they could not be read."""
     if name.endswith("/generate"):
         raise UnsupportedOperation

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Rules for passwords: HCL or JSON to rules, and rules to passwords. The words of refusals are OpenBao 2.7's."""
+"""Rules for passwords: parses HCL or JSON into rules, makes passwords by rules. Refusals are in OpenBao 2.7's words."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ LONGEST: Final = 100
 LONGEST_TEXT: Final = 32_768
 """Characters of the rules."""
 ROUND: Final = 8
-"""Candidates that are tried before others may have their turn."""
+"""Candidates that are tried before the event loop gets a turn."""
 _CANDIDATES: Final = 8192
-"""Candidates that are tried where few rules look at them; of more rules, each looks at fewer."""
+"""Candidates that are tried in all when there are few rules; fewer when there are more rules."""
 _FEW: Final = 4
 _DECODING: Final = "decoding failed due to the following error(s):\n\n"
 
 
-class Rule(msgspec.Struct, frozen=True):
+class PasswordRule(msgspec.Struct, frozen=True):
     """Characters that a password may have, and how many of them it has at least."""
 
     charset: str
     least: int
 
 
-class Rules(msgspec.Struct, frozen=True):
-    """What passwords are to be like: their length in characters, and where the characters come from."""
+class PasswordRules(msgspec.Struct, frozen=True):
+    """The rules of a policy: length in characters, and the sets of characters."""
 
     length: int
-    rules: tuple[Rule, ...]
+    rules: tuple[PasswordRule, ...]
 
     @property
     def alphabet(self) -> str:
@@ -46,7 +46,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     @property
     def demands(self) -> Sequence[tuple[Mapping[str, int], int]]:
-        """What may be missing: how often each character counts, and how much there has to be; the strictest first."""
+        """The rules that a candidate can break: the weight of each character, and the least sum, strictest first."""
         found: dict[str, int] = {}
         for rule in self.rules:
             found[rule.charset] = max(rule.least, found.get(rule.charset, 0))
@@ -55,12 +55,12 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class RulesError(Exception):
-    """The text says no usable rules; the message is the field's own."""
+    """The text has no usable rules; the message is OpenBao's."""
 
 
 @lru_cache(maxsize=128)
-def read_rules(text: str) -> Rules:
-    """Read rules for passwords; the same are read once. Raises `RulesError`."""
+def read_rules(text: str) -> PasswordRules:
+    """Parse rules for passwords, with a cache. Raises `RulesError`."""
     if len(text) > LONGEST_TEXT:
         raise RulesError(f"invalid password policy: it is longer than {LONGEST_TEXT} characters")
     try:
@@ -68,7 +68,7 @@ def read_rules(text: str) -> Rules:
     except HclError as error:
         raise RulesError(f"invalid password policy: unable to decode: {error}") from None
     try:
-        rules = Rules(_length(body), tuple(_rule(labels, block) for labels, block in _blocks(body)))
+        rules = PasswordRules(_length(body), tuple(_rule(labels, block) for labels, block in _blocks(body)))
     except RulesError as error:
         raise RulesError(f"invalid password policy: {error}") from None
     faults = list(_faults(rules))
@@ -81,11 +81,11 @@ def read_rules(text: str) -> Rules:
     return rules
 
 
-def candidates(rules: Rules, random: Callable[[int], bytes]) -> Iterator[str | None]:
-    """Yield a password that fits, every one equally likely; None once in a while without one.
+def candidates(rules: PasswordRules, random: Callable[[int], bytes]) -> Iterator[str | None]:
+    """Yield a password that fits the rules, each equally likely; None from time to time while none is found.
 
     A candidate that breaks a rule is thrown away whole: repairing it would prefer some passwords to others.
-    Ends when rules are so narrow that none is found.
+    Ends when the rules are so narrow that none is found.
     """
     alphabet, demands = rules.alphabet, rules.demands
     for number in range(1, _CANDIDATES * _FEW // max(_FEW, len(demands)) + 1):
@@ -98,19 +98,20 @@ def candidates(rules: Rules, random: Callable[[int], bytes]) -> Iterator[str | N
 
 
 def _draw(alphabet: str, count: int, random: Callable[[int], bytes]) -> list[str]:
-    """Return `count` characters, each uniform: numbers past the last whole multiple are dropped."""
+    """Return `count` characters, each uniform: random numbers past the last whole multiple are dropped."""
     size = len(alphabet)
     width = 1 if size <= 256 else 4
+    # A remainder of a number past the last whole multiple of `size` would make the first characters likelier.
     limit = (1 << 8 * width) // size * size
     drawn: list[str] = []
     while len(drawn) < count:
-        data = random(width * (count + 8))
+        data = random(width * (count + 8))  # some are dropped; eight more usually suffice
         numbers = (int.from_bytes(data[at : at + width], "big") for at in range(0, len(data), width))
         drawn += [alphabet[number % size] for number in numbers if number < limit]
     return drawn[:count]
 
 
-def _faults(rules: Rules) -> Iterator[str]:
+def _faults(rules: PasswordRules) -> Iterator[str]:
     if rules.length <= 0:
         yield "length must be > 0"
     alphabet = rules.alphabet
@@ -137,7 +138,7 @@ def _whole(item: Item, name: str, before: str) -> int:
 
 
 def _blocks(body: Block) -> Iterator[tuple[Sequence[str], Block]]:
-    """Yield every rule: its labels, the first of which is its type, and what is in it."""
+    """Yield every rule: its labels, the first of which is its type, and its block."""
     for item in body.named("rule"):
         for value in item.value if isinstance(item.value, tuple) else (item.value,):
             if not isinstance(value, Block):
@@ -165,15 +166,15 @@ def _labelled(block: Block) -> tuple[Sequence[str], Block]:
     return first.keys, value
 
 
-def _rule(labels: Sequence[str], block: Block) -> Rule:
+def _rule(labels: Sequence[str], block: Block) -> PasswordRule:
     before = "unable to parse rules: unable to parse rule charset: "
     if labels[0] != "charset":
         raise RulesError("unable to parse rules: unrecognized rule type: it is charset")
     if len(labels) > 1:
-        return Rule("", 0)
+        return PasswordRule("", 0)
     before += "failed to parse charset restriction: " + _DECODING
     charset, least = block.named("charset"), block.named("min-chars")
-    return Rule(
+    return PasswordRule(
         _characters(charset[-1].value, before) if charset else "",
         _whole(least[-1], "min-chars", before) if least else 0,
     )
@@ -192,7 +193,7 @@ def _characters(value: Value, before: str) -> str:
 
 
 def _kind(value: Value) -> str:
-    """Name a value's type as the field's messages do."""
+    """Name a value's type as OpenBao's messages do."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, Block):

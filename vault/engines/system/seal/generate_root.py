@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/generate-root-token`: a new root token, with the consent of those who hold shares, and `sys/decode-token`.
+"""`sys/generate-root-token`: a new root token, with the consent of the share holders, and `sys/decode-token`.
 
-Of the namespace that is asked: the root one, or one that is sealed by itself.
+It works for the namespace of the call: the root namespace, or one with a seal of its own.
+1. An operator begins an attempt with a pad or a PGP key, which hides the new token from everybody else.
+2. Share holders give their shares, as consent.
+3. The last share is answered with the hidden token.
+4. The operator decodes it with the pad or the PGP key.
 """
 
 import contextlib
@@ -13,7 +17,7 @@ import msgspec
 from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
-from vault.engines.system.seal.rotate_root import alone, refusing, told
+from vault.engines.system.seal.errors import confirm_facts, seal_errors, with_seal_errors
 from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
@@ -31,7 +35,7 @@ from vault.token.store import TokenStore
 
 
 class AttemptParams(Params, frozen=True):
-    """How the token is hidden from everybody but whoever began."""
+    """How the token is hidden from everybody but the operator who began."""
 
     otp: Annotated[str, Doc("One-time pad as long as a token; made where neither it nor a key is given.")] = (
         ""
@@ -43,14 +47,14 @@ class RootShareParams(Params, frozen=True):
     """One share."""
 
     key: Annotated[str, Doc("One share, in hexadecimal or base64.")] = ""
-    nonce: Annotated[str, Doc("Identifier of the attempt that it is for.")] = ""
+    nonce: Annotated[str, Doc("Nonce of the attempt.")] = ""
 
 
 class DecodeParams(Params, frozen=True):
     """A hidden token and its pad."""
 
-    encoded_token: Annotated[str, Doc("The token as the last step showed it.")] = ""
-    otp: Annotated[str, Doc("The pad that it was hidden with.")] = ""
+    encoded_token: Annotated[str, Doc("The hidden token, as the last step answered it.")] = ""
+    otp: Annotated[str, Doc("The pad that hides it.")] = ""
 
 
 class AttemptState(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +65,7 @@ class AttemptState(msgspec.Struct, frozen=True, kw_only=True):
     progress: int
     required: int
     otp: str | msgspec.UnsetType = msgspec.UNSET
-    """The pad, shown once to whoever began."""
+    """The pad, shown once to the operator who began."""
     otp_length: int | msgspec.UnsetType = msgspec.UNSET
     nonce: str | msgspec.UnsetType = msgspec.UNSET
     pgp_fingerprint: str | msgspec.UnsetType = msgspec.UNSET
@@ -75,7 +79,7 @@ class DecodedToken(msgspec.Struct, frozen=True):
 
 
 class RootTokenEngine(Engine):
-    """Making root tokens when there is none left, or nobody should have kept one."""
+    """New root tokens, for a vault whose operators keep none."""
 
     def __init__(
         self,
@@ -100,19 +104,20 @@ class RootTokenEngine(Engine):
 
     @write("generate-root-token/attempt", writes=False)
     async def begin(self, call: Call, params: AttemptParams) -> AttemptState:
-        """Begin to make a root token; it takes the consent of those who hold shares."""
-        await alone(call)
+        """Begin to make a root token; it takes the consent of the share holders."""
+        # 1. The pad is made here unless the operator brings a pad or a PGP key.
+        await confirm_facts(call)
         length = _length(call.namespace)
         made = "" if params.otp or params.pgp_key else self._entropy.base62(length)
         with_pad = params.otp or made
-        with refusing():
+        with seal_errors():
             consent = self._of(call.namespace)
             consent.begin(with_pad, params.pgp_key, self._clock.millis(), length=length)
         return await self._state(call.namespace, made)
 
     @delete("generate-root-token/attempt", writes=False)
     async def cancel(self, call: Call) -> None:
-        """Give it up."""
+        """Cancel the attempt."""
         with contextlib.suppress(SealRefusal):
             self._of(call.namespace).cancel()
 
@@ -122,7 +127,8 @@ class RootTokenEngine(Engine):
         for name, value in (("nonce", params.nonce), ("key", params.key)):
             if not value:
                 raise Malformed(f"{name} is required")
-        await alone(call)
+        await confirm_facts(call)
+        # 2. Take a share, as consent.
         try:
             consent = self._of(call.namespace)
             done = await consent.submit(params.key, params.nonce)
@@ -130,8 +136,9 @@ class RootTokenEngine(Engine):
             raise Malformed(str(refusal), chained=True) from None
         except (SealFailure, HsmError) as failure:
             raise Failed(str(failure), chained=False) from None
-        required = await told(consent.required())
+        required = await with_seal_errors(consent.required())
         attempt = done or consent.attempt
+        # 3. After the last share the answer holds the hidden token.
         return AttemptState(
             started=True,
             complete=done is not None,
@@ -144,7 +151,8 @@ class RootTokenEngine(Engine):
 
     @write("decode-token", public=True, writes=False)
     async def decode(self, call: Call, params: DecodeParams) -> DecodedToken:
-        """Take a hidden token out of its pad."""
+        """Decode a hidden token with its pad."""
+        # 4. The pad, which only the operator has, gives the token.
         del call
         if not params.encoded_token or not params.otp:
             raise Malformed("provided 'encoded_token' or 'otp' is empty")
@@ -161,11 +169,11 @@ class RootTokenEngine(Engine):
         return DecodedToken(bytes(a ^ b for a, b in zip(hidden, pad, strict=True)).decode(errors="replace"))
 
     def _of(self, namespace: Namespace) -> RootGeneration:
-        """Return who has to consent. Raises `SealRefusal`."""
+        """Return the consent that an attempt needs. Raises `SealRefusal`."""
         return self._consents.of(namespace).root_token
 
     def _prepare(self, call: Call, attempt: Attempt) -> str:
-        """Return a token as the answer shows it. It is made once that is recorded, and before it leaves."""
+        """Return a token for the answer. It is stored after the answer is recorded, and before the answer leaves."""
         token = self._tokens.new_token(call.namespace)
         call.after = partial(self._make, call.namespace, token)
         return attempt.present(token)
@@ -190,9 +198,9 @@ class RootTokenEngine(Engine):
         )
 
     async def _state(self, namespace: Namespace, pad: str) -> AttemptState:
-        with refusing():
+        with seal_errors():
             consent = self._of(namespace)
-        required = await told(consent.required())
+        required = await with_seal_errors(consent.required())
         attempt = consent.attempt
         begun = bool(attempt.nonce)
         return AttemptState(
@@ -208,5 +216,5 @@ class RootTokenEngine(Engine):
 
 
 def _length(namespace: Namespace) -> int:
-    """Return how long a root token of a namespace is, and so the pad that hides it."""
+    """Return the length of a namespace's root token, and so of the pad that hides it."""
     return len(bound(PREFIX + "x" * TOKEN_LENGTH, namespace))

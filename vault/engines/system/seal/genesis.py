@@ -66,10 +66,11 @@ class Genesis:
         extra: Sequence[MountEntry] = (),
         pending: str = "",
     ) -> tuple[InitPlan, str]:
-        """Create a vault and return its keys and its root token as they are to be shown.
+        """Create a vault in one transaction, and return its keys and its root token for the answer.
 
-        `replace` allows to replace one that was never unsealed; `pending` is written as a sign that more is to
-        follow. Raises `SealRefusal`. Nothing is stored unless all of it is; the keys are for the caller alone.
+        `replace` allows to replace a vault that was never unsealed; `pending` is stored as a mark that more will
+        follow.
+        Raises `SealRefusal`.
         """
         if not replace and await self._lifecycle.is_initialized():
             raise SealRefusal("Vault is already initialized")
@@ -78,7 +79,7 @@ class Genesis:
             if not replace and await tx.get(CONFIG_PATH) is not None:
                 raise SealRefusal(
                     "Vault is already initialized"
-                )  # meanwhile, by somebody who now has its keys
+                )  # meanwhile, by another operator, who has its keys now
             await self._lifecycle.commit_init(tx, plan)
             await formats.note_in(tx)
             core = plan.view(tx, "root", "ns/root/")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The older forms of making new shares and root tokens, by which anybody can begin: `sys/rekey`, `sys/generate-root`.
+"""The older unauthenticated paths for new shares and root tokens: `sys/rekey` and `sys/generate-root`.
 
-Off unless a listener offers them, as in the field (SL-72). What is made is the same as with a token, and one at a
-time whichever way it was begun: only answers and words differ.
+Off unless a listener offers them, as in OpenBao (SL-72). They share their state with the paths that need a token, so
+there is one attempt at a time whichever way it was begun: only answers and words differ.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ T = TypeVar("T")
 REKEY_PATHS: Final = tuple(
     f"sys/{kind}/{what}" for kind in ("rekey", "rekey-recovery-key") for what in ("init", "update", "verify")
 )
-"""Whole paths of making new shares."""
+"""Full paths of `sys/rekey`."""
 ROOT_PATHS: Final = ("sys/generate-root/attempt", "sys/generate-root/update")
-"""Whole paths of making a root token."""
+"""Full paths of `sys/generate-root`."""
 TAKEN: Final = frozenset({Operation.READ, Operation.UPDATE, Operation.DELETE})
-"""What they take."""
+"""The operations that these paths take."""
 _NO_KEY: Final = "'key' must be specified in request body as JSON"
 _NO_NONCE: Final = "none"
 _WORDS: Final = (
@@ -60,7 +60,7 @@ _BY_KIND: Final = {
     ),
 }
 _QUOTED: Final = (("%!w(*errors.errorString=&{", ""), ("%!w(*vault.ErrInvalidKey=&{", "invalid key: "))
-"""How the other forms show one error in another, where formatting fails them; both end in `})`."""
+"""Go's formatting faults in OpenBao's messages on these paths, with their beginnings in ours; both end in `})`."""
 
 
 class RekeyState(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,10 +124,10 @@ class RootAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RekeyEngine(Engine):
-    """New shares, begun by anybody, for those who hold the old ones."""
+    """New shares. Anybody can begin; it takes the consent of those who hold the old shares."""
 
     def __init__(self, shares: RootRotationEngine) -> None:
-        """`shares` makes them."""
+        """`shares` is the engine of `sys/rotate/root`, which does the work."""
         self._shares = shares
 
     @read("rekey/init", public=True)
@@ -147,8 +147,8 @@ class RekeyEngine(Engine):
             )
         if params.pgp_keys and len(params.pgp_keys) != params.secret_shares:
             raise Malformed("incorrect number of PGP keys for rekey")
-        made = await _worded(kind, self._shares.begin(kind, call, params))
-        return _made(made) if isinstance(made, NewShares) else await self._state(kind)
+        made = await _reworded_await(kind, self._shares.begin(kind, call, params))
+        return _reply(made) if isinstance(made, NewShares) else await self._state(kind)
 
     @delete("rekey/init", public=True, writes=False)
     @delete("rekey-recovery-key/init", public=True, writes=False)
@@ -162,20 +162,20 @@ class RekeyEngine(Engine):
     @delete("rekey-recovery-key/update", public=True, writes=False)
     async def ask_for_share(self, call: Call) -> None:
         """Refuse: a share is missing."""
-        _offered(call)
+        _check_offered(call)
         raise Malformed(_NO_KEY)
 
     @write("rekey/update", public=True, writes=False)
     @write("rekey-recovery-key/update", public=True, writes=False)
     async def submit(self, call: Call, params: ShareParams) -> Reply[RekeyState] | Reply[RekeyResult]:
         """Give one of the old shares, as consent; the last one is answered with the new shares."""
-        _offered(call)
+        _check_offered(call)
         if not params.key:
             raise Malformed(_NO_KEY)
-        kind = _named(call)
+        kind = _share_kind(call)
         given = msgspec.structs.replace(params, nonce=params.nonce or _NO_NONCE)
-        made = await _worded(kind, self._shares.submit(kind, call, given))
-        return _made(made) if isinstance(made, NewShares) else await self._state(kind)
+        made = await _reworded_await(kind, self._shares.submit(kind, call, given))
+        return _reply(made) if isinstance(made, NewShares) else await self._state(kind)
 
     @read("rekey/verify", public=True)
     @read("rekey-recovery-key/verify", public=True)
@@ -195,7 +195,9 @@ class RekeyEngine(Engine):
         if not self._shares.state(kind).nonce:
             raise Malformed("no rekey in progress")
         given = msgspec.structs.replace(params, nonce=params.nonce or _NO_NONCE)
-        if isinstance(await _worded(kind, self._shares.verify(kind, call, given)), VerificationResult):
+        if isinstance(
+            await _reworded_await(kind, self._shares.verify(kind, call, given)), VerificationResult
+        ):
             return Reply(RekeyVerificationResult(params.nonce, complete=True), plain=True)
         return self._verification(kind)
 
@@ -204,14 +206,14 @@ class RekeyEngine(Engine):
     async def restart_verification(self, call: Call) -> Reply[RekeyVerification]:
         """Begin to verify anew."""
         kind = await self._kind(call)
-        with _words(kind):
+        with _reword(kind):
             self._shares.restart(kind)
         return self._verification(kind)
 
     async def _kind(self, call: Call) -> ShareKind:
-        """Return which shares a call is about. Raises `Malformed` where nobody can have any."""
-        _offered(call)
-        kind = _named(call)
+        """Return the kind of shares that a call is about. Raises `Malformed` where there can be none."""
+        _check_offered(call)
+        kind = _share_kind(call)
         if kind == "recovery" and not await self._shares.recoverable():
             raise Malformed("recovery rekeying not supported")
         return kind
@@ -248,41 +250,41 @@ class RekeyEngine(Engine):
 
 
 class RootEngine(Engine):
-    """Root tokens, begun by anybody, for those who hold shares."""
+    """Root tokens. Anybody can begin; it takes the consent of the share holders."""
 
     def __init__(self, tokens: RootTokenEngine) -> None:
-        """`tokens` makes them."""
+        """`tokens` is the engine of `sys/generate-root-token`, which does the work."""
         self._tokens = tokens
 
     @read("generate-root/attempt", public=True)
     async def show_attempt(self, call: Call) -> Reply[RootAttempt]:
         """Show whether a root token is being made."""
-        _offered(call)
+        _check_offered(call)
         return _attempt(msgspec.to_builtins(await self._tokens.read_attempt(call)))
 
     @write("generate-root/attempt", public=True, writes=False)
     async def begin_attempt(self, call: Call, params: AttemptParams) -> Reply[RootAttempt]:
-        """Begin to make a root token; it takes the consent of those who hold shares."""
-        _offered(call)
+        """Begin to make a root token; it takes the consent of the share holders."""
+        _check_offered(call)
         return _attempt(msgspec.to_builtins(await self._tokens.begin(call, params)))
 
     @delete("generate-root/attempt", public=True, writes=False)
     async def cancel_attempt(self, call: Call) -> None:
         """Give it up."""
-        _offered(call)
+        _check_offered(call)
         await self._tokens.cancel(call)
 
     @read("generate-root/update", public=True)
     @delete("generate-root/update", public=True, writes=False)
     async def ask_for_consent(self, call: Call) -> None:
         """Refuse: a share is missing."""
-        _offered(call)
+        _check_offered(call)
         raise Malformed(_NO_KEY)
 
     @write("generate-root/update", public=True, writes=False)
     async def give_consent(self, call: Call, params: RootShareParams) -> Reply[RootAttempt]:
         """Give one share, as consent; the last one is answered with the hidden token."""
-        _offered(call)
+        _check_offered(call)
         if not params.key:
             raise Malformed(_NO_KEY)
         given = msgspec.structs.replace(params, nonce=params.nonce or _NO_NONCE)
@@ -292,18 +294,18 @@ class RootEngine(Engine):
             raise Malformed(refusal.message) from None
 
 
-def _offered(call: Call) -> None:
-    """Refuse, whoever asks, on a listener that does not offer this."""
+def _check_offered(call: Call) -> None:
+    """Refuse every caller on a listener that does not offer this."""
     if not call.offered:
-        none = UnsupportedPath if _named(call) == "recovery" else UnsupportedOperation
+        none = UnsupportedPath if _share_kind(call) == "recovery" else UnsupportedOperation
         raise none(chained=False)
 
 
-def _named(call: Call) -> ShareKind:
+def _share_kind(call: Call) -> ShareKind:
     return "recovery" if call.path.startswith("sys/rekey-recovery-key/") else "root"
 
 
-def _made(made: NewShares) -> Reply[RekeyResult]:
+def _reply(made: NewShares) -> Reply[RekeyResult]:
     shown = RekeyResult(
         nonce=made.nonce,
         complete=True,
@@ -318,21 +320,21 @@ def _made(made: NewShares) -> Reply[RekeyResult]:
 
 
 def _attempt(state: dict[str, object]) -> Reply[RootAttempt]:
-    """Return an attempt with every key there is: what is not known is empty here, and not absent."""
+    """Return an attempt with every member: unknown ones are empty here, not absent."""
     usual = dict.fromkeys(("nonce", "encoded_token", "pgp_fingerprint", "otp"), "")
     token = {"encoded_root_token": state.get("encoded_token", "")}
     filled = {**usual, "otp_length": 0, **state, **token}
     return Reply(msgspec.convert(filled, RootAttempt), plain=True)
 
 
-async def _worded(kind: ShareKind, work: Awaitable[T]) -> T:
-    with _words(kind):
+async def _reworded_await(kind: ShareKind, work: Awaitable[T]) -> T:
+    with _reword(kind):
         return await work
 
 
 @contextmanager
-def _words(kind: ShareKind) -> Iterator[None]:
-    """Let a refusal speak of keys that are made anew, in the words of these paths."""
+def _reword(kind: ShareKind) -> Iterator[None]:
+    """Reword a refusal for these paths, where OpenBao speaks of rekeying."""
     try:
         yield
     except Malformed as refusal:

@@ -5,30 +5,30 @@ from typing import Annotated
 
 import msgspec
 
-from vault.framework.fields import Doc, Kind
+from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import Params
 
-_Count = Annotated[int, Kind("int", struct="InitRequest")]
-_Keys = Annotated[tuple[str, ...], Kind("strings", struct="InitRequest")]
+_Count = Annotated[int, FieldKind("int", struct="InitRequest")]
+_Keys = Annotated[tuple[str, ...], FieldKind("strings", struct="InitRequest")]
 
 
 class InitParams(Params, frozen=True):
-    """Parameters of an initialisation."""
+    """The shares, and the PGP keys to encrypt them to."""
 
     secret_shares: Annotated[_Count, Doc("Number of shares to split the unseal key into.")] = 0
     secret_threshold: Annotated[_Count, Doc("Number of shares that unseal.")] = 0
     pgp_keys: Annotated[_Keys, Doc("PGP public keys, one per share, to encrypt the shares to.")] = ()
     root_token_pgp_key: Annotated[
-        str, Kind("string", struct="InitRequest"), Doc("PGP public key to encrypt the root token to.")
+        str, FieldKind("string", struct="InitRequest"), Doc("PGP public key to encrypt the root token to.")
     ] = ""
     recovery_shares: Annotated[_Count, Doc("Number of recovery shares, for a seal with key slots.")] = 0
-    recovery_threshold: Annotated[_Count, Doc("Number of recovery shares that it takes.")] = 0
+    recovery_threshold: Annotated[_Count, Doc("Number of recovery shares that are needed.")] = 0
     recovery_pgp_keys: Annotated[
         _Keys, Doc("PGP public keys, one per recovery share, to encrypt them to.")
     ] = ()
     replace_unconfirmed: Annotated[
         bool,
-        Kind("bool", struct="InitRequest"),
+        FieldKind("bool", struct="InitRequest"),
         Doc("Replace a vault that was initialised and never unsealed, when its keys did not arrive."),
     ] = False
 
@@ -37,18 +37,18 @@ class UnsealParams(Params, frozen=True):
     """Parameters of an unseal step."""
 
     key: Annotated[
-        str, Kind("string", struct="UnsealRequest"), Doc("One share, in hexadecimal or base64.")
+        str, FieldKind("string", struct="UnsealRequest"), Doc("One share, in hexadecimal or base64.")
     ] = ""
-    reset: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Forget the shares given so far.")] = (
-        False
-    )
-    migrate: Annotated[bool, Kind("bool", struct="UnsealRequest"), Doc("Take part in a seal migration.")] = (
-        False
-    )
+    reset: Annotated[
+        bool, FieldKind("bool", struct="UnsealRequest"), Doc("Forget the shares given so far.")
+    ] = False
+    migrate: Annotated[
+        bool, FieldKind("bool", struct="UnsealRequest"), Doc("Take part in a seal migration.")
+    ] = False
 
 
 class HealthParams(Params, frozen=True):
-    """Which status to answer in which state."""
+    """The HTTP status to answer in each state."""
 
     activecode: Annotated[str | None, Doc("Status while active.")] = None
     standbycode: Annotated[str | None, Doc("Status while standby.")] = None
@@ -77,18 +77,18 @@ class InitResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SlotStatus(msgspec.Struct, frozen=True):
-    """One key slot, as anybody may see it."""
+    """The public part of a key slot."""
 
     name: str
     type: str
     up: bool
     key_version: str
     behind: int
-    """How many generations of the root key it lags."""
+    """By how many generations of the root key it lags behind."""
     software: bool
-    """Whether it is a program, which protects nothing against the host's administrator."""
+    """Whether it is a software token, which protects nothing against the host's administrator."""
     stored: bool
-    """Whether it is part of the vault; one that is only configured opens nothing."""
+    """Whether it is part of the vault. A slot that is only configured opens nothing."""
 
 
 class SealStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,7 +115,7 @@ class SealStatus(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What load balancers look at."""
+    """The health of a node, for load balancers."""
 
     initialized: bool
     sealed: bool
@@ -130,10 +130,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     audit_blocked: bool = False
     """Whether no audit device took the last record: then requests are refused."""
     audit_failing: int = 0
-    """How many audit devices did not take theirs."""
+    """How many audit devices did not take their last record."""
 
 
 class Leader(msgspec.Struct, frozen=True):
-    """Who leads; every node of ours is equal."""
+    """The leader, for OpenBao's clients: here every node is equal."""
 
     ha_enabled: bool

@@ -17,15 +17,15 @@ from vault.framework.route import Params, read, write
 
 
 class RotationParams(Params, frozen=True):
-    """When to rotate by itself; what is not given stays."""
+    """When keys are rotated automatically; what is not given stays."""
 
-    enabled: Annotated[bool | None, Doc("Whether keys are replaced without being asked.")] = None
+    enabled: Annotated[bool | None, Doc("Whether keys are rotated automatically.")] = None
     interval: Annotated[Duration | None, Doc("How long a key stays active; 0 for no limit.")] = None
     max_operations: Annotated[int | None, Doc("How many encryptions a key is used for.")] = None
 
 
 class RotationView(msgspec.Struct, frozen=True):
-    """When keys are replaced; `interval` is 0 or text such as 48h0m0s."""
+    """The rules of automatic rotation; `interval` is 0 or text such as 48h0m0s."""
 
     enabled: bool
     interval: int | str
@@ -41,7 +41,7 @@ class KeyStatus(msgspec.Struct, frozen=True):
 
 
 class KeyringRotationEngine(Engine):
-    """Replacing the keys that encrypt storage, or one namespace that has keys of its own. What was written under older keys stays readable."""
+    """Rotation of the keys of storage, or of one namespace with its own. Entries under older keys stay readable."""
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
@@ -58,22 +58,22 @@ class KeyringRotationEngine(Engine):
 
     @read("rotate/config")
     async def read_config(self, call: Call) -> RotationView:
-        """Show when keys are replaced without being asked."""
+        """Show when keys are rotated automatically."""
         return _show(self._keys(call).keyring.rotation)
 
     @read("rotate/keyring/config")
     async def read_keyring_config(self, call: Call) -> RotationView:
-        """Show when keys are replaced without being asked."""
+        """Show when keys are rotated automatically."""
         return _show(self._keys(call).keyring.rotation)
 
     @write("rotate/config")
     async def configure(self, call: Call, params: RotationParams) -> None:
-        """Set when keys are replaced without being asked."""
+        """Set when keys are rotated automatically."""
         await self._configure(call, params)
 
     @write("rotate/keyring/config")
     async def configure_keyring(self, call: Call, params: RotationParams) -> None:
-        """Set when keys are replaced without being asked."""
+        """Set when keys are rotated automatically."""
         await self._configure(call, params)
 
     @read("key-status")
@@ -84,7 +84,7 @@ class KeyringRotationEngine(Engine):
         return Reply(data=status, embed=True)
 
     def _keys(self, call: Call) -> Barrier | Ring:
-        """Return the keys of the namespace that is asked. Raises `Malformed` where it has none of its own."""
+        """Return the keyring of the call's namespace. Raises `Malformed` where it has none of its own."""
         if call.namespace.id == ROOT.id:
             return self._barrier
         ring = self._barrier.ring(call.namespace.id)
@@ -109,7 +109,7 @@ class KeyringRotationEngine(Engine):
 
 
 async def keep_count(barrier: Barrier) -> None:
-    """Save how often keys were used, and replace the active one if it is time: a job for the background.
+    """Save how often keys were used, and rotate the active key when that is due. Runs in the background.
 
     Of several workers that find a rotation due, one rotates. Raises `BarrierSealed` while sealed.
     """
@@ -128,6 +128,6 @@ def _show(rule: RotationConfig) -> RotationView:
 
 
 def _hours(seconds: int) -> str:
-    """Write a duration of an hour or more as the field does: 48h0m0s."""
+    """Write a duration of an hour or more as Go does: 48h0m0s."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes // 60}h{minutes % 60}m{rest}s"

@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/rotate/root` and `sys/rotate/recovery`: a new root key, and new shares for people.
 
-Of the vault, or of the namespace that is asked where that is sealed by itself.
+It works on the vault, or on the call's namespace where that has a seal of its own. New shares take these steps:
+1. An operator begins, with the number of shares and the threshold.
+2. Share holders give their old shares, as consent.
+3. The last one is answered with the new shares; with PGP keys a backup of the encrypted shares may be kept.
+4. With `require_verification` the new shares are given back first, and the old ones count until then.
 """
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 
-from hsm.errors import HsmError
 from vault.barrier.barrier import Barrier
-from vault.barrier.failure import BarrierFailure, NamespaceSealed
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import core_prefix
+from vault.engines.system.seal.errors import confirm_facts, seal_errors, with_seal_errors
 from vault.framework.call import ROOT, Call, Namespace, Reply
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
-from vault.framework.errors import Failed, Malformed, Unavailable
+from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, StringList
 from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import Log
@@ -28,23 +31,22 @@ from vault.namespace.consents import EveryConsent
 from vault.namespace.sealing import NamespaceSealing
 from vault.seal.changes import dry_run, root_rotation
 from vault.seal.consent.rekey import Rekey, RekeyRequest, RekeyShares, RekeyState, ShareKind
-from vault.seal.failure import SealFailure, SealRefusal
+from vault.seal.failure import SealRefusal
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.stored.sealwrap import deleted
 from vault.storage.protocol import StorageFailure
 
 BACKUP_PATH: Final = "seal/backup/"
-"""Below a namespace's own data: shares that were encrypted to their holders, by kind."""
+"""Prefix below a namespace's own data: shares encrypted to their holders, by kind."""
 
 _NOTHING: Final = "no rotation configuration found"
-T = TypeVar("T")
 
 
 class ReshareParams(Params, frozen=True):
     """How the new key is split."""
 
     secret_shares: Annotated[int, Doc("Number of shares to split the new key into.")] = 0
-    secret_threshold: Annotated[int, Doc("Number of shares that it takes.")] = 0
+    secret_threshold: Annotated[int, Doc("Number of shares that are needed.")] = 0
     pgp_keys: Annotated[
         StringList,
         Doc("PGP public keys, one per share, to encrypt the shares to."),
@@ -55,7 +57,7 @@ class ReshareParams(Params, frozen=True):
     ] = False
 
 
-class RotateParams(Params, frozen=True):
+class RootRotateParams(Params, frozen=True):
     """How the root key is replaced."""
 
     no_links: Annotated[
@@ -78,11 +80,11 @@ class ShareParams(Params, frozen=True):
     """One share."""
 
     key: Annotated[str, Doc("One share, in hexadecimal or base64.")] = ""
-    nonce: Annotated[str, Doc("Identifier of the rotation that it is for.")] = ""
+    nonce: Annotated[str, Doc("Nonce of the rotation.")] = ""
 
 
 class ReshareState(msgspec.Struct, frozen=True, kw_only=True):
-    """How far it has come; the keys after `t` are there once it has begun."""
+    """The progress; members after `t` are there once it has begun."""
 
     started: bool
     t: int
@@ -102,7 +104,7 @@ class NewShares(msgspec.Struct, frozen=True, kw_only=True):
     complete: bool = True
     nonce: str | msgspec.UnsetType = msgspec.UNSET
     n: int | msgspec.UnsetType = msgspec.UNSET
-    """Number of shares, and how many it takes: where nobody had to consent, in place of `nonce`."""
+    """Number of shares and threshold, in place of `nonce` where no consent was needed."""
     t: int | msgspec.UnsetType = msgspec.UNSET
     keys: list[str]
     keys_base64: list[str]
@@ -141,7 +143,7 @@ _BACKUP: Final = RecordKind("backup of shares", Backup, json=True)
 
 
 class RootRotationEngine(Engine):
-    """Replacing the root key, and the shares that people hold."""
+    """Rotation of the root key, and of the shares that people hold."""
 
     def __init__(
         self,
@@ -160,13 +162,13 @@ class RootRotationEngine(Engine):
         self._log = log
 
     @write("rotate/root", sudo=True, writes=False)
-    async def rotate_root(self, call: Call, params: RotateParams) -> Reply[None] | None:
+    async def rotate_root(self, call: Call, params: RootRotateParams) -> Reply[None] | None:
         """Replace the root key. Needs sudo.
 
         A slot that does not answer, and the one for shares, keeps a link from the old root key to the new one
         until it is renewed or its shares are given. With `no_links` it is dropped, and a warning says so.
         """
-        await alone(call)
+        await confirm_facts(call)
         if call.namespace.id == ROOT.id:
             return await self._rotate_root(call, params)
         try:
@@ -182,12 +184,12 @@ class RootRotationEngine(Engine):
             call.after = partial(self._apply, partial(self._sealing.renew_root, call.namespace.id))
         return None
 
-    async def _rotate_root(self, call: Call, params: RotateParams) -> Reply[None] | None:
-        """Rotate the vault's root key once the answer is recorded, and say in it which slots that drops."""
+    async def _rotate_root(self, call: Call, params: RootRotateParams) -> Reply[None] | None:
+        """Rotate the vault's root key once the answer is recorded. The answer names the slots that this drops."""
         _check_alone(params)
         changes, links = self._lifecycle.slot_changes, not params.no_links
         rehearsed = dry_run.rotate_root(changes, links=links, drop=params.drop, abandon=params.abandon)
-        dropped, lost = await told(rehearsed)
+        dropped, lost = await with_seal_errors(rehearsed)
         if not params.dry_run:
             rotation = partial(
                 root_rotation.rotate_root,
@@ -212,7 +214,7 @@ class RootRotationEngine(Engine):
 
     @write("rotate/root/init", writes=False)
     async def begin_root(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
-        """Begin to replace the root key and the unseal shares; it takes the consent of those who hold them."""
+        """Begin to replace the root key and the unseal shares; it takes the consent of the share holders."""
         return await self.begin("root", call, params)
 
     @delete("rotate/root/init", writes=False)
@@ -259,7 +261,7 @@ class RootRotationEngine(Engine):
 
     @write("rotate/recovery/init", writes=False)
     async def begin_recovery(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
-        """Begin to replace the recovery shares. Where nobody holds any, they are made at once."""
+        """Begin to replace the recovery shares. Where there are none, they are made at once."""
         return await self.begin("recovery", call, params)
 
     @delete("rotate/recovery/init", writes=False)
@@ -303,7 +305,8 @@ class RootRotationEngine(Engine):
 
     async def begin(self, kind: ShareKind, call: Call, params: ReshareParams) -> ReshareState | NewShares:
         """Begin to make new shares of a kind. Raises `Malformed` or `Failed`."""
-        await alone(call)
+        # 1. Begin. Where no consent is needed the new shares are in this answer already.
+        await confirm_facts(call)
         wish = RekeyRequest(
             shares=params.secret_shares,
             threshold=params.secret_threshold,
@@ -311,8 +314,8 @@ class RootRotationEngine(Engine):
             backup=params.backup,
             verify=params.require_verification,
         )
-        done = await told(self._of(kind, call.namespace).begin(wish, self._clock.millis()))
-        shown = await self._shown(kind, call, done)
+        done = await with_seal_errors(self._of(kind, call.namespace).begin(wish, self._clock.millis()))
+        shown = await self._answer(kind, call, done)
         if isinstance(shown, ReshareState):
             return shown
         return msgspec.structs.replace(
@@ -321,53 +324,55 @@ class RootRotationEngine(Engine):
 
     async def submit(self, kind: ShareKind, call: Call, params: ShareParams) -> ReshareState | NewShares:
         """Take one of the old shares. Raises `Malformed` or `Failed`."""
-        await alone(call)
-        done = await told(self._of(kind, call.namespace).submit(params.key, params.nonce))
-        return await self._shown(kind, call, done)
+        # 2. Take an old share, as consent.
+        await confirm_facts(call)
+        done = await with_seal_errors(self._of(kind, call.namespace).submit(params.key, params.nonce))
+        return await self._answer(kind, call, done)
 
     async def verify(
         self, kind: ShareKind, call: Call, params: ShareParams
     ) -> VerificationState | VerificationResult:
         """Take one of the new shares back. Raises `Malformed` or `Failed`."""
-        await alone(call)
-        apply = await told(self._of(kind, call.namespace).give_back(params.key, params.nonce))
+        # 4. Take a new share back; with enough of them the new shares count.
+        await confirm_facts(call)
+        apply = await with_seal_errors(self._of(kind, call.namespace).give_back(params.key, params.nonce))
         if apply is not None:
             call.after = partial(self._apply, apply)
             return VerificationResult(complete=True, nonce=params.nonce)
         return self._verification(kind, call.namespace)
 
     def state(self, kind: ShareKind, namespace: Namespace = ROOT) -> RekeyState:
-        """Return how far making new shares of a kind has come. Raises `Malformed`."""
+        """Return the progress of new shares of a kind. Raises `Malformed`."""
         return self._of(kind, namespace).state
 
     async def required(self, kind: ShareKind, namespace: Namespace = ROOT) -> int:
-        """Return how many old shares it takes. Raises `Malformed` where there is nothing of the kind."""
-        return await told(self._of(kind, namespace).required())
+        """Return how many old shares it takes. Raises `Malformed` where there are no shares of the kind."""
+        return await with_seal_errors(self._of(kind, namespace).required())
 
     async def recoverable(self) -> bool:
         """Whether there can be recovery shares: where a key slot opens the vault."""
         return await self._lifecycle.opens_itself()
 
     def cancel(self, kind: ShareKind, namespace: Namespace = ROOT) -> None:
-        """Give up making new shares of a kind, where there can be any."""
+        """Cancel new shares of a kind, where there can be any."""
         with contextlib.suppress(SealRefusal):
             self._consents.of(namespace).shares[kind].cancel()
 
     def restart(self, kind: ShareKind, namespace: Namespace = ROOT) -> None:
         """Begin to verify the new shares anew. Raises `Malformed`."""
-        if not self._verified(kind, namespace).nonce:
+        if not self._progress(kind, namespace).nonce:
             raise Malformed(_NOTHING)
         self._of(kind, namespace).restart_verification()
 
-    def _verified(self, kind: ShareKind, namespace: Namespace) -> RekeyState:
-        """Return how far it has come; where there can be no shares, that is nowhere."""
+    def _progress(self, kind: ShareKind, namespace: Namespace) -> RekeyState:
+        """Return the progress; where there can be no shares, it has not begun."""
         try:
             return self._consents.of(namespace).shares[kind].state
         except SealRefusal:
             return RekeyState()
 
     def _of(self, kind: ShareKind, namespace: Namespace) -> Rekey:
-        with refusing():
+        with seal_errors():
             return self._consents.of(namespace).shares[kind]
 
     async def _restart(self, kind: ShareKind, namespace: Namespace) -> VerificationState:
@@ -376,11 +381,12 @@ class RootRotationEngine(Engine):
 
     @staticmethod
     async def _apply(change: Callable[[], Awaitable[object]]) -> None:
-        await told(change())
+        await with_seal_errors(change())
 
     async def _settle(self, kind: ShareKind, namespace: Namespace, done: RekeyShares) -> None:
-        """Let new shares count, and keep the encrypted ones: after them, so that they are of no other key."""
-        await told(done.apply())
+        """Apply new shares, then keep the backup of the encrypted ones, so that a backup never is of another key."""
+        # 3. The new shares count once the answer that shows them is recorded.
+        await with_seal_errors(done.apply())
         if not done.state.backup:
             return
         try:
@@ -388,7 +394,9 @@ class RootRotationEngine(Engine):
         except (StorageFailure, BarrierFailure):
             self._log.caution("seal", "new shares count, but their backup could not be kept")
 
-    async def _shown(self, kind: ShareKind, call: Call, done: RekeyShares | None) -> ReshareState | NewShares:
+    async def _answer(
+        self, kind: ShareKind, call: Call, done: RekeyShares | None
+    ) -> ReshareState | NewShares:
         if done is None:
             return await self._state(kind, call.namespace)
         call.after = partial(self._settle, kind, call.namespace, done)
@@ -422,7 +430,7 @@ class RootRotationEngine(Engine):
         )
 
     def _verification(self, kind: ShareKind, namespace: Namespace) -> VerificationState:
-        state = self._verified(kind, namespace)
+        state = self._progress(kind, namespace)
         if not state.nonce:
             raise Malformed(_NOTHING)
         return VerificationState(
@@ -452,42 +460,10 @@ class RootRotationEngine(Engine):
         return Reply(data=_BACKUP.decode(data), embed=True)
 
 
-def _check_alone(params: RotateParams) -> None:
-    """Raise `Malformed` for what says how to drop slots where links are kept, and so none is dropped."""
+def _check_alone(params: RootRotateParams) -> None:
+    """Raise `Malformed` for options about dropped slots without `no_links`, since then no slot is dropped."""
     for name, given in (("drop", bool(params.drop)), ("abandon", params.abandon)):
         if given and not params.no_links:
             raise Malformed(
                 f"{name}: without no_links no slot is dropped; set no_links as well, or leave out {name}"
             )
-
-
-async def alone(call: Call) -> None:
-    """Say that what allowed this call is true now, before it does what cannot be undone with a transaction.
-
-    What it does moves the epoch, so the pipeline must not compare afterwards: here, anything newer than what
-    the call was allowed by makes it start again, and later statements use another reader.
-    """
-    if call.wrap_ttl:
-        raise Malformed("the answer of this operation cannot be wrapped; leave out X-Vault-Wrap-TTL")
-    await call.reader.get("")
-    if call.reader.epoch != call.facts:
-        raise Unavailable(detail="facts changed")
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Turn what the seal refuses, or cannot do, into an answer."""
-    try:
-        yield
-    except SealRefusal as refusal:
-        raise Malformed(str(refusal)) from None
-    except (SealFailure, HsmError) as failure:
-        raise Failed(str(failure), chained=False) from None
-    except NamespaceSealed:
-        raise Failed("a namespace was sealed meanwhile; try again", chained=False) from None
-
-
-async def told(work: Awaitable[T]) -> T:
-    """Await `work`, as `refusing`."""
-    with refusing():
-        return await work

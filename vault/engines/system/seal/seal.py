@@ -63,38 +63,38 @@ class Cluster(msgspec.Struct, frozen=True):
 
 
 class SealHooks(msgspec.Struct, frozen=True):
-    """What follows an unseal and precedes a seal in the rest of the server."""
+    """What the rest of the server does after an unseal and before a seal."""
 
     opened: Callable[[], Awaitable[None]]
     closing: Callable[[], Awaitable[None]]
     sealing: Callable[[], Awaitable[None]]
-    """As `closing`, and it stays sealed until shares are given."""
+    """As `closing`, and the vault stays sealed until shares are given."""
     open_by_slots: Callable[[], Awaitable[bool]]
-    """Unseals through a key slot, and says whether the vault is open; raises `SealFailure` when none answers."""
+    """Unseals through a key slot, and returns whether the vault is open; raises `SealFailure` when no slot answers."""
     cluster: Callable[[], Cluster | None]
     storage_kind: str
     log: Log
     turn: asyncio.Lock
-    """Held by whoever opens or closes the vault: one at a time."""
+    """Held while the vault is opened or closed, so that this happens one at a time."""
 
 
 class SealEngine(Engine):
-    """Initialising, unsealing and sealing, and how to see the state of it."""
+    """Initialise, unseal and seal the vault, and show its state."""
 
     def __init__(
         self,
         lifecycle: Lifecycle,
         health: SlotHealth,
         genesis: Genesis,
-        passage: SealHooks,
+        hooks: SealHooks,
         audit: Callable[[], tuple[bool, int]],
     ) -> None:
-        """`audit` tells whether no audit device took the last record, and how many did not."""
+        """`audit` returns whether the last record was taken by no audit device, and how many devices fail."""
         self._audit = audit
         self._lifecycle = lifecycle
         self._health = health
         self._genesis = genesis
-        self._passage = passage
+        self._hooks = hooks
 
     @read("init", public=True, when_sealed=True, unaudited=True)
     async def read_init(self, call: Call) -> Reply[InitStatus]:
@@ -106,8 +106,8 @@ class SealEngine(Engine):
     async def initialise(self, call: Call, params: InitParams) -> Reply[InitResult]:
         """Initialise a new vault: make its keys, and show the shares and the first token once.
 
-        Until the first unseal nothing but this can lie in the vault, so `replace_unconfirmed` may replace it:
-        an answer that never arrived loses nothing (SL-96).
+        Before the first unseal the vault holds nothing else, so `replace_unconfirmed` may replace it: when an answer
+        never arrived, nothing is lost (SL-96).
         """
         del call
         request = InitRequest(
@@ -119,16 +119,20 @@ class SealEngine(Engine):
             recovery_threshold=params.recovery_threshold,
             recovery_pgp_keys=params.recovery_pgp_keys,
         )
+        # 1. Close the vault that is replaced, if one was initialised and its answer was lost.
         if params.replace_unconfirmed and await self._lifecycle.replaceable():
-            await self._passage.closing()
+            await self._hooks.closing()
+        # 2. Make all keys, and store the vault with its root token in one transaction.
         try:
             plan, token = await self._genesis.create(request, replace=params.replace_unconfirmed)
         except SealRefusal as refusal:
             raise Malformed(str(refusal)) from refusal
         except (SealFailure, HsmError) as failure:
             raise Failed(str(failure), chained=False) from failure
-        self._passage.log.note("core", "vault is initialized")
+        # 3. Open it if a key slot can; a failure of this must not lose the keys, so it is only logged.
+        self._hooks.log.note("core", "vault is initialized")
         await self._open(plan)
+        # 4. Show shares and token: they are stored nowhere in this form.
         return Reply(
             data=InitResult(
                 keys=list(plan.keys),
@@ -141,21 +145,21 @@ class SealEngine(Engine):
         )
 
     async def _open(self, plan: InitPlan) -> None:
-        """Open a new vault that key slots open. It may fail: the keys are told all the same, and it is tried again."""
-        log = self._passage.log
+        """Open a new vault that has key slots. It may fail: the answer is the same, and unsealing is tried again."""
+        log = self._hooks.log
         for name, failure in plan.absent.items():
             log.caution(
                 "seal", "a slot did not answer, and is not part of the vault", slot=name, reason=str(failure)
             )
         if not plan.config.wrapped:
             return
-        await self._passage.closing()  # it may have opened as the vault that was replaced
+        await self._hooks.closing()  # the vault that was replaced may be open
         if plan.slot is not None:
             log.caution(
                 "seal", "recovery shares can unseal this vault without any key slot; see recovery_can_unseal"
             )
         try:
-            await self._passage.open_by_slots()
+            await self._hooks.open_by_slots()
         except SealFailure as failure:
             log.caution("seal", "not unsealed; it will be tried again", reason=str(failure))
 
@@ -163,45 +167,47 @@ class SealEngine(Engine):
     async def unseal(self, call: Call, params: UnsealParams) -> Reply[SealStatus]:
         """Give one share of the unseal key; with enough of them the vault opens."""
         del call
-        async with self._passage.turn:
+        async with self._hooks.turn:
             return await self._unseal(params)
 
     async def _unseal(self, params: UnsealParams) -> Reply[SealStatus]:
         before = await self._lifecycle.status()
+        # 1. Take the share; the last one opens the barrier.
         try:
             status = await self._lifecycle.unseal(params.key, reset=params.reset, migrate=params.migrate)
         except SealRefusal as refusal:
-            self._passage.log.caution("core", "an unseal request was refused", reason=str(refusal))
+            self._hooks.log.caution("core", "an unseal request was refused", reason=str(refusal))
             raise Malformed(str(refusal)) from refusal
         except SealFailure as failure:
             raise Failed(str(failure), chained=False) from failure
+        # 2. Load what an open vault needs. The health shows "sealed" until that is done.
         if before.sealed and not status.sealed:
-            await self._passage.opened()
+            await self._hooks.opened()
         return Reply(data=await self._status(status), plain=True)
 
     @write("seal", when_sealed=True, writes=False, sudo=True)
     async def seal(self, call: Call) -> None:
         """Forget the keys. Needs update and sudo."""
-        call.after = self._passage.sealing
+        call.after = self._hooks.sealing
 
     @read("seal-status", public=True, when_sealed=True, unaudited=True)
     async def read_seal_status(self, call: Call) -> Reply[SealStatus]:
         """Show the state of the seal."""
         del call
-        return Reply(data=await self._status(await self._seen()), plain=True)
+        return Reply(data=await self._status(await self._public_status()), plain=True)
 
     @read("leader", public=True, when_sealed=True, unaudited=True)
     async def read_leader(self, call: Call) -> Reply[Leader]:
-        """Show who leads."""
+        """Show the leader."""
         del call
         return Reply(data=Leader(ha_enabled=False), plain=True)
 
     @read("health", public=True, when_sealed=True, unaudited=True)
     async def read_health(self, call: Call, params: HealthParams) -> Reply[Health]:
         """Show the health of this node, with a status that a load balancer understands."""
-        status = await self._seen()
+        status = await self._public_status()
         code = _code(status, params)
-        cluster = self._passage.cluster()
+        cluster = self._hooks.cluster()
         blocked, failing = self._audit()
         state = "unknown" if status.sealed else "disabled"
         health = Health(
@@ -220,17 +226,17 @@ class SealEngine(Engine):
         )
         return Reply(data=health, plain=True, status=code)
 
-    async def _seen(self) -> Status:
-        """Return the state as others are to see it.
+    async def _public_status(self) -> Status:
+        """Return the state for clients.
 
-        Sealed until everything that an open vault needs is loaded, and from when it is found that the vault must be sealed.
+        It is sealed until everything that an open vault needs is loaded, and from when the vault has to be sealed.
         """
         status = await self._lifecycle.status()
-        between = not status.sealed and self._passage.turn.locked() and self._passage.cluster() is None
+        between = not status.sealed and self._hooks.turn.locked() and self._hooks.cluster() is None
         return replace(status, sealed=True) if between else status
 
     async def _status(self, status: Status) -> SealStatus:
-        cluster = self._passage.cluster()
+        cluster = self._hooks.cluster()
         slots = await self._health.shown()
         return SealStatus(
             type=status.type,
@@ -247,7 +253,7 @@ class SealEngine(Engine):
             migration=status.migration,
             cluster_name=cluster.name if cluster else "",
             cluster_id=cluster.id if cluster else "",
-            storage_type=self._passage.storage_kind,
+            storage_type=self._hooks.storage_kind,
             coffre_version=__version__,
             slots=[
                 SlotStatus(
@@ -270,7 +276,7 @@ class SealEngine(Engine):
 
 
 def _code(status: Status, params: HealthParams) -> int:
-    """Choose the status. Raises `Malformed` without text for a code that is no number."""
+    """Choose the HTTP status. Raises `Malformed` without text for a code that is no number."""
     codes = {}
     try:
         for name in ("standbyok", "perfstandbyok"):
@@ -281,10 +287,11 @@ def _code(status: Status, params: HealthParams) -> int:
                 codes[name] = to_int(text or "none")
     except Mismatch:
         raise Malformed from None
+    # OpenBao's defaults: 501 not initialised, 503 sealed, 200 active.
     if not status.initialized:
         code = codes.get("uninitcode", 501)
     else:
         code = codes.get("sealedcode", 503) if status.sealed else codes.get("activecode", 200)
     if not 200 <= code <= 999:
-        raise Malformed  # no answer can carry it, or it would not be the last one
+        raise Malformed  # no final answer can have such a status
     return code

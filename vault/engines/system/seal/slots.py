@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/seal-slots`: the ways into this vault, and how to add, try, renew, order and remove them while it is open."""
+"""`sys/seal-slots`: the key slots of this vault: add, try, renew, order and remove them while it is open."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed
-from vault.engines.system.seal.rotate_root import alone, told
+from vault.engines.system.seal.errors import confirm_facts, with_seal_errors
 from vault.engines.system.seal.seal import LEFT
 from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
@@ -48,7 +48,7 @@ class SlotName(Params, frozen=True):
 
 
 class SlotChange(SlotName, frozen=True):
-    """A change of a slot, or what it would be."""
+    """A change of a slot, or a dry run of it."""
 
     dry_run: Annotated[bool, Doc("Change nothing: refuse what would be refused, and show what is.")] = False
 
@@ -68,26 +68,26 @@ class SlotInfo(msgspec.Struct, frozen=True, kw_only=True):
     stored: bool
     """Whether it is part of the vault, and not only of the configuration."""
     priority: int
-    """Its place in the order in which slots are tried, from 1; 0 where it is not part of the vault."""
+    """Its position in the order in which slots are tried, from 1; 0 where it is not part of the vault."""
     up: bool
     reason: str
     remark: str
-    """What somebody should look at although it works: objects of its key's name that do not count, a version of its key
+    """A remark for operators although the slot works: ignored objects with the name of its key, or a version of its key
     that nobody ordered."""
     key_version: str
     key_fingerprint: str
-    """What the key that all is wrapped under proves to be the same by; empty where that is not known."""
+    """The key check value of the wrapping key; empty where it is unknown."""
     key_imported: bool
-    """Whether that key was brought to its token from outside."""
+    """Whether that key was imported into its token."""
     behind: int
     software: bool
     description: str
     added: int
     """When its record was made, in milliseconds since the epoch; 0 at initialisation."""
     references: Mapping[str, int]
-    """How many stored values each version of its key holds; a version without any can be retired."""
+    """How many stored values are under each version of its key; a version without any can be retired."""
     stuck: int
-    """How many wrapped values it holds that no slot which works holds: they wait for it, or for its removal."""
+    """How many wrapped values no other working slot holds: they wait for this slot, or for its removal."""
 
 
 class SlotList(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ class SlotList(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """The slot opened its canary and the root key in use; not `verified` where it was not asked to."""
+    """The slot unwrapped its canary and the root key in use. `verified` is false where that was not tried."""
 
     name: str
     verified: bool
@@ -108,7 +108,7 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class RewrapState(msgspec.Struct, frozen=True):
-    """How far values are from being all under the newest version of the slot's key."""
+    """How many values are under older versions of the slot's key."""
 
     name: str
     key_version: str
@@ -121,7 +121,7 @@ class RewrapState(msgspec.Struct, frozen=True):
 
 
 class SealSlotEngine(Engine):
-    """Everything here needs sudo: who changes slots decides who can open the vault."""
+    """Key slots. Everything here needs sudo, because slots decide who can open the vault."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class SealSlotEngine(Engine):
         reader: Callable[[], ReadTx],
         gather: Callable[[], Awaitable[None]],
     ) -> None:
-        """`reader` gives a reader of committed storage; `gather` has slots hold what was kept without them before."""
+        """`reader` returns a reader of committed storage; `gather` wraps values that were stored without slots."""
         self._lifecycle = lifecycle
         self._health = health
         self._wraps = wraps
@@ -142,12 +142,12 @@ class SealSlotEngine(Engine):
 
     @list_("seal-slots", sudo=True)
     async def list_slots(self, call: Call) -> Reply[SlotList]:
-        """List the slots, with what is known of each. Warns of others that hold wrapped values still."""
+        """List the slots with their states. Warns of removed slots that still hold wrapped values."""
         return await self.read_slots(call)
 
     @read("seal-slots", sudo=True)
     async def read_slots(self, call: Call) -> Reply[SlotList]:
-        """List the slots, with what is known of each. Warns of others that hold wrapped values still."""
+        """List the slots with their states. Warns of removed slots that still hold wrapped values."""
         del call
         left = [LEFT.format(*one) for one in sorted(self._health.left_to.items())]
         return Reply(await self._list(), warnings=left)
@@ -165,39 +165,40 @@ class SealSlotEngine(Engine):
     async def add(self, call: Call, params: SlotChange) -> Reply[SlotInfo]:
         """Make a configured slot part of the vault.
 
-        A key slot gets the root key, which it must give back before it counts. The slot for shares opens with
-        the recovery shares that there are. What it holds is counted once it does. Warns of wrapped values that no
-        slot opens: it gets all others. Warns also where it is added and could not be given everything now.
+        A key slot wraps the root key, and must unwrap it again before it counts. The slot for shares opens with the
+        existing recovery shares. Warns of wrapped values that no slot can unwrap: the new slot gets all others. Warns
+        also
+        where it was added but could not get everything now.
         """
-        await alone(call)
+        await confirm_facts(call)
         changes = self._lifecycle.slot_changes
         if params.name == self._lifecycle.slots.shamir:
-            config = await told(dry_run.add_shamir(changes))
+            config = await with_seal_errors(dry_run.add_shamir(changes))
         else:
-            config = await told(dry_run.add(changes, params.name))
+            config = await with_seal_errors(dry_run.add(changes, params.name))
         reply: Reply[SlotInfo] = Reply()
         change = partial(self._add, reply)
-        reply.data = await self._changing(call, params, config, change, "a slot was added")
+        reply.data = await self._change(call, params, config, change, "a slot was added")
         _, withheld = await self._recovery_withheld()
         reply.warnings = [*_warned(await self._wraps.lost()), *withheld]
         return reply
 
     async def _add(self, reply: Reply[SlotInfo], name: str) -> None:
-        """Add slot `name`; from when it counts on, what fails is a warning in `reply`: the watch does it later."""
+        """Add slot `name`. After that a failure is a warning in `reply`: the slot watch repeats the work later."""
         if name == self._lifecycle.slots.shamir:
             await self._lifecycle.slot_changes.add_shamir()
             return
-        await self._wraps.forget(name)  # what another token of that name was given
+        await self._wraps.forget(name)  # the values of another token of that name
         await self._lifecycle.slot_changes.add(name)
         try:
-            await told(self._give(name))
+            await with_seal_errors(self._give(name))
         except (VaultError, BarrierFailure, BarrierSealed, StorageFailure) as failure:
             reason = str(failure) if isinstance(failure, VaultError) else _UNREAD
             reply.warnings.append(OUTSTANDING.format(name, reason))
             self._log.caution("seal", "a slot was added and is still behind", slot=name, reason=reason)
 
     async def _give(self, name: str) -> None:
-        """Wrap every value for slot `name` that some slot opens, and tell of the others."""
+        """Wrap every value that some slot can unwrap for slot `name`, and return the others."""
         _, lost = await self._wraps.rewrap(name)
         if lost:
             self._log.caution("seal", told_lost(lost), slot=name)
@@ -207,12 +208,12 @@ class SealSlotEngine(Engine):
     async def remove(self, call: Call, params: SlotRemoval) -> Reply[None] | None:
         """Take a slot from the vault. The last one that works is refused.
 
-        What it alone holds is given to the others first; refused where none can take it. Warns when nobody holds
-        shares any more.
+        Values that it alone holds are wrapped for the others first; refused where none can take them. Warns when no
+        shares are left.
         """
-        await alone(call)
+        await confirm_facts(call)
         changes = self._lifecycle.slot_changes
-        config, lost = await told(dry_run.remove(changes, params.name, abandon=params.abandon))
+        config, lost = await with_seal_errors(dry_run.remove(changes, params.name, abandon=params.abandon))
         self._after(call, params, partial(changes.remove, abandon=params.abandon), "a slot was removed")
         warnings = [*([NOBODY] if nobody_holds(config) else []), *deleted(lost)]
         return Reply(warnings=warnings) if warnings else None
@@ -220,9 +221,9 @@ class SealSlotEngine(Engine):
     @write("seal-slots/{name}/verify", sudo=True, writes=False)
     async def verify(self, call: Call, params: SlotChange) -> Verification:
         """Open the slot's canary and its root key, and compare that with the one in use."""
-        await alone(call)
-        # A rehearsal asks the same: it changes nothing.
-        version = await told(self._lifecycle.slot_changes.verify(params.name))
+        await confirm_facts(call)
+        # A dry run asks the same: it changes nothing.
+        version = await with_seal_errors(self._lifecycle.slot_changes.verify(params.name))
         return Verification(params.name, verified=not params.dry_run, key_version=version)
 
     @write("seal-slots/{name}/promote", sudo=True, writes=False)
@@ -236,25 +237,25 @@ class SealSlotEngine(Engine):
         return await self._move(call, params, "a slot is tried last now", first=False)
 
     async def _move(self, call: Call, params: SlotChange, done: str, *, first: bool) -> SlotInfo:
-        await alone(call)
+        await confirm_facts(call)
         changes = self._lifecycle.slot_changes
-        config = await told(dry_run.move(changes, params.name, first=first))
-        return await self._changing(call, params, config, partial(changes.move, first=first), done)
+        config = await with_seal_errors(dry_run.move(changes, params.name, first=first))
+        return await self._change(call, params, config, partial(changes.move, first=first), done)
 
     @write("seal-slots/{name}/rewrap", sudo=True, writes=False)
     async def rewrap(self, call: Call, params: SlotChange) -> Reply[RewrapState]:
-        """Put everything that this slot holds under the newest version of its key: only this slot is asked.
+        """Rewrap everything that this slot holds under the newest version of its key: only this slot is asked.
 
-        That is how a key in a token is rotated: make its next version, rewrap, and retire the old one once
-        nothing is under it any more.
+        This is how a key in a token is rotated: make its next version, rewrap, and retire the old one once no value is
+        under it.
         """
-        await alone(call)
+        await confirm_facts(call)
         config = await self._config()
         if params.name not in config.slots:
             raise Malformed(f"there is no seal slot {quote(params.name)}")
         if config.entry(params.name).kind == SHAMIR_SLOT:
             raise Malformed(f"slot {quote(params.name)} has shares for a key; sys/rotate renews them")
-        after = await told(dry_run.renew(self._lifecycle.slot_changes, params.name))
+        after = await with_seal_errors(dry_run.renew(self._lifecycle.slot_changes, params.name))
         self._after(call, params, self._rewrap, "a slot was rewrapped")
         lost = await self._wraps.lost()
         holders, withheld = await self._recovery_withheld()
@@ -272,7 +273,7 @@ class SealSlotEngine(Engine):
         return Reply(state, warnings=warnings)
 
     async def _recovery_withheld(self) -> tuple[Collection[str], list[str]]:
-        """Return who holds a recovery key that no slot gives, with a warning; nobody and none where one does."""
+        """Return the slots of a recovery key that none of them can unwrap, with a warning; nothing where one can."""
         config, reader = await self._config(), self._reader()
         if config.recovery is None:
             return (), []
@@ -287,7 +288,7 @@ class SealSlotEngine(Engine):
         await self._lifecycle.slot_changes.renew(name)
         await self._give(name)
 
-    async def _changing(
+    async def _change(
         self,
         call: Call,
         params: SlotChange,
@@ -295,7 +296,7 @@ class SealSlotEngine(Engine):
         change: Callable[[str], Awaitable[object]],
         done: str,
     ) -> SlotInfo:
-        """Have a slot changed once its answer is recorded; return what it is in `config` then, or now if it stays."""
+        """Change a slot once the answer is recorded; return its state in `config` after that, or the present one."""
         self._after(call, params, change, done)
         views = {view.name: view for view in await self._views(config)}
         stored = await self._config()
@@ -312,10 +313,10 @@ class SealSlotEngine(Engine):
     def _after(
         self, call: Call, params: SlotChange, change: Callable[[str], Awaitable[object]], done: str
     ) -> None:
-        """Have a change made once its answer is recorded, unless it is only rehearsed: no change is unrecorded."""
+        """Make a change once its answer is recorded, so that no change is unrecorded. A dry run changes nothing."""
 
         async def make() -> None:
-            await told(change(params.name))
+            await with_seal_errors(change(params.name))
             self._log.note("seal", done, slot=params.name)
 
         if not params.dry_run:
@@ -343,7 +344,7 @@ class SealSlotEngine(Engine):
         return await self._wraps.stuck([view.name for view in seen if view.up]) if seen else {}
 
     async def _views(self, config: SealConfig) -> Sequence[SlotView]:
-        """Return what is known of the slots of `config`, and of those that are only configured."""
+        """Return the state of the slots of `config`, and of those that are only configured."""
         shown = await self._health.shown()
         known = {view.name for view in shown}
         behind = {name: config.root_version - config.entry(name).root_version for name in config.slots}
@@ -376,7 +377,7 @@ class SealSlotEngine(Engine):
 
 
 def nobody_holds(config: SealConfig) -> bool:
-    """Whether nobody holds shares of a vault, so that it is lost with its tokens."""
+    """Whether a vault has no shares, so that it is lost together with its tokens."""
     return config.shamir is None and config.recovery is None
 
 

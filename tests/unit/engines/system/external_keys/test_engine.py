@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.external_keys.engine import ExternalKeyEngine, Options
-from vault.engines.system.external_keys.store import Config, Key, merged
+from vault.engines.system.external_keys.store import ExternalKeyConfig, ExternalKeyEntry, merged
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Malformed
 from vault.framework.keys.external import ExternalKey, ExternalKeys, PrivateKey
@@ -273,8 +273,8 @@ def test_a_key_whose_plugin_is_gone_cannot_be_used() -> None:
 
 
 def test_nothing_that_holds_a_pin_shows_it() -> None:
-    assert PIN not in repr(Config("box", {"pin": PIN}))
-    assert PIN not in repr(Key({"pin": PIN}, ("pki/",)))
+    assert PIN not in repr(ExternalKeyConfig("box", {"pin": PIN}))
+    assert PIN not in repr(ExternalKeyEntry({"pin": PIN}, ("pki/",)))
 
 
 _REFUSED = [

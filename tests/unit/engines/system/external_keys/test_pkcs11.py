@@ -34,7 +34,7 @@ from vault.engines.system.external_keys.agents import (
 )
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.external_keys.pkcs11 import Pkcs11Provider
-from vault.engines.system.external_keys.pkcs11_config import Pair, Token, read_pair, read_token
+from vault.engines.system.external_keys.pkcs11_config import KeyPairConfig, TokenConfig, read_pair, read_token
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
 from vault.framework.keys.external import PrivateKey
@@ -106,11 +106,11 @@ class Shelf:
     """Makes agents and keeps them, by token; and a clock that tests move."""
 
     def __init__(self) -> None:
-        self.made: list[tuple[Token, FakeAgent]] = []
+        self.made: list[tuple[TokenConfig, FakeAgent]] = []
         self.now = 0.0
         self.agents = Agents(self._start, lambda: self.now)
 
-    def _start(self, token: Token) -> FakeAgent:
+    def _start(self, token: TokenConfig) -> FakeAgent:
         agent = FakeAgent()
         self.made.append((token, agent))
         return agent
@@ -409,18 +409,18 @@ def test_without_aliases_there_is_no_module() -> None:
 def test_a_config_is_read_as_openbao_s_plugin_has_it() -> None:
     given = {**HSM, "slot": "0x2000000000000001", "serial": None, "disable_software_encryption": False}
     token = read_token(given, MODULES)
-    assert token == Token(
+    assert token == TokenConfig(
         lib="/usr/lib/soft.so", slot=0x2000000000000001, serial="", label="one", pin=b"hunter2"
     )
     assert PIN not in repr(token)
 
 
-_PAIRS: list[tuple[Mapping[str, Any], Pair]] = [
-    ({"label": "a"}, Pair(label="a", key_id=None, mechanism=None)),
-    ({"id": "0x7631", "rsa_oaep_hash": "sha256"}, Pair(label="", key_id=b"v1", mechanism=None)),
-    ({"label": "a", "id": "7631"}, Pair(label="a", key_id=b"v1", mechanism=None)),
+_PAIRS: list[tuple[Mapping[str, Any], KeyPairConfig]] = [
+    ({"label": "a"}, KeyPairConfig(label="a", key_id=None, mechanism=None)),
+    ({"id": "0x7631", "rsa_oaep_hash": "sha256"}, KeyPairConfig(label="", key_id=b"v1", mechanism=None)),
+    ({"label": "a", "id": "7631"}, KeyPairConfig(label="a", key_id=b"v1", mechanism=None)),
     *(
-        ({"label": "a", "mechanism": text}, Pair(label="a", key_id=None, mechanism=mechanism))
+        ({"label": "a", "mechanism": text}, KeyPairConfig(label="a", key_id=None, mechanism=mechanism))
         for text, mechanism in (
             ("CKM_ECDSA", Mechanism.ECDSA),
             ("ecdsa", Mechanism.ECDSA),
@@ -436,7 +436,7 @@ _PAIRS: list[tuple[Mapping[str, Any], Pair]] = [
 
 
 @pytest.mark.parametrize(("key", "pair"), _PAIRS)
-def test_a_key_is_read_as_openbao_s_plugin_has_it(key: Mapping[str, Any], pair: Pair) -> None:
+def test_a_key_is_read_as_openbao_s_plugin_has_it(key: Mapping[str, Any], pair: KeyPairConfig) -> None:
     assert read_pair(key) == pair
 
 

@@ -10,8 +10,8 @@ from tests.unit.engines.system.house import House, play
 from vault.engines.system.policies.password import Password, PasswordPolicyEngine
 from vault.engines.system.policies.password_rules import (
     ROUND,
-    Rule,
-    Rules,
+    PasswordRule,
+    PasswordRules,
     RulesError,
     candidates,
     read_rules,
@@ -40,7 +40,7 @@ async def _house() -> House:
 
 
 def test_rules_are_read_from_hcl_and_from_json() -> None:
-    expected = Rules(20, (Rule("abcde", 2),))
+    expected = PasswordRules(20, (PasswordRule("abcde", 2),))
     assert read_rules(FIVE) == expected
     assert read_rules('{"length": 20, "rule": {"charset": {"charset": "abcde", "min-chars": 2}}}') == expected
 
@@ -52,15 +52,15 @@ def test_a_refusal_repeats_no_long_word() -> None:
 
 
 def test_every_byte_that_would_prefer_a_character_is_dropped() -> None:
-    rules = Rules(85, (Rule("abc", 0),))
+    rules = PasswordRules(85, (PasswordRule("abc", 0),))
     expected = "".join("abc"[byte % 3] for byte in [*range(200, 255), *range(30)])
     assert next(candidates(rules, Counting(200))) == expected
-    rules = Rules(100, (Rule("".join(map(chr, range(0x4E00, 0x4E00 + 300))), 0),))
+    rules = PasswordRules(100, (PasswordRule("".join(map(chr, range(0x4E00, 0x4E00 + 300))), 0),))
     assert len(next(candidates(rules, Entropy().bytes)) or "") == 100
 
 
 def test_all_passwords_that_fit_come_equally_often_and_no_other() -> None:
-    rules = Rules(4, (Rule("ab", 1), Rule("01", 2)))
+    rules = PasswordRules(4, (PasswordRule("ab", 1), PasswordRule("01", 2)))
     allowed = {
         "".join(one)
         for one in product("ab01", repeat=4)
@@ -76,7 +76,7 @@ def test_all_passwords_that_fit_come_equally_often_and_no_other() -> None:
 
 
 def test_rules_that_nothing_fits_end() -> None:
-    rules = Rules(60, (Rule("ab", 0), Rule("c", 60)))
+    rules = PasswordRules(60, (PasswordRule("ab", 0), PasswordRule("c", 60)))
     tries = list(candidates(rules, Entropy().bytes))
     assert set(tries) == {None}
     assert len(tries) * ROUND >= 8000
@@ -171,7 +171,7 @@ def test_what_is_wrong_with_rules_is_said_as_the_field_says_it(text: str, words:
 
 
 def test_a_rule_may_lie_within_a_rule() -> None:
-    expected = Rules(20, (Rule("ab", 0),))
+    expected = PasswordRules(20, (PasswordRule("ab", 0),))
     assert read_rules('length = 20\nrule { charset { charset = "ab" } }') == expected
     assert read_rules('length = 20\nrule = [{ charset = [{ charset = "ab" }] }]') == expected
 
