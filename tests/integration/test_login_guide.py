@@ -273,7 +273,7 @@ def certificates(desk: Desk) -> None:
 
 def approle(desk: Desk) -> None:
     """How a role and a secret id were used is shown where it is asked for."""
-    (text,) = blocks("sh")["AppRole: credentials that nobody uses"]
+    (text,) = blocks("sh")["AppRole: credentials that are not used any more"]
     desk.does("vaultctl auth enable approle\nvaultctl write auth/approle/role/web token_policies=web")
     role_id = desk.gets("vaultctl read auth/approle/role/web/role-id")["data"]["role_id"]
     made = desk.gets("vaultctl write -f auth/approle/role/web/secret-id")["data"]
@@ -291,7 +291,7 @@ SECTIONS = {
     "Programs": programs,
     "Kubernetes": kubernetes,
     "TLS certificates": certificates,
-    "AppRole: credentials that nobody uses": approle,
+    "AppRole: credentials that are not used any more": approle,
 }
 
 
@@ -308,10 +308,10 @@ def test_no_command_of_the_guide_is_left_out() -> None:
 
 
 def test_the_guides_settings_are_a_servers(tmp_path: Path) -> None:
-    assert set(blocks("hcl")) == {"Who may be asked", "TLS certificates"}
+    assert set(blocks("hcl")) == {"Which hosts the server asks", "TLS certificates"}
     file = tmp_path / "server.hcl"
     listener = 'listener "tcp" { tls_disable = true }'
-    (allowed,) = blocks("hcl")["Who may be asked"]
+    (allowed,) = blocks("hcl")["Which hosts the server asks"]
     file.write_text(f'storage "sqlite" {{ path = "{tmp_path}/v.db" }}\n{listener}\n{allowed}')
     done = subprocess.run(
         [sys.executable, "-m", "vaultctl", "operator", "validate-config", f"-config={file}"],
