@@ -159,8 +159,7 @@ class Broker:
         """Hash long data of a request in a thread, before it is recorded and outside transactions, once.
 
         It is never refused for want of a place: the amount is bounded by what is parsed at one time, and a refusal
-        would
-        have to be recorded with the same hashes.
+        would have to be recorded with the same hashes.
         """
         data = data_of(call)
         if call.sent is not None and call.sent[0] == data:

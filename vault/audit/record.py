@@ -256,8 +256,7 @@ class Renderer:
 
     def _response(self, call: Call, reply: Reply[object] | None, error: VaultError | None) -> bytes:
         """Return the answer's part of the record, with the external keys that were used, what was new about the
-        token, and
-        why a login failed.
+        token, and why a login failed.
 
         Names, no secrets.
         """

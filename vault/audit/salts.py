@@ -29,8 +29,7 @@ class Salts:
         """Return a device's salt, or None where it has none. Raises `SaltUnreadable`.
 
         A salt in use stays cached until its stored form changes. So an HSM that is away meanwhile changes no hash,
-        and one
-        that hangs delays no request.
+        and one that hangs delays no request.
         """
         try:
             stored = await self._wraps.stored(core, _PREFIX + device)

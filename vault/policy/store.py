@@ -120,8 +120,7 @@ class PolicyStore:
         """Return the compiled ACL of these policies, and until when (ms) it holds; 0 for as long as the epoch.
 
         An unknown or expired policy grants nothing. `now` is in milliseconds; `facts` describe the entity, and
-        without them
-        templates have no values.
+        without them templates have no values.
         """
         key = (namespace_id, names)
         known = self._compiled.get(key)

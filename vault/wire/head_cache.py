@@ -18,8 +18,7 @@ from vault.framework.record_batch import RecordBatch
 
 HEAD: Final = "coffre.head"
 """Key of the ASGI scope: for a request that arrived in one piece, the digest of its bytes, and how many of them
-follow the
-head; None for any other."""
+follow the head; None for any other."""
 _KEPT: Final = 4096
 """Heads in the cache."""
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})

@@ -106,8 +106,7 @@ class NumberedKeys(Generic[T]):
         """Return a key, reading it if another server has just made it.
 
         None if it cannot be unwrapped or does not exist. Raises `BarrierSealed` if the vault was sealed meanwhile,
-        since
-        another vault may have been opened then.
+        since another vault may have been opened then.
         """
         if number in self._keys or number in self.unopened:
             return self._keys.get(number)

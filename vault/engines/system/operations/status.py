@@ -33,8 +33,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     """Facts from the rest of the process.
 
     `settings` returns only what may be shown (SL-57), `in_flight` the running calls. `prometheus` says whether that
-    form
-    of the metrics is offered; `prefix` is the first part of their names.
+    form of the metrics is offered; `prefix` is the first part of their names.
     """
 
     api_addr: str

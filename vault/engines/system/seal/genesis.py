@@ -69,8 +69,7 @@ class Genesis:
         """Create a vault in one transaction, and return its keys and its root token for the answer.
 
         `replace` allows to replace a vault that was never unsealed; `pending` is stored as a mark that more will
-        follow.
-        Raises `SealRefusal`.
+        follow. Raises `SealRefusal`.
         """
         if not replace and await self._lifecycle.is_initialized():
             raise SealRefusal("Vault is already initialized")

@@ -167,8 +167,7 @@ class SealSlotEngine(Engine):
 
         A key slot wraps the root key, and must unwrap it again before it counts. The slot for shares opens with the
         existing recovery shares. Warns of wrapped values that no slot can unwrap: the new slot gets all others. Warns
-        also
-        where it was added but could not get everything now.
+        also where it was added but could not get everything now.
         """
         await confirm_facts(call)
         changes = self._lifecycle.slot_changes
