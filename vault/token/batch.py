@@ -35,7 +35,7 @@ class BatchTokens:
         self._barrier = barrier
         self._entropy = entropy
 
-    def make(self, namespace: Namespace, entry: TokenEntry) -> str:
+    def issue(self, namespace: Namespace, entry: TokenEntry) -> str:
         """Return the token that is this entry."""
         scope = entry_scope(namespace.id)
         sealed = self._barrier.keys(namespace.id)[0].encrypt(

@@ -104,13 +104,13 @@ class LoginIssuer:
         )
         candidate = Candidate(entry, kind, standing, tuple(life.warnings))
         demanded = await self._factors.demand(call, candidate)
-        return demanded if demanded is not None else await self.settle(call, candidate)
+        return demanded if demanded is not None else await self.complete(call, candidate)
 
-    async def settle(self, call: Call, candidate: Candidate) -> Reply[None]:
-        """Make the token of a login that has all that it needs, in the open transaction."""
+    async def complete(self, call: Call, candidate: Candidate) -> Reply[None]:
+        """Issue the token of a login that needs nothing more, in the open transaction."""
         entry, kind = candidate.entry, candidate.kind
         batch = kind == "batch"
-        token = self._batch.make(call.namespace, entry) if batch else self._tokens.new_token(call.namespace)
+        token = self._batch.issue(call.namespace, entry) if batch else self._tokens.new_token(call.namespace)
         if call.login is not None:
             call.login.identity = self._passing(call, token, entry, kind, candidate.standing)
         elif not batch:

@@ -57,7 +57,7 @@ class Presentations:
         if verdict.issued is None or verdict.refusal in _UNSEEN:
             return Presentation()
         old = await lineage.tree(place, verdict.issued.token_id)
-        if not _is_new(old, verdict) and _seen(old, verdict, call, {}) is None:
+        if not _is_new(old, verdict) and _grown_tree(old, verdict, call, {}) is None:
             last = await uses.last(place, old) if old is not None else 0
             if not verdict.refusal and call.now - last >= uses.COARSE:
                 await self._used(verdict, verdict.issued, call.now)
@@ -67,12 +67,12 @@ class Presentations:
         async with self._barrier.write(owner, core_prefix(owner)) as tx:
             view = verdict.view(tx)
             old = await lineage.tree(view, verdict.issued.token_id)
-            new = _seen(old, verdict, call, await _revocations(view, verdict))
+            new = _grown_tree(old, verdict, call, await _revocations(view, verdict))
             if new is not None:
                 await lineage.put(view, verdict.owner, old, new)
                 if old is None:
                     await uses.first(view, verdict.issued, call.now)
-                call.noted = {**call.noted, "sighting": _told(old, new, verdict)}
+                call.noted = {**call.noted, "sighting": _audit_facts(old, new, verdict)}
         return Presentation(_sources(new or old, verdict, call), call.now + uses.COARSE)
 
     async def _used(self, verdict: Verdict, issued: IssuedToken, now: int) -> None:
@@ -102,17 +102,19 @@ class Presentations:
 
 def _is_new(old: Tree | None, verdict: Verdict) -> bool:
     """Whether there is a block to write down that is not known yet."""
-    return old is None or (not old.more and not {node.id for node in old.nodes}.issuperset(_shown(verdict)))
+    return old is None or (
+        not old.more and not {node.id for node in old.nodes}.issuperset(_recorded_ids(verdict))
+    )
 
 
-def _seen(
+def _grown_tree(
     old: Tree | None, verdict: Verdict, call: Call, revoked: Mapping[str, tuple[int, str]]
 ) -> Tree | None:
     """Return what is known with this chain; None where that is what was known before."""
     if verdict.issued is None:
         return None
     nodes = {node.id: node for node in old.nodes} if old is not None else {}
-    ids = _shown(verdict)
+    ids = _recorded_ids(verdict)
     if old is not None and old.more and any(one not in nodes for one in ids):
         return None
     found = attenuations(verdict.blocks) if any(one not in nodes for one in ids) else ()
@@ -134,13 +136,13 @@ def _seen(
                 reason=why,
             )
         before = one
-    nodes[before] = _presented(nodes[before], verdict, call.client_address)
+    nodes[before] = _with_source(nodes[before], verdict, call.client_address)
     before_all = old or Tree(issued=verdict.issued)
     new = msgspec.structs.replace(before_all, nodes=tuple(nodes.values()))
     return None if old is not None and new.nodes == old.nodes else new
 
 
-def _presented(node: Node, verdict: Verdict, address: str) -> Node:
+def _with_source(node: Node, verdict: Verdict, address: str) -> Node:
     """Return the last node of a chain that came from an address."""
     odd = set(node.anomalies)
     sources = node.sources
@@ -159,7 +161,7 @@ def _presented(node: Node, verdict: Verdict, address: str) -> Node:
     )
 
 
-def _shown(verdict: Verdict) -> tuple[str, ...]:
+def _recorded_ids(verdict: Verdict) -> tuple[str, ...]:
     """Return the ids of the blocks that are kept: all but one that is for a single request."""
     ids = tuple(one.hex() for one in verdict.ids)
     if verdict.verified is None or len(ids) < 2 or verdict.verified.chain.final is None:
@@ -173,7 +175,7 @@ def _shown(verdict: Verdict) -> tuple[str, ...]:
 
 def _sources(known: Tree | None, verdict: Verdict, call: Call) -> frozenset[str]:
     """Return from where a chain may come without anything to write down; empty for from anywhere."""
-    node = known.get(_shown(verdict)[-1]) if known is not None else None
+    node = known.get(_recorded_ids(verdict)[-1]) if known is not None else None
     if node is None or len(node.sources) >= lineage.MOST_SOURCES:
         return frozenset()
     return frozenset({*node.sources, call.client_address})
@@ -189,10 +191,10 @@ async def _revocations(view: View, verdict: Verdict) -> dict[str, tuple[int, str
     return found
 
 
-def _told(old: Tree | None, new: Tree, verdict: Verdict) -> Mapping[str, object]:
+def _audit_facts(old: Tree | None, new: Tree, verdict: Verdict) -> Mapping[str, object]:
     """Return what the audit record of a call says of a first sight: names that we gave, nothing that a holder wrote."""
     known = {node.id for node in old.nodes} if old is not None else set()
-    leaf = new.get(_shown(verdict)[-1])
+    leaf = new.get(_recorded_ids(verdict)[-1])
     return {
         "token_id": verdict.token_id,
         "chain": [one.hex() for one in verdict.ids],

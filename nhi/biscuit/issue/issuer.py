@@ -119,7 +119,7 @@ class BiscuitIssuer:
             kid = int.from_bytes(self._entropy.bytes(_KEY_NUMBERS), "big")
             if kid and await store.claim(call.core, kid, owner):
                 break
-        public, held = await self.made_key(call, algorithm, ref)
+        public, held = await self.make_key(call, algorithm, ref)
         now = self._clock.millis()
         made = IssuerKey(
             kid=kid,
@@ -167,9 +167,9 @@ class BiscuitIssuer:
         content = await _content(view, registration, path, grants, pop)
         order = _TokenOrder(owner, key, registration, workload, ttl, renewed, content)
         if root is None:
-            made = await asked_first(call, order, _NewToken, lambda: self._make(call, order, None))
+            made = await asked_first(call, order, _NewToken, lambda: self._build_token(call, order, None))
         else:
-            made = await self._make(call, order, root)
+            made = await self._build_token(call, order, root)
         issued = IssuedToken(
             token_id=made.token_id.hex(),
             kid=key.kid,
@@ -200,7 +200,7 @@ class BiscuitIssuer:
         longest = min(registration.max_ttl, self._longest(owner.namespace, doors))
         return msgspec.structs.replace(registration, max_ttl=longest)
 
-    async def _make(self, call: Call, order: _TokenOrder, root: RootKey | None) -> _NewToken:
+    async def _build_token(self, call: Call, order: _TokenOrder, root: RootKey | None) -> _NewToken:
         """Make the token and sign it, with `root` or the device. Raises `Malformed` for one that would have ended."""
         registration, renewed = order.registration, order.renewed
         now = self._clock.millis()
@@ -241,7 +241,7 @@ class BiscuitIssuer:
         key = await self._external.find(call.namespace, call.mount, ref)
         return await key.use(call, _public)
 
-    async def made_key(self, call: Call, algorithm: Algorithm, ref: str) -> tuple[Key, bytes]:
+    async def make_key(self, call: Call, algorithm: Algorithm, ref: str) -> tuple[Key, bytes]:
         """Return a new key, public and as the safe holds it, or the public half of the one in a device that `ref` names.
 
         Raises `Unavailable` while no slot opens the safe.

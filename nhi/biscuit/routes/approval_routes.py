@@ -93,7 +93,7 @@ class ApprovalEngine(Engine):
             raise Malformed("name: there is an approver of this name; remove it first")
         if params.algorithm not in _ALGORITHMS:
             raise Malformed("algorithm: must be ed25519 or p256")
-        public, held = await self._issuer.made_key(call, _ALGORITHMS[params.algorithm], params.external)
+        public, held = await self._issuer.make_key(call, _ALGORITHMS[params.algorithm], params.external)
         made = Approver(
             name=params.name,
             algorithm=int(public.algorithm),

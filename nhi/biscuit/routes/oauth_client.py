@@ -142,6 +142,6 @@ def refusal(status: int, error: str, described: str) -> Reply[dict[str, Json]]:
     return Reply(answer, plain=True, status=status, headers=headers, refusal=reason)
 
 
-def nobody() -> Reply[dict[str, Json]]:
+def invalid_client() -> Reply[dict[str, Json]]:
     """Return the refusal of a client that is not known, or not proved: the same whatever is wrong."""
     return refusal(401, "invalid_client", "the client is not known, or what it shows is not its proof")

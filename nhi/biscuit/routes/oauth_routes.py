@@ -28,7 +28,7 @@ from nhi.biscuit.offline.attenuation import attenuations
 from nhi.biscuit.records import store
 from nhi.biscuit.records.attestation import EXCHANGED, JWT
 from nhi.biscuit.records.model import IssuedToken, MountRef, Registration, Revocation, Workload
-from nhi.biscuit.routes.oauth_client import ClientParams, Clients, each, metadata, nobody, refusal
+from nhi.biscuit.routes.oauth_client import ClientParams, Clients, each, invalid_client, metadata, refusal
 from nhi.biscuit.routes.oauth_exchange import (
     BISCUIT_TYPE,
     EXCHANGE,
@@ -101,7 +101,7 @@ class OAuthEngine(Engine):
         # 4. The proof. One refusal for all that can be wrong with it.
         client = await self._granted(call)
         if client is None:
-            return nobody()
+            return invalid_client()
         registration, workload = client
         # 5. What is asked for.
         wanted = set(params.scope.split())
@@ -169,7 +169,7 @@ class OAuthEngine(Engine):
     async def introspect(self, call: Call, params: HintParams) -> Answer:
         """Say whether a token of this mount is good now, to any client of it; and what its checks, not asked, demand."""
         if await self._granted(call) is None:
-            return nobody()
+            return invalid_client()
         found = await self._biscuits.present(call.core, params.token, call.now)
         owner = MountRef(call.namespace.id, call.mount.uuid)
         if found is None or found.owner != owner or call.now >= found.expires:
@@ -199,7 +199,7 @@ class OAuthEngine(Engine):
         """Revoke a token of the client that asks, with everything made from it; of any other, nothing."""
         client = await self._granted(call)
         if client is None:
-            return nobody()
+            return invalid_client()
         found = await self._biscuits.present(call.core, params.token, call.now)
         owner = MountRef(call.namespace.id, call.mount.uuid)
         if found is not None and found.owner == owner and found.issued.registration == client[0].name:

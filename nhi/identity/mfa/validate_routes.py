@@ -64,7 +64,7 @@ class ValidateEngine(Engine):
         now = self._clock.nanos()
         begun = now - now % 1_000_000_000 if waits.kind == "batch" else now
         entry = msgspec.structs.replace(entry, created=begun, expires=begun + entry.ttl * 1_000_000_000)
-        return await self._issuer.settle(call, Candidate(entry, waits.kind, standing, waits.warnings))
+        return await self._issuer.complete(call, Candidate(entry, waits.kind, standing, waits.warnings))
 
 
 def _codes(payload: Mapping[str, Json]) -> Mapping[str, Sequence[str]]:

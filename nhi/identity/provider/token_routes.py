@@ -228,7 +228,7 @@ class TokenEndpointEngine(Engine):
             entity=entity,
             claims_only=True,
         )
-        return self._batch.make(call.namespace, entry)
+        return self._batch.issue(call.namespace, entry)
 
     async def _userinfo(self, call: Call, params: NamePath) -> Reply[Any]:
         try:

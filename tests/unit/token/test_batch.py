@@ -149,7 +149,7 @@ def test_a_token_of_one_namespace_is_none_in_another() -> None:
     async def scenario() -> None:
         house = await opened()
         tenant, other = await house.namespace("a"), await house.namespace("b")
-        token = house.batch.make(tenant, _entry(house))
+        token = house.batch.issue(tenant, _entry(house))
         assert token.endswith(f".{tenant.id}") and await _open(house, token) is not None
         bare = token.removesuffix(f".{tenant.id}")
         for changed in (bare, f"{bare}.root", f"{bare}.", f"{bare}.{other.id}", f"{bare}.zzzzzz"):

@@ -30,23 +30,23 @@ async def ancestor_of(call: Call, tokens: TokenStore, now: int) -> Ancestor:
     return found
 
 
-def refuse_more(wish: TokenSpec, policies: Sequence[str], caller: Identity, *, orphaned: bool) -> None:
+def refuse_more(spec: TokenSpec, policies: Sequence[str], caller: Identity, *, orphaned: bool) -> None:
     """Refuse a token that a narrowed caller may not make, whatever its policies allow. Raises `Malformed`."""
     if orphaned:
         raise Malformed("a token that is made with a Biscuit ends with it: it cannot be an orphan")
-    if wish.batch:
+    if spec.batch:
         raise Malformed(
             "a token that is made with a Biscuit cannot be a batch token, which nobody could revoke"
         )
-    if wish.period:
+    if spec.period:
         raise Malformed("a token that is made with a Biscuit ends with it: it cannot be periodic")
-    if wish.params.entity_alias:
+    if spec.params.entity_alias:
         raise Malformed("a token that is made with a Biscuit stands for its workload, and for no entity")
     if "root" in policies or not set(policies) <= set(caller.policies):
         raise Malformed("child policies must be subset of parent")
 
 
-def outlived(limits: LifetimeLimits, ancestor: Ancestor, now: int) -> LifetimeLimits:
+def capped_limits(limits: LifetimeLimits, ancestor: Ancestor, now: int) -> LifetimeLimits:
     """Return the lifetimes of a new token at `now` (nanoseconds): not beyond what it hangs on. Raises `Malformed`."""
     left = (ancestor.ends - now) // _SECOND
     if left < 1:
@@ -54,7 +54,7 @@ def outlived(limits: LifetimeLimits, ancestor: Ancestor, now: int) -> LifetimeLi
     return LifetimeLimits(min(limits.default, left), min(limits.longest, left))
 
 
-def within(life: Lifetime, ancestor: Ancestor | None, now: int) -> Lifetime:
+def capped_lifetime(life: Lifetime, ancestor: Ancestor | None, now: int) -> Lifetime:
     """Return a lifetime from `now` (nanoseconds) on that does not go beyond what a token hangs on."""
     left = max(0, (ancestor.ends - now) // _SECOND) if ancestor is not None else 0
     cut = capped("TTL", life.ttl, left)

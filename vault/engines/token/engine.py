@@ -7,7 +7,7 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.engines.token.biscuit_limits import within
+from vault.engines.token.biscuit_limits import capped_lifetime
 from vault.engines.token.issue import TokenIssuer, limits_of
 from vault.engines.token.model import (
     AccessorParams,
@@ -62,17 +62,17 @@ class TokenEngine(RoleRoutes):
         self._barrier = barrier
         self._clock = clock
         self._limits = limits
-        self._maker = TokenIssuer(tokens, batch, policies, clock, limits)
+        self._issuer = TokenIssuer(tokens, batch, policies, clock, limits)
 
     @write("create", contained=True)
     async def create(self, call: Call, params: CreateToken) -> Reply[None]:
         """Make a token, a child of the caller's own."""
-        return await self._maker.make(call, params, orphan=False)
+        return await self._issuer.issue(call, params, orphan=False)
 
     @write("create-orphan", contained=True)
     async def create_orphan(self, call: Call, params: CreateToken) -> Reply[None]:
         """Make a token without a parent: the right to this path is all that it takes."""
-        return await self._maker.make(call, params, orphan=True)
+        return await self._issuer.issue(call, params, orphan=True)
 
     @write("create/{role_name}", contained=True)
     async def create_with_role(self, call: Call, params: CreateWithRole) -> Reply[None]:
@@ -80,7 +80,7 @@ class TokenEngine(RoleRoutes):
         role = await role_named(call.core, params.role_name)
         if role is None:
             raise Malformed(f"unknown role {quote(params.role_name)}")
-        return await self._maker.make(call, params, orphan=False, role=role)
+        return await self._issuer.issue(call, params, orphan=False, role=role)
 
     @write("lookup", writes=False)
     async def lookup(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
@@ -330,7 +330,7 @@ class TokenEngine(RoleRoutes):
             explicit_max, period = lesser(explicit_max, role.explicit_max_ttl), lesser(period, role.period)
         life = renewed_lifetime(increment, current, period, explicit_max, age, limits)
         if entry.chain:
-            life = within(life, await self._tokens.ancestor(call.core, key, entry, now), now)
+            life = capped_lifetime(life, await self._tokens.ancestor(call.core, key, entry, now), now)
         extended = msgspec.structs.replace(
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
         )

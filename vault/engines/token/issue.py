@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from vault.engines.token.biscuit_limits import ancestor_of, outlived, refuse_more
+from vault.engines.token.biscuit_limits import ancestor_of, capped_limits, refuse_more
 from vault.engines.token.model import CreateToken
 from vault.engines.token.policies import choose_policies, role_policies
 from vault.engines.token.roles import TokenRole
@@ -55,7 +55,7 @@ class TokenIssuer:
         self._clock = clock
         self._limits = limits
 
-    async def make(
+    async def issue(
         self, call: Call, params: CreateToken, *, orphan: bool, role: TokenRole | None = None
     ) -> Reply[None]:
         """Issue a token and store it. Raises `Malformed` for what cannot be, or what this caller may not have."""
@@ -67,36 +67,36 @@ class TokenIssuer:
         inherits = caller.namespace.id == call.namespace.id
         _check_kind(params, role)
         _check_privileges(params, privileged=privileged, parent_too=role is None)
-        wish = merged_spec(params, role)
-        if wish.own_period and not privileged:
+        spec = merged_spec(params, role)
+        if spec.own_period and not privileged:
             raise Malformed("root or sudo privileges required to create periodic token")
         if role is not None and role.restricts:
-            policies = role_policies(role, wish.params, caller, inherits=inherits)
+            policies = role_policies(role, spec.params, caller, inherits=inherits)
         else:
-            policies = choose_policies(wish.params, caller, privileged=privileged, inherits=inherits)
+            policies = choose_policies(spec.params, caller, privileged=privileged, inherits=inherits)
         orphaned = role.orphan if role is not None else orphan or params.no_parent
         ancestor = None
         if narrowed:
-            refuse_more(wish, policies, caller, orphaned=orphaned)
+            refuse_more(spec, policies, caller, orphaned=orphaned)
             ancestor = await ancestor_of(call, self._tokens, self._clock.nanos())
         if not orphaned and caller.depth >= DEEPEST:
             raise Malformed(f"a token can have {DEEPEST} tokens above it: make an orphan instead")
         standing = await self._owner(call, params.entity_alias, role, caller, orphan=orphaned)
-        entry, warnings = self._entry(call, wish, policies, caller, orphan=orphaned, ancestor=ancestor)
+        entry, warnings = self._entry(call, spec, policies, caller, orphan=orphaned, ancestor=ancestor)
         if standing is not None:
             entry = msgspec.structs.replace(entry, entity=standing.facts.entity_id)
-        if wish.batch:
-            token = self._batch.make(call.namespace, entry)
+        if spec.batch:
+            token = self._batch.issue(call.namespace, entry)
         else:
             token = await self._store(call, params.id, entry)
-        warnings = [*wish.warnings, *warnings, *await self._unknown(call, policies)]
-        auth = to_auth(entry, token, entry.ttl, kind="batch" if wish.batch else "service", standing=standing)
+        warnings = [*spec.warnings, *warnings, *await self._unknown(call, policies)]
+        auth = to_auth(entry, token, entry.ttl, kind="batch" if spec.batch else "service", standing=standing)
         return Reply(auth=auth, warnings=warnings, display_name=entry.display_name)
 
     def _entry(
         self,
         call: Call,
-        wish: TokenSpec,
+        spec: TokenSpec,
         policies: tuple[str, ...],
         caller: Identity,
         *,
@@ -104,20 +104,20 @@ class TokenIssuer:
         ancestor: Ancestor | None,
     ) -> tuple[TokenEntry, Sequence[str]]:
         """Return what is kept of the token, and the warnings about its lifetime."""
-        params, role, batch = wish.params, wish.role, wish.batch
+        params, role, batch = spec.params, spec.role, spec.batch
         if batch and "root" in policies:
             raise Malformed("batch tokens cannot be root tokens")
-        rootly = "root" in policies and not (wish.ttl or wish.period)
-        immortal = rootly and not wish.explicit_max
-        if immortal and caller.expires:
+        as_root = "root" in policies and not (spec.ttl or spec.period)
+        endless = as_root and not spec.explicit_max
+        if endless and caller.expires:
             raise Malformed("expiring root tokens cannot create non-expiring root tokens")
-        life = Lifetime(wish.explicit_max)
+        life = Lifetime(spec.explicit_max)
         now = self._clock.nanos()
         now -= now % _SECOND if batch else 0
-        if not rootly:
+        if not as_root:
             limits = limits_of(call, self._limits, cap=role is None)
-            limits = limits if ancestor is None else outlived(limits, ancestor, now)
-            life = first_lifetime(wish.ttl, wish.period, wish.explicit_max, limits)
+            limits = limits if ancestor is None else capped_limits(limits, ancestor, now)
+            life = first_lifetime(spec.ttl, spec.period, spec.explicit_max, limits)
         suffix = f"/{role.path_suffix}" if role is not None and role.path_suffix else ""
         entry = TokenEntry(
             accessor="" if batch else self._tokens.new_accessor(call.namespace),
@@ -129,13 +129,13 @@ class TokenIssuer:
             parent_created=0 if orphan else caller.created,
             depth=0 if orphan else caller.depth + 1,
             metadata={**(params.meta or {}), **(ancestor.metadata if ancestor is not None else {})} or None,
-            uses=0 if batch else wish.uses,
-            granted_uses=wish.uses,
+            uses=0 if batch else spec.uses,
+            granted_uses=spec.uses,
             ttl=life.ttl,
-            explicit_max_ttl=wish.own_explicit_max,
-            period=wish.own_period,
-            renewable=wish.renewable and not immortal and not batch,
-            expires=0 if immortal else now + life.ttl * _SECOND,
+            explicit_max_ttl=spec.own_explicit_max,
+            period=spec.own_period,
+            renewable=spec.renewable and not endless and not batch,
+            expires=0 if endless else now + life.ttl * _SECOND,
             orphan=orphan,
             bound_cidrs=role.bound_cidrs if role is not None else (),
             role=role.name if role is not None else "",

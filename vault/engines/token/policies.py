@@ -32,7 +32,7 @@ def choose_policies(
         wanted = wanted - {"default"}
     elif given and (privileged or "default" in held):
         wanted = wanted | {"default"}
-    return _settled(wanted, held, inherits=inherits)
+    return _sorted_policies(wanted, held, inherits=inherits)
 
 
 def role_policies(
@@ -55,7 +55,7 @@ def role_policies(
     for name in sorted(wanted):
         if name in role.disallowed_policies or fits_any(name, role.disallowed_policies_glob):
             raise Malformed(f'token policy "{quote(name)}" is disallowed by this role')
-    return _settled(wanted, held, inherits=inherits)
+    return _sorted_policies(wanted, held, inherits=inherits)
 
 
 def normalised(given: Iterable[str]) -> set[str]:
@@ -80,7 +80,7 @@ def _refuse_wrapping(wanted: set[str]) -> None:
         raise Malformed('cannot assign policy "response-wrapping"')
 
 
-def _settled(wanted: set[str], held: set[str], *, inherits: bool) -> tuple[str, ...]:
+def _sorted_policies(wanted: set[str], held: set[str], *, inherits: bool) -> tuple[str, ...]:
     _refuse_wrapping(wanted)
     if "root" in wanted:
         if not inherits:
