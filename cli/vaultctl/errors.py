@@ -25,7 +25,7 @@ class UsageError(CommandError):
     """Wrong flags or arguments: exit code 1."""
 
 
-class PrintedInstead(Exception):
+class DryRunOutput(Exception):
     """`-output-curl-string` or `-output-policy`: `text` is printed instead of running the request."""
 
     def __init__(self, text: str) -> None:

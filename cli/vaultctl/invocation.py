@@ -111,7 +111,7 @@ class Invocation:
         return self.form == "table"
 
     @property
-    def rehearsing(self) -> bool:
+    def only_prints(self) -> bool:
         """Whether -output-curl-string or -output-policy was given."""
         return self.truth("output-curl-string") or self.truth("output-policy")
 
@@ -186,8 +186,8 @@ def no_value(invocation: Invocation, path: str, *, listing: bool = False) -> int
     raise CommandError(f"No value found at {path}", EXIT_REMOTE)
 
 
-class Doing:
-    """`with Doing("Error reading x"):` puts what was being done before the server's own error text."""
+class ErrorPrefix:
+    """`with ErrorPrefix("Error reading x"):` puts what was being done before the server's own error text."""
 
     def __init__(self, what: str, code: int = EXIT_REMOTE) -> None:
         self._what = what

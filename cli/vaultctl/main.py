@@ -13,7 +13,7 @@ from vaultctl.errors import (
     EXIT_UNKNOWN,
     ApiError,
     CommandError,
-    PrintedInstead,
+    DryRunOutput,
     UsageError,
 )
 from vaultctl.flags import environment_value, parse, wanted_format
@@ -124,7 +124,7 @@ def run(
         if command.passes_through:
             return _load(command.function)(rest)
         return _run_command(command, rest, environ, stdin, stdout, stderr)
-    except PrintedInstead as instead:
+    except DryRunOutput as instead:
         emit(stdout, instead.text)
         return EXIT_OK
     except CommandError as error:
@@ -158,7 +158,7 @@ def _run_command(
     invocation.program = rest[len(own) + 1 :] if command.program else []
     try:
         code = _load(command.function)(invocation)
-        if invocation.rehearsing and command.remote:
+        if invocation.only_prints and command.remote:
             raise CommandError("This command sent no request, so there is nothing to print instead of it.")
         return code
     except ApiError as error:

@@ -22,8 +22,8 @@ from tests.hsm.tokens import SOFTHSM, SoftHsm
 from tests.unit.seal.auto import Machine
 from vault.seal.changes import root_rotation
 from vault.seal.health import SlotHealth
-from vault.seal.stored import seal_store
-from vault.seal.stored.slots import Slots
+from vault.seal.records import seal_store
+from vault.seal.records.slots import Slots
 
 _DEK = bytes(range(32))
 _REFUSED = {"UserNotLoggedIn"}

@@ -21,7 +21,7 @@ from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 from tests.hsm.tokens_nss import NssToken, new_nss_token
 from tests.hsm.tokens_opencryptoki import OpenCryptokiToken, opencryptoki_token
 from tests.unit.seal.auto import Machine
-from vault.seal.stored.slots import Slots
+from vault.seal.records.slots import Slots
 
 _DEK = bytes(range(32))
 _COUNT_LOW, _FINAL_TRY, _LOCKED = 0x10000, 0x20000, 0x40000

@@ -20,9 +20,9 @@ from nhi.jose import signing_key as signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix, mount_prefix
 from vault.framework.keys.safe import Safe
-from vault.seal.stored import seal_store
-from vault.seal.stored.sealwrap import PREFIX, SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records import seal_store
+from vault.seal.records.sealwrap import PREFIX, SealWrap
+from vault.seal.records.slots import Slots
 from vault.storage.sqlite import SqliteStorage
 
 _ROOT = "root"

@@ -27,8 +27,8 @@ from tests.perf import bench, programs
 from tests.perf.load import Target, run_round
 from tests.perf.server import running, set_up
 from tests.unit.seal.auto import Machine
-from vault.seal.stored.sealwrap import SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records.sealwrap import SealWrap
+from vault.seal.records.slots import Slots
 
 _DEK = bytes(range(32))
 _TOGETHER = 64

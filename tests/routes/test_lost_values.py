@@ -11,7 +11,7 @@ from hsm.errors import SlotUnavailable
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
-from vault.seal.stored.sealwrap import PREFIX
+from vault.seal.records.sealwrap import PREFIX
 from vault.storage.memory import MemoryStorage
 
 LOST = SlotUnavailable("lost for good")

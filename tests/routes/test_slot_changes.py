@@ -15,7 +15,7 @@ from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.engines.system.seal.slots import OUTSTANDING
 from vault.framework.errors import Unavailable
 from vault.seal.changes import recovery_key
-from vault.seal.stored import seal_store
+from vault.seal.records import seal_store
 from vault.server.compose.safe_migration import Gathering
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure

@@ -7,7 +7,7 @@ from typing import Final
 
 from vault.barrier.view import ReadView, View
 from vault.seal.failure import SealFailure
-from vault.seal.stored.sealwrap import SealWrap
+from vault.seal.records.sealwrap import SealWrap
 
 _PREFIX: Final = "audit/salt/"
 _NAMESPACE: Final = "root"

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from hsm.errors import HsmError, IntegrityError
 from hsm.key_slot import KeySlot
 from vault.seal.failure import SealFailure
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import SHAMIR_SLOT, SealConfig
-from vault.seal.stored.slots import Slots, SlotView, check_canary
+from vault.seal.records import seal_store
+from vault.seal.records.record import SHAMIR_SLOT, SealConfig
+from vault.seal.records.slots import Slots, SlotView, check_canary
 from vault.storage.protocol import Storage
 
 

@@ -16,11 +16,8 @@ from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import View
 from vault.seal.failure import SealRefusal
-from vault.seal.shares import shamir
-from vault.seal.shares.pgp import Recipient, UnreadableKey
-from vault.seal.shares.progress import fresh_nonce
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import (
+from vault.seal.records import seal_store
+from vault.seal.records.record import (
     SHAMIR_SLOT,
     RecoveryEntry,
     SealConfig,
@@ -31,7 +28,10 @@ from vault.seal.stored.record import (
     recovery_path,
     slot_path,
 )
-from vault.seal.stored.slots import NoSlotAnswers, Reasons, Slots, key_version, unwrap_root, wrap_root
+from vault.seal.records.slots import NoSlotAnswers, Reasons, Slots, key_version, unwrap_root, wrap_root
+from vault.seal.shares import shamir
+from vault.seal.shares.pgp import Recipient, UnreadableKey
+from vault.seal.shares.progress import fresh_nonce
 from vault.storage.protocol import Tx
 
 _INVALID: Final = "invalid seal configuration: "

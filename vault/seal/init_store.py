@@ -18,9 +18,9 @@ from vault.barrier.key import Random
 from vault.barrier.keyring import KEYRING_PATH
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitPlan, InitRequest, check, make_plan, make_wrapped_plan
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode
-from vault.seal.stored.slots import Slots
+from vault.seal.records import seal_store
+from vault.seal.records.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode
+from vault.seal.records.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 _INITIALIZED: Final = "Vault is already initialized"

@@ -24,11 +24,11 @@ from vault.seal.changes.migration import Migration, migrate, pending
 from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init_store import InitStore
+from vault.seal.records import seal_store
+from vault.seal.records.record import SHAMIR_SLOT, SealConfig, open_shamir_slot
+from vault.seal.records.seal_store import SEAL_KIND
+from vault.seal.records.slots import Reasons, Slots
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import SHAMIR_SLOT, SealConfig, open_shamir_slot
-from vault.seal.stored.seal_store import SEAL_KIND
-from vault.seal.stored.slots import Reasons, Slots
 from vault.storage.protocol import ReadTx, Storage
 
 SAVE_SECONDS: Final = 2.0

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from vault.barrier.barrier import Barrier
 from vault.framework.clock import Entropy
 from vault.framework.keys.key_versions import NumberedKeys
-from vault.seal.stored.sealwrap import SealWrap
+from vault.seal.records.sealwrap import SealWrap
 
 _PATH: Final = "wrapping/key"
 """Where the first one lies, wrapped; and where it lay in the root namespace's own data before."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 _KEYS = {"type": "", "description": "", "options": None, "local": False, "path": ""}
@@ -14,7 +14,7 @@ def list_devices(invocation: Invocation) -> int:
     """List the audit devices; exit code 2 when there is none and the output is a table."""
     from vaultctl.text.output import columns
 
-    with Doing("Error listing audits"):
+    with ErrorPrefix("Error listing audits"):
         answer = invocation.client.send("GET", "sys/audit").json()
     devices = as_map(answer.get("data"))
     if not invocation.tabular:
@@ -54,7 +54,7 @@ def enable(invocation: Invocation) -> int:
         "options": dict(sorted(options.items())),
         "local": invocation.truth("local"),
     }
-    with Doing("Error enabling audit device"):
+    with ErrorPrefix("Error enabling audit device"):
         invocation.client.send("PUT", f"sys/audit/{path}", body=body)
     invocation.say(f"Success! Enabled the {kind} audit device at: {path}/")
     return EXIT_OK
@@ -63,7 +63,7 @@ def enable(invocation: Invocation) -> int:
 def disable(invocation: Invocation) -> int:
     """Remove an audit device that the API created."""
     path = invocation.args[0].strip(" /")
-    with Doing("Error disabling audit device"):
+    with ErrorPrefix("Error disabling audit device"):
         invocation.client.send("DELETE", f"sys/audit/{path}")
     invocation.say(f"Success! Disabled audit device (if it was enabled) at: {path}/")
     return EXIT_OK
@@ -74,7 +74,7 @@ def path_help(invocation: Invocation) -> int:
     from vaultctl.text.json import compact, sort_keys
 
     path = invocation.args[0].strip(" /")
-    with Doing("Error retrieving help"):
+    with ErrorPrefix("Error retrieving help"):
         answer = invocation.client.send("GET", path, query={"help": "1"}).json()
     if invocation.form == "json":
         invocation.emit(compact(sort_keys(answer.get("openapi"))))

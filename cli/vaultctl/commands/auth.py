@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.commands.secrets import details, list_table, moved, options_of
 from vaultctl.errors import EXIT_OK
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import duration_text
 
 _LOCKOUT = (
@@ -41,7 +41,7 @@ def enable(invocation: Invocation) -> int:
         "external_entropy_access": invocation.truth("external-entropy-access"),
         "options": options_of(invocation),
     }
-    with Doing(f"Error enabling {kind} auth"):
+    with ErrorPrefix(f"Error enabling {kind} auth"):
         invocation.client.send("POST", f"sys/auth/{path}", body=body)
     invocation.say(f"Success! Enabled {kind} auth method at: {path}/")
     return EXIT_OK
@@ -68,7 +68,7 @@ def tune(invocation: Invocation) -> int:
         body["user_lockout_config"] = lockout
     if invocation.text("plugin-version"):
         body["plugin_version"] = invocation.text("plugin-version")
-    with Doing(f"Error tuning auth method {path}/"):
+    with ErrorPrefix(f"Error tuning auth method {path}/"):
         invocation.client.send("POST", f"sys/mounts/auth/{path}/tune", body=body)
     invocation.say(f"Success! Tuned the auth method at: {path}/")
     return EXIT_OK
@@ -87,7 +87,7 @@ def move(invocation: Invocation) -> int:
 def disable(invocation: Invocation) -> int:
     """Remove an auth method; every token that came from it ends."""
     path = invocation.args[0].strip(" /")
-    with Doing(f"Error disabling auth method at {path}/"):
+    with ErrorPrefix(f"Error disabling auth method at {path}/"):
         invocation.client.send("DELETE", f"sys/auth/{path}")
     invocation.say(f"Success! Disabled the auth method (if it existed) at: {path}/")
     return EXIT_OK

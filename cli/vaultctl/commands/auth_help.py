@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 _MOUNT = ("mount", "Where the method is; default: its type. The same as -path.")
@@ -74,7 +74,7 @@ def show(invocation: Invocation) -> int:
 
 def _mounted(invocation: Invocation, name: str) -> str:
     """The type of the method that is mounted there."""
-    with Doing("Error listing auth methods"):
+    with ErrorPrefix("Error listing auth methods"):
         mounted = as_map(invocation.client.send("GET", "sys/auth").json().get("data"))
     if f"{name}/" not in mounted:
         raise CommandError(f'No auth method available on the server at "{name}/"')

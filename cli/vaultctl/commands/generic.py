@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.body import parse_body, parse_query
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation, no_value
+from vaultctl.invocation import ErrorPrefix, Invocation, no_value
 from vaultctl.text.json import as_map, sort_keys
 
 TYPE_CHECKING = False
@@ -20,11 +20,11 @@ def read(invocation: Invocation) -> int:
     path = invocation.args[0].strip(" /")
     query: dict[str, str | list[str]] = dict(parse_query(invocation.args[1:]))
     if invocation.form == "raw":
-        with Doing(f"Error reading: {path}"):
+        with ErrorPrefix(f"Error reading: {path}"):
             body = invocation.client.send("GET", path, query=query).body
         invocation.emit(body.decode("utf-8", "replace"))
         return EXIT_OK
-    with Doing(f"Error reading {path}"):
+    with ErrorPrefix(f"Error reading {path}"):
         response = invocation.client.send("GET", path, query=query, accept_missing=True)
     answer = response.json()
     if response.status == 404 and not answer.get("data") and not answer.get("warnings"):
@@ -46,7 +46,7 @@ def delete(invocation: Invocation) -> int:
     """Delete a path; further key=value arguments become query parameters."""
     path = invocation.args[0].strip(" /")
     query: dict[str, str | list[str]] = dict(parse_query(invocation.args[1:]))
-    with Doing(f"Error deleting {path}"):
+    with ErrorPrefix(f"Error deleting {path}"):
         response = invocation.client.send("DELETE", path, query=query)
     answer = response.json()
     if answer:
@@ -66,7 +66,7 @@ def scan_path(invocation: Invocation) -> int:
 
 def print_listing(invocation: Invocation, path: str, query: Mapping[str, str | list[str]], doing: str) -> int:
     """Send a listing request and print its keys."""
-    with Doing(f"Error {doing} {path}"):
+    with ErrorPrefix(f"Error {doing} {path}"):
         response = invocation.client.send("GET", path, query=query, accept_missing=True)
     answer = response.json()
     data = as_map(answer.get("data"))
@@ -123,7 +123,7 @@ def _write(invocation: Invocation, method: str) -> int:
     if len(invocation.args) < 2 and not (invocation.truth("force") or invocation.truth("f")):
         raise CommandError("Must supply data or use -force")
     body = sort_keys(parse_body(invocation.args[1:], invocation.stdin)) if invocation.args[1:] else None
-    with Doing(f"Error writing data to {path}"):
+    with ErrorPrefix(f"Error writing data to {path}"):
         response = invocation.client.send(method, path, body=body, merge=method == "PATCH")
     return invocation.print_written(response, path)
 

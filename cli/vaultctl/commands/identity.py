@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.[0-9A-Za-z]{6})?")
@@ -48,7 +48,7 @@ def explain(invocation: Invocation) -> int:
 def _entity(invocation: Invocation, name: str) -> Mapping[str, object]:
     """Return an entity by its id or its name. Raises `CommandError` where there is none."""
     place = "id" if _ID.fullmatch(name) else "name"
-    with Doing(f"Error reading entity {name}"):
+    with ErrorPrefix(f"Error reading entity {name}"):
         response = invocation.client.send(
             "GET", f"identity/entity/{place}/{quote(name, safe='/')}", accept_missing=True
         )
@@ -58,7 +58,7 @@ def _entity(invocation: Invocation, name: str) -> Mapping[str, object]:
 
 
 def _group(invocation: Invocation, group_id: str) -> Mapping[str, object]:
-    with Doing(f"Error reading group {group_id}"):
+    with ErrorPrefix(f"Error reading group {group_id}"):
         answer = invocation.client.send("GET", f"identity/group/id/{group_id}").json()
     return as_map(answer.get("data"))
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 
 _SECOND = 10**9
 
@@ -12,7 +12,7 @@ _SECOND = 10**9
 def lookup(invocation: Invocation) -> int:
     """Show a lease."""
     lease = _lease(invocation)
-    with Doing(f"error looking up lease id {lease}"):
+    with ErrorPrefix(f"error looking up lease id {lease}"):
         response = invocation.client.send("PUT", "sys/leases/lookup", body={"lease_id": lease})
     return invocation.print_answer(response.json())
 
@@ -21,7 +21,7 @@ def renew(invocation: Invocation) -> int:
     """Renew a lease."""
     lease = _lease(invocation)
     increment = (invocation.number("increment") or 0) // _SECOND
-    with Doing(f"Error renewing {lease}"):
+    with ErrorPrefix(f"Error renewing {lease}"):
         response = invocation.client.send(
             "PUT", "sys/leases/renew", body={"increment": increment, "lease_id": lease}
         )
@@ -40,13 +40,13 @@ def revoke(invocation: Invocation) -> int:
         invocation.warn(
             "Warning! Forgetting leases by force can leave credentials alive in the systems that issued them."
         )
-        with Doing(f"Error force revoking leases with prefix {lease}"):
+        with ErrorPrefix(f"Error force revoking leases with prefix {lease}"):
             invocation.client.send("PUT", f"sys/leases/revoke-force/{lease}")
         invocation.say(f"Success! Force revoked any leases with prefix: {lease}")
         return EXIT_OK
     path = "revoke-prefix" if prefix else "revoke"
     what = f"Error revoking leases with prefix {lease}" if prefix else f"Error revoking lease {lease}"
-    with Doing(what):
+    with ErrorPrefix(what):
         invocation.client.send("PUT", f"sys/leases/{path}/{lease}", body={"sync": sync})
     if not sync:
         invocation.say("All revocation operations queued successfully!")

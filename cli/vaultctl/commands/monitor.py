@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_LOCAL, EXIT_OK, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
 _LEVELS = ("trace", "debug", "info", "warn", "error")
@@ -19,7 +19,7 @@ def monitor(invocation: Invocation) -> int:
         "log_level": level,
         "log_format": invocation.text("log-format", "standard"),
     }
-    with Doing("Error starting monitor", EXIT_LOCAL):
+    with ErrorPrefix("Error starting monitor", EXIT_LOCAL):
         try:
             for text in invocation.client.follow("sys/monitor", query):
                 invocation.emit(text, "")
@@ -31,7 +31,7 @@ def monitor(invocation: Invocation) -> int:
 
 def version_history(invocation: Invocation) -> int:
     """List the versions that the server has run."""
-    with Doing("Error listing version history"):
+    with ErrorPrefix("Error listing version history"):
         answer = invocation.client.send("GET", "sys/version-history", query={"list": "true"}).json()
     if not invocation.tabular:
         return invocation.print_answer(answer)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
 KINDS = {"auth": 1, "database": 2, "secret": 3}
@@ -16,7 +16,7 @@ def list_plugins(invocation: Invocation) -> int:
 
     kind = invocation.args[0] if invocation.args else ""
     _check(kind)
-    with Doing("Error listing available plugins"):
+    with ErrorPrefix("Error listing available plugins"):
         catalog = as_map(invocation.client.send("GET", "sys/plugins/catalog").json().get("data"))
     found = [as_map(one) for one in as_list(catalog.get("detailed"))]
     found = [one for one in found if kind in ("", one.get("type"))]
@@ -40,7 +40,7 @@ def info(invocation: Invocation) -> int:
 
     kind, name = _named(invocation)
     query = {"version": invocation.text("version")} if invocation.text("version") else None
-    with Doing(f"Error reading plugin named {name}"):
+    with ErrorPrefix(f"Error reading plugin named {name}"):
         answer = invocation.client.send("GET", f"sys/plugins/catalog/{kind}/{name}", query=query).json()
     found = as_map(answer.get("data"))
     shown = {
@@ -70,7 +70,7 @@ def reload_plugins(invocation: Invocation) -> int:
     if bool(plugin) == bool(mounts):
         raise UsageError("give either -plugin or -mounts")
     body = {"plugin": plugin, "mounts": mounts or None, "scope": invocation.text("scope")}
-    with Doing("Error reloading plugin/mounts"):
+    with ErrorPrefix("Error reloading plugin/mounts"):
         answer = invocation.client.send("PUT", "sys/plugins/reload/backend", body=body).json()
     known = as_map(answer.get("data")).get("reload_id")
     if invocation.text("scope") == "global":
@@ -97,7 +97,7 @@ def register(invocation: Invocation) -> int:
         body["args"] = invocation.texts("args")
     if invocation.text("version"):
         body["version"] = invocation.text("version")
-    with Doing(f"Error registering plugin {name}"):
+    with ErrorPrefix(f"Error registering plugin {name}"):
         invocation.client.send("PUT", f"sys/plugins/catalog/{kind}/{name}", body=body)
     invocation.say(f"Success! Registered plugin: {name}")
     return EXIT_OK
@@ -106,7 +106,7 @@ def register(invocation: Invocation) -> int:
 def deregister(invocation: Invocation) -> int:
     """Remove a plugin that is a program."""
     kind, name = _named(invocation)
-    with Doing(f"Error deregistering plugin named {name}"):
+    with ErrorPrefix(f"Error deregistering plugin named {name}"):
         invocation.client.send(
             "DELETE", f"sys/plugins/catalog/{kind}/{name}", query={"version": invocation.text("version")}
         )

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 from vaultctl.body import read_file, read_stdin
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 from vaultctl.text.terminal import on_one_line
 
 
 def list_names(invocation: Invocation) -> int:
     """List the policies' names."""
-    with Doing("Error listing policies"):
+    with ErrorPrefix("Error listing policies"):
         answer = invocation.client.send("GET", "sys/policies/acl", query={"list": "true"}).json()
     names = as_list(as_map(answer.get("data")).get("keys"))
     if not invocation.tabular:
@@ -28,7 +28,7 @@ def list_names(invocation: Invocation) -> int:
 def read(invocation: Invocation) -> int:
     """Print a policy's text."""
     name = _name(invocation)
-    with Doing(f"Error reading policy named {name}"):
+    with ErrorPrefix(f"Error reading policy named {name}"):
         response = invocation.client.send("GET", f"sys/policies/acl/{name}", accept_missing=True)
     if response.status == 404:
         raise CommandError(f"No policy named: {name}", EXIT_REMOTE)
@@ -46,7 +46,7 @@ def write(invocation: Invocation) -> int:
         text = read_stdin(invocation.stdin) if path == "-" else read_file(path)
     except CommandError as error:
         raise CommandError(f"Error opening policy file: {error}", EXIT_REMOTE) from None
-    with Doing("Error uploading policy"):
+    with ErrorPrefix("Error uploading policy"):
         invocation.client.send("PUT", f"sys/policies/acl/{name}", body={"policy": text})
     invocation.say(f"Success! Uploaded policy: {name}")
     return EXIT_OK
@@ -55,7 +55,7 @@ def write(invocation: Invocation) -> int:
 def delete(invocation: Invocation) -> int:
     """Delete a policy."""
     name = _name(invocation)
-    with Doing(f"Error deleting {name}"):
+    with ErrorPrefix(f"Error deleting {name}"):
         invocation.client.send("DELETE", f"sys/policies/acl/{name}")
     invocation.say(f"Success! Deleted policy: {name}")
     return EXIT_OK
@@ -90,7 +90,7 @@ def explain(invocation: Invocation) -> int:
             body[field] = invocation.texts(flag)
     if invocation.text("accessor"):
         body["accessor"] = invocation.text("accessor")
-    with Doing("Error explaining"):
+    with ErrorPrefix("Error explaining"):
         answer = invocation.client.send("POST", "sys/internal/policies/explain", body=body).json()
     found = as_map(answer.get("data"))
     if not invocation.tabular:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_LOCAL, EXIT_OK, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import duration_text, go_text
 from vaultctl.text.json import as_map
 
@@ -75,7 +75,7 @@ def enable(invocation: Invocation) -> int:
     version = invocation.text("plugin-version")
     if version:
         config["plugin_version"] = version
-    with Doing("Error enabling"):
+    with ErrorPrefix("Error enabling"):
         invocation.client.send("POST", f"sys/mounts/{path}", body=body)
     named = f"{engine} secrets engine" + (f" version {version}" if version else "")
     invocation.say(f"Success! Enabled the {named} at: {path}/")
@@ -102,7 +102,7 @@ def send_tuning(invocation: Invocation, path: str, settings: Mapping[str, object
     path = path.strip(" /")
     body = {"options": None, "default_lease_ttl": "", "max_lease_ttl": "", "force_no_cache": False}
     ordered = dict(settings) if "force_no_cache" in settings else {**body, **settings}
-    with Doing(f"Error tuning secrets engine {path}/"):
+    with ErrorPrefix(f"Error tuning secrets engine {path}/"):
         invocation.client.send("POST", f"sys/mounts/{path}/tune", body=ordered)
     invocation.say(f"Success! Tuned the secrets engine at: {path}/")
     return EXIT_OK
@@ -111,7 +111,7 @@ def send_tuning(invocation: Invocation, path: str, settings: Mapping[str, object
 def disable(invocation: Invocation) -> int:
     """Remove a mount with all its data."""
     path = invocation.args[0].strip(" /")
-    with Doing(f"Error disabling secrets engine at {path}/"):
+    with ErrorPrefix(f"Error disabling secrets engine at {path}/"):
         invocation.client.send("DELETE", f"sys/mounts/{path}")
     invocation.say(f"Success! Disabled the secrets engine (if it existed) at: {path}/")
     return EXIT_OK
@@ -127,12 +127,12 @@ def moved(invocation: Invocation, what: str) -> int:
     import time
 
     source, target = (f"{path.strip(' /')}/" for path in invocation.args)
-    with Doing(f"Error moving {what} {source} to {target}"):
+    with ErrorPrefix(f"Error moving {what} {source} to {target}"):
         answer = invocation.client.send("POST", "sys/remount", body={"from": source, "to": target}).json()
     known = as_map(answer.get("data")).get("migration_id")
     invocation.say(f"Started moving {what} {source} to {target}, with migration ID {known}")
     while True:
-        with Doing(f"Error checking migration status for {known}"):
+        with ErrorPrefix(f"Error checking migration status for {known}"):
             found = invocation.client.send("GET", f"sys/remount/status/{known}").json()
         state = as_map(as_map(found.get("data")).get("migration_info")).get("status")
         if state == "success":
@@ -153,7 +153,7 @@ def list_table(invocation: Invocation, table: str, doing: str) -> int:
     from vaultctl.text.output import columns
 
     auth = table == "sys/auth"
-    with Doing(doing):
+    with ErrorPrefix(doing):
         answer = invocation.client.send("GET", table).json()
     mounts = as_map(answer.get("data"))
     if not invocation.tabular:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_LOCAL, EXIT_OK, EXIT_REMOTE, ApiError, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import go_text
 
 TYPE_CHECKING = False
@@ -49,7 +49,7 @@ def status(invocation: Invocation) -> int:
     except CommandError as error:
         error.code = EXIT_LOCAL  # 2 says that the server is sealed
         raise
-    with Doing("Error checking seal status", EXIT_LOCAL):
+    with ErrorPrefix("Error checking seal status", EXIT_LOCAL):
         seal = client.send("GET", "sys/seal-status").json()
     code = EXIT_REMOTE if seal.get("sealed") else EXIT_OK
     if invocation.text("field"):
@@ -75,7 +75,7 @@ def print_seal_status(invocation: Invocation, seal: Mapping[str, object]) -> Non
 
 def _leader(invocation: Invocation) -> Mapping[str, object]:
     """What is known of the leader. A sealed node of a cluster refuses to say: then only that it is one."""
-    with Doing("Error checking leader status", EXIT_LOCAL):
+    with ErrorPrefix("Error checking leader status", EXIT_LOCAL):
         try:
             return invocation.client.send("GET", "sys/leader", really=True, patient=False).json()
         except ApiError as error:

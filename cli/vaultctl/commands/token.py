@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import duration_text
 from vaultctl.text.json import as_list, as_map
 
@@ -38,7 +38,7 @@ def create(invocation: Invocation) -> int:
     }
     role = invocation.text("role")
     path = "auth/token/create" + (f"/{role}" if role else "")
-    with Doing("Error creating token"):
+    with ErrorPrefix("Error creating token"):
         response = invocation.client.send("POST", path, body=body)
     return invocation.print_answer(response.json())
 
@@ -46,7 +46,7 @@ def create(invocation: Invocation) -> int:
 def lookup(invocation: Invocation) -> int:
     """Show a token, by itself or by its accessor."""
     args = invocation.args
-    with Doing("Error looking up token"):
+    with ErrorPrefix("Error looking up token"):
         if invocation.truth("accessor"):
             if not args:
                 raise UsageError("Not enough arguments with -accessor (expected 1, got 0)")
@@ -73,7 +73,7 @@ def renew(invocation: Invocation) -> int:
         path, body = "renew", {"increment": increment, "token": given(invocation, 0)}
     else:
         path, body = "renew-self", {"increment": increment}
-    with Doing("Error renewing token"):
+    with ErrorPrefix("Error renewing token"):
         method = "POST" if path == "renew-accessor" else "PUT"
         response = invocation.client.send(method, f"auth/token/{path}", body=body)
     return invocation.print_answer(response.json())
@@ -92,7 +92,7 @@ def revoke(invocation: Invocation) -> int:
         raise UsageError("Cannot use -self with -mode")
     if by_accessor and (own or mode):
         raise UsageError("Cannot use -accessor with -self or -mode")
-    with Doing("Error revoking token"):
+    with ErrorPrefix("Error revoking token"):
         if own:
             invocation.client.send("PUT", "auth/token/revoke-self")
         elif by_accessor:
@@ -119,7 +119,7 @@ def capabilities(invocation: Invocation) -> int:
         url, body = "sys/capabilities-accessor", {"accessor": invocation.args[0], "path": path}
     else:
         url, body = "sys/capabilities", {"path": path, "token": given(invocation, 0)}
-    with Doing("Error listing capabilities"):
+    with ErrorPrefix("Error listing capabilities"):
         answer = invocation.client.send("POST", url, body=body).json()
     found = as_map(answer.get("data")).get("capabilities", answer.get("capabilities"))
     words = [str(word) for word in as_list(found)]
@@ -137,7 +137,7 @@ def unwrap(invocation: Invocation) -> int:
         wrapped = given(invocation, 0)
         body = {"token": wrapped} if invocation.token else None
         client = invocation.client if invocation.token else invocation.client_with(wrapped)
-    with Doing("Error unwrapping"):
+    with ErrorPrefix("Error unwrapping"):
         answer = client.send("PUT", "sys/wrapping/unwrap", body=body).json()
     if not answer:
         return invocation.succeed("Successfully unwrapped. There was no data in the wrapped secret.")

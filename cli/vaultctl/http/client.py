@@ -7,7 +7,7 @@ import http.client
 import time
 from urllib.parse import quote, urlencode, urlsplit
 
-from vaultctl.errors import ApiError, CommandError, PrintedInstead, RequestError
+from vaultctl.errors import ApiError, CommandError, DryRunOutput, RequestError
 from vaultctl.http.connection import connect, prefix, reason
 from vaultctl.text.json import as_list, as_map, compact, parse
 
@@ -117,13 +117,11 @@ class Client:
         if self._settings.print_curl:
             from vaultctl.http.dry_run import curl_command
 
-            raise PrintedInstead(
-                curl_command(self._settings, method, self._address + target, headers, payload)
-            )
+            raise DryRunOutput(curl_command(self._settings, method, self._address + target, headers, payload))
         if self._settings.print_policy:
             from vaultctl.http.dry_run import policy_for
 
-            raise PrintedInstead(policy_for(method, path, search))
+            raise DryRunOutput(policy_for(method, path, search))
 
     def _send_with_retries(
         self, method: str, target: str, headers: dict[str, str], payload: bytes | None, retries: int

@@ -26,8 +26,8 @@ from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.seal.stored.sealwrap import SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records.sealwrap import SealWrap
+from vault.seal.records.slots import Slots
 
 
 def _config(file: Path, name: str = "file", **options: str) -> DeviceConfig:

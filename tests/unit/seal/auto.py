@@ -12,8 +12,8 @@ from vault.barrier.stored import raw
 from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.stored.record import SealConfig
-from vault.seal.stored.slots import Slots
+from vault.seal.records.record import SealConfig
+from vault.seal.records.slots import Slots
 from vault.storage.protocol import StorageFailure
 
 RECOVERY = InitRequest(recovery_shares=3, recovery_threshold=2)

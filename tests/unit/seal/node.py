@@ -12,7 +12,7 @@ from vault.barrier.stored import raw
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.stored.record import slot_path
+from vault.seal.records.record import slot_path
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 

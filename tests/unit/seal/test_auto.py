@@ -15,9 +15,9 @@ from tests.unit.seal.soft import SoftSlot
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import CONFIG_PATH, encode, slot_path
-from vault.seal.stored.slots import DRAWN_BYTES, NoSlotAnswers, Slots
+from vault.seal.records import seal_store
+from vault.seal.records.record import CONFIG_PATH, encode, slot_path
+from vault.seal.records.slots import DRAWN_BYTES, NoSlotAnswers, Slots
 
 MISMATCH = "invalid key: failed to verify recovery key: recovery key does not match submitted values"
 AWAY = SlotUnavailable("the token is away")

@@ -20,9 +20,9 @@ from vault.barrier.key import Key
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.stored.record import SLOTS_PREFIX, slot_path
-from vault.seal.stored.sealwrap import SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records.record import SLOTS_PREFIX, slot_path
+from vault.seal.records.sealwrap import SealWrap
+from vault.seal.records.slots import Slots
 from vault.storage.protocol import StorageFailure
 
 CORE = "ns/root/"

@@ -12,15 +12,15 @@ from hsm.errors import IntegrityError
 from tests.unit.barrier.stream import flips
 from tests.unit.framework.keys.test_key_versions import SAFE, SIGNING, Here, Kind
 from tests.unit.seal.auto import named
-from tests.unit.seal.stored.test_sealwrap import CORE, Wraps
+from tests.unit.seal.records.test_sealwrap import CORE, Wraps
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.barrier.stored import raw
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.safe import Safe
 from vault.seal.failure import SealFailure
-from vault.seal.stored.record import recovery_path
-from vault.seal.stored.sealwrap import PREFIX
-from vault.seal.stored.slots import NoSlotAnswers
+from vault.seal.records.record import recovery_path
+from vault.seal.records.sealwrap import PREFIX
+from vault.seal.records.slots import NoSlotAnswers
 
 STEPS = pytest.mark.parametrize("step", [61, pytest.param(1, marks=pytest.mark.soak)], ids=["some", "all"])
 """Of how many bits one is tried."""

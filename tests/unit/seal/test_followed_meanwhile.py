@@ -17,8 +17,8 @@ from vault.barrier.keyring import KEYRING_PATH
 from vault.seal.changes import root_rotation
 from vault.seal.changes.slot_changes import SealChanged
 from vault.seal.failure import RootKeyReplaced, SealFailure
-from vault.seal.stored.record import link_path, slot_path
-from vault.seal.stored.slots import Slots
+from vault.seal.records.record import link_path, slot_path
+from vault.seal.records.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 

@@ -11,8 +11,8 @@ from tests.unit.seal.auto import Machine, named
 from tests.unit.seal.node import refused
 from vault.barrier.key import Key
 from vault.seal.changes import root_rotation
-from vault.seal.stored import seal_store
-from vault.seal.stored.slots import Slots
+from vault.seal.records import seal_store
+from vault.seal.records.slots import Slots
 
 
 @pytest.mark.parametrize("configured", [True, False])

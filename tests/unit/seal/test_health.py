@@ -14,8 +14,8 @@ from tests.unit.seal.soft import SoftSlot
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
-from vault.seal.stored.record import CONFIG_PATH, slot_path
-from vault.seal.stored.slots import Slots
+from vault.seal.records.record import CONFIG_PATH, slot_path
+from vault.seal.records.slots import Slots
 
 
 def watched(machine: Machine) -> SlotHealth:

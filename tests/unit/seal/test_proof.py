@@ -22,9 +22,9 @@ from vault.seal.changes import dry_run, recovery_key, root_rotation
 from vault.seal.changes.slot_changes import SealChanged, SlotChanges
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import CONFIG_PATH, WrappedSlot, decode, encode, link_path, slot_path
-from vault.seal.stored.slots import NoSlotAnswers, Slots
+from vault.seal.records import seal_store
+from vault.seal.records.record import CONFIG_PATH, WrappedSlot, decode, encode, link_path, slot_path
+from vault.seal.records.slots import NoSlotAnswers, Slots
 
 _HELPS = r"another slot, the recovery shares, or the key from a backup of the token does.*seal-slots rewrap a"
 

@@ -18,9 +18,9 @@ from vault.barrier.key import Key
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealRefusal
 from vault.seal.health import SlotHealth
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import CONFIG_PATH
-from vault.seal.stored.slots import Slots
+from vault.seal.records import seal_store
+from vault.seal.records.record import CONFIG_PATH
+from vault.seal.records.slots import Slots
 
 _EARLIER = ROOT / "tests/vectors/seal_records_before_fingerprints.json"
 """A vault of commit 02ab284 with the slots `a`, renewed under its second key, and `b`, and the keys of both."""

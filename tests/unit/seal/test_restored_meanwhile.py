@@ -17,8 +17,8 @@ from vault.barrier.stored import raw
 from vault.seal.changes import root_rotation
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.stored.record import CONFIG_PATH, slot_path
-from vault.seal.stored.slots import Slots
+from vault.seal.records.record import CONFIG_PATH, slot_path
+from vault.seal.records.slots import Slots
 
 TWO_OF_THREE = InitRequest(secret_shares=3, secret_threshold=2)
 

@@ -8,8 +8,8 @@ from tests.unit.seal.node import FIVE_THREE, ONE, SLOT_PATH, Vault, refused
 from vault.barrier.keyring import KEYRING_PATH
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
+from vault.seal.records.record import CONFIG_PATH, SealConfig, ShamirSlot, decode, encode
 from vault.seal.shares.progress import WRONG_KEY
-from vault.seal.stored.record import CONFIG_PATH, SealConfig, ShamirSlot, decode, encode
 from vault.storage.protocol import StorageFailure
 
 

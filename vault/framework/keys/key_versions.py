@@ -16,7 +16,7 @@ from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.seal.failure import SealFailure
-from vault.seal.stored.sealwrap import PREFIX, SealWrap
+from vault.seal.records.sealwrap import PREFIX, SealWrap
 
 T = TypeVar("T")
 

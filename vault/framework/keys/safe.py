@@ -20,7 +20,7 @@ from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.key_versions import NumberedKeys
-from vault.seal.stored.sealwrap import SealWrap
+from vault.seal.records.sealwrap import SealWrap
 
 K = TypeVar("K")
 _NUMBER: Final = 4

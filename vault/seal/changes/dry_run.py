@@ -18,10 +18,10 @@ from vault.seal.changes import recovery_key
 from vault.seal.changes.root_rotation import check_dropped
 from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import SHAMIR_SLOT, SealConfig, SlotEntry
-from vault.seal.stored.sealwrap import LostValues
-from vault.seal.stored.slots import unwrap_root, wrap_root
+from vault.seal.records import seal_store
+from vault.seal.records.record import SHAMIR_SLOT, SealConfig, SlotEntry
+from vault.seal.records.sealwrap import LostValues
+from vault.seal.records.slots import unwrap_root, wrap_root
 
 
 async def add(changes: SlotChanges, name: str) -> SealConfig:
@@ -49,7 +49,7 @@ async def remove(changes: SlotChanges, name: str, *, abandon: bool = False) -> t
         config = await changes.config()
         await changes.leaving(config, name)
         more = await recovery_key.recovery_to_leave(changes, config, {name}, abandon=abandon)
-        lost = await changes.hand_values_over(config, {name}, rehearse=True, abandon=abandon)
+        lost = await changes.hand_values_over(config, {name}, dry_run=True, abandon=abandon)
         ends = more is None and await recovery_key.only_held_by(changes, config, {name})
         config = config.without(name)
         return msgspec.structs.replace(config, recovery=None) if ends or not config.wrapped else config, lost
@@ -90,7 +90,7 @@ async def rotate_root(
         check_dropped(config, dropped, drop)
         if not dropped:
             return dropped, {}
-        return dropped, await changes.hand_over(config, dropped, rehearse=True, abandon=abandon)
+        return dropped, await changes.hand_over(config, dropped, dry_run=True, abandon=abandon)
 
 
 async def _newest(slot: KeySlot) -> KeyIdentity:

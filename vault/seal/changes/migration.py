@@ -11,8 +11,8 @@ from enum import Enum
 from vault.barrier.key import Key
 from vault.seal.changes import root_rotation
 from vault.seal.changes.slot_changes import SlotChanges
-from vault.seal.stored.record import SealConfig
-from vault.seal.stored.slots import Slots
+from vault.seal.records.record import SealConfig
+from vault.seal.records.slots import Slots
 
 
 class Migration(Enum):

@@ -18,9 +18,9 @@ from hsm.errors import HsmError
 from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import Key, Random
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import RecoveryKey, SealConfig, decode, encode, recovery_path, told_holding
-from vault.seal.stored.slots import Slots
+from vault.seal.records import seal_store
+from vault.seal.records.record import RecoveryKey, SealConfig, decode, encode, recovery_path, told_holding
+from vault.seal.records.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 

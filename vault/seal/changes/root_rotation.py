@@ -11,8 +11,8 @@ from hsm.errors import HsmError
 from vault.barrier.key import KEY_BYTES, Key
 from vault.seal.changes.slot_changes import SealChanged, SlotChanges
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import (
+from vault.seal.records import seal_store
+from vault.seal.records.record import (
     SHAMIR_SLOT,
     RecoveryEntry,
     RecoveryKey,
@@ -22,7 +22,7 @@ from vault.seal.stored.record import (
     link_path,
     slot_path,
 )
-from vault.seal.stored.slots import NoSlotAnswers, Reasons
+from vault.seal.records.slots import NoSlotAnswers, Reasons
 from vault.storage.protocol import Tx
 
 NewRecords = dict[str, tuple[SlotEntry, WrappedSlot]]

@@ -21,9 +21,8 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
 from vault.seal.changes import recovery_key
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.shield import Shield
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import (
+from vault.seal.records import seal_store
+from vault.seal.records.record import (
     LINKS_PREFIX,
     SHAMIR_SLOT,
     SLOTS_PREFIX,
@@ -39,8 +38,9 @@ from vault.seal.stored.record import (
     slot_path,
     told_holding,
 )
-from vault.seal.stored.sealwrap import LostValues, SealWrap
-from vault.seal.stored.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
+from vault.seal.records.sealwrap import LostValues, SealWrap
+from vault.seal.records.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
+from vault.seal.shield import Shield
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 Records = Mapping[str, WrappedSlot | ShamirSlot]
@@ -199,26 +199,26 @@ class SlotChanges:
         return config
 
     async def hand_over(
-        self, config: SealConfig, leaving: Collection[str], *, rehearse: bool = False, abandon: bool = False
+        self, config: SealConfig, leaving: Collection[str], *, dry_run: bool = False, abandon: bool = False
     ) -> LostValues:
         """Give what the slots `leaving` alone hold to the key slots that stay, for whoever holds `lock`.
 
-        With `rehearse` nothing is stored. Returns wrapped values that go with those slots, since no slot opens them.
+        With `dry_run` nothing is stored. Returns wrapped values that go with those slots, since no slot opens them.
         Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it, and for values that go unless `abandon`.
         """
         more = await recovery_key.recovery_to_leave(self, config, leaving, abandon=abandon)
-        if more is not None and not rehearse:
+        if more is not None and not dry_run:
             await recovery_key.store(self, config, more)
-        return await self.hand_values_over(config, leaving, rehearse=rehearse, abandon=abandon)
+        return await self.hand_values_over(config, leaving, dry_run=dry_run, abandon=abandon)
 
     async def hand_values_over(
-        self, config: SealConfig, leaving: Collection[str], *, rehearse: bool, abandon: bool
+        self, config: SealConfig, leaving: Collection[str], *, dry_run: bool, abandon: bool
     ) -> LostValues:
         """As `hand_over`, of the wrapped values alone."""
         if self.wraps is None:
             return {}
         staying = tuple(name for name in config.wrapped if name not in leaving)
-        found = await self.wraps.carry(staying, rehearse=rehearse)
+        found = await self.wraps.carry(staying, dry_run=dry_run)
         lost = {path: one for path, one in found.items() if not set(one.holders).isdisjoint(leaving)}
         if lost and not abandon:
             holding = {name for one in lost.values() for name in one.holders if name in leaving}

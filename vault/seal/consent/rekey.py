@@ -50,7 +50,7 @@ class RekeyRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RekeyState:
+class RekeyProgress:
     """What is known of a resharing; `nonce` is empty when there is none."""
 
     nonce: str = ""
@@ -77,7 +77,7 @@ async def nothing() -> None:
 class RekeyShares:
     """The end of the first part: the new shares, to be shown once."""
 
-    state: RekeyState
+    state: RekeyProgress
     shown: ShownShares
     apply: Apply
     """What makes them count: to be awaited once the answer is recorded, and before it leaves."""
@@ -93,7 +93,7 @@ class Rekey:
         self._random = random
         self._to: Sequence[Recipient] = ()
         self._lock = asyncio.Lock()
-        self.state = RekeyState()
+        self.state = RekeyProgress()
         holders.on_seal(self.cancel)
 
     async def required(self) -> int:
@@ -118,7 +118,7 @@ class Rekey:
             raise SealRefusal("rotation already in progress")
         to = self._check(wish, now)
         self._to = to
-        self.state = RekeyState(
+        self.state = RekeyProgress(
             nonce=fresh_nonce(self._random),
             shares=wish.shares,
             threshold=wish.threshold,
@@ -132,7 +132,7 @@ class Rekey:
 
     def cancel(self) -> None:
         """Forget it, with everything that was given."""
-        self.state = RekeyState()
+        self.state = RekeyProgress()
         self._to = ()
 
     async def submit(self, key: str, nonce: str) -> RekeyShares | None:
@@ -214,7 +214,7 @@ class Rekey:
             "message authentication failed})"
         )
 
-    async def _finish(self, state: RekeyState) -> RekeyShares:
+    async def _finish(self, state: RekeyProgress) -> RekeyShares:
         """Make the new key and split it."""
         if self._kind == "root" and await self._holders.opens_itself():
             return RekeyShares(state, ShownShares(), partial(self._apply, None, state))
@@ -229,7 +229,7 @@ class Rekey:
             return RekeyShares(state, shown, nothing)
         return RekeyShares(state, shown, partial(self._apply, made, state))
 
-    async def _apply(self, made: Key | None, state: RekeyState) -> None:
+    async def _apply(self, made: Key | None, state: RekeyProgress) -> None:
         """Let the new key count, of which people hold shares; without one only the root key is replaced."""
         async with self._lock:
             if self.state.nonce != state.nonce:

@@ -43,7 +43,7 @@ from vault.policy.store import PolicyStore
 from vault.quota.book import Quotas
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.stored.sealwrap import SealWrap
+from vault.seal.records.sealwrap import SealWrap
 from vault.server.compose.token_metrics import CountedTokens
 from vault.server.config.collisions import claims
 from vault.server.config.settings import Config

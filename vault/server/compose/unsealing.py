@@ -29,8 +29,8 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SAVE_SECONDS, SEAL_KIND, Lifecycle
-from vault.seal.stored.sealwrap import SealWrap, ValuesLost
-from vault.seal.stored.slots import NoSlotAnswers, gist
+from vault.seal.records.sealwrap import SealWrap, ValuesLost
+from vault.seal.records.slots import NoSlotAnswers, gist
 from vault.server.application import DevResult
 from vault.server.compose.parts import Parts
 from vault.server.compose.token_metrics import show_state

@@ -10,7 +10,7 @@ from hsm.client.counters import Counters
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.key_slot import KeySlot
 from vault.framework.telemetry.metrics import Metrics
-from vault.seal.stored.record import SealConfig
+from vault.seal.records.record import SealConfig
 
 
 class SlotMetrics:

@@ -17,9 +17,9 @@ from vault.barrier.key import Key
 from vault.framework.clock import Entropy
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
+from vault.seal.records.record import SHAMIR_SLOT
+from vault.seal.records.slots import Slots
 from vault.seal.static_slot import StaticSlot, parse_key
-from vault.seal.stored.record import SHAMIR_SLOT
-from vault.seal.stored.slots import Slots
 from vault.server.config.seal_settings import HsmPolicy, SealSettings, StaticSeal
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure

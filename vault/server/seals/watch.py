@@ -21,8 +21,8 @@ from vault.seal.changes import recovery_key
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.stored.sealwrap import SealWrap, ValuesLost
-from vault.seal.stored.slots import NoSlotAnswers, SlotView, gist
+from vault.seal.records.sealwrap import SealWrap, ValuesLost
+from vault.seal.records.slots import NoSlotAnswers, SlotView, gist
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.seals.metrics import SlotMetrics
 from vault.storage.protocol import StorageFailure

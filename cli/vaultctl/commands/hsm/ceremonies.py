@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from vaultctl.commands.hsm.ceremony_steps import Stopped, answer, perform, rehearse
-from vaultctl.commands.hsm.device import Device, Reaching
+from vaultctl.commands.hsm.ceremony_steps import CeremonyStopped, answer, dry_run, perform
+from vaultctl.commands.hsm.device import DeviceErrors, TokenFlags
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.invocation import Invocation
 from vaultctl.prompt import ask_hidden
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 def run(invocation: Invocation) -> int:
     """Go through a script step by step and write what happened."""
     script_path, target = (Path(argument) for argument in invocation.args)
-    with Reaching():
+    with DeviceErrors():
         from hsm.ceremony import transcript as ceremony
 
         script = ceremony.read_script(script_path)
-        device = Device(invocation)
+        device = TokenFlags(invocation)
         _introduce(invocation, script)
         if invocation.truth("dry-run"):
             _evidence(script, script_path, device)
             _check_free(target)
-            _rehearse(invocation, device, script)
+            _dry_run(invocation, device, script)
             return EXIT_OK
         started = _now()
         evidence = _evidence(script, script_path, device)
@@ -67,7 +67,7 @@ def sign(invocation: Invocation) -> int:
     name, key = invocation.text("name"), invocation.text("key")
     if not name or not key:
         raise UsageError("-name and -key: say who signs, and with the private key in which file")
-    with Reaching():
+    with DeviceErrors():
         from hsm.ceremony import transcript as ceremony
 
         signed = ceremony.load(path)
@@ -90,7 +90,7 @@ def sign(invocation: Invocation) -> int:
 
 def verify(invocation: Invocation) -> int:
     """Show a transcript and say whether all its participants have signed it."""
-    with Reaching():
+    with DeviceErrors():
         from hsm.ceremony import transcript as ceremony
         from hsm.ceremony import verification
 
@@ -114,9 +114,9 @@ def _introduce(invocation: Invocation, script: Script) -> None:
     invocation.say("\nAnswer `yes` when a step is done, `stop` to end here; anything else is noted down.\n")
 
 
-def _rehearse(invocation: Invocation, device: Device, script: Script) -> None:
+def _dry_run(invocation: Invocation, device: TokenFlags, script: Script) -> None:
     try:
-        rehearse(invocation, device, script.step)
+        dry_run(invocation, device, script.step)
     except CommandError as error:  # in earnest it would end the ceremony, whatever it is
         raise CommandError(str(error), EXIT_REMOTE) from None
     for number, task in enumerate(script.step, 1):
@@ -127,7 +127,7 @@ def _rehearse(invocation: Invocation, device: Device, script: Script) -> None:
 
 
 def _go_through(
-    invocation: Invocation, device: Device, script: Script
+    invocation: Invocation, device: TokenFlags, script: Script
 ) -> tuple[list[Step], list[Receipt], bool]:
     """What was done, what was handed out, and whether it came to its end."""
     from hsm.ceremony.transcript import Receipt
@@ -141,12 +141,12 @@ def _go_through(
         for custody in script.receipt:
             question = f"   {custody.custodian} takes {custody.what}. Number of the envelope: "
             receipts.append(Receipt(_now(), custody.custodian, custody.what, answer(invocation, question)))
-    except (Stopped, KeyboardInterrupt):
+    except (CeremonyStopped, KeyboardInterrupt):
         return steps, receipts, False
     return steps, receipts, True
 
 
-def _evidence(script: Script, path: Path, device: Device) -> list[Evidence]:
+def _evidence(script: Script, path: Path, device: TokenFlags) -> list[Evidence]:
     """Digests of what the ceremony relies on: this program, the module, and the files that the script names."""
     import hsm
     import vaultctl

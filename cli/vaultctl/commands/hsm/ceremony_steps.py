@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
-from vaultctl.commands.hsm.device import Device
+from vaultctl.commands.hsm.device import TokenFlags
 from vaultctl.errors import CommandError
 from vaultctl.invocation import Invocation
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _UNWRAPS = 100
 
 
-class Stopped(Exception):
+class CeremonyStopped(Exception):
     """Somebody ended the ceremony, or a step failed; what was done so far is written down."""
 
 
 def perform(
-    invocation: Invocation, device: Device, task: Task, steps: list[Step], now: Callable[[], str]
+    invocation: Invocation, device: TokenFlags, task: Task, steps: list[Step], now: Callable[[], str]
 ) -> None:
-    """Have one step done and append what came of it to `steps`. Raises `Stopped`."""
+    """Have one step done and append what came of it to `steps`. Raises `CeremonyStopped`."""
     from hsm.ceremony.transcript import Step
     from hsm.errors import HsmError
 
@@ -47,15 +47,15 @@ def perform(
     except (HsmError, CommandError) as error:
         found["failed"] = str(error)
         invocation.warn(f"   failed: {error}")
-        raise Stopped from None
-    except Stopped:
+        raise CeremonyStopped from None
+    except CeremonyStopped:
         found["stopped"] = "yes"
         raise
     finally:
         steps.append(Step(now(), task.by, task.text, task.action, found))
 
 
-def rehearse(invocation: Invocation, device: Device, tasks: Sequence[Task]) -> None:
+def dry_run(invocation: Invocation, device: TokenFlags, tasks: Sequence[Task]) -> None:
     """Refuse what a step would refuse; what hangs on a key that an earlier step makes is not asked for.
 
     Raises `HsmError` and `CommandError`.
@@ -78,13 +78,13 @@ def rehearse(invocation: Invocation, device: Device, tasks: Sequence[Task]) -> N
 
 
 def answer(invocation: Invocation, question: str) -> str:
-    """A line that is not empty. Raises `Stopped` at `stop` and at the end of the input."""
+    """A line that is not empty. Raises `CeremonyStopped` at `stop` and at the end of the input."""
     while True:
         invocation.stdout.write(question)
         invocation.stdout.flush()
         line = invocation.stdin.readline()
         if not line or line.strip() == "stop":
-            raise Stopped
+            raise CeremonyStopped
         if line.strip():
             return line.strip()
 
@@ -97,7 +97,7 @@ def _confirm(invocation: Invocation, who: str, found: dict[str, str]) -> None:
         found["remarks"] = "; ".join(remarks)
 
 
-def _token(device: Device) -> dict[str, str]:
+def _token(device: TokenFlags) -> dict[str, str]:
     from hsm.client.pkcs11_slot import list_tokens
     from hsm.client.report import SOFTWARE_WARNING
     from hsm.errors import SlotUnavailable
@@ -119,7 +119,7 @@ def _token(device: Device) -> dict[str, str]:
     }
 
 
-def _generate(invocation: Invocation, device: Device) -> dict[str, str]:
+def _generate(invocation: Invocation, device: TokenFlags) -> dict[str, str]:
     from vaultctl.commands.hsm.keys import key_document, make_first
 
     made = make_first(invocation, device)
@@ -127,7 +127,7 @@ def _generate(invocation: Invocation, device: Device) -> dict[str, str]:
     return _texts(key_document(device, made))
 
 
-def _newest(device: Device) -> dict[str, str]:
+def _newest(device: TokenFlags) -> dict[str, str]:
     from hsm.versions import newest
     from vaultctl.commands.hsm.keys import key_document
 
@@ -135,7 +135,7 @@ def _newest(device: Device) -> dict[str, str]:
     return _texts(key_document(device, newest(versions, device.key_label)))
 
 
-def _test(device: Device) -> dict[str, str]:
+def _test(device: TokenFlags) -> dict[str, str]:
     from vaultctl.commands.hsm.roundtrip import use
 
     return _texts(device.run(lambda slot: use(slot, _UNWRAPS)))

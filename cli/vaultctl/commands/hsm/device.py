@@ -29,8 +29,8 @@ _SLOT = "here"
 _NEEDED = ("hsm", "msgspec", "pkcs11", "cryptography")
 
 
-class Reaching:
-    """`with Reaching():` turns errors of a device, and a package that is not installed, into the command's own."""
+class DeviceErrors:
+    """`with DeviceErrors():` turns errors of a device, and a package that is not installed, into the command's own."""
 
     def __enter__(self) -> None:
         """Forbid core dumps: a PIN may be typed, and a key's components."""
@@ -47,7 +47,7 @@ class Reaching:
             raise CommandError(str(error).removeprefix(f"slot {_SLOT}: "), EXIT_REMOTE) from None
 
 
-class Device:
+class TokenFlags:
     """The token that an invocation's flags name; its PIN is asked for once, when something first needs it."""
 
     def __init__(self, invocation: Invocation) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from vaultctl.commands.hsm.device import Device, Reaching
+from vaultctl.commands.hsm.device import DeviceErrors, TokenFlags
 from vaultctl.errors import EXIT_OK, CommandError, UsageError
 from vaultctl.invocation import Invocation
 from vaultctl.prompt import ask_hidden, check_terminal
@@ -21,17 +21,17 @@ _CUSTODIANS = ("first", "second")
 
 def generate(invocation: Invocation) -> int:
     """Make the first version of a key that wraps."""
-    with Reaching():
-        device = Device(invocation)
+    with DeviceErrors():
+        device = TokenFlags(invocation)
         return _show(invocation, device, make_first(invocation, device))
 
 
 def rotate(invocation: Invocation) -> int:
     """Make the next version of a key that wraps; older ones still unwrap."""
-    with Reaching():
+    with DeviceErrors():
         from hsm.versions import newest
 
-        device = Device(invocation)
+        device = TokenFlags(invocation)
         found = device.run(lambda slot: slot.keys())
         algorithm = _algorithm(invocation) or _kind_of(newest(found, device.key_label))
         made = _make(invocation, device, found, algorithm)
@@ -42,10 +42,10 @@ def rotate(invocation: Invocation) -> int:
 def retire(invocation: Invocation) -> int:
     """Let an old version of a key unwrap only."""
     version = invocation.args[0]
-    with Reaching():
+    with DeviceErrors():
         from hsm.versions import newest
 
-        device = Device(invocation)
+        device = TokenFlags(invocation)
         found = device.run(lambda slot: slot.keys())
         if version not in [known.version for known in found]:
             raise CommandError(f"key {device.key_label}: the token has no version {version}")
@@ -60,12 +60,12 @@ def retire(invocation: Invocation) -> int:
 
 def import_components(invocation: Invocation) -> int:
     """Store the key that two custodians' components make, as the next version of a label."""
-    with Reaching():
+    with DeviceErrors():
         from hsm.client.oneshot import import_key
         from hsm.components import KEY_BYTES, check_value, combine
         from hsm.orders import ImportKek
 
-        device = Device(invocation)
+        device = TokenFlags(invocation)
         found = device.run(lambda slot: slot.keys())
         if invocation.truth("dry-run"):
             check_terminal(invocation, _asked(_CUSTODIANS[0]))
@@ -80,7 +80,7 @@ def import_components(invocation: Invocation) -> int:
         return _show(invocation, device, made)
 
 
-def make_first(invocation: Invocation, device: Device) -> KeyVersion | None:
+def make_first(invocation: Invocation, device: TokenFlags) -> KeyVersion | None:
     """Make the first version, or refuse; None in a dry run."""
     found = device.run(lambda slot: slot.keys())
     if found:
@@ -92,7 +92,7 @@ def make_first(invocation: Invocation, device: Device) -> KeyVersion | None:
     return _make(invocation, device, found, _algorithm(invocation) or "aes")
 
 
-def key_document(device: Device, made: KeyVersion) -> dict[str, object]:
+def key_document(device: TokenFlags, made: KeyVersion) -> dict[str, object]:
     """What is known of a version, with its check value where the token gives one."""
     from hsm.client.oneshot import check_value
     from hsm.orders import CheckValue
@@ -114,7 +114,7 @@ def key_document(device: Device, made: KeyVersion) -> dict[str, object]:
 
 
 def _make(
-    invocation: Invocation, device: Device, found: Sequence[KeyVersion], algorithm: str
+    invocation: Invocation, device: TokenFlags, found: Sequence[KeyVersion], algorithm: str
 ) -> KeyVersion | None:
     modifiable, dry_run = invocation.truth("modifiable"), invocation.truth("dry-run")
     made = device.run(lambda slot: slot.generate_kek(algorithm, modifiable=modifiable, dry_run=dry_run))
@@ -124,7 +124,7 @@ def _make(
     return made
 
 
-def _say_next(invocation: Invocation, device: Device, found: Sequence[KeyVersion], verb: str) -> int:
+def _say_next(invocation: Invocation, device: TokenFlags, found: Sequence[KeyVersion], verb: str) -> int:
     from hsm.versions import next_version, printable
 
     versions = ", ".join(known.version for known in found) or "none"
@@ -134,7 +134,7 @@ def _say_next(invocation: Invocation, device: Device, found: Sequence[KeyVersion
     )
 
 
-def _show(invocation: Invocation, device: Device, made: KeyVersion | None) -> int:
+def _show(invocation: Invocation, device: TokenFlags, made: KeyVersion | None) -> int:
     if made is None:
         return EXIT_OK
     document = key_document(device, made)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 
-from vaultctl.commands.hsm.device import Device, Reaching
+from vaultctl.commands.hsm.device import DeviceErrors, TokenFlags
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.invocation import Invocation
 
@@ -22,10 +22,10 @@ def test(invocation: Invocation) -> int:
     count = invocation.number("count")
     if count is not None and count < 1:
         raise UsageError("-count: must be at least 1")
-    with Reaching():
+    with DeviceErrors():
         from hsm.key_slot import DEK_BYTES
 
-        device = Device(invocation)
+        device = TokenFlags(invocation)
         if invocation.truth("dry-run"):
             device.run(lambda slot: slot.wrap(os.urandom(DEK_BYTES)))
             return invocation.succeed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
-from vaultctl.commands.hsm.device import Device, Reaching, seconds
+from vaultctl.commands.hsm.device import DeviceErrors, TokenFlags, seconds
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE
 from vaultctl.invocation import Invocation
 
@@ -27,10 +27,10 @@ _SHOWN = {
 
 def list_slots(invocation: Invocation) -> int:
     """List the tokens of a module, without logging in."""
-    with Reaching():
+    with DeviceErrors():
         from hsm.client.pkcs11_slot import list_tokens
 
-        device = Device(invocation)
+        device = TokenFlags(invocation)
         found = asyncio.run(list_tokens(device.lib, device.parameters, seconds=seconds(invocation)))
     if not invocation.tabular:
         return invocation.print_value([_document(token) for token in found])
@@ -43,10 +43,10 @@ def list_slots(invocation: Invocation) -> int:
 
 def probe(invocation: Invocation) -> int:
     """Try everything that a seal and managed keys need of a token."""
-    with Reaching():
+    with DeviceErrors():
         from hsm.client import report
 
-        device = Device(invocation)
+        device = TokenFlags(invocation)
         dry_run = invocation.truth("dry-run")
         allowed = max(device.seconds, report.TRIAL_SECONDS)
         found = report.probe(device.place(), seconds=allowed, dry_run=dry_run)

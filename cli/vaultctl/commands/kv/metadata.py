@@ -6,7 +6,7 @@ from __future__ import annotations
 from vaultctl.commands.kv.paths import locate
 from vaultctl.commands.kv.read import fetch, print_block, print_path
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import duration_text
 from vaultctl.text.json import as_map
 
@@ -57,7 +57,7 @@ def patch(invocation: Invocation) -> int:
 def delete(invocation: Invocation) -> int:
     """Delete a key with all its versions."""
     path = _path(invocation)
-    with Doing(f"Error deleting {path}"):
+    with ErrorPrefix(f"Error deleting {path}"):
         answer = invocation.client.send("DELETE", path).json()
     invocation.print_warnings(answer)
     return invocation.succeed(f"Success! Data deleted (if it existed) at: {path}")
@@ -85,6 +85,6 @@ def _settings(invocation: Invocation) -> dict[str, object]:
 
 def _write(invocation: Invocation, method: str, path: str, body: dict[str, object]) -> int:
     ordered = {key: body[key] for key in sorted(body)}
-    with Doing(f"Error writing data to {path}"):
+    with ErrorPrefix(f"Error writing data to {path}"):
         response = invocation.client.send(method, path, body=ordered, merge=method == "PATCH")
     return invocation.print_written(response, path)

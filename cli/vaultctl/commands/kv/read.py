@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.commands.kv.paths import locate
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation, no_value
+from vaultctl.invocation import ErrorPrefix, Invocation, no_value
 from vaultctl.text.json import as_map
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def fetch(
     A deleted version is a 404 with its metadata: that is an answer.
     """
     query = {"version": str(version)} if version else None
-    with Doing(f"Error reading {path}"):
+    with ErrorPrefix(f"Error reading {path}"):
         response = invocation.client.send("GET", path, query=query, really=really, accept_missing=True)
     answer = response.json()
     if response.status == 404 and not answer.get("data") and not answer.get("warnings"):

@@ -7,7 +7,7 @@ from vaultctl.commands.kv.paths import locate
 from vaultctl.commands.kv.read import fetch
 from vaultctl.commands.secrets import send_tuning
 from vaultctl.errors import EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map, sort_keys
 
 
@@ -16,7 +16,7 @@ def delete(invocation: Invocation) -> int:
     location = locate(invocation)
     path = location.path("data")
     versions = _version_list(invocation)
-    with Doing(f"Error deleting {path}"):
+    with ErrorPrefix(f"Error deleting {path}"):
         if versions and location.version == 2:
             response = invocation.client.send("PUT", location.path("delete"), body={"versions": versions})
         else:
@@ -58,7 +58,7 @@ def rollback(invocation: Invocation) -> int:
         state = "destroyed" if metadata.get("destroyed") and not metadata.get("deletion_time") else "deleted"
         raise CommandError(f"Cannot roll back to a version that has been {state}", EXIT_REMOTE)
     current = as_map(as_map(newest.get("data")).get("metadata")).get("version")
-    with Doing(f"Error writing data to {path}"):
+    with ErrorPrefix(f"Error writing data to {path}"):
         response = invocation.client.send(
             "PUT", path, body={"data": sort_keys(data), "options": {"cas": current}}
         )
@@ -80,7 +80,7 @@ def _on_versions(invocation: Invocation, kind: str) -> int:
     if location.version == 1:
         raise CommandError(f"{kind.capitalize()} not supported on KV Version 1")
     path = location.path(kind)
-    with Doing(f"Error writing data to {path}"):
+    with ErrorPrefix(f"Error writing data to {path}"):
         response = invocation.client.send("PUT", path, body={"versions": versions})
     return invocation.print_written(response, path)
 

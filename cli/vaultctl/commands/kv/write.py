@@ -7,7 +7,7 @@ from vaultctl.body import parse_body
 from vaultctl.commands.kv.paths import Location, locate
 from vaultctl.commands.kv.read import fetch, print_block, print_path
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map, sort_keys
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def write_data(invocation: Invocation, data: dict[str, object], *, merge: bool =
         if location.version == 1
         else {"data": sort_keys(data), "options": _options(invocation)}
     )
-    with Doing(f"Error writing data to {path}"):
+    with ErrorPrefix(f"Error writing data to {path}"):
         response = invocation.client.send("PUT", path, body=body)
     return print_write(invocation, response, path)
 
@@ -85,7 +85,7 @@ def print_write(invocation: Invocation, response: Response, path: str) -> int:
 def _merge(invocation: Invocation, location: Location, changes: dict[str, object], removed: list[str]) -> int:
     path = location.path("data")
     data = {**changes, **dict.fromkeys(removed)}
-    with Doing(f"Error writing data to {path}"):
+    with ErrorPrefix(f"Error writing data to {path}"):
         response = invocation.client.send(
             "PATCH", path, merge=True, body={"data": sort_keys(data), "options": _options(invocation)}
         )
@@ -104,7 +104,7 @@ def _read_then_write(
         raise CommandError(f"No data found at {path}; patch only works on existing data", EXIT_REMOTE)
     data = {key: value for key, value in {**as_map(current["data"]), **changes}.items() if key not in removed}
     version = as_map(current.get("metadata")).get("version")
-    with Doing(f"Error writing data to {path}"):
+    with ErrorPrefix(f"Error writing data to {path}"):
         response = invocation.client.send(
             "PUT", path, body={"data": sort_keys(data), "options": {"cas": version}}
         )

@@ -8,7 +8,7 @@ from vaultctl.commands.login.methods import with_certificate, with_jwt, with_kub
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.flags import environment_value
 from vaultctl.http.token_helper import store
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.prompt import ask_hidden, from_stdin
 from vaultctl.text.json import as_map
 
@@ -99,7 +99,7 @@ def _with_token(invocation: Invocation) -> dict[str, object]:
     if not token:
         raise CommandError("Error authenticating: a token must be passed to auth", EXIT_REMOTE)
     client = invocation.client_with(token, wrap=False)
-    with Doing("Error authenticating: error looking up token"):
+    with ErrorPrefix("Error authenticating: error looking up token"):
         data = as_map(client.send("GET", "auth/token/lookup-self").json().get("data"))
     return {
         "auth": {
@@ -124,7 +124,7 @@ def _with_password(invocation: Invocation) -> dict[str, object]:
         password = _asked(invocation, "Password", "password=-")
     mount = (invocation.text("path") or str(config.get("mount") or "") or "userpass").strip("/")
     client = invocation.client_with("", wrap=False)
-    with Doing("Error authenticating"):
+    with ErrorPrefix("Error authenticating"):
         return client.send(
             "PUT", f"auth/{mount}/login/{user}", body={"password": password}, with_token=False
         ).json()
@@ -140,7 +140,7 @@ def _with_role(invocation: Invocation) -> dict[str, object]:
     mount = (invocation.text("path") or str(config.get("mount") or "") or "approle").strip("/")
     client = invocation.client_with("", wrap=False)
     body = {"role_id": role_id, "secret_id": secret_id}
-    with Doing("Error authenticating"):
+    with ErrorPrefix("Error authenticating"):
         return client.send("PUT", f"auth/{mount}/login", body=body, with_token=False).json()
 
 

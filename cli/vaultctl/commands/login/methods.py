@@ -8,7 +8,7 @@ from pathlib import Path
 from vaultctl.body import parse_body
 from vaultctl.errors import EXIT_REMOTE, CommandError
 from vaultctl.http.settings import Settings
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.prompt import ask_hidden
 
 _ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 -- a file's name
@@ -82,6 +82,6 @@ def _enter(
     invocation: Invocation, given: dict[str, object], usual: str, body: dict[str, object]
 ) -> dict[str, object]:
     client = invocation.client_with("", wrap=False)
-    with Doing("Error authenticating"):
+    with ErrorPrefix("Error authenticating"):
         path = f"auth/{mount_of(invocation, given, usual)}/login"
         return client.send("PUT", path, body=body, with_token=False).json()

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from vaultctl.commands.login.callback import PATH, await_answer, listen
 from vaultctl.commands.login.methods import mount_of, pairs
 from vaultctl.errors import EXIT_REMOTE, ApiError, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 _WAIT_SECONDS = 300.0
@@ -65,7 +65,7 @@ def _by_callback(
         raise CommandError("Error authenticating: the provider has refused the sign-in", EXIT_REMOTE)
     search = {"state": state, "code": query["code"], "client_nonce": nonce}
     client = invocation.client_with("", wrap=False)
-    with Doing("Error authenticating"):
+    with ErrorPrefix("Error authenticating"):
         return client.send("GET", f"auth/{mount}/oidc/callback", query=search, with_token=False).json()
 
 
@@ -116,7 +116,7 @@ def _begin(
     """Ask where to sign in, and refuse what is no web address: it is what a browser is opened with."""
     body = {"role": str(given.get("role") or ""), "redirect_uri": redirect, "client_nonce": nonce}
     client = invocation.client_with("", wrap=False)
-    with Doing("Error authenticating"):
+    with ErrorPrefix("Error authenticating"):
         answer = client.send("PUT", f"auth/{mount}/oidc/auth_url", body=body, with_token=False).json()
     told = as_map(answer.get("data"))
     if not told.get("auth_url"):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.prompt import ask_hidden
 from vaultctl.text.json import as_list, as_map
 
@@ -31,7 +31,7 @@ def complete(invocation: Invocation, answer: dict[str, object]) -> dict[str, obj
         payload[str(method.get("id"))] = [ask_hidden(invocation, f"Code of {named}")]
     client = invocation.client_with("", wrap=False)
     body = {"mfa_request_id": request, "mfa_payload": payload}
-    with Doing("Error authenticating"):
+    with ErrorPrefix("Error authenticating"):
         return client.send("PUT", "sys/mfa/validate", body=body, with_token=False).json()
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 _PATH = "sys/namespaces"
@@ -20,7 +20,7 @@ def create(invocation: Invocation) -> int:
 
     body: dict[str, object] = {"custom_metadata": invocation.pairs("custom-metadata")}
     body |= seal.wanted(invocation)
-    with Doing("Error creating namespace"):
+    with ErrorPrefix("Error creating namespace"):
         answer = invocation.client.send("POST", f"{_PATH}/{_name(invocation)}", body=body).json()
     if invocation.tabular and not answer.get("wrap_info"):
         answer = {**answer, "data": seal.print_shares(invocation, as_map(answer.get("data")))}
@@ -29,7 +29,7 @@ def create(invocation: Invocation) -> int:
 
 def lookup(invocation: Invocation) -> int:
     """Show a namespace."""
-    with Doing("Error looking up namespace"):
+    with ErrorPrefix("Error looking up namespace"):
         response = invocation.client.send("GET", f"{_PATH}/{_name(invocation)}", accept_missing=True)
     if response.status == 404:
         raise CommandError("Namespace not found", EXIT_REMOTE)
@@ -52,7 +52,7 @@ def patch(invocation: Invocation) -> int:
     changes.update(dict.fromkeys(invocation.texts("remove-custom-metadata")))
     if not changes:
         raise UsageError("Must supply at least one of -custom-metadata or -remove-custom-metadata")
-    with Doing("Error patching namespace"):
+    with ErrorPrefix("Error patching namespace"):
         answer = invocation.client.send(
             "PATCH", f"{_PATH}/{_name(invocation)}", body={"custom_metadata": changes}, merge=True
         ).json()
@@ -62,7 +62,7 @@ def patch(invocation: Invocation) -> int:
 def delete(invocation: Invocation) -> int:
     """Remove a namespace with everything in it."""
     name = _name(invocation)
-    with Doing("Error deleting namespace"):
+    with ErrorPrefix("Error deleting namespace"):
         answer = invocation.client.send("DELETE", f"{_PATH}/{name}").json()
     if as_map(answer.get("data")).get("status"):
         invocation.say(f"Success! Namespace deletion scheduled: {name}/")
@@ -73,7 +73,7 @@ def delete(invocation: Invocation) -> int:
 
 def lock(invocation: Invocation) -> int:
     """Close a namespace's API."""
-    with Doing("Error locking namespace"):
+    with ErrorPrefix("Error locking namespace"):
         answer = invocation.client.send("PUT", f"{_PATH}/api-lock/lock{_inner(invocation)}", body=None).json()
     key = as_map(answer.get("data")).get("unlock_key")
     if not invocation.tabular:
@@ -86,7 +86,7 @@ def lock(invocation: Invocation) -> int:
 def unlock(invocation: Invocation) -> int:
     """Open a namespace's API again."""
     key = invocation.text("unlock-key")
-    with Doing("Error unlocking namespace"):
+    with ErrorPrefix("Error unlocking namespace"):
         answer = invocation.client.send(
             "PUT", f"{_PATH}/api-lock/unlock{_inner(invocation)}", body={"unlock_key": key}
         ).json()
@@ -100,7 +100,7 @@ def unlock(invocation: Invocation) -> int:
 
 
 def _listing(invocation: Invocation, verb: str, doing: str) -> int:
-    with Doing(doing):
+    with ErrorPrefix(doing):
         response = invocation.client.send("GET", _PATH, query={verb: "true"}, accept_missing=True)
     data = as_map(response.json().get("data"))
     keys = data.get("keys")

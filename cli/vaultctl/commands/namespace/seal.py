@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.commands.operator.seal import pgp_keys, unseal_key
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import go_text
 from vaultctl.text.json import as_map
 
@@ -24,7 +24,7 @@ re-sealed, you must supply at least {threshold} of these keys to unseal it.
 def seal(invocation: Invocation) -> int:
     """Seal a namespace."""
     name = _name(invocation)
-    with Doing("Error sealing"):
+    with ErrorPrefix("Error sealing"):
         invocation.client.send("PUT", f"{_PATH}/{name}/seal")
     invocation.say(f'Success! Namespace "{name}" is sealed.')
     return EXIT_OK
@@ -38,14 +38,14 @@ def unseal(invocation: Invocation) -> int:
     else:
         body = {"key": unseal_key(invocation, invocation.args[1:]), "reset": False}
         doing = "Error unsealing"
-    with Doing(doing):
+    with ErrorPrefix(doing):
         answer = invocation.client.send("PUT", f"{_PATH}/{_name(invocation)}/unseal", body=body).json()
     return _show(invocation, as_map(answer.get("data")))
 
 
 def seal_status(invocation: Invocation) -> int:
     """Show whether a namespace is sealed."""
-    with Doing("Error reading seal status"):
+    with ErrorPrefix("Error reading seal status"):
         answer = invocation.client.send("GET", f"{_PATH}/{_name(invocation)}/seal-status").json()
     return _show(invocation, as_map(answer.get("data")))
 
@@ -54,7 +54,7 @@ def delete_sealed(invocation: Invocation) -> int:
     """Remove a sealed namespace with everything in it."""
     name = _name(invocation)
     query = {"force": "true"} if invocation.truth("force") else {}
-    with Doing("Error deleting sealed namespace"):
+    with ErrorPrefix("Error deleting sealed namespace"):
         answer = invocation.client.send("DELETE", f"{_PATH}/{name}/delete-sealed", query=query).json()
     if as_map(answer.get("data")).get("status"):
         invocation.say(f"Success! Namespace deletion scheduled: {name}/")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 
 from vaultctl.body import read_file
-from vaultctl.commands.nhi.tokens import Offline, mount, text_of, the_token
+from vaultctl.commands.nhi.tokens import OfflineErrors, mount, text_of, the_token
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 _SECOND = 10**9
@@ -29,7 +29,7 @@ def approve(invocation: Invocation) -> int:
         raise UsageError("Name one of -ask, -request and -block")
     if request and invocation.text("approver"):
         return _ask_server(invocation, text_of(invocation, request))
-    with Offline(invocation):
+    with OfflineErrors(invocation):
         from nhi.holder.approvals import approved, asked, given
 
         if asks:
@@ -50,7 +50,7 @@ def _ask_server(invocation: Invocation, request: str) -> int:
         raise UsageError("-approver goes with neither -key-file nor -check")
     path = f"{mount(invocation)}/approve/{invocation.text('approver').strip('/')}"
     body = {"request": request, "change": _change(invocation), "ttl": _seconds(invocation)}
-    with Doing(f"Error writing {path}"):
+    with ErrorPrefix(f"Error writing {path}"):
         answer = invocation.client.send("PUT", path, body=body).json()
     invocation.say(str(as_map(answer.get("data")).get("block") or ""))
     return EXIT_OK

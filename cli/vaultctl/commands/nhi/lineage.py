@@ -6,7 +6,7 @@ from __future__ import annotations
 from vaultctl.commands.nhi.tokens import mount, text_of
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.flags import parse_duration
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
@@ -169,9 +169,9 @@ def revoke(invocation: Invocation) -> int:
             return invocation.print_value(preview)
         invocation.say(_told(preview))
         return EXIT_OK
-    if not (invocation.truth("yes") or invocation.rehearsing):
+    if not (invocation.truth("yes") or invocation.only_prints):
         _ask(invocation, _told(_would_end(invocation, path, what)))
-    with Doing(f"Error writing {path}"):
+    with ErrorPrefix(f"Error writing {path}"):
         done = invocation.client.send("PUT", path, body=what | {"reason": invocation.text("reason")})
     ended = as_map(done.json().get("data"))
     if not invocation.tabular:
@@ -200,7 +200,7 @@ def _what(invocation: Invocation) -> dict[str, object]:
 
 def _would_end(invocation: Invocation, path: str, what: Mapping[str, object]) -> Mapping[str, object]:
     """What would end, as the server says it."""
-    with Doing(f"Error writing {path}/preview"):
+    with ErrorPrefix(f"Error writing {path}/preview"):
         answer = invocation.client.send("PUT", f"{path}/preview", body=what).json()
     return as_map(answer.get("data"))
 
@@ -257,7 +257,7 @@ def _data(
     invocation: Invocation, path: str, query: Mapping[str, str | list[str]] | None = None, missing: str = ""
 ) -> Mapping[str, object]:
     where = f"{mount(invocation)}/{path}"
-    with Doing(f"Error reading {where}"):
+    with ErrorPrefix(f"Error reading {where}"):
         answer = invocation.client.send("GET", where, query=query, accept_missing=bool(missing))
     if answer.status == 404:
         raise CommandError(missing, EXIT_REMOTE)

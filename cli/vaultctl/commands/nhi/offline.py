@@ -7,7 +7,7 @@ import hashlib
 import time
 
 from vaultctl.body import read_file
-from vaultctl.commands.nhi.tokens import Offline, issuer_key, the_token
+from vaultctl.commands.nhi.tokens import OfflineErrors, issuer_key, the_token
 from vaultctl.errors import EXIT_OK, CommandError, UsageError
 from vaultctl.invocation import Invocation
 
@@ -21,7 +21,7 @@ _SECOND = 10**9
 
 def attenuate(invocation: Invocation) -> int:
     """Print a token that can do less."""
-    with Offline(invocation):
+    with OfflineErrors(invocation):
         from nhi.holder.limits import datalog
         from nhi.holder.tokens import attenuated, ends_at, problem, sealed
 
@@ -38,7 +38,7 @@ def attenuate(invocation: Invocation) -> int:
 
 def seal(invocation: Invocation) -> int:
     """Print a token that nobody can add to."""
-    with Offline(invocation):
+    with OfflineErrors(invocation):
         from nhi.holder.tokens import sealed
 
         invocation.say(sealed(the_token(invocation)))
@@ -47,7 +47,7 @@ def seal(invocation: Invocation) -> int:
 
 def inspect(invocation: Invocation) -> int:
     """Show what a token says, block by block."""
-    with Offline(invocation):
+    with OfflineErrors(invocation):
         from nhi.holder.tokens import look
 
         token = the_token(invocation)

@@ -7,7 +7,7 @@ import sys
 
 from vaultctl.body import read_file, read_stdin
 from vaultctl.errors import CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
@@ -18,8 +18,8 @@ _NO_BISCUIT = "this is no Biscuit"
 _NEEDED = ("nhi", "msgspec", "biscuit_auth", "cryptography")
 
 
-class Offline:
-    """`with Offline(…):` turns what is wrong with a token, and a package that is not installed, into the command's error."""
+class OfflineErrors:
+    """`with OfflineErrors(…):` turns what is wrong with a token, and a package that is not installed, into the command's error."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._hint = "" if invocation.text("token-file") else "; -token-file names a file with one"
@@ -66,7 +66,7 @@ def issuer_key(invocation: Invocation, token: str) -> Key:
         return root_key(given)
     number = root_key_id(token)
     where = f"{mount(invocation)}/public-keys"
-    with Doing(f"Error reading {where}"):
+    with ErrorPrefix(f"Error reading {where}"):
         answer = invocation.client.send("GET", where, with_token=False, really=True).json()
     for one in map(as_map, as_list(as_map(answer.get("data")).get("keys"))):
         if one.get("key_id") == number:

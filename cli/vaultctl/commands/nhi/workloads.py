@@ -7,7 +7,7 @@ from vaultctl.body import parse_body
 from vaultctl.commands.generic import print_listing
 from vaultctl.commands.nhi.tokens import mount
 from vaultctl.errors import UsageError
-from vaultctl.invocation import Doing, Invocation, no_value
+from vaultctl.invocation import ErrorPrefix, Invocation, no_value
 
 
 def list_workloads(invocation: Invocation) -> int:
@@ -18,7 +18,7 @@ def list_workloads(invocation: Invocation) -> int:
 def read_workload(invocation: Invocation) -> int:
     """Show a workload."""
     path = _path(invocation, "workloads")
-    with Doing(f"Error reading {path}"):
+    with ErrorPrefix(f"Error reading {path}"):
         response = invocation.client.send("GET", path, accept_missing=True)
     return no_value(invocation, path) if response.status == 404 else invocation.print_answer(response.json())
 
@@ -27,7 +27,7 @@ def write_workload(invocation: Invocation) -> int:
     """Make a workload, or change it."""
     path = _path(invocation, "workloads")
     body = {name: invocation.text(name) for name in ("owner", "ttl", "description") if invocation.text(name)}
-    with Doing(f"Error writing {path}"):
+    with ErrorPrefix(f"Error writing {path}"):
         response = invocation.client.send("PUT", path, body=body)
     return invocation.print_written(response, path)
 
@@ -35,7 +35,7 @@ def write_workload(invocation: Invocation) -> int:
 def delete_workload(invocation: Invocation) -> int:
     """Remove a workload."""
     path = _path(invocation, "workloads")
-    with Doing(f"Error deleting {path}"):
+    with ErrorPrefix(f"Error deleting {path}"):
         invocation.client.send("DELETE", path)
     return invocation.succeed(f"Success! Data deleted (if it existed) at: {path}")
 
@@ -55,7 +55,7 @@ def register(invocation: Invocation) -> int:
     body |= parse_body(invocation.args[1:], invocation.stdin)
     if invocation.text("field") and not invocation.truth("secret"):
         raise UsageError("-field goes with -secret: nothing else is answered")
-    with Doing(f"Error writing {path}"):
+    with ErrorPrefix(f"Error writing {path}"):
         response = invocation.client.send("PUT", path, body=body)
     if not invocation.truth("secret"):
         if invocation.tabular:
@@ -63,7 +63,7 @@ def register(invocation: Invocation) -> int:
             return invocation.succeed(f"Success! Data written to: {path}")
         return invocation.print_written(response, path)
     invocation.print_warnings(response.json())
-    with Doing(f"Error writing {path}/secret"):
+    with ErrorPrefix(f"Error writing {path}/secret"):
         made = invocation.client.send("PUT", f"{path}/secret", body={})
     return invocation.print_answer(made.json())
 
@@ -73,7 +73,7 @@ def issue(invocation: Invocation) -> int:
     path = _path(invocation, "issue")
     body: dict[str, object] = {"ttl": invocation.text("ttl")} if invocation.text("ttl") else {}
     body |= parse_body(invocation.args[1:], invocation.stdin)
-    with Doing(f"Error writing {path}"):
+    with ErrorPrefix(f"Error writing {path}"):
         answer = invocation.client.send("PUT", path, body=body).json()
     return invocation.print_answer(answer)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 TYPE_CHECKING = False
@@ -34,7 +34,7 @@ def generate_root(invocation: Invocation) -> int:
     if invocation.text("decode"):
         return _decode(invocation)
     if invocation.truth("cancel"):
-        with Doing("Error canceling root token generation"):
+        with ErrorPrefix("Error canceling root token generation"):
             invocation.client.send("DELETE", f"{_PLACE}/attempt")
         invocation.say("Success! Root token generation canceled (if it was started)")
         return EXIT_OK
@@ -50,7 +50,7 @@ def _begin(invocation: Invocation) -> int:
 
     keys = pgp_keys([invocation.text("pgp-key")]) or [""]
     body = {"otp": invocation.text("otp"), "pgp_key": keys[0]}
-    with Doing("Error initializing root generation"):
+    with ErrorPrefix("Error initializing root generation"):
         answer = invocation.client.send("PUT", f"{_PLACE}/attempt", body=body).json()
     return _print(invocation, as_map(answer.get("data")))
 
@@ -60,7 +60,7 @@ def _give(invocation: Invocation) -> int:
 
     before = _state(invocation)
     nonce, key = share(invocation, before, "root token generation", started=bool(before.get("started")))
-    with Doing("Error posting unseal key"):
+    with ErrorPrefix("Error posting unseal key"):
         answer = invocation.client.send("PUT", f"{_PLACE}/update", body={"key": key, "nonce": nonce}).json()
     return _print(invocation, as_map(answer.get("data")))
 
@@ -102,7 +102,7 @@ def _make_pad(invocation: Invocation) -> int:
 
 
 def _state(invocation: Invocation) -> Mapping[str, object]:
-    with Doing("Error getting root generation status"):
+    with ErrorPrefix("Error getting root generation status"):
         return as_map(invocation.client.send("GET", f"{_PLACE}/attempt", really=True).json().get("data"))
 
 

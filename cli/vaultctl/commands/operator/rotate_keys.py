@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def rotate_keys(invocation: Invocation) -> int:
     if invocation.truth("backup-delete"):
         return _delete_backup(invocation, place)
     if invocation.truth("backup-retrieve"):
-        with Doing("Error retrieving the keys that were kept"):
+        with ErrorPrefix("Error retrieving the keys that were kept"):
             return invocation.print_answer(invocation.client.send("GET", f"{place}/backup").json())
     if invocation.truth("cancel"):
         return _cancel(invocation, place)
@@ -67,7 +67,7 @@ def _begin(invocation: Invocation, place: str) -> int:
         "backup": invocation.truth("backup"),
         "require_verification": invocation.truth("verify"),
     }
-    with Doing("Error initializing rotation"):
+    with ErrorPrefix("Error initializing rotation"):
         answer = _data(invocation.client.send("POST", f"{place}/init", body=body).json())
     if answer.get("complete"):
         return _print_new(invocation, answer, {"n": answer.get("n"), "t": answer.get("t")})
@@ -82,7 +82,7 @@ def _begin(invocation: Invocation, place: str) -> int:
 
 def _cancel(invocation: Invocation, place: str) -> int:
     what = "verify" if invocation.truth("verify") else "init"
-    with Doing("Error canceling rotation"):
+    with ErrorPrefix("Error canceling rotation"):
         invocation.client.send("DELETE", f"{place}/{what}")
     done = "Restarted the verification" if what == "verify" else "Canceled rotation"
     invocation.say(f"Success! {done} (if it was started)")
@@ -90,7 +90,7 @@ def _cancel(invocation: Invocation, place: str) -> int:
 
 
 def _delete_backup(invocation: Invocation, place: str) -> int:
-    with Doing("Error deleting the keys that were kept"):
+    with ErrorPrefix("Error deleting the keys that were kept"):
         invocation.client.send("DELETE", f"{place}/backup")
     invocation.say("Success! Deleted backed up keys (if they existed)")
     return EXIT_OK
@@ -98,21 +98,21 @@ def _delete_backup(invocation: Invocation, place: str) -> int:
 
 def _show(invocation: Invocation, place: str) -> int:
     if invocation.truth("verify"):
-        with Doing("Error reading the state of the verification"):
+        with ErrorPrefix("Error reading the state of the verification"):
             return _print_verification(
                 invocation, _data(invocation.client.send("GET", f"{place}/verify").json())
             )
-    with Doing("Error reading the state of the rotation"):
+    with ErrorPrefix("Error reading the state of the rotation"):
         return _print_state(invocation, _data(invocation.client.send("GET", f"{place}/init").json()))
 
 
 def _give(invocation: Invocation, place: str) -> int:
     from vaultctl.commands.operator.seal import share
 
-    with Doing("Error reading the state of the rotation"):
+    with ErrorPrefix("Error reading the state of the rotation"):
         before = _data(invocation.client.send("GET", f"{place}/init", really=True).json())
     nonce, key = share(invocation, before, "rotation", started=bool(before.get("started")))
-    with Doing("Error posting unseal key"):
+    with ErrorPrefix("Error posting unseal key"):
         answer = _data(
             invocation.client.send("PUT", f"{place}/update", body={"key": key, "nonce": nonce}).json()
         )
@@ -124,10 +124,10 @@ def _give(invocation: Invocation, place: str) -> int:
 def _give_back(invocation: Invocation, place: str) -> int:
     from vaultctl.commands.operator.seal import share
 
-    with Doing("Error reading the state of the verification"):
+    with ErrorPrefix("Error reading the state of the verification"):
         before = _data(invocation.client.send("GET", f"{place}/verify", really=True).json())
     nonce, key = share(invocation, before, "verification", started=bool(before.get("started")))
-    with Doing("Error posting verify key"):
+    with ErrorPrefix("Error posting verify key"):
         answer = _data(
             invocation.client.send("PUT", f"{place}/verify", body={"key": key, "nonce": nonce}).json()
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.commands.status import print_seal_status
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
@@ -19,10 +19,10 @@ def init(invocation: Invocation) -> int:
     """Initialise a server and print its unseal keys and root token, once."""
     if invocation.truth("status"):
         return _init_status(invocation)
-    with Doing("Error initializing"):
+    with ErrorPrefix("Error initializing"):
         seal = invocation.client.send("GET", "sys/seal-status", really=True).json()
     body = _init_body(invocation, by_slots=bool(seal.get("recovery_seal")))
-    with Doing("Error initializing"):
+    with ErrorPrefix("Error initializing"):
         answer = invocation.client.send("PUT", "sys/init", body=body).json()
     if invocation.text("field"):
         return invocation.print_field(
@@ -46,7 +46,7 @@ def unseal(invocation: Invocation) -> int:
             "migrate": invocation.truth("migrate"),
         }
         doing = "Error unsealing"
-    with Doing(doing):
+    with ErrorPrefix(doing):
         seal = invocation.client.send("PUT", "sys/unseal", body=body).json()
     if invocation.text("field"):
         return invocation.print_field(seal.get(invocation.text("field")), "seal status")
@@ -56,7 +56,7 @@ def unseal(invocation: Invocation) -> int:
 
 def seal(invocation: Invocation) -> int:
     """Seal the server: it forgets its keys and serves nothing until it is unsealed."""
-    with Doing("Error sealing"):
+    with ErrorPrefix("Error sealing"):
         invocation.client.send("PUT", "sys/seal")
     invocation.say("Success! Vault is sealed.")
     return EXIT_OK
@@ -64,7 +64,7 @@ def seal(invocation: Invocation) -> int:
 
 def rotate(invocation: Invocation) -> int:
     """Start a new encryption key; older ones keep decrypting."""
-    with Doing("Error rotating key"):
+    with ErrorPrefix("Error rotating key"):
         invocation.client.send("POST", "sys/rotate/keyring")
     invocation.succeed("Success! Rotated key\n")
     return key_status(invocation)
@@ -72,7 +72,7 @@ def rotate(invocation: Invocation) -> int:
 
 def key_status(invocation: Invocation) -> int:
     """Show the encryption key's term, age and use."""
-    with Doing("Error reading key status"):
+    with ErrorPrefix("Error reading key status"):
         answer = invocation.client.send("GET", "sys/key-status").json()
     data = as_map(answer.get("data")) or answer
     document = {key: data.get(key) for key in ("term", "install_time", "encryptions")}
@@ -88,7 +88,7 @@ def key_status(invocation: Invocation) -> int:
 
 
 def _init_status(invocation: Invocation) -> int:
-    with Doing("Error checking initialization status", 1):
+    with ErrorPrefix("Error checking initialization status", 1):
         done = bool(invocation.client.send("GET", "sys/init").json().get("initialized"))
     if invocation.tabular:
         invocation.say("Vault is initialized" if done else "Vault is not initialized")
@@ -149,7 +149,7 @@ def _print_keys(invocation: Invocation, answer: Mapping[str, object], body: Mapp
 
 def step_down(invocation: Invocation) -> int:
     """Have a node give up leading the others."""
-    with Doing("Error stepping down"):
+    with ErrorPrefix("Error stepping down"):
         invocation.client.send("PUT", "sys/step-down")
     invocation.say(f"Success! Stepped down: {invocation.client.address}")
     return EXIT_OK
@@ -159,7 +159,7 @@ def members(invocation: Invocation) -> int:
     """List the nodes of the cluster."""
     from vaultctl.text.output import columns
 
-    with Doing("Error listing members"):
+    with ErrorPrefix("Error listing members"):
         answer = invocation.client.send("GET", "sys/ha-status").json()
     nodes = [as_map(node) for node in as_list((as_map(answer.get("data")) or answer).get("nodes"))]
     if not invocation.tabular:

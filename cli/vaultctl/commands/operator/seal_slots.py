@@ -7,7 +7,7 @@ import time
 from urllib.parse import quote
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, UsageError
-from vaultctl.invocation import Doing, Invocation
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ _PATH = "sys/seal-slots"
 
 def list_slots(invocation: Invocation) -> int:
     """List the slots of the vault and of the server's configuration."""
-    with Doing("Error listing seal slots"):
+    with ErrorPrefix("Error listing seal slots"):
         answer = invocation.client.send("GET", _PATH).json()
     if not invocation.tabular:
         return invocation.print_answer(answer)
@@ -59,10 +59,10 @@ def remove(invocation: Invocation) -> int:
     name = invocation.args[0]
     said = {"abandon": "true"} if invocation.truth("abandon") else {}
     if invocation.truth("dry-run"):
-        answer = _rehearsed(invocation, "DELETE", _slot(name), "remove", f"slot {name}", query=said)
+        answer = _dry_run(invocation, "DELETE", _slot(name), "remove", f"slot {name}", query=said)
         invocation.print_warnings(answer)
         return _shown(invocation, name, "remove")
-    with Doing(f"Error removing seal slot {name}"):
+    with ErrorPrefix(f"Error removing seal slot {name}"):
         reply = invocation.client.send("DELETE", _slot(name), query=said)
         invocation.print_warnings(reply.json())
     return invocation.succeed(f"Success! Slot {name} is no longer part of the vault.")
@@ -73,10 +73,10 @@ def rewrap(invocation: Invocation) -> int:
     name = invocation.args[0]
     path = f"{_slot(name)}/rewrap"
     if invocation.truth("dry-run"):
-        _rehearsed(invocation, "POST", path, "rewrap", f"slot {name}")
+        _dry_run(invocation, "POST", path, "rewrap", f"slot {name}")
         return _shown(invocation, name, "rewrap")
     method = "GET" if invocation.truth("status") else "POST"
-    with Doing(f"Error rewrapping seal slot {name}"):
+    with ErrorPrefix(f"Error rewrapping seal slot {name}"):
         answer = invocation.client.send(method, path).json()
     invocation.print_warnings(answer)
     return _show(invocation, answer)
@@ -96,12 +96,12 @@ def rotate_root(invocation: Invocation) -> int:
         "dry_run": invocation.truth("dry-run"),
     }
     if invocation.truth("dry-run"):
-        with Doing("Error reading seal slots"):
-            invocation.client.send("GET", _PATH)  # a server without them has no rehearsals: it would do it
-        answer = _rehearsed(invocation, "POST", "sys/rotate/root", "replace", "the root key", body)
+        with ErrorPrefix("Error reading seal slots"):
+            invocation.client.send("GET", _PATH)  # a server without them has no dry run: it would do it
+        answer = _dry_run(invocation, "POST", "sys/rotate/root", "replace", "the root key", body)
         invocation.print_warnings(answer)
         return invocation.succeed("Would replace the root key.")
-    with Doing("Error rotating the root key"):
+    with ErrorPrefix("Error rotating the root key"):
         reply = invocation.client.send("POST", "sys/rotate/root", body=body)
         invocation.print_warnings(reply.json())
     return invocation.succeed("Success! There is another root key.")
@@ -111,9 +111,9 @@ def _change(invocation: Invocation, step: str, verb: str, done: str) -> int:
     name = invocation.args[0]
     path = _slot(name) + step
     if invocation.truth("dry-run"):
-        _rehearsed(invocation, "POST", path, verb, f"slot {name}")
+        _dry_run(invocation, "POST", path, verb, f"slot {name}")
         return _shown(invocation, name, verb)
-    with Doing(f"Error: cannot {verb} seal slot {name}"):
+    with ErrorPrefix(f"Error: cannot {verb} seal slot {name}"):
         answer = invocation.client.send("POST", path).json()
     invocation.print_warnings(answer)
     if invocation.tabular:
@@ -121,7 +121,7 @@ def _change(invocation: Invocation, step: str, verb: str, done: str) -> int:
     return _show(invocation, answer)
 
 
-def _rehearsed(
+def _dry_run(
     invocation: Invocation,
     method: str,
     path: str,
@@ -133,7 +133,7 @@ def _rehearsed(
     """Have the server say what it would refuse, in the words in which it would; nothing is changed."""
     asked = {**(query or {}), "dry_run": "true"} if method == "DELETE" else None
     sent = None if asked else body or {"dry_run": True}
-    with Doing(f"Error asking what would be done to {what}"):
+    with ErrorPrefix(f"Error asking what would be done to {what}"):
         try:
             return invocation.client.send(method, path, query=asked, body=sent).json()
         except ApiError as error:
@@ -144,7 +144,7 @@ def _rehearsed(
 
 def _shown(invocation: Invocation, name: str, verb: str) -> int:
     """Show the slot as it is; the one for shares is nowhere until it is added."""
-    with Doing(f"Error reading seal slot {name}"):
+    with ErrorPrefix(f"Error reading seal slot {name}"):
         try:
             answer = invocation.client.send("GET", _slot(name)).json()
         except ApiError as error:

@@ -38,9 +38,9 @@ from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry
 from vault.pipeline import Pipeline
 from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND, PolicyEntry, PolicyStore
-from vault.seal.stored.record import CONFIG_PATH, SealConfig, encode
-from vault.seal.stored.sealwrap import SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records.record import CONFIG_PATH, SealConfig, encode
+from vault.seal.records.sealwrap import SealWrap
+from vault.seal.records.slots import Slots
 from vault.storage.memory import MemoryStorage
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry

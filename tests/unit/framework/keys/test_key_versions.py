@@ -10,16 +10,16 @@ import pytest
 
 from hsm.errors import PinBlocked, SlotUnavailable
 from tests.unit.seal.auto import named
+from tests.unit.seal.records.test_sealwrap import CORE, Wraps
 from tests.unit.seal.soft import SoftSlot
-from tests.unit.seal.stored.test_sealwrap import CORE, Wraps
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import raw
 from vault.barrier.view import ReadView
 from vault.framework.clock import Entropy
 from vault.framework.keys.key_versions import NumberedKeys
 from vault.framework.keys.safe import Safe
-from vault.seal.stored.sealwrap import PREFIX, SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records.sealwrap import PREFIX, SealWrap
+from vault.seal.records.slots import Slots
 from vault.wrap.signing_key import signing_keys
 
 AWAY = SlotUnavailable("away")

@@ -8,12 +8,12 @@ import pytest
 
 from tests.unit.framework.keys.test_key_versions import AWAY
 from tests.unit.seal.auto import named
-from tests.unit.seal.stored.test_sealwrap import Wraps
+from tests.unit.seal.records.test_sealwrap import Wraps
 from vault.barrier.failure import BarrierSealed
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.safe import Safe
-from vault.seal.stored.sealwrap import SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records.sealwrap import SealWrap
+from vault.seal.records.slots import Slots
 
 ABOUT = ("nhi", "0", "abcd")
 SECRET = b"a private key of some length"

@@ -20,9 +20,9 @@ from vault.barrier.key import Key
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import CONFIG_PATH, link_path, slot_path
-from vault.seal.stored.slots import NoSlotAnswers, Slots, unwrap_root
+from vault.seal.records import seal_store
+from vault.seal.records.record import CONFIG_PATH, link_path, slot_path
+from vault.seal.records.slots import NoSlotAnswers, Slots, unwrap_root
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, StorageFailure
 

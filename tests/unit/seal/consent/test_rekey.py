@@ -13,7 +13,7 @@ from tests.unit.seal.node import refused
 from vault.seal.consent.rekey import Rekey, RekeyRequest, RekeyShares, ShareKind
 from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.init import InitRequest
-from vault.seal.stored.slots import NoSlotAnswers, Slots
+from vault.seal.records.slots import NoSlotAnswers, Slots
 
 THREE = RekeyRequest(shares=3, threshold=2)
 

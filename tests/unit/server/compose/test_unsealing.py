@@ -11,8 +11,8 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
 from vault.framework.telemetry.log import Log
 from vault.seal.health import SlotHealth
-from vault.seal.stored.sealwrap import SealWrap
-from vault.seal.stored.slots import Slots
+from vault.seal.records.sealwrap import SealWrap
+from vault.seal.records.slots import Slots
 from vault.server.compose.unsealing import carry_wrapped
 
 PATH = "audit/salt/file"

@@ -15,7 +15,7 @@ import pytest
 from tests.unit.seal.auto import named
 from tests.unit.seal.changes.test_slot_changes import opened
 from vault.seal.changes import root_rotation
-from vault.seal.stored.slots import Slots
+from vault.seal.records.slots import Slots
 from vault.server.process import freed_memory
 from vault.server.process.freed_memory import Remains
 

@@ -9,7 +9,7 @@ from tests.unit.seal.auto import named
 from tests.unit.server.seals.watched import AWAY, Watched
 from vault.barrier.key import Key
 from vault.seal.changes import root_rotation
-from vault.seal.stored.record import CONFIG_PATH
+from vault.seal.records.record import CONFIG_PATH
 from vault.server.seals.watch import LONGEST_PAUSE
 from vault.storage.protocol import StorageFailure
 

@@ -12,8 +12,8 @@ from tests.unit.seal.soft import SoftSlot
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.seal.health import SlotHealth
-from vault.seal.stored.sealwrap import SealWrap
-from vault.seal.stored.slots import Slots, SlotView
+from vault.seal.records.sealwrap import SealWrap
+from vault.seal.records.slots import Slots, SlotView
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.seals.watch import SealWatch
 

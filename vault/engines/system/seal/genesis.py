@@ -18,7 +18,7 @@ from vault.policy.store import PolicyStore
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.stored.record import CONFIG_PATH
+from vault.seal.records.record import CONFIG_PATH
 from vault.storage.protocol import Storage
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore

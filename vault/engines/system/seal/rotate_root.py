@@ -30,10 +30,10 @@ from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
 from vault.namespace.sealing import NamespaceSealing
 from vault.seal.changes import dry_run, root_rotation
-from vault.seal.consent.rekey import Rekey, RekeyRequest, RekeyShares, RekeyState, ShareKind
+from vault.seal.consent.rekey import Rekey, RekeyProgress, RekeyRequest, RekeyShares, ShareKind
 from vault.seal.failure import SealRefusal
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.stored.sealwrap import deleted
+from vault.seal.records.sealwrap import deleted
 from vault.storage.protocol import StorageFailure
 
 BACKUP_PATH: Final = "seal/backup/"
@@ -341,7 +341,7 @@ class RootRotationEngine(Engine):
             return VerificationResult(complete=True, nonce=params.nonce)
         return self._verification(kind, call.namespace)
 
-    def state(self, kind: ShareKind, namespace: Namespace = ROOT) -> RekeyState:
+    def state(self, kind: ShareKind, namespace: Namespace = ROOT) -> RekeyProgress:
         """Return the progress of new shares of a kind. Raises `Malformed`."""
         return self._of(kind, namespace).state
 
@@ -364,12 +364,12 @@ class RootRotationEngine(Engine):
             raise Malformed(_NOTHING)
         self._of(kind, namespace).restart_verification()
 
-    def _progress(self, kind: ShareKind, namespace: Namespace) -> RekeyState:
+    def _progress(self, kind: ShareKind, namespace: Namespace) -> RekeyProgress:
         """Return the progress; where there can be no shares, it has not begun."""
         try:
             return self._consents.of(namespace).shares[kind].state
         except SealRefusal:
-            return RekeyState()
+            return RekeyProgress()
 
     def _of(self, kind: ShareKind, namespace: Namespace) -> Rekey:
         with seal_errors():

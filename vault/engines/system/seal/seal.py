@@ -35,7 +35,7 @@ from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.health import SlotHealth
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle, Status
-from vault.seal.stored.record import SHAMIR_SLOT
+from vault.seal.records.record import SHAMIR_SLOT
 
 _CODES: Final = (
     "activecode",

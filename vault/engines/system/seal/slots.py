@@ -22,10 +22,10 @@ from vault.seal.changes import dry_run
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import SHAMIR_SLOT, SealConfig
-from vault.seal.stored.sealwrap import LostValues, SealWrap, deleted, told_lost
-from vault.seal.stored.slots import SlotView
+from vault.seal.records import seal_store
+from vault.seal.records.record import SHAMIR_SLOT, SealConfig
+from vault.seal.records.sealwrap import LostValues, SealWrap, deleted, told_lost
+from vault.seal.records.slots import SlotView
 from vault.storage.protocol import ReadTx, StorageFailure
 
 NOBODY: Final = (

@@ -16,7 +16,7 @@ from vault.seal.consent.generate_root import RootGeneration
 from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.stored.slots import NoSlotAnswers, Slots
+from vault.seal.records.slots import NoSlotAnswers, Slots
 
 ATTEMPT = "generate-root-token/attempt"
 UPDATE = "generate-root-token/update"

@@ -19,7 +19,7 @@ from vault.framework.errors import Unavailable
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.seal.stored.record import WrappedSlot, decode, encode, link_path
+from vault.seal.records.record import WrappedSlot, decode, encode, link_path
 from vault.server.compose.app import Vault
 from vault.server.config.seal_settings import HsmPolicy, SealSettings, StaticSeal
 from vault.server.config.settings import Config, Listener, StorageSettings

@@ -24,9 +24,9 @@ from vault.barrier.key import Random
 from vault.barrier.stored import NewerFormat, RecordKind, UnknownFormat, version_of
 from vault.barrier.view import ReadView, View
 from vault.seal.failure import SealFailure
-from vault.seal.stored import seal_store
-from vault.seal.stored.record import SealConfig
-from vault.seal.stored.slots import NoSlotAnswers, Reasons, Slots
+from vault.seal.records import seal_store
+from vault.seal.records.record import SealConfig
+from vault.seal.records.slots import NoSlotAnswers, Reasons, Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
 PREFIX: Final = "sealwrap/"
@@ -187,12 +187,12 @@ class SealWrap:
             done += 1
         return done, lost
 
-    async def carry(self, names: tuple[str, ...], *, rehearse: bool = False) -> LostValues:
+    async def carry(self, names: tuple[str, ...], *, dry_run: bool = False) -> LostValues:
         """Give every value that none of the slots `names` holds to those that answer; to the barrier if there are none.
 
         For slots that are about to be all there are, or have become so. Return the values that nobody could be given,
         because no slot opens them. Raises `NoSlotAnswers` where a value cannot be taken; then what was done until
-        then stays, and every value opens as before. With `rehearse` nothing is stored.
+        then stays, and every value opens as before. With `dry_run` nothing is stored.
         """
         lost: dict[str, LostValue] = {}
         config = await self._config(self._storage.reader())
@@ -205,7 +205,7 @@ class SealWrap:
             if value is None:
                 continue
             taken = await self._wrapped(names, config, (_ROOT, path), value)
-            if rehearse:
+            if dry_run:
                 continue
             async with self._barrier.write(_ROOT, _CORE) as core:
                 if await core.get(PREFIX + path) == data:

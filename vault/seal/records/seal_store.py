@@ -18,7 +18,7 @@ from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.seal.failure import SealFailure
-from vault.seal.stored.record import (
+from vault.seal.records.record import (
     CONFIG_PATH,
     RecoveryEntry,
     RecoveryKey,
@@ -33,7 +33,7 @@ from vault.seal.stored.record import (
     recovery_path,
     slot_path,
 )
-from vault.seal.stored.slots import NoSlotAnswers, Reasons, Slots, check_canary, unwrap_root
+from vault.seal.records.slots import NoSlotAnswers, Reasons, Slots, check_canary, unwrap_root
 from vault.storage.protocol import ReadTx, Tx
 
 SEAL_KIND: Final = "seal"

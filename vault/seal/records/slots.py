@@ -15,7 +15,7 @@ from hsm.errors import HsmError, IntegrityError, KeyMissing, SlotUnavailable
 from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import Key, Random
 from vault.seal.failure import SealFailure
-from vault.seal.stored.record import SHAMIR_SLOT, WrappedSlot, slot_path
+from vault.seal.records.record import SHAMIR_SLOT, WrappedSlot, slot_path
 
 DRAWN_BYTES: Final = 16_320
 """Bytes that are drawn at a time: 255 shares of a key take 8,383."""

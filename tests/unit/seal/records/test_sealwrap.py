@@ -14,9 +14,9 @@ from vault.barrier.stored import raw
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.seal.stored.record import CONFIG_PATH
-from vault.seal.stored.sealwrap import KEPT_SECONDS, PREFIX, LostValues, SealWrap
-from vault.seal.stored.slots import NoSlotAnswers, Slots
+from vault.seal.records.record import CONFIG_PATH
+from vault.seal.records.sealwrap import KEPT_SECONDS, PREFIX, LostValues, SealWrap
+from vault.seal.records.slots import NoSlotAnswers, Slots
 
 CORE = "ns/root/"
 
@@ -331,8 +331,8 @@ def test_a_value_made_for_a_slot_that_leaves_just_then_stays(
         here = await Wraps(a, b).open()
         carry = here.wraps.carry
 
-        async def made_meanwhile(names: tuple[str, ...], *, rehearse: bool = False) -> LostValues:
-            lost = await carry(names, rehearse=rehearse)
+        async def made_meanwhile(names: tuple[str, ...], *, dry_run: bool = False) -> LostValues:
+            lost = await carry(names, dry_run=dry_run)
             a.away, b.away = SlotUnavailable("slow"), None
             await here.put("x", b"secret")
             a.away = None
