@@ -14,7 +14,9 @@ from vault.framework.fields import Json
 _EXPIRED: Final = "invalid expiration time (exp) claim: token is expired"
 _LARGEST_TIME: Final = 1 << 53
 _USUAL_LEEWAY: Final = 150
+"""Seconds that OpenBao puts between the times of a token that lacks one of them, unless the role says otherwise."""
 _USUAL_SKEW: Final = 60
+"""Seconds by which OpenBao lets clocks differ, unless the role says otherwise."""
 
 
 class ExpectedClaims(msgspec.Struct, frozen=True):
@@ -77,6 +79,7 @@ def moment(claims: Mapping[str, Json], name: str) -> int:
 
 
 def _leeway(given: int, usual: int) -> int:
+    # OpenBao's: 0 is "not given", and only a number below it is none.
     return max(given, 0) if given else usual
 
 
@@ -87,6 +90,7 @@ def check_times(expires: int, begins: int, issued: int, expected: ExpectedClaims
             "no issued at (iat), not before (nbf), or expiration time (exp) claims in token",
             detail="endless-token",
         )
+    # OpenBao makes a missing time from the others before it compares any: first the end, then the beginning from it.
     if not expires:
         expires = max(begins, issued) + _leeway(expected.expiration_leeway, _USUAL_LEEWAY)
     if not begins:

@@ -14,7 +14,7 @@ class LifetimeLimits(msgspec.Struct, frozen=True):
 
 
 class Lifetime(msgspec.Struct, frozen=True):
-    """What a token gets, and what its maker is told about it."""
+    """The lifetime of a token, and the warnings for the client that asked for another one."""
 
     ttl: int
     warnings: tuple[str, ...] = ()
@@ -52,6 +52,7 @@ def renewed_lifetime(
 ) -> Lifetime:
     """Return the lifetime from now on. It never reaches beyond issue time plus the longest lifetime."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
+    # A periodic token may be renewed for ever, so its age counts against an explicit maximum alone, as in OpenBao.
     if period:
         life = capped("period", period, longest)
         left = capped("TTL", life.ttl, max(0, explicit_max - age) if explicit_max else longest)

@@ -25,9 +25,9 @@ from vault.framework.errors import Unauthenticated
 from vault.mount.entry import LockoutConfig, MountEntry
 
 THRESHOLD: Final = 5
-"""Failed logins in a row that lock a name, unless its mount or the server's configuration says otherwise."""
+"""Failed logins in a row that lock a name, unless its mount or the server's configuration says otherwise: OpenBao's."""
 DURATION: Final = 900
-"""Seconds for which it is locked, and after which failures are forgotten."""
+"""Seconds for which it is locked, and after which failures are forgotten: OpenBao's for both."""
 _PREFIX: Final = "lockout/"
 _STRANGER: Final = "lockout-stranger"
 """What is read and written for an unknown name."""

@@ -15,7 +15,7 @@ TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, 
 DEEPEST: Final = 256
 """Tokens that one may hang on: each has to be asked for whether it is still there."""
 TOKEN_LENGTH: Final = 24
-"""Random characters of a token and of an accessor: 142 bits."""
+"""Random characters of a token and of an accessor, as OpenBao's: 142 bits."""
 PREFIX: Final = "s."
 
 

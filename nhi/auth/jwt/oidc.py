@@ -49,6 +49,7 @@ from vault.token.issue import LoginIssuer
 _FAILED: Final = "OpenBao login failed. "
 _NOTHING: Final = f"{_FAILED}No code or id_token received."
 _POLL: Final = 5
+"""Seconds between two polls of a client, where neither role nor provider says: OpenBao's."""
 _LONGEST_NONCE: Final = 1024
 _POSTED: Final = "no_code"
 """What a client gives as the code when the provider has posted it here."""

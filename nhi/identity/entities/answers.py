@@ -16,8 +16,10 @@ from vault.mount.entry import MountEntry
 from vault.mount.router import Router
 from vault.policy.names import valid_name
 
+# OpenBao's limits of metadata.
 MAX_PAIRS: Final = 64
 MAX_KEY: Final = 128
+"""Characters of a metadata key."""
 MAX_VALUE: Final = 512
 """Characters of a metadata value."""
 

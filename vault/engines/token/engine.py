@@ -300,14 +300,24 @@ class TokenEngine(RoleRoutes):
     async def _extend(
         self, call: Call, key: str, entry: TokenEntry, increment: int, token: str
     ) -> Reply[None] | None:
+        """Renew a token, in the open transaction; None where its auth method leaves it as it is. Raises `Malformed`.
+
+        1. The token is one that can be renewed.
+        2. The limits are those of `auth/token`; of a login's token those of its auth method today.
+        3. A token role may shorten the longest lifetime and the period.
+        4. The new lifetime follows from what was asked, the limits and the age.
+        5. A token that was issued with a Biscuit does not outlive it.
+        6. The entry is replaced, which invalidates what is cached of it.
+        """
+        # 1. Renewable. The words are OpenBao's, whose tokens have a lease each.
         if not entry.leased:
             raise Malformed("invalid lease ID")
         if not entry.renewable:
             raise Malformed("lease is not renewable")
         now = self._clock.nanos()
-        age = (
-            now - entry.created + _SECOND // 2 - 1
-        ) // _SECOND  # rounded to the nearest second, as OpenBao rounds it
+        # To the nearest second, as OpenBao rounds it.
+        age = (now - entry.created + _SECOND // 2 - 1) // _SECOND
+        # 2. Limits.
         limits = limits_of(call, self._limits)
         current = entry.current_ttl or entry.ttl
         if entry.mount and self._renewals is not None:
@@ -319,6 +329,7 @@ class TokenEngine(RoleRoutes):
             limits, current = login_limits(terms, config, self._limits), terms.ttl
             entry = msgspec.structs.replace(entry, period=terms.period)
         explicit_max, period = entry.explicit_max_ttl, entry.period
+        # 3. The role. Without it the token is not renewed: its limits are not known any more.
         if entry.role:
             role = await role_named(
                 call.core.space((self._tokens.namespace(key) or call.namespace).id), entry.role
@@ -328,9 +339,11 @@ class TokenEngine(RoleRoutes):
                     f'failed to renew entry: original token role "{quote(entry.role)}" could not be found, not renewing'
                 )
             explicit_max, period = lesser(explicit_max, role.explicit_max_ttl), lesser(period, role.period)
+        # 4. and 5. The lifetime.
         life = renewed_lifetime(increment, current, period, explicit_max, age, limits)
         if entry.chain:
             life = capped_lifetime(life, await self._tokens.ancestor(call.core, key, entry, now), now)
+        # 6. The entry.
         extended = msgspec.structs.replace(
             entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
         )

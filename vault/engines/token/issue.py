@@ -58,22 +58,37 @@ class TokenIssuer:
     async def issue(
         self, call: Call, params: CreateToken, *, orphan: bool, role: TokenRole | None = None
     ) -> Reply[None]:
-        """Issue a token and store it. Raises `Malformed` for what cannot be, or what this caller may not have."""
+        """Issue a token and store it. Raises `Malformed` for what cannot be, or what this caller may not have.
+
+        1. The caller may issue tokens here.
+        2. What is asked for can be, and the caller may ask for it.
+        3. Request and role are merged: of two limits the lesser counts.
+        4. The policies, by the role or by the caller's own.
+        5. A caller with a Biscuit gives no more than the Biscuit has.
+        6. The entity that the token belongs to.
+        7. The token is stored, or sealed into itself where it is a batch token.
+        """
+        # An empty text is the same as no policies.
         if call.data.get("policies") == "":
             params = msgspec.structs.replace(params, policies=())
+        # 1. The caller. A narrowed one is never privileged: its checks may have left it this path alone.
         narrowed = call.caller().narrowing is not None
         privileged = call.decision is not None and (call.decision.sudo or call.decision.root) and not narrowed
         caller = _entitled(call, params, privileged=privileged)
         inherits = caller.namespace.id == call.namespace.id
+        # 2. What is asked for.
         _check_kind(params, role)
         _check_privileges(params, privileged=privileged, parent_too=role is None)
+        # 3. The spec.
         spec = merged_spec(params, role)
         if spec.own_period and not privileged:
             raise Malformed("root or sudo privileges required to create periodic token")
+        # 4. Policies.
         if role is not None and role.restricts:
             policies = role_policies(role, spec.params, caller, inherits=inherits)
         else:
             policies = choose_policies(spec.params, caller, privileged=privileged, inherits=inherits)
+        # 5. The Biscuit.
         orphaned = role.orphan if role is not None else orphan or params.no_parent
         ancestor = None
         if narrowed:
@@ -81,10 +96,12 @@ class TokenIssuer:
             ancestor = await ancestor_of(call, self._tokens, self._clock.nanos())
         if not orphaned and caller.depth >= DEEPEST:
             raise Malformed(f"a token can have {DEEPEST} tokens above it: make an orphan instead")
+        # 6. The entity.
         standing = await self._owner(call, params.entity_alias, role, caller, orphan=orphaned)
         entry, warnings = self._entry(call, spec, policies, caller, orphan=orphaned, ancestor=ancestor)
         if standing is not None:
             entry = msgspec.structs.replace(entry, entity=standing.facts.entity_id)
+        # 7. The token.
         if spec.batch:
             token = self._batch.issue(call.namespace, entry)
         else:
