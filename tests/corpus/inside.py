@@ -11,7 +11,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.compose.app import Vault
 from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 _LISTENER: Final = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)
 

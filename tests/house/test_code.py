@@ -32,8 +32,8 @@ _MAY_HAVE_THREADS = {
     "vault/engines/system/external_keys/pkcs11.py": "wait for devices; each has so many",
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
     "vault/barrier/view.py": "encrypts and decrypts one long value for who holds a token, who then waits in the pool",
-    "vault/storage/group.py": "commits",
-    "vault/storage/reading.py": "reads one long value for who holds a token, who then waits in the pool",
+    "vault/storage/sqlite/group_commit.py": "commits",
+    "vault/storage/sqlite/reads.py": "reads one long value for who holds a token, who then waits in the pool",
 }
 """Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
 _DEADLINES = {"timeout", "timeout_at", "wait_for", "TaskGroup"}

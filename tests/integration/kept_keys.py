@@ -23,7 +23,7 @@ from vault.framework.keys.safe import Safe
 from vault.seal.records import seal_store
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.seal.records.slots import Slots
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 _ROOT = "root"
 

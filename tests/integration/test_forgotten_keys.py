@@ -21,7 +21,7 @@ from vault.namespace import sealing
 from vault.namespace.book import Namespaces
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.shares import shamir
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 NAMESPACE = 'seal "shamir" { shares = 2 threshold = 2 }'
 Keys = Mapping[str, bytes]

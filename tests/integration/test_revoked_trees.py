@@ -14,7 +14,7 @@ import pytest
 
 from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 from tests.perf.lease_seed import parts_of
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 from vault.token.model import TokenEntry
 
 _LIFE = 30 * 86400

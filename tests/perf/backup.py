@@ -22,9 +22,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from vault.storage.backup import back_up
-from vault.storage.restore import restore
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.restore import restore
+from vault.storage.sqlite.storage import SqliteStorage
 
 _VALUE: Final = 4_000
 """Bytes of each value; with its path and the page's head that is one page."""

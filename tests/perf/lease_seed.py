@@ -16,7 +16,7 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.server.compose.parts import Parts, make
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 from vault.token.model import TokenEntry
 
 LEASES = "accounts/creds"

@@ -26,7 +26,7 @@ from vault.server.config.seal_settings import HsmPolicy
 from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 METHODS = {
     Operation.READ: "GET",

@@ -14,7 +14,7 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import MountRef, Revocation
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 REQUESTS = 20_000

@@ -10,7 +10,7 @@ import pytest
 
 from tests import stalls
 from tests.routes.driver import Answer, Application
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 _SIZE = 24 << 20
 _MOST = 0.02

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.routes.driver import Application
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 SLOW = 0.01
 """Seconds that a COMMIT takes."""

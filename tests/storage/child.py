@@ -15,9 +15,9 @@ import resource
 import sys
 from pathlib import Path
 
-from vault.storage import database
 from vault.storage.protocol import LONG, StorageFailure
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite import database
+from vault.storage.sqlite.storage import SqliteStorage
 
 WRITERS = 8
 

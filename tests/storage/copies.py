@@ -19,12 +19,12 @@ from pathlib import Path
 
 from tests.storage.child import say
 from tests.storage.stores import everything
-from vault.storage import snapshot
-from vault.storage.backup import back_up
-from vault.storage.database import newest_schema
+from vault.storage.copies import snapshot
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.restore import restore
 from vault.storage.protocol import StorageFailure
-from vault.storage.restore import restore
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.database import newest_schema
+from vault.storage.sqlite.storage import SqliteStorage
 
 ENTRIES = 300
 TIMES = 3_000

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.storage.copies import silent
-from vault.storage.backup import back_up
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.restore import Restored, restore
+from vault.storage.copies.snapshot import Content
 from vault.storage.protocol import StorageFailure
-from vault.storage.restore import Restored, restore
-from vault.storage.snapshot import Content
 
 DIGEST = 48
 """Bytes that a backup ends with, behind its pages."""

@@ -15,10 +15,10 @@ import pytest
 
 from tests.storage.copies import silent
 from tests.storage.test_model import Undo, names, paths
-from vault.storage.backup import back_up
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.restore import restore
 from vault.storage.protocol import StorageFailure, Timer, Tx
-from vault.storage.restore import restore
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 KEYS = [f"{folder}/{number}" for folder in ("a", "a/b", "c") for number in range(4)]
 FACTS = [f"fact/{number}" for number in range(3)]

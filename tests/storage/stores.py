@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from vault.storage.database import OnStatement
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage, StorageFailure
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.database import OnStatement
+from vault.storage.sqlite.storage import SqliteStorage
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ import pytest
 
 from tests.storage.stores import everything
 from tests.storage.test_model import Undo, names
-from vault.storage.database import OnStatement
 from vault.storage.protocol import StorageFailure, Tx
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.database import OnStatement
+from vault.storage.sqlite.storage import SqliteStorage
 
 KEYS = [f"{folder}/{number}" for folder in ("a", "b", "a/x") for number in range(4)]
 FOLDERS = ["a/", "b/", "a/x/", "none/"]

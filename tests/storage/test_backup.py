@@ -24,13 +24,14 @@ from tests.storage.copying import (
     writing,
 )
 from tests.storage.stores import everything
-from vault.storage import backup, snapshot, unfinished
-from vault.storage.backup import back_up
-from vault.storage.database import newest_schema
-from vault.storage.files import BESIDE
+from vault.storage.copies import atomic_file as unfinished
+from vault.storage.copies import backup, snapshot
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.snapshot import Content, Progress
 from vault.storage.protocol import StorageFailure
-from vault.storage.snapshot import Content, Progress
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.database import newest_schema
+from vault.storage.sqlite.files import BESIDE
+from vault.storage.sqlite.storage import SqliteStorage
 
 
 def test_it_tells_what_it_holds_and_is_private(database: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.storage.stores import Fault, Store, everything, fill, invalidate
 from vault.storage.protocol import Storage, StorageFailure, Timer
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 STATEMENTS = 24
 """At least as many as the scripted transaction has on any storage; checked by the test."""

@@ -16,7 +16,7 @@ import pytest
 from tests.storage.child import WRITERS, content
 from tests.storage.stores import everything
 from vault.storage.memory import KEPT_CHANGES
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.storage.stores import Fault, Store, everything, fill
 from vault.storage.protocol import LONG, Storage, StorageFailure, Tx
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 _SIZE = 24 << 20
 _MOST = 0.02

@@ -21,7 +21,7 @@ from tests.storage.child import WRITERS, content
 from tests.storage.disk import Disk, compiled, variables
 from tests.storage.stores import everything
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 ROOT = Path(__file__).parents[2]
 _MEMORY = ("-shm", "-turn")

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.storage.stores import everything, fill
-from vault.storage.database import APPLICATION_ID
 from vault.storage.protocol import StorageFailure, StorageLost
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.database import APPLICATION_ID
+from vault.storage.sqlite.storage import SqliteStorage
 
 
 def first_schema(file: Path, mark: int = APPLICATION_ID) -> None:
     """Make a database as the first releases did, with an entry."""
-    sql = (resources.files("vault.storage") / "migrations/sqlite/0001.sql").read_text(encoding="utf-8")
+    sql = (resources.files("vault.storage.sqlite") / "migrations/0001.sql").read_text(encoding="utf-8")
     with closing(sqlite3.connect(file)) as connection:
         connection.executescript(sql)
         connection.execute("INSERT INTO entry VALUES ('old', x'31')")

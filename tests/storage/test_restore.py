@@ -32,13 +32,15 @@ from tests.storage.copying import (
     writing,
 )
 from tests.storage.stores import everything, fill
-from vault.storage import restore as module
-from vault.storage import snapshot, sqlite, unfinished
-from vault.storage.backup import back_up
-from vault.storage.database import APPLICATION_ID, newest_schema, prepare
+from vault.storage.copies import atomic_file as unfinished
+from vault.storage.copies import restore as module
+from vault.storage.copies import snapshot
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.restore import restore
 from vault.storage.protocol import StorageFailure
-from vault.storage.restore import restore
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite import storage as sqlite
+from vault.storage.sqlite.database import APPLICATION_ID, newest_schema, prepare
+from vault.storage.sqlite.storage import SqliteStorage
 
 
 def test_a_restore_brings_everything_back_and_keeps_what_was_there(database: Path, backup: Path) -> None:
@@ -310,7 +312,7 @@ def test_copies_of_a_database_itself_are_backups_too(tmp_path: Path, database: P
 
 def older(file: Path) -> None:
     """Make a database of the first schema, as an older release has."""
-    migrations = ROOT / "vault" / "storage" / "migrations" / "sqlite"
+    migrations = ROOT / "vault" / "storage" / "sqlite" / "migrations"
     with closing(sqlite3.connect(file)) as connection:
         connection.executescript((migrations / "0001.sql").read_text(encoding="utf-8"))
         connection.execute("UPDATE epoch SET n=7")

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from tests.house.tree import ROOT
-from vault.storage import database
-from vault.storage.database import APPLICATION_ID, _migrations, newest_schema
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite import database
+from vault.storage.sqlite.database import APPLICATION_ID, _migrations, newest_schema
+from vault.storage.sqlite.storage import SqliteStorage
 
 _OPEN = """
 import asyncio, sys
 from pathlib import Path
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 async def story():
     storage = SqliteStorage.open(Path(sys.argv[1]), patience=10.0)

@@ -14,8 +14,8 @@ import pytest
 
 from tests.storage.stores import everything, fill, invalidate
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite import SqliteStorage
-from vault.storage.turnstile import Turnstile
+from vault.storage.sqlite.storage import SqliteStorage
+from vault.storage.sqlite.turnstile import Turnstile
 
 
 class Disk:

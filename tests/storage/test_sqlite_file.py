@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.storage.stores import everything, fill
-from vault.storage.files import BESIDE
-from vault.storage.group import committing_thread
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.files import BESIDE
+from vault.storage.sqlite.group_commit import committing_thread
+from vault.storage.sqlite.storage import SqliteStorage
 
 
 async def make(file: Path, *paths: str) -> None:
@@ -248,7 +248,7 @@ def test_whoever_opens_the_file_has_patience_at_every_step_with_a_process_that_c
 ) -> None:
     file = tmp_path / "s.db"
     asyncio.run(make(file, "a"))
-    monkeypatch.setattr("vault.storage.sqlite._READ_PATIENCE", 0.0)
+    monkeypatch.setattr("vault.storage.sqlite.storage._READ_PATIENCE", 0.0)
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     closing_slowly = threading.Timer(0.2, other.close)
 
@@ -258,7 +258,7 @@ def test_whoever_opens_the_file_has_patience_at_every_step_with_a_process_that_c
         closing_slowly.start()
         return committing_thread(file)
 
-    monkeypatch.setattr("vault.storage.sqlite.committing_thread", come_between)
+    monkeypatch.setattr("vault.storage.sqlite.storage.committing_thread", come_between)
 
     async def story() -> None:
         storage = SqliteStorage.open(file, patience=60)

@@ -14,8 +14,8 @@ import pytest
 
 from tests.storage.stores import Fault, everything, fill
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite import SqliteStorage
-from vault.storage.turnstile import Turnstile
+from vault.storage.sqlite.storage import SqliteStorage
+from vault.storage.sqlite.turnstile import Turnstile
 
 ROOT = Path(__file__).parents[2]
 

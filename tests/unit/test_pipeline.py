@@ -12,7 +12,7 @@ from tests.routes.driver import Answer, Application
 from vault.framework.call import Namespace
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 INTERNAL = {"errors": ["internal error"]}
 

@@ -5,7 +5,7 @@ import asyncio
 from pathlib import Path
 
 from tests.routes.driver import Application
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage
 
 CREATE_ONLY = 'path "secret/data/*" { capabilities = ["create"] }'
 UPDATE_ONLY = 'path "secret/data/*" { capabilities = ["update"] }'

@@ -11,9 +11,9 @@ import msgspec
 
 from vault.server.config import files as configuration
 from vault.server.failure import StartFailure
-from vault.storage import backup, restore
+from vault.storage.copies import backup, restore
+from vault.storage.copies.snapshot import Progress
 from vault.storage.protocol import StorageFailure
-from vault.storage.snapshot import Progress
 
 Failures: Final = (StartFailure, StorageFailure)
 """What the functions here raise."""

@@ -263,7 +263,7 @@ async def _storage(settings: StorageSettings) -> AsyncIterator[Storage]:
 
         storage = MemoryStorage()
     else:
-        from vault.storage.sqlite import SqliteStorage
+        from vault.storage.sqlite.storage import SqliteStorage
 
         storage = SqliteStorage.open(Path(settings.path))
     try:

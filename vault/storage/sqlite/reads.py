@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from vault.storage.database import Connection
 from vault.storage.order import names_below, paths_below
 from vault.storage.protocol import LONG, StorageFailure
-from vault.storage.rows import Look, Point, Rows
+from vault.storage.sqlite.database import Connection
+from vault.storage.sqlite.row_cache import Look, Point, Rows
 
 BEHIND_TEXT: Final = b""
 """An upper bound above every path: SQLite orders any blob behind any text."""

@@ -15,7 +15,9 @@ from typing import Final
 
 import msgspec
 
-from vault.storage.database import (
+from vault.storage.copies.atomic_file import Unfinished, flush
+from vault.storage.protocol import StorageFailure
+from vault.storage.sqlite.database import (
     APPLICATION_ID,
     WAL,
     expects_journal,
@@ -23,8 +25,6 @@ from vault.storage.database import (
     has_foreign_journal,
     uri_of,
 )
-from vault.storage.protocol import StorageFailure
-from vault.storage.unfinished import Unfinished, flush
 
 Progress = Callable[[str, int], None]
 """Called with what is being done and how much of it is, in hundredths."""

@@ -24,14 +24,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from vault.storage.batch import Batch, Outcome, fresh_stamp
-from vault.storage.database import Connection, is_busy
-from vault.storage.files import Files
-from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure
-from vault.storage.reading import Found, whole_row
-from vault.storage.rows import Rows
-from vault.storage.turnstile import Turnstile
+from vault.storage.sqlite.batch import Batch, Outcome, fresh_stamp
+from vault.storage.sqlite.database import Connection, is_busy
+from vault.storage.sqlite.files import Files
+from vault.storage.sqlite.pending_writes import Pending
+from vault.storage.sqlite.reads import Found, whole_row
+from vault.storage.sqlite.row_cache import Rows
+from vault.storage.sqlite.turnstile import Turnstile
 
 T = TypeVar("T")
 

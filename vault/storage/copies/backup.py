@@ -12,10 +12,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from vault.storage.database import APPLICATION_ID, foreign_journal, has_foreign_journal, newest_schema
-from vault.storage.files import BESIDE
-from vault.storage.protocol import StorageFailure
-from vault.storage.snapshot import (
+from vault.storage.copies.atomic_file import Unfinished, acting_for_owner, flush, partial
+from vault.storage.copies.snapshot import (
     Content,
     Progress,
     check_allowed,
@@ -28,7 +26,9 @@ from vault.storage.snapshot import (
     told,
     watched,
 )
-from vault.storage.unfinished import Unfinished, acting_for_owner, flush, partial
+from vault.storage.protocol import StorageFailure
+from vault.storage.sqlite.database import APPLICATION_ID, foreign_journal, has_foreign_journal, newest_schema
+from vault.storage.sqlite.files import BESIDE
 
 
 @files_told()

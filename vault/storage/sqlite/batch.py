@@ -7,8 +7,8 @@ import asyncio
 import secrets
 from typing import Final
 
-from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure
+from vault.storage.sqlite.pending_writes import Pending
 
 LARGEST_BATCH: Final = 256
 """How many transactions may share a commit, so that the first is not kept waiting by a steady stream."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from vault.storage.protocol import StorageFailure
-from vault.storage.turnstile import Turnstile
+from vault.storage.sqlite.turnstile import Turnstile
 
 
 def test_nobody_enters_while_another_is_inside(tmp_path: Path) -> None:

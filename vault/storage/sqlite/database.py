@@ -16,9 +16,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from vault.storage.files import BESIDE, Files
-from vault.storage.index import is_open
 from vault.storage.protocol import StorageFailure
+from vault.storage.sqlite.files import BESIDE, Files
+from vault.storage.sqlite.journal_index import is_open
 
 APPLICATION_ID: Final = 0x436F6672
 """What marks a database file as ours (`PRAGMA application_id`): "Cofr" in ASCII."""
@@ -382,7 +382,7 @@ def newest_schema() -> int:
 
 def _migrations() -> Sequence[tuple[int, str]]:
     """Return the numbered migrations, oldest first."""
-    folder = resources.files("vault.storage") / "migrations" / "sqlite"
+    folder = resources.files("vault.storage.sqlite") / "migrations"
     names = sorted(item.name for item in folder.iterdir() if item.name.endswith(".sql"))
     return [(int(name.removesuffix(".sql")), (folder / name).read_text(encoding="utf-8")) for name in names]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from vault.storage.protocol import StorageFailure
-from vault.storage.rows import Point, Rows
-from vault.storage.sqlite import SqliteStorage
+from vault.storage.sqlite.row_cache import Point, Rows
+from vault.storage.sqlite.storage import SqliteStorage
 
 LOOK = ("list", "", 0)
 

@@ -21,9 +21,8 @@ from typing import Final
 
 import msgspec
 
-from vault.storage.database import APPLICATION_ID, has_foreign_journal, newest_schema
-from vault.storage.protocol import StorageFailure
-from vault.storage.snapshot import (
+from vault.storage.copies.atomic_file import acting_for_owner, flush, partial
+from vault.storage.copies.snapshot import (
     UNREADABLE,
     Content,
     Progress,
@@ -37,7 +36,8 @@ from vault.storage.snapshot import (
     opened_backup,
     told,
 )
-from vault.storage.unfinished import acting_for_owner, flush, partial
+from vault.storage.protocol import StorageFailure
+from vault.storage.sqlite.database import APPLICATION_ID, has_foreign_journal, newest_schema
 
 _JOURNALS: Final = ("-wal", "-journal")
 _UNDER_WAY: Final = b"A restore into this file was cut off. Begin it anew: vaultctl operator restore\n"

@@ -13,15 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from vault.storage.database import Connection, OnStatement, prepare
-from vault.storage.files import Files
-from vault.storage.group import GroupCommit, committing_thread
-from vault.storage.index import Index
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
-from vault.storage.reading import LongRows, RememberingReader
-from vault.storage.rows import Rows
-from vault.storage.transaction import Transaction
-from vault.storage.turnstile import Turnstile
+from vault.storage.sqlite.database import Connection, OnStatement, prepare
+from vault.storage.sqlite.files import Files
+from vault.storage.sqlite.group_commit import GroupCommit, committing_thread
+from vault.storage.sqlite.journal_index import Index
+from vault.storage.sqlite.reads import LongRows, RememberingReader
+from vault.storage.sqlite.row_cache import Rows
+from vault.storage.sqlite.transaction import Transaction
+from vault.storage.sqlite.turnstile import Turnstile
 
 _NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM timer ORDER BY 1 LIMIT 1"
 _CHANGES: Final = """

@@ -16,9 +16,9 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from vault.storage.database import Connection
 from vault.storage.order import all_folders
 from vault.storage.protocol import LONG, Timer
+from vault.storage.sqlite.database import Connection
 
 KEPT_CHANGES: Final = 10_000
 """How many changes are kept at least, in whole epochs; a cache that is further behind drops everything."""

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from vault.storage.database import Connection
-from vault.storage.group import GroupCommit
 from vault.storage.order import end_of
-from vault.storage.pending import Pending
 from vault.storage.protocol import StorageFailure, Timer
-from vault.storage.reading import BEHIND_TEXT, Reader, RememberingReader, Whole
-from vault.storage.rows import Look, Rows
+from vault.storage.sqlite.database import Connection
+from vault.storage.sqlite.group_commit import GroupCommit
+from vault.storage.sqlite.pending_writes import Pending
+from vault.storage.sqlite.reads import BEHIND_TEXT, Reader, RememberingReader, Whole
+from vault.storage.sqlite.row_cache import Look, Rows
 
 _DELETE_RANGE: Final = "DELETE FROM entry WHERE path >= ? AND path < ?"
 _CLAIM: Final = """
