@@ -158,7 +158,7 @@ class Pipeline:
             await self.parse(call)
         if core is not None:  # whether there is something is asked where the answer will be used
             core.opened = call.reader.opened
-            call.reader = core.sub(mount_prefix(call.mount.uuid))
+            call.reader = core.mount(call.mount.uuid)
         await self.authorise(call)
         access = call.bound.route.access
         if not call.audited and not access.unaudited:
@@ -363,7 +363,7 @@ class Pipeline:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
         core.opened = call.reader.opened
         call.core = core
-        call.reader = call.tx = core.sub(mount_prefix(call.mount.uuid))
+        call.reader = call.tx = core.mount(call.mount.uuid)
         exists = call.bound.exists
         if exists is not None and await exists(call) is (call.operation is Operation.CREATE):
             raise Moved  # what the caller may do depends on whether there is something: it changed since

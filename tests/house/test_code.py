@@ -135,6 +135,15 @@ def test_a_driver_is_imported_only_where_it_is_at_home() -> None:
     assert found == []
 
 
+def test_one_function_says_where_a_mount_keeps_its_data() -> None:
+    found = {
+        name
+        for name, node in _nodes()
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("mnt/")
+    }
+    assert found == {"vault/barrier/view.py"}
+
+
 def test_no_class_has_a_name_that_says_nothing() -> None:
     found = [
         f"{name}:{node.lineno}: {node.name}"

@@ -18,7 +18,7 @@ from nhi.biscuit.records.model import Approver, IssuerKey
 from nhi.identity.records import oidc as model
 from nhi.jose import signing_key as signing
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView, core_prefix, mount_prefix
+from vault.barrier.view import ReadView, core_prefix
 from vault.framework.keys.safe import Safe
 from vault.seal.records import seal_store
 from vault.seal.records.sealwrap import PREFIX, SealWrap
@@ -51,7 +51,7 @@ async def kept_keys(database: Path, slot: KeySlot, mount: str) -> dict[str, byte
             assert value is not None
             found[path] = value
         safe = Safe(wraps, barrier, bytes)
-        return found | await _in_safe(core, safe, core.sub(mount_prefix(mount)))
+        return found | await _in_safe(core, safe, core.mount(mount))
     finally:
         await storage.close()
 

@@ -77,7 +77,7 @@ async def _revoke(application: Application) -> None:
     now = application.clock.millis()
     for begin in range(0, REVOCATIONS, PAGE):
         async with application.vault._parts.barrier.write("root", "ns/root/") as core:
-            view = core.sub(mount.entry.prefix)
+            view = core.mount(mount.entry.uuid)
             for number in range(begin, begin + PAGE):
                 row = Revocation(now, now + 86_400_000, "")
                 await store.revoke(view, owner, f"{number:032x}", row)

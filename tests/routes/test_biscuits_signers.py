@@ -88,7 +88,7 @@ def test_a_key_that_another_process_retired_signs_nothing_more(issuer: Issuer) -
 
     async def retire() -> None:
         async with parts.barrier.write("root", "ns/root/") as core:
-            view = core.sub(mount.entry.prefix)
+            view = core.mount(mount.entry.uuid)
             (key,) = [key for key in await store.keys(view) if key.state is KeyState.ACTIVE]
             await store.put_key(view, msgspec.structs.replace(key, state=KeyState.RETIRED))
 

@@ -219,7 +219,7 @@ async def _ended(application: Application) -> bool:
     assert mount is not None
     owner = MountRef("root", mount.entry.uuid)
     async with parts.barrier.write("root", "ns/root/") as core:
-        view = core.sub(mount.entry.prefix)
+        view = core.mount(mount.entry.uuid)
         tags = {name.rpartition("/")[0] for name in await view.scan(store.HANGING)}
         tag = next(one for one in tags if one.startswith("workload/"))
         return await end_children(core, parts.tokens, owner, tag)

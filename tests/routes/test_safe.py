@@ -49,7 +49,7 @@ class Sealed(Issuer):
     async def mount(self) -> Any:
         """Return a view of the mount's data."""
         [mount] = [mount for mount in self.parts.router.root if mount.entry.path == "nhi/"]
-        return self.parts.barrier.reader("root", "ns/root/").sub(mount.entry.prefix)
+        return self.parts.barrier.reader("root", "ns/root/").mount(mount.entry.uuid)
 
     async def secrets(self) -> list[bytes]:
         """Return the secret half of every key."""

@@ -159,6 +159,10 @@ class ReadView:
         self._descend(below, prefix)
         return below
 
+    def mount(self, mount_id: str) -> ReadView:
+        """Return a view of a mount's data; this view is of its namespace's own."""
+        return self.sub(mount_prefix(mount_id))
+
     def space(self, namespace_id: str) -> ReadView:
         """Return a view of a namespace's own data, through the same transaction."""
         keyring, reload = self._of(namespace_id)
@@ -250,6 +254,10 @@ class View(ReadView):
         below._write = self._write
         below._random = self._random
         return below
+
+    def mount(self, mount_id: str) -> View:
+        """Return a view of a mount's data, within the same transaction."""
+        return self.sub(mount_prefix(mount_id))
 
     def space(self, namespace_id: str) -> View:
         """Return a view of a namespace's own data, within the same transaction."""

@@ -17,7 +17,7 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
-from vault.barrier.view import ReadView, View, core_prefix
+from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.framework.clock import Clock
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.log import Log
@@ -189,7 +189,7 @@ class Endings:
         if revoker is None:
             raise LeaseFailure("no engine of this server knows this kind of lease")
         place = home(lease.id)
-        data = self._barrier.reader(place, f"{core_prefix(place)}mnt/{lease.mount}/")
+        data = self._barrier.reader(place, core_prefix(place) + mount_prefix(lease.mount))
         try:
             async with asyncio.timeout(self.longest):
                 await question(revoker, data)

@@ -16,7 +16,7 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.stored import RecordKind
-from vault.barrier.view import ReadView, View, core_prefix
+from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.cache.ages import Ages
 from vault.cache.follow import Bounded
 from vault.framework.call import Call
@@ -89,7 +89,7 @@ class Lockout:
         """Count a failed login, durably. Raises `Unauthenticated` where others locked the name meanwhile."""
         if self._config(call).disable:
             return
-        prefix = f"{core_prefix(call.namespace.id)}mnt/{call.mount.uuid}/"
+        prefix = core_prefix(call.namespace.id) + mount_prefix(call.mount.uuid)
         async with self._barrier.write(call.namespace.id, prefix) as view:
             await self.count(call, view, name, known=known)
 

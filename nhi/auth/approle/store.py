@@ -8,7 +8,7 @@ from typing import Final
 
 from nhi.auth.approle.model import AccessorOwner, Role, SecretId, Usage
 from vault.barrier.stored import RecordKind, raw, text
-from vault.barrier.view import ReadView, View, mount_prefix
+from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.keys.hmac import HmacKey
 from vault.storage.protocol import Timer
@@ -141,7 +141,7 @@ def _timer(call: Call, owner: Role, name: str) -> str:
 async def expire(core: View, key: str, now: int) -> None:
     """Remove the secret id that a timer is about, if it has ended at `now` (nanoseconds). It may be gone."""
     namespace, mount, uid, name = key.split("/")
-    view = core.space(namespace).sub(mount_prefix(mount))
+    view = core.space(namespace).mount(mount)
     value = await view.get(f"{_SECRET}{uid}/{name}")
     found = _SECRET_ID.decode(value) if value is not None else None
     if found is not None and not found.alive(now):

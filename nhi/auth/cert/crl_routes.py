@@ -15,7 +15,7 @@ from nhi.auth.cert.crl import ParsedList
 from nhi.auth.cert.model import CRLS, ROLES, CrlParams, RevocationList, Serials
 from nhi.records import Keys, ListParams, RoleName
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import View, core_prefix
+from vault.barrier.view import View, core_prefix, mount_prefix
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
@@ -191,4 +191,4 @@ async def _authorities(call: Call) -> Sequence[x509.Certificate]:
 
 
 def _prefix(call: Call) -> str:
-    return f"{core_prefix(call.namespace.id)}mnt/{call.mount.uuid}/"
+    return core_prefix(call.namespace.id) + mount_prefix(call.mount.uuid)

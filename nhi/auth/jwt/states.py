@@ -21,7 +21,7 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 from msgspec.structs import replace
 
-from vault.barrier.view import View, mount_prefix
+from vault.barrier.view import View
 from vault.framework import schema
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
@@ -229,4 +229,4 @@ def comes_here(uri: str, mount: str) -> bool:
 async def expire(core: View, key: str) -> None:
     """Remove a sign-in that an earlier version kept in storage. It may be gone."""
     namespace, mount, place = key.split("/", 2)
-    await core.space(namespace).sub(mount_prefix(mount)).delete(place)
+    await core.space(namespace).mount(mount).delete(place)

@@ -40,7 +40,7 @@ from nhi.biscuit.offline.verify import (
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, IssuerKey, KeyState, MountRef
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView, View, mount_prefix
+from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
@@ -179,7 +179,7 @@ class BiscuitAuthenticator:
         known = self._kept.get(digest) if committed else None
         if known is not None and known.namespace is home:
             return known
-        row = await store.kept_chain(core.space(owner.namespace).sub(mount_prefix(owner.mount)), leaf)
+        row = await store.kept_chain(core.space(owner.namespace).mount(owner.mount), leaf)
         seen = core.epoch
         presented = await self.present(core, to_text(row.token), now) if row is not None else None
         if presented is None or presented.owner != owner or presented.verified.ids[-1].hex() != leaf:
@@ -227,7 +227,7 @@ class BiscuitAuthenticator:
         home = self._live(owner.namespace) if owner is not None else None
         if owner is None or home is None or not self._mounted(home, owner.mount):
             return None
-        view = core.space(owner.namespace).sub(mount_prefix(owner.mount))
+        view = core.space(owner.namespace).mount(owner.mount)
         key = await store.key(view, chain.root_key_id or 0)
         if key is None or key.state is KeyState.STAGED:
             return None

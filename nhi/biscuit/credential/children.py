@@ -14,7 +14,7 @@ from nhi.biscuit.offline.verify import from_text
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import KeptChain, MountRef
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView, View, mount_prefix
+from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
 from vault.token.ancestors import Ancestor
 from vault.token.authenticator import core_reader
@@ -39,7 +39,7 @@ class BiscuitAncestors:
         presented = await self._biscuits.present(call.core, token, call.now)
         if presented is None or call.now >= presented.expires:
             return None
-        view = call.core.space(presented.owner.namespace).sub(mount_prefix(presented.owner.mount))
+        view = call.core.space(presented.owner.namespace).mount(presented.owner.mount)
         kept = KeptChain(from_text(token), tags_of(presented), presented.issued.expires)
         await store.keep_chain(view, presented.owner, presented.verified.ids[-1].hex(), kept)
         return _origin(presented)
@@ -100,7 +100,7 @@ class Children:
 
 async def end_children(core: View, tokens: TokenStore, owner: MountRef, tag: str) -> bool:
     """Revoke what was made with chains that end with `tag`: some of it. Return whether there is more."""
-    view = core.space(owner.namespace).sub(mount_prefix(owner.mount))
+    view = core.space(owner.namespace).mount(owner.mount)
     leaves = await store.chains(view, tag, limit=_ROUND)
     for leaf in leaves:
         await tokens.revoke_made(core, f"{owner.mount}/{leaf}", owner.namespace)

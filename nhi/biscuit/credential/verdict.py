@@ -11,7 +11,7 @@ import msgspec
 from nhi.biscuit.format.datalog import Block, TermKind
 from nhi.biscuit.offline.verify import VerifiedToken
 from nhi.biscuit.records.model import IssuedToken, MountRef
-from vault.barrier.view import ReadView, mount_prefix
+from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 
 V = TypeVar("V", bound=ReadView)
@@ -50,7 +50,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     def view(self, core: V) -> V:
         """Return the data of the mount that the token is of."""
-        return cast("V", core.space(self.owner.namespace).sub(mount_prefix(self.owner.mount)))
+        return cast("V", core.space(self.owner.namespace).mount(self.owner.mount))
 
     def claimed(self, name: str) -> str:
         """Return the one text of a fact of the authority; empty where there is none."""

@@ -35,7 +35,7 @@ from nhi.biscuit.records.model import (
     Registration,
     Workload,
 )
-from vault.barrier.view import ReadView, View, mount_prefix
+from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, MountFacts, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated, VaultError
@@ -314,7 +314,7 @@ def _binding(
 def _data(call: Call, owner: MountRef) -> View:
     """Return the data of a mount in the open transaction; most calls are to the mount itself, and have it."""
     here = owner.mount == call.mount.uuid
-    return call.tx if here else call.core.space(owner.namespace).sub(mount_prefix(owner.mount))
+    return call.tx if here else call.core.space(owner.namespace).mount(owner.mount)
 
 
 def _since(renewed: IssuedToken | None) -> int:

@@ -17,7 +17,7 @@ from nhi.biscuit.login.proof import near
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import LONGEST_TTL, IssuedToken, Registration, Revocation
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import ReadView, mount_prefix
+from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Namespace, Reply
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
@@ -68,7 +68,7 @@ class BiscuitService:
                 "a Biscuit that was attenuated cannot be renewed: renew the one that it was made from"
             )
         owner, issued = presented.owner, presented.issued
-        view = call.core.space(owner.namespace).sub(mount_prefix(owner.mount))
+        view = call.core.space(owner.namespace).mount(owner.mount)
         registration = await store.registration(view, issued.registration)
         workload = await store.workload(view, issued.workload)
         if registration is None or workload is None or registration.workload != issued.workload:

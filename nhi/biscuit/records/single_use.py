@@ -15,7 +15,7 @@ import msgspec
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import BISCUIT_KIND, MountRef
 from vault.barrier.stored import RecordKind
-from vault.barrier.view import View, mount_prefix
+from vault.barrier.view import View
 from vault.storage.protocol import Timer
 from vault.token.store import TokenStore
 
@@ -68,7 +68,7 @@ async def take(view: View, owner: MountRef, proof: SingleUseProof) -> bool:
 
 async def forget(core: View, owner: MountRef, digest: str, tokens: TokenStore) -> None:
     """Forget a proof whose time is over. It may be gone. A token that has more time by now is not forgotten."""
-    view = core.space(owner.namespace).sub(mount_prefix(owner.mount))
+    view = core.space(owner.namespace).mount(owner.mount)
     value = await view.get(ONCE + digest)
     if value is None:
         return

@@ -25,7 +25,7 @@ from nhi.biscuit.records.model import (
     Workload,
 )
 from vault.barrier.stored import MARK, RecordKind
-from vault.barrier.view import ReadView, View, mount_prefix
+from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
@@ -262,7 +262,7 @@ def _timer(owner: MountRef, path: str) -> str:
 async def expire(core: View, timer: str, now: int) -> None:
     """Remove what a timer is about if it has ended at `now` (milliseconds). It may be gone."""
     namespace, mount, folder, name = timer.split("/")
-    view = core.space(namespace).sub(mount_prefix(mount))
+    view = core.space(namespace).mount(mount)
     path = f"{folder}/{name}"
     if f"{folder}/" == lineage.TREES:
         if await lineage.forget(view, name, now):

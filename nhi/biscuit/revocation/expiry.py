@@ -11,7 +11,7 @@ from nhi.biscuit.credential.children import end_children
 from nhi.biscuit.records import lineage, single_use, store
 from nhi.biscuit.records.model import IssuedToken, MountRef
 from nhi.biscuit.revocation.mount_removal import give_back
-from vault.barrier.view import View, mount_prefix
+from vault.barrier.view import View
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
 from vault.lease.store import LeaseStore
@@ -48,7 +48,7 @@ class ExpiryTimers:
         home = self._live(namespace)
         if home is None:
             return  # with its namespace went all that was made in it
-        view = core.space(namespace).sub(mount_prefix(mount))
+        view = core.space(namespace).mount(mount)
         owner = MountRef(namespace, mount)
         what, _, of = name.partition("-")
         if what == "block":

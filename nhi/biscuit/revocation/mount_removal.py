@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from nhi.biscuit.records import lineage, store
 from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, MountRef
-from vault.barrier.view import View, mount_prefix
+from vault.barrier.view import View
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
 
@@ -27,7 +27,7 @@ class MountRemoval:
 
         `core` is any view of a namespace's own data.
         """
-        view = core.space(owner.namespace).sub(mount_prefix(owner.mount))
+        view = core.space(owner.namespace).mount(owner.mount)
         tag = store.mount_tag(logins)
         await view.invalidate(BISCUIT_KIND, tag)
         for leaf in await store.chains(view, tag):
@@ -46,7 +46,7 @@ async def give_back(
     It looks at those that have leases, however many others were issued.
     """
     home = core.space(owner.namespace)
-    view = home.sub(mount_prefix(owner.mount))
+    view = home.mount(owner.mount)
     async for key, first in leases.chains(home):
         token_id = await lineage.owner_of(view, first)
         tree = await lineage.tree(view, token_id) if token_id is not None else None

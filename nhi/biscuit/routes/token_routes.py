@@ -31,7 +31,6 @@ from nhi.biscuit.routes.params import (
     TokenParams,
 )
 from vault.barrier.barrier import Barrier
-from vault.barrier.view import mount_prefix
 from vault.framework.call import Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
@@ -103,7 +102,7 @@ class IssueEngine(Engine):
 
     async def _prove(self, call: Call, params: LoginParams) -> WorkloadProof:
         """Look at a proof that takes time, outside of any transaction. Raises `Malformed`, `Unauthenticated`."""
-        call.reader = core_reader(self._barrier, call.namespace).sub(mount_prefix(call.mount.uuid))
+        call.reader = core_reader(self._barrier, call.namespace).mount(call.mount.uuid)
         if params.client_secret:
             return await self._prover.prove(
                 call, params.client_id, LoginEvidence(method=SECRET, secret=params.client_secret)

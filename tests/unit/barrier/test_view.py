@@ -10,7 +10,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed, UnknownTerm
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
-from vault.barrier.view import ReadView, View
+from vault.barrier.view import ReadView, View, core_prefix
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, Timer
 
@@ -55,6 +55,19 @@ def test_a_view_below_a_view_shares_transaction_and_namespace() -> None:
             assert await view.get("data/x/a") == b"deep"
         reader = barrier.reader("n1", "").sub("m/").sub("data/")
         assert await reader.get("x/a") == b"deep"
+        assert type(reader) is ReadView
+
+    asyncio.run(scenario())
+
+
+def test_a_mount_has_its_place_below_its_namespace() -> None:
+    async def scenario() -> None:
+        _, barrier = await open_barrier()
+        async with barrier.write("root", core_prefix("root")) as core:
+            await core.space("n1").mount("one").put("a", raw(b"deep"))
+            assert await core.space("n1").get("mnt/one/a") == b"deep"
+        reader = barrier.reader("n1", core_prefix("n1")).mount("one")
+        assert await reader.get("a") == b"deep"
         assert type(reader) is ReadView
 
     asyncio.run(scenario())

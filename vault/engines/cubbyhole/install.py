@@ -27,7 +27,7 @@ def install(services: Services) -> Installed:
         for table in services.router.within(home) if home is not None else ():
             mount = table.get("cubbyhole/")
             if mount is not None:
-                await purge(core.space(table.namespace.id).sub(mount.entry.prefix), key)
+                await purge(core.space(table.namespace.id).mount(mount.entry.uuid), key)
         return False
 
     response = CubbyholeResponseEngine(services.wrapper, services.barrier, own_entry)

@@ -169,5 +169,5 @@ class MountsEngine(Engine):
             entry.kind, entry.options or {}, auth=entry.is_auth
         )
         for engine in backend.engines if backend else ():
-            await engine.mounted(call.core.sub(entry.prefix))
+            await engine.mounted(call.core.mount(entry.uuid))
         await self._router.of(call.namespace).put(call.core, entry)

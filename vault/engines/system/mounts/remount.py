@@ -160,8 +160,8 @@ class RemountEngine(Engine):
 
 async def _carry(core: View, source: MountTable, target: MountTable, entry: MountEntry) -> None:
     """Rewrite a mount's data in another namespace, because each value is encrypted for its own namespace."""
-    old = core.space(source.namespace.id).sub(entry.prefix)
-    new = core.space(target.namespace.id).sub(entry.prefix)
+    old = core.space(source.namespace.id).mount(entry.uuid)
+    new = core.space(target.namespace.id).mount(entry.uuid)
     for name in await old.scan(""):
         value = await old.get(name)
         if value is not None:

@@ -86,7 +86,7 @@ class LockedUsersEngine(Engine):
             entry = mount.entry
             core = core_reader(self._barrier, table.namespace)
             if entry.is_auth and accessor in {"", entry.accessor}:
-                names = await self._lockout.locked(core.sub(entry.prefix), entry)
+                names = await self._lockout.locked(core.mount(entry.uuid), entry)
                 if names:
                     rows.append(LockedMount(entry.accessor, len(names), names))
         return sorted(rows, key=lambda row: row.mount_accessor)
@@ -97,4 +97,4 @@ class LockedUsersEngine(Engine):
         for mount in self._router.of(call.namespace):
             if mount.entry.is_auth and mount.entry.accessor == params.mount_accessor:
                 self._lockout.admit(mount.entry.uuid, params.alias_identifier)
-                await self._lockout.forget(call.core.sub(mount.entry.prefix), params.alias_identifier)
+                await self._lockout.forget(call.core.mount(mount.entry.uuid), params.alias_identifier)
