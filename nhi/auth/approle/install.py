@@ -6,7 +6,7 @@ from __future__ import annotations
 from nhi.auth.approle.login import LoginEngine, renewal
 from nhi.auth.approle.roles import RoleEngine
 from nhi.auth.approle.secret_ids import SecretIdEngine
-from nhi.auth.approle.store import SECRET_ID_KIND, expire
+from nhi.auth.approle.store import SECRET_IDS, expire
 from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
 from vault.barrier.view import View
 from vault.install import Installed, Kind, Services
@@ -16,8 +16,8 @@ def install(services: Services) -> Installed:
     """Return the auth method, and the timer that ends secret ids."""
     clock, entropy, longest = services.clock, services.entropy, services.limits.longest
 
-    async def expire_secret_id(core: View, key: str) -> None:
-        await expire(core, key, clock.nanos())
+    async def expire_secret_id(data: View, name: str) -> None:
+        await expire(data, name, clock.nanos())
 
     engines = (
         RoleEngine(entropy, longest),
@@ -28,5 +28,5 @@ def install(services: Services) -> Installed:
     )
     return Installed(
         kinds=(Kind(("approle",), engines, auth=True, renewal=renewal),),
-        timers={SECRET_ID_KIND: expire_secret_id},
+        timers={SECRET_IDS.kind: SECRET_IDS.handler(expire_secret_id)},
     )

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from nhi.auth.approle.model import AccessorOwner, Role, SecretId, Usage
+from vault.background.mount_timers import MountTimers
 from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.keys.hmac import HmacKey
-from vault.storage.protocol import Timer
 
-SECRET_ID_KIND: Final = "approle-secret-id"  # noqa: S105 -- the kind of timer that ends secret ids
+SECRET_IDS: Final = MountTimers("approle-secret-id")
+"""They end secret ids."""
 _SALT: Final = "salt"
 ROLES: Final = "role/"
 _ROLE_ID: Final = "role-id/"
@@ -103,12 +104,12 @@ async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
     accessor = await digest(view, "accessor", new.accessor)
     await view.put(_ACCESSOR + accessor, _PLACE.encode(AccessorOwner(owner.uid, name)))
     if new.expires:
-        await view.at(Timer(SECRET_ID_KIND, _timer(call, owner, name), -(-new.expires // 1_000_000)))
+        await SECRET_IDS.set(call, f"{owner.uid}/{name}", -(-new.expires // 1_000_000))
 
 
 async def delete_secret(call: Call, owner: Role, name: str, old: SecretId) -> None:
     """Remove a secret id and everything that leads to it."""
-    await call.tx.cancel(SECRET_ID_KIND, _timer(call, owner, name))
+    await SECRET_IDS.cancel(call, f"{owner.uid}/{name}")
     await _remove(call.tx, owner.uid, name, old)
 
 
@@ -134,14 +135,9 @@ async def put_usage(view: View, owner: Role, new: Usage) -> None:
     await view.put(_USAGE + owner.uid, _USED.encode(new))
 
 
-def _timer(call: Call, owner: Role, name: str) -> str:
-    return f"{call.namespace.id}/{call.mount.uuid}/{owner.uid}/{name}"
-
-
-async def expire(core: View, key: str, now: int) -> None:
+async def expire(view: View, secret_id: str, now: int) -> None:
     """Remove the secret id that a timer is about, if it has ended at `now` (nanoseconds). It may be gone."""
-    namespace, mount, uid, name = key.split("/")
-    view = core.space(namespace).mount(mount)
+    uid, name = secret_id.split("/")
     value = await view.get(f"{_SECRET}{uid}/{name}")
     found = _SECRET_ID.decode(value) if value is not None else None
     if found is not None and not found.alive(now):

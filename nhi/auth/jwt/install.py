@@ -13,7 +13,7 @@ from nhi.auth.jwt.login import LoginEngine, renewal
 from nhi.auth.jwt.oidc import OidcEngine
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.roles import RoleEngine
-from nhi.auth.jwt.states import STATE_KIND, States, expire
+from nhi.auth.jwt.states import STATES, States, expire
 from nhi.auth.jwt.verifier import Verifier
 from vault.install import Installed, Kind, Services
 
@@ -36,6 +36,6 @@ def install(services: Services) -> Installed:
     )
     return Installed(
         kinds=(Kind(("jwt", "oidc"), engines, auth=True, renewal=renewal),),
-        timers={STATE_KIND: expire},
+        timers={STATES.kind: STATES.handler(expire)},
         on_seal=(states.forget,),
     )

@@ -21,6 +21,7 @@ import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 from msgspec.structs import replace
 
+from vault.background.mount_timers import MountTimers
 from vault.barrier.view import View
 from vault.framework import schema
 from vault.framework.call import Call
@@ -29,7 +30,7 @@ from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import Busy, Malformed
 from vault.framework.fields import Json
 
-STATE_KIND: Final = "oidc-state"
+STATES: Final = MountTimers("oidc-state")
 """Kind of the timer of a sign-in that an earlier version kept in storage."""
 LIFETIME: Final = 300
 """Seconds that a sign-in may take: OpenBao's."""
@@ -226,7 +227,6 @@ def comes_here(uri: str, mount: str) -> bool:
     return urlsplit(uri).path.endswith(f"/{mount}oidc/callback")
 
 
-async def expire(core: View, key: str) -> None:
+async def expire(data: View, name: str) -> None:
     """Remove a sign-in that an earlier version kept in storage. It may be gone."""
-    namespace, mount, place = key.split("/", 2)
-    await core.space(namespace).mount(mount).delete(place)
+    await data.delete(name)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """AppRole: what a secret id opens, how often, for how long, from where, and what is kept of it."""
 
-from nhi.auth.approle.store import SECRET_ID_KIND, expire
+from nhi.auth.approle.store import SECRET_IDS, expire
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
-from vault.barrier.view import View, mount_prefix
+from vault.background.loop import Handler
+from vault.barrier.view import mount_prefix
 
 ROLE = "auth/approle/role/web"
 HOUR = 3600
@@ -91,15 +92,20 @@ def test_sl_32_an_expired_secret_id_opens_nothing_although_nothing_removed_it() 
     play(scenario)
 
 
+def ending(house: AuthHouse) -> Handler:
+    """What the background loop calls for the timers of secret ids."""
+    return SECRET_IDS.handler(lambda data, name: expire(data, name, house.clock.nanos()))
+
+
 async def fire(house: AuthHouse) -> list[str]:
     """Run the timers of secret ids that are due."""
     due = [
-        one for one in await house.storage.claim(house.clock.millis(), 100, 0) if one.kind == SECRET_ID_KIND
+        one for one in await house.storage.claim(house.clock.millis(), 100, 0) if one.kind == SECRET_IDS.kind
     ]
     for timer in due:
         async with house.barrier.write("root", CORE) as core:
             await core.cancel(timer.kind, timer.key)
-            await expire(core, timer.key, house.clock.nanos())
+            await ending(house)(core, timer.key)
     return [timer.key for timer in due]
 
 
@@ -125,9 +131,7 @@ def test_a_timer_that_comes_late_or_for_nothing_does_no_harm() -> None:
         house = await opened()
         await house.role(secret_id_ttl="10m")
 
-        async def run(core: View, key: str) -> None:
-            await expire(core, key, house.clock.nanos())
-
+        run = ending(house)
         async with house.barrier.write("root", CORE) as core:
             await run(core, f"root/{uuid(house)}/nobody/nothing")
         (name,) = await house.barrier.reader("root", CORE).list(mount_prefix(uuid(house)) + "secret/")

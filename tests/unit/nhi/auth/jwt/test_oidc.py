@@ -16,7 +16,7 @@ from nhi.auth.jwt.exchange import Exchange
 from nhi.auth.jwt.oidc import OidcEngine
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.redirects import allowed
-from nhi.auth.jwt.states import LIFETIME, SignIn, States, expire
+from nhi.auth.jwt.states import LIFETIME, STATES, SignIn, States, expire
 from tests.tokens import KEY, OTHER, jwk, token
 from tests.unit.nhi.auth.house import CORE, LONGEST, Answer, auth, play
 from tests.unit.nhi.auth.jwt.house import JwtHouse, _resolve
@@ -418,7 +418,7 @@ def test_a_sign_in_that_an_earlier_version_kept_is_swept() -> None:
             async with vault.barrier.write("root", CORE + mount.prefix) as view:
                 await view.put("state/before", raw(b"zz"))
             async with vault.barrier.write("root", "") as core:
-                await expire(core, f"root/{mount.uuid}/state/before")
+                await STATES.handler(expire)(core, f"root/{mount.uuid}/state/before")
             assert await vault.barrier.reader("root", CORE).sub(mount.prefix).list("state/") == []
 
     play(scenario)
