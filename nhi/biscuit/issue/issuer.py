@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -38,8 +37,9 @@ from nhi.biscuit.records.model import (
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, MountFacts, Namespace
 from vault.framework.clock import Clock, Entropy
-from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated, VaultError
-from vault.framework.keys.external import AskFirst, ExternalKeys, PrivateKey
+from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
+from vault.framework.keys.asked_first import asked_first
+from vault.framework.keys.external import ExternalKeys, PrivateKey
 from vault.framework.keys.safe import Safe
 from vault.policy.store import PolicyStore
 
@@ -73,16 +73,6 @@ class _NewToken(msgspec.Struct, frozen=True):
     created: int
     expires: int
     latest: int
-
-
-@dataclass(frozen=True, slots=True)
-class _DeviceAnswer:
-    """What a device answered before the transaction, or why it did not, and about what."""
-
-    about: object
-    value: object = field(repr=False)
-    before: object = field(repr=False)
-    """What had been found out before that."""
 
 
 class BiscuitIssuer:
@@ -320,32 +310,6 @@ def _data(call: Call, owner: MountRef) -> View:
 def _since(renewed: IssuedToken | None) -> int:
     """Return when the first of those was issued that a new token is in place of (ms); 0 where there is none."""
     return 0 if renewed is None else renewed.since or renewed.created
-
-
-def prepared(call: Call) -> object:
-    """Return what a route's `before` found out, also once a device was asked since."""
-    ready = call.prepared
-    return ready.before if isinstance(ready, _DeviceAnswer) else ready
-
-
-async def asked_first(call: Call, about: object, kind: type[T], ask: Callable[[], Awaitable[T]]) -> T:
-    """Return what a device answered about just this before the transaction; else it is asked, and the call begins again."""
-    ready = call.prepared
-    if isinstance(ready, _DeviceAnswer) and ready.about == about:
-        if isinstance(ready.value, VaultError):
-            raise ready.value
-        assert isinstance(ready.value, kind)
-        return ready.value
-
-    known = prepared(call)
-
-    async def first() -> _DeviceAnswer:
-        try:
-            return _DeviceAnswer(about, await ask(), known)
-        except VaultError as error:
-            return _DeviceAnswer(about, error, known)
-
-    raise AskFirst(first)
 
 
 def _generated(algorithm: Algorithm, entropy: Entropy) -> tuple[Key, bytes]:

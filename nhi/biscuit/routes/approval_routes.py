@@ -12,7 +12,7 @@ import msgspec
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.printer import print_key
-from nhi.biscuit.issue.issuer import BiscuitIssuer, asked_first
+from nhi.biscuit.issue.issuer import BiscuitIssuer
 from nhi.biscuit.offline.attenuate import approve
 from nhi.biscuit.offline.guard import Term, utc
 from nhi.biscuit.offline.verify import decoded, to_text
@@ -25,6 +25,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Span
+from vault.framework.keys.asked_first import asked_first
 from vault.framework.route import Params, delete, list_, read, write
 
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256}

@@ -21,7 +21,7 @@ import msgspec
 
 from nhi.biscuit.credential.authenticator import BiscuitAuthenticator, policies_of
 from nhi.biscuit.credential.possession import JKT, KINDS, X5T
-from nhi.biscuit.issue.issuer import BiscuitIssuer, prepared
+from nhi.biscuit.issue.issuer import BiscuitIssuer
 from nhi.biscuit.login.failures import Reason
 from nhi.biscuit.login.proof import LoginEvidence, ProofChecker, WorkloadProof
 from nhi.biscuit.offline.attenuation import attenuations
@@ -41,6 +41,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
+from vault.framework.keys.asked_first import prepared
 from vault.framework.route import read, write
 
 Answer = Reply[dict[str, Json]]

@@ -13,7 +13,7 @@ from nhi.biscuit.credential.verdict import Refusal
 from nhi.biscuit.format.datalog import Block
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.printer import print_block
-from nhi.biscuit.issue.issuer import BiscuitIssuer, owned, prepared
+from nhi.biscuit.issue.issuer import BiscuitIssuer, owned
 from nhi.biscuit.issue.service import auth_of
 from nhi.biscuit.login.failures import Reason
 from nhi.biscuit.login.proof import LoginEvidence, ProofChecker, WorkloadProof
@@ -35,6 +35,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
+from vault.framework.keys.asked_first import prepared
 from vault.framework.keys.external import AskFirst
 from vault.framework.route import write
 from vault.token.authenticator import core_reader
