@@ -8,7 +8,7 @@ import asyncio
 import os
 import sys
 
-from vault.barrier.view import ReadView
+from vault.barrier.view import ReadView, View
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -28,6 +28,9 @@ class Accounts:
     async def revoke(self, data: ReadView, lease: Lease) -> None:
         """Take back what a lease is for."""
         await asyncio.sleep(0)
+
+    async def removed(self, data: View, lease: Lease) -> None:
+        """Nothing is kept for a lease."""
 
     async def renew(self, data: ReadView, lease: Lease) -> None:
         """Prolong it."""

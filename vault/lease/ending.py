@@ -171,6 +171,9 @@ class Endings:
         async with self._barrier.write(place, core_prefix(place)) as core:
             pace = TimeSlice()
             for lease in leases:
+                revoker = self._revokers.get(lease.kind)
+                if revoker is not None:
+                    await revoker.removed(core.mount(lease.mount), lease)
                 await self._store.remove(core, lease)
                 await pace.step()
         self._revoked.count += len(leases)

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from vault.barrier.view import ReadView
+from vault.barrier.view import ReadView, View
 
 LEASE_KIND: Final = "lease"
 """Kind of the timer of one lease; the key is the lease's identifier."""
@@ -63,15 +63,28 @@ class LeaseFailure(Exception):
 class Revoker(Protocol):
     """An engine's part, one for each kind of mount. `data` is the mount's own data.
 
-    It may be called again for what is done already, and then succeeds. It runs outside every transaction.
+    What it does may be asked for again once it is done, and then succeeds.
     """
 
     async def revoke(self, data: ReadView, lease: Lease) -> None:
-        """Take back what the lease is for. Raises `LeaseFailure`."""
+        """Take back what the lease is for, where that is in another system. Raises `LeaseFailure`.
+
+        No transaction waits for it.
+        """
+        ...
+
+    async def removed(self, data: View, lease: Lease) -> None:
+        """Remove what the mount keeps for the lease, in the transaction that removes the lease.
+
+        That follows `revoke`, also one that failed where an operator uses force. The mount may be gone by then.
+        """
         ...
 
     async def renew(self, data: ReadView, lease: Lease) -> None:
-        """Make it last until the lease's new end, which is stored already. Raises `LeaseFailure`."""
+        """Make it last until the lease's new end, which is stored already. Raises `LeaseFailure`.
+
+        No transaction waits for it.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from tests.unit.engines.driver import FakeClock, who
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
-from vault.barrier.view import ReadView
+from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Identity, MountFacts
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
@@ -48,6 +48,10 @@ class OtherSystem:
         finally:
             self.busy -= 1
         self.accounts.discard(lease.detail.decode())
+
+    async def removed(self, data: View, lease: Lease) -> None:
+        """Forget what the mount keeps for the lease."""
+        await data.delete(lease.detail.decode())
 
     async def renew(self, data: ReadView, lease: Lease) -> None:
         """Move the account's end."""

@@ -6,6 +6,7 @@ import asyncio
 import pytest
 
 from tests.unit.lease.bench import CORE, Bench
+from vault.barrier.stored import raw
 from vault.lease.ending import MOST_ATTEMPTS, WAITING
 from vault.lease.model import LeaseFailure
 
@@ -25,6 +26,26 @@ def test_a_lease_is_taken_back_when_it_is_over_and_not_before() -> None:
         assert await bench.get(lease) is None
         assert await bench.due() is None
         await bench.endings.stop()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("refusing", [False, True])
+def test_what_the_mount_keeps_for_a_lease_goes_in_the_transaction_that_removes_it(*, refusing: bool) -> None:
+    async def scenario() -> None:
+        bench = await Bench().open()
+        lease = await bench.issue()
+        async with bench.barrier.write("root", CORE) as core:
+            await core.mount("one").put("account-1", raw(b"{}"))
+        bench.other.refusing = True
+        with pytest.raises(LeaseFailure):
+            await bench.endings.end(lease.id)
+        data = bench.barrier.reader("root", CORE).mount("one")
+        assert await data.get("account-1") == b"{}"
+        bench.other.refusing = refusing
+        await bench.endings.end(lease.id, force=refusing)
+        assert await data.get("account-1") is None
+        assert await bench.get(lease) is None
 
     asyncio.run(scenario())
 
