@@ -232,3 +232,7 @@ def test_a_kind_that_a_field_names_itself_is_what_coerces_it() -> None:
 
     (route,) = Fine.routes
     assert route.parameters["ttl"].kind.name == "duration"
+
+
+def test_parameters_show_no_value() -> None:
+    assert repr(Named(name="hunter2")) == "Named(…)"

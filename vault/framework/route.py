@@ -43,6 +43,10 @@ _CAPTURE: Final = {
 class Params(msgspec.Struct, frozen=True, kw_only=True):
     """Base of every parameter struct. A field without default is a path capture; None means 'not given'."""
 
+    def __repr__(self) -> str:
+        """Show no value: any of them may be a secret."""
+        return f"{type(self).__name__}(…)"
+
 
 class NoParams(Params, frozen=True):
     """An operation without parameters."""
