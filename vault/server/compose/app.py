@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Final
@@ -30,7 +30,7 @@ from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals
-from vault.install import Installed
+from vault.install import Install, Installed
 from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
@@ -41,7 +41,7 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.lifecycle import Lifecycle
 from vault.server.application import Answer, DevResult, Message
 from vault.server.compose import token_metrics, unsealing
-from vault.server.compose.catalog import catalog
+from vault.server.compose.catalog import ENGINES, catalog
 from vault.server.compose.parts import Parts, make
 from vault.server.compose.safe_migration import Gathering
 from vault.server.config.settings import Config, Listener
@@ -71,9 +71,17 @@ class Vault:
     """The application: an ASGI callable with a life of its own."""
 
     def __init__(
-        self, config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+        self,
+        config: Config,
+        storage: Storage,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+        log: Log,
+        engines: Sequence[Install] = ENGINES,
     ) -> None:
-        """Put everything together, sealed. Raises `StartFailure` for an audit device that cannot be opened."""
+        """Put everything together, sealed. `engines` are those that need `Services` alone. Raises `StartFailure` for an audit device that cannot be opened."""
         self._turn = asyncio.Lock()
         parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
         pipeline = _pipeline(parts)
@@ -92,7 +100,7 @@ class Vault:
             log,
             self._turn,
         )
-        parts.router.catalog, installed = catalog(parts, passage, self._requests.running)
+        parts.router.catalog, installed = catalog(parts, passage, self._requests.running, engines)
         parts.router.seal()
         self._background = _background(parts, installed)
         self._fixed = _fixed(parts.router.root)

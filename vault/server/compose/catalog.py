@@ -74,7 +74,10 @@ ENGINES: Final[tuple[Install, ...]] = (
 
 
 def catalog(
-    parts: Parts, passage: SealHooks, running: Callable[[], Iterable[Call]]
+    parts: Parts,
+    passage: SealHooks,
+    running: Callable[[], Iterable[Call]],
+    engines: Iterable[Install] = ENGINES,
 ) -> tuple[Catalog, Sequence[Installed]]:
     """Return every kind of mount, and all that was installed. `running` tells the calls that are being answered."""
     services, external = offer(parts)
@@ -82,7 +85,7 @@ def catalog(
         services, biscuits=parts.biscuits, failures=parts.failures, factors=parts.factors
     )
     identity = install_identity(services, identities=parts.identities, pairs=parts.pairs, batch=parts.batch)
-    installed = [install(services) for install in ENGINES]
+    installed = [install(services) for install in engines]
     installed += [identity, nhi]
     token = _tokens(parts, renewals(parts.router, installed), biscuits)
     system = (
