@@ -21,7 +21,9 @@ from vault.framework.clock import Entropy
 from vault.framework.route import Parameter, Route
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.install import Install
 from vault.server.compose.app import Vault
+from vault.server.compose.catalog import ENGINES
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
@@ -119,16 +121,20 @@ class Application:
         outbound: tuple[str, ...] = (),
         slots: Sequence[KeySlot] = (),
         hsm: HsmPolicy | None = None,
+        engines: Sequence[Install] = ENGINES,
     ) -> None:
         """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with;
         `beside` has the same storage open, and so what is there already.
 
         `slots` open it, if there are any: then give it a storage of its own.
 
+        `engines` are what it is installed with; others than the usual ones need a storage of their own too.
+
         `outbound` are blocks of addresses that the server may ask although they are its own machine's.
         """
         self._outbound = outbound
         self._slots = slots
+        self._engines = engines
         self._hsm = hsm or HsmPolicy()
         self.storage: Storage = storage or MemoryStorage()
         self._copied = storage is None
@@ -159,6 +165,7 @@ class Application:
             entropy=Entropy(),
             metrics=Metrics(clock),
             log=Log(stream=self.log, level="trace", clock=clock),
+            engines=self._engines,
         )
         self.vault._parts.lifecycle.slots.join(self._slots)
         known = self._like or (Application._furnished if self._copied else None)

@@ -19,6 +19,7 @@ from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.errors import Malformed
 from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
@@ -171,6 +172,13 @@ class LeaseStore:
             return
         if lease is not None and not lease.parked:
             await self.replace(core, self.ended(lease))
+
+    async def end_below(self, core: View, prefix: str) -> None:
+        """Have everything taken back whose lease is below `prefix`: what a mount made that is moved or removed."""
+        pace = TimeSlice()
+        for name in await self.below(core, prefix):
+            await self.end(core, prefix + name)
+            await pace.step()
 
     async def drop_strays(self, core: View) -> int:
         """Remove what only points at leases that are gone; return how many there were."""
