@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a holder takes away from a token, as Datalog. Every value is a parameter: none is ever glued into the text."""
+"""What a holder restricts a token to, as Datalog. Every value is a parameter: none is ever put into the text."""
 
 from __future__ import annotations
 

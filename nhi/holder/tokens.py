@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tokens as text, attenuated, sealed and looked at. The stock library adds the blocks; sealing it cannot."""
+"""Attenuates, seals and shows tokens, which are texts here. The stock library adds blocks; it cannot seal."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Factors(Protocol):
     """The second factors of all namespaces."""
 
     async def demand(self, call: Call, candidate: Candidate) -> Reply[None] | None:
-        """Return what a login that needs a second factor is told; None where it has all that it needs."""
+        """Return the answer to a login that needs a second factor; None where it needs none."""
         ...
 
     async def demanded(self, call: Call) -> bool:

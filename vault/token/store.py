@@ -69,7 +69,7 @@ class TokenStore(TokenEntries):
             await pace.step()
 
     async def consume(self, core: View, key: str) -> None:
-        """Remove a token of few uses that hangs on nothing, and that nothing can hang on: no process has to be told.
+        """Remove a token of few uses that hangs on nothing, and that nothing can hang on: no process has it in a cache.
 
         Such a token is in no cache, nor what it may do; see `vault.token.authenticator`.
         """

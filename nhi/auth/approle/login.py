@@ -24,7 +24,7 @@ from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms, addresses
 
 _WRONG: Final = "invalid role or secret ID"
-"""What everybody is told whose credentials are wrong, in whichever way."""
+"""The one refusal of wrong credentials, whatever is wrong with them."""
 _NOBODY: Final = Role(name="", uid="nobody", role_id="")
 """Whose secret ids are looked for where there is no role, so that it takes as long (SL-22)."""
 

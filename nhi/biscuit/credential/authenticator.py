@@ -223,7 +223,7 @@ class BiscuitAuthenticator:
             self._refused.put(digest, value=True)
             return None
         # 2. The key number. Nothing of the token is believed yet; the number only says where to look.
-        owner = await store.place(core, chain.root_key_id) if chain.root_key_id is not None else None
+        owner = await store.mount_of_key(core, chain.root_key_id) if chain.root_key_id is not None else None
         home = self._live(owner.namespace) if owner is not None else None
         if owner is None or home is None or not self._mounted(home, owner.mount):
             return None

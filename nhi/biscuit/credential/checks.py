@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A token's own checks, asked about one request: they take away from what its policies allow, and never add.
+"""A token's own checks, evaluated for one request: they restrict what its policies allow, and never add.
 
-What is about the token itself (looking it up, giving it back, asking what it may) is let through until it ends, or no
-stock client could use a token that was narrowed to one path.
+A request about the token itself is let through until the token ends: to look it up, to revoke it, to ask for its
+capabilities. Otherwise no stock client could use a token that was narrowed to one path.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The outer bytes of a Biscuit that has an authority block and nothing else, read and written.
+"""The outer bytes of a Biscuit that has an authority block and no other: parsed and serialised.
 
 Four messages of protobuf; there is one spelling of each value, and what was read is written back as it was.
 """

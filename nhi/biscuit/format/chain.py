@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A whole token: authority block, further blocks, proof. Read and written strictly, one spelling each.
+"""A whole token: authority block, further blocks, proof. Each has one spelling, and no other is read or written.
 
 What is signed is put together here too (Biscuit specification, "Cryptography"); of the payloads only version 1 is
 written, and a token of ours has no other.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Compiled blocks, read: strictly, and with a limit on nesting, before anything else looks at them."""
+"""Decodes compiled blocks: strictly, and with a limit on nesting, before any other code uses them."""
 
 from __future__ import annotations
 

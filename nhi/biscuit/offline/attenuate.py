@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a holder does to a token offline: add blocks, a third party's too, and close it.
+"""What a holder does to a token offline: add a block, add a third party's block, seal the token.
 
 The library cannot serialise a third party's request or block, nor seal; so that is done here, on bytes.
 """

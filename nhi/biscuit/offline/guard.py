@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The one door to the library, whose panics are no `Exception`, and the limits of every evaluation."""
+"""Calls into the library, whose panics are no `Exception`, and the limits of every evaluation."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Keys that sign tokens, blocks and seals: Ed25519 and P-256, in memory or in a token, and one form of signature each."""
+"""Keys that sign tokens, blocks and seals: Ed25519 and P-256, in memory or in a device. A signature of each has one form."""
 
 from __future__ import annotations
 

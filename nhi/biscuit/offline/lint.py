@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a token's blocks would cost to evaluate, estimated before they are; what is too dear is refused unevaluated.
+"""Estimates what a token's blocks would cost to evaluate, and refuses what costs too much before it is evaluated.
 
 The library looks at its clock between queries only and holds the interpreter meanwhile, so a token of one kilobyte
 that its holder made offline could stop the process for half a minute. The estimate is an upper bound: every fact of

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Checks without effect, however they are written: they hold for every request that can be made here.
 
-Read off their structure, and nothing is evaluated but two constants that are compared. What is said to take nothing away
-does not; a check that takes nothing away for any other reason is not found.
+Read off their structure, and nothing is evaluated but two constants that are compared. A check that is said to
+have no effect has none; one without effect for any other reason is not found.
 """
 
 from __future__ import annotations

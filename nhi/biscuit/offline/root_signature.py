@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Biscuits whose root key never leaves its token.
+"""Authority blocks signed by a root key that never leaves its device.
 
 The library signs with root keys in memory only. So it compiles a token under a key that is thrown away, and the
 authority block is signed anew here, with version 1 of the payload. The key of the next block is in process memory,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The chains that were presented here, one tree for each issued token, as they were first seen.
+"""The chains that were presented here: one tree for each issued token, with what was true when each was first seen.
 
 A holder makes as many others from a token as they like, offline. So a tree has a largest size: beyond it the tree says
 that there is more, and the audit log has the rest. A tree is removed some time after its token has ended.

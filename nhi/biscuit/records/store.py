@@ -78,7 +78,7 @@ def mount_tag(logins: str) -> str:
     return f"mount/{logins}"
 
 
-async def place(core: ReadView, kid: int) -> MountRef | None:
+async def mount_of_key(core: ReadView, kid: int) -> MountRef | None:
     """Return where a key number belongs; `core` is any view of a namespace's own data."""
     value = await core.space(ROOT.id).get(f"{_PLACES}{kid}")
     return None if value is None else _PLACE.decode(value)

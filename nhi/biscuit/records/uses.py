@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Which tokens were never presented, and when those that were came last.
+"""Which tokens were never presented, and when the others were used last.
 
-When a token came last is kept to the hour: a request writes that down only where what is known of it is older. So the way
-of a request that is known stays as short as it was, and who asks all the time writes once in an hour. Times in
-milliseconds.
+The last use of a token is kept to the hour: a request writes it only where the recorded one is older than that. So a cached
+request stays as fast as it was, and a client that asks all the time causes one write in an hour. Times in milliseconds.
 """
 
 from __future__ import annotations

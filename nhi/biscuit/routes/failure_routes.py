@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What operators see of logins that failed."""
+"""`failures`: which logins of workloads failed, and why, for operators."""
 
 from collections.abc import Sequence
 from typing import Annotated

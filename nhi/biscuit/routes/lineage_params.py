@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Parameters and answers of what is about chains that were seen: credentials, trees, alarms, reports."""
+"""Parameters and answers of `lineage_routes`: credentials, trees, orphans, reports."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated

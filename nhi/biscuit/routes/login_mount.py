@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """An auth method by which workloads log in where stock clients look for logins: `auth/NAME/` belongs to the mount `NAME/`.
 
-It has nothing of its own. The proof is looked at, and the token made, by the `nhi` mount of the same name, whose answer
-is a login's. A client that only knows the fields of another method may use these: they are other names of the same.
+It has no data of its own. The `nhi` mount of the same name checks the proof and issues the token; its answer is that of
+a login. A client that only knows the fields of another method may use these: they are other names of the same.
 """
 
 from collections.abc import Callable, Generator

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What verifiers elsewhere need: the root keys, and a signed list of what was revoked that says how long it counts.
+"""What verifiers elsewhere need: the root keys, and a signed list of revocations that says how long it counts.
 
 The list is a JWS (RFC 7515) by the issuer key that signs tokens. Biscuits sign other bytes (they begin with a zero), so
 neither can pass for the other. Anybody may ask, and a key may be in a device: so it is signed anew only after a while.

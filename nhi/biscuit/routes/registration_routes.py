@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Registrations: what a workload gets, how it proves itself, and its secret while it still has one."""
+"""`registrations`: what a workload may be issued, on which proof, and its client secret while it still has one."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class IssueEngine(Engine):
 
     @write("issue/{name:name}")
     async def issue(self, call: Call, params: IssueParams) -> Reply[None]:
-        """Make a token for a registration."""
+        """Issue a token of a registration."""
         registration, workload = await owned(call.tx, params.name)
         given = [KeyBinding(kind, one) for kind, one in ((X5T, params.x5t), (JKT, params.jkt)) if one]
         if len(given) > 1 or not all(_THUMBPRINT.match(one.thumbprint) for one in given):

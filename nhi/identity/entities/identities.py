@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""From a login, or a token that was made earlier, to the entity behind it and what that gives."""
+"""Finds the entity of a login, or of a token that was issued earlier, and what it adds: policies, groups, metadata."""
 
 from __future__ import annotations
 

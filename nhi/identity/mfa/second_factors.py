@@ -39,7 +39,7 @@ class SecondFactors:
         self._entropy = entropy
 
     async def demand(self, call: Call, candidate: Candidate) -> Reply[None] | None:
-        """Return what a login that needs a second factor is told; None where it has all that it needs."""
+        """Return the answer to a login that needs a second factor; None where it needs none."""
         standing = candidate.standing
         found = await self.applying(call.core, call.namespace, call.mount.accessor, call.mount.kind, standing)
         if not found:

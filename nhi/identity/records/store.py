@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Entities in storage. Every path is of one namespace: an id of another one is as good as made up (SL-09).
+"""Entities in storage. Every path is of one namespace: an id of another one is like an unknown id (SL-09).
 
 What must be unique is a path of its own, so that two writers cannot both have it (SL-34): the name of an entity,
 and an alias by mount and name. Names lie hashed, in the form of their kind (`nhi.identity.records.names`): storage reads none

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The routes of auth/token."""
+"""The paths of `auth/token`, but for those of roles."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ class TokenEngine(RoleRoutes):
 
     @write("create", contained=True)
     async def create(self, call: Call, params: CreateToken) -> Reply[None]:
-        """Make a token, a child of the caller's own."""
+        """Issue a token, a child of the caller's own."""
         return await self._issuer.issue(call, params, orphan=False)
 
     @write("create-orphan", contained=True)
     async def create_orphan(self, call: Call, params: CreateToken) -> Reply[None]:
-        """Make a token without a parent: the right to this path is all that it takes."""
+        """Issue a token without a parent: the right to this path is all that it takes."""
         return await self._issuer.issue(call, params, orphan=True)
 
     @write("create/{role_name}", contained=True)
     async def create_with_role(self, call: Call, params: CreateWithRole) -> Reply[None]:
-        """Make a token as a role says."""
+        """Issue a token as a role says."""
         role = await role_named(call.core, params.role_name)
         if role is None:
             raise Malformed(f"unknown role {quote(params.role_name)}")

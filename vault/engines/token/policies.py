@@ -71,7 +71,7 @@ def normalised(given: Iterable[str]) -> set[str]:
 
 
 def _inherited(held: set[str], *, inherits: bool) -> set[str]:
-    """Return what a token gets whose maker asks for nothing: the same, or what everybody has in another namespace."""
+    """Return the policies of a token that was asked for without any: the caller's, or `default` in another namespace."""
     return held if inherits else {"default"}
 
 
