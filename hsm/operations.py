@@ -13,7 +13,7 @@ from hsm.versions import KeyVersion
 
 
 class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """The first thing that an agent is told: which module, token and key, and how."""
+    """The first frame that an agent gets: which module, token and key to open, and how."""
 
     lib: str
     library_parameters: str = ""

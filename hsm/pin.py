@@ -85,7 +85,7 @@ class PinSource(Protocol):
         ...
 
     def read(self) -> Pin:
-        """Return the PIN, for whoever asks to wipe. Raises `BadConfig` naming the source and the fix."""
+        """Return the PIN, which the caller wipes. Raises `BadConfig` naming the source and the fix."""
         ...
 
 

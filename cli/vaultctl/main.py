@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _HELP = ("-h", "-help", "--help")
 _VERSION = ("-v", "-version", "--version")
 COMPLETE = "__complete"
-"""The word before those that a shell wants to have completed; nobody types it."""
+"""The word before those that a shell wants to have completed; people do not type it."""
 _FORMATS = ("table", "json", "yaml", "pretty", "raw")
 
 
@@ -64,7 +64,7 @@ def _start_anew_in_utf8() -> None:
 
 
 def _streams() -> tuple[TextIO, TextIO, TextIO]:
-    """The three streams; whoever started this may have closed any of them. What stderr does not take is lost."""
+    """The three streams. The parent process may have closed any of them. What stderr does not take is lost."""
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115  # until the end
     if sys.stdout is None:

@@ -395,7 +395,7 @@ class Device:
             try:
                 version = self._configured(found) if self._config.key_id else newest(found, self._label)
             except KeyMissing as error:
-                ignored = objects.told(objects.strangers(session, self._label))
+                ignored = objects.ignored_note(objects.strangers(session, self._label))
                 raise KeyMissing(f"{error}{ignored}", ckr=error.ckr) from None
             self._current = (generation_now, from_printable(version.version), self._way(version))
             self._seen.add((self._label, None))

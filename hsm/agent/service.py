@@ -189,7 +189,7 @@ def _raw(value: object) -> msgspec.Raw:
 
 
 class Unraisable(Protocol):
-    """What the interpreter tells of an exception that nobody could catch."""
+    """What the interpreter says of an exception that no code could catch."""
 
     @property
     def exc_value(self) -> BaseException | None:

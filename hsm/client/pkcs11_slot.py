@@ -237,7 +237,7 @@ class Pkcs11Slot:
 
 
 def agent_config(settings: Pkcs11Settings, directory: Path) -> AgentConfig:
-    """Return what the agent is told of the settings: all but name and PIN."""
+    """Return what the agent gets of the settings: all but name and PIN."""
     return AgentConfig(
         lib=settings.lib,
         library_parameters=settings.library_parameters,
@@ -255,7 +255,7 @@ def agent_config(settings: Pkcs11Settings, directory: Path) -> AgentConfig:
 
 
 async def _until(seconds: float, answer: Coroutine[Any, Any, Answer]) -> Answer:
-    """Return an answer. Raises `TimeoutError` after so many seconds; whoever waits so needs a task, and reads have none."""
+    """Return an answer. Raises `TimeoutError` after so many seconds. It runs in a task of its own, since a read has none."""
     async with asyncio.timeout(seconds):
         return await answer
 

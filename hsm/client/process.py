@@ -3,8 +3,8 @@
 
 A thread of its own starts the process and reads its replies until the end; it must be the same one, because
 the kernel kills the agent when the thread that started it ends. No more requests are under way than the agent
-has sessions. A request's time counts from when it joined the queue: whoever asks hears within it. That the agent hangs,
-and is killed for it, is told by the time since it could work on the request.
+has sessions. A request's time counts from when it joined the queue, so its caller gets an answer or an error within it.
+Whether the agent hangs, and is killed for it, is judged by the time since it could work on the request.
 What does not fit the channel's buffer at once goes on its way when the agent has read some of it.
 """
 
@@ -40,7 +40,7 @@ LOADING_SECONDS: Final = 30.0
 _RECEIVE: Final = 1 << 16
 _END_SECONDS: Final = 1.0
 _BUSY: Final = "the agent was too busy"
-_TOLD: Final = "the agent was told to end"
+_ENDED: Final = "the agent was told to end"
 _IDLE_SECONDS: Final = 1.0
 """How long the thread sleeps with nothing to watch; a request that must end before that wakes it."""
 
@@ -55,7 +55,7 @@ class _Job:
         self.frame = frame
         self.seconds = seconds
         self.expires = expires
-        """When it is to be looked at next: until then whoever asks has patience, or else the agent is given time."""
+        """When it is to be looked at next: until then the caller waits, or the agent is given time."""
         self.hangs = expires
         self.result: Future[msgspec.Raw] = Future()
 
@@ -115,7 +115,7 @@ class AgentProcess:
 
         The future ends in any case: with the encoded result, or with an `HsmError`. Raises `BadConfig` for a
         request that is too large, `SlotUnavailable` when too many requests wait, and when the process is dead
-        what it died of: whoever asks late hears the same as who asked in time.
+        what it died of: a late caller gets the same error as one that asked in time.
         """
         with self._lock:
             if self._ended is not None:
@@ -139,7 +139,7 @@ class AgentProcess:
     def end(self) -> None:
         """Let the process end; requests that are not answered yet fail, and then it is killed. Returns at once."""
         with self._lock:
-            self._stop = _TOLD
+            self._stop = _ENDED
             self._alarm()
 
     def retire(self) -> None:
@@ -162,7 +162,7 @@ class AgentProcess:
             self._end(SlotUnavailable(f"the agent cannot be run: {error.strerror}"))
         except BadFrame as error:
             self._end(SlotUnavailable(f"the agent answers nonsense: {error}"))
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+        except Exception as error:  # noqa: BLE001 - callers that wait must get an error, whatever it is
             self._end(SlotUnavailable(f"the agent's thread failed with {type(error).__name__}"))
 
     def _read_pin(self) -> Pin:
@@ -189,7 +189,7 @@ class AgentProcess:
         while True:
             with self._lock:
                 if self._retiring and not self._running and not self._waiting:
-                    self._stop = _TOLD
+                    self._stop = _ENDED
                 if self._stop:
                     raise SlotUnavailable(self._stop)
                 self._next_look = self._look(deadline)
@@ -247,7 +247,7 @@ class AgentProcess:
         return f"the agent died{how}{said and ': ' + said}"
 
     def _take(self, reply: Reply) -> None:
-        """Hand a reply to whoever waits for it."""
+        """Hand a reply to the caller that waits for it."""
         if reply.number == READY:
             if reply.failure is not None:
                 raise reply.failure.error()
@@ -305,7 +305,7 @@ class AgentProcess:
             jobs = [*self._running.values(), *self._waiting]
             self._running.clear()
             self._waiting.clear()
-            graceful = self._stop == _TOLD and not jobs
+            graceful = self._stop == _ENDED and not jobs
             self._channel.close()
             self._far.close()
             os.close(self._wake)
@@ -317,7 +317,7 @@ class AgentProcess:
             self._reap(self._child)
 
     def _note(self, error: HsmError) -> None:
-        """Remember what an error says of this agent, before anybody hears of it."""
+        """Remember what an error says of this agent, before the caller gets it."""
         if isinstance(error, PinBlocked):
             self.refused = error
         elif isinstance(error, SlotUnavailable):
@@ -335,7 +335,7 @@ class AgentProcess:
 
 
 def _fail(job: _Job, error: HsmError) -> None:
-    """End a job with an error, unless whoever asked has gone, or was told that it took too long."""
+    """End a job with an error, unless its caller has gone, or has the error already that it took too long."""
     if not job.result.done() and (job.result.running() or job.result.set_running_or_notify_cancel()):
         job.result.set_exception(_again(error))
 

@@ -23,7 +23,7 @@ from hsm.orders import CheckInfo, CheckResult, ReportLine, ReportOrder, TokenAcc
 from hsm.token_info import TokenInfo
 
 SOFTWARE_WARNING: Final = "software token: no hardware protection"
-"""What everybody is told of a token that is a program, in these words."""
+"""How reports, lists and ceremonies say that a token is a program."""
 
 TRIAL_SECONDS: Final = 60.0
 """What each trial may take at least: small devices need that long for an RSA key."""

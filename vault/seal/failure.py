@@ -13,7 +13,7 @@ class SealFailure(Exception):
 
     @property
     def gist(self) -> str:
-        """What tells it from another one that was told before; without what is worded anew each time."""
+        """What distinguishes it from a failure that was logged before, without what is worded anew each time."""
         return str(self)
 
 

@@ -30,7 +30,7 @@ class SlotHealth:
         self.left_to: Mapping[str, int] = {}
         """Slots that are no part of the vault, and how many wrapped values they alone hold still."""
         self.left_why = ""
-        """What was told of them last."""
+        """What the log said of them last."""
 
     @property
     def seen(self) -> Mapping[str, SlotView]:

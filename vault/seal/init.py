@@ -64,7 +64,7 @@ class ShownShares:
 
 @dataclass(frozen=True, slots=True)
 class InitPlan:
-    """A new vault, so far in memory only: show the keys to nobody before the transaction committed."""
+    """A new vault, so far in memory only: show the keys only after the transaction has committed."""
 
     config: SealConfig
     records: Mapping[str, bytes] = field(repr=False)

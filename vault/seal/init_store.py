@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The beginning of a vault: initialising is two-phase, so that keys can never be lost (SL-96).
 
-As long as nobody has shown to hold what came with a new vault, it is unconfirmed, nothing but its own first
+A new vault is unconfirmed until somebody shows that they hold its shares or its token. Until then only its own first
 entries can lie under it, and another initialisation replaces it. The first unseal with shares confirms it; where
 key slots unseal, the first accepted token does.
 """
@@ -27,7 +27,13 @@ _INITIALIZED: Final = "Vault is already initialized"
 
 
 class InitStore:
-    """Makes vaults, and knows which of them may still be replaced."""
+    """Makes vaults, and knows which of them may still be replaced.
+
+    1. `prepare_init`: check the request and make all keys in memory. Nothing is stored.
+    2. `commit_init`, in the caller's transaction: replace an unconfirmed vault, store records, keyring, configuration.
+    3. The caller commits, and only then shows the keys.
+    4. `confirm`, or the first unseal with shares: from now on the vault is never replaced.
+    """
 
     def __init__(
         self, storage: Storage, barrier: Barrier, slots: Slots, *, now: Callable[[], int], random: Random

@@ -46,7 +46,7 @@ _SAME_NUMBER: Final = (
     "keyring is damaged"
 )
 _NO_SHARES: Final = "invalid key: failed to compute combined key: less than two parts cannot be used to reconstruct the secret"
-"""Nobody holds shares of the vault: only its key slots open it."""
+"""OpenBao's words where a vault has no shares: only its key slots open it."""
 _INVALID_RECOVERY: Final = f"invalid key: failed to verify recovery key: {WRONG_RECOVERY_KEY}"
 
 __all__ = ["SEAL_KIND", "Lifecycle", "Status"]
@@ -76,7 +76,7 @@ class ShareScheme(msgspec.Struct, frozen=True):
 
 
 class Lifecycle(InitStore):
-    """Owns the way from sealed to unsealed and back; nobody else loads or seals the barrier."""
+    """Owns the way from sealed to unsealed and back: no other code loads or seals the barrier."""
 
     def __init__(
         self,
@@ -152,7 +152,8 @@ class Lifecycle(InitStore):
     async def auto_unseal(self) -> Reasons | None:
         """Unseal through the first key slot that answers; return what went wrong with those before it.
 
-        None when there is nothing to do: not initialised, unsealed, only shares unseal, a migration is
+        The device is asked outside the lock, since it may take long. So whether somebody sealed the vault meanwhile is
+        asked again under it. None when there is nothing to do: not initialised, unsealed, only shares unseal, a migration is
         pending, or somebody has sealed it (`keep_sealed`). Raises `NoSlotAnswers` or another `SealFailure`; then the vault stays sealed.
         """
         reader = self._storage.reader()
@@ -193,12 +194,12 @@ class Lifecycle(InitStore):
             raise RootKeyReplaced("the stored seal configuration belongs to another initialisation")
         known = self._barrier.root_key
         root_key = await self._newest(config, known, self.slot_changes.root_version)
-        with _damage_told():
+        with _damage_as_failure():
             await self._barrier.check(root_key)
         if self._barrier.root_key is known:  # else somebody else here followed meanwhile
             self._barrier.adopt_root(root_key)
             self.slot_changes.root_version = config.root_version
-        with _damage_told():
+        with _damage_as_failure():
             await self._barrier.refresh()
 
     async def _newest(self, config: SealConfig, root_key: Key, version: int) -> Key:
@@ -229,7 +230,7 @@ class Lifecycle(InitStore):
     def keep_sealed(self) -> None:
         """Open through no key slot from now on, until shares are given: somebody seals the vault.
 
-        To be said together with `seal`, while nobody gives shares.
+        Call it together with `seal`, and not while a share is being submitted.
         """
         self._kept_sealed = True
 
@@ -263,7 +264,7 @@ class Lifecycle(InitStore):
         async with self._lock:
             self._progress = Progress()
             try:
-                if not self._barrier.sealed:
+                if not self._barrier.sealed:  # the counts first: they are encrypted by a key that goes now
                     async with asyncio.timeout(SAVE_SECONDS):
                         with suppress(BarrierFailure):
                             await self._barrier.save_counts()
@@ -313,8 +314,17 @@ class Lifecycle(InitStore):
         self._progress = Progress()
 
     async def _submit(self, share: bytes, *, migrate: bool) -> bool:
-        """Take a share; return whether the vault was opened and migrated."""
+        """Take a share; return whether the vault was opened and migrated.
+
+        1. Refuse what cannot lead to an unseal, in OpenBao's order.
+        2. Keep the share. Go on once there are enough.
+        3. Combine the shares, and find the newest root key with the key that they give.
+        4. See that this root key opens the keyring, before anything is changed.
+        5. Change the slots as only shares allow: migrate, or give the slot for shares the newest root key.
+        6. Confirm the initialisation and load the keyring: the vault is open.
+        """
         reader = self._storage.reader()
+        # 1. OpenBao looks for a migration before it asks whether there is a vault.
         config = await seal_store.read_config(reader)
         wanted = pending(config, self.slots) if config is not None else Migration.NOTHING
         if migrate and wanted is Migration.NOTHING:
@@ -335,9 +345,11 @@ class Lifecycle(InitStore):
             )
         if scheme.shares < 1:
             raise SealRefusal(_NO_SHARES)
+        # 2. The shares are of one initialisation: after another one they begin anew.
         self._progress = self._progress.add(share, config.generation, self._random)
         if len(self._progress.shares) < scheme.threshold:
             return False
+        # 3. Wrong shares are forgotten with the right ones, as OpenBao does: the next try starts from nothing.
         given, self._progress = self._progress, Progress()
         root_key, key = await self._by_shares(reader, config, given)
         await self._update_slots(root_key, key, config, wanted, scheme)
@@ -367,9 +379,11 @@ class Lifecycle(InitStore):
         self, root_key: Key, key: Key, config: SealConfig, wanted: Migration, scheme: ShareScheme
     ) -> None:
         """Do to the slots what only an unseal with shares can do, before anything is open."""
+        # 4. A damaged keyring must not cost the slots that still work.
         changes = self.slot_changes.with_root_key(root_key, config.root_version)
-        with _damage_told():
+        with _damage_as_failure():
             await self._barrier.check(root_key)
+        # 5. Only now are there shares to split a key for, or to wrap the newest root key under.
         if wanted is not Migration.NOTHING:
             await migrate(changes, wanted, key, scheme.shares, scheme.threshold)
         elif config.shamir in config.behind:
@@ -382,7 +396,8 @@ class Lifecycle(InitStore):
         """
         if not self._barrier.sealed:
             return
-        with _damage_told():
+        # 6. The check comes first: a vault whose keyring does not open may still be initialised anew.
+        with _damage_as_failure():
             await self._barrier.check(root_key)
             await (self._confirm if confirm else self._expect)(config.generation)
             await self._barrier.load(root_key)
@@ -401,7 +416,7 @@ async def _share_scheme(tx: ReadTx, config: SealConfig) -> ShareScheme:
 
 
 @contextmanager
-def _damage_told() -> Iterator[None]:
+def _damage_as_failure() -> Iterator[None]:
     try:
         yield
     except BarrierFailure:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Work that goes on to its end even when whoever waits for it is cancelled."""
+"""Work that goes on to its end even when the task that waits for it is cancelled."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ class Shield:
     def _ended(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waited for it has been told, or is gone
+            task.exception()  # the task that waited for it has the error, or is gone

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A key slot whose key is given by the environment: a file, a variable, a deployment's own secret store.
 
-It protects storage against whoever has only the storage. Whoever can read the key opens the vault.
+It protects against a thief who has only the storage. A process that can read the key opens the vault.
 """
 
 from __future__ import annotations

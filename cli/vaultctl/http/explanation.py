@@ -75,7 +75,7 @@ def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = Fals
 
 
 def login_mount(path: str) -> str:
-    """The mount of the method that logs in at `path`; empty for a path at which nobody does."""
+    """The mount of the method that logs in at `path`; empty for a path that logs no client in."""
     rest = path.removeprefix("auth/")
     for end in ("/login", "/oidc/auth_url"):
         mount, found, tail = rest.partition(end)

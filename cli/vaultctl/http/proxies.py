@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Proxy:
-    """A proxy's host and port, and what it is told of who asks."""
+    """A proxy's host and port, and the headers that it gets."""
 
     __slots__ = ("headers", "host", "port")
 

@@ -2,7 +2,7 @@
 """Text for people, without what does something to a terminal that shows it.
 
 Names, warnings and errors are other people's: a mount's description or a key of metadata may hold escape sequences,
-which rewrite what a terminal shows, or type for whoever looks. Formats for programs and single fields stay as they
+which rewrite what a terminal shows, or type in the name of the person who looks. Formats for programs and single fields stay as they
 are; JSON and YAML escape by themselves.
 """
 

@@ -42,7 +42,7 @@ def named(fields: Mapping[str, object], prefix: str, where: str) -> dict[str, st
     """The variables of a secret's fields: the prefix, then the field's name in capitals, other signs as `_`.
 
     CommandError for a name that no variable can have, one that two fields would have, and one that steers how
-    programs are loaded: whoever may write a secret must not so choose what its readers run.
+    programs are loaded: a person who may write a secret must not choose in this way what its readers run.
     """
     found: dict[str, str] = {}
     origin: dict[str, str] = {}

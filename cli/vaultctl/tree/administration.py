@@ -183,7 +183,7 @@ COMMANDS = (
             Flag("user-lockout-threshold", "int", "Wrong passwords until a user is locked out."),
             Flag("user-lockout-duration", "duration", "How long the lock lasts."),
             Flag("user-lockout-counter-reset-duration", "duration", "When the count starts anew."),
-            Flag("user-lockout-disable", "bool", "Lock nobody out."),
+            Flag("user-lockout-disable", "bool", "Do not lock users out."),
         ),
     ),
     Command(

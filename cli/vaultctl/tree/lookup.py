@@ -15,7 +15,7 @@ GROUPS = {
     "env": "Secrets as environment variables and `.env` files",
     "hsm": "Tokens of hardware security modules on this machine",
     "hsm ceremony": "Key ceremonies: go through one, sign it, check it",
-    "identity": "Entities: whoever logs in, and what that is worth",
+    "identity": "Entities: clients that log in, and their policies",
     "kv": "Key-value secrets",
     "kv metadata": "Metadata and settings of keys (KV version 2)",
     "lease": "Leases of dynamic secrets",

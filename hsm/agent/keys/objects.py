@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Keys on a token by label, id and class. A label's versions have the ids `v0001`, `v0002`, …
 
-Tokens accept a second key of the same label and id; a key that could be either of two is refused. Whoever reaches a
-token without its PIN can make, change and delete its public objects, of any label and id. So a secret or private key
+Tokens accept a second key of the same label and id; a key that could be either of two is refused. A process that reaches
+a token without its PIN can make, change and delete its public objects, of any label and id. So a secret or private key
 counts only if it is guarded: private, so that it takes a login to make one, sensitive and not extractable. All look-ups
 of such keys are here, and see no others.
 """
@@ -33,7 +33,7 @@ _MOST_STRANGERS: Final = 8
 """How many objects that do not count are named."""
 
 _LONGEST_SHOWN: Final = 32
-"""Bytes of an id that messages show of an object that does not count: whoever planted it chose how many it has."""
+"""Bytes of an id that messages show of an object that does not count: its length is an attacker's choice."""
 
 _PROHIBITED: Final = "0x1b"
 """`CKR_ACTION_PROHIBITED`, which python-pkcs11 has no class for."""
@@ -67,7 +67,7 @@ def find(
         found = search(session, kind, label, key_id, key_type)
         what = name(label, key_id)
         if not found:
-            ignored = told(strangers(session, label, key_id))
+            ignored = ignored_note(strangers(session, label, key_id))
             raise KeyMissing(f"{what}: the token has no such {_WORDS[kind]}{ignored}", ckr="NoSuchKey")
         if len(found) > 1:
             raise KeyAmbiguous(f"{what}: the token has more than one {_WORDS[kind]} ({handles(found)})")
@@ -114,7 +114,7 @@ def strangers(session: TokenSession, label: str, key_id: bytes | None = None) ->
     return found
 
 
-def told(ignored: list[str]) -> str:
+def ignored_note(ignored: list[str]) -> str:
     """Return the end of a sentence that names what does not count, or nothing."""
     return f"; it has what does not count: {'; '.join(ignored)}" if ignored else ""
 

@@ -125,7 +125,8 @@ def _curve_key(
 ) -> Any:  # noqa: ANN401 - two types
     """Return the public half that the private key proves to be its own by a signature.
 
-    The object that holds it is public: whoever reaches the token can plant one of the same name, or exchange it.
+    The object that holds it is public: a process that reaches the token without its PIN can plant one of the same
+    name, or exchange it.
     """
     what = name(label, key_id)
     stored = search(session, ObjectClass.PUBLIC_KEY, label, key_id, None)

@@ -6,7 +6,7 @@ before a login a process takes a lock for the token and looks for a marker; afte
 The marker's name is a slow hash of boot id, serial number and PIN: another PIN is tried, the same is not.
 
 A process may die within the login, and then nobody heard the answer. So it says beforehand what it is about to try;
-whoever finds that later asks the token whether it has seen a wrong PIN.
+the process that finds that later asks the token whether it has seen a wrong PIN.
 
 Some modules answer a wrong PIN with a code of their own, or with a general failure, which also says that a device is
 not well. Then the token is asked what it has seen. One that saw nothing may be one that never tells, so a second

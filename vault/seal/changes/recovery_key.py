@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The recovery key under every key slot: given to those that join or come back, and kept when one leaves.
 
-The functions that do not say otherwise are for whoever holds `changes.lock`.
+The caller holds `changes.lock`, except where a function says that it takes the lock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hsm.key_slot import KeyIdentity, KeySlot
 from vault.barrier.key import Key, Random
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.records import seal_store
-from vault.seal.records.record import RecoveryKey, SealConfig, decode, encode, recovery_path, told_holding
+from vault.seal.records.record import RecoveryKey, SealConfig, decode, encode, holding_phrase, recovery_path
 from vault.seal.records.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
 
@@ -130,7 +130,7 @@ async def recovery_to_leave(
     if not held.wrapped.keys().isdisjoint(staying):
         return None
     refusal = SealRefusal(
-        f"only {told_holding(held.wrapped)} the recovery key, and no slot that stays can take it now; repair one, "
+        f"only {holding_phrase(held.wrapped)} the recovery key, and no slot that stays can take it now; repair one, "
         "rotate the recovery key first, or say abandon where no slot gives it any more: recovery keys end with it"
     )
     try:

@@ -34,9 +34,18 @@ async def rotate_root(
 ) -> SealConfig:
     """Replace the root key under all slots at once.
 
+    1. Draw the new root key, with a device's randomness where there is one.
+    2. Write a record of it for each key slot that answers, read it back and open it. None of them counts yet.
+    3. Find out which slots are dropped, and give what they alone hold to those that stay.
+    4. In one transaction: see that nothing changed since, encrypt the keyring under the new root key, store the link
+       that leads from the old one, let the new records count, forget what was wrapped for dropped slots.
+    5. After the commit, and only then, use the new root key in memory.
+
+    Until 4 commits the old records open the vault, so a crash at any point leaves one set of slots that works.
+
     A slot that does not answer, and the one for shares, keeps the old key and a link that leads from it to the
-    new one, until it is renewed or an unseal with shares brings it up to date. So until then whoever has the
-    old key and the storage has the new one. With `links` off such slots are dropped instead: after a
+    new one, until it is renewed or an unseal with shares brings it up to date. So until then the
+    old key and the storage together give the new one. With `links` off such slots are dropped instead: after a
     compromise. What they alone hold goes to those that stay, as in `SlotChanges.remove`, `abandon` too. `drop` names those
     that are dropped, whether they answer or not; with None those that do not. Raises `SealRefusal` when another one
     would be, when no slot would be left or none can take what they hold; then nothing has changed.
@@ -49,12 +58,16 @@ async def _rotate_root(
 ) -> SealConfig:
     async with changes.lock:
         config = await changes.config()
+        # 1. A device that answers mixes its randomness into the operating system's.
         random = await changes.slots.source(changes.random)
         new, version = Key(random(KEY_BYTES)), config.root_version + 1
+        # 2. Devices are asked outside transactions: a slow one must not hold the storage's writer.
         renewed = await _wrap_everywhere(changes, config, new, version, drop or ())
+        # 3. With links, a slot that is away stays: its record leads to the new root key.
         dropped = [] if links else [name for name in config.slots if name not in renewed]
         check_dropped(config, dropped, drop)
         lost = await changes.hand_over(config, dropped, abandon=abandon) if dropped else {}
+        # 4.
         try:
             async with changes.storage.write() as tx:
                 written = {slot_path(name, renewed[name][0].revision): renewed[name][1] for name in renewed}
@@ -66,9 +79,10 @@ async def _rotate_root(
                 config = await _switch(tx, config, renewed, dropped, version)
                 config = await changes.take(tx, config, dropped, lost)
                 await seal_store.write_config(tx, config)
-        except BaseException:
+        except BaseException:  # cancelled or not: what did not commit must not be used
             changes.barrier.keep_root()
             raise
+        # 5.
         changes.barrier.adopt_root(new)
         changes.root_version = version
         return config

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Changing the slots of an open vault: add, renew, order, remove, and replace the root key under all of them.
 
-Everything follows one protocol. A new record is written beside the old one, read back, opened by its slot and
-compared with the root key in memory; then one transaction makes it count. So a crash at any point leaves the
-slots that worked before. Device calls happen outside transactions; what is stored, configuration and records, is
-checked again inside: another process may have written a record at the same place meanwhile.
+Everything follows one protocol:
+
+1. Ask the slot for the key to wrap under.
+2. Write a new record beside the old one, where it does not count yet.
+3. Read it back, let the slot open it, and compare what it gives with the root key in memory.
+4. In one transaction: see that configuration and records are still those that the work began with, and make the new
+   record count.
+
+So a crash at any point leaves the slots that worked before. Devices are asked outside transactions, since they are
+slow. What is stored is compared again inside, since another process may have written at the same place meanwhile.
 """
 
 from __future__ import annotations
@@ -33,10 +39,10 @@ from vault.seal.records.record import (
     WrappedSlot,
     decode,
     encode,
+    holding_phrase,
     link_path,
     make_shamir_slot,
     slot_path,
-    told_holding,
 )
 from vault.seal.records.sealwrap import LostValues, SealWrap
 from vault.seal.records.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
@@ -74,7 +80,7 @@ class SlotChanges:
         self.slots = slots
         self.random = random
         self.lock = asyncio.Lock()
-        """Held during every change, by whoever makes it."""
+        """Held during every change."""
         self.wraps: SealWrap | None = None
         """The values that are wrapped for the slots, of a vault that has any."""
         self._now = now
@@ -181,7 +187,7 @@ class SlotChanges:
             return config
 
     async def leaving(self, config: SealConfig, name: str) -> Records:
-        """Return what proves that the vault opens without slot `name`, for whoever holds `lock`; raises `SealRefusal`."""
+        """Return what proves that the vault opens without slot `name`. The caller holds `lock`. Raises `SealRefusal`."""
         if name not in config.slots and self.wraps is not None and name in await self.wraps.stuck(()):
             return {}  # it opens nothing any more
         return await self.proof_without(config, name)
@@ -201,7 +207,7 @@ class SlotChanges:
     async def hand_over(
         self, config: SealConfig, leaving: Collection[str], *, dry_run: bool = False, abandon: bool = False
     ) -> LostValues:
-        """Give what the slots `leaving` alone hold to the key slots that stay, for whoever holds `lock`.
+        """Give what the slots `leaving` alone hold to the key slots that stay. The caller holds `lock`.
 
         With `dry_run` nothing is stored. Returns wrapped values that go with those slots, since no slot opens them.
         Raises `SealRefusal` or `NoSlotAnswers` where they cannot take it, and for values that go unless `abandon`.
@@ -223,7 +229,7 @@ class SlotChanges:
         if lost and not abandon:
             holding = {name for one in lost.values() for name in one.holders if name in leaving}
             raise SealRefusal(
-                f"{told_holding(holding)} wrapped values that no slot opens: {', '.join(sorted(lost))}; "
+                f"{holding_phrase(holding)} wrapped values that no slot opens: {', '.join(sorted(lost))}; "
                 "repair that, or say abandon to have them deleted"
             )
         return lost
@@ -255,17 +261,20 @@ class SlotChanges:
         return key_version(record)
 
     async def renew_held(self, slot: KeySlot, *, ordered: bool = True) -> SealConfig:
-        """As `add` or `renew`, for whoever holds `lock`."""
+        """As `add` or `renew`. The caller holds `lock`."""
         config = await self.config()
         if config.root_version != self.root_version:
             raise SealChanged
         root_key = self.root_key  # of that generation, whatever is followed meanwhile
         old = config.entry(slot.name).revision if slot.name in config.slots else 0
+        # 1. A key that nobody ordered is not taken, although the token has it.
         key = await (
             slot.identify() if ordered else seal_store.recorded_key(self.storage.reader(), config, slot)
         )
+        # 2. and 3.
         record = await self.write(slot, root_key, config, config.root_version, old + 1, key)
         recovery = await recovery_key.recovery_for(self, slot, config, key)
+        # 4.
         async with self.storage.write() as tx:
             written = {slot_path(slot.name, old + 1): record}
             config = await self.unchanged(tx, config, written, root_key)
@@ -314,7 +323,7 @@ class SlotChanges:
         return again
 
     async def proof_without(self, config: SealConfig, name: str) -> Records:
-        """Return the record of a slot other than `name` that opens the vault, for whoever holds `lock`.
+        """Return the record of a slot other than `name` that opens the vault. The caller holds `lock`.
 
         Key slots are tried, but for those that the vault is to leave. Of the slot for shares, all is checked but the shares, which people have. Raises
         `SealRefusal` where there is none, or no slot `name`.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The consent of those who hold shares to a new root token: `sys/generate-root-token`.
+"""A new root token, with the consent of a threshold of the share holders: `sys/generate-root-token`.
 
-Shares are collected until they are enough, checked, and forgotten; what follows is the caller's. The token is
-shown encrypted only: to a PGP key, or under a one-time pad that whoever began alone has.
+Shares are collected until they are enough, checked, and forgotten. The caller then makes the token. It is shown
+encrypted only: to a PGP key, or under a one-time pad that only the client that began the attempt has.
 """
 
 from __future__ import annotations

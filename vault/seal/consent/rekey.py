@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Giving people new shares, with the consent of those who hold the old ones: `sys/rotate/root`, `sys/rotate/recovery`.
+"""New shares, with the consent of those who hold the old ones: `sys/rotate/root`, `sys/rotate/recovery`.
 
 What happens at its end depends on what the shares are for. Unseal shares get a new unseal key and a new root
 key; recovery shares a new recovery key; and where key slots unseal, consenting to `root` renews the root key
 alone. With a verification the old shares stay until enough of the new ones were given back.
 
 New shares count only once the answer that shows them is recorded, by `RekeyShares.apply`: were that to fail after they
-counted, nobody would have any. Until then the old ones can be given again.
+counted, they would be lost. Until then the old ones can be given again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RekeyRequest:
 
 @dataclass(frozen=True, slots=True)
 class RekeyProgress:
-    """What is known of a resharing; `nonce` is empty when there is none."""
+    """How far a rekey has come; `nonce` is empty when there is none."""
 
     nonce: str = ""
     shares: int = 0
@@ -190,7 +190,7 @@ class Rekey:
         return partial(self._apply, made, state)
 
     def restart_verification(self) -> None:
-        """Forget the new shares that were given back so far. Raises `SealRefusal` when there is no resharing."""
+        """Forget the new shares that were given back so far. Raises `SealRefusal` when there is no rekey."""
         if not self.state.nonce:
             raise SealRefusal("no rotation configuration found")
         self.state = replace(self.state, verification_nonce=fresh_nonce(self._random), returned=())

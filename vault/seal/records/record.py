@@ -201,7 +201,7 @@ def slot_path(name: str, revision: int = 0) -> str:
     return f"{SLOTS_PREFIX}{name}/{revision}" if revision else SLOTS_PREFIX + name
 
 
-def told_holding(names: Iterable[str]) -> str:
+def holding_phrase(names: Iterable[str]) -> str:
     """Return the beginning of a sentence on what these slots hold."""
     first, *more = sorted(names)
     return f"slots {', '.join([first, *more[:-1]])} and {more[-1]} hold" if more else f"slot {first} holds"

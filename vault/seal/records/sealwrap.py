@@ -345,7 +345,7 @@ class ValuesLost(SealFailure):
     """No slot opens these wrapped values."""
 
     def __init__(self, lost: LostValues) -> None:
-        super().__init__(told_lost(lost))
+        super().__init__(lost_phrase(lost))
         self._lost = lost
 
     @property
@@ -353,7 +353,7 @@ class ValuesLost(SealFailure):
         return "; ".join(f"{path}: {one.failure.gist}" for path, one in sorted(self._lost.items()))
 
 
-def told_lost(lost: LostValues) -> str:
+def lost_phrase(lost: LostValues) -> str:
     """Return a sentence on values that no slot opens."""
     told = "; ".join(
         f"{path}, held by {', '.join(one.holders) or 'nobody'}: {one.failure}"

@@ -52,7 +52,7 @@ def in_time() -> Generator[None]:
 
 
 def candidates(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
-    """What the last of `words` may become, the others standing before it; nothing where nobody can say."""
+    """What the last of `words` may become, the others standing before it; nothing where that is not known."""
     from vaultctl.invocation import Invocation
 
     before, current = _joined(words[:-1]), words[-1] if words else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Which Biscuit a command is about, whose key signed it, and how errors about it are told."""
+"""Which Biscuit a command is about, whose key signed it, and how errors about it are worded."""
 
 from __future__ import annotations
 

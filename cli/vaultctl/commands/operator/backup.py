@@ -32,7 +32,7 @@ _NEXT = (
 )
 _AFTERWARDS = (_AS_IT_WAS, _UNKNOWN, _NEXT)
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""What ends this as SIGINT does: what is half-written is removed, by whoever stops the machine or closes the terminal too."""
+"""Signals that end this as SIGINT does. A half-written file is removed when the machine stops or the terminal closes, too."""
 
 
 def backup(invocation: Invocation) -> int:
@@ -120,7 +120,7 @@ class _Progress:
         self._told = ("", -1)
 
     def __call__(self, what: str, hundredths: int) -> None:
-        """Tell it, unless that was told before."""
+        """Print it, unless it was printed before."""
         now = (what, hundredths if self._terminal else hundredths // 10 * 10)
         if not self._wanted or now == self._told:
             return

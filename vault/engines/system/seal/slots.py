@@ -24,7 +24,7 @@ from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.records import seal_store
 from vault.seal.records.record import SHAMIR_SLOT, SealConfig
-from vault.seal.records.sealwrap import LostValues, SealWrap, deleted, told_lost
+from vault.seal.records.sealwrap import LostValues, SealWrap, deleted, lost_phrase
 from vault.seal.records.slots import SlotView
 from vault.storage.protocol import ReadTx, StorageFailure
 
@@ -200,7 +200,7 @@ class SealSlotEngine(Engine):
         """Wrap every value that some slot can unwrap for slot `name`, and return the others."""
         _, lost = await self._wraps.rewrap(name)
         if lost:
-            self._log.caution("seal", told_lost(lost), slot=name)
+            self._log.caution("seal", lost_phrase(lost), slot=name)
         await self._gather()
 
     @delete("seal-slots/{name}", sudo=True, writes=False)
@@ -381,7 +381,7 @@ def nobody_holds(config: SealConfig) -> bool:
 
 
 def _warned(lost: LostValues) -> list[str]:
-    return [told_lost(lost)] if lost else []
+    return [lost_phrase(lost)] if lost else []
 
 
 def _info(
