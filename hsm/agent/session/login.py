@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""One wrong PIN, and nobody on this machine tries it again before the next boot.
+"""One wrong PIN, and no process on this machine tries it again before the next boot.
 
 Tokens lock after three wrong tries, and a server that restarts in a loop makes three tries in seconds. So
 before a login a process takes a lock for the token and looks for a marker; after a wrong PIN it leaves one.
 The marker's name is a slow hash of boot id, serial number and PIN: another PIN is tried, the same is not.
 
-A process may die within the login, and then nobody heard the answer. So it says beforehand what it is about to try;
+A process may die within the login, and its answer is lost. So it notes beforehand what it is about to try;
 the process that finds that later asks the token whether it has seen a wrong PIN.
 
 Some modules answer a wrong PIN with a code of their own, or with a general failure, which also says that a device is
@@ -66,7 +66,7 @@ _AWAY: Final = frozenset(
 
 
 class LoginGate:
-    """Lets one process at a time log in to a token, and nobody with a PIN that was wrong.
+    """Lets one process at a time log in to a token, and none with a PIN that was wrong.
 
     `directory` is private to the server's user and made if need be; `boot` tells this boot from the last; `guest`
     is as above. `force` logs in although one more wrong PIN would lock the token. `now` gives seconds since the
@@ -93,6 +93,12 @@ class LoginGate:
     def attempt(self, serial: str, pin: Pin, flags: Callable[[], int]) -> Iterator[None]:
         """Hold the token's lock while the caller logs in, and remember it when the PIN was wrong.
 
+        1. Refuse without a try: this PIN was wrong before, or the token is near to locking.
+        2. Note on disk that this PIN is about to be tried.
+        3. The caller logs in.
+        4. Find out what a refusal says of the PIN. A wrong PIN leaves a mark, and is not tried again before the next boot.
+        5. Remove the note, unless the answer left it open whether the PIN is wrong.
+
         `flags` asks the token for its `CKF_…` as they are now, or raises python-pkcs11's exceptions. The caller lets
         those of the login through. Raises `PinBlocked` without a try when this PIN was wrong before or the token is
         near to locking, and in place of an exception that speaks of the PIN, or may do so.
@@ -105,16 +111,20 @@ class LoginGate:
         of_boot = hashlib.sha256(f"{self._boot}\0{serial}".encode()).hexdigest()[:16]
         guesses = self._directory / f"guesses-{of_boot}"
         with _locked(self._directory / f"login-{name}.lock"):
+            # 1.
             self._admit(serial, marker, tried, flags())
-            taken = not self._guest and _told(own) == digest
+            taken = not self._guest and _own_digest(own) == digest
             if self._guest:
                 self._admit_guest(serial, digest, own, guesses)
             elif taken:
                 self._admit_again(serial, tried)
+            # 2. A process may die within the login; the next one then asks the token whether it saw a wrong PIN.
             _create(tried)
             pending = False
+            # 3.
             try:
                 yield
+            # 4. Modules answer a wrong PIN with codes of their own, too; the token's flags then decide.
             except pkcs11.PKCS11Error as error:
                 kind = classify(error, f"token serial {serial}: login")
                 unclear = not isinstance(kind, PinBlocked) and kind.ckr not in _AWAY
@@ -133,6 +143,7 @@ class LoginGate:
                     with contextlib.suppress(OSError):  # a full disk must not undo a login
                         _replace(own, digest)
             finally:
+                # 5.
                 if not pending:
                     tried.unlink(missing_ok=True)
 
@@ -174,7 +185,7 @@ class LoginGate:
             )
 
     def _admit(self, serial: str, marker: Path, tried: Path, flags: int) -> None:
-        """Raise `PinBlocked` where a login is pointless, or could cost a try that nobody can spare."""
+        """Raise `PinBlocked` where a login is pointless, or could cost one of the last tries."""
         told = f"token serial {serial}"
         if flags & LOCKED:
             raise PinBlocked(
@@ -206,7 +217,7 @@ class LoginGate:
                 f"token serial {serial}: {GUESSES} wrong PINs were given for it; "
                 f"none is looked at for {recent[0] + GUESSING_SECONDS - self._now():.0f} s"
             )
-        if _told(own) not in {None, digest}:
+        if _own_digest(own) not in {None, digest}:
             self._note_wrong(digest, own, guesses)
             raise PinBlocked(
                 f"token serial {serial}: the server itself logs in to it with another PIN, so this one was not tried",
@@ -217,7 +228,7 @@ class LoginGate:
         if self._guest:
             times = [*self._recent(guesses), self._now()]
             _replace(guesses, " ".join(f"{moment:.3f}" for moment in times))
-        elif _told(own) == digest:
+        elif _own_digest(own) == digest:
             own.unlink()
 
     def _recent(self, guesses: Path) -> list[float]:
@@ -228,7 +239,7 @@ class LoginGate:
         return [moment for moment in times if moment > self._now() - GUESSING_SECONDS]
 
     def _or_remove(self, path: Path) -> str:
-        """What an operator can do besides; nothing of this machine is told to a guest."""
+        """What an operator can do besides. A guest learns nothing of this machine."""
         return "" if self._guest else f", or remove {path} once the token takes it"
 
     def _digest(self, serial: str, pin: Pin) -> str:
@@ -241,7 +252,7 @@ class LoginGate:
         return digest
 
 
-def _told(own: Path) -> str | None:
+def _own_digest(own: Path) -> str | None:
     """Return the digest of the PIN that the token last took of the server itself; None where there is none."""
     return own.read_text(encoding="ascii") if own.exists() else None
 
