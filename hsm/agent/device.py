@@ -269,7 +269,7 @@ class Device:
                 version=printable(key_id),
                 fingerprint=fingerprint(found),
                 authenticator=authenticator(codes) if codes is not None else "",
-                imported=objects.described(session, found, self._label, key_id).imported,
+                imported=objects.describe(session, found, self._label, key_id).imported,
             )
         finally:
             session.keys.clear()
@@ -305,7 +305,7 @@ class Device:
                     "slot's record does not say which; remove all but one"
                 )
             objects.remember(session, found[0], kind, self._label, key_id, key_type)
-            way = self._way(objects.described(session, found[0], self._label, key_id))
+            way = self._way(objects.describe(session, found[0], self._label, key_id))
             if way == "aes-cbc-hmac":
                 self._recall_authenticator(session, key, key_id)
             return key_id, way

@@ -15,7 +15,7 @@ import pkcs11
 from hsm.agent.hardening import fall_silent, harden, limit_memory
 from hsm.agent.keys.mechanisms import Entropy
 from hsm.agent.oneshot import log_in
-from hsm.agent.selftest import CHECKS, FAILURES, Bench, described
+from hsm.agent.selftest import CHECKS, FAILURES, Bench, describe_failure
 from hsm.agent.session.exceptions import classify
 from hsm.agent.session.token import info_of
 from hsm.errors import HsmError
@@ -56,7 +56,7 @@ def _try(order: ReportOrder, entropy: Entropy, tell: Callable[[ReportLine], obje
         try:
             detail = check.run(bench)
         except FAILURES as error:
-            outcome, detail = "no", described(error)
+            outcome, detail = "no", describe_failure(error)
         taken = int((time.perf_counter() - began) * 1e6)
         result = CheckResult(
             name=check.name, purpose=check.purpose, outcome=outcome, detail=detail, microseconds=taken

@@ -252,7 +252,7 @@ CHECKS: Final = (
 )
 
 
-def described(error: BaseException) -> str:
+def describe_failure(error: BaseException) -> str:
     """Say why a trial ended, in a few words."""
     if isinstance(error, CheckFailed):
         return str(error)

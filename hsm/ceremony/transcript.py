@@ -190,7 +190,7 @@ def tree_digest(folder: Path, suffix: str) -> Evidence:
     return Evidence(f"{folder}/**{suffix}", whole)
 
 
-def sealed(transcript: Transcript) -> SignedTranscript:
+def freeze(transcript: Transcript) -> SignedTranscript:
     """Fix the transcript's bytes, without a signature yet."""
     return SignedTranscript(msgspec.Raw(msgspec.json.encode(transcript, order="deterministic")))
 
@@ -235,7 +235,7 @@ def load(path: Path) -> SignedTranscript:
     except OSError as error:
         raise CeremonyError(f"{path}: cannot be read: {error.strerror}") from error
     signed = _decoded(content, SignedTranscript, str(path))
-    canonical = sealed(signed.read())
+    canonical = freeze(signed.read())
     if dump(signed) != content or bytes(canonical.transcript) != bytes(signed.transcript):
         raise CeremonyError(f"{path}: was edited: this is not how a transcript is written; take the original")
     return signed

@@ -91,7 +91,7 @@ def _transcript() -> Transcript:
 
 
 def _signed() -> SignedTranscript:
-    signed = ceremony.sealed(_transcript())
+    signed = ceremony.freeze(_transcript())
     for name, key in _KEYS.items():
         signed = ceremony.sign(signed, name, _private(key), None)
     return signed
@@ -176,7 +176,7 @@ def test_a_transcript_that_all_have_signed_has_no_problems(tmp_path: Path) -> No
 
 
 def test_who_has_not_signed_is_named() -> None:
-    signed = ceremony.sign(ceremony.sealed(_transcript()), "Bob", _private(_KEYS["Bob"]), None)
+    signed = ceremony.sign(ceremony.freeze(_transcript()), "Bob", _private(_KEYS["Bob"]), None)
     assert problems(signed) == ["Alice: has not signed"]
 
 
@@ -206,7 +206,7 @@ def test_a_participant_with_an_unusable_key_has_not_signed(key: str) -> None:
     )
     people = [Participant("Alice", "there", pem), _transcript().participants[1]]
     transcript = msgspec.structs.replace(_transcript(), participants=people)
-    signed = msgspec.structs.replace(ceremony.sealed(transcript), signatures=[Signature("Alice", b"x" * 64)])
+    signed = msgspec.structs.replace(ceremony.freeze(transcript), signatures=[Signature("Alice", b"x" * 64)])
     assert problems(signed) == [
         "Bob: has not signed",
         "Alice: the signature does not belong to this transcript",
@@ -215,7 +215,7 @@ def test_a_participant_with_an_unusable_key_has_not_signed(key: str) -> None:
 
 
 def test_only_a_participant_signs_once_and_with_the_right_key() -> None:
-    unsigned = ceremony.sealed(_transcript())
+    unsigned = ceremony.freeze(_transcript())
     with pytest.raises(CeremonyError, match="Mallory: is not a participant"):
         ceremony.sign(unsigned, "Mallory", _private(_KEYS["Bob"]), None)
     with pytest.raises(CeremonyError, match="not the private key of the public key"):
@@ -232,7 +232,7 @@ def test_only_a_participant_signs_once_and_with_the_right_key() -> None:
 
 def test_a_private_key_may_be_encrypted() -> None:
     signed = ceremony.sign(
-        ceremony.sealed(_transcript()), "Alice", _private(_KEYS["Alice"], b"word"), b"word"
+        ceremony.freeze(_transcript()), "Alice", _private(_KEYS["Alice"], b"word"), b"word"
     )
     assert problems(signed) == ["Bob: has not signed"]
 
@@ -290,7 +290,7 @@ def _person(name: str, keys_of: str) -> Participant:
     ],
 )
 def test_a_transcript_that_no_ceremony_makes_is_not_believed(change: dict[str, object], says: str) -> None:
-    signed = ceremony.sealed(msgspec.structs.replace(_transcript(), **change))
+    signed = ceremony.freeze(msgspec.structs.replace(_transcript(), **change))
     assert says in "; ".join(problems(signed))
 
 

@@ -9,7 +9,7 @@ import pkcs11
 import pytest
 from pkcs11 import Attribute
 
-from hsm.agent.selftest import CHECKS, Bench, CheckFailed, described
+from hsm.agent.selftest import CHECKS, Bench, CheckFailed, describe_failure
 
 
 class _GivesAll:
@@ -52,4 +52,4 @@ def test_a_token_that_does_not_do_its_work_is_found_out(name: str, says: str) ->
 
 
 def test_a_key_without_the_wanted_use_is_described() -> None:
-    assert described(AttributeError("encrypt")) == "the key has no such use"
+    assert describe_failure(AttributeError("encrypt")) == "the key has no such use"

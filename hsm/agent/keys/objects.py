@@ -172,7 +172,7 @@ def versions(session: TokenSession, label: str) -> list[KeyVersion]:
                     "remove or rename all but one"
                 )
             seen[key_id] = key
-            found[key_id] = described(session, key, label, key_id)
+            found[key_id] = describe(session, key, label, key_id)
     return [found[key_id] for key_id in sorted(found, key=order)]
 
 
@@ -268,7 +268,7 @@ def _id_of(key: Any) -> str:  # noqa: ANN401 - as in `find`
     return shown if len(found) <= _LONGEST_SHOWN else f"{shown}… ({len(found)} bytes)"
 
 
-def described(session: TokenSession, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
+def describe(session: TokenSession, key: Any, label: str, key_id: bytes) -> KeyVersion:  # noqa: ANN401 - as in `find`
     """Return what is known of a key that wraps."""
     secret = key.object_class is ObjectClass.SECRET_KEY
     encrypting = [key] if secret else _halves(session, key, label, key_id)

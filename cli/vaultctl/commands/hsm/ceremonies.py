@@ -53,7 +53,7 @@ def run(invocation: Invocation) -> int:
             steps=steps,
             receipts=receipts,
         )
-        signed = ceremony.sealed(transcript)
+        signed = ceremony.freeze(transcript)
         with os.fdopen(opened, "wb") as file:
             file.write(ceremony.dump(signed))
     invocation.say(f"\nTranscript: {target}\nSHA-256 of what is signed: {ceremony.digest(signed)}")
