@@ -20,7 +20,7 @@ class Histogram(msgspec.Struct):
     buckets: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     """How many took at most each of `BOUNDS` and longer than the one before; the last took longer than all."""
     seconds: float = 0.0
-    """All together."""
+    """Sum over all operations."""
 
     def add(self, seconds: float) -> None:
         """Count one operation."""
