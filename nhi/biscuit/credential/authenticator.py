@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -19,9 +19,10 @@ from nhi.biscuit.credential.cache import BiscuitCache
 from nhi.biscuit.credential.checks import BiscuitChecks
 from nhi.biscuit.credential.first_seen import Presentation, Presentations
 from nhi.biscuit.credential.possession import Possession
+from nhi.biscuit.credential.presented_biscuit import PresentedBiscuit, fact_bytes, tags_of, to_identity
 from nhi.biscuit.credential.verdict import Refusal, Verdict
 from nhi.biscuit.format.chain import Chain
-from nhi.biscuit.format.datalog import Block, TermKind
+from nhi.biscuit.format.datalog import Block
 from nhi.biscuit.format.decode import read_blocks
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids
@@ -38,13 +39,12 @@ from nhi.biscuit.offline.verify import (
     verify,
 )
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, IssuerKey, KeyState, MountRef
+from nhi.biscuit.records.model import BISCUIT_KIND, IssuerKey, KeyState, MountRef
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import Bounded, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
-from vault.framework.identity import IdentityFacts
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.token.authenticator import core_reader
@@ -61,23 +61,6 @@ Live = Callable[[str], Namespace | None]
 Mounted = Callable[[Namespace, str], bool]
 AUDIENCE: Final = "vault"
 """The audience that names this server, in tokens of registrations that say nothing else."""
-
-
-class PresentedBiscuit(msgspec.Struct, frozen=True):
-    """A token that is good now, but for its checks."""
-
-    verified: VerifiedToken
-    issued: IssuedToken
-    owner: MountRef
-    namespace: Namespace
-    narrowing: BiscuitChecks
-    until: int
-    """When its authority or its workload ends (ms)."""
-
-    @property
-    def expires(self) -> int:
-        """When it ends (ms): with its authority or its workload, or at an earlier end of a block."""
-        return min(self.until, self.narrowing.expires or self.until)
 
 
 class BiscuitAuthenticator:
@@ -290,63 +273,6 @@ def _authority(chain: Chain) -> tuple[Block, ...]:
         return read_blocks(msgspec.structs.replace(chain, blocks=chain.blocks[:1]), TokenLimits().parts)
     except BiscuitError:
         return ()
-
-
-def fact_bytes(authority: Block, name: str) -> bytes:
-    """Return the one term of a fact of the authority, as bytes; empty where there is none."""
-    for fact in authority.facts:
-        if fact.name == name and len(fact.terms) == 1 and fact.terms[0].kind is TermKind.BYTES:
-            return cast("bytes", fact.terms[0].value)
-    return b""
-
-
-def policies_of(authority: Block) -> tuple[str, ...]:
-    """Return the policies that an authority block names; no other block can name one."""
-    return tuple(
-        sorted(
-            str(fact.terms[0].value)
-            for fact in authority.facts
-            if fact.name == "policy" and len(fact.terms) == 1 and fact.terms[0].kind is TermKind.STRING
-        )
-    )
-
-
-def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
-    """Return the identity that a token stands for."""
-    issued = presented.issued
-    return Identity(
-        token=token,
-        key="",
-        accessor=presented.verified.ids[-1].hex(),
-        policies=policies_of(presented.verified.blocks[0]),
-        display_name=f"nhi-{issued.workload}",
-        metadata={"workload": issued.workload, "token_id": issued.token_id},
-        kind="biscuit",
-        created=issued.created * 1_000_000,
-        expires=presented.expires,
-        ttl=-((issued.created - issued.expires) // 1000),
-        namespace=presented.namespace,
-        narrowing=presented.narrowing,
-        facts=facts_of(issued),
-        chain=tuple(one.hex() for one in presented.verified.ids),
-    )
-
-
-def facts_of(issued: IssuedToken) -> IdentityFacts:
-    """Return what templates of policies see of a token."""
-    return IdentityFacts(
-        entity_id=issued.uid,
-        entity_name=issued.workload,
-        metadata={"workload": issued.workload, "registration": issued.registration},
-    )
-
-
-def tags_of(presented: PresentedBiscuit) -> tuple[str, ...]:
-    """Return what a token ends with; its own last block comes last."""
-    issued = presented.issued
-    mounts = (store.mount_tag(one) for one in issued.hangs_on(presented.owner))
-    blocks = (store.block_tag(block_id.hex()) for block_id in presented.verified.ids)
-    return (store.key_tag(issued.kid), store.workload_tag(issued.uid), *mounts, *blocks)
 
 
 def _digest(token: Secret) -> bytes:

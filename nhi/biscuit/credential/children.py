@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from nhi.biscuit.credential.authenticator import BiscuitAuthenticator, PresentedBiscuit, facts_of, tags_of
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
+from nhi.biscuit.credential.presented_biscuit import PresentedBiscuit, facts_of, tags_of
 from nhi.biscuit.offline.verify import from_text
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import KeptChain, MountRef

@@ -5,12 +5,8 @@ from __future__ import annotations
 
 import msgspec
 
-from nhi.biscuit.credential.authenticator import (
-    BiscuitAuthenticator,
-    PresentedBiscuit,
-    policies_of,
-    to_identity,
-)
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
+from nhi.biscuit.credential.presented_biscuit import PresentedBiscuit, policies_of, to_identity
 from nhi.biscuit.credential.verdict import Refusal
 from nhi.biscuit.issue.issuer import BiscuitIssuer
 from nhi.biscuit.login.proof import near

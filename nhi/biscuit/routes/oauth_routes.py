@@ -19,8 +19,9 @@ from typing import Annotated, Final, cast
 
 import msgspec
 
-from nhi.biscuit.credential.authenticator import BiscuitAuthenticator, policies_of
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
 from nhi.biscuit.credential.possession import JKT, KINDS, X5T
+from nhi.biscuit.credential.presented_biscuit import policies_of
 from nhi.biscuit.issue.issuer import BiscuitIssuer
 from nhi.biscuit.login.failures import Reason
 from nhi.biscuit.login.proof import LoginEvidence, ProofChecker, WorkloadProof

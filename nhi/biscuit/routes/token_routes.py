@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Final, cast
 
-from nhi.biscuit.credential.authenticator import BiscuitAuthenticator, policies_of
+from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
 from nhi.biscuit.credential.possession import JKT, X5T, KeyBinding
+from nhi.biscuit.credential.presented_biscuit import policies_of
 from nhi.biscuit.credential.verdict import Refusal
 from nhi.biscuit.format.datalog import Block
 from nhi.biscuit.format.error import BiscuitError

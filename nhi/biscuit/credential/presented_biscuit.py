@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A Biscuit that is good now, and what it is to the rest of the server: an identity, policies, what it ends with."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import msgspec
+
+from nhi.biscuit.credential.checks import BiscuitChecks
+from nhi.biscuit.format.datalog import Block, TermKind
+from nhi.biscuit.offline.verify import (
+    VerifiedToken,
+)
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import IssuedToken, MountRef
+from vault.framework.call import Identity, Namespace
+from vault.framework.identity import IdentityFacts
+from vault.framework.secret import Secret
+
+
+class PresentedBiscuit(msgspec.Struct, frozen=True):
+    """A token that is good now, but for its checks."""
+
+    verified: VerifiedToken
+    issued: IssuedToken
+    owner: MountRef
+    namespace: Namespace
+    narrowing: BiscuitChecks
+    until: int
+    """When its authority or its workload ends (ms)."""
+
+    @property
+    def expires(self) -> int:
+        """When it ends (ms): with its authority or its workload, or at an earlier end of a block."""
+        return min(self.until, self.narrowing.expires or self.until)
+
+
+def fact_bytes(authority: Block, name: str) -> bytes:
+    """Return the one term of a fact of the authority, as bytes; empty where there is none."""
+    for fact in authority.facts:
+        if fact.name == name and len(fact.terms) == 1 and fact.terms[0].kind is TermKind.BYTES:
+            return cast("bytes", fact.terms[0].value)
+    return b""
+
+
+def policies_of(authority: Block) -> tuple[str, ...]:
+    """Return the policies that an authority block names; no other block can name one."""
+    return tuple(
+        sorted(
+            str(fact.terms[0].value)
+            for fact in authority.facts
+            if fact.name == "policy" and len(fact.terms) == 1 and fact.terms[0].kind is TermKind.STRING
+        )
+    )
+
+
+def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
+    """Return the identity that a token stands for."""
+    issued = presented.issued
+    return Identity(
+        token=token,
+        key="",
+        accessor=presented.verified.ids[-1].hex(),
+        policies=policies_of(presented.verified.blocks[0]),
+        display_name=f"nhi-{issued.workload}",
+        metadata={"workload": issued.workload, "token_id": issued.token_id},
+        kind="biscuit",
+        created=issued.created * 1_000_000,
+        expires=presented.expires,
+        ttl=-((issued.created - issued.expires) // 1000),
+        namespace=presented.namespace,
+        narrowing=presented.narrowing,
+        facts=facts_of(issued),
+        chain=tuple(one.hex() for one in presented.verified.ids),
+    )
+
+
+def facts_of(issued: IssuedToken) -> IdentityFacts:
+    """Return what templates of policies see of a token."""
+    return IdentityFacts(
+        entity_id=issued.uid,
+        entity_name=issued.workload,
+        metadata={"workload": issued.workload, "registration": issued.registration},
+    )
+
+
+def tags_of(presented: PresentedBiscuit) -> tuple[str, ...]:
+    """Return what a token ends with; its own last block comes last."""
+    issued = presented.issued
+    mounts = (store.mount_tag(one) for one in issued.hangs_on(presented.owner))
+    blocks = (store.block_tag(block_id.hex()) for block_id in presented.verified.ids)
+    return (store.key_tag(issued.kid), store.workload_tag(issued.uid), *mounts, *blocks)
