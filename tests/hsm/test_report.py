@@ -9,8 +9,8 @@ import pytest
 
 from hsm.client.report import SOFTWARE_WARNING, Report, probe
 from hsm.errors import PinBlocked, SlotUnavailable
-from hsm.orders import TokenAccess
-from hsm.token_info import WantedToken
+from hsm.orders import ReportLine, TokenAccess
+from hsm.token_info import TokenInfo, WantedToken
 from tests.house.tree import ROOT
 from tests.hsm.faults import DEVICE_ERROR, GENERAL_ERROR, PIN_LOCKED, Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
@@ -141,6 +141,28 @@ def test_what_fails_before_the_first_trial_is_told(
             probe(soft, seconds=30, program=program)
     plan.put(Fault(function="C_Login", kind="code", code=PIN_LOCKED))
     with pytest.raises(PinBlocked, match="PIN is locked"):
+        probe(soft, seconds=30, program=program)
+
+
+def test_a_process_that_dies_between_the_token_and_the_first_check_makes_no_report(soft: TokenAccess) -> None:
+    token = TokenInfo(
+        slot=1,
+        label="a",
+        serial="1",
+        manufacturer="",
+        model="",
+        firmware="",
+        flags=0,
+        mechanisms=(),
+        software=True,
+    )
+    line = msgspec.json.encode(ReportLine(token=token)).decode()
+    program = (
+        sys.executable,
+        "-c",
+        f"import os, sys; sys.stdin.read(); print({line!r}, flush=True); os.abort()",
+    )
+    with pytest.raises(SlotUnavailable, match="the module crashed before the first trial"):
         probe(soft, seconds=30, program=program)
 
 

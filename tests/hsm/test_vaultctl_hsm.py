@@ -133,6 +133,18 @@ def test_without_the_package_for_tokens_it_says_what_to_install(shell: Shell) ->
     assert "in a checkout, pip install '.[hsm]'" in done.stderr
 
 
+def test_without_the_binding_alone_it_says_what_to_install_before_it_asks_for_the_pin(shell: Shell) -> None:
+    words = ["hsm", "probe", "-lib=/none.so", "-token-label=a"]
+    program = (
+        f"import sys; sys.modules['pkcs11'] = None; from vaultctl.main import main; sys.exit(main({words}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=shell.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "this command needs module pkcs11: in a checkout, pip install '.[hsm]'\n"
+
+
 class _Liar:
     """A slot that unwraps to something else, or takes a changed record for the right one."""
 

@@ -81,7 +81,7 @@ class TokenFlags:
             )
         return found
 
-    def place(self) -> TokenAccess:
+    def access(self) -> TokenAccess:
         """The token with its PIN, for a process of its own."""
         import importlib.util
         import os

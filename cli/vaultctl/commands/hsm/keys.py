@@ -70,12 +70,12 @@ def import_components(invocation: Invocation) -> int:
         if invocation.truth("dry-run"):
             check_terminal(invocation, _asked(_CUSTODIANS[0]))
             trial = ImportKek(device.key_label, os.urandom(KEY_BYTES), dry_run=True)
-            import_key(device.place(), trial, seconds=device.seconds)
+            import_key(device.access(), trial, seconds=device.seconds)
             return _say_next(invocation, device, found, "import")
         components = [_component(invocation, custodian) for custodian in _CUSTODIANS]
         key = combine(components)
         task = ImportKek(device.key_label, key)
-        made = import_key(device.place(), task, seconds=device.seconds)
+        made = import_key(device.access(), task, seconds=device.seconds)
         invocation.warn(f"Check value of the key: {check_value(key)}. The key was outside a token once.")
         return _show(invocation, device, made)
 
@@ -100,7 +100,7 @@ def key_document(device: TokenFlags, made: KeyVersion) -> dict[str, object]:
     value = ""
     if made.kind == "aes":
         task = CheckValue(device.key_label, made.version)
-        value = check_value(device.place(), task, seconds=device.seconds)
+        value = check_value(device.access(), task, seconds=device.seconds)
     return {
         "label": device.key_label,
         "version": made.version,

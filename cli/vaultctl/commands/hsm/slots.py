@@ -49,7 +49,7 @@ def probe(invocation: Invocation) -> int:
         device = TokenFlags(invocation)
         dry_run = invocation.truth("dry-run")
         allowed = max(device.seconds, report.TRIAL_SECONDS)
-        found = report.probe(device.place(), seconds=allowed, dry_run=dry_run)
+        found = report.probe(device.access(), seconds=allowed, dry_run=dry_run)
         if dry_run:
             invocation.say(f"Would try in {device.wanted()}, with keys of the session alone:")
             invocation.say("\n".join(f"  {trial.name}" for trial in found.trials))
