@@ -54,7 +54,7 @@ MAKERS: Mapping[str, str] = {
 """The modules that make tokens, or describe new ones, and why no login gets past its second factor by them."""
 IDS = [f"{route} {which}".strip() for route, which in LOGINS]
 _MAKING = {"to_auth", "Auth", "new_token"}
-_OF_STORES = {"create", "make"}
+_OF_STORES = {"create", "issue"}
 _STORES = {"tokens", "_tokens", "batch", "_batch"}
 
 
