@@ -85,7 +85,7 @@ class Kind(msgspec.Struct, frozen=True):
     """Takes back what the leases of its mounts are for."""
 
 
-class Installed(msgspec.Struct, frozen=True, kw_only=True):
+class Installation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that an engine brings."""
 
     kinds: Sequence[Kind]
@@ -99,4 +99,4 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """Each removes what must go with a token, in the transaction that revokes it."""
 
 
-Install = Callable[[Services], Installed]
+Install = Callable[[Services], Installation]

@@ -35,13 +35,13 @@ from nhi.biscuit.routes.revocation_routes import RevocationEngine
 from nhi.biscuit.routes.token_routes import IssueEngine
 from nhi.biscuit.routes.workload_routes import WorkloadEngine
 from vault.framework.call import MountFacts, Namespace
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 from vault.token.factors import Factors
 
 
 def install(
     services: Services, *, biscuits: BiscuitAuthenticator, failures: Failures, factors: Factors
-) -> tuple[Installed, BiscuitService]:
+) -> tuple[Installation, BiscuitService]:
     """Return `nhi` mounts, their logins below `auth/`, and what Biscuits are to the engines of tokens."""
     clock, entropy, barrier, tokens = services.clock, services.entropy, services.barrier, services.tokens
     signing_keys = SigningKeys(services.follower, services.safe)
@@ -85,7 +85,7 @@ def install(
     login_mount = LoginMountEngine(
         issue_engine, barrier, partial(_nhi_mount, services), mount_removal, factors
     )
-    installed = Installed(
+    installed = Installation(
         kinds=(Kind(("nhi",), engines), Kind(("nhi",), (login_mount,), auth=True)),
         timers={BISCUIT_KIND: ExpiryTimers(clock, services.leases, tokens, services.namespaces.live).due},
         on_seal=(signing_keys.forget, failures.forget),

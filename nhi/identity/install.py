@@ -29,12 +29,14 @@ from nhi.identity.records.provider import CODE_KIND, forget_code
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 from vault.mount.router import Router
 from vault.token.batch import BatchTokens
 
 
-def install(services: Services, *, identities: Identities, pairs: KeyPairs, batch: BatchTokens) -> Installed:
+def install(
+    services: Services, *, identities: Identities, pairs: KeyPairs, batch: BatchTokens
+) -> Installation:
     """Return the mount `identity/`, of which each namespace has one, and the timers of its keys, codes and factors."""
     engines = identity_store(
         identities,
@@ -47,7 +49,7 @@ def install(services: Services, *, identities: Identities, pairs: KeyPairs, batc
         services.entropy,
         services.pool,
     )
-    return Installed(
+    return Installation(
         kinds=(Kind(("identity",), engines),),
         timers={KEY_KIND: pairs.rotate, MFA_KIND: forget, CODE_KIND: forget_code},
     )

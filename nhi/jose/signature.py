@@ -27,7 +27,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.util import urlsafe_b64decode
 
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework import schema
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
@@ -86,7 +86,7 @@ class _VerifiedHeader(NamedTuple):
     kid: str
 
 
-_GOOD: Final[Bounded[bytes, _VerifiedHeader]] = Bounded(4096)
+_GOOD: Final[BoundedCache[bytes, _VerifiedHeader]] = BoundedCache(4096)
 """Which key has signed the token with a digest. Workloads show a token again and again; that these very bytes are signed
 by this very key stays true, and which keys and algorithms count, and what it says, is asked each time."""
 

@@ -5,10 +5,11 @@ Product code only, unless a row says otherwise. Nothing is imported: what is cou
 """
 
 import ast
+import builtins
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -71,6 +72,7 @@ _IRREGULAR: Final = frozenset(
 _NOUNS: Final = frozenset(
     [
         "binding",
+        "finding",
         "cert-binding",
         "closing-page",
         "encoding",
@@ -155,9 +157,35 @@ def bare_modules(found: Iterable[Module]) -> list[str]:
     return [module.name for module in found if bare(module.name.rpartition(".")[2])]
 
 
-def bare_classes(found: Iterable[Module]) -> list[str]:
-    """Classes that are named so, private ones too."""
-    return [f"{module.name}.{name}" for module in found for name in classes(module) if bare(name.strip("_"))]
+def bare_classes(found: Sequence[Module]) -> list[str]:
+    """Classes that are named so, private ones too. An exception may say what is the case: `Sealed`, `Malformed`."""
+    raised = _exceptions(found)
+    return [
+        f"{module.name}.{name}"
+        for module in found
+        for name in classes(module)
+        if name not in raised and bare(name.strip("_"))
+    ]
+
+
+def _exceptions(found: Sequence[Module]) -> set[str]:
+    """The names of classes that come from an exception."""
+    bases = [
+        (node.name, [ast.unparse(base).rpartition(".")[2] for base in node.bases])
+        for module in found
+        for node in module.tree.body
+        if isinstance(node, ast.ClassDef)
+    ]
+    known = {
+        name
+        for name, value in vars(builtins).items()
+        if isinstance(value, type) and issubclass(value, BaseException)
+    }
+    before = 0
+    while before != len(known):
+        before = len(known)
+        known |= {name for name, parents in bases if known.intersection(parents)}
+    return known
 
 
 def shared_names(found: Iterable[Module]) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Names that say what a thing is: none that the glossary retired, no bare participle, no hall of modules."""
 
+import ast
 import re
 from typing import Final
 
@@ -59,3 +60,12 @@ def test_a_bare_participle_is_told_from_a_noun(name: str, told: bool) -> None:
 
 def test_no_folder_has_more_modules_than_one_can_take_in() -> None:
     assert [folder for folder, number in report.folders(ROOT).items() if number > report.MOST_MODULES] == []
+
+
+def test_no_class_is_named_by_a_bare_participle() -> None:
+    assert report.bare_classes(report.modules(ROOT)) == []
+
+
+def test_an_exception_may_say_what_is_the_case() -> None:
+    tree = ast.parse("class VaultError(Exception): ...\nclass Sealed(VaultError): ...\nclass Held: ...\n")
+    assert report.bare_classes([report.Module("m", ROOT, tree, "")]) == ["m.Held"]

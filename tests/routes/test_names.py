@@ -12,7 +12,7 @@ from tests.routes.driver import Answer
 from tests.routes.logins import CA, World, world
 from vault.barrier.stored import raw
 from vault.barrier.view import View, core_prefix
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 
 pytestmark = pytest.mark.loopback
 
@@ -199,7 +199,7 @@ def test_what_was_kept_while_all_names_were_folded_is_its_owners_alone(everybody
 
     _within(everybody, move)
     identities: Any = everybody.application.vault._parts.tokens.entities
-    identities._entered = Bounded(8)  # nobody is remembered, as after a start
+    identities._entered = BoundedCache(8)  # nobody is remembered, as after a start
     other = _entity(login(everybody, "erik"))
     assert _entity(login(everybody, "Erik")) == owner != other
     assert _entity(login(everybody, "erik")) == other

@@ -16,7 +16,7 @@ from vault.engines.system.seal.slots import OUTSTANDING
 from vault.framework.errors import Unavailable
 from vault.seal.changes import recovery_key
 from vault.seal.records import seal_store
-from vault.server.compose.safe_migration import Gathering
+from vault.server.compose.safe_migration import SafeMigration
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 
@@ -275,11 +275,11 @@ def test_a_slot_that_goes_away_once_it_counts_is_added_with_a_warning(
 def test_what_fails_once_a_slot_has_everything_else_is_told(
     estate: Estate, monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
 ) -> None:
-    async def fails(gathering: Gathering) -> None:
+    async def fails(gathering: SafeMigration) -> None:
         del gathering
         raise failure
 
-    monkeypatch.setattr(Gathering, "__call__", fails)
+    monkeypatch.setattr(SafeMigration, "__call__", fails)
     answer = estate.ask("POST", "seal-slots/c")
     assert (answer.status, answer.json()["warnings"]) == (200, [OUTSTANDING.format("c", told)])
     assert (

@@ -14,7 +14,7 @@ import pytest
 
 from tests.storage.copies import silent
 from vault.storage.copies.backup import back_up
-from vault.storage.copies.restore import Restored, restore
+from vault.storage.copies.restore import RestoreResult, restore
 from vault.storage.copies.snapshot import Content
 from vault.storage.protocol import StorageFailure
 
@@ -43,7 +43,7 @@ def backed_up(database: Path, destination: Path, *, force: bool = False) -> Cont
     return back_up(database, destination, force=force, progress=silent)
 
 
-def restored(backup: Path, database: Path, *, keep: bool = True) -> Restored:
+def restored(backup: Path, database: Path, *, keep: bool = True) -> RestoreResult:
     return restore(backup, database, keep=keep, progress=silent, patience=0.1)
 
 

@@ -24,8 +24,7 @@ from tests.storage.copying import (
     writing,
 )
 from tests.storage.stores import everything
-from vault.storage.copies import atomic_file as unfinished
-from vault.storage.copies import backup, snapshot
+from vault.storage.copies import atomic_file, backup, snapshot
 from vault.storage.copies.backup import back_up
 from vault.storage.copies.snapshot import Content, Progress
 from vault.storage.protocol import StorageFailure
@@ -111,7 +110,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_overwritten(
 
             monkeypatch.setattr(os, "link", none)
         file = tmp_path / f"{links}.db"
-        with unfinished.partial(file) as part:
+        with atomic_file.partial(file) as part:
             part.file.write_bytes(b"ours")
             file.write_bytes(b"theirs")
             with pytest.raises(StorageFailure, match="there already"):
@@ -133,7 +132,7 @@ def test_what_a_killed_one_left_is_removed_and_what_another_writes_is_not(
     backed_up(database, tmp_path / "b.db")
     assert finished.read_bytes() == whole
     assert not list(tmp_path.glob("b.db.partial*"))
-    with unfinished.partial(tmp_path / "c.db"):
+    with atomic_file.partial(tmp_path / "c.db"):
         with pytest.raises(StorageFailure, match="another process is writing it"):
             backed_up(database, tmp_path / "c.db")
         assert (tmp_path / "c.db.partial").exists()
@@ -217,7 +216,7 @@ def test_what_is_removed_or_exchanged_while_it_is_written_gets_no_name(
     for change in (gone, led_away):
 
         def changed(
-            source: Path, connection: sqlite3.Connection, made: unfinished.Unfinished, told: Progress
+            source: Path, connection: sqlite3.Connection, made: atomic_file.UnfinishedFile, told: Progress
         ) -> None:
             change(made.file)  # noqa: B023 - it is called at once
             copy(source, connection, made, told)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from vault.audit.hasher import Hasher, TooManyValues
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework import schema
 from vault.framework.call import ROOT, Auth, Call, Decision, Identity, MountFacts, Reply, WrapInfo
 from vault.framework.clock import rfc3339
@@ -64,12 +64,12 @@ class Renderer:
         """`raw` says that the hasher keeps values readable: then no answer is cached."""
         self._hasher = hasher
         self._raw = raw
-        self._replies: Bounded[tuple[MountFacts, Hashable], bytes] = Bounded(_REPLIES)
+        self._replies: BoundedCache[tuple[MountFacts, Hashable], bytes] = BoundedCache(_REPLIES)
         self._prefix = prefix
         self._elide_lists = elide_lists
         self._mounts: dict[MountFacts, tuple[bytes, bytes]] = {}
-        self._places: Bounded[tuple[str, str, str], _Place] = Bounded(_REPLIES)
-        self._addresses: Bounded[str, bytes] = Bounded(_ADDRESSES)
+        self._places: BoundedCache[tuple[str, str, str], _Place] = BoundedCache(_REPLIES)
+        self._addresses: BoundedCache[str, bytes] = BoundedCache(_ADDRESSES)
 
     def exchange(
         self,

@@ -24,7 +24,7 @@ _OWN: Final = ""
 """Stands for the vault among the owners of keys."""
 
 
-class _Writing:
+class _WriteBlock:
     """The block of one transaction, seen through a view."""
 
     def __init__(self, barrier: Barrier, storage: Storage, namespace_id: str, prefix: str) -> None:
@@ -171,7 +171,7 @@ class Barrier:
 
     def write(self, namespace_id: str, prefix: str) -> AbstractAsyncContextManager[View]:
         """Open a transaction and return a view in it; raises `BarrierSealed` on entering."""
-        return _Writing(self, self._storage, namespace_id, prefix)
+        return _WriteBlock(self, self._storage, namespace_id, prefix)
 
     def keys(self, namespace_id: str) -> tuple[Keyring, Reload]:
         """Return the keyring that encrypts a namespace, and what makes it follow storage.

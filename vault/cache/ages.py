@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework.clock import Clock
 
 _MOST: Final = 65_536
@@ -23,7 +23,7 @@ class Ages:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._began: Bounded[int, float] = Bounded(_MOST)
+        self._began: BoundedCache[int, float] = BoundedCache(_MOST)
         """When each moment was, by the monotonic clock."""
 
     def begin(self) -> int:

@@ -22,7 +22,7 @@ Drop = Callable[[str | None], Awaitable[None]]
 """Forget one key, or everything when the key is None."""
 
 
-class Bounded(Generic[K, T]):
+class BoundedCache(Generic[K, T]):
     """A mapping of at most `size` entries; the one that came first leaves first (SL-71).
 
     `leave` is told of every value that leaves: pushed out, replaced or forgotten.

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from vault.cache.follow import Bounded, Follower
+from vault.cache.follow import BoundedCache, Follower
 from vault.framework.call import Call, Operation
 from vault.framework.plan import Plan
 
@@ -39,7 +39,7 @@ class Plans:
 
     def __init__(self, follower: Follower) -> None:
         self._follower = follower
-        self._kept: Bounded[Key, Plan] = Bounded(_KEPT)
+        self._kept: BoundedCache[Key, Plan] = BoundedCache(_KEPT)
         self._beside: list[Tidy] = []
 
     def accompany(self, tidy: Tidy) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from vault.framework.errors import Unauthenticated, VaultError
 from vault.framework.fields import Json
-from vault.framework.identity import IdentityFacts, Standing
+from vault.framework.identity import EntityState, IdentityFacts
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.secret import Secret
 
@@ -150,9 +150,9 @@ class Identity:
     """Whether it serves one request only and can own nothing; whether its cache drops it once it is no longer true."""
     namespace: Namespace = ROOT
     """The namespace of the credential: its policies come from here, and it can act here and below only."""
-    standing: Standing | None = field(default=None, repr=False)
+    standing: EntityState | None = field(default=None, repr=False)
     """The entity that the credential belongs to, as it was when the credential was looked up; None without one."""
-    narrowing: Narrowing | None = field(default=None, repr=False)
+    narrowing: Restriction | None = field(default=None, repr=False)
     """What the credential itself forbids; None for nothing."""
     facts: IdentityFacts | None = field(default=None, repr=False)
     chain: tuple[str, ...] = ()
@@ -176,7 +176,7 @@ class Identity:
         return tuple(sorted({*self.policies, *given})) if given else self.policies
 
 
-class Narrowing(Protocol):
+class Restriction(Protocol):
     """What a credential forbids itself, although its policies would allow it."""
 
     @property

@@ -37,7 +37,7 @@ class IdentityFacts(msgspec.Struct, frozen=True, kw_only=True):
     groups: Mapping[str, GroupFacts] = {}
 
 
-class Standing(msgspec.Struct, frozen=True):
+class EntityState(msgspec.Struct, frozen=True):
     """An entity as it is now, with the policies that it and its groups give, sorted.
 
     It is read anew for every request that finds nothing in memory, never kept with a token (SL-34). `merged` are the ids

@@ -30,7 +30,7 @@ SEALED: Final = "namespace is sealed"
 """What everybody is told who asks for anything in a namespace that is sealed by itself."""
 
 
-class Found(msgspec.Struct, frozen=True):
+class RouteMatch(msgspec.Struct, frozen=True):
     """Where a path leads: namespace, path in it, mount, what is left of the path, route and what that captures."""
 
     namespace: Namespace
@@ -57,7 +57,7 @@ class Router:
         self._namespaces = namespaces
         self.root: Final = MountTable(barrier, catalog, ROOT)
         self._tables: dict[str, MountTable] = {ROOT.id: self.root}
-        self._found: dict[tuple[str, Operation], Found] = {}
+        self._found: dict[tuple[str, Operation], RouteMatch] = {}
 
     @property
     def catalog(self) -> Catalog:
@@ -107,7 +107,7 @@ class Router:
         inner = self._namespaces.deepest(full).path
         return inner[len(namespace.path) :]
 
-    def lead(self, call: Call) -> Found | None:
+    def lead(self, call: Call) -> RouteMatch | None:
         """Return where the call's path leads, or None without a mount; namespace and path are set all the same.
 
         Raises `Barred` for a namespace that does not answer, and `UnsupportedPath` or `UnsupportedOperation` with
@@ -123,7 +123,7 @@ class Router:
         call.mount, call.local = found.mount.mounted, found.local
         return found
 
-    def _look(self, call: Call, full: str) -> Found | None:
+    def _look(self, call: Call, full: str) -> RouteMatch | None:
         namespace = call.namespace = self._namespaces.deepest(full)
         path = call.path = full[len(namespace.path) :]
         closed = self._namespaces.closed(namespace)
@@ -138,7 +138,7 @@ class Router:
         call.mount = mount.mounted
         call.local = path[len(mount.mounted.path) :]
         bound, captures = mount.backend.match(call)
-        found = Found(namespace, path, mount, call.local, bound, captures)
+        found = RouteMatch(namespace, path, mount, call.local, bound, captures)
         if closed is None and call.operation is not Operation.HELP and len(full) <= _LONGEST:
             if len(self._found) >= _FOUND:
                 self._found.clear()

@@ -47,7 +47,7 @@ Resume = Callable[[View, str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewKeys:
     """The keys of a namespace that is being made: show the shares to nobody before the transaction committed."""
 
     seal: ShareSeal
@@ -97,13 +97,13 @@ class NamespaceSealing:
         """Register what does the things that waited."""
         self._resume = resume
 
-    def make(self, namespace_id: str, shares: int, threshold: int, pgp_keys: Sequence[str]) -> Made:
+    def make(self, namespace_id: str, shares: int, threshold: int, pgp_keys: Sequence[str]) -> NewKeys:
         """Make keys for a new namespace, in memory. Raises `SealRefusal` with the field's words."""
         check_shares(shares, threshold, INVALID)
         to = recipients(pgp_keys, shares, self._now(), INVALID)
         root_key, key = Key(self._random(KEY_BYTES)), Key(self._random(KEY_BYTES))
         keyring = Keyring.create(self._now(), self._random)
-        return Made(
+        return NewKeys(
             self._wrapped(namespace_id, shares, threshold, key, root_key),
             self._ring(namespace_id, root_key, keyring),
             split(key, shares, threshold, to, self._random),

@@ -41,7 +41,7 @@ _PIECE: Final = 256
 """An answer may come in a thousand pieces, and one more for each so many bytes: each costs time, also an empty one."""
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class OutboundRequest(msgspec.Struct, frozen=True):
     """A request, for `owner`. `authorities` are PEM certificates instead of the machine's; `names` replace the host's in TLS."""
 
     url: str
@@ -56,7 +56,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         """Show neither headers nor body."""
-        return f"<Outgoing {self.method}>"
+        return f"<OutboundRequest {self.method}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Fetcher:
         self._names = Names(lookup)
         self._shares = Shares(_TOGETHER)
 
-    async def send(self, request: Outgoing) -> Answer:
+    async def send(self, request: OutboundRequest) -> Answer:
         """Return the answer, whatever its status. Raises `Unreachable`."""
         url = parse(request.url)
         try:
@@ -96,20 +96,20 @@ class Fetcher:
         except h11.RemoteProtocolError:
             raise Unreachable("the answer is no HTTP") from None
 
-    async def _send(self, url: Url, request: Outgoing) -> Answer:
+    async def _send(self, url: Url, request: OutboundRequest) -> Answer:
         tenant, mount, client = request.owner
         address = await self._address(url, request.owner)
         async with self._shares.turn((tenant, mount, url.authority, client)):
             return await self._exchange(url, address, request)
 
-    async def body(self, request: Outgoing) -> bytes:
+    async def body(self, request: OutboundRequest) -> bytes:
         """Return the body of an answer with status 200. Raises `Unreachable`, for any other status too."""
         answer = await self.send(request)
         if answer.status != 200:
             raise Unreachable(f"it answers with status {answer.status}")
         return answer.body
 
-    async def _exchange(self, url: Url, address: str, request: Outgoing) -> Answer:
+    async def _exchange(self, url: Url, address: str, request: OutboundRequest) -> Answer:
         context = tls.context(request.authorities, own_names=bool(request.names)) if url.tls else None
         reader, writer = await asyncio.open_connection(
             address,
@@ -145,7 +145,7 @@ class Fetcher:
 
 
 async def _talk(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: Url, request: Outgoing
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, url: Url, request: OutboundRequest
 ) -> Answer:
     connection = h11.Connection(our_role=h11.CLIENT)
     headers = {

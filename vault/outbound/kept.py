@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework.clock import Clock
 from vault.outbound.failure import Unreachable
 
@@ -50,14 +50,14 @@ class _Entry(Generic[T]):
     running: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
-class Kept(Generic[T]):
+class AnswerCache(Generic[T]):
     """Answers by key. A key must hold all that its answer depends on, the mount included (SL-28)."""
 
     def __init__(self, clock: Clock, *, fresh: float = FRESH, stale: float = STALE) -> None:
         self._clock = clock
         self._fresh = fresh
         self._stale = stale
-        self._entries: Bounded[Hashable, _Entry[T]] = Bounded(_MOST)
+        self._entries: BoundedCache[Hashable, _Entry[T]] = BoundedCache(_MOST)
 
     async def get(self, key: Hashable, ask: Ask[T]) -> T:
         """Return the answer. Raises `Unreachable` where there is none to be had."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.outbound.shares import Owner, Shares
 
 THREADS: Final = 128
@@ -40,7 +40,7 @@ def machine(host: str) -> Sequence[str]:
 
 
 @dataclass(slots=True)
-class _Running:
+class _Lookup:
     """A look-up that has a thread: when it began, by the loop's clock, and what will come of it."""
 
     since: float
@@ -53,8 +53,8 @@ class Names:
     def __init__(self, lookup: Lookup = machine, threads: int = THREADS) -> None:
         self._lookup = lookup
         self._shares = Shares(threads)
-        self._running: dict[str, _Running] = {}
-        self._failed: Bounded[str, float] = Bounded(_FAILURES)
+        self._running: dict[str, _Lookup] = {}
+        self._failed: BoundedCache[str, float] = BoundedCache(_FAILURES)
 
     async def find(self, owner: Owner, host: str) -> Sequence[str]:
         """Return the addresses of a name; an address is its own. Raises `OSError`, and waits as long as its caller."""
@@ -80,10 +80,10 @@ class Names:
         failed = self._failed.get(host)
         return failed is not None and asyncio.get_running_loop().time() - failed < PAUSE
 
-    def _start(self, owner: Owner, host: str) -> _Running:
+    def _start(self, owner: Owner, host: str) -> _Lookup:
         """Look a name up in a thread of its own, which holds the turn that was taken until it ends."""
         loop = asyncio.get_running_loop()
-        running = _Running(loop.time(), loop.create_future())
+        running = _Lookup(loop.time(), loop.create_future())
 
         def end(found: Sequence[str] | None) -> None:
             del self._running[host]

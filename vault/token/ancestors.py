@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Namespace, Narrowing
+from vault.framework.call import Call, Namespace, Restriction
 from vault.framework.identity import IdentityFacts
 
 
@@ -23,7 +23,7 @@ class Ancestor:
     """By which it is found again: with it every token that hangs on it says so."""
     ends: int
     metadata: Mapping[str, str]
-    narrowing: Narrowing = field(repr=False)
+    narrowing: Restriction = field(repr=False)
     facts: IdentityFacts | None = field(default=None, repr=False)
 
 

@@ -9,10 +9,10 @@ from typing import Final, Protocol, cast
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
-from vault.cache.follow import Bounded, Follower
-from vault.framework.call import ROOT, Call, Identity, Namespace, Narrowing, Operation
+from vault.cache.follow import BoundedCache, Follower
+from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Restriction
 from vault.framework.errors import Unauthenticated
-from vault.framework.identity import Standing
+from vault.framework.identity import EntityState
 from vault.framework.secret import Secret
 from vault.token.addresses import within
 from vault.token.ancestors import Ancestor
@@ -77,7 +77,7 @@ class _NothingAllowed:
     steady = False
 
     def allows(self, call: Call, operation: str, path: str) -> bool:
-        """See `Narrowing.allows`: nothing, whatever is found out about the request later."""
+        """See `Restriction.allows`: nothing, whatever is found out about the request later."""
         del call, operation, path
         return False
 
@@ -93,7 +93,7 @@ class ServiceTokens:
         self._store = store
         self._barrier = barrier
         self._follower = follower
-        self._cache: Bounded[bytes, Identity] = Bounded(_CACHED, _let_go)
+        self._cache: BoundedCache[bytes, Identity] = BoundedCache(_CACHED, _let_go)
         self._digests: dict[str, bytes] = {}
         self._family = Family()
         self._owned: dict[str, set[bytes]] = {}
@@ -213,7 +213,7 @@ def _digest(token: Secret) -> bytes:
     return hashlib.sha256(token.reveal().encode()).digest()
 
 
-def _lets(call: Call, narrowing: Narrowing) -> bool:
+def _lets(call: Call, narrowing: Restriction) -> bool:
     """Whether the checks of a token let a request through, as far as is known of it before its policies are asked."""
     operations = [call.operation]
     if call.bound.exists is not None and call.operation is Operation.UPDATE:
@@ -237,7 +237,7 @@ def to_identity(
     key: str,
     entry: TokenEntry,
     namespace: Namespace,
-    standing: Standing | None,
+    standing: EntityState | None,
     ancestor: Ancestor | None,
 ) -> Identity:
     """Return the identity that a stored token of `namespace` stands for; `standing` is that of its entity.

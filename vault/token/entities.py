@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
-from vault.framework.identity import LoginAlias, Standing
+from vault.framework.identity import EntityState, LoginAlias
 
 ENTITY_KIND: Final = "entity"
 """Kind of the cached fact 'an entity, its aliases and its groups'; see `entity_key`."""
@@ -22,11 +22,11 @@ def entity_key(namespace_id: str, entity_id: str) -> str:
 class Entities(Protocol):
     """The identities of all namespaces."""
 
-    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
+    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> EntityState | None:
         """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
         ...
 
-    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> Standing:
+    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> EntityState:
         """Find or make the entity of an alias on the auth mount with this accessor, in the open transaction.
 
         Raises `Unauthenticated` for an entity that is disabled.
@@ -37,18 +37,20 @@ class Entities(Protocol):
 class NoEntities:
     """A server without identities: no token has an entity."""
 
-    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
+    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> EntityState | None:
         """Return None: there are no entities."""
         del core, namespace_id, entity_id
         return None
 
-    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> Standing:
+    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> EntityState:
         """Refuse."""
         del call, alias, accessor
         raise Unauthenticated
 
 
-async def present(entities: Entities, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
+async def present(
+    entities: Entities, core: ReadView, namespace_id: str, entity_id: str
+) -> EntityState | None:
     """Return the entity of a token that is about to be used; None for a token without one.
 
     Raises `Unauthenticated` where it is disabled or gone: its tokens are worth nothing then.

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from vault.framework.call import Call, Reply
-from vault.framework.identity import Standing
+from vault.framework.identity import EntityState
 from vault.token.model import TokenEntry
 
 
@@ -17,7 +17,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
     entry: TokenEntry
     kind: str
-    standing: Standing | None
+    standing: EntityState | None
     warnings: tuple[str, ...]
 
 

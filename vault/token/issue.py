@@ -13,7 +13,7 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Identity, Namespace, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Failed, Malformed
-from vault.framework.identity import LoginAlias, Standing
+from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.secret import Secret
 from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name
@@ -120,7 +120,7 @@ class LoginIssuer:
         return Reply(auth=auth, display_name=entry.display_name)
 
     def _passing(
-        self, call: Call, token: str, entry: TokenEntry, kind: str, standing: Standing | None
+        self, call: Call, token: str, entry: TokenEntry, kind: str, standing: EntityState | None
     ) -> Identity:
         """Return who logged in for one request alone: nothing is stored, so no use is counted and nothing revoked."""
         key = self._tokens.key(token)
@@ -199,7 +199,7 @@ def _display_name(call: Call, name: str) -> str:
 
 
 def to_auth(
-    entry: TokenEntry, token: str, ttl: int, *, kind: str = "service", standing: Standing | None = None
+    entry: TokenEntry, token: str, ttl: int, *, kind: str = "service", standing: EntityState | None = None
 ) -> Auth:
     """Return the wire's description of a token; `ttl` is what is left of its life, `standing` that of its entity."""
     given = standing.policies if standing is not None else ()

@@ -18,7 +18,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.cache.ages import Ages
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Unauthenticated
@@ -75,7 +75,7 @@ class Lockout:
         self._ages = Ages(clock)
         self._entry = entry
         self._server = server
-        self._strangers: Bounded[bytes, _Stranger] = Bounded(_STRANGERS)
+        self._strangers: BoundedCache[bytes, _Stranger] = BoundedCache(_STRANGERS)
 
     async def check(self, call: Call, name: str, *, known: bool) -> None:
         """Refuse a name that is locked, whatever else came with it. Raises `Unauthenticated`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from typing import Any, Final, Protocol
 
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.cache.plans import Plans
 from vault.framework.call import Call
 from vault.framework.plan import Plan
@@ -82,7 +82,7 @@ class HeadCache:
 
     def __init__(self, plans: Plans) -> None:
         self._plans = plans
-        self._kept: Bounded[tuple[bytes, str], CachedHead] = Bounded(_KEPT)
+        self._kept: BoundedCache[tuple[bytes, str], CachedHead] = BoundedCache(_KEPT)
         plans.accompany(self._tidy)
 
     def find(self, head: bytes, client: str, now: int) -> CachedHead | None:

@@ -33,7 +33,7 @@ _DEPRECATED: Final = (
 )
 
 
-class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
+class WrappedReply(msgspec.Struct, frozen=True, kw_only=True):
     """A response that waits. `body` is what would have been sent, without the line end; times as in `TokenEntry`.
 
     An envelope is escaped as it goes out. Of one that was so when it came in, as of those that wait since earlier
@@ -48,10 +48,10 @@ class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
 
 
-_KIND: Final = RecordKind("wrapped response", Wrapped)
+_KIND: Final = RecordKind("wrapped response", WrappedReply)
 
 
-class Made(NamedTuple):
+class NewWrapping(NamedTuple):
     """A response as it will wait, encoded, and what its token is made of."""
 
     path: str
@@ -105,10 +105,10 @@ class Wrapper:
             info = msgspec.structs.replace(info, token=await self._signed.sign(info, made.created))
         return Reply(wrap_info=info)
 
-    def _made(self, call: Call, reply: Reply[object]) -> Made:
+    def _made(self, call: Call, reply: Reply[object]) -> NewWrapping:
         body = reply.raw if reply.raw is not None else self._render(reply, call.id).removesuffix(b"\n")
         return self._stored(
-            Wrapped(
+            WrappedReply(
                 body=body,
                 path=call.path,
                 ttl=call.wrap_ttl,
@@ -118,14 +118,14 @@ class Wrapper:
             )
         )
 
-    def _stored(self, wrapped: Wrapped) -> Made:
-        return Made(wrapped.path, wrapped.ttl, wrapped.created, _KIND.encode(wrapped))
+    def _stored(self, wrapped: WrappedReply) -> NewWrapping:
+        return NewWrapping(wrapped.path, wrapped.ttl, wrapped.created, _KIND.encode(wrapped))
 
-    def renewed(self, wrapped: Wrapped) -> Made:
+    def renewed(self, wrapped: WrappedReply) -> NewWrapping:
         """Return a waiting response with its whole time before it."""
         return self._stored(msgspec.structs.replace(wrapped, created=self._clock.nanos()))
 
-    async def keep(self, call: Call, core: View, made: Made, namespace: Namespace) -> WrapInfo:
+    async def keep(self, call: Call, core: View, made: NewWrapping, namespace: Namespace) -> WrapInfo:
         """Store a response under a new single-use token; both lie in `namespace`."""
         token = self._tokens.new_token(namespace)
         accessor = self._tokens.new_accessor(namespace)
@@ -152,7 +152,7 @@ class Wrapper:
             creation_path=made.path,
         )
 
-    async def rewrap(self, call: Call, core: View, key: str, made: Made) -> WrapInfo:
+    async def rewrap(self, call: Call, core: View, key: str, made: NewWrapping) -> WrapInfo:
         """Move a response, `renewed`, to a new token in the same namespace."""
         await self.consume(core, key)
         return await self.keep(call, core, made, self._tokens.namespace(key) or call.namespace)
@@ -171,7 +171,9 @@ class Wrapper:
             entry = msgspec.structs.replace(entry, uses=1)
         return key if entry.alive(self._clock.nanos()) else None
 
-    async def fetch(self, call: Call, core: ReadView, key: str, make: Callable[[Wrapped], T]) -> T | None:
+    async def fetch(
+        self, call: Call, core: ReadView, key: str, make: Callable[[WrappedReply], T]
+    ) -> T | None:
         """Return what `make` makes of the response behind a key, in whichever namespace it waits; None without one.
 
         It stays what it is while its token is good. A long one is decrypted in a thread, so never within a transaction.
@@ -200,11 +202,11 @@ class Wrapper:
             return None
         return Reply({"response": body}, warnings=[_DEPRECATED], long=len(body) > AT_ONCE)
 
-    def _text(self, wrapped: Wrapped) -> str:
+    def _text(self, wrapped: WrappedReply) -> str:
         body = self._escape(wrapped.body) if _is_envelope(wrapped.body) else wrapped.body
         return body.decode("utf-8", "replace")
 
-    def present(self, wrapped: Wrapped, request_id: str) -> Reply[None]:
+    def present(self, wrapped: WrappedReply, request_id: str) -> Reply[None]:
         """Return a waiting response for the request that fetches it: all as it was, but for the id."""
         body = wrapped.body
         if _is_envelope(body):

@@ -9,10 +9,10 @@ from nhi.auth.approle.secret_ids import SecretIdEngine
 from nhi.auth.approle.store import SECRET_IDS, expire
 from nhi.auth.approle.subpaths import RolePathEngine, TermPathEngine
 from vault.barrier.view import View
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return the auth method, and the timer that ends secret ids."""
     clock, entropy, longest = services.clock, services.entropy, services.limits.longest
 
@@ -26,7 +26,7 @@ def install(services: Services) -> Installed:
         SecretIdEngine(clock, entropy, longest),
         LoginEngine(services.issuer, services.lockout, clock),
     )
-    return Installed(
+    return Installation(
         kinds=(Kind(("approle",), engines, auth=True, renewal=renewal),),
         timers={SECRET_IDS.kind: SECRET_IDS.handler(expire_secret_id)},
     )

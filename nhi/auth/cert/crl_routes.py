@@ -24,8 +24,8 @@ from vault.framework.errors import Malformed
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Fetcher, Outgoing
-from vault.outbound.kept import Kept
+from vault.outbound.fetch import Fetcher, OutboundRequest
+from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner, owner_of
 
 _LARGEST: Final = 16 << 20
@@ -46,7 +46,7 @@ class RevocationLists:
         self._clock = clock
         self._entropy = entropy
         self._pool = Pool(threads=1, name="vault-crl")
-        self._asked: Kept[RevocationList] = Kept(clock, fresh=0, stale=0)
+        self._asked: AnswerCache[RevocationList] = AnswerCache(clock, fresh=0, stale=0)
 
     async def check(self, call: Call, path: Sequence[x509.Certificate]) -> bool:
         """Whether no certificate of a path is on a list. Raises `Malformed` where such a list is silent (SL-30)."""
@@ -122,7 +122,7 @@ class RevocationLists:
         return kept
 
     async def _body(self, owner: Owner, url: str) -> bytes:
-        return await self._fetcher.body(Outgoing(url, owner=owner, largest=_LARGEST))
+        return await self._fetcher.body(OutboundRequest(url, owner=owner, largest=_LARGEST))
 
     async def _judged(self, owner: Owner, work: partial[ParsedList], prefix: str) -> ParsedList:
         try:

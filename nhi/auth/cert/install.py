@@ -7,10 +7,10 @@ from nhi.auth.cert.config import ConfigEngine
 from nhi.auth.cert.crl_routes import CrlEngine, RevocationLists
 from nhi.auth.cert.login import LoginEngine, renewal
 from nhi.auth.cert.ocsp import Ocsp
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return the auth method."""
     fetcher, clock = services.fetcher, services.clock
     lists = RevocationLists(fetcher, services.barrier, clock, services.entropy)
@@ -19,4 +19,4 @@ def install(services: Services) -> Installed:
         CrlEngine(lists),
         LoginEngine(services.issuer, lists, Ocsp(fetcher, clock, services.log), clock),
     )
-    return Installed(kinds=(Kind(("cert",), engines, auth=True, renewal=renewal),))
+    return Installation(kinds=(Kind(("cert",), engines, auth=True, renewal=renewal),))

@@ -19,8 +19,8 @@ from nhi.auth.cert.model import Role
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Fetcher, Outgoing
-from vault.outbound.kept import Kept
+from vault.outbound.fetch import Fetcher, OutboundRequest
+from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner
 
 _HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
@@ -44,7 +44,7 @@ class Ocsp:
     def __init__(self, fetcher: Fetcher, clock: Clock, log: Log) -> None:
         self._fetcher = fetcher
         self._log = log
-        self._asked: Kept[bool] = Kept(clock, fresh=0, stale=0)
+        self._asked: AnswerCache[bool] = AnswerCache(clock, fresh=0, stale=0)
 
     async def objection(
         self, owner: Owner, role: Role, leaf: x509.Certificate, issuer: x509.Certificate, now: int
@@ -77,7 +77,7 @@ class Ocsp:
         """Return whether a responder calls a certificate good; None where it says nothing that can be believed."""
         request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA256()).build()
         owner = owner.for_all()
-        outgoing = Outgoing(
+        outgoing = OutboundRequest(
             server,
             owner=owner,
             method="POST",

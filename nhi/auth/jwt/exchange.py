@@ -19,7 +19,7 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.fetch import Answer, Fetcher, OutboundRequest
 from vault.outbound.shares import Owner, owner_of
 
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "nonce", "azp", "auth_time"})
@@ -118,8 +118,8 @@ class Exchange:
 
     def _outgoing(
         self, owner: Owner, config: Config, url: str, headers: Mapping[str, str], body: bytes = b""
-    ) -> Outgoing:
-        return Outgoing(
+    ) -> OutboundRequest:
+        return OutboundRequest(
             url,
             owner=owner,
             method="POST" if body else "GET",

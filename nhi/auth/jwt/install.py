@@ -15,10 +15,10 @@ from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.roles import RoleEngine
 from nhi.auth.jwt.states import STATES, States, expire
 from nhi.auth.jwt.verifier import Verifier
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return one auth method under its two names, and what sign-ins leave that were begun and not ended."""
     clock, issuer = services.clock, services.issuer
     providers = Providers(services.fetcher, clock)
@@ -34,7 +34,7 @@ def install(services: Services) -> Installed:
         CelLoginEngine(issuer, verifier, programs, clock),
         OidcEngine(issuer, exchange, providers, states, services.entropy),
     )
-    return Installed(
+    return Installation(
         kinds=(Kind(("jwt", "oidc"), engines, auth=True, renewal=renewal),),
         timers={STATES.kind: STATES.handler(expire)},
         on_seal=(states.forget,),

@@ -14,8 +14,8 @@ from nhi.auth.jwt.provider import Providers, document
 from nhi.jose.signature import VerifyKey, from_pem, from_set
 from vault.framework.clock import Clock
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Fetcher, Outgoing
-from vault.outbound.kept import Kept
+from vault.outbound.fetch import Fetcher, OutboundRequest
+from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner
 
 Keys = tuple[VerifyKey, ...]
@@ -27,7 +27,7 @@ class KeySets:
     def __init__(self, fetcher: Fetcher, clock: Clock, providers: Providers) -> None:
         self._fetcher = fetcher
         self._providers = providers
-        self.kept: Kept[Keys] = Kept(clock)
+        self.kept: AnswerCache[Keys] = AnswerCache(clock)
 
     async def keys(self, owner: Owner, config: Config, name: str = "") -> Sequence[VerifyKey]:
         """Return the keys of a mount. Raises `Unreachable` where there are none to be had."""
@@ -57,7 +57,9 @@ class KeySets:
             provider = await self._providers.find(owner, config)
             url, authorities = provider.jwks_uri, config.oidc_discovery_ca_pem
         names = config.override_allowed_server_names
-        answer = await self._fetcher.send(Outgoing(url, owner=owner, authorities=authorities, names=names))
+        answer = await self._fetcher.send(
+            OutboundRequest(url, owner=owner, authorities=authorities, names=names)
+        )
         try:
             return from_set(document(answer).get("keys"))
         except ValueError:

@@ -14,8 +14,8 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.framework.limits import JsonLimits
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Answer, Fetcher, Outgoing
-from vault.outbound.kept import Kept
+from vault.outbound.fetch import Answer, Fetcher, OutboundRequest
+from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner
 
 _LIMITS = JsonLimits(strings=8192, memory=4 << 20)
@@ -37,7 +37,7 @@ class Providers:
 
     def __init__(self, fetcher: Fetcher, clock: Clock) -> None:
         self._fetcher = fetcher
-        self.kept: Kept[Provider] = Kept(clock)
+        self.kept: AnswerCache[Provider] = AnswerCache(clock)
 
     async def find(self, owner: Owner, config: Config) -> Provider:
         """Return what the provider of a configuration says. Raises `Unreachable`, also for another's document."""
@@ -51,7 +51,7 @@ class Providers:
     async def _ask(self, owner: Owner, config: Config) -> Provider:
         url = config.oidc_discovery_url.removesuffix("/") + "/.well-known/openid-configuration"
         answer = await self._fetcher.send(
-            Outgoing(
+            OutboundRequest(
                 url,
                 owner=owner,
                 authorities=config.oidc_discovery_ca_pem,

@@ -7,10 +7,10 @@ from nhi.auth.kubernetes.config import ConfigEngine
 from nhi.auth.kubernetes.login import LoginEngine, renewal
 from nhi.auth.kubernetes.pod import Pod
 from nhi.auth.kubernetes.review import ApiServer
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return the auth method."""
     pod = Pod()
     server = ApiServer(services.fetcher, pod, services.log)
@@ -18,4 +18,4 @@ def install(services: Services) -> Installed:
         ConfigEngine(pod, services.limits.longest),
         LoginEngine(services.issuer, server, services.clock),
     )
-    return Installed(kinds=(Kind(("kubernetes",), engines, auth=True, renewal=renewal),))
+    return Installation(kinds=(Kind(("kubernetes",), engines, auth=True, renewal=renewal),))

@@ -13,7 +13,7 @@ from vault.framework.fields import Json
 from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.log import Log
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.fetch import Answer, Fetcher, OutboundRequest
 from vault.outbound.shares import Owner
 
 _LIMITS = JsonLimits(strings=8192, memory=4 << 20)
@@ -79,7 +79,7 @@ class ApiServer:
             headers["Content-Type"] = "application/json"
         try:
             return await self._fetcher.send(
-                Outgoing(
+                OutboundRequest(
                     (host if "://" in host else f"https://{host}") + path,
                     owner=owner,
                     method="POST" if body else "GET",

@@ -6,14 +6,14 @@ from __future__ import annotations
 from nhi.auth.userpass.login import LoginEngine, renewal
 from nhi.auth.userpass.passwords import Passwords, argon2id
 from nhi.auth.userpass.users import UserEngine
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return the auth method."""
     passwords = Passwords(argon2id())
     engines = (
         UserEngine(passwords, services.entropy),
         LoginEngine(services.issuer, services.lockout, passwords, services.entropy),
     )
-    return Installed(kinds=(Kind(("userpass",), engines, auth=True, renewal=renewal),))
+    return Installation(kinds=(Kind(("userpass",), engines, auth=True, renewal=renewal),))

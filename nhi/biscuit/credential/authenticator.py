@@ -42,7 +42,7 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import BISCUIT_KIND, IssuerKey, KeyState, MountRef
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
-from vault.cache.follow import Bounded, Follower
+from vault.cache.follow import BoundedCache, Follower
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
@@ -92,7 +92,7 @@ class BiscuitAuthenticator:
         self._presentations = Presentations(barrier)
         self._cache: BiscuitCache[tuple[PresentedBiscuit, Identity, frozenset[str]]] = BiscuitCache()
         self._kept: BiscuitCache[PresentedBiscuit] = BiscuitCache(_KEPT_BYTES)
-        self._refused: Bounded[bytes, bool] = Bounded(_REFUSED)
+        self._refused: BoundedCache[bytes, bool] = BoundedCache(_REFUSED)
         follower.own(BISCUIT_KIND, self._drop, knows=True)
 
     async def _drop(self, key: str | None) -> None:

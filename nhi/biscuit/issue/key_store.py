@@ -16,7 +16,7 @@ from nhi.biscuit.offline.keys import RootKey
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import Approver, IssuerKey, KeyState, MountRef
 from vault.barrier.view import ReadView, View, mount_prefix
-from vault.cache.follow import Bounded, Follower
+from vault.cache.follow import BoundedCache, Follower
 from vault.framework.errors import Malformed
 from vault.framework.keys.safe import BareKeys, Safe
 
@@ -44,7 +44,7 @@ class SigningKeys:
         self._follower = follower
         self._safe = safe
         self._era: object = None
-        self._known: Bounded[MountRef, tuple[IssuerKey, RootKey | None]] = Bounded(_SIGNERS)
+        self._known: BoundedCache[MountRef, tuple[IssuerKey, RootKey | None]] = BoundedCache(_SIGNERS)
 
     async def of(self, view: ReadView, owner: MountRef) -> tuple[IssuerKey, RootKey | None]:
         """Return the key that signs tokens of a mount, whose data `view` shows, and its private half if it is here.

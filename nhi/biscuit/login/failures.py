@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
@@ -145,7 +145,7 @@ class Failures:
     def __init__(self, log: Log, clock: Clock) -> None:
         self._log = log
         self._clock = clock
-        self._mounts: Bounded[str, _Mount] = Bounded(_MOUNTS)
+        self._mounts: BoundedCache[str, _Mount] = BoundedCache(_MOUNTS)
         self._told = -_QUIET
 
     def note(self, call: Call, registration: str, method: str, reason: Reason, detail: str = "") -> None:

@@ -22,7 +22,7 @@ from nhi.biscuit.offline.keys import RootKey, sign
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import IssuerKey, KeyState
 from nhi.biscuit.routes.oauth_client import Clients
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework import schema
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
@@ -49,7 +49,7 @@ class PublicationEngine(Engine):
         self._issuer = issuer
         self._clients = clients
         self._clock = clock
-        self._signed: Bounded[str, tuple[float, str]] = Bounded(_MOUNTS)
+        self._signed: BoundedCache[str, tuple[float, str]] = BoundedCache(_MOUNTS)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @read("public-keys", public=True)

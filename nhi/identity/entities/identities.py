@@ -12,11 +12,11 @@ import msgspec
 from nhi.identity.records import groups, store
 from nhi.identity.records.model import Alias, Entity, Group
 from vault.barrier.view import ReadView, View
-from vault.cache.follow import Bounded, Follower
+from vault.cache.follow import BoundedCache, Follower
 from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
-from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts, LoginAlias, Standing
+from vault.framework.identity import AliasFacts, EntityState, GroupFacts, IdentityFacts, LoginAlias
 from vault.namespace.ids import bound
 
 _KEPT: Final = 4096
@@ -28,7 +28,7 @@ class _EntityLogin(NamedTuple):
 
     era: object
     metadata: Mapping[str, str] | None
-    standing: Standing
+    standing: EntityState
 
 
 class Identities:
@@ -42,9 +42,9 @@ class Identities:
         self._clock = clock
         self._entropy = entropy
         self._follower = follower
-        self._entered: Bounded[tuple[str, str, str], _EntityLogin] = Bounded(_KEPT)
+        self._entered: BoundedCache[tuple[str, str, str], _EntityLogin] = BoundedCache(_KEPT)
 
-    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> Standing | None:
+    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> EntityState | None:
         """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
         place = core.space(namespace_id)
         found = await store.lasting(place, entity_id)
@@ -53,7 +53,7 @@ class Identities:
         direct, inherited = await groups.all_of(place, found.id)
         return stands(found, [*direct, *inherited])
 
-    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> Standing:
+    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> EntityState:
         """Find or make the entity of an alias; see `vault.token.entities.Entities.enter`."""
         core, namespace = call.core, call.namespace.id
         place, metadata = (namespace, accessor, alias.name), dict(alias.metadata) if alias.metadata else None
@@ -162,7 +162,7 @@ async def _assign(
         await store.changed(core, namespace_id, entity)
 
 
-def stands(entity: Entity, memberships: Sequence[Group]) -> Standing:
+def stands(entity: Entity, memberships: Sequence[Group]) -> EntityState:
     """Return what an entity is worth that is in these groups."""
     names = {*entity.policies, *(name for group in memberships for name in group.policies or ())}
     facts = IdentityFacts(
@@ -177,4 +177,4 @@ def stands(entity: Entity, memberships: Sequence[Group]) -> Standing:
         },
         groups={group.id: GroupFacts(group.name, group.metadata or {}) for group in memberships},
     )
-    return Standing(facts, tuple(sorted(names)), entity.disabled, entity.merged)
+    return EntityState(facts, tuple(sorted(names)), entity.disabled, entity.merged)

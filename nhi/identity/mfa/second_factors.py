@@ -16,7 +16,7 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import Auth, Call, Namespace, RefusedReply, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
-from vault.framework.identity import Standing
+from vault.framework.identity import EntityState
 from vault.storage.protocol import Timer
 from vault.token.factors import Candidate
 
@@ -63,7 +63,7 @@ class SecondFactors:
         )
 
     async def applying(
-        self, core: ReadView, namespace: Namespace, accessor: str, kind: str, standing: Standing | None
+        self, core: ReadView, namespace: Namespace, accessor: str, kind: str, standing: EntityState | None
     ) -> Sequence[tuple[Namespace, Enforcement]]:
         """Return the enforcements that are about a login, each with the namespace that it is of.
 
@@ -87,7 +87,7 @@ class SecondFactors:
         call: Call,
         found: Sequence[tuple[Namespace, Enforcement]],
         given: Mapping[str, Sequence[str]],
-        standing: Standing,
+        standing: EntityState,
     ) -> str:
         """Return what is missing, "" for nothing. What was tried is counted in the transaction."""
         chain, passed = self._chain(call.namespace), set[str]()

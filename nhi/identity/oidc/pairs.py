@@ -13,7 +13,7 @@ import msgspec
 from nhi.identity.records.oidc import KEYS, NamedKey, named_key, put_key
 from nhi.jose.signing_key import ALGORITHMS, SigningKey, closed, generate, opened, sign
 from vault.barrier.view import ReadView, View
-from vault.cache.follow import Bounded
+from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Limited
@@ -44,7 +44,7 @@ class KeyPairs:
         self._clock = clock
         self._safe = safe
         self._entropy = entropy
-        self._next: Bounded[str, SigningKey] = Bounded(_ROTATIONS)
+        self._next: BoundedCache[str, SigningKey] = BoundedCache(_ROTATIONS)
         self._thread = ThreadPoolExecutor(1, "signing-key")
         self._waiting = 0
 

@@ -18,7 +18,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import NotFound
 from vault.framework.fields import Doc, Json
-from vault.framework.identity import Standing
+from vault.framework.identity import EntityState
 from vault.framework.route import Params, list_, read, write
 from vault.storage.protocol import Timer
 
@@ -152,7 +152,7 @@ class ProviderEngine(Engine):
         await call.core.at(Timer(model.CODE_KIND, key, -(-expires // 1_000_000)))
         return answer({"code": code, "state": params.state}, **{"cache-control": "no-store"})
 
-    async def _agreed(self, call: Call, params: AuthorizeParams) -> tuple[Provider, Client, Standing]:
+    async def _agreed(self, call: Call, params: AuthorizeParams) -> tuple[Provider, Client, EntityState]:
         """Return who signs in whom, and where. Raises `OAuthError` for anything that does not fit."""
         core = call.core
         provider, client = await _asked(core, params)
@@ -208,7 +208,7 @@ async def _place_to_tell(core: ReadView, params: AuthorizeParams) -> Mapping[str
     return {"redirect_uri": params.redirect_uri}
 
 
-async def assigned(core: ReadView, client: Client, standing: Standing) -> bool:
+async def assigned(core: ReadView, client: Client, standing: EntityState) -> bool:
     """Whether an entity may sign in to a client: it, or a group that it is in, is assigned."""
     for name in client.assignments:
         found = await model.assignment(core, name)

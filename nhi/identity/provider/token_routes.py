@@ -21,7 +21,7 @@ from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
-from vault.framework.identity import Standing
+from vault.framework.identity import EntityState
 from vault.framework.route import Params, read, write
 from vault.namespace.ids import namespace_id
 from vault.token.batch import BatchTokens
@@ -266,14 +266,14 @@ class TokenEndpointEngine(Engine):
         claims = await self._claims(core, provider, metadata.get("scopes", "").split(), standing)
         return answer({**claims, "sub": entry.entity}, **{"cache-control": "no-store"})
 
-    async def _present(self, call: Call, core: ReadView, entry: TokenEntry) -> Standing:
+    async def _present(self, call: Call, core: ReadView, entry: TokenEntry) -> EntityState:
         standing = await self._entities.standing(core, call.namespace.id, entry.entity)
         if standing is None or standing.disabled:
             raise OAuthError("invalid_token", DENIED, 401)
         return standing
 
     async def _claims(
-        self, core: ReadView, provider: Provider, scopes: Sequence[str], standing: Standing
+        self, core: ReadView, provider: Provider, scopes: Sequence[str], standing: EntityState
     ) -> dict[str, Any]:
         """Return the claims of scopes that the provider knows; where two say something of one claim, the first does."""
         found: dict[str, Any] = {}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.cache.follow import Bounded, Follower
+from vault.cache.follow import BoundedCache, Follower
 from vault.storage import memory as module
 from vault.storage.memory import MemoryStorage
 
@@ -163,7 +163,7 @@ def test_a_bounded_mapping_never_exceeds_its_size_and_keeps_the_newest(
     steps: list[tuple[int, bool]], size: int
 ) -> None:
     left: list[str] = []
-    kept: Bounded[int, str] = Bounded(size, left.append)
+    kept: BoundedCache[int, str] = BoundedCache(size, left.append)
     newest: dict[int, str] = {}
     for number, (key, put) in enumerate(steps):
         if put:

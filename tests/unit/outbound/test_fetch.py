@@ -13,7 +13,7 @@ import pytest
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import Service, service
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Answer, Fetcher, Outgoing
+from vault.outbound.fetch import Answer, Fetcher, OutboundRequest
 from vault.outbound.names import Lookup
 from vault.outbound.places import Places
 
@@ -40,7 +40,7 @@ def asked(
             setting(one)
             try:
                 fetcher = Fetcher(HERE, to("127.0.0.1"))
-                return await fetcher.send(Outgoing(one.url, **{"seconds": PATIENCE, **options})), one  # type: ignore[arg-type]  # as the test says
+                return await fetcher.send(OutboundRequest(one.url, **{"seconds": PATIENCE, **options})), one  # type: ignore[arg-type]  # as the test says
             except Unreachable as failure:
                 return str(failure), one
 
@@ -64,7 +64,7 @@ def test_an_answer_comes_whole_and_the_request_holds_what_was_given_and_no_more(
 def test_a_request_can_be_made_where_there_is_no_task_as_calls_are_begun() -> None:
     async def scenario() -> None:
         async with service() as one:
-            coroutine = Fetcher(HERE, to("127.0.0.1")).send(Outgoing(one.url, seconds=PATIENCE))
+            coroutine = Fetcher(HERE, to("127.0.0.1")).send(OutboundRequest(one.url, seconds=PATIENCE))
             loop, begun = asyncio.get_running_loop(), asyncio.Event()
             waited: list[object] = []
 
@@ -182,7 +182,7 @@ def test_sl_77_the_name_is_resolved_once_and_the_judged_address_is_connected_to(
             return ["127.0.0.1"] if len(asked_for) == 1 else ["169.254.169.254"]
 
         async with service() as one:
-            await Fetcher(HERE, rebinding).send(Outgoing(one.url))
+            await Fetcher(HERE, rebinding).send(OutboundRequest(one.url))
             assert asked_for == ["service.test"]
 
     asyncio.run(scenario())
@@ -194,9 +194,9 @@ def test_sl_77_nothing_is_sent_to_an_address_that_is_not_allowed(address: str) -
         async with service() as one:
             fetcher = Fetcher(Places(), to(address))
             with pytest.raises(Unreachable, match="`outbound_allow` does not name"):
-                await fetcher.send(Outgoing(one.url))
+                await fetcher.send(OutboundRequest(one.url))
             with pytest.raises(Unreachable, match="`outbound_allow` does not name"):
-                await Fetcher(Places()).send(Outgoing(f"http://127.0.0.1:{one.port}/"))
+                await Fetcher(Places()).send(OutboundRequest(f"http://127.0.0.1:{one.port}/"))
             assert one.connections == 0
 
     asyncio.run(scenario())
@@ -206,7 +206,7 @@ def test_of_several_addresses_one_that_may_be_asked_is_taken() -> None:
     async def scenario() -> None:
         async with service() as one:
             fetcher = Fetcher(HERE, to("10.0.0.1", "127.0.0.1"))
-            assert (await fetcher.send(Outgoing(one.url))).status == 200
+            assert (await fetcher.send(OutboundRequest(one.url))).status == 200
 
     asyncio.run(scenario())
 
@@ -219,11 +219,11 @@ def test_a_dead_host_and_a_name_that_nobody_has_are_told_apart() -> None:
         with socket.socket() as taken, pytest.raises(Unreachable, match="connection refused"):
             taken.bind(("127.0.0.1", 0))  # so that nobody else listens there
             port = taken.getsockname()[1]
-            await Fetcher(HERE, to("127.0.0.1")).send(Outgoing(f"http://x.test:{port}/"))
+            await Fetcher(HERE, to("127.0.0.1")).send(OutboundRequest(f"http://x.test:{port}/"))
         with pytest.raises(Unreachable, match="its name cannot be resolved"):
-            await Fetcher(HERE, nobody).send(Outgoing("http://x.test/"))
+            await Fetcher(HERE, nobody).send(OutboundRequest("http://x.test/"))
         with pytest.raises(Unreachable, match="its name has no address"):
-            await Fetcher(HERE, to()).send(Outgoing("http://x.test/"))
+            await Fetcher(HERE, to()).send(OutboundRequest("http://x.test/"))
 
     asyncio.run(scenario())
 
@@ -239,10 +239,10 @@ def test_a_host_that_does_not_answer_leaves_turns_for_others() -> None:
         async with service() as dead, service() as good:
             dead.behave = silent
             fetcher = Fetcher(HERE, to("127.0.0.1"))
-            never = Outgoing(dead.url, seconds=3600)
+            never = OutboundRequest(dead.url, seconds=3600)
             waiting = [asyncio.create_task(fetcher.send(never)) for _ in range(500)]
             await asked_for.wait()
-            assert (await fetcher.send(Outgoing(good.url, seconds=PATIENCE))).status == 200
+            assert (await fetcher.send(OutboundRequest(good.url, seconds=PATIENCE))).status == 200
             assert not any(one.done() for one in waiting)
             for one in waiting:
                 one.cancel()
@@ -258,7 +258,7 @@ def test_the_servers_certificate_is_verified_by_authority_name_and_time(tmp_path
         async with service(context) as one:
             url = f"https://service.test:{one.port}/"
             try:
-                await Fetcher(HERE, to("127.0.0.1")).send(Outgoing(url, **options))  # type: ignore[arg-type]  # as the test says
+                await Fetcher(HERE, to("127.0.0.1")).send(OutboundRequest(url, **options))  # type: ignore[arg-type]  # as the test says
             except Unreachable as failure:
                 return str(failure)
             return ""

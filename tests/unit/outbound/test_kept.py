@@ -8,7 +8,7 @@ import pytest
 from tests.clocks import MONTH, MovedClock
 from vault.outbound import kept
 from vault.outbound.failure import Unreachable
-from vault.outbound.kept import Kept
+from vault.outbound.kept import AnswerCache
 
 
 class Host:
@@ -34,7 +34,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.clock = MovedClock(1_700_000_000_000_000_000)
-        self.kept: Kept[int] = Kept(self.clock)
+        self.kept: AnswerCache[int] = AnswerCache(self.clock)
         self.host = Host()
 
     async def get(self) -> int | str:

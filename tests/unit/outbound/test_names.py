@@ -12,7 +12,7 @@ import pytest
 from tests.unit.outbound.service import service
 from vault.outbound import names
 from vault.outbound.failure import Unreachable
-from vault.outbound.fetch import Fetcher, Outgoing
+from vault.outbound.fetch import Fetcher, OutboundRequest
 from vault.outbound.names import Names
 from vault.outbound.places import Places
 from vault.outbound.shares import Owner
@@ -95,13 +95,15 @@ def test_a_request_for_one_tenant_goes_through_while_anothers_names_are_silent()
         async with service() as one:
             dead = [
                 asyncio.create_task(
-                    fetcher.send(Outgoing(f"http://n{number}.silent.test/", owner=MINE, seconds=PATIENCE))
+                    fetcher.send(
+                        OutboundRequest(f"http://n{number}.silent.test/", owner=MINE, seconds=PATIENCE)
+                    )
                 )
                 for number in range(200)
             ]
             for _ in range(3):
                 await asyncio.sleep(0)
-            answer = await fetcher.send(Outgoing(one.url, owner=OTHERS, seconds=PATIENCE))
+            answer = await fetcher.send(OutboundRequest(one.url, owner=OTHERS, seconds=PATIENCE))
             assert (answer.status, any(task.done() for task in dead)) == (200, False)
             resolver.over.set()
             for task in dead:
@@ -150,13 +152,13 @@ def test_who_comes_after_a_look_up_has_been_silent_for_long_is_told_so_at_once(
         resolver = Silent()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), resolver)
         url = "http://one.silent.test/"
-        first = asyncio.create_task(fetcher.send(Outgoing(url, owner=MINE, seconds=3600)))
+        first = asyncio.create_task(fetcher.send(OutboundRequest(url, owner=MINE, seconds=3600)))
         for _ in range(3):
             await asyncio.sleep(0)
         time = Time(monkeypatch)
         time.ahead = names.SILENT + 1
         with pytest.raises(Unreachable, match="its name server does not answer"):
-            await fetcher.send(Outgoing(url, owner=OTHERS, seconds=3600))
+            await fetcher.send(OutboundRequest(url, owner=OTHERS, seconds=3600))
         assert not first.done()
         resolver.over.set()
         with pytest.raises(Unreachable, match="its name cannot be resolved"):

@@ -12,10 +12,10 @@ from vault.engines.cubbyhole.response import CubbyholeResponseEngine
 from vault.engines.cubbyhole.store import purge
 from vault.framework.call import Call, Reply
 from vault.framework.fields import Json
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return the cubbyhole, and what removes a token's entries in every namespace below the token's own."""
     entries = Cubbyhole()
 
@@ -31,4 +31,4 @@ def install(services: Services) -> Installed:
         return False
 
     response = CubbyholeResponseEngine(services.wrapper, services.barrier, own_entry)
-    return Installed(kinds=(Kind(("cubbyhole",), (response, entries)),), on_revoke=(remove_entries,))
+    return Installation(kinds=(Kind(("cubbyhole",), (response, entries)),), on_revoke=(remove_entries,))

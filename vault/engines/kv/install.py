@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return both versions; a mount without the option `version` is of the first."""
     plain = PlainKV(services.entropy, services.limits.default)
-    return Installed(
+    return Installation(
         kinds=(
             Kind(("kv",), (plain,), versions=("", "1")),
             Kind(("kv",), (VersionedKV(services.clock),), versions=("2",)),

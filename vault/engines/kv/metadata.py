@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from vault.barrier.view import ReadView
 from vault.engines.kv import custom, logic, store
 from vault.engines.kv.model import Config, ConfigResult, DetailedKeys, Keys, MetadataResult, Row
-from vault.engines.kv.params import Listing, PatchMetadata, Scanning, SecretPath, WriteConfig, WriteMetadata
+from vault.engines.kv.params import Listing, PatchMetadata, ScanParams, SecretPath, WriteConfig, WriteMetadata
 from vault.framework.call import Call, Reply
 from vault.framework.clock import Clock
 from vault.framework.concurrency.offload import Pool
@@ -122,7 +122,7 @@ class MetadataRoutes(Engine):
         return Keys(await _names(call.reader, params))
 
     @scan("metadata/{path:any}", reads="data/")
-    async def scan_metadata(self, call: Call, params: Scanning) -> Keys:
+    async def scan_metadata(self, call: Call, params: ScanParams) -> Keys:
         """List every secret below a folder. Without `depth`, `after` and `limit` are without effect."""
         return Keys(await _leaves(call.reader, params))
 
@@ -132,7 +132,7 @@ class MetadataRoutes(Engine):
         return await _detailed(call.reader, params, await _names(call.reader, params))
 
     @scan("detailed-metadata/{path:any}", reads="data/")
-    async def scan_detailed(self, call: Call, params: Scanning) -> DetailedKeys:
+    async def scan_detailed(self, call: Call, params: ScanParams) -> DetailedKeys:
         """List every secret below a folder, with its metadata."""
         return await _detailed(call.reader, params, await _leaves(call.reader, params))
 
@@ -180,7 +180,7 @@ async def _names(view: ReadView, params: Listing) -> Sequence[str]:
     return names
 
 
-async def _leaves(view: ReadView, params: Scanning) -> Sequence[str]:
+async def _leaves(view: ReadView, params: ScanParams) -> Sequence[str]:
     if params.depth is not None:
         folder = store.ROWS + _folder(params.path)
         return await opened(view.scan, folder, params.depth, after=params.after, limit=params.limit)

@@ -106,7 +106,7 @@ class Listing(Params, frozen=True):
     limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
 
 
-class Scanning(Listing, frozen=True):
+class ScanParams(Listing, frozen=True):
     """Which folder, how deep to look, and which part of what is found; all is shown unless `depth` is given."""
 
     depth: Annotated[int | None, DEPTH] = None

@@ -33,7 +33,7 @@ class SecretPath(Params, frozen=True):
     path: Annotated[str, Doc("Where the secret is, below the mount.")]
 
 
-class Scanning(SecretPath, frozen=True):
+class ScanParams(SecretPath, frozen=True):
     """Which folder, how deep to look, and which part of what is found; all is shown unless `depth` is given."""
 
     depth: Annotated[int | None, DEPTH] = None
@@ -90,7 +90,7 @@ class PlainKV(Engine):
         return Keys(names)
 
     @scan("{path:any}")
-    async def scan_secrets(self, call: Call, params: Scanning) -> Keys:
+    async def scan_secrets(self, call: Call, params: ScanParams) -> Keys:
         """List every secret below a folder. Without `depth`, `after` and `limit` are unknown."""
         if params.depth is not None:
             folder = _folder(params.path)

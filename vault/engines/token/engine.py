@@ -24,7 +24,7 @@ from vault.engines.token.spec import lesser
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
-from vault.framework.identity import Standing
+from vault.framework.identity import EntityState
 from vault.framework.quote import quote
 from vault.framework.route import BISCUITS, list_, read, write
 from vault.policy.store import PolicyStore
@@ -231,7 +231,7 @@ class TokenEngine(RoleRoutes):
         same = (key, entry.created, entry.uses, entry.expires, entry.orphan, entry.remaining(now), given)
         return Reply(self._info(entry, token, home, standing), same=same)
 
-    async def _standing(self, core: ReadView, home: Namespace, entry: TokenEntry) -> Standing | None:
+    async def _standing(self, core: ReadView, home: Namespace, entry: TokenEntry) -> EntityState | None:
         """Return the entity of a token as it is now, disabled or not; None without one, or without a right of it."""
         if not entry.entity or entry.claims_only:
             return None
@@ -250,7 +250,7 @@ class TokenEngine(RoleRoutes):
         entry: TokenEntry,
         token: str,
         namespace: Namespace,
-        standing: Standing | None,
+        standing: EntityState | None,
         *,
         kind: str = "service",
     ) -> TokenInfo:

@@ -17,7 +17,7 @@ from vault.framework.call import ROOT, Call, Identity, Reply
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.globs import fits_any
-from vault.framework.identity import LoginAlias, Standing
+from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.names import check_length, folded
 from vault.policy.store import PolicyStore
 from vault.token.ancestors import Ancestor
@@ -162,7 +162,7 @@ class TokenIssuer:
 
     async def _owner(
         self, call: Call, alias: str, role: TokenRole | None, caller: Identity, *, orphan: bool
-    ) -> Standing | None:
+    ) -> EntityState | None:
         """Return whose the new token is: the entity of an alias that the role allows, or whose its parent is."""
         if not alias or role is None:
             within = caller.namespace.id == call.namespace.id

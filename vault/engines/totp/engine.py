@@ -12,14 +12,14 @@ from vault.engines.totp import codes
 from vault.engines.totp.model import (
     Code,
     CodeParams,
-    Exported,
+    ExportedKey,
     Key,
     KeyInfo,
     KeyName,
     KeyParams,
     Keys,
     ListParams,
-    Prepared,
+    PreparedKey,
     Validity,
 )
 from vault.framework.call import Call
@@ -63,10 +63,10 @@ class Totp(Engine):
         return KeyInfo(key.account_name, key.algorithm, key.digits, key.issuer, key.period)
 
     @write("keys/{name:word}", before="prepare_key")
-    async def write_key(self, call: Call, params: KeyParams) -> Exported | None:
+    async def write_key(self, call: Call, params: KeyParams) -> ExportedKey | None:
         """Make a key, or take one from elsewhere; it replaces the one with this name."""
         prepared = call.prepared
-        assert isinstance(prepared, Prepared)
+        assert isinstance(prepared, PreparedKey)
         await call.tx.put(_KEYS + params.name, _KIND.encode(prepared.key))
         return prepared.shown
 
@@ -99,20 +99,20 @@ class Totp(Engine):
         await call.tx.put(_KEYS + params.name, _KIND.encode(codes.spend(key, counter)))
         return Validity(valid=True)
 
-    async def prepare_key(self, call: Call, params: KeyParams) -> Prepared:
+    async def prepare_key(self, call: Call, params: KeyParams) -> PreparedKey:
         """Make a key, and draw its picture, which takes a tenth of a second where it is as large as may be."""
         if not params.generate:
-            return Prepared(codes.given_key(params))
+            return PreparedKey(codes.given_key(params))
         codes.check(params)
         key = codes.new_key(params, self._entropy.bytes(params.key_size))
         if not params.exported:
-            return Prepared(key)
-        return Prepared(key, await self._pool.run(client_of(call), partial(_shown, key, params.qr_size)))
+            return PreparedKey(key)
+        return PreparedKey(key, await self._pool.run(client_of(call), partial(_shown, key, params.qr_size)))
 
 
-def _shown(key: Key, size: int) -> Exported:
+def _shown(key: Key, size: int) -> ExportedKey:
     url = codes.url(key)
-    return Exported(url, barcode(url, size, refusal=_TOO_LONG))
+    return ExportedKey(url, barcode(url, size, refusal=_TOO_LONG))
 
 
 async def _find(view: ReadView, name: str) -> Key | None:

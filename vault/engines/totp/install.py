@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from vault.engines.totp.engine import Totp
-from vault.install import Installed, Kind, Services
+from vault.install import Installation, Kind, Services
 
 
-def install(services: Services) -> Installed:
+def install(services: Services) -> Installation:
     """Return the TOTP engine."""
-    return Installed(kinds=(Kind(("totp",), (Totp(services.clock, services.entropy, services.pool),)),))
+    return Installation(kinds=(Kind(("totp",), (Totp(services.clock, services.entropy, services.pool),)),))

@@ -81,7 +81,7 @@ class KeyInfo(msgspec.Struct, frozen=True):
     period: int
 
 
-class Exported(msgspec.Struct, frozen=True, omit_defaults=True):
+class ExportedKey(msgspec.Struct, frozen=True, omit_defaults=True):
     """A new key, for the authenticator: the only time that it is shown."""
 
     url: str
@@ -89,14 +89,14 @@ class Exported(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def __repr__(self) -> str:
         """Show nothing of it."""
-        return "Exported(…)"
+        return "ExportedKey(…)"
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedKey(msgspec.Struct, frozen=True):
     """A key that is made and not kept yet, and what is shown of it."""
 
     key: Key
-    shown: Exported | None = None
+    shown: ExportedKey | None = None
 
 
 class Code(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals
-from vault.install import Install, Installed
+from vault.install import Install, Installation
 from vault.lease.model import LEASE_KIND
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
@@ -43,7 +43,7 @@ from vault.server.application import Answer, DevResult, Message
 from vault.server.compose import token_metrics, unsealing
 from vault.server.compose.catalog import ENGINES, catalog
 from vault.server.compose.parts import Parts, make
-from vault.server.compose.safe_migration import Gathering
+from vault.server.compose.safe_migration import SafeMigration
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
 from vault.server.http.listener_app import listener_application
@@ -187,9 +187,9 @@ class Vault:
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
         first = self._parts.config.initialize
         if first:
-            from vault.server.compose.self_init import Initializing
+            from vault.server.compose.self_init import SelfInit
 
-            await Initializing(self._parts, self._requests.handle, self._open_by_slots, self._closing).begin(
+            await SelfInit(self._parts, self._requests.handle, self._open_by_slots, self._closing).begin(
                 first
             )
         await self._tell_of_stanzas(self._parts.config)
@@ -401,7 +401,7 @@ class Witness:
         return identity
 
 
-def hook(parts: Parts, installed: Iterable[Installed]) -> None:
+def hook(parts: Parts, installed: Iterable[Installation]) -> None:
     """Have the vault call what engines brought, but for their timers."""
     for each in installed:
         for fact, drop in each.caches.items():
@@ -416,7 +416,7 @@ def hook(parts: Parts, installed: Iterable[Installed]) -> None:
                     parts.endings.serve(name, kind.leases)
 
 
-def _background(parts: Parts, installed: Iterable[Installed]) -> Background:
+def _background(parts: Parts, installed: Iterable[Installation]) -> Background:
     async def expire_token(core: View, key: str) -> None:
         entry = await parts.tokens.get(core, key)
         if entry is not None and not entry.alive(parts.clock.nanos()):
@@ -439,7 +439,7 @@ def _background(parts: Parts, installed: Iterable[Installed]) -> Background:
             LEASE_KIND: parts.endings.due,
             **{kind: due for each in installed for kind, due in each.timers.items()},
         },
-        {"keyring": count_encryptions, "safe": Gathering(parts)},
+        {"keyring": count_encryptions, "safe": SafeMigration(parts)},
         clock=parts.clock,
         log=parts.log,
     )

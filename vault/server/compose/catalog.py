@@ -44,7 +44,7 @@ from vault.engines.totp.install import install as install_totp
 from vault.framework.call import Call, Namespace
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
-from vault.install import Install, Installed, Kind
+from vault.install import Install, Installation, Kind
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog
@@ -54,7 +54,7 @@ from vault.seal.consent.share_holders import VaultHolders
 from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
 from vault.server.compose.parts import Parts, address
-from vault.server.compose.safe_migration import Gathering
+from vault.server.compose.safe_migration import SafeMigration
 from vault.server.compose.services import offer
 from vault.server.config.sanitized import sanitized
 from vault.token.issue import Renewals
@@ -78,7 +78,7 @@ def catalog(
     passage: SealHooks,
     running: Callable[[], Iterable[Call]],
     engines: Iterable[Install] = ENGINES,
-) -> tuple[Catalog, Sequence[Installed]]:
+) -> tuple[Catalog, Sequence[Installation]]:
     """Return every kind of mount, and all that was installed. `running` tells the calls that are being answered."""
     services, external = offer(parts)
     nhi, biscuits = install_nhi(
@@ -99,11 +99,11 @@ def catalog(
     )
     own = Kind(("system",), system), Kind(("token",), (token,), auth=True)
     policies = PolicyEngine(parts.policies, parts.barrier, parts.clock)
-    installed.append(Installed(kinds=own, timers={POLICY_KIND: policies.expire}))
+    installed.append(Installation(kinds=own, timers={POLICY_KIND: policies.expire}))
     return _catalog(installed), installed
 
 
-def _catalog(installed: Iterable[Installed]) -> Catalog:
+def _catalog(installed: Iterable[Installation]) -> Catalog:
     """Return the kinds of all that was installed. Raises `ValueError` for two of one name."""
     secrets: dict[tuple[str, str], Backend] = {}
     auth: dict[str, Backend] = {}
@@ -120,7 +120,7 @@ def _catalog(installed: Iterable[Installed]) -> Catalog:
     return Catalog(secrets, auth)
 
 
-def renewals(router: Router, installed: Iterable[Installed]) -> Renewals:
+def renewals(router: Router, installed: Iterable[Installation]) -> Renewals:
     """Return what renews the tokens of logins."""
     rules = {
         name: kind.renewal
@@ -168,7 +168,7 @@ def _seal(parts: Parts, passage: SealHooks) -> tuple[Engine, ...]:
             parts.wraps,
             parts.log,
             parts.storage.reader,
-            Gathering(parts),
+            SafeMigration(parts),
         ),
         root_tokens,
         RekeyEngine(shares),

@@ -15,7 +15,7 @@ from vault.server.compose.parts import Parts
 from vault.server.compose.unsealing import open_numbered
 
 
-class Gathering:
+class SafeMigration:
     """A job for the background, and for whoever has just given a slot everything else."""
 
     def __init__(self, parts: Parts) -> None:

@@ -47,7 +47,7 @@ Handle = Callable[[Call], Awaitable[Reply[object] | None]]
 Answers = Mapping[tuple[str, str], Mapping[str, object]]
 
 
-class Initializing:
+class SelfInit:
     """Sets a new vault up."""
 
     def __init__(

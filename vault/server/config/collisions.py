@@ -21,7 +21,7 @@ from vault.server.config.stanzas import host_and_port
 _FILE: Final = "file://"
 
 
-class _Named(NamedTuple):
+class _Claim(NamedTuple):
     setting: str
     path: str
     shared: str
@@ -59,18 +59,18 @@ def _named(
     audit: Sequence[AuditDevice],
     listeners: Sequence[Listener],
     values: Mapping[str, str],
-) -> Iterator[_Named]:
+) -> Iterator[_Claim]:
     if storage is not None and storage.path:
-        yield from (_Named("path of storage", path, "storage") for path in beside(storage.path))
-    yield from (_Named(f'file_path of audit "{device.path}"', device.file, "audit") for device in audit)
-    yield _Named("log_file", values.get("log_file", ""), "")
-    yield _Named("pid_file", values.get("pid_file", ""), "")
+        yield from (_Claim("path of storage", path, "storage") for path in beside(storage.path))
+    yield from (_Claim(f'file_path of audit "{device.path}"', device.file, "audit") for device in audit)
+    yield _Claim("log_file", values.get("log_file", ""), "")
+    yield _Claim("pid_file", values.get("pid_file", ""), "")
     for listener in listeners:
-        yield _Named("tls_cert_file", listener.tls_cert_file, "tls")
-        yield _Named("tls_key_file", listener.tls_key_file, "tls")
-        yield _Named("tls_client_ca_file", listener.tls_client_ca_file, "tls")
+        yield _Claim("tls_cert_file", listener.tls_cert_file, "tls")
+        yield _Claim("tls_key_file", listener.tls_key_file, "tls")
+        yield _Claim("tls_client_ca_file", listener.tls_client_ca_file, "tls")
         if listener.kind == "unix":
-            yield _Named("address of a listener", listener.address, "")
+            yield _Claim("address of a listener", listener.address, "")
 
 
 def claims(config: Config) -> Sequence[Claim]:

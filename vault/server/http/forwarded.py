@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Clients behind a proxy: whose address, and whose certificate, a request counts as coming with.
 
-`X-Forwarded-For` is believed of the proxies that the listener names and of nobody else. Each proxy appends whom it
+`X-ForwardedMiddleware-For` is believed of the proxies that the listener names and of nobody else. Each proxy appends whom it
 heard from, so the last entry is the one that the nearest proxy vouches for; `x_forwarded_for_hop_skips` goes further
 back, past proxies that stand before it. What is not an address is refused, so that no rule ever sees one.
 
@@ -33,7 +33,7 @@ _MISSING: Final = "missing x-forwarded-for header and configured to reject when 
 _STRANGER: Final = "client address not authorized for x-forwarded-for and configured to reject connection"
 
 
-class Forwarded:
+class ForwardedMiddleware:
     """Stands before what answers on a listener that is behind proxies."""
 
     def __init__(self, inner: Answer, listener: Listener) -> None:

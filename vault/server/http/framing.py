@@ -52,7 +52,7 @@ class _Parser(HttpRequestParser):
         return self.verb
 
 
-class Framed(HttpToolsProtocol):
+class FramedProtocol(HttpToolsProtocol):
     """A connection whose requests are told apart. What comes behind one waits, unread, until that is answered."""
 
     def __init__(

@@ -22,7 +22,7 @@ from vault.framework.telemetry.refusals import CountRefusal
 from vault.server.application import Message
 from vault.server.config.settings import Listener, Telemetry
 from vault.server.http.cors import Cors
-from vault.server.http.forwarded import Forwarded
+from vault.server.http.forwarded import ForwardedMiddleware
 from vault.ui.session.sessions import UiSessions
 from vault.wire.head_cache import Again
 from vault.wire.http import RESPOND, Front
@@ -58,7 +58,7 @@ def listener_application(
     if listener.custom_response_headers:
         middleware.append(Middleware(ResponseHeaders, listener.custom_response_headers))
     if listener.x_forwarded_for_authorized_addrs:
-        middleware.append(Middleware(Forwarded, listener))
+        middleware.append(Middleware(ForwardedMiddleware, listener))
     if settings.unauthenticated_metrics_access and not settings.disallow_metrics:
         middleware.append(Middleware(OpenMetrics, metrics, telemetry))
     if settings.metrics_only or settings.disallow_metrics:

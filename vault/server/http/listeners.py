@@ -37,7 +37,7 @@ class _Open:
         self.server: asyncio.AbstractServer | None = None
 
 
-class Listening:
+class Listeners:
     """The listeners of an application."""
 
     def __init__(self, application: Application) -> None:

@@ -34,11 +34,11 @@ def routes(front: Answer, sessions: UiSessions | None) -> Sequence[BaseRoute]:
     )
     consent = Route(_CONSENT, ConsentPage(front).answer, methods=["GET", "POST"])
     pages = Pages(front, sessions).routes() if sessions is not None else ()
-    described = Route(f"{_DESCRIBED}/v1/{{place:path}}", _Described(front), methods=["GET"])
+    described = Route(f"{_DESCRIBED}/v1/{{place:path}}", _ServerMetadata(front), methods=["GET"])
     return [consent, described, *pages, *(Route(path, page) for path in _PLAIN)]
 
 
-class _Described:
+class _ServerMetadata:
     """Asks the mount that a path names, with nothing of what came but where from."""
 
     def __init__(self, front: Answer) -> None:

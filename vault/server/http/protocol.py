@@ -24,7 +24,7 @@ from uvicorn.server import ServerState
 from vault.framework.record_batch import RecordBatch
 from vault.framework.telemetry.refusals import CountRefusal, Reason
 from vault.server.config.settings import Listener
-from vault.server.http.framing import Framed
+from vault.server.http.framing import FramedProtocol
 from vault.server.http.smuggling import HEAD_END
 from vault.server.http.tls import presented
 from vault.wire.head_cache import HEAD, Again
@@ -137,7 +137,7 @@ class _Former:
         await cycle.send(message)
 
 
-class Connection(Framed):
+class Connection(FramedProtocol):
     """A client's connection; `stalled` is asked by the watch, so that timeouts cost a request nothing."""
 
     def __init__(

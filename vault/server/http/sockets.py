@@ -25,7 +25,7 @@ _MEANING: Final = {
 }
 
 
-class _Filed(socket.socket):
+class _FileSocket(socket.socket):
     """One that has a file. As long as it is open, no other file is this one."""
 
     file = (0, 0)
@@ -47,17 +47,17 @@ def occupy(listener: Listener, bound: socket.socket) -> None:
         bound.listen(BACKLOG)
     except OSError as error:
         raise failure(listener, error) from error
-    if isinstance(bound, _Filed) and not _has_its_file(listener, bound):
+    if isinstance(bound, _FileSocket) and not _has_its_file(listener, bound):
         raise failure(listener, OSError(errno.EADDRINUSE, ""))
 
 
 def forget(listener: Listener, bound: socket.socket) -> None:
     """Remove the file of a `unix` listener, which is open yet, unless another took its place; nothing to do for the others."""
-    if isinstance(bound, _Filed) and _has_its_file(listener, bound):
+    if isinstance(bound, _FileSocket) and _has_its_file(listener, bound):
         Path(listener.address).unlink(missing_ok=True)
 
 
-def _has_its_file(listener: Listener, bound: _Filed) -> bool:
+def _has_its_file(listener: Listener, bound: _FileSocket) -> bool:
     try:
         return bound.file == _file(listener.address)
     except OSError:
@@ -96,7 +96,7 @@ def _tcp(listener: Listener) -> socket.socket:
 def _unix(listener: Listener) -> socket.socket:
     path = Path(listener.address)
     _remove_stale(listener, path)
-    bound = _Filed(socket.AF_UNIX, socket.SOCK_STREAM)
+    bound = _FileSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         bound.bind(str(path))
         bound.file = _file(listener.address)

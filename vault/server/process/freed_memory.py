@@ -61,7 +61,7 @@ class Remains:
 async def clear() -> None:
     """Write over what lies free, giving way to others in between, and what the loop read last."""
     pace = TimeSlice()
-    mapped = _Mapped()
+    mapped = _WritableMemory()
     for part in (_python(mapped), _system(mapped)):
         for _ in part:
             await pace.step()
@@ -91,7 +91,7 @@ async def _read_zeros() -> None:
     await sink.over
 
 
-class _Mapped:
+class _WritableMemory:
     """Where this process has memory that it writes. Whoever gets some elsewhere has had all that lay free."""
 
     def __init__(self) -> None:
@@ -106,7 +106,7 @@ class _Mapped:
         return place >= 0 and address < self._ends[place]
 
 
-def _python(mapped: _Mapped) -> Iterator[None]:
+def _python(mapped: _WritableMemory) -> Iterator[None]:
     """Take all free blocks of each size, and with the first one what belongs to no size."""
     held: list[list[bytes]] = []
     for size in _SIZES:
@@ -120,7 +120,7 @@ def _python(mapped: _Mapped) -> Iterator[None]:
         yield
 
 
-def _system(mapped: _Mapped) -> Iterator[None]:
+def _system(mapped: _WritableMemory) -> Iterator[None]:
     """Take all free chunks, the large ones first, and give them back, one with each step: there may be a million."""
     library = ctypes.CDLL(None)
     if not hasattr(library, "malloc_trim"):

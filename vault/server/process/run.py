@@ -23,7 +23,7 @@ from vault.server.application import Application, Build
 from vault.server.config.settings import Config, StorageSettings
 from vault.server.failure import StartFailure
 from vault.server.http import sockets, tls
-from vault.server.http.listeners import Listening
+from vault.server.http.listeners import Listeners
 from vault.server.process import logs, resources, runtime_metrics
 from vault.server.process.loop_watch import LoopWatch
 from vault.server.process.signals import Signals
@@ -114,7 +114,7 @@ class Server:
                     watch.start()
                     if guest is not None:
                         await guest.prepare(application)
-                    listening = Listening(application)
+                    listening = Listeners(application)
                     await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
                     await self._serve(application, listening, log, warnings, guest)
                 finally:
@@ -124,7 +124,7 @@ class Server:
     async def _serve(
         self,
         application: Application,
-        listening: Listening,
+        listening: Listeners,
         log: Log,
         warnings: list[str],
         guest: Guest | None,
@@ -160,7 +160,7 @@ class Server:
         if cut:
             log.caution("server", "requests took too long and were cut off", count=cut)
 
-    def _hear(self, application: Application, listening: Listening, log: Log) -> None:
+    def _hear(self, application: Application, listening: Listeners, log: Log) -> None:
         """Act on signals from now on, and on those that came before."""
         loop = asyncio.get_running_loop()
 
@@ -180,13 +180,13 @@ class Server:
 
         self._signals.pass_on(loop, act)
 
-    async def _reload_while_asked(self, application: Application, listening: Listening, log: Log) -> None:
+    async def _reload_while_asked(self, application: Application, listening: Listeners, log: Log) -> None:
         """Reload, and once more if that was asked for meanwhile: a file may have been moved since it was opened."""
         while self._reload_asked and not self._ending.is_set():
             self._reload_asked = False
             await self._reload(application, listening, log)
 
-    async def _reload(self, application: Application, listening: Listening, log: Log) -> None:
+    async def _reload(self, application: Application, listening: Listeners, log: Log) -> None:
         """Read configuration, certificates and audit files anew; whatever is not usable stays as it was."""
         self._held_back = False
         wanted = await self._kept(log, "configuration", _now(self._reread))
@@ -204,7 +204,7 @@ class Server:
             log.caution("server", "attention", reason=warning)
         log.note("server", "reloaded in part" if self._held_back else "reloaded")
 
-    async def _exchange(self, listening: Listening) -> None:
+    async def _exchange(self, listening: Listeners) -> None:
         self._expiring(self._config)
         await listening.exchange([(each, tls.context_for(each)) for each in self._config.listeners])
 

@@ -22,7 +22,7 @@ from vault.storage.protocol import StorageFailure
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
-class Unfinished(msgspec.Struct, frozen=True):
+class UnfinishedFile(msgspec.Struct, frozen=True):
     """A file that is being written, and a handle of it, which stays with it whatever its name is given to."""
 
     file: Path
@@ -57,7 +57,7 @@ class Unfinished(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def partial(name: Path) -> Iterator[Unfinished]:
+def partial(name: Path) -> Iterator[UnfinishedFile]:
     """Give an empty private file beside `name`, which nobody else writes; it is removed if the block fails.
 
     Within the block it is filled, flushed, and then placed.
@@ -65,7 +65,7 @@ def partial(name: Path) -> Iterator[Unfinished]:
     file = Path(f"{name}.partial")
     handle = _claim(file)
     try:
-        yield Unfinished(file, handle)
+        yield UnfinishedFile(file, handle)
     except BaseException:
         for left in (Path(f"{file}-journal"), file):
             left.unlink(missing_ok=True)

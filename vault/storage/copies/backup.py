@@ -12,7 +12,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from vault.storage.copies.atomic_file import Unfinished, acting_for_owner, flush, partial
+from vault.storage.copies.atomic_file import UnfinishedFile, acting_for_owner, flush, partial
 from vault.storage.copies.snapshot import (
     Content,
     Progress,
@@ -106,7 +106,7 @@ def _cut_off(database: Path) -> bool:
     return os.path.lexists(f"{database}-journal")
 
 
-def _copy(database: Path, source: sqlite3.Connection, made: Unfinished, progress: Progress) -> None:
+def _copy(database: Path, source: sqlite3.Connection, made: UnfinishedFile, progress: Progress) -> None:
     (pages,) = source.execute("PRAGMA page_count").fetchone()
     (free,) = source.execute("PRAGMA freelist_count").fetchone()
     (size,) = source.execute("PRAGMA page_size").fetchone()

@@ -44,7 +44,7 @@ _UNDER_WAY: Final = b"A restore into this file was cut off. Begin it anew: vault
 """Stands for a database that was gone, while its journal is set aside: without either a server would make a new one."""
 
 
-class Restored(msgspec.Struct, frozen=True):
+class RestoreResult(msgspec.Struct, frozen=True):
     """What is in the database now, and where what was in it before is kept."""
 
     content: Content
@@ -54,7 +54,7 @@ class Restored(msgspec.Struct, frozen=True):
 @files_told()
 def restore(
     backup: Path, database: Path, *, keep: bool, progress: Progress, patience: float = 2.0
-) -> Restored:
+) -> RestoreResult:
     """Verify `backup` and put what it holds into `database`, which is made where it is missing.
 
     With `keep`, what was there is copied first, to a file beside it with a name that is not taken. Waits up to `patience`
@@ -72,7 +72,7 @@ def restore(
         with acting_for_owner(given):
             kept = _bring_in(source, found, database, keep, patience, progress)
             _make_private(database)
-    return Restored(found, "" if kept is None else os.fspath(kept))
+    return RestoreResult(found, "" if kept is None else os.fspath(kept))
 
 
 def _bring_in(

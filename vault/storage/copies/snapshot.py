@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from vault.storage.copies.atomic_file import Unfinished, flush
+from vault.storage.copies.atomic_file import UnfinishedFile, flush
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import (
     APPLICATION_ID,
@@ -141,7 +141,7 @@ def opened_backup(file: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def sign_off(made: Unfinished) -> None:
+def sign_off(made: UnfinishedFile) -> None:
     """End a finished copy with a digest of it, behind the last page, where SQLite does not look."""
     size = made.size
     end = _MARK + _digest(made.handle, size)
@@ -233,7 +233,7 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection, what: str, prog
     source.backup(target, pages=PAGES, progress=step)
 
 
-def copy_to(source: sqlite3.Connection, made: Unfinished, what: str, progress: Progress) -> None:
+def copy_to(source: sqlite3.Connection, made: UnfinishedFile, what: str, progress: Progress) -> None:
     """Copy every page to the empty file, and flush it."""
     with told(made.file):
         target = connect(made.file, "mode=rw", 0)

@@ -8,7 +8,7 @@ import secrets
 from typing import Final
 
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite.pending_writes import Pending
+from vault.storage.sqlite.pending_writes import PendingWrites
 
 LARGEST_BATCH: Final = 256
 """How many transactions may share a commit, so that the first is not kept waiting by a steady stream."""
@@ -30,7 +30,7 @@ class Batch:
         """The stamp that it leaves, once it is being committed and there is anything to commit."""
         self.size = 0
         self.closed = False
-        self.pending = Pending()
+        self.pending = PendingWrites()
         self.spilled = False
         self.epoch = 0
         self.before = before

@@ -10,7 +10,7 @@ While the disk is busy the next batch is already open: what the one before wrote
 of it once that has committed, and no other process can come in between, because the turnstile is held. If the commit
 fails, both fail.
 
-What they write waits in `Pending` and goes to SQLite together, just before the commit. Who needs it there
+What they write waits in `PendingWrites` and goes to SQLite together, just before the commit. Who needs it there
 earlier spills: what the batch has goes in, and his own behind a savepoint.
 """
 
@@ -28,7 +28,7 @@ from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.batch import Batch, Outcome, fresh_stamp
 from vault.storage.sqlite.database import Connection, is_busy
 from vault.storage.sqlite.files import Files
-from vault.storage.sqlite.pending_writes import Pending
+from vault.storage.sqlite.pending_writes import PendingWrites
 from vault.storage.sqlite.reads import Found, whole_row
 from vault.storage.sqlite.row_cache import Rows
 from vault.storage.sqlite.turnstile import Turnstile
@@ -132,7 +132,7 @@ class GroupCommit:
                 return batch
         raise StorageFailure(f"storage {self._file}: the transaction was rolled back; try again")
 
-    async def spill(self, own: Pending) -> None:
+    async def spill(self, own: PendingWrites) -> None:
         """Give SQLite what the batch has and, behind a savepoint, what this writer has. Raises `StorageFailure`."""
         await self.open.founded()
         batch = self.open
@@ -149,7 +149,7 @@ class GroupCommit:
             self._savepoint = True
         await self._apply(own)
 
-    async def _apply(self, pending: Pending) -> None:
+    async def _apply(self, pending: PendingWrites) -> None:
         rest = pending.apply(self.connection)
         if rest is not None:
             await self.work(rest)
@@ -174,7 +174,7 @@ class GroupCommit:
         """Read what is long within the transaction, in the thread. Raises `StorageFailure`."""
         return await self.work(lambda: whole_row(self.connection, path))
 
-    def release(self, own: Pending) -> asyncio.Future[Outcome]:
+    def release(self, own: PendingWrites) -> asyncio.Future[Outcome]:
         """Leave with success and return what tells how the commit went; for `durable`.
 
         Who makes anything untrue lets nobody further into this batch: nobody sees it before it is durable.
@@ -436,7 +436,7 @@ class GroupCommit:
         work = loop.run_in_executor(self._thread, self._commit, batch.pending)
         work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
 
-    def _commit(self, pending: Pending) -> Outcome:
+    def _commit(self, pending: PendingWrites) -> Outcome:
         try:
             pending.end_long(self.connection)
             self._files.check()

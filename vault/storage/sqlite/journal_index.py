@@ -21,7 +21,7 @@ _HEAD: Final = 48
 """Bytes of the head; a copy of it follows, which is written first."""
 
 
-class _Mapped:
+class _MappedIndex:
     """One index in memory, and how many storages of this process look at it."""
 
     def __init__(self, name: str) -> None:
@@ -38,7 +38,7 @@ class _Mapped:
         os.close(self.file)
 
 
-_mapped: Final[dict[tuple[int, int], _Mapped]] = {}
+_mapped: Final[dict[tuple[int, int], _MappedIndex]] = {}
 """By device and inode. A process that closes any descriptor of a file loses all its locks on it, SQLite's too: so there is
 one for all storages of this process, and it is closed behind the last of them."""
 _changing: Final = threading.Lock()
@@ -64,7 +64,7 @@ class Index:
             with _changing:
                 found = os.stat(name)
                 self._place = (found.st_dev, found.st_ino)
-                mapped = _mapped.get(self._place) or _mapped.setdefault(self._place, _Mapped(name))
+                mapped = _mapped.get(self._place) or _mapped.setdefault(self._place, _MappedIndex(name))
                 mapped.users += 1
         except (OSError, ValueError) as error:
             raise StorageFailure(f"storage {name}: it cannot be looked at: {error}") from error

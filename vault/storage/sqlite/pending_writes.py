@@ -54,7 +54,7 @@ _CHANGE: Final = "INSERT INTO change (n, kind, key) VALUES (?, ?, ?)"
 _PRUNE: Final = "DELETE FROM change WHERE n <= (SELECT n FROM change ORDER BY n DESC LIMIT 1 OFFSET ?)"
 
 
-class Pending:
+class PendingWrites:
     """Rows by path (None where one is removed), timers by kind and key (None: cancelled), and what became untrue."""
 
     __slots__ = ("_bytes", "_folders", "_left", "_long_bytes", "_sorted", "rows", "timers", "untrue")
@@ -107,7 +107,7 @@ class Pending:
         self._sorted = len(self.rows)
         return prefix in self._folders
 
-    def absorb(self, later: Pending) -> None:
+    def absorb(self, later: PendingWrites) -> None:
         """Add what a later transaction wrote."""
         self.rows.update(later.rows)
         self.timers.update(later.timers)

@@ -30,7 +30,7 @@ class Point(NamedTuple):
     stamp: int
 
 
-class _Expected(NamedTuple):
+class _ExpectedCommit(NamedTuple):
     """A commit of this process that is under way: the stamp before and behind it, what it writes, if it moves the epoch."""
 
     before: int
@@ -55,7 +55,7 @@ class Rows:
         self._as_of = Point(0, -1)
         self._kept: OrderedDict[str, bytes | None] = OrderedDict()
         self._listed: OrderedDict[str, tuple[Look, tuple[str, ...]]] = OrderedDict()
-        self._expected: _Expected | None = None
+        self._expected: _ExpectedCommit | None = None
 
     def stamp(self) -> int:
         """Return the stamp of the last commit. Raises `StorageFailure`."""
@@ -133,7 +133,7 @@ class Rows:
         """
         if before != self._as_of.stamp:
             return
-        self._expected = _Expected(before, after, rows, moves)
+        self._expected = _ExpectedCommit(before, after, rows, moves)
         if self._listed:
             for folder in all_folders(rows):
                 self._listed.pop(folder, None)

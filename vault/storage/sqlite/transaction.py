@@ -11,7 +11,7 @@ from vault.storage.order import end_of
 from vault.storage.protocol import StorageFailure, Timer
 from vault.storage.sqlite.database import Connection
 from vault.storage.sqlite.group_commit import GroupCommit
-from vault.storage.sqlite.pending_writes import Pending
+from vault.storage.sqlite.pending_writes import PendingWrites
 from vault.storage.sqlite.reads import BEHIND_TEXT, Reader, RememberingReader, Whole
 from vault.storage.sqlite.row_cache import Look, Rows
 
@@ -40,7 +40,7 @@ class Transaction(RememberingReader):
         """
         super().__init__(reader, whole, rows)
         self._group = group
-        self._own = Pending()
+        self._own = PendingWrites()
         self._broken: StorageFailure | None = None
         self._ended = False
 
@@ -173,7 +173,7 @@ class Transaction(RememberingReader):
             rows = self._group.connection.rows("claim", _CLAIM, (now + hold, now, limit))
             return sorted((Timer(*row) for row in rows), key=lambda timer: (timer.due, timer.kind, timer.key))
 
-    def finish(self) -> Pending:
+    def finish(self) -> PendingWrites:
         """Return what is still to be written. Raises `StorageFailure` where a statement had failed."""
         self._check()
         return self._own

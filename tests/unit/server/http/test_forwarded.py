@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.outbound.authority import Authority
 from vault.server.config.settings import Listener
-from vault.server.http.forwarded import Forwarded
+from vault.server.http.forwarded import ForwardedMiddleware
 
 PROXY = "10.0.0.1"
 FAR = "192.0.2.7"
@@ -43,7 +43,7 @@ def seen(
         x_forwarded_for_reject_not_authorized=authorized,
     )
     scope = {"client": peer, "headers": [(b"x-forwarded-for", value.encode("latin-1")) for value in headers]}
-    asyncio.run(Forwarded(behind, listener)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
+    asyncio.run(ForwardedMiddleware(behind, listener)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
     (only,) = found
     return only
 
@@ -125,7 +125,7 @@ def shown(
         x_forwarded_for_client_cert_decoders=tuple(decoders),
     )
     scope = {"client": peer, "state": dict(OWN), "headers": [(b"client-cert", value) for value in values]}
-    asyncio.run(Forwarded(behind, listener)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
+    asyncio.run(ForwardedMiddleware(behind, listener)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
     (only,) = found
     return only
 

@@ -16,7 +16,7 @@ from tests.unit.server.http.test_protocol import echo
 from vault.server.application import Application
 from vault.server.config.settings import Listener
 from vault.server.failure import StartFailure
-from vault.server.http.listeners import Listening
+from vault.server.http.listeners import Listeners
 from vault.server.http.sockets import bind, forget
 
 pytestmark = pytest.mark.loopback
@@ -125,7 +125,7 @@ def test_a_socket_file_that_another_took_before_this_one_listened_is_refused_and
 
 def _listens_elsewhere(listener: Listener, bound: socket.socket) -> None:
     async def scenario() -> None:
-        listening = Listening(cast("Application", _Echoing()))
+        listening = Listeners(cast("Application", _Echoing()))
         try:
             with pytest.raises(StartFailure, match="another process listens there"):
                 await listening.start([(listener, bound, None)])

@@ -16,7 +16,7 @@ from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, read, write
 from vault.token.authenticator import core_reader
 from vault.wrap.guard import INVALID, waiting
-from vault.wrap.wrapper import Made, Wrapped, Wrapper
+from vault.wrap.wrapper import NewWrapping, WrappedReply, Wrapper
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ class WrappingEngine(Engine):
         assert isinstance(call.prepared, Reply)
         return call.prepared
 
-    async def renew(self, call: Call, params: WrappingToken) -> Made:
+    async def renew(self, call: Call, params: WrappingToken) -> NewWrapping:
         """Return the response behind a wrapping token, to be stored behind the next one."""
         del params
         return await self._fetch(call, self._wrapper.renewed)
@@ -97,7 +97,7 @@ class WrappingEngine(Engine):
         del params
         key = await waiting(self._wrapper, call.core, call, call.data)
         call.warnings = []
-        assert isinstance(call.prepared, Made)
+        assert isinstance(call.prepared, NewWrapping)
         return Reply(wrap_info=await self._wrapper.rewrap(call, call.core, key, call.prepared))
 
     async def wrong_verb(self, call: Call) -> None:
@@ -108,7 +108,7 @@ class WrappingEngine(Engine):
     async def _lookup(self, call: Call) -> WrapLookup:
         return await self._fetch(call, _told)
 
-    async def _fetch(self, call: Call, make: Callable[[Wrapped], T]) -> T:
+    async def _fetch(self, call: Call, make: Callable[[WrappedReply], T]) -> T:
         """Return the result of `make` on the response behind the wrapping token. Raises as `waiting` does."""
         core = core_reader(self._barrier, call.namespace)
         key = await waiting(self._wrapper, core, call, call.data)
@@ -118,5 +118,5 @@ class WrappingEngine(Engine):
         return made
 
 
-def _told(wrapped: Wrapped) -> WrapLookup:
+def _told(wrapped: WrappedReply) -> WrapLookup:
     return WrapLookup(wrapped.path, rfc3339(wrapped.created), wrapped.ttl)

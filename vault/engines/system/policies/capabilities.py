@@ -8,7 +8,7 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Identity, Namespace, Narrowing, Reply
+from vault.framework.call import Call, Identity, Namespace, Reply, Restriction
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
@@ -248,7 +248,7 @@ class CapabilityEngine(Engine):
         return Reply(found, embed=True)
 
 
-def _held_back(call: Call, narrowing: Narrowing, path: str, said: AclExplanation) -> AclExplanation:
+def _held_back(call: Call, narrowing: Restriction, path: str, said: AclExplanation) -> AclExplanation:
     """Return the explanation of a capability after the credential's own checks."""
     if not said.allowed or said.capability in _restrict(call, narrowing, path, [said.capability, "read"]):
         return said
@@ -257,7 +257,7 @@ def _held_back(call: Call, narrowing: Narrowing, path: str, said: AclExplanation
     )
 
 
-def _restrict(call: Call, narrowing: Narrowing, path: str, words: Sequence[str]) -> Sequence[str]:
+def _restrict(call: Call, narrowing: Restriction, path: str, words: Sequence[str]) -> Sequence[str]:
     """Return the capabilities that the credential's own checks leave."""
     whole = call.namespace.path + path
     kept = [
