@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Group commit: writers take turns in one SQLite transaction, and share its statements and its fsync.
 
-Turns are first come, first served, and run on the event loop. Whoever leaves hands over to the next;
-when nobody waits, a thread commits, and only then does anybody of the batch get an answer.
-Waiting for another process happens in that thread too, so the event loop never waits for a disk or a lock. Long values
-are written there as well.
-
-While the disk is busy the next batch is already open: what the one before wrote is looked up in memory. SQLite hears
-of it once that has committed, and no other process can come in between, because the turnstile is held. If the commit
-fails, both fail.
-
-What they write waits in `PendingWrites` and goes to SQLite together, just before the commit. Who needs it there
-earlier spills: what the batch has goes in, and his own behind a savepoint.
+1. A writer waits for its turn. The first begins the transaction; other processes that write are waited for in a thread.
+2. What it writes waits in memory, where its reads look first. What needs SQLite earlier spills behind a savepoint.
+3. It leaves its writes in the batch and hands the turn over. Whoever waited longest is next.
+4. When nobody waits or the batch is full, all that was written goes to SQLite, each kind in one statement.
+5. A thread commits, and writes long values. Meanwhile the next batch is open: what this one wrote is looked up in memory.
+   No other process comes in between, because the turnstile is held. If the commit fails, both batches fail.
+6. Everybody of the batch is answered, never before.
 """
 
 from __future__ import annotations
@@ -117,7 +113,7 @@ class GroupCommit:
             raise RuntimeError("this task is in a transaction already, and would wait for itself")
         self._idle.clear()
         if self._inside or self._next_waiting() is not None or not self._take():
-            await self._queue()
+            await self._queue()  # 1.
         self._holder = task
 
     @property
@@ -147,7 +143,7 @@ class GroupCommit:
                 raise
             self.connection.run("savepoint", "SAVEPOINT writer")
             self._savepoint = True
-        await self._apply(own)
+        await self._apply(own)  # 2.
 
     async def _apply(self, pending: PendingWrites) -> None:
         rest = pending.apply(self.connection)
@@ -185,7 +181,7 @@ class GroupCommit:
             self.connection.run("release", "RELEASE writer")
             self._savepoint = False
         batch.size += 1
-        batch.pending.absorb(own)
+        batch.pending.absorb(own)  # 3.
         batch.closed = bool(own.untrue) or batch.pending.heavy
         self._inside, self._holder = False, None
         ended = batch.wait()
@@ -425,7 +421,7 @@ class GroupCommit:
                 if not batch.spilled:
                     moves = bool(batch.pending.untrue)
                     self._rows.expect(batch.pending.rows, batch.base, batch.stamp, moves=moves)
-                batch.epoch = batch.pending.end(self.connection, batch.stamp)
+                batch.epoch = batch.pending.end(self.connection, batch.stamp)  # 4.
             if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
                 self._batch = Batch(batch.stamp, batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
@@ -440,7 +436,7 @@ class GroupCommit:
         try:
             pending.end_long(self.connection)
             self._files.check()
-            self.connection.run("commit", "COMMIT")
+            self.connection.run("commit", "COMMIT")  # 5.
             self._files.check()  # or nobody would find what was committed
         except Exception as error:  # noqa: BLE001 - whatever it is, the next batch must be able to begin
             self._roll_back()
@@ -450,7 +446,7 @@ class GroupCommit:
     def _committed(self, batch: Batch, outcome: Outcome) -> None:
         self._rows.end(kept=outcome is None, epoch=batch.epoch)
         self._committing = None
-        batch.end(outcome)
+        batch.end(outcome)  # 6.
         following = self._batch
         self._wanted = (batch.size + (0 if following is None else following.size) + 1) // 2
         if following is not None:
