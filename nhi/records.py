@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What login methods keep by name in their mount's data, and how names are listed."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Generic, TypeVar
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`python -m vaultctl` is the same as the `vaultctl` command."""
 
+from __future__ import annotations
+
 import sys
 
 from vaultctl.main import main

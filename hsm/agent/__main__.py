@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`python -m hsm.agent CHANNEL PIN` is the agent process."""
 
+from __future__ import annotations
+
 import os
 import sys
 

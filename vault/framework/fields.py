@@ -5,6 +5,8 @@ OpenBao accepts `"5"` for 5 and `"a,b"` for a list, and words its refusals in a 
 both. Messages name the field and what it should have been, never the value (SL-51).
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeVar

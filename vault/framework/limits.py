@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Limits on requests."""
 
+from __future__ import annotations
+
 from typing import Final
 
 import msgspec

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The length of names, and case folding."""
 
+from __future__ import annotations
+
 from vault.framework.errors import Malformed
 from vault.framework.limits import NAME
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a role or a user says of the tokens that its logins get: the `token_…` fields of every auth method."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Final
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What AppRole keeps, takes and answers. Secret ids themselves are never kept."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A role's fields, each at a path of its own: a policy can give the right to one of them."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the certificate method keeps and takes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Final
 

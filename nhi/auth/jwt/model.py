@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the JWT method keeps and takes. Tokens of identity providers are never kept."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Final
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the Kubernetes method keeps and takes. Tokens of service accounts that log in are never kept."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

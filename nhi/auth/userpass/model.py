@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What userpass keeps and takes. Passwords themselves are never kept, and nothing shows their hashes."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

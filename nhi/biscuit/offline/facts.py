@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The facts that a server states of each request, which the checks of a token ask about."""
 
+from __future__ import annotations
+
 from typing import Final
 
 AMBIENT: Final = {

@@ -5,6 +5,8 @@ An approval is the fact `approved(CHANGE, UNTIL)` for one token. A registration 
 are good for nothing until one of them has approved, and again once that is no longer fresh.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

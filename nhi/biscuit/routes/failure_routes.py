@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`failures`: which logins of workloads failed, and why, for operators."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -5,6 +5,8 @@ It has no data of its own. The `nhi` mount of the same name checks the proof and
 a login. A client that only knows the fields of another method may use these: they are other names of the same.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated

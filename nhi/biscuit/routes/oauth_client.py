@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Clients of the OAuth 2 endpoints: how they authenticate, and the metadata that they read first."""
 
+from __future__ import annotations
+
 import base64
 import re
 from typing import Annotated, Final

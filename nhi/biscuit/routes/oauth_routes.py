@@ -15,6 +15,8 @@ A token request (`OAuthEngine.token`) goes these steps:
 6. The token is issued.
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Final, cast
 
 import msgspec

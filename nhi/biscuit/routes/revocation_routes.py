@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`revoke` and `revoke/preview`: of a block with everything made from it, of a workload, of a key."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final

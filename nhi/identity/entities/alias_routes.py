@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/entity-alias`: by which names mounts know entities. `alias` and `persona` are older names of it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/group-alias`: by which names mounts know external groups."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated
 

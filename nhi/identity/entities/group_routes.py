@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/group`: entities, and groups, that share policies."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec

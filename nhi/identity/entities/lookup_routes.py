@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/lookup`: entities and groups by id, name or alias."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 from nhi.identity.entities.entity_routes import EntityEngine, own

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/entity/merge`: entities that turn out to be one are made one."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/mfa/login-enforcement`: whose logins need a second factor."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

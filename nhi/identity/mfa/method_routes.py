@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/mfa/method`: TOTP methods, and what entities share with their authenticators."""
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Annotated
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/oidc/key` and `identity/oidc/role`: what signs identity tokens, and what they are like."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/oidc/token`, `introspect` and `.well-known`: identity tokens, and what verifies them."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/oidc/client`, `assignment`, `scope` and `provider`: who signs people in here, and whom."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec

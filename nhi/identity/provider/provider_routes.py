@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/oidc/provider/…`: what clients read, and where people consent (OpenID Connect Core 1.0)."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`identity/oidc/provider/…/token` and `userinfo`: a code becomes tokens, and an access token becomes claims."""
 
+from __future__ import annotations
+
 import hmac
 from collections.abc import Sequence
 from typing import Annotated, Any, Final

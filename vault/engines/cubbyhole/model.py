@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the cubbyhole takes and answers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Annotated
 

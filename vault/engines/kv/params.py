@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the operations of version 2 take."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 from vault.framework.fields import BareMap, Doc, Duration, FieldKind, IntList, Map

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Version 1 of key-value secrets: one value per path, at any path, as it was written."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Final

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Parameters and answers of auth/token."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 

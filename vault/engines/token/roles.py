@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Token roles: what a caller may ask for, and what the tokens have. Each namespace has its own."""
 
+from __future__ import annotations
+
 import re
 from typing import Annotated, Final
 

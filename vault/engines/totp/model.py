@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the TOTP engine keeps, takes and answers."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Annotated
 

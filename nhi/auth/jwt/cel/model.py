@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is kept of a role with a program, and what a token that it gave is renewed by."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

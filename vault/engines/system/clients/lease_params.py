@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Parameters and answers of `sys/leases`, and the checks that need no storage."""
 
+from __future__ import annotations
+
 import re
 from typing import Annotated
 

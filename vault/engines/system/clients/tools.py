@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/tools`: random bytes and hashes, for clients without sources of their own."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import re

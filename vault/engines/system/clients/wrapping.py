@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/wrapping`: wrapped responses, each behind a single-use token."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Annotated, Final, TypeVar
 

@@ -6,6 +6,8 @@ defines the fields of configs and keys. A device is asked before the transaction
 that hangs does not block other writers.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Protocol
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/internal`: what clients and user interfaces look up before a request."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Final
 

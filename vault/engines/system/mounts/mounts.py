@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/mounts` and `sys/auth`: which engine answers where."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/plugins`: the catalogue of engines that can be mounted. All are part of the server (SL-95)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Annotated, Final
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/remount`: moving a mount. The data stays where it is, only the mount's path changes."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

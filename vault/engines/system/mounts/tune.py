@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/mounts/…/tune` and `sys/auth/…/tune`: changing a mount in place, KV's upgrade included."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final

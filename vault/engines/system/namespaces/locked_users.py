@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/locked-users`: users locked out after failed logins, and their unlocking."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Annotated
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/namespaces`: tenants, each with its own mounts, policies and tokens."""
 
+from __future__ import annotations
+
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence

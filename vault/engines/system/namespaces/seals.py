@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Seals of single namespaces: those that were made with keys of their own."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/audit`, `sys/audit-hash` and the request headers that are recorded."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Final
 

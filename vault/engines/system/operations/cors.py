@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/config/cors`: the origins whose web pages may call this server. By default there are none."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Annotated, Final
 

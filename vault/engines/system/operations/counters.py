@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/internal/counters`, `sys/step-down` and `sys/internal/inspect`."""
 
+from __future__ import annotations
+
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/loggers`: the level of the log, as a whole and for each module."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Annotated, Final
 

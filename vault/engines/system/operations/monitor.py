@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/monitor`: the server's log as it is written. It holds no secrets, so a policy on this path is all it takes."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The state of a running server: nodes, versions, host, requests in flight, metrics, settings."""
 
+from __future__ import annotations
+
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated

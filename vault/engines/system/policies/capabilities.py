@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/capabilities*` and the resultant ACL: what a token may do, without doing it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 

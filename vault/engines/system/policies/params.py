@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Parameters and answers of `sys/policies` and `sys/policy`, and the checks that need no storage."""
 
+from __future__ import annotations
+
 import datetime as dt
 import re
 from collections.abc import Sequence

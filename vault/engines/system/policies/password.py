@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/policies/password`: rules for passwords by name, and passwords made by them."""
 
+from __future__ import annotations
+
 from typing import Annotated, Final
 
 import msgspec

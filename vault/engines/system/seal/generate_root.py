@@ -8,6 +8,8 @@ It works for the namespace of the call: the root namespace, or one with a seal o
 4. The operator decodes it with the pad or the PGP key.
 """
 
+from __future__ import annotations
+
 import contextlib
 from functools import partial
 from typing import Annotated

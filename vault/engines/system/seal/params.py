@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Parameters and answers of `sys/init`, `sys/unseal`, `sys/seal-status` and `sys/health`."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec

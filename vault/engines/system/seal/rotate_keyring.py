@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """`sys/rotate` and `sys/key-status`: the keys that encrypt storage, and when they are replaced."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 import msgspec

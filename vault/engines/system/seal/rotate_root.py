@@ -8,6 +8,8 @@ It works on the vault, or on the call's namespace where that has a seal of its o
 4. With `require_verification` the new shares are given back first, and the old ones count until then.
 """
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
