@@ -133,7 +133,7 @@ bench-backup: $(VENV)/.dev ## a backup of 400 MB under 50 writes a second, compa
 
 .PHONY: soak
 soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load, power cuts, 100,000 malformed requests
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800 -o faulthandler_timeout=4000
 
 .PHONY: coverage
 coverage: system $(VENV)/.clients ## branch coverage of the quick tests
