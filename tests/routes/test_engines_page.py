@@ -291,10 +291,30 @@ def test_what_a_token_got_goes_with_the_token(stocked: Shop) -> None:
     holder, stocked.token = stocked.token, "root"
     stocked.good("POST", "auth/token/revoke", {"token": holder})
     assert not [one for one in stocked.kept() if one.startswith("count/")]
+    assert stocked.refused("POST", "voucher/redeem", {"code": code}).startswith("field 'code' is no code")
     for _ in range(4):
         stocked.work()
     assert stocked.refused("POST", "voucher/redeem", {"code": code}).startswith("field 'code' is no code")
     assert stocked.kept() == ["voucher/coffee"]
+
+
+def test_a_code_is_not_good_once_its_token_is_over_however_late_that_is_seen(stocked: Shop) -> None:
+    policy = 'path "voucher/codes/*" { capabilities = ["read"] }'
+    stocked.good("POST", "sys/policies/acl/codes", {"policy": policy})
+    made = stocked.good("POST", "auth/token/create", {"policies": ["codes"], "ttl": "1m"})
+    stocked.token = made["auth"]["client_token"]
+    code, lease = stocked.code()
+    stocked.token = "root"
+    stocked.clock.sleep(61)
+    assert stocked.good("POST", "sys/leases/lookup", {"lease_id": lease})["data"]["ttl"] == 238
+    assert stocked.refused("POST", "voucher/redeem", {"code": code}).startswith("field 'code' is no code")
+
+
+def test_a_code_is_good_for_what_its_name_stands_for_now(stocked: Shop) -> None:
+    code, _ = stocked.code()
+    stocked.good("DELETE", "voucher/vouchers/coffee")
+    stocked.good("POST", "voucher/vouchers/coffee", {"text": "one tea"})
+    assert stocked.good("POST", "voucher/redeem", {"code": code})["data"]["text"] == "one tea"
 
 
 def test_a_token_that_is_not_stored_gets_no_code(stocked: Shop) -> None:
@@ -395,10 +415,11 @@ def test_the_tests_and_the_scenario_that_the_page_shows_pass(
     unit, whole = examples("9.")
     names: dict[str, Any] = {}
     exec(unit, names)  # noqa: S102 -- the page's own
-    asyncio.run(names["scenario"]())
+    names["test_a_voucher_is_good_for_its_time"]()
     monkeypatch.setattr(driver, "Application", lambda: Shop(install).application)
     exec(whole, names)  # noqa: S102 -- the page's own
     names["test_a_voucher_ends"]()
+    names["test_a_code_ends_with_its_lease"]()
     (compared,) = examples("10.")
     exec(compared, names)  # noqa: S102 -- the page's own
     (scenario,) = names["SCENARIOS"]
