@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """One typed declaration per operation, from which routing, validation, help and OpenAPI derive.
 
-A wrong declaration is refused when its class is created, not when it is first called. Modules that declare parameters
-have no `from __future__ import annotations`: so their types are compiled with the module, not at every start.
+A wrong declaration is refused when its class is created, not when it is first called.
 """
 
 from __future__ import annotations
