@@ -48,7 +48,8 @@ async def read(view: ReadView, path: str, number: int, now: int) -> tuple[Row, V
             break
         if version.gone(now):
             return row, version, None
-        found = await data(view, path, row, version)
+        here = version is row.newest and not row.apart
+        found = row.data if here else await store.load_data(view, path, version.number)
         if found is not None:
             return row, version, found
     raise NotFound

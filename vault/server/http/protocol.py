@@ -68,14 +68,6 @@ def _carried_on(begun: Coroutine[Any, Any, None], waited: object) -> Generator[A
         return
 
 
-def _enter(loop: asyncio.AbstractEventLoop, current: object) -> bool:
-    """Make `current` the running task, where none runs: whoever hands bytes over within one has its own."""
-    if asyncio.current_task(loop) is not None:
-        return False
-    _enter_task(loop, cast("Any", current))
-    return True
-
-
 class _NoTask(asyncio.Future[None]):
     """Stands for the task of a request that was begun without one, as far as anything of asyncio asks for it.
 
@@ -156,7 +148,7 @@ class Connection(FramedProtocol):
         self._repeating = False
         self._batch: RecordBatch | None = None
         self._always: tuple[object, bytes] = (None, b"")
-        self._no_task = _NoTask(loop=loop)
+        self._no_task: Any = _NoTask(loop=loop)
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -307,17 +299,21 @@ class Connection(FramedProtocol):
 
     def _begin(self, request: Coroutine[Any, Any, None]) -> bool:
         """Run a request until it waits for something, and from there on as a task; return whether it is over."""
-        current, here = self._no_task, _enter(self.loop, self._no_task)
+        loop, current = self.loop, self._no_task
+        try:
+            _enter_task(loop, current)
+        except RuntimeError:  # who hands bytes over within a task has that one
+            current = None
         try:
             waited = request.send(None)
         except StopIteration:
             return True
         finally:
-            if here:
-                _leave_task(self.loop, cast("Any", current))
-        task = self.loop.create_task(_rest(request, waited))
-        current.go_on(task)
-        self._no_task = _NoTask(loop=self.loop)
+            if current is not None:
+                _leave_task(loop, current)
+        task = loop.create_task(_rest(request, waited))
+        self._no_task.go_on(task)
+        self._no_task = _NoTask(loop=loop)
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
         return False
