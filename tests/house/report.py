@@ -247,15 +247,6 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
     return sorted(found)
 
 
-def rooms(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Which folders the modules of each folder import from."""
-    between: defaultdict[str, set[str]] = defaultdict(set)
-    for name, targets in arrows.items():
-        here = name.rpartition(".")[0]
-        between[here] |= {there for target in targets if (there := target.rpartition(".")[0]) != here}
-    return dict(between)
-
-
 def climbing(arrows: dict[str, set[str]]) -> list[str]:
     """Arrows between two folders of which each imports from the other, counted in the direction that has fewer."""
     count: Counter[tuple[str, str]] = Counter()
@@ -269,7 +260,7 @@ def climbing(arrows: dict[str, set[str]]) -> list[str]:
     )
 
 
-def unmirrored(root: Path, found: list[Module]) -> tuple[int, int]:
+def mirrored_tests(root: Path, found: list[Module]) -> tuple[int, int]:
     """Unit tests that stand where their module does, and all of them."""
     names = {str(module.path.relative_to(root).with_suffix("")).removeprefix("cli/") for module in found}
     rooms_of = {name.rpartition("/")[0] for name in names}
@@ -304,7 +295,7 @@ def rows(root: Path) -> Iterator[tuple[str, str]]:
     counts = folders(root)
     folder, most = counts.most_common(1)[0]
     arrows = imports(found)
-    mirrored, tests = unmirrored(root, found)
+    mirrored, tests = mirrored_tests(root, found)
     said, steps, lines = comments(found)
     limits = list(
         chain.from_iterable(

@@ -55,12 +55,10 @@ Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, bytes, Headers]
 """Status, body, headers."""
 
-_COMMON: Final = [
-    (b"cache-control", b"no-store"),
-    (b"content-type", b"application/json"),
-    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
-]
-_PROBLEM: Final = [_COMMON[0], (b"content-type", b"application/problem+json"), _COMMON[2]]
+NO_STORE: Final = (b"cache-control", b"no-store")
+TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_COMMON: Final = [NO_STORE, (b"content-type", b"application/json"), TRANSPORT]
+_PROBLEM: Final = [NO_STORE, (b"content-type", b"application/problem+json"), TRANSPORT]
 
 
 def _lines(headers: Headers) -> bytes:

@@ -15,7 +15,7 @@ from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
 from vault.framework.telemetry.refusals import CountRefusal
 from vault.server.application import Answer, Message
 from vault.wire.head_cache import Again, Outlet
-from vault.wire.http import RESPOND
+from vault.wire.http import NO_STORE, RESPOND, TRANSPORT
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -23,8 +23,6 @@ Headers = list[tuple[bytes, bytes]]
 
 _METHODS: Final = ("DELETE", "GET", "OPTIONS", "POST", "PUT", "LIST", "SCAN")
 _MAX_AGE: Final = b"300"
-_STORE: Final = (b"cache-control", b"no-store")
-_TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _REFUSED: Final = b'{"errors":["origin not allowed"]}\n'
 
 
@@ -54,7 +52,7 @@ class Cors:
             return self._inner(scope, receive, send)
         if not settings.allows(origin.decode("latin-1")):
             kind = (b"content-type", b"application/json")
-            return _send(send, 403, [_STORE, kind, _TRANSPORT], _REFUSED)
+            return _send(send, 403, [NO_STORE, kind, TRANSPORT], _REFUSED)
         if scope["method"] == "OPTIONS":
             return self._before(scope, send, settings, origin)
         allowed = _allowed(settings, origin)
@@ -70,9 +68,9 @@ class Cors:
     def _before(self, scope: Message, send: Send, settings: CorsSettings, origin: bytes) -> Awaitable[None]:
         """Answer what a browser asks before it calls."""
         if _header(scope, b"access-control-request-method").decode("latin-1") not in _METHODS:
-            return _send(send, 405, [_STORE, _TRANSPORT], b"")
+            return _send(send, 405, [NO_STORE, TRANSPORT], b"")
         headers = [
-            _STORE,
+            NO_STORE,
             *_allowed(settings, origin),
             (b"access-control-allow-headers", ",".join(settings.all_headers).encode("latin-1", "replace")),
             (b"access-control-allow-methods", ",".join(_METHODS).encode()),

@@ -25,15 +25,12 @@ from vault.server.http.cors import Cors
 from vault.server.http.forwarded import ForwardedMiddleware
 from vault.ui.session.sessions import UiSessions
 from vault.wire.head_cache import Again
-from vault.wire.http import RESPOND, Front
+from vault.wire.http import NO_STORE, RESPOND, TRANSPORT, Front
 
 Headers = list[tuple[bytes, bytes]]
 
 _METRICS: Final = "/v1/sys/metrics"
-_COMMON: Final = [
-    (b"cache-control", b"no-store"),
-    (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),
-]
+_COMMON: Final = [NO_STORE, TRANSPORT]
 _KEPT: Final = frozenset({b"content-length", b"content-type"})
 """Headers that say what an answer is; no setting replaces them."""
 

@@ -13,13 +13,10 @@ from vault.server.application import Answer, Message
 from vault.server.http.consent_page import ConsentPage
 from vault.ui.pages import Pages
 from vault.ui.session.sessions import UiSessions
+from vault.wire.http import NO_STORE, TRANSPORT
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-_HEADERS: Final = {
-    "cache-control": "no-store",
-    "strict-transport-security": "max-age=31536000; includeSubDomains",
-}
 _DESCRIBED: Final = "/.well-known/oauth-authorization-server"
 """Where clients look for what an authorization server says of itself (RFC 8414, section 3.1), before its own path."""
 _CONSENT: Final = "/ui/vault/{place:path}/authorize"
@@ -29,9 +26,9 @@ _PLAIN: Final = ("/", "/ui", "/ui/{rest:path}", "/robots.txt")
 
 def routes(front: Answer, sessions: UiSessions | None) -> Sequence[BaseRoute]:
     """Return the routes of every page; they ask `front`. Without sessions nobody signs in."""
-    page = PlainTextResponse(
-        "404 page not found\n", status_code=404, headers={**_HEADERS, "x-content-type-options": "nosniff"}
-    )
+    headers = {name.decode(): value.decode() for name, value in (NO_STORE, TRANSPORT)}
+    headers["x-content-type-options"] = "nosniff"
+    page = PlainTextResponse("404 page not found\n", status_code=404, headers=headers)
     consent = Route(_CONSENT, ConsentPage(front).answer, methods=["GET", "POST"])
     pages = Pages(front, sessions).routes() if sessions is not None else ()
     described = Route(f"{_DESCRIBED}/v1/{{place:path}}", _ServerMetadata(front), methods=["GET"])
