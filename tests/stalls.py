@@ -95,7 +95,7 @@ def install() -> None:
 
     @wraps(handle)
     async def handled(self: Pipeline, call: Any) -> Any:
-        return await measured(handle(self, call), lambda: f"{call.method} {getattr(call, 'path', '')[:80]}")
+        return await measured(handle(self, call), lambda: f"{call.head.method} {call.path[:80]}")
 
     Pipeline.handle = handled  # type: ignore[method-assign]  # as long as the tests run
     run = asyncio.Handle._run

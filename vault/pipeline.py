@@ -14,7 +14,7 @@ from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.cache.follow import Follower
 from vault.cache.plans import Plans
 from vault.framework import schema
-from vault.framework.call import ROOT, Call, Identity, Operation, RefusedReply, Reply
+from vault.framework.call import ROOT, Call, Destination, Identity, Operation, RefusedReply, Reply
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import (
     Forbidden,
@@ -139,7 +139,7 @@ class Pipeline:
             raise
         if core is not None:
             return await self.write(call, core)
-        if call.bound.route.access.writes or call.wrap_ttl:
+        if call.bound.route.access.writes or call.options.wrap_ttl:
             return await self.commit(call)
         seen = None if self._barrier.sealed else call.reader
         reply = await self.finish(call, self.cut(call, await self.invoke(call, seen)))
@@ -189,7 +189,8 @@ class Pipeline:
         """Answer a read about which everything is known but the answer. Raises `Moved`, as any attempt."""
         call.facts = self._follower.epoch
         await self.admit(call)
-        call.reader = self._barrier.reader(plan.namespace.id, plan.prefix)
+        where = plan.destination
+        call.reader = self._barrier.reader(where.namespace.id, where.prefix)
         self._audit.request(call, hold=True)
         call.audited = True
         reply = self.cut(call, await self.invoke(call, call.reader))
@@ -207,7 +208,7 @@ class Pipeline:
             try:
                 self.resolve(call)
                 unprepared = call.bound.before is not None and call.prepared is None
-                if unprepared or not (call.bound.route.access.writes or call.wrap_ttl):
+                if unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
                     return _kept(await self.attempt(call))
                 await self.authenticate(call)
                 call.sighted = True  # in the transaction nobody opens another one to write down what is new
@@ -237,23 +238,22 @@ class Pipeline:
         not answer at all says so to everybody.
         """
         sealed = self._barrier.sealed
-        prefix = ""
         try:
             found = self._router.lead(call)
         except (UnsupportedPath, UnsupportedOperation) as miss:
-            call.bound, call.captures = _refusing(miss), {}
+            call.bound = _refusing(miss)
         except Barred as barred:
-            call.bound, call.captures = _refusing(barred.reason, Access(public=True)), {}
+            call.bound = _refusing(barred.reason, Access(public=True))
         else:
             if found is None:
                 nothing = NotFound(f'no handler for route "{quote(call.path)}". route entry not found.')
-                call.bound, call.captures = _refusing(nothing), {}
+                call.bound = _refusing(nothing)
             else:
-                call.bound, call.captures, prefix = found.bound, found.captures, found.mount.prefix
+                call.bound = found.bound
         if not sealed:
-            call.reader = self._barrier.reader(
-                call.namespace.id, prefix or core_prefix(call.namespace.id) + _NOTHING
-            )
+            where = call.destination
+            prefix = where.prefix or core_prefix(where.namespace.id) + _NOTHING
+            call.reader = self._barrier.reader(where.namespace.id, prefix)
             if call.bound.route.access.writes:
                 call.reader.opened = {}
         elif not call.bound.route.access.when_sealed:
@@ -295,7 +295,7 @@ class Pipeline:
         """
         if call.bound.route.access.own or identity.policies == WRAPPING:
             call.within = ""
-            call.path, call.namespace = identity.namespace.path + call.path, ROOT
+            call.destination = Destination(path=identity.namespace.path + call.path)
             self.resolve(call)
 
     async def parse(self, call: Call) -> None:
@@ -432,7 +432,7 @@ class Pipeline:
                 if later is not None:
                     await later
             except Unavailable:
-                if not access.despite_audit or call.wrap_ttl:  # a token that is made is no look
+                if not access.despite_audit or call.options.wrap_ttl:  # a token that is made is no look
                     raise
         return reply
 
@@ -444,7 +444,7 @@ class Pipeline:
         if call.decision is not None:
             if call.decision.filter_path:
                 self._gate.filter(call, reply)
-            if call.readable and call.operation in _LISTS:
+            if call.options.readable and call.operation in _LISTS:
                 self._gate.narrow(call, reply)
         return reply
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.calls import fill_call
 from tests.perf.lease_server import KIND
 from tests.unit.engines.driver import who
 from vault.barrier.view import View
@@ -54,8 +55,12 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
 
     async def lease(core: View, path: str) -> None:
         call = Call()
-        call.path, call.now = f"{LEASES}/{path}", parts.clock.millis()
-        call.mount = MountFacts(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, 0, 0)
+        fill_call(
+            call,
+            path=f"{LEASES}/{path}",
+            now=parts.clock.millis(),
+            mount=MountFacts(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, 0, 0),
+        )
         call.identity = who("somebody")
         call.identity.key = parts.tokens.key("s.nobody")
         made = parts.leases.new(call, ttl=_LIFE, longest=_LIFE, detail=b"account-0123456789")

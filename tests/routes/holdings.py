@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What hangs on a token, made and looked for in an application's storage: to be run with `Application.run`."""
 
+from tests.calls import fill_call
 from tests.routes.driver import Application
 from vault.framework.call import ROOT, Call, MountFacts
 from vault.framework.secret import Secret
@@ -11,8 +12,13 @@ async def new_lease(application: Application, token: str) -> str:
     """Make a lease for the holder of a token, a Biscuit or one of the store, as an engine does."""
     parts = application.vault._parts
     call = Call()
-    call.namespace, call.path, call.now = ROOT, "fake/creds/x", parts.clock.millis()
-    call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+    fill_call(
+        call,
+        namespace=ROOT,
+        path="fake/creds/x",
+        now=parts.clock.millis(),
+        mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+    )
     call.token, call.client_address = Secret(token), "127.0.0.1"
     knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
     call.identity = await (parts.biscuits if parts.biscuits.recognises(token) else knows).authenticate(call)

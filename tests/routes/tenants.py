@@ -7,6 +7,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
+from tests.calls import fill_call
 from tests.routes.driver import Answer, Application, Target
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
@@ -127,8 +128,13 @@ class Tenants(Application):
         call = Call()
         namespace = parts.namespaces.live(identifier)
         assert namespace is not None
-        call.namespace, call.path, call.now = namespace, "fake/creds/x", parts.clock.millis()
-        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        fill_call(
+            call,
+            namespace=namespace,
+            path="fake/creds/x",
+            now=parts.clock.millis(),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+        )
         call.identity = who("somebody")
         call.identity.key = ""
         lease = parts.leases.new(call, ttl=3600, longest=7200, detail=MARK.encode())

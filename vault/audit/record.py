@@ -128,7 +128,7 @@ class Renderer:
         if address is None:
             address = schema.encode(call.client_address)
             self._addresses.put(call.client_address, address)
-        wrap = b',"wrap_ttl":%d' % call.wrap_ttl if call.wrap_ttl else b""
+        wrap = b',"wrap_ttl":%d' % call.options.wrap_ttl if call.options.wrap_ttl else b""
         shared = _SHARED % (auth, call.id.encode(), place, address, call.client_port, wrap)
         call.recorded = (self, call.decision, shared)
         return shared
@@ -138,18 +138,19 @@ class Renderer:
         identity = call.identity
         if identity is None or not identity.key or call.data or headers:
             return self._auth(call), self._request(call, headers)
-        key = (identity.key, call.path, call.operation)
+        where = call.destination
+        key = (identity.key, where.path, call.operation)
         known = self._places.get(key)
         if (
             known is None
             or known.mark is not identity.mark
             or known.decision is not call.decision
-            or known.mount is not call.mount
+            or known.mount is not where.mount
         ):
             known = _Place(
-                identity.mark, call.decision, call.mount, self._auth(call), self._request(call, headers)
+                identity.mark, call.decision, where.mount, self._auth(call), self._request(call, headers)
             )
-            if len(call.path) <= _LONGEST_PATH and call.mount.path:
+            if len(where.path) <= _LONGEST_PATH and where.mount.path:
                 self._places.put(key, known)
         return known.auth, known.place
 
@@ -247,7 +248,7 @@ class Renderer:
 
     def _headers(self, call: Call, headers: Mapping[str, bool]) -> bytes:
         found: dict[str, list[str]] = {}
-        for raw_name, raw_value in call.headers:
+        for raw_name, raw_value in call.head.headers:
             name = raw_name.decode("latin-1").lower()
             if name in headers:
                 value = raw_value.decode("latin-1")
@@ -278,7 +279,7 @@ class Renderer:
             return self._mounted(call, b"{}")
         if reply.same is None or self._raw or reply.warnings or reply.wrap_info is not None or reply.auth:
             return self._mounted(call, self._encoded(call, reply))
-        key = (call.mount, reply.same)
+        key = (call.destination.mount, reply.same)
         encoded = self._replies.get(key)
         if encoded is None:
             encoded = self._mounted(call, self._encoded(call, reply))

@@ -13,7 +13,7 @@ import msgspec
 from vault.framework.errors import Unauthenticated, VaultError
 from vault.framework.fields import Json
 from vault.framework.identity import EntityState, IdentityFacts
-from vault.framework.limits import USUAL_LIMITS, JsonLimits
+from vault.framework.request.head import NO_HEAD, NO_OPTIONS, NO_PROOFS, Head, Options, Proofs
 from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
@@ -79,6 +79,28 @@ class MountFacts(msgspec.Struct, frozen=True, eq=False):
 
 NOWHERE = MountFacts("", "", "", "", "", {}, 0, 0)
 """Stands for the mount of a path that has none."""
+
+
+class Destination(msgspec.Struct, frozen=True, eq=False):
+    """Where a call leads, as resolve found it; before that, all of the path stands below the root namespace.
+
+    Calls with the same path share one, so nothing in it is of a single request.
+    """
+
+    namespace: Namespace = ROOT
+    path: str = ""
+    """The canonical path below `namespace`; `full` is all of it."""
+    mount: MountFacts = NOWHERE
+    local: str = ""
+    """The part of the path after the mount."""
+    prefix: str = ""
+    """Where the mount's data lies in storage; empty without a route."""
+    captures: Mapping[str, str] = {}
+
+    @property
+    def full(self) -> str:
+        """The path from the root namespace, which never changes."""
+        return self.namespace.path + self.path
 
 
 class Decision(Protocol):
@@ -267,7 +289,7 @@ class Login(msgspec.Struct):
     """Who logged in, once that is known."""
 
 
-_NOTHING = Secret("")
+_UNKNOWN = Destination()
 _NOT_NOTED: Mapping[str, Mapping[str, object]] = {}
 
 
@@ -282,103 +304,64 @@ class Call:
     """One request on its way through the pipeline. Each stage fills in what it found out."""
 
     __slots__ = (
-        "accept",
         "admission",
         "admitted",
         "after",
         "audited",
-        "basic",
         "batch",
-        "bearer",
         "body",
         "bound",
-        "captures",
-        "certificate",
         "client_address",
         "client_port",
-        "content_type",
         "core",
         "data",
         "decision",
-        "dpop",
-        "echo",
-        "factors",
+        "destination",
         "facts",
-        "headers",
+        "head",
         "held",
         "id",
         "identity",
-        "intermediates",
         "key",
-        "limits",
-        "local",
         "login",
-        "method",
-        "mount",
-        "namespace",
         "noted",
         "now",
-        "offered",
         "operation",
+        "options",
         "params",
         "parsed",
-        "path",
         "plan",
         "prepared",
+        "proofs",
         "proved",
-        "readable",
         "reader",
         "recorded",
         "sent",
         "sighted",
         "spent",
-        "target",
         "token",
         "tx",
         "used",
         "warnings",
         "within",
-        "wrap_asked",
-        "wrap_format",
-        "wrap_ttl",
     )
 
     id: str
     now: int
     """Milliseconds since the epoch at arrival: the one 'now' of this request."""
-    method: str
-    path: str
-    """The canonical path below `namespace`; `namespace.path + path` is all of it, and never changes."""
+    head: Head
+    options: Options
+    proofs: Proofs
+    """What the front read; see there."""
+    destination: Destination
+    """Where the call leads. Resolve replaces it as a whole; all other stages only read it."""
     operation: Operation
-    headers: Sequence[tuple[bytes, bytes]]
     body: bytes
     parsed: dict[str, Json] | None
-    limits: JsonLimits
-    """The decoded body, None until then; it is decoded once for all attempts. The listener's limits on a body."""
-    accept: bytes
-    content_type: bytes
+    """The decoded body, None until then; it is decoded once for all attempts."""
     token: Secret
-    wrap_ttl: int
-    """Seconds for which the caller wants the answer wrapped; 0 for not at all."""
-    wrap_asked: bool
-    """Whether the caller asked for wrapping, 0 seconds included: the ACL treats 0 and no header differently."""
-    wrap_format: str
-    readable: bool
-    """Whether a listing is to show only what the caller may read."""
-    offered: bool
-    """Whether the listener serves this path itself: it answers in every state, or was configured to be offered."""
-    bearer: bool
-    """Whether the token came as OAuth sends it, in an `Authorization: Bearer` header."""
-    basic: Secret
-    """The credentials of an `Authorization: Basic` header, in base64; empty without one."""
-    dpop: bytes
-    target: str
     proved: object
-    """A DPoP proof in the head (RFC 9449); the path as it came; the result of checking the proof, None until then."""
-    factors: Sequence[str]
-    """The second factors that came in the head, each `method:code`."""
-    echo: bytes
-    """The namespace header as it came, which answers repeat."""
+    """The result of checking a proof of possession, None until then."""
     within: str
     """The namespace that the header names, as the prefix of the path; empty for none."""
     key: tuple[bytes, bytes, str] | None
@@ -386,19 +369,10 @@ class Call:
     prepared: object
     plan: Plan | None
     """The result of the route's `before`, which stays when the call starts over; the plan for calls like this one."""
-    namespace: Namespace
-    """The namespace of the path; the root namespace until the mount table was asked."""
     client_address: str
     client_port: int
-    certificate: bytes
-    intermediates: Sequence[bytes]
-    """The certificate (DER) that the client has shown, empty for planned reads; and unverified ones that came with it."""
-    mount: MountFacts
-    local: str
-    """The part of the path after the mount."""
     bound: BoundRoute
     """The route, or one that refuses where there is none; set once the mount table was asked."""
-    captures: Mapping[str, str]
     data: Mapping[str, Json]
     """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
     params: Any
@@ -438,41 +412,54 @@ class Call:
     """Runs once the answer is recorded and everything is committed."""
 
     def __init__(self) -> None:
-        self.mount = NOWHERE
+        self.head = NO_HEAD
+        self.options = NO_OPTIONS
+        self.proofs = NO_PROOFS
+        self.destination = _UNKNOWN
         self.admission = ()
         self.admitted = self.audited = self.sighted = self.spent = False
         self.batch = None
         self.facts = 0
-        self.dpop = b""
         self.proved = None
         self.noted = _NOT_NOTED
-        self.bearer = False
-        self.basic = _NOTHING
-        self.echo = b""
-        self.factors = ()
-        self.offered = False
         self.login = None
         self.within = ""
         self.after = None
         self.identity = self.decision = None
         self.data = {}
-        self.captures = {}
         self.warnings = []
         self.recorded = self.sent = None
         self.used = []
         self.held = 0
         self.key = None
         self.plan = self.prepared = None
-        self.certificate = b""
-        self.intermediates = ()
-        self.namespace = ROOT
         self.body = b""
         self.parsed = None
-        self.limits = USUAL_LIMITS
-        self.wrap_ttl = 0
-        self.wrap_asked = False
-        self.wrap_format = ""
-        self.readable = False
+
+    @property
+    def namespace(self) -> Namespace:
+        """The namespace of the path; the root namespace until the mount table was asked."""
+        return self.destination.namespace
+
+    @property
+    def path(self) -> str:
+        """The canonical path below `namespace`."""
+        return self.destination.path
+
+    @property
+    def mount(self) -> MountFacts:
+        """The mount that the path leads to."""
+        return self.destination.mount
+
+    @property
+    def local(self) -> str:
+        """The part of the path after the mount."""
+        return self.destination.local
+
+    @property
+    def captures(self) -> Mapping[str, str]:
+        """What the route captures of the path."""
+        return self.destination.captures
 
     def caller(self) -> Identity:
         """Return who calls. Raises `Unauthenticated` where a public route needs a caller and there is none."""
@@ -484,9 +471,7 @@ class Call:
         """Forget the results and decisions of an attempt, because the facts behind them have changed."""
         if self.operation is Operation.CREATE:
             self.operation = Operation.UPDATE
-        self.path, self.namespace = self.namespace.path + self.path, ROOT
-        self.mount = NOWHERE
-        self.captures = {}
+        self.destination = Destination(path=self.destination.full)
         self.identity = None
         self.decision = None
         self.plan = None
@@ -495,4 +480,4 @@ class Call:
 
     def __repr__(self) -> str:
         """Name the request without any of its content."""
-        return f"<Call {self.id} {self.method}>"
+        return f"<Call {self.id} {self.head.method}>"

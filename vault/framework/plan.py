@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vault.framework.call import Call, Decision, Identity, MountFacts, Namespace, Operation
+from vault.framework.call import Call, Decision, Destination, Identity, Operation
 from vault.framework.fields import Json
 from vault.framework.route import BoundRoute, Params
 
@@ -18,13 +18,8 @@ class Plan(msgspec.Struct, frozen=True):
     stands: object
     """The follower's era for an identity that is held, its moment for any other."""
     until: int
-    namespace: Namespace
-    path: str
-    mount: MountFacts
-    prefix: str
-    local: str
+    destination: Destination
     bound: BoundRoute
-    captures: Mapping[str, str]
     identity: Identity
     decision: Decision | None
     params: Params
@@ -35,6 +30,5 @@ class Plan(msgspec.Struct, frozen=True):
         """Fill a call from this plan."""
         call.plan = self
         call.operation, call.data = self.operation, self.data
-        call.namespace, call.path, call.mount, call.local = self.namespace, self.path, self.mount, self.local
-        call.bound, call.captures, call.params = self.bound, self.captures, self.params
+        call.destination, call.bound, call.params = self.destination, self.bound, self.params
         call.identity, call.decision = self.identity, self.decision

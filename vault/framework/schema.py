@@ -121,7 +121,7 @@ def decode_kept(text: bytes) -> dict[str, Json]:
 
 def is_form(call: Call) -> bool:
     """Whether the body is a URL-encoded form, and not JSON with the content type of a form."""
-    form = call.content_type.startswith(b"application/x-www-form-urlencoded")
+    form = call.head.content_type.startswith(b"application/x-www-form-urlencoded")
     return form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
 
 
@@ -132,7 +132,7 @@ def read_body(call: Call) -> dict[str, Json]:
         call.parsed = (
             decode_form(call.body)
             if is_form(call)
-            else decode_object(call.body, call.bound.route.access.body, call.limits)
+            else decode_object(call.body, call.bound.route.access.body, call.head.limits)
         )
     return call.parsed
 
@@ -243,7 +243,7 @@ def build_params(
 def refuse_unknown(call: Call) -> None:
     """Raise `TooLarge` for a large body of an unknown caller."""
     if call.identity is None:
-        refuse_over(call.limits.unknown, len(call.body))
+        refuse_over(call.head.limits.unknown, len(call.body))
 
 
 def refuse_over(limit: int, size: int) -> None:

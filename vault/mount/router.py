@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from vault.barrier.barrier import Barrier
-from vault.framework.call import ROOT, Call, Namespace, Operation
+from vault.framework.call import ROOT, Call, Destination, Namespace, Operation
 from vault.framework.errors import Locked, NotFound, VaultError
 from vault.framework.quote import quote
 from vault.framework.route import BoundRoute
@@ -31,14 +32,10 @@ SEALED: Final = "namespace is sealed"
 
 
 class RouteMatch(msgspec.Struct, frozen=True):
-    """Where a path leads: namespace, path in it, mount, what is left of the path, route and what that captures."""
+    """Where a path leads, and the route there."""
 
-    namespace: Namespace
-    path: str
-    mount: Mount
-    local: str
+    destination: Destination
     bound: BoundRoute
-    captures: Mapping[str, str]
 
 
 class Barred(Exception):
@@ -108,24 +105,24 @@ class Router:
         return inner[len(namespace.path) :]
 
     def lead(self, call: Call) -> RouteMatch | None:
-        """Return where the call's path leads, or None without a mount; namespace and path are set all the same.
+        """Set the call's destination and return it with its route; None without a mount.
 
-        Raises `Barred` for a namespace that does not answer, and `UnsupportedPath` or `UnsupportedOperation` with
-        `call.mount` and `call.local` set.
+        Raises `Barred` for a namespace that does not answer, and `UnsupportedPath` or `UnsupportedOperation`. What is
+        known of the destination is set all the same.
         """
-        full = call.namespace.path + call.path
+        full = call.destination.full
         if call.within and self._namespaces.at(call.within) is None:
             raise Barred(NotFound(_MISSING))
         found = self._found.get((full, call.operation))
         if found is None:
             return self._look(call, full)
-        call.namespace, call.path = found.namespace, found.path
-        call.mount, call.local = found.mount.mounted, found.local
+        call.destination = found.destination
         return found
 
     def _look(self, call: Call, full: str) -> RouteMatch | None:
-        namespace = call.namespace = self._namespaces.deepest(full)
-        path = call.path = full[len(namespace.path) :]
+        namespace = self._namespaces.deepest(full)
+        path = full[len(namespace.path) :]
+        call.destination = Destination(namespace, path)
         closed = self._namespaces.closed(namespace)
         if closed is not None:
             _refuse(call, closed, sealed=self._namespaces.sealed(closed))
@@ -135,10 +132,10 @@ class Router:
         mount = table.find(path)
         if mount is None:
             return None
-        call.mount = mount.mounted
-        call.local = path[len(mount.mounted.path) :]
+        call.destination = Destination(namespace, path, mount.mounted, path[len(mount.mounted.path) :])
         bound, captures = mount.backend.match(call)
-        found = RouteMatch(namespace, path, mount, call.local, bound, captures)
+        call.destination = replace(call.destination, prefix=mount.prefix, captures=captures)
+        found = RouteMatch(call.destination, bound)
         if closed is None and call.operation is not Operation.HELP and len(full) <= _LONGEST:
             if len(self._found) >= _FOUND:
                 self._found.clear()

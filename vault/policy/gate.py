@@ -99,7 +99,7 @@ class Gate:
             call.operation,
             path,
             data=call.data,
-            wrap_ttl=call.wrap_ttl if call.wrap_asked else None,
+            wrap_ttl=call.options.wrap_ttl if call.options.wrap_asked else None,
             now=call.now // 1000,
         )
         if verdict.missing != call.operation or identity.kind not in call.bound.route.access.free_for:

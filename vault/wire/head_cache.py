@@ -7,7 +7,7 @@ decided here: the plan beside the head says how long it is valid, and the pipeli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, Final, Protocol
 
 from vault.cache.follow import BoundedCache
@@ -56,24 +56,19 @@ Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | N
 class CachedHead:
     """A parsed head with its plan."""
 
-    __slots__ = ("accept", "body", "content_type", "headers", "limits", "method", "plan")
+    __slots__ = ("body", "head", "plan")
 
     def __init__(self, plan: Plan, call: Call) -> None:
         self.plan: Final = plan
-        self.headers: Final[Sequence[tuple[bytes, bytes]]] = call.headers
-        self.accept: Final = call.accept
-        self.content_type: Final = call.content_type
-        self.method: Final = call.method
+        self.head: Final = call.head
         self.body: Final = call.body
-        self.limits: Final = call.limits
 
     def fill(self, call: Call, client: tuple[str, int]) -> None:
         """Fill a call as parsing and planning would."""
-        call.method = self.method
         call.client_address, call.client_port = client
-        call.headers, call.accept, call.content_type = self.headers, self.accept, self.content_type
+        call.head = self.head
         call.token = self.plan.identity.token
-        call.body, call.limits = self.body, self.limits  # the body is decoded again if the call starts over
+        call.body = self.body  # it is decoded again if the call starts over
         self.plan.fill(call)
 
 
@@ -99,11 +94,11 @@ class HeadCache:
         if came is None or call.plan is None or scope["http_version"] != "1.1":
             return
         lengths = []
-        for name, value in call.headers:
+        for name, value in call.head.headers:
             if name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
                 return
             if name == b"content-length":
                 lengths.append(value)
         head, behind = came
-        if lengths == ([b"%d" % behind] if call.method in BODIED else []) and len(call.body) == behind:
+        if lengths == ([b"%d" % behind] if call.head.method in BODIED else []) and len(call.body) == behind:
             self._kept.put((head, call.client_address), CachedHead(call.plan, call))

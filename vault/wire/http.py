@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from vault.cache.plans import Key, Plans
 from vault.framework import schema
-from vault.framework.call import Call, Login, Operation, Reply
+from vault.framework.call import Call, Destination, Login, Operation, Reply
 from vault.framework.clock import Clock, Entropy, Ids
 from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import (
@@ -29,7 +29,9 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
+from vault.framework.limits import USUAL_LIMITS
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.request.head import Head, Options, Proofs
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
 from vault.wire import inline_auth, native, v1
@@ -78,7 +80,8 @@ _METHODS: Final = {
     "PATCH": Operation.PATCH,
     "HEAD": Operation.HEADER,
 }
-_NO_TOKEN: Final = Secret("")
+_LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
+_USUAL: Final = frozenset({b"x-vault-token", b"x-vault-request"})
 _SEVERAL: Final = b"?"
 """Stands for more than one proof of possession; no real proof is so short."""
 _UNKNOWN: Final = 600
@@ -140,8 +143,7 @@ class Front:
                 known.fill(call, scope["client"])
             else:
                 self._head(call, scope)
-                if call.method in BODIED:
-                    call.limits = lane.json_limits
+                if call.head.method in BODIED:
                     shown = bool(call.token) or call.login is not None
                     call.body = await lane.bodies.read(receive, call.client_address, shown=shown)
                     if call.key is not None:
@@ -154,7 +156,7 @@ class Front:
                 answer = await self._answer_apart(call, reply) if reply is not None and reply.long else None
             finally:
                 del running[call]
-                times = lane.times.get((call.mount.path, call.operation))
+                times = lane.times.get((call.destination.mount.path, call.operation))
                 (lane.new_times(call) if times is None else times).append(perf_counter_ns() - began)
         except Redirect as redirect:
             await _redirect(redirect, scope, send)
@@ -205,68 +207,64 @@ class Front:
             raise
 
     def _head(self, call: Call, scope: Scope) -> None:
-        call.method = scope["method"]
-        call.token = _NO_TOKEN
-        call.accept = call.content_type = b""
         call.client_address, call.client_port = scope.get("client") or ("", 0)
-        call.headers = scope["headers"]
-        wrap = namespace = bearer = b""
-        inlined, plain = False, not scope["query_string"]
-        for name, value in reversed(call.headers):  # the first of a repeated header counts
-            if name == b"x-vault-token":
-                call.token = Secret(value.strip().decode("latin-1"))
-            elif name == b"accept":
-                call.accept = value
-            elif name == b"content-type":
-                call.content_type = value
-            elif name == b"authorization":
-                bearer = value
-            elif name[:8] == b"x-vault-" and name != b"x-vault-request":
-                plain = False
-                if name == b"x-vault-namespace":
-                    namespace = value
-                elif name == b"x-vault-wrap-ttl":
-                    wrap = value
-                elif name == b"x-vault-mfa":
-                    call.factors = call.factors or _factors(call.headers)
-                elif name[:20] == inline_auth.PREFIX:
-                    inlined = True
-                elif name == b"x-vault-wrap-format":
-                    call.wrap_format = value.decode("latin-1")
-                elif name == b"x-vault-list-filter":
-                    call.readable = only_readable(value)
-                else:
-                    check_consistency(name, value)
-            elif name == b"dpop":
-                plain = _bind(call, value, scope)
-        came = scope.get(HEAD)
-        if plain and call.method in BODIED and came is not None and not bearer:
-            call.key = (came[0], b"", call.client_address)
-        elif plain and call.method == "GET" and call.token and not bearer:
-            digest = sha256(call.token.reveal().encode()).digest()
-            if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
-                self._heads.learn(scope, call)
-                return
-        _certify(call, scope["state"])
-        _authorize(call, bearer)
-        call.path = canonical(scope["raw_path"][4:])
-        if call.path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
-            raise Redirect("/v1/sys/")
-        if namespace:
-            self._namespace(call, namespace)
-        self._operation(call, scope)
-        if wrap and call.path not in self._fixed:
-            call.wrap_ttl = wrap_ttl(wrap)
-            call.wrap_asked = True
-        call.login = (
-            Login() if inlined and call.path not in self._fixed and inline_auth.in_use(call.headers) else None
+        method, headers = scope["method"], scope["headers"]
+        first = dict(reversed(headers))  # the first of a repeated header counts
+        special = [name for name in first if name[:8] == b"x-vault-" and name not in _USUAL]
+        call.token = Secret(first.get(b"x-vault-token", b"").strip().decode("latin-1"))
+        call.head = Head(
+            method=method,
+            headers=headers,
+            accept=first.get(b"accept", b""),
+            content_type=first.get(b"content-type", b""),
+            echo=first.get(b"x-vault-namespace", b"").strip(),
+            limits=self._lane.json_limits if method in BODIED else USUAL_LIMITS,
         )
-        if call.within:
-            call.path = call.within + call.path
+        if not (special or scope["query_string"] or b"dpop" in first or b"authorization" in first):
+            came = scope.get(HEAD)
+            if method in BODIED and came is not None:
+                call.key = (came[0], b"", call.client_address)
+            elif method == "GET" and call.token:
+                digest = sha256(call.token.reveal().encode()).digest()
+                if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
+                    self._heads.learn(scope, call)
+                    return
+        self._unplanned_head(call, scope, first, special)
+
+    def _unplanned_head(
+        self, call: Call, scope: Scope, first: Mapping[bytes, bytes], special: Collection[bytes]
+    ) -> None:
+        """Read a head that no plan stands for; `special` are its headers of OpenBao's but for the token."""
+        for name in special:
+            check_consistency(name, first[name])
+        filtered = first.get(b"x-vault-list-filter")
+        readable = filtered is not None and only_readable(filtered)
+        _prove(call, scope, first)
+        path = canonical(scope["raw_path"][4:])
+        if path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
+            raise Redirect("/v1/sys/")
+        if b"x-vault-namespace" in first:
+            self._namespace(call, path)
+        self._operation(call, path, scope)
+        if call.operation in _LISTS and not path.endswith("/"):
+            path += "/"
+        offered = path in self._fixed
+        wrap = b"" if offered else first.get(b"x-vault-wrap-ttl", b"")
+        if wrap or readable or offered:
+            call.options = Options(
+                wrap_ttl=wrap_ttl(wrap) if wrap else 0,
+                wrap_asked=bool(wrap),
+                wrap_format=first.get(b"x-vault-wrap-format", b"").decode("latin-1"),
+                readable=readable,
+                offered=offered,
+            )
+        if not offered and any(name[:20] == inline_auth.PREFIX for name in special):
+            call.login = Login() if inline_auth.in_use(call.head.headers) else None
+        call.destination = Destination(path=call.within + path)
 
     def _recall(self, call: Call, scope: Scope, key: Key) -> None:
         """Look for the plan of a request with a body, if the plan's key covers the whole request."""
-        chunked = any(name == b"transfer-encoding" for name, _ in call.headers)
+        chunked = any(name == b"transfer-encoding" for name, _ in call.head.headers)
         if chunked or len(call.body) != scope[HEAD][1]:
             call.key = None
         elif self._plans.recall(call, key):
@@ -287,28 +285,29 @@ class Front:
                 call.admission = [inline_auth.FAILED]
             raise known from error
 
-    def _namespace(self, call: Call, value: bytes) -> None:
+    def _namespace(self, call: Call, path: str) -> None:
         """Put the namespace of the header in front of the path: from here on both are one path."""
-        call.echo = value = value.strip()
-        if call.path in self._fixed:
-            if call.path not in ANYWHERE and value:
+        value = call.head.echo
+        if path in self._fixed:
+            if path not in ANYWHERE and value:
                 raise Malformed("operation unavailable in namespaces")
             return
         call.within = within(value)
-        if call.within and call.path in ROOT_ONLY:
+        if call.within and path in ROOT_ONLY:
             raise Malformed("operation unavailable in namespaces")
 
     def _refuse_method(self, call: Call) -> None:
-        if call.method != "OPTIONS":
+        if call.head.method != "OPTIONS":
             raise UnsupportedOperation("")
         raise Sealed if self._sealed() else Malformed("cannot handle internal-only request operation")
 
-    def _operation(self, call: Call, scope: Scope) -> None:
-        operation = _METHODS.get(call.method)
-        taken = self._fixed.get(call.path)
+    def _operation(self, call: Call, path: str, scope: Scope) -> None:
+        method = call.head.method
+        operation = _METHODS.get(method)
+        taken = self._fixed.get(path)
         if taken is not None:
-            call.offered, call.key = True, None
-            if call.method == "HEAD" and call.path == "sys/health":
+            call.key = None
+            if method == "HEAD" and path == "sys/health":
                 operation = Operation.READ
             if operation not in taken and not _asks_for_help(call, scope):
                 raise UnsupportedOperation("")
@@ -316,20 +315,18 @@ class Front:
             self._refuse_method(call)
             operation = Operation.READ
         call.operation = operation
-        if call.method in BODIED:
-            if call.path.endswith("/"):
+        if method in BODIED:
+            if path.endswith("/"):
                 raise Malformed("cannot write to a path ending in '/'")
             if operation is Operation.PATCH:
-                check_merge_patch(call.content_type)
+                check_merge_patch(call.head.content_type)
             return
         query = scope["query_string"]
         if query:
             data = schema.decode_query(query)
-            if operation is Operation.READ and call.method == "GET":
+            if operation is Operation.READ and method == "GET":
                 listing(call, data)
             call.data = data
-        if call.operation in {Operation.LIST, Operation.SCAN} and not call.path.endswith("/"):
-            call.path += "/"
 
 
 def _factors(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[str]:
@@ -340,31 +337,31 @@ def _factors(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[str]:
 def _asks_for_help(call: Call, scope: Scope) -> bool:
     """Whether a read asks for help on a path, even a path that has no read."""
     query = scope["query_string"]
-    return call.method == "GET" and b"help" in query and bool(schema.decode_query(query).get("help"))
+    return call.head.method == "GET" and b"help" in query and bool(schema.decode_query(query).get("help"))
 
 
-def _bind(call: Call, value: bytes, scope: Scope) -> bool:
-    """Take a DPoP proof. False: such a call is never cached. Two proofs count as none (RFC 9449, 4.3)."""
-    call.dpop, call.target = _SEVERAL if call.dpop else value, scope["raw_path"].decode("latin-1")
-    return False
+def _prove(call: Call, scope: Scope, first: Mapping[bytes, bytes]) -> None:
+    """Take what head and connection bring to prove who calls: certificate, second factors, Authorization, DPoP proof.
 
-
-def _certify(call: Call, connection: Mapping[str, Any]) -> None:
-    """Take the client certificate."""
-    call.certificate = connection.get("client_certificate") or b""
-    call.intermediates = connection.get("client_intermediates", ())
-
-
-def _authorize(call: Call, value: bytes) -> None:
-    """Take the credentials of an Authorization header."""
-    if value[:6].lower() == b"basic ":
-        call.basic = Secret(value[6:].strip().decode("latin-1"))
-    elif value[:7] == b"Bearer " and not call.token:
-        call.bearer = True
-        call.token = Secret(value[7:].strip().decode("latin-1"))
-    elif value[:5] == b"DPoP " and not call.token:
-        call.bearer = True
-        call.token = Secret(value[5:].strip().decode("latin-1"))
+    Two DPoP proofs count as none (RFC 9449, 4.3).
+    """
+    connection, given = scope["state"], first.get(b"authorization", b"")
+    certificate = connection.get("client_certificate") or b""
+    bearer = (given[:7] == b"Bearer " or given[:5] == b"DPoP ") and not call.token
+    if bearer:
+        call.token = Secret(given.partition(b" ")[2].strip().decode("latin-1"))
+    if not (certificate or given or b"dpop" in first or b"x-vault-mfa" in first):
+        return
+    dpop = [value for name, value in call.head.headers if name == b"dpop"]
+    call.proofs = Proofs(
+        basic=Secret(given[6:].strip().decode("latin-1") if given[:6].lower() == b"basic " else ""),
+        bearer=bearer,
+        factors=_factors(call.head.headers),
+        certificate=certificate,
+        intermediates=connection.get("client_intermediates", ()),
+        dpop=dpop[0] if len(dpop) == 1 else _SEVERAL if dpop else b"",
+        target=scope["raw_path"].decode("latin-1") if dpop else "",
+    )
 
 
 async def _nothing() -> MutableMapping[str, Any]:
@@ -372,9 +369,9 @@ async def _nothing() -> MutableMapping[str, Any]:
 
 
 def _common(call: Call) -> Headers:
-    if not call.echo and not call.admission:
+    if not call.head.echo and not call.admission:
         return _COMMON
-    echo = [(b"x-vault-namespace", call.echo)] if call.echo else []
+    echo = [(b"x-vault-namespace", call.head.echo)] if call.head.echo else []
     return [*_COMMON, *echo, *call.admission]
 
 
@@ -403,7 +400,7 @@ def _answer(call: Call, reply: Reply[object] | None) -> Answer:
         return reply.status or 200, reply.raw, headers
     if reply.embed and call.namespace.path != call.within:
         reply.embed = False  # as OpenBao, whose old clients know no namespaces in paths
-    body = b"" if call.method == "HEAD" else v1.reply_body(reply, call.id)
+    body = b"" if call.head.method == "HEAD" else v1.reply_body(reply, call.id)
     if reply.headers:
         common = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
     elif reply.status >= _UNKNOWN:
@@ -443,12 +440,12 @@ def _refusal(call: Call, error: VaultError) -> Answer:
     """Return the answer for a refusal, in the requested form."""
     status = v1.STATUS[type(error)]
     _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else 1)
-    if b"application/problem+json" in call.accept:
+    if b"application/problem+json" in call.head.accept:
         return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
     nothing = isinstance(error, NotFound) and not error.message
-    if nothing and call.wrap_ttl and call.operation is Operation.LIST:
+    if nothing and call.options.wrap_ttl and call.operation is Operation.LIST:
         error = UnsupportedPath(chained=False)  # OpenBao's words where an answer was to be wrapped
-    body = b"" if call.method == "HEAD" else v1.error_body(error)
+    body = b"" if call.head.method == "HEAD" else v1.error_body(error)
     return status, body, [_COMMON[1]] if status == _TOO_LARGE else _common(call)
 
 

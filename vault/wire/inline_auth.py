@@ -12,10 +12,11 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from vault.framework import schema
-from vault.framework.call import Call, Login, Operation
+from vault.framework.call import Call, Destination, Login, Operation
 from vault.framework.errors import Malformed, Unauthenticated, UnsupportedOperation, VaultError
 from vault.framework.fields import Json
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.request.head import Head, Proofs
 from vault.wire.options import within
 
 PREFIX: Final = b"x-vault-inline-auth-"
@@ -45,17 +46,21 @@ def login_of(call: Call, request_id: str, fixed: Collection[str]) -> Call:
     """
     if call.token:
         raise Malformed(f"{_PROBLEM}cannot layer inline authentication with token authentication")
-    headers = dict(reversed(call.headers))
+    headers = dict(reversed(call.head.headers))
     login = Call()
     login.id, login.now = request_id, call.now
     login.client_address, login.client_port = call.client_address, call.client_port
-    login.token, login.limits, login.factors = call.token, call.limits, call.factors
-    login.accept, login.content_type = b"", b"application/json"
-    login.headers = [(name, value) for name, value in call.headers if not name.startswith(PREFIX)]
+    login.token, login.proofs = call.token, Proofs(factors=call.proofs.factors)
     operation = _OPERATIONS.get(headers.get(_OPERATION, b"update").decode("latin-1"))
     if operation is None:
         raise Malformed(f"{_PROBLEM}expected a valid login operation in X-Vault-Inline-Auth-Operation")
-    login.operation, login.method = operation, "GET" if operation is Operation.READ else "POST"
+    login.operation = operation
+    login.head = Head(
+        method="GET" if operation is Operation.READ else "POST",
+        headers=[(name, value) for name, value in call.head.headers if not name.startswith(PREFIX)],
+        content_type=b"application/json",
+        limits=call.head.limits,
+    )
     login.within = within(headers[_NAMESPACE]) if _NAMESPACE in headers else call.within
     try:
         path = canonical(headers[_PATH])
@@ -65,7 +70,7 @@ def login_of(call: Call, request_id: str, fixed: Collection[str]) -> Call:
         raise UnsupportedOperation(f"{_PROBLEM}unsupported operation", chained=False)
     if operation is Operation.UPDATE and path.endswith("/"):
         raise Malformed("cannot write to a path ending in '/'")
-    login.path = login.within + path
+    login.destination = Destination(path=login.within + path)
     login.data = _parameters(call)
     login.body = schema.encode(login.data)
     login.login = Login()
@@ -87,7 +92,7 @@ def is_login_refusal(error: VaultError) -> bool:
 def _parameters(call: Call) -> dict[str, Json]:
     """Return the parameters of the login: each header holds one key and value. Raises `Malformed`, quoting neither."""
     found: dict[str, Json] = {}
-    for name, value in call.headers:
+    for name, value in call.head.headers:
         if not name.startswith(_PARAMETER):
             continue
         key, given = _parameter(call, value)
@@ -107,7 +112,7 @@ def _parameter(call: Call, value: bytes) -> tuple[str, Json]:
     except ValueError:
         raise Malformed(f"{_PROBLEM}failed raw url-safe base64 decoding header value") from None
     try:
-        pair = schema.decode_object(decoded, limits=call.limits)
+        pair = schema.decode_object(decoded, limits=call.head.limits)
     except VaultError:
         raise Malformed(f"{_PROBLEM}failed json decoding header value") from None
     for field in ("key", "value"):

@@ -87,7 +87,7 @@ class Wrapper:
 
     async def wrap(self, call: Call, core: View, reply: Reply[object] | None) -> Reply[object] | None:
         """Replace an answer that has a body by one that says where it waits. Warnings go with the answer."""
-        if not call.wrap_ttl or reply is None:
+        if not call.options.wrap_ttl or reply is None:
             return reply
         if reply.plain or reply.status >= 400 or reply.wrap_info is not None:
             return reply
@@ -101,7 +101,7 @@ class Wrapper:
         accessor = reply.auth.accessor if reply.auth else getattr(reply.data, "secret_id_accessor", None)
         if accessor:
             info = msgspec.structs.replace(info, wrapped_accessor=accessor)
-        if self._signed is not None and call.wrap_format == "jwt":
+        if self._signed is not None and call.options.wrap_format == "jwt":
             info = msgspec.structs.replace(info, token=await self._signed.sign(info, made.created))
         return Reply(wrap_info=info)
 
@@ -111,7 +111,7 @@ class Wrapper:
             WrappedReply(
                 body=body,
                 path=call.path,
-                ttl=call.wrap_ttl,
+                ttl=call.options.wrap_ttl,
                 created=self._clock.nanos(),
                 status=reply.status,
                 content_type=reply.content_type,

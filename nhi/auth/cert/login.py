@@ -62,7 +62,7 @@ class LoginEngine(Engine):
         metadata = constraints.metadata(proof.certificate, proof.role, proof.facts)
         grant = LoginGrant(
             proof.role.terms,
-            login=f"{proof.role.name}/{thumbprint(call.certificate)}",
+            login=f"{proof.role.name}/{thumbprint(call.proofs.certificate)}",
             name=proof.role.display_name,
             metadata=metadata,
             alias=_alias(config, proof.facts.common_name, metadata),
@@ -71,12 +71,12 @@ class LoginEngine(Engine):
 
     async def verify(self, call: Call, params: LoginParams) -> CertificateProof:
         """Find the role that trusts the certificate. Raises `Malformed` or `Unauthenticated`."""
-        if not call.certificate:
+        if not call.proofs.certificate:
             raise Malformed(_NONE)
-        leaf = chain.read(call.certificate)
+        leaf = chain.read(call.proofs.certificate)
         facts = _facts(leaf)
         now = self._clock.millis() // 1000
-        between = [chain.read(one) for one in call.intermediates]
+        between = [chain.read(one) for one in call.proofs.intermediates]
         trusting = [
             (role, path)
             for role in await _candidates(call.reader, params.name)
@@ -145,9 +145,9 @@ async def renewal(view: ReadView, entry: TokenEntry, call: Call) -> TokenTerms |
     """
     name, _, bound = entry.login.rpartition("/")
     if not (await CONFIG.find(view) or Config()).disable_binding:
-        if not call.certificate:
+        if not call.proofs.certificate:
             raise Malformed(_NONE)
-        if thumbprint(call.certificate) != bound:
+        if thumbprint(call.proofs.certificate) != bound:
             raise Failed(
                 "failed to renew entry: client identity during renewal not matching client identity used during login"
             )

@@ -87,7 +87,7 @@ class BiscuitChecks:
         if name == "audience_srv":
             return self._audience
         if name == "method":
-            return call.method
+            return call.head.method
         if name == "namespace_req":
             return call.namespace.path.rstrip("/")
         if name == "body_sha256":

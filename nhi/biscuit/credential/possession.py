@@ -128,7 +128,7 @@ class Possession:
 
     def flawed(self, call: Call) -> bool:
         """Whether a request brings a signed proof that is not good for it."""
-        return bool(call.dpop) and JKT not in self.proved(call)
+        return bool(call.proofs.dpop) and JKT not in self.proved(call)
 
     def binding(self, call: Call, wanted: str) -> KeyBinding | None:
         """Return what a new token is bound to: what the registration wants, or what the client proves of itself.
@@ -148,8 +148,8 @@ class Possession:
         """Return what a request proves, whether or not that still counts; found out once for each."""
         if not isinstance(call.proved, _ProvedKeys):
             call.proved = self._dpop(call) or _ProvedKeys({})
-            if call.certificate:
-                call.proved.keys[X5T] = certificate_thumbprint(call.certificate)
+            if call.proofs.certificate:
+                call.proved.keys[X5T] = certificate_thumbprint(call.proofs.certificate)
         return call.proved
 
     def _fresh(self, shown: _ProvedKeys) -> bool:
@@ -171,17 +171,17 @@ class Possession:
 
     def _dpop(self, call: Call) -> _ProvedKeys | None:
         """Return the proof that a request brings; None for one that is not good."""
-        if not call.dpop:
+        if not call.proofs.dpop:
             return None
         try:
-            jwk, claims = signature.self_signed(call.dpop.decode(), "dpop+jwt")
+            jwk, claims = signature.self_signed(call.proofs.dpop.decode(), "dpop+jwt")
         except (Malformed, UnicodeDecodeError):
             return None
         issued, jti = claims.get("iat"), claims.get("jti")
         if isinstance(issued, bool) or not isinstance(issued, int) or not isinstance(jti, str) or not jti:
             return None
         now = self._clock.millis() // 1000
-        fits = claims.get("htm") == call.method and self._here(call, claims.get("htu"))
+        fits = claims.get("htm") == call.head.method and self._here(call, claims.get("htu"))
         if abs(now - issued) > _WINDOW or not fits:
             return None
         token = call.token.reveal()
@@ -206,7 +206,7 @@ class Possession:
             )
         except ValueError:
             return False
-        return same and bool(call.target) and asked.path == call.target
+        return same and bool(call.proofs.target) and asked.path == call.proofs.target
 
 
 def certificate_thumbprint(der: bytes) -> str:

@@ -301,10 +301,10 @@ class ProofChecker:
 
     def _certificate(self, call: Call, wanted: Attestation) -> None:
         """Look at the certificate of the connection. Raises `Malformed`."""
-        if not call.certificate:
+        if not call.proofs.certificate:
             raise Malformed("no certificate", detail=Reason.NO_CERTIFICATE)
-        leaf = chain.read(call.certificate)
-        between = [chain.read(one) for one in call.intermediates]
+        leaf = chain.read(call.proofs.certificate)
+        between = [chain.read(one) for one in call.proofs.intermediates]
         if not chain.path_of(leaf, wanted.cert_role(), self._clock.millis() // 1000, between):
             raise Malformed("a certificate of nobody who is trusted", detail=Reason.CERTIFICATE)
         facts = Facts(leaf)

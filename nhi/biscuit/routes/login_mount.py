@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Annotated
 
+from msgspec.structs import replace
+
 from nhi.biscuit.records.model import MountRef
 from nhi.biscuit.revocation.mount_removal import MountRemoval
 from nhi.biscuit.routes.params import LoginParams
@@ -103,13 +105,13 @@ class LoginMountEngine(Engine):
     @contextmanager
     def _there(self, call: Call, transaction: View | None = None) -> Generator[None]:
         """Have a call speak of the `nhi` mount and its data meanwhile. Raises `Malformed` where there is none."""
-        own, reader = call.mount, call.reader
-        place = own.path.removeprefix("auth/")
+        own, reader = call.destination, call.reader
+        place = own.mount.path.removeprefix("auth/")
         mount = self._find(call.namespace, place)
         if mount is None:
             raise Malformed(f"there is no nhi engine at {quote(place)}, whose tokens this method gives")
         inside = mount_prefix(mount.uuid)
-        call.mount = mount
+        call.destination = replace(own, mount=mount)
         if transaction is None:
             home = call.namespace.id
             call.reader = self._barrier.reader(home, core_prefix(home) + inside)
@@ -118,7 +120,7 @@ class LoginMountEngine(Engine):
         try:
             yield
         finally:
-            call.mount, call.reader = own, reader
+            call.destination, call.reader = own, reader
 
 
 def _plain(params: SignInParams) -> LoginParams:

@@ -114,10 +114,10 @@ def metadata(issuer: str) -> dict[str, Json]:
 
 def _basic(call: Call) -> tuple[str, str] | None:
     """Return id and secret of Basic authentication (RFC 6749, section 2.3.1); None where there is none."""
-    if not call.basic:
+    if not call.proofs.basic:
         return None
     try:
-        both = base64.b64decode(call.basic.reveal(), validate=True).decode()
+        both = base64.b64decode(call.proofs.basic.reveal(), validate=True).decode()
     except ValueError:
         return "", ""
     client, _, secret = both.partition(":")

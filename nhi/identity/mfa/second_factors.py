@@ -149,10 +149,10 @@ async def forget(core: View, key: str) -> None:
 
 def _given(call: Call) -> Mapping[str, Sequence[str]] | None:
     """Return the factors of a login, by method id or name; None where none came with it."""
-    if not call.factors:
+    if not call.proofs.factors:
         return None
     found: dict[str, Sequence[str]] = {}
-    for text in call.factors:
+    for text in call.proofs.factors:
         method, _, code = text.partition(":")
         if method and code:
             found.setdefault(method, (code,))

@@ -110,7 +110,7 @@ class TokenEndpointEngine(Engine):
 
     async def _client(self, call: Call, params: TokenParams) -> Client:
         """Return the client that asks, once it has proven to be it; a public one has nothing to. Raises `OAuthError`."""
-        header = basic(call.basic.reveal()) if call.basic else None
+        header = basic(call.proofs.basic.reveal()) if call.proofs.basic else None
         client_id, secret = header or (params.client_id, params.client_secret)
         if not client_id:
             raise OAuthError("invalid_request", "client_id parameter is required")
@@ -244,7 +244,7 @@ class TokenEndpointEngine(Engine):
         It must have been issued by the token endpoint of this very provider, for claims only. It comes as OAuth sends it, so that no client learns to send access tokens where tokens of ours belong.
         """
         core = own(call)
-        if call.token and not call.bearer:
+        if call.token and not call.proofs.bearer:
             raise OAuthError("invalid_token", "access token must be sent as a Bearer token", 401)
         token = call.token.reveal()
         entry = await self._batch.open(core, token, self._clock.nanos()) if token else None

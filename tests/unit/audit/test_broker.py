@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hsm.errors import SlotUnavailable
+from tests.calls import fill_call
 from tests.clocks import MONTH
 from tests.unit.engines.driver import FakeClock
 from tests.unit.engines.system.house import CORE, House, play
@@ -56,7 +57,7 @@ def _broken(broker: Broker, name: str = "file") -> None:
 
 def _call(path: str = "sys/health") -> Call:
     call = Call()
-    call.id, call.path, call.operation = "the-id", path, Operation.READ
+    fill_call(call, id="the-id", path=path, operation=Operation.READ)
     call.client_address, call.client_port = "127.0.0.1", 4711
     call.token = Secret("s.hunter2")
     call.data = {"key": "hunter2"}

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.calls import fill_call
 from tests.unit.engines.driver import who
 from vault.audit import hasher as hashing
 from vault.audit import record as module
@@ -48,12 +49,10 @@ def _renderer(
 
 def _call(**fields: Any) -> Call:
     call = Call()
-    call.id, call.path, call.operation, call.mount = "id", "secret/a", Operation.READ, MOUNT
+    fill_call(call, id="id", path="secret/a", operation=Operation.READ, mount=MOUNT)
     call.client_address, call.client_port = "127.0.0.1", 4711
     call.token = Secret("s.hunter2")
-    for name, value in fields.items():
-        setattr(call, name, value)
-    return call
+    return fill_call(call, **fields)
 
 
 def _response(renderer: Renderer, call: Call, reply: Reply[Any] | None, **more: Any) -> Any:

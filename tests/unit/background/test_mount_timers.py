@@ -4,6 +4,7 @@
 import asyncio
 import os
 
+from tests.calls import fill_call
 from tests.unit.engines.driver import FakeClock
 from vault.background.mount_timers import MountTimers
 from vault.barrier.barrier import Barrier
@@ -26,8 +27,11 @@ async def opened() -> tuple[MemoryStorage, Barrier, Call]:
         await barrier.create_in(tx, Key(bytes(32)), Keyring.create(clock.millis(), os.urandom))
     await barrier.load(Key(bytes(32)))
     call = Call()
-    call.namespace = Namespace("n1", "team/")
-    call.mount = MountFacts("one", "post/", "post", "post_1", "secret", {}, 0, 0)
+    fill_call(
+        call,
+        namespace=Namespace("n1", "team/"),
+        mount=MountFacts("one", "post/", "post", "post_1", "secret", {}, 0, 0),
+    )
     return storage, barrier, call
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.calls import fill_call
 from tests.clocks import MovedClock
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
@@ -66,11 +67,12 @@ class Driver:
         """Send one request; a `bytes` body goes as it is. Refusals are raised."""
         call = self._call(method, path, body, query)
         try:
-            call.bound, call.captures = self.table.match(path, call.operation)
+            call.bound, captures = self.table.match(path, call.operation)
         except UnsupportedPath:
             if self.engine.missing is None:
                 raise
             return _answer(await self.engine.missing(call), call)
+        fill_call(call, captures=captures)
         call.reader = self.barrier.reader("root", _PREFIX)
         if call.bound.exists is not None and not await call.bound.exists(call):
             call.operation = Operation.CREATE
@@ -94,7 +96,8 @@ class Driver:
     async def operation(self, method: str, path: str) -> Operation:
         """Return what the ACL would be asked for."""
         call = self._call(method, path, None, {})
-        call.bound, call.captures = self.table.match(path, call.operation)
+        call.bound, captures = self.table.match(path, call.operation)
+        fill_call(call, captures=captures)
         call.reader = self.barrier.reader("root", _PREFIX)
         if call.bound.exists is not None and not await call.bound.exists(call):
             return Operation.CREATE
@@ -108,12 +111,11 @@ class Driver:
         call = Call()
         call.id = "1"
         call.client_address = "127.0.0.1"
-        call.method = method
+        fill_call(call, method=method)
         call.operation = {"GET": Operation.READ, "POST": Operation.UPDATE}.get(method) or Operation(
             method.lower()
         )
-        call.local = call.path = path
-        call.mount = self.mount
+        fill_call(call, local=path, path=path, mount=self.mount)
         call.identity = self.identity
         call.now = self.clock.millis()
         call.body = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)

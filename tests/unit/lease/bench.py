@@ -5,6 +5,7 @@ import asyncio
 import io
 import os
 
+from tests.calls import fill_call
 from tests.unit.engines.driver import FakeClock, who
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
@@ -111,9 +112,9 @@ class Bench:
     ) -> Call:
         """Return a request that makes something."""
         call = Call()
-        call.path = path
+        fill_call(call, path=path)
         call.now = self.clock.millis()
-        call.mount = MountFacts(mount, "fake/", "fake", f"fake_{mount}", "secret", {}, 0, 0)
+        fill_call(call, mount=MountFacts(mount, "fake/", "fake", f"fake_{mount}", "secret", {}, 0, 0))
         call.identity = identity or who("first")
         return call
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.calls import fill_call
 from tests.routes.driver import Application
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, MOST_TURNS, OtherSystem
@@ -24,8 +25,12 @@ class Leasing:
     async def issue(self, token: str, *, ttl: int) -> str:
         """Make an account for the holder of a token; return its lease."""
         call = Call()
-        call.path, call.now = "fake/creds/role", self.parts.clock.millis()
-        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        fill_call(
+            call,
+            path="fake/creds/role",
+            now=self.parts.clock.millis(),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+        )
         call.identity = who("holder")
         call.identity.key = self.parts.tokens.key(token)
         self.other.accounts.add("account")

@@ -6,6 +6,7 @@ import asyncio
 import msgspec
 import pytest
 
+from tests.calls import fill_call
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, SECOND, Bench
 from vault.framework.call import Namespace
@@ -34,7 +35,7 @@ def test_identifiers_differ_and_say_their_namespace() -> None:
     call = bench.call()
     ids = {bench.store.new(call, ttl=1, longest=1, detail=b"").id for _ in range(100)}
     assert len(ids) == 100
-    call.namespace = Namespace("abc123", "team/")
+    fill_call(call, namespace=Namespace("abc123", "team/"))
     assert bench.store.new(call, ttl=1, longest=1, detail=b"").id.endswith(".abc123")
 
 
@@ -59,7 +60,7 @@ def test_a_lease_is_kept_in_its_namespace_and_its_token_finds_it_from_another() 
     async def scenario() -> None:
         bench = await Bench().open()
         call = bench.call()
-        call.namespace = Namespace("abc123", "team/")
+        fill_call(call, namespace=Namespace("abc123", "team/"))
         lease = await bench.issue(call)
         assert await bench.get(lease) == lease
         stored = list(await bench.storage.reader().scan(""))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
+from tests.calls import fill_call
 from tests.unit.barrier.open import open_barrier
 from vault.barrier.barrier import Barrier
 from vault.framework.call import Call, Operation
@@ -92,7 +93,7 @@ def tenant(identifier: str, *, lock: bytes = b"", tainted: bool = False) -> Name
 
 def ask(path: str, *, within: str = "", operation: Operation = Operation.READ) -> Call:
     call = Call()
-    call.path, call.within, call.operation = within + path, within, operation
+    fill_call(call, path=within + path, within=within, operation=operation)
     return call
 
 
@@ -112,7 +113,7 @@ def test_a_path_leads_through_namespaces_to_a_mount(
         for _ in range(2):  # the second time from memory
             call = ask(path)
             found = place.router.lead(call)
-            assert found is not None and found.mount.prefix == prefix
+            assert found is not None and found.destination.prefix == prefix
             assert (call.namespace.path, call.path, call.local) == (namespace, inner, inner[2:])
             call.start_over()
             assert (call.namespace.path, call.path) == ("", path)
@@ -254,7 +255,7 @@ def test_an_inner_sys_names_what_is_the_root_namespaces_alone() -> None:
 
     async def refusal(local: str) -> str:
         call = ask("sys/" + local)
-        call.local = local
+        fill_call(call, local=local)
         bound, _ = backend.match(call)
         try:
             await bound.invoke(call, None)
@@ -270,7 +271,7 @@ def test_paths_longer_than_any_real_one_are_not_remembered() -> None:
     async def scenario(place: Place) -> None:
         for length in (100, 100_000):
             found = place.router.lead(ask("a/" + "x" * length))
-            assert found is not None and found.captures == {"path": "x" * length}
+            assert found is not None and found.destination.captures == {"path": "x" * length}
         assert [len(path) for path, _ in place.router._found] == [102]
 
     play(scenario)

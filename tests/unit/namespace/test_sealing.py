@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.calls import fill_call
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from tests.unit.namespace.tenancy import NS, ONE, SEALED, TWO, Tenancy
@@ -157,8 +158,13 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
         call = Call()
         namespace = parts.namespaces.live(identifier)
         assert namespace is not None
-        call.namespace, call.path, call.now = namespace, "fake/creds/x", parts.clock.millis()
-        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        fill_call(
+            call,
+            namespace=namespace,
+            path="fake/creds/x",
+            now=parts.clock.millis(),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+        )
         call.identity = who("holder")
         call.identity.key = parts.tokens.key(holder)
         ttl = 0 if how == "over" else 3600

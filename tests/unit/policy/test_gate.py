@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.calls import fill_call
 from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
 from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Reply
@@ -39,8 +40,7 @@ def _caller(*policies: str) -> Identity:
 
 def _call(house: House, path: str, identity: Identity | None, operation: Operation = Operation.READ) -> Call:
     call = Call()
-    call.path, call.operation, call.identity, call.now = path, operation, identity, house.clock.millis()
-    call.wrap_ttl = 0
+    fill_call(call, path=path, operation=operation, identity=identity, now=house.clock.millis())
     call.bound = special(_nothing, operation)
     return call
 
@@ -222,12 +222,12 @@ def test_outside_of_its_namespace_a_policy_allows_nothing_whatever_it_says(name:
         identity = _caller(name)
         identity.namespace = tenant
         inside, outside = _call(house, "x", identity), _call(house, "x", identity)
-        inside.namespace = tenant
+        fill_call(inside, namespace=tenant)
         verdict = await house.gate.check(inside)
         assert (verdict.allowed, verdict.root) == (True, name == "root")
         assert not (await house.gate.check(outside)).allowed
         beside = _call(house, "x", identity)
-        beside.namespace = Namespace("bbbbbb", "team2/")
+        fill_call(beside, namespace=Namespace("bbbbbb", "team2/"))
         assert not (await house.gate.check(beside)).allowed
 
     play(scenario)

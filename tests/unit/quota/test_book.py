@@ -7,6 +7,7 @@ import os
 import msgspec
 import pytest
 
+from tests.calls import fill_call
 from tests.clocks import MONTH
 from tests.unit.engines.driver import FakeClock
 from vault.barrier.barrier import Barrier
@@ -56,11 +57,14 @@ class Bench:
         call = Call()
         call.now = self.clock.millis()
         call.client_address = "192.0.2.1"
-        call.namespace = namespace
-        call.mount = MountFacts(mount, "kv/", "kv", "kv_1", "", {}, 0, 0) if mount else NOWHERE
-        call.path = f"kv/{local}" if mount else local
+        fill_call(
+            call,
+            namespace=namespace,
+            mount=MountFacts(mount, "kv/", "kv", "kv_1", "", {}, 0, 0) if mount else NOWHERE,
+            path=f"kv/{local}" if mount else local,
+        )
         if mount:
-            call.local = local
+            fill_call(call, local=local)
         return call
 
     def counted(self, call: Call) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tests.calls import fill_call
 from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.view import View
 from vault.framework.call import Call
@@ -121,7 +122,7 @@ def test_whoever_is_remembered_falls_with_a_token_far_above() -> None:
 
 def _call(house: TokenHouse, token: str) -> Call:
     call = Call()
-    call.token, call.now, call.path = Secret(token), house.clock.millis(), "secret/x"
+    fill_call(call, token=Secret(token), now=house.clock.millis(), path="secret/x")
     return call
 
 

@@ -6,6 +6,7 @@ import asyncio
 import msgspec
 import pytest
 
+from tests.calls import fill_call
 from tests.unit.engines.system.house import CORE, House
 from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
@@ -24,7 +25,7 @@ def _guard(house: House) -> WrappingGuard:
 
 def _call(house: House, token: str, path: str = "sys/health") -> Call:
     call = Call()
-    call.token, call.path, call.now = Secret(token), path, house.clock.millis()
+    fill_call(call, token=Secret(token), path=path, now=house.clock.millis())
     return call
 
 

@@ -16,10 +16,11 @@ from typing import Final
 import msgspec
 
 from vault.framework import schema
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call, Destination, Operation, Reply
 from vault.framework.errors import VaultError
 from vault.framework.fields import Json
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.request.head import Head
 from vault.framework.secret import Secret
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -137,11 +138,12 @@ class SelfInit:
     def _call(self, operation: Operation, path: str, data: Mapping[str, Json], token: str) -> Call:
         call = Call()
         call.id, call.now = self._parts.entropy.uuid(), self._parts.clock.millis()
-        call.operation, call.method = operation, _METHODS.get(operation, "POST")
-        call.path = canonical(path.encode())
-        if operation in {Operation.LIST, Operation.SCAN} and not call.path.endswith("/"):
-            call.path += "/"
-        call.headers, call.accept, call.content_type = (), b"", b"application/json"
+        call.operation = operation
+        call.head = Head(method=_METHODS.get(operation, "POST"), content_type=b"application/json")
+        spelled = canonical(path.encode())
+        if operation in {Operation.LIST, Operation.SCAN} and not spelled.endswith("/"):
+            spelled += "/"
+        call.destination = Destination(path=spelled)
         call.client_address, call.client_port = "", 0
         call.token, call.data = Secret(token), dict(data)
         call.body = schema.encode(data)

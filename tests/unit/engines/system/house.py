@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from nhi.identity.entities.identities import Identities
+from tests.calls import fill_call
 from tests.unit.engines.driver import FakeClock
 from vault.audit.broker import AUDIT_KIND, Broker
 from vault.audit.device import DeviceConfig
@@ -221,15 +222,22 @@ class House:
         call = Call()
         call.id = self.entropy.uuid()
         call.now = self.clock.millis()
-        call.method, call.path = method, path
+        fill_call(call, method=method, path=path)
         call.operation = Operation(_OPERATIONS.get(method, method.lower()))
-        call.headers, call.accept, call.content_type = (), b"", b""
-        call.factors, call.basic, call.bearer = self.factors_given, self.basic, self.bearer
+        fill_call(
+            call,
+            headers=(),
+            accept=b"",
+            content_type=b"",
+            factors=self.factors_given,
+            basic=self.basic,
+            bearer=self.bearer,
+        )
         call.client_address, call.client_port = "", 0
         call.body = body if isinstance(body, bytes) else b"" if body is None else schema.encode(body)
         call.data = dict(query or {})
         call.token = Secret(self.root if token is None else token)
-        call.wrap_ttl, call.wrap_format = wrap, form
+        fill_call(call, wrap_ttl=wrap, wrap_format=form)
         try:
             reply = await self.pipeline.handle(call)
         except VaultError as error:

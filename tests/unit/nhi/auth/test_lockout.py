@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tests.calls import fill_call
 from tests.clocks import MONTH
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from tests.unit.nhi.auth.userpass.test_login import Counting
@@ -130,7 +131,7 @@ def test_sl_22_a_name_that_nobody_has_stays_locked_though_thousands_of_others_ar
         call = Call()
         mount = house.router.of(call.namespace).get("auth/userpass/")
         assert mount is not None
-        call.mount = mount.mounted
+        fill_call(call, mount=mount.mounted)
         for number in range(5000):
             call.id = str(number)
             await house.lockout.failed(call, f"other{number}", known=False)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from nhi.identity.records import store
+from tests.calls import fill_call
 from tests.unit.engines.system.house import CORE
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
@@ -224,7 +225,7 @@ def test_sl_34_the_two_halves_of_an_alias_cannot_be_moved_against_each_other() -
 async def enter(house: AuthHouse, alias: LoginAlias, accessor: str) -> str:
     """Log in as an auth method does once it knows who it is; return the entity's id."""
     call = Call()
-    call.mount = MountFacts("u", "auth/x/", "x", accessor, "auth", {}, 0, 0)
+    fill_call(call, mount=MountFacts("u", "auth/x/", "x", accessor, "auth", {}, 0, 0))
     async with house.barrier.write("root", CORE) as core:
         call.core = core
         standing = await house.identities.enter(call, alias, accessor)

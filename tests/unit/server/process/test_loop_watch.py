@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.calls import fill_call
 from vault.framework.call import Call, MountFacts
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics, Timing
@@ -34,7 +35,7 @@ def watched(hold: Callable[[LoopWatch, Call], None], *, times: int = 1) -> tuple
         watch = LoopWatch(Log(stream=stream), metrics)
         watch.start()
         call = Call()
-        call.mount = MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0)
+        fill_call(call, mount=MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0))
         call.client_address = "192.0.2.7"
         for number in range(times):
             hold(watch, call)

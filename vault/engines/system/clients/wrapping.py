@@ -54,7 +54,7 @@ class WrappingEngine(Engine):
     @write("wrapping/wrap", writes=False, contained=True)
     async def wrap(self, call: Call) -> Reply[dict[str, Json]]:
         """Wrap the body of the request, so that it can be fetched once."""
-        if not call.wrap_ttl:
+        if not call.options.wrap_ttl:
             raise Malformed("endpoint requires response wrapping to be used")
         call.warnings = []
         return Reply(dict(call.data), long=len(call.body) > AT_ONCE)

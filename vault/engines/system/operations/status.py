@@ -186,6 +186,6 @@ def _describe(call: Call) -> InFlight:
         start_time=rfc3339(call.now * 1_000_000),
         client_remote_address=f"{call.client_address}:{call.client_port}",
         request_path=f"/v1/{call.path}",
-        request_method=call.method,
+        request_method=call.head.method,
         client_id=call.identity.entity_id if call.identity else "",
     )

@@ -22,7 +22,7 @@ async def confirm_facts(call: Call) -> None:
     The operation itself moves the epoch, so the pipeline's fence must not compare afterwards. Here any newer epoch
     makes the call start again, and later statements use another reader.
     """
-    if call.wrap_ttl:
+    if call.options.wrap_ttl:
         raise Malformed("the answer of this operation cannot be wrapped; leave out X-Vault-Wrap-TTL")
     await call.reader.get("")
     if call.reader.epoch != call.facts:

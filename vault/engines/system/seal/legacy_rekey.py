@@ -296,7 +296,7 @@ class RootEngine(Engine):
 
 def _check_offered(call: Call) -> None:
     """Refuse every caller on a listener that does not offer this."""
-    if not call.offered:
+    if not call.options.offered:
         none = UnsupportedPath if _share_kind(call) == "recovery" else UnsupportedOperation
         raise none(chained=False)
 

@@ -7,6 +7,7 @@ import io
 import msgspec
 import pytest
 
+from tests.calls import fill_call
 from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
 from tests.unit.lease.bench import MOST_TURNS, OtherSystem
@@ -64,8 +65,12 @@ class Leased(House):
         account = f"account-{self.made}"
         self.other.accounts.add(account)
         call = Call()
-        call.path, call.now = path, self.clock.millis()
-        call.mount = MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0)
+        fill_call(
+            call,
+            path=path,
+            now=self.clock.millis(),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+        )
         call.identity = who("somebody")
         call.identity.key = self.tokens.key(token) if token else ""
         lease = self.leases.new(call, ttl=60, longest=600, detail=account.encode(), renewable=renewable)

@@ -19,6 +19,7 @@ from nhi.auth.cert.config import ConfigEngine
 from nhi.auth.cert.crl_routes import CrlEngine, RevocationLists
 from nhi.auth.cert.login import LoginEngine, renewal
 from nhi.auth.cert.ocsp import Ocsp
+from tests.calls import fill_call
 from tests.clocks import MovedClock
 from tests.unit.nhi.auth.house import LONGEST, Answer, AuthHouse, auth, play
 from tests.unit.outbound.authority import Authority, Leaf
@@ -60,7 +61,7 @@ class Door:
         self.intermediates: Sequence[bytes] = ()
 
     async def handle(self, call: Call) -> Reply[object] | None:
-        call.certificate, call.intermediates = self.certificate, self.intermediates
+        fill_call(call, certificate=self.certificate, intermediates=self.intermediates)
         reply: Reply[object] | None = await self._inner.handle(call)
         return reply
 

@@ -17,6 +17,7 @@ from nhi.auth.jwt.oidc import OidcEngine
 from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.redirects import allowed
 from nhi.auth.jwt.states import LIFETIME, STATES, SignIn, States, expire
+from tests.calls import fill_call
 from tests.tokens import KEY, OTHER, jwk, token
 from tests.unit.nhi.auth.house import CORE, LONGEST, Answer, auth, play
 from tests.unit.nhi.auth.jwt.house import JwtHouse, _resolve
@@ -459,7 +460,7 @@ def test_a_request_that_is_tried_again_finds_the_sign_in_that_it_took() -> None:
     states = States(Clock(), Entropy())
     calls = [Call(), Call()]
     for number, call in enumerate(calls):
-        call.id, call.mount, call.client_address = f"request-{number}", NOWHERE, "127.0.0.1"
+        fill_call(call, id=f"request-{number}", mount=NOWHERE, client_address="127.0.0.1")
     state = states.begin(SignIn(mount="", role="people", mode="direct"))
     assert states.take(calls[0], state) == states.take(calls[0], state)
     with pytest.raises(Malformed, match="Expired or missing"):
