@@ -114,6 +114,8 @@ def measure(run: Run) -> None:
         print(header(run.plain()), flush=True)
         for connections in options.connections:
             for each in zip(*work.values(), strict=True):
+                if options.operations and each[0].name not in options.operations:
+                    continue
                 aims = [(p, tokens[p.name], operation) for p, operation in zip(servers, each, strict=True)]
                 if each[0].name == "kv read":
                     aims.append((ceiling, "s.ignored-by-the-bare-server", each[0]))
@@ -233,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="alternating rounds of each operation")
     parser.add_argument("--seconds", type=int, default=3, help="length of a round")
     parser.add_argument("--connections", type=int, nargs="+", default=[16])
+    parser.add_argument("--operations", nargs="+", metavar="NAME", help="these rows alone, as 'kv read'")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--load-core", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[THEIRS, OURS], choices=[THEIRS, OURS])
