@@ -95,7 +95,9 @@ class RecordKind(Generic[T]):
     def decode(self, data: bytes) -> T:
         """Return the record. Raises `UnknownFormat`."""
         try:
-            return self._newest(data) if self.version == 1 else self._of(data)
+            if self.version == 1:
+                return self._newest(data)
+            return self._newest(data[_HEAD:]) if data[:_HEAD] == self._head else self._of(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self.unknown(version_of(data)) from None
 
@@ -115,8 +117,7 @@ class RecordKind(Generic[T]):
         return self._head + self._write(record)
 
     def _of(self, data: bytes) -> T:
-        if data[:_HEAD] == self._head:
-            return self._newest(data[_HEAD:])
+        """Return what an older release stored."""
         version = version_of(data)
         if not 1 <= version <= self.version:
             raise self.unknown(version)

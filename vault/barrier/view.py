@@ -165,15 +165,21 @@ class ReadView:
 
     def space(self, namespace_id: str) -> ReadView:
         """Return a view of a namespace's own data, through the same transaction."""
-        keyring, reload = self._of(namespace_id)
-        prefix = core_prefix(namespace_id)
-        place = ReadView(self._tx, keyring, namespace_id, prefix, reload=reload, keys=self._keys)
-        place.opened = self.opened
-        return place
+        there = object.__new__(ReadView)
+        self._move(there, namespace_id)
+        return there
 
-    def _of(self, namespace_id: str) -> tuple[Keyring, Reload | None]:
-        """Return the keyring of a namespace. Raises `NamespaceSealed`."""
-        return (self._keyring, self._reload) if self._keys is None else self._keys(namespace_id)
+    def _move(self, there: ReadView, namespace_id: str) -> None:
+        """Make `there` a view of a namespace's own data. Raises `NamespaceSealed`."""
+        if self._keys is None:
+            there._keyring, there._reload = self._keyring, self._reload
+        else:
+            there._keyring, there._reload = self._keys(namespace_id)
+        there._tx = self._tx
+        there._scope = envelope.entry_scope(namespace_id)
+        there._prefix = core_prefix(namespace_id)
+        there._keys = self._keys
+        there.opened = self.opened
 
     def _descend(self, below: ReadView, prefix: str) -> None:
         below._tx = self._tx
@@ -206,7 +212,7 @@ class View(ReadView):
         reload: Reload | None = None,
         keys: Keys | None = None,
     ) -> None:
-        """As `ReadView`; `random` gives the nonces."""
+        """As `ReadView`; `random` gives the nonces, see `Nonces`."""
         super().__init__(tx, keyring, namespace_id, prefix, reload=reload, keys=keys)
         self._write = tx
         self._random = random
@@ -261,15 +267,8 @@ class View(ReadView):
 
     def space(self, namespace_id: str) -> View:
         """Return a view of a namespace's own data, within the same transaction."""
-        keyring, reload = self._of(namespace_id)
-        place = View(
-            self._write,
-            keyring,
-            namespace_id,
-            core_prefix(namespace_id),
-            random=self._random,
-            reload=reload,
-            keys=self._keys,
-        )
-        place.opened = self.opened
-        return place
+        there = object.__new__(View)
+        self._move(there, namespace_id)
+        there._write = self._write
+        there._random = self._random
+        return there

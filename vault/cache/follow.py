@@ -28,16 +28,14 @@ class BoundedCache(Generic[K, T]):
     `leave` is told of every value that leaves: pushed out, replaced or forgotten.
     """
 
-    __slots__ = ("_entries", "_leave", "_size")
+    __slots__ = ("_entries", "_leave", "_size", "get")
 
     def __init__(self, size: int, leave: Callable[[T], None] = lambda _: None) -> None:
         self._entries: OrderedDict[K, T] = OrderedDict()
+        self.get: Final[Callable[[K], T | None]] = self._entries.get
+        """Return what is kept for a key."""
         self._size: Final = size
         self._leave: Final = leave
-
-    def get(self, key: K) -> T | None:
-        """Return what is kept for `key`."""
-        return self._entries.get(key)
 
     def put(self, key: K, value: T) -> None:
         """Keep `value`."""

@@ -175,8 +175,9 @@ class Connection:
 
     def announce(self, name: str) -> None:
         """Tell the listener, if there is one, that the statement `name` comes next. Raises `StorageFailure`."""
-        if name != "rollback":  # it leaves the file as it is, and lets go of a journal that is to be saved
-            self._refuse_lost()
+        files = self._files
+        if files is not None and files.problem is not None and name != "rollback":
+            files.refuse_lost()  # a rollback leaves the file as it is, and lets go of a journal that is to be saved
         if self._on_statement is not None:
             self._on_statement(name)
 

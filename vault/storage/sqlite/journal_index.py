@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,8 @@ from vault.storage.protocol import StorageFailure
 
 _HEAD: Final = 48
 """Bytes of the head; a copy of it follows, which is written first."""
+_COUNT: Final = slice(8, 12)
+"""Where in the head the number of commits is, in the machine's own byte order."""
 
 
 class _MappedIndex:
@@ -42,6 +45,14 @@ _mapped: Final[dict[tuple[int, int], _MappedIndex]] = {}
 """By device and inode. A process that closes any descriptor of a file loses all its locks on it, SQLite's too: so there is
 one for all storages of this process, and it is closed behind the last of them."""
 _changing: Final = threading.Lock()
+
+
+def one_commit_between(before: bytes, after: bytes) -> bool:
+    """Whether exactly one transaction was committed between two heads."""
+    if not before or not after:
+        return False
+    first, last = (int.from_bytes(head[_COUNT], sys.byteorder) for head in (before, after))
+    return last == (first + 1) & 0xFFFF_FFFF
 
 
 def is_open(database: Path) -> bool:

@@ -144,7 +144,9 @@ class RememberingReader(Reader):
     """Reads of committed data; what was read is not asked for again before anybody else commits anything."""
 
     def __init__(self, connection: Connection, whole: Whole, rows: Rows) -> None:
-        super().__init__(connection, whole)
+        self.epoch = 0  # all that `Reader` has, and not by way of it: there is one for each read
+        self._connection = connection
+        self._whole = whole
         self._rows = rows
 
     def row(self, path: str) -> tuple[int, bytes | int | None]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from vault.storage.order import all_folders
+from vault.storage.sqlite.journal_index import one_commit_between
 
 Look = tuple[str, str, int]
 """A way to look below a prefix: `list` or `scan`, behind which name, and how many names at most."""
@@ -31,8 +32,12 @@ class Point(NamedTuple):
 
 
 class _ExpectedCommit(NamedTuple):
-    """A commit of this process that is under way: the stamp before and behind it, what it writes, if it moves the epoch."""
+    """A commit of this process that is under way: the stamp before and behind it, what it writes, if it moves the epoch.
 
+    `head` is that of the journal's index while this process holds the lock and has not committed yet.
+    """
+
+    head: bytes
     before: int
     after: int
     rows: Mapping[str, bytes | None]
@@ -43,7 +48,8 @@ class Rows:
     """Rows by path, and names below prefixes, all of one state: sealed values, so no secret is kept here.
 
     They are few and short (SL-71). What this process commits is noted in them, so that they stay; all go when anybody
-    else commits anything. The database is asked for its stamp when the head of its journal's index is another one.
+    else commits anything. The database is asked for its stamp when the head of its journal's index is another one, and
+    more than our own commit lies between the two.
     """
 
     def __init__(self, look: Callable[[], bytes], ask: Callable[[], int]) -> None:
@@ -67,7 +73,7 @@ class Rows:
 
     def find(self, path: str) -> tuple[int, bytes | None] | None:
         """Return epoch and value of the row at `path`, or None to ask the database. Raises `StorageFailure`."""
-        stamp = self.stamp()
+        stamp = self._stamp if self._look() == self._head else self.stamp()
         if stamp != self._as_of.stamp:
             expected = self._expected
             if expected is None or stamp != expected.after:
@@ -133,7 +139,7 @@ class Rows:
         """
         if before != self._as_of.stamp:
             return
-        self._expected = _ExpectedCommit(before, after, rows, moves)
+        self._expected = _ExpectedCommit(self._look(), before, after, rows, moves)
         if self._listed:
             for folder in all_folders(rows):
                 self._listed.pop(folder, None)
@@ -144,6 +150,9 @@ class Rows:
         if not kept or expected is None or self._as_of.stamp != expected.before:
             return
         self._as_of = Point(epoch if expected.moves else self._as_of.epoch, expected.after)
+        head = self._look()
+        if one_commit_between(expected.head, head):  # ours: nothing new is learned by asking
+            self._head, self._stamp = head, expected.after
         for path, value in expected.rows.items():
             if path in self._kept:
                 del self._kept[path]
