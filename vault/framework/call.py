@@ -240,8 +240,7 @@ class WrapInfo(msgspec.Struct, frozen=True, kw_only=True):
     wrapped_accessor: str | msgspec.UnsetType = msgspec.UNSET
 
 
-@dataclass(slots=True)
-class Reply(Generic[T]):
+class Reply(msgspec.Struct, Generic[T]):
     """What a handler answers.
 
     `data` None with no `auth` is an empty object; returning None instead means 204, no body. `status` 0 lets
@@ -252,12 +251,12 @@ class Reply(Generic[T]):
     equal data, so results derived from it (without secrets) may be reused.
     """
 
-    data: T | None = field(default=None, repr=False)
+    data: T | None = None
     auth: Auth | None = None
     lease_id: str = ""
     lease_duration: int = 0
     renewable: bool = False
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     wrap_info: WrapInfo | None = None
     status: int = 0
     plain: bool = False
@@ -274,12 +273,16 @@ class Reply(Generic[T]):
     """Name of the token in `auth`, for the audit record alone."""
     long: bool = False
     """Whether the data is so large that it is encoded off the event loop."""
-    recorded: Mapping[object, bytes] | None = field(default=None, repr=False)
+    recorded: Mapping[object, bytes] | None = None
     """For a long reply: what each audit device records of it, where that is encoded already."""
     refusal: VaultError | None = None
     """The refusal behind a `raw` answer of another protocol; only for the audit record."""
     issued: int = 0
     """When the token in `auth` was issued (nanoseconds), if before this call; only for the audit record."""
+
+    def __repr__(self) -> str:
+        """Show nothing of what is answered."""
+        return f"<{type(self).__name__} {self.status}>"
 
 
 class Login(msgspec.Struct):
@@ -293,11 +296,10 @@ _UNKNOWN = Destination()
 _NOT_NOTED: Mapping[str, Mapping[str, object]] = {}
 
 
-@dataclass(slots=True)
 class RefusedReply(Reply[T]):
     """The answer of a write that is refused for `reason` and still commits: a failed login is counted."""
 
-    reason: VaultError = field(default_factory=Unauthenticated)
+    reason: VaultError = msgspec.field(default_factory=Unauthenticated)
 
 
 class Call:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
@@ -94,7 +93,7 @@ class Wrapper:
         if reply.auth is not None and reply.auth.mfa_requirement:
             return reply  # there is nothing to hide yet: what completes the login is wrapped
         warnings, call.warnings = [*reply.warnings, *call.warnings], []
-        inner = replace(reply, embed=False, warnings=warnings)
+        inner = msgspec.structs.replace(reply, embed=False, warnings=warnings)
         work = partial(self._made, call, inner)
         made = await self._pool.run(client_of(call), work) if reply.long else work()
         info = await self.keep(call, core, made, call.namespace)

@@ -36,23 +36,27 @@ async def data(view: ReadView, path: str, row: Row, version: Version) -> bytes |
     return await store.load_data(view, path, version.number)
 
 
-async def read(view: ReadView, path: str, number: int, now: int) -> tuple[Row, Version, bytes | None]:
+async def read(
+    view: ReadView, path: str, number: int, now: int, tries: int = _TRIES
+) -> tuple[Row, Version, bytes | None]:
     """Return a secret, a version of it, the newest for 0 or less, and the JSON of that, None where it is gone.
 
     Raises `NotFound` where there is none.
     """
-    for _ in range(_TRIES):
-        row = await store.load(view, path)
-        version = find(row, number)
-        if row is None or version is None:
-            break
-        if version.gone(now):
-            return row, version, None
-        here = version is row.newest and not row.apart
-        found = row.data if here else await store.load_data(view, path, version.number)
-        if found is not None:
-            return row, version, found
-    raise NotFound
+    row = await store.load(view, path)
+    version = find(row, number)
+    if row is None or version is None:
+        raise NotFound
+    if version.gone(now):
+        return row, version, None
+    if version is row.newest and not row.apart:
+        return row, version, row.data
+    found = await store.load_data(view, path, version.number)
+    if found is not None:
+        return row, version, found
+    if tries == 1:
+        raise NotFound
+    return await read(view, path, number, now, tries - 1)
 
 
 async def add(

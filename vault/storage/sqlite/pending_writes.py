@@ -120,11 +120,11 @@ class PendingWrites:
 
         Returns what writes the long ones, for a thread; None without any.
         """
-        rows, timers = self.rows, self.timers
+        rows, timers, long = self.rows, self.timers, self._long_bytes > 0
         self.rows, self.timers = {}, {}
         self._bytes = self._long_bytes = 0
         self._folders, self._sorted = set(), 0
-        left = _write(connection, rows, timers)
+        left = _write(connection, rows, timers, long=long)
         return partial(_write_long, connection, rows, left) if left else None
 
     def end(self, connection: Connection, stamp: int) -> int:
@@ -132,7 +132,7 @@ class PendingWrites:
 
         It can still be looked up here. Returns the epoch that something became untrue with, else 0. Raises `StorageFailure`.
         """
-        self._left = _write(connection, self.rows, self.timers)
+        self._left = _write(connection, self.rows, self.timers, long=self._long_bytes > 0)
         if not self.untrue:
             connection.run("stamp", _STAMP, (stamp,))
             return 0
@@ -153,10 +153,18 @@ def _write(
     connection: Connection,
     rows: Mapping[str, bytes | None],
     timers: Mapping[tuple[str, str], Timer | None],
+    *,
+    long: bool,
 ) -> Sequence[str]:
-    """Write all but what takes long; return where that is: a long value is to be written, or lies there."""
-    left = [path for path, value in rows.items() if value is not None and len(value) > LONG]
-    put = [(path, value, LONG) for path, value in rows.items() if value is not None and len(value) <= LONG]
+    """Write all but what takes long; return where that is: a long value is to be written, or lies there.
+
+    `long` says whether any of the values is long.
+    """
+    put = [(path, value, LONG) for path, value in rows.items() if value is not None]
+    left: list[str] = []
+    if long:
+        left = [path for path, value, _ in put if len(value) > LONG]
+        put = [row for row in put if len(row[1]) <= LONG]
     if connection.many("apply", _PUT, put) < len(put):
         left += _long_ones(connection, [path for path, _, _ in put])
     gone = [(path, LONG) for path, value in rows.items() if value is None]
