@@ -18,11 +18,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from vault.server.http.smuggling import (
+    CHUNKED,
     HEAD_END,
     LONGEST_HEAD,
     MOST_HEADERS,
+    body_length,
     may_become_head,
-    plain_head,
     verb_in,
 )
 
@@ -253,15 +254,15 @@ class FramedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         headers = self.headers
-        if len(headers) > MOST_HEADERS or not plain_head(self.parser.get_http_version(), headers):
+        length = (
+            body_length(self.parser.get_http_version(), headers) if len(headers) <= MOST_HEADERS else None
+        )
+        if length is None:
             raise ValueError
-        self._left = self._framing = self._empty_lines = 0
-        self._chunked = False
-        for name, value in headers:
-            if name == b"content-length":
-                self._left = int(value)
-            elif name == b"transfer-encoding":
-                self._chunked, self._tail = True, b""
+        self._framing = self._empty_lines = 0
+        self._tail = b""
+        self._chunked = length == CHUNKED
+        self._left = 0 if self._chunked else length
         if self.expect_100_continue:
             self._go_ahead()
         super().on_headers_complete()

@@ -43,16 +43,28 @@ def may_become_head(arrived: bytearray, known: int) -> bool:
     return known > _LONGEST_BEGINNING or _BEGINNING.match(arrived[:_LONGEST_BEGINNING]) is not None
 
 
-def plain_head(version: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Whether a head names one host (RFC 9112, 3.2), and its body ends where all think it does (6.1)."""
-    host = coding = None
+CHUNKED: Final = -1
+"""The length of a body that comes in chunks, and says where it ends."""
+
+
+def body_length(version: str, headers: Sequence[tuple[bytes, bytes]]) -> int | None:
+    """Return how long a request's body is, or `CHUNKED`.
+
+    None where its head does not name one host (RFC 9112, 3.2), or not all think that its body ends in one place (6.1).
+    """
+    host: bytes | None = None
+    length: int | None = None
     for name, value in headers:
         if name == b"host":
             if host is not None or _HOST.fullmatch(value) is None:
-                return False
+                return None
             host = value
+        elif name == b"content-length":
+            if length == CHUNKED:
+                return None
+            length = int(value)
         elif name == b"transfer-encoding":
-            if coding is not None or value.lower() != _CHUNKED or version == "1.0":
-                return False
-            coding = value
-    return host is not None or version == "1.0"
+            if length is not None or value.lower() != _CHUNKED or version == "1.0":
+                return None
+            length = CHUNKED
+    return None if host is None and version != "1.0" else length or 0

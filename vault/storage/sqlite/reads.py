@@ -149,21 +149,12 @@ class RememberingReader(Reader):
         self._whole = whole
         self._rows = rows
 
-    async def get(self, path: str) -> bytes | None:
-        """See `ReadTx.get`."""
-        known = self._rows.find(path)
-        if known is None:
-            return await super().get(path)
-        self._connection.announce("get")
-        self.epoch, value = known
-        return value
-
-    async def has(self, path: str) -> bool:
-        """See `ReadTx.has`."""
-        return await self.get(path) is not None
-
     def row(self, path: str) -> tuple[int, bytes | int | None]:
-        """See `Reader.row`; what is found is remembered."""
+        """See `Reader.row`."""
+        known = self._rows.find(path)
+        if known is not None:
+            self._connection.announce("get")
+            return known
         epoch, stamp, value = self._connection.row("get", _GET, (LONG, path))
         if not isinstance(value, int):
             self._rows.keep(path, Point(epoch, stamp), value)

@@ -188,12 +188,11 @@ class Transaction(RememberingReader):
         if self._broken is not None:
             raise StorageFailure(str(self._broken)) from self._broken
 
-    def _write(self, name: str, *texts: str) -> None:
+    def _write(self, name: str, text: str, more: str = "") -> None:
         """Announce what will wait. Text that SQLite would not take is refused here, where it costs nobody else."""
         self._check()
-        for text in texts:
-            if not text.isascii():
-                text.encode()
+        if not (text.isascii() and more.isascii()):
+            (text + more).encode()
         try:
             self._connection.announce(name)
         except StorageFailure as problem:
