@@ -6,6 +6,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from vault.framework.call import Call
+from vault.framework.request.record import CallRecord
 
 _PARTS: Final = ("head", "options", "proofs", "destination")
 """The parts that one stage fills in and no later one changes."""
@@ -19,5 +20,5 @@ def fill_call(call: Call, **given: Any) -> Call:
         if of_part:
             setattr(call, name, replace(part, **of_part))
     for name, value in given.items():
-        setattr(call, name, value)
+        setattr(call.record if name in CallRecord.__slots__ else call, name, value)
     return call

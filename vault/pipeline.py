@@ -161,10 +161,10 @@ class Pipeline:
             call.reader = core.mount(call.mount.uuid)
         await self.authorise(call)
         access = call.bound.route.access
-        if not call.audited and not access.unaudited:
+        if not call.record.audited and not access.unaudited:
             asks = access.asks or (call.operation in _READS and not access.writes)
             later = self._audit.request(call, hold=asks or access.contained)
-            call.audited = True
+            call.record.audited = True
             if later is not None:
                 await later
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
@@ -192,7 +192,7 @@ class Pipeline:
         where = plan.destination
         call.reader = self._barrier.reader(where.namespace.id, where.prefix)
         self._audit.request(call, hold=True)
-        call.audited = True
+        call.record.audited = True
         reply = self.cut(call, await self.invoke(call, call.reader))
         return await self.finish(call, reply, self._audit.exchange)
 
@@ -211,7 +211,7 @@ class Pipeline:
                 if unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
                     return _kept(await self.attempt(call))
                 await self.authenticate(call)
-                call.sighted = True  # in the transaction nobody opens another one to write down what is new
+                call.in_turn = True  # in the transaction nobody opens another one to write down what is new
                 if call.operation in _BODIED:
                     await self.parse(call)  # now, as nobody's write is to wait for a long one
                 where = call.namespace.id
@@ -450,7 +450,7 @@ class Pipeline:
 
     def settle(self, call: Call) -> None:
         """Write the audit lines of a call now. Raises `Unavailable` where no device takes them."""
-        batch, call.batch = call.batch, None
+        batch, call.record.batch = call.record.batch, None
         failure = None if batch is None else batch.flush()
         if failure is not None:
             raise failure
@@ -461,7 +461,7 @@ class Pipeline:
             return
         if isinstance(error, Sealed) or (isinstance(error, Limited) and not error.recorded):
             return
-        if not call.audited:
+        if not call.record.audited:
             later = self._audit.request(call, error)
             if later is not None:
                 await later

@@ -196,7 +196,7 @@ def test_the_audit_log_has_label_and_version_of_a_key_that_is_named_by_one_of_th
         call = Call()
         key = await vault.find()
         await key.use(call, _certificate)
-        (used,) = call.used
+        (used,) = call.record.external_keys
         assert (used["key_label"], used["key_id"]) == ("p256", "v0001")
 
     play(scenario)

@@ -36,7 +36,7 @@ class FakeDevice:
         return {"ref": self.ref}
 
     async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
-        call.used.append(self.describe())
+        call.record.external_keys = [*call.record.external_keys, self.describe()]
         self.asked += 1
         if self.failure is not None:
             raise self.failure

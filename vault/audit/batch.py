@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from vault.framework.errors import Unavailable, VaultError
-from vault.framework.record_batch import Leave
+from vault.framework.request.record import Leave
 
 
 class AuditBatch:

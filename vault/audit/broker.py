@@ -137,13 +137,13 @@ class Broker:
         """
         now = self._clock.nanos()
         if hold:
-            call.held = now
+            call.record.held = now
             return None
         return self._request(call, now, error)
 
     def release(self, call: Call) -> Taken:
         """Record the held request of a refused call that has an effect all the same. As `request`."""
-        held, call.held = call.held, 0
+        held, call.record.held = call.record.held, 0
         return self._request(call, held, None) if held else None
 
     def _request(self, call: Call, now: int, error: VaultError | None) -> Taken:
@@ -162,12 +162,13 @@ class Broker:
         would have to be recorded with the same hashes.
         """
         data = data_of(call)
-        if call.sent is not None and call.sent[0] == data:
+        sent = call.record.sent
+        if sent is not None and sent[0] == data:
             return
         made: dict[object, bytes] = {}
         for renderer in [entry.renderer for entry in self._recording]:
             made[renderer] = await self._pool.run(client_of(call), renderer.sent_ahead(call), owed=True)
-        call.sent = data, made
+        call.record.sent = data, made
 
     async def ahead(self, call: Call, reply: Reply[object]) -> None:
         """Hash a long answer in a thread, before it is recorded and not within a transaction, once. Raises `Busy`."""
@@ -185,7 +186,7 @@ class Broker:
         if reply is not None and reply.refusal is not None:
             error = reply.refusal
         now = self._clock.nanos()
-        held, call.held = call.held, 0
+        held, call.record.held = call.record.held, 0
         if self._open:
             headers = self._headers
             lines: list[tuple[_OpenDevice, bytes]] = []
@@ -204,18 +205,19 @@ class Broker:
         return None
 
     def exchange(self, call: Call, reply: Reply[object] | None) -> Taken:
-        """Record a held request and its response in the audit batch `call.batch`; the answer waits there.
+        """Record a held request and its response in the audit batch `call.record.batch`; the answer waits there.
 
         Where no device writes at once, it waits like any other response.
         """
         batch = self._batch
         if batch is None or not self._prompt:
             return self.response(call, reply)
-        times = (call.held, self._clock.nanos())
-        call.held = 0
+        record = call.record
+        times = (record.held, self._clock.nanos())
+        record.held = 0
         headers = self._headers
         batch.add([entry.renderer.exchange(call, reply, times, headers, None) for entry in self._recording])
-        call.batch = batch
+        record.batch = batch
         return None
 
     def _write_batch(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:

@@ -120,7 +120,7 @@ class Renderer:
 
     def _shared(self, call: Call, headers: Mapping[str, bool]) -> bytes:
         """Return the common part of request and response; encoded once, and again once the caller is known."""
-        recorded = call.recorded
+        recorded = call.record.shared
         if recorded is not None and recorded[0] is self and recorded[1] is call.decision:
             return recorded[2]
         auth, place = self._place(call, headers)
@@ -130,7 +130,7 @@ class Renderer:
             self._addresses.put(call.client_address, address)
         wrap = b',"wrap_ttl":%d' % call.options.wrap_ttl if call.options.wrap_ttl else b""
         shared = _SHARED % (auth, call.id.encode(), place, address, call.client_port, wrap)
-        call.recorded = (self, call.decision, shared)
+        call.record.shared = (self, call.decision, shared)
         return shared
 
     def _place(self, call: Call, headers: Mapping[str, bool]) -> tuple[bytes, bytes]:
@@ -212,7 +212,7 @@ class Renderer:
 
     def _request_data(self, call: Call) -> bytes:
         """Return the data of a request; one hash of it all where it has too many values."""
-        sent = call.sent
+        sent = call.record.sent
         if sent is not None and sent[0] == data_of(call) and self in sent[1]:
             return sent[1][self]
         parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
@@ -262,9 +262,10 @@ class Renderer:
         Names, no secrets.
         """
         encoded = self._answer(call, reply, error)
-        if not call.used and not call.noted:
+        record = call.record
+        if not record.external_keys and not record.noted:
             return encoded
-        further = {"external_keys": call.used, **call.noted}
+        further = {"external_keys": record.external_keys, **record.noted}
         for name, value in further.items():
             if value:
                 separator = b"," if len(encoded) > 2 else b""

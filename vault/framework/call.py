@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -14,12 +14,12 @@ from vault.framework.errors import Unauthenticated, VaultError
 from vault.framework.fields import Json
 from vault.framework.identity import EntityState, IdentityFacts
 from vault.framework.request.head import NO_HEAD, NO_OPTIONS, NO_PROOFS, Head, Options, Proofs
+from vault.framework.request.record import CallRecord
 from vault.framework.secret import Secret
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
     from vault.framework.plan import Plan
-    from vault.framework.record_batch import RecordBatch
     from vault.framework.route import BoundRoute
 
 T = TypeVar("T", covariant=True)
@@ -292,8 +292,8 @@ class Login(msgspec.Struct):
     """Who logged in, once that is known."""
 
 
-_UNKNOWN = Destination()
-_NOT_NOTED: Mapping[str, Mapping[str, object]] = {}
+_UNKNOWN: Final = Destination()
+_NO_DATA: Final[Mapping[str, Json]] = {}
 
 
 class RefusedReply(Reply[T]):
@@ -303,30 +303,28 @@ class RefusedReply(Reply[T]):
 
 
 class Call:
-    """One request on its way through the pipeline. Each stage fills in what it found out."""
+    """One request on its way through the pipeline. Each stage fills in what it found out, and only reads the others'."""
 
     __slots__ = (
         "admission",
         "admitted",
         "after",
-        "audited",
-        "batch",
         "body",
         "bound",
         "client_address",
         "client_port",
         "core",
+        "credential",
         "data",
         "decision",
         "destination",
         "facts",
         "head",
-        "held",
         "id",
         "identity",
+        "in_turn",
         "key",
         "login",
-        "noted",
         "now",
         "operation",
         "options",
@@ -335,108 +333,97 @@ class Call:
         "plan",
         "prepared",
         "proofs",
-        "proved",
         "reader",
-        "recorded",
-        "sent",
-        "sighted",
+        "record",
         "spent",
         "token",
         "tx",
-        "used",
         "warnings",
         "within",
     )
 
+    # The front fills in what came.
     id: str
     now: int
     """Milliseconds since the epoch at arrival: the one 'now' of this request."""
+    client_address: str
+    client_port: int
     head: Head
     options: Options
     proofs: Proofs
-    """What the front read; see there."""
-    destination: Destination
-    """Where the call leads. Resolve replaces it as a whole; all other stages only read it."""
-    operation: Operation
+    """What the front read of the head; no later stage changes it."""
     body: bytes
-    parsed: dict[str, Json] | None
-    """The decoded body, None until then; it is decoded once for all attempts."""
-    token: Secret
-    proved: object
-    """The result of checking a proof of possession, None until then."""
     within: str
     """The namespace that the header names, as the prefix of the path; empty for none."""
+    login: Login | None
+    """For a request with inline authentication, and for its login: the state of that login; None for all others."""
     key: tuple[bytes, bytes, str] | None
     """The key under which a plan for this plain GET is cached; see `vault.cache.plans`."""
-    prepared: object
     plan: Plan | None
-    """The result of the route's `before`, which stays when the call starts over; the plan for calls like this one."""
-    client_address: str
-    client_port: int
+    """What is known of calls like this one; None where the stages must find it out."""
+
+    # Resolve finds out where it leads.
+    destination: Destination
+    """Where the call leads. It is replaced as a whole; all other stages only read it."""
     bound: BoundRoute
     """The route, or one that refuses where there is none; set once the mount table was asked."""
-    data: Mapping[str, Json]
-    """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
-    params: Any
+
+    # Admit asks the rate limits.
+    admission: Sequence[tuple[bytes, bytes]]
+    admitted: bool
+    """Headers on rate limits or a failed login; whether the rate limits, which are asked once, admitted the call."""
+
+    # Authenticate finds out who calls, authorise whether they may.
+    token: Secret
+    credential: object
+    """What the authenticator of the token keeps of it for all attempts: its own business. None until then."""
+    spent: bool
+    """Whether this request already used up one use of a use-limited token."""
     identity: Identity | None
     decision: Decision | None
     facts: int
     """The epoch of the facts (tokens, policies, mounts) by which this call was authorised."""
+    in_turn: bool
+    """Whether the call has its turn to write: who opened another transaction for it would wait for itself."""
+
+    # The handler works with these.
+    operation: Operation
+    parsed: dict[str, Json] | None
+    """The decoded body, None until then; it is decoded once for all attempts."""
+    data: Mapping[str, Json]
+    """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
+    params: Any
+    prepared: object
+    """The result of the route's `before`, which stays when the call starts over."""
     reader: ReadView
     """This mount's data; committed data, or the open transaction's in a write."""
     tx: View
     """The open transaction on this mount; set only while a write handler runs."""
     core: View
     """The open transaction on the namespace's own data; set only while a write handler runs."""
-    login: Login | None
-    """For a request with inline authentication, and for its login: the state of that login; None for all others."""
-    admission: Sequence[tuple[bytes, bytes]]
-    admitted: bool
-    """Headers on rate limits or a failed login; whether the rate limits, which are asked once, admitted the call."""
-    audited: bool
-    """Whether the request was recorded already; it is recorded once, however often it starts over."""
-    batch: RecordBatch | None
-    """The batch that holds the audit lines of this call; the answer waits for its write. None: answer at once."""
-    sighted: bool
-    noted: Mapping[str, Mapping[str, object]]
-    """Whether first sight of the token was checked, once for each call; additions to the audit record, by name."""
-    spent: bool
-    """Whether this request already used up one use of a use-limited token."""
     warnings: list[str]
-    recorded: tuple[object, object, bytes] | None
-    sent: tuple[object, Mapping[object, bytes]] | None
-    """The part of the record that is encoded already: for which device and decision, and the bytes; of which long data, by device."""
-    used: list[Mapping[str, str]]
-    """The external keys that were used for this call, as `ExternalKey.describe` names them; for the audit log."""
-    held: int
-    """When the request came (nanoseconds), where its audit line is written together with the response's; else 0."""
     after: Callable[[], Awaitable[None]] | None
     """Runs once the answer is recorded and everything is committed."""
+
+    # The audit broker keeps its own here.
+    record: CallRecord
 
     def __init__(self) -> None:
         self.head = NO_HEAD
         self.options = NO_OPTIONS
         self.proofs = NO_PROOFS
+        self.body = b""
+        self.within = ""
+        self.login = self.key = self.plan = None
         self.destination = _UNKNOWN
         self.admission = ()
-        self.admitted = self.audited = self.sighted = self.spent = False
-        self.batch = None
+        self.admitted = self.spent = self.in_turn = False
+        self.credential = self.identity = self.decision = None
         self.facts = 0
-        self.proved = None
-        self.noted = _NOT_NOTED
-        self.login = None
-        self.within = ""
-        self.after = None
-        self.identity = self.decision = None
-        self.data = {}
+        self.parsed = self.prepared = self.after = None
+        self.data = _NO_DATA
         self.warnings = []
-        self.recorded = self.sent = None
-        self.used = []
-        self.held = 0
-        self.key = None
-        self.plan = self.prepared = None
-        self.body = b""
-        self.parsed = None
+        self.record = CallRecord()
 
     @property
     def namespace(self) -> Namespace:

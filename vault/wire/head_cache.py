@@ -14,7 +14,7 @@ from vault.cache.follow import BoundedCache
 from vault.cache.plans import Plans
 from vault.framework.call import Call
 from vault.framework.plan import Plan
-from vault.framework.record_batch import RecordBatch
+from vault.framework.request.record import RecordBatch
 
 HEAD: Final = "coffre.head"
 """Key of the ASGI scope: for a request that arrived in one piece, the digest of its bytes, and how many of them

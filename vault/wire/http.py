@@ -179,12 +179,13 @@ class Front:
                 await stream(reply.stream, _common(call), receive, send)
                 return
             answer = answer or _answer(call, reply)
-            if call.batch is None:
+            batch = call.record.batch
+            if batch is None:
                 if not _at_once(scope, *answer):
                     await _send(send, *answer)
             elif outlet is not None and answer[2] is _COMMON and answer[0] not in _BODILESS:
-                outlet.wait(call.batch)
-                call.batch.then(partial(_leave, call, outlet, answer))
+                outlet.wait(batch)
+                batch.then(partial(_leave, call, outlet, answer))
             else:
                 await _behind(call, answer, scope, send)
 
@@ -195,7 +196,7 @@ class Front:
         """
         if reply.raw is not None:
             return _answer(call, reply)
-        batch, call.batch = call.batch, None
+        batch, call.record.batch = call.record.batch, None
         failure = None if batch is None else batch.flush()
         if failure is not None:
             raise failure
@@ -422,7 +423,7 @@ def _leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | Non
 
 async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
     """Write the waiting audit lines now, then answer."""
-    failure = None if call.batch is None else call.batch.flush()
+    failure = None if call.record.batch is None else call.record.batch.flush()
     if failure is not None:
         await _refuse(call, failure, scope, send)
     elif not _at_once(scope, *answer):

@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nhi.biscuit.credential.cache import BiscuitCache
+from nhi.biscuit.credential.call_facts import facts_of
 from nhi.biscuit.credential.checks import BiscuitChecks
 from nhi.biscuit.credential.first_seen import Presentation, Presentations
 from nhi.biscuit.credential.possession import Possession
@@ -128,8 +129,9 @@ class BiscuitAuthenticator:
             raise Unauthenticated
         epoch = core.epoch
         presentation: Presentation | None = None
-        if not call.sighted:
-            call.sighted = True
+        facts = facts_of(call)
+        if not (facts.noted or call.in_turn):
+            facts.noted = True
             presentation = await self._presentations.note(call, core, verdict)
         presented = self._good(verdict)
         if presented is None or call.now >= presented.expires:

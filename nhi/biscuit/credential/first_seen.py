@@ -72,7 +72,7 @@ class Presentations:
                 await lineage.put(view, verdict.owner, old, new)
                 if old is None:
                     await uses.first(view, verdict.issued, call.now)
-                call.noted = {**call.noted, "sighting": _audit_facts(old, new, verdict)}
+                call.record.noted = {**call.record.noted, "sighting": _audit_facts(old, new, verdict)}
         return Presentation(_sources(new or old, verdict, call), call.now + uses.COARSE)
 
     async def _used(self, verdict: Verdict, issued: IssuedToken, now: int) -> None:
@@ -97,7 +97,7 @@ class Presentations:
             async with self._barrier.write(owner, core_prefix(owner)) as tx:
                 await lineage.put_orphan(verdict.view(tx), new)
         told = {"chain": [one.hex() for one in verdict.ids], "anomalies": [lineage.ORPHAN]}
-        call.noted = {**call.noted, "sighting": told}
+        call.record.noted = {**call.record.noted, "sighting": told}
 
 
 def _is_new(old: Tree | None, verdict: Verdict) -> bool:

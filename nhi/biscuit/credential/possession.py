@@ -14,11 +14,12 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from nhi.biscuit.credential.call_facts import ProofEnd, ProvedKeys, facts_of
 from nhi.biscuit.format.datalog import Block, TermKind
 from nhi.jose import signature
 from vault.framework.call import Call
@@ -57,32 +58,11 @@ def binding_of(authority: Block) -> KeyBinding | None:
     return None
 
 
-class _End(NamedTuple):
-    """When a proof is too old: in seconds by the monotonic clock, and by the wall clock that judges it.
-
-    It is forgotten once both say so. A wall clock that is set ahead makes nothing be forgotten that counts once it is
-    right again; one that is set back makes a proof count anew whose seconds are over.
-    """
-
-    monotonic: float
-    wall: int
-
-
-class _ProvedKeys(msgspec.Struct):
-    """What one request proves. `proof` is what its signed proof is known by, and `end` is when that is too old."""
-
-    keys: dict[str, str]
-    proof: bytes = b""
-    end: _End = _End(0.0, 0)
-    counted: bool = False
-    """Whether something that names the key has let this request through by the proof."""
-
-
 class _UsedProofs(msgspec.Struct):
     """Proofs of one key that counted, and when they are too old. `last` is when the last of them came (monotonic seconds)."""
 
     last: float = 0.0
-    proofs: OrderedDict[bytes, _End] = msgspec.field(default_factory=OrderedDict)
+    proofs: OrderedDict[bytes, ProofEnd] = msgspec.field(default_factory=OrderedDict)
 
 
 class Possession:
@@ -144,15 +124,16 @@ class Possession:
         bound = KeyBinding(kind, proved[kind]) if kind in proved else None
         return bound if bound is not None and self.holds(call, bound) else None
 
-    def _shown(self, call: Call) -> _ProvedKeys:
+    def _shown(self, call: Call) -> ProvedKeys:
         """Return what a request proves, whether or not that still counts; found out once for each."""
-        if not isinstance(call.proved, _ProvedKeys):
-            call.proved = self._dpop(call) or _ProvedKeys({})
+        facts = facts_of(call)
+        if facts.proved is None:
+            facts.proved = self._dpop(call) or ProvedKeys({})
             if call.proofs.certificate:
-                call.proved.keys[X5T] = certificate_thumbprint(call.proofs.certificate)
-        return call.proved
+                facts.proved.keys[X5T] = certificate_thumbprint(call.proofs.certificate)
+        return facts.proved
 
-    def _fresh(self, shown: _ProvedKeys) -> bool:
+    def _fresh(self, shown: ProvedKeys) -> bool:
         """Whether a proof has counted for no request yet, and there is room to remember it."""
         used = self._used.get(shown.keys[JKT])
         if used is None:
@@ -169,7 +150,7 @@ class Possession:
             used.proofs.popitem(last=False)
         return len(used.proofs)
 
-    def _dpop(self, call: Call) -> _ProvedKeys | None:
+    def _dpop(self, call: Call) -> ProvedKeys | None:
         """Return the proof that a request brings; None for one that is not good."""
         if not call.proofs.dpop:
             return None
@@ -190,8 +171,8 @@ class Possession:
         thumbprint = key_thumbprint(jwk)
         once = sha256(jti.encode(errors="surrogatepass")).digest()[:16]
         last = issued + _WINDOW
-        end = _End(self._clock.monotonic() + last + 1 - now, last)
-        return _ProvedKeys({JKT: thumbprint}, once, end) if thumbprint else None
+        end = ProofEnd(self._clock.monotonic() + last + 1 - now, last)
+        return ProvedKeys({JKT: thumbprint}, once, end) if thumbprint else None
 
     def _here(self, call: Call, url: Json) -> bool:
         """Whether a proof is for this URL of this server. A host that the caller names would be the caller's."""

@@ -153,9 +153,12 @@ class Failures:
 
         The record of the call has the reason.
         """
-        known = _NAME in call.noted
+        known = _NAME in call.record.noted
         told = {"registration": registration, "method": method, "reason": reason.value, "detail": detail}
-        call.noted = {**call.noted, _NAME: {name: value for name, value in told.items() if value}}
+        call.record.noted = {
+            **call.record.noted,
+            _NAME: {name: value for name, value in told.items() if value},
+        }
         if known:
             return
         mount = self._mounts.get(call.mount.uuid)
@@ -183,11 +186,11 @@ class Failures:
 
     def noted(self, call: Call) -> bool:
         """Whether it is known why a login failed."""
-        return _NAME in call.noted
+        return _NAME in call.record.noted
 
     def pardon(self, call: Call) -> None:
         """Say nothing of a failure in the record of a call that began again, and went well."""
-        call.noted = {name: value for name, value in call.noted.items() if name != _NAME}
+        call.record.noted = {name: value for name, value in call.record.noted.items() if name != _NAME}
 
     def of(self, mount: str) -> Sequence[Failure]:
         """Return what failed on the mount with this uuid, the latest first."""

@@ -335,8 +335,8 @@ def test_what_waits_to_be_written_goes_to_the_devices_that_it_was_recorded_for(t
         call, told = _call(), list[VaultError | None]()
         house.audit.request(call, hold=True)
         house.audit.exchange(call, Reply(data={}))
-        assert call.batch is not None
-        call.batch.then(told.append)
+        assert call.record.batch is not None
+        call.record.batch.then(told.append)
         await house.follower.catch_up()
         assert [config.path for config in house.audit.devices] == ["file/"]
         assert told == [None]

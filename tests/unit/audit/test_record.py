@@ -187,7 +187,7 @@ def test_hashes_of_times_are_kept_in_bounded_memory(monkeypatch: Any) -> None:
 def test_accessors_stay_readable_where_the_device_says_so() -> None:
     call = _call(identity=who("x"))
     hidden = json.loads(_renderer().request(call, 1, {}, None))
-    call.recorded = None
+    call.record.shared = None
     shown = json.loads(_renderer(hash_accessor=False).request(call, 1, {}, None))
     assert hidden["auth"]["accessor"] == _hashed("accessor-x")
     assert shown["auth"]["accessor"] == shown["request"]["client_token_accessor"] == "accessor-x"
@@ -355,8 +355,8 @@ def test_external_keys_that_were_used_are_named_whatever_the_answer() -> None:
     for reply, error in ((None, None), (Reply({"a": "b"}, same="x"), None), (None, Malformed("no"))):
         renderer = _renderer()
         for _ in range(2):
-            record = _response(renderer, _call(used=[used]), reply, error=error)
+            record = _response(renderer, _call(external_keys=[used]), reply, error=error)
             assert record["response"]["external_keys"] == [used]
         assert "external_keys" not in _response(renderer, _call(), reply, error=error)["response"]
-    unmounted = _response(_renderer(), _call(used=[used], mount=NOWHERE), None)
+    unmounted = _response(_renderer(), _call(external_keys=[used], mount=NOWHERE), None)
     assert unmounted["response"] == {"external_keys": [used]}

@@ -21,7 +21,7 @@ from uvicorn.config import Config as UvicornConfig
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from vault.framework.record_batch import RecordBatch
+from vault.framework.request.record import RecordBatch
 from vault.framework.telemetry.refusals import CountRefusal, Reason
 from vault.server.config.settings import Listener
 from vault.server.http.framing import FramedProtocol

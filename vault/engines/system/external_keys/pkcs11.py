@@ -162,7 +162,7 @@ class _Key:
         return self._description
 
     async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
-        call.used.append(self._description)
+        call.record.external_keys = [*call.record.external_keys, self._description]
         return await self._provider.use(self._token, self._pair, self._description, work)
 
 

@@ -129,7 +129,7 @@ def test_a_key_signs_and_tells_which_it_is() -> None:
         key = await provider.open("c:k", HSM, {"label": "ca", "id": "0x7631", "mechanism": "ckm-ecdsa"})
         call = Call()
         signature = await key.use(call, _sign)
-        assert call.used == [key.describe()]
+        assert call.record.external_keys == [key.describe()]
         KEY.public_key().verify(signature, b"x", ec.ECDSA(SHA256()))
         assert key.ref == "c:k"
         assert key.describe() == {

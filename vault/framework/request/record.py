@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the audit broker keeps of a call, and the batches in which records are written together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
+
+from vault.framework.errors import VaultError
+
+Leave = Callable[[VaultError | None], object]
+"""Lets an answer go, or a refusal in its place."""
+
+
+class RecordBatch(Protocol):
+    """Records that no audit device has taken yet, and the answers that wait for them; `vault.audit.batch` makes them."""
+
+    def then(self, leave: Leave) -> None:
+        """Call `leave` once everything that is in the batch by now is written."""
+        ...
+
+    def flush(self) -> VaultError | None:
+        """Write now, and let go what waited. Returns the refusal where no device took the records."""
+        ...
+
+
+_NOTHING: Final[Mapping[str, Mapping[str, object]]] = {}
+
+
+class CallRecord:
+    """What the audit broker keeps of a call between its request's record and its response's."""
+
+    __slots__ = ("audited", "batch", "external_keys", "held", "noted", "sent", "shared")
+
+    audited: bool
+    """Whether the request was recorded already; it is recorded once, however often it starts over."""
+    held: int
+    """When the request came (nanoseconds), where its record is written together with the response's; else 0."""
+    batch: RecordBatch | None
+    """The batch that holds the records; the answer waits for its write. None: answer at once."""
+    shared: tuple[object, object, bytes] | None
+    """What both records have in common, encoded already: for which device and decision, and the bytes."""
+    sent: tuple[object, Mapping[object, bytes]] | None
+    """Long data of the request, and what each device records of it, encoded already."""
+    external_keys: Sequence[Mapping[str, str]]
+    """The external keys that were used, as `ExternalKey.describe` names them."""
+    noted: Mapping[str, Mapping[str, object]]
+    """What engines and credentials add to the response's record, by name."""
+
+    def __init__(self) -> None:
+        self.audited = False
+        self.held = 0
+        self.batch = self.shared = self.sent = None
+        self.external_keys = ()
+        self.noted = _NOTHING
