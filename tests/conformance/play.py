@@ -18,6 +18,7 @@ from tests.conformance.servers import KINDS, Server
 from tests.conformance.wire import Answer, send
 
 SETTLE_SECONDS = 60.0
+SIDES = ("reference", "subject")
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
@@ -157,11 +158,12 @@ class Pair:
             answer = reference.play(step)
             kind = self._allowed[step.divergence] if step.divergence and self._differ else ""
             expected = reference.view(answer, step, aside=kind == ANSWER)
-            found = _without(subject.view(subject.play(step), step, aside=kind == ANSWER), step.extra)
+            tried = subject.play(step)
+            found = _without(subject.view(tried, step, aside=kind == ANSWER), step.extra)
             waited = max(waited, time.monotonic() - began)
             outcome.statuses.append(answer.status)
             outcome.answers.append(expected)
-            problem = judge(step, expected, found, kind, waited)
+            problem = late(step, answer, tried) or judge(step, expected, found, kind, waited)
             if problem:
                 said = servers[1].log_tail() if "internal error" in problem else ""
                 outcome.problems.append(f"step {number}: {problem}{said}")
@@ -200,3 +202,9 @@ def judge(
         return f"{step.title()}\nis equal, though it claims {step.divergence}"
     more = difference(step, comparable(expected, kind), comparable(found, kind), waited)
     return f"{more}\n(more than the {kind} that {step.divergence} declares)" if more else ""
+
+
+def late(step: Step, *answers: Answer) -> str:
+    """The problem with a step whose answer never became what it waits for, be it on both servers alike; or ""."""
+    names = [name for name, answer in zip(SIDES, answers, strict=True) if _unsettled(step, answer)]
+    return f"{step.title()}\nnever became what it waits for: {' and '.join(names)}" if names else ""

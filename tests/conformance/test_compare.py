@@ -8,7 +8,7 @@ import pytest
 from tests.conformance.compare import difference, view
 from tests.conformance.divergences import ANSWER, ERROR_TEXT, KINDS, STATUS
 from tests.conformance.normalise import Normaliser
-from tests.conformance.play import judge
+from tests.conformance.play import judge, late
 from tests.conformance.scenario import Step, get
 from tests.conformance.wire import Answer
 
@@ -201,3 +201,12 @@ def test_what_a_divergent_answer_shows_shifts_no_later_number() -> None:
     assert aside.text(first) == "<uuid#1>"
     assert aside.text("1b0e6c2f-6c0a-4b3c-9d6b-6f2f3c1d2e4f") == "<uuid#2>"
     assert known.text("2b0e6c2f-6c0a-4b3c-9d6b-6f2f3c1d2e4f") == "<uuid#2>"
+
+
+def test_an_answer_that_never_comes_is_a_problem_even_on_both_servers() -> None:
+    ready, other = answer({"status": "success"}), answer({"errors": []}, 404)
+    awaited = (get("x", settle_on="success"), get("x", settle=200))
+    assert [late(step, ready, ready) for step in awaited] == ["", ""]
+    for step in awaited:
+        assert late(step, other, other).endswith("reference and subject")
+        assert late(step, ready, other).endswith(": subject")
