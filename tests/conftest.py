@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """House rules of every test: no sockets but where a folder needs them, no skips, known randomness."""
 
+import gc
 import os
 import resource
 import signal
@@ -40,6 +41,18 @@ _RELAXED = [HealthCheck.too_slow]
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_RELAXED)
 settings.register_profile("ci", max_examples=200, deadline=None, suppress_health_check=_RELAXED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected, and later not among what that made: nearly all of it stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(params=["memory", "sqlite"])

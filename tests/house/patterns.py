@@ -14,6 +14,8 @@ from tests.house.tree import ROOT, files
 METHODS: Final = frozenset({"match", "fullmatch", "search", "sub", "split", "findall", "finditer"})
 """The ways to use a pattern."""
 _OURS: Final = ("vault/", "hsm/", "nhi/", "cli/")
+_MENTIONED: Final = re.compile(rf"\bre\b|\.(?:{'|'.join(sorted(METHODS))})\b")
+"""What a file has that makes or uses one, if only beside: the others are not parsed."""
 _ALPHABET: Final = 6
 """So many letters of a pattern's own are tried in pairs."""
 _SEVERAL: Final = 3
@@ -40,10 +42,11 @@ class Dynamic(NamedTuple):
 
 def found() -> tuple[list[Pattern], set[Dynamic]]:
     """Return every pattern that stands in the source, and every place where one is made of something else."""
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files(".py")}
     trees = {
-        str(path.relative_to(ROOT)): ast.parse(path.read_text(encoding="utf-8"))
-        for path in files(".py")
-        if str(path.relative_to(ROOT)).startswith(_OURS)
+        file: ast.parse(text)
+        for file, text in texts.items()
+        if file.startswith(_OURS) and _MENTIONED.search(text)
     }
     used = {file: _used(tree) for file, tree in trees.items()}
     patterns: list[Pattern] = []
