@@ -437,6 +437,7 @@ class GroupCommit:
             pending.end_long(self.connection)
             self._files.check()
             self.connection.run("commit", "COMMIT")  # 5.
+            self._rows.committed()
             self._files.check()  # or nobody would find what was committed
         except Exception as error:  # noqa: BLE001 - whatever it is, the next batch must be able to begin
             self._roll_back()

@@ -62,12 +62,17 @@ class Rows:
         self._kept: OrderedDict[str, bytes | None] = OrderedDict()
         self._listed: OrderedDict[str, tuple[Look, tuple[str, ...]]] = OrderedDict()
         self._expected: _ExpectedCommit | None = None
+        self._committed: _ExpectedCommit | None = None
 
     def stamp(self) -> int:
         """Return the stamp of the last commit. Raises `StorageFailure`."""
         head = self._look()
         if head != self._head:
-            self._stamp = self._ask()
+            ours = self._committed
+            if ours is not None and one_commit_between(ours.head, head):
+                self._stamp = ours.after  # nothing new is learned by asking
+            else:
+                self._stamp = self._ask()
             self._head = head  # as it was before: where it changed meanwhile, it is asked again
         return self._stamp
 
@@ -139,10 +144,15 @@ class Rows:
         """
         if before != self._as_of.stamp:
             return
+        self._committed = None
         self._expected = _ExpectedCommit(self._look(), before, after, rows, moves)
         if self._listed:
             for folder in all_folders(rows):
                 self._listed.pop(folder, None)
+
+    def committed(self) -> None:
+        """Say, in whichever thread, that what was expected is committed; whoever looks before that asks the database."""
+        self._committed = self._expected
 
     def end(self, *, kept: bool, epoch: int = 0) -> None:
         """Note what was committed, if it was, and the `epoch` that it moved to, if it did."""
@@ -150,9 +160,6 @@ class Rows:
         if not kept or expected is None or self._as_of.stamp != expected.before:
             return
         self._as_of = Point(epoch if expected.moves else self._as_of.epoch, expected.after)
-        head = self._look()
-        if one_commit_between(expected.head, head):  # ours: nothing new is learned by asking
-            self._head, self._stamp = head, expected.after
         for path, value in expected.rows.items():
             if path in self._kept:
                 del self._kept[path]
@@ -161,5 +168,5 @@ class Rows:
 
     def forget(self) -> None:
         """Remember nothing: the database is closed."""
-        self._as_of, self._expected, self._head = Point(0, -1), None, b""
+        self._as_of, self._expected, self._committed, self._head = Point(0, -1), None, None, b""
         self._clear()

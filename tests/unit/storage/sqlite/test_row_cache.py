@@ -230,14 +230,29 @@ def test_our_own_commit_alone_is_not_asked_about(database: Database, commits: in
     rows.keep("a", Point(1, 1), b"old")
     assert rows.stamp() == 1
     rows.expect({"a": b"new"}, 1, 2, moves=False)
-    database.commit(2)
-    rows.end(kept=True)
     asked = database.asked
+    database.commit(2)
+    rows.committed()
+    assert (rows.find("a"), rows.stamp()) == (None, 2)
+    rows.end(kept=True)
     assert (rows.find("a"), rows.stamp()) == ((1, b"new"), 2)
     assert database.asked == asked
     database.commit(3)
     assert rows.find("a") is None
     assert database.asked == asked + 1
+
+
+def test_a_commit_that_may_be_another_ones_is_asked_about(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"old")
+    assert rows.stamp() == 1
+    rows.expect({"b": b"new"}, 1, 2, moves=False)
+    database.commit(3)  # ours was rolled back, and another process came before anybody here knew
+    asked = database.asked
+    assert rows.find("a") is None
+    assert database.asked == asked + 1
+    rows.end(kept=False)
+    assert rows.find("a") is None
 
 
 def _restored(file: Path, source: Path) -> None:
