@@ -7,6 +7,8 @@ SECOND = 1_000_000_000
 DAY = 86_400
 MONTH = 30 * DAY
 """Seconds by which tests set the wall clock ahead and back."""
+MOST_TURNS = 100_000
+"""Turns of an event loop, until what works in the background must have ended."""
 
 
 class MovedClock(Clock):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hsm.key_slot import KeySlot
-from tests.clocks import MovedClock
+from tests.clocks import MOST_TURNS, MovedClock
 from vault.framework.call import Operation
 from vault.framework.clock import Entropy
 from vault.framework.route import Parameter, Route
@@ -274,6 +274,18 @@ class Application:
         """As `ask`, from outside the loop."""
         answer: Answer = self.run(self.ask(method, target, body, token=token, headers=headers))
         return answer
+
+    def work(self) -> None:
+        """Run the timers that are due, and wait until what ends by them is taken back."""
+
+        async def work() -> None:
+            await self.vault._background.work()
+            for _ in range(MOST_TURNS):
+                if not self.vault._parts.endings.waiting:
+                    return
+                await asyncio.sleep(0)
+
+        self.run(work())
 
     def reopen(self) -> None:
         """Unseal again, if a request sealed the vault."""

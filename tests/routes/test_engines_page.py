@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The engine of `docs/engines.md` in the whole server: what the page says of each part is what it does."""
 
-import asyncio
 import importlib
 import os
 import subprocess
@@ -26,7 +25,6 @@ from tests.routes import driver
 from tests.routes.driver import Answer, Application
 from tests.routes.engine_page import examples, modules
 from tests.routes.test_biscuits_external import FakeDevice
-from tests.unit.lease.bench import MOST_TURNS
 from vault.barrier.stored import KINDS, raw
 from vault.barrier.view import ReadView, View
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
@@ -93,16 +91,7 @@ class Shop:
         return answer["data"]["code"], answer["lease_id"]
 
     def work(self) -> None:
-        """Let everything that is due be done."""
-
-        async def work() -> None:
-            await self.application.vault._background.work()
-            for _ in range(MOST_TURNS):
-                if not self.parts.endings.waiting:
-                    break
-                await asyncio.sleep(0)
-
-        self.application.run(work())
+        self.application.work()
 
     @property
     def data(self) -> ReadView:

@@ -6,6 +6,7 @@ import io
 import os
 
 from tests.calls import fill_call
+from tests.clocks import MOST_TURNS
 from tests.unit.engines.driver import FakeClock, who
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
@@ -22,7 +23,6 @@ from vault.storage.memory import MemoryStorage
 
 CORE = "ns/root/"
 SECOND = 1_000_000_000
-MOST_TURNS = 100_000
 """Turns of the event loop that are waited for at most."""
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The whole application with an engine that makes accounts elsewhere: they go with their lease and their token."""
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from tests.calls import fill_call
 from tests.routes.driver import Application
 from tests.unit.engines.driver import who
-from tests.unit.lease.bench import CORE, MOST_TURNS, OtherSystem
+from tests.unit.lease.bench import CORE, OtherSystem
 from vault.framework.call import Call, MountFacts
 
 
@@ -39,14 +38,6 @@ class Leasing:
             await self.parts.leases.issue(core, lease)
         return lease.id
 
-    async def work(self) -> None:
-        """Let everything that is due be done."""
-        await self.application.vault._background.work()
-        for _ in range(MOST_TURNS):
-            if not self.parts.endings.waiting:
-                break
-            await asyncio.sleep(0)
-
 
 @pytest.fixture
 def leasing() -> Iterator[Leasing]:
@@ -56,7 +47,7 @@ def leasing() -> Iterator[Leasing]:
 
 def test_an_account_goes_when_its_lease_is_over(leasing: Leasing) -> None:
     leasing.application.run(leasing.issue("root", ttl=0))
-    leasing.application.run(leasing.work())
+    leasing.application.work()
     assert leasing.other.accounts == set()
 
 
@@ -65,10 +56,10 @@ def test_an_account_goes_with_its_token(leasing: Leasing) -> None:
     made = application.request("POST", "/v1/auth/token/create", {"ttl": "1h"}, token="root").json()
     token = made["auth"]["client_token"]
     application.run(leasing.issue(token, ttl=3600))
-    application.run(leasing.work())
+    application.work()
     assert leasing.other.accounts == {"account"}
     application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
-    application.run(leasing.work())
+    application.work()
     assert leasing.other.accounts == set()
 
 
@@ -77,7 +68,7 @@ def test_what_is_due_while_the_vault_is_sealed_is_done_when_it_opens(leasing: Le
     lease = application.run(leasing.issue("root", ttl=0))
     application.request("PUT", "/v1/sys/seal", token="root")
     application.reopen()
-    application.run(leasing.work())
+    application.work()
     assert leasing.other.accounts == set()
     gone = application.request("POST", "/v1/sys/leases/lookup", {"lease_id": lease}, token="root")
     assert gone.json() == {"errors": ["invalid lease"]}

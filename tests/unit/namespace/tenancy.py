@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The whole application with namespaces that have keys of their own, and with storage that can fail."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from tests.routes.driver import Answer, Application
-from tests.unit.lease.bench import MOST_TURNS
 from vault.barrier.view import core_prefix
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
@@ -83,18 +81,6 @@ class Tenancy(Application):
             return found
 
         return self.run(read())  # type: ignore[no-any-return]  # what `read` returns
-
-    def work(self) -> None:
-        """Let everything that is due be done."""
-
-        async def work() -> None:
-            await self.vault._background.work()
-            for _ in range(MOST_TURNS):
-                if not self.vault._parts.endings.waiting:
-                    break
-                await asyncio.sleep(0)
-
-        self.run(work())
 
 
 def said(answer: Answer) -> tuple[int, str]:

@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from tests.calls import fill_call
+from tests.clocks import MOST_TURNS
 from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
-from tests.unit.lease.bench import MOST_TURNS, OtherSystem
+from tests.unit.lease.bench import OtherSystem
 from vault.engines.system.clients.leases import LeaseEngine
 from vault.framework.call import Call, MountFacts
 from vault.framework.telemetry.log import Log
