@@ -23,7 +23,6 @@ from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import BareKeys, Safe
-from vault.server.compose.safe_migration import SafeMigration
 from vault.storage.memory import MemoryStorage
 
 MINUTE = 60
@@ -152,7 +151,7 @@ def test_keys_from_before_the_safe_sign_and_are_put_into_it(sealed: Sealed, how:
     if how == "rewrap":
         sealed.root("sys/seal-slots/a/rewrap")
     else:
-        application.run(SafeMigration(sealed.parts)())
+        application.run(sealed.parts.safe_migration()())
     assert application.run(sealed.secrets()) == secrets
     assert application.run(sealed.shown()) == []
     assert sealed.held() == {"safe"}
@@ -209,7 +208,7 @@ def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
         return found
 
     monkeypatch.setattr(sealed.parts.pairs, "bare", sealed_now)
-    gathering = SafeMigration(sealed.parts)
+    gathering = sealed.parts.safe_migration()
     application.run(gathering())
     assert application.run(sealed.shown()) == []
     assert inner.id not in gathering._done

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
 from time import monotonic, perf_counter_ns
 from typing import Final
 
@@ -21,6 +21,7 @@ from vault.barrier import formats
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import NewerFormat
 from vault.barrier.view import View
+from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
 from vault.engines.system.seal.rotate_keyring import keep_count
 from vault.engines.system.seal.seal import SealHooks
@@ -41,9 +42,9 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.lifecycle import Lifecycle
 from vault.server.application import Answer, DevResult, Message
 from vault.server.compose import token_metrics, unsealing
-from vault.server.compose.catalog import ENGINES, catalog
-from vault.server.compose.parts import Parts, make
-from vault.server.compose.safe_migration import SafeMigration
+from vault.server.compose.catalog import ENGINES, catalog, hook
+from vault.server.compose.external_keys import external_key_providers
+from vault.server.compose.parts import make
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
 from vault.server.http.listener_app import listener_application
@@ -84,25 +85,17 @@ class Vault:
         """Put everything together, sealed. `engines` are those that need `Services` alone. Raises `StartFailure` for an audit device that cannot be opened."""
         self._turn = asyncio.Lock()
         parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
-        pipeline = _pipeline(parts)
+        self._state = parts.open_state()
+        pipeline = self._make_pipeline()
         self._plans = pipeline.plans
         self._sessions = UiSessions(clock, entropy) if config.ui else None
         self._requests = RunningRequests(
             metrics, pipeline.handle, pipeline.refuse, Refusals(log, metrics, monotonic)
         )
-        passage = SealHooks(
-            self._opened,
-            self._closing,
-            self._sealing,
-            self._open_by_slots,
-            lambda: parts.presence.cluster,
-            config.storage.kind,
-            log,
-            self._turn,
-        )
-        parts.router.catalog, installed = catalog(parts, passage, self._requests.running, engines)
+        self._migrate = parts.safe_migration()
+        installed = self._install(engines)
         parts.router.seal()
-        self._background = _background(parts, installed)
+        self._background = self._make_background(installed)
         self._fixed = _fixed(parts.router.root)
         self._watch: asyncio.Task[None] | None = None
         self._remains = Remains(lambda: parts.barrier.moves, monotonic)
@@ -114,19 +107,96 @@ class Vault:
             config.hsm,
             open_vault=self._open_by_slots,
             close_vault=self._closing,
-            resume=partial(unsealing.resume, parts),
+            resume=self._state.resume,
             now=monotonic,
             chance=lambda: entropy.bytes(1)[0] / 256,
             log=log,
             metrics=metrics,
         )
         self._answer = self.at(config.listeners[0])
-        unsealing.own_facts(parts, self._leave)
+        self._state.own_facts(self._leave)
         parts.tokens.on_revoke(parts.leases.token_gone)
-        hook(parts, installed)
+        hook(installed, parts.follower, parts.lifecycle, parts.tokens, parts.endings)
         parts.sealing.on_opening(self._resume)
         token_metrics.show_state(metrics, parts.barrier, "")
         token_metrics.show_keys(metrics, parts.barrier)
+
+    def _install(self, engines: Sequence[Install]) -> Sequence[Installation]:
+        """Make the engines, and have the router know them. Returns what they brought."""
+        parts, config = self._parts, self._parts.config
+        passage = SealHooks(
+            self._opened,
+            self._closing,
+            self._sealing,
+            self._open_by_slots,
+            lambda: parts.presence.cluster,
+            config.storage.kind,
+            parts.log,
+            self._turn,
+        )
+        external = ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, config, os.environ))
+        parts.router.catalog, installed = catalog(
+            parts.services(external),
+            external,
+            parts.credentials(),
+            parts.key_slots(),
+            parts.controls(),
+            config,
+            passage=passage,
+            migrate=self._migrate,
+            running=self._requests.running,
+            engines=engines,
+        )
+        return installed
+
+    def _make_pipeline(self) -> Pipeline:
+        parts = self._parts
+        service = Witness(ServiceTokens(parts.tokens, parts.barrier, parts.follower), parts.lifecycle)
+        return Pipeline(
+            barrier=parts.barrier,
+            router=parts.router,
+            authenticators=(
+                parts.batch,
+                parts.biscuits,
+                WrappingGuard(service, parts.wrapper, parts.tokens, parts.barrier),
+            ),
+            gate=parts.gate,
+            audit=parts.audit,
+            follower=parts.follower,
+            wrapper=parts.wrapper,
+            log=parts.log,
+            admit=parts.quotas.admit,
+        )
+
+    def _make_background(self, installed: Iterable[Installation]) -> Background:
+        parts = self._parts
+
+        async def expire_token(core: View, key: str) -> None:
+            entry = await parts.tokens.get(core, key)
+            if entry is not None and not entry.alive(parts.clock.nanos()):
+                await parts.tokens.revoke_tree(core, key)
+
+        async def sweep_tokens(core: View, key: str) -> None:
+            await parts.tokens.due(core, key, parts.clock.millis())
+
+        async def count_encryptions() -> None:
+            await parts.follower.follow()
+            await keep_count(parts.barrier)
+
+        return Background(
+            parts.storage,
+            parts.barrier,
+            {
+                TOKEN_KIND: expire_token,
+                GONE_KIND: sweep_tokens,
+                NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
+                LEASE_KIND: parts.endings.due,
+                **{kind: due for each in installed for kind, due in each.timers.items()},
+            },
+            {"keyring": count_encryptions, "safe": self._migrate},
+            clock=parts.clock,
+            log=parts.log,
+        )
 
     def __call__(
         self,
@@ -189,9 +259,19 @@ class Vault:
         if first:
             from vault.server.compose.self_init import SelfInit
 
-            await SelfInit(self._parts, self._requests.handle, self._open_by_slots, self._closing).begin(
-                first
-            )
+            parts = self._parts
+            await SelfInit(
+                parts.genesis,
+                parts.lifecycle,
+                parts.barrier,
+                parts.follower,
+                self._requests.handle,
+                open_vault=self._open_by_slots,
+                closing=self._closing,
+                clock=parts.clock,
+                entropy=parts.entropy,
+                log=parts.log,
+            ).begin(first)
         await self._tell_of_stanzas(self._parts.config)
         self._seal_watch.start()
 
@@ -240,7 +320,15 @@ class Vault:
         With a key slot the vault opens by it, and the key is a recovery key. A second start with another
         `root_token_id` makes that token too.
         """
-        made = await unsealing.first_start(self._parts, root_token_id or "", mount_kv=mount_kv)
+        parts = self._parts
+        made = await unsealing.first_start(
+            parts.lifecycle,
+            parts.genesis,
+            parts.tokens,
+            parts.entropy,
+            root_token=root_token_id or "",
+            mount_kv=mount_kv,
+        )
         key = made.unseal_key if made is not None else unseal_key or ""
         if not await self._open_by_slots():
             await self._parts.lifecycle.unseal(key)
@@ -248,14 +336,16 @@ class Vault:
         if made is not None:
             return made
         if root_token_id:
-            await unsealing.ensure_root(self._parts, root_token_id)
+            await unsealing.ensure_root(
+                parts.barrier, parts.tokens, parts.follower, parts.clock, root_token_id
+            )
         return DevResult(unseal_key=key, root_token=root_token_id or "")
 
     async def _opened(self) -> None:
         """Load what the open vault needs. On any failure the vault is sealed again."""
         began = perf_counter_ns()
         try:
-            await unsealing.load(self._parts)
+            await self._state.load()
         except BaseException:
             await self._close()
             raise
@@ -315,7 +405,7 @@ class Vault:
             await self._background.stop()
             await self._parts.endings.stop()
         finally:
-            await unsealing.close(self._parts)
+            await self._state.close()
             self._plans.tidy(self._parts.clock.millis())
 
     async def _watch_forever(self) -> None:
@@ -366,25 +456,6 @@ async def build(
     return Vault(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
 
 
-def _pipeline(parts: Parts) -> Pipeline:
-    service = Witness(ServiceTokens(parts.tokens, parts.barrier, parts.follower), parts.lifecycle)
-    return Pipeline(
-        barrier=parts.barrier,
-        router=parts.router,
-        authenticators=(
-            parts.batch,
-            parts.biscuits,
-            WrappingGuard(service, parts.wrapper, parts.tokens, parts.barrier),
-        ),
-        gate=parts.gate,
-        audit=parts.audit,
-        follower=parts.follower,
-        wrapper=parts.wrapper,
-        log=parts.log,
-        admit=parts.quotas.admit,
-    )
-
-
 class Witness:
     """Service tokens; the first one that is accepted proves that what came with a new vault arrived."""
 
@@ -399,50 +470,6 @@ class Witness:
         identity = await self._inner.authenticate(call)
         self._lifecycle.prove()
         return identity
-
-
-def hook(parts: Parts, installed: Iterable[Installation]) -> None:
-    """Have the vault call what engines brought, but for their timers."""
-    for each in installed:
-        for fact, drop in each.caches.items():
-            parts.follower.own(fact, drop)
-        for forget in each.on_seal:
-            parts.lifecycle.on_seal(forget)
-        for purge in each.on_revoke:
-            parts.tokens.on_revoke(purge)
-        for kind in each.kinds:
-            if kind.leases is not None:
-                for name in kind.names:
-                    parts.endings.serve(name, kind.leases)
-
-
-def _background(parts: Parts, installed: Iterable[Installation]) -> Background:
-    async def expire_token(core: View, key: str) -> None:
-        entry = await parts.tokens.get(core, key)
-        if entry is not None and not entry.alive(parts.clock.nanos()):
-            await parts.tokens.revoke_tree(core, key)
-
-    async def sweep_tokens(core: View, key: str) -> None:
-        await parts.tokens.due(core, key, parts.clock.millis())
-
-    async def count_encryptions() -> None:
-        await parts.follower.follow()
-        await keep_count(parts.barrier)
-
-    return Background(
-        parts.storage,
-        parts.barrier,
-        {
-            TOKEN_KIND: expire_token,
-            GONE_KIND: sweep_tokens,
-            NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
-            LEASE_KIND: parts.endings.due,
-            **{kind: due for each in installed for kind, due in each.timers.items()},
-        },
-        {"keyring": count_encryptions, "safe": SafeMigration(parts)},
-        clock=parts.clock,
-        log=parts.log,
-    )
 
 
 def _offered(listener: Listener) -> tuple[str, ...]:

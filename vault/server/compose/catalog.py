@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from nhi.auth.userpass.install import install as install_userpass
 from nhi.biscuit.install import install as install_nhi
 from nhi.identity.install import install as install_identity
 from nhi.identity.mfa.validate_routes import ValidateEngine
+from vault.audit.broker import Broker
+from vault.cache.follow import Follower
 from vault.engines.cubbyhole.install import install as install_cubbyhole
 from vault.engines.kv.install import install as install_kv
 from vault.engines.kv.upgrade import upgrade
@@ -44,21 +46,26 @@ from vault.engines.totp.install import install as install_totp
 from vault.framework.call import Call, Namespace
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
-from vault.install import Install, Installation, Kind
+from vault.install import Install, Installation, Kind, Services
+from vault.lease.ending import Endings
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog
 from vault.namespace.consents import Consents, EveryConsent
+from vault.namespace.sealing import NamespaceSealing
+from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND
 from vault.seal.consent.share_holders import VaultHolders
+from vault.seal.lifecycle import Lifecycle
+from vault.server.compose.groups import Controls, Credentials, KeySlots
 from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
-from vault.server.compose.parts import Parts, address
-from vault.server.compose.safe_migration import SafeMigration
-from vault.server.compose.services import offer
 from vault.server.config.sanitized import sanitized
+from vault.server.config.settings import Config
+from vault.token.batch import BatchTokens
 from vault.token.issue import Renewals
 from vault.token.other_credentials import OtherCredentials
+from vault.token.store import TokenStore
 
 ENGINES: Final[tuple[Install, ...]] = (
     install_kv,
@@ -74,31 +81,41 @@ ENGINES: Final[tuple[Install, ...]] = (
 
 
 def catalog(
-    parts: Parts,
+    services: Services,
+    external: ExternalKeyEngine,
+    credentials: Credentials,
+    slots: KeySlots,
+    controls: Controls,
+    config: Config,
+    *,
     passage: SealHooks,
+    migrate: Callable[[], Awaitable[None]],
     running: Callable[[], Iterable[Call]],
     engines: Iterable[Install] = ENGINES,
 ) -> tuple[Catalog, Sequence[Installation]]:
-    """Return every kind of mount, and all that was installed. `running` tells the calls that are being answered."""
-    services, external = offer(parts)
+    """Return every kind of mount, and all that was installed.
+
+    `migrate` puts signing keys into the safe; `running` tells the calls that are being answered.
+    """
+    factors, identities, batch = credentials.factors, credentials.identities, credentials.batch
     nhi, biscuits = install_nhi(
-        services, biscuits=parts.biscuits, failures=parts.failures, factors=parts.factors
+        services, biscuits=credentials.biscuits, failures=credentials.failures, factors=factors
     )
-    identity = install_identity(services, identities=parts.identities, pairs=parts.pairs, batch=parts.batch)
+    identity = install_identity(services, identities=identities, pairs=credentials.pairs, batch=batch)
     installed = [install(services) for install in engines]
     installed += [identity, nhi]
-    token = _tokens(parts, renewals(parts.router, installed), biscuits)
+    token = _tokens(services, batch, renewals(services.router, installed), biscuits)
     system = (
-        *_seal(parts, passage),
-        *_mounts(parts),
-        *_rights(parts, external, biscuits),
-        *_status(parts, running),
-        *operators(parts, biscuits),
-        LockedUsersEngine(services.lockout, parts.router, parts.barrier),
-        ValidateEngine(parts.factors, parts.identities, services.issuer, parts.router, parts.clock),
+        *_seal(services, slots, controls.audit, passage, migrate),
+        *_mounts(services, slots.sealing, controls.gate),
+        *_rights(services, controls, external, biscuits, config),
+        *_status(services, config, running),
+        *operators(services, controls, batch, biscuits, config.log_level),
+        LockedUsersEngine(services.lockout, services.router, services.barrier),
+        ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
     )
     own = Kind(("system",), system), Kind(("token",), (token,), auth=True)
-    policies = PolicyEngine(parts.policies, parts.barrier, parts.clock)
+    policies = PolicyEngine(services.policies, services.barrier, services.clock)
     installed.append(Installation(kinds=own, timers={POLICY_KIND: policies.expire}))
     return _catalog(installed), installed
 
@@ -136,93 +153,89 @@ def renewals(router: Router, installed: Iterable[Installation]) -> Renewals:
     return Renewals(find, rules)
 
 
-def _tokens(parts: Parts, renewed: Renewals, biscuits: OtherCredentials) -> TokenEngine:
+def _tokens(
+    services: Services, batch: BatchTokens, renewed: Renewals, biscuits: OtherCredentials
+) -> TokenEngine:
     return TokenEngine(
-        parts.tokens,
-        parts.batch,
-        parts.policies,
-        parts.barrier,
-        parts.clock,
-        parts.limits,
+        services.tokens,
+        batch,
+        services.policies,
+        services.barrier,
+        services.clock,
+        services.limits,
         renewed,
         biscuits,
     )
 
 
-def _seal(parts: Parts, passage: SealHooks) -> tuple[Engine, ...]:
-    consents = _consents(parts)
-    shares, root_tokens = _resharing(parts, consents), _root_tokens(parts, consents)
+def _seal(
+    services: Services,
+    slots: KeySlots,
+    audit: Broker,
+    passage: SealHooks,
+    migrate: Callable[[], Awaitable[None]],
+) -> tuple[Engine, ...]:
+    barrier, clock, entropy, log = services.barrier, services.clock, services.entropy, services.log
+    vault = Consents.of(VaultHolders(slots.lifecycle, entropy.bytes), entropy.bytes)
+    consents = EveryConsent(vault, services.namespaces, slots.sealing, entropy.bytes)
+    shares = RootRotationEngine(slots.lifecycle, barrier, consents, slots.sealing, clock, log)
+    root_tokens = RootTokenEngine(consents, services.tokens, barrier, clock, entropy, log)
     return (
         SealEngine(
-            parts.lifecycle,
-            parts.health,
-            parts.genesis,
+            slots.lifecycle,
+            slots.health,
+            slots.genesis,
             passage,
-            lambda: (parts.audit.blocked, parts.audit.failing),
+            lambda: (audit.blocked, audit.failing),
         ),
-        KeyringRotationEngine(parts.barrier),
+        KeyringRotationEngine(barrier),
         shares,
-        SealSlotEngine(
-            parts.lifecycle,
-            parts.health,
-            parts.wraps,
-            parts.log,
-            parts.storage.reader,
-            SafeMigration(parts),
-        ),
+        SealSlotEngine(slots.lifecycle, slots.health, slots.wraps, log, slots.storage.reader, migrate),
         root_tokens,
         RekeyEngine(shares),
         RootEngine(root_tokens),
     )
 
 
-def _consents(parts: Parts) -> EveryConsent:
-    random = parts.entropy.bytes
-    vault = Consents.of(VaultHolders(parts.lifecycle, random), random)
-    return EveryConsent(vault, parts.namespaces, parts.sealing, random)
-
-
-def _root_tokens(parts: Parts, consents: EveryConsent) -> RootTokenEngine:
-    return RootTokenEngine(consents, parts.tokens, parts.barrier, parts.clock, parts.entropy, parts.log)
-
-
-def _resharing(parts: Parts, consents: EveryConsent) -> RootRotationEngine:
-    return RootRotationEngine(parts.lifecycle, parts.barrier, consents, parts.sealing, parts.clock, parts.log)
-
-
-def _mounts(parts: Parts) -> tuple[Engine, ...]:
-    router, namespaces, limits = parts.router, parts.namespaces, parts.limits
+def _mounts(services: Services, sealing: NamespaceSealing, gate: Gate) -> tuple[Engine, ...]:
+    router, namespaces, limits = services.router, services.namespaces, services.limits
+    clock, entropy, tokens = services.clock, services.entropy, services.tokens
     return (
-        NamespaceEngine(namespaces, parts.sealing, router, parts.policies, parts.clock, parts.entropy),
-        MountsEngine(router, parts.entropy, parts.tokens, max_ttl=limits.longest),
-        TuningEngine(router, parts.clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
-        RemountEngine(router, namespaces, parts.barrier, parts.entropy, parts.tokens),
-        InternalEngine(router, namespaces, parts.gate),
-        SpecsEngine(router, parts.gate),
+        NamespaceEngine(namespaces, sealing, router, services.policies, clock, entropy),
+        MountsEngine(router, entropy, tokens, max_ttl=limits.longest),
+        TuningEngine(router, clock, upgrade, default_ttl=limits.default, max_ttl=limits.longest),
+        RemountEngine(router, namespaces, services.barrier, entropy, tokens),
+        InternalEngine(router, namespaces, gate),
+        SpecsEngine(router, gate),
         PluginEngine(router),
         ProgramEngine(router),
     )
 
 
-def _rights(parts: Parts, external: ExternalKeyEngine, biscuits: OtherCredentials) -> tuple[Engine, ...]:
-    config = parts.config
+def _rights(
+    services: Services,
+    controls: Controls,
+    external: ExternalKeyEngine,
+    biscuits: OtherCredentials,
+    config: Config,
+) -> tuple[Engine, ...]:
+    barrier = services.barrier
     return (
-        PolicyEngine(parts.policies, parts.barrier, parts.clock),
-        CapabilityEngine(parts.tokens, parts.gate, parts.barrier, parts.pool, biscuits),
-        WrappingEngine(parts.wrapper, parts.barrier),
+        PolicyEngine(services.policies, barrier, services.clock),
+        CapabilityEngine(services.tokens, controls.gate, barrier, services.pool, biscuits),
+        WrappingEngine(services.wrapper, barrier),
         external,
         AuditEngine(
-            parts.audit,
+            controls.audit,
             allow_creation=config.unsafe_allow_api_audit_creation,
             allow_prefix=config.allow_audit_log_prefixing,
         ),
     )
 
 
-def _status(parts: Parts, running: Callable[[], Iterable[Call]]) -> tuple[Engine, ...]:
-    config = parts.config
+def _status(services: Services, config: Config, running: Callable[[], Iterable[Call]]) -> tuple[Engine, ...]:
     server = ServerFacts(
-        api_addr=address(config),
+        api_addr=services.address,
         machine=machine,
         settings=partial(sanitized, config),
         in_flight=running,
@@ -230,9 +243,30 @@ def _status(parts: Parts, running: Callable[[], Iterable[Call]]) -> tuple[Engine
         prometheus=config.telemetry.prometheus_retention_time > 0,
     )
     return (
-        StatusEngine(server, parts.barrier, parts.metrics, parts.pool),
-        ToolEngine(parts.entropy, parts.pool),
+        StatusEngine(server, services.barrier, services.metrics, services.pool),
+        ToolEngine(services.entropy, services.pool),
     )
+
+
+def hook(
+    installed: Iterable[Installation],
+    follower: Follower,
+    lifecycle: Lifecycle,
+    tokens: TokenStore,
+    endings: Endings,
+) -> None:
+    """Have the vault call what engines brought, but for their timers."""
+    for each in installed:
+        for fact, drop in each.caches.items():
+            follower.own(fact, drop)
+        for forget in each.on_seal:
+            lifecycle.on_seal(forget)
+        for purge in each.on_revoke:
+            tokens.on_revoke(purge)
+        for kind in each.kinds:
+            if kind.leases is not None:
+                for name in kind.names:
+                    endings.serve(name, kind.leases)
 
 
 def backend(*engines: Engine) -> Backend:

@@ -12,33 +12,33 @@ from vault.engines.system.operations.loggers import LoggerEngine
 from vault.engines.system.operations.monitor import MonitorEngine
 from vault.engines.system.policies.password import PasswordPolicyEngine
 from vault.framework.engine import Engine
+from vault.install import Services
+from vault.lease.ending import Endings
 from vault.lease.tidy import Tidy
-from vault.server.compose.parts import Parts
+from vault.server.compose.groups import Controls
+from vault.token.batch import BatchTokens
 from vault.token.other_credentials import OtherCredentials
 from vault.token.still_valid import StillValid
 
 
-def operators(parts: Parts, biscuits: OtherCredentials) -> tuple[Engine, ...]:
-    """Return them, put together from the server's parts."""
-    lasting = StillValid(parts.tokens, parts.batch, biscuits, parts.barrier, parts.clock)
+def operators(
+    services: Services, controls: Controls, batch: BatchTokens, biscuits: OtherCredentials, log_level: str
+) -> tuple[Engine, ...]:
+    """Return them. `log_level` is the configured one."""
+    tokens, barrier = services.tokens, services.barrier
+    lasting = StillValid(tokens, batch, biscuits, barrier, services.clock)
     return (
-        PasswordPolicyEngine(parts.barrier, parts.entropy, parts.pool),
-        _leases(parts),
-        QuotaEngine(parts.quotas, parts.router, parts.namespaces, parts.barrier),
-        CorsEngine(parts.origins),
-        MonitorEngine(parts.log, lasting),
-        LoggerEngine(parts.log, parts.config.log_level),
-        CounterEngine(parts.tokens, parts.barrier, parts.namespaces, count_entities),
+        PasswordPolicyEngine(barrier, services.entropy, services.pool),
+        _leases(services, controls.endings),
+        QuotaEngine(controls.quotas, services.router, services.namespaces, barrier),
+        CorsEngine(controls.origins),
+        MonitorEngine(services.log, lasting),
+        LoggerEngine(services.log, log_level),
+        CounterEngine(tokens, barrier, services.namespaces, count_entities),
     )
 
 
-def _leases(parts: Parts) -> LeaseEngine:
-    return LeaseEngine(
-        parts.barrier,
-        parts.leases,
-        parts.endings,
-        Tidy(parts.barrier, parts.leases, parts.tokens, parts.log),
-        parts.tokens,
-        parts.clock,
-        parts.follower.follow,
-    )
+def _leases(services: Services, endings: Endings) -> LeaseEngine:
+    barrier, leases, tokens = services.barrier, services.leases, services.tokens
+    tidy = Tidy(barrier, leases, tokens, services.log)
+    return LeaseEngine(barrier, leases, endings, tidy, tokens, services.clock, services.follower.follow)

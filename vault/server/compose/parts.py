@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -23,12 +24,13 @@ from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
 from vault.engines.system.operations.cors import CrossOrigins
 from vault.engines.system.seal.genesis import Genesis
-from vault.engines.system.seal.seal import Cluster
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
+from vault.framework.keys.external import ExternalKeys
 from vault.framework.keys.safe import Safe
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.install import Services
 from vault.lease.ending import Endings
 from vault.lease.store import LeaseStore
 from vault.mount.entry import SYSTEM_MAX_TTL
@@ -44,7 +46,11 @@ from vault.quota.book import Quotas
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.records.sealwrap import SealWrap
+from vault.server.compose.groups import Controls, Credentials, KeySlots
+from vault.server.compose.safe_migration import SafeMigration
+from vault.server.compose.services import login_issuer, login_lockout
 from vault.server.compose.token_metrics import CountedTokens
+from vault.server.compose.unsealing import OpenState, Presence, open_numbered
 from vault.server.config.collisions import claims
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
@@ -59,14 +65,8 @@ from vault.wrap.signing_key import SigningKeys, signing_keys
 from vault.wrap.wrapper import Wrapper
 
 
-class Presence(msgspec.Struct):
-    """What is known of this server only while it is unsealed."""
-
-    cluster: Cluster | None = None
-
-
 class Parts(msgspec.Struct, frozen=True):
-    """Everything that exists before the first request; each engine takes what it needs."""
+    """Everything that exists before the first request. It is handed on in groups, to whom needs each."""
 
     config: Config
     storage: Storage
@@ -104,6 +104,93 @@ class Parts(msgspec.Struct, frozen=True):
     fetcher: Fetcher
     pool: Pool
     presence: Presence = msgspec.field(default_factory=Presence)
+
+    def services(self, external: ExternalKeys) -> Services:
+        """Return what this server offers to its engines."""
+        return Services(
+            clock=self.clock,
+            entropy=self.entropy,
+            log=self.log,
+            metrics=self.metrics,
+            pool=self.pool,
+            barrier=self.barrier,
+            follower=self.follower,
+            limits=self.limits,
+            tokens=self.tokens,
+            issuer=login_issuer(self.tokens, self.batch, self.clock, self.limits, self.router, self.factors),
+            lockout=login_lockout(self.config.user_lockout, self.barrier, self.clock, self.router),
+            leases=self.leases,
+            wrapper=self.wrapper,
+            router=self.router,
+            namespaces=self.namespaces,
+            policies=self.policies,
+            safe=self.safe,
+            external_keys=external,
+            fetcher=self.fetcher,
+            address=address(self.config),
+        )
+
+    def credentials(self) -> Credentials:
+        """Return what knows who calls."""
+        return Credentials(
+            batch=self.batch,
+            biscuits=self.biscuits,
+            failures=self.failures,
+            identities=self.identities,
+            pairs=self.pairs,
+            factors=self.factors,
+        )
+
+    def key_slots(self) -> KeySlots:
+        """Return what opens and seals."""
+        return KeySlots(
+            storage=self.storage,
+            lifecycle=self.lifecycle,
+            health=self.health,
+            wraps=self.wraps,
+            sealing=self.sealing,
+            genesis=self.genesis,
+        )
+
+    def controls(self) -> Controls:
+        """Return what every request passes."""
+        return Controls(
+            gate=self.gate,
+            audit=self.audit,
+            quotas=self.quotas,
+            origins=self.origins,
+            endings=self.endings,
+        )
+
+    def open_state(self) -> OpenState:
+        """Return what is loaded when the vault opens, and forgotten when it seals."""
+        return OpenState(
+            storage=self.storage,
+            barrier=self.barrier,
+            lifecycle=self.lifecycle,
+            health=self.health,
+            wraps=self.wraps,
+            signing=self.signing,
+            safe=self.safe,
+            sealing=self.sealing,
+            follower=self.follower,
+            router=self.router,
+            tokens=self.tokens,
+            policies=self.policies,
+            audit=self.audit,
+            quotas=self.quotas,
+            origins=self.origins,
+            presence=self.presence,
+            metrics=self.metrics,
+            log=self.log,
+        )
+
+    def safe_migration(self) -> SafeMigration:
+        """Return the job that puts signing keys into the safe."""
+        prepare = partial(open_numbered, self.signing, self.safe, self.log)
+        return SafeMigration(
+            self.barrier, self.router, self.namespaces, self.pairs, self.safe, prepare, self.log
+        )
 
 
 def make(

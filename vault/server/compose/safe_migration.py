@@ -3,31 +3,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from nhi.biscuit.issue import key_store
+from nhi.identity.oidc.pairs import KeyPairs
+from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.framework.errors import NotFound
-from vault.server.compose.parts import Parts
-from vault.server.compose.unsealing import open_numbered
+from vault.framework.keys.safe import Safe
+from vault.framework.telemetry.log import Log
+from vault.mount.router import Router
+from vault.namespace.book import Namespaces
 
 
 class SafeMigration:
     """A job for the background, and for whoever has just given a slot everything else."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        barrier: Barrier,
+        router: Router,
+        namespaces: Namespaces,
+        pairs: KeyPairs,
+        safe: Safe,
+        prepare: Callable[[], Awaitable[None]],
+        log: Log,
+    ) -> None:
+        """`prepare` has the keys of the safe at hand, as far as key slots open them."""
+        self._barrier = barrier
+        self._router = router
+        self._namespaces = namespaces
+        self._pairs = pairs
+        self._safe = safe
+        self._prepare = prepare
+        self._log = log
         self._done: set[str] = set()
 
     async def __call__(self) -> None:
         """Put what lies outside the safe into it, of namespaces that were not looked at yet. Raises `Unavailable`."""
-        parts = self._parts
-        await open_numbered(parts)
-        for namespace in (ROOT, *(entry.as_namespace() for entry in list(parts.namespaces))):
-            if namespace.id in self._done or parts.namespaces.shut(namespace):
+        await self._prepare()
+        for namespace in (ROOT, *(entry.as_namespace() for entry in list(self._namespaces))):
+            if namespace.id in self._done or self._namespaces.shut(namespace):
                 continue
             try:
                 count = await self._gather(namespace)
@@ -35,24 +54,24 @@ class SafeMigration:
                 continue  # sealed just now
             self._done.add(namespace.id)
             if count:
-                parts.log.note("seal", "signing keys were put into the safe", count=count)
+                self._log.note("seal", "signing keys were put into the safe", count=count)
 
     async def _gather(self, namespace: Namespace) -> int:
-        parts, home = self._parts, core_prefix(ROOT.id)
-        core = parts.barrier.reader(ROOT.id, home)
+        home = core_prefix(ROOT.id)
+        core = self._barrier.reader(ROOT.id, home)
 
         def write() -> AbstractAsyncContextManager[View]:
-            return parts.barrier.write(ROOT.id, home)
+            return self._barrier.write(ROOT.id, home)
 
-        done = await parts.pairs.bare(namespace.id).gather(core, write)
+        done = await self._pairs.bare(namespace.id).gather(core, write)
         for uuid in self._mounts(namespace):
-            for bare in key_store.bare_keys(namespace.id, uuid, parts.safe):
+            for bare in key_store.bare_keys(namespace.id, uuid, self._safe):
                 done += await bare.gather(core, write)
         return done
 
     def _mounts(self, namespace: Namespace) -> Sequence[str]:
         try:
-            table = self._parts.router.of(namespace)
+            table = self._router.of(namespace)
         except NotFound:
             return ()
         return [mount.entry.uuid for mount in table if mount.entry.kind == "nhi"]

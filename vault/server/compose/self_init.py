@@ -15,16 +15,21 @@ from typing import Final
 
 import msgspec
 
+from vault.barrier.barrier import Barrier
+from vault.cache.follow import Follower
+from vault.engines.system.seal.genesis import Genesis
 from vault.framework import schema
 from vault.framework.call import Call, Destination, Operation, Reply
+from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import VaultError
 from vault.framework.fields import Json
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.request.head import Head
 from vault.framework.secret import Secret
+from vault.framework.telemetry.log import Log
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
-from vault.server.compose.parts import Parts
+from vault.seal.lifecycle import Lifecycle
 from vault.server.config.initialize import FirstRequest, Source, Template
 from vault.server.failure import StartFailure
 
@@ -53,37 +58,49 @@ class SelfInit:
 
     def __init__(
         self,
-        parts: Parts,
+        genesis: Genesis,
+        lifecycle: Lifecycle,
+        barrier: Barrier,
+        follower: Follower,
         handle: Handle,
+        *,
         open_vault: Callable[[], Awaitable[bool]],
         closing: Callable[[], Awaitable[None]],
+        clock: Clock,
+        entropy: Entropy,
+        log: Log,
     ) -> None:
         """`open_vault` unseals by the key slots, `closing` seals."""
-        self._parts = parts
+        self._genesis = genesis
+        self._lifecycle = lifecycle
+        self._barrier = barrier
+        self._follower = follower
+        self._clock = clock
+        self._entropy = entropy
+        self._log = log
         self._handle = handle
         self._open = open_vault
         self._close = closing
 
     async def begin(self, requests: Sequence[FirstRequest]) -> None:
         """Initialise a vault that is not, and send the requests. Raises `StartFailure`."""
-        parts = self._parts
-        if await parts.lifecycle.is_initialized():
+        if await self._lifecycle.is_initialized():
             await self._check()
             return
         try:
-            _, token = await parts.genesis.create(InitRequest(), pending=PENDING_PATH)
+            _, token = await self._genesis.create(InitRequest(), pending=PENDING_PATH)
             opened = await self._open()
         except (SealRefusal, SealFailure) as failure:
             raise StartFailure(f"initialize: {failure}") from failure
         if not opened:
             raise StartFailure("initialize: no key slot opens the new vault")
-        parts.log.note("core", "vault is initialized, and sets itself up", count=len(requests))
+        self._log.note("core", "vault is initialized, and sets itself up", count=len(requests))
         try:
             await self._send_all(requests, token)
         except StartFailure:
             await self._close()
             raise
-        parts.log.note("core", "vault has set itself up")
+        self._log.note("core", "vault has set itself up")
 
     async def _check(self) -> None:
         """Serve no vault that is half set up. It opens for the question alone where it can."""
@@ -91,7 +108,7 @@ class SelfInit:
             opened = await self._open()
         except SealFailure:
             return  # it stays sealed, and is asked again at the next start
-        if opened and await self._parts.barrier.reader("root", _CORE).get(PENDING_PATH) is not None:
+        if opened and await self._barrier.reader("root", _CORE).get(PENDING_PATH) is not None:
             await self._close()
             raise StartFailure(_BEGUN)
 
@@ -102,9 +119,9 @@ class SelfInit:
                 answers[request.stanza, request.name] = await self._send(request, token, answers)
         finally:
             await self._handle(self._call(Operation.UPDATE, "auth/token/revoke-self", {}, token))
-        async with self._parts.barrier.write("root", _CORE) as core:
+        async with self._barrier.write("root", _CORE) as core:
             await core.delete(PENDING_PATH)
-        await self._parts.follower.follow()
+        await self._follower.follow()
 
     async def _send(self, request: FirstRequest, token: str, answers: Answers) -> Mapping[str, object]:
         where = f'{request.place}: initialize "{request.stanza}" request "{request.name}"'
@@ -116,7 +133,7 @@ class SelfInit:
             raise StartFailure(f"{where}: path is none") from None
         except VaultError as refusal:
             if request.allow_failure:
-                self._parts.log.caution("core", "a request of the configuration was refused, as it may be")
+                self._log.caution("core", "a request of the configuration was refused, as it may be")
                 return {}
             problem = refusal.message or type(refusal).__name__
             raise StartFailure(f"{where}: {problem}") from refusal
@@ -137,7 +154,7 @@ class SelfInit:
 
     def _call(self, operation: Operation, path: str, data: Mapping[str, Json], token: str) -> Call:
         call = Call()
-        call.id, call.now = self._parts.entropy.uuid(), self._parts.clock.millis()
+        call.id, call.now = self._entropy.uuid(), self._clock.millis()
         call.operation = operation
         call.head = Head(method=_METHODS.get(operation, "POST"), content_type=b"application/json")
         spelled = canonical(path.encode())

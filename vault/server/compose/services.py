@@ -1,52 +1,24 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What this server offers to its engines, made from its parts."""
+"""What logins share, by the settings of their mounts."""
 
 from __future__ import annotations
 
 import math
-import os
+from collections.abc import Sequence
 
-from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from nhi.identity.mfa.second_factors import SecondFactors
+from vault.barrier.barrier import Barrier
 from vault.framework.call import Call
+from vault.framework.clock import Clock
 from vault.framework.errors import NotFound
-from vault.install import Services
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
-from vault.server.compose.external_keys import external_key_providers
-from vault.server.compose.parts import Parts, address
 from vault.server.config.settings import UserLockout
+from vault.token.batch import BatchTokens
 from vault.token.issue import LoginIssuer
+from vault.token.lifetime import LifetimeLimits
 from vault.token.lockout import Lockout
-
-
-def offer(parts: Parts) -> tuple[Services, ExternalKeyEngine]:
-    """Return the services, and the engine of `sys/` that is one of them. Raises `StartFailure`."""
-    external = ExternalKeyEngine(
-        parts.barrier, external_key_providers(parts.entropy, parts.config, os.environ)
-    )
-    services = Services(
-        clock=parts.clock,
-        entropy=parts.entropy,
-        log=parts.log,
-        metrics=parts.metrics,
-        pool=parts.pool,
-        barrier=parts.barrier,
-        follower=parts.follower,
-        limits=parts.limits,
-        tokens=parts.tokens,
-        issuer=_issuer(parts),
-        lockout=_lockout(parts),
-        leases=parts.leases,
-        wrapper=parts.wrapper,
-        router=parts.router,
-        namespaces=parts.namespaces,
-        policies=parts.policies,
-        safe=parts.safe,
-        external_keys=external,
-        fetcher=parts.fetcher,
-        address=address(parts.config),
-    )
-    return services, external
+from vault.token.store import TokenStore
 
 
 def lockout_config(stanza: UserLockout) -> LockoutConfig:
@@ -59,22 +31,27 @@ def lockout_config(stanza: UserLockout) -> LockoutConfig:
     )
 
 
-def _issuer(parts: Parts) -> LoginIssuer:
+def login_issuer(
+    tokens: TokenStore,
+    batch: BatchTokens,
+    clock: Clock,
+    limits: LifetimeLimits,
+    router: Router,
+    factors: SecondFactors,
+) -> LoginIssuer:
+    """Return what issues the tokens of logins, by the settings of the mount that is called."""
+
     def config(call: Call) -> MountConfig:
-        return _entry(parts.router, call).config
+        return _entry(router, call).config
 
-    return LoginIssuer(parts.tokens, parts.batch, parts.clock, parts.limits, config, parts.factors)
+    return LoginIssuer(tokens, batch, clock, limits, config, factors)
 
 
-def _lockout(parts: Parts) -> Lockout:
-    stanzas = {stanza.kind: lockout_config(stanza) for stanza in parts.config.user_lockout}
+def login_lockout(settings: Sequence[UserLockout], barrier: Barrier, clock: Clock, router: Router) -> Lockout:
+    """Return what refuses names that fail too often, by the settings of the mount that is called."""
+    stanzas = {stanza.kind: lockout_config(stanza) for stanza in settings}
     others = stanzas.get("all", LockoutConfig())
-    return Lockout(
-        parts.barrier,
-        parts.clock,
-        lambda call: _entry(parts.router, call),
-        lambda kind: stanzas.get(kind, others),
-    )
+    return Lockout(barrier, clock, lambda call: _entry(router, call), lambda kind: stanzas.get(kind, others))
 
 
 def _entry(router: Router, call: Call) -> MountEntry:
