@@ -99,6 +99,6 @@ def rfc3339(nanos: int) -> str:
     # Go's RFC3339Nano, which OpenBao writes; a fraction without trailing zeros is the common case.
     seconds, fraction = divmod(nanos, 1_000_000_000)
     if fraction % 10:
-        return f"{_second(seconds)}.{fraction:09d}Z"
+        return "%s.%09dZ" % (_second(seconds), fraction)  # noqa: UP031 -- half an f-string's time, twice a request
     digits = f"{fraction:09d}".rstrip("0")
     return f"{_second(seconds)}.{digits}Z" if digits else f"{_second(seconds)}Z"
