@@ -2,6 +2,7 @@
 """Clocks that a test moves: time passes on both, and the wall clock can be set apart from it."""
 
 from vault.framework.clock import Clock
+from vault.times import Millis, Nanos, nanos_to_millis
 
 SECOND = 1_000_000_000
 DAY = 86_400
@@ -19,12 +20,12 @@ class MovedClock(Clock):
         self.now = now
         self._set = 0
 
-    def nanos(self) -> int:
+    def nanos(self) -> Nanos:
         self.now += 1000
-        return self.now
+        return Nanos(self.now)
 
-    def millis(self) -> int:
-        return self.nanos() // 1_000_000
+    def millis(self) -> Millis:
+        return nanos_to_millis(self.nanos())
 
     def monotonic(self) -> float:
         return (self.nanos() - self._set) / SECOND

@@ -36,6 +36,7 @@ from nhi.biscuit.routes.token_routes import IssueEngine
 from nhi.biscuit.routes.workload_routes import WorkloadEngine
 from vault.framework.call import MountFacts, Namespace
 from vault.install import Installation, Kind, Services
+from vault.times import Seconds
 from vault.token.factors import Factors
 
 
@@ -99,8 +100,8 @@ def _nhi_mount(services: Services, namespace: Namespace, path: str) -> MountFact
     return found.mounted if found is not None and found.mounted.kind == "nhi" else None
 
 
-def _longest(services: Services, namespace_id: str, doors: Sequence[str]) -> int:
-    """Return for how many seconds a token may last: as the mounts are tuned, or the server where none of them is."""
+def _longest(services: Services, namespace_id: str, doors: Sequence[str]) -> Seconds:
+    """Return for how long a token may last: as the mounts are tuned, or the server where none of them is."""
     home = services.namespaces.live(namespace_id)
     table = services.router.of(home) if home is not None else ()
     tuned = [mount.mounted.max_ttl for mount in table if mount.mounted.logins in doors]

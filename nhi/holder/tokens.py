@@ -22,6 +22,7 @@ from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.guard import Term, guarded
 from nhi.biscuit.offline.keys import library_key
 from nhi.biscuit.offline.verify import TokenLimits, from_text, opened, to_text, verify
+from vault.times import Seconds, millis_to_seconds
 
 _BEGINS: Final = b"\x08\x12"
 """What a token begins with: the number of its root key, or its authority."""
@@ -45,7 +46,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     namespace: str
     policies: Sequence[str]
-    until: int
+    until: Seconds
     """When its checks let nothing through any more, in seconds since the epoch, as far as they say so; else 0."""
     sealed: bool
     size: int
@@ -71,9 +72,9 @@ def root_key(text: str) -> Key:
     return Key(algorithm, data)
 
 
-def ends_at(token: str) -> int:
+def ends_at(token: str) -> Seconds:
     """Return when a token ends, in seconds since the epoch, as far as it says so; else 0. Raises `BiscuitError`."""
-    return deadline_of(read_blocks(_chain(token))) // 1000
+    return millis_to_seconds(deadline_of(read_blocks(_chain(token))))
 
 
 def attenuated(token: str, root: Key, source: str, terms: Mapping[str, Term]) -> str:
@@ -120,7 +121,7 @@ def look(token: str, root: Key | None) -> Look:
         workload=next(iter(_values(blocks[0], "workload")), ""),
         namespace=next(iter(_values(blocks[0], "namespace")), ""),
         policies=_values(blocks[0], "policy"),
-        until=deadline_of(blocks) // 1000,
+        until=millis_to_seconds(deadline_of(blocks)),
         sealed=chain.next_secret is None,
         size=len(raw),
         cost=cost,

@@ -10,13 +10,14 @@ import msgspec
 
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.times import Seconds, time_after, time_between
 
 _EXPIRED: Final = "invalid expiration time (exp) claim: token is expired"
 _LARGEST_TIME: Final = 1 << 53
-_USUAL_LEEWAY: Final = 150
-"""Seconds that OpenBao puts between the times of a token that lacks one of them, unless the role says otherwise."""
-_USUAL_SKEW: Final = 60
-"""Seconds by which OpenBao lets clocks differ, unless the role says otherwise."""
+_USUAL_LEEWAY: Final = Seconds(150)
+"""What OpenBao puts between the times of a token that lacks one of them, unless the role says otherwise."""
+_USUAL_SKEW: Final = Seconds(60)
+"""By how much OpenBao lets clocks differ, unless the role says otherwise."""
 
 
 class ExpectedClaims(msgspec.Struct, frozen=True):
@@ -25,12 +26,12 @@ class ExpectedClaims(msgspec.Struct, frozen=True):
     issuer: str = ""
     subject: str = ""
     audiences: Sequence[str] = ()
-    clock_skew_leeway: int = 0
-    expiration_leeway: int = 0
-    not_before_leeway: int = 0
+    clock_skew_leeway: Seconds = Seconds(0)
+    expiration_leeway: Seconds = Seconds(0)
+    not_before_leeway: Seconds = Seconds(0)
 
 
-def check(claims: Mapping[str, Json], expected: ExpectedClaims, now: int) -> None:
+def check(claims: Mapping[str, Json], expected: ExpectedClaims, now: Seconds) -> None:
     """Check iss, sub, aud, exp, nbf and iat (RFC 7519 section 4.1) at `now`, in seconds.
 
     Raises `Malformed`, whose `detail` says in a word what is wrong.
@@ -66,24 +67,26 @@ def _text(claims: Mapping[str, Json], name: str) -> str:
     return found or ""
 
 
-def moment(claims: Mapping[str, Json], name: str) -> int:
+def moment(claims: Mapping[str, Json], name: str) -> Seconds:
     """Return a claim's time in seconds, 0 where there is none. Raises `Malformed`."""
     found = claims.get(name)
     if found is None:
-        return 0
+        return Seconds(0)
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise Malformed("go-jose/go-jose/jwt: expected number value to unmarshal NumericDate")
     if abs(found) > _LARGEST_TIME:
         raise Malformed(_EXPIRED)
-    return int(found)
+    return Seconds(int(found))
 
 
-def _leeway(given: int, usual: int) -> int:
+def _leeway(given: Seconds, usual: Seconds) -> Seconds:
     # OpenBao's: 0 is "not given", and only a number below it is none.
-    return max(given, 0) if given else usual
+    return max(given, Seconds(0)) if given else usual
 
 
-def check_times(expires: int, begins: int, issued: int, expected: ExpectedClaims, now: int) -> None:
+def check_times(
+    expires: Seconds, begins: Seconds, issued: Seconds, expected: ExpectedClaims, now: Seconds
+) -> None:
     """A token that lacks one time gets it from the others; one that has none is refused."""
     if not (expires or begins or issued):
         raise Malformed(
@@ -92,9 +95,9 @@ def check_times(expires: int, begins: int, issued: int, expected: ExpectedClaims
         )
     # OpenBao makes a missing time from the others before it compares any: first the end, then the beginning from it.
     if not expires:
-        expires = max(begins, issued) + _leeway(expected.expiration_leeway, _USUAL_LEEWAY)
+        expires = time_after(max(begins, issued), _leeway(expected.expiration_leeway, _USUAL_LEEWAY))
     if not begins:
-        begins = issued or expires - _leeway(expected.not_before_leeway, _USUAL_LEEWAY)
+        begins = issued or time_between(_leeway(expected.not_before_leeway, _USUAL_LEEWAY), expires)
     skew = _leeway(expected.clock_skew_leeway, _USUAL_SKEW)
     if now + skew < begins:
         raise Malformed("invalid not before (nbf) claim: token not yet valid", detail="early-token")

@@ -24,6 +24,7 @@ from vault.seal.changes import root_rotation
 from vault.seal.health import SlotHealth
 from vault.seal.records import seal_store
 from vault.seal.records.slots import Slots
+from vault.times import Millis
 
 _DEK = bytes(range(32))
 _REFUSED = {"UserNotLoggedIn"}
@@ -275,7 +276,7 @@ def test_copied_storage_does_not_open_offline_by_a_planted_key(softhsm: SoftHsm)
             restarted = machine.restart(Slots(enabled=[again]))
             assert await restarted.life.auto_unseal() == {}
             assert await restarted.reads()
-            health = SlotHealth(restarted.storage, restarted.life.slots, now=lambda: 0)
+            health = SlotHealth(restarted.storage, restarted.life.slots, now=lambda: Millis(0))
             (view,) = await health.look()
             assert view.up
             assert "a secret key kek id v0002: it is not private" in view.remark

@@ -24,6 +24,7 @@ from vault.seal.records import seal_store
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.seal.records.slots import Slots
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.times import Millis
 
 _ROOT = "root"
 
@@ -40,7 +41,7 @@ async def kept_keys(database: Path, slot: KeySlot, mount: str) -> dict[str, byte
         slots = Slots(enabled=[slot])
         root_key = await seal_store.unwrap_newest(storage.reader(), config, slot)
         recovery = await seal_store.unwrap_recovery(storage.reader(), config, slots)
-        barrier = Barrier(storage, now=int, random=bytes)
+        barrier = Barrier(storage, now=lambda: Millis(0), random=bytes)
         await barrier.load(root_key)
         found = {"root key": root_key.reveal(), "recovery key": recovery.reveal()}
         found |= {f"key {n} of the keyring": term.key.reveal() for n, term in barrier.keyring.terms.items()}

@@ -22,6 +22,7 @@ from vault.namespace.book import Namespaces
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.shares import shamir
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.times import Millis
 
 NAMESPACE = 'seal "shamir" { shares = 2 threshold = 2 }'
 Keys = Mapping[str, bytes]
@@ -32,8 +33,8 @@ async def keys_of(
 ) -> Keys:
     """Open a vault, and a namespace in it, by people's shares, in this process: return the keys by what they are."""
     storage = SqliteStorage.open(database)
-    barrier = Barrier(storage, now=lambda: 0, random=os.urandom)
-    life = Lifecycle(storage, barrier, now=lambda: 0, random=os.urandom)
+    barrier = Barrier(storage, now=lambda: Millis(0), random=os.urandom)
+    life = Lifecycle(storage, barrier, now=lambda: Millis(0), random=os.urandom)
     for share in shares:
         await life.unseal(share)
     found = {"root key": barrier.root_key.reveal()}

@@ -15,9 +15,10 @@ import pytest
 from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 from tests.perf.lease_seed import parts_of
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
 
-_LIFE = 30 * 86400
+_LIFE = Seconds(30 * 86400)
 _CHILDREN_OF_EACH = 9
 
 
@@ -47,10 +48,10 @@ async def _plant(database: Path, share: str, count: int) -> Family:
                 display_name="token",
                 created=now,
                 ttl=_LIFE,
-                expires=now + _LIFE * 1_000_000_000,
+                expires=Nanos(now + _LIFE * 1_000_000_000),
                 renewable=True,
                 parent=parent,
-                parent_created=now if parent else 0,
+                parent_created=now if parent else Nanos(0),
                 depth=depth,
             )
 

@@ -18,13 +18,14 @@ from vault.server.compose.parts import Parts, make
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
 
 LEASES = "accounts/creds"
 TOKENS = "auth/token/create"
 STAYING, GOING = "staying", "going"
 """Last parts of the paths whose leases and tokens stay, and of those that a measurement revokes."""
-_LIFE = 30 * 86400
+_LIFE = Seconds(30 * 86400)
 _AT_ONCE = 10_000
 
 
@@ -59,7 +60,7 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
             call,
             path=f"{LEASES}/{path}",
             now=parts.clock.millis(),
-            mount=MountFacts(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, 0, 0),
+            mount=MountFacts(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, Seconds(0), Seconds(0)),
         )
         call.identity = who("somebody")
         call.identity.key = parts.tokens.key("s.nobody")
@@ -75,7 +76,7 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
             display_name="token",
             created=now,
             ttl=_LIFE,
-            expires=now + _LIFE * 1_000_000_000,
+            expires=Nanos(now + _LIFE * 1_000_000_000),
             renewable=True,
             orphan=True,
         )

@@ -5,6 +5,7 @@ from tests.calls import fill_call
 from tests.routes.driver import Application
 from vault.framework.call import ROOT, Call, MountFacts
 from vault.framework.secret import Secret
+from vault.times import Seconds
 from vault.token.authenticator import ServiceTokens
 
 
@@ -17,12 +18,12 @@ async def new_lease(application: Application, token: str) -> str:
         namespace=ROOT,
         path="fake/creds/x",
         now=parts.clock.millis(),
-        mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+        mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
     )
     call.token, call.client_address = Secret(token), "127.0.0.1"
     knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
     call.identity = await (parts.biscuits if parts.biscuits.recognises(token) else knows).authenticate(call)
-    lease = parts.leases.new(call, ttl=3600, longest=7200, detail=b"")
+    lease = parts.leases.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=b"")
     async with parts.barrier.write("root", "ns/root/") as core:
         await parts.leases.issue(core, lease)
     return lease.id

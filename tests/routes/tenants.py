@@ -16,6 +16,7 @@ from vault.engines.system.mounts.rules import LOCKABLE
 from vault.framework.call import Call, MountFacts
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
+from vault.times import Seconds
 
 EVERYTHING = (
     'path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "scan", "sudo"] }'
@@ -133,11 +134,11 @@ class Tenants(Application):
             namespace=namespace,
             path="fake/creds/x",
             now=parts.clock.millis(),
-            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
         )
         call.identity = who("somebody")
         call.identity.key = ""
-        lease = parts.leases.new(call, ttl=3600, longest=7200, detail=MARK.encode())
+        lease = parts.leases.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=MARK.encode())
         async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
             await parts.leases.issue(core, lease)
         return lease.id

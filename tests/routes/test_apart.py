@@ -19,6 +19,7 @@ from vault.engines.totp import engine as totp
 from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Busy, Unavailable
 from vault.framework.limits import AT_ONCE, JsonLimits
+from vault.times import Seconds
 from vault.wrap.wrapper import Wrapper
 
 _KEY = {"generate": True, "issuer": "x", "account_name": "x"}
@@ -296,7 +297,7 @@ def test_sl_74_who_is_unknown_does_not_wait_with_a_long_body(monkeypatch: pytest
 
     async def crowded(*work: object) -> None:
         del work
-        raise Busy(retry_after=1)
+        raise Busy(retry_after=Seconds(1))
 
     body = {"password": "a" * JsonLimits().unknown}
     with Application() as application:

@@ -15,6 +15,7 @@ from nhi.biscuit.records.model import MountRef, Revocation
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.times import Millis
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 REQUESTS = 20_000
@@ -79,7 +80,7 @@ async def _revoke(application: Application) -> None:
         async with application.vault._parts.barrier.write("root", "ns/root/") as core:
             view = core.mount(mount.entry.uuid)
             for number in range(begin, begin + PAGE):
-                row = Revocation(now, now + 86_400_000, "")
+                row = Revocation(now, Millis(now + 86_400_000), "")
                 await store.revoke(view, owner, f"{number:032x}", row)
         await application.vault._parts.follower.follow()
 

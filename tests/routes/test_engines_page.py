@@ -33,6 +33,7 @@ from vault.install import Install
 from vault.server.compose.catalog import ENGINES
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Timer
+from vault.times import Millis
 
 NAME = "vault.engines.voucher"
 COFFEE = {"text": "one coffee", "ttl": "1h"}
@@ -189,7 +190,7 @@ def test_a_voucher_ends_by_the_clock_and_its_row_by_the_timer(shop: Shop) -> Non
 def test_a_timer_that_comes_early_comes_again(shop: Shop) -> None:
     shop.good("POST", "voucher/vouchers/a", COFFEE)
     key = f"root/{shop.mount.entry.uuid}/a"
-    shop.change(lambda data: data.at(Timer("voucher", key, 1)))
+    shop.change(lambda data: data.at(Timer("voucher", key, Millis(1))))
     shop.work()
     assert shop.kept() == ["voucher/a"]
     shop.clock.sleep(3601)

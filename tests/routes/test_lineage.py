@@ -22,6 +22,7 @@ from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from vault.framework.clock import rfc3339
 from vault.framework.concurrency import time_slice as pace
 from vault.storage.memory import MemoryStorage
+from vault.times import Seconds, nanos_after, second_of
 
 
 def _found(issuer: Issuer, query: str = "") -> list[str]:
@@ -248,7 +249,7 @@ def test_a_token_for_one_request_leaves_no_node(issuer: Issuer) -> None:
 
 
 def _soon(issuer: Issuer) -> str:
-    return rfc3339((issuer.application.clock.millis() // 1000 + 60) * 1_000_000_000)
+    return rfc3339(nanos_after(second_of(issuer.application.clock.nanos()), Seconds(60)))
 
 
 def test_a_tree_is_removed_some_time_after_its_token_ended(issuer: Issuer) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.routes.driver import Application
 from vault.framework.clock import rfc3339
 from vault.framework.plan import Plan
+from vault.times import Seconds, nanos_after, second_of
 from vault.token import authenticator
 
 TARGET = "/v1/secret/data/x"
@@ -158,7 +159,7 @@ def test_a_token_that_expires_takes_its_plan_along(application: Application) -> 
 
 
 def test_a_rule_that_expires_takes_the_plan_along(application: Application) -> None:
-    soon = rfc3339((application.clock.millis() // 1000 + 60) * 1_000_000_000)
+    soon = rfc3339(nanos_after(second_of(application.clock.nanos()), Seconds(60)))
     token = planned(application, f'path "secret/*" {{ capabilities = ["read"] expiration = "{soon}" }}')
     application.clock.sleep(60)
     assert status(application, token) == 403

@@ -15,6 +15,7 @@ from tests.shared import Shared
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.view import ReadView, View
 from vault.namespace.entry import NamespaceEntry
+from vault.times import Millis
 
 SECRET = "/v1/secret/data/x"
 SEALED = (503, ["Vault is sealed"])
@@ -325,7 +326,7 @@ def test_a_vault_is_sealed_although_the_keyring_of_a_namespace_lacks_a_key_or_sa
     _namespace(both)
     parts = other.vault._parts
     keyring = parts.barrier.rings()[0].keyring
-    keyring.adopt(keyring.rotate(0, os.urandom))
+    keyring.adopt(keyring.rotate(Millis(0), os.urandom))
     keyring.active.unsaved += 1
     other.run(other.vault._closing())
     assert parts.barrier.sealed

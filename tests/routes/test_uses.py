@@ -16,6 +16,7 @@ from vault.framework.clock import rfc3339
 from vault.pipeline import Moved, Pipeline
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
+from vault.times import Nanos
 
 HOUR = COARSE // 1000
 
@@ -31,7 +32,7 @@ def _ids(issuer: Issuer, query: str = "") -> list[str]:
 
 
 def _now(issuer: Issuer) -> str:
-    return rfc3339(issuer.application.clock.millis() * 1_000_000)
+    return rfc3339(Nanos(issuer.application.clock.millis() * 1_000_000))
 
 
 def _kept(issuer: Issuer, folder: str) -> list[str]:
@@ -143,7 +144,11 @@ def test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothin
     issuer.application.vault._parts.biscuits._cache.drop(None)
     assert issuer.status(token, LOOK) == 200
     assert (commits, len(looks)) == ([], 1)
-    assert first <= _found(issuer)[0]["last_seen"] < rfc3339(issuer.application.clock.nanos() - 2_900 * 10**9)
+    assert (
+        first
+        <= _found(issuer)[0]["last_seen"]
+        < rfc3339(Nanos(issuer.application.clock.nanos() - 2_900 * 10**9))
+    )
     clock.sleep(HOUR)
     before = _now(issuer)
     for _ in range(20):

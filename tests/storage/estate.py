@@ -19,6 +19,7 @@ from vault.storage.copies.backup import back_up
 from vault.storage.copies.restore import restore
 from vault.storage.protocol import StorageFailure, Timer, Tx
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.times import Millis
 
 KEYS = [f"{folder}/{number}" for folder in ("a", "a/b", "c") for number in range(4)]
 FACTS = [f"fact/{number}" for number in range(3)]
@@ -221,7 +222,7 @@ class Estate:
     async def schedule(self) -> None:
         key, due = self.chance.choice("xyz"), self.chance.randrange(1, 1000)
         async with self.any.write() as tx:
-            await tx.at(Timer("kind", key, due))
+            await tx.at(Timer("kind", key, Millis(due)))
         self.known = State(self.known.entries, {**self.known.timers, key: due})
 
     def _back_up(self) -> Path:

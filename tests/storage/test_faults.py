@@ -12,6 +12,7 @@ import pytest
 from tests.storage.stores import Fault, Store, everything, fill, invalidate
 from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.times import Millis
 
 STATEMENTS = 24
 """At least as many as the scripted transaction has on any storage; checked by the test."""
@@ -27,7 +28,7 @@ async def script(storage: Storage) -> None:
         await tx.scan("")
         await tx.delete("old")
         await tx.delete_prefix("tree/")
-        await tx.at(Timer("k", "new", 5))
+        await tx.at(Timer("k", "new", Millis(5)))
         await tx.cancel("k", "old")
         await tx.invalidate("kind", "key")
         await tx.invalidate("kind", "other")
@@ -37,7 +38,7 @@ async def prepare(storage: Storage) -> int:
     """Set the scene for `script`; return its epoch."""
     await fill(storage, "old", "tree/1", "tree/2")
     async with storage.write() as tx:
-        await tx.at(Timer("k", "old", 3))
+        await tx.at(Timer("k", "old", Millis(3)))
     return await invalidate(storage, "scene")
 
 
@@ -170,7 +171,7 @@ def test_a_defect_where_a_batch_ends_fails_everyone_and_the_next_batch_works(
 
 
 @pytest.mark.parametrize("due", [1 << 63, -(1 << 63) - 1])
-def test_a_timer_that_sqlite_cannot_hold_is_refused_where_it_is_set(tmp_path: Path, due: int) -> None:
+def test_a_timer_that_sqlite_cannot_hold_is_refused_where_it_is_set(tmp_path: Path, due: Millis) -> None:
     async def story() -> None:
         storage = SqliteStorage.open(tmp_path / "s.db")
         with pytest.raises(OverflowError):
@@ -218,7 +219,7 @@ def test_a_failed_read_leaves_the_reader_usable(store: Store, name: str) -> None
         await reader.get("old")
         await reader.list("")
         await reader.scan("")
-        await storage.claim(3, 1, 0)
+        await storage.claim(Millis(3), 1, Millis(0))
         await storage.next_due()
         await storage.changes(1)
 

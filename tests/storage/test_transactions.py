@@ -7,6 +7,7 @@ import pytest
 
 from tests.storage.stores import Store, everything, fill, invalidate
 from vault.storage.protocol import Storage, StorageFailure, Timer
+from vault.times import Millis
 
 
 async def add(storage: Storage, path: str) -> None:
@@ -198,7 +199,7 @@ def test_a_transaction_that_has_ended_accepts_nothing(store: Store) -> None:
 def test_a_transaction_within_a_transaction_is_an_error_and_not_a_deadlock(store: Store) -> None:
     async def story(storage: Storage) -> None:
         async with storage.write() as tx:
-            await tx.at(Timer("k", "a", 1))
+            await tx.at(Timer("k", "a", Millis(1)))
             with pytest.raises(RuntimeError, match="already"):
                 await fill(storage, "inner")
             await tx.put("outer", b"")
@@ -206,7 +207,7 @@ def test_a_transaction_within_a_transaction_is_an_error_and_not_a_deadlock(store
         assert await storage.reader().scan("") == ["next", "outer"]
         async with storage.write():
             with pytest.raises(RuntimeError, match="already"):
-                await storage.claim(1, 1, 1)
+                await storage.claim(Millis(1), 1, Millis(1))
 
     store.play(story)
 

@@ -28,11 +28,13 @@ from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.quote import quote
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.times import Nanos
 
 ALL_HASHED: Final = "hmac_names_and_numbers"
 """Option of a device: whether numbers and names of members are hashed too, like strings."""
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
+_NOT_HELD: Final = Nanos(0)
 _SALT: Final = "audit/salt/"
 """Where earlier versions kept salts, before salts were wrapped for the key slots."""
 _DEVICE: Final = "audit/device/"
@@ -143,10 +145,10 @@ class Broker:
 
     def release(self, call: Call) -> Taken:
         """Record the held request of a refused call that has an effect all the same. As `request`."""
-        held, call.record.held = call.record.held, 0
+        held, call.record.held = call.record.held, _NOT_HELD
         return self._request(call, held, None) if held else None
 
-    def _request(self, call: Call, now: int, error: VaultError | None) -> Taken:
+    def _request(self, call: Call, now: Nanos, error: VaultError | None) -> Taken:
         if self._open:
             headers = self._headers
             lines = [(entry, entry.renderer.request(call, now, headers, error)) for entry in self._recording]
@@ -186,7 +188,7 @@ class Broker:
         if reply is not None and reply.refusal is not None:
             error = reply.refusal
         now = self._clock.nanos()
-        held, call.record.held = call.record.held, 0
+        held, call.record.held = call.record.held, _NOT_HELD
         if self._open:
             headers = self._headers
             lines: list[tuple[_OpenDevice, bytes]] = []
@@ -213,8 +215,7 @@ class Broker:
         if batch is None or not self._prompt:
             return self.response(call, reply)
         record = call.record
-        times = (record.held, self._clock.nanos())
-        record.held = 0
+        times, record.held = (record.held, self._clock.nanos()), _NOT_HELD
         headers = self._headers
         batch.add([entry.renderer.exchange(call, reply, times, headers, None) for entry in self._recording])
         record.batch = batch

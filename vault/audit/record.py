@@ -22,6 +22,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
 from vault.framework.route import Parameter
+from vault.times import Nanos, second_of
 
 _REPLIES: Final = 4096
 """Encoded answers in the cache, hashes only."""
@@ -75,7 +76,7 @@ class Renderer:
         self,
         call: Call,
         reply: Reply[object] | None,
-        times: tuple[int, int],
+        times: tuple[Nanos, Nanos],
         headers: Mapping[str, bool],
         error: VaultError | None,
     ) -> bytes:
@@ -92,7 +93,7 @@ class Renderer:
             b"" if error is None else _response_error(error),
         )
 
-    def request(self, call: Call, now: int, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
+    def request(self, call: Call, now: Nanos, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
         """Return the line of a request, before it is acted on."""
         return b'%b{"time":"%b","type":"request",%b%b}\n' % (
             self._prefix,
@@ -105,7 +106,7 @@ class Renderer:
         self,
         call: Call,
         reply: Reply[object] | None,
-        now: int,
+        now: Nanos,
         headers: Mapping[str, bool],
         error: VaultError | None,
     ) -> bytes:
@@ -408,8 +409,8 @@ def _or_default(names: Sequence[str] | msgspec.UnsetType, otherwise: Sequence[st
     return otherwise if isinstance(names, msgspec.UnsetType) else names
 
 
-def _issue_time(created: int) -> str:
-    return rfc3339(created - created % 1_000_000_000)
+def _issue_time(created: Nanos) -> str:
+    return rfc3339(second_of(created))
 
 
 def _encode_bounded(value: object) -> bytes:
@@ -436,7 +437,7 @@ def _without_empty(fields: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in fields.items() if value not in (None, "", 0, ())}
 
 
-def sealed_line(call: Call, kind: str, now: int, error: VaultError | None) -> bytes:
+def sealed_line(call: Call, kind: str, now: Nanos, error: VaultError | None) -> bytes:
     """Return the line of a call while sealed: no token, no data, nothing that needs a hash."""
     record: dict[str, object] = {
         "time": rfc3339(now),
@@ -456,7 +457,7 @@ def sealed_line(call: Call, kind: str, now: int, error: VaultError | None) -> by
     return schema.encode(record) + b"\n"
 
 
-def trial_line(now: int) -> bytes:
+def trial_line(now: Nanos) -> bytes:
     """Return the test line that a new device must take."""
     return (
         b'{"time":"%b","type":"request","auth":{"token_type":"default"},"request":{"operation":"update",'

@@ -17,6 +17,7 @@ from vault.framework.keys.external import AskFirst
 from vault.framework.telemetry.log import Log
 from vault.namespace.waiting import TIMER, park
 from vault.storage.protocol import Storage, StorageFailure, Timer
+from vault.times import Millis
 
 Handler = Callable[[View, str], Awaitable[None]]
 """Does what a timer says, in one transaction on the namespace's own data that removes the timer.
@@ -27,7 +28,7 @@ again after what that asks, which no transaction waits for.
 Job = Callable[[], Awaitable[None]]
 
 _BATCH: Final = 64
-_HOLD: Final = 60_000
+_HOLD: Final = Millis(60_000)
 """Milliseconds for which a claimed timer is ours."""
 _LONGEST_WAIT: Final = 1.0
 """Seconds between two looks at what is due."""

@@ -10,8 +10,9 @@ from vault.background.loop import Handler
 from vault.barrier.view import View
 from vault.framework.call import Call
 from vault.storage.protocol import Timer
+from vault.times import Millis
 
-Due = Callable[[View, str], Awaitable[int | None]]
+Due = Callable[[View, str], Awaitable[Millis | None]]
 """Does what a timer says for a name, in a transaction on the mount's data; what it is about may be gone.
 
 Returns when to be called again (milliseconds since the epoch); None for not.
@@ -24,7 +25,7 @@ class MountTimers:
     def __init__(self, kind: str) -> None:
         self.kind: Final = kind
 
-    async def set(self, call: Call, name: str, due: int) -> None:
+    async def set(self, call: Call, name: str, due: Millis) -> None:
         """Have `name` looked at when `due` (milliseconds since the epoch), if the transaction of `call` commits."""
         await call.tx.at(Timer(self.kind, _key(call, name), due))
 

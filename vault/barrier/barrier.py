@@ -18,6 +18,7 @@ from vault.barrier.nonces import Nonces
 from vault.barrier.ring import KEYRING_KIND, Ring
 from vault.barrier.view import ReadView, Reload, View
 from vault.storage.protocol import ReadTx, Storage, Tx
+from vault.times import Millis
 
 __all__ = ["KEYRING_KIND", "Barrier"]
 
@@ -57,7 +58,7 @@ class Barrier:
     transaction and becomes visible here through `refresh`: after the commit, or when the epoch says so.
     """
 
-    def __init__(self, storage: Storage, *, now: Callable[[], int], random: Random) -> None:
+    def __init__(self, storage: Storage, *, now: Callable[[], Millis], random: Random) -> None:
         """`now` gives milliseconds since the epoch, `random` entropy."""
         self._storage = storage
         self._now = now

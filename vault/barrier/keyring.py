@@ -13,6 +13,7 @@ from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure, BarrierSealed, UnknownTerm
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.stored import RecordKind
+from vault.times import Millis, Seconds, seconds_to_millis, time_between
 
 KEYRING_PATH: Final = "core/keyring"
 """Where the wrapped keyring is stored, in the clear part of storage."""
@@ -36,7 +37,7 @@ class RotationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When the active key is replaced without being asked."""
 
     enabled: bool = True
-    interval: int = 0
+    interval: Seconds = Seconds(0)
     """Seconds a key stays active; 0 for no limit."""
     max_operations: int = DEFAULT_MAX_OPERATIONS
     """Encryptions under one key."""
@@ -53,7 +54,7 @@ class RotationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _StoredTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     term: Annotated[int, msgspec.Meta(ge=1, le=0xFFFF_FFFF)]
     key: Annotated[bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)]
-    installed: int
+    installed: Millis
     encryptions: Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -71,7 +72,7 @@ class Term:
 
     __slots__ = ("head", "install_time", "key", "number", "saved", "unsaved")
 
-    def __init__(self, number: int, key: Key, install_time: int, saved: int = 0) -> None:
+    def __init__(self, number: int, key: Key, install_time: Millis, saved: int = 0) -> None:
         """`install_time` in ms since the epoch; `saved` is the count that storage knows."""
         self.number = number
         self.key = key
@@ -112,7 +113,7 @@ class Keyring:
         """What whoever uses it is told once it was dropped."""
 
     @classmethod
-    def create(cls, now: int, random: Random) -> Keyring:
+    def create(cls, now: Millis, random: Random) -> Keyring:
         """Return a keyring with one fresh key, term 1, installed at `now` (ms)."""
         return cls([Term(1, Key(random(KEY_BYTES)), now)], RotationConfig())
 
@@ -128,7 +129,7 @@ class Keyring:
         """The terms by number; empty once dropped."""
         return self._terms
 
-    def rotate(self, now: int, random: Random) -> Keyring:
+    def rotate(self, now: Millis, random: Random) -> Keyring:
         """Return a keyring with one more term, active from `now` (ms). Older terms still decrypt."""
         fresh = Term(self.active.number + 1, Key(random(KEY_BYTES)), now)
         return Keyring([*self._terms.values(), fresh], self.rotation)
@@ -138,14 +139,14 @@ class Keyring:
         rotation.check()
         return Keyring(self._terms.values(), rotation)
 
-    def due(self, now: int) -> bool:
+    def due(self, now: Millis) -> bool:
         """Return whether the active key should be replaced at `now` (ms)."""
         rule, term = self.rotation, self.active
         if not rule.enabled:
             return False
         if term.encryptions >= rule.max_operations:
             return True
-        return rule.interval > 0 and now - term.install_time >= rule.interval * 1000
+        return rule.interval > 0 and time_between(term.install_time, now) >= seconds_to_millis(rule.interval)
 
     def encrypt(self, scope: bytes, path: str, plaintext: bytes, random: Random) -> bytes:
         """Encrypt under the active key, and count it."""

@@ -16,6 +16,7 @@ from vault.barrier.keyring import Keyring, RotationConfig
 from vault.barrier.nonces import Nonces
 from vault.barrier.view import View, core_prefix
 from vault.storage.protocol import ReadTx, Storage, Tx
+from vault.times import Millis
 
 KEYRING_KIND = "keyring"
 """Kind of the invalidation that says: call `Barrier.refresh`; the key is the namespace's id, empty for the vault."""
@@ -31,7 +32,7 @@ class Ring:
         root_key: Key,
         keyring: Keyring,
         *,
-        now: Callable[[], int],
+        now: Callable[[], Millis],
         random: Random,
     ) -> None:
         """`keyring` is what `stored` gave, or a new one; `now` gives milliseconds, `random` entropy."""

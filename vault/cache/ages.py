@@ -12,10 +12,10 @@ from typing import Final
 
 from vault.cache.follow import BoundedCache
 from vault.framework.clock import Clock
+from vault.times import Nanos, exact_seconds, nanos_of, time_between
 
 _MOST: Final = 65_536
 """Moments that are remembered; of one that was pushed out, only the wall clock knows."""
-_NANOS: Final = 1_000_000_000
 
 
 class Ages:
@@ -26,16 +26,16 @@ class Ages:
         self._began: BoundedCache[int, float] = BoundedCache(_MOST)
         """When each moment was, by the monotonic clock."""
 
-    def begin(self) -> int:
+    def begin(self) -> Nanos:
         """Return this moment, whose age is measured from now on."""
         moment = self._clock.nanos()
         self._began.put(moment, self._clock.monotonic())
         return moment
 
-    def of(self, moment: int) -> int:
+    def of(self, moment: Nanos) -> Nanos:
         """Return how many nanoseconds ago `moment` was; 0 for one that the wall clock puts into the future."""
         began, now = self._began.get(moment), self._clock.monotonic()
         if began is None:
-            began = now - max(0, self._clock.nanos() - moment) / _NANOS
+            began = now - exact_seconds(max(Nanos(0), time_between(moment, self._clock.nanos())))
             self._began.put(moment, began)
-        return int((now - began) * _NANOS)
+        return nanos_of(now - began)

@@ -17,6 +17,7 @@ from typing import Final
 from vault.cache.follow import BoundedCache, Follower
 from vault.framework.call import Call, Operation
 from vault.framework.plan import Plan
+from vault.times import Millis
 
 _KEPT: Final = 4096
 """Plans in memory."""
@@ -30,8 +31,8 @@ Of a request with a body: digest of all its bytes, nothing, the address.
 """
 
 
-Tidy = Callable[[int], None]
-"""Forgets what is no longer true at a time, in milliseconds since the epoch."""
+Tidy = Callable[[Millis], None]
+"""Forgets what is no longer true at a time."""
 
 
 class Plans:
@@ -46,7 +47,7 @@ class Plans:
         """Have what stands on plans forgotten along with them."""
         self._beside.append(tidy)
 
-    def tidy(self, now: int) -> None:
+    def tidy(self, now: Millis) -> None:
         """Forget plans that are no longer true at `now`: they hold tokens, which end with a seal or a revocation (SL-58)."""
         self._kept.discard(lambda plan: not self.holds(plan, now))
         for tidy in self._beside:
@@ -61,12 +62,12 @@ class Plans:
         plan.fill(call)
         return True
 
-    def holds(self, plan: Plan, now: int) -> bool:
+    def holds(self, plan: Plan, now: Millis) -> bool:
         """Whether a plan is still true at `now` (milliseconds since the epoch)."""
         stands = self._follower.era if plan.identity.held else self._follower.moment
         return plan.stands is stands and not (plan.until and now >= plan.until)
 
-    def keep(self, call: Call, moment: object, until: int) -> None:
+    def keep(self, call: Call, moment: object, until: Millis) -> None:
         """Remember a call that was answered by the facts of `moment`, if another one like it would be let in too."""
         identity = call.identity
         asks = call.bound.route.access.asks and len(call.path) + len(call.body) <= _LONGEST
@@ -86,7 +87,7 @@ class Plans:
             return  # most Biscuits are presented once: a plan would outlive them in the memory that theirs is bound to
         plan = Plan(
             self._follower.era if identity.held else moment,
-            min((moment for moment in (until, identity.ends, identity.again) if moment), default=0),
+            Millis(min((moment for moment in (until, identity.ends, identity.again) if moment), default=0)),
             call.destination,
             call.bound,
             identity,

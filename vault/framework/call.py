@@ -16,6 +16,7 @@ from vault.framework.identity import EntityState, IdentityFacts
 from vault.framework.request.head import NO_HEAD, NO_OPTIONS, NO_PROOFS, Head, Options, Proofs
 from vault.framework.request.record import CallRecord
 from vault.framework.secret import Secret
+from vault.times import Millis, Nanos, Seconds
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
@@ -68,8 +69,8 @@ class MountFacts(msgspec.Struct, frozen=True, eq=False):
     accessor: str
     category: str
     options: Mapping[str, str]
-    default_ttl: int
-    max_ttl: int
+    default_ttl: Seconds
+    max_ttl: Seconds
     clear_request_keys: frozenset[str] = frozenset()
     clear_response_keys: frozenset[str] = frozenset()
     passthrough_headers: frozenset[str] = frozenset()
@@ -77,7 +78,7 @@ class MountFacts(msgspec.Struct, frozen=True, eq=False):
     logins: str = ""
 
 
-NOWHERE = MountFacts("", "", "", "", "", {}, 0, 0)
+NOWHERE = MountFacts("", "", "", "", "", {}, Seconds(0), Seconds(0))
 """Stands for the mount of a path that has none."""
 
 
@@ -156,12 +157,12 @@ class Identity:
     orphan: bool = True
     depth: int = 0
     """How many ancestors it had when it was issued."""
-    created: int = 0
-    expires: int = 0
-    until: int = 0
-    ttl: int = 0
+    created: Nanos = Nanos(0)
+    expires: Millis = Millis(0)
+    until: Millis = Millis(0)
+    ttl: Seconds = Seconds(0)
     uses: int = 0
-    again: int = 0
+    again: Millis = Millis(0)
     """When a cache must authenticate it again, so that its use is noticed (ms since the epoch); 0 for never."""
     cache: dict[object, object] = field(default_factory=dict, repr=False)
     """Facts derived from this credential (compiled ACL, encoded audit parts). They are dropped together with it."""
@@ -182,7 +183,7 @@ class Identity:
     """Facts for templates without an entity; the credential and its ancestors; the Biscuit chain behind a token."""
 
     @property
-    def ends(self) -> int:
+    def ends(self) -> Millis:
         """When it may be used no longer, in milliseconds since the epoch; 0 for never."""
         return self.until or self.expires
 
@@ -220,7 +221,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     token_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     identity_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     metadata: Mapping[str, str] | None = None
-    lease_duration: int = 0
+    lease_duration: Seconds = Seconds(0)
     renewable: bool = False
     entity_id: str = ""
     token_type: str = "service"  # noqa: S105 -- the kind of token, not a token
@@ -234,7 +235,7 @@ class WrapInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str
     accessor: str
-    ttl: int
+    ttl: Seconds
     creation_time: str
     creation_path: str
     wrapped_accessor: str | msgspec.UnsetType = msgspec.UNSET
@@ -254,7 +255,7 @@ class Reply(msgspec.Struct, Generic[T]):
     data: T | None = None
     auth: Auth | None = None
     lease_id: str = ""
-    lease_duration: int = 0
+    lease_duration: Seconds = Seconds(0)
     renewable: bool = False
     warnings: list[str] = msgspec.field(default_factory=list)
     wrap_info: WrapInfo | None = None
@@ -277,7 +278,7 @@ class Reply(msgspec.Struct, Generic[T]):
     """For a long reply: what each audit device records of it, where that is encoded already."""
     refusal: VaultError | None = None
     """The refusal behind a `raw` answer of another protocol; only for the audit record."""
-    issued: int = 0
+    issued: Nanos = Nanos(0)
     """When the token in `auth` was issued (nanoseconds), if before this call; only for the audit record."""
 
     def __repr__(self) -> str:
@@ -344,7 +345,7 @@ class Call:
 
     # The front fills in what came.
     id: str
-    now: int
+    now: Millis
     """Milliseconds since the epoch at arrival: the one 'now' of this request."""
     client_address: str
     client_port: int

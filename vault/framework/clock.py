@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from struct import Struct
 
+from vault.times import Millis, Nanos, Seconds
+
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS = bytes(_BASE62[byte % 62] for byte in range(256))
 _UNFAIR = bytes(range(248, 256))
@@ -29,13 +31,13 @@ class Clock:
     began with a stored point, with `Ages`.
     """
 
-    def millis(self) -> int:
+    def millis(self) -> Millis:
         """Return milliseconds since the Unix epoch."""
-        return time.time_ns() // 1_000_000
+        return time.time_ns() // 1_000_000  # type: ignore[return-value]  # asked by every request
 
-    def nanos(self) -> int:
+    def nanos(self) -> Nanos:
         """Return nanoseconds since the Unix epoch."""
-        return time.time_ns()
+        return time.time_ns()  # type: ignore[return-value]  # asked by every request
 
     def monotonic(self) -> float:
         """Return seconds since an arbitrary moment. They grow evenly, even when the wall clock is set."""
@@ -84,17 +86,17 @@ def uuids(random: bytes) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def remembered_rfc3339(nanos: int) -> str:
+def remembered_rfc3339(nanos: Nanos) -> str:
     """As `rfc3339`, cached for times that are shown often."""
     return rfc3339(nanos)
 
 
 @lru_cache(maxsize=8)
-def _second(seconds: int) -> str:
+def _second(seconds: Seconds) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def rfc3339(nanos: int) -> str:
+def rfc3339(nanos: Nanos) -> str:
     """Return a time (nanoseconds since the epoch, UTC) as RFC 3339 with the fraction's trailing zeros cut."""
     # Go's RFC3339Nano, which OpenBao writes; a fraction without trailing zeros is the common case.
     seconds, fraction = divmod(nanos, 1_000_000_000)

@@ -7,6 +7,8 @@ paths, mounts and policies may appear, because clients of OpenBao match on them.
 
 from __future__ import annotations
 
+from vault.times import Seconds
+
 
 class VaultError(Exception):
     """Base of every refusal.
@@ -87,7 +89,7 @@ class TooLarge(VaultError):
 class Limited(VaultError):
     """Too many requests; `retry_after` is in seconds, `recorded` says whether it goes to the audit log."""
 
-    def __init__(self, message: str, *, retry_after: int = 1, recorded: bool = True) -> None:
+    def __init__(self, message: str, *, retry_after: Seconds = Seconds(1), recorded: bool = True) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.recorded = recorded
@@ -96,7 +98,9 @@ class Limited(VaultError):
 class Busy(VaultError):
     """Too much work waits; the client may try again in `retry_after` seconds."""
 
-    def __init__(self, message: str = "too much work is waiting; try again", *, retry_after: int = 1) -> None:
+    def __init__(
+        self, message: str = "too much work is waiting; try again", *, retry_after: Seconds = Seconds(1)
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
 

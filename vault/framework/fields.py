@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from vault.framework.errors import Malformed
+from vault.times import Nanos, Seconds, nanos_to_seconds
 
 T = TypeVar("T")
 
@@ -42,9 +43,9 @@ class FieldKind(msgspec.Struct, frozen=True):
     keeps: bool = False
 
 
-Duration = Annotated[int, FieldKind("duration")]
+Duration = Annotated[Seconds, FieldKind("duration")]
 """Whole seconds; on the wire an integer or `1h30m`, `90s`, `2d`."""
-Span = Annotated[int, FieldKind("span")]
+Span = Annotated[Seconds, FieldKind("span")]
 """As `Duration`, and never negative."""
 StringList = Annotated[tuple[str, ...], FieldKind("strings")]
 """A list of strings; one string is a list of one."""
@@ -175,10 +176,10 @@ _DURATION = re.compile(r"(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|ms|s|m|
 _PART = re.compile(r"([0-9.]+)([^0-9.]*)")
 _LONGEST_DURATION: Final = 64
 # Go's time.Duration counts nanoseconds in 64 bits.
-_MAX_SECONDS: Final = (1 << 63) // 1_000_000_000
+_MAX_SECONDS: Final = nanos_to_seconds(Nanos(1 << 63))
 
 
-def parse_duration(text: str) -> int:
+def parse_duration(text: str) -> Seconds:
     """Parse `90`, `90s`, `1h30m`, `2d` into whole seconds (fractions are cut). Raises `Mismatch`."""
     text = text.strip()
     if len(text) > _LONGEST_DURATION:
@@ -194,24 +195,24 @@ def parse_duration(text: str) -> int:
         raise Mismatch("time: invalid duration")
     if seconds > _MAX_SECONDS:
         raise Mismatch("time: invalid duration")
-    return sign * int(seconds)  # OpenBao cuts fractions too: TTLs are whole seconds on the wire
+    return Seconds(sign * int(seconds))  # OpenBao cuts fractions too: TTLs are whole seconds on the wire
 
 
-def to_duration(value: Json, at: str = "") -> int:
+def to_duration(value: Json, at: str = "") -> Seconds:
     """Coerce to whole seconds."""
     del at
     if isinstance(value, str):
-        return parse_duration(value) if value else 0
+        return parse_duration(value) if value else Seconds(0)
     if isinstance(value, int) and not isinstance(value, bool):
         if abs(value) > _MAX_SECONDS:
             raise Mismatch("time: invalid duration")
-        return value
+        return Seconds(value)
     if isinstance(value, float):
         raise Mismatch("time: missing unit in duration")
     raise Mismatch("could not parse duration from input")
 
 
-def to_span(value: Json, at: str = "") -> int:
+def to_span(value: Json, at: str = "") -> Seconds:
     """Coerce to whole seconds, 0 or more."""
     seconds = to_duration(value, at)
     if seconds < 0:

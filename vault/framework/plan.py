@@ -10,6 +10,7 @@ import msgspec
 from vault.framework.call import Call, Decision, Destination, Identity, Operation
 from vault.framework.fields import Json
 from vault.framework.route import BoundRoute, Params
+from vault.times import Millis
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -17,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     stands: object
     """The follower's era for an identity that is held, its moment for any other."""
-    until: int
+    until: Millis
     destination: Destination
     bound: BoundRoute
     identity: Identity

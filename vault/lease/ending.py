@@ -25,19 +25,19 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease, LeaseFailure, Revoker
 from vault.lease.store import LeaseStore, home
 from vault.lease.turns import Turns
+from vault.times import Millis, millis_to_seconds, nanos_to_millis, time_after
 
 MOST_ATTEMPTS: Final = 6
 """Failures after which a lease is parked."""
 WAITING: Final = 1024
 """Leases that wait in memory; the rest waits in storage."""
-_FIRST_WAIT: Final = 10_000
-_HOLD: Final = 120_000
-"""Milliseconds after which a lease that was taken up is looked at again, in case that the process ended."""
+_FIRST_WAIT: Final = Millis(10_000)
+_HOLD: Final = Millis(120_000)
+"""Time after which a lease that was taken up is looked at again, in case that the process ended."""
 _WORKERS: Final = 8
 _ABREAST: Final = 4
 _TOGETHER: Final = 32
 """Leases that an engine is asked about at once where somebody has all below a prefix ended."""
-_MILLI: Final = 1_000_000
 
 
 class Endings:
@@ -116,9 +116,9 @@ class Endings:
             return
         now = self._clock.nanos()
         if lease.expires > now:
-            await self._store.arm(core, lease, lease.expires // _MILLI)
+            await self._store.arm(core, lease, nanos_to_millis(lease.expires))
             return
-        await self._store.arm(core, lease, now // _MILLI + _HOLD)
+        await self._store.arm(core, lease, time_after(nanos_to_millis(now), _HOLD))
         if self._turns.put(lease.mount, lease_id):
             self._news.set()
 
@@ -244,10 +244,10 @@ class Endings:
                 "expiration", "a lease cannot be revoked; it is kept for an operator", reason=reason
             )
             return
-        wait = int(_FIRST_WAIT * 2 ** (lease.attempts - 1) * (1 + self._chance()))
+        wait = Millis(int(_FIRST_WAIT * 2 ** (lease.attempts - 1) * (1 + self._chance())))
         await self._store.replace(core, lease)
-        await self._store.arm(core, lease, self._clock.millis() + wait)
+        await self._store.arm(core, lease, time_after(self._clock.millis(), wait))
         self._log.caution(
             "expiration", "a lease could not be revoked yet", reason=reason, count=lease.attempts,
-            seconds=wait // 1000,
+            seconds=millis_to_seconds(wait),
         )  # fmt: skip

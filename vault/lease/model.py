@@ -8,10 +8,10 @@ from typing import Final, Protocol
 import msgspec
 
 from vault.barrier.view import ReadView, View
+from vault.times import Nanos, Seconds, nanos_after, nanos_to_seconds, nanos_to_seconds_cut, time_between
 
 LEASE_KIND: Final = "lease"
 """Kind of the timer of one lease; the key is the lease's identifier."""
-_SECOND: Final = 1_000_000_000
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,16 +25,16 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str
     mount: str
     accessor: str
-    issued: int
-    expires: int
-    ttl: int
-    longest: int
+    issued: Nanos
+    expires: Nanos
+    ttl: Seconds
+    longest: Seconds
     renewable: bool = True
     token: str = ""
     chain: tuple[str, ...] = ()
     """Of a credential that is a chain, all that it was made from, and itself."""
     detail: bytes = b""
-    renewed: int = 0
+    renewed: Nanos = Nanos(0)
     attempts: int = 0
     """How often taking it back has failed by itself."""
     reason: str = ""
@@ -47,9 +47,9 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The path of the request that made it."""
         return self.id.rpartition("/")[0]
 
-    def remaining(self, now: int) -> int:
+    def remaining(self, now: Nanos) -> Seconds:
         """Seconds left at `now` (nanoseconds); below 0 once it is over, as the field shows it."""
-        return int((self.expires - now) / _SECOND)
+        return nanos_to_seconds_cut(time_between(now, self.expires))
 
     def __repr__(self) -> str:
         """Name the lease without its detail."""
@@ -88,13 +88,13 @@ class Revoker(Protocol):
         ...
 
 
-def prolonged(lease: Lease, increment: int, now: int) -> tuple[Lease, list[str]]:
+def prolonged(lease: Lease, increment: Seconds, now: Nanos) -> tuple[Lease, list[str]]:
     """Return the lease with its end `increment` seconds from `now` (nanoseconds), and what to warn of.
 
     0 asks for what it had at first. It never ends later than its issue plus its longest time (SL-33).
     """
     wanted = increment or lease.ttl
-    left = max(0, lease.longest - (now - lease.issued) // _SECOND)
+    left = max(Seconds(0), time_between(nanos_to_seconds(time_between(lease.issued, now)), lease.longest))
     warnings = []
     if wanted > left:
         warnings.append(
@@ -102,10 +102,10 @@ def prolonged(lease: Lease, increment: int, now: int) -> tuple[Lease, list[str]]
             "TTL value is capped accordingly"
         )
     granted = min(wanted, left)
-    return msgspec.structs.replace(lease, expires=now + granted * _SECOND, renewed=now), warnings
+    return msgspec.structs.replace(lease, expires=nanos_after(now, granted), renewed=now), warnings
 
 
-def _spelt(seconds: int) -> str:
+def _spelt(seconds: Seconds) -> str:
     """Write a duration as the field does: `768h`, `1h30m`, `0s`."""
     minutes, left = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

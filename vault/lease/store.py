@@ -25,6 +25,7 @@ from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
 from vault.namespace.waiting import ENDED_LEASE, park
 from vault.storage.protocol import Timer
+from vault.times import Millis, Seconds, millis_to_seconds, nanos_after, nanos_to_millis, time_between
 
 _ID: Final = "lease/id/"
 _TOKEN: Final = "lease/token/"  # noqa: S105 -- where the leases of tokens are found, not a token
@@ -32,7 +33,6 @@ _PARKED: Final = "lease/parked/"
 CHAIN: Final = "chain-"
 """How the key begins of a credential that is no token of the store, but a chain."""
 _RANDOM: Final = 24
-_MILLI: Final = 1_000_000
 _ROUND: Final = 64
 """Leases of one token that one transaction ends."""
 
@@ -46,7 +46,9 @@ class LeaseStore:
         self._clock = clock
         self._entropy = entropy
 
-    def new(self, call: Call, *, ttl: int, longest: int, detail: bytes, renewable: bool = True) -> Lease:
+    def new(
+        self, call: Call, *, ttl: Seconds, longest: Seconds, detail: bytes, renewable: bool = True
+    ) -> Lease:
         """Return a lease for what `call` makes; it is stored by `issue`. `ttl` and `longest` are in seconds.
 
         Raises `Malformed` for a caller of one request alone: nothing would end with it.
@@ -56,7 +58,7 @@ class LeaseStore:
         if caller.fleeting:
             raise Malformed("inline authentication cannot create leases: log in, and ask with the token")
         if caller.kind != "service" and caller.expires:
-            longest = min(longest, max(0, (caller.expires - call.now) // 1000))
+            longest = min(longest, max(Seconds(0), millis_to_seconds(time_between(call.now, caller.expires))))
         ttl = min(ttl, longest)
         now = self._clock.nanos()
         key = caller.key if caller.kind == "service" else ""
@@ -68,7 +70,7 @@ class LeaseStore:
             mount=mount.uuid,
             accessor=mount.accessor,
             issued=now,
-            expires=now + ttl * 1000 * _MILLI,
+            expires=nanos_after(now, ttl),
             ttl=ttl,
             longest=longest,
             renewable=renewable,
@@ -91,9 +93,9 @@ class LeaseStore:
     async def replace(self, core: View, lease: Lease) -> None:
         """Store a lease that has changed, and move its timer to its end."""
         await core.space(home(lease.id)).put(_ID + lease.id, _KIND.encode(lease))
-        await self.arm(core, lease, lease.expires // _MILLI)
+        await self.arm(core, lease, nanos_to_millis(lease.expires))
 
-    async def arm(self, core: View, lease: Lease, due: int) -> None:
+    async def arm(self, core: View, lease: Lease, due: Millis) -> None:
         """Have the lease looked at when `due` (milliseconds)."""
         await core.at(Timer(LEASE_KIND, lease.id, due))
 

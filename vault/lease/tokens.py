@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from vault.barrier.view import ReadView
+from vault.times import Nanos
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
 
 async def token_of(
-    core: ReadView, tokens: TokenStore, lease_id: str, now: int
+    core: ReadView, tokens: TokenStore, lease_id: str, now: Nanos
 ) -> tuple[str, TokenEntry] | None:
     """Return key and entry of the token that `lease_id` names, if it is alive at `now` (nanoseconds)."""
     path, _, key = lease_id.rpartition("/")

@@ -11,9 +11,10 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import mount_prefix
 from vault.framework.call import MountFacts
+from vault.times import Seconds
 
-SYSTEM_MAX_TTL: Final = 2_764_800
-"""Seconds: the default lease and the longest one (768 h), unless a mount or the configuration says otherwise."""
+SYSTEM_MAX_TTL: Final = Seconds(2_764_800)
+"""The default lease and the longest one (768 h), unless a mount or the configuration says otherwise."""
 MOUNT_KIND: Final = "mount"
 """Kind of the cached fact 'the mount table'; the key is empty."""
 
@@ -22,8 +23,8 @@ class LockoutConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """When failed logins lock a name. Durations in seconds, 0 for the server's; so is the threshold."""
 
     threshold: int = 0
-    duration: int = 0
-    counter_reset: int = 0
+    duration: Seconds = Seconds(0)
+    counter_reset: Seconds = Seconds(0)
     disable: bool = False
 
     def over(self, server: LockoutConfig) -> LockoutConfig:
@@ -39,8 +40,8 @@ class LockoutConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 class MountConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What can be tuned. TTLs in seconds, 0 for the system's."""
 
-    default_lease_ttl: int = 0
-    max_lease_ttl: int = 0
+    default_lease_ttl: Seconds = Seconds(0)
+    max_lease_ttl: Seconds = Seconds(0)
     force_no_cache: bool = False
     token_type: str = ""
     listing_visibility: str = ""

@@ -34,6 +34,7 @@ from vault.seal.shares.encoding import NotBase64, from_base64
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
 from vault.seal.shield import Shield
 from vault.storage.protocol import Storage, StorageFailure
+from vault.times import Millis
 
 KEYS_KIND: Final = "namespace-keys"
 """Kind of the invalidation that says that a namespace was opened or sealed. Nobody owns it: everything is dropped."""
@@ -75,7 +76,7 @@ class NamespaceSealing:
         namespaces: Namespaces,
         follow: Callable[[], Awaitable[None]],
         *,
-        now: Callable[[], int],
+        now: Callable[[], Millis],
         random: Random,
     ) -> None:
         """`follow` makes what was committed known here; `now` gives milliseconds, `random` entropy."""

@@ -15,11 +15,12 @@ from vault.lease.store import LeaseStore
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.storage.protocol import Timer
+from vault.times import Millis, time_after
 
 _PAGE: Final = 64
 """Leases that are looked at in one round."""
-_AGAIN: Final = 1000
-"""Milliseconds until the next round."""
+_AGAIN: Final = Millis(1000)
+"""Time until the next round."""
 
 
 class Sweeper:
@@ -42,7 +43,7 @@ class Sweeper:
             return
         waiting, lost = await self._end_leases(core, namespace_id)
         if waiting:
-            await core.at(Timer(NAMESPACE_KIND, namespace_id, self._clock.millis() + _AGAIN))
+            await core.at(Timer(NAMESPACE_KIND, namespace_id, time_after(self._clock.millis(), _AGAIN)))
             return
         if lost:
             self._log.caution("core", "a namespace went with leases that could not be revoked", count=lost)

@@ -15,6 +15,7 @@ from vault.framework.errors import NotFound
 from vault.policy.decision.acl import Acl, AclVerdict
 from vault.policy.decision.readable import readable
 from vault.policy.store import PolicyStore
+from vault.times import Millis, millis_to_seconds
 
 _OUTSIDE: Final = AclVerdict(allowed=False)
 _FREE: Final = AclVerdict(allowed=True)
@@ -37,7 +38,7 @@ class Gate:
         self._policies = policies
         self._barrier = barrier
 
-    async def acl(self, identity: Identity, now: int) -> Acl:
+    async def acl(self, identity: Identity, now: Millis) -> Acl:
         """Return the compiled ACL of an identity: its own namespace's policies. `now` is in milliseconds."""
         known = self._cached_acl(identity, now)
         if known is not None:
@@ -51,13 +52,13 @@ class Gate:
             identity.cache["acl"] = (generation, acl, until)
         return acl
 
-    async def acl_of(self, namespace: Namespace, names: tuple[str, ...], now: int) -> Acl:
+    async def acl_of(self, namespace: Namespace, names: tuple[str, ...], now: Millis) -> Acl:
         """Return the ACL of a namespace's policies for a caller without an entity. `now` is in milliseconds."""
         core = self._barrier.reader(namespace.id, core_prefix(namespace.id))
         acl, _ = await self._policies.acl(core, namespace.id, names, now)
         return acl
 
-    def _cached_acl(self, identity: Identity, now: int) -> Acl | None:
+    def _cached_acl(self, identity: Identity, now: Millis) -> Acl | None:
         known = identity.cache.get("acl")
         if (
             isinstance(known, tuple)
@@ -68,15 +69,16 @@ class Gate:
             return acl
         return None
 
-    def until(self, identity: Identity) -> int:
+    def until(self, identity: Identity) -> Millis:
         """Return when (ms) the ACL behind the decision on an identity ends; 0 for as long as the facts are true."""
         known = identity.cache.get("acl")
         if not isinstance(known, tuple):
-            return 1
+            return Millis(1)
         acl: Acl = known[1]
         stale = acl.stale_at
-        rules = 0 if stale == math.inf else int(stale * 1000)
-        return min(rules or known[2], known[2] or rules)
+        rules = Millis(0 if stale == math.inf else int(stale * 1000))
+        policies: Millis = known[2]
+        return min(rules or policies, policies or rules)
 
     def decide(self, call: Call) -> AclVerdict | None:
         """Decide one call from memory; None if only `check` can."""
@@ -100,7 +102,7 @@ class Gate:
             path,
             data=call.data,
             wrap_ttl=call.options.wrap_ttl if call.options.wrap_asked else None,
-            now=call.now // 1000,
+            now=millis_to_seconds(call.now),
         )
         if verdict.missing != call.operation or identity.kind not in call.bound.route.access.free_for:
             return verdict  # `free_for` is no way around constraints
@@ -115,7 +117,9 @@ class Gate:
         acl, path = _decided_by(call)
         verdict = cast("AclVerdict", call.decision)  # only this module makes one
         scans = call.operation is Operation.SCAN
-        _keep(reply, lambda keys: acl.visible(verdict, path, keys, now=call.now // 1000), empty=scans)
+        _keep(
+            reply, lambda keys: acl.visible(verdict, path, keys, now=millis_to_seconds(call.now)), empty=scans
+        )
 
     def narrow(self, call: Call, reply: Reply[object]) -> None:
         """Leave in a listing the names that the caller may read, as requested. Raises `NotFound` when there are none.
@@ -128,7 +132,7 @@ class Gate:
             inside = len(call.path) - len(call.mount.path)
             path = path[: len(path) - inside] + reads + call.captures.get("path", "")
         base = path if path.endswith("/") else f"{path}/"
-        _keep(reply, lambda keys: readable(acl, base, keys, now=call.now // 1000))
+        _keep(reply, lambda keys: readable(acl, base, keys, now=millis_to_seconds(call.now)))
 
 
 def _decided_by(call: Call) -> tuple[Acl, str]:

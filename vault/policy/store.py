@@ -21,6 +21,7 @@ from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.builtin import ROOT as ROOT_POLICY
 from vault.policy.decision.acl import Acl, compile_acl
 from vault.policy.text.parse import Policy, parse_policy
+from vault.times import Millis, Nanos, nanos_to_millis
 
 POLICY_KIND: Final = "policy"
 """Kind of the cached fact, and of the timer, of one policy; its key comes from `policy_key`."""
@@ -41,9 +42,9 @@ class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     text: str
     version: int
-    modified: int
+    modified: Nanos
     cas_required: bool = False
-    expires: int = 0
+    expires: Nanos = Nanos(0)
     allow_slashes: bool = False
     allow_wildcards: bool = False
 
@@ -60,7 +61,7 @@ class _CachedAcl(msgspec.Struct, frozen=True):
     """The ACL of some policies for callers without an entity; `until` in milliseconds, 0 for as long as the epoch."""
 
     acl: Acl
-    until: int
+    until: Millis
     templated: tuple[Policy, ...] = ()
     """The parsed policies, where one has templates and so differs for every entity."""
 
@@ -85,7 +86,7 @@ class PolicyStore:
         self.generation += 1
         self._compiled.clear()
 
-    async def prepare(self, core: View, now: int, namespace_id: str = ROOT.id) -> None:
+    async def prepare(self, core: View, now: Nanos, namespace_id: str = ROOT.id) -> None:
         """Store the default policy of a new namespace."""
         entry = PolicyEntry(text=DEFAULT_POLICY, version=1, modified=now)
         await self.put(core, "default", entry, namespace_id)
@@ -114,9 +115,9 @@ class PolicyStore:
         core: ReadView,
         namespace_id: str,
         names: tuple[str, ...],
-        now: int,
+        now: Millis,
         facts: IdentityFacts | None = None,
-    ) -> tuple[Acl, int]:
+    ) -> tuple[Acl, Millis]:
         """Return the compiled ACL of these policies, and until when (ms) it holds; 0 for as long as the epoch.
 
         An unknown or expired policy grants nothing. `now` is in milliseconds; `facts` describe the entity, and
@@ -136,7 +137,7 @@ class PolicyStore:
         return known.acl, known.until
 
     async def _compile(
-        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
+        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: Millis
     ) -> _CachedAcl:
         policies, until = await self.texts(core, namespace_id, names, now)
         templated = tuple(policies) if any(policy.templated for policy in policies) else ()
@@ -144,7 +145,7 @@ class PolicyStore:
         return _CachedAcl(acl, _sooner(until, acl), templated)
 
     async def _compiled_for(
-        self, namespace_id: str, policies: Sequence[Policy], now: int, facts: IdentityFacts | None = None
+        self, namespace_id: str, policies: Sequence[Policy], now: Millis, facts: IdentityFacts | None = None
     ) -> Acl:
         """Compile policies: small ones on the event loop, others in a thread, where namespaces take turns."""
 
@@ -156,11 +157,11 @@ class PolicyStore:
         return await self.pool.run((namespace_id, POLICY_KIND), work)
 
     async def texts(
-        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: int
-    ) -> tuple[list[Policy], int]:
+        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: Millis
+    ) -> tuple[list[Policy], Millis]:
         """Return the parsed policies that count at `now` (ms), and when the first of them expires."""
         policies: list[Policy] = []
-        until = 0
+        until = Millis(0)
         for name in names:
             policy, expires = await self._policy(core, namespace_id, name)
             if policy is not None and (expires == 0 or now < expires):
@@ -168,14 +169,14 @@ class PolicyStore:
                 until = min(until or expires, expires or until)
         return policies, until
 
-    async def _policy(self, core: ReadView, namespace_id: str, name: str) -> tuple[Policy | None, int]:
+    async def _policy(self, core: ReadView, namespace_id: str, name: str) -> tuple[Policy | None, Millis]:
         """Return a policy and when it expires (ms)."""
         if name in BUILT_IN:
-            return parse_policy(name, BUILT_IN[name]), 0
+            return parse_policy(name, BUILT_IN[name]), Millis(0)
         entry = await self.get(core, name)
         if entry is None:
-            return None, 0
-        return await self.read(namespace_id, name, entry), entry.expires // 1_000_000
+            return None, Millis(0)
+        return await self.read(namespace_id, name, entry), nanos_to_millis(entry.expires)
 
     async def read(self, namespace_id: str, name: str, entry: PolicyEntry) -> Policy:
         """Return a parsed policy, from the cache if it is there. Raises `PolicyError`, `Busy`."""
@@ -184,7 +185,7 @@ class PolicyStore:
             PolicyEntry(
                 text=entry.text,
                 version=0,
-                modified=0,
+                modified=Nanos(0),
                 allow_slashes=entry.allow_slashes,
                 allow_wildcards=entry.allow_wildcards,
             ),
@@ -215,9 +216,9 @@ class PolicyStore:
             self._read_size -= len(oldest[1].text)
 
 
-def _sooner(until: int, acl: Acl) -> int:
+def _sooner(until: Millis, acl: Acl) -> Millis:
     """Return when (ms) an ACL ends: when its first rule expires, and not after `until`; 0 is never."""
     if acl.stale_at == math.inf:
         return until
-    stale = math.ceil(acl.stale_at * 1000)
+    stale = Millis(math.ceil(acl.stale_at * 1000))
     return min(until or stale, stale)

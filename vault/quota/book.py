@@ -21,6 +21,7 @@ from vault.quota.model import (
     QuotaSettings,
 )
 from vault.quota.windows import Verdict, Windows
+from vault.times import Millis
 
 _RATE: Final = "quota/rate-limit/"
 _SETTINGS: Final = "quota/config"
@@ -106,7 +107,7 @@ class Quotas:
             most=quota.most,
             interval=quota.interval,
             block=quota.block,
-            now=int(self._clock.monotonic() * 1000),
+            now=Millis(int(self._clock.monotonic() * 1000)),
         )
         if self._settings.headers:
             call.admission = _headers(quota, verdict)

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
+from vault.times import Seconds
 
 QUOTA_KIND: Final = "quota"
 """Kind of the cached fact that all quotas together are."""
@@ -33,8 +34,8 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     rate: float
-    interval: int = 1
-    block: int = 0
+    interval: Seconds = Seconds(1)
+    block: Seconds = Seconds(0)
     namespace: str
     mount: str = ""
     suffix: str = ""

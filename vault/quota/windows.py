@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from vault.times import Millis, Seconds, millis_after, seconds_to_millis, time_between
+
 MOST_CLIENTS: Final = 50_000
 """Clients that are counted, over all quotas; the one that was not heard of for longest is forgotten."""
 
@@ -20,8 +22,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     allowed: bool
     remaining: int
-    reset: int
-    retry: int = 0
+    reset: Seconds
+    retry: Seconds = Seconds(0)
     counted: bool = True
 
 
@@ -30,11 +32,11 @@ class _Client:
 
     __slots__ = ("blocked_until", "since", "used", "window")
 
-    def __init__(self, since: int) -> None:
+    def __init__(self, since: Millis) -> None:
         self.since = since
         self.window = 0
         self.used = 0
-        self.blocked_until = 0
+        self.blocked_until = Millis(0)
 
 
 class Windows:
@@ -52,29 +54,31 @@ class Windows:
         """Forget every count."""
         self._clients.clear()
 
-    def take(self, quota: int, client: str, *, most: int, interval: int, block: int, now: int) -> Verdict:
-        """Count a request at `now` (milliseconds that only grow) against `quota`; `interval` and `block` are in seconds.
+    def take(
+        self, quota: int, client: str, *, most: int, interval: Seconds, block: Seconds, now: Millis
+    ) -> Verdict:
+        """Count a request at `now` (of a clock that only grows) against `quota`.
 
         A refused request is not counted.
         """
         known = self._find((quota, client), now)
         if now < known.blocked_until:
-            left = _whole(known.blocked_until - now)
+            left = _whole(time_between(now, known.blocked_until))
             return Verdict(allowed=False, remaining=0, reset=left, retry=left, counted=False)
-        length = interval * 1000
+        length = seconds_to_millis(interval)
         window = (now - known.since) // length
         if window != known.window:
             known.window, known.used = window, 0
-        reset = _whole(known.since + (window + 1) * length - now)
+        reset = _whole(Millis(known.since + (window + 1) * length - now))
         if known.used < most:
             known.used += 1
             return Verdict(allowed=True, remaining=most - known.used, reset=reset)
         if not block:
             return Verdict(allowed=False, remaining=0, reset=reset, retry=reset)
-        known.blocked_until = now + block * 1000
-        return Verdict(allowed=False, remaining=0, reset=reset, retry=_whole(block * 1000))
+        known.blocked_until = millis_after(now, block)
+        return Verdict(allowed=False, remaining=0, reset=reset, retry=_whole(seconds_to_millis(block)))
 
-    def _find(self, key: tuple[int, str], now: int) -> _Client:
+    def _find(self, key: tuple[int, str], now: Millis) -> _Client:
         known = self._clients.get(key)
         if known is None:
             known = self._clients[key] = _Client(now)
@@ -85,6 +89,6 @@ class Windows:
         return known
 
 
-def _whole(millis: int) -> int:
+def _whole(millis: Millis) -> Seconds:
     """Return whole seconds as the field counts them: what has begun to pass is not whole any more."""
-    return (millis - 1) // 1000
+    return Seconds((millis - 1) // 1000)

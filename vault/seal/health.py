@@ -15,12 +15,13 @@ from vault.seal.records import seal_store
 from vault.seal.records.record import SHAMIR_SLOT, SealConfig
 from vault.seal.records.slots import Slots, SlotView, check_canary
 from vault.storage.protocol import Storage
+from vault.times import Millis
 
 
 class SlotHealth:
     """What was found when the slots were last tried."""
 
-    def __init__(self, storage: Storage, slots: Slots, *, now: Callable[[], int]) -> None:
+    def __init__(self, storage: Storage, slots: Slots, *, now: Callable[[], Millis]) -> None:
         """`now` gives milliseconds since the epoch."""
         self._storage = storage
         self._slots = slots

@@ -33,6 +33,7 @@ from vault.seal.shares import shamir
 from vault.seal.shares.pgp import Recipient, UnreadableKey
 from vault.seal.shares.progress import fresh_nonce
 from vault.storage.protocol import Tx
+from vault.times import Millis
 
 _INVALID: Final = "invalid seal configuration: "
 _INVALID_RECOVERY: Final = "invalid recovery configuration: "
@@ -107,7 +108,7 @@ class InitPlan:
         return base64.b64encode(self._token_recipient.encrypt(token)).decode()
 
 
-def check(request: InitRequest, now: int, kind: str = SHAMIR_SLOT) -> Sequence[Recipient]:
+def check(request: InitRequest, now: Millis, kind: str = SHAMIR_SLOT) -> Sequence[Recipient]:
     """Return who gets the shares, at `now` (ms); raises `SealRefusal` with OpenBao's text.
 
     `kind` is the seal's: `shamir` takes secret shares, every other one recovery shares.
@@ -147,7 +148,7 @@ def check_shares(shares: int, threshold: int, prefix: str = _INVALID) -> None:
             raise SealRefusal(prefix + text)
 
 
-def recipients(keys: Sequence[str], shares: int, now: int, prefix: str) -> Sequence[Recipient]:
+def recipients(keys: Sequence[str], shares: int, now: Millis, prefix: str) -> Sequence[Recipient]:
     """Return who gets the shares; raises `SealRefusal`, its text after `prefix`."""
     if keys and len(keys) != shares:
         raise SealRefusal(prefix + _PGP_COUNT)
@@ -170,7 +171,7 @@ def split(key: Key, shares: int, threshold: int, to: Sequence[Recipient], random
     )
 
 
-def token_recipient(request: InitRequest, now: int) -> Recipient | None:
+def token_recipient(request: InitRequest, now: Millis) -> Recipient | None:
     """Return who gets the root token; raises `SealRefusal` for a key that cannot be used."""
     if not request.root_token_pgp_key:
         return None
@@ -179,7 +180,7 @@ def token_recipient(request: InitRequest, now: int) -> Recipient | None:
     return recipient
 
 
-def make_plan(request: InitRequest, to: Sequence[Recipient], now: int, random: Random) -> InitPlan:
+def make_plan(request: InitRequest, to: Sequence[Recipient], now: Millis, random: Random) -> InitPlan:
     """Make root key, keyring and shares at `now` (ms), for a request whose `check` gave `to`.
 
     Raises `SealRefusal` when one of the PGP keys cannot encrypt: now, not once the vault exists.
@@ -206,7 +207,7 @@ def make_plan(request: InitRequest, to: Sequence[Recipient], now: int, random: R
 
 
 async def make_wrapped_plan(
-    request: InitRequest, to: Sequence[Recipient], now: int, random: Random, slots: Slots
+    request: InitRequest, to: Sequence[Recipient], now: Millis, random: Random, slots: Slots
 ) -> InitPlan:
     """As `make_plan`, for a vault that key slots open: each that answers wraps the root key, and gives it back.
 

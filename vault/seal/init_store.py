@@ -22,6 +22,7 @@ from vault.seal.records import seal_store
 from vault.seal.records.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode
 from vault.seal.records.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
+from vault.times import Millis
 
 _INITIALIZED: Final = "Vault is already initialized"
 
@@ -36,7 +37,7 @@ class InitStore:
     """
 
     def __init__(
-        self, storage: Storage, barrier: Barrier, slots: Slots, *, now: Callable[[], int], random: Random
+        self, storage: Storage, barrier: Barrier, slots: Slots, *, now: Callable[[], Millis], random: Random
     ) -> None:
         """`now` gives milliseconds since the epoch, `random` entropy; without key slots the seal is Shamir's."""
         self._storage = storage

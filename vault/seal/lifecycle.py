@@ -30,6 +30,7 @@ from vault.seal.records.seal_store import SEAL_KIND
 from vault.seal.records.slots import Reasons, Slots
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
 from vault.storage.protocol import ReadTx, Storage
+from vault.times import Millis
 
 SAVE_SECONDS: Final = 2.0
 """How long sealing waits for storage before it forgets the keys all the same."""
@@ -84,7 +85,7 @@ class Lifecycle(InitStore):
         barrier: Barrier,
         slots: Slots | None = None,
         *,
-        now: Callable[[], int],
+        now: Callable[[], Millis],
         random: Random,
     ) -> None:
         """`now` gives milliseconds since the epoch, `random` entropy; without `slots` the seal is Shamir's."""

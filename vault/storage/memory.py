@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below
 from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
+from vault.times import Millis, time_after
 
 KEPT_CHANGES: Final = 10_000
 """How many changes are kept at least, in whole epochs; a cache that is further behind drops everything."""
@@ -24,7 +25,7 @@ class _Alarm(msgspec.Struct):
     """A timer and the moment (ms) from which it can be claimed."""
 
     timer: Timer
-    ready: int
+    ready: Millis
 
 
 class _Data(msgspec.Struct):
@@ -265,7 +266,7 @@ class MemoryStorage:
         """See `Storage.write`."""
         return _Write(self)
 
-    async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable come first."""
         await self.enter()
         try:
@@ -275,12 +276,12 @@ class MemoryStorage:
             claimed = [alarm.timer for alarm in due[:limit]]
             for alarm in due[:limit]:
                 alarm.timer = replace(alarm.timer, attempts=alarm.timer.attempts + 1)
-                alarm.ready = now + hold
+                alarm.ready = time_after(now, hold)
             return claimed
         finally:
             self.leave()
 
-    async def next_due(self) -> int | None:
+    async def next_due(self) -> Millis | None:
         """See `Storage.next_due`."""
         alarms = self.statement("next_due").alarms.values()
         return min((alarm.ready for alarm in alarms), default=None)

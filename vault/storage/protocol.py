@@ -13,6 +13,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from vault.times import Millis
+
 LONG: Final = 1 << 18
 """Bytes of a value that is read, written, encrypted and decrypted off the event loop: of more that takes milliseconds."""
 
@@ -26,7 +28,7 @@ class Timer(msgspec.Struct, frozen=True):
 
     kind: str
     key: str
-    due: int
+    due: Millis
     attempts: int = 0
 
 
@@ -113,7 +115,7 @@ class Storage(Protocol):
         """
         ...
 
-    async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
         """Claim up to `limit` timers due at `now` (ms), for `hold` ms: nobody else gets them until then.
 
         A claimed timer stays until it is cancelled or set again; an unfinished one comes back after
@@ -121,7 +123,7 @@ class Storage(Protocol):
         """
         ...
 
-    async def next_due(self) -> int | None:
+    async def next_due(self) -> Millis | None:
         """Return when (ms) the earliest timer can next be claimed, or None without timers."""
         ...
 

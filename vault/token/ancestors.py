@@ -13,6 +13,7 @@ from typing import Protocol
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Namespace, Restriction
 from vault.framework.identity import IdentityFacts
+from vault.times import Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Ancestor:
 
     name: str
     """By which it is found again: with it every token that hangs on it says so."""
-    ends: int
+    ends: Nanos
     metadata: Mapping[str, str]
     narrowing: Restriction = field(repr=False)
     facts: IdentityFacts | None = field(default=None, repr=False)
@@ -34,7 +35,7 @@ class Ancestors(Protocol):
         """Keep the credential that calls, in the open transaction, for what is made with it; None if it is not good."""
         ...
 
-    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Ancestor | None:
+    async def find(self, core: ReadView, home: Namespace, name: str, now: Nanos) -> Ancestor | None:
         """Return what was kept in a namespace under a name, if it is good at `now` (ns) but for its checks; else None."""
         ...
 
@@ -47,7 +48,7 @@ class NoAncestors:
         del call
         return None
 
-    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Ancestor | None:
+    async def find(self, core: ReadView, home: Namespace, name: str, now: Nanos) -> Ancestor | None:
         """See `Ancestors.find`."""
         del core, home, name, now
         return None

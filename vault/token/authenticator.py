@@ -14,6 +14,7 @@ from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Res
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState
 from vault.framework.secret import Secret
+from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.addresses import within
 from vault.token.ancestors import Ancestor
 from vault.token.entities import ENTITY_KIND, entity_key, present
@@ -142,7 +143,7 @@ class ServiceTokens:
         core = core_reader(self._barrier, call.namespace)
         entry = await self._store.get(core, key)
         seen = core.epoch
-        now = call.now * 1_000_000
+        now = millis_to_nanos(call.now)
         if entry is None or (entry.expires and now >= entry.expires) or (entry.uses < 0 and not call.spent):
             raise Unauthenticated
         if entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs):
@@ -157,7 +158,7 @@ class ServiceTokens:
             identity.narrowing = _NothingAllowed()
             return identity
         identity = await self._identity(core, call, key, keys.shown(entry), keys.ancestor)
-        identity.until = keys.until // 1_000_000
+        identity.until = nanos_to_millis(keys.until)
         if not (entry.uses or entry.chain) and seen == core.epoch == self._follower.epoch:
             if len(self._digests) > 2 * _CACHED or len(self._family) > 4 * _CACHED:
                 await self._drop(None)
@@ -173,8 +174,8 @@ class ServiceTokens:
     async def _spend(self, call: Call, key: str, ancestor: Ancestor | None) -> Identity:
         """Take one use off, durably, before anything is done with it."""
         async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
-            entry = await self._store.spend(core, key, call.now * 1_000_000)
-        if entry is None or (entry.expires and call.now * 1_000_000 >= entry.expires):
+            entry = await self._store.spend(core, key, millis_to_nanos(call.now))
+        if entry is None or (entry.expires and millis_to_nanos(call.now) >= entry.expires):
             raise Unauthenticated
         call.spent = True
         return await self._identity(core_reader(self._barrier, call.namespace), call, key, entry, ancestor)
@@ -190,7 +191,7 @@ class ServiceTokens:
 
 
 async def identified(
-    store: TokenStore, core: ReadView, token: Secret, key: str, entry: TokenEntry, now: int
+    store: TokenStore, core: ReadView, token: Secret, key: str, entry: TokenEntry, now: Nanos
 ) -> Identity:
     """Return who a token that was found `living` stands for at `now` (nanoseconds).
 
@@ -256,7 +257,7 @@ def to_identity(
         orphan=entry.orphan,
         depth=entry.depth,
         created=entry.created,
-        expires=entry.expires // 1_000_000,
+        expires=nanos_to_millis(entry.expires),
         ttl=entry.ttl,
         uses=entry.uses,
         namespace=namespace,

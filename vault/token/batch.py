@@ -15,6 +15,7 @@ from vault.framework.call import Call, Identity, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.errors import Unauthenticated
 from vault.namespace.ids import bound
+from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
 from vault.token.entities import present
@@ -52,7 +53,7 @@ class BatchTokens:
         del call
         return None
 
-    async def open(self, core: ReadView, token: str, now: int) -> TokenEntry | None:
+    async def open(self, core: ReadView, token: str, now: Nanos) -> TokenEntry | None:
         """Return the entry of a token that is good at `now` (nanoseconds), or None."""
         home = self._store.namespace(token)
         if home is None or len(token) > _LONGEST:
@@ -76,7 +77,7 @@ class BatchTokens:
         """See `Authenticator.authenticate`."""
         core = core_reader(self._barrier, call.namespace)
         token = call.token.reveal()
-        entry = await self.open(core, token, call.now * 1_000_000)
+        entry = await self.open(core, token, millis_to_nanos(call.now))
         home = self._store.namespace(token)
         if entry is None or home is None:
             raise Unauthenticated
@@ -95,7 +96,7 @@ class BatchTokens:
             standing=None if entry.claims_only else standing,
             orphan=entry.orphan,
             created=entry.created,
-            expires=entry.expires // 1_000_000,
+            expires=nanos_to_millis(entry.expires),
             ttl=entry.ttl,
             namespace=home,
         )

@@ -22,6 +22,7 @@ from vault.framework.keys.hmac import HmacKey
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
+from vault.times import Millis, Nanos, nanos_to_millis, nanos_to_millis_up, second_of, time_after
 from vault.token.ancestors import Ancestor, Ancestors, NoAncestors
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN, TOKEN_KIND, TOKEN_LENGTH, TokenEntry
@@ -36,8 +37,7 @@ REVOKED: Final = b"revoked"
 """Kept of a token that is gone while not all that hung on it is removed."""
 ORPHANED: Final = b"orphaned"
 """Kept of a token that is gone while not all of its children, which live on, are orphans in writing."""
-_SECOND: Final = 1_000_000_000
-_USED_UP: Final = 60_000
+_USED_UP: Final = Millis(60_000)
 """Milliseconds that a token stays after its last use: longer than the request that made it."""
 
 Mounted = Callable[[Namespace, str], bool]
@@ -62,7 +62,7 @@ class AncestorKeys(NamedTuple):
     """
 
     above: Sequence[str]
-    until: int
+    until: Nanos
     left: bool
     ancestor: Ancestor | None = None
 
@@ -149,7 +149,7 @@ class TokenEntries:
         return TOKEN.decode(value) if value is not None else None
 
     async def ancestor_keys(
-        self, core: ReadView, key: str, entry: TokenEntry, now: int
+        self, core: ReadView, key: str, entry: TokenEntry, now: Nanos
     ) -> AncestorKeys | None:
         """Return what a token hangs on; None where any of that is gone, or over at `now` (nanoseconds).
 
@@ -183,13 +183,13 @@ class TokenEntries:
             key, entry = hook, parent
         return AncestorKeys(above, until, left, ancestor)
 
-    async def ancestor(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> Ancestor | None:
+    async def ancestor(self, core: ReadView, key: str, entry: TokenEntry, now: Nanos) -> Ancestor | None:
         """Return what a token was made with that is no token of the store; None where it is not good at `now` (ns)."""
         home = self.namespace(key)
         return None if home is None else await self.ancestors.find(core, home, entry.chain, now)
 
     async def hanging(
-        self, core: ReadView, hook: str, most: int, now: int
+        self, core: ReadView, hook: str, most: int, now: Nanos
     ) -> Sequence[tuple[str, TokenEntry]]:
         """Return tokens that hang on something, through others too, of those alive at `now` (ns) at most so many."""
         found: list[tuple[str, TokenEntry]] = []
@@ -203,20 +203,20 @@ class TokenEntries:
                     pending.append(key)
         return found[:most]
 
-    async def living(self, core: ReadView, key: str, now: int) -> TokenEntry | None:
+    async def living(self, core: ReadView, key: str, now: Nanos) -> TokenEntry | None:
         """Return a token that may be used at `now` (nanoseconds), as may all that it hangs on; else None."""
         entry = await self.get(core, key)
         return None if entry is None else await self._upheld(core, key, entry, now)
 
     async def living_by_accessor(
-        self, core: ReadView, accessor: str, now: int
+        self, core: ReadView, accessor: str, now: Nanos
     ) -> tuple[str, TokenEntry] | None:
         """As `by_accessor`, of a token that may be used at `now` (nanoseconds)."""
         found = await self.by_accessor(core, accessor)
         entry = None if found is None else await self._upheld(core, *found, now)
         return None if found is None or entry is None else (found[0], entry)
 
-    async def _upheld(self, core: ReadView, key: str, entry: TokenEntry, now: int) -> TokenEntry | None:
+    async def _upheld(self, core: ReadView, key: str, entry: TokenEntry, now: Nanos) -> TokenEntry | None:
         keys = await self.ancestor_keys(core, key, entry, now) if entry.alive(now) else None
         return None if keys is None else keys.shown(entry)
 
@@ -280,11 +280,11 @@ class TokenEntries:
 
     async def _arm(self, core: View, key: str, entry: TokenEntry) -> None:
         if entry.expires:
-            await core.at(Timer(TOKEN_KIND, key, -(-entry.expires // 1_000_000)))
+            await core.at(Timer(TOKEN_KIND, key, nanos_to_millis_up(entry.expires)))
         else:
             await core.cancel(TOKEN_KIND, key)
 
-    async def spend(self, core: View, key: str, now: int) -> TokenEntry | None:
+    async def spend(self, core: View, key: str, now: Nanos) -> TokenEntry | None:
         """Take one use off a limited token at `now` (nanoseconds); None when there is none to take.
 
         At the last use it stays at -1 for as long as the request may take that makes it.
@@ -297,7 +297,7 @@ class TokenEntries:
         entry = msgspec.structs.replace(entry, uses=entry.uses - 1 or -1)
         await at(core, key).put(ENTRY + key, TOKEN.encode(entry))
         if entry.uses < 0:
-            await core.at(Timer(TOKEN_KIND, key, now // 1_000_000 + _USED_UP))
+            await core.at(Timer(TOKEN_KIND, key, time_after(nanos_to_millis(now), _USED_UP)))
         return entry
 
 
@@ -309,7 +309,7 @@ def _parent_of(parent: TokenEntry, entry: TokenEntry) -> bool:
     """
     if entry.parent_created:
         return parent.created == entry.parent_created
-    return parent.created - parent.created % _SECOND <= entry.created
+    return second_of(parent.created) <= entry.created
 
 
 def home_of(key: str) -> str:

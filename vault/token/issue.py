@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Final
 
 import msgspec
 
@@ -17,6 +16,7 @@ from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.secret import Secret
 from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name
+from vault.times import Seconds, nanos_after, second_of
 from vault.token.authenticator import to_identity
 from vault.token.batch import BatchTokens
 from vault.token.factors import Candidate, Factors, NoFactors
@@ -24,8 +24,6 @@ from vault.token.lifetime import LifetimeLimits, first_lifetime
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.token.terms import TokenTerms
-
-_SECOND: Final = 1_000_000_000
 
 
 class LoginGrant(msgspec.Struct, frozen=True):
@@ -81,7 +79,7 @@ class LoginIssuer:
         batch = kind == "batch"
         now = self._clock.nanos()
         if batch:
-            now -= now % _SECOND
+            now = second_of(now)
         entry = TokenEntry(
             accessor="" if batch else self._tokens.new_accessor(call.namespace),
             policies=policies_of(terms),
@@ -92,10 +90,10 @@ class LoginIssuer:
             uses=0 if batch else terms.num_uses,
             granted_uses=terms.num_uses,
             ttl=life.ttl,
-            explicit_max_ttl=0 if batch else terms.explicit_max_ttl,
+            explicit_max_ttl=Seconds(0) if batch else terms.explicit_max_ttl,
             period=terms.period,
             renewable=grant.renewable and not batch,
-            expires=now + life.ttl * _SECOND,
+            expires=nanos_after(now, life.ttl),
             orphan=True,
             bound_cidrs=_bound(call, grant),
             mount=call.mount.logins or call.mount.uuid,
@@ -199,7 +197,7 @@ def _display_name(call: Call, name: str) -> str:
 
 
 def to_auth(
-    entry: TokenEntry, token: str, ttl: int, *, kind: str = "service", standing: EntityState | None = None
+    entry: TokenEntry, token: str, ttl: Seconds, *, kind: str = "service", standing: EntityState | None = None
 ) -> Auth:
     """Return the wire's description of a token; `ttl` is what is left of its life, `standing` that of its entity."""
     given = standing.policies if standing is not None else ()

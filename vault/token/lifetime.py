@@ -5,22 +5,24 @@ from __future__ import annotations
 
 import msgspec
 
+from vault.times import Seconds, time_between
+
 
 class LifetimeLimits(msgspec.Struct, frozen=True):
     """The default and longest lifetime of the mount or the system."""
 
-    default: int
-    longest: int
+    default: Seconds
+    longest: Seconds
 
 
 class Lifetime(msgspec.Struct, frozen=True):
     """The lifetime of a token, and the warnings for the client that asked for another one."""
 
-    ttl: int
+    ttl: Seconds
     warnings: tuple[str, ...] = ()
 
 
-def go_duration(seconds: int) -> str:
+def go_duration(seconds: Seconds) -> str:
     """Write a duration as OpenBao does: `768h`, `1h30m`, `8m20s`, `0s`."""
     hours, rest = divmod(seconds, 3600)
     minutes, left = divmod(rest, 60)
@@ -28,7 +30,7 @@ def go_duration(seconds: int) -> str:
     return text or "0s"
 
 
-def capped(name: str, wanted: int, longest: int) -> Lifetime:
+def capped(name: str, wanted: Seconds, longest: Seconds) -> Lifetime:
     """Cut `wanted` to `longest`, with OpenBao's warning where that changes it."""
     if wanted <= longest:
         return Lifetime(wanted)
@@ -39,7 +41,9 @@ def capped(name: str, wanted: int, longest: int) -> Lifetime:
     return Lifetime(longest, (text,))
 
 
-def first_lifetime(requested: int, period: int, explicit_max: int, limits: LifetimeLimits) -> Lifetime:
+def first_lifetime(
+    requested: Seconds, period: Seconds, explicit_max: Seconds, limits: LifetimeLimits
+) -> Lifetime:
     """Return the lifetime of a new token. A period goes before a TTL; 0 asks for the default."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
     if period:
@@ -48,13 +52,20 @@ def first_lifetime(requested: int, period: int, explicit_max: int, limits: Lifet
 
 
 def renewed_lifetime(
-    increment: int, current: int, period: int, explicit_max: int, age: int, limits: LifetimeLimits
+    increment: Seconds,
+    current: Seconds,
+    period: Seconds,
+    explicit_max: Seconds,
+    age: Seconds,
+    limits: LifetimeLimits,
 ) -> Lifetime:
     """Return the lifetime from now on. It never reaches beyond issue time plus the longest lifetime."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
     # A periodic token may be renewed for ever, so its age counts against an explicit maximum alone, as in OpenBao.
     if period:
         life = capped("period", period, longest)
-        left = capped("TTL", life.ttl, max(0, explicit_max - age) if explicit_max else longest)
+        left = capped(
+            "TTL", life.ttl, max(Seconds(0), time_between(age, explicit_max)) if explicit_max else longest
+        )
         return Lifetime(left.ttl, life.warnings + left.warnings)
-    return capped("TTL", increment or current or limits.default, max(0, longest - age))
+    return capped("TTL", increment or current or limits.default, max(Seconds(0), time_between(age, longest)))

@@ -23,18 +23,18 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Unauthenticated
 from vault.mount.entry import LockoutConfig, MountEntry
+from vault.times import Nanos, Seconds, seconds_to_nanos
 
 THRESHOLD: Final = 5
 """Failed logins in a row that lock a name, unless its mount or the server's configuration says otherwise: OpenBao's."""
-DURATION: Final = 900
-"""Seconds for which it is locked, and after which failures are forgotten: OpenBao's for both."""
+DURATION: Final = Seconds(900)
+"""How long it is locked, and after which failures are forgotten: OpenBao's for both."""
 _PREFIX: Final = "lockout/"
 _STRANGER: Final = "lockout-stranger"
 """What is read and written for an unknown name."""
 _STRANGERS: Final = 65_536
 """Unknown names whose failures are remembered, each by a digest. A client that tries more before time forgets the first can
 tell it from a name that exists: rows in the storage would be no limit to strangers, a rate limit is one to them."""
-_SECOND: Final = 1_000_000_000
 
 
 class Attempts(msgspec.Struct, frozen=True):
@@ -42,7 +42,7 @@ class Attempts(msgspec.Struct, frozen=True):
 
     name: str
     failures: int
-    last: int
+    last: Nanos
 
 
 class _Stranger(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ class _Stranger(msgspec.Struct, frozen=True):
 
 
 _KIND: Final = RecordKind("failed logins", Attempts)
-_NOBODY: Final = Attempts("", 0, 0)
+_NOBODY: Final = Attempts("", 0, Nanos(0))
 
 
 class Lockout:
@@ -153,11 +153,11 @@ class Lockout:
     def _locked(self, found: Attempts | None, config: LockoutConfig) -> bool:
         if found is None or found.failures < (config.threshold or THRESHOLD):
             return False
-        return self._ages.of(found.last) < (config.duration or DURATION) * _SECOND
+        return self._ages.of(found.last) < seconds_to_nanos(config.duration or DURATION)
 
     def _counted(self, found: Attempts | None, name: str, config: LockoutConfig) -> Attempts:
         before = found or _NOBODY
-        forgotten = self._ages.of(before.last) >= (config.counter_reset or DURATION) * _SECOND
+        forgotten = self._ages.of(before.last) >= seconds_to_nanos(config.counter_reset or DURATION)
         over = before.failures >= (config.threshold or THRESHOLD)
         return Attempts(name, 1 if forgotten or over else before.failures + 1, self._ages.begin())
 

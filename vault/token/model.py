@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
+from vault.times import Nanos, Seconds, nanos_to_seconds_up, time_between
 
 TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
 """Kind of the cached fact, and of the expiry timer, of one token; the key is the token's key."""
@@ -26,9 +27,9 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     policies: tuple[str, ...]
     path: str
     display_name: str
-    created: int
+    created: Nanos
     parent: str = ""
-    parent_created: int = 0
+    parent_created: Nanos = Nanos(0)
     """When its parent was made: another token that was given the parent's id is none. 0 where that was not written yet."""
     depth: int = 0
     """How many tokens it hung on when it was made."""
@@ -37,15 +38,15 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Uses left; 0 is unlimited and -1 is used up."""
     granted_uses: int = 0
     """Uses that it was made with; 0 is unlimited."""
-    ttl: int = 0
-    explicit_max_ttl: int = 0
-    period: int = 0
+    ttl: Seconds = Seconds(0)
+    explicit_max_ttl: Seconds = Seconds(0)
+    period: Seconds = Seconds(0)
     renewable: bool = False
     leased: bool = True
     """Whether it came with a lease; the root token of an initialisation does not."""
-    expires: int = 0
-    renewed: int = 0
-    current_ttl: int = 0
+    expires: Nanos = Nanos(0)
+    renewed: Nanos = Nanos(0)
+    current_ttl: Seconds = Seconds(0)
     """What the last renewal gave; 0 before the first."""
     orphan: bool = False
     bound_cidrs: tuple[str, ...] = ()
@@ -63,13 +64,14 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     chain: str = ""
     """Name of the credential, no token of the store, that it or what it hangs on was made with; see `vault.token.ancestors`."""
 
-    def alive(self, now: int) -> bool:
+    def alive(self, now: Nanos) -> bool:
         """Whether it may be used at `now` (nanoseconds): expiry is enforced here, not by a sweep (SL-32)."""
         return self.uses >= 0 and (self.expires == 0 or now < self.expires)
 
-    def remaining(self, now: int) -> int:
+    def remaining(self, now: Nanos) -> Seconds:
         """Seconds left at `now` (nanoseconds), rounded up as OpenBao does; 0 without expiry."""
-        return max(0, -((now - self.expires) // 1_000_000_000)) if self.expires else 0
+        left = nanos_to_seconds_up(time_between(now, self.expires))
+        return max(Seconds(0), left) if self.expires else Seconds(0)
 
 
 TOKEN: Final = RecordKind("token", TokenEntry)

@@ -9,6 +9,7 @@ import msgspec
 
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Namespace, Reply
+from vault.times import Millis, Seconds
 from vault.token.model import TokenEntry
 
 
@@ -31,11 +32,11 @@ class OtherCredentials(Protocol):
         """Return what a credential is; None for one that is not good, or not of `call`'s namespace or below."""
         ...
 
-    async def lives(self, core: ReadView, token: str, now: int) -> bool:
+    async def lives(self, core: ReadView, token: str, now: Millis) -> bool:
         """Whether a credential is good at `now` (ms) but for its checks; `core` is any view of a namespace's own data."""
         ...
 
-    async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+    async def renew(self, call: Call, token: str, increment: Seconds) -> Reply[None]:
         """Answer with a credential that lasts longer, in the open transaction. Raises `Malformed`."""
         ...
 
@@ -57,12 +58,12 @@ class NoOtherCredentials:
         del call, token
         return None
 
-    async def lives(self, core: ReadView, token: str, now: int) -> bool:
+    async def lives(self, core: ReadView, token: str, now: Millis) -> bool:
         """See `OtherCredentials.lives`."""
         del core, token, now
         return False
 
-    async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+    async def renew(self, call: Call, token: str, increment: Seconds) -> Reply[None]:
         """See `OtherCredentials.renew`; it is never asked."""
         del call, token, increment
         return Reply()

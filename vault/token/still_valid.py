@@ -11,13 +11,12 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Identity
 from vault.framework.clock import Clock
 from vault.framework.errors import Unauthenticated
+from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
 from vault.token.entities import present
 from vault.token.other_credentials import OtherCredentials
 from vault.token.store import TokenStore
-
-_MILLI = 1_000_000
 
 
 class StillValid:
@@ -40,7 +39,7 @@ class StillValid:
     async def good(self, caller: Identity) -> bool:
         """Whether a credential that was good is so now: not over, revoked, or without what it hangs on."""
         now = self._clock.nanos()
-        if self._barrier.sealed or (caller.expires and now >= caller.expires * _MILLI):
+        if self._barrier.sealed or (caller.expires and now >= millis_to_nanos(caller.expires)):
             return False
         try:
             core = core_reader(self._barrier, caller.namespace)
@@ -49,12 +48,12 @@ class StillValid:
         except (Unauthenticated, BarrierSealed, NamespaceSealed):
             return False
 
-    async def _kept(self, core: ReadView, caller: Identity, now: int) -> bool:
+    async def _kept(self, core: ReadView, caller: Identity, now: Nanos) -> bool:
         if caller.fleeting:
             return True
         token = caller.token.reveal()
         if self._others.recognises(token):
-            return await self._others.lives(core, token, now // _MILLI)
+            return await self._others.lives(core, token, nanos_to_millis(now))
         if self._batch.recognises(token):
             return await self._batch.open(core, token, now) is not None
         entry = await self._tokens.get(core, caller.key)

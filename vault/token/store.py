@@ -19,6 +19,7 @@ from vault.barrier.view import View
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
+from vault.times import Millis
 from vault.token.entries import (
     ACCESSOR,
     CHILD,
@@ -77,7 +78,7 @@ class TokenStore(TokenEntries):
         if entry is None or not entry.uses or hook_of(key, entry):
             await self.revoke_tree(core, key)
         elif await self._end(core, key, known=True) and await self._purge(core, key):
-            await self._later(core, key, REVOKED, 1)
+            await self._later(core, key, REVOKED, Millis(1))
 
     async def revoke_mount(self, core: View, logins: str, namespace_id: str) -> None:
         """Revoke every token of a login on an auth mount, which is going, or whose `logins` get another id."""
@@ -91,14 +92,14 @@ class TokenStore(TokenEntries):
 
     async def revoke_hanging(self, core: View, hook: str) -> None:
         """Have everything removed that hangs on what has ended, and so is worth nothing already: timers do, by rounds."""
-        await self._later(core, hook, REVOKED, 1)
+        await self._later(core, hook, REVOKED, Millis(1))
 
     async def revoke_orphaning(self, core: View, key: str) -> None:
         """Revoke one token; its children live on as orphans."""
         if await self._end(core, key):
             await self.go_on(core, key, ORPHANED)
 
-    async def due(self, core: View, key: str, now: int) -> None:
+    async def due(self, core: View, key: str, now: Millis) -> None:
         """Go on at `now` (milliseconds) with what hung on a token; called in a transaction, possibly repeatedly."""
         how = await at(core, key).get(GONE + key)
         if how is not None:
@@ -116,7 +117,7 @@ class TokenStore(TokenEntries):
             if hook := hook_of(key, entry):
                 await at(core, hook).put(f"{CHILD}{hook}/{key}", MARK)
 
-    async def go_on(self, core: View, key: str, how: bytes, now: int = 1) -> None:
+    async def go_on(self, core: View, key: str, how: bytes, now: Millis = Millis(1)) -> None:
         """Do one round of what is left to do for a token that is gone, and have the rest done after `now`."""
         more = await self._purge(core, key)
         if how == ORPHANED:
@@ -128,7 +129,7 @@ class TokenStore(TokenEntries):
         else:
             await at(core, key).delete(GONE + key)
 
-    async def _sweep(self, core: View, top: str, now: int) -> bool:
+    async def _sweep(self, core: View, top: str, now: Millis) -> bool:
         """Remove some of what is below a token; return whether there is more directly below it."""
         pending, left, more, pace = [top], _ROUND, False, TimeSlice()
         while pending:
@@ -163,7 +164,7 @@ class TokenStore(TokenEntries):
                 await park(core, sealed.owner, ORPHANED_TOKEN, name)
         return len(names) == _ROUND
 
-    async def _later(self, core: View, key: str, how: bytes, now: int) -> None:
+    async def _later(self, core: View, key: str, how: bytes, now: Millis) -> None:
         await at(core, key).put(GONE + key, raw(how))
         await core.at(Timer(GONE_KIND, key, now))
 

@@ -11,9 +11,10 @@ import msgspec
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, FieldKind, Json
 from vault.framework.route import Params
+from vault.times import Seconds
 from vault.token.addresses import NoAddress, canonical
 
-BareSpan = Annotated[int, FieldKind("span", bare=True)]
+BareSpan = Annotated[Seconds, FieldKind("span", bare=True)]
 """Whole seconds, 0 or more; refused without the words that most paths put in front. So are the other bare kinds."""
 BareInt = Annotated[int, FieldKind("int", bare=True)]
 BareBool = Annotated[bool, FieldKind("bool", bare=True)]
@@ -60,14 +61,14 @@ class TokenTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is kept of them. Durations in seconds, 0 for the mount's. `old_names` were used to set their fields."""
 
     bound_cidrs: tuple[str, ...] = ()
-    explicit_max_ttl: int = 0
-    max_ttl: int = 0
+    explicit_max_ttl: Seconds = Seconds(0)
+    max_ttl: Seconds = Seconds(0)
     no_default_policy: bool = False
     num_uses: int = 0
-    period: int = 0
+    period: Seconds = Seconds(0)
     policies: tuple[str, ...] = ()
     strictly_bind_ip: bool = False
-    ttl: int = 0
+    ttl: Seconds = Seconds(0)
     type: str = "default"
     old_names: tuple[str, ...] = ()
 

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from vault.framework.errors import Malformed
 from vault.framework.secret import Secret
+from vault.times import Seconds
 from vault.ui.html.components import field
 from vault.ui.html.elements import el
 from vault.ui.html.layout import elsewhere, page, secret_field, style
@@ -120,7 +121,7 @@ class Pages:
             namespace,
             str(name or "a token"),
             request.client.host if request.client is not None else "",
-            ttl if isinstance(ttl, int) else 0,
+            Seconds(ttl if isinstance(ttl, int) else 0),
             whose_token(told),
         )
         if number is None:

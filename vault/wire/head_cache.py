@@ -15,6 +15,7 @@ from vault.cache.plans import Plans
 from vault.framework.call import Call
 from vault.framework.plan import Plan
 from vault.framework.request.record import RecordBatch
+from vault.times import Millis
 
 HEAD: Final = "coffre.head"
 """Key of the ASGI scope: for a request that arrived in one piece, the digest of its bytes, and how many of them
@@ -80,12 +81,12 @@ class HeadCache:
         self._kept: BoundedCache[tuple[bytes, str], CachedHead] = BoundedCache(_KEPT)
         plans.accompany(self._tidy)
 
-    def find(self, head: bytes, client: str, now: int) -> CachedHead | None:
+    def find(self, head: bytes, client: str, now: Millis) -> CachedHead | None:
         """Return the cached head of a request by the digest of its bytes; None when its plan is no longer true."""
         known = self._kept.get((head, client))
         return known if known is not None and self._plans.holds(known.plan, now) else None
 
-    def _tidy(self, now: int) -> None:
+    def _tidy(self, now: Millis) -> None:
         self._kept.discard(lambda known: not self._plans.holds(known.plan, now))
 
     def learn(self, scope: MutableMapping[str, Any], call: Call) -> None:

@@ -34,6 +34,7 @@ from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.request.head import Head, Options, Proofs
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
+from vault.times import Seconds
 from vault.wire import inline_auth, native, v1
 from vault.wire.bodies import CUT
 from vault.wire.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet
@@ -253,7 +254,7 @@ class Front:
         wrap = b"" if offered else first.get(b"x-vault-wrap-ttl", b"")
         if wrap or readable or offered:
             call.options = Options(
-                wrap_ttl=wrap_ttl(wrap) if wrap else 0,
+                wrap_ttl=wrap_ttl(wrap) if wrap else Seconds(0),
                 wrap_asked=bool(wrap),
                 wrap_format=first.get(b"x-vault-wrap-format", b"").decode("latin-1"),
                 readable=readable,
@@ -376,7 +377,7 @@ def _common(call: Call) -> Headers:
     return [*_COMMON, *echo, *call.admission]
 
 
-def _ask_to_come_again(call: Call, status: int, seconds: int) -> None:
+def _ask_to_come_again(call: Call, status: int, seconds: Seconds) -> None:
     """Set `Retry-After` on every answer that means "not now" (RFC 9110, section 10.2.3).
 
     The value of a rate limit quota stands. Otherwise it is no more than stock clients wait by themselves, because those
@@ -390,7 +391,7 @@ def _ask_to_come_again(call: Call, status: int, seconds: int) -> None:
 def _answer(call: Call, reply: Reply[object] | None) -> Answer:
     """Return status, body and headers of an answer; the usual headers are `_COMMON` itself."""
     if reply is not None and reply.status in _NOT_NOW:
-        _ask_to_come_again(call, reply.status, 1)
+        _ask_to_come_again(call, reply.status, Seconds(1))
     common = _common(call)
     if reply is None:
         return 204, b"", common
@@ -440,7 +441,7 @@ def _early(error: VaultError) -> Reason:
 def _refusal(call: Call, error: VaultError) -> Answer:
     """Return the answer for a refusal, in the requested form."""
     status = v1.STATUS[type(error)]
-    _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else 1)
+    _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else Seconds(1))
     if b"application/problem+json" in call.head.accept:
         return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
     nothing = isinstance(error, NotFound) and not error.message

@@ -15,6 +15,7 @@ from vault.framework.errors import Failed, VaultError
 from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.framework.telemetry.refusals import Refusals
+from vault.times import nanos_of
 from vault.wire.bodies import Bodies
 
 Handle = Callable[[Call], Awaitable[Reply[object] | None]]
@@ -108,7 +109,8 @@ class RunningRequests:
         """End every request that has taken too long; return how many. Called once in a while."""
         now, ended = perf_counter_ns(), 0
         for lane in self._lanes:
-            late = {call for call, began in lane.running.items() if now - began > lane.longest * 1e9}
+            longest = nanos_of(lane.longest)
+            late = {call for call, began in lane.running.items() if now - began > longest}
             if late:
                 ended += sum(
                     1 for task in asyncio.all_tasks() if _call_of(task) in late and task.cancel(_OVERDUE)

@@ -10,6 +10,7 @@ from vault.framework import schema
 from vault.framework.call import Call, Operation
 from vault.framework.errors import Malformed, UnsupportedMedia, VaultError
 from vault.framework.fields import Mismatch, parse_duration
+from vault.times import Seconds
 
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -77,7 +78,7 @@ def _is_index(value: bytes) -> bool:
     return True
 
 
-def wrap_ttl(value: bytes) -> int:
+def wrap_ttl(value: bytes) -> Seconds:
     """Return the seconds that the header asks for. Raises `Malformed`."""
     try:
         seconds = parse_duration(value.decode("latin-1"))

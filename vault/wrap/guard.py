@@ -17,6 +17,7 @@ from vault.framework.call import Call, Identity, Operation
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.secret import Secret
+from vault.times import millis_to_nanos
 from vault.token.addresses import within
 from vault.token.authenticator import Authenticator, core_reader, identified
 from vault.token.store import TokenStore
@@ -73,10 +74,10 @@ class WrappingGuard:
         stored = await self._tokens.get(core, key)
         if stored is None or not stored.uses:
             return None
-        entry = await self._tokens.living(core, key, call.now * 1_000_000)
+        entry = await self._tokens.living(core, key, millis_to_nanos(call.now))
         if entry is None or (entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs)):
             raise Unauthenticated
-        return await identified(self._tokens, core, call.token, key, entry, call.now * 1_000_000)
+        return await identified(self._tokens, core, call.token, key, entry, millis_to_nanos(call.now))
 
 
 async def waiting(wrapper: Wrapper, core: ReadView, call: Call, data: Mapping[str, Json]) -> str:

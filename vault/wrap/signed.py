@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.hashes import SHA512
 from vault.framework import schema
 from vault.framework.call import WrapInfo
 from vault.framework.errors import Malformed, Unavailable
+from vault.times import Nanos, Seconds, nanos_to_seconds, time_after, time_between
 from vault.wrap.signing_key import SigningKeys
 
 _BYTES: Final = 66
 """Bytes of a scalar of P-521."""
-_LEEWAY: Final = 5
+_LEEWAY: Final = Seconds(5)
 """Seconds before its issue from which a token is valid, for clocks that differ."""
 
 
@@ -36,10 +37,10 @@ class _Header(msgspec.Struct, frozen=True):
 class _Claims(msgspec.Struct, frozen=True):
     accessor: str
     addr: str
-    exp: int
-    iat: int
+    exp: Seconds
+    iat: Seconds
     jti: str
-    nbf: int
+    nbf: Seconds
     type: str
 
 
@@ -51,19 +52,19 @@ class SignedTokens:
         self._keys = keys
         self._address = address
 
-    async def sign(self, info: WrapInfo, created: int) -> str:
+    async def sign(self, info: WrapInfo, created: Nanos) -> str:
         """Return a signed token that holds the plain one. `created` in nanoseconds since the epoch.
 
         Raises `Unavailable` while no seal slot opens the key.
         """
-        issued = created // 1_000_000_000
+        issued = nanos_to_seconds(created)
         claims = _Claims(
             accessor=info.wrapped_accessor if isinstance(info.wrapped_accessor, str) else "",
             addr=self._address,
-            exp=issued + info.ttl,
+            exp=time_after(issued, info.ttl),
             iat=issued,
             jti=info.token,
-            nbf=issued - _LEEWAY,
+            nbf=time_between(_LEEWAY, issued),
             type="wrapping",
         )
         signed = b".".join(_base64(schema.encode(part)) for part in (_Header("ES512", "JWT"), claims))

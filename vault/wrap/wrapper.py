@@ -15,6 +15,7 @@ from vault.framework.call import Call, Namespace, Reply, WrapInfo
 from vault.framework.clock import Clock, rfc3339
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.limits import AT_ONCE
+from vault.times import Nanos, Seconds, nanos_after
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.wrap.signed import SignedTokens
@@ -41,8 +42,8 @@ class WrappedReply(msgspec.Struct, frozen=True, kw_only=True):
 
     body: bytes
     path: str
-    ttl: int
-    created: int
+    ttl: Seconds
+    created: Nanos
     status: int
     content_type: str
 
@@ -54,8 +55,8 @@ class NewWrapping(NamedTuple):
     """A response as it will wait, encoded, and what its token is made of."""
 
     path: str
-    ttl: int
-    created: int
+    ttl: Seconds
+    created: Nanos
     stored: Stored
 
 
@@ -138,7 +139,7 @@ class Wrapper:
             uses=1,
             ttl=made.ttl,
             explicit_max_ttl=made.ttl,
-            expires=now + made.ttl * 1_000_000_000,
+            expires=nanos_after(now, made.ttl),
             orphan=True,
         )
         key = await self._tokens.create(core, token, entry)

@@ -17,6 +17,7 @@ from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
+from vault.times import Nanos
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.lockout import Lockout
@@ -88,7 +89,7 @@ def _admit(call: Call, blocks: tuple[str, ...], what: str) -> None:
         )
 
 
-async def _use(call: Call, role: Role, digest: str, secret: SecretId, now: int) -> None:
+async def _use(call: Call, role: Role, digest: str, secret: SecretId, now: Nanos) -> None:
     """Take a use of a secret id; with its last one it is gone."""
     if secret.uses == 1:
         await store.delete_secret(call, role, digest, secret)

@@ -11,6 +11,7 @@ import msgspec
 from vault.framework.clock import rfc3339
 from vault.framework.fields import CommaList, Doc, LowerCase, Span
 from vault.framework.route import Params
+from vault.times import Nanos, Seconds
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
 
 OLD_NAMES: Final = {"policies": "policies", "period": "period"}
@@ -31,14 +32,14 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     local_secret_ids: bool = False
     secret_id_bound_cidrs: tuple[str, ...] | None = None
     secret_id_num_uses: int = 0
-    secret_id_ttl: int = 0
+    secret_id_ttl: Seconds = Seconds(0)
 
 
 class Usage(msgspec.Struct, frozen=True):
     """How often something was used to log in, and when last (nanoseconds)."""
 
     count: int = 0
-    last: int = 0
+    last: Nanos = Nanos(0)
 
     def shown(self) -> dict[str, str | int]:
         """Return it as OpenBao shows it."""
@@ -49,17 +50,17 @@ class SecretId(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A secret id, without itself. Times in nanoseconds, 0 for never; `uses` are left, 0 for unlimited."""
 
     accessor: str
-    created: int
-    updated: int
-    expires: int = 0
-    ttl: int = 0
+    created: Nanos
+    updated: Nanos
+    expires: Nanos = Nanos(0)
+    ttl: Seconds = Seconds(0)
     uses: int = 0
     metadata: Mapping[str, str] = {}
     cidrs: tuple[str, ...] = ()
     token_cidrs: tuple[str, ...] = ()
     usage: Usage = Usage()
 
-    def alive(self, now: int) -> bool:
+    def alive(self, now: Nanos) -> bool:
         """Whether it may be used at `now` (nanoseconds): expiry is enforced here, not by a sweep (SL-32)."""
         return not self.expires or now < self.expires
 
@@ -160,7 +161,7 @@ class CreatedSecretId(msgspec.Struct, frozen=True):
     secret_id: str
     secret_id_accessor: str
     secret_id_num_uses: int
-    secret_id_ttl: int
+    secret_id_ttl: Seconds
 
 
 class SecretIdInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,7 +175,7 @@ class SecretIdInfo(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str]
     secret_id_accessor: str
     secret_id_num_uses: int
-    secret_id_ttl: int
+    secret_id_ttl: Seconds
     token_bound_cidrs: Sequence[str]
     use_count: int | msgspec.UnsetType = msgspec.UNSET
 

@@ -15,6 +15,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
+from vault.times import Seconds
 from vault.token.addresses import NoAddress, check_block
 from vault.token.terms import adjustments, changed, shown
 
@@ -22,7 +23,7 @@ from vault.token.terms import adjustments, changed, shown
 class RoleEngine(Engine):
     """The paths of roles as a whole; `subpaths` has those of their fields."""
 
-    def __init__(self, entropy: Entropy, longest: int) -> None:
+    def __init__(self, entropy: Entropy, longest: Seconds) -> None:
         """`longest` is the server's longest TTL in seconds."""
         self._entropy = entropy
         self._longest = longest

@@ -36,9 +36,9 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, write
+from vault.times import Nanos, Seconds, nanos_after
 from vault.token.addresses import covers
 
-_SECOND: Final = 1_000_000_000
 _UNREADABLE: Final = "failed to parse metadata: failed to parse the input: invalid <key,value> format"
 _TIDYING: Final = (
     "Tidy operation successfully started. Any information from the operation will be printed to "
@@ -49,7 +49,7 @@ _TIDYING: Final = (
 class SecretIdEngine(Engine):
     """The paths of the secret ids of roles."""
 
-    def __init__(self, clock: Clock, entropy: Entropy, longest: int) -> None:
+    def __init__(self, clock: Clock, entropy: Entropy, longest: Seconds) -> None:
         """`longest` is the server's longest TTL in seconds."""
         self._clock = clock
         self._entropy = entropy
@@ -160,7 +160,7 @@ class SecretIdEngine(Engine):
             accessor=self._entropy.uuid(),
             created=now,
             updated=now,
-            expires=now + ttl * _SECOND if ttl else 0,
+            expires=nanos_after(now, ttl) if ttl else Nanos(0),
             ttl=ttl,
             uses=uses,
             metadata=metadata,
@@ -170,7 +170,7 @@ class SecretIdEngine(Engine):
         await store.put_secret(call, role, digest, new)
         return Reply(CreatedSecretId(secret_id, new.accessor, uses, ttl))
 
-    def _ttl(self, call: Call, params: NewSecretId, role: Role) -> int:
+    def _ttl(self, call: Call, params: NewSecretId, role: Role) -> Seconds:
         wanted = role.secret_id_ttl if params.ttl is None else params.ttl
         if role.secret_id_ttl and not 0 < wanted <= role.secret_id_ttl:
             raise Malformed("ttl cannot be longer than the role's secret_id_ttl")

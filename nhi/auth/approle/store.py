@@ -12,6 +12,7 @@ from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.keys.hmac import HmacKey
+from vault.times import Nanos, nanos_to_millis_up
 
 SECRET_IDS: Final = MountTimers("approle-secret-id")
 """They end secret ids."""
@@ -104,7 +105,7 @@ async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
     accessor = await digest(view, "accessor", new.accessor)
     await view.put(_ACCESSOR + accessor, _PLACE.encode(AccessorOwner(owner.uid, name)))
     if new.expires:
-        await SECRET_IDS.set(call, f"{owner.uid}/{name}", -(-new.expires // 1_000_000))
+        await SECRET_IDS.set(call, f"{owner.uid}/{name}", nanos_to_millis_up(new.expires))
 
 
 async def delete_secret(call: Call, owner: Role, name: str, old: SecretId) -> None:
@@ -135,7 +136,7 @@ async def put_usage(view: View, owner: Role, new: Usage) -> None:
     await view.put(_USAGE + owner.uid, _USED.encode(new))
 
 
-async def expire(view: View, secret_id: str, now: int) -> None:
+async def expire(view: View, secret_id: str, now: Nanos) -> None:
     """Remove the secret id that a timer is about, if it has ended at `now` (nanoseconds). It may be gone."""
     uid, name = secret_id.split("/")
     value = await view.get(f"{_SECRET}{uid}/{name}")

@@ -15,6 +15,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, UnsupportedPath
 from vault.framework.fields import CommaList, Doc, Json, Span
 from vault.framework.route import delete, read, write
+from vault.times import Seconds
 from vault.token.terms import TokenTerms, changed
 
 _ROLE: Final = "role/{role_name:word}/"
@@ -93,7 +94,7 @@ class RoleIdParams(RoleName, frozen=True):
 class TermPathEngine(Engine):
     """What a role says of its tokens."""
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: Seconds) -> None:
         """`longest` is the server's longest TTL in seconds."""
         self._longest = longest
 

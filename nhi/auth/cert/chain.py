@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nhi.auth.cert.model import Role
 from vault.framework.errors import Malformed
+from vault.times import Seconds
 
 _PURPOSES: Final = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
@@ -63,7 +64,7 @@ def read(der: bytes) -> x509.Certificate:
 
 
 def path_of(
-    leaf: x509.Certificate, role: Role, now: int, between: Sequence[x509.Certificate] = ()
+    leaf: x509.Certificate, role: Role, now: Seconds, between: Sequence[x509.Certificate] = ()
 ) -> Sequence[x509.Certificate]:
     """Return the path from a certificate to an authority that a role trusts at `now` (seconds), nothing for none.
 

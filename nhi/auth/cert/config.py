@@ -24,6 +24,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.names import check_length
 from vault.framework.route import delete, list_, read, write
+from vault.times import Seconds
 from vault.token.terms import changed, shown
 
 _USUAL: Final = "current mount/system default"
@@ -33,7 +34,7 @@ _FIELDS: Final = tuple(name for name in Role.__struct_fields__ if name not in {"
 class ConfigEngine(Engine):
     """The paths of settings and roles."""
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: Seconds) -> None:
         """`longest` is the server's longest TTL in seconds."""
         self._longest = longest
 

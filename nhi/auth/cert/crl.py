@@ -30,6 +30,7 @@ from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 from nhi.auth.cert.chain import signs
 from nhi.auth.cert.model import RevocationList
 from vault.framework.errors import Malformed
+from vault.times import Seconds
 
 UNREADABLE: Final = "failed to parse CRL"
 NO_SIGNER: Final = "signed by an authority whose key usage has no cRLSign"
@@ -168,10 +169,10 @@ def _read(found: x509.CertificateRevocationList, url: str) -> ParsedList:
     kept = RevocationList(
         serials=(),
         url=url,
-        next_update=int(until.timestamp()) if until is not None else 0,
+        next_update=Seconds(int(until.timestamp())) if until is not None else Seconds(0),
         issuer=found.issuer.public_bytes(),
         number=number,
-        this_update=int(found.last_update_utc.timestamp()),
+        this_update=Seconds(int(found.last_update_utc.timestamp())),
         scope=scope,
     )
     return ParsedList(kept, sorted(_serials(found)))

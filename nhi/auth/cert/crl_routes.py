@@ -27,6 +27,7 @@ from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, OutboundRequest
 from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner, owner_of
+from vault.times import millis_to_seconds
 
 _LARGEST: Final = 16 << 20
 _UNFETCHED: Final = "failed to fetch CRL: "
@@ -132,7 +133,7 @@ class RevocationLists:
             raise Malformed(f"{prefix}{refusal.message}" if readable else crl.UNREADABLE) from None
 
     def _over(self, listed: RevocationList) -> bool:
-        return bool(listed.next_update) and self._clock.millis() // 1000 > listed.next_update
+        return bool(listed.next_update) and millis_to_seconds(self._clock.millis()) > listed.next_update
 
 
 class CrlEngine(Engine):

@@ -23,6 +23,7 @@ from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
+from vault.times import millis_to_seconds
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer, policies_of
 from vault.token.model import TokenEntry
@@ -75,7 +76,7 @@ class LoginEngine(Engine):
             raise Malformed(_NONE)
         leaf = chain.read(call.proofs.certificate)
         facts = _facts(leaf)
-        now = self._clock.millis() // 1000
+        now = millis_to_seconds(self._clock.millis())
         between = [chain.read(one) for one in call.proofs.intermediates]
         trusting = [
             (role, path)

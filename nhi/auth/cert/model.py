@@ -12,6 +12,7 @@ from nhi.records import Record, Records
 from vault.barrier.stored import RecordKind
 from vault.framework.fields import Doc, LowerCase
 from vault.framework.route import Params
+from vault.times import Seconds
 from vault.token import terms
 from vault.token.terms import (
     BareBool,
@@ -67,10 +68,10 @@ class RevocationList(msgspec.Struct, frozen=True, kw_only=True):
 
     serials: tuple[str, ...]
     url: str = ""
-    next_update: int = 0
+    next_update: Seconds = Seconds(0)
     issuer: bytes = b""
     number: int = -1
-    this_update: int = 0
+    this_update: Seconds = Seconds(0)
     scope: bytes | None = None
     parts: tuple[str, ...] = ()
     generation: str = ""

@@ -22,6 +22,7 @@ from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, OutboundRequest
 from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner
+from vault.times import Seconds
 
 _HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
 _LARGEST: Final = 65_536
@@ -47,7 +48,7 @@ class Ocsp:
         self._asked: AnswerCache[bool] = AnswerCache(clock, fresh=0, stale=0)
 
     async def objection(
-        self, owner: Owner, role: Role, leaf: x509.Certificate, issuer: x509.Certificate, now: int
+        self, owner: Owner, role: Role, leaf: x509.Certificate, issuer: x509.Certificate, now: Seconds
     ) -> str:
         """Return what speaks against a certificate at `now` (seconds); empty where nothing does."""
         servers = role.ocsp_servers_override or _responders(leaf)
@@ -72,7 +73,7 @@ class Ocsp:
         server: str,
         leaf: x509.Certificate,
         issuer: x509.Certificate,
-        now: int,
+        now: Seconds,
     ) -> bool | None:
         """Return whether a responder calls a certificate good; None where it says nothing that can be believed."""
         request = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA256()).build()

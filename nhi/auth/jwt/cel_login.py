@@ -20,11 +20,11 @@ from vault.framework.errors import Malformed
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
+from vault.times import Nanos, Seconds, nanos_to_seconds
 from vault.token import terms
 from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.terms import TokenTerms
 
-_SECOND: Final = 1_000_000_000
 _TYPES: Final = {0: "default", 1: "service", 3: "service"}
 """Kinds of tokens by their number in a program; every other makes a batch token."""
 _FAILED: Final = "error executing cel program: "
@@ -134,11 +134,12 @@ def _terms(made: ProgramAuth) -> TokenTerms:
     return found
 
 
-def _seconds(name: str, nanos: int) -> int:
+def _seconds(name: str, given: int) -> Seconds:
     """Return a duration in seconds, 0 for none. Raises `Malformed` where so little is asked for that none is left."""
-    if 0 < nanos < _SECOND:
+    seconds = nanos_to_seconds(Nanos(max(given, 0)))
+    if given > 0 and not seconds:
         raise Malformed(f"{quote(name)} is less than a second: durations of programs are in nanoseconds")
-    return max(nanos, 0) // _SECOND
+    return seconds
 
 
 def _alias(made: ProgramAuth) -> LoginAlias | None:

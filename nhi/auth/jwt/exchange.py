@@ -21,6 +21,7 @@ from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, OutboundRequest
 from vault.outbound.shares import Owner, owner_of
+from vault.times import Seconds, millis_to_seconds
 
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "nonce", "azp", "auth_time"})
 ENDED: Final = "authorization failed: "
@@ -160,7 +161,7 @@ class Exchange:
         if not sign_in.device_code and claims.get("nonce") != sign_in.nonce:
             raise Malformed("the id_token has another nonce: it was made for another sign-in")
         # 5. The times.
-        _check_moments(claims, role, self._clock.millis() // 1000)
+        _check_moments(claims, role, millis_to_seconds(self._clock.millis()))
         return claims
 
     async def _userinfo(
@@ -223,7 +224,7 @@ def _check_audience(claims: Mapping[str, Json], client_id: str, role: Role) -> N
         raise Malformed("the id_token is for none of the role's audiences")
 
 
-def _check_moments(claims: Mapping[str, Json], role: Role, now: int) -> None:
+def _check_moments(claims: Mapping[str, Json], role: Role, now: Seconds) -> None:
     expires, issued = registered_claims.moment(claims, "exp"), registered_claims.moment(claims, "iat")
     if not expires or now > expires + _SKEW:
         raise Malformed("the id_token has expired")

@@ -12,6 +12,7 @@ from nhi.records import Record, Records
 from vault.barrier.stored import RecordKind
 from vault.framework.fields import BareMap, CommaList, Doc, FieldKind, Json, LowerCase, Map
 from vault.framework.route import Params
+from vault.times import Seconds
 from vault.token import terms
 from vault.token.terms import (
     BareBool,
@@ -30,7 +31,7 @@ PROVIDERS: Final = frozenset({"azure", "ibmisam", "secureauth"})
 """Providers with ways of their own."""
 
 BarePairs = Annotated[Mapping[str, str], FieldKind("pairs", bare=True)]
-BareDuration = Annotated[int, FieldKind("duration", bare=True)]
+BareDuration = Annotated[Seconds, FieldKind("duration", bare=True)]
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,14 +77,14 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bound_claims_type: str = "string"
     claim_mappings: Mapping[str, str] | None = None
     groups_claim: str = ""
-    clock_skew_leeway: int = 0
-    expiration_leeway: int = 0
-    not_before_leeway: int = 0
-    max_age: int = 0
+    clock_skew_leeway: Seconds = Seconds(0)
+    expiration_leeway: Seconds = Seconds(0)
+    not_before_leeway: Seconds = Seconds(0)
+    max_age: Seconds = Seconds(0)
     allowed_redirect_uris: tuple[str, ...] | None = None
     oidc_scopes: tuple[str, ...] | None = None
     callback_mode: str = "client"
-    poll_interval: int = 0
+    poll_interval: Seconds = Seconds(0)
     oidc_disable_confirmation: bool = False
     oauth2_metadata: tuple[str, ...] | None = None
     verbose_oidc_logging: bool = False

@@ -16,6 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
+from vault.times import Seconds
 from vault.token.terms import changed, shown
 
 _FIELDS: Final = tuple(name for name in Role.__struct_fields__ if name not in {"name", "terms", "role_type"})
@@ -25,7 +26,7 @@ _METADATA: Final = frozenset({"access_token", "id_token", "refresh_token"})
 class RoleEngine(Engine):
     """The paths of roles."""
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: Seconds) -> None:
         """`longest` is the server's longest TTL in seconds."""
         self._longest = longest
 

@@ -29,11 +29,12 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import Busy, Malformed
 from vault.framework.fields import Json
+from vault.times import Seconds
 
 STATES: Final = MountTimers("oidc-state")
 """Kind of the timer of a sign-in that an earlier version kept in storage."""
-LIFETIME: Final = 300
-"""Seconds that a sign-in may take: OpenBao's."""
+LIFETIME: Final = Seconds(300)
+"""How long a sign-in may take: OpenBao's."""
 GONE: Final = "OpenBao login failed. Expired or missing OAuth state."
 LONGEST: Final = 16_384
 """Characters that a state may have: a device's code may be long."""

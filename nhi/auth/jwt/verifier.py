@@ -14,6 +14,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import owner_of
+from vault.times import millis_to_seconds
 
 
 class Verifier:
@@ -29,7 +30,7 @@ class Verifier:
         """Return what a good token says, never within a transaction: it may have to ask for keys. Raises `Malformed`."""
         try:
             claims = await self._signed(call, config, text)
-            registered_claims.check(claims, expected, self._clock.millis() // 1000)
+            registered_claims.check(claims, expected, millis_to_seconds(self._clock.millis()))
         except Malformed as refusal:
             raise Malformed(f"error validating token: {refusal.message}") from None
         return claims

@@ -27,6 +27,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
+from vault.times import Seconds
 from vault.token.terms import changed, shown
 
 _HIDDEN: Final = "token_reviewer_jwt"
@@ -39,7 +40,7 @@ _TRUNCATED: Final = (
 class ConfigEngine(Engine):
     """The configuration and the roles."""
 
-    def __init__(self, pod: Pod, longest: int) -> None:
+    def __init__(self, pod: Pod, longest: Seconds) -> None:
         """`longest` is the server's longest TTL in seconds."""
         self._pod = pod
         self._longest = longest

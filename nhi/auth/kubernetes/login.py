@@ -24,6 +24,7 @@ from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
+from vault.times import millis_to_seconds
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.model import TokenEntry
@@ -115,7 +116,7 @@ class LoginEngine(Engine):
             issuer="" if config.disable_iss_validation else config.issuer,
             audiences=(role.audience,) if role.audience else (),
         )
-        now = self._clock.millis() // 1000
+        now = millis_to_seconds(self._clock.millis())
         if not any(claims.get(name) for name in ("exp", "nbf", "iat")):
             claims = {**claims, "iat": now}  # a secret's token, which is good as long as the secret is there
         try:

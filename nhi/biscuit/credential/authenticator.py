@@ -48,6 +48,7 @@ from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
+from vault.times import Millis
 from vault.token.authenticator import core_reader
 
 _SHORTEST: Final = 200
@@ -143,7 +144,7 @@ class BiscuitAuthenticator:
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
         return identity
 
-    async def present(self, core: ReadView, token: str, now: int) -> PresentedBiscuit | None:
+    async def present(self, core: ReadView, token: str, now: Millis) -> PresentedBiscuit | None:
         """Return what a token is, if it is good at `now` (ms) but for its checks, which are not asked; else None.
 
         `core` is any view of a namespace's own data.
@@ -151,7 +152,7 @@ class BiscuitAuthenticator:
         verdict = await self.judge(core, token, now)
         return None if verdict is None else self._good(verdict)
 
-    async def kept(self, core: ReadView, owner: MountRef, leaf: str, now: int) -> PresentedBiscuit | None:
+    async def kept(self, core: ReadView, owner: MountRef, leaf: str, now: Millis) -> PresentedBiscuit | None:
         """Return, as `present`, the chain that was kept of a mount and ends with the block `leaf`, a canonical id.
 
         It is verified once, and then judged by the facts as any other; a transaction sees it by its own.
@@ -182,11 +183,11 @@ class BiscuitAuthenticator:
             verdict.verified, verdict.issued, verdict.owner, verdict.home, narrowing, verdict.until
         )
 
-    async def judge(self, core: ReadView, token: str, now: int) -> Verdict | None:
+    async def judge(self, core: ReadView, token: str, now: Millis) -> Verdict | None:
         """Return what a token is and why it is not good at `now` (ms); None for one that no key here signed."""
         return await self._judge(core, token, now, b"")
 
-    async def _judge(self, core: ReadView, token: str, now: int, digest: bytes) -> Verdict | None:
+    async def _judge(self, core: ReadView, token: str, now: Millis, digest: bytes) -> Verdict | None:
         """As `judge`; `digest` is remembered where the token is refused for what it is.
 
         The order is that of what it costs to find out:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from vault.framework.call import Call
+from vault.times import Seconds
 
 
 class ProofEnd(NamedTuple):
@@ -18,7 +19,7 @@ class ProofEnd(NamedTuple):
     """
 
     monotonic: float
-    wall: int
+    wall: Seconds
 
 
 class ProvedKeys(msgspec.Struct):
@@ -26,7 +27,7 @@ class ProvedKeys(msgspec.Struct):
 
     keys: dict[str, str]
     proof: bytes = b""
-    end: ProofEnd = ProofEnd(0.0, 0)
+    end: ProofEnd = ProofEnd(0.0, Seconds(0))
     counted: bool = False
     """Whether something that names the key has let this request through by the proof."""
 

@@ -19,6 +19,7 @@ from nhi.biscuit.offline.facts import AMBIENT, NETS
 from nhi.biscuit.offline.guard import Term, holds
 from nhi.biscuit.offline.verify import VerifiedToken
 from vault.framework.call import Call, Namespace
+from vault.times import millis_to_seconds
 
 _PROVED: Final = "pop_proved"
 _ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")
@@ -79,7 +80,7 @@ class BiscuitChecks:
 
     def _term(self, call: Call, name: str, operation: str, path: str) -> Term | None:
         if name == "time":
-            return datetime.fromtimestamp(call.now // 1000, UTC)
+            return datetime.fromtimestamp(millis_to_seconds(call.now), UTC)
         if name == "operation":
             return operation
         if name == "resource":

@@ -17,13 +17,13 @@ from nhi.biscuit.records.model import KeptChain, MountRef
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
+from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.ancestors import Ancestor
 from vault.token.authenticator import core_reader
 from vault.token.entries import chain_hook, hook_of
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
-_MILLI: Final = 1_000_000
 _ROUND: Final = 64
 """Chains of which one transaction ends what was made with them."""
 
@@ -45,10 +45,10 @@ class BiscuitAncestors:
         await store.keep_chain(view, presented.owner, presented.verified.ids[-1].hex(), kept)
         return _origin(presented)
 
-    async def find(self, core: ReadView, home: Namespace, name: str, now: int) -> Ancestor | None:
+    async def find(self, core: ReadView, home: Namespace, name: str, now: Nanos) -> Ancestor | None:
         """See `Ancestors.find`."""
         mount, _, leaf = name.partition("/")
-        moment = now // _MILLI
+        moment = nanos_to_millis(now)
         presented = await self._biscuits.kept(core, MountRef(home.id, mount), leaf, moment)
         return _origin(presented) if presented is not None and moment < presented.expires else None
 
@@ -58,7 +58,7 @@ def _origin(presented: PresentedBiscuit) -> Ancestor:
     issued = presented.issued
     return Ancestor(
         name=f"{presented.owner.mount}/{leaf}",
-        ends=presented.expires * _MILLI,
+        ends=millis_to_nanos(presented.expires),
         metadata={"workload": issued.workload, "token_id": issued.token_id, "chain": leaf},
         narrowing=presented.narrowing,
         facts=facts_of(issued),
@@ -82,7 +82,7 @@ class Children:
     async def of(self, call: Call, tags: Sequence[str], most: int) -> list[Child]:
         """Return tokens that end with any of these tags of the mount of `call`, each after its parent; at most so many."""
         core = core_reader(self._barrier, call.namespace)
-        now = call.now * _MILLI
+        now = millis_to_nanos(call.now)
         found: list[Child] = []
         seen: set[str] = set()
         for tag in tags:

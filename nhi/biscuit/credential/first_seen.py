@@ -24,6 +24,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import Call
 from vault.storage.protocol import StorageFailure
+from vault.times import Millis, time_after, time_between
 
 _MOMENT: Final = 120_000
 """Milliseconds that a token for one request lasts at most."""
@@ -36,7 +37,7 @@ class Presentation(NamedTuple):
     """Whence a chain is known to come, empty for from anywhere; and when (ms) it is to be noted again, 0 for never."""
 
     sources: frozenset[str] = frozenset()
-    again: int = 0
+    again: Millis = Millis(0)
 
 
 class Presentations:
@@ -58,11 +59,11 @@ class Presentations:
             return Presentation()
         old = await lineage.tree(place, verdict.issued.token_id)
         if not _is_new(old, verdict) and _grown_tree(old, verdict, call, {}) is None:
-            last = await uses.last(place, old) if old is not None else 0
-            if not verdict.refusal and call.now - last >= uses.COARSE:
+            last = await uses.last(place, old) if old is not None else Millis(0)
+            if not verdict.refusal and time_between(last, call.now) >= uses.COARSE:
                 await self._used(verdict, verdict.issued, call.now)
                 last = call.now
-            return Presentation(_sources(old, verdict, call), last + uses.COARSE)
+            return Presentation(_sources(old, verdict, call), time_after(last, uses.COARSE))
         owner = verdict.owner.namespace
         async with self._barrier.write(owner, core_prefix(owner)) as tx:
             view = verdict.view(tx)
@@ -73,9 +74,9 @@ class Presentations:
                 if old is None:
                     await uses.first(view, verdict.issued, call.now)
                 call.record.noted = {**call.record.noted, "sighting": _audit_facts(old, new, verdict)}
-        return Presentation(_sources(new or old, verdict, call), call.now + uses.COARSE)
+        return Presentation(_sources(new or old, verdict, call), time_after(call.now, uses.COARSE))
 
-    async def _used(self, verdict: Verdict, issued: IssuedToken, now: int) -> None:
+    async def _used(self, verdict: Verdict, issued: IssuedToken, now: Millis) -> None:
         """Keep that a token is used. A storage that takes nothing now is no reason to refuse it."""
         owner = verdict.owner.namespace
         with suppress(StorageFailure):
@@ -108,7 +109,7 @@ def _is_new(old: Tree | None, verdict: Verdict) -> bool:
 
 
 def _grown_tree(
-    old: Tree | None, verdict: Verdict, call: Call, revoked: Mapping[str, tuple[int, str]]
+    old: Tree | None, verdict: Verdict, call: Call, revoked: Mapping[str, tuple[Millis, str]]
 ) -> Tree | None:
     """Return what is known with this chain; None where that is what was known before."""
     if verdict.issued is None:
@@ -122,7 +123,7 @@ def _grown_tree(
     for index, one in enumerate(ids):
         if one not in nodes:
             attenuation = found[index] if index < len(found) else None
-            at, why = revoked.get(one, (0, ""))
+            at, why = revoked.get(one, (Millis(0), ""))
             nodes[one] = Node(
                 id=one,
                 parent=before,
@@ -169,7 +170,7 @@ def _recorded_ids(verdict: Verdict) -> tuple[str, ...]:
     last = verdict.blocks[-1:]
     asks = {predicate.name for check in last[0].checks for query in check.queries for predicate in query.body}
     end = deadline_of(last)
-    single = "body_sha256" in asks or (end and end - verdict.now <= _MOMENT)
+    single = "body_sha256" in asks or (end and time_between(verdict.now, end) <= _MOMENT)
     return ids[:-1] if single else ids
 
 
@@ -181,7 +182,7 @@ def _sources(known: Tree | None, verdict: Verdict, call: Call) -> frozenset[str]
     return frozenset({*node.sources, call.client_address})
 
 
-async def _revocations(view: View, verdict: Verdict) -> dict[str, tuple[int, str]]:
+async def _revocations(view: View, verdict: Verdict) -> dict[str, tuple[Millis, str]]:
     """Return when and why blocks of a chain were revoked."""
     found = {}
     for one in verdict.ids if verdict.refusal is Refusal.REVOKED else ():

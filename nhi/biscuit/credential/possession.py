@@ -26,6 +26,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
+from vault.times import Seconds, millis_to_seconds
 
 X5T: Final = "x5t"
 JKT: Final = "jkt"
@@ -142,7 +143,7 @@ class Possession:
 
     def _kept(self, used: _UsedProofs) -> int:
         """Return how many proofs of a key are remembered, after forgetting those that are too old."""
-        now, wall = self._clock.monotonic(), self._clock.millis() // 1000
+        now, wall = self._clock.monotonic(), millis_to_seconds(self._clock.millis())
         while used.proofs:
             end = next(iter(used.proofs.values()))
             if end.monotonic >= now or end.wall >= wall:
@@ -161,7 +162,7 @@ class Possession:
         issued, jti = claims.get("iat"), claims.get("jti")
         if isinstance(issued, bool) or not isinstance(issued, int) or not isinstance(jti, str) or not jti:
             return None
-        now = self._clock.millis() // 1000
+        now = millis_to_seconds(self._clock.millis())
         fits = claims.get("htm") == call.head.method and self._here(call, claims.get("htu"))
         if abs(now - issued) > _WINDOW or not fits:
             return None
@@ -171,7 +172,7 @@ class Possession:
         thumbprint = key_thumbprint(jwk)
         once = sha256(jti.encode(errors="surrogatepass")).digest()[:16]
         last = issued + _WINDOW
-        end = ProofEnd(self._clock.monotonic() + last + 1 - now, last)
+        end = ProofEnd(self._clock.monotonic() + last + 1 - now, Seconds(last))
         return ProvedKeys({JKT: thumbprint}, once, end) if thumbprint else None
 
     def _here(self, call: Call, url: Json) -> bool:

@@ -17,6 +17,7 @@ from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.framework.call import Identity, Namespace
 from vault.framework.identity import IdentityFacts
 from vault.framework.secret import Secret
+from vault.times import Millis, millis_to_nanos, millis_to_seconds_up, time_between
 
 
 class PresentedBiscuit(msgspec.Struct, frozen=True):
@@ -27,11 +28,11 @@ class PresentedBiscuit(msgspec.Struct, frozen=True):
     owner: MountRef
     namespace: Namespace
     narrowing: BiscuitChecks
-    until: int
+    until: Millis
     """When its authority or its workload ends (ms)."""
 
     @property
-    def expires(self) -> int:
+    def expires(self) -> Millis:
         """When it ends (ms): with its authority or its workload, or at an earlier end of a block."""
         return min(self.until, self.narrowing.expires or self.until)
 
@@ -66,9 +67,9 @@ def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
         display_name=f"nhi-{issued.workload}",
         metadata={"workload": issued.workload, "token_id": issued.token_id},
         kind="biscuit",
-        created=issued.created * 1_000_000,
+        created=millis_to_nanos(issued.created),
         expires=presented.expires,
-        ttl=-((issued.created - issued.expires) // 1000),
+        ttl=millis_to_seconds_up(time_between(issued.created, issued.expires)),
         namespace=presented.namespace,
         narrowing=presented.narrowing,
         facts=facts_of(issued),

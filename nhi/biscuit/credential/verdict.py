@@ -13,6 +13,7 @@ from nhi.biscuit.offline.verify import VerifiedToken
 from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
+from vault.times import Millis
 
 V = TypeVar("V", bound=ReadView)
 
@@ -39,13 +40,13 @@ class Verdict(msgspec.Struct, frozen=True):
     kid: int
     ids: tuple[bytes, ...]
     blocks: tuple[Block, ...]
-    now: int
+    now: Millis
     token_id: str
     issued: IssuedToken | None = None
     verified: VerifiedToken | None = None
     refusal: Refusal = Refusal.NONE
     problem: str = ""
-    until: int = 0
+    until: Millis = Millis(0)
     """Of a good one, when it or its workload ends (ms)."""
 
     def view(self, core: V) -> V:

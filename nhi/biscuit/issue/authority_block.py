@@ -28,13 +28,14 @@ from nhi.biscuit.offline.lint import MOST_COST, lint
 from nhi.biscuit.offline.root_signature import resign
 from nhi.biscuit.offline.verify import TokenLimits
 from vault.framework.errors import Failed, Malformed
+from vault.times import Seconds, seconds_to_millis
 
 _TEMPLATES: Final = 256
 _TIMES: Final = range(1 << 28, 1 << 34)
 """Seconds since the epoch that are written in 5 bytes: from 1978 to 2514."""
 _ID: Final = bytes([0xC0, 0xFF]) * 8
-_ISSUED: Final = (1 << 34) - 1
-_EXPIRES: Final = (1 << 34) - 2
+_ISSUED: Final = Seconds((1 << 34) - 1)
+_EXPIRES: Final = Seconds((1 << 34) - 2)
 """What stands in a template for what is put in; no text has these bytes, for they are not UTF-8."""
 _BYTES_TAG: Final = b"\x2a\x10"
 _DATE_TAG: Final = b"\x20"
@@ -52,7 +53,7 @@ class TokenContent(msgspec.Struct, frozen=True):
     approvers: tuple[Key, ...]
 
 
-def authority_block(content: TokenContent, token_id: bytes, issued: int, expires: int) -> bytes:
+def authority_block(content: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds) -> bytes:
     """Return the compiled block of a token with these times, in seconds.
 
     Raises `Malformed` where it leaves no room for what its holders add, and `Failed` where the library refuses it.
@@ -84,7 +85,7 @@ def _template(content: TokenContent) -> tuple[bytes, bytes, bytes, bytes]:
     return parts[0], parts[1], parts[2], block
 
 
-def _compiled(content: TokenContent, token_id: bytes, issued: int, expires: int) -> bytes:
+def _compiled(content: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds) -> bytes:
     """Return a token of this block, under a key that is thrown away."""
     policies = "".join(f"policy({{policy{place}}}); " for place in range(len(content.policies)))
     source = (
@@ -103,8 +104,8 @@ def _compiled(content: TokenContent, token_id: bytes, issued: int, expires: int)
         "workload": content.workload,
         "namespace": content.namespace,
         "audience": set(content.audiences),
-        "issued": utc(issued * 1000),
-        "expires": utc(expires * 1000),
+        "issued": utc(seconds_to_millis(issued)),
+        "expires": utc(seconds_to_millis(expires)),
         **{f"policy{place}": name for place, name in enumerate(content.policies)},
     }
     if content.pop is not None:

@@ -42,10 +42,11 @@ from vault.framework.keys.asked_first import asked_first
 from vault.framework.keys.external import ExternalKeys, PrivateKey
 from vault.framework.keys.safe import Safe
 from vault.policy.store import PolicyStore
+from vault.times import Millis, Seconds, millis_after, millis_to_seconds, seconds_to_millis
 
 T = TypeVar("T")
 FindMount = Callable[[MountRef], tuple[Namespace, MountFacts] | None]
-LongestTtl = Callable[[str, Sequence[str]], int]
+LongestTtl = Callable[[str, Sequence[str]], Seconds]
 
 _KEY_NUMBERS: Final = 4
 """Bytes of a key number."""
@@ -60,7 +61,7 @@ class _TokenOrder(msgspec.Struct, frozen=True):
     key: IssuerKey
     registration: Registration
     workload: Workload
-    ttl: int
+    ttl: Seconds
     renewed: IssuedToken | None
     content: TokenContent
 
@@ -70,9 +71,9 @@ class _NewToken(msgspec.Struct, frozen=True):
 
     token: Authority
     token_id: bytes
-    created: int
-    expires: int
-    latest: int
+    created: Millis
+    expires: Millis
+    latest: Millis
 
 
 class BiscuitIssuer:
@@ -91,7 +92,7 @@ class BiscuitIssuer:
     ) -> None:
         """`where` finds the mount that keys and tokens are of: what a token asks may come in at another one.
 
-        `longest` says how long (seconds) the tokens of mounts of a namespace may last that call their logins so.
+        `longest` says how long the tokens of mounts of a namespace may last that call their logins so.
         """
         self._where = where
         self._longest = longest
@@ -130,7 +131,7 @@ class BiscuitIssuer:
         place: tuple[MountRef, str],
         registration: Registration,
         workload: Workload,
-        ttl: int,
+        ttl: Seconds,
         method: str = "issue",
         renewed: IssuedToken | None = None,
         pop: KeyBinding | None = None,
@@ -168,8 +169,8 @@ class BiscuitIssuer:
             registration=registration.name,
             policies=registration.policies,
             created=made.created,
-            expires=made.expires // 1000 * 1000,
-            latest=made.latest // 1000 * 1000,
+            expires=_whole(made.expires),
+            latest=_whole(made.latest),
             max_depth=registration.max_depth,
             ids=next_id(b"", made.token.signature, Algorithm(key.algorithm)).hex(),
             parent=renewed.token_id if renewed is not None else "",
@@ -194,18 +195,19 @@ class BiscuitIssuer:
         """Make the token and sign it, with `root` or the device. Raises `Malformed` for one that would have ended."""
         registration, renewed = order.registration, order.renewed
         now = self._clock.millis()
-        latest = (_since(renewed) or now) + registration.max_ttl * 1000
+        latest = millis_after(_since(renewed) or now, registration.max_ttl)
         if renewed is not None:
             latest = min(latest, renewed.latest)
         ttl = min(order.ttl or registration.ttl, registration.max_ttl, LONGEST_TTL)
-        expires = min(now + ttl * 1000, latest, order.workload.expires)
-        if expires // 1000 <= now // 1000:
+        expires = min(millis_after(now, ttl), latest, order.workload.expires)
+        issued, ends = millis_to_seconds(now), millis_to_seconds(expires)
+        if ends <= issued:
             raise Malformed("the token would have ended already")
         token_id = self._entropy.bytes(16)
         pair = KeyPair()
         unsigned = Authority(
             root_key_id=order.key.kid,
-            block=authority_block(order.content, token_id, now // 1000, expires // 1000),
+            block=authority_block(order.content, token_id, issued, ends),
             next_algorithm=Algorithm.ED25519,
             next_public=bytes(pair.public_key.to_bytes()),
             signature=_UNSIGNED,
@@ -224,7 +226,7 @@ class BiscuitIssuer:
         texts, until = await self._policies.texts(core, owner.namespace, registration.policies, call.now)
         if until:
             raise Malformed("policies: one of them expires, which facts cannot say exactly")
-        return exported(texts, call.now // 1000)
+        return exported(texts, millis_to_seconds(call.now))
 
     async def _found(self, call: Call, ref: str) -> Key:
         """Return the public half of a key in a device."""
@@ -307,9 +309,14 @@ def _data(call: Call, owner: MountRef) -> View:
     return call.tx if here else call.core.space(owner.namespace).mount(owner.mount)
 
 
-def _since(renewed: IssuedToken | None) -> int:
+def _since(renewed: IssuedToken | None) -> Millis:
     """Return when the first of those was issued that a new token is in place of (ms); 0 where there is none."""
-    return 0 if renewed is None else renewed.since or renewed.created
+    return Millis(0) if renewed is None else renewed.since or renewed.created
+
+
+def _whole(moment: Millis) -> Millis:
+    """Return the beginning of the second: a token says its times in seconds."""
+    return seconds_to_millis(millis_to_seconds(moment))
 
 
 def _generated(algorithm: Algorithm, entropy: Entropy) -> tuple[Key, bytes]:

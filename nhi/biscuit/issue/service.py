@@ -17,11 +17,10 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Namespace, Reply
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
+from vault.times import Millis, Seconds, millis_after, millis_to_nanos, millis_to_seconds_up, time_between
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import OtherCredential
-
-_MILLI = 1_000_000
 
 
 class BiscuitService:
@@ -46,12 +45,12 @@ class BiscuitService:
             return None
         return OtherCredential(_entry(presented), to_identity(Secret(token), presented), presented.namespace)
 
-    async def lives(self, core: ReadView, token: str, now: int) -> bool:
+    async def lives(self, core: ReadView, token: str, now: Millis) -> bool:
         """See `OtherCredentials.lives`."""
         presented = await self._biscuits.present(core, token, now)
         return presented is not None and now < presented.expires
 
-    async def renew(self, call: Call, token: str, increment: int) -> Reply[None]:
+    async def renew(self, call: Call, token: str, increment: Seconds) -> Reply[None]:
         """See `OtherCredentials.renew`. A token that was narrowed is not renewed: that would undo it.
 
         All is asked again that was asked of its workload, but for the proof of what it is.
@@ -92,7 +91,7 @@ class BiscuitService:
             or not self._reaches(call, token, verdict.home)
         ):
             return
-        until = verdict.issued.expires if verdict.issued is not None else call.now + LONGEST_TTL * 1000
+        until = verdict.issued.expires if verdict.issued is not None else millis_after(call.now, LONGEST_TTL)
         row = Revocation(call.now, until, "revoked by token")
         await store.revoke(verdict.view(call.core), verdict.owner, verdict.ids[-1].hex(), row)
 
@@ -130,7 +129,7 @@ def auth_of(token: str, issued: IssuedToken) -> Auth:
         policies=issued.policies,
         token_policies=issued.policies,
         metadata={"workload": issued.workload, "token_id": issued.token_id},
-        lease_duration=-((issued.created - issued.expires) // 1000),
+        lease_duration=millis_to_seconds_up(time_between(issued.created, issued.expires)),
         renewable=issued.expires < issued.latest,
         token_type="biscuit",  # noqa: S106 -- the kind of token
         orphan=True,
@@ -144,15 +143,15 @@ def _entry(presented: PresentedBiscuit) -> TokenEntry:
         policies=policies_of(presented.verified.blocks[0]),
         path="nhi/issue",
         display_name=f"nhi-{issued.workload}",
-        created=issued.created * _MILLI,
+        created=millis_to_nanos(issued.created),
         metadata={
             "workload": issued.workload,
             "registration": issued.registration,
             "token_id": issued.token_id,
             "blocks": str(len(presented.verified.blocks)),
         },
-        ttl=-((issued.created - issued.expires) // 1000),
+        ttl=millis_to_seconds_up(time_between(issued.created, issued.expires)),
         renewable=len(presented.verified.blocks) == 1 and issued.expires < issued.latest,
-        expires=presented.expires * _MILLI,
+        expires=millis_to_nanos(presented.expires),
         orphan=True,
     )

@@ -19,6 +19,7 @@ from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
+from vault.times import Millis
 
 _EACH: Final = 256
 """Entries of one mount; the one that failed longest ago leaves first."""
@@ -116,8 +117,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     reason: Reason
     count: int
-    first: int
-    last: int
+    first: Millis
+    last: Millis
     detail: str
     """What the last of them says further, in words of ours."""
     addresses: tuple[str, ...]

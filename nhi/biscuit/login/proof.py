@@ -36,6 +36,7 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import Owner, owner_of
+from vault.times import Seconds, millis_to_seconds, nanos_to_millis, seconds_to_millis
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
 from vault.token.lockout import Lockout
@@ -250,7 +251,7 @@ class ProofChecker:
             subject=registration.name if own else wanted.bound_subject,
             audiences=(wanted.bound_audiences or shown.audiences) if own else wanted.bound_audiences,
         )
-        now = self._clock.millis() // 1000
+        now = millis_to_seconds(self._clock.millis())
         registered_claims.check(claims, expected, now)
         expires, issued = registered_claims.moment(claims, "exp"), registered_claims.moment(claims, "iat")
         if not expires or not expected.audiences:
@@ -270,7 +271,7 @@ class ProofChecker:
             method=shown.method,
             once=SingleUseProof(
                 digest=_digest(registration.name, claims, shown.token),
-                until=(expires + _SKEW + 1) * 1000,
+                until=seconds_to_millis(Seconds(expires + _SKEW + 1)),
                 registration=registration.name,
                 issued=issued,
             ),
@@ -305,7 +306,7 @@ class ProofChecker:
             raise Malformed("no certificate", detail=Reason.NO_CERTIFICATE)
         leaf = chain.read(call.proofs.certificate)
         between = [chain.read(one) for one in call.proofs.intermediates]
-        if not chain.path_of(leaf, wanted.cert_role(), self._clock.millis() // 1000, between):
+        if not chain.path_of(leaf, wanted.cert_role(), millis_to_seconds(self._clock.millis()), between):
             raise Malformed("a certificate of nobody who is trusted", detail=Reason.CERTIFICATE)
         facts = Facts(leaf)
         for values, found in (
@@ -334,7 +335,7 @@ class ProofChecker:
             method=APPROLE,
             once=SingleUseProof(
                 digest=sha256(f"{registration.name}\0{identity.key}".encode()).hexdigest(),
-                until=entry.expires // 1_000_000,
+                until=nanos_to_millis(entry.expires),
                 registration=registration.name,
                 token=identity.key,
             )

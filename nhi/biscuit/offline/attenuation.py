@@ -22,6 +22,7 @@ from nhi.biscuit.offline.lint import RESERVED
 from nhi.biscuit.offline.noop_checks import always_holds
 from vault.framework.call import Operation
 from vault.framework.clock import rfc3339
+from vault.times import millis_to_nanos
 
 NO_OP: Final = "no-op"
 OUTLIVES: Final = "outlives-parent"
@@ -88,7 +89,7 @@ def attenuations(blocks: Sequence[Block]) -> tuple[Attenuation, ...]:
             odd.append(RESERVED_FACT)
         texts = [_text(limit) for limit in limits]
         if end:
-            texts.append(f"until {rfc3339(end * 1_000_000)}")
+            texts.append(f"until {rfc3339(millis_to_nanos(end))}")
         found.append(
             Attenuation(
                 _short(texts), print_key(block.external) if block.external is not None else "", tuple(odd)

@@ -11,6 +11,8 @@ from typing import Final, TypeVar
 
 from biscuit_auth import AuthorizerBuilder, Biscuit
 
+from vault.times import Millis, millis_to_seconds
+
 T = TypeVar("T")
 MAX_TIME: Final = timedelta(milliseconds=50)
 """Limit of an evaluation: far over what the linter lets through."""
@@ -68,6 +70,6 @@ def holds(token: Biscuit, facts: str, terms: Mapping[str, Term]) -> bool:
     return False
 
 
-def utc(milliseconds: int) -> datetime:
+def utc(moment: Millis) -> datetime:
     """Return a time as the library takes it: whole seconds, UTC."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC)
+    return datetime.fromtimestamp(millis_to_seconds(moment), UTC)

@@ -16,6 +16,7 @@ from nhi.auth.cert.model import Role as CertRole
 from nhi.auth.jwt.model import Config as JwtConfig
 from nhi.jose import signature
 from vault.framework.errors import Malformed
+from vault.times import Seconds
 
 SECRET: Final = "client_secret"  # noqa: S105 -- the name of a method
 PRIVATE_KEY: Final = "private_key_jwt"
@@ -44,7 +45,7 @@ class Attestation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     bound_subject: str = ""
     bound_audiences: tuple[str, ...] = ()
     bound_claims: Mapping[str, tuple[str, ...]] = {}
-    max_age: int = 3600
+    max_age: Seconds = Seconds(3600)
     one_time: bool = False
     kubernetes_host: str = ""
     kubernetes_ca_cert: str = ""

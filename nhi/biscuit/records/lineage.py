@@ -16,6 +16,7 @@ from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, MountRef
 from vault.barrier.stored import MARK, RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer
+from vault.times import DAY, Millis, Seconds, millis_after
 
 TREES: Final = "tree/"
 NODES: Final = "node/"
@@ -23,8 +24,8 @@ BY_TIME: Final = "at/"
 BY_WORKLOAD: Final = "by/"
 ORPHANS: Final = "orphans"
 CONFIG: Final = "config"
-RETENTION: Final = 30 * 86_400
-"""Seconds for which a tree is kept after its token has ended, unless the mount says otherwise."""
+RETENTION: Final = Seconds(30 * DAY)
+"""How long a tree is kept after its token has ended, unless the mount says otherwise."""
 MOST_NODES: Final = 256
 MOST_BYTES: Final = 131_072
 """Bytes of the largest tree."""
@@ -48,12 +49,12 @@ class Node(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     index: int = 0
     narrowing: tuple[str, ...] = ()
     approver: str = ""
-    first_seen: int = 0
+    first_seen: Millis = Millis(0)
     source: str = ""
     sources: tuple[str, ...] = ()
     anomalies: tuple[str, ...] = ()
     refused: str = ""
-    revoked: int = 0
+    revoked: Millis = Millis(0)
     reason: str = ""
 
 
@@ -63,11 +64,11 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issued: IssuedToken
     nodes: tuple[Node, ...] = ()
     more: bool = False
-    until: int = 0
+    until: Millis = Millis(0)
     """When it is removed (ms)."""
 
     @property
-    def first_seen(self) -> int:
+    def first_seen(self) -> Millis:
         """When anything of it was first presented (ms)."""
         return self.nodes[0].first_seen
 
@@ -106,7 +107,7 @@ def unseen(issued: IssuedToken) -> Tree:
 class LineageSettings(msgspec.Struct, frozen=True):
     """Settings of a mount. `lineage_ttl` in seconds."""
 
-    lineage_ttl: int = RETENTION
+    lineage_ttl: Seconds = RETENTION
 
 
 class Orphan(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,7 +117,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
     kid: int
     token_id: str
     workload: str
-    first_seen: int
+    first_seen: Millis
     source: str
 
 
@@ -173,8 +174,8 @@ async def put_orphan(view: View, new: Orphan) -> None:
 async def put(view: View, owner: MountRef, old: Tree | None, new: Tree) -> bool:
     """Keep a tree; False where it has become too large, and only that was kept."""
     if old is None:
-        kept_for = (await settings(view)).lineage_ttl * 1000
-        new = msgspec.structs.replace(new, until=new.issued.expires + kept_for)
+        kept_for = (await settings(view)).lineage_ttl
+        new = msgspec.structs.replace(new, until=millis_after(new.issued.expires, kept_for))
     encoded = _TREE.encode(new)
     kept = len(new.nodes) <= MOST_NODES and len(encoded) <= MOST_BYTES
     if not kept:
@@ -194,7 +195,7 @@ async def put(view: View, owner: MountRef, old: Tree | None, new: Tree) -> bool:
     return kept
 
 
-async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> None:
+async def mark_revoked(view: View, block_id: str, now: Millis, reason: str) -> None:
     """Note in its tree that a block was revoked, if it is in one."""
     token_id = await owner_of(view, block_id)
     old = await tree(view, token_id) if token_id is not None else None
@@ -209,7 +210,7 @@ async def mark_revoked(view: View, block_id: str, now: int, reason: str) -> None
     await view.put(TREES + old.issued.token_id, _TREE.encode(msgspec.structs.replace(old, nodes=nodes)))
 
 
-async def forget(view: View, token_id: str, now: int) -> bool:
+async def forget(view: View, token_id: str, now: Millis) -> bool:
     """Remove a tree if its time is over; return whether it was."""
     old = await tree(view, token_id)
     if old is None or now < old.until:
@@ -232,7 +233,7 @@ def token_of(name: str) -> str:
     return name.partition("-")[2]
 
 
-def since(first_seen: int) -> str:
+def since(first_seen: Millis) -> str:
     """Return what stands in the index directly before everything first seen at `first_seen` (ms) or earlier."""
     return f"{_LAST - first_seen:012x}"
 

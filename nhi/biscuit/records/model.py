@@ -11,13 +11,14 @@ import msgspec
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.records.attestation import SECRET, Attestation
+from vault.times import DAY, Millis, Seconds
 
 BISCUIT_KIND: Final = "biscuit"
 """Kind of the cached facts and of the timers of this package."""
 
 
-LONGEST_TTL: Final = 86_400
-"""Seconds of the longest token: so no revocation has to be kept longer."""
+LONGEST_TTL: Final = DAY
+"""Of the longest token: so no revocation has to be kept longer."""
 
 
 class KeyState(StrEnum):
@@ -40,8 +41,8 @@ class IssuerKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """As it was kept before there was a safe."""
     held: bytes = b""
     external: str = ""
-    created: int = 0
-    changed: int = 0
+    created: Millis = Millis(0)
+    changed: Millis = Millis(0)
 
     def __repr__(self) -> str:
         """Name the key without what it signs with."""
@@ -107,13 +108,13 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     uid: str
     owner: str
-    expires: int
+    expires: Millis
     description: str = ""
     disabled: bool = False
     reason: str = ""
     """Why all its tokens were ended, where it is disabled."""
 
-    def alive(self, now: int) -> bool:
+    def alive(self, now: Millis) -> bool:
         """Whether it may have tokens at `now`."""
         return not self.disabled and now < self.expires
 
@@ -125,8 +126,8 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     policies: tuple[str, ...]
     audiences: tuple[str, ...]
-    ttl: int
-    max_ttl: int
+    ttl: Seconds
+    max_ttl: Seconds
     max_depth: int
     method: str = SECRET
     """How the workload proves itself; see `nhi.biscuit.records.attestation`. A secret counts beside it while there is one."""
@@ -140,7 +141,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its tokens say what their policies allow, for verifiers that do not know these."""
     secret_hash: str = ""
     """What is kept of the client secret (see `nhi.biscuit.login.client_secrets`). Empty for none."""
-    secret_expires: int = 0
+    secret_expires: Millis = Millis(0)
     """When the secret ends to count (ms); 0 for never."""
 
     def __repr__(self) -> str:
@@ -157,9 +158,9 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     uid: str
     registration: str
     policies: tuple[str, ...]
-    created: int
-    expires: int
-    latest: int
+    created: Millis
+    expires: Millis
+    latest: Millis
     """When its last renewal must have ended."""
     max_depth: int
     ids: str
@@ -168,7 +169,7 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     """The token that was renewed."""
     line: str = ""
     """The canonical id of the authority block of the first of those that were renewed; empty for a first one."""
-    since: int = 0
+    since: Millis = Millis(0)
     """When that was issued; 0 for a first one."""
     pop: str = ""
     """The kind and the thumbprint of the key that it is bound to."""
@@ -183,7 +184,7 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the mounts call their logins that it ends with; `owner` is its own."""
         return self.doors or (owner.mount,)
 
-    def owned(self, workload: Workload | None, now: int) -> TypeGuard[Workload]:
+    def owned(self, workload: Workload | None, now: Millis) -> TypeGuard[Workload]:
         """Whether this is still the workload that it was issued to, and may have tokens at `now`."""
         return workload is not None and workload.uid == self.uid and workload.alive(now)
 
@@ -192,14 +193,14 @@ class LoginCounts(msgspec.Struct, frozen=True):
     """How often, and when last (ms), each method gave a token."""
 
     counts: dict[str, int]
-    last: dict[str, int]
+    last: dict[str, Millis]
 
 
 class Revocation(msgspec.Struct, frozen=True):
     """A block that was revoked, with everything made from it, until the last of that expires anyway."""
 
-    at: int
-    until: int
+    at: Millis
+    until: Millis
     reason: str
 
 
@@ -208,7 +209,7 @@ class KeptChain(msgspec.Struct, frozen=True):
 
     token: bytes
     tags: tuple[str, ...]
-    until: int
+    until: Millis
 
     def __repr__(self) -> str:
         """Name it without the token."""

@@ -16,13 +16,14 @@ from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
+from vault.times import Millis, millis_after
 
 LINES: Final = "line/"
 """By the block of the first token."""
 RENEWED: Final = "renewed/"
 """By the block of a token that was renewed: the first of its line."""
 MOST: Final = 2048
-_KEPT: Final = LONGEST_TTL * 1000
+_KEPT: Final = LONGEST_TTL
 """For how long a token that has ended stays in its line: so long a revocation of it counts for those that came of it."""
 
 
@@ -32,14 +33,14 @@ class Renewal(msgspec.Struct, frozen=True, array_like=True):
     block: bytes
     parent: bytes
     token_id: str
-    expires: int
+    expires: Millis
 
 
 class Line(msgspec.Struct, frozen=True):
     """What came of a token, each after what it was renewed from. `until` is when the last of it must have ended."""
 
     renewals: tuple[Renewal, ...]
-    until: int
+    until: Millis
 
 
 _LINE: Final = RecordKind("Biscuit line", Line)
@@ -50,7 +51,7 @@ async def add(view: View, owner: MountRef, renewed: IssuedToken, new: IssuedToke
     first = renewed.line or renewed.ids
     old = await _read(view, first)
     renewals = list(old.renewals) if old is not None else []
-    for gone in [one for one in renewals if one.expires + _KEPT < new.created]:
+    for gone in [one for one in renewals if millis_after(one.expires, _KEPT) < new.created]:
         renewals = _without(renewals, gone)
         await view.delete(RENEWED + gone.block.hex())
     if len(renewals) >= MOST:
@@ -75,7 +76,7 @@ async def heirs(view: ReadView, block_id: str) -> list[Renewal]:
     return found
 
 
-async def forget(view: View, first: str, now: int) -> None:
+async def forget(view: View, first: str, now: Millis) -> None:
     """Remove a line of which nothing can be alive any more."""
     line = await _read(view, first)
     if line is None or now < line.until:

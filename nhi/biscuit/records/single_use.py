@@ -17,13 +17,14 @@ from nhi.biscuit.records.model import BISCUIT_KIND, MountRef
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import View
 from vault.storage.protocol import Timer
+from vault.times import HOUR, Millis, Seconds, millis_after, nanos_to_millis
 from vault.token.store import TokenStore
 
 ONCE: Final = "once/"
 FORGOTTEN: Final = "forgotten/"
 """By registration, with which it goes."""
-_AGAIN: Final = 3600 * 1000
-"""Milliseconds after which it is looked again whether a token that has no end is still there."""
+_AGAIN: Final = HOUR
+"""Time after which it is looked again whether a token that has no end is still there."""
 
 
 class SingleUseProof(msgspec.Struct, frozen=True, array_like=True):
@@ -34,17 +35,17 @@ class SingleUseProof(msgspec.Struct, frozen=True, array_like=True):
     """
 
     digest: str
-    until: int
+    until: Millis
     registration: str
-    issued: int = 0
+    issued: Seconds = Seconds(0)
     token: str = ""
 
 
 class _ForgottenProofs(msgspec.Struct, frozen=True, array_like=True):
     """The latest of the proofs that were forgotten: when one was issued (s), when one ended (ms)."""
 
-    issued: int = 0
-    until: int = 0
+    issued: Seconds = Seconds(0)
+    until: Millis = Millis(0)
 
 
 _ONCE: Final[RecordKind[SingleUseProof | int]] = RecordKind(
@@ -76,8 +77,9 @@ async def forget(core: View, owner: MountRef, digest: str, tokens: TokenStore) -
     if isinstance(proof, SingleUseProof):
         held = await tokens.get(core, proof.token) if proof.token else None
         if held is not None:
-            later = held.expires // 1_000_000
-            await view.at(_timer(owner, digest, later if later > proof.until else proof.until + _AGAIN))
+            ends = nanos_to_millis(held.expires)
+            due = ends if ends > proof.until else millis_after(proof.until, _AGAIN)
+            await view.at(_timer(owner, digest, due))
             return
         if not proof.token and await store.registration(view, proof.registration) is not None:
             old = await _forgotten(view, proof.registration)
@@ -91,5 +93,5 @@ async def _forgotten(view: View, registration: str) -> _ForgottenProofs:
     return _ForgottenProofs() if value is None else _FORGOTTEN.decode(value)
 
 
-def _timer(owner: MountRef, digest: str, until: int) -> Timer:
+def _timer(owner: MountRef, digest: str, until: Millis) -> Timer:
     return Timer(BISCUIT_KIND, f"{owner.namespace}/{owner.mount}/{ONCE}{digest}", until)

@@ -29,6 +29,7 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
+from vault.times import Millis, Seconds, millis_after, millis_to_seconds
 
 KEYS: Final = "key/"
 WORKLOADS: Final = "workload/"
@@ -129,19 +130,19 @@ async def delete_workload(view: View, old: Workload) -> None:
     await view.invalidate(BISCUIT_KIND, workload_tag(old.uid))
 
 
-async def put_ended(view: View, owner: MountRef, name: str, now: int, until: int) -> None:
+async def put_ended(view: View, owner: MountRef, name: str, now: Millis, until: Millis) -> None:
     """Keep that all tokens of a workload that were issued up to `now` have ended, until they would have by themselves."""
     await view.put(ENDED + name, _MOMENT.encode(now))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ENDED + name), until))
 
 
-async def ended_workloads(view: ReadView) -> dict[str, int]:
+async def ended_workloads(view: ReadView) -> dict[str, Seconds]:
     """Return when (seconds) all tokens of which workload ended."""
     found = {}
     for name in await view.list(ENDED):
         value = await view.get(ENDED + name)
         if value is not None:
-            found[name] = _MOMENT.decode(value) // 1000
+            found[name] = millis_to_seconds(Millis(_MOMENT.decode(value)))
     return found
 
 
@@ -221,7 +222,7 @@ async def _revoke(view: View, owner: MountRef, block_id: str, new: Revocation) -
     await end_made(view, owner, f"block-{block_id}", new.at)
 
 
-async def end_made(view: View, owner: MountRef, what: str, now: int) -> None:
+async def end_made(view: View, owner: MountRef, what: str, now: Millis) -> None:
     """Have what was made for chains taken back that end: `what` is `block-ID`, `workload-UID-NAME` or `key-KID`."""
     await view.at(Timer(BISCUIT_KIND, _timer(owner, MADE + what), now))
 
@@ -259,7 +260,7 @@ def _timer(owner: MountRef, path: str) -> str:
     return f"{owner.namespace}/{owner.mount}/{path}"
 
 
-async def expire(core: View, timer: str, now: int) -> None:
+async def expire(core: View, timer: str, now: Millis) -> None:
     """Remove what a timer is about if it has ended at `now` (milliseconds). It may be gone."""
     namespace, mount, folder, name = timer.split("/")
     view = core.space(namespace).mount(mount)
@@ -280,7 +281,7 @@ async def expire(core: View, timer: str, now: int) -> None:
             await forget_chain(view, name, kept.tags[-1])
         return
     if f"{folder}/" == ENDED:
-        if now >= _MOMENT.decode(value) + LONGEST_TTL * 1000:
+        if now >= millis_after(Millis(_MOMENT.decode(value)), LONGEST_TTL):
             await view.delete(path)
         return
     if f"{folder}/" == ISSUED:

@@ -16,13 +16,14 @@ from nhi.biscuit.records.lineage import Tree, since
 from nhi.biscuit.records.model import IssuedToken
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
+from vault.times import HOUR, Millis, seconds_to_millis
 
 UNSEEN: Final = "unseen/"
 """Tokens that live and were never presented, by when they were issued, the newest first; named as in `nhi.biscuit.records.lineage`."""
 LAST: Final = "last/"
 USES: Final = "uses/"
 """By registration, with which it goes."""
-COARSE: Final = 3_600_000
+COARSE: Final = seconds_to_millis(HOUR)
 """How old what is known of the last use of a token may become while it is used."""
 
 
@@ -30,7 +31,7 @@ class Uses(msgspec.Struct, frozen=True):
     """How many tokens of a registration were presented, and when the last of them came."""
 
     presented: int = 0
-    last: int = 0
+    last: Millis = Millis(0)
 
 
 _LAST: Final = RecordKind("Biscuit last use", int)
@@ -47,25 +48,25 @@ async def overdue(view: View, old: IssuedToken) -> None:
     await view.delete(_name(old))
 
 
-async def first(view: View, issued: IssuedToken, now: int) -> None:
+async def first(view: View, issued: IssuedToken, now: Millis) -> None:
     """Keep that a token was presented for the first time."""
     await view.delete(_name(issued))
     old = await of(view, issued.registration)
     await _put(view, issued.registration, Uses(old.presented + 1, max(old.last, now)))
 
 
-async def again(view: View, issued: IssuedToken, now: int) -> None:
+async def again(view: View, issued: IssuedToken, now: Millis) -> None:
     """Keep that a token was used."""
     await view.put(LAST + issued.token_id, _LAST.encode(now))
     old = await of(view, issued.registration)
     await _put(view, issued.registration, Uses(old.presented, max(old.last, now)))
 
 
-async def last(view: ReadView, tree: Tree) -> int:
+async def last(view: ReadView, tree: Tree) -> Millis:
     """Return when a token was last presented, to the hour; 0 for never."""
     newest = max(node.first_seen for node in tree.nodes)
     value = await view.get(LAST + tree.issued.token_id) if newest else None
-    return newest if value is None else max(newest, _LAST.decode(value))
+    return newest if value is None else max(newest, Millis(_LAST.decode(value)))
 
 
 async def of(view: ReadView, registration: str) -> Uses:

@@ -29,6 +29,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Span
 from vault.framework.keys.asked_first import asked_first
 from vault.framework.route import Params, delete, list_, read, write
+from vault.times import Seconds, millis_to_nanos, millis_to_seconds, seconds_to_millis, time_after
 
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256}
 _LONGEST: Final = 3600
@@ -63,7 +64,7 @@ class ApproveParams(ApproverPath, frozen=True):
 
     request: Annotated[str, Doc("What `vaultctl nhi approve -ask` prints of the token.")] = ""
     change: Annotated[str, Doc("What is approved: a ticket, a change.")] = ""
-    ttl: Annotated[Span, Doc("For how long; an hour at most.")] = 300
+    ttl: Annotated[Span, Doc("For how long; an hour at most.")] = Seconds(300)
 
 
 class Approval(msgspec.Struct, frozen=True):
@@ -120,7 +121,7 @@ class ApprovalEngine(Engine):
             raise Malformed(f"change: must name what is approved, in at most {_LONGEST_CHANGE} characters")
         if not 0 < params.ttl <= _LONGEST:
             raise Malformed(f"ttl: must be from 1 to {_LONGEST} seconds")
-        until = call.now // 1000 * 1000 + params.ttl * 1000
+        until = seconds_to_millis(time_after(millis_to_seconds(call.now), params.ttl))
         terms: dict[str, Term] = {"change": params.change, "until": utc(until)}
 
         async def sign() -> bytes:
@@ -133,7 +134,7 @@ class ApprovalEngine(Engine):
                 raise Malformed("request: is none that was made of a token") from None
 
         block = await asked_first(call, approver, bytes, sign)
-        return Approval(to_text(block).rstrip("="), rfc3339(until * 1_000_000))
+        return Approval(to_text(block).rstrip("="), rfc3339(millis_to_nanos(until)))
 
 
 async def _approver(call: Call, name: str) -> Approver:

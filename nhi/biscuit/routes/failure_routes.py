@@ -14,6 +14,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read
+from vault.times import millis_to_nanos
 
 
 class FailuresParams(Params, frozen=True):
@@ -57,8 +58,8 @@ class FailureEngine(Engine):
 
 def _shown(one: Failure) -> FailureInfo:
     return FailureInfo(
-        time=rfc3339(one.last * 1_000_000),
-        first_time=rfc3339(one.first * 1_000_000),
+        time=rfc3339(millis_to_nanos(one.last)),
+        first_time=rfc3339(millis_to_nanos(one.first)),
         registration=one.registration,
         method=one.method,
         reason=one.reason.value,

@@ -27,6 +27,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import list_, read, write
+from vault.times import millis_to_nanos
 
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256}
 _NEXT: Final = {
@@ -103,5 +104,5 @@ def _shown(key: IssuerKey) -> KeyInfo:
         state=key.state,
         public_key=key.public.hex(),
         held=key.where,
-        created_time=rfc3339(key.created * 1_000_000),
+        created_time=rfc3339(millis_to_nanos(key.created)),
     )

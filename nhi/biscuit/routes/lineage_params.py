@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Span
 from vault.framework.route import Params
+from vault.times import Seconds
 
 
 class SettingsParams(Params, frozen=True):
@@ -23,7 +24,7 @@ class SettingsParams(Params, frozen=True):
 class SettingsInfo(msgspec.Struct, frozen=True):
     """Settings of the mount, in seconds."""
 
-    lineage_ttl: int
+    lineage_ttl: Seconds
 
 
 class CredentialsParams(Params, frozen=True):

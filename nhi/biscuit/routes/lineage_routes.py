@@ -40,6 +40,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import read, write
+from vault.times import Millis, millis_to_nanos
 
 _MOST: Final = 1000
 _LOOKED_AT: Final = 5000
@@ -95,7 +96,7 @@ class LineageEngine(Engine):
         if params.anomaly and params.anomaly not in _ANOMALIES:
             raise Malformed(f"anomaly: must be one of {', '.join(_ANOMALIES)}")
         since, until = _time("since", params.since), _time("until", params.until)
-        after = params.after or (lineage.since(max(until - 1, 0)) if params.until else "")
+        after = params.after or (lineage.since(Millis(max(until - 1, 0))) if params.until else "")
         found: list[Credential] = []
         looked, pace = 0, TimeSlice()
         async for name, presented in _found(call.reader, params, after):
@@ -251,9 +252,9 @@ class LineageEngine(Engine):
         return found
 
 
-def when(millis: int) -> str:
+def when(millis: Millis) -> str:
     """Return a time as it is shown; empty for never."""
-    return rfc3339(millis * 1_000_000) if millis else ""
+    return rfc3339(millis_to_nanos(millis)) if millis else ""
 
 
 def _shown(node: Node) -> NodeInfo:
@@ -294,17 +295,17 @@ def _fits(shown: Credential, params: CredentialsParams) -> bool:
     return not params.anomaly or params.anomaly in shown.anomalies
 
 
-def _time(field: str, text: str) -> int:
+def _time(field: str, text: str) -> Millis:
     """Return a time in milliseconds; 0 where none is given. Raises `Malformed`."""
     if not text:
-        return 0
+        return Millis(0)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
         raise Malformed(f"{field}: must be a time with its zone, as 2026-12-01T00:00:00Z")
-    return round(found.timestamp() * 1000)
+    return Millis(round(found.timestamp() * 1000))
 
 
 async def _tree(view: ReadView, token_id: str, *, presented: bool) -> Tree | None:

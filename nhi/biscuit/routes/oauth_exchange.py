@@ -20,6 +20,7 @@ from nhi.biscuit.records.model import IssuedToken, MountRef
 from nhi.biscuit.routes.oauth_client import ClientParams, each, refusal
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.fields import Doc, Json, Span, StringList
+from vault.times import Millis, Seconds, millis_after, millis_to_seconds, time_between
 
 if TYPE_CHECKING:
     from biscuit_auth import Biscuit
@@ -53,7 +54,7 @@ class ExchangeParams(ClientParams, frozen=True):
     subject_token_type: Annotated[str, Doc("What it is: a JWT, or a Biscuit.")] = ""
     actor_token: Annotated[str, Doc("Not taken: who acts is who presents the token.")] = ""
     requested_token_type: Annotated[str, Doc("The type of Biscuits, or nothing.")] = ""
-    ttl: Annotated[Span, Doc("How long an exchanged Biscuit is to be good, at most.")] = 0
+    ttl: Annotated[Span, Doc("How long an exchanged Biscuit is to be good, at most.")] = Seconds(0)
 
 
 class BiscuitExchange:
@@ -96,7 +97,7 @@ class BiscuitExchange:
                 "resource must name paths of the token's namespace, and audience nobody",
             )
         # 5. The block.
-        end = min(found.expires, call.now + params.ttl * 1000) if params.ttl else found.expires
+        end = min(found.expires, millis_after(call.now, params.ttl)) if params.ttl else found.expires
         raw = _narrowed(found.verified.token, operations, paths, end)
         made = to_text(raw).rstrip("=") if raw is not None else ""
         if await self._biscuits.present(call.core, made, call.now) is None:  # it may have become too large
@@ -105,12 +106,14 @@ class BiscuitExchange:
             "access_token": made,
             "issued_token_type": BISCUIT_TYPE,
             "token_type": kind(found.issued),
-            "expires_in": (end - call.now) // 1000,
+            "expires_in": millis_to_seconds(time_between(call.now, end)),
         }
         return Reply(answer, plain=True, display_name=f"nhi-{found.issued.workload}")
 
 
-def _narrowed(token: Biscuit, operations: frozenset[str], paths: tuple[str, ...], end: int) -> bytes | None:
+def _narrowed(
+    token: Biscuit, operations: frozenset[str], paths: tuple[str, ...], end: Millis
+) -> bytes | None:
     source = "check if time($t), $t < {end};"
     terms: dict[str, Term | set[str]] = {"end": utc(end)}
     if operations:

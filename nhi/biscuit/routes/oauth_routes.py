@@ -46,6 +46,7 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
 from vault.framework.keys.asked_first import prepared
 from vault.framework.route import read, write
+from vault.times import Seconds, millis_to_seconds, millis_to_seconds_up, time_between
 
 Answer = Reply[dict[str, Json]]
 
@@ -127,7 +128,7 @@ class OAuthEngine(Engine):
         try:
             pop = self._biscuits.possession.binding(call, registration.pop)
             token, issued = await self._issuer.issue(
-                call, place, registration, workload, 0, good.method, pop=pop
+                call, place, registration, workload, Seconds(0), good.method, pop=pop
             )
         except Malformed as error:
             self._prover.lacks(call, good, Reason.NOT_MADE, error.message)
@@ -186,8 +187,8 @@ class OAuthEngine(Engine):
             "jti": issued.token_id,
             "scope": " ".join(policies_of(found.verified.blocks[0])),
             "token_type": kind(issued),
-            "iat": issued.created // 1000,
-            "exp": found.expires // 1000,
+            "iat": millis_to_seconds(issued.created),
+            "exp": millis_to_seconds(found.expires),
             "aud": list(issued.audiences),
             "narrowing": [
                 text for attenuation in attenuations(found.verified.blocks) for text in attenuation.narrowing
@@ -224,7 +225,7 @@ def _issued(params: TokenRequest, token: str, issued: IssuedToken) -> Answer:
     answer: dict[str, Json] = {
         "access_token": token,
         "token_type": kind(issued),
-        "expires_in": -((issued.created - issued.expires) // 1000),
+        "expires_in": millis_to_seconds_up(time_between(issued.created, issued.expires)),
         "scope": " ".join(issued.policies),
     }
     if params.grant_type == EXCHANGE:

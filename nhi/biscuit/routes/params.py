@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import CommaList, Doc, Json, Map, Span, StringList
 from vault.framework.route import Params
+from vault.times import Seconds
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ class WorkloadParams(WorkloadPath, frozen=True):
     """A workload. Owner and lifetime are mandatory: an identity without an owner must end."""
 
     owner: Annotated[str, Doc("Who answers for it: a team, or an address.")] = ""
-    ttl: Annotated[Span, Doc("How long it may have tokens, from now.")] = 0
+    ttl: Annotated[Span, Doc("How long it may have tokens, from now.")] = Seconds(0)
     description: Annotated[str, Doc("What it is.")] = ""
 
 
@@ -89,8 +90,8 @@ class RegistrationParams(RegistrationPath, frozen=True):
     workload: Annotated[str, Doc("Name of the workload; that of a new registration if not given.")] = ""
     policies: Annotated[CommaList, Doc("Policies that its tokens name.")] = ()
     audiences: Annotated[CommaList, Doc("Whom its tokens are for; `vault` for this server.")] = ("vault",)
-    ttl: Annotated[Span, Doc("Lifetime of a token.")] = 3600
-    max_ttl: Annotated[Span, Doc("Lifetime with all renewals.")] = 86_400
+    ttl: Annotated[Span, Doc("Lifetime of a token.")] = Seconds(3600)
+    max_ttl: Annotated[Span, Doc("Lifetime with all renewals.")] = Seconds(86_400)
     max_depth: Annotated[int, Doc("Blocks that a token may have, the first one included.")] = 8
     cidrs: Annotated[CommaList, Doc("Addresses and blocks that it logs in from; any if not given.")] = ()
     pop: Annotated[str, Doc("What its tokens are bound to: mtls or dpop; nothing if not given.")] = ""
@@ -114,7 +115,7 @@ class RegistrationParams(RegistrationPath, frozen=True):
     bound_subject: Annotated[str, Doc("What sub must be.")] = ""
     bound_audiences: Annotated[CommaList, Doc("What aud must have one of.")] = ()
     bound_claims: Annotated[Map | None, Doc("Further claims, each its one value or a list of them.")] = None
-    max_age: Annotated[Span, Doc("How old a JWT may be, from its iat.")] = 3600
+    max_age: Annotated[Span, Doc("How old a JWT may be, from its iat.")] = Seconds(3600)
     one_time: Annotated[bool, Doc("Whether each JWT is good for one token only.")] = False
     kubernetes_host: Annotated[str, Doc("URL of the cluster's API server, which is asked.")] = ""
     kubernetes_ca_cert: Annotated[str, Doc("Its CA certificates (PEM).")] = ""
@@ -137,8 +138,8 @@ class RegistrationInfo(msgspec.Struct, frozen=True, kw_only=True):
     workload: str
     policies: Sequence[str]
     audiences: Sequence[str]
-    ttl: int
-    max_ttl: int
+    ttl: Seconds
+    max_ttl: Seconds
     max_depth: int
     cidrs: Sequence[str]
     pop: str
@@ -157,7 +158,7 @@ class SecretParams(RegistrationPath, frozen=True):
     secret_hash: Annotated[
         str, Doc("Hash of a secret that is in use: sha256:HEX, bcrypt, or argon2id; none for a new secret.")
     ] = ""
-    secret_ttl: Annotated[Span, Doc("For how long the secret counts; for ever if not given.")] = 0
+    secret_ttl: Annotated[Span, Doc("For how long the secret counts; for ever if not given.")] = Seconds(0)
 
 
 class SecretInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -174,7 +175,7 @@ class IssueParams(RegistrationPath, frozen=True):
         str, Doc("Thumbprint (base64url of SHA-256) of the certificate that the token is bound to.")
     ] = ""
     jkt: Annotated[str, Doc("Thumbprint (RFC 7638) of the key that signs the DPoP proofs of its user.")] = ""
-    ttl: Annotated[Span, Doc("Wished lifetime; the registration's if not given.")] = 0
+    ttl: Annotated[Span, Doc("Wished lifetime; the registration's if not given.")] = Seconds(0)
 
 
 class LoginParams(Params, frozen=True):
@@ -184,7 +185,7 @@ class LoginParams(Params, frozen=True):
     client_secret: Annotated[str, Doc("Its secret.")] = ""
     jwt: Annotated[str, Doc("A token of its issuer or its cluster.")] = ""
     client_assertion: Annotated[str, Doc("A token that it has signed itself (RFC 7523).")] = ""
-    ttl: Annotated[Span, Doc("Wished lifetime; the registration's if not given.")] = 0
+    ttl: Annotated[Span, Doc("Wished lifetime; the registration's if not given.")] = Seconds(0)
 
 
 class TokenParams(Params, frozen=True):

@@ -30,6 +30,7 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Json
 from vault.framework.keys.external import AskFirst
 from vault.framework.route import read
+from vault.times import millis_to_seconds
 
 MAX_AGE: Final = 60
 """Seconds for which a list counts."""
@@ -117,8 +118,8 @@ class PublicationEngine(Engine):
             after = names[-1]
         claims: Mapping[str, Json] = {
             "iss": self._clients.issuer(call),
-            "iat": call.now // 1000,
-            "exp": call.now // 1000 + MAX_AGE,
+            "iat": millis_to_seconds(call.now),
+            "exp": millis_to_seconds(call.now) + MAX_AGE,
             "ids": _b64(b"".join(ids[:MOST])),
             "complete": len(ids) <= MOST,
             "workloads": await store.ended_workloads(call.reader),

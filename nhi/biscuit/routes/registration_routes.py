@@ -30,6 +30,7 @@ from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.policy.names import valid_name
 from vault.policy.store import PolicyStore
+from vault.times import Millis, millis_after, millis_to_nanos
 from vault.token.addresses import NoAddress, canonical
 
 _DEEPEST: Final = 16
@@ -71,7 +72,7 @@ class RegistrationEngine(Engine):
             attestation={name: value for name, value in demanded.items() if name not in _HIDDEN},
             has_secret=bool(found.secret_hash),
             secret_origin=client_secrets.origin(found.secret_hash),
-            secret_expire_time=rfc3339(found.secret_expires * 1_000_000) if found.secret_expires else "",
+            secret_expire_time=rfc3339(millis_to_nanos(found.secret_expires)) if found.secret_expires else "",
         )
 
     @write("registrations/{name:name}", exists="has_registration")
@@ -115,7 +116,7 @@ class RegistrationEngine(Engine):
             approvers=tuple(sorted(set(params.approvers))),
             offline=params.offline,
             secret_hash=old.secret_hash if old is not None else "",
-            secret_expires=old.secret_expires if old is not None else 0,
+            secret_expires=old.secret_expires if old is not None else Millis(0),
         )
         await store.put_registration(call.tx, new)
         missing = [one for one in new.policies if await self._policies.get(call.core, one) is None]
@@ -142,7 +143,7 @@ class RegistrationEngine(Engine):
             secret_hash=client_secrets.imported(params.secret_hash)
             if params.secret_hash
             else client_secrets.hashed(secret),
-            secret_expires=call.now + params.secret_ttl * 1000 if params.secret_ttl else 0,
+            secret_expires=millis_after(call.now, params.secret_ttl) if params.secret_ttl else 0,
         )
         if params.secret_hash:
             await decoys.learn(call.tx, changed.secret_hash, self._entropy)

@@ -26,6 +26,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import write
+from vault.times import Millis, Seconds, millis_after, seconds_to_millis, time_between
 from vault.token.authenticator import core_reader
 
 _ID: Final = re.compile(r"[0-9a-f]{32}\Z")
@@ -34,8 +35,8 @@ _SHOWN: Final = 1000
 _LOOKED_AT: Final = 5000
 """Blocks of credentials that a preview looks at, and service tokens."""
 _LONGEST_REASON: Final = 500
-_OVER: Final = 2 * LONGEST_TTL * 1000
-"""Milliseconds after which a token that was presented has ended, however wrong another process's clock was."""
+_OVER: Final = seconds_to_millis(Seconds(2 * LONGEST_TTL))
+"""Time after which a token that was presented has ended, however wrong another process's clock was."""
 
 
 class RevokeParams(TokenParams, frozen=True):
@@ -56,7 +57,7 @@ class Target(msgspec.Struct, frozen=True):
     """What one request is about: exactly one of these."""
 
     block: str = ""
-    until: int = 0
+    until: Millis = Millis(0)
     verdict: Verdict | None = None
     workload: Workload | None = None
     key: IssuerKey | None = None
@@ -121,7 +122,7 @@ class RevocationEngine(Engine):
             if key is None or key.state is KeyState.DESTROYED:
                 raise Malformed("kid: there is no such key, or it was destroyed already")
             return Target(key=key)
-        until = call.now + LONGEST_TTL * 1000
+        until = millis_after(call.now, LONGEST_TTL)
         if params.id:
             if not _ID.match(params.id):
                 raise Malformed("id: must be the id of a block, 32 hexadecimal digits")
@@ -148,7 +149,7 @@ async def forget_workload(call: Call, old: Workload) -> None:
     """Remove a workload, and tell verifiers elsewhere that its tokens have ended."""
     await store.delete_workload(call.tx, old)
     owner = MountRef(call.namespace.id, call.mount.uuid)
-    await store.put_ended(call.tx, owner, old.name, call.now, call.now + LONGEST_TTL * 1000)
+    await store.put_ended(call.tx, owner, old.name, call.now, millis_after(call.now, LONGEST_TTL))
     await store.end_made(call.tx, owner, f"workload-{old.uid}-{old.name}", call.now)
 
 
@@ -163,7 +164,7 @@ async def destroy(call: Call, key: IssuerKey) -> IssuerKey:
     return gone
 
 
-async def _ends(view: ReadView, target: Target, now: int) -> RevokePreview:
+async def _ends(view: ReadView, target: Target, now: Millis) -> RevokePreview:
     what, name = "block", target.block
     if target.workload is not None:
         what, name = "workload", target.workload.name
@@ -220,7 +221,7 @@ def _dying(tree: Tree, node: Node) -> EndedBlock:
     )
 
 
-async def _trees(view: ReadView, target: Target, now: int) -> AsyncGenerator[Tree]:
+async def _trees(view: ReadView, target: Target, now: Millis) -> AsyncGenerator[Tree]:
     """Yield every tree that a revocation may reach into, but for those of tokens that have ended for certain."""
     if target.block:
         token_id = await lineage.owner_of(view, target.block)
@@ -235,7 +236,7 @@ async def _trees(view: ReadView, target: Target, now: int) -> AsyncGenerator[Tre
                 yield await lineage.tree(view, heir.token_id) or lineage.unseen(issued)
         return
     workload = target.workload.name if target.workload is not None else ""
-    after, latest = "", lineage.since(max(now - _OVER, 0))
+    after, latest = "", lineage.since(max(time_between(_OVER, now), Millis(0)))
     while names := await lineage.page(view, workload, after, 256):
         for name in names:
             if name > latest:

@@ -39,6 +39,7 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.keys.asked_first import prepared
 from vault.framework.keys.external import AskFirst
 from vault.framework.route import write
+from vault.times import Seconds, millis_to_nanos
 from vault.token.authenticator import core_reader
 
 _LONGEST_DATALOG: Final = 16_384
@@ -145,8 +146,8 @@ class IssueEngine(Engine):
             method=issued.method,
             policies=policies_of(found.blocks[0]),
             namespace=found.home.path,
-            issue_time=rfc3339(issued.created * 1_000_000),
-            expire_time=rfc3339(until * 1_000_000),
+            issue_time=rfc3339(millis_to_nanos(issued.created)),
+            expire_time=rfc3339(millis_to_nanos(until)),
             sealed=found.verified is not None and found.verified.chain.next_secret is None,
             cost=found.verified.cost if found.verified is not None else 0,
             blocks=[
@@ -169,7 +170,7 @@ class IssueEngine(Engine):
         return owner == MountRef(call.namespace.id, call.mount.uuid)
 
     async def _issue(
-        self, call: Call, registration: Registration, workload: Workload, ttl: int, method: str, door: str
+        self, call: Call, registration: Registration, workload: Workload, ttl: Seconds, method: str, door: str
     ) -> Reply[None]:
         place = (MountRef(call.namespace.id, call.mount.uuid), call.namespace.path)
         pop = self._biscuits.possession.binding(call, registration.pop)

@@ -18,6 +18,7 @@ from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, read, write
+from vault.times import millis_after, millis_to_nanos
 
 
 class WorkloadEngine(Engine):
@@ -42,7 +43,7 @@ class WorkloadEngine(Engine):
             description=found.description,
             disabled=found.disabled,
             reason=found.reason,
-            expire_time=rfc3339(found.expires * 1_000_000),
+            expire_time=rfc3339(millis_to_nanos(found.expires)),
         )
 
     @write("workloads/{name:name}", exists="has_workload")
@@ -57,7 +58,7 @@ class WorkloadEngine(Engine):
             name=params.name,
             uid=old.uid if old is not None else self._entropy.uuid(),
             owner=params.owner,
-            expires=self._clock.millis() + params.ttl * 1000,
+            expires=millis_after(self._clock.millis(), params.ttl),
             description=params.description,
         )
         await store.put_workload(call.tx, new)

@@ -28,6 +28,7 @@ from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
+from vault.times import Seconds
 
 _DIGITS = (6, 8)
 _LARGEST_KEY = 1024
@@ -40,7 +41,7 @@ class TotpParams(Params, frozen=True, kw_only=True):
 
     method_name: Annotated[str, Doc("Name that clients may use instead of the id.")] = ""
     issuer: Annotated[str, Doc("Who an authenticator says that the code is for.")] = ""
-    period: Annotated[Span, Doc("How long a code is good.")] = 30
+    period: Annotated[Span, Doc("How long a code is good.")] = Seconds(30)
     digits: Annotated[int, Doc("Digits of a code: 6 or 8.")] = 6
     algorithm: Annotated[str, Doc("SHA1, SHA256 or SHA512.")] = "SHA1"
     skew: Annotated[int, Doc("Periods before and after the current one that count: 0 or 1.")] = 1

@@ -18,13 +18,13 @@ from vault.barrier.view import View
 from vault.cache.ages import Ages
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
+from vault.times import Seconds, nanos_to_seconds, seconds_to_nanos, time_between
 
 HASHES: Final[Mapping[str, type[SHA1 | SHA256 | SHA512]]] = {
     "SHA1": SHA1,  # what authenticators know; RFC 6238 needs no collision resistance
     "SHA256": SHA256,
     "SHA512": SHA512,
 }
-_SECOND: Final = 1_000_000_000
 _WRONG: Final = "MFA credentials not supplied or incorrect"
 
 
@@ -93,13 +93,13 @@ class Passcodes:
         seed = await model.seed(core, method.id, entity_id)
         if seed is None:
             return f'MFA secret for method name "{method.name}" not present in entity "{entity_id}"'
-        left = seed.period * _SECOND - self._ages.of(seed.failed)
+        left = time_between(self._ages.of(seed.failed), seconds_to_nanos(seed.period))
         if seed.failures >= method.max_validation_attempts and left > 0:
             return (
                 f"maximum TOTP validation attempts exceeded the allowed attempts "
-                f"{method.max_validation_attempts}. Please try again in {left // _SECOND + 1}s"
+                f"{method.max_validation_attempts}. Please try again in {nanos_to_seconds(left) + 1}s"
             )
-        period = matching(seed, given, self._clock.nanos() // _SECOND)
+        period = matching(seed, given, nanos_to_seconds(self._clock.nanos()))
         if period is None:
             count = 1 if left <= 0 else seed.failures + 1
             failed = msgspec.structs.replace(seed, failures=count, failed=self._ages.begin())
@@ -110,7 +110,7 @@ class Passcodes:
         return ""
 
 
-def matching(seed: Seed, given: str, now: int) -> int | None:
+def matching(seed: Seed, given: str, now: Seconds) -> int | None:
     """Return the period whose code was given, None for none that still counts; `now` in seconds.
 
     The code is taken as digits or not at all, so that no spelling of it counts a second time (SL-24).

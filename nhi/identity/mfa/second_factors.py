@@ -18,11 +18,11 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState
 from vault.storage.protocol import Timer
+from vault.times import nanos_after, nanos_to_millis_up
 from vault.token.factors import Candidate
 
 _UNDECIDED: Final = "default"
 """What OpenBao calls the kind of a token that is not issued yet."""
-_SECOND: Final = 1_000_000_000
 _WARNING: Final = (
     "A login request was issued that is subject to MFA validation. Please make sure to validate the login by "
     "sending another request to mfa/validate endpoint."
@@ -109,12 +109,12 @@ class SecondFactors:
             kind=candidate.kind,
             accessor=call.mount.accessor,
             mount_kind=call.mount.kind,
-            expires=now + model.WAITS * _SECOND,
+            expires=nanos_after(now, model.WAITS),
             warnings=candidate.warnings,
         )
         await model.put_pending_login(call.core, hashed(request), waits)
         key = f"{call.namespace.id}:{hashed(request)}"
-        await call.core.at(Timer(model.MFA_KIND, key, -(-waits.expires // 1_000_000)))
+        await call.core.at(Timer(model.MFA_KIND, key, nanos_to_millis_up(waits.expires)))
         requirement = {
             "mfa_request_id": request,
             "mfa_constraints": await self._constraints(call, found),

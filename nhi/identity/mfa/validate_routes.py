@@ -18,6 +18,7 @@ from vault.framework.errors import Forbidden, Malformed
 from vault.framework.fields import Doc, Json, Map
 from vault.framework.route import Params, write
 from vault.mount.router import Router
+from vault.times import nanos_after, second_of
 from vault.token.entities import Entities, present
 from vault.token.factors import Candidate
 from vault.token.issue import LoginIssuer
@@ -64,8 +65,8 @@ class ValidateEngine(Engine):
         await core.delete(model.WAITING + request)
         await core.cancel(model.MFA_KIND, f"{call.namespace.id}:{request}")
         now = self._clock.nanos()
-        begun = now - now % 1_000_000_000 if waits.kind == "batch" else now
-        entry = msgspec.structs.replace(entry, created=begun, expires=begun + entry.ttl * 1_000_000_000)
+        begun = second_of(now) if waits.kind == "batch" else now
+        entry = msgspec.structs.replace(entry, created=begun, expires=nanos_after(begun, entry.ttl))
         return await self._issuer.complete(call, Candidate(entry, waits.kind, standing, waits.warnings))
 
 

@@ -21,6 +21,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
+from vault.times import Seconds, nanos_after
 from vault.token.terms import BareSpan
 
 _MINUTE = 60
@@ -54,8 +55,8 @@ class KeyInfo(msgspec.Struct, frozen=True):
 
     algorithm: str
     allowed_client_ids: tuple[str, ...]
-    rotation_period: int
-    verification_ttl: int
+    rotation_period: Seconds
+    verification_ttl: Seconds
 
 
 class RoleParams(Params, frozen=True, kw_only=True):
@@ -80,7 +81,7 @@ class RoleInfo(msgspec.Struct, frozen=True):
     client_id: str
     key: str
     template: str
-    ttl: int
+    ttl: Seconds
 
 
 class SigningKeyEngine(Engine):
@@ -112,7 +113,7 @@ class SigningKeyEngine(Engine):
             pairs = self._pairs.take(call, key)
             key = key.with_pairs(*pairs, self._clock.nanos(), key.verification_ttl)
         elif old is not None and key.rotation_period != old.rotation_period:
-            rotates = self._clock.nanos() + key.rotation_period * model.SECOND
+            rotates = nanos_after(self._clock.nanos(), key.rotation_period)
             key = msgspec.structs.replace(key, rotates=rotates)
         await put_key(call.core, call.namespace.id, key)
 

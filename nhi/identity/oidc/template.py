@@ -16,6 +16,7 @@ from vault.framework import schema
 from vault.framework.errors import Malformed
 from vault.framework.fields import Mismatch, parse_duration
 from vault.framework.identity import AliasFacts, IdentityFacts
+from vault.times import Seconds
 
 RESERVED: Final = (
     "iat",
@@ -47,13 +48,13 @@ def check(text: str) -> None:
     """Refuse a template that cannot become claims. Raises `Malformed`."""
     if not text:
         return
-    claims = populate(text, _NOBODY, 0)
+    claims = populate(text, _NOBODY, Seconds(0))
     for name in RESERVED:
         if name in claims:
             raise Malformed(f'top level key "{name}" not allowed. Restricted keys: {", ".join(RESERVED)}')
 
 
-def populate(text: str, facts: IdentityFacts, now: int) -> Mapping[str, Any]:
+def populate(text: str, facts: IdentityFacts, now: Seconds) -> Mapping[str, Any]:
     """Return the claims of a template for an entity; `now` in seconds. Raises `Malformed`."""
     if not text:
         return {}
@@ -68,11 +69,11 @@ def populate(text: str, facts: IdentityFacts, now: int) -> Mapping[str, Any]:
         raise Malformed(f"error parsing template JSON: {tail}") from None
 
 
-def _encoded(directive: str, facts: IdentityFacts, now: int) -> str:
+def _encoded(directive: str, facts: IdentityFacts, now: Seconds) -> str:
     return schema.encode(_value(directive.split("."), facts, now)).decode()
 
 
-def _value(parts: list[str], facts: IdentityFacts, now: int) -> object:
+def _value(parts: list[str], facts: IdentityFacts, now: Seconds) -> object:
     match parts:
         case ["identity", "entity", "id"]:
             return facts.entity_id

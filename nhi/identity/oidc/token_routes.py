@@ -26,6 +26,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
+from vault.times import Seconds, nanos_to_seconds
 
 _ISSUER: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::[0-9]+)?")
 EXPLICIT_ISSUER: Final = (
@@ -60,7 +61,7 @@ class IdentityToken(msgspec.Struct, frozen=True):
 
     client_id: str
     token: str
-    ttl: int
+    ttl: Seconds
 
 
 class IntrospectParams(Params, frozen=True):
@@ -123,7 +124,7 @@ class IdentityTokenEngine(Engine):
             )
         if standing is None or call.caller().namespace.id != call.namespace.id:
             raise Malformed("no entity associated with the request's token")
-        now = self._clock.nanos() // model.SECOND
+        now = nanos_to_seconds(self._clock.nanos())
         claims: dict[str, Any] = {
             **populate(role.template, standing.facts, now),
             "iss": await self.issuer(call, core),
@@ -154,7 +155,7 @@ class IdentityTokenEngine(Engine):
             return _INVALID + "invalid issuer claim (iss)"
         if params.client_id and claims.get("aud") != params.client_id:
             return _INVALID + "invalid audience claim (aud)"
-        if claims.get("exp", 0) <= self._clock.nanos() // model.SECOND:
+        if claims.get("exp", 0) <= nanos_to_seconds(self._clock.nanos()):
             return _INVALID + "token is expired (exp)"
         entity = await store.entity(core, str(claims.get("sub")))
         if entity is None:

@@ -23,8 +23,8 @@ from vault.framework.fields import Doc, Json
 from vault.framework.identity import EntityState
 from vault.framework.route import Params, list_, read, write
 from vault.storage.protocol import Timer
+from vault.times import Seconds, nanos_after, nanos_to_millis_up, nanos_to_seconds
 
-_SECOND: Final = 1_000_000_000
 _CODE: Final = 32
 
 
@@ -136,7 +136,7 @@ class ProviderEngine(Engine):
             early = refused.error.endswith("_not_supported")
             return refused.reply(state="" if early else params.state)
         code = self._entropy.base62(_CODE)
-        expires = self._clock.nanos() + model.CODE_LIFE * _SECOND
+        expires = nanos_after(self._clock.nanos(), model.CODE_LIFE)
         kept = Code(
             provider=provider.name,
             client_id=client.client_id,
@@ -147,11 +147,11 @@ class ProviderEngine(Engine):
             nonce=params.nonce,
             challenge=params.code_challenge,
             method=(params.code_challenge_method or "plain") if params.code_challenge else "",
-            auth_time=call.caller().created // _SECOND if params.max_age is not None else 0,
+            auth_time=nanos_to_seconds(call.caller().created) if params.max_age is not None else Seconds(0),
         )
         await model.put_code(call.core, code, kept)
         key = f"{call.namespace.id}:{hashed(code)}"
-        await call.core.at(Timer(model.CODE_KIND, key, -(-expires // 1_000_000)))
+        await call.core.at(Timer(model.CODE_KIND, key, nanos_to_millis_up(expires)))
         return answer({"code": code, "state": params.state}, **{"cache-control": "no-store"})
 
     async def _agreed(self, call: Call, params: AuthorizeParams) -> tuple[Provider, Client, EntityState]:
@@ -164,7 +164,10 @@ class ProviderEngine(Engine):
             raise OAuthError("access_denied", "identity entity must be associated with the request")
         if not await assigned(core, client, standing):
             raise OAuthError("access_denied", "identity entity not authorized by client assignment")
-        if params.max_age is not None and caller.created + params.max_age * _SECOND < self._clock.nanos():
+        if (
+            params.max_age is not None
+            and nanos_after(caller.created, Seconds(params.max_age)) < self._clock.nanos()
+        ):
             raise OAuthError("max_age_violation", "active re-authentication is required by max_age")
         return provider, client, standing
 

@@ -26,11 +26,11 @@ from vault.framework.fields import Doc
 from vault.framework.identity import EntityState
 from vault.framework.route import Params, read, write
 from vault.namespace.ids import namespace_id
+from vault.times import Seconds, nanos_after, nanos_to_seconds, second_of
 from vault.token.batch import BatchTokens
 from vault.token.entities import Entities
 from vault.token.model import TokenEntry
 
-_SECOND: Final = 1_000_000_000
 _FRESH: Final = {"cache-control": "no-store", "pragma": "no-cache"}
 
 
@@ -178,9 +178,9 @@ class TokenEndpointEngine(Engine):
             raise OAuthError("server_error", "the client's signing key is gone", 500)
         return key.current
 
-    def _said(self, call: Call, provider: Provider, client: Client, ttl: int) -> dict[str, Any]:
+    def _said(self, call: Call, provider: Provider, client: Client, ttl: Seconds) -> dict[str, Any]:
         """Return what every token says of where it is from, and for whom, and how long."""
-        now = self._clock.nanos() // _SECOND
+        now = nanos_to_seconds(self._clock.nanos())
         return {
             "iss": self._providers.issuer(call, provider),
             "aud": client.client_id,
@@ -216,7 +216,7 @@ class TokenEndpointEngine(Engine):
         return code
 
     def _access(self, call: Call, client: Client, entity: str, scopes: Sequence[str]) -> str:
-        now = self._clock.nanos() // _SECOND * _SECOND
+        now = second_of(self._clock.nanos())
         entry = TokenEntry(
             accessor="",
             policies=(),
@@ -225,7 +225,7 @@ class TokenEndpointEngine(Engine):
             created=now,
             metadata={"client_id": client.client_id, "scopes": " ".join(scopes)},
             ttl=client.access_token_ttl,
-            expires=now + client.access_token_ttl * _SECOND,
+            expires=nanos_after(now, client.access_token_ttl),
             orphan=True,
             entity=entity,
             claims_only=True,
@@ -282,6 +282,6 @@ class TokenEndpointEngine(Engine):
         for name in scopes:
             scope = await model.scope(core, name) if name != OPENID and name in provider.scopes else None
             if scope is not None:
-                now = self._clock.nanos() // _SECOND
+                now = nanos_to_seconds(self._clock.nanos())
                 found = {**populate(scope.template, standing.facts, now), **found}
         return found

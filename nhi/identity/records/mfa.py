@@ -10,6 +10,7 @@ import msgspec
 
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
+from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
 
 METHODS: Final = "identity/mfa/method/"
@@ -18,7 +19,7 @@ SECRETS: Final = "identity/mfa/secret/"
 WAITING: Final = "identity/mfa/waiting/"
 MFA_KIND: Final = "mfa-request"
 """Kind of the timer at which a login that waits is forgotten; its key is namespace id and request id."""
-WAITS: Final = 300
+WAITS: Final = Seconds(300)
 """Seconds for which a login waits for its second factor."""
 
 
@@ -28,7 +29,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     issuer: str
     name: str = ""
-    period: int = 30
+    period: Seconds = Seconds(30)
     digits: int = 6
     algorithm: str = "SHA1"
     skew: int = 1
@@ -56,13 +57,13 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     secret: bytes
-    period: int = 30
+    period: Seconds = Seconds(30)
     digits: int = 6
     algorithm: str = "SHA1"
     skew: int = 1
     used: int = -1
     failures: int = 0
-    failed: int = 0
+    failed: Nanos = Nanos(0)
     """When the last failure was, in nanoseconds."""
 
     def __repr__(self) -> str:
@@ -77,7 +78,7 @@ class PendingLogin(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     accessor: str
     mount_kind: str
-    expires: int
+    expires: Nanos
     warnings: tuple[str, ...] = ()
 
 

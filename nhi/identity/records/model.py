@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
+from vault.times import Nanos
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -17,8 +18,8 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     accessor: str
     name: str
-    created: int
-    updated: int
+    created: Nanos
+    updated: Nanos
     metadata: Mapping[str, str] | None = None
     custom_metadata: Mapping[str, str] | None = None
     local: bool = False
@@ -30,8 +31,8 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     name: str
-    created: int
-    updated: int
+    created: Nanos
+    updated: Nanos
     metadata: Mapping[str, str] | None = None
     policies: tuple[str, ...] = ()
     disabled: bool = False
@@ -55,8 +56,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     name: str
-    created: int
-    updated: int
+    created: Nanos
+    updated: Nanos
     index: int = 1
     """How often it was written."""
     external: bool = False

@@ -12,6 +12,7 @@ from nhi.jose.signing_key import SigningKey
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer
+from vault.times import DAY, Nanos, Seconds, nanos_after, nanos_to_millis_up
 
 KEY_KIND: Final = "identity-key"
 """Kind of the timer at which a signing key is rotated; its key is what `timer_key` makes."""
@@ -20,15 +21,13 @@ KEYS: Final = "identity/oidc/key/"
 ROLES: Final = "identity/oidc/role/"
 DEFAULT: Final = "default"
 """The key that every namespace has; it is made when it is first needed."""
-DAY: Final = 86400
-SECOND: Final = 1_000_000_000
 
 
 class RetiredKey(msgspec.Struct, frozen=True):
     """A public key that signs nothing more, published until `expires`."""
 
     public: Mapping[str, str]
-    expires: int
+    expires: Nanos
 
 
 class NamedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,15 +35,15 @@ class NamedKey(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     algorithm: str = "RS256"
-    rotation_period: int = DAY
-    verification_ttl: int = DAY
+    rotation_period: Seconds = DAY
+    verification_ttl: Seconds = DAY
     allowed_client_ids: tuple[str, ...] = ()
     current: SigningKey | None = None
     following: SigningKey | None = None
     retired: tuple[RetiredKey, ...] = ()
-    rotates: int = 0
+    rotates: Nanos = Nanos(0)
 
-    def published(self, now: int) -> list[Mapping[str, str]]:
+    def published(self, now: Nanos) -> list[Mapping[str, str]]:
         """Return the JWKs that verifiers get at `now`."""
         pairs = [pair.public for pair in (self.current, self.following) if pair is not None]
         return [*pairs, *(old.public for old in self.retired if old.expires > now)]
@@ -53,17 +52,17 @@ class NamedKey(msgspec.Struct, frozen=True, kw_only=True):
         """Whether tokens for this client may be signed with it."""
         return "*" in self.allowed_client_ids or client_id in self.allowed_client_ids
 
-    def with_pairs(self, current: SigningKey, following: SigningKey, now: int, ttl: int) -> NamedKey:
+    def with_pairs(self, current: SigningKey, following: SigningKey, now: Nanos, ttl: Seconds) -> NamedKey:
         """Return it with new pairs; the one that signed until now verifies for `ttl` more."""
         kept = [old for old in self.retired if old.expires > now]
         if self.current is not None and self.current.kid != current.kid:
-            kept.append(RetiredKey(self.current.public, now + ttl * SECOND))
+            kept.append(RetiredKey(self.current.public, nanos_after(now, ttl)))
         return msgspec.structs.replace(
             self,
             current=current,
             following=following,
             retired=tuple(kept),
-            rotates=now + self.rotation_period * SECOND,
+            rotates=nanos_after(now, self.rotation_period),
         )
 
 
@@ -74,7 +73,7 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     client_id: str
     template: str = ""
-    ttl: int = DAY
+    ttl: Seconds = DAY
 
 
 _KEY: Final = RecordKind("OIDC key", NamedKey)
@@ -98,7 +97,7 @@ async def put_key(core: View, namespace_id: str, key: NamedKey) -> None:
     """Write a key, and say when it is rotated."""
     await core.put(KEYS + key.name, _KEY.encode(key))
     if key.rotates:
-        await core.at(Timer(KEY_KIND, timer_key(namespace_id, key.name), -(-key.rotates // 1_000_000)))
+        await core.at(Timer(KEY_KIND, timer_key(namespace_id, key.name), nanos_to_millis_up(key.rotates)))
 
 
 async def key_names(core: ReadView) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from nhi.identity.records.names import hashed, hashed_name
 from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
+from vault.times import DAY, Nanos, Seconds
 
 ASSIGNMENTS: Final = "identity/oidc/assignment/"
 SCOPES: Final = "identity/oidc/scope/"
@@ -20,10 +21,9 @@ _CLIENT_IDS: Final = "identity/oidc/client-id/"
 _CODES: Final = "identity/oidc/code/"
 CODE_KIND: Final = "identity-code"
 """Kind of the timer at which a code is forgotten; its key is namespace id and where the code lies."""
-CODE_LIFE: Final = 300
-"""Seconds for which a code is good; OAuth 2.0 (RFC 6749) section 4.1.2 allows ten minutes at most."""
+CODE_LIFE: Final = Seconds(300)
+"""How long a code is good; OAuth 2.0 (RFC 6749) section 4.1.2 allows ten minutes at most."""
 ALL: Final = "allow_all"
-DAY: Final = 86400
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +52,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     public: bool = False
     redirect_uris: tuple[str, ...] = ()
     assignments: tuple[str, ...] = ()
-    id_token_ttl: int = DAY
-    access_token_ttl: int = DAY
+    id_token_ttl: Seconds = DAY
+    access_token_ttl: Seconds = DAY
     authorization_code: bool = True
     client_credentials: bool = False
 
@@ -83,11 +83,11 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uri: str
     entity: str
     scopes: tuple[str, ...]
-    expires: int
+    expires: Nanos
     nonce: str = ""
     challenge: str = ""
     method: str = ""
-    auth_time: int = 0
+    auth_time: Seconds = Seconds(0)
 
 
 _ASSIGNMENT: Final = RecordKind("OIDC assignment", Assignment)

@@ -25,10 +25,21 @@ from vault.framework.fields import FieldKind
 from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
 from vault.policy.decision.acl import AclVerdict
+from vault.times import Nanos, Seconds
 
 KEY = b"k" * 32
+_TIMES = (Nanos(1), Nanos(2))
 MOUNT = MountFacts(
-    "u", "secret/", "kv", "kv_1", "secret", {}, 0, 0, frozenset({"clear"}), frozenset({"open"})
+    "u",
+    "secret/",
+    "kv",
+    "kv_1",
+    "secret",
+    {},
+    Seconds(0),
+    Seconds(0),
+    frozenset({"clear"}),
+    frozenset({"open"}),
 )
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 _TREES = st.recursive(
@@ -56,7 +67,7 @@ def _call(**fields: Any) -> Call:
 
 
 def _response(renderer: Renderer, call: Call, reply: Reply[Any] | None, **more: Any) -> Any:
-    return json.loads(renderer.response(call, reply, 1, more.get("headers", {}), more.get("error")))
+    return json.loads(renderer.response(call, reply, Nanos(1), more.get("headers", {}), more.get("error")))
 
 
 def _expected(value: Any) -> Any:
@@ -126,7 +137,7 @@ def test_sl_55_what_one_record_may_hold_is_its_own() -> None:
 def test_what_the_api_defines_stays_readable_and_what_a_client_chose_does_not() -> None:
     data = {"cas": 5, "name": 5, "other": 5, "on": True}
     record = json.loads(
-        _renderer().request(_call(data=data, bound=_bound("name", "on", number="cas")), 1, {}, None)
+        _renderer().request(_call(data=data, bound=_bound("name", "on", number="cas")), Nanos(1), {}, None)
     )
     assert record["request"]["data"] == {
         "cas": 5,
@@ -161,7 +172,9 @@ def test_sl_55_many_small_values_have_one_hash_together(monkeypatch: Any) -> Non
     ):
         text = json.dumps(data, separators=(",", ":"))
         many = {"hmac": _hashed(text), "length": len(text)}
-        assert json.loads(_renderer().request(_call(data=data), 1, {}, None))["request"]["data"] == many
+        assert (
+            json.loads(_renderer().request(_call(data=data), Nanos(1), {}, None))["request"]["data"] == many
+        )
         assert _response(_renderer(), _call(), Reply(data, own_names=True))["response"]["data"] == many
     few = {"a": list(range(20))}
     for _ in range(5):
@@ -186,9 +199,9 @@ def test_hashes_of_times_are_kept_in_bounded_memory(monkeypatch: Any) -> None:
 
 def test_accessors_stay_readable_where_the_device_says_so() -> None:
     call = _call(identity=who("x"))
-    hidden = json.loads(_renderer().request(call, 1, {}, None))
+    hidden = json.loads(_renderer().request(call, Nanos(1), {}, None))
     call.record.shared = None
-    shown = json.loads(_renderer(hash_accessor=False).request(call, 1, {}, None))
+    shown = json.loads(_renderer(hash_accessor=False).request(call, Nanos(1), {}, None))
     assert hidden["auth"]["accessor"] == _hashed("accessor-x")
     assert shown["auth"]["accessor"] == shown["request"]["client_token_accessor"] == "accessor-x"
     assert shown["auth"]["client_token"] == _hashed("s.x")
@@ -196,7 +209,7 @@ def test_accessors_stay_readable_where_the_device_says_so() -> None:
 
 def test_only_the_keys_that_the_mount_names_stay_readable() -> None:
     call = _call(data={"clear": "a", "dark": "b", "deep": {"clear": "c"}}, bound=_bound("dark", "deep"))
-    record = json.loads(_renderer().request(call, 1, {}, None))
+    record = json.loads(_renderer().request(call, Nanos(1), {}, None))
     assert record["request"]["data"] == {
         "clear": "a",
         "dark": _hashed("b"),
@@ -237,15 +250,17 @@ def test_data_that_is_no_object_is_hashed_too() -> None:
 def test_sl_55_what_is_too_long_is_recorded_by_its_digest(monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_LARGEST", 200)
     call = _call(data={"a": list(range(200))})
-    record = json.loads(_renderer(strings_only=True).request(call, 1, {}, None))
+    record = json.loads(_renderer(strings_only=True).request(call, Nanos(1), {}, None))
     text = json.dumps(call.data, separators=(",", ":")).encode()
     assert record["request"]["data"] == {"sha256": hashlib.sha256(text).hexdigest(), "length": len(text)}
 
 
 def test_leases_and_new_tokens_are_named() -> None:
-    auth = Auth(client_token="s.new", accessor="acc", policies=["p"], lease_duration=60, token_type="service")
+    auth = Auth(
+        client_token="s.new", accessor="acc", policies=["p"], lease_duration=Seconds(60), token_type="service"
+    )
     reply: Reply[Any] = Reply(
-        auth=auth, lease_id="secret/a/x", warnings=["careful"], issued=5, display_name="token"
+        auth=auth, lease_id="secret/a/x", warnings=["careful"], issued=Nanos(5), display_name="token"
     )
     body = _response(_renderer(), _call(), reply)["response"]
     assert body["secret"] == {"lease_id": "secret/a/x"}
@@ -260,14 +275,16 @@ def test_leases_and_new_tokens_are_named() -> None:
         "token_ttl": 60,
         "token_issue_time": "1970-01-01T00:00:00Z",
     }
-    assert _response(_renderer(), _call(), Reply({}, lease_duration=60))["response"]["secret"] == {}
+    assert _response(_renderer(), _call(), Reply({}, lease_duration=Seconds(60)))["response"]["secret"] == {}
 
 
 def test_headers_are_recorded_as_configured_whatever_their_case() -> None:
     call = _call(headers=[(b"X-Seen", b"a"), (b"x-seen", b"b"), (b"X-Hidden", b"c"), (b"X-Other", b"d")])
-    record = json.loads(_renderer().request(call, 1, {"x-seen": False, "x-hidden": True}, None))
+    record = json.loads(_renderer().request(call, Nanos(1), {"x-seen": False, "x-hidden": True}, None))
     assert record["request"]["headers"] == {"x-seen": ["a", "b"], "x-hidden": [_hashed("c")]}
-    bare = json.loads(_renderer().request(_call(headers=[(b"X-Other", b"d")]), 1, {"x-seen": False}, None))
+    bare = json.loads(
+        _renderer().request(_call(headers=[(b"X-Other", b"d")]), Nanos(1), {"x-seen": False}, None)
+    )
     assert "headers" not in bare["request"]
 
 
@@ -284,7 +301,7 @@ def test_a_refusal_is_named_and_nothing_to_find_is_none() -> None:
 
 
 def test_a_prefix_stands_before_every_line() -> None:
-    line = _renderer(prefix=b"@cee: ").request(_call(), 1, {}, None)
+    line = _renderer(prefix=b"@cee: ").request(_call(), Nanos(1), {}, None)
     assert line.startswith(b'@cee: {"time":"1970-01-01T00:00:00.000000001Z","type":"request"')
     assert line.endswith(b"}\n")
     assert line.count(b"\n") == 1
@@ -294,42 +311,44 @@ def test_what_is_remembered_of_an_answer_is_its_hashes_and_never_with_a_raw_devi
     for raw in (False, True):
         renderer = _renderer(raw=raw)
         reply: Reply[Any] = Reply({"a": "hunter2"}, same="a-1")
-        first = renderer.response(_call(), reply, 1, {}, None)
-        assert renderer.response(_call(), reply, 1, {}, None) == first
+        first = renderer.response(_call(), reply, Nanos(1), {}, None)
+        assert renderer.response(_call(), reply, Nanos(1), {}, None) == first
         assert "hunter2" not in repr(renderer._replies._entries)
         assert len(renderer._replies) == (0 if raw else 1)
         reply.warnings = ["careful"]
-        assert b"careful" in renderer.response(_call(), reply, 1, {}, None)
+        assert b"careful" in renderer.response(_call(), reply, Nanos(1), {}, None)
 
 
 def test_mounts_that_are_remembered_are_bounded(monkeypatch: Any) -> None:
     monkeypatch.setattr(module, "_MOUNTS", 3)
     renderer = _renderer()
     for number in range(10):
-        mount = MountFacts(str(number), f"m{number}/", "kv", f"kv_{number}", "secret", {}, 0, 0)
-        record = json.loads(renderer.request(_call(mount=mount), 1, {}, None))
+        mount = MountFacts(
+            str(number), f"m{number}/", "kv", f"kv_{number}", "secret", {}, Seconds(0), Seconds(0)
+        )
+        record = json.loads(renderer.request(_call(mount=mount), Nanos(1), {}, None))
         assert record["request"]["mount_point"] == f"m{number}/"
         assert len(renderer._mounts) <= 4
 
 
 def test_what_is_kept_of_a_place_is_of_this_caller_this_decision_and_this_mount() -> None:
     renderer, kept = _renderer(), _renderer()
-    moved = MountFacts("u", "secret/", "kv", "kv_2", "secret", {}, 0, 0)
+    moved = MountFacts("u", "secret/", "kv", "kv_2", "secret", {}, Seconds(0), Seconds(0))
     allowed, refused = AclVerdict(True, granting=("one",)), AclVerdict(False)
     first, second = who("x"), who("x")
     second.policies = ("two",)
     base: dict[str, Any] = {"identity": first, "decision": allowed, "mount": MOUNT}
     for change in ({"identity": second}, {"decision": refused}, {"mount": moved}, {"path": "secret/b"}):
         for fields in (base, {**base, **change}, base):
-            line = kept.exchange(_call(**fields), None, (1, 2), {}, None)
+            line = kept.exchange(_call(**fields), None, _TIMES, {}, None)
             one, two = line.splitlines(keepends=True)
             fresh = _renderer()
-            assert one == fresh.request(_call(**fields), 1, {}, None)
-            assert two == fresh.response(_call(**fields), None, 2, {}, None)
-            assert b'"id":"other"' in kept.exchange(_call(id="other", **fields), None, (1, 2), {}, None)
+            assert one == fresh.request(_call(**fields), Nanos(1), {}, None)
+            assert two == fresh.response(_call(**fields), None, Nanos(2), {}, None)
+            assert b'"id":"other"' in kept.exchange(_call(id="other", **fields), None, _TIMES, {}, None)
     assert len(kept._places) == 2
     long = _call(identity=first, decision=allowed, path="secret/" + "a" * 600)
-    renderer.exchange(long, None, (1, 2), {}, None)
+    renderer.exchange(long, None, _TIMES, {}, None)
     assert len(renderer._places) == 0
     assert "s.x" not in repr(kept._places._entries)
 
@@ -346,7 +365,7 @@ def test_a_call_with_data_headers_or_wrapping_is_encoded_anew() -> None:
     for fields in variants:
         call = _call(identity=identity, **fields)
         audited = {"x-a": False} if "headers" in fields else {}
-        request = json.loads(renderer.exchange(call, None, (1, 2), audited, None).splitlines()[0])["request"]
+        request = json.loads(renderer.exchange(call, None, _TIMES, audited, None).splitlines()[0])["request"]
         assert {"data", "wrap_ttl", "headers"} & set(request) == set(fields)
 
 

@@ -19,6 +19,7 @@ from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure, Timer
+from vault.times import Millis
 
 CORE = "ns/root/"
 MINUTE = 60
@@ -59,7 +60,7 @@ class Bench:
         self.done.append(key)
 
     async def _again(self, core: View, key: str) -> None:
-        await core.at(Timer("again", key, self.clock.millis() + MINUTE * 1000))
+        await core.at(Timer("again", key, Millis(self.clock.millis() + MINUTE * 1000)))
         self.done.append(key)
 
     async def _broken(self, core: View, key: str) -> None:
@@ -82,7 +83,7 @@ class Bench:
     async def arm(self, kind: str, *keys: str, seconds: float = 0) -> None:
         async with self.barrier.write("root", CORE) as core:
             for key in keys:
-                await core.at(Timer(kind, key, self.clock.millis() + int(seconds * 1000)))
+                await core.at(Timer(kind, key, Millis(self.clock.millis() + int(seconds * 1000))))
 
     async def noted(self) -> list[str]:
         return list(await self.storage.reader().scan(f"{CORE}noted/"))

@@ -15,6 +15,7 @@ from vault.barrier.view import View
 from vault.framework.call import Call, MountFacts, Namespace
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Timer
+from vault.times import Millis, Seconds
 
 TIMERS = MountTimers("parcel")
 
@@ -30,7 +31,7 @@ async def opened() -> tuple[MemoryStorage, Barrier, Call]:
     fill_call(
         call,
         namespace=Namespace("n1", "team/"),
-        mount=MountFacts("one", "post/", "post", "post_1", "secret", {}, 0, 0),
+        mount=MountFacts("one", "post/", "post", "post_1", "secret", {}, Seconds(0), Seconds(0)),
     )
     return storage, barrier, call
 
@@ -40,15 +41,15 @@ def test_a_timer_leads_to_the_data_of_its_mount_and_is_set_again_where_it_came_t
         storage, barrier, call = await opened()
         async with barrier.write("n1", "ns/n1/mnt/one/") as call.tx:
             await call.tx.put("a/b", raw(b"deep"))
-            await TIMERS.set(call, "a/b", 5)
+            await TIMERS.set(call, "a/b", Millis(5))
         seen = list[bytes | None]()
 
-        async def work(data: View, name: str) -> int | None:
+        async def work(data: View, name: str) -> Millis | None:
             seen.append(await data.get(name))
-            return 9 if len(seen) == 1 else None
+            return Millis(9) if len(seen) == 1 else None
 
         for due in (5, 9):
-            (timer,) = await storage.claim(due, 10, 0)
+            (timer,) = await storage.claim(Millis(due), 10, Millis(0))
             assert timer.kind == "parcel"
             async with barrier.write("root", "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
@@ -63,10 +64,10 @@ def test_a_timer_moves_and_is_cancelled_by_its_name() -> None:
     async def scenario() -> None:
         storage, barrier, call = await opened()
         async with barrier.write("n1", "ns/n1/mnt/one/") as call.tx:
-            await TIMERS.set(call, "a", 5)
-            await TIMERS.set(call, "a", 7)
-            await TIMERS.set(call, "b", 6)
+            await TIMERS.set(call, "a", Millis(5))
+            await TIMERS.set(call, "a", Millis(7))
+            await TIMERS.set(call, "b", Millis(6))
             await TIMERS.cancel(call, "b")
-        assert await storage.claim(9, 10, 0) == [Timer("parcel", "n1/one/a", 7)]
+        assert await storage.claim(Millis(9), 10, Millis(0)) == [Timer("parcel", "n1/one/a", Millis(7))]
 
     asyncio.run(scenario())

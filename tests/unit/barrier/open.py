@@ -7,9 +7,10 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH, Keyring
 from vault.storage.memory import MemoryStorage
+from vault.times import Millis
 
 ROOT = Key(bytes(32))
-NOW = 1_700_000_000_000
+NOW = Millis(1_700_000_000_000)
 
 
 async def open_barrier(storage: MemoryStorage | None = None) -> tuple[MemoryStorage, Barrier]:

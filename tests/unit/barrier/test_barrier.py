@@ -13,6 +13,7 @@ from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, RotationConfig
 from vault.barrier.stored import raw
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
+from vault.times import Seconds
 
 
 def test_a_sealed_barrier_refuses_everything() -> None:
@@ -142,7 +143,7 @@ def test_rotation_settings_are_stored_and_refused_out_of_bounds() -> None:
         assert barrier.keyring.rotation.max_operations == 2_000_000
         async with storage.write() as tx:
             with pytest.raises(InvalidRotation):
-                await barrier.configure_in(tx, RotationConfig(interval=1))
+                await barrier.configure_in(tx, RotationConfig(interval=Seconds(1)))
         barrier.keyring.active.saved = 2_000_000
         assert barrier.due()
 

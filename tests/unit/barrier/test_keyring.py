@@ -16,13 +16,14 @@ from vault.barrier.keyring import (
     Keyring,
     RotationConfig,
 )
+from vault.times import Millis, Seconds
 
 ROOT = Key(bytes(32))
-DAY = 24 * 60 * 60
+DAY = Seconds(24 * 60 * 60)
 SCOPE = envelope.entry_scope("root")
 
 
-def _keyring(now: int = 1000) -> Keyring:
+def _keyring(now: Millis = Millis(1000)) -> Keyring:
     return Keyring.create(now, os.urandom)
 
 
@@ -75,7 +76,7 @@ def test_an_authentic_keyring_of_an_unknown_format_is_refused(plain: bytes) -> N
 def test_rotating_adds_a_term_and_old_entries_still_open() -> None:
     keyring = _keyring()
     old = keyring.encrypt(SCOPE, "a", b"old", os.urandom)
-    rotated = keyring.rotate(2000, os.urandom)
+    rotated = keyring.rotate(Millis(2000), os.urandom)
     new = rotated.encrypt(SCOPE, "a", b"new", os.urandom)
     assert (rotated.active.number, rotated.active.install_time) == (2, 2000)
     assert envelope.term_of(new) == 2
@@ -89,7 +90,7 @@ def test_each_encryption_is_counted_for_its_term() -> None:
     keyring = _keyring()
     for _ in range(3):
         keyring.encrypt(SCOPE, "a", b"x", os.urandom)
-    rotated = keyring.rotate(2000, os.urandom)
+    rotated = keyring.rotate(Millis(2000), os.urandom)
     assert rotated.terms[1].encryptions == 3
     assert rotated.active.encryptions == 0
 
@@ -120,10 +121,10 @@ def test_a_dropped_keyring_refuses_everything() -> None:
     ],
 )
 def test_a_rotation_is_due_by_count_or_age(rotation: RotationConfig, count: int, age: int, due: bool) -> None:
-    keyring = _keyring(now=5000).configure(rotation)
+    keyring = _keyring(now=Millis(5000)).configure(rotation)
     keyring.active.saved = count - 1
     keyring.active.unsaved = 1
-    assert keyring.due(5000 + age * 1000) is due
+    assert keyring.due(Millis(5000 + age * 1000)) is due
 
 
 @pytest.mark.parametrize(
@@ -134,9 +135,12 @@ def test_a_rotation_is_due_by_count_or_age(rotation: RotationConfig, count: int,
             RotationConfig(max_operations=3865470567),
             "max_operations must be in the range [1000000,3865470566]",
         ),
-        (RotationConfig(interval=DAY - 1), "interval must be greater or equal to 24h0m0s"),
-        (RotationConfig(interval=-1), "interval must be greater or equal to 24h0m0s"),
-        (RotationConfig(interval=3600, max_operations=1), "interval must be greater or equal to 24h0m0s"),
+        (RotationConfig(interval=Seconds(DAY - 1)), "interval must be greater or equal to 24h0m0s"),
+        (RotationConfig(interval=Seconds(-1)), "interval must be greater or equal to 24h0m0s"),
+        (
+            RotationConfig(interval=Seconds(3600), max_operations=1),
+            "interval must be greater or equal to 24h0m0s",
+        ),
     ],
 )
 def test_bounds_of_rotation_are_refused_in_openbaos_words(rotation: RotationConfig, text: str) -> None:
@@ -147,7 +151,7 @@ def test_bounds_of_rotation_are_refused_in_openbaos_words(rotation: RotationConf
 
 def test_following_storage_keeps_what_was_counted_here() -> None:
     here = _keyring()
-    there = Keyring.unwrap(ROOT, here.wrap(ROOT, os.urandom)).rotate(9, os.urandom)
+    there = Keyring.unwrap(ROOT, here.wrap(ROOT, os.urandom)).rotate(Millis(9), os.urandom)
     there.terms[1].saved = 5
     here.encrypt(SCOPE, "a", b"x", os.urandom)
     here.adopt(there.configure(RotationConfig(interval=DAY)))
@@ -160,14 +164,14 @@ def test_a_key_that_storage_has_no_more_encrypts_nothing() -> None:
     """A backup was restored: what is written under such a key, nobody could read."""
     here = _keyring()
     older = Keyring.unwrap(ROOT, here.wrap(ROOT, os.urandom))
-    here.adopt(here.rotate(9, os.urandom))
+    here.adopt(here.rotate(Millis(9), os.urandom))
     here.terms[1].saved = 5
     here.adopt(older)
     assert here.active.number == 1
     assert here.terms[1].encryptions == 5
-    here.adopt(here.rotate(9, os.urandom))
+    here.adopt(here.rotate(Millis(9), os.urandom))
     here.encrypt(SCOPE, "a", b"x", os.urandom)
-    other = older.rotate(9, os.urandom)
+    other = older.rotate(Millis(9), os.urandom)
     here.adopt(other)
     assert here.terms[2].encryptions == 0
     assert other.decrypt(SCOPE, "a", here.encrypt(SCOPE, "a", b"x", os.urandom)) == b"x"
@@ -176,7 +180,7 @@ def test_a_key_that_storage_has_no_more_encrypts_nothing() -> None:
 def test_a_key_does_not_show_itself() -> None:
     secret = bytes(range(32))
     key = Key(secret)
-    keyring = Keyring.create(0, lambda _: secret)
+    keyring = Keyring.create(Millis(0), lambda _: secret)
     for text in (repr(key), str(key), f"{key}", repr(keyring), repr(keyring.active)):
         assert secret.hex() not in text
         assert repr(secret) not in text
@@ -205,11 +209,11 @@ def test_a_key_has_32_bytes(length: int) -> None:
 
 
 def test_keys_come_from_the_entropy_that_was_given() -> None:
-    assert Keyring.create(0, stream("x")).active.key.same(Key(stream("x")(32)))
+    assert Keyring.create(Millis(0), stream("x")).active.key.same(Key(stream("x")(32)))
 
 
 def test_sl_85_the_nonce_is_drawn_here_each_time_and_nobody_can_give_one() -> None:
-    ring = Keyring.create(0, os.urandom)
+    ring = Keyring.create(Millis(0), os.urandom)
     scope = envelope.entry_scope("root")
     sealed = {ring.encrypt(scope, "a", b"the same text", os.urandom) for _ in range(500)}
     assert len(sealed) == len({data[: -len(b"the same text") - 16] for data in sealed}) == 500

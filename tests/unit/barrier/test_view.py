@@ -13,6 +13,7 @@ from vault.barrier.stored import raw
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, Timer
+from vault.times import Millis
 
 
 def test_a_view_reads_what_it_wrote_and_storage_holds_only_ciphertext() -> None:
@@ -81,7 +82,7 @@ def test_timers_and_invalidations_pass_through() -> None:
             await view.at(Timer("expire", "y", NOW))
             await view.cancel("expire", "y")
             await view.invalidate("mount", "m")
-        assert [t.key for t in await storage.claim(NOW, 10, 1000)] == ["x"]
+        assert [t.key for t in await storage.claim(NOW, 10, Millis(1000))] == ["x"]
         changes = await storage.changes(1)
         assert changes is not None
         assert [(c.kind, c.key) for c in changes] == [("mount", "m")]

@@ -19,6 +19,7 @@ from vault.framework.errors import UnsupportedPath, VaultError
 from vault.framework.route import RouteTable
 from vault.framework.secret import Secret
 from vault.storage.memory import MemoryStorage
+from vault.times import Seconds
 
 START = 1_700_000_000_000_000_000
 """When the fake clock starts, in nanoseconds since the epoch."""
@@ -46,13 +47,13 @@ class Answer(msgspec.Struct):
 class Driver:
     """One engine on one mount, in memory."""
 
-    def __init__(self, engine: Engine, clock: FakeClock, *, default_ttl: int = 0) -> None:
+    def __init__(self, engine: Engine, clock: FakeClock, *, default_ttl: Seconds = Seconds(0)) -> None:
         self.engine = engine
         self.clock = clock
         self.table = RouteTable([engine])
         self.storage = MemoryStorage()
         self.barrier = Barrier(self.storage, now=clock.millis, random=os.urandom)
-        self.mount = MountFacts("one", "secret/", "kv", "kv_1", "secret", {}, default_ttl, 0)
+        self.mount = MountFacts("one", "secret/", "kv", "kv_1", "secret", {}, default_ttl, Seconds(0))
         self.identity: Identity | None = who("first")
 
     async def start(self) -> "Driver":

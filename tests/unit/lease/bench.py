@@ -20,6 +20,7 @@ from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure
 from vault.lease.store import LeaseStore
 from vault.storage.memory import MemoryStorage
+from vault.times import Millis, Seconds
 
 CORE = "ns/root/"
 SECOND = 1_000_000_000
@@ -114,11 +115,16 @@ class Bench:
         call = Call()
         fill_call(call, path=path)
         call.now = self.clock.millis()
-        fill_call(call, mount=MountFacts(mount, "fake/", "fake", f"fake_{mount}", "secret", {}, 0, 0))
+        fill_call(
+            call,
+            mount=MountFacts(mount, "fake/", "fake", f"fake_{mount}", "secret", {}, Seconds(0), Seconds(0)),
+        )
         call.identity = identity or who("first")
         return call
 
-    async def issue(self, call: Call | None = None, *, ttl: int = 60, longest: int = 600) -> Lease:
+    async def issue(
+        self, call: Call | None = None, *, ttl: Seconds = Seconds(60), longest: Seconds = Seconds(600)
+    ) -> Lease:
         """Make an account with a lease."""
         self.made += 1
         account = f"account-{self.made}"
@@ -138,7 +144,7 @@ class Bench:
 
     async def tick(self) -> int:
         """Run the timers that are due, as the background loop does, and let the workers finish."""
-        timers = await self.storage.claim(self.clock.millis(), 1000, 1)
+        timers = await self.storage.claim(self.clock.millis(), 1000, Millis(1))
         for timer in timers:
             async with self.barrier.write("root", CORE) as core:
                 await core.cancel(timer.kind, timer.key)

@@ -10,6 +10,7 @@ from tests.routes.driver import Application
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, OtherSystem
 from vault.framework.call import Call, MountFacts
+from vault.times import Seconds
 
 
 class Leasing:
@@ -21,19 +22,19 @@ class Leasing:
         self.other = OtherSystem()
         self.parts.endings.serve("fake", self.other)
 
-    async def issue(self, token: str, *, ttl: int) -> str:
+    async def issue(self, token: str, *, ttl: Seconds) -> str:
         """Make an account for the holder of a token; return its lease."""
         call = Call()
         fill_call(
             call,
             path="fake/creds/role",
             now=self.parts.clock.millis(),
-            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
         )
         call.identity = who("holder")
         call.identity.key = self.parts.tokens.key(token)
         self.other.accounts.add("account")
-        lease = self.parts.leases.new(call, ttl=ttl, longest=3600, detail=b"account")
+        lease = self.parts.leases.new(call, ttl=ttl, longest=Seconds(3600), detail=b"account")
         async with self.parts.barrier.write("root", CORE) as core:
             await self.parts.leases.issue(core, lease)
         return lease.id
@@ -46,7 +47,7 @@ def leasing() -> Iterator[Leasing]:
 
 
 def test_an_account_goes_when_its_lease_is_over(leasing: Leasing) -> None:
-    leasing.application.run(leasing.issue("root", ttl=0))
+    leasing.application.run(leasing.issue("root", ttl=Seconds(0)))
     leasing.application.work()
     assert leasing.other.accounts == set()
 
@@ -55,7 +56,7 @@ def test_an_account_goes_with_its_token(leasing: Leasing) -> None:
     application = leasing.application
     made = application.request("POST", "/v1/auth/token/create", {"ttl": "1h"}, token="root").json()
     token = made["auth"]["client_token"]
-    application.run(leasing.issue(token, ttl=3600))
+    application.run(leasing.issue(token, ttl=Seconds(3600)))
     application.work()
     assert leasing.other.accounts == {"account"}
     application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
@@ -65,7 +66,7 @@ def test_an_account_goes_with_its_token(leasing: Leasing) -> None:
 
 def test_what_is_due_while_the_vault_is_sealed_is_done_when_it_opens(leasing: Leasing) -> None:
     application = leasing.application
-    lease = application.run(leasing.issue("root", ttl=0))
+    lease = application.run(leasing.issue("root", ttl=Seconds(0)))
     application.request("PUT", "/v1/sys/seal", token="root")
     application.reopen()
     application.work()

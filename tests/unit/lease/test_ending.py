@@ -9,6 +9,7 @@ from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.stored import raw
 from vault.lease.ending import MOST_ATTEMPTS, WAITING
 from vault.lease.model import LeaseFailure
+from vault.times import Millis, Seconds
 
 MINUTE = 60
 
@@ -17,7 +18,7 @@ def test_a_lease_is_taken_back_when_it_is_over_and_not_before() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
         bench.endings.start()
-        lease = await bench.issue(ttl=60)
+        lease = await bench.issue(ttl=Seconds(60))
         bench.clock.sleep(59)
         assert await bench.tick() == 0
         bench.clock.sleep(2)
@@ -54,9 +55,9 @@ def test_a_lease_that_was_prolonged_meanwhile_waits_for_its_new_end() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
         bench.endings.start()
-        lease = await bench.issue(ttl=60)
+        lease = await bench.issue(ttl=Seconds(60))
         async with bench.barrier.write("root", CORE) as core:
-            await bench.store.arm(core, lease, 0)
+            await bench.store.arm(core, lease, Millis(0))
         assert await bench.tick() == 1
         assert (await bench.due(), bench.other.asked) == (60, 0)
         async with bench.barrier.write("root", CORE) as core:
@@ -71,7 +72,7 @@ def test_what_fails_is_tried_again_later_each_time_and_then_left_to_an_operator(
         bench = await Bench().open()
         bench.endings.start()
         bench.other.refusing = True
-        lease = await bench.issue(ttl=1)
+        lease = await bench.issue(ttl=Seconds(1))
         waits = []
         bench.clock.sleep(1)
         for _ in range(MOST_ATTEMPTS):
@@ -104,7 +105,7 @@ def test_what_fails_is_tried_again_later_each_time_and_then_left_to_an_operator(
 def test_a_lease_whose_process_ended_comes_back_by_itself() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
-        lease = await bench.issue(ttl=1)
+        lease = await bench.issue(ttl=Seconds(1))
         bench.clock.sleep(1)
         bench.other.hanging = asyncio.Event()
         assert await bench.tick() == 1
@@ -124,8 +125,8 @@ def test_a_system_that_hangs_costs_its_own_mount_alone() -> None:
         bench = await Bench().open()
         bench.endings.start()
         for _ in range(20):
-            await bench.issue(ttl=1)
-        fine = await bench.issue(bench.call(mount="two"), ttl=2)
+            await bench.issue(ttl=Seconds(1))
+        fine = await bench.issue(bench.call(mount="two"), ttl=Seconds(2))
         bench.other.hanging = asyncio.Event()
         bench.clock.sleep(1)
         await bench.tick()
@@ -134,7 +135,7 @@ def test_a_system_that_hangs_costs_its_own_mount_alone() -> None:
         assert bench.other.busiest == 4
         gate, bench.other.hanging = bench.other.hanging, None
         bench.clock.sleep(1)
-        timers = await bench.storage.claim(bench.clock.millis(), 100, 1)
+        timers = await bench.storage.claim(bench.clock.millis(), 100, Millis(1))
         for timer in timers:
             async with bench.barrier.write("root", CORE) as core:
                 await bench.endings.due(core, timer.key)
@@ -196,7 +197,7 @@ def test_sl_79_a_storm_of_leases_waits_in_storage_and_not_in_memory() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
         for _ in range(WAITING + 10):
-            await bench.issue(ttl=1)
+            await bench.issue(ttl=Seconds(1))
         bench.clock.sleep(1)
         bench.other.hanging = asyncio.Event()
         while await bench.tick():
@@ -219,7 +220,7 @@ def test_sealing_ends_the_work_and_a_second_start_changes_nothing() -> None:
         bench.endings.start()
         bench.endings.start()
         bench.other.hanging = asyncio.Event()
-        await bench.issue(ttl=1)
+        await bench.issue(ttl=Seconds(1))
         bench.clock.sleep(1)
         await bench.tick()
         await asyncio.sleep(0)

@@ -12,12 +12,13 @@ from tests.unit.lease.bench import CORE, SECOND, Bench
 from vault.framework.call import Namespace
 from vault.framework.errors import Malformed
 from vault.lease.model import prolonged
+from vault.times import Millis, Nanos, Seconds
 
 
 def test_a_lease_knows_where_it_comes_from_and_whose_it_is() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
-        lease = await bench.issue(ttl=60, longest=40)
+        lease = await bench.issue(ttl=Seconds(60), longest=Seconds(40))
         path, _, unique = lease.id.rpartition("/")
         assert (path, len(unique), lease.path) == ("fake/creds/role", 24, path)
         assert (lease.kind, lease.mount, lease.accessor) == ("fake", "one", "fake_one")
@@ -33,17 +34,17 @@ def test_a_lease_knows_where_it_comes_from_and_whose_it_is() -> None:
 def test_identifiers_differ_and_say_their_namespace() -> None:
     bench = Bench()
     call = bench.call()
-    ids = {bench.store.new(call, ttl=1, longest=1, detail=b"").id for _ in range(100)}
+    ids = {bench.store.new(call, ttl=Seconds(1), longest=Seconds(1), detail=b"").id for _ in range(100)}
     assert len(ids) == 100
     fill_call(call, namespace=Namespace("abc123", "team/"))
-    assert bench.store.new(call, ttl=1, longest=1, detail=b"").id.endswith(".abc123")
+    assert bench.store.new(call, ttl=Seconds(1), longest=Seconds(1), detail=b"").id.endswith(".abc123")
 
 
 def test_what_a_batch_token_makes_ends_with_it() -> None:
     bench = Bench()
     caller = who("batch", kind="batch")
-    caller.expires = bench.clock.millis() + 30_000
-    lease = bench.store.new(bench.call(identity=caller), ttl=3600, longest=7200, detail=b"")
+    caller.expires = Millis(bench.clock.millis() + 30_000)
+    lease = bench.store.new(bench.call(identity=caller), ttl=Seconds(3600), longest=Seconds(7200), detail=b"")
     assert lease.ttl in (29, 30)
     assert (lease.longest, lease.token) == (lease.ttl, "")
 
@@ -53,7 +54,7 @@ def test_a_caller_of_one_request_alone_makes_none() -> None:
     caller = who("passing")
     caller.fleeting = True
     with pytest.raises(Malformed, match="inline authentication cannot create leases"):
-        bench.store.new(bench.call(identity=caller), ttl=1, longest=1, detail=b"")
+        bench.store.new(bench.call(identity=caller), ttl=Seconds(1), longest=Seconds(1), detail=b"")
 
 
 def test_a_lease_is_kept_in_its_namespace_and_its_token_finds_it_from_another() -> None:
@@ -108,20 +109,20 @@ def test_leases_are_found_by_folders() -> None:
 def test_a_prolonged_lease_counts_from_now_and_never_passes_its_longest_time() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
-        lease = await bench.issue(ttl=60, longest=600)
+        lease = await bench.issue(ttl=Seconds(60), longest=Seconds(600))
         now = lease.issued + 100 * SECOND
-        later, warnings = prolonged(lease, 0, now)
+        later, warnings = prolonged(lease, Seconds(0), Nanos(now))
         assert (later.expires - now, later.renewed, warnings) == (60 * SECOND, now, [])
-        shorter, warnings = prolonged(lease, 10, now)
+        shorter, warnings = prolonged(lease, Seconds(10), Nanos(now))
         assert (shorter.expires - now, warnings) == (10 * SECOND, [])
-        capped, warnings = prolonged(lease, 5000, now)
+        capped, warnings = prolonged(lease, Seconds(5000), Nanos(now))
         assert capped.expires == lease.issued + 600 * SECOND
         assert warnings == [
             'TTL of "1h23m20s" exceeded the effective max_ttl of "8m20s"; TTL value is capped accordingly'
         ]
-        over, _ = prolonged(lease, 10, lease.issued + 700 * SECOND)
-        assert over.remaining(lease.issued + 700 * SECOND) == 0
-        assert lease.remaining(lease.expires + 3 * SECOND) == -3
+        over, _ = prolonged(lease, Seconds(10), Nanos(lease.issued + 700 * SECOND))
+        assert over.remaining(Nanos(lease.issued + 700 * SECOND)) == 0
+        assert lease.remaining(Nanos(lease.expires + 3 * SECOND)) == -3
 
     asyncio.run(scenario())
 

@@ -9,6 +9,7 @@ from vault.barrier.stored import raw
 from vault.framework.clock import Entropy
 from vault.lease.model import LEASE_KIND
 from vault.lease.tidy import Tidy
+from vault.times import Millis, Nanos
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
@@ -23,7 +24,7 @@ async def _bench() -> tuple[Bench, Tidy, TokenStore]:
 
 
 async def _token(bench: Bench, tokens: TokenStore, key: str) -> None:
-    entry = TokenEntry(accessor=key, policies=(), path="", display_name="", created=0)
+    entry = TokenEntry(accessor=key, policies=(), path="", display_name="", created=Nanos(0))
     async with bench.barrier.write("root", CORE) as core:
         stored = await tokens.create(core, key, entry)
         value = await core.get(f"token/id/{stored}")
@@ -42,7 +43,7 @@ def test_lost_timers_are_set_again_on_every_page() -> None:
         assert tidy.begin()
         await tidy.run("root")
         assert await bench.due() == 60
-        assert len(await bench.storage.claim(bench.clock.millis() + 100_000, 1000, 1)) == 230
+        assert len(await bench.storage.claim(Millis(bench.clock.millis() + 100_000), 1000, Millis(1))) == 230
         assert "count=230" in bench.stream.getvalue()
 
     asyncio.run(scenario())

@@ -16,6 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
 from vault.mount.entry import MOUNT, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
+from vault.times import Seconds
 
 CORE = "ns/root/"
 NOTHING = Backend((), RouteTable([]))
@@ -117,7 +118,7 @@ def test_the_first_mounts_have_ids_and_accessors_of_their_own() -> None:
 
 
 def test_a_mount_survives_storage() -> None:
-    config = MountConfig(default_lease_ttl=-1, passthrough_request_headers=("X-A",))
+    config = MountConfig(default_lease_ttl=Seconds(-1), passthrough_request_headers=("X-A",))
     entry = MountEntry(uuid="u", path="a/", kind="kv", accessor="a", options={}, config=config)
     assert MOUNT.decode(MOUNT.encode(entry)) == entry
     mounted = entry.as_mounted()

@@ -23,6 +23,7 @@ from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, check_name
 from vault.namespace.sweep import Sweeper
 from vault.storage.memory import MemoryStorage
+from vault.times import Millis, Nanos, Seconds
 
 CORE = "ns/root/"
 TEAM = Namespace("aaaaaa", "team/")
@@ -178,7 +179,7 @@ def test_a_namespace_goes_after_what_its_leases_stand_for() -> None:
         sweeper = Sweeper(namespaces, leases, clock, Log(stream=log))
         await store(namespaces, barrier, entry("dddddd", tainted=True))
         await namespaces.load("dddddd")
-        made = [lease(f"kv/{number:03}.dddddd", clock.nanos() + 10**15) for number in range(70)]
+        made = [lease(f"kv/{number:03}.dddddd", Nanos(clock.nanos() + 10**15)) for number in range(70)]
         async with barrier.write("root", CORE) as core:
             for one in made:
                 await leases.issue(core, one)
@@ -193,7 +194,10 @@ def test_a_namespace_goes_after_what_its_leases_stand_for() -> None:
         place = barrier.reader("dddddd", "ns/dddddd/")
         ended = [name for name in await leases.below(place, "") if (await leases.get(place, name)) != made[0]]
         assert len(ended) == 70 and await place.get("mnt/x/secret") is not None
-        due = {(timer.kind, timer.key) for timer in await storage.claim(clock.millis() + 5000, 999, 1)}
+        due = {
+            (timer.kind, timer.key)
+            for timer in await storage.claim(Millis(clock.millis() + 5000), 999, Millis(1))
+        }
         assert (NAMESPACE_KIND, "dddddd") in due and ("lease", made[0].id) in due
         async with barrier.write("root", CORE) as core:
             for one in made[2:]:
@@ -222,8 +226,8 @@ def test_what_is_not_marked_is_never_swept() -> None:
     play(scenario)
 
 
-def lease(identifier: str, expires: int) -> Lease:
+def lease(identifier: str, expires: Nanos) -> Lease:
     return Lease(
-        id=identifier, kind="kv", mount="m", accessor="a", issued=0, expires=expires, ttl=60, longest=60,
+        id=identifier, kind="kv", mount="m", accessor="a", issued=Nanos(0), expires=expires, ttl=Seconds(60), longest=Seconds(60),
         renewable=True, token="", detail=b"",
     )  # fmt: skip

@@ -14,6 +14,7 @@ from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import core_prefix
 from vault.framework.call import Call, MountFacts
+from vault.times import Seconds
 
 
 @pytest.fixture
@@ -163,12 +164,12 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
             namespace=namespace,
             path="fake/creds/x",
             now=parts.clock.millis(),
-            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
         )
         call.identity = who("holder")
         call.identity.key = parts.tokens.key(holder)
         ttl = 0 if how == "over" else 3600
-        lease = parts.leases.new(call, ttl=ttl, longest=7200, detail=b"account")
+        lease = parts.leases.new(call, ttl=Seconds(ttl), longest=Seconds(7200), detail=b"account")
         async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
             await parts.leases.issue(core, lease)
 

@@ -15,6 +15,7 @@ from vault.framework.route import special
 from vault.policy import store as module
 from vault.policy.gate import seen_by
 from vault.policy.store import PolicyEntry
+from vault.times import Nanos
 
 READ = 'path "a" { capabilities = ["read"] }'
 FILTERED = """
@@ -95,7 +96,7 @@ def test_a_policy_that_ends_grants_until_then_and_not_longer() -> None:
         house = await _house()
         end = house.clock.nanos() + 60 * 1_000_000_000
         async with house.barrier.write("root", CORE) as core:
-            entry = PolicyEntry(text=READ, version=1, modified=1, expires=end)
+            entry = PolicyEntry(text=READ, version=1, modified=Nanos(1), expires=Nanos(end))
             await house.policies.put(core, "p", entry)
         await house.follower.catch_up()
         caller = _caller("p")
@@ -216,7 +217,7 @@ def test_outside_of_its_namespace_a_policy_allows_nothing_whatever_it_says(name:
         house = await _house()
         tenant = await house.namespace("team")
         async with house.barrier.write("root", "ns/root/") as core:
-            entry = PolicyEntry(text='path "*" { capabilities = ["read"] }', version=1, modified=1)
+            entry = PolicyEntry(text='path "*" { capabilities = ["read"] }', version=1, modified=Nanos(1))
             await house.policies.put(core.space(tenant.id), "all", entry, tenant.id)
         await house.follower.catch_up()
         identity = _caller(name)

@@ -20,6 +20,7 @@ from vault.namespace.entry import NamespaceEntry
 from vault.quota.book import Exemptions, Quotas
 from vault.quota.model import Quota, QuotaSettings
 from vault.storage.memory import MemoryStorage
+from vault.times import Seconds
 
 CORE = "ns/root/"
 TEAM = Namespace("team01", "team/")
@@ -60,7 +61,9 @@ class Bench:
         fill_call(
             call,
             namespace=namespace,
-            mount=MountFacts(mount, "kv/", "kv", "kv_1", "", {}, 0, 0) if mount else NOWHERE,
+            mount=MountFacts(mount, "kv/", "kv", "kv_1", "", {}, Seconds(0), Seconds(0))
+            if mount
+            else NOWHERE,
             path=f"kv/{local}" if mount else local,
         )
         if mount:
@@ -174,7 +177,7 @@ def test_who_asks_too_often_is_refused_and_told_only_when_that_is_wanted() -> No
 
 def test_a_blocked_client_is_told_only_when_to_come_again() -> None:
     async def scenario() -> None:
-        quota = Quota(name="q", rate=1, namespace="root", block=60)
+        quota = Quota(name="q", rate=1, namespace="root", block=Seconds(60))
         bench = await Bench().open(quota, headers=True)
         bench.quotas.admit(bench.call())
         for _ in range(2):

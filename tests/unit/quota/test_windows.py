@@ -2,55 +2,62 @@
 """Clients are counted apart, in windows of fixed length, and the memory for it is bounded."""
 
 from vault.quota.windows import MOST_CLIENTS, Verdict, Windows
+from vault.times import Millis, Seconds
 
 
-def _take(windows: Windows, now: int, client: str = "a", *, quota: int = 1, block: int = 0) -> Verdict:
-    return windows.take(quota, client, most=2, interval=10, block=block, now=now)
+def _take(
+    windows: Windows, now: Millis, client: str = "a", *, quota: int = 1, block: Seconds = Seconds(0)
+) -> Verdict:
+    return windows.take(quota, client, most=2, interval=Seconds(10), block=block, now=now)
 
 
 def test_a_window_begins_with_the_first_request_and_the_next_one_where_it_ends() -> None:
     windows = Windows()
-    assert _take(windows, 5_000) == Verdict(allowed=True, remaining=1, reset=9)
-    assert _take(windows, 6_000) == Verdict(allowed=True, remaining=0, reset=8)
-    assert _take(windows, 14_999) == Verdict(allowed=False, remaining=0, reset=0, retry=0)
-    assert _take(windows, 15_000) == Verdict(allowed=True, remaining=1, reset=9)
-    assert _take(windows, 38_000) == Verdict(allowed=True, remaining=1, reset=6)
+    assert _take(windows, Millis(5_000)) == Verdict(allowed=True, remaining=1, reset=Seconds(9))
+    assert _take(windows, Millis(6_000)) == Verdict(allowed=True, remaining=0, reset=Seconds(8))
+    assert _take(windows, Millis(14_999)) == Verdict(
+        allowed=False, remaining=0, reset=Seconds(0), retry=Seconds(0)
+    )
+    assert _take(windows, Millis(15_000)) == Verdict(allowed=True, remaining=1, reset=Seconds(9))
+    assert _take(windows, Millis(38_000)) == Verdict(allowed=True, remaining=1, reset=Seconds(6))
 
 
 def test_clients_and_quotas_are_counted_apart() -> None:
     windows = Windows()
     for _ in range(3):
-        last = _take(windows, 1)
+        last = _take(windows, Millis(1))
     assert not last.allowed
-    assert _take(windows, 1, "b").allowed
-    assert _take(windows, 1, quota=2).allowed
+    assert _take(windows, Millis(1), "b").allowed
+    assert _take(windows, Millis(1), quota=2).allowed
 
 
 def test_who_asks_too_often_is_blocked_and_not_counted_meanwhile() -> None:
     windows = Windows()
     for _ in range(2):
-        assert _take(windows, 1, block=30).allowed
-    assert _take(windows, 1, block=30) == Verdict(allowed=False, remaining=0, reset=9, retry=29)
-    again = _take(windows, 11_000, block=30)
-    assert again == Verdict(allowed=False, remaining=0, reset=19, retry=19, counted=False)
-    assert _take(windows, 30_001, block=30).allowed
+        assert _take(windows, Millis(1), block=Seconds(30)).allowed
+    assert _take(windows, Millis(1), block=Seconds(30)) == Verdict(
+        allowed=False, remaining=0, reset=Seconds(9), retry=Seconds(29)
+    )
+    again = _take(windows, Millis(11_000), block=Seconds(30))
+    assert again == Verdict(allowed=False, remaining=0, reset=Seconds(19), retry=Seconds(19), counted=False)
+    assert _take(windows, Millis(30_001), block=Seconds(30)).allowed
 
 
 def test_a_clock_that_goes_back_begins_another_window() -> None:
     windows = Windows()
     for _ in range(3):
-        last = _take(windows, 50_000)
+        last = _take(windows, Millis(50_000))
     assert not last.allowed
-    assert _take(windows, 20_000).allowed
+    assert _take(windows, Millis(20_000)).allowed
 
 
 def test_the_client_that_was_not_heard_of_for_longest_is_forgotten() -> None:
     windows = Windows(2)
     for client in ("a", "a", "b", "a", "c"):
-        _take(windows, 1, client)
+        _take(windows, Millis(1), client)
     assert len(windows) == 2
-    assert not _take(windows, 1, "a").allowed
-    assert _take(windows, 1, "b").remaining == 1
+    assert not _take(windows, Millis(1), "a").allowed
+    assert _take(windows, Millis(1), "b").remaining == 1
     windows.clear()
     assert len(windows) == 0
 
@@ -58,5 +65,5 @@ def test_the_client_that_was_not_heard_of_for_longest_is_forgotten() -> None:
 def test_a_million_clients_take_no_more_memory_than_the_most_that_are_counted() -> None:
     windows = Windows()
     for number in range(MOST_CLIENTS + 1000):
-        _take(windows, 1, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+        _take(windows, Millis(1), f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
     assert len(windows) == MOST_CLIENTS

@@ -5,6 +5,8 @@ import base64
 
 from pysequoia import Tsk, decrypt
 
+from vault.times import Millis
+
 SIGN_ONLY = (
     "mDMEawYetRYJKwYBBAHaRw8BAQdAZtHrmfm7NSM0iW6RvaHg6e66XjrLmJAM1TqTInGzSYW0A3NvMoiQBBMWCgA4FiEEPkSVQC04bepBzQI1"
     "4shGhfJInr0FAmsGHrUCGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQ4shGhfJInr3SBAD+PX/D5+IZCJIIN7s6C8klAHuvY2oDNjpz"
@@ -32,7 +34,7 @@ REVOKED = (
 )
 """An Ed25519 key with an encryption subkey, revoked."""
 
-NOW = 1_800_000_000_000
+NOW = Millis(1_800_000_000_000)
 """Milliseconds since the epoch; all keys here are older."""
 
 

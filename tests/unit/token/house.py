@@ -11,13 +11,14 @@ from vault.framework.route import RouteTable
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.table import Backend, Catalog
 from vault.storage.memory import MemoryStorage
+from vault.times import Millis, Seconds
 from vault.token.batch import BatchTokens
 from vault.token.lifetime import LifetimeLimits
 from vault.token.model import TOKEN_KIND, TokenEntry
 
 __all__ = ["CORE", "DEFAULT", "HOUR", "LONGEST", "Answer", "TokenHouse", "opened", "play"]
 
-HOUR = 3600
+HOUR = Seconds(3600)
 DEFAULT, LONGEST = 10 * HOUR, 20 * HOUR
 """The system's lifetimes here, in seconds."""
 
@@ -35,7 +36,12 @@ class TokenHouse(House):
     async def open(self, *engines: Engine) -> "TokenHouse":
         await super().open(*engines)
         token = TokenEngine(
-            self.tokens, self.batch, self.policies, self.barrier, self.clock, LifetimeLimits(DEFAULT, LONGEST)
+            self.tokens,
+            self.batch,
+            self.policies,
+            self.barrier,
+            self.clock,
+            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
         )
         secrets = self.mounts.catalog._secrets
         self.router.catalog = Catalog(secrets, {"token": Backend([token], RouteTable([token]))})
@@ -64,9 +70,9 @@ class TokenHouse(House):
         prefix = f"{CORE}token/"
         return [prefix + path for path in await self.storage.reader().scan(prefix)]
 
-    async def due(self, moment: int) -> list[str]:
+    async def due(self, moment: Millis) -> list[str]:
         """Return the keys of the tokens whose timers are due at `moment` (milliseconds)."""
-        return [t.key for t in await self.storage.claim(moment, 100, 0) if t.kind == TOKEN_KIND]
+        return [t.key for t in await self.storage.claim(moment, 100, Millis(0)) if t.kind == TOKEN_KIND]
 
 
 async def opened() -> TokenHouse:

@@ -11,6 +11,7 @@ from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.storage.memory import MemoryStorage
+from vault.times import Millis, Nanos
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
 
@@ -172,11 +173,11 @@ def test_a_remembered_caller_is_not_believed_from_its_last_moment_on() -> None:
         await house.follower.catch_up()
         identity = await service.authenticate(_call(house, token))
         call = _call(house, token)
-        call.now = identity.expires - 1
+        call.now = Millis(identity.expires - 1)
         assert service.known(call) is identity
         call.now = identity.expires
         assert service.known(call) is None
-        call.now = identity.expires + 1
+        call.now = Millis(identity.expires + 1)
         assert await _refused(service, call)
 
     play(scenario)
@@ -240,7 +241,7 @@ def test_the_last_use_of_a_token_that_two_requests_want_goes_to_one_of_them() ->
         taken = await house.tokens.get(house.barrier.reader("root", CORE), key)
         assert taken is not None
         async with house.barrier.write("root", CORE) as core:
-            await house.tokens.spend(core, key, 0)
+            await house.tokens.spend(core, key, Nanos(0))
         with pytest.raises(Unauthenticated):
             await service._spend(first, key, None)
         assert not first.spent
@@ -253,7 +254,9 @@ def test_a_limited_token_that_ends_while_it_waits_for_its_turn_is_refused() -> N
         house = await opened()
         call = _call(house, "s.limited")
         async with house.barrier.write("root", CORE) as core:
-            entry = TokenEntry(accessor="a", policies=(), path="p", display_name="d", created=1, uses=3)
+            entry = TokenEntry(
+                accessor="a", policies=(), path="p", display_name="d", created=Nanos(1), uses=3
+            )
             key = await house.tokens.create(core, "s.limited", entry)
             ended = msgspec.structs.replace(entry, expires=call.now * 1_000_000)
             await house.tokens.update(core, key, ended)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vault.times import Seconds
 from vault.token.lifetime import (
     Lifetime,
     LifetimeLimits,
@@ -14,7 +15,7 @@ from vault.token.lifetime import (
     renewed_lifetime,
 )
 
-LIMITS = LifetimeLimits(default=100, longest=1000)
+LIMITS = LifetimeLimits(default=Seconds(100), longest=Seconds(1000))
 _SECONDS = st.integers(0, 5000)
 
 
@@ -31,7 +32,7 @@ _SECONDS = st.integers(0, 5000)
         (2_764_800, "768h"),
     ],
 )
-def test_a_duration_is_written_as_the_field_writes_it(seconds: int, text: str) -> None:
+def test_a_duration_is_written_as_the_field_writes_it(seconds: Seconds, text: str) -> None:
     assert go_duration(seconds) == text
 
 
@@ -52,7 +53,7 @@ def test_a_duration_is_written_as_the_field_writes_it(seconds: int, text: str) -
     ],
 )
 def test_a_new_token_gets_what_was_asked_for_within_the_limits(
-    requested: int, period: int, explicit_max: int, ttl: int, warned: bool
+    requested: Seconds, period: Seconds, explicit_max: Seconds, ttl: int, warned: bool
 ) -> None:
     life = first_lifetime(requested, period, explicit_max, LIMITS)
     assert (life.ttl, bool(life.warnings)) == (ttl, warned)
@@ -73,20 +74,22 @@ def test_a_new_token_gets_what_was_asked_for_within_the_limits(
     ],
 )
 def test_a_renewal_counts_from_the_moment_of_issue(
-    increment: int, current: int, period: int, explicit_max: int, age: int, ttl: int
+    increment: Seconds, current: Seconds, period: Seconds, explicit_max: Seconds, age: Seconds, ttl: int
 ) -> None:
     assert renewed_lifetime(increment, current, period, explicit_max, age, LIMITS).ttl == ttl
 
 
 def test_what_is_cut_is_said() -> None:
-    assert capped("TTL", 10, 10) == Lifetime(10)
-    assert capped("period", 7200, 3600).warnings == (
+    assert capped("TTL", Seconds(10), Seconds(10)) == Lifetime(Seconds(10))
+    assert capped("period", Seconds(7200), Seconds(3600)).warnings == (
         'period of "2h" exceeded the effective max_ttl of "1h"; period value is capped accordingly',
     )
 
 
 @given(requested=_SECONDS, period=_SECONDS, explicit_max=_SECONDS)
-def test_no_first_lifetime_exceeds_a_limit(requested: int, period: int, explicit_max: int) -> None:
+def test_no_first_lifetime_exceeds_a_limit(
+    requested: Seconds, period: Seconds, explicit_max: Seconds
+) -> None:
     life = first_lifetime(requested, period, explicit_max, LIMITS)
     assert 0 < life.ttl <= LIMITS.longest
     assert not explicit_max or life.ttl <= explicit_max
@@ -94,18 +97,18 @@ def test_no_first_lifetime_exceeds_a_limit(requested: int, period: int, explicit
 
 @given(increment=_SECONDS, current=_SECONDS, explicit_max=_SECONDS, age=_SECONDS)
 def test_no_renewal_reaches_beyond_the_end_that_was_set_at_issue(
-    increment: int, current: int, explicit_max: int, age: int
+    increment: Seconds, current: Seconds, explicit_max: Seconds, age: Seconds
 ) -> None:
-    life = renewed_lifetime(increment, current, 0, explicit_max, age, LIMITS)
+    life = renewed_lifetime(increment, current, Seconds(0), explicit_max, age, LIMITS)
     assert life.ttl >= 0
     assert life.ttl == 0 or age + life.ttl <= min(explicit_max or LIMITS.longest, LIMITS.longest)
 
 
 @given(increment=_SECONDS, period=st.integers(1, 5000), explicit_max=_SECONDS, age=_SECONDS)
 def test_a_periodic_renewal_gives_the_period_up_to_the_explicit_end(
-    increment: int, period: int, explicit_max: int, age: int
+    increment: Seconds, period: Seconds, explicit_max: Seconds, age: Seconds
 ) -> None:
-    life = renewed_lifetime(increment, 1, period, explicit_max, age, LIMITS)
+    life = renewed_lifetime(increment, Seconds(1), period, explicit_max, age, LIMITS)
     granted = min(period, LIMITS.longest)
     assert life.ttl == (max(0, min(granted, explicit_max - age)) if explicit_max else granted)
     assert bool(life.warnings) is (life.ttl < period)

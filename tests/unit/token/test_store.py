@@ -8,13 +8,14 @@ from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.view import View
 from vault.framework.clock import Entropy
+from vault.times import Millis, Nanos
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 
 
 def _entry(**fields: object) -> TokenEntry:
     plain = TokenEntry(
-        accessor="acc", policies=("default",), path="auth/token/create", display_name="t", created=1
+        accessor="acc", policies=("default",), path="auth/token/create", display_name="t", created=Nanos(1)
     )
     return msgspec.structs.replace(plain, **fields)
 
@@ -100,7 +101,7 @@ def test_nothing_of_a_revoked_tree_stays_in_storage_or_among_the_timers() -> Non
         assert len(await house.stored()) > len(before)
         await house("POST", "auth/token/revoke", {"token": family["top"]})
         assert await house.stored() == before
-        assert await house.due(house.clock.millis() + 2 * HOUR * 1000) == []
+        assert await house.due(Millis(house.clock.millis() + 2 * HOUR * 1000)) == []
 
     play(scenario)
 
@@ -197,7 +198,7 @@ def test_a_use_is_taken_off_and_the_last_one_leaves_the_token_used_up(uses: int,
         house = await opened()
         async with house.barrier.write("root", CORE) as core:
             key = await house.tokens.create(core, "s.limited", _entry(uses=uses))
-            spent = await house.tokens.spend(core, key, 0)
+            spent = await house.tokens.spend(core, key, Nanos(0))
         assert spent is not None
         assert spent.uses == left
         assert await house.entry("s.limited") == spent
@@ -211,9 +212,9 @@ def test_no_use_is_taken_off_an_unlimited_token_or_one_that_is_used_up_or_gone()
         async with house.barrier.write("root", CORE) as core:
             free = await house.tokens.create(core, "s.free", _entry())
             used = await house.tokens.create(core, "s.used", _entry(uses=-1))
-            assert await house.tokens.spend(core, free, 0) == _entry()
-            assert await house.tokens.spend(core, used, 0) is None
-            assert await house.tokens.spend(core, "habsent", 0) is None
+            assert await house.tokens.spend(core, free, Nanos(0)) == _entry()
+            assert await house.tokens.spend(core, used, Nanos(0)) is None
+            assert await house.tokens.spend(core, "habsent", Nanos(0)) is None
 
     play(scenario)
 
@@ -223,11 +224,11 @@ def test_a_token_that_expires_has_a_timer_not_before_that_moment_and_one_that_do
         house = await opened()
         async with house.barrier.write("root", CORE) as core:
             key = await house.tokens.create(core, "s.ends", _entry(expires=5_000_001))
-        assert await house.due(5) == []
-        assert await house.due(6) == [key]
+        assert await house.due(Millis(5)) == []
+        assert await house.due(Millis(6)) == [key]
         async with house.barrier.write("root", CORE) as core:
             await house.tokens.update(core, key, _entry(expires=0))
-        assert await house.due(10**15) == []
+        assert await house.due(Millis(10**15)) == []
 
     play(scenario)
 
@@ -276,7 +277,7 @@ def test_tokens_and_accessors_are_long_random_and_of_letters_and_digits() -> Non
     ],
 )
 def test_a_token_is_alive_until_its_last_use_and_up_to_its_end(
-    uses: int, expires: int, now: int, alive: bool
+    uses: int, expires: int, now: Nanos, alive: bool
 ) -> None:
     assert _entry(uses=uses, expires=expires).alive(now) is alive
 
@@ -291,5 +292,5 @@ def test_a_token_is_alive_until_its_last_use_and_up_to_its_end(
         (1, 5_000_000_000, 0),
     ],
 )
-def test_the_seconds_left_are_rounded_up_and_never_negative(expires: int, now: int, left: int) -> None:
+def test_the_seconds_left_are_rounded_up_and_never_negative(expires: int, now: Nanos, left: int) -> None:
     assert _entry(expires=expires).remaining(now) == left

@@ -11,6 +11,7 @@ from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.view import View
 from vault.framework.call import Call
 from vault.framework.secret import Secret
+from vault.times import Millis
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import DEEPEST
 from vault.token.store import GONE_KIND
@@ -36,7 +37,9 @@ async def _broad(house: TokenHouse, **fields: Any) -> tuple[str, list[dict[str, 
 async def _sweep(house: TokenHouse) -> int:
     """Let the timers do what is left; return how many rounds that took."""
     rounds = 0
-    while due := [t for t in await house.storage.claim(house.clock.millis(), 100, 0) if t.kind == GONE_KIND]:
+    while due := [
+        t for t in await house.storage.claim(house.clock.millis(), 100, Millis(0)) if t.kind == GONE_KIND
+    ]:
         for timer in due:
             rounds += 1
             async with house.barrier.write("root", CORE) as core:
@@ -82,7 +85,7 @@ def test_what_a_revoked_tree_left_is_removed_round_by_round_and_nothing_stays() 
         await house("POST", "auth/token/revoke", {"token": top})
         assert await _sweep(house) > 1
         assert await house.stored() == before
-        assert await house.due(house.clock.millis() + 6 * HOUR * 1000) == []
+        assert await house.due(Millis(house.clock.millis() + 6 * HOUR * 1000)) == []
 
     play(scenario)
 
@@ -276,7 +279,7 @@ def test_a_token_that_is_used_up_leaves_storage_a_minute_later() -> None:
         token = (await _mighty(house, num_uses=1))["client_token"]
         key = house.tokens.key(token)
         assert await house.status(token) == 200
-        assert await house.due(house.clock.millis() + 59_000) == []
-        assert await house.due(house.clock.millis() + 61_000) == [key]
+        assert await house.due(Millis(house.clock.millis() + 59_000)) == []
+        assert await house.due(Millis(house.clock.millis() + 61_000)) == [key]
 
     play(scenario)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from vault.framework.secret import Secret
+from vault.times import Millis
 from vault.ui.html.times import millis
 from vault.ui.session.api_client import ApiClient
 from vault.ui.session.sessions import Session
@@ -58,7 +59,7 @@ def shown(view: Callable[[Visit], Awaitable[Response]], front: Front, **fields: 
     """The text of a page, for a signed-in visitor of `nhi`."""
     session = Session(Secret("s.x"), "", "ann", Secret("form"), 0, 0)
     visit = Visit(
-        ApiClient(front, {}, session.token), session, fields, ["more", "nhi"], "nhi", in_millis(NOW)
+        ApiClient(front, {}, session.token), session, fields, ["more", "nhi"], "nhi", Millis(in_millis(NOW))
     )
 
     async def asked() -> Response:

@@ -8,6 +8,7 @@ import pytest
 from tests.routes.driver import Answer, Application
 from vault.framework.display.page import page
 from vault.framework.errors import Busy, Limited, Locked, Sealed, VaultError
+from vault.times import Seconds
 from vault.wire import v1
 
 HEALTH = "/v1/sys/health"
@@ -48,9 +49,9 @@ def test_a_page_says_it_too(server: Application) -> None:
 @pytest.mark.parametrize(
     ("refusal", "seconds"),
     [
-        (Limited("x", retry_after=0), "1"),
-        (Limited("x", retry_after=7199), "2"),
-        (Busy("x", retry_after=30), "2"),
+        (Limited("x", retry_after=Seconds(0)), "1"),
+        (Limited("x", retry_after=Seconds(7199)), "2"),
+        (Busy("x", retry_after=Seconds(30)), "2"),
         (Busy("x"), "1"),
         (Sealed(), "1"),
         (Locked("x"), "1"),

@@ -11,6 +11,7 @@ from tests.unit.engines.system.house import CORE, House
 from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
+from vault.times import Seconds
 from vault.token.authenticator import ServiceTokens
 from vault.token.entries import ENTRY
 from vault.token.model import TOKEN
@@ -36,7 +37,7 @@ def _info(token: object) -> WrapInfo:
 def test_a_limited_token_keeps_its_uses_where_none_is_needed_until_it_ends() -> None:
     async def scenario() -> None:
         house = await House().open()
-        guard, token = _guard(house), await house.token("default", uses=1, ttl=60)
+        guard, token = _guard(house), await house.token("default", uses=1, ttl=Seconds(60))
         for _ in range(3):
             identity = await guard._unspent(_call(house, token), token)
             assert identity is not None
@@ -53,7 +54,7 @@ def test_a_limited_token_keeps_its_uses_where_none_is_needed_until_it_ends() -> 
 def test_a_limited_token_counts_on_a_path_that_needs_none_only_where_it_may_be_used() -> None:
     async def scenario() -> None:
         house = await House().open()
-        guard, token = _guard(house), await house.token("default", uses=1, ttl=60)
+        guard, token = _guard(house), await house.token("default", uses=1, ttl=Seconds(60))
         key = house.tokens.key(token)
         async with house.barrier.write("root", CORE) as core:
             entry = await house.tokens.get(core, key)

@@ -12,10 +12,10 @@ from vault.engines.kv.model import Config, MetadataResult, Row, Version, Version
 from vault.framework.clock import remembered_rfc3339, rfc3339
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, to_int
+from vault.times import Nanos, Seconds, nanos_after
 
 DEFAULT_VERSIONS: Final = 10
 """How many versions are kept where neither mount nor secret says."""
-_SECOND: Final = 1_000_000_000
 
 
 def check_cas(options: Mapping[str, Json] | None, current: int, *, required: bool) -> None:
@@ -46,15 +46,15 @@ def check_metadata_cas(given: int | None, row: Row | None, config: Config) -> No
         raise Malformed("metadata check-and-set parameter does not match the current version")
 
 
-def deletion_time(row: Row, config: Config, now: int) -> int:
+def deletion_time(row: Row, config: Config, now: Nanos) -> Nanos:
     """Return when a version written or restored at `now` deletes itself, 0 for never.
 
     The shorter of mount's and secret's setting holds; a negative one of the mount switches both off.
     """
     if config.delete_after < 0:
-        return 0
+        return Nanos(0)
     settings = [seconds for seconds in (row.delete_after, config.delete_after) if seconds]
-    return now + min(settings) * _SECOND if settings else 0
+    return nanos_after(now, min(settings)) if settings else Nanos(0)
 
 
 def oldest_after(row: Row, config: Config) -> int:
@@ -64,7 +64,7 @@ def oldest_after(row: Row, config: Config) -> int:
     return current - kept + 1 if current - row.oldest >= kept else row.oldest
 
 
-def deleted(version: Version, now: int) -> Version:
+def deleted(version: Version, now: Nanos) -> Version:
     """Return `version` as deleted at `now`, unless it is gone already."""
     return version if version.gone(now) else replace(version, deleted=now)
 
@@ -74,7 +74,7 @@ def destroyed(version: Version) -> Version:
     return replace(version, destroyed=True)
 
 
-def undeleted(version: Version, until: int) -> Version:
+def undeleted(version: Version, until: Nanos) -> Version:
     """Return `version` as readable again until `until`; what is destroyed stays so."""
     return version if version.destroyed else replace(version, deleted=until)
 
@@ -102,13 +102,13 @@ def subkeys(value: Json, depth: int) -> Json:
     }
 
 
-def go_duration(seconds: int) -> str:
+def go_duration(seconds: Seconds) -> str:
     """Spell whole seconds as the field does: `1h30m0s`."""
-    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
-    hours, minutes = seconds // 3600, seconds // 60 % 60
+    sign, length = ("-", -seconds) if seconds < 0 else ("", seconds)
+    hours, minutes, rest = length // 3600, length // 60 % 60, length % 60
     if hours:
-        return f"{sign}{hours}h{minutes}m{seconds % 60}s"
-    return f"{sign}{minutes}m{seconds % 60}s" if minutes else f"{sign}{seconds}s"
+        return f"{sign}{hours}h{minutes}m{rest}s"
+    return f"{sign}{minutes}m{rest}s" if minutes else f"{sign}{rest}s"
 
 
 def scan_order(paths: Sequence[str]) -> list[str]:
@@ -159,5 +159,5 @@ def metadata_result(row: Row, versions: Sequence[Version]) -> MetadataResult:
     )
 
 
-def _time(nanos: int) -> str:
+def _time(nanos: Nanos) -> str:
     return rfc3339(nanos) if nanos else ""

@@ -19,6 +19,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, patch, read, scan, write
 from vault.storage.paging import opened
+from vault.times import Nanos, Seconds
 
 _SWITCHES: Final = ("cas_required", "metadata_cas_required")
 _UINT32: Final = 0xFFFF_FFFF
@@ -105,7 +106,7 @@ class MetadataRoutes(Engine):
         await self._save(call, params.path, row, changes, self.clock.nanos())
         return _mandated(call, params, config)
 
-    async def _save(self, call: Call, path: str, row: Row, changes: Mapping[str, Any], now: int) -> None:
+    async def _save(self, call: Call, path: str, row: Row, changes: Mapping[str, Any], now: Nanos) -> None:
         changed = {**changes, "updated": now, "metadata_version": row.metadata_version + 1}
         await store.save(call.tx, path, replace(row, **changed))
 
@@ -150,7 +151,7 @@ def _cas(call: Call, params: WriteMetadata | PatchMetadata) -> int | None:
     return params.metadata_cas if "metadata_cas" in call.data else None
 
 
-def _positive(seconds: int, prefix: str) -> int:
+def _positive(seconds: Seconds, prefix: str) -> Seconds:
     if seconds < 0:
         raise Malformed(
             f'{prefix}error converting input for field "delete_version_after": cannot provide negative value'

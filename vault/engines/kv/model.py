@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.framework.fields import Json
+from vault.times import Nanos, Seconds
 
 
 class Config(msgspec.Struct, array_like=True, frozen=True):
@@ -16,18 +17,18 @@ class Config(msgspec.Struct, array_like=True, frozen=True):
     max_versions: int = 0
     cas_required: bool = False
     metadata_cas_required: bool = False
-    delete_after: int = 0
+    delete_after: Seconds = Seconds(0)
 
 
 class Version(msgspec.Struct, array_like=True, frozen=True):
     """One version's history. `deleted` may lie in the future: the version is readable until then."""
 
     number: int
-    created: int
-    deleted: int = 0
+    created: Nanos
+    deleted: Nanos = Nanos(0)
     destroyed: bool = False
 
-    def gone(self, now: int) -> bool:
+    def gone(self, now: Nanos) -> bool:
         """Whether its data must not be shown at `now` (nanoseconds)."""
         return self.destroyed or 0 < self.deleted <= now
 
@@ -44,8 +45,8 @@ class Row(msgspec.Struct, array_like=True, frozen=True):
     the newest never decodes them. `oldest` is 0 until a version has been trimmed or could have been.
     """
 
-    created: int
-    updated: int
+    created: Nanos
+    updated: Nanos
     current: int = 0
     newest: Version | None = None
     data: bytes = b""
@@ -55,7 +56,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True):
     max_versions: int = 0
     cas_required: bool = False
     metadata_cas_required: bool = False
-    delete_after: int = 0
+    delete_after: Seconds = Seconds(0)
     older: msgspec.Raw = NO_VERSIONS
     apart: bool = False
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from vault.framework.fields import BareMap, Doc, Duration, FieldKind, IntList, Map
 from vault.framework.route import Params
+from vault.times import Seconds
 
 _PATH: Final = Doc("Where the secret is, below the mount.")
 _MAX: Final = Doc("How many versions to keep; 0 leaves it to the mount, and there to 10.")
@@ -85,7 +86,7 @@ class WriteMetadata(SecretPath, frozen=True):
     cas_required: Annotated[bool, FieldKind("bool", bare=True), _CAS] = False
     metadata_cas_required: Annotated[bool, FieldKind("bool", bare=True), _METADATA_CAS_REQUIRED] = False
     metadata_cas: Annotated[int, FieldKind("int", bare=True), _METADATA_CAS] = 0
-    delete_version_after: Annotated[int | None, FieldKind("duration", bare=True), _AFTER] = None
+    delete_version_after: Annotated[Seconds | None, FieldKind("duration", bare=True), _AFTER] = None
     custom_metadata: Annotated[BareMap | None, _CUSTOM] = None
 
 

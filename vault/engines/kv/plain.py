@@ -20,11 +20,12 @@ from vault.framework.fields import Doc, FieldKind, Json, Mismatch, to_duration
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, delete, list_, read, scan, write
 from vault.storage.paging import opened
+from vault.times import Seconds
 
 ENTRIES: Final = "entry/"
 """Prefix of the secrets; below it are the paths as the client named them."""
-DEFAULT_TTL: Final = 2_764_800
-"""Seconds that a secret is said to be good for where neither it nor its mount says: 32 days."""
+DEFAULT_TTL: Final = Seconds(2_764_800)
+"""How long a secret is said to be good for where neither it nor its mount says: 32 days."""
 _LONGEST_KNOWN: Final = 4096
 """Bytes of a stored secret that is known again when it is read again."""
 
@@ -48,7 +49,7 @@ class ScanParams(SecretPath, frozen=True):
 class PlainKV(Engine):
     """Secrets without versions. Anything that is valid JSON can be a secret's field."""
 
-    def __init__(self, entropy: Entropy, default_ttl: int = DEFAULT_TTL) -> None:
+    def __init__(self, entropy: Entropy, default_ttl: Seconds = DEFAULT_TTL) -> None:
         """`default_ttl` in seconds."""
         self._default_ttl = default_ttl
         self._key = entropy.bytes(32)
@@ -120,13 +121,13 @@ def _folder(path: str) -> str:
     return ENTRIES + (path if not path or path.endswith("/") else f"{path}/")
 
 
-def _ttl(secret: Mapping[str, Json], default: int) -> int:
-    """Return the seconds that a secret names itself, or `default` when it names none that can be read."""
+def _ttl(secret: Mapping[str, Json], default: Seconds) -> Seconds:
+    """Return the TTL that a secret names itself, or `default` when it names none that can be read."""
     for name in ("ttl", "lease"):
         if name in secret:
             value = secret[name]
             if value is None:
-                return 0
+                return Seconds(0)
             try:
                 return default if isinstance(value, str) and value != value.strip() else to_duration(value)
             except Mismatch:

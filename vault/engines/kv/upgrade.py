@@ -13,12 +13,13 @@ from vault.engines.kv.model import Row, Version
 from vault.engines.kv.plain import ENTRIES
 from vault.framework.concurrency.offload import Pool
 from vault.framework.limits import AT_ONCE
+from vault.times import Nanos
 
 
-async def upgrade(view: View, now: int) -> int:
+async def upgrade(view: View, now: Nanos) -> int:
     """Rewrite a mount's secrets within the caller's transaction, so that all of them move or none.
 
-    `now` is in nanoseconds since the epoch; each secret is given a time of its own, the first one `now`. Returns
+    Each secret is given a time of its own, the first one `now`. Returns
     how many secrets there were; none when run again. Numbers become 64-bit floats, as everywhere in version 2; `Malformed` when one is beyond their range.
     """
     paths = await view.scan(ENTRIES)
@@ -26,7 +27,8 @@ async def upgrade(view: View, now: int) -> int:
     for when, path in enumerate(paths, now):
         text = await view.get(ENTRIES + path)
         assert text is not None, "no other writer runs in this transaction"
-        row = Row(when, when, current=1, newest=Version(1, when), oldest=1)
+        moment = Nanos(when)
+        row = Row(moment, moment, current=1, newest=Version(1, moment), oldest=1)
         data = (
             await pool.run(("", ""), partial(_as_floats, text)) if len(text) > AT_ONCE else _as_floats(text)
         )

@@ -13,6 +13,7 @@ from vault.engines.kv import logic, store
 from vault.engines.kv.model import Config, Row, Version, VersionResult
 from vault.framework.errors import NotFound
 from vault.framework.limits import AT_ONCE
+from vault.times import Nanos
 
 _TRIES: Final = 4
 """How often a version is looked for whose data were gone once they were to be read."""
@@ -37,7 +38,7 @@ async def data(view: ReadView, path: str, row: Row, version: Version) -> bytes |
 
 
 async def read(
-    view: ReadView, path: str, number: int, now: int, tries: int = _TRIES
+    view: ReadView, path: str, number: int, now: Nanos, tries: int = _TRIES
 ) -> tuple[Row, Version, bytes | None]:
     """Return a secret, a version of it, the newest for 0 or less, and the JSON of that, None where it is gone.
 
@@ -60,7 +61,7 @@ async def read(
 
 
 async def add(
-    view: View, path: str, row: Row | None, config: Config, encoded: bytes, now: int
+    view: View, path: str, row: Row | None, config: Config, encoded: bytes, now: Nanos
 ) -> VersionResult:
     """Write a text as the newest version, move the one before out of the row, and trim the oldest."""
     row = row or Row(created=now, updated=now)

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from vault.engines.token.spec import TokenSpec
 from vault.framework.call import Call, Identity
 from vault.framework.errors import Malformed, Unauthenticated
+from vault.times import Nanos, Seconds, nanos_to_seconds, time_between
 from vault.token.ancestors import Ancestor
 from vault.token.lifetime import Lifetime, LifetimeLimits, capped
 from vault.token.store import TokenStore
 
-_SECOND = 1_000_000_000
 
-
-async def ancestor_of(call: Call, tokens: TokenStore, now: int) -> Ancestor:
+async def ancestor_of(call: Call, tokens: TokenStore, now: Nanos) -> Ancestor:
     """Return what a new token of a narrowed caller hangs on, at `now` (nanoseconds). Raises `Unauthenticated`."""
     caller = call.caller()
     if caller.origin:
@@ -46,16 +45,18 @@ def refuse_more(spec: TokenSpec, policies: Sequence[str], caller: Identity, *, o
         raise Malformed("child policies must be subset of parent")
 
 
-def capped_limits(limits: LifetimeLimits, ancestor: Ancestor, now: int) -> LifetimeLimits:
+def capped_limits(limits: LifetimeLimits, ancestor: Ancestor, now: Nanos) -> LifetimeLimits:
     """Return the lifetimes of a new token at `now` (nanoseconds): not beyond what it hangs on. Raises `Malformed`."""
-    left = (ancestor.ends - now) // _SECOND
+    left = nanos_to_seconds(time_between(now, ancestor.ends))
     if left < 1:
         raise Malformed("the Biscuit is about to end: nothing can be made with it any more")
     return LifetimeLimits(min(limits.default, left), min(limits.longest, left))
 
 
-def capped_lifetime(life: Lifetime, ancestor: Ancestor | None, now: int) -> Lifetime:
+def capped_lifetime(life: Lifetime, ancestor: Ancestor | None, now: Nanos) -> Lifetime:
     """Return a lifetime from `now` (nanoseconds) on that does not go beyond what a token hangs on."""
-    left = max(0, (ancestor.ends - now) // _SECOND) if ancestor is not None else 0
+    left = Seconds(0)
+    if ancestor is not None:
+        left = max(left, nanos_to_seconds(time_between(now, ancestor.ends)))
     cut = capped("TTL", life.ttl, left)
     return Lifetime(cut.ttl, life.warnings + cut.warnings)

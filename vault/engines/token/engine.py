@@ -28,6 +28,7 @@ from vault.framework.identity import EntityState
 from vault.framework.quote import quote
 from vault.framework.route import BISCUITS, list_, read, write
 from vault.policy.store import PolicyStore
+from vault.times import Seconds, nanos_after, nanos_to_nearest_second, nanos_to_seconds, time_between
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
 from vault.token.issue import Renewals, login_limits, to_auth
@@ -35,8 +36,6 @@ from vault.token.lifetime import LifetimeLimits, renewed_lifetime
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
-
-_SECOND = 1_000_000_000
 
 
 class TokenEngine(RoleRoutes):
@@ -260,7 +259,7 @@ class TokenEngine(RoleRoutes):
             accessor=entry.accessor,
             bound_cidrs=entry.bound_cidrs or unset,
             chain=entry.chain.rpartition("/")[2] or unset,
-            creation_time=entry.created // _SECOND,
+            creation_time=nanos_to_seconds(entry.created),
             creation_ttl=entry.ttl,
             display_name=entry.display_name,
             entity_id=entry.entity,
@@ -271,7 +270,7 @@ class TokenEngine(RoleRoutes):
             id=token,
             issue_time=remembered_rfc3339(entry.created) if entry.leased else unset,
             last_renewal=remembered_rfc3339(entry.renewed) if entry.renewed else unset,
-            last_renewal_time=entry.renewed // _SECOND if entry.renewed else unset,
+            last_renewal_time=nanos_to_seconds(entry.renewed) if entry.renewed else unset,
             meta=entry.metadata,
             namespace_path=namespace.path or unset,
             num_uses=entry.uses,
@@ -285,7 +284,7 @@ class TokenEngine(RoleRoutes):
             type=kind,
         )
 
-    async def _renew(self, call: Call, token: str, increment: int) -> Reply[None] | None:
+    async def _renew(self, call: Call, token: str, increment: Seconds) -> Reply[None] | None:
         if self._batch.recognises(token):
             raise Malformed("batch tokens cannot be renewed")
         if self._others.recognises(token):
@@ -298,7 +297,7 @@ class TokenEngine(RoleRoutes):
         return await self._extend(call, key, entry, increment, token)
 
     async def _extend(
-        self, call: Call, key: str, entry: TokenEntry, increment: int, token: str
+        self, call: Call, key: str, entry: TokenEntry, increment: Seconds, token: str
     ) -> Reply[None] | None:
         """Renew a token, in the open transaction; None where its auth method leaves it as it is. Raises `Malformed`.
 
@@ -315,8 +314,7 @@ class TokenEngine(RoleRoutes):
         if not entry.renewable:
             raise Malformed("lease is not renewable")
         now = self._clock.nanos()
-        # To the nearest second, as OpenBao rounds it.
-        age = (now - entry.created + _SECOND // 2 - 1) // _SECOND
+        age = nanos_to_nearest_second(time_between(entry.created, now))
         # 2. Limits.
         limits = limits_of(call, self._limits)
         current = entry.current_ttl or entry.ttl
@@ -345,7 +343,7 @@ class TokenEngine(RoleRoutes):
             life = capped_lifetime(life, await self._tokens.ancestor(call.core, key, entry, now), now)
         # 6. The entry.
         extended = msgspec.structs.replace(
-            entry, expires=now + life.ttl * _SECOND, renewed=now, current_ttl=life.ttl
+            entry, expires=nanos_after(now, life.ttl), renewed=now, current_ttl=life.ttl
         )
         await self._tokens.update(call.core, key, extended)
         home = self._tokens.namespace(key) or call.namespace

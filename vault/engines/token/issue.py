@@ -20,6 +20,7 @@ from vault.framework.globs import fits_any
 from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.names import check_length, folded
 from vault.policy.store import PolicyStore
+from vault.times import Nanos, nanos_after, second_of
 from vault.token.ancestors import Ancestor
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
@@ -27,7 +28,6 @@ from vault.token.lifetime import Lifetime, LifetimeLimits, first_lifetime
 from vault.token.model import DEEPEST, TokenEntry
 from vault.token.store import TokenStore
 
-_SECOND = 1_000_000_000
 _NAME = re.compile(r"[^a-zA-Z0-9-]")
 
 
@@ -129,8 +129,7 @@ class TokenIssuer:
         if endless and caller.expires:
             raise Malformed("expiring root tokens cannot create non-expiring root tokens")
         life = Lifetime(spec.explicit_max)
-        now = self._clock.nanos()
-        now -= now % _SECOND if batch else 0
+        now = second_of(self._clock.nanos()) if batch else self._clock.nanos()
         if not as_root:
             limits = limits_of(call, self._limits, cap=role is None)
             limits = limits if ancestor is None else capped_limits(limits, ancestor, now)
@@ -143,7 +142,7 @@ class TokenIssuer:
             display_name=_display_name(params.display_name),
             created=now,
             parent="" if orphan else caller.key,
-            parent_created=0 if orphan else caller.created,
+            parent_created=Nanos(0) if orphan else caller.created,
             depth=0 if orphan else caller.depth + 1,
             metadata={**(params.meta or {}), **(ancestor.metadata if ancestor is not None else {})} or None,
             uses=0 if batch else spec.uses,
@@ -152,7 +151,7 @@ class TokenIssuer:
             explicit_max_ttl=spec.own_explicit_max,
             period=spec.own_period,
             renewable=spec.renewable and not endless and not batch,
-            expires=0 if endless else now + life.ttl * _SECOND,
+            expires=Nanos(0) if endless else nanos_after(now, life.ttl),
             orphan=orphan,
             bound_cidrs=role.bound_cidrs if role is not None else (),
             role=role.name if role is not None else "",

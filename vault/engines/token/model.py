@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Pairs, Span, StringList
 from vault.framework.route import Params
+from vault.times import Seconds
 
 
 class CreateToken(Params, frozen=True):
@@ -50,7 +51,7 @@ class TokenParams(Params, frozen=True):
 class RenewParams(TokenParams, frozen=True):
     """A token to renew."""
 
-    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
+    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = Seconds(0)
 
 
 class AccessorParams(Params, frozen=True):
@@ -62,7 +63,7 @@ class AccessorParams(Params, frozen=True):
 class RenewAccessorParams(AccessorParams, frozen=True):
     """A token to renew by its accessor."""
 
-    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = 0
+    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = Seconds(0)
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,28 +72,28 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     accessor: str
     bound_cidrs: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     chain: str | msgspec.UnsetType = msgspec.UNSET
-    creation_time: int
-    creation_ttl: int
+    creation_time: Seconds
+    creation_ttl: Seconds
     display_name: str
     entity_id: str = ""
     expire_time: str | None
-    explicit_max_ttl: int
+    explicit_max_ttl: Seconds
     external_namespace_policies: Mapping[str, Sequence[str]] | msgspec.UnsetType = msgspec.UNSET
     id: str
     identity_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     issue_time: str | msgspec.UnsetType = msgspec.UNSET
     last_renewal: str | msgspec.UnsetType = msgspec.UNSET
-    last_renewal_time: int | msgspec.UnsetType = msgspec.UNSET
+    last_renewal_time: Seconds | msgspec.UnsetType = msgspec.UNSET
     meta: Mapping[str, str] | None
     namespace_path: str | msgspec.UnsetType = msgspec.UNSET
     num_uses: int
     orphan: bool
     path: str
-    period: int | msgspec.UnsetType = msgspec.UNSET
+    period: Seconds | msgspec.UnsetType = msgspec.UNSET
     policies: Sequence[str]
     renewable: bool | msgspec.UnsetType = msgspec.UNSET
     role: str | msgspec.UnsetType = msgspec.UNSET
-    ttl: int
+    ttl: Seconds
     type: str = "service"
 
 

@@ -18,6 +18,7 @@ from vault.framework.fields import Doc
 from vault.framework.names import folded
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.names import normalise
+from vault.times import Seconds
 from vault.token.lifetime import LifetimeLimits
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, addresses
 
@@ -41,10 +42,10 @@ class TokenRole(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     renewable: bool = True
     path_suffix: str = ""
     bound_cidrs: tuple[str, ...] = ()
-    explicit_max_ttl: int = 0
+    explicit_max_ttl: Seconds = Seconds(0)
     no_default_policy: bool = False
     num_uses: int = 0
-    period: int = 0
+    period: Seconds = Seconds(0)
     type: str = "default-service"
     old_names: tuple[str, ...] = ()
 
@@ -113,17 +114,17 @@ class RoleInfo(msgspec.Struct, frozen=True, kw_only=True):
     bound_cidrs: tuple[str, ...] | msgspec.UnsetType
     disallowed_policies: tuple[str, ...]
     disallowed_policies_glob: tuple[str, ...]
-    explicit_max_ttl: int
+    explicit_max_ttl: Seconds
     name: str
     orphan: bool
     path_suffix: str
-    period: int
+    period: Seconds
     renewable: bool
     token_bound_cidrs: tuple[str, ...] | msgspec.UnsetType
-    token_explicit_max_ttl: int
+    token_explicit_max_ttl: Seconds
     token_no_default_policy: bool
     token_num_uses: int | msgspec.UnsetType
-    token_period: int
+    token_period: Seconds
     token_type: str
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -12,6 +12,9 @@ from vault.engines.token.model import CreateToken
 from vault.engines.token.roles import TokenRole
 from vault.framework.errors import Malformed
 from vault.framework.fields import Mismatch, parse_duration
+from vault.times import Seconds
+
+N = TypeVar("N", bound=int)
 
 _CUSTOM_ID: Final = (
     "Supplying a custom ID for the token uses the weaker SHA1 hashing instead of the more secure SHA2-256 HMAC "
@@ -25,11 +28,11 @@ class TokenSpec(msgspec.Struct, frozen=True):
     params: CreateToken
     role: TokenRole | None
     batch: bool
-    ttl: int
-    period: int
-    explicit_max: int
-    own_period: int
-    own_explicit_max: int
+    ttl: Seconds
+    period: Seconds
+    explicit_max: Seconds
+    own_period: Seconds
+    own_explicit_max: Seconds
     uses: int
     renewable: bool
     warnings: tuple[str, ...]
@@ -44,7 +47,7 @@ def merged_spec(params: CreateToken, role: TokenRole | None) -> TokenSpec:
     if batch:
         _check_batch({"explicit_max_ttl": explicit_max, "num_uses": params.num_uses, "period": period})
     warnings = [_CUSTOM_ID] if params.id else []
-    of_role = (0, 0) if role is None or batch else (role.explicit_max_ttl, role.period)
+    of_role = (Seconds(0), Seconds(0)) if role is None or batch else (role.explicit_max_ttl, role.period)
     if explicit_max and of_role[0]:
         warnings.append(_both("Explicit max TTL", min(explicit_max, of_role[0])))
     if period and of_role[1]:
@@ -66,7 +69,7 @@ def merged_spec(params: CreateToken, role: TokenRole | None) -> TokenSpec:
     )
 
 
-def lesser(one: int, other: int) -> int:
+def lesser(one: N, other: N) -> N:
     """Return the lesser of two limits, of which 0 is none."""
     return min(one, other) if one and other else one or other
 
@@ -78,7 +81,7 @@ def _is_batch(params: CreateToken, role: TokenRole | None) -> bool:
     return wanted == "batch"
 
 
-def _both(what: str, seconds: int) -> str:
+def _both(what: str, seconds: Seconds) -> str:
     return (
         f"{what} specified both during creation call and in role; using the lesser value of {seconds} seconds"
     )
@@ -90,9 +93,9 @@ def _check_batch(limits: Mapping[str, int]) -> None:
             raise Malformed(f'batch tokens cannot have "{name}" set')
 
 
-def _seconds(name: str, text: str) -> int:
+def _seconds(name: str, text: str) -> Seconds:
     if not text:
-        return 0
+        return Seconds(0)
     try:
         seconds = parse_duration(text)
     except Mismatch as mismatch:

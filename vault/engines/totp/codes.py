@@ -18,6 +18,7 @@ from vault.engines.totp.model import Key, KeyParams
 from vault.framework.display.otpauth import otpauth
 from vault.framework.errors import Malformed
 from vault.framework.names import check_length
+from vault.times import Seconds
 
 _HASHES: Final[Mapping[str, type[hashes.SHA1 | hashes.SHA256 | hashes.SHA512]]] = {
     "SHA1": hashes.SHA1,
@@ -37,7 +38,7 @@ def code(key: Key, counter: int) -> str:
     return made.generate(counter).decode()
 
 
-def matching(key: Key, given: str, now: int) -> int | None:
+def matching(key: Key, given: str, now: Seconds) -> int | None:
     """Return the period that a code is good for at `now` (seconds), or None. Every candidate is compared (SL-23)."""
     current = now // key.period
     found = None
@@ -153,11 +154,11 @@ def _number(query: Mapping[str, str], name: str, usual: int) -> int:
     return int(text)
 
 
-def duration(seconds: int) -> str:
+def duration(seconds: Seconds) -> str:
     """Return seconds as the field shows them: `30s`, `1m0s`, `24h0m0s`."""
-    minutes, seconds = divmod(seconds, 60)
+    minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{seconds}s" if hours else f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def url(key: Key) -> str:

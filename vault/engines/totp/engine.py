@@ -30,6 +30,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
+from vault.times import Seconds, millis_to_seconds
 
 _KEYS: Final = "key/"
 _TOO_LONG: Final = "issuer and account_name are too long for a QR code: set qr_size to 0"
@@ -79,9 +80,11 @@ class Totp(Engine):
     async def read_code(self, call: Call, params: KeyName) -> Code:
         """Make the code of this moment."""
         key = await _known(call.reader, params.name)
-        now = self._clock.millis() // 1000
+        now = millis_to_seconds(self._clock.millis())
         counter = now // key.period
-        return Code(codes.code(key, counter), now, (counter + 1) * key.period, codes.duration(key.period))
+        return Code(
+            codes.code(key, counter), now, Seconds((counter + 1) * key.period), codes.duration(key.period)
+        )
 
     @write("code/{name:word}")
     async def check_code(self, call: Call, params: CodeParams) -> Validity:
@@ -91,7 +94,7 @@ class Totp(Engine):
             raise Malformed("the code value is required")
         if len(params.code) != key.digits:
             raise Malformed("invalid number of digits for the code")
-        counter = codes.matching(key, params.code, self._clock.millis() // 1000)
+        counter = codes.matching(key, params.code, millis_to_seconds(self._clock.millis()))
         if counter is None:
             return Validity(valid=False)
         if counter in key.used:

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Span
 from vault.framework.route import Params
+from vault.times import Seconds
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,7 +21,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     issuer: str = ""
     algorithm: str = "SHA1"
     digits: int = 6
-    period: int = 30
+    period: Seconds = Seconds(30)
     skew: int = 1
     used: tuple[int, ...] = ()
 
@@ -46,7 +47,7 @@ class KeyParams(KeyName, frozen=True):
     issuer: Annotated[str, Doc("Who the account is with; needed where the key is made here.")] = ""
     key: Annotated[str, Doc("The key, in base32.")] = ""
     key_size: Annotated[int, Doc("Bytes of a key that is made here.")] = 20
-    period: Annotated[Span, Doc("Seconds for which a code is good.")] = 30
+    period: Annotated[Span, Doc("Seconds for which a code is good.")] = Seconds(30)
     qr_size: Annotated[int, Doc("Pixels of the QR code's sides; 0 for none.")] = 200
     skew: Annotated[
         int, Doc("Periods before and after the current one whose codes are good too: 0 or 1.")
@@ -80,7 +81,7 @@ class KeyInfo(msgspec.Struct, frozen=True):
     algorithm: str
     digits: int
     issuer: str
-    period: int
+    period: Seconds
 
 
 class ExportedKey(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,8 +106,8 @@ class Code(msgspec.Struct, frozen=True):
     """A code, and when it was made and ends (seconds since the epoch)."""
 
     code: str
-    generated: int
-    expire_time: int
+    generated: Seconds
+    expire_time: Seconds
     period: str
 
 

@@ -18,6 +18,7 @@ from typing import Final, Generic, ParamSpec, TypeVar
 
 from vault.framework.call import Call
 from vault.framework.errors import Busy
+from vault.times import Seconds
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -29,7 +30,7 @@ THREADS: Final = 2
 """Jobs that run at one time."""
 WAITING: Final = 128
 """Jobs that may wait for a thread."""
-_RETRY: Final = 1
+_RETRY: Final = Seconds(1)
 
 
 def client_of(call: Call) -> Client:

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.secret import Secret
+from vault.times import Seconds
 
 
 class Head(msgspec.Struct, frozen=True, eq=False):
@@ -28,7 +29,7 @@ class Head(msgspec.Struct, frozen=True, eq=False):
 class Options(msgspec.Struct, frozen=True, eq=False):
     """What query and headers ask for, beside path and verb; most requests have none."""
 
-    wrap_ttl: int = 0
+    wrap_ttl: Seconds = Seconds(0)
     """Seconds for which the caller wants the answer wrapped; 0 for not at all."""
     wrap_asked: bool = False
     """Whether the caller asked for wrapping, 0 seconds included: the ACL treats 0 and no header differently."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from vault.framework.errors import VaultError
+from vault.times import Nanos
 
 Leave = Callable[[VaultError | None], object]
 """Lets an answer go, or a refusal in its place."""
@@ -24,6 +25,7 @@ class RecordBatch(Protocol):
         ...
 
 
+_NOT_HELD: Final = Nanos(0)
 _NOTHING: Final[Mapping[str, Mapping[str, object]]] = {}
 
 
@@ -34,8 +36,8 @@ class CallRecord:
 
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
-    held: int
-    """When the request came (nanoseconds), where its record is written together with the response's; else 0."""
+    held: Nanos
+    """When the request came, where its record is written together with the response's; else 0."""
     batch: RecordBatch | None
     """The batch that holds the records; the answer waits for its write. None: answer at once."""
     shared: tuple[object, object, bytes] | None
@@ -49,7 +51,7 @@ class CallRecord:
 
     def __init__(self) -> None:
         self.audited = False
-        self.held = 0
+        self.held = _NOT_HELD
         self.batch = self.shared = self.sent = None
         self.external_keys = ()
         self.noted = _NOTHING

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from vault.framework.telemetry.metrics import Labels, Metrics, Timing
+from vault.times import exact_seconds
 
 PROMETHEUS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Content type of `render_prometheus`."""
@@ -43,7 +44,7 @@ def render_json(metrics: Metrics, *, prefix: str = "vault") -> bytes:
     """Return every metric in the form of OpenBao's `sys/metrics`."""
     seconds = max(metrics.seconds, 1.0)
     answer = {
-        "Timestamp": f"{datetime.fromtimestamp(metrics.began / 1e9, UTC):%Y-%m-%d %H:%M:%S} +0000 UTC",
+        "Timestamp": f"{datetime.fromtimestamp(exact_seconds(metrics.began), UTC):%Y-%m-%d %H:%M:%S} +0000 UTC",
         "Gauges": [
             {"Name": f"{prefix}.{name}", "Value": _plain(value), "Labels": dict(labels)}
             for name, labels, value in metrics.gauges()

@@ -19,6 +19,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log_tail import LogTail
 from vault.storage.protocol import StorageFailure
+from vault.times import nanos_to_seconds, second_of
 
 LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
 """Level names and their weight."""
@@ -168,8 +169,9 @@ class Log:
     def _time(self, digits: int) -> str:
         from datetime import UTC, datetime
 
-        seconds, nanos = divmod(self._clock.nanos(), 1_000_000_000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{f'{nanos:09d}'[:digits]}Z"
+        now = self._clock.nanos()
+        second = second_of(now)
+        return f"{datetime.fromtimestamp(nanos_to_seconds(now), UTC):%Y-%m-%dT%H:%M:%S}.{f'{now - second:09d}'[:digits]}Z"
 
 
 def places(error: BaseException) -> str:

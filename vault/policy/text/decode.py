@@ -11,11 +11,12 @@ from collections.abc import Mapping
 
 from vault.framework.hcl.syntax_tree import Block, Item, Value
 from vault.policy.model import PolicyError
+from vault.times import Nanos, exact_seconds
 
 _DURATION = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+")
 _PIECE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_MAX_SECONDS = (1 << 63) / 1e9
+_MAX_SECONDS = exact_seconds(Nanos(1 << 63))
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _LONGEST = 100
 """Characters of a duration or a time: no pattern looks at more."""

@@ -48,6 +48,7 @@ from vault.seal.records.sealwrap import LostValues, SealWrap
 from vault.seal.records.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
 from vault.seal.shield import Shield
 from vault.storage.protocol import ReadTx, Storage, Tx
+from vault.times import Millis
 
 Records = Mapping[str, WrappedSlot | ShamirSlot]
 """Records that a change relies on, by their paths."""
@@ -69,7 +70,7 @@ class SlotChanges:
         barrier: Barrier,
         slots: Slots,
         *,
-        now: Callable[[], int],
+        now: Callable[[], Millis],
         random: Random,
         root_key: Key | None = None,
         root_version: int = 0,
@@ -426,7 +427,7 @@ class SlotChanges:
         rest = tuple(other for other in config.slots if other != name)
         return msgspec.structs.replace(config, slots=(name, *rest) if first else (*rest, name))
 
-    def timestamp(self) -> int:
+    def timestamp(self) -> Millis:
         """Return milliseconds since the epoch."""
         return self._now()
 

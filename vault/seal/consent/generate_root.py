@@ -20,6 +20,7 @@ from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.shares.pgp import Recipient, UnreadableKey
 from vault.seal.shares.progress import check_length, fresh_nonce, parse_share
 from vault.seal.shares.shamir import CombineFailure, combine
+from vault.times import Millis
 
 _ABORTED: Final = "root generation aborted: unable to authenticate: "
 _WRONG_KEY: Final = (
@@ -65,7 +66,7 @@ class RootGeneration:
         """Return how many shares it takes."""
         return await self._holders.required()
 
-    def begin(self, pad: str, pgp_key: str, now: int, *, length: int) -> None:
+    def begin(self, pad: str, pgp_key: str, now: Millis, *, length: int) -> None:
         """Begin, at `now` (ms). A `pad` has `length` bytes, and goes before a PGP key. Raises `SealRefusal`."""
         recipient = None
         if pad:

@@ -26,6 +26,7 @@ from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.shares.pgp import Recipient
 from vault.seal.shares.progress import fresh_nonce, parse_share
 from vault.seal.shares.shamir import CombineFailure, combine
+from vault.times import Millis
 
 ShareKind = Literal["root", "recovery"]
 
@@ -102,12 +103,12 @@ class Rekey:
             raise SealRefusal(f"unable to look up config: {quoted(_NO_RECOVERY)}")
         return await self._holders.required()
 
-    async def begin(self, wish: RekeyRequest, now: int) -> RekeyShares | None:
+    async def begin(self, wish: RekeyRequest, now: Millis) -> RekeyShares | None:
         """Begin, at `now` (ms). Where nobody holds a share yet, the first ones are made at once."""
         async with self._lock:
             return await self._begin(wish, now)
 
-    async def _begin(self, wish: RekeyRequest, now: int) -> RekeyShares | None:
+    async def _begin(self, wish: RekeyRequest, now: Millis) -> RekeyShares | None:
         automatic = await self._holders.opens_itself()
         if self._kind == "recovery" and not automatic:
             raise SealRefusal("recovery keys not supported")
@@ -195,7 +196,7 @@ class Rekey:
             raise SealRefusal("no rotation configuration found")
         self.state = replace(self.state, verification_nonce=fresh_nonce(self._random), returned=())
 
-    def _check(self, wish: RekeyRequest, now: int) -> Sequence[Recipient]:
+    def _check(self, wish: RekeyRequest, now: Millis) -> Sequence[Recipient]:
         what = "recovery" if self._kind == "recovery" else "rotate seal"
         try:
             check_shares(wish.shares, wish.threshold, "")

@@ -21,6 +21,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
 from vault.barrier.stored import RecordKind, UnknownFormat
 from vault.seal.failure import SealFailure
+from vault.times import Millis
 
 CONFIG_PATH: Final = "core/seal/config"
 SLOTS_PREFIX: Final = "core/seal/slots/"
@@ -54,7 +55,7 @@ class SlotEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     key_authenticator: str = ""
     """The same of its HMAC key; empty where it has none, and in records from before there was one."""
     key_imported: bool = False
-    added: int = 0
+    added: Millis = Millis(0)
     """When the record was made, in milliseconds since the epoch; 0 at initialisation."""
 
     @property

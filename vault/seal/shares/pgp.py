@@ -14,6 +14,7 @@ import pysequoia
 
 from vault.seal.failure import SealRefusal
 from vault.seal.shares.encoding import NotBase64, from_base64
+from vault.times import Millis
 
 _PARSE: Final = "error parsing given PGP key: "
 _UNEXPECTED_END: Final = _PARSE + "unexpected EOF"
@@ -30,7 +31,7 @@ class Recipient:
 
     __slots__ = ("_cert", "_valid", "fingerprint")
 
-    def __init__(self, cert: pysequoia.Cert, now: int) -> None:
+    def __init__(self, cert: pysequoia.Cert, now: Millis) -> None:
         """Hold a parsed certificate as it is at `now` (ms). Sequoia's binding leaves this check to us."""
         expires = cert.expiration
         self._valid = not cert.is_revoked and (expires is None or expires.timestamp() * 1000 > now)
@@ -39,7 +40,7 @@ class Recipient:
         """Lowercase hexadecimal, as OpenBao prints it."""
 
     @classmethod
-    def parse(cls, text: str, now: int) -> Recipient:
+    def parse(cls, text: str, now: Millis) -> Recipient:
         """Read base64 of a binary public key at `now` (ms); raises `UnreadableKey`.
 
         The text is OpenBao's for what is cut short or no key at all; for a key that is whole but

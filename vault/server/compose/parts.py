@@ -56,6 +56,7 @@ from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
 from vault.server.seals.slots import make_slots
 from vault.storage.protocol import Storage
+from vault.times import Seconds
 from vault.token.batch import BatchTokens
 from vault.token.lifetime import LifetimeLimits
 from vault.token.store import TokenStore
@@ -292,9 +293,9 @@ def _sealing(
 
 
 def _limits(config: Config) -> LifetimeLimits:
-    longest = int(config.max_lease_ttl) or SYSTEM_MAX_TTL
+    longest = Seconds(int(config.max_lease_ttl)) or SYSTEM_MAX_TTL
     return LifetimeLimits(
-        default=min(int(config.default_lease_ttl) or SYSTEM_MAX_TTL, longest), longest=longest
+        default=min(Seconds(int(config.default_lease_ttl)) or SYSTEM_MAX_TTL, longest), longest=longest
     )
 
 

@@ -14,6 +14,7 @@ from vault.framework.errors import NotFound
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
 from vault.server.config.settings import UserLockout
+from vault.times import Seconds
 from vault.token.batch import BatchTokens
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
@@ -25,8 +26,8 @@ def lockout_config(stanza: UserLockout) -> LockoutConfig:
     """Return what a stanza means for a mount, in whole seconds, of which 0 would be the default."""
     return LockoutConfig(
         threshold=stanza.lockout_threshold,
-        duration=max(1, math.ceil(stanza.lockout_duration)),
-        counter_reset=max(1, math.ceil(stanza.lockout_counter_reset)),
+        duration=Seconds(max(1, math.ceil(stanza.lockout_duration))),
+        counter_reset=Seconds(max(1, math.ceil(stanza.lockout_counter_reset))),
         disable=stanza.disable_lockout,
     )
 

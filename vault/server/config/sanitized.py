@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vault.server.config.settings import Config, Listener, UserLockout
+from vault.times import nanos_of
 
 _SHOWN: Final = (
     "allow_audit_log_prefixing",
@@ -19,7 +20,6 @@ _SHOWN: Final = (
     "raw_storage_endpoint",
     "unsafe_allow_api_audit_creation",
 )
-_NANOSECONDS: Final = 1_000_000_000
 _SECONDS: Final = ("default_lease_ttl", "default_max_request_duration", "max_lease_ttl")
 
 
@@ -51,8 +51,8 @@ def _lockouts(config: Config) -> list[UserLockout]:
 def _lockout(lockout: UserLockout) -> dict[str, object]:
     return {
         "disable_lockout": lockout.disable_lockout,
-        "lockout_counter_reset": round(lockout.lockout_counter_reset * _NANOSECONDS),
-        "lockout_duration": round(lockout.lockout_duration * _NANOSECONDS),
+        "lockout_counter_reset": nanos_of(lockout.lockout_counter_reset),
+        "lockout_duration": nanos_of(lockout.lockout_duration),
         "lockout_threshold": lockout.lockout_threshold,
         "type": lockout.kind,
     }

@@ -13,6 +13,7 @@ from typing import Final
 
 from vault.server.config.settings import Listener
 from vault.server.failure import StartFailure
+from vault.times import Millis
 
 _SUITES: Final = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -91,7 +92,7 @@ def exposed(listeners: Sequence[Listener]) -> list[str]:
     return list(found)
 
 
-def utc(millis: int) -> datetime:
+def utc(millis: Millis) -> datetime:
     """Turn milliseconds since the epoch into a time in UTC."""
     return datetime.fromtimestamp(millis / 1000, UTC)
 

@@ -19,6 +19,7 @@ import msgspec
 from vault.framework.call import Call
 from vault.framework.telemetry.log import Log, place
 from vault.framework.telemetry.metrics import Metrics
+from vault.times import nanos_of
 
 BEAT: Final = 0.1
 """Seconds between two looks."""
@@ -70,7 +71,7 @@ class LoopWatch:
 
     def _beat(self) -> None:
         late = max(monotonic() - self._due, 0.0)
-        self._delays.observe(int(late * 1e9))
+        self._delays.observe(nanos_of(late))
         if late > STALL:
             self._tell(late, thread_time() - self._worked)
         self._sight = None

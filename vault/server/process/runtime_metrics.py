@@ -14,11 +14,12 @@ from vault import __version__
 from vault.engines.system.release import VERSION
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.times import exact_seconds
 
 
 def register(metrics: Metrics, log: Log) -> None:
     """Add gauges under the names that OpenBao and Prometheus' own libraries use."""
-    began = metrics.began / 1e9
+    began = exact_seconds(metrics.began)
     metrics.gauge("build.info", lambda: 1.0, version=__version__, api=VERSION)
     metrics.gauge("runtime.alloc_bytes", _resident_bytes)
     metrics.gauge("runtime.sys_bytes", _resident_bytes)

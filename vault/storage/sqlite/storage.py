@@ -22,6 +22,7 @@ from vault.storage.sqlite.reads import LongRows, RememberingReader
 from vault.storage.sqlite.row_cache import Rows
 from vault.storage.sqlite.transaction import Transaction
 from vault.storage.sqlite.turnstile import Turnstile
+from vault.times import Millis
 
 _NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM timer ORDER BY 1 LIMIT 1"
 _CHANGES: Final = """
@@ -130,7 +131,7 @@ class SqliteStorage:
         """
         return _Write(self._reader, self._writers_long, self._group, self._rows)
 
-    async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable are taken first. Without any due, nothing is written."""
         first = await self.next_due()
         if first is None or first > now:
@@ -138,7 +139,7 @@ class SqliteStorage:
         async with _Write(self._reader, self._writers_long, self._group, self._rows) as tx:
             return await tx.claim(now, limit, hold)
 
-    async def next_due(self) -> int | None:
+    async def next_due(self) -> Millis | None:
         """See `Storage.next_due`."""
         rows = self._reader.rows("next_due", _NEXT_DUE)
         return rows[0][0] if rows else None

@@ -14,6 +14,7 @@ from vault.storage.sqlite.group_commit import GroupCommit
 from vault.storage.sqlite.pending_writes import PendingWrites
 from vault.storage.sqlite.reads import BEHIND_TEXT, Reader, RememberingReader, Whole
 from vault.storage.sqlite.row_cache import Look, Rows
+from vault.times import Millis
 
 _DELETE_RANGE: Final = "DELETE FROM entry WHERE path >= ? AND path < ?"
 _CLAIM: Final = """
@@ -166,7 +167,7 @@ class Transaction(RememberingReader):
         self._write("invalidate", kind, key)
         self._own.untrue[kind, key] = None
 
-    async def claim(self, now: int, limit: int, hold: int) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`."""
         with self._statement():
             await self._group.spill(self._own)

@@ -7,11 +7,10 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from vault.times import Millis, millis_to_seconds
 from vault.ui.html.components import field
 from vault.ui.html.elements import Html
 
-DAY: Final = 86_400_000
-"""Milliseconds."""
 _NO_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 
 
@@ -22,15 +21,15 @@ def to_utc(text: str) -> str:
     return f"{text}Z" if "T" in text else f"{text}T00:00:00Z"
 
 
-def moment(millis: int) -> str:
+def moment(millis: Millis) -> str:
     """Return a point in time as the value of an input, to the minute."""
-    return datetime.fromtimestamp(millis // 1000, UTC).isoformat()[:16]
+    return datetime.fromtimestamp(millis_to_seconds(millis), UTC).isoformat()[:16]
 
 
-def millis(text: str) -> int | None:
+def millis(text: str) -> Millis | None:
     """Return a time of the server in milliseconds; None if it is no time."""
     found = _parsed(text)
-    return None if found is None else round(found.timestamp() * 1000)
+    return None if found is None else Millis(round(found.timestamp() * 1000))
 
 
 def time_field(label: str, name: str, text: str) -> Html:

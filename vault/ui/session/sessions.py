@@ -18,6 +18,7 @@ import msgspec
 
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
+from vault.times import Millis, Seconds
 
 IDLE: Final = 3600.0
 """Seconds without a request after which a session ends."""
@@ -61,7 +62,7 @@ class UiSessions:
         self._entropy = entropy
         self._kept: dict[bytes, Session] = {}
 
-    def now(self) -> int:
+    def now(self) -> Millis:
         """Return the time in milliseconds, to compare with expiry times of the server."""
         return self._clock.millis()
 
@@ -70,7 +71,7 @@ class UiSessions:
         return self._entropy.base62(_CHARACTERS)
 
     def begin(
-        self, token: Secret, namespace: str, name: str, address: str, ttl: int, person: str = ""
+        self, token: Secret, namespace: str, name: str, address: str, ttl: Seconds, person: str = ""
     ) -> str | None:
         """Begin a session, and return the number that the browser keeps; None where there are too many already.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.framework.fields import Json
+from vault.times import Millis
 from vault.ui.session.api_client import ApiAnswer, ApiClient
 from vault.ui.session.sessions import Session
 
@@ -34,7 +35,7 @@ class Visit(msgspec.Struct, frozen=True):
     fields: Mapping[str, str]
     mounts: Sequence[str]
     mount: str
-    now: int
+    now: Millis
 
     def text(self, name: str) -> str:
         """Return a field, trimmed; empty where there is none."""

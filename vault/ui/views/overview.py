@@ -13,10 +13,11 @@ import msgspec
 from starlette.responses import Response
 
 from vault.framework.fields import Json
+from vault.times import DAY, seconds_to_millis, time_between
 from vault.ui.html.components import chooser
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, page
-from vault.ui.html.times import DAY, millis, moment, to_utc
+from vault.ui.html.times import millis, moment, to_utc
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text, texts
 from vault.ui.views.credentials import ACTIVE
 from vault.ui.views.registrations import LIMIT, by_client_secret, soon
@@ -35,7 +36,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 async def overview(visit: Visit) -> Response:
     """Show how many credentials, anomalies, expiries, client secrets and unissued Biscuits there are."""
-    since = moment(visit.now - DAY)
+    since = moment(time_between(seconds_to_millis(DAY), visit.now))
     seen = await _ask(visit, "credentials", since=to_utc(since), limit=_MOST)
     odd = await _ask(visit, "credentials", anomaly="any", limit=_MOST)
     report = await _ask(visit, "report", limit=str(LIMIT))

@@ -9,13 +9,14 @@ from typing import Final
 from starlette.responses import Response
 
 from vault.framework.fields import Json
+from vault.times import DAY, Millis, Seconds, seconds_to_millis
 from vault.ui.html.components import chooser, further, lines, method, row, table, when
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import link, page
-from vault.ui.html.times import DAY, millis
+from vault.ui.html.times import millis
 from vault.ui.session.visit import Visit, objects, text
 
-SOON: Final = 14 * DAY
+SOON: Final = seconds_to_millis(Seconds(14 * DAY))
 LIMIT: Final = 200
 """Registrations of one page."""
 
@@ -80,7 +81,7 @@ def by_client_secret(ways: Iterable[Mapping[str, Json]]) -> list[Mapping[str, Js
     return [one for one in ways if one.get("uses_secret")]
 
 
-def soon(ways: Iterable[Mapping[str, Json]], now: int) -> Sequence[Mapping[str, Json]]:
+def soon(ways: Iterable[Mapping[str, Json]], now: Millis) -> Sequence[Mapping[str, Json]]:
     """Return one registration of each workload that is alive at `now` (ms) and ends soon, the earliest end first."""
     found: dict[str, tuple[int, Mapping[str, Json]]] = {}
     for one in ways:

@@ -15,6 +15,7 @@ from vault.framework.errors import Failed
 from vault.framework.fields import CommaList, Doc, Duration, Map
 from vault.framework.quote import quote
 from vault.framework.route import Params
+from vault.times import Seconds
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
 
@@ -48,9 +49,9 @@ class CelRole(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     cel_program: Program
     bound_audiences: tuple[str, ...] = ()
-    clock_skew_leeway: int = 60
-    expiration_leeway: int = 150
-    not_before_leeway: int = 150
+    clock_skew_leeway: Seconds = Seconds(60)
+    expiration_leeway: Seconds = Seconds(150)
+    not_before_leeway: Seconds = Seconds(150)
     message: str = ""
 
 
@@ -85,4 +86,4 @@ async def renewal(view: ReadView, entry: TokenEntry) -> TokenTerms:
     longest, _, name = entry.login.removeprefix(LOGIN).partition("/")
     if await CEL_ROLES.find(view, name) is None:
         raise Failed(f"failed to renew entry: CEL role {quote(name)} does not exist during renewal")
-    return TokenTerms(ttl=entry.current_ttl or entry.ttl, max_ttl=int(longest), period=entry.period)
+    return TokenTerms(ttl=entry.current_ttl or entry.ttl, max_ttl=Seconds(int(longest)), period=entry.period)

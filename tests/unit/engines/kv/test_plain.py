@@ -14,6 +14,7 @@ from vault.framework.call import Operation
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 from vault.framework.route import RouteTable
+from vault.times import Seconds
 
 
 def test_what_is_written_is_read_and_can_be_removed(v1: Play) -> None:
@@ -94,7 +95,7 @@ def test_a_secret_can_say_how_long_it_should_be_kept(v1: Play, body: Any, ttl: i
 
 def test_the_mounts_default_holds_for_a_secret_that_says_nothing() -> None:
     async def scenario() -> None:
-        kv = await Driver(PlainKV(Entropy()), FakeClock(), default_ttl=77).start()
+        kv = await Driver(PlainKV(Entropy()), FakeClock(), default_ttl=Seconds(77)).start()
         await kv("POST", "a", {"v": 1})
         assert (await kv("GET", "a")).lease_duration == 77
 

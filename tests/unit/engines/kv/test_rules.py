@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from vault.engines.kv import custom, jsontext, logic
 from vault.engines.kv.model import Row, SecretResult, Version, VersionResult
 from vault.framework.errors import Malformed
+from vault.times import Nanos, Seconds
 
 LEAF = (
     st.none()
@@ -124,7 +125,7 @@ def test_every_number_of_version_1_is_kept_as_it_was_spelled(numbers: list[str],
         (-3661, "-1h1m1s"),
     ],
 )
-def test_a_duration_is_spelled_as_the_field_does(seconds: int, text: str) -> None:
+def test_a_duration_is_spelled_as_the_field_does(seconds: Seconds, text: str) -> None:
     assert logic.go_duration(seconds) == text
 
 
@@ -153,13 +154,13 @@ def test_custom_metadata_is_taken_whole_or_not_at_all(fields: dict[str, str]) ->
 
 
 def test_a_version_is_gone_from_the_moment_that_it_names() -> None:
-    version = Version(1, created=5, deleted=10)
-    assert [version.gone(now) for now in (9, 10, 11)] == [False, True, True]
-    assert not Version(1, created=5).gone(1 << 62)
-    assert Version(1, created=5, destroyed=True).gone(0)
+    version = Version(1, created=Nanos(5), deleted=Nanos(10))
+    assert [version.gone(Nanos(now)) for now in (9, 10, 11)] == [False, True, True]
+    assert not Version(1, created=Nanos(5)).gone(Nanos(1 << 62))
+    assert Version(1, created=Nanos(5), destroyed=True).gone(Nanos(0))
 
 
 def test_nothing_that_holds_a_secret_shows_it() -> None:
-    row = Row(1, 1, current=1, newest=Version(1, 1), data=b'{"p":"hunter2"}')
+    row = Row(Nanos(1), Nanos(1), current=1, newest=Version(1, Nanos(1)), data=b'{"p":"hunter2"}')
     result = SecretResult({"p": "hunter2"}, VersionResult("", None, "", destroyed=False, version=1))
     assert "hunter2" not in f"{row!r} {result!r}"

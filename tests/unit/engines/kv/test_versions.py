@@ -12,6 +12,7 @@ from vault.engines.kv.model import Row, Version
 from vault.framework.clock import rfc3339
 from vault.framework.errors import NotFound
 from vault.framework.limits import AT_ONCE
+from vault.times import Nanos
 
 
 async def _states(kv: Driver, path: str) -> dict[str, str]:
@@ -161,7 +162,7 @@ def test_versions_delete_themselves_after_the_shorter_of_two_times(
         await kv("POST", "metadata/a", {"delete_version_after": secret})
         written = (await kv("POST", "data/a", {"data": {"v": 1}})).data
         created = kv.clock.now
-        assert written["deletion_time"] == (rfc3339(created + seconds * 10**9) if seconds else "")
+        assert written["deletion_time"] == (rfc3339(Nanos(created + seconds * 10**9)) if seconds else "")
         kv.clock.sleep(seconds - 1 if seconds else 10**9)
         assert (await kv("GET", "data/a")).status == 200
         if seconds:
@@ -230,7 +231,7 @@ def test_a_long_secret_of_before_is_read_changed_and_removed(v2: Play) -> None:
 
     async def scenario(kv: Driver) -> None:
         text = b'{"a":"%b"}' % (b"x" * AT_ONCE)
-        row = Row(1, 1, current=1, newest=Version(1, 1), data=text, oldest=1)
+        row = Row(Nanos(1), Nanos(1), current=1, newest=Version(1, Nanos(1)), data=text, oldest=1)
         former = msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-1])
         async with kv.barrier.write("root", "logical/one/") as view:
             for path in "abc":

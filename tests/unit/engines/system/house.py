@@ -43,6 +43,7 @@ from vault.seal.records.record import CONFIG_PATH, SealConfig, encode
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 from vault.storage.memory import MemoryStorage
+from vault.times import Nanos, Seconds
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -178,7 +179,7 @@ class House:
         await self.follower.catch_up()
         return entry.as_namespace()
 
-    async def token(self, *policies: str, uses: int = 0, ttl: int = 0) -> str:
+    async def token(self, *policies: str, uses: int = 0, ttl: Seconds = Seconds(0)) -> str:
         """Create a token, without the default policy; `ttl` in seconds."""
         token = self.tokens.new_token()
         now = self.clock.nanos()
@@ -190,7 +191,7 @@ class House:
             created=now,
             uses=uses,
             ttl=ttl,
-            expires=now + ttl * 1_000_000_000 if ttl else 0,
+            expires=Nanos(now + ttl * 1_000_000_000 if ttl else Nanos(0)),
         )
         async with self.barrier.write("root", CORE) as core:
             await self.tokens.create(core, token, entry)
@@ -205,7 +206,7 @@ class House:
     async def policy(self, name: str, text: str) -> None:
         """Store a policy."""
         async with self.barrier.write("root", CORE) as core:
-            await self.policies.put(core, name, PolicyEntry(text=text, version=1, modified=1))
+            await self.policies.put(core, name, PolicyEntry(text=text, version=1, modified=Nanos(1)))
 
     async def __call__(
         self,
@@ -214,7 +215,7 @@ class House:
         body: object = None,
         *,
         token: str | None = None,
-        wrap: int = 0,
+        wrap: Seconds = Seconds(0),
         form: str = "",
         query: Mapping[str, str] | None = None,
     ) -> Answer:

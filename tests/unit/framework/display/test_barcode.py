@@ -13,6 +13,7 @@ from tests.unit.policy.test_costs import seconds
 from vault.framework.display.barcode import barcode
 from vault.framework.display.otpauth import otpauth
 from vault.framework.errors import Malformed
+from vault.times import Seconds
 
 TEXT = "otpauth://totp/Rig:me@x?secret=JBSWY3DPEHPK3PXP"
 MODULES = segno.make(TEXT, error="m", micro=False).matrix
@@ -77,7 +78,7 @@ def test_sl_70_a_text_that_fits_into_no_picture_is_not_drawn() -> None:
     [("Rig", "me@x", "Rig:me@x"), ("a b/c", "d?e#f", "a%20b/c:d%3Fe%23f"), ("\u00dc&=+", "'()!*", None)],
 )
 def test_a_url_is_spelled_as_authenticators_read_it(issuer: str, account: str, label: str | None) -> None:
-    made = otpauth(issuer, account, algorithm="SHA1", digits=6, period=30, secret=b"x" * 20)
+    made = otpauth(issuer, account, algorithm="SHA1", digits=6, period=Seconds(30), secret=b"x" * 20)
     parts = urlsplit(made)
     assert (parts.scheme, parts.netloc) == ("otpauth", "totp")
     assert label is None or parts.path == f"/{label}"

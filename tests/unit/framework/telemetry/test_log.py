@@ -16,13 +16,14 @@ from vault.framework.telemetry.log import Log, places
 from vault.server.config.settings import Config, StorageSettings
 from vault.server.process.logs import open_log, reopen
 from vault.storage.protocol import StorageFailure
+from vault.times import Nanos
 
 
 class Noon(Clock):
     """2026-11-24, twelve o'clock and 123456789 nanoseconds."""
 
-    def nanos(self) -> int:
-        return 1_795_521_600_123_456_789
+    def nanos(self) -> Nanos:
+        return Nanos(1_795_521_600_123_456_789)
 
 
 def written(form: str = "standard", level: str = "info") -> tuple[Log, io.StringIO]:

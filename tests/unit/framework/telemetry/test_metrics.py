@@ -12,6 +12,7 @@ from tests.clocks import MONTH, MovedClock
 from vault.framework.clock import Clock
 from vault.framework.telemetry.exposition import render_json, render_prometheus
 from vault.framework.telemetry.metrics import Metrics, Timing
+from vault.times import Nanos
 
 
 class Ticking(Clock):
@@ -20,8 +21,8 @@ class Ticking(Clock):
     def __init__(self) -> None:
         self.now = 1_795_521_600_000_000_000
 
-    def nanos(self) -> int:
-        return self.now
+    def nanos(self) -> Nanos:
+        return Nanos(self.now)
 
     def monotonic(self) -> float:
         return self.now / 1e9

@@ -34,6 +34,7 @@ from vault.framework.route import RouteTable
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog
 from vault.pipeline import Pipeline
+from vault.times import Seconds
 from vault.token.issue import LoginIssuer, Renewals
 from vault.token.lifetime import LifetimeLimits
 from vault.token.lockout import Lockout
@@ -80,7 +81,7 @@ class AuthHouse(TokenHouse):
 
     async def start(self) -> "AuthHouse":
         """Open the vault and mount the auth methods."""
-        limits = LifetimeLimits(DEFAULT, LONGEST)
+        limits = LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST))
         issuer = LoginIssuer(self.tokens, self.batch, self.clock, limits, self._config, self.factors)
         await self.open(
             MountsEngine(self.router, self.entropy, self.tokens),
@@ -99,10 +100,10 @@ class AuthHouse(TokenHouse):
             Renewals(self._find, {"approle": renew_approle, "userpass": renew_userpass}),
         )
         approle = (
-            RoleEngine(self.entropy, LONGEST),
-            TermPathEngine(LONGEST),
+            RoleEngine(self.entropy, Seconds(LONGEST)),
+            TermPathEngine(Seconds(LONGEST)),
             RolePathEngine(),
-            SecretIdEngine(self.clock, self.entropy, LONGEST),
+            SecretIdEngine(self.clock, self.entropy, Seconds(LONGEST)),
             AppRoleLogin(issuer, self.lockout, self.clock),
         )
         userpass = (

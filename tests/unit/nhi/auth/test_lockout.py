@@ -12,6 +12,7 @@ from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, toget
 from tests.unit.nhi.auth.userpass.test_login import Counting
 from vault.framework.call import Call
 from vault.mount.entry import LockoutConfig
+from vault.times import Seconds
 
 LOCKED = (403, "permission denied")
 
@@ -201,7 +202,9 @@ def test_the_configuration_says_when_where_a_mount_says_nothing() -> None:
     async def scenario() -> None:
         house = await opened()
         await house.user()
-        house.configured["userpass"] = LockoutConfig(threshold=2, duration=10, counter_reset=5)
+        house.configured["userpass"] = LockoutConfig(
+            threshold=2, duration=Seconds(10), counter_reset=Seconds(5)
+        )
         assert await guess(house, times=3) == [400, 400, 403]
         assert await locked(house) == ["ada"]
         house.clock.sleep(11)

@@ -4,6 +4,7 @@
 import pytest
 
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, play
+from vault.times import Seconds
 
 APPROLE, USERPASS = "auth/approle/login", "auth/userpass/login"
 REFUSED: list[tuple[str, object]] = [
@@ -39,7 +40,7 @@ def _tokens(everything: bytes) -> list[bytes]:
 @pytest.mark.parametrize(("path", "body"), REFUSED)
 @pytest.mark.parametrize("wrap", [0, 60_000])
 def test_sl_15_a_login_that_is_refused_makes_no_token_and_shows_none(
-    path: str, body: object, wrap: int
+    path: str, body: object, wrap: Seconds
 ) -> None:
     async def scenario() -> None:
         house = await _furnished()

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.unit.nhi.auth.house import HOME, AuthHouse, auth, opened, play
+from vault.times import Seconds
 from vault.token.addresses import NoAddress, canonical, check_block, covers, within
 
 AWAY = "198.51.100.1"
@@ -161,7 +162,9 @@ def test_a_login_can_be_wrapped() -> None:
     async def scenario() -> None:
         house = await opened()
         await house.user()
-        wrapped = await house("POST", "auth/userpass/login/ada", {"password": "right"}, token="", wrap=60)
+        wrapped = await house(
+            "POST", "auth/userpass/login/ada", {"password": "right"}, token="", wrap=Seconds(60)
+        )
         info = wrapped.body["wrap_info"]
         waiting = await house.good("GET", "cubbyhole/response", token=info["token"])
         inner = json.loads(waiting.data["response"])["auth"]

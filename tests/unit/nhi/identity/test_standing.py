@@ -15,6 +15,7 @@ from tests.unit.token.house import play
 from vault.framework.call import Call, MountFacts
 from vault.framework.identity import LoginAlias
 from vault.policy.store import PolicyEntry
+from vault.times import Nanos, Seconds
 
 
 async def ada(house: AuthHouse) -> tuple[str, str]:
@@ -33,7 +34,7 @@ async def policy(house: AuthHouse, name: str, path: str, capability: str = "read
     """Store a policy with one rule, as the API does: whoever compiled it asks again."""
     async with house.barrier.write("root", CORE) as core:
         text = f'path "{path}" {{ capabilities = ["{capability}"] }}'
-        await house.policies.put(core, name, PolicyEntry(text=text, version=1, modified=1))
+        await house.policies.put(core, name, PolicyEntry(text=text, version=1, modified=Nanos(1)))
     await house.follower.catch_up()
 
 
@@ -225,7 +226,7 @@ def test_sl_34_the_two_halves_of_an_alias_cannot_be_moved_against_each_other() -
 async def enter(house: AuthHouse, alias: LoginAlias, accessor: str) -> str:
     """Log in as an auth method does once it knows who it is; return the entity's id."""
     call = Call()
-    fill_call(call, mount=MountFacts("u", "auth/x/", "x", accessor, "auth", {}, 0, 0))
+    fill_call(call, mount=MountFacts("u", "auth/x/", "x", accessor, "auth", {}, Seconds(0), Seconds(0)))
     async with house.barrier.write("root", CORE) as core:
         call.core = core
         standing = await house.identities.enter(call, alias, accessor)

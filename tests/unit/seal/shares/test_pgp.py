@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.seal.keys import EXPIRED, NOW, REVOKED, SIGN_ONLY, Holder
 from vault.seal.failure import SealRefusal
 from vault.seal.shares.pgp import Recipient, UnreadableKey
+from vault.times import Millis
 
 HOLDER = Holder("holder")
 PARSING = "error parsing given PGP key: "
@@ -121,4 +122,4 @@ def test_a_damaged_key_is_refused_or_is_some_key(at: int, change: int) -> None:
 
 
 def test_a_key_that_has_not_expired_yet_encrypts() -> None:
-    assert Recipient.parse(EXPIRED, 1_700_000_000_000).encrypt("x")
+    assert Recipient.parse(EXPIRED, Millis(1_700_000_000_000)).encrypt("x")

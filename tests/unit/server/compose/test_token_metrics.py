@@ -6,6 +6,7 @@ import asyncio
 from tests.unit.engines.system.house import CORE, House
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.compose.token_metrics import CountedTokens, show_keys, show_state
+from vault.times import Nanos
 from vault.token.ancestors import NoAncestors
 from vault.token.model import TokenEntry
 
@@ -41,7 +42,7 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
                 policies=("p",),
                 path="auth/token/create",
                 display_name="token",
-                created=1,
+                created=Nanos(1),
             )
             key = await tokens.create(core, tokens.new_token(), entry)
         assert _counts(metrics)[1:] == [1, 0]

@@ -14,6 +14,7 @@ from vault.seal.health import SlotHealth
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 from vault.server.compose.unsealing import carry_wrapped
+from vault.times import Millis
 
 PATH = "audit/salt/file"
 
@@ -23,7 +24,7 @@ def _wraps(machine: Machine) -> SealWrap:
 
 
 def _health(machine: Machine) -> SlotHealth:
-    return SlotHealth(machine.storage, machine.life.slots, now=lambda: 0)
+    return SlotHealth(machine.storage, machine.life.slots, now=lambda: Millis(0))
 
 
 @pytest.mark.parametrize("last", ["token", "shares"])

@@ -29,6 +29,7 @@ from vault.server.config.settings import (
     UserLockout,
 )
 from vault.server.failure import StartFailure
+from vault.times import Seconds
 from vault.token.lifetime import LifetimeLimits
 
 STORAGE = 'storage "sqlite" { path = "/data/x.db" }\n'
@@ -68,9 +69,11 @@ def test_the_smallest_file_has_safe_defaults(tmp_path: Path) -> None:
 
 def test_what_lasts_as_usual_lasts_no_longer_than_anything_may(tmp_path: Path) -> None:
     assert parts._limits(loaded(tmp_path, STORAGE + LISTENER + 'max_lease_ttl = "40h"')) == LifetimeLimits(
-        40 * 3600, 40 * 3600
+        Seconds(40 * 3600), Seconds(40 * 3600)
     )
-    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER)) == LifetimeLimits(768 * 3600, 768 * 3600)
+    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER)) == LifetimeLimits(
+        Seconds(768 * 3600), Seconds(768 * 3600)
+    )
 
 
 def test_everything_that_openbao_reads_in_hcl_is_read(tmp_path: Path) -> None:
@@ -410,7 +413,7 @@ def test_settings_that_name_one_file_or_one_address_are_told(tmp_path: Path) -> 
 
 def test_a_lockout_for_less_than_a_second_is_not_one_for_as_long_as_nobody_says() -> None:
     stanza = UserLockout(kind="all", lockout_duration=0.5, lockout_counter_reset=0)
-    assert lockout_config(stanza) == LockoutConfig(threshold=5, duration=1, counter_reset=1)
+    assert lockout_config(stanza) == LockoutConfig(threshold=5, duration=Seconds(1), counter_reset=Seconds(1))
 
 
 def pair(cert: Path, key: Path) -> str:

@@ -14,6 +14,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.server.process import loop_watch
 from vault.server.process.loop_watch import LoopWatch
+from vault.times import Seconds
 
 PATIENCE = 60
 
@@ -35,7 +36,7 @@ def watched(hold: Callable[[LoopWatch, Call], None], *, times: int = 1) -> tuple
         watch = LoopWatch(Log(stream=stream), metrics)
         watch.start()
         call = Call()
-        fill_call(call, mount=MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, 0, 0))
+        fill_call(call, mount=MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, Seconds(0), Seconds(0)))
         call.client_address = "192.0.2.7"
         for number in range(times):
             hold(watch, call)

@@ -16,6 +16,7 @@ from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots, SlotView
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.seals.watch import SealWatch
+from vault.times import Millis
 
 AWAY = SlotUnavailable("unplugged")
 
@@ -37,7 +38,9 @@ class Watched:
     def restart(self, slots: list[SoftSlot], policy: HsmPolicy | None = None) -> None:
         """Be another start of the same server."""
         self.machine = self.machine.restart(Slots(enabled=slots))
-        self.health = SlotHealth(self.machine.storage, self.machine.life.slots, now=lambda: int(self.now))
+        self.health = SlotHealth(
+            self.machine.storage, self.machine.life.slots, now=lambda: Millis(int(self.now))
+        )
         self.wraps = SealWrap(
             self.machine.storage,
             self.machine.barrier,

@@ -6,6 +6,7 @@ import pytest
 from tests.clocks import MONTH
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
+from vault.times import Millis, Seconds
 from vault.ui.session import sessions as module
 from vault.ui.session.sessions import IDLE, LONGEST, OF_TOKEN, UiSessions
 
@@ -19,8 +20,8 @@ class _Clock(Clock):
     def monotonic(self) -> float:
         return self.now
 
-    def millis(self) -> int:
-        return int(self.now * 1000) + self.wall
+    def millis(self) -> Millis:
+        return Millis(int(self.now * 1000) + self.wall)
 
 
 @pytest.fixture
@@ -33,7 +34,9 @@ def sessions(clock: _Clock) -> UiSessions:
     return UiSessions(clock, Entropy())
 
 
-def _begin(sessions: UiSessions, token: str = "s.token", address: str = "10.0.0.1", ttl: int = 0) -> str:
+def _begin(
+    sessions: UiSessions, token: str = "s.token", address: str = "10.0.0.1", ttl: Seconds = Seconds(0)
+) -> str:
     number = sessions.begin(Secret(token), "team", "ann", address, ttl)
     assert number is not None
     return number
@@ -106,8 +109,8 @@ def test_where_too_many_are_signed_in_nobody_is_put_out_for_a_new_one(
 ) -> None:
     monkeypatch.setattr(module, bound, 3)
     kept = [_begin(sessions, f"s.{place}") for place in range(3)]
-    assert sessions.begin(Secret("s.new"), "", "eve", "10.0.0.1", 0) is None
-    elsewhere = sessions.begin(Secret("s.new"), "", "eve", "10.0.0.2", 0)
+    assert sessions.begin(Secret("s.new"), "", "eve", "10.0.0.1", Seconds(0)) is None
+    elsewhere = sessions.begin(Secret("s.new"), "", "eve", "10.0.0.2", Seconds(0))
     assert (elsewhere is None) is (bound == "MOST")
     assert all(sessions.find(number) is not None for number in kept)
     again = _begin(sessions, "s.1")
@@ -122,7 +125,7 @@ def test_whoever_has_most_places_makes_room_for_somebody_new(
 
     def begin(token: str, person: str) -> str | None:
         clock.now += 1
-        return sessions.begin(Secret(token), "", "ann", "10.0.0.1", 0, person)
+        return sessions.begin(Secret(token), "", "ann", "10.0.0.1", Seconds(0), person)
 
     first, second = begin("s.0", "ann"), begin("s.1", "ann")
     crowd = [begin(f"s.c{place}", "crowd") for place in range(4)]
@@ -144,13 +147,17 @@ def test_one_entity_with_many_tokens_has_so_many_sessions_and_loses_its_oldest(
     other = _begin(sessions, "s.other")
     for place in range(module.OF_ADDRESS):
         clock.now += 1
-        assert sessions.begin(Secret(f"s.{place}"), "", "ann", "10.0.0.1", 0, "ann") is not None
+        assert sessions.begin(Secret(f"s.{place}"), "", "ann", "10.0.0.1", Seconds(0), "ann") is not None
     assert len(sessions._kept) == 1 + module.OF_PERSON
     assert sessions.find(other) is not None
 
 
 def test_a_session_ends_with_its_token(sessions: UiSessions, clock: _Clock) -> None:
-    short, second, other = _begin(sessions, ttl=60), _begin(sessions, ttl=90), _begin(sessions, "s.other")
+    short, second, other = (
+        _begin(sessions, ttl=Seconds(60)),
+        _begin(sessions, ttl=Seconds(90)),
+        _begin(sessions, "s.other"),
+    )
     clock.now += 59.9
     assert sessions.find(short) is not None
     clock.now += 0.1
@@ -166,7 +173,7 @@ def test_a_session_ends_with_its_token(sessions: UiSessions, clock: _Clock) -> N
 def test_a_wall_clock_that_is_set_ends_no_session_and_prolongs_none(
     sessions: UiSessions, clock: _Clock, jump: int
 ) -> None:
-    number, short = _begin(sessions), _begin(sessions, ttl=60)
+    number, short = _begin(sessions), _begin(sessions, ttl=Seconds(60))
     clock.wall += jump * 1000
     assert sessions.find(number) is not None and sessions.find(short) is not None
     clock.now += 60

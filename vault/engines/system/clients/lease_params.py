@@ -13,6 +13,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Span
 from vault.framework.route import Params
 from vault.lease.model import Lease
+from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -27,7 +28,7 @@ class LeaseParams(Params, frozen=True):
 class LeaseRenewParams(LeaseParams, frozen=True):
     """Names a lease and the TTL that it is to have."""
 
-    increment: Annotated[Span, Doc("TTL from now on; 0 for the TTL that it had at first.")] = 0
+    increment: Annotated[Span, Doc("TTL from now on; 0 for the TTL that it had at first.")] = Seconds(0)
 
 
 class RenewNamedParams(LeaseRenewParams, frozen=True, kw_only=True):
@@ -93,7 +94,7 @@ class LeaseView(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     renewable: bool
     revoke_error: str | msgspec.UnsetType = msgspec.UNSET
-    ttl: int
+    ttl: Seconds
 
 
 class IrrevocableLease(msgspec.Struct, frozen=True):
@@ -139,7 +140,7 @@ def limit_of(params: LeaseListParams) -> int:
     return int(params.limit)
 
 
-def show(lease: Lease, now: int) -> LeaseView:
+def show(lease: Lease, now: Nanos) -> LeaseView:
     """Return a lease as it is shown at `now` (nanoseconds)."""
     return LeaseView(
         expire_time=rfc3339(lease.expires),
@@ -162,7 +163,7 @@ def _given_up(lease: Lease) -> str:
     return f"out of retries: failed to revoke entry: {lease.reason}"
 
 
-def show_token(lease_id: str, entry: TokenEntry, now: int) -> LeaseView:
+def show_token(lease_id: str, entry: TokenEntry, now: Nanos) -> LeaseView:
     """Return a token as it is shown at `now` (nanoseconds)."""
     return LeaseView(
         expire_time=rfc3339(entry.expires) if entry.expires else None,

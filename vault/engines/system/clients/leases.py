@@ -22,6 +22,7 @@ from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
 from vault.lease.tokens import token_of
 from vault.storage.paging import pages
+from vault.times import Millis, Seconds, nanos_to_seconds, time_after, time_between
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -30,7 +31,7 @@ _PAGE: Final = 64
 """Leases that are removed in one transaction: other writers wait for it, and the event loop while SQLite takes it."""
 _TOKENS: Final = 16
 """Tokens that are revoked in one transaction, likewise."""
-_SOON: Final = 60_000
+_SOON: Final = Millis(60_000)
 """Milliseconds between two checks of a lease whose revocation a caller waits for."""
 _STARTED: Final = (
     "Tidy operation successfully started. Any information from the operation will be printed to OpenBao's "
@@ -151,7 +152,7 @@ class LeaseEngine(Engine):
             counts[lease.accessor] = counts.get(lease.accessor, 0) + 1
         return shapes.Counts(counts, sum(counts.values()))
 
-    async def _renew(self, call: Call, lease_id: str, increment: int) -> Reply[None]:
+    async def _renew(self, call: Call, lease_id: str, increment: Seconds) -> Reply[None]:
         now = self._clock.nanos()
         lease = await self._find(call, call.core, lease_id)
         if lease is None:
@@ -170,7 +171,7 @@ class LeaseEngine(Engine):
         return Reply(
             lease_id=lease.id,
             renewable=True,
-            lease_duration=(lease.expires - now) // 1_000_000_000,
+            lease_duration=nanos_to_seconds(time_between(now, lease.expires)),
             warnings=warnings,
         )
 
@@ -185,7 +186,7 @@ class LeaseEngine(Engine):
         lease = await self._find(call, call.core, lease_id)
         if lease is not None:
             await self._store.replace(call.core, self._store.ended(lease))
-            await self._store.arm(call.core, lease, self._clock.millis() + _SOON)
+            await self._store.arm(call.core, lease, time_after(self._clock.millis(), _SOON))
             call.after = partial(self._end, lease_id)
             return
         found = await self._find_token(call, call.core, lease_id)

@@ -16,6 +16,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Json
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, read, write
+from vault.times import Seconds
 from vault.token.authenticator import core_reader
 from vault.wrap.guard import INVALID, waiting
 from vault.wrap.wrapper import NewWrapping, WrappedReply, Wrapper
@@ -38,7 +39,7 @@ class WrapLookup(msgspec.Struct, frozen=True):
 
     creation_path: str
     creation_time: str
-    creation_ttl: int
+    creation_ttl: Seconds
 
 
 class WrappingEngine(Engine):

@@ -24,6 +24,7 @@ from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.policy.decision.acl import Acl
 from vault.policy.gate import Gate, seen_by
+from vault.times import millis_to_seconds
 
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
 
@@ -119,7 +120,7 @@ class InternalEngine(Engine):
 def reaches(call: Call, acl: Acl, path: str) -> bool:
     """Whether the caller's policies reach into the mount or namespace at `path` in the call's namespace."""
     seen = seen_by(call.caller(), call.namespace.path + path)
-    return seen is not None and touches(acl, seen, now=call.now // 1000)
+    return seen is not None and touches(acl, seen, now=millis_to_seconds(call.now))
 
 
 class SpecsEngine(Engine):

@@ -19,6 +19,7 @@ from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, accessor, leave
+from vault.times import Seconds
 from vault.token.store import TokenStore
 
 
@@ -46,7 +47,7 @@ class MountsEngine(Engine):
     """Enabling, showing and disabling secrets engines and auth methods."""
 
     def __init__(
-        self, router: Router, entropy: Entropy, tokens: TokenStore, *, max_ttl: int = SYSTEM_MAX_TTL
+        self, router: Router, entropy: Entropy, tokens: TokenStore, *, max_ttl: Seconds = SYSTEM_MAX_TTL
     ) -> None:
         """`max_ttl` is the server's longest TTL in seconds."""
         self._router = router

@@ -14,6 +14,7 @@ from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.mount.entry import LockoutConfig, MountConfig
 from vault.mount.table import Catalog
+from vault.times import Seconds
 
 OWN: Final = ("audit/", "auth/", "cubbyhole/", "identity/", "sys/")
 """Paths where only the server itself mounts."""
@@ -123,7 +124,7 @@ def check_terms(kind: str, config: MountConfig) -> None:
         )
 
 
-def read_config(data: Mapping[str, Json], *, auth: bool, longest: int) -> MountConfig:
+def read_config(data: Mapping[str, Json], *, auth: bool, longest: Seconds) -> MountConfig:
     """Return the settings of a new mount; `longest` is the server's longest TTL in seconds.
 
     Stricter than parameters, as in OpenBao: only text and numbers are text, only booleans are boolean.
@@ -188,9 +189,9 @@ def _list(value: Json) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _ttl(which: str, text: str) -> int:
+def _ttl(which: str, text: str) -> Seconds:
     if text in {"", "system"}:
-        return 0
+        return Seconds(0)
     try:
         return parse_duration(text)
     except Mismatch as mismatch:

@@ -22,9 +22,10 @@ from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
+from vault.times import Nanos, Seconds
 
-Upgrade = Callable[[View, int], Awaitable[int]]
-"""Turns a mount's data of version 1 into version 2, in the open transaction; the time is in nanoseconds."""
+Upgrade = Callable[[View, Nanos], Awaitable[int]]
+"""Turns a mount's data of version 1 into version 2, in the open transaction; returns how many secrets there were."""
 
 _FIXED: Final = ("sys/", "cubbyhole/", "identity/")
 """Mounts of which little can be tuned."""
@@ -80,8 +81,8 @@ class TuningEngine(Engine):
         clock: Clock,
         upgrade: Upgrade,
         *,
-        default_ttl: int = SYSTEM_MAX_TTL,
-        max_ttl: int = SYSTEM_MAX_TTL,
+        default_ttl: Seconds = SYSTEM_MAX_TTL,
+        max_ttl: Seconds = SYSTEM_MAX_TTL,
     ) -> None:
         """`upgrade` is KV's; the TTLs are the server's, in seconds."""
         self._router = router
@@ -204,11 +205,11 @@ def _config(entry: MountEntry, params: TuneParams) -> MountConfig:
     )
 
 
-def _ttl(name: str, text: str | None, old: int) -> int:
+def _ttl(name: str, text: str | None, old: Seconds) -> Seconds:
     if not text:
         return old
     if text == "system":
-        return 0
+        return Seconds(0)
     try:
         return parse_duration(text)
     except Mismatch as mismatch:

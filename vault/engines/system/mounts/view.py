@@ -10,6 +10,7 @@ import msgspec
 
 from vault.engines.system.release import VERSION
 from vault.mount.entry import MountConfig, MountEntry
+from vault.times import Seconds
 
 Optional = tuple[str, ...] | msgspec.UnsetType
 _BARE: Final = frozenset(
@@ -23,9 +24,9 @@ RUNNING: Final = f"v{VERSION}+builtin.bao"
 class LockoutRow(msgspec.Struct, frozen=True, kw_only=True):
     """When failed logins lock a name. Durations in seconds; 0 for the server's."""
 
-    user_lockout_counter_reset_duration: int
+    user_lockout_counter_reset_duration: Seconds
     user_lockout_disable: bool
-    user_lockout_duration: int
+    user_lockout_duration: Seconds
     user_lockout_threshold: int
 
 
@@ -35,10 +36,10 @@ class ConfigRow(msgspec.Struct, frozen=True, kw_only=True):
     allowed_response_headers: Optional = msgspec.UNSET
     audit_non_hmac_request_keys: Optional = msgspec.UNSET
     audit_non_hmac_response_keys: Optional = msgspec.UNSET
-    default_lease_ttl: int
+    default_lease_ttl: Seconds
     force_no_cache: bool
     listing_visibility: str | msgspec.UnsetType = msgspec.UNSET
-    max_lease_ttl: int
+    max_lease_ttl: Seconds
     passthrough_request_headers: Optional = msgspec.UNSET
     token_type: str | msgspec.UnsetType = msgspec.UNSET
     user_lockout_config: LockoutRow | msgspec.UnsetType = msgspec.UNSET
@@ -69,17 +70,17 @@ class TuneRow(msgspec.Struct, frozen=True, kw_only=True):
     allowed_response_headers: Optional = msgspec.UNSET
     audit_non_hmac_request_keys: Optional = msgspec.UNSET
     audit_non_hmac_response_keys: Optional = msgspec.UNSET
-    default_lease_ttl: int
+    default_lease_ttl: Seconds
     description: str
     force_no_cache: bool
     listing_visibility: str | msgspec.UnsetType = msgspec.UNSET
-    max_lease_ttl: int
+    max_lease_ttl: Seconds
     options: Mapping[str, str] | msgspec.UnsetType = msgspec.UNSET
     passthrough_request_headers: Optional = msgspec.UNSET
     token_type: str | msgspec.UnsetType = msgspec.UNSET
-    user_lockout_counter_reset_duration: int | msgspec.UnsetType = msgspec.UNSET
+    user_lockout_counter_reset_duration: Seconds | msgspec.UnsetType = msgspec.UNSET
     user_lockout_disable: bool | msgspec.UnsetType = msgspec.UNSET
-    user_lockout_duration: int | msgspec.UnsetType = msgspec.UNSET
+    user_lockout_duration: Seconds | msgspec.UnsetType = msgspec.UNSET
     user_lockout_threshold: int | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -117,7 +118,7 @@ def show(entry: MountEntry, *, path: str | msgspec.UnsetType = msgspec.UNSET) ->
     )
 
 
-def show_tuned(entry: MountEntry, *, default_ttl: int, max_ttl: int) -> TuneRow:
+def show_tuned(entry: MountEntry, *, default_ttl: Seconds, max_ttl: Seconds) -> TuneRow:
     """Return what can be tuned; the arguments are the server's TTLs in seconds."""
     config = entry.config
     return TuneRow(

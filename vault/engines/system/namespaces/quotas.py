@@ -20,6 +20,7 @@ from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.quota.book import Quotas
 from vault.quota.model import Quota, QuotaSettings
+from vault.times import Seconds
 from vault.token.authenticator import core_reader
 
 _FIELD: Final = 'Field validation failed: error converting input for field "rate": '
@@ -41,8 +42,8 @@ class QuotaWrite(QuotaName, frozen=True):
         str, Doc("A namespace, a mount or a path below one, maybe with a final `*`; empty for all.")
     ] = ""
     rate: Annotated[Anything, Doc("Requests in one interval, more than 0.")] = 0
-    interval: Annotated[Span, Doc("Length of the interval; 0 for one second.")] = 0
-    block_interval: Annotated[Span, Doc("How long a client over the limit is refused.")] = 0
+    interval: Annotated[Span, Doc("Length of the interval; 0 for one second.")] = Seconds(0)
+    block_interval: Annotated[Span, Doc("How long a client over the limit is refused.")] = Seconds(0)
     role: Annotated[str, Doc("Only logins with this role; no auth method here takes part in that.")] = ""
     inheritable: Annotated[
         bool | None, Doc("Whether it applies to namespaces below too; yes for an empty path.")
@@ -67,9 +68,9 @@ class QuotaNames(msgspec.Struct, frozen=True):
 class QuotaView(msgspec.Struct, frozen=True, kw_only=True):
     """A quota, in seconds."""
 
-    block_interval: int
+    block_interval: Seconds
     inheritable: bool
-    interval: int
+    interval: Seconds
     name: str
     path: str
     rate: float
@@ -128,7 +129,7 @@ class QuotaEngine(Engine):
         quota = Quota(
             name=params.name,
             rate=rate,
-            interval=params.interval or 1,
+            interval=params.interval or Seconds(1),
             block=params.block_interval,
             namespace=namespace,
             mount=mount,

@@ -19,6 +19,8 @@ from typing import Final
 
 import msgspec
 
+from vault.times import Seconds
+
 _PROC: Final = Path("/proc")
 _TIMES: Final = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
@@ -79,8 +81,8 @@ class HostFacts(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Name and system; `uptime` in seconds, `boot_time` in seconds since the epoch."""
 
     hostname: str
-    uptime: int
-    boot_time: int
+    uptime: Seconds
+    boot_time: Seconds
     procs: int
     os: str
     platform: str
@@ -251,8 +253,8 @@ def _host(stat: str, *, guest: bool) -> HostFacts:
         processes = sum(entry.isdecimal() for entry in os.listdir(_PROC))
     return HostFacts(
         hostname=socket.gethostname(),
-        uptime=_number(_text(_PROC / "uptime").partition(".")[0]),
-        boot_time=_number(boot.partition(" ")[2]),
+        uptime=Seconds(_number(_text(_PROC / "uptime").partition(".")[0])),
+        boot_time=Seconds(_number(boot.partition(" ")[2])),
         procs=processes,
         os=sys.platform,
         platform=name,

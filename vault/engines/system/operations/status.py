@@ -29,6 +29,7 @@ from vault.framework.route import Params, list_, read
 from vault.framework.schema import encode
 from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
 from vault.framework.telemetry.metrics import Metrics
+from vault.times import millis_to_nanos, millis_to_seconds, seconds_to_nanos
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
@@ -135,14 +136,14 @@ class StatusEngine(Engine):
         """Show which versions have served this vault, and since when."""
         del call
         first = min(self._barrier.keyring.terms.values(), key=lambda term: term.number)
-        since = rfc3339(first.install_time // 1000 * 1_000_000_000)
+        since = rfc3339(seconds_to_nanos(millis_to_seconds(first.install_time)))
         return VersionHistory({VERSION: InstalledVersion(COMMIT_DATE, None, since)}, [VERSION])
 
     @read("host-info")
     async def read_host(self, call: Call) -> HostInfo:
         """Show the machine that this server runs on."""
         found = await self._pool.run(client_of(call), self._server.machine)
-        when = rfc3339(call.now * 1_000_000)
+        when = rfc3339(millis_to_nanos(call.now))
         return HostInfo(found.cpu, found.cpu_times, found.disk, found.host, found.memory, when)
 
     @read("in-flight-req")
@@ -183,7 +184,7 @@ def _text(message: str) -> Reply[object]:
 
 def _describe(call: Call) -> InFlight:
     return InFlight(
-        start_time=rfc3339(call.now * 1_000_000),
+        start_time=rfc3339(millis_to_nanos(call.now)),
         client_remote_address=f"{call.client_address}:{call.client_port}",
         request_path=f"/v1/{call.path}",
         request_method=call.head.method,

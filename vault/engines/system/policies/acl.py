@@ -33,6 +33,7 @@ from vault.policy.model import PolicyError
 from vault.policy.names import normalise, valid_name
 from vault.policy.store import BUILT_IN, POLICY_KIND, PolicyEntry, PolicyStore, policy_key
 from vault.storage.protocol import Timer
+from vault.times import Nanos, nanos_to_millis_up
 from vault.token.authenticator import core_reader
 
 _STORED: Final = "policy/acl/"
@@ -182,7 +183,7 @@ class PolicyEngine(Engine):
             raise Malformed(_NO_TEXT)
         try:
             policy = await self._policies.read(
-                call.namespace.id, name, PolicyEntry(text=text, version=0, modified=0)
+                call.namespace.id, name, PolicyEntry(text=text, version=0, modified=Nanos(0))
             )
         except PolicyError as error:
             raise Malformed(error.message) from None
@@ -227,10 +228,12 @@ class PolicyEngine(Engine):
     async def _load(self, core: ReadView, name: str) -> PolicyEntry | None:
         """Return a policy, built-in ones included; None when there is none or it has expired."""
         if name == ROOT:
-            return PolicyEntry(text="", version=0, modified=0)
+            return PolicyEntry(text="", version=0, modified=Nanos(0))
         if name in BUILT_IN:
             default = await self._policies.get(core, "default")
-            return PolicyEntry(text=BUILT_IN[name], version=1, modified=default.modified if default else 0)
+            return PolicyEntry(
+                text=BUILT_IN[name], version=1, modified=default.modified if default else Nanos(0)
+            )
         entry = await self._policies.get(core, name) if valid_name(name) else None
         if entry is None or 0 < entry.expires <= self._clock.nanos():
             return None
@@ -260,7 +263,7 @@ class PolicyEngine(Engine):
         await self._policies.put(call.core, name, entry, call.namespace.id)
         key = policy_key(call.namespace.id, name)
         if entry.expires:
-            await call.core.at(Timer(POLICY_KIND, key, -(-entry.expires // 1_000_000)))
+            await call.core.at(Timer(POLICY_KIND, key, nanos_to_millis_up(entry.expires)))
         else:
             await call.core.cancel(POLICY_KIND, key)
 

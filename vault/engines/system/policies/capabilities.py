@@ -22,6 +22,7 @@ from vault.policy.decision.acl import Acl
 from vault.policy.decision.explain import EXPLAINED, AclExplanation, explain
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.gate import Gate, seen_by
+from vault.times import Nanos, millis_to_nanos, millis_to_seconds
 from vault.token.authenticator import core_reader, identified
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
@@ -173,7 +174,7 @@ class CapabilityEngine(Engine):
         """Explain in a thread with a copy of the ACL: each rule that might help is tried beside all others."""
 
         def work() -> list[AclExplanation]:
-            return explain(acl.copy(now=call.now / 1000), asked, path, now=call.now // 1000)
+            return explain(acl.copy(now=call.now / 1000), asked, path, now=millis_to_seconds(call.now))
 
         return await self._pool.run(client_of(call), work)
 
@@ -211,20 +212,20 @@ class CapabilityEngine(Engine):
         key = self._tokens.key(token)
         home = self._tokens.namespace(key)
         reached = home is not None and call.namespace.holds(home)
-        now = call.now * 1_000_000
+        now = millis_to_nanos(call.now)
         entry = _require(await self._tokens.living(core, key, now) if reached else None, _UNKNOWN)
         return await self._identity(core, key, entry, now, token)
 
     async def _by_accessor(self, call: Call, accessor: str) -> Identity:
         """Return the identity of the token with an accessor. Raises `Malformed` where there is none here."""
         core = core_reader(self._barrier, call.namespace)
-        found = await self._tokens.living_by_accessor(core, accessor, call.now * 1_000_000)
+        found = await self._tokens.living_by_accessor(core, accessor, millis_to_nanos(call.now))
         key, stored = found if found is not None else ("", None)
         entry = _require(stored, "invalid accessor")
-        return await self._identity(core, key, entry, call.now * 1_000_000)
+        return await self._identity(core, key, entry, millis_to_nanos(call.now))
 
     async def _identity(
-        self, core: ReadView, key: str, entry: TokenEntry, now: int, token: str = ""
+        self, core: ReadView, key: str, entry: TokenEntry, now: Nanos, token: str = ""
     ) -> Identity:
         """Return the identity of a token at `now` (nanoseconds). Raises `Malformed` where its entity is disabled."""
         try:
@@ -241,7 +242,7 @@ class CapabilityEngine(Engine):
         for path in sorted(set(paths)):
             await pace.step()
             seen = seen_by(identity, call.namespace.path + path)
-            words = ["deny"] if seen is None else acl.capabilities(seen, now=call.now // 1000)
+            words = ["deny"] if seen is None else acl.capabilities(seen, now=millis_to_seconds(call.now))
             found[path] = (
                 words if identity.narrowing is None else _restrict(call, identity.narrowing, path, words)
             )

@@ -15,8 +15,8 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Duration
 from vault.framework.route import Params
 from vault.policy.store import PolicyEntry
+from vault.times import Nanos, Seconds, nanos_after, seconds_to_nanos, time_after
 
-_SECOND: Final = 1_000_000_000
 _LATEST: Final = 1 << 63
 """Nanoseconds since the epoch that still fit into 64 bits: April 2262."""
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}+)\d*+)?(Z|[+-]\d\d:\d\d)")
@@ -127,7 +127,7 @@ def check_version(params: PolicyWrite, current: int, *, required: bool) -> None:
         raise Malformed(f"check-and-set parameter {params.cas} did not match the current version {current}")
 
 
-def end(params: PolicyWrite, now: int) -> int:
+def end(params: PolicyWrite, now: Nanos) -> Nanos:
     """Return when the policy expires (nanoseconds since the epoch), 0 for never.
 
     Raises `Malformed` for a time that has passed, that is given twice, or that cannot be parsed.
@@ -138,29 +138,29 @@ def end(params: PolicyWrite, now: int) -> int:
     if params.ttl is not None and moment is not None:
         raise Malformed("cannot supply both 'expiration' and 'ttl' for policies")
     if params.ttl is not None:
-        moment = now + params.ttl * _SECOND
+        moment = nanos_after(now, params.ttl)
     if moment is not None and moment >= _LATEST:
         raise Malformed("a policy must end before the year 2262, or never")
     if moment is not None and moment <= now:
         raise Malformed("refusing to update policy as expiration time has already elapsed")
-    return moment or 0
+    return moment or Nanos(0)
 
 
-def _moment(value: object) -> int:
+def _moment(value: object) -> Nanos:
     """Return nanoseconds since the epoch of an RFC 3339 time or a number of seconds. Raises `Malformed`."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Malformed(_FIELD.format("expiration", "could not parse time from input type"))
     text = str(value)
     if _SECONDS.fullmatch(text):
-        return int(text) * _SECOND
+        return seconds_to_nanos(Seconds(int(text)))
     if isinstance(value, float):
         raise Malformed(_FIELD.format("expiration", "strconv.ParseInt: invalid syntax"))
     found = _MOMENT.fullmatch(text)
     try:
         if found:
             whole = dt.datetime.fromisoformat(found[1] + found[3])
-            seconds = (whole - _EPOCH) // dt.timedelta(seconds=1)
-            return seconds * _SECOND + int((found[2] or "").ljust(9, "0"))
+            seconds = Seconds((whole - _EPOCH) // dt.timedelta(seconds=1))
+            return time_after(seconds_to_nanos(seconds), Nanos(int((found[2] or "").ljust(9, "0"))))
     except ValueError:
         pass
     raise Malformed(_FIELD.format("expiration", "could not parse string as date and time"))

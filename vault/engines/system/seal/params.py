@@ -9,6 +9,7 @@ import msgspec
 
 from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import Params
+from vault.times import Seconds
 
 _Count = Annotated[int, FieldKind("int", struct="InitRequest")]
 _Keys = Annotated[tuple[str, ...], FieldKind("strings", struct="InitRequest")]
@@ -124,7 +125,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     standby: bool
     replication_performance_mode: str
     replication_dr_mode: str
-    server_time_utc: int
+    server_time_utc: Seconds
     version: str
     cluster_name: str = ""
     cluster_id: str = ""

@@ -16,6 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Duration
 from vault.framework.route import Params, read, write
+from vault.times import Seconds, millis_to_nanos
 
 
 class RotationParams(Params, frozen=True):
@@ -30,7 +31,7 @@ class RotationView(msgspec.Struct, frozen=True):
     """The rules of automatic rotation; `interval` is 0 or text such as 48h0m0s."""
 
     enabled: bool
-    interval: int | str
+    interval: Seconds | str
     max_operations: int
 
 
@@ -82,7 +83,7 @@ class KeyringRotationEngine(Engine):
     async def read_key_status(self, call: Call) -> Reply[KeyStatus]:
         """Show the key in use."""
         term = self._keys(call).keyring.active
-        status = KeyStatus(term.encryptions, rfc3339(term.install_time * 1_000_000), term.number)
+        status = KeyStatus(term.encryptions, rfc3339(millis_to_nanos(term.install_time)), term.number)
         return Reply(data=status, embed=True)
 
     def _keys(self, call: Call) -> Barrier | Ring:
@@ -126,10 +127,12 @@ async def keep_count(barrier: Barrier) -> None:
 
 
 def _show(rule: RotationConfig) -> RotationView:
-    return RotationView(rule.enabled, _hours(rule.interval) if rule.interval else 0, rule.max_operations)
+    return RotationView(
+        rule.enabled, _hours(rule.interval) if rule.interval else Seconds(0), rule.max_operations
+    )
 
 
-def _hours(seconds: int) -> str:
+def _hours(seconds: Seconds) -> str:
     """Write a duration of an hour or more as Go does: 48h0m0s."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes // 60}h{minutes % 60}m{rest}s"

@@ -36,6 +36,7 @@ from vault.seal.health import SlotHealth
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle, Status
 from vault.seal.records.record import SHAMIR_SLOT
+from vault.times import millis_to_seconds
 
 _CODES: Final = (
     "activecode",
@@ -216,7 +217,7 @@ class SealEngine(Engine):
             standby=status.sealed,
             replication_performance_mode=state,
             replication_dr_mode=state,
-            server_time_utc=call.now // 1000,
+            server_time_utc=millis_to_seconds(call.now),
             version=VERSION,
             cluster_name=cluster.name if cluster else "",
             cluster_id=cluster.id if cluster else "",

@@ -20,6 +20,7 @@ from vault.lease.ending import MOST_ATTEMPTS, Endings
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
+from vault.times import Millis, Seconds
 
 L = "sys/leases"
 
@@ -70,18 +71,20 @@ class Leased(House):
             call,
             path=path,
             now=self.clock.millis(),
-            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, 0, 0),
+            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
         )
         call.identity = who("somebody")
         call.identity.key = self.tokens.key(token) if token else ""
-        lease = self.leases.new(call, ttl=60, longest=600, detail=account.encode(), renewable=renewable)
+        lease = self.leases.new(
+            call, ttl=Seconds(60), longest=Seconds(600), detail=account.encode(), renewable=renewable
+        )
         async with self.barrier.write("root", CORE) as core:
             await self.leases.issue(core, lease)
         return lease
 
     async def fire(self) -> None:
         """Run the timers of leases that are due, and let the workers finish."""
-        for timer in await self.storage.claim(self.clock.millis(), 100, 1):
+        for timer in await self.storage.claim(self.clock.millis(), 100, Millis(1)):
             async with self.barrier.write("root", CORE) as core:
                 await core.cancel(timer.kind, timer.key)
                 await self.endings.due(core, timer.key)
@@ -242,7 +245,7 @@ def test_leases_end_with_their_token() -> None:
 def test_tokens_are_leases_of_the_path_that_made_them() -> None:
     async def scenario() -> None:
         house = await Leased().ready()
-        tokens = [await house.token("default", ttl=60) for _ in range(70)]
+        tokens = [await house.token("default", ttl=Seconds(60)) for _ in range(70)]
         ids = [f"auth/token/create/{house.tokens.key(token)}" for token in tokens]
         listed = (await house("LIST", f"{L}/lookup/auth/token/create/")).data["keys"]
         assert len(listed) == 71 and listed == sorted(listed)

@@ -6,6 +6,7 @@ import json
 
 from tests.unit.engines.system.house import Answer, House, play
 from vault.engines.system.clients.wrapping import WrappingEngine
+from vault.times import Seconds
 
 UNWRAP = "sys/wrapping/unwrap"
 LOOKUP = "sys/wrapping/lookup"
@@ -18,7 +19,7 @@ async def _house() -> House:
 
 
 async def _wrapped(house: House) -> str:
-    answer = await house("POST", "sys/wrapping/wrap", {"a": "b"}, wrap=60, form="jwt")
+    answer = await house("POST", "sys/wrapping/wrap", {"a": "b"}, wrap=Seconds(60), form="jwt")
     return str(answer.body["wrap_info"]["token"])
 
 

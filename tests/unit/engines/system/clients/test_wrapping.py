@@ -14,6 +14,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.route import read
 from vault.framework.secret import Secret
+from vault.times import Seconds
 from vault.wire.v1 import escape_html
 from vault.wrap.guard import waiting
 
@@ -31,7 +32,7 @@ class Samples(Engine):
     @read("samples/data")
     async def data(self, call: Call) -> Reply[dict[str, int]]:
         """Data that is repeated on the top level."""
-        return Reply({"n": 1}, embed=True, lease_duration=9)
+        return Reply({"n": 1}, embed=True, lease_duration=Seconds(9))
 
     @read("samples/auth")
     async def auth(self, call: Call) -> Reply[None]:
@@ -70,7 +71,7 @@ async def _house() -> House:
 
 
 async def _wrapped(house: House, body: Any = None, **options: Any) -> str:
-    answer = await house("POST", WRAP, {"a": "b"} if body is None else body, wrap=60, **options)
+    answer = await house("POST", WRAP, {"a": "b"} if body is None else body, wrap=Seconds(60), **options)
     return str(answer.body["wrap_info"]["token"])
 
 
@@ -81,7 +82,7 @@ async def _unwrap(house: House, wrapping: str, **options: Any) -> Answer:
 def test_what_was_wrapped_comes_back_once() -> None:
     async def scenario() -> None:
         house = await _house()
-        answer = await house("POST", WRAP, {"a": "b", "token": "x", "n": [1, None]}, wrap=60)
+        answer = await house("POST", WRAP, {"a": "b", "token": "x", "n": [1, None]}, wrap=Seconds(60))
         assert answer.body["request_id"] == ""
         assert answer.data is None
         assert answer.body["warnings"] is None
@@ -112,7 +113,7 @@ def test_a_wrapping_token_unwraps_itself_without_any_other(body: object) -> None
 def test_the_request_id_is_the_one_of_the_request_that_unwraps() -> None:
     async def scenario() -> None:
         house = await _house()
-        token = (await house("GET", "sys/samples/data", wrap=60)).body["wrap_info"]["token"]
+        token = (await house("GET", "sys/samples/data", wrap=Seconds(60))).body["wrap_info"]["token"]
         first = await _unwrap(house, token, wrap=60)
         again = await _unwrap(house, first.body["wrap_info"]["token"])
         assert again.data == {"n": 1}
@@ -158,7 +159,7 @@ def test_a_response_is_escaped_once_whether_it_was_kept_so_or_not() -> None:
 def test_a_wrapped_login_names_its_accessor_and_keeps_its_warning() -> None:
     async def scenario() -> None:
         house = await _house()
-        answer = await house("GET", "sys/samples/auth", wrap=60, query={"bogus": "1"})
+        answer = await house("GET", "sys/samples/auth", wrap=Seconds(60), query={"bogus": "1"})
         assert answer.body["wrap_info"]["wrapped_accessor"] == "acc"
         assert answer.body["warnings"] is None
         inner = await _unwrap(house, answer.body["wrap_info"]["token"])
@@ -174,12 +175,12 @@ def test_a_wrapped_login_names_its_accessor_and_keeps_its_warning() -> None:
 def test_raw_answers_come_back_byte_for_byte_and_others_are_not_wrapped() -> None:
     async def scenario() -> None:
         house = await _house()
-        token = (await house("GET", "sys/samples/raw", wrap=60)).body["wrap_info"]["token"]
+        token = (await house("GET", "sys/samples/raw", wrap=Seconds(60))).body["wrap_info"]["token"]
         assert (await _unwrap(house, token)).text == b"\x30\x00"
-        token = (await house("GET", "sys/samples/markup", wrap=60)).body["wrap_info"]["token"]
+        token = (await house("GET", "sys/samples/markup", wrap=Seconds(60))).body["wrap_info"]["token"]
         assert (await _unwrap(house, token)).text == b'{"request_id":"<&>"}'
-        assert (await house("GET", "sys/samples/nothing", wrap=60)).status == 204
-        assert (await house("GET", "sys/samples/plain", wrap=60)).body == {"n": 1}
+        assert (await house("GET", "sys/samples/nothing", wrap=Seconds(60))).status == 204
+        assert (await house("GET", "sys/samples/plain", wrap=Seconds(60))).body == {"n": 1}
 
     play(scenario)
 
@@ -237,7 +238,7 @@ def test_a_good_wrapping_token_in_the_body_needs_a_caller_who_may_unwrap() -> No
 def test_looking_at_a_wrapping_token_does_not_use_it_up() -> None:
     async def scenario() -> None:
         house = await _house()
-        answer = await house("POST", WRAP, {}, wrap=60)
+        answer = await house("POST", WRAP, {}, wrap=Seconds(60))
         info = answer.body["wrap_info"]
         expected = {"creation_path": WRAP, "creation_time": info["creation_time"], "creation_ttl": 60}
         for method, body, caller in (

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.policies.capabilities import CapabilityEngine
 from vault.framework.concurrency.offload import Pool
+from vault.times import Seconds
 
 RULES = """
 path "cap/a" { capabilities = ["read", "update", "patch", "scan", "sudo"] }
@@ -84,7 +85,7 @@ def test_what_is_wrong_is_refused_in_the_words_of_the_field(
 def test_a_token_that_is_over_is_not_described() -> None:
     async def scenario() -> None:
         house, _ = await _house()
-        token = await house.token("cap", ttl=60)
+        token = await house.token("cap", ttl=Seconds(60))
         accessor = await house.accessor(token)
         house.clock.sleep(61)
         answer = await house("POST", "sys/capabilities", {"token": token, "paths": ["a"]})

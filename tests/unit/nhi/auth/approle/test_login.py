@@ -5,6 +5,7 @@ from nhi.auth.approle.store import SECRET_IDS, expire
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from vault.background.loop import Handler
 from vault.barrier.view import mount_prefix
+from vault.times import Millis
 
 ROLE = "auth/approle/role/web"
 HOUR = 3600
@@ -100,7 +101,9 @@ def ending(house: AuthHouse) -> Handler:
 async def fire(house: AuthHouse) -> list[str]:
     """Run the timers of secret ids that are due."""
     due = [
-        one for one in await house.storage.claim(house.clock.millis(), 100, 0) if one.kind == SECRET_IDS.kind
+        one
+        for one in await house.storage.claim(house.clock.millis(), 100, Millis(0))
+        if one.kind == SECRET_IDS.kind
     ]
     for timer in due:
         async with house.barrier.write("root", CORE) as core:

@@ -33,6 +33,7 @@ from vault.mount.table import Backend, Catalog
 from vault.outbound import kept
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
+from vault.times import Seconds
 from vault.token.issue import LoginIssuer, Renewals
 from vault.token.lifetime import LifetimeLimits
 
@@ -74,10 +75,10 @@ class CertHouse(AuthHouse):
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         self.time = MovedClock(time.time_ns())
         self.lists = RevocationLists(fetcher, self.barrier, self.time, self.entropy)
-        limits = LifetimeLimits(DEFAULT, LONGEST)
+        limits = LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST))
         issuer = LoginIssuer(self.tokens, self.batch, self.clock, limits, self._config)
         engines = (
-            ConfigEngine(LONGEST),
+            ConfigEngine(Seconds(LONGEST)),
             CrlEngine(self.lists),
             LoginEngine(issuer, self.lists, Ocsp(fetcher, self.time, Log(stream=io.StringIO())), self.time),
         )

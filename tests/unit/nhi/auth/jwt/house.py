@@ -22,6 +22,7 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
+from vault.times import Seconds
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
 
@@ -39,11 +40,15 @@ class JwtHouse(AuthHouse):
         self.sets = KeySets(fetcher, self.clock, self.providers)
         verifier, self.programs = Verifier(self.sets, self.clock), patient_programs()
         issuer = LoginIssuer(
-            self.tokens, self.batch, self.clock, LifetimeLimits(DEFAULT, LONGEST), self._config
+            self.tokens,
+            self.batch,
+            self.clock,
+            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
+            self._config,
         )
         engines = (
             ConfigEngine(self.sets),
-            RoleEngine(LONGEST),
+            RoleEngine(Seconds(LONGEST)),
             LoginEngine(issuer, verifier),
             CelRoleEngine(self.programs),
             CelLoginEngine(issuer, verifier, self.programs, self.clock),

@@ -31,6 +31,7 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
+from vault.times import Seconds
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
 
@@ -47,7 +48,11 @@ class OidcHouse(JwtHouse):
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         providers = Providers(fetcher, self.clock)
         issuer = LoginIssuer(
-            self.tokens, self.batch, self.clock, LifetimeLimits(DEFAULT, LONGEST), self._config
+            self.tokens,
+            self.batch,
+            self.clock,
+            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
+            self._config,
         )
         self.states = States(self.clock, self.entropy)
         engine = OidcEngine(

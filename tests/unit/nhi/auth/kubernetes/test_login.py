@@ -26,6 +26,7 @@ from vault.framework.telemetry.log import Log
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
+from vault.times import Seconds
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
 
@@ -42,9 +43,13 @@ class ClusterHouse(AuthHouse):
         self.notes = io.StringIO()
         server = ApiServer(fetcher, pod, Log(stream=self.notes))
         issuer = LoginIssuer(
-            self.tokens, self.batch, self.clock, LifetimeLimits(DEFAULT, LONGEST), self._config
+            self.tokens,
+            self.batch,
+            self.clock,
+            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
+            self._config,
         )
-        engines = (ConfigEngine(pod, LONGEST), LoginEngine(issuer, server, self.clock))
+        engines = (ConfigEngine(pod, Seconds(LONGEST)), LoginEngine(issuer, server, self.clock))
         known = self.router.catalog
         kubernetes = Backend(engines, RouteTable(engines))
         self.router.catalog = Catalog(known._secrets, {**known._auth, "kubernetes": kubernetes})

@@ -15,6 +15,7 @@ from nhi.biscuit.issue.authority_block import TokenContent, authority_block
 from nhi.biscuit.issue.grants import GRANT, LISTING, Grant
 from nhi.biscuit.offline.root_signature import root_public_key, signed
 from vault.framework.errors import Failed
+from vault.times import Seconds
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 _LISTS = st.lists(_NAMES, max_size=4).map(tuple)
@@ -58,7 +59,7 @@ def _token(root: Ed25519PrivateKey, compiled: bytes) -> bytes:
 @example(_PLAIN, bytes(16), 1 << 28, (1 << 28) - 1)
 @given(_SAID, st.binary(min_size=16, max_size=16), _TIMES, _TIMES)
 def test_a_block_is_what_the_library_writes_and_it_verifies(
-    said: TokenContent, token_id: bytes, issued: int, expires: int
+    said: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds
 ) -> None:
     made = authority_block(said, token_id, issued, expires)
     whole = block._compiled(said, token_id, issued, expires)
@@ -74,13 +75,14 @@ def test_a_registration_is_compiled_once_for_all_its_tokens(monkeypatch: pytest.
     said, asked = TokenContent("compiled once", "", ("vault",), ("app",), (), None, ()), list[bytes]()
     compiled = block._compiled
 
-    def counting(said: TokenContent, token_id: bytes, issued: int, expires: int) -> bytes:
+    def counting(said: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds) -> bytes:
         asked.append(token_id)
         return compiled(said, token_id, issued, expires)
 
     monkeypatch.setattr(block, "_compiled", counting)
     blocks = {
-        authority_block(said, bytes([number]) * 16, 1_800_000_000, 1_800_000_060) for number in range(9)
+        authority_block(said, bytes([number]) * 16, Seconds(1_800_000_000), Seconds(1_800_000_060))
+        for number in range(9)
     }
     assert (len(blocks), len(asked)) == (9, 1)
 
@@ -90,10 +92,10 @@ def test_a_library_that_compiles_in_another_way_is_noticed(
     monkeypatch: pytest.MonkeyPatch, written: bytes
 ) -> None:
     said = TokenContent(written.hex(), "", (), (), (), None, ())
-    old = parse(block._compiled(said, bytes(16), 1 << 28, 1 << 28))
+    old = parse(block._compiled(said, bytes(16), Seconds(1 << 28), Seconds(1 << 28)))
     changed = Authority(
         **{name: getattr(old, name) for name in old.__struct_fields__} | {"block": written * 2}
     )
     monkeypatch.setattr(block, "_compiled", lambda *_: serialise(changed))
     with pytest.raises(Failed, match="compiled in another way"):
-        authority_block(said, bytes(16), 1 << 28, 1 << 28)
+        authority_block(said, bytes(16), Seconds(1 << 28), Seconds(1 << 28))
