@@ -9,15 +9,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+SECOND = 10**9
+"""Nanoseconds, in which durations are kept."""
 NANOSECONDS = {
     "ns": 1,
     "us": 10**3,
     "µs": 10**3,
     "μs": 10**3,
     "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
 }
 _DIGITS = frozenset("0123456789")
 _MOST = 2**63

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, RequestError
+from vaultctl.flags import SECOND
 from vaultctl.text.terminal import emit, visible
 
 TYPE_CHECKING = False
@@ -94,6 +95,11 @@ class Invocation:
         """An int flag, or a duration in nanoseconds; None when it was not given."""
         value = self.flags.get(name)
         return value if isinstance(value, int) else None
+
+    def seconds(self, name: str) -> int | None:
+        """The whole seconds of a duration; None when it was not given."""
+        nanoseconds = self.number(name)
+        return None if nanoseconds is None else nanoseconds // SECOND
 
     def texts(self, name: str) -> list[str]:
         """A repeatable flag."""

@@ -6,8 +6,6 @@ from __future__ import annotations
 from vaultctl.errors import EXIT_OK, UsageError
 from vaultctl.invocation import ErrorPrefix, Invocation
 
-_SECOND = 10**9
-
 
 def lookup(invocation: Invocation) -> int:
     """Show a lease."""
@@ -20,7 +18,7 @@ def lookup(invocation: Invocation) -> int:
 def renew(invocation: Invocation) -> int:
     """Renew a lease."""
     lease = _lease(invocation)
-    increment = (invocation.number("increment") or 0) // _SECOND
+    increment = invocation.seconds("increment") or 0
     with ErrorPrefix(f"Error renewing {lease}"):
         response = invocation.client.send(
             "PUT", "sys/leases/renew", body={"increment": increment, "lease_id": lease}

@@ -8,7 +8,6 @@ from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import duration_text
 from vaultctl.text.json import as_list, as_map
 
-_SECOND = 10**9
 _REVOKED = "Success! Revoked token (if it existed)"
 
 
@@ -64,7 +63,7 @@ def lookup(invocation: Invocation) -> int:
 
 def renew(invocation: Invocation) -> int:
     """Renew a token."""
-    increment = (invocation.number("increment") or invocation.number("i") or 0) // _SECOND
+    increment = invocation.seconds("increment") or invocation.seconds("i") or 0
     if invocation.truth("accessor"):
         if not invocation.args:
             raise UsageError("Not enough arguments with -accessor (expected 1, got 0)")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
-from vaultctl.flags import environment_value, parse_duration
+from vaultctl.flags import SECOND, environment_value, parse_duration
 from vaultctl.text.go import duration_text
 
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from vaultctl.http.proxies import Proxy
 
 DEFAULT_ADDRESS = "https://127.0.0.1:8200"
-_SECOND = 10**9
 
 
 class Settings:
@@ -115,7 +114,7 @@ def _timeout(environ: Mapping[str, str]) -> float | None:
     nanoseconds = _duration(text, "CLIENT_TIMEOUT")
     if nanoseconds < 0:
         raise CommandError("BAO_CLIENT_TIMEOUT must not be negative; 0 waits for ever", EXIT_REMOTE)
-    return nanoseconds / _SECOND or None
+    return nanoseconds / SECOND or None
 
 
 def _duration(text: str, variable: str) -> int:
@@ -143,8 +142,8 @@ def _wrap_ttl(values: Mapping[str, object], environ: Mapping[str, str]) -> str:
     if not isinstance(given, int):
         text = environment_value(environ, "WRAP_TTL")
         given = _duration(text, "WRAP_TTL") if text else 0
-    seconds = given // _SECOND
-    return duration_text(seconds * _SECOND) if seconds else ""
+    seconds = given // SECOND
+    return duration_text(seconds * SECOND) if seconds else ""
 
 
 def _headers(value: object) -> dict[str, str]:

@@ -8,7 +8,7 @@ import resource
 import sys
 
 from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
-from vaultctl.flags import NANOSECONDS, environment_value
+from vaultctl.flags import SECOND, environment_value
 from vaultctl.invocation import Invocation
 from vaultctl.prompt import ask_hidden
 
@@ -167,4 +167,4 @@ def setting(invocation: Invocation, name: str) -> str:
 def seconds(invocation: Invocation) -> float:
     """How long one operation may take."""
     given = invocation.number("timeout")
-    return _DEFAULT_SECONDS if given is None else given / NANOSECONDS["s"]
+    return _DEFAULT_SECONDS if given is None else given / SECOND

@@ -14,7 +14,6 @@ from vaultctl.errors import EXIT_OK, UsageError
 from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
-_SECOND = 10**9
 _FRESH = 300
 
 
@@ -65,8 +64,8 @@ def _change(invocation: Invocation) -> str:
 
 def _seconds(invocation: Invocation) -> int:
     """For how long an approval is fresh."""
-    ttl = invocation.number("ttl")
-    seconds = _FRESH if ttl is None else ttl // _SECOND
+    ttl = invocation.seconds("ttl")
+    seconds = _FRESH if ttl is None else ttl
     if seconds < 1:
         raise UsageError("-ttl: must be a second or more")
     return seconds

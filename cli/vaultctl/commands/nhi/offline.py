@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from nhi.holder.limits import HolderLimits
     from nhi.holder.tokens import Look
 
-_SECOND = 10**9
-
 
 def attenuate(invocation: Invocation) -> int:
     """Print a token that can do less."""
@@ -80,10 +78,10 @@ def _limits(invocation: Invocation, end: int) -> HolderLimits:
     """What the flags demand; a time that is no earlier than the token's own `end` (seconds, 0 for none) demands nothing."""
     from nhi.holder.limits import HolderLimits
 
-    ttl = invocation.number("ttl")
-    if ttl is not None and ttl < _SECOND:
+    ttl = invocation.seconds("ttl")
+    if ttl is not None and ttl < 1:
         raise UsageError("-ttl: must be a second or more")
-    until = int(time.time()) + ttl // _SECOND if ttl is not None else 0
+    until = int(time.time()) + ttl if ttl is not None else 0
     body = invocation.text("body-file")
     return HolderLimits(
         operations=invocation.texts("op"),
