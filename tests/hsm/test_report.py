@@ -93,7 +93,7 @@ def test_a_trial_that_ends_the_process_is_named_and_the_others_go_on(
     soft: TokenAccess, plan: FaultPlan, tmp_path: Path, kind: str
 ) -> None:
     plan.put(Fault(function="C_Decrypt", kind="crash" if kind == "crash" else "hang", times=1))
-    report = probe(soft, seconds=60 if kind == "crash" else 30, program=_faulty(plan))
+    report = probe(soft, seconds=60 if kind == "crash" else 8, program=_faulty(plan))
     outcomes = {row.name: row.outcome for row in report.results}
     ended = "crashed" if kind == "crash" else "hung"
     assert [name for name, outcome in outcomes.items() if outcome == ended] == ["AES-GCM with bound data"]
