@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
@@ -170,16 +171,21 @@ def _answer(result: Any, components: dict[str, Any]) -> dict[str, Any]:
     if result is object:
         return {"200": {"description": "OK"}}
     try:
-        (schema,), found = msgspec.json.schema_components(
-            [result], ref_template="#/components/schemas/{name}"
-        )
+        schema, found = _schema(result)
     except TypeError:
         return {"200": {"description": "OK"}}
+    components.update(found)
+    return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
+
+
+@cache
+def _schema(result: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the schema of a type and the components that it names; every document has the same ones."""
+    (schema,), found = msgspec.json.schema_components([result], ref_template="#/components/schemas/{name}")
     for described in found.values():
         if "description" in described:  # some versions of Python keep the indentation of docstrings
             described["description"] = inspect.cleandoc(described["description"])
-    components.update(found)
-    return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
+    return schema, found
 
 
 def _optional(hint: object) -> bool:
