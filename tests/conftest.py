@@ -28,10 +28,12 @@ _HANDLERS = {
     if number not in {signal.SIGALRM, signal.SIGKILL, signal.SIGSTOP}
 }
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
-# What takes minutes comes first, so that nobody begins it when the others are done.
+# What takes long comes first, then what one worker runs together: nobody begins it when the others are done.
 _FIRST = (
     "test_container", "test_conformance", "test_bao_client", "test_two_tenants", "test_fault_matrix", "test_parameters",
-    "test_openapi", "test_seal_slots", "test_hsm_rehearsals", "test_sessions", "test_two_makers",
+    "test_openapi", "test_seal_slots", "test_hsm_rehearsals", "test_sessions", "test_two_makers", "test_external_keys",
+    "test_complexity", "test_power", "test_report", "test_slot_rehearsals", "test_audit_markers", "test_canary",
+    "test_faults", "test_forgotten_tokens", "test_namespaces", "test_restore", "test_planted", "test_long_secrets",
 )  # fmt: skip
 # Tests that share what their module or session starts run in one worker; its source says so.
 _SHARING = ('scope="module"', "xdist_group")
@@ -102,8 +104,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest modules first, whatever the order is that the others were shuffled into."""
-    items.sort(key=lambda item: _FIRST.index(item.path.stem) if item.path.stem in _FIRST else len(_FIRST))
+    """Put the longest modules first, then those of one worker, whatever the order is that all were shuffled into."""
+
+    def turn(item: pytest.Item) -> int:
+        if item.path.stem in _FIRST:
+            return _FIRST.index(item.path.stem)
+        return len(_FIRST) + (not _shares(item.path))
+
+    items.sort(key=turn)
+
+
+@cache
+def _shares(module: Path) -> bool:
+    """Whether tests of a module share something, so that one worker runs them."""
+    text = module.read_text(encoding="utf-8")
+    return any(sign in text for sign in _SHARING)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -113,14 +128,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     xdist's own groups have no effect with pytest 9.2.
     """
 
-    @cache
-    def shares(module: str) -> bool:
-        text = (config.rootpath / module).read_text(encoding="utf-8")
-        return any(sign in text for sign in _SHARING)
-
     def unit(nodeid: str) -> str:
         module = nodeid.partition("::")[0]
-        return module if shares(module) else nodeid
+        return module if _shares(config.rootpath / module) else nodeid
 
     scheduler = _Scheduling(config, log)
     scheduler._split_scope = unit
