@@ -34,6 +34,21 @@ def test_a_head_that_is_refused_is_counted_and_told(
     assert target not in line and not any(value in line for value in headers.values())
 
 
+@pytest.mark.parametrize(
+    "name", ["x-vault-index", "x-vault-inconsistent", "x-vault-list-filter", "x-vault-wrap-ttl"]
+)
+def test_a_head_that_is_refused_is_answered_as_the_rest_of_it_asks(
+    application: Application, name: str
+) -> None:
+    headers = {"x-vault-namespace": "team/", "accept": "application/problem+json", name: "never"}
+    plain, problem = (
+        application.request("GET", "/v1/secret/data/x", token="root", headers=given)
+        for given in (headers | {"accept": "*/*"}, headers)
+    )
+    assert (plain.status, plain.headers["x-vault-namespace"]) == (400, "team/")
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
 def test_a_body_that_is_too_large_or_ends_early_is_counted(application: Application) -> None:
     application.request("POST", "/v1/secret/data/x", b"x" * (33 << 20), token="root")
     assert counted(application)["size"] == 1
