@@ -26,11 +26,13 @@ _MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/http/sockets.py", "cli/
 """Where a name's look-up has a thread of its own, or nobody else waits yet."""
 _MAY_WAIT = ("hsm/client/pkcs11_slot.py",)
 """Waits there for the end of an agent, some seconds at most, and nothing else does."""
+_THREADS = frozenset({"ThreadPoolExecutor", "SingleThread"})
 _MAY_HAVE_THREADS = {
     "nhi/auth/jwt/cel/programs.py": "wait for a process; tenants take turns there",
     "nhi/identity/oidc/pairs.py": "makes keys for operators, a few at a time",
     "vault/engines/system/external_keys/pkcs11.py": "wait for devices; each has so many",
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
+    "vault/storage/single_thread.py": "what those make that need one thread",
     "vault/barrier/view.py": "encrypts and decrypts one long value for who holds a token, who then waits in the pool",
     "vault/storage/sqlite/group_commit.py": "commits",
     "vault/storage/sqlite/reads.py": "reads one long value for who holds a token, who then waits in the pool",
@@ -106,7 +108,7 @@ def test_what_takes_time_is_done_in_the_pool_in_which_clients_take_turns() -> No
     found = {
         name
         for name, node in _nodes()
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "ThreadPoolExecutor"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _THREADS
     }
     assert found == _MAY_HAVE_THREADS.keys()
 

@@ -9,7 +9,6 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 
 from tests.storage.stores import everything, fill
 from vault.storage.protocol import StorageFailure
+from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.files import BESIDE
 from vault.storage.sqlite.group_commit import committing_thread
 from vault.storage.sqlite.storage import SqliteStorage
@@ -252,7 +252,7 @@ def test_whoever_opens_the_file_has_patience_at_every_step_with_a_process_that_c
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     closing_slowly = threading.Timer(0.2, other.close)
 
-    def come_between(file: Path) -> ThreadPoolExecutor:
+    def come_between(file: Path) -> SingleThread:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
         closing_slowly.start()

@@ -9,9 +9,7 @@ storage in the clear: never put a secret into one.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -21,6 +19,7 @@ from vault.barrier.key import Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import Stored
 from vault.storage.protocol import LONG, ReadTx, Timer, Tx
+from vault.storage.single_thread import SingleThread
 
 T = TypeVar("T")
 Reload = Callable[[], Awaitable[None]]
@@ -53,7 +52,7 @@ class ReadView:
     """A `ReadTx` below `prefix` that decrypts. It cannot write, whatever it reads through."""
 
     __slots__ = ("_keyring", "_keys", "_prefix", "_reload", "_scope", "_tx", "opened")
-    _thread: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(1, "vault-open")
+    _thread: ClassVar[SingleThread] = SingleThread("vault-open")
 
     def __init__(
         self,
@@ -139,7 +138,7 @@ class ReadView:
 
     async def _apart(self, length: int, work: Callable[[], bytes]) -> bytes:
         del length
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await self._thread.do(work)
 
     def has(self, path: str) -> Coroutine[Any, Any, bool]:
         """Tell whether there is a value at `path`, whatever it is."""
@@ -198,7 +197,7 @@ class View(ReadView):
     """
 
     __slots__ = ("_random", "_write")
-    _thread = ThreadPoolExecutor(1, "vault-seal")
+    _thread = SingleThread("vault-seal")
     """Others wait for who writes, so he waits for none who only reads."""
 
     def __init__(

@@ -16,11 +16,12 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from vault.storage.protocol import StorageFailure
+from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.batch import Batch, Outcome, fresh_stamp
 from vault.storage.sqlite.database import Connection, is_busy
 from vault.storage.sqlite.files import Files
@@ -35,14 +36,14 @@ _LULL: Final = 3
 """Turns of the event loop without another writer after which no more are waited for: a request takes two to get here."""
 
 
-def committing_thread(file: Path) -> ThreadPoolExecutor:
+def committing_thread(file: Path) -> SingleThread:
     """Return the thread that commits to `file`, running already: none can be missing when somebody waits for it.
 
     Raises `StorageFailure`.
     """
-    thread = ThreadPoolExecutor(1, "vault-commit")
+    thread = SingleThread("vault-commit")
     try:
-        thread.submit(int).result()
+        thread.begin()
     except RuntimeError as error:
         raise StorageFailure(
             f"storage {file}: the system starts no more threads; raise its limit of processes and threads"
@@ -60,7 +61,7 @@ class GroupCommit:
     def __init__(
         self,
         connect: Callable[[], Connection],
-        thread: ThreadPoolExecutor,
+        thread: SingleThread,
         turnstile: Turnstile,
         files: Files,
         rows: Rows,
@@ -155,7 +156,7 @@ class GroupCommit:
 
         Who is cancelled waits for the end of it, for he is about to undo what it does.
         """
-        doing = asyncio.get_running_loop().run_in_executor(self._thread, do)
+        doing = self._thread.do(do)
         cancelled: asyncio.CancelledError | None = None
         while not doing.done():
             try:
@@ -213,7 +214,7 @@ class GroupCommit:
         tried each time until it is there, because whoever writes can be in the way.
         """
         if not self._closing:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._check)
+            await self._thread.do(self._check)
 
     def _check(self) -> None:
         try:
@@ -229,8 +230,8 @@ class GroupCommit:
         await self._idle.wait()
         if not self._closed:
             self._closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._release_files)
-            self._thread.shutdown()
+            await self._thread.do(self._release_files)
+            self._thread.end()
 
     def _take(self) -> bool:
         """Take the free turn, and begin where nothing is open; False when it will be handed over later."""
@@ -372,7 +373,7 @@ class GroupCommit:
     def _begin_in_thread(self) -> None:
         """Wait for other processes off the event loop, then hand over to whoever is first."""
         self._beginning = True
-        work = asyncio.get_running_loop().run_in_executor(self._thread, self._begin_patiently)
+        work = self._thread.do(self._begin_patiently)
         work.add_done_callback(self._begun_in_thread)
 
     def _begin_patiently(self) -> Outcome:
@@ -429,7 +430,7 @@ class GroupCommit:
             self._roll_back()
             loop.call_soon(self._committed, batch, self._failure(error, "writing"))
             return
-        work = loop.run_in_executor(self._thread, self._commit, batch.pending)
+        work = self._thread.do(partial(self._commit, batch.pending))
         work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
 
     def _commit(self, pending: PendingWrites) -> Outcome:

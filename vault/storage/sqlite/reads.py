@@ -6,14 +6,14 @@ But for values that are long: the statement tells how long, and a thread reads t
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from vault.storage.order import names_below, paths_below
 from vault.storage.protocol import LONG, StorageFailure
+from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.database import Connection
 from vault.storage.sqlite.row_cache import Look, Point, Rows
 
@@ -77,12 +77,12 @@ class LongRows:
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
         self._connection: Connection | None = None
-        self._thread = ThreadPoolExecutor(1, "vault-read")
+        self._thread = SingleThread("vault-read")
 
     async def read(self, path: str) -> Found:
         """See `Whole`."""
         try:
-            reading = asyncio.get_running_loop().run_in_executor(self._thread, self._read, path)
+            reading = self._thread.do(partial(self._read, path))
         except RuntimeError as error:  # it is closed, or the system starts no more threads
             raise StorageFailure(f"storage: a long value cannot be read: {error}") from error
         return await reading
@@ -94,7 +94,7 @@ class LongRows:
 
     def close(self) -> None:
         """Let what was begun end, and close the connection."""
-        self._thread.shutdown()
+        self._thread.end()
         if self._connection is not None:
             self._connection.raw.close()
 
