@@ -72,10 +72,10 @@ async def exchange(*parts: bytes, until: bytes, app: Any = echo, patience: float
         loop.call_soon(wire.reader.data_received, part)  # as a transport does: in no task
         for _ in range(10):
             await asyncio.sleep(0)
-    for _ in range(5000):
+    for _ in range(int(patience * 1000) or 5000):
         if wire.written.endswith(until):
             break
-        await asyncio.sleep(patience / 5000)
+        await asyncio.sleep(0.001 if patience else 0)
     wire.reader.connection_lost(None)
     return wire.written
 
