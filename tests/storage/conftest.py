@@ -7,10 +7,10 @@ import pytest
 
 from tests.storage.copies import make
 from tests.storage.copying import backed_up
-from tests.storage.stores import Store
+from tests.storage.stores import MEMORIES, Store
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=[*MEMORIES, "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Return each kind of storage in turn."""
     return Store(request.param, tmp_path)

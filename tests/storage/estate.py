@@ -60,8 +60,7 @@ class Caching:
         reader = self.storage.reader()
         await reader.get("")
         while reader.epoch != self.epoch:
-            changes = await self.storage.changes(self.epoch)
-            self.epoch = reader.epoch
+            self.epoch, changes = await self.storage.news(self.epoch)
             for key in self.facts.copy() if changes is None else [change.key for change in changes]:
                 self.facts.pop(key, None)
             await reader.get("")

@@ -9,12 +9,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from tests.lagging import LaggingStorage
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage, StorageFailure
 from vault.storage.sqlite.database import OnStatement
 from vault.storage.sqlite.storage import SqliteStorage
 
 T = TypeVar("T")
+
+MEMORIES = {"memory": MemoryStorage, "memory-lagging": LaggingStorage}
 
 
 class Store:
@@ -26,8 +29,8 @@ class Store:
 
     def open(self, on_statement: OnStatement | None = None) -> Storage:
         """Return an empty storage."""
-        if self.kind == "memory":
-            return MemoryStorage(on_statement=on_statement)
+        if self.kind != "sqlite":
+            return MEMORIES[self.kind](on_statement=on_statement)
         return SqliteStorage.open(next(self._files), on_statement=on_statement)
 
     def play(self, story: Callable[[Storage], Awaitable[T]], on_statement: OnStatement | None = None) -> T:

@@ -24,9 +24,9 @@ def test_the_epoch_moves_once_per_invalidating_transaction_and_with_no_other(sto
         await reader.get("nothing")
         assert first < second < third == reader.epoch
         later = [Change(second, "kind", "x"), Change(second, "kind", "y"), Change(third, "kind", "z")]
-        assert await storage.changes(first) == later
-        assert await storage.changes(second) == later[2:]
-        assert await storage.changes(third) == []
+        assert await storage.news(first) == (third, later)
+        assert await storage.news(second) == (third, later[2:])
+        assert await storage.news(third) == (third, [])
 
     store.play(story)
 
@@ -53,8 +53,8 @@ def test_an_epoch_of_another_history_means_drop_everything(store: Store) -> None
     async def story(storage: Storage) -> None:
         first = await invalidate(storage, "x")
         last = await invalidate(storage, "y")
-        for unknown in (first - 1, last + 1):
-            assert await storage.changes(unknown) is None
+        for unknown in (-1, first - 1, last + 1):
+            assert await storage.news(unknown) == (last, None)
 
     store.play(story)
 
@@ -73,7 +73,7 @@ def test_nobody_sees_an_epoch_that_is_not_durable_yet(store: Store) -> None:
 
         before = await invalidate(storage, "before")
         await asyncio.gather(*(write(number) for number in range(40)))
-        changes = await storage.changes(before)
+        _, changes = await storage.news(before)
         assert changes is not None
         epochs = [change.epoch for change in changes]
         assert len(set(epochs)) == 20 and sorted(epochs) == epochs
@@ -88,11 +88,11 @@ def test_old_changes_are_pruned_in_whole_epochs_and_the_gap_is_told(store: Store
         for batch in range(4):
             keys = (f"{batch}/{number}" for number in range(half))
             epochs.append(await invalidate(storage, *keys))
-        assert [await storage.changes(epoch) for epoch in epochs[:3]] == [None, None, None]
-        recent = await storage.changes(epochs[3])
+        assert [await storage.news(epoch) for epoch in epochs[:3]] == [(epochs[4], None)] * 3
+        _, recent = await storage.news(epochs[3])
         assert recent is not None
         assert len(recent) == half
-        assert await storage.changes(epochs[4]) == []
+        assert await storage.news(epochs[4]) == (epochs[4], [])
 
     store.play(story)
 
@@ -101,9 +101,9 @@ def test_one_transaction_with_more_changes_than_are_kept_means_drop_everything(s
     async def story(storage: Storage) -> None:
         first = await invalidate(storage, "first")
         second = await invalidate(storage, *(str(number) for number in range(KEPT_CHANGES + 1)))
-        assert await storage.changes(first) is None
-        assert await storage.changes(second) == []
+        assert await storage.news(first) == (second, None)
+        assert await storage.news(second) == (second, [])
         third = await invalidate(storage, "next")
-        assert await storage.changes(second) in (None, [Change(third, "kind", "next")])
+        assert await storage.news(second) in ((third, None), (third, [Change(third, "kind", "next")]))
 
     store.play(story)

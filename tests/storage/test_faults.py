@@ -46,14 +46,14 @@ async def assert_untouched(storage: Storage, scene: int) -> None:
     """Check that the scene is as it was prepared."""
     assert sorted(await everything(storage)) == ["old", "tree/1", "tree/2"]
     assert await storage.next_due() == 3
-    assert await storage.changes(scene) == []
+    assert await storage.news(scene) == (scene, [])
 
 
 async def assert_done(storage: Storage, scene: int) -> None:
     """Check that `script` is there whole, once."""
     assert sorted(await everything(storage)) == ["new/1", "new/2"]
     assert await storage.next_due() == 5
-    changes = await storage.changes(scene)
+    _, changes = await storage.news(scene)
     assert changes is not None
     assert [change.key for change in changes] == ["key", "other"]
     assert scene < changes[0].epoch == changes[1].epoch
@@ -210,7 +210,7 @@ def test_a_rollback_that_fails_costs_its_batch_and_nothing_else(store: Store, na
     store.play(story, fault)
 
 
-@pytest.mark.parametrize("name", ["get", "list", "scan", "claim", "next_due", "changes"])
+@pytest.mark.parametrize("name", ["get", "list", "scan", "claim", "next_due", "news"])
 def test_a_failed_read_leaves_the_reader_usable(store: Store, name: str) -> None:
     fault = Fault(-1, name)
 
@@ -221,7 +221,7 @@ def test_a_failed_read_leaves_the_reader_usable(store: Store, name: str) -> None
         await reader.scan("")
         await storage.claim(Millis(3), 1, Millis(0))
         await storage.next_due()
-        await storage.changes(1)
+        await storage.news(1)
 
     async def story(storage: Storage) -> None:
         scene = await prepare(storage)

@@ -98,7 +98,7 @@ def test_an_exception_undoes_everything_and_passes_through(store: Store) -> None
                 await tx.invalidate("kind", "key")
                 raise ZeroDivisionError
         assert await everything(storage) == {"keep": b"keep"}
-        assert await storage.changes(before) == []
+        assert await storage.news(before) == (before, [])
         await fill(storage, "after")
 
     store.play(story)

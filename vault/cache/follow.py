@@ -8,6 +8,7 @@ anywhere is obeyed here by the next request, whether or not anybody was told.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, ValuesView
 from typing import Final, Generic, TypeVar
@@ -83,6 +84,9 @@ class Follower:
         """Stands for everything that is true now: another object as soon as anything may have become untrue."""
         self.era = object()
         """As `moment`, but for what only identities rest on that are `held`: those are told one by one."""
+        self._looking: asyncio.Event | None = None
+        self._begun = self._ended = 0
+        """Looks at the storage, of which one is under way at most; the newest that did all it had to."""
 
     def own(self, kind: str, drop: Drop, *, marks: bool = False, knows: bool = False) -> None:
         """Register the owner of `kind`; one that `marks` says so of each identity that it held and drops.
@@ -99,28 +103,56 @@ class Follower:
         """Catch up if the epoch moved; after a commit of our own, so that the next answer knows of it."""
         reader = self._storage.reader()
         await reader.get("")
-        if reader.epoch != self.epoch:
-            await self.catch_up()
+        await self.reach(reader.epoch)
+
+    async def reach(self, epoch: int) -> None:
+        """Catch up with a statement that saw `epoch`, which another history may have."""
+        begun = self._begun
+        while self.epoch != epoch and self._ended <= begun:
+            await self._share()
 
     async def catch_up(self) -> None:
         """Drop every fact that became untrue since `epoch`, and move `epoch` on."""
-        reader = self._storage.reader()
-        await reader.get("")
-        seen = reader.epoch
+        begun = self._begun
+        while self._ended <= begun:
+            await self._share()
+
+    async def _share(self) -> None:
+        """Look once, or wait for the one who does: who came meanwhile may have seen more, and shares the next look."""
+        if self._looking is not None:
+            await self._looking.wait()
+            return
+        looking = self._looking = asyncio.Event()
+        self._begun += 1
+        try:
+            await self._look()
+            self._ended = self._begun
+        finally:
+            self._looking = None
+            looking.set()
+
+    async def _look(self) -> None:
         since = self.epoch
-        changes = await self._storage.changes(since) if since > 0 else None
+        seen, changes = await self._storage.news(since)
+        if since <= 0 or self.epoch != since:  # nothing was known, or is no longer: it was sealed meanwhile
+            changes = None
+        elif not changes and changes is not None:
+            return
         self.epoch = _MOVING
-        self.moment = object()
-        if changes is None or any(change.kind not in self._marking for change in changes):
+        moment = self.moment = object()
+        falls = changes is None or any(change.kind not in self._marking for change in changes)
+        if falls:
             self.era = object()
         if changes is None or any(change.kind not in self._owners for change in changes):
             for drop in self._owners.values():
                 await drop(None)
+        else:
+            for change in changes:
+                await self._owners[change.kind](change.key)
+        if self.moment is moment:
             self.epoch = seen
-            return
-        for change in changes:
-            await self._owners[change.kind](change.key)
-        self.epoch = max(seen, changes[-1].epoch if changes else seen)
+            if falls:  # who was let in meanwhile may have found a fact that was yet to be dropped
+                self.era = object()
 
     async def forget(self) -> None:
         """Start over at the next unseal: everything is read anew, and nobody is known until then."""

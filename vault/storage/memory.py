@@ -286,15 +286,15 @@ class MemoryStorage:
         alarms = self.statement("next_due").alarms.values()
         return min((alarm.ready for alarm in alarms), default=None)
 
-    async def changes(self, since: int) -> Sequence[Change] | None:
-        """See `Storage.changes`."""
-        data = self.statement("changes")
+    async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
+        """See `Storage.news`."""
+        data = self.statement("news")
         if since == data.epoch:
-            return []
+            return since, []
         if not any(change.epoch == since for change in data.changes):
-            return None
+            return data.epoch, None
         first = bisect_left(data.changes, since + 1, key=lambda change: change.epoch)
-        return data.changes[first:]
+        return data.epoch, data.changes[first:]
 
     async def check(self) -> None:
         """See `Storage.check`: there are no files."""

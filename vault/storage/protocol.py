@@ -127,11 +127,11 @@ class Storage(Protocol):
         """Return when (ms) the earliest timer can next be claimed, or None without timers."""
         ...
 
-    async def changes(self, since: int) -> Sequence[Change] | None:
-        """Return the changes after epoch `since` in order; None where that is not known (any more): drop everything.
+    async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
+        """Return the epoch, and the changes after epoch `since` in order, by one statement.
 
-        No two histories share an epoch. So one that was seen before a backup was put in place is not known, unless the
-        backup has it too.
+        They are None where `since` is not known (any more): drop everything. No two histories share an epoch. So one that
+        was seen before a backup was put in place is not known, unless the backup has it too.
         """
         ...
 

@@ -77,7 +77,7 @@ def test_rotation_is_seen_after_refresh_and_by_other_workers_at_need() -> None:
         assert await two.reader("root", "m/").get("new") == b"2"
         assert await two.reader("root", "m/").get("old") == b"1"
         assert two.keyring.active.number == 2
-        changes = await storage.changes(1)
+        _, changes = await storage.news(1)
         assert changes is not None
         assert [(c.kind, c.key) for c in changes] == [(KEYRING_KIND, "")]
 

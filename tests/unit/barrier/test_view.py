@@ -83,7 +83,7 @@ def test_timers_and_invalidations_pass_through() -> None:
             await view.cancel("expire", "y")
             await view.invalidate("mount", "m")
         assert [t.key for t in await storage.claim(NOW, 10, Millis(1000))] == ["x"]
-        changes = await storage.changes(1)
+        _, changes = await storage.news(1)
         assert changes is not None
         assert [(c.kind, c.key) for c in changes] == [("mount", "m")]
 

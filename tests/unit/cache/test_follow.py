@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.lagging import LaggingStorage
 from vault.cache.follow import BoundedCache, Follower
 from vault.storage import memory as module
 from vault.storage.memory import MemoryStorage
@@ -154,6 +155,117 @@ def test_a_change_that_commits_while_facts_are_dropped_is_seen_at_the_next_look(
         await follower.follow()
         assert late == ["before", "during"]
         assert owners["token"].dropped == []
+
+    asyncio.run(scenario())
+
+
+async def _turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+def test_all_who_ask_while_a_look_runs_share_the_next_one() -> None:
+    async def scenario() -> None:
+        statements: list[str] = []
+        storage = LaggingStorage(on_statement=statements.append)
+        follower, owners = await _following(storage, "token")
+        await _change(storage, ("token", "a"))
+        statements.clear()
+        epoch = storage.data.epoch
+        await asyncio.gather(*(follower.catch_up() if n % 2 else follower.reach(epoch) for n in range(20)))
+        assert statements.count("news") == 2
+        assert owners["token"].dropped == ["a"]
+        statements.clear()
+        await follower.reach(epoch)
+        assert statements == []
+
+    asyncio.run(scenario())
+
+
+def test_nobody_is_content_with_a_look_that_saw_less_than_he_did() -> None:
+    async def scenario() -> None:
+        storage = LaggingStorage()
+        follower, owners = await _following(storage, "token")
+        for turn in range(6):
+            owners["token"].dropped.clear()
+            await _change(storage, ("token", "a"))
+            first = asyncio.create_task(follower.catch_up())
+            await _turns(turn)
+            storage.data.record([("token", "b")])  # at once, as another node commits
+            await follower.reach(storage.data.epoch)
+            assert owners["token"].dropped == ["a", "b"], turn
+            assert follower.epoch == storage.data.epoch
+            await first
+
+    asyncio.run(scenario())
+
+
+def test_a_look_that_is_cancelled_or_fails_is_another_ones_to_end() -> None:
+    async def scenario() -> None:
+        storage = LaggingStorage()
+        follower, owners = await _following(storage, "token", "mount")
+        fails = True
+
+        async def failing(key: str | None) -> None:
+            nonlocal fails
+            await asyncio.sleep(0)
+            if fails:
+                fails = False
+                raise ZeroDivisionError
+            await owners["mount"].drop(key)
+
+        follower.own("mount", failing)
+        await _change(storage, ("token", "a"), ("mount", "b"))
+        looks = [asyncio.create_task(follower.catch_up()) for _ in range(4)]
+        await _turns(2)
+        looks[0].cancel()
+        ended = await asyncio.gather(*looks, return_exceptions=True)
+        assert [type(end) for end in ended[:2]] == [asyncio.CancelledError, ZeroDivisionError]
+        assert ended[2:] == [None, None]
+        assert follower.epoch == storage.data.epoch
+        assert owners["mount"].dropped[-1] is None, "what a look left undone is everything"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_what_is_forgotten_during_a_look_stays_forgotten(turns: int) -> None:
+    async def scenario() -> None:
+        storage = LaggingStorage()
+        follower, owners = await _following(storage, "token")
+
+        async def slow(key: str | None) -> None:
+            await asyncio.sleep(0)
+            await owners["token"].drop(key)
+
+        follower.own("token", slow)
+        await _change(storage, ("token", "a"))
+        look = asyncio.create_task(follower.catch_up())
+        await _turns(turns)
+        await follower.forget()
+        before = len(owners["token"].dropped)
+        await look
+        await follower.catch_up()
+        assert None in owners["token"].dropped[before:]
+
+    asyncio.run(scenario())
+
+
+def test_who_was_let_in_while_facts_were_dropped_stands_on_another_era() -> None:
+    async def scenario() -> None:
+        storage = LaggingStorage()
+        follower, _ = await _following(storage, "mount")
+        eras = []
+
+        async def dropping(key: str | None) -> None:
+            del key
+            eras.append(follower.era)
+
+        before = follower.era
+        follower.own("mount", dropping)
+        await _change(storage, ("mount", "a"))
+        await follower.follow()
+        assert len({before, *eras, follower.era}) == 3
 
     asyncio.run(scenario())
 

@@ -25,9 +25,9 @@ from vault.storage.sqlite.turnstile import Turnstile
 from vault.times import Millis
 
 _NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM timer ORDER BY 1 LIMIT 1"
-_CHANGES: Final = """
+_NEWS: Final = """
     SELECT head.epoch, EXISTS (SELECT 1 FROM change WHERE n = ?1), change.n, change.kind, change.key
-    FROM head LEFT JOIN change ON change.n > ?1
+    FROM head LEFT JOIN change ON change.n > ?1 AND EXISTS (SELECT 1 FROM change WHERE n = ?1)
     ORDER BY change.n, change.kind, change.key
 """
 """The epoch, and whether the other one is known here, beside each change: one statement, so one snapshot. Without any, one row of nulls."""
@@ -144,15 +144,15 @@ class SqliteStorage:
         rows = self._reader.rows("next_due", _NEXT_DUE)
         return rows[0][0] if rows else None
 
-    async def changes(self, since: int) -> Sequence[Change] | None:
-        """See `Storage.changes`."""
-        rows = self._reader.rows("changes", _CHANGES, (since,))
+    async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
+        """See `Storage.news`."""
+        rows = self._reader.rows("news", _NEWS, (since,))
         epoch, known = rows[0][:2]
         if since == epoch:
-            return []
+            return epoch, []
         if not known:
-            return None
-        return [Change(*row[2:]) for row in rows if row[2] is not None]
+            return epoch, None
+        return epoch, [Change(*row[2:]) for row in rows if row[2] is not None]
 
     async def check(self) -> None:
         """See `Storage.check`."""
