@@ -44,16 +44,35 @@ class TooManyValues(Exception):
 class Hasher:
     """The keyed hash of one device. `raw` keeps values readable, where the operator configured `log_raw`."""
 
-    def __init__(self, key: bytes, *, raw: bool, hash_accessor: bool, strings_only: bool = False) -> None:
-        """With `strings_only` numbers and the names of members stay readable, as in OpenBao's records."""
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        raw: bool,
+        hash_accessor: bool,
+        strings_only: bool = False,
+        most: int = _MOST,
+        most_times: int = _TIMES,
+    ) -> None:
+        """With `strings_only` numbers and the names of members stay readable, as in OpenBao's records.
+
+        `most` values of a record are hashed one by one, and `most_times` hashes of times, and of names, are cached.
+        """
         self.twin: Final = partial(
-            Hasher, key, raw=raw, hash_accessor=hash_accessor, strings_only=strings_only
+            Hasher,
+            key,
+            raw=raw,
+            hash_accessor=hash_accessor,
+            strings_only=strings_only,
+            most=most,
+            most_times=most_times,
         )
+        self._most, self._most_times = most, most_times
         """Makes another hasher with the same key and a cache of its own, for a thread."""
         self._keyed = HMAC(key, SHA256())
         self._raw = raw
         self._strings_only = strings_only or raw
-        self._left = _MOST
+        self._left = self._most
         self._hash_accessor = hash_accessor
         self._times: dict[str, str] = {}
         """Cached hashes of frequent values that are no secrets: the empty string, and times."""
@@ -72,7 +91,7 @@ class Hasher:
             return known
         hashed = self._hashed(value)
         if value[-1:] == "Z" and _TIME.fullmatch(value):
-            if len(self._times) >= _TIMES:
+            if len(self._times) >= self._most_times:
                 self._times = {"": self._times[""]}
             self._times[value] = hashed
         return hashed
@@ -101,7 +120,7 @@ class Hasher:
         if known is None:
             known = self.text(value)
             if len(value) <= _LONGEST_NAME:
-                if len(self._names) >= _TIMES:
+                if len(self._names) >= self._most_times:
                     self._names.clear()
                 self._names[value] = known
         return known
@@ -155,7 +174,7 @@ class Hasher:
         """
         if self._strings_only:
             return self._strings(data, clear)
-        self._left = _MOST
+        self._left = self._most
         self._spend(len(data))
         names, name, hidden = self._names, self.name, self.hidden
         return {
@@ -170,7 +189,7 @@ class Hasher:
 
         `own` says that a client chose the names of its members. Raises `TooManyValues`.
         """
-        self._left = _MOST
+        self._left = self._most
         if not isinstance(plain, dict):
             return self.tree(plain) if self._strings_only else self.hidden(plain)
         if self._strings_only:

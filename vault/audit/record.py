@@ -60,9 +60,20 @@ class Renderer:
     """Turns calls and replies into the lines of one device."""
 
     def __init__(
-        self, hasher: Hasher, *, raw: bool = False, prefix: bytes = b"", elide_lists: bool = False
+        self,
+        hasher: Hasher,
+        *,
+        raw: bool = False,
+        prefix: bytes = b"",
+        elide_lists: bool = False,
+        largest: int = _LARGEST,
+        most_mounts: int = _MOUNTS,
     ) -> None:
-        """`raw` says that the hasher keeps values readable: then no answer is cached."""
+        """`raw` says that the hasher keeps values readable: then no answer is cached.
+
+        Data of more than `largest` bytes is recorded by its digest; what is said of `most_mounts` mounts is cached.
+        """
+        self._largest, self._most_mounts = largest, most_mounts
         self._hasher = hasher
         self._raw = raw
         self._replies: BoundedCache[tuple[MountFacts, Hashable], bytes] = BoundedCache(_REPLIES)
@@ -218,13 +229,15 @@ class Renderer:
             return sent[1][self]
         parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
         try:
-            return _encode_bounded(self._hasher.request(call.data, call.mount.clear_request_keys, parameters))
+            return self._encode_bounded(
+                self._hasher.request(call.data, call.mount.clear_request_keys, parameters)
+            )
         except TooManyValues:
             return schema.encode(self._many(call.data))
 
     def sent_ahead(self, call: Call) -> Callable[[], bytes]:
         """Return the function that a thread runs to encode long data of a request."""
-        twin = Renderer(self._hasher.twin(), raw=self._raw)
+        twin = Renderer(self._hasher.twin(), raw=self._raw, largest=self._largest)
         return partial(twin._request_data, call)
 
     def _many(self, data: object) -> Mapping[str, object]:
@@ -291,13 +304,15 @@ class Renderer:
 
     def _encoded(self, call: Call, reply: Reply[object]) -> bytes:
         known = reply.recorded.get(self) if reply.recorded is not None else None
-        return _encode_bounded(self._reply(call, reply)) if known is None else known
+        return self._encode_bounded(self._reply(call, reply)) if known is None else known
 
     def ahead(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
         """Return the function that a thread runs to encode a long answer's part; None where that is encoded already."""
         if reply.same is not None and self._replies.get((call.mount, reply.same)) is not None:
             return None
-        twin = Renderer(self._hasher.twin(), raw=self._raw, elide_lists=self._elide_lists)
+        twin = Renderer(
+            self._hasher.twin(), raw=self._raw, elide_lists=self._elide_lists, largest=self._largest
+        )
         return partial(twin._encoded, call, reply)
 
     def _mounted(self, call: Call, encoded: bytes) -> bytes:
@@ -376,10 +391,16 @@ class Renderer:
                 mount.accessor.encode(),
             )
             known = (place, b':"%b","mount_class":"%b"' % (_VERSION, mount.category.encode()))
-            if len(self._mounts) > _MOUNTS:
+            if len(self._mounts) > self._most_mounts:
                 self._mounts.clear()
             self._mounts[mount] = known
         return b'%b"%b"%b' % (known[0], version, known[1])
+
+    def _encode_bounded(self, value: object) -> bytes:
+        encoded = schema.encode(value)
+        if len(encoded) <= self._largest:
+            return encoded
+        return schema.encode({"sha256": hashlib.sha256(encoded).hexdigest(), "length": len(encoded)})
 
 
 def data_of(call: Call) -> object:
@@ -411,13 +432,6 @@ def _or_default(names: Sequence[str] | msgspec.UnsetType, otherwise: Sequence[st
 
 def _issue_time(created: Nanos) -> str:
     return rfc3339(second_of(created))
-
-
-def _encode_bounded(value: object) -> bytes:
-    encoded = schema.encode(value)
-    if len(encoded) <= _LARGEST:
-        return encoded
-    return schema.encode({"sha256": hashlib.sha256(encoded).hexdigest(), "length": len(encoded)})
 
 
 def _error(error: VaultError | None, *, listed: bool) -> bytes:

@@ -22,7 +22,6 @@ _STANDARD: Final = {
 }
 _KERNEL: Final = ("/proc/", "/sys/")
 """File systems of the kernel: a record written there is lost."""
-_MOUNTS: Final = "/proc/self/mountinfo"
 _LOCAL: Final = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "tmpfs", "xfs", "zfs"}
 )
@@ -87,16 +86,16 @@ def is_foreign(place: str) -> bool:
         return True
 
 
-def is_local(fd: int, path: str) -> bool:
-    """Whether an open file lies on a local file system; False where that is unknown."""
+def is_local(fd: int, path: str, mounts: str = "/proc/self/mountinfo") -> bool:
+    """Whether an open file lies on a local file system, by the file `mounts` (proc(5)); False where that is unknown."""
     device = os.fstat(fd).st_dev
     number, real = f"{os.major(device)}:{os.minor(device)}", os.path.realpath(path)
     kind, longest = "", -1
     try:
-        mounts = Path(_MOUNTS).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = Path(mounts).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return False
-    for mount in mounts:  # proc(5): id, parent, device, root, mount point, options, …, "-", type, …
+    for mount in lines:  # id, parent, device, root, mount point, options, …, "-", type, …
         fields = mount.split()
         point = fields[4].rstrip("/")
         over = 1 << 20 if fields[2] == number else len(point) if f"{real}/".startswith(f"{point}/") else -1

@@ -26,7 +26,6 @@ SLOW: Final = 0.1
 APART: Final = 60.0
 """After a slow append the thread writes for this many seconds."""
 _MOST_BYTES: Final = 16 << 20
-"""Bytes that wait for a device."""
 _LEAVING: Final = 1.0
 """Seconds that closing waits for the remaining lines."""
 
@@ -47,7 +46,9 @@ class _Job:
 class Writer:
     """Writes to one device, named `name`."""
 
-    def __init__(self, name: str, device: AuditDevice) -> None:
+    def __init__(self, name: str, device: AuditDevice, most_bytes: int = _MOST_BYTES) -> None:
+        """`most_bytes` may wait for the device."""
+        self._most_bytes = most_bytes
         self._name = name
         self._device = device
         self._apart_until = 0.0
@@ -75,7 +76,7 @@ class Writer:
             ended = monotonic()
             self._apart_until = ended + APART if ended - began > SLOW else 0.0
             return None
-        if self._stuck or self._bytes + len(line) > _MOST_BYTES:
+        if self._stuck or self._bytes + len(line) > self._most_bytes:
             raise self._late()
         return self._begin(lambda: self._device.write(line, now), len(line))
 

@@ -30,10 +30,8 @@ Job = Callable[[], Awaitable[None]]
 _BATCH: Final = 64
 _HOLD: Final = Millis(60_000)
 """Milliseconds for which a claimed timer is ours."""
-_LONGEST_WAIT: Final = 1.0
-"""Seconds between two looks at what is due."""
+_LOOK_EVERY: Final = 1.0
 _JOBS_EVERY: Final = 300.0
-"""Seconds between two runs of the periodic jobs."""
 
 
 class Background:
@@ -51,7 +49,11 @@ class Background:
         *,
         clock: Clock,
         log: Log,
+        look_every: float = _LOOK_EVERY,
+        jobs_every: float = _JOBS_EVERY,
     ) -> None:
+        """`look_every` and `jobs_every` are in seconds: between two looks at what is due, and two runs of the jobs."""
+        self._look_every, self._jobs_every = look_every, jobs_every
         self._storage = storage
         self._barrier = barrier
         self._handlers = handlers
@@ -77,12 +79,12 @@ class Background:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        jobs_at = loop.time() + _JOBS_EVERY
+        jobs_at = loop.time() + self._jobs_every
         while True:
             try:
                 worked = await self.work()
                 if loop.time() >= jobs_at:
-                    jobs_at = loop.time() + _JOBS_EVERY
+                    jobs_at = loop.time() + self._jobs_every
                     await self._run_jobs()
             except BarrierSealed:
                 return
@@ -90,7 +92,7 @@ class Background:
                 self._log.crash("background", "a round failed; it will be tried again", failure)
                 worked = False
             if not worked:
-                await asyncio.sleep(_LONGEST_WAIT)
+                await asyncio.sleep(self._look_every)
 
     async def work(self) -> bool:
         """Run what is due now, one batch; return whether there was anything."""

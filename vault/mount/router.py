@@ -19,9 +19,8 @@ from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
 
 _FOUND: Final = 8192
-"""Paths whose route is remembered."""
 _LONGEST: Final = 512
-"""Characters of the longest of them: anybody may ask, and strangers are not to fill the memory (SL-71)."""
+"""Characters of the longest path whose route is remembered: anybody may ask, and strangers are not to fill the memory (SL-71)."""
 UNLOCK: Final = "sys/namespaces/api-lock/unlock"
 """The one path that answers in a namespace that is locked itself."""
 
@@ -49,7 +48,11 @@ class Barred(Exception):
 class Router:
     """The mount tables of all namespaces. A path that led somewhere is remembered until a table changes."""
 
-    def __init__(self, barrier: Barrier, namespaces: Namespaces, catalog: Catalog) -> None:
+    def __init__(
+        self, barrier: Barrier, namespaces: Namespaces, catalog: Catalog, *, most_found: int = _FOUND
+    ) -> None:
+        """The routes of `most_found` paths are remembered."""
+        self._most_found = most_found
         self._barrier = barrier
         self._namespaces = namespaces
         self.root: Final = MountTable(barrier, catalog, ROOT)
@@ -137,7 +140,7 @@ class Router:
         call.destination = replace(call.destination, prefix=mount.prefix, captures=captures)
         found = RouteMatch(call.destination, bound)
         if closed is None and call.operation is not Operation.HELP and len(full) <= _LONGEST:
-            if len(self._found) >= _FOUND:
+            if len(self._found) >= self._most_found:
                 self._found.clear()
             self._found[full, call.operation] = found
         return found

@@ -69,8 +69,14 @@ class _CachedAcl(msgspec.Struct, frozen=True):
 class PolicyStore:
     """Policies of a namespace, and compiled ACLs that live until one of theirs changes."""
 
-    def __init__(self, epoch: Callable[[], int], pool: Pool | None = None) -> None:
-        """`epoch` returns the epoch at which this process's facts are true; `pool` does long work."""
+    def __init__(
+        self, epoch: Callable[[], int], pool: Pool | None = None, *, most_compiled: int = _COMPILED
+    ) -> None:
+        """`epoch` returns the epoch at which this process's facts are true; `pool` does long work.
+
+        `most_compiled` sets of policies, and parsed policies, are cached.
+        """
+        self._most_compiled = most_compiled
         self.epoch = epoch
         self.pool = pool or Pool()
         self._read: dict[tuple[str, PolicyEntry], Policy] = {}
@@ -128,7 +134,7 @@ class PolicyStore:
         if known is None or (known.until and now >= known.until):
             known = await self._compile(core, namespace_id, names, now)
             if core.epoch in (0, self.epoch()):
-                if len(self._compiled) >= _COMPILED:
+                if len(self._compiled) >= self._most_compiled:
                     self._compiled.clear()
                 self._compiled[key] = known
         if known.templated and facts is not None:
@@ -210,7 +216,7 @@ class PolicyStore:
             return
         self._read[key] = policy
         self._read_size += len(key[1].text)
-        while self._read_size > _KEPT or len(self._read) > _COMPILED:
+        while self._read_size > _KEPT or len(self._read) > self._most_compiled:
             oldest = next(iter(self._read))
             del self._read[oldest]
             self._read_size -= len(oldest[1].text)

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from tests.calls import fill_call
 from tests.unit.engines.driver import who
-from vault.audit import hasher as hashing
-from vault.audit import record as module
 from vault.audit.hasher import Hasher, TooManyValues
 from vault.audit.record import Renderer
 from vault.framework import schema
@@ -163,8 +161,10 @@ def test_what_the_api_defines_stays_readable_and_what_a_client_chose_does_not() 
     }
 
 
-def test_sl_55_many_small_values_have_one_hash_together(monkeypatch: Any) -> None:
-    monkeypatch.setattr(hashing, "_MOST", 50)
+def test_sl_55_many_small_values_have_one_hash_together() -> None:
+    def few_at_once() -> Renderer:
+        return Renderer(Hasher(KEY, raw=False, hash_accessor=True, most=50))
+
     for data in (
         {"a": list(range(60))},
         {str(n): 1 for n in range(60)},
@@ -173,12 +173,12 @@ def test_sl_55_many_small_values_have_one_hash_together(monkeypatch: Any) -> Non
         text = json.dumps(data, separators=(",", ":"))
         many = {"hmac": _hashed(text), "length": len(text)}
         assert (
-            json.loads(_renderer().request(_call(data=data), Nanos(1), {}, None))["request"]["data"] == many
+            json.loads(few_at_once().request(_call(data=data), Nanos(1), {}, None))["request"]["data"] == many
         )
-        assert _response(_renderer(), _call(), Reply(data, own_names=True))["response"]["data"] == many
+        assert _response(few_at_once(), _call(), Reply(data, own_names=True))["response"]["data"] == many
     few = {"a": list(range(20))}
     for _ in range(5):
-        assert "a" in _response(_renderer(), _call(), Reply(few))["response"]["data"]
+        assert "a" in _response(few_at_once(), _call(), Reply(few))["response"]["data"]
 
 
 @given(_TREES)
@@ -186,9 +186,8 @@ def test_a_raw_device_changes_nothing(value: Any) -> None:
     assert Hasher(KEY, raw=True, hash_accessor=True).tree(value) == value
 
 
-def test_hashes_of_times_are_kept_in_bounded_memory(monkeypatch: Any) -> None:
-    monkeypatch.setattr(hashing, "_TIMES", 3)
-    hasher = Hasher(KEY, raw=False, hash_accessor=True)
+def test_hashes_of_times_are_kept_in_bounded_memory() -> None:
+    hasher = Hasher(KEY, raw=False, hash_accessor=True, most_times=3)
     for second in range(10):
         text = f"2026-01-02T03:04:{second:02}Z"
         assert hasher.text(text) == hasher.text(text) == _hashed(text)
@@ -247,10 +246,9 @@ def test_data_that_is_no_object_is_hashed_too() -> None:
     assert old["response"]["data"] == [_hashed("a"), 1]
 
 
-def test_sl_55_what_is_too_long_is_recorded_by_its_digest(monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "_LARGEST", 200)
+def test_sl_55_what_is_too_long_is_recorded_by_its_digest() -> None:
     call = _call(data={"a": list(range(200))})
-    record = json.loads(_renderer(strings_only=True).request(call, Nanos(1), {}, None))
+    record = json.loads(_renderer(strings_only=True, largest=200).request(call, Nanos(1), {}, None))
     text = json.dumps(call.data, separators=(",", ":")).encode()
     assert record["request"]["data"] == {"sha256": hashlib.sha256(text).hexdigest(), "length": len(text)}
 
@@ -319,9 +317,8 @@ def test_what_is_remembered_of_an_answer_is_its_hashes_and_never_with_a_raw_devi
         assert b"careful" in renderer.response(_call(), reply, Nanos(1), {}, None)
 
 
-def test_mounts_that_are_remembered_are_bounded(monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "_MOUNTS", 3)
-    renderer = _renderer()
+def test_mounts_that_are_remembered_are_bounded() -> None:
+    renderer = _renderer(most_mounts=3)
     for number in range(10):
         mount = MountFacts(
             str(number), f"m{number}/", "kv", f"kv_{number}", "secret", {}, Seconds(0), Seconds(0)

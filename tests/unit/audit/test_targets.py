@@ -120,7 +120,7 @@ def test_by_the_api_a_device_gets_no_file_that_holds_something_else(tmp_path: Pa
 
 
 def test_a_file_whose_file_system_is_not_known_is_not_taken_for_a_local_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     file = tmp_path / "audit.log"
     fd = os.open(file, os.O_WRONLY | os.O_CREAT)
@@ -128,16 +128,15 @@ def test_a_file_whose_file_system_is_not_known_is_not_taken_for_a_local_one(
 
     def seen(*lines: str) -> bool:
         mounts.write_text("".join(f"{line}\n" for line in lines))
-        return target.is_local(fd, str(file))
+        return target.is_local(fd, str(file), str(mounts))
 
-    monkeypatch.setattr(target, "_MOUNTS", str(mounts))
     root = "21 1 250:99 / / rw - ext4 /dev/vda rw"
     remote = f"33 21 0:77 / {tmp_path} rw shared:1 - nfs4 server:/x rw"
     device = os.fstat(fd).st_dev
     exact = f"34 21 {os.major(device)}:{os.minor(device)} / /elsewhere rw - xfs /dev/vdb rw"
     assert [seen(root), seen(root, remote), seen(remote, exact), seen()] == [True, False, True, False]
     mounts.unlink()
-    assert not target.is_local(fd, str(file))
+    assert not target.is_local(fd, str(file), str(mounts))
     os.close(fd)
 
 

@@ -121,11 +121,10 @@ def test_a_device_that_hangs_costs_one_wait_and_then_none_until_it_goes_on() -> 
     asyncio.run(scenario())
 
 
-def test_lines_keep_their_order_and_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_keep_their_order_and_what_waits_is_bounded() -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(module, "_MOST_BYTES", 10)
         device = Gated()
-        writer = Writer("slow/", device)
+        writer = Writer("slow/", device, most_bytes=10)
         waiting = [writer.write(b"%d\n" % number, 0) for number in range(5)]
         with pytest.raises(DeviceFailure):
             writer.write(b"x", 0)

@@ -8,7 +8,6 @@ import os
 import pytest
 
 from tests.unit.engines.driver import FakeClock
-from vault.background import loop as module
 from vault.background.loop import Background, Handler, Job
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
@@ -49,6 +48,8 @@ class Bench:
             jobs or {},
             clock=self.clock,
             log=Log(stream=self.stream),
+            look_every=0,
+            jobs_every=0 if jobs else 300,
         )
 
     def _statement(self, name: str) -> None:
@@ -212,9 +213,8 @@ def test_a_storage_failure_ends_the_batch_and_leaves_its_timers() -> None:
     asyncio.run(scenario())
 
 
-def test_the_loop_goes_on_after_a_storage_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_goes_on_after_a_storage_failure() -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(module, "_LONGEST_WAIT", 0)
         bench = await Bench().open()
         await bench.arm("note", "one")
         bench.clock.sleep(1)
@@ -229,11 +229,8 @@ def test_the_loop_goes_on_after_a_storage_failure(monkeypatch: pytest.MonkeyPatc
     asyncio.run(scenario())
 
 
-def test_the_loop_ends_by_itself_when_the_vault_is_sealed_and_starts_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_loop_ends_by_itself_when_the_vault_is_sealed_and_starts_again() -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(module, "_LONGEST_WAIT", 0)
         bench = await Bench().open()
         await bench.arm("note", "one")
         bench.barrier.seal()
@@ -267,12 +264,8 @@ def test_starting_twice_runs_one_loop_and_stopping_twice_is_fine() -> None:
     asyncio.run(scenario())
 
 
-def test_jobs_run_again_and_again_and_one_that_fails_does_not_stop_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_jobs_run_again_and_again_and_one_that_fails_does_not_stop_the_others() -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(module, "_LONGEST_WAIT", 0)
-        monkeypatch.setattr(module, "_JOBS_EVERY", 0.0)
         done: list[str] = []
 
         async def broken() -> None:
@@ -297,10 +290,8 @@ def test_jobs_run_again_and_again_and_one_that_fails_does_not_stop_the_others(
     asyncio.run(scenario())
 
 
-def test_a_job_that_meets_a_broken_storage_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_meets_a_broken_storage_is_tried_again() -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(module, "_LONGEST_WAIT", 0)
-        monkeypatch.setattr(module, "_JOBS_EVERY", 0.0)
         tried: list[int] = []
 
         async def job() -> None:

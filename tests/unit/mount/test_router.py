@@ -15,7 +15,6 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Locked, NotFound
 from vault.framework.fields import Doc
 from vault.framework.route import Params, RouteTable, read, write
-from vault.mount import router as module
 from vault.mount.entry import MountEntry
 from vault.mount.router import UNLOCK, Barred, Router
 from vault.mount.table import Backend, Catalog, InnerBackend
@@ -277,12 +276,12 @@ def test_paths_longer_than_any_real_one_are_not_remembered() -> None:
     play(scenario)
 
 
-def test_routes_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_FOUND", 3)
-
+def test_routes_that_are_remembered_are_bounded() -> None:
     async def scenario(place: Place) -> None:
+        router = Router(place.barrier, place.namespaces, CATALOG, most_found=3)
+        await router.drop(None)
         for number in range(10):
-            assert place.router.lead(ask(f"a/{number}")) is place.router.lead(ask(f"a/{number}"))
-            assert len(place.router._found) <= 3
+            assert router.lead(ask(f"a/{number}")) is router.lead(ask(f"a/{number}"))
+            assert len(router._found) <= 3
 
     play(scenario)

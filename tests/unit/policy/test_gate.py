@@ -12,9 +12,8 @@ from tests.unit.engines.system.house import CORE, House, play
 from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
 from vault.framework.route import special
-from vault.policy import store as module
 from vault.policy.gate import seen_by
-from vault.policy.store import PolicyEntry
+from vault.policy.store import PolicyEntry, PolicyStore
 from vault.times import Nanos
 
 READ = 'path "a" { capabilities = ["read"] }'
@@ -134,14 +133,14 @@ def test_nobody_is_decided_for() -> None:
     asyncio.run(scenario())
 
 
-def test_compiled_sets_of_policies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_sets_of_policies_are_bounded() -> None:
     async def scenario() -> None:
-        monkeypatch.setattr(module, "_COMPILED", 2)
         house = await _house(p=READ)
+        policies = PolicyStore(house.policies.epoch, most_compiled=2)
         reader = house.barrier.reader("root", CORE)
         for number in range(7):
-            await house.policies.acl(reader, ROOT.id, ("p", str(number)), house.clock.millis())
-            assert len(house.policies._compiled) <= 2
+            await policies.acl(reader, ROOT.id, ("p", str(number)), house.clock.millis())
+            assert len(policies._compiled) <= 2
 
     asyncio.run(scenario())
 

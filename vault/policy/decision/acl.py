@@ -50,8 +50,9 @@ _ROOT_VERDICT = AclVerdict(True, root=True, sudo=True, granting=(ROOT,))
 class Acl:
     """The compiled policies of a token. Rules that expire stop counting at their time, whenever it was compiled."""
 
-    def __init__(self, policies: Sequence[Policy], *, now: float) -> None:
-        """Compile rendered `policies`; `now` is Unix time."""
+    def __init__(self, policies: Sequence[Policy], *, now: float, most_verdicts: int = _MEMO_SIZE) -> None:
+        """Compile rendered `policies`; `now` is Unix time. So many verdicts are cached."""
+        self._most_verdicts = most_verdicts
         self.root = any(policy.name == ROOT for policy in policies)
         self.refusal = next((f"policy {p.name}: {p.refusal}" for p in policies if p.refusal), "")
         self._policies = tuple(policies)
@@ -106,7 +107,7 @@ class Acl:
             verdict = _capable(rule, needed, operation)
         found = rule, verdict, rule is not None and verdict.allowed and rule.constrained
         if len(path) <= _LONGEST:
-            if len(self._memo) >= _MEMO_SIZE:
+            if len(self._memo) >= self._most_verdicts:
                 self._memo.clear()
             self._memo[operation, path] = found
         return found

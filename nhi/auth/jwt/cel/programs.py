@@ -33,7 +33,7 @@ APART: Final = 600.0
 """Seconds for which a tenant runs its programs apart after one that was not quick."""
 PARKED: Final = 10.0
 """Seconds for which a program is not run after it ended a process of its own: twice what that cost."""
-_MOST: Final = 64
+MOST: Final = 64
 """Programs of one tenant that run or wait for their turn; others are refused at once."""
 _MARKS: Final = 4096
 MISSING: Final = "CEL roles are not available: the server was installed without its part `cel`"
@@ -48,9 +48,18 @@ class Programs:
     """The processes that programs of this server run in; none is told of another's claims."""
 
     def __init__(
-        self, quick: Cost = QUICK, longest: Cost = LONGEST, now: Callable[[], float] = time.monotonic
+        self,
+        quick: Cost = QUICK,
+        longest: Cost = LONGEST,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        most: int = MOST,
     ) -> None:
-        """`quick` and `longest` are what a program may cost among all, and apart; `now` is in seconds."""
+        """`quick` and `longest` are what a program may cost among all, and apart; `now` is in seconds.
+
+        `most` programs of one tenant run or wait for their turn.
+        """
+        self._most = most
         self._quick, self._longest = quick, longest
         self._common, self._own = _Lane(), _Lane()
         self._slow = _Marks(APART, now)
@@ -86,7 +95,7 @@ class Programs:
         program = _digest(tenant, question)
         if self._parked.has(program):
             raise Limited(_LEFT_ALONE)
-        if self._waiting[tenant] >= _MOST:
+        if self._waiting[tenant] >= self._most:
             raise Limited(_WAIT)
         self._waiting[tenant] += 1
         try:
@@ -140,7 +149,8 @@ class _Lane:
 class _Marks:
     """What is marked, each for so many seconds; seen and made from any thread."""
 
-    def __init__(self, seconds: float, now: Callable[[], float]) -> None:
+    def __init__(self, seconds: float, now: Callable[[], float], most: int = _MARKS) -> None:
+        self._most = most
         self._seconds = seconds
         self._now = now
         self._until: dict[Hashable, float] = {}
@@ -152,7 +162,7 @@ class _Marks:
             now = self._now()
             self._until.pop(one, None)
             self._until = {known: until for known, until in self._until.items() if until > now}
-            if len(self._until) >= _MARKS:
+            if len(self._until) >= self._most:
                 del self._until[next(iter(self._until))]
             self._until[one] = now + self._seconds
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nhi.auth.jwt.cel.process import Cost
 from nhi.auth.jwt.cel.programs import LONGEST as LONGEST_PROGRAM
-from nhi.auth.jwt.cel.programs import QUICK, Programs
+from nhi.auth.jwt.cel.programs import MOST, QUICK, Programs
 from nhi.auth.jwt.cel.roles import CelRoleEngine
 from nhi.auth.jwt.cel_login import CelLoginEngine
 from nhi.auth.jwt.config import ConfigEngine
@@ -92,9 +92,9 @@ def _resolve(host: str) -> Sequence[str]:
     return ["127.0.0.1"]
 
 
-def patient_programs() -> Programs:
+def patient_programs(most: int = MOST) -> Programs:
     """Return what runs programs, and gives each the processor time that a server gives, however busy the machine is."""
-    return Programs(Cost(QUICK.used, passed=600), Cost(LONGEST_PROGRAM.used, passed=600))
+    return Programs(Cost(QUICK.used, passed=600), Cost(LONGEST_PROGRAM.used, passed=600), most=most)
 
 
 async def opened() -> JwtHouse:

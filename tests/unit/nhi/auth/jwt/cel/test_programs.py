@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nhi.auth.jwt.cel import process, programs
+from nhi.auth.jwt.cel import process
 from nhi.auth.jwt.cel.process import Cost, ProgramProcess
 from nhi.auth.jwt.cel.programs import MISSING
 from nhi.auth.jwt.cel.protocol import Question
@@ -160,12 +160,10 @@ def test_a_claim_that_is_too_large_a_number_is_refused() -> None:
 def test_programs_wait_for_their_turn_in_no_thread_of_others_and_not_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(programs, "_MOST", 3)
-
     async def scenario() -> None:
         monkeypatch.setattr(asyncio, "to_thread", None)
         threads: set[str] = set()
-        answers = patient_programs()
+        answers = patient_programs(most=3)
         ask = ProgramProcess.ask
 
         def seen(self: ProgramProcess, packed: bytes, most: Cost) -> Any:

@@ -57,8 +57,8 @@ def test_sl_95_no_program_of_one_tenant_makes_the_login_of_another_fail(
 ) -> None:
     async def scenario() -> None:
         before = await programs.run("b", USUAL)
-        bad = [asyncio.create_task(programs.run("a", COSTLY[what])) for _ in range(module._MOST + 4)]
-        good = [asyncio.create_task(programs.run("b", USUAL)) for _ in range(module._MOST)]
+        bad = [asyncio.create_task(programs.run("a", COSTLY[what])) for _ in range(module.MOST + 4)]
+        good = [asyncio.create_task(programs.run("b", USUAL)) for _ in range(module.MOST)]
         refused = await asyncio.gather(*bad, return_exceptions=True)
         assert {type(one) for one in refused} == {Malformed, Limited}
         assert len([one for one in refused if type(one) is Malformed]) == 1
@@ -138,9 +138,8 @@ def test_a_process_in_which_too_much_was_left_behind_makes_room_for_another_one(
     asyncio.run(scenario())
 
 
-def test_only_so_many_marks_are_kept(now: _Now, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MARKS", 3)
-    marks = module._Marks(10, now)
+def test_only_so_many_marks_are_kept(now: _Now) -> None:
+    marks = module._Marks(10, now, most=3)
     for one in "abcd":
         marks.mark(one)
     assert [marks.has(one) for one in "abcd"] == [False, True, True, True]

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Tests pass limits as arguments: a private name that is patched is a contract that nobody sees."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.house.tree import ROOT, files
+
+_PATCHED: dict[tuple[str, str], int] = {
+    ("tests/integration/test_small_png.py", "_MOST"): 1,
+    ("tests/routes/test_failed_logins.py", "_EACH"): 1,
+    ("tests/routes/test_fair_logins.py", "_match"): 1,
+    ("tests/routes/test_key_rotation.py", "_new"): 1,
+    ("tests/routes/test_lineage.py", "_LOOKED_AT"): 2,
+    ("tests/routes/test_plans.py", "_CACHED"): 1,
+    ("tests/routes/test_possession.py", "_MOST"): 1,
+    ("tests/routes/test_slot_changes.py", "__call__"): 1,
+    ("tests/routes/test_uses.py", "_LOOKED_AT"): 1,
+    ("tests/routes/test_uses.py", "_PAGE"): 1,
+    ("tests/storage/test_backup.py", "_STEPS"): 1,
+    ("tests/storage/test_backup.py", "_copy"): 1,
+    ("tests/storage/test_restore.py", "_alone"): 2,
+    ("tests/unit/engines/system/operations/test_host.py", "_PROC"): 2,
+    ("tests/unit/nhi/auth/cert/test_crl.py", "_signs_lists"): 1,
+    ("tests/unit/nhi/auth/jwt/cel/test_programs.py", "_PROGRAM"): 2,
+    ("tests/unit/nhi/auth/jwt/cel/test_tenants.py", "_PROGRAM"): 1,
+    ("tests/unit/nhi/biscuit/issue/test_authority_block.py", "_compiled"): 2,
+    ("tests/unit/nhi/biscuit/offline/test_verify.py", "_PATIENCE"): 2,
+    ("tests/unit/outbound/test_shares.py", "_may"): 1,
+    ("tests/unit/server/offline/test_diagnosis.py", "_LITTLE"): 1,
+    ("tests/unit/server/offline/test_diagnosis.py", "_NOTHING"): 2,
+    ("tests/unit/server/process/test_freed_memory.py", "_system"): 1,
+}
+"""What is patched still, and how often: what is not there is refused, and what is there in vain as well."""
+
+
+def patched(source: str) -> Iterator[str]:
+    """Return every private name that a `setattr` replaces."""
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).rpartition(".")[2] == "setattr"
+            and len(node.args) > 2
+        ):
+            name = node.args[1]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value.startswith("_"):
+                yield name.value
+
+
+def test_no_private_name_is_patched_but_those_that_were() -> None:
+    found: Counter[tuple[str, str]] = Counter()
+    for path in files(".py"):
+        name = str(path.relative_to(ROOT))
+        if name.startswith("tests/"):
+            found.update((name, what) for what in patched(path.read_text(encoding="utf-8")))
+    assert found == _PATCHED, "make it an argument of the object, with the usual value as its default"
+
+
+@pytest.mark.parametrize(
+    "line", ['monkeypatch.setattr(module, "_MOST", 3)', 'patch.setattr(Shares, "_may", counted)']
+)
+def test_a_patch_of_a_private_name_is_found(line: str) -> None:
+    assert len(list(patched(line))) == 1
+
+
+@pytest.mark.parametrize("line", ['monkeypatch.setattr(os, "fsync", None)', "setattr(row, name, value)"])
+def test_a_patch_of_the_world_is_none(line: str) -> None:
+    assert list(patched(line)) == []
