@@ -94,8 +94,8 @@ def install() -> None:
     handle = Pipeline.handle
 
     @wraps(handle)
-    async def handled(self: Pipeline, call: Any) -> Any:
-        return await measured(handle(self, call), lambda: f"{call.head.method} {call.path[:80]}")
+    async def handled(self: Pipeline, call: Any, plan: Any = None) -> Any:
+        return await measured(handle(self, call, plan), lambda: f"{call.head.method} {call.path[:80]}")
 
     Pipeline.handle = handled  # type: ignore[method-assign]  # as long as the tests run
     run = asyncio.Handle._run

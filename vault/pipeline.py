@@ -12,7 +12,6 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
 from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.cache.follow import Follower
-from vault.cache.plans import Plans
 from vault.framework import schema
 from vault.framework.call import ROOT, Call, Destination, Identity, Operation, RefusedReply, Reply
 from vault.framework.concurrency.offload import Pool, client_of
@@ -31,12 +30,13 @@ from vault.framework.errors import (
 )
 from vault.framework.keys.external import AskFirst
 from vault.framework.limits import AT_ONCE
-from vault.framework.plan import Plan
 from vault.framework.quote import quote
 from vault.framework.route import Access, BoundRoute, special
 from vault.framework.telemetry.log import Log
 from vault.mount.router import SEALED, Barred, Router
 from vault.policy.gate import Gate
+from vault.repeated.plan import Plan
+from vault.repeated.plans import Plans
 from vault.storage.protocol import StorageFailure, StorageLost
 from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import WRAPPING, Wrapper
@@ -89,13 +89,14 @@ class Pipeline:
         self._log = log
         self._pool = Pool(threads=1, name="body")
 
-    async def handle(self, call: Call) -> Reply[object] | None:
-        """Carry one request through every stage. Raises `VaultError` once it has been recorded."""
+    async def handle(self, call: Call, plan: Plan | None = None) -> Reply[object] | None:
+        """Carry one request through every stage, or through those that its `plan` leaves.
+
+        Raises `VaultError` once it has been recorded.
+        """
         try:
             try:
-                reply = _kept(
-                    await (self.attempt(call) if call.plan is None else self.repeat(call, call.plan))
-                )
+                reply = _kept(await (self.attempt(call) if plan is None else self.repeat(call, plan)))
             except (Moved, AskFirst) as again:
                 reply = await self.persist(call, again)
             if call.after is not None:

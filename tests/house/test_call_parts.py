@@ -13,14 +13,14 @@ from vault.framework.request.head import Head, Options, Proofs
 
 _FRONT: Final = {
     "vault/wire/http.py": "the front",
-    "vault/wire/head_cache.py": "the front, for bytes that came before",
+    "vault/repeated/head_cache.py": "the front, for bytes that came before",
     "vault/wire/inline_auth.py": "the front, for the login in a head",
     "vault/server/compose/self_init.py": "stands for a front: the configuration's own requests",
 }
 _RESOLVE: Final = {
     "vault/mount/router.py": "where a path leads",
     "vault/pipeline.py": "where it leads for somebody whose token lives elsewhere",
-    "vault/framework/plan.py": "where it led before",
+    "vault/repeated/plan.py": "where it led before",
     "nhi/biscuit/routes/login_mount.py": "a login by another name, while the mount it belongs to answers",
 }
 _OWNERS: Final = {

@@ -43,7 +43,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/identity/provider/provider_routes.py": "_agreed _authorize",
         "nhi/identity/provider/token_routes.py": "_access _claims _described _redeemed _said",
         "vault/background/loop.py": "work",
-        "vault/cache/plans.py": "recall",
+        "vault/repeated/plans.py": "recall",
         "vault/cache/ages.py": "begin of",
         "vault/engines/kv/engine.py": (
             "delete_newest delete_versions patch_secret read_secret read_subkeys undelete_versions "

@@ -17,13 +17,13 @@ from uvicorn.server import ServerState
 
 from tests.routes.driver import Application
 from tests.unit.server.http.test_protocol import Wire
-from vault.cache.plans import Plans
+from vault.repeated.head_cache import HeadCache
+from vault.repeated.plans import Plans
 from vault.server.config.settings import Listener
 from vault.server.http.listeners import _uvicorn
 from vault.server.http.protocol import Connection
 from vault.storage.sqlite.row_cache import Rows
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.wire.head_cache import HeadCache
 
 READS, ROUNDS, TOGETHER = 2000, 9, 16
 _REQUEST = b"GET /v1/secret/data/x HTTP/1.1\r\nhost: x\r\nx-vault-token: root\r\n\r\n"

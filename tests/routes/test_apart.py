@@ -14,11 +14,11 @@ import pytest
 
 from nhi.identity.mfa import method_routes
 from tests.routes.driver import Answer, Application
-from vault.audit.batch import AuditBatch
 from vault.engines.totp import engine as totp
 from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Busy, Unavailable
 from vault.framework.limits import AT_ONCE, JsonLimits
+from vault.repeated.audit_batch import AuditBatch
 from vault.times import Seconds
 from vault.wrap.wrapper import Wrapper
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.routes.driver import Application
 from vault.framework.clock import rfc3339
-from vault.framework.plan import Plan
+from vault.repeated.plan import Plan
 from vault.times import Seconds, nanos_after, second_of
 from vault.token import authenticator
 

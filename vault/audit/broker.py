@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from vault.audit.batch import AuditBatch
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.hasher import Hasher
 from vault.audit.record import Renderer, data_of, sealed_line, trial_line
@@ -28,6 +27,7 @@ from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.quote import quote
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.repeated.audit_batch import AuditBatch
 from vault.times import Nanos
 
 ALL_HASHED: Final = "hmac_names_and_numbers"

@@ -20,7 +20,6 @@ from vault.times import Millis, Nanos, Seconds
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View
-    from vault.framework.plan import Plan
     from vault.framework.route import BoundRoute
 
 T = TypeVar("T", covariant=True)
@@ -331,7 +330,6 @@ class Call:
         "options",
         "params",
         "parsed",
-        "plan",
         "prepared",
         "proofs",
         "reader",
@@ -359,9 +357,7 @@ class Call:
     login: Login | None
     """For a request with inline authentication, and for its login: the state of that login; None for all others."""
     key: tuple[bytes, bytes, str] | None
-    """The key under which a plan for this plain GET is cached; see `vault.cache.plans`."""
-    plan: Plan | None
-    """What is known of calls like this one; None where the stages must find it out."""
+    """The key under which a plan for calls like this one is cached; see `vault.repeated.plans`. None for none."""
 
     # Resolve finds out where it leads.
     destination: Destination
@@ -415,7 +411,7 @@ class Call:
         self.proofs = NO_PROOFS
         self.body = b""
         self.within = ""
-        self.login = self.key = self.plan = None
+        self.login = self.key = None
         self.destination = _UNKNOWN
         self.admission = ()
         self.admitted = self.spent = self.in_turn = False
@@ -464,7 +460,6 @@ class Call:
         self.destination = Destination(path=self.destination.full)
         self.identity = None
         self.decision = None
-        self.plan = None
         self.after = None
         self.warnings = []
 

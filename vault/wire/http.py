@@ -11,7 +11,6 @@ from html import escape
 from time import perf_counter_ns
 from typing import Any, Final
 
-from vault.cache.plans import Key, Plans
 from vault.framework import schema
 from vault.framework.call import Call, Destination, Login, Operation, Reply
 from vault.framework.clock import Clock, Entropy, Ids
@@ -34,10 +33,12 @@ from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.request.head import Head, Options, Proofs
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
+from vault.repeated.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet
+from vault.repeated.plan import Plan
+from vault.repeated.plans import Key, Plans
 from vault.times import Seconds
 from vault.wire import inline_auth, native, v1
 from vault.wire.bodies import CUT
-from vault.wire.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet
 from vault.wire.in_flight import ListenerRequests
 from vault.wire.options import (
     ANYWHERE,
@@ -141,19 +142,20 @@ class Front:
         began = 0
         try:
             if known is not None:
+                plan: Plan | None = known.plan
                 known.fill(call, scope["client"])
             else:
-                self._head(call, scope)
+                plan = self._head(call, scope)
                 if call.head.method in BODIED:
                     shown = bool(call.token) or call.login is not None
                     call.body = await lane.bodies.read(receive, call.client_address, shown=shown)
                     if call.key is not None:
-                        self._recall(call, scope, call.key)
+                        plan = self._recall(call, scope, call.key)
             running[call] = began = perf_counter_ns()
             try:
                 if call.login is not None:
                     await self._log_in(call)
-                reply = await self._handle(call)
+                reply = await self._handle(call, plan)
                 answer = await self._answer_apart(call, reply) if reply is not None and reply.long else None
             finally:
                 del running[call]
@@ -208,7 +210,8 @@ class Front:
             await self._lane.refuse(call, crowded)
             raise
 
-    def _head(self, call: Call, scope: Scope) -> None:
+    def _head(self, call: Call, scope: Scope) -> Plan | None:
+        """Read a head; return the plan that stands for the rest of it, if there is one."""
         call.client_address, call.client_port = scope.get("client") or ("", 0)
         method, headers = scope["method"], scope["headers"]
         first = dict(reversed(headers))  # the first of a repeated header counts
@@ -228,10 +231,12 @@ class Front:
                 call.key = (came[0], b"", call.client_address)
             elif method == "GET" and call.token:
                 digest = sha256(call.token.reveal().encode()).digest()
-                if self._plans.recall(call, (digest, scope["raw_path"], call.client_address)):
-                    self._heads.learn(scope, call)
-                    return
+                plan = self._plans.recall(call, (digest, scope["raw_path"], call.client_address))
+                if plan is not None:
+                    self._heads.learn(scope, call, plan)
+                    return plan
         self._unplanned_head(call, scope, first, special)
+        return None
 
     def _unplanned_head(
         self, call: Call, scope: Scope, first: Mapping[bytes, bytes], special: Collection[bytes]
@@ -264,13 +269,16 @@ class Front:
             call.login = Login() if inline_auth.in_use(call.head.headers) else None
         call.destination = Destination(path=call.within + path)
 
-    def _recall(self, call: Call, scope: Scope, key: Key) -> None:
-        """Look for the plan of a request with a body, if the plan's key covers the whole request."""
+    def _recall(self, call: Call, scope: Scope, key: Key) -> Plan | None:
+        """Return the plan of a request with a body, if its key covers the whole request."""
         chunked = any(name == b"transfer-encoding" for name, _ in call.head.headers)
         if chunked or len(call.body) != scope[HEAD][1]:
             call.key = None
-        elif self._plans.recall(call, key):
-            self._heads.learn(scope, call)
+            return None
+        plan = self._plans.recall(call, key)
+        if plan is not None:
+            self._heads.learn(scope, call, plan)
+        return plan
 
     async def _log_in(self, call: Call) -> None:
         """Carry out the login of a request with inline authentication. Raises its refusal."""

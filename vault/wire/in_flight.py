@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from time import perf_counter_ns
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakSet
 
 from vault.framework.call import Call, Operation, Reply
@@ -15,10 +15,19 @@ from vault.framework.errors import Failed, VaultError
 from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.framework.telemetry.refusals import Refusals
+from vault.repeated.plan import Plan
 from vault.times import nanos_of
 from vault.wire.bodies import Bodies
 
-Handle = Callable[[Call], Awaitable[Reply[object] | None]]
+
+class Handle(Protocol):
+    """The pipeline, as a front sees it."""
+
+    def __call__(self, call: Call, plan: Plan | None = None) -> Awaitable[Reply[object] | None]:
+        """Carry a call out, by its plan where it has one. Raises `VaultError`."""
+        ...
+
+
 Refuse = Callable[[Call, VaultError], Awaitable[None]]
 
 _OVERDUE: Final = "overdue"

@@ -14,7 +14,7 @@ Leave = Callable[[VaultError | None], object]
 
 
 class RecordBatch(Protocol):
-    """Records that no audit device has taken yet, and the answers that wait for them; `vault.audit.batch` makes them."""
+    """Records that no audit device has taken yet, and the answers that wait for them; `vault.repeated.audit_batch` makes them."""
 
     def then(self, leave: Leave) -> None:
         """Call `leave` once everything that is in the batch by now is written."""

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
 from vault.framework.telemetry.refusals import CountRefusal
+from vault.repeated.head_cache import Again, Outlet
 from vault.server.application import Answer, Message
-from vault.wire.head_cache import Again, Outlet
 from vault.wire.http import NO_STORE, RESPOND, TRANSPORT
 
 Receive = Callable[[], Awaitable[Message]]

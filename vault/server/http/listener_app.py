@@ -19,12 +19,12 @@ from vault.engines.system.operations.cors import CrossOrigins
 from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import CountRefusal
+from vault.repeated.head_cache import Again
 from vault.server.application import Message
 from vault.server.config.settings import Listener, Telemetry
 from vault.server.http.cors import Cors
 from vault.server.http.forwarded import ForwardedMiddleware
 from vault.ui.session.sessions import UiSessions
-from vault.wire.head_cache import Again
 from vault.wire.http import NO_STORE, RESPOND, TRANSPORT, Front
 
 Headers = list[tuple[bytes, bytes]]

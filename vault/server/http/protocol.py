@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import types
-from asyncio.tasks import _enter_task, _leave_task
-from collections.abc import Coroutine, Generator
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final, cast
@@ -23,11 +20,12 @@ from uvicorn.server import ServerState
 
 from vault.framework.request.record import RecordBatch
 from vault.framework.telemetry.refusals import CountRefusal, Reason
+from vault.repeated.head_cache import HEAD, Again
+from vault.repeated.starter import Starter
 from vault.server.config.settings import Listener
 from vault.server.http.framing import FramedProtocol
 from vault.server.http.smuggling import HEAD_END
 from vault.server.http.tls import presented
-from vault.wire.head_cache import HEAD, Again
 from vault.wire.http import RESPOND
 
 for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for
@@ -44,59 +42,6 @@ _EMPTY: Final = frozenset({204, 304})
 """Statuses of answers that never have a body, and so no length."""
 _LONGEST_KNOWN: Final = 16 * 1024
 """Most bytes of a request that is known by them (SL-71)."""
-
-
-async def _rest(begun: Coroutine[Any, Any, None], waited: object) -> None:
-    """Go on with a coroutine that was begun outside any task and waits for `waited`.
-
-    A coroutine itself, for tasks of Python 3.12 and later take no generator.
-    """
-    await _carried_on(begun, waited)
-
-
-@types.coroutine
-def _carried_on(begun: Coroutine[Any, Any, None], waited: object) -> Generator[Any, Any, None]:
-    try:
-        while True:
-            try:
-                sent = yield waited
-            except BaseException as error:  # noqa: BLE001 - a cancellation is the coroutine's own affair
-                waited = begun.throw(error)
-            else:
-                waited = begun.send(sent)
-    except StopIteration:
-        return
-
-
-class _NoTask(asyncio.Future[None]):
-    """Stands for the task of a request that was begun without one, as far as anything of asyncio asks for it.
-
-    `asyncio.timeout` and `TaskGroup` note the task that they began in. Most reads are over before there would be any,
-    and making one for each costs more than they do; what such a read has noted is led to the task that it goes on in.
-    """
-
-    task: asyncio.Task[None] | None = None
-
-    def go_on(self, task: asyncio.Task[None]) -> None:
-        """Stand for `task` from now on, and end with it."""
-        self.task = task
-        task.add_done_callback(lambda _: self.set_result(None))
-
-    def cancel(self, msg: Any | None = None) -> bool:  # noqa: ANN401 - asyncio's own type
-        """Cancel the request."""
-        return self.task is not None and self.task.cancel(msg)
-
-    def uncancel(self) -> int:
-        """See `asyncio.Task.uncancel`."""
-        return 0 if self.task is None else self.task.uncancel()
-
-    def cancelling(self) -> int:
-        """See `asyncio.Task.cancelling`."""
-        return 0 if self.task is None else self.task.cancelling()
-
-    def get_name(self) -> str:
-        """See `asyncio.Task.get_name`."""
-        return "read" if self.task is None else self.task.get_name()
 
 
 class _Former:
@@ -148,7 +93,7 @@ class Connection(FramedProtocol):
         self._repeating = False
         self._batch: RecordBatch | None = None
         self._always: tuple[object, bytes] = (None, b"")
-        self._no_task: Any = _NoTask(loop=loop)
+        self._begin = Starter(loop, self.tasks).begin
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -296,27 +241,6 @@ class Connection(FramedProtocol):
             super()._start_asgi_task(cycle, app)
             return
         self._begin(cycle.run_asgi(app))
-
-    def _begin(self, request: Coroutine[Any, Any, None]) -> bool:
-        """Run a request until it waits for something, and from there on as a task; return whether it is over."""
-        loop, current = self.loop, self._no_task
-        try:
-            _enter_task(loop, current)
-        except RuntimeError:  # who hands bytes over within a task has that one
-            current = None
-        try:
-            waited = request.send(None)
-        except StopIteration:
-            return True
-        finally:
-            if current is not None:
-                _leave_task(loop, current)
-        task = loop.create_task(_rest(request, waited))
-        self._no_task.go_on(task)
-        self._no_task = _NoTask(loop=loop)
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
-        return False
 
     def _should_upgrade(self) -> bool:
         """Every wish for another protocol: llhttp takes what follows such a head for that protocol, a body too."""

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from vault.cache.follow import Follower
-from vault.cache.plans import Plans
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unavailable, VaultError
@@ -18,7 +17,9 @@ from vault.framework.limits import USUAL_LIMITS
 from vault.framework.telemetry import refusals
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.server.http.protocol import _rest as rest
+from vault.repeated.plan import Plan
+from vault.repeated.plans import Plans
+from vault.repeated.starter import _rest as rest
 from vault.storage.memory import MemoryStorage
 from vault.wire.http import Front
 from vault.wire.in_flight import RunningRequests
@@ -61,12 +62,12 @@ class Refusals:
         self.errors.append(error)
 
 
-async def stuck(call: Call) -> Reply[object] | None:
+async def stuck(call: Call, plan: Plan | None = None) -> Reply[object] | None:
     await asyncio.Event().wait()
     return None
 
 
-async def done(call: Call) -> Reply[object] | None:
+async def done(call: Call, plan: Plan | None = None) -> Reply[object] | None:
     return None
 
 

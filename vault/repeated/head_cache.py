@@ -11,10 +11,10 @@ from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any, Final, Protocol
 
 from vault.cache.follow import BoundedCache
-from vault.cache.plans import Plans
 from vault.framework.call import Call
-from vault.framework.plan import Plan
 from vault.framework.request.record import RecordBatch
+from vault.repeated.plan import Plan
+from vault.repeated.plans import Plans
 from vault.times import Millis
 
 HEAD: Final = "coffre.head"
@@ -89,10 +89,10 @@ class HeadCache:
     def _tidy(self, now: Millis) -> None:
         self._kept.discard(lambda known: not self._plans.holds(known.plan, now))
 
-    def learn(self, scope: MutableMapping[str, Any], call: Call) -> None:
-        """Cache a call that has a plan, if the bytes are exactly one request."""
+    def learn(self, scope: MutableMapping[str, Any], call: Call, plan: Plan) -> None:
+        """Cache the head of a call and its plan, if the bytes are exactly one request."""
         came = scope.get(HEAD)
-        if came is None or call.plan is None or scope["http_version"] != "1.1":
+        if came is None or scope["http_version"] != "1.1":
             return
         lengths = []
         for name, value in call.head.headers:
@@ -102,4 +102,4 @@ class HeadCache:
                 lengths.append(value)
         head, behind = came
         if lengths == ([b"%d" % behind] if call.head.method in BODIED else []) and len(call.body) == behind:
-            self._kept.put((head, call.client_address), CachedHead(call.plan, call))
+            self._kept.put((head, call.client_address), CachedHead(plan, call))

@@ -4,8 +4,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from vault.audit.batch import AuditBatch
 from vault.framework.errors import Unavailable, VaultError
+from vault.repeated.audit_batch import AuditBatch
 
 
 class Device:

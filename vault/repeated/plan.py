@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The plan of a read: what the pipeline found out about a call, for the next one like it; see `vault.cache.plans`."""
+"""The plan of a read: what the pipeline found out about a call, for the next one like it; see `vault.repeated.plans`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ class Plan(msgspec.Struct, frozen=True):
 
     def fill(self, call: Call) -> None:
         """Fill a call from this plan."""
-        call.plan = self
         call.operation, call.data = self.operation, self.data
         call.destination, call.bound, call.params = self.destination, self.bound, self.params
         call.identity, call.decision = self.identity, self.decision

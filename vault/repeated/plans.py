@@ -16,7 +16,7 @@ from typing import Final
 
 from vault.cache.follow import BoundedCache, Follower
 from vault.framework.call import Call, Operation
-from vault.framework.plan import Plan
+from vault.repeated.plan import Plan
 from vault.times import Millis
 
 _KEPT: Final = 4096
@@ -53,14 +53,14 @@ class Plans:
         for tidy in self._beside:
             tidy(now)
 
-    def recall(self, call: Call, key: Key) -> bool:
-        """Fill in what is known of a call; False when that is nothing, or no longer true."""
+    def recall(self, call: Call, key: Key) -> Plan | None:
+        """Fill in what is known of a call, and return its plan; None when that is nothing, or no longer true."""
         plan = self._kept.get(key)
         if plan is None or not self.holds(plan, call.now):
             call.key = key if len(key[1]) <= _LONGEST else None
-            return False
+            return None
         plan.fill(call)
-        return True
+        return plan
 
     def holds(self, plan: Plan, now: Millis) -> bool:
         """Whether a plan is still true at `now` (milliseconds since the epoch)."""

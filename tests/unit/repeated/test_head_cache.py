@@ -7,7 +7,7 @@ from typing import Any
 from tests.calls import fill_call
 from vault.framework.call import Call
 from vault.framework.secret import Secret
-from vault.wire.head_cache import CachedHead
+from vault.repeated.head_cache import CachedHead
 
 
 def test_an_attempt_that_starts_over_finds_the_body_that_came() -> None:
