@@ -178,3 +178,28 @@ def test_a_batch_that_cannot_begin_fails_those_who_waited_for_it_and_no_later_on
         await storage.close()
 
     asyncio.run(story())
+
+
+_DAMAGED = "import sys; index = open(sys.argv[1], 'r+b'); index.seek(8); index.write(bytes(4 * [255]))"
+
+
+def _die_while_committing(file: Path) -> None:
+    """Leave the journal's index as a process does that dies between the two copies of its head; SQLite makes it again."""
+    subprocess.run([sys.executable, "-c", _DAMAGED, f"{file}-shm"], check=True)
+
+
+def test_a_commit_of_another_process_is_seen_behind_ours_though_the_index_began_anew(tmp_path: Path) -> None:
+    async def story() -> None:
+        file = tmp_path / "s.db"
+        storage, other = SqliteStorage.open(file), SqliteStorage.open(file)
+        await fill(storage, "a")
+        _die_while_committing(file)
+        await fill(storage, "b")  # the first that is counted
+        _die_while_committing(file)
+        async with other.write() as tx:  # and so is this one
+            await tx.put("b", b"theirs")
+        assert await storage.reader().get("b") == b"theirs"
+        await storage.close()
+        await other.close()
+
+    asyncio.run(story())

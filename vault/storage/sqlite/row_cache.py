@@ -48,8 +48,8 @@ class Rows:
     """Rows by path, and names below prefixes, all of one state: sealed values, so no secret is kept here.
 
     They are few and short (SL-71). What this process commits is noted in them, so that they stay; all go when anybody
-    else commits anything. The database is asked for its stamp when the head of its journal's index is another one, and
-    more than our own commit lies between the two.
+    else commits anything. The database is asked for its stamp when the head of its journal's index is another one than
+    at the last look, and not the one that our own commit left.
     """
 
     def __init__(self, look: Callable[[], bytes], ask: Callable[[], int]) -> None:
@@ -62,15 +62,15 @@ class Rows:
         self._kept: OrderedDict[str, bytes | None] = OrderedDict()
         self._listed: OrderedDict[str, tuple[Look, tuple[str, ...]]] = OrderedDict()
         self._expected: _ExpectedCommit | None = None
-        self._committed: _ExpectedCommit | None = None
+        self._ours: tuple[bytes, int] | None = None
 
     def stamp(self) -> int:
         """Return the stamp of the last commit. Raises `StorageFailure`."""
         head = self._look()
         if head != self._head:
-            ours = self._committed
-            if ours is not None and one_commit_between(ours.head, head):
-                self._stamp = ours.after  # nothing new is learned by asking
+            ours = self._ours
+            if ours is not None and ours[0] == head:
+                self._stamp = ours[1]  # nothing new is learned by asking
             else:
                 self._stamp = self._ask()
             self._head = head  # as it was before: where it changed meanwhile, it is asked again
@@ -144,15 +144,21 @@ class Rows:
         """
         if before != self._as_of.stamp:
             return
-        self._committed = None
+        self._ours = None
         self._expected = _ExpectedCommit(self._look(), before, after, rows, moves)
         if self._listed:
             for folder in all_folders(rows):
                 self._listed.pop(folder, None)
 
     def committed(self) -> None:
-        """Say, in whichever thread, that what was expected is committed; whoever looks before that asks the database."""
-        self._committed = self._expected
+        """Say, in whichever thread, that what was expected is committed; whoever looks before that asks the database.
+
+        The head that our commit left is noted whole: its count alone begins anew when SQLite makes the index again
+        after a crash, and then comes to the same number by commits of others.
+        """
+        expected, head = self._expected, self._look()
+        if expected is not None and one_commit_between(expected.head, head):
+            self._ours = (head, expected.after)
 
     def end(self, *, kept: bool, epoch: int = 0) -> None:
         """Note what was committed, if it was, and the `epoch` that it moved to, if it did."""
@@ -168,5 +174,5 @@ class Rows:
 
     def forget(self) -> None:
         """Remember nothing: the database is closed."""
-        self._as_of, self._expected, self._committed, self._head = Point(0, -1), None, None, b""
+        self._as_of, self._expected, self._ours, self._head = Point(0, -1), None, None, b""
         self._clear()
