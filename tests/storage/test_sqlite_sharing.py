@@ -194,7 +194,9 @@ def test_a_commit_of_another_process_is_seen_behind_ours_though_the_index_began_
         storage, other = SqliteStorage.open(file), SqliteStorage.open(file)
         await fill(storage, "a")
         _die_while_committing(file)
+        assert await storage.reader().get("b") is None
         await fill(storage, "b")  # the first that is counted
+        assert await storage.reader().get("b") == b"b"
         _die_while_committing(file)
         async with other.write() as tx:  # and so is this one
             await tx.put("b", b"theirs")
