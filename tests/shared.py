@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.lagging import LaggingStorage
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.database import OnStatement
@@ -26,6 +27,16 @@ class _Borrowed(MemoryStorage):
         """Leave it as it is."""
 
 
+class _Lagging(LaggingStorage):
+    """The same, and its statements suspend."""
+
+    async def close(self) -> None:
+        """Leave it as it is."""
+
+
+_MEMORIES = {"memory": _Borrowed, "memory-lagging": _Lagging}
+
+
 class Shared:
     """In memory, all have the same one; of SQLite, each has a storage of its own on one file.
 
@@ -34,6 +45,7 @@ class Shared:
 
     def __init__(self, kind: str = "memory", folder: Path = Path()) -> None:
         self._file = folder / "shared.db" if kind == "sqlite" else None
+        self._kind = kind
         self._backups = 0
         self._memory: MemoryStorage | None = None
         self._opened: list[Storage] = []
@@ -44,7 +56,7 @@ class Shared:
             self._opened.append(SqliteStorage.open(self._file, on_statement=on_statement))
             return self._opened[-1]
         if self._memory is None:
-            self._memory = _Borrowed(on_statement=on_statement)
+            self._memory = _MEMORIES[self._kind](on_statement=on_statement)
         return self._memory
 
     def run(self, story: Coroutine[Any, Any, T]) -> T:

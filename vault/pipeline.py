@@ -20,6 +20,7 @@ from vault.framework.errors import (
     Internal,
     Limited,
     Locked,
+    Moved,
     NotFound,
     Sealed,
     Unauthenticated,
@@ -54,10 +55,6 @@ _NOTHING: Final = mount_prefix("")
 
 
 Record = Callable[[Call, Reply[object] | None], Taken]
-
-
-class Moved(Exception):
-    """The facts that this call was allowed by are older than the data that it saw."""
 
 
 class Pipeline:
@@ -406,7 +403,19 @@ class Pipeline:
         if seen.epoch == 0:
             await seen.get("")
         if seen.epoch != call.facts:
+            await self.stand(call, seen.epoch)
+
+    async def stand(self, call: Call, epoch: int) -> None:
+        """Let a call go on by its facts where they are true at `epoch` too. Raises `Moved`.
+
+        They are where nothing that changed in between is what it stands on: the era, which ends with any fact but those
+        about a token, and the caller, of whose token those that hold it are told.
+        """
+        await self._follower.reach(epoch)
+        held = call.identity is None or call.identity.held
+        if not (held and self._follower.lasts(call.facts)):
             raise Moved
+        call.facts = epoch
 
     async def release(self, call: Call) -> None:
         """Record a request that was held."""

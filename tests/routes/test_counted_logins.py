@@ -10,7 +10,8 @@ from tests.routes.test_imported_secrets import _imported
 from tests.routes.test_proofs import _form, _register
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
-from vault.pipeline import Moved, Pipeline
+from vault.framework.errors import Moved
+from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
 from vault.token.lockout import Lockout
 

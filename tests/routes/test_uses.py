@@ -13,7 +13,8 @@ from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from vault.barrier.view import View
 from vault.framework.call import ROOT, Call, Reply
 from vault.framework.clock import rfc3339
-from vault.pipeline import Moved, Pipeline
+from vault.framework.errors import Moved
+from vault.pipeline import Pipeline
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.times import Nanos

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Facts kept in memory, and how they stop being believed: the epoch that every storage statement returns.
 
-A fact may enter only at the epoch at which it was read, and a reply may leave only if the epoch that its
-statement saw is the one that the facts are at (the fence in the pipeline). So a revocation that has committed
+A fact may enter only at the epoch at which it was read, and a reply may leave only if what it rests on is true at the
+epoch that its statement saw (the fence in the pipeline). So a revocation that has committed
 anywhere is obeyed here by the next request, whether or not anybody was told.
 """
 
@@ -17,6 +17,8 @@ from vault.storage.protocol import Storage
 
 K = TypeVar("K")
 T = TypeVar("T")
+_EPOCHS: Final = 1000
+"""Epochs of one era that are known: whoever was let in before that begins again."""
 _MOVING: Final = -1
 """The epoch while facts are being dropped: no statement sees it, so nothing read meanwhile is kept or let out."""
 Drop = Callable[[str | None], Awaitable[None]]
@@ -84,6 +86,8 @@ class Follower:
         """Stands for everything that is true now: another object as soon as anything may have become untrue."""
         self.era = object()
         """As `moment`, but for what only identities rest on that are `held`: those are told one by one."""
+        self._epochs: set[int] = set()
+        """Those that the facts have stood at in this era, which no other history has."""
         self._looking: asyncio.Event | None = None
         self._begun = self._ended = 0
         """Looks at the storage, of which one is under way at most; the newest that did all it had to."""
@@ -98,6 +102,13 @@ class Follower:
             self._marking.add(kind)
         if knows:
             self._knowing.add(kind)
+
+    def lasts(self, epoch: int) -> bool:
+        """Whether what was true at an epoch of the facts still is, but for what only identities rest on that are `held`.
+
+        It is not where that epoch is of a time while facts were being dropped.
+        """
+        return epoch in self._epochs
 
     async def follow(self) -> None:
         """Catch up if the epoch moved; after a commit of our own, so that the next answer knows of it."""
@@ -136,8 +147,10 @@ class Follower:
         seen, changes = await self._storage.news(since)
         if since <= 0 or self.epoch != since:  # nothing was known, or is no longer: it was sealed meanwhile
             changes = None
-        elif not changes and changes is not None:
-            return
+        elif not changes:
+            if seen == since:
+                return
+            changes = None  # it moved, and nobody says why
         self.epoch = _MOVING
         moment = self.moment = object()
         falls = changes is None or any(change.kind not in self._marking for change in changes)
@@ -151,12 +164,14 @@ class Follower:
                 await self._owners[change.kind](change.key)
         if self.moment is moment:
             self.epoch = seen
-            if falls:  # who was let in meanwhile may have found a fact that was yet to be dropped
-                self.era = object()
+            if falls or len(self._epochs) > _EPOCHS:
+                self._epochs.clear()
+            self._epochs.add(seen)
 
     async def forget(self) -> None:
         """Start over at the next unseal: everything is read anew, and nobody is known until then."""
         self.epoch = 0
         self.moment, self.era = object(), object()
+        self._epochs.clear()
         for kind in self._knowing:
             await self._owners[kind](None)

@@ -379,7 +379,8 @@ class Call:
     identity: Identity | None
     decision: Decision | None
     facts: int
-    """The epoch of the facts (tokens, policies, mounts) by which this call was authorised."""
+    """The epoch of the facts (tokens, policies, mounts) by which this call was authorised, or a later one at which they
+    are true too."""
     in_turn: bool
     """Whether the call has its turn to write: who opened another transaction for it would wait for itself."""
 

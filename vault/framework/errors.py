@@ -134,3 +134,7 @@ class Internal(VaultError):
 
     def __init__(self, *, detail: str = "") -> None:
         super().__init__("internal error", detail=detail)
+
+
+class Moved(Exception):
+    """No refusal: what allowed this call is older than the data that it saw, and the pipeline begins it again."""

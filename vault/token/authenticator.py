@@ -159,7 +159,9 @@ class ServiceTokens:
             return identity
         identity = await self._identity(core, call, key, keys.shown(entry), keys.ancestor)
         identity.until = nanos_to_millis(keys.until)
-        if not (entry.uses or entry.chain) and seen == core.epoch == self._follower.epoch:
+        if (
+            not (entry.uses or entry.chain) and 0 < self._follower.epoch <= seen
+        ):  # what changes from here on is told
             if len(self._digests) > 2 * _CACHED or len(self._family) > 4 * _CACHED:
                 await self._drop(None)
             self._cache.put(digest, identity)

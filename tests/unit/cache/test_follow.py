@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.lagging import LaggingStorage
+from vault.cache import follow
 from vault.cache.follow import BoundedCache, Follower
 from vault.storage import memory as module
 from vault.storage.memory import MemoryStorage
@@ -251,21 +252,39 @@ def test_what_is_forgotten_during_a_look_stays_forgotten(turns: int) -> None:
     asyncio.run(scenario())
 
 
-def test_who_was_let_in_while_facts_were_dropped_stands_on_another_era() -> None:
+def test_an_epoch_lasts_until_a_fact_falls_of_which_no_identity_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def scenario() -> None:
         storage = LaggingStorage()
         follower, _ = await _following(storage, "mount")
-        eras = []
+        during: list[int] = []
 
         async def dropping(key: str | None) -> None:
             del key
-            eras.append(follower.era)
+            during.append(follower.epoch)
 
-        before = follower.era
-        follower.own("mount", dropping)
-        await _change(storage, ("mount", "a"))
-        await follower.follow()
-        assert len({before, *eras, follower.era}) == 3
+        follower.own("token", dropping, marks=True)
+        assert not follower.lasts(0)
+        for facts, same in (
+            ([("token", "a")], True),
+            ([("token", "b"), ("token", "c")], True),
+            ([("token", "d"), ("mount", "x")], False),
+            ([("unknown", "x")], False),
+        ):
+            first = follower.epoch
+            await _change(storage, *facts)
+            await follower.follow()
+            assert (follower.lasts(first), follower.lasts(follower.epoch)) == (same, True), facts
+        assert during and not any(follower.lasts(epoch) for epoch in during)
+        await follower.forget()
+        assert not follower.lasts(storage.data.epoch)
+        monkeypatch.setattr(follow, "_EPOCHS", 3)
+        await follower.catch_up()
+        for _ in range(10):
+            await _change(storage, ("token", "a"))
+            await follower.follow()
+        assert len(follower._epochs) <= 4
 
     asyncio.run(scenario())
 

@@ -126,19 +126,41 @@ def test_everything_is_forgotten_when_the_follower_cannot_tell_what_changed() ->
     play(scenario)
 
 
-def test_a_caller_that_was_read_at_another_epoch_is_not_remembered() -> None:
+def test_a_caller_that_was_read_at_a_newer_epoch_is_remembered_and_forgotten_with_what_is_told_then() -> None:
     async def scenario() -> None:
         house = await opened()
         token = (await house.make())["client_token"]
         service = _service(house)
+        house.follower.own("mount", _nothing)
         await house.follower.catch_up()
         async with house.barrier.write("root", CORE) as core:
-            await core.invalidate("policy", "")
-        await service.authenticate(_call(house, token))
-        assert service.known(_call(house, token)) is None
+            await core.invalidate("mount", "")
+        identity = await service.authenticate(_call(house, token))
+        assert (identity.held, service.known(_call(house, token))) == (True, identity)
         await house.follower.catch_up()
-        await service.authenticate(_call(house, token))
-        assert service.known(_call(house, token)) is not None
+        assert (identity.held, service.known(_call(house, token))) == (True, identity)
+        await _revoke(house, token)
+        await house.follower.catch_up()
+        assert (identity.held, service.known(_call(house, token))) == (False, None)
+
+    play(scenario)
+
+
+def test_a_caller_is_not_remembered_before_anything_is_known_nor_once_more_is_than_was_read() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        assert isinstance(house.storage, MemoryStorage)
+        storage = house.storage
+        token = (await house.make())["client_token"]
+        service = _service(house)
+        await house.follower.forget()
+        assert not (await service.authenticate(_call(house, token))).held
+        await house.follower.catch_up()
+        house.follower.epoch += 1  # somebody else's request looked meanwhile
+        assert not (await service.authenticate(_call(house, token))).held
+        assert service.known(_call(house, token)) is None
+        house.follower.epoch = storage.data.epoch
+        assert (await service.authenticate(_call(house, token))).held
 
     play(scenario)
 
