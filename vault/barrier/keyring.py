@@ -57,6 +57,9 @@ class _StoredTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     installed: Millis
     encryptions: Annotated[int, msgspec.Meta(ge=0)]
 
+    def __repr__(self) -> str:
+        return f"_StoredTerm({self.term})"
+
 
 class _StoredKeyring(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     v: Annotated[int, msgspec.Meta(ge=_FORMAT, le=_FORMAT)]

@@ -228,6 +228,10 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     mfa_requirement: Mapping[str, object] | None = None
     num_uses: int = 0
 
+    def __repr__(self) -> str:
+        """Show no token."""
+        return f"<Auth {self.token_type}>"
+
 
 class WrapInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where a wrapped response waits, on the wire's names. TTL in seconds."""
@@ -238,6 +242,10 @@ class WrapInfo(msgspec.Struct, frozen=True, kw_only=True):
     creation_time: str
     creation_path: str
     wrapped_accessor: str | msgspec.UnsetType = msgspec.UNSET
+
+    def __repr__(self) -> str:
+        """Show no token."""
+        return f"<WrapInfo {self.creation_path}>"
 
 
 class Reply(msgspec.Struct, Generic[T]):

@@ -27,6 +27,10 @@ class Plan(msgspec.Struct, frozen=True):
     operation: Operation
     data: Mapping[str, Json]
 
+    def __repr__(self) -> str:
+        """Show nothing of what is asked: tokens are asked about too."""
+        return f"<Plan {self.operation}>"
+
     def fill(self, call: Call) -> None:
         """Fill a call from this plan."""
         call.operation, call.data = self.operation, self.data

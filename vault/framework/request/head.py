@@ -25,6 +25,10 @@ class Head(msgspec.Struct, frozen=True, eq=False):
     limits: JsonLimits = USUAL_LIMITS
     """The listener's limits on a body."""
 
+    def __repr__(self) -> str:
+        """Show nothing of the headers: credentials are among them."""
+        return f"<Head {self.method}>"
+
 
 class Options(msgspec.Struct, frozen=True, eq=False):
     """What query and headers ask for, beside path and verb; most requests have none."""
@@ -57,6 +61,10 @@ class Proofs(msgspec.Struct, frozen=True, eq=False):
     """A DPoP proof (RFC 9449)."""
     target: str = ""
     """The path as it came, which such a proof names."""
+
+    def __repr__(self) -> str:
+        """Show nothing that proves anything."""
+        return "<Proofs>"
 
 
 NO_HEAD: Final = Head()
