@@ -14,7 +14,6 @@ from typing import Any, Final
 from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
 from vault.barrier.keyring import KEYRING_PATH, Keyring, RotationConfig
-from vault.barrier.nonces import Nonces
 from vault.barrier.ring import KEYRING_KIND, Ring
 from vault.barrier.view import ReadView, Reload, View
 from vault.storage.protocol import ReadTx, Storage, Tx
@@ -63,7 +62,6 @@ class Barrier:
         self._storage = storage
         self._now = now
         self._random = random
-        self._nonces = Nonces(random)
         self._root_key: Key | None = None
         self._next_root_key: Key | None = None
         self._keyring: Keyring | None = None
@@ -170,7 +168,7 @@ class Barrier:
     def view(self, tx: Tx, namespace_id: str, prefix: str) -> View:
         """Return a view within the caller's transaction; raises `BarrierSealed`."""
         keyring, reload = self.keys(namespace_id)
-        return View(tx, keyring, namespace_id, prefix, random=self._nonces, reload=reload, keys=self.keys)
+        return View(tx, keyring, namespace_id, prefix, random=self._random, reload=reload, keys=self.keys)
 
     def write(self, namespace_id: str, prefix: str) -> AbstractAsyncContextManager[View]:
         """Open a transaction and return a view in it; raises `BarrierSealed` on entering."""

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from vault.barrier.failure import BarrierFailure, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
 from vault.barrier.keyring import Keyring, RotationConfig
-from vault.barrier.nonces import Nonces
 from vault.barrier.view import View, core_prefix
 from vault.storage.protocol import ReadTx, Storage, Tx
 from vault.times import Millis
@@ -48,7 +47,6 @@ class Ring:
         self._next_root_key: Key | None = None
         self._now = now
         self._random = random
-        self._nonces = Nonces(random)
         self._reloading = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -57,7 +55,7 @@ class Ring:
 
     def view(self, tx: Tx, namespace_id: str) -> View:
         """Return a view of the own data of a namespace that this keyring encrypts."""
-        return View(tx, self.keyring, namespace_id, core_prefix(namespace_id), random=self._nonces)
+        return View(tx, self.keyring, namespace_id, core_prefix(namespace_id), random=self._random)
 
     async def store(self, tx: Tx, keyring: Keyring) -> Keyring:
         """Store a new `keyring` within `tx`."""

@@ -211,7 +211,7 @@ class View(ReadView):
         reload: Reload | None = None,
         keys: Keys | None = None,
     ) -> None:
-        """As `ReadView`; `random` gives the nonces, see `Nonces`."""
+        """As `ReadView`; `random` gives the nonces."""
         super().__init__(tx, keyring, namespace_id, prefix, reload=reload, keys=keys)
         self._write = tx
         self._random = random

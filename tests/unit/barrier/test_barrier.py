@@ -7,13 +7,14 @@ import pytest
 
 from tests.unit.barrier.open import ROOT, open_barrier, second
 from vault.barrier.barrier import KEYRING_KIND, Barrier
+from vault.barrier.envelope import NONCE_BYTES
 from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, RotationConfig
 from vault.barrier.stored import raw
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
-from vault.times import Seconds
+from vault.times import Millis, Seconds
 
 
 def test_a_sealed_barrier_refuses_everything() -> None:
@@ -57,6 +58,27 @@ def test_loading_needs_the_right_key_and_a_keyring() -> None:
             await tx.delete(KEYRING_PATH)
         with pytest.raises(KeyringMissing):
             await barrier.load(ROOT)
+
+    asyncio.run(scenario())
+
+
+def test_a_nonce_is_drawn_when_it_is_used_and_never_kept() -> None:
+    """In a copy of the machine that goes on, what was drawn before would be used twice; the system draws anew there."""
+    asked: list[int] = []
+
+    def random(count: int) -> bytes:
+        asked.append(count)
+        return os.urandom(count)
+
+    async def scenario() -> None:
+        storage, _ = await open_barrier()
+        barrier = Barrier(storage, now=lambda: Millis(1000), random=random)
+        await barrier.load(ROOT)
+        for number in range(3):
+            asked.clear()
+            async with barrier.write("root", "m/") as view:
+                await view.put(f"{number}", raw(b"x"))
+            assert asked == [NONCE_BYTES]
 
     asyncio.run(scenario())
 
