@@ -21,6 +21,11 @@ class CommandError(Exception):
         self.code = code
 
 
+def no_value(path: str) -> CommandError:
+    """Nothing is at the path: exit code 2."""
+    return CommandError(f"No value found at {path}", EXIT_REMOTE)
+
+
 class UsageError(CommandError):
     """Wrong flags or arguments: exit code 1."""
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, RequestError
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, RequestError
 from vaultctl.flags import SECOND
 from vaultctl.text.terminal import emit, visible
 
@@ -20,7 +20,7 @@ _LONGEST_OTHER = 200
 
 
 class Invocation:
-    """What a command's function is given."""
+    """What a command's function is given. It returns its exit code, or raises what `vaultctl.errors` has."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class Invocation:
         stdout: TextIO,
         stderr: TextIO,
     ) -> None:
+        """`args` are what stands beside the flags; `form` is the format of the output: table, json, yaml and so on."""
         self.args = args
         self.program: list[str] = []  # what stands behind `--`, of a command that starts another
         self.flags = flags
@@ -182,14 +183,6 @@ class Invocation:
         if not answer:
             return self.succeed(f"Success! Data written to: {path}")
         return self.print_answer(answer)
-
-
-def no_value(invocation: Invocation, path: str, *, listing: bool = False) -> int:
-    """Nothing at the path: exit code 2; listings still print an empty document for programs."""
-    if listing and not invocation.tabular:
-        invocation.say("{}")
-        return EXIT_REMOTE
-    raise CommandError(f"No value found at {path}", EXIT_REMOTE)
 
 
 class ErrorPrefix:

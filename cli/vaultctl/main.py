@@ -102,24 +102,29 @@ class _Warnings(io.TextIOBase):
 def run(
     words: list[str], *, environ: Mapping[str, str], stdin: TextIO, stdout: TextIO, stderr: TextIO
 ) -> int:
-    """Run one command line against the given environment and streams; the exit code."""
-    if words[:1] == [COMPLETE]:
-        from vaultctl.commands.completion.candidates import candidates, in_time
+    """Run one command line against the given environment and streams; the exit code.
 
-        with in_time():
-            found = candidates(words[1:], environ)
-        stdout.write("".join(f"{one}\n" for one in found))
-        return EXIT_OK
+    1. A shell that asks how a word goes on is told.
+    2. The command is found by its first words; a group of commands shows its help.
+    3. Help of the command is shown, where that was asked for.
+    4. The command runs. What ends it early becomes its output, or a message and an exit code.
+    """
+    # 1. A shell's completion.
+    if words[:1] == [COMPLETE]:
+        return _complete(words[1:], environ, stdout)
+    # 2. The command.
     if words and words[0] in _VERSION:
         words = ["version", *words[1:]]
     command, rest = find_command(words)
     if command is None:
         return _help_for_group(words, rest, stdout, stderr)
+    # 3. Its help. What stands behind `--` is another program's.
     if any(word in _HELP for word in _before_dashes(rest)) and not command.passes_through:
         from vaultctl.tree.help import command_help
 
         stdout.write(command_help(command) + "\n")
         return EXIT_OK
+    # 4. The run.
     try:
         if command.passes_through:
             return _load(command.function)(rest)
@@ -133,6 +138,16 @@ def run(
         return error.code
 
 
+def _complete(words: list[str], environ: Mapping[str, str], stdout: TextIO) -> int:
+    """Tell a shell how the last word may go on."""
+    from vaultctl.commands.completion.candidates import candidates, in_time
+
+    with in_time():
+        found = candidates(words, environ)
+    stdout.write("".join(f"{one}\n" for one in found))
+    return EXIT_OK
+
+
 def _run_command(
     command: Command,
     rest: list[str],
@@ -141,6 +156,7 @@ def _run_command(
     stdout: TextIO,
     stderr: TextIO,
 ) -> int:
+    """Parse flags and arguments, and call the command's function; an error of the server is told with its reason."""
     from vaultctl.invocation import Invocation
 
     form = wanted_format(rest, environment_value(environ, "FORMAT"))

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from vaultctl.body import parse_body, parse_query
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import ErrorPrefix, Invocation, no_value
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, no_value
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map, sort_keys
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def read(invocation: Invocation) -> int:
         response = invocation.client.send("GET", path, query=query, accept_missing=True)
     answer = response.json()
     if response.status == 404 and not answer.get("data") and not answer.get("warnings"):
-        return no_value(invocation, path)
+        raise no_value(path)
     return invocation.print_answer(_enveloped(answer))
 
 
@@ -73,12 +73,13 @@ def print_listing(invocation: Invocation, path: str, query: Mapping[str, str | l
     keys = data.get("keys")
     if not invocation.tabular:
         if not data and not answer.get("wrap_info"):
-            return no_value(invocation, path, listing=True)
+            invocation.say("{}")  # programs get a document, and the exit code of a path without a value
+            return EXIT_REMOTE
         if answer.get("wrap_info") or keys is None or invocation.truth("detailed"):
             return invocation.print_answer(answer)
         return invocation.print_value(keys)
     if not answer or (response.status == 404 and not data and not answer.get("warnings")):
-        return no_value(invocation, path)
+        raise no_value(path)
     invocation.print_warnings(answer)
     if answer.get("wrap_info"):
         return invocation.print_answer(answer)

@@ -77,7 +77,7 @@ def _leader(invocation: Invocation) -> Mapping[str, object]:
     """What is known of the leader. A sealed node of a cluster refuses to say: then only that it is one."""
     with ErrorPrefix("Error checking leader status", EXIT_LOCAL):
         try:
-            return invocation.client.send("GET", "sys/leader", really=True, patient=False).json()
+            return invocation.client.send("GET", "sys/leader", preliminary=True, patient=False).json()
         except ApiError as error:
             if error.status == 503 and "Vault is sealed" in error.errors:
                 return {"ha_enabled": True}

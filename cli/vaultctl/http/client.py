@@ -60,13 +60,13 @@ class Client:
         body: object = None,
         merge: bool = False,
         with_token: bool = True,
-        really: bool = False,
+        preliminary: bool = False,
         accept_missing: bool = False,
         patient: bool = True,
     ) -> Response:
         """One request below /v1/. ApiError for status 400 and above.
 
-        `really` marks a lookup that decides what the command's own request is: it is sent even under
+        `preliminary` marks a request that decides what the command's own request is: it is sent even under
         -output-curl-string and -output-policy, and its answer is never wrapped. `accept_missing` returns a 404 instead of raising;
         `patient=False` tries once.
         """
@@ -77,7 +77,7 @@ class Client:
         payload = None if body is None else compact(body).encode()
         if merge:
             headers["Content-Type"] = MERGE_PATCH
-        if really:
+        if preliminary:
             headers.pop("X-Vault-Wrap-TTL", None)
         else:
             self._print_instead(method, path, target, search, headers, payload)

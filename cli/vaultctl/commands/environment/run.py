@@ -8,7 +8,7 @@ import signal
 
 from vaultctl.commands.kv.paths import locate_key
 from vaultctl.commands.kv.read import fetch
-from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
+from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError, no_value
 from vaultctl.invocation import Invocation
 from vaultctl.text.json import as_map
 from vaultctl.text.variables import checked_name, named, spelled
@@ -90,7 +90,7 @@ class _Secrets:
         path = location.path("data")
         answer = fetch(self._invocation, path)
         if answer is None:
-            raise CommandError(f"No value found at {path}", EXIT_REMOTE)
+            raise no_value(path)
         if answer.get("wrap_info"):
             raise CommandError(f"The answer for {path} is wrapped: do without -wrap-ttl")
         data = as_map(answer.get("data"))

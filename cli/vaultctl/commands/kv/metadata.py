@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.commands.kv.paths import locate
 from vaultctl.commands.kv.read import fetch, print_block, print_path
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
+from vaultctl.errors import EXIT_OK, CommandError, no_value
 from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.go import duration_text
 from vaultctl.text.json import as_map
@@ -21,7 +21,7 @@ def get(invocation: Invocation) -> int:
     if answer is None or not data:
         if answer is not None:
             invocation.print_warnings(answer)
-        raise CommandError(f"No value found at {path}", EXIT_REMOTE)
+        raise no_value(path)
     if not invocation.tabular:
         return invocation.print_answer(answer)
     print_path(invocation, "Metadata Path", path)

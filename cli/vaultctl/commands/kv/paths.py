@@ -36,13 +36,16 @@ def locate(invocation: Invocation) -> Location:
 
 
 def locate_key(invocation: Invocation, key: str, mount_flag: str) -> Location:
-    """Ask the server for the mount of a key; `mount_flag` is where it is said to be, if anywhere."""
+    """Ask the server for the mount of a key; `mount_flag` is where it is said to be, if anywhere.
+
+    A server that does not know the question is an old one: all its mounts are of KV version 1, as `bao` says too.
+    """
     key, mount_flag = key.strip(" /"), mount_flag.strip(" /")
-    asked = mount_flag or key
-    if not asked:
+    path = mount_flag or key
+    if not path:
         return Location("", key, 1)
     try:
-        response = invocation.client.send("GET", f"sys/internal/ui/mounts/{asked}", really=True)
+        response = invocation.client.send("GET", f"sys/internal/ui/mounts/{path}", preliminary=True)
     except ApiError as error:
         if error.status == 404:
             return Location(mount_flag, key, 1)
@@ -50,5 +53,5 @@ def locate_key(invocation: Invocation, key: str, mount_flag: str) -> Location:
     data = as_map(response.json().get("data"))
     mount = str(data.get("path") or "").strip("/")
     version = 2 if as_map(data.get("options")).get("version") == "2" else 1
-    below = key if mount_flag else key.removeprefix(mount).strip("/")
-    return Location(mount, below, version)
+    key_below = key if mount_flag else key.removeprefix(mount).strip("/")
+    return Location(mount, key_below, version)

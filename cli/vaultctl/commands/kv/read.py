@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from vaultctl.commands.kv.paths import locate
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
-from vaultctl.invocation import ErrorPrefix, Invocation, no_value
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, no_value
+from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
 TYPE_CHECKING = False
@@ -14,32 +14,41 @@ if TYPE_CHECKING:
 
 
 def get(invocation: Invocation) -> int:
-    """Read a secret."""
+    """Read a secret.
+
+    1. The server says in which mount the key is, and of which KV version that is: the API path follows.
+    2. The secret is read: its newest version, or the one that was asked for.
+    3. It is printed: one field, the answer for programs, or tables for people.
+    """
+    # 1. The path.
     location = locate(invocation)
     path = location.path("data")
-    version = invocation.number("version") or 0
-    answer = fetch(invocation, path, version if location.version == 2 else 0)
+    # 2. The secret. A mount of KV version 1 keeps one version of each: -version says nothing there.
+    number = (invocation.number("version") or 0) if location.version == 2 else 0
+    answer = fetch(invocation, path, number)
     if answer is None:
-        return no_value(invocation, path)
-    if location.version == 1 or answer.get("wrap_info"):
-        return _print_version_1(invocation, answer)
-    if invocation.text("field"):
+        raise no_value(path)
+    # 3. The output. An answer that waits behind a wrapping token looks the same for both KV versions.
+    field, wrapped = invocation.text("field"), answer.get("wrap_info")
+    if field and location.version == 2 and not wrapped:
         return _print_field(invocation, answer, path)
-    if not invocation.tabular:
+    if field or wrapped or not invocation.tabular:
         return invocation.print_answer(answer)
-    return _print_version_2(invocation, answer, path)
+    return _print_tables(invocation, answer, path, location.version)
 
 
 def fetch(
-    invocation: Invocation, path: str, version: int = 0, *, really: bool = False
+    invocation: Invocation, path: str, version: int = 0, *, preliminary: bool = False
 ) -> dict[str, object] | None:
     """The response for one version of a secret (0: the newest), or None when there is nothing at all.
 
-    A deleted version is a 404 with its metadata: that is an answer.
+    A deleted version is a 404 with its metadata: that is an answer. `preliminary` is as for `Client.send`.
     """
     query = {"version": str(version)} if version else None
     with ErrorPrefix(f"Error reading {path}"):
-        response = invocation.client.send("GET", path, query=query, really=really, accept_missing=True)
+        response = invocation.client.send(
+            "GET", path, query=query, preliminary=preliminary, accept_missing=True
+        )
     answer = response.json()
     if response.status == 404 and not answer.get("data") and not answer.get("warnings"):
         return None
@@ -82,28 +91,24 @@ def print_block(invocation: Invocation, title: str, data: Mapping[str, object]) 
         invocation.say(key_values(data_rows(data)))
 
 
-def _print_version_1(invocation: Invocation, answer: dict[str, object]) -> int:
-    if invocation.text("field") or not invocation.tabular or answer.get("wrap_info"):
-        return invocation.print_answer(answer)
+def _print_tables(invocation: Invocation, answer: dict[str, object], path: str, kv_version: int) -> int:
+    """The secret; of KV version 2 its path and its metadata first."""
     invocation.print_warnings(answer)
-    if answer.get("data") is not None:
-        print_block(invocation, "Data", as_map(answer["data"]))
-    return EXIT_OK
-
-
-def _print_version_2(invocation: Invocation, answer: dict[str, object], path: str) -> int:
-    invocation.print_warnings(answer)
-    print_path(invocation, "Secret Path", path)
-    data = as_map(answer.get("data"))
-    if data.get("metadata"):
-        print_block(invocation, "Metadata", as_map(data["metadata"]))
-        invocation.say("")
-    if data.get("data") is not None:
-        print_block(invocation, "Data", as_map(data["data"]))
+    secret = answer.get("data")
+    if kv_version == 2:
+        print_path(invocation, "Secret Path", path)
+        envelope = as_map(secret)
+        if envelope.get("metadata"):
+            print_block(invocation, "Metadata", as_map(envelope["metadata"]))
+            invocation.say("")
+        secret = envelope.get("data")
+    if secret is not None:
+        print_block(invocation, "Data", as_map(secret))
     return EXIT_OK
 
 
 def _print_field(invocation: Invocation, answer: dict[str, object], path: str) -> int:
+    """One field of a secret of KV version 2; `data` is all of them, as `bao` has it."""
     data = as_map(answer.get("data")).get("data")
     if data is None:
         raise CommandError(f"No data found at {path}", EXIT_REMOTE)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from vaultctl.body import parse_body
 from vaultctl.commands.kv.paths import Location, locate
 from vaultctl.commands.kv.read import fetch, print_block, print_path
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, ApiError, CommandError, no_value
 from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map, sort_keys
 
@@ -96,9 +96,9 @@ def _read_then_write(
     invocation: Invocation, location: Location, changes: dict[str, object], removed: list[str]
 ) -> int:
     path = location.path("data")
-    answer = fetch(invocation, path, really=True)
+    answer = fetch(invocation, path, preliminary=True)
     if answer is None:
-        raise CommandError(f"No value found at {path}", EXIT_REMOTE)
+        raise no_value(path)
     current = as_map(answer.get("data"))
     if current.get("data") is None:
         raise CommandError(f"No data found at {path}; patch only works on existing data", EXIT_REMOTE)

@@ -67,7 +67,7 @@ def issuer_key(invocation: Invocation, token: str) -> Key:
     number = root_key_id(token)
     where = f"{mount(invocation)}/public-keys"
     with ErrorPrefix(f"Error reading {where}"):
-        answer = invocation.client.send("GET", where, with_token=False, really=True).json()
+        answer = invocation.client.send("GET", where, with_token=False, preliminary=True).json()
     for one in map(as_map, as_list(as_map(answer.get("data")).get("keys"))):
         if one.get("key_id") == number:
             return root_key(f"{one.get('algorithm')}/{one.get('key_bytes')}")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from vaultctl.body import parse_body
 from vaultctl.commands.generic import print_listing
 from vaultctl.commands.nhi.tokens import mount
-from vaultctl.errors import UsageError
-from vaultctl.invocation import ErrorPrefix, Invocation, no_value
+from vaultctl.errors import UsageError, no_value
+from vaultctl.invocation import ErrorPrefix, Invocation
 
 
 def list_workloads(invocation: Invocation) -> int:
@@ -20,7 +20,9 @@ def read_workload(invocation: Invocation) -> int:
     path = _path(invocation, "workloads")
     with ErrorPrefix(f"Error reading {path}"):
         response = invocation.client.send("GET", path, accept_missing=True)
-    return no_value(invocation, path) if response.status == 404 else invocation.print_answer(response.json())
+    if response.status == 404:
+        raise no_value(path)
+    return invocation.print_answer(response.json())
 
 
 def write_workload(invocation: Invocation) -> int:

@@ -103,7 +103,7 @@ def _make_pad(invocation: Invocation) -> int:
 
 def _state(invocation: Invocation) -> Mapping[str, object]:
     with ErrorPrefix("Error getting root generation status"):
-        return as_map(invocation.client.send("GET", f"{_PLACE}/attempt", really=True).json().get("data"))
+        return as_map(invocation.client.send("GET", f"{_PLACE}/attempt", preliminary=True).json().get("data"))
 
 
 def _print(invocation: Invocation, state: Mapping[str, object]) -> int:

@@ -110,7 +110,7 @@ def _give(invocation: Invocation, place: str) -> int:
     from vaultctl.commands.operator.seal import share
 
     with ErrorPrefix("Error reading the state of the rotation"):
-        before = _data(invocation.client.send("GET", f"{place}/init", really=True).json())
+        before = _data(invocation.client.send("GET", f"{place}/init", preliminary=True).json())
     nonce, key = share(invocation, before, "rotation", started=bool(before.get("started")))
     with ErrorPrefix("Error posting unseal key"):
         answer = _data(
@@ -125,7 +125,7 @@ def _give_back(invocation: Invocation, place: str) -> int:
     from vaultctl.commands.operator.seal import share
 
     with ErrorPrefix("Error reading the state of the verification"):
-        before = _data(invocation.client.send("GET", f"{place}/verify", really=True).json())
+        before = _data(invocation.client.send("GET", f"{place}/verify", preliminary=True).json())
     nonce, key = share(invocation, before, "verification", started=bool(before.get("started")))
     with ErrorPrefix("Error posting verify key"):
         answer = _data(

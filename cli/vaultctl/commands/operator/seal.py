@@ -20,7 +20,7 @@ def init(invocation: Invocation) -> int:
     if invocation.truth("status"):
         return _init_status(invocation)
     with ErrorPrefix("Error initializing"):
-        seal = invocation.client.send("GET", "sys/seal-status", really=True).json()
+        seal = invocation.client.send("GET", "sys/seal-status", preliminary=True).json()
     body = _init_body(invocation, by_slots=bool(seal.get("recovery_seal")))
     with ErrorPrefix("Error initializing"):
         answer = invocation.client.send("PUT", "sys/init", body=body).json()
