@@ -21,7 +21,7 @@ from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.guard import Term, guarded
 from nhi.biscuit.offline.keys import library_key
-from nhi.biscuit.offline.verify import TokenLimits, from_text, opened, to_text, verify
+from nhi.biscuit.offline.verify import TokenLimits, from_text, read_token, to_text, verify
 from vault.times import Seconds, millis_to_seconds
 
 _BEGINS: Final = b"\x08\x12"
@@ -97,7 +97,7 @@ def problem(token: str, root: Key) -> str:
     """Return why a server does not take a token, whatever is asked with it; empty where it takes it."""
     try:
         raw = from_text(token, LARGEST)
-        verify(raw, opened(raw, TokenLimits()), root, AMBIENT, TokenLimits())
+        verify(raw, read_token(raw, TokenLimits()), root, AMBIENT, TokenLimits())
     except BiscuitError as error:
         return str(error)
     return ""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
-from nhi.biscuit.credential.presented_biscuit import PresentedBiscuit, facts_of, tags_of
+from nhi.biscuit.credential.presented_biscuit import PresentedBiscuit, identity_facts, tags_of
 from nhi.biscuit.offline.verify import from_text
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import KeptChain, MountRef
@@ -49,7 +49,7 @@ class BiscuitAncestors:
         """See `Ancestors.find`."""
         mount, _, leaf = name.partition("/")
         moment = nanos_to_millis(now)
-        presented = await self._biscuits.kept(core, MountRef(home.id, mount), leaf, moment)
+        presented = await self._biscuits.find_kept_chain(core, MountRef(home.id, mount), leaf, moment)
         return _origin(presented) if presented is not None and moment < presented.expires else None
 
 
@@ -60,8 +60,8 @@ def _origin(presented: PresentedBiscuit) -> Ancestor:
         name=f"{presented.owner.mount}/{leaf}",
         ends=millis_to_nanos(presented.expires),
         metadata={"workload": issued.workload, "token_id": issued.token_id, "chain": leaf},
-        narrowing=presented.narrowing,
-        facts=facts_of(issued),
+        narrowing=presented.checks,
+        facts=identity_facts(issued),
     )
 
 

@@ -27,14 +27,14 @@ class PresentedBiscuit(msgspec.Struct, frozen=True):
     issued: IssuedToken
     owner: MountRef
     namespace: Namespace
-    narrowing: BiscuitChecks
+    checks: BiscuitChecks
     until: Millis
     """When its authority or its workload ends (ms)."""
 
     @property
     def expires(self) -> Millis:
         """When it ends (ms): with its authority or its workload, or at an earlier end of a block."""
-        return min(self.until, self.narrowing.expires or self.until)
+        return min(self.until, self.checks.expires or self.until)
 
 
 def fact_bytes(authority: Block, name: str) -> bytes:
@@ -71,13 +71,13 @@ def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
         expires=presented.expires,
         ttl=millis_to_seconds_up(time_between(issued.created, issued.expires)),
         namespace=presented.namespace,
-        narrowing=presented.narrowing,
-        facts=facts_of(issued),
+        narrowing=presented.checks,
+        facts=identity_facts(issued),
         chain=tuple(one.hex() for one in presented.verified.ids),
     )
 
 
-def facts_of(issued: IssuedToken) -> IdentityFacts:
+def identity_facts(issued: IssuedToken) -> IdentityFacts:
     """Return what templates of policies see of a token."""
     return IdentityFacts(
         entity_id=issued.uid,

@@ -36,7 +36,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """A genuine token at `now` (ms). Of one that is refused for a block, `problem` says why, and nothing is verified."""
 
     owner: MountRef
-    home: Namespace
+    namespace: Namespace
     kid: int
     ids: tuple[bytes, ...]
     blocks: tuple[Block, ...]

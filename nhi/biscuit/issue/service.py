@@ -68,7 +68,7 @@ class BiscuitService:
         workload = await store.workload(view, issued.workload)
         if registration is None or workload is None or registration.workload != issued.workload:
             raise Malformed("the registration that the Biscuit came from is gone")
-        bound = presented.narrowing.bound
+        bound = presented.checks.bound
         if not near(call, registration) or (bound and not self._biscuits.possession.holds(call, bound)):
             raise Forbidden(path=call.path, capability=call.operation)
         made, record = await self._issuer.issue(
@@ -88,7 +88,7 @@ class BiscuitService:
         if (
             verdict is None
             or verdict.refusal is Refusal.ORPHAN
-            or not self._reaches(call, token, verdict.home)
+            or not self._reaches(call, token, verdict.namespace)
         ):
             return
         until = verdict.issued.expires if verdict.issued is not None else millis_after(call.now, LONGEST_TTL)

@@ -96,7 +96,7 @@ def decoded(text: str, longest: int = LARGEST) -> bytes:
 def is_biscuit(token: str) -> bool:
     """Whether a text is a token of this form at all; its signatures are not checked."""
     try:
-        opened(from_text(token), TokenLimits())
+        read_token(from_text(token), TokenLimits())
     except BiscuitError:
         return False
     return True
@@ -107,7 +107,7 @@ def to_text(token: bytes) -> str:
     return base64.urlsafe_b64encode(token).decode()
 
 
-def opened(raw: bytes, limits: TokenLimits) -> Chain:
+def read_token(raw: bytes, limits: TokenLimits) -> Chain:
     """Read a token that is within limits and signed as ours are; no signature was checked. Raises `BiscuitError`."""
     if len(raw) > limits.size:
         raise BiscuitError(f"the token has more than {limits.size} bytes")
@@ -126,7 +126,7 @@ def verify(
     ambient: Mapping[str, int],
     limits: TokenLimits,
 ) -> VerifiedToken:
-    """Verify a token that was `opened`; `ambient` tells how many facts the server adds to each evaluation, by name.
+    """Verify a token that was read by `read_token`; `ambient` tells how many facts the server adds to each evaluation, by name.
 
     Raises `BiscuitError`, and `RefusedBlock` where every signature holds.
 

@@ -178,10 +178,13 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     audiences: tuple[str, ...] = ()
     """The services that it is for; any service where there are none."""
     doors: tuple[str, ...] = ()
-    """See `hangs_on`; empty where it was issued before mounts could be moved."""
+    """What `hangs_on` returns; empty where it was issued before mounts could be moved."""
 
     def hangs_on(self, owner: MountRef) -> tuple[str, ...]:
-        """Return what the mounts call their logins that it ends with; `owner` is its own."""
+        """Return the ids of the logins that it ends with: of its own mount, `owner`, and of the auth mount that gave it.
+
+        A mount has another one (`MountEntry.logins`) once it was moved: what it had given before is good for nothing.
+        """
         return self.doors or (owner.mount,)
 
     def owned(self, workload: Workload | None, now: Millis) -> TypeGuard[Workload]:

@@ -9,8 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from nhi.biscuit.credential.authenticator import Mounted
 from nhi.biscuit.credential.children import Child, Children
+from nhi.biscuit.credential.verifier import Mounted
 from nhi.biscuit.offline import attenuation
 from nhi.biscuit.records import lineage, renewals, store, uses
 from nhi.biscuit.records.lineage import Node, Tree
@@ -67,10 +67,10 @@ _NAME: Final = re.compile(r"[0-9a-f]{12}-[0-9a-f]{32}\Z")
 class LineageEngine(Engine):
     """Credentials that were presented, trees, alarms."""
 
-    def __init__(self, children: Children, takes: Mounted) -> None:
+    def __init__(self, children: Children, has_login: Mounted) -> None:
         """`takes` says whether a namespace has a mount that calls its logins so."""
         self._children = children
-        self._takes = takes
+        self._has_login = has_login
 
     @read("config")
     async def read_config(self, call: Call) -> SettingsInfo:
@@ -229,8 +229,8 @@ class LineageEngine(Engine):
         workload = await store.workload(call.reader, issued.workload)
         if not issued.owned(workload, call.now):
             return "workload-ended"
-        mounts = issued.hangs_on(MountRef(call.namespace.id, call.mount.uuid))
-        if not all(self._takes(call.namespace, one) for one in mounts):
+        logins = issued.hangs_on(MountRef(call.namespace.id, call.mount.uuid))
+        if not all(self._has_login(call.namespace, login) for login in logins):
             return "mount-gone"
         key = await store.key(call.reader, issued.kid)
         return "key-destroyed" if key is None or key.state is KeyState.DESTROYED else "active"

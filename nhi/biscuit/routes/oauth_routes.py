@@ -194,8 +194,8 @@ class OAuthEngine(Engine):
                 text for attenuation in attenuations(found.verified.blocks) for text in attenuation.narrowing
             ],
         }
-        if found.narrowing.bound is not None:
-            bound = found.narrowing.bound
+        if found.checks.bound is not None:
+            bound = found.checks.bound
             answer["cnf"] = {"x5t#S256" if bound.kind == X5T else "jkt": bound.thumbprint}
         return Reply(answer, plain=True)
 

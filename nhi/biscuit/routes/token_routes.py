@@ -145,7 +145,7 @@ class IssueEngine(Engine):
             registration=issued.registration,
             method=issued.method,
             policies=policies_of(found.blocks[0]),
-            namespace=found.home.path,
+            namespace=found.namespace.path,
             issue_time=rfc3339(millis_to_nanos(issued.created)),
             expire_time=rfc3339(millis_to_nanos(until)),
             sealed=found.verified is not None and found.verified.chain.next_secret is None,

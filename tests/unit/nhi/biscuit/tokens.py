@@ -17,7 +17,7 @@ from nhi.biscuit.format.chain import Chain, block_payload, write_chain
 from nhi.biscuit.offline.guard import Term, holds
 from nhi.biscuit.offline.keys import RootKey, library_key, public_key, sign
 from nhi.biscuit.offline.root_signature import build
-from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, opened, verify
+from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, read_token, verify
 
 ED25519: Final = Ed25519PrivateKey.from_private_bytes(b"\x33" * 32)
 P256: Final = ec.derive_private_key(int("11" * 32, 16), ec.SECP256R1())
@@ -57,7 +57,7 @@ def narrowed(raw: bytes, *sources: str, root: RootKey = ED25519) -> bytes:
 def checked(raw: bytes, root: RootKey = ED25519, limits: TokenLimits | None = None) -> VerifiedToken:
     """Verify a token as the server does."""
     limits = limits or TokenLimits()
-    return verify(raw, opened(raw, limits), public_key(root), AMBIENT, limits)
+    return verify(raw, read_token(raw, limits), public_key(root), AMBIENT, limits)
 
 
 def lets(verified: VerifiedToken, **changes: Term) -> bool:

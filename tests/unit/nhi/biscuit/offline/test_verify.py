@@ -28,7 +28,7 @@ from nhi.biscuit.offline import guard
 from nhi.biscuit.offline.attenuate import append, append_approval, approve, request, seal
 from nhi.biscuit.offline.guard import guarded, holds
 from nhi.biscuit.offline.keys import library_key, public_key
-from nhi.biscuit.offline.verify import PREFIX, TokenLimits, from_text, opened, to_text
+from nhi.biscuit.offline.verify import PREFIX, TokenLimits, from_text, read_token, to_text
 from tests.unit.nhi.biscuit.tokens import (
     ED25519,
     HOSTILE,
@@ -241,13 +241,13 @@ def test_limits_hold_before_anything_is_verified() -> None:
     with pytest.raises(BiscuitError, match="more than 16 blocks"):
         checked(narrowed(raw, "check if true;"))
     with pytest.raises(BiscuitError, match="more than 500 bytes"):
-        opened(raw, TokenLimits(size=500))
+        read_token(raw, TokenLimits(size=500))
 
 
 def test_a_token_that_was_signed_the_old_way_is_refused() -> None:
     old = bytes(BiscuitBuilder(SOURCE).build(KeyPair().private_key).to_bytes())
     with pytest.raises(BiscuitError, match="not taken any more"):
-        opened(old, TokenLimits())
+        read_token(old, TokenLimits())
 
 
 def test_text_has_one_spelling_with_or_without_padding_and_prefix() -> None:

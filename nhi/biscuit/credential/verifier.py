@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Verifies a Biscuit that was presented to a server: its signatures, then what storage says of it.
+
+`judge` has the order. Nothing is cached here and nothing is written: see `nhi.biscuit.credential.authenticator`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from nhi.biscuit.credential.presented_biscuit import fact_bytes
+from nhi.biscuit.credential.verdict import Refusal, Verdict
+from nhi.biscuit.format.chain import Chain
+from nhi.biscuit.format.datalog import Block
+from nhi.biscuit.format.decode import read_blocks
+from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.format.ids import canonical_ids
+from nhi.biscuit.offline.deadline import deadline_of
+from nhi.biscuit.offline.facts import AMBIENT
+from nhi.biscuit.offline.verify import RefusedBlock, TokenLimits, VerifiedToken, from_text, read_token, verify
+from nhi.biscuit.records import store
+from nhi.biscuit.records.model import IssuerKey, KeyState, MountRef
+from vault.barrier.view import ReadView
+from vault.framework.call import Namespace
+from vault.framework.telemetry.log import Log
+from vault.times import Millis
+
+Live = Callable[[str], Namespace | None]
+Mounted = Callable[[Namespace, str], bool]
+
+
+class _Signer(NamedTuple):
+    """Where the key number of a token leads: a key, the mount that it is of, the data of that, and its namespace."""
+
+    key: IssuerKey
+    owner: MountRef
+    view: ReadView
+    namespace: Namespace
+
+
+class BiscuitVerifier:
+    """Says of a token whether it is good now, and why not."""
+
+    def __init__(
+        self, live: Live, mounted: Mounted, has_login: Mounted, log: Log, limits: TokenLimits
+    ) -> None:
+        """See `BiscuitAuthenticator` for what they are."""
+        self._live = live
+        self._mounted = mounted
+        self._has_login = has_login
+        self._log = log
+        self._limits = limits
+
+    async def judge(self, core: ReadView, token: str, now: Millis) -> Verdict | None:
+        """Return what a token is and why it is not good at `now` (ms); None where no key here can have signed it.
+
+        Raises `BiscuitError` for what is none of our tokens, whatever may change. `core` is any view of a namespace's data.
+
+        The order is that of what it costs to find out:
+
+        1. The text is a token of our form, within limits.
+        2. Its key number leads to a mount that is still there, and to a key.
+        3. The signatures hold, and its blocks are not too dear to evaluate.
+        4. There is a record that it was issued here, and it has not ended.
+        5. Its blocks are taken, its workload, mounts and key are good.
+        6. No block of it was revoked, and it has no more blocks than it may.
+
+        The checks are asked by the pipeline, for each request.
+        """
+        # 1. The form.
+        raw = from_text(token, self._limits.size)
+        chain = read_token(raw, self._limits)
+        # 2. The key number.
+        signer = await self._find_signer(core, chain)
+        if signer is None:
+            return None
+        # 3. The signatures, and what the blocks would cost.
+        verdict = self._verify(raw, chain, signer, now)
+        # 4 to 6. What storage says of it.
+        return await self._check_records(verdict, signer)
+
+    async def _find_signer(self, core: ReadView, chain: Chain) -> _Signer | None:
+        """Return the key that must have signed a token; None where there is none, or not for tokens yet.
+
+        Nothing of the token is believed yet: its key number only says where to look.
+        """
+        number = chain.root_key_id
+        owner = await store.mount_of_key(core, number) if number is not None else None
+        home = self._live(owner.namespace) if owner is not None else None
+        if number is None or owner is None or home is None or not self._mounted(home, owner.mount):
+            return None
+        view = core.space(owner.namespace).mount(owner.mount)
+        key = await store.key(view, number)
+        return None if key is None or key.state is KeyState.STAGED else _Signer(key, owner, view, home)
+
+    def _verify(self, raw: bytes, chain: Chain, signer: _Signer, now: Millis) -> Verdict:
+        """Return a verdict that refuses nothing yet. Raises `BiscuitError` where a signature does not hold.
+
+        Of a token with a block that is not taken nothing is verified, and `problem` says why. A holder signed that
+        block: the token is told apart from one that nobody here signed, so that operators see it.
+        """
+        verified: VerifiedToken | None = None
+        problem = ""
+        try:
+            verified = verify(raw, chain, signer.key.key, AMBIENT, self._limits)
+            blocks, ids = verified.blocks, verified.ids
+        except RefusedBlock as refused:
+            blocks, problem = refused.blocks or _authority(chain), str(refused)
+            ids = canonical_ids(chain, signer.key.key.algorithm)
+        return Verdict(
+            owner=signer.owner,
+            namespace=signer.namespace,
+            kid=signer.key.kid,
+            ids=ids,
+            blocks=blocks,
+            now=now,
+            token_id=fact_bytes(blocks[0], "token_id").hex() if blocks else "",
+            verified=verified,
+            problem=problem,
+        )
+
+    async def _check_records(self, verdict: Verdict, signer: _Signer) -> Verdict:
+        """Return a verdict with the record of its issuance, and why it is refused: steps 4 to 6 of `judge`."""
+        view, key = signer.view, signer.key
+        # 4. The record. A signature that holds without one means that somebody else may have the key.
+        issued = await store.issued(view, verdict.token_id) if verdict.token_id else None
+        if issued is None or issued.ids != verdict.ids[0].hex():
+            if verdict.blocks and verdict.now < deadline_of(verdict.blocks[:1]) and key.verifies:
+                self._log.caution("nhi", "a valid signature has no record of its issuance: is the key safe?")
+                return replace(verdict, refusal=Refusal.ORPHAN)
+            return replace(verdict, refusal=Refusal.EXPIRED)
+        verdict = replace(verdict, issued=issued)
+        if verdict.now >= issued.expires:
+            return replace(verdict, refusal=Refusal.EXPIRED)
+        # 5. What the token ends with.
+        if verdict.verified is None:
+            return replace(verdict, refusal=Refusal.BLOCK)
+        workload = await store.workload(view, issued.workload)
+        if not issued.owned(workload, verdict.now):
+            return replace(verdict, refusal=Refusal.WORKLOAD)
+        verdict = replace(verdict, until=min(issued.expires, workload.expires))
+        if not all(self._has_login(verdict.namespace, login) for login in issued.hangs_on(verdict.owner)):
+            return replace(verdict, refusal=Refusal.MOUNT)
+        if not key.verifies:
+            return replace(verdict, refusal=Refusal.KEY)
+        # 6. Its blocks: the id of one names all that was made from it, so each of the chain is looked for.
+        for block_id in verdict.ids:
+            if await store.revoked(view, block_id.hex()) is not None:
+                return replace(verdict, refusal=Refusal.REVOKED)
+        if len(verdict.ids) > issued.max_depth:
+            return replace(verdict, refusal=Refusal.DEPTH)
+        return verdict
+
+
+def _authority(chain: Chain) -> tuple[Block, ...]:
+    """Return the authority block of a token with others that cannot be read; nothing where it cannot be read, either."""
+    try:
+        return read_blocks(replace(chain, blocks=chain.blocks[:1]), TokenLimits().parts)
+    except BiscuitError:
+        return ()
