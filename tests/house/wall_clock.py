@@ -96,7 +96,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/auth/jwt/verifier.py": "claims",
         "nhi/auth/kubernetes/login.py": "_check",
         "nhi/biscuit/credential/checks.py": "_term allows",
-        "nhi/biscuit/credential/possession.py": "_dpop _kept",
+        "nhi/biscuit/credential/possession.py": "_count_remembered _read_dpop",
         "nhi/biscuit/login/proof.py": "_certificate _jwt",
         "nhi/biscuit/credential/first_seen.py": "_recorded_ids",
         "nhi/identity/mfa/passcodes.py": "_check",

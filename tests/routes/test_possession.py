@@ -152,7 +152,7 @@ def test_two_proofs_are_none(issuer: Issuer) -> None:
 
 def _used(issuer: Issuer) -> dict[str, int]:
     """Return how many proofs of which key are remembered."""
-    used = issuer.application.vault._parts.biscuits.possession._used
+    used = issuer.application.vault._parts.biscuits.possession._spent
     return {thumbprint: len(of.proofs) for thumbprint, of in used.items()}
 
 

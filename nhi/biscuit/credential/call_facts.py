@@ -28,7 +28,7 @@ class ProvedKeys(msgspec.Struct):
     keys: dict[str, str]
     proof: bytes = b""
     end: ProofEnd = ProofEnd(0.0, Seconds(0))
-    counted: bool = False
+    spent: bool = False
     """Whether something that names the key has let this request through by the proof."""
 
 

@@ -16,7 +16,7 @@ from nhi.biscuit.credential.possession import Possession, binding_of
 from nhi.biscuit.format.datalog import Check
 from nhi.biscuit.offline.deadline import deadline_of, deadline_of_check
 from nhi.biscuit.offline.facts import AMBIENT, NETS
-from nhi.biscuit.offline.guard import Term, holds
+from nhi.biscuit.offline.guard import Term, checks_hold
 from nhi.biscuit.offline.verify import VerifiedToken
 from vault.framework.call import Call, Namespace
 from vault.times import millis_to_seconds
@@ -51,32 +51,53 @@ class BiscuitChecks:
         """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
 
     def allows(self, call: Call, operation: str, path: str) -> bool:
-        """Whether the checks let `call` do `operation` on the whole path `path`, its namespace included."""
+        """Whether the checks let `call` do `operation` on the whole path `path`, its namespace included.
+
+        1. They have not ended.
+        2. The client proves to hold the key that the token is bound to, if there is one.
+        3. What is about the token itself, asked as such, is let through.
+        4. The path is in the token's namespace or below.
+        5. What the checks ask about is known of this request.
+        6. They hold for it.
+        """
+        # 1. Time.
         if self.expires and call.now >= self.expires:
             return False
-        if self.bound and not self._possession.holds(call, self.bound):
+        # 2. The key.
+        if self.bound and not self._possession.proves(call, self.bound):
             return False
+        # 3. About itself.
         if call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF):
             if path == call.namespace.path + call.path:
                 return True
+        # 4. The namespace.
         inside = self._home.path
         if not path.startswith(inside):
             return False
+        # 5. The facts.
+        stated = self._state(call, operation, path[len(inside) :])
+        if stated is None:
+            return False
+        # 6. The evaluation. A proof that it may rest on is spent.
+        allowed = checks_hold(self._verified.token, *stated)
+        if allowed and self._asks_proof:
+            self._possession.spend(call)
+        return allowed
+
+    def _state(self, call: Call, operation: str, path: str) -> tuple[str, dict[str, Term]] | None:
+        """Return the facts of a request that the checks ask about, as Datalog and its terms; None if one is not known."""
         terms: dict[str, Term] = {}
         for name in self._names:
-            term = self._term(call, name, operation, path[len(inside) :])
+            term = self._term(call, name, operation, path)
             if term is None:
-                return False  # asked about something that is not known of this request
+                return None
             terms[name] = term
         facts = self._facts
         if self._asks_proof:
-            for kind, thumbprint in self._possession.proved(call).items():
+            for kind, thumbprint in self._possession.proved_keys(call).items():
                 facts += f"{_PROVED}({{{kind}_kind}}, {{{kind}}});"
                 terms[f"{kind}_kind"], terms[kind] = kind, thumbprint
-        allowed = holds(self._verified.token, facts, terms)
-        if allowed and self._asks_proof:
-            self._possession.count(call)
-        return allowed
+        return facts, terms
 
     def _term(self, call: Call, name: str, operation: str, path: str) -> Term | None:
         if name == "time":

@@ -26,15 +26,16 @@ from vault.framework.call import Call
 from vault.storage.protocol import StorageFailure
 from vault.times import Millis, time_after, time_between
 
-_MOMENT: Final = 120_000
+_SINGLE_REQUEST: Final = 120_000
 """Milliseconds that a token for one request lasts at most."""
-_LATE: Final = frozenset({Refusal.REVOKED, Refusal.WORKLOAD, Refusal.KEY, Refusal.MOUNT})
-_UNSEEN: Final = frozenset({Refusal.EXPIRED})
+_ENDED: Final = frozenset({Refusal.REVOKED, Refusal.WORKLOAD, Refusal.KEY, Refusal.MOUNT})
+"""Refusals of a token that was good once: who presents it then, is told of."""
+_NOT_RECORDED: Final = frozenset({Refusal.EXPIRED})
 """What is refused for this says nothing that was not known."""
 
 
 class Presentation(NamedTuple):
-    """Whence a chain is known to come, empty for from anywhere; and when (ms) it is to be noted again, 0 for never."""
+    """The addresses from which a chain is known to come, empty for any; when (ms) it is to be noted again, 0 for never."""
 
     sources: frozenset[str] = frozenset()
     again: Millis = Millis(0)
@@ -47,23 +48,30 @@ class Presentations:
         self._barrier = barrier
 
     async def note(self, call: Call, core: ReadView, verdict: Verdict) -> Presentation:
-        """Keep what `call` presents, unless that is known.
+        """Record what `call` presents, unless that is known. It opens a transaction of its own, once for each call.
 
-        It opens a transaction of its own, once for each call.
+        1. A token that nobody here issued is recorded apart.
+        2. One that has expired is not recorded.
+        3. Of a chain that is known from this address, its last use is recorded, once an hour.
+        4. Any other is added to the tree of its token; in the transaction, as others may have done so meanwhile.
         """
-        place = verdict.view(core)
+        committed = verdict.view(core)
+        # 1. Not issued here.
         if verdict.refusal is Refusal.ORPHAN:
-            await self._orphan(call, place, verdict)
+            await self._orphan(call, committed, verdict)
             return Presentation()
-        if verdict.issued is None or verdict.refusal in _UNSEEN:
+        # 2. Expired.
+        if verdict.issued is None or verdict.refusal in _NOT_RECORDED:
             return Presentation()
-        old = await lineage.tree(place, verdict.issued.token_id)
+        # 3. Known.
+        old = await lineage.tree(committed, verdict.issued.token_id)
         if not _is_new(old, verdict) and _grown_tree(old, verdict, call, {}) is None:
-            last = await uses.last(place, old) if old is not None else Millis(0)
+            last = await uses.last(committed, old) if old is not None else Millis(0)
             if not verdict.refusal and time_between(last, call.now) >= uses.COARSE:
                 await self._used(verdict, verdict.issued, call.now)
                 last = call.now
             return Presentation(_sources(old, verdict, call), time_after(last, uses.COARSE))
+        # 4. New.
         owner = verdict.owner.namespace
         async with self._barrier.write(owner, core_prefix(owner)) as tx:
             view = verdict.view(tx)
@@ -83,8 +91,9 @@ class Presentations:
             async with self._barrier.write(owner, core_prefix(owner)) as tx:
                 await uses.again(verdict.view(tx), issued, now)
 
-    async def _orphan(self, call: Call, place: ReadView, verdict: Verdict) -> None:
-        known = await lineage.orphans(place)
+    async def _orphan(self, call: Call, committed: ReadView, verdict: Verdict) -> None:
+        """Record a token whose signature holds and that nobody here issued."""
+        known = await lineage.orphans(committed)
         new = Orphan(
             id=verdict.ids[-1].hex(),
             kid=verdict.kid,
@@ -147,7 +156,7 @@ def _with_source(node: Node, verdict: Verdict, address: str) -> Node:
     """Return the last node of a chain that came from an address."""
     odd = set(node.anomalies)
     sources = node.sources
-    if verdict.refusal in _LATE:
+    if verdict.refusal in _ENDED:
         odd.add(lineage.AFTER)
     elif verdict.refusal is Refusal.DEPTH:
         odd.add(lineage.TOO_DEEP)
@@ -170,12 +179,12 @@ def _recorded_ids(verdict: Verdict) -> tuple[str, ...]:
     last = verdict.blocks[-1:]
     asks = {predicate.name for check in last[0].checks for query in check.queries for predicate in query.body}
     end = deadline_of(last)
-    single = "body_sha256" in asks or (end and time_between(verdict.now, end) <= _MOMENT)
+    single = "body_sha256" in asks or (end and time_between(verdict.now, end) <= _SINGLE_REQUEST)
     return ids[:-1] if single else ids
 
 
 def _sources(known: Tree | None, verdict: Verdict, call: Call) -> frozenset[str]:
-    """Return from where a chain may come without anything to write down; empty for from anywhere."""
+    """Return the addresses from which a chain may come without anything to record; empty for any address."""
     node = known.get(_recorded_ids(verdict)[-1]) if known is not None else None
     if node is None or len(node.sources) >= lineage.MOST_SOURCES:
         return frozenset()

@@ -2,9 +2,9 @@
 """Proof of possession: a token that is bound to a key is of no use without that key.
 
 The key of a client certificate, by its thumbprint (RFC 8705), or one that signs a proof for each request (RFC 9449).
-A proof counts once, for one method and URL of this server and for one token, for a minute. It is remembered by the key
-that signed it, and only once it has counted for something that names that key. So a client without the key cannot use
-up the room that is kept for it, and no client the room that is kept for other keys.
+A proof counts once, for one method and URL of this server and for one token, for a minute: it is spent. It is remembered
+by the key that signed it, and only once it was spent on something that names that key. So a client without the key
+cannot use up the room that is kept for it, and no client the room that is kept for other keys.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def binding_of(authority: Block) -> KeyBinding | None:
     return None
 
 
-class _UsedProofs(msgspec.Struct):
-    """Proofs of one key that counted, and when they are too old. `last` is when the last of them came (monotonic seconds)."""
+class _SpentProofs(msgspec.Struct):
+    """Proofs of one key that were spent, and when they are too old. `last` is when the last of them came (monotonic seconds)."""
 
     last: float = 0.0
     proofs: OrderedDict[bytes, ProofEnd] = msgspec.field(default_factory=OrderedDict)
@@ -73,99 +73,113 @@ class Possession:
         """`address` is the URL at which clients reach this server."""
         self._clock = clock
         self._address = urlsplit(address)
-        self._used: OrderedDict[str, _UsedProofs] = OrderedDict()
+        self._spent: OrderedDict[str, _SpentProofs] = OrderedDict()
 
-    def proved(self, call: Call) -> Mapping[str, str]:
+    def proved_keys(self, call: Call) -> Mapping[str, str]:
         """Return the thumbprints of the keys that a request proves to have, by kind.
 
-        A caller that lets a request through because of one of them must `count` it.
+        A caller that lets a request through because of one of them must `spend` the proof.
         """
-        shown = self._shown(call)
-        if JKT not in shown.keys or shown.counted or self._fresh(shown):
+        shown = self._shown_keys(call)
+        if JKT not in shown.keys or shown.spent or self._is_unspent(shown):
             return shown.keys
         return {kind: thumbprint for kind, thumbprint in shown.keys.items() if kind != JKT}
 
-    def count(self, call: Call) -> None:
-        """Remember the proof of a request that `proved` its key: no other request gets anything for it."""
-        shown = self._shown(call)
-        if JKT not in shown.keys or shown.counted:
+    def spend(self, call: Call) -> None:
+        """Remember the proof of a request that was let through by it: no other request gets anything for it."""
+        shown = self._shown_keys(call)
+        if JKT not in shown.keys or shown.spent:
             return
-        shown.counted = True
+        shown.spent = True
         now = self._clock.monotonic()
-        used = self._used.setdefault(shown.keys[JKT], _UsedProofs())
-        used.last = now
-        used.proofs[shown.proof] = shown.end
-        self._used.move_to_end(shown.keys[JKT])
-        while (oldest := next(iter(self._used.values()))).last + 2 * _WINDOW < now and not self._kept(oldest):
-            self._used.popitem(last=False)
+        spent = self._spent.setdefault(shown.keys[JKT], _SpentProofs())
+        spent.last = now
+        spent.proofs[shown.proof] = shown.end
+        self._spent.move_to_end(shown.keys[JKT])
+        while (
+            oldest := next(iter(self._spent.values()))
+        ).last + 2 * _WINDOW < now and not self._count_remembered(oldest):
+            self._spent.popitem(last=False)
 
-    def holds(self, call: Call, bound: KeyBinding) -> bool:
-        """Whether a request proves to have the key that a token is bound to; its proof counts from then on."""
-        if self.proved(call).get(bound.kind) != bound.thumbprint:
+    def proves(self, call: Call, bound: KeyBinding) -> bool:
+        """Whether a request proves to have the key that a token is bound to; its proof is spent then."""
+        if self.proved_keys(call).get(bound.kind) != bound.thumbprint:
             return False
         if bound.kind == JKT:
-            self.count(call)
+            self.spend(call)
         return True
 
-    def flawed(self, call: Call) -> bool:
+    def has_bad_proof(self, call: Call) -> bool:
         """Whether a request brings a signed proof that is not good for it."""
-        return bool(call.proofs.dpop) and JKT not in self.proved(call)
+        return bool(call.proofs.dpop) and JKT not in self.proved_keys(call)
 
-    def binding(self, call: Call, wanted: str) -> KeyBinding | None:
+    def new_binding(self, call: Call, wanted: str) -> KeyBinding | None:
         """Return what a new token is bound to: what the registration wants, or what the client proves of itself.
 
         Raises `Malformed` for a bad proof: a client that sends a proof wants no token that is good without one.
         """
         kind = KINDS[wanted] or JKT
-        proved = self.proved(call)
-        if self.flawed(call):
+        proved = self.proved_keys(call)
+        if self.has_bad_proof(call):
             raise Malformed(
                 "DPoP: the proof is not good for this request: sign a new one, of now, for its method and URL"
             )
         bound = KeyBinding(kind, proved[kind]) if kind in proved else None
-        return bound if bound is not None and self.holds(call, bound) else None
+        return bound if bound is not None and self.proves(call, bound) else None
 
-    def _shown(self, call: Call) -> ProvedKeys:
+    def _shown_keys(self, call: Call) -> ProvedKeys:
         """Return what a request proves, whether or not that still counts; found out once for each."""
         facts = facts_of(call)
         if facts.proved is None:
-            facts.proved = self._dpop(call) or ProvedKeys({})
+            facts.proved = self._read_dpop(call) or ProvedKeys({})
             if call.proofs.certificate:
                 facts.proved.keys[X5T] = certificate_thumbprint(call.proofs.certificate)
         return facts.proved
 
-    def _fresh(self, shown: ProvedKeys) -> bool:
-        """Whether a proof has counted for no request yet, and there is room to remember it."""
-        used = self._used.get(shown.keys[JKT])
-        if used is None:
+    def _is_unspent(self, shown: ProvedKeys) -> bool:
+        """Whether a proof was spent on no request yet, and there is room to remember it."""
+        spent = self._spent.get(shown.keys[JKT])
+        if spent is None:
             return True
-        return self._kept(used) < _MOST and shown.proof not in used.proofs
+        return self._count_remembered(spent) < _MOST and shown.proof not in spent.proofs
 
-    def _kept(self, used: _UsedProofs) -> int:
+    def _count_remembered(self, spent: _SpentProofs) -> int:
         """Return how many proofs of a key are remembered, after forgetting those that are too old."""
         now, wall = self._clock.monotonic(), millis_to_seconds(self._clock.millis())
-        while used.proofs:
-            end = next(iter(used.proofs.values()))
+        while spent.proofs:
+            end = next(iter(spent.proofs.values()))
             if end.monotonic >= now or end.wall >= wall:
                 break
-            used.proofs.popitem(last=False)
-        return len(used.proofs)
+            spent.proofs.popitem(last=False)
+        return len(spent.proofs)
 
-    def _dpop(self, call: Call) -> ProvedKeys | None:
-        """Return the proof that a request brings; None for one that is not good."""
+    def _read_dpop(self, call: Call) -> ProvedKeys | None:
+        """Return the proof that a request brings; None for one that is not good (RFC 9449, section 4.3).
+
+        1. It is signed by the key within it, as a proof is.
+        2. It says when it was made, and has a name of its own.
+        3. It was made now, for this method and URL.
+        4. It is for the token that it comes with.
+
+        That it is the first of its name is asked by `proved_keys`.
+        """
         if not call.proofs.dpop:
             return None
+        # 1. The signature.
         try:
             jwk, claims = signature.self_signed(call.proofs.dpop.decode(), "dpop+jwt")
         except (Malformed, UnicodeDecodeError):
             return None
+        # 2. The claims.
         issued, jti = claims.get("iat"), claims.get("jti")
         if isinstance(issued, bool) or not isinstance(issued, int) or not isinstance(jti, str) or not jti:
             return None
+        # 3. Time, method and URL.
         now = millis_to_seconds(self._clock.millis())
-        fits = claims.get("htm") == call.head.method and self._here(call, claims.get("htu"))
+        fits = claims.get("htm") == call.head.method and self._is_for_url(call, claims.get("htu"))
         if abs(now - issued) > _WINDOW or not fits:
             return None
+        # 4. The token: none where a client has none yet, at a login.
         token = call.token.reveal()
         if token and claims.get("ath") != _b64(sha256(token.encode()).digest()):
             return None
@@ -175,7 +189,7 @@ class Possession:
         end = ProofEnd(self._clock.monotonic() + last + 1 - now, Seconds(last))
         return ProvedKeys({JKT: thumbprint}, once, end) if thumbprint else None
 
-    def _here(self, call: Call, url: Json) -> bool:
+    def _is_for_url(self, call: Call, url: Json) -> bool:
         """Whether a proof is for this URL of this server. A host that the caller names would be the caller's."""
         if not isinstance(url, str):
             return False

@@ -69,7 +69,7 @@ class BiscuitService:
         if registration is None or workload is None or registration.workload != issued.workload:
             raise Malformed("the registration that the Biscuit came from is gone")
         bound = presented.checks.bound
-        if not near(call, registration) or (bound and not self._biscuits.possession.holds(call, bound)):
+        if not near(call, registration) or (bound and not self._biscuits.possession.proves(call, bound)):
             raise Forbidden(path=call.path, capability=call.operation)
         made, record = await self._issuer.issue(
             call,

@@ -47,7 +47,7 @@ _PATIENCE: Final = tuple((time, _limits(time)) for time in (MAX_TIME, 10 * MAX_T
 """Limits of one evaluation after the other, where another one had the processor meanwhile."""
 
 
-def holds(token: Biscuit, facts: str, terms: Mapping[str, Term]) -> bool:
+def checks_hold(token: Biscuit, facts: str, terms: Mapping[str, Term]) -> bool:
     """Whether every check of a linted token holds for what `facts` says, Datalog of ours with `terms` put in.
 
     The token's own rights are no matter here: what it may do was decided before. The library's limit is one of time

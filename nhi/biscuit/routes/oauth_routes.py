@@ -126,7 +126,7 @@ class OAuthEngine(Engine):
         place = (MountRef(call.namespace.id, call.mount.uuid), call.namespace.path)
         good = cast("WorkloadProof", proof)
         try:
-            pop = self._biscuits.possession.binding(call, registration.pop)
+            pop = self._biscuits.possession.new_binding(call, registration.pop)
             token, issued = await self._issuer.issue(
                 call, place, registration, workload, Seconds(0), good.method, pop=pop
             )
@@ -141,10 +141,10 @@ class OAuthEngine(Engine):
         A DPoP proof is missing, or not good (RFC 9449, sections 5 and 5.2). Of a certificate that is missing RFC 8705
         (section 3.4) leaves to the server what it answers: it is the request that lacks something.
         """
-        if self._biscuits.possession.flawed(call):
+        if self._biscuits.possession.has_bad_proof(call):
             return "invalid_dpop_proof"
         key = KINDS[wanted]
-        if not key or key in self._biscuits.possession.proved(call):
+        if not key or key in self._biscuits.possession.proved_keys(call):
             return ""
         return "invalid_dpop_proof" if key == JKT else "invalid_request"
 

@@ -173,7 +173,7 @@ class IssueEngine(Engine):
         self, call: Call, registration: Registration, workload: Workload, ttl: Seconds, method: str, door: str
     ) -> Reply[None]:
         place = (MountRef(call.namespace.id, call.mount.uuid), call.namespace.path)
-        pop = self._biscuits.possession.binding(call, registration.pop)
+        pop = self._biscuits.possession.new_binding(call, registration.pop)
         token, issued = await self._issuer.issue(
             call, place, registration, workload, ttl, method, pop=pop, door=door
         )

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nhi.biscuit.format.chain import Chain, block_payload, write_chain
-from nhi.biscuit.offline.guard import Term, holds
+from nhi.biscuit.offline.guard import Term, checks_hold
 from nhi.biscuit.offline.keys import RootKey, library_key, public_key, sign
 from nhi.biscuit.offline.root_signature import build
 from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, read_token, verify
@@ -62,7 +62,7 @@ def checked(raw: bytes, root: RootKey = ED25519, limits: TokenLimits | None = No
 
 def lets(verified: VerifiedToken, **changes: Term) -> bool:
     """Whether the checks of a token hold for a request that differs from the usual one in `changes`."""
-    return holds(verified.token, FACTS, {**TERMS, **changes})
+    return checks_hold(verified.token, FACTS, {**TERMS, **changes})
 
 
 HOSTILE: Final[dict[str, str]] = {

@@ -26,7 +26,7 @@ from nhi.biscuit.format.printer import print_key
 from nhi.biscuit.format.protobuf import field
 from nhi.biscuit.offline import guard
 from nhi.biscuit.offline.attenuate import append, append_approval, approve, request, seal
-from nhi.biscuit.offline.guard import guarded, holds
+from nhi.biscuit.offline.guard import checks_hold, guarded
 from nhi.biscuit.offline.keys import library_key, public_key
 from nhi.biscuit.offline.verify import PREFIX, TokenLimits, from_text, read_token, to_text
 from tests.unit.nhi.biscuit.tokens import (
@@ -281,7 +281,7 @@ def test_a_changed_token_is_refused_or_says_the_same(data: st.DataObject) -> Non
 
 def test_a_panic_of_the_library_is_a_refusal_and_an_interrupt_is_not() -> None:
     verified = checked(mint())
-    assert not holds(verified.token, "time({time})", {"time": NOW})  # no `;`: not Datalog
+    assert not checks_hold(verified.token, "time({time})", {"time": NOW})  # no `;`: not Datalog
 
     def interrupted() -> None:
         raise KeyboardInterrupt
