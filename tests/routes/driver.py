@@ -39,6 +39,8 @@ METHODS = {
     Operation.DELETE: "DELETE",
 }
 MERGE_PATCH = "application/merge-patch+json"
+Headers = Mapping[str, str | Sequence[str]]
+"""By name: a value, or those of a header that comes more than once."""
 ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
 """A policy that covers no route."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
@@ -228,13 +230,13 @@ class Application:
         body: object = None,
         *,
         token: str = "",
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
     ) -> Answer:
         """Send one request, a moment after the last. A body that is no bytes is sent as JSON."""
         self.clock.sleep()
         path, _, query = target.partition("?")
         sent = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        wanted = {"x-vault-token": token, **(headers or {})}
+        wanted: dict[str, str | Sequence[str]] = {"x-vault-token": token, **(headers or {})}
         if method == "PATCH":
             wanted.setdefault("content-type", MERGE_PATCH)
         scope = {
@@ -243,7 +245,12 @@ class Application:
             "path": path,
             "raw_path": path.encode("utf-8"),
             "query_string": query.encode(),
-            "headers": [(n.encode(), v.encode("latin-1")) for n, v in wanted.items() if v],
+            "headers": [
+                (name.encode(), value.encode("latin-1"))
+                for name, given in wanted.items()
+                for value in ([given] if isinstance(given, str) else given)
+                if value
+            ],
             "client": self.client,
             "state": {**self.state(), "client_certificate": self.certificate},
         }
@@ -269,7 +276,7 @@ class Application:
         body: object = None,
         *,
         token: str = "",
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | None = None,
     ) -> Answer:
         """As `ask`, from outside the loop."""
         answer: Answer = self.run(self.ask(method, target, body, token=token, headers=headers))

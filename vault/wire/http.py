@@ -353,19 +353,23 @@ def _asks_for_help(call: Call, scope: Scope) -> bool:
 def _prove(call: Call, scope: Scope, first: Mapping[bytes, bytes]) -> None:
     """Take what head and connection bring to prove who calls: certificate, second factors, Authorization, DPoP proof.
 
-    Two DPoP proofs count as none (RFC 9449, 4.3).
+    The token is in the first Authorization header that can hold one, as in OpenBao; a name and its password count in
+    the first one of all. Two DPoP proofs count as none (RFC 9449, 4.3).
     """
     connection, given = scope["state"], first.get(b"authorization", b"")
     certificate = connection.get("client_certificate") or b""
-    bearer = (given[:7] == b"Bearer " or given[:5] == b"DPoP ") and not call.token
-    if bearer:
-        call.token = Secret(given.partition(b" ")[2].strip().decode("latin-1"))
+    borne = b""
+    if given and not call.token:
+        held = (value for name, value in call.head.headers if name == b"authorization")
+        borne = next((value for value in held if value[:7] == b"Bearer " or value[:5] == b"DPoP "), b"")
+    if borne:
+        call.token = Secret(borne.partition(b" ")[2].strip().decode("latin-1"))
     if not (certificate or given or b"dpop" in first or b"x-vault-mfa" in first):
         return
     dpop = [value for name, value in call.head.headers if name == b"dpop"]
     call.proofs = Proofs(
         basic=Secret(given[6:].strip().decode("latin-1") if given[:6].lower() == b"basic " else ""),
-        bearer=bearer,
+        bearer=bool(borne),
         factors=_factors(call.head.headers),
         certificate=certificate,
         intermediates=connection.get("client_intermediates", ()),

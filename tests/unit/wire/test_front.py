@@ -2,7 +2,7 @@
 """The edge of HTTP: heads, bodies, both profiles of refusals, and what no request can do."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -41,6 +41,22 @@ def test_a_token_comes_in_either_header_and_vaults_own_goes_first(application: A
     assert application.request("GET", target, headers={"authorization": "Basic root"}).status == 403
     both = {"authorization": "Bearer root"}
     assert application.request("GET", target, token="s.x", headers=both).status == 403
+
+
+@pytest.mark.parametrize(
+    ("values", "status"),
+    [
+        (["Basic eDp5", "Bearer root"], 200),
+        (["Bearer", "bearer s.x", "Bearer root"], 200),
+        (["Bearer root", "Bearer s.x"], 200),
+        (["Bearer s.x", "Bearer root"], 403),
+    ],
+)
+def test_of_several_the_first_that_can_hold_a_token_counts(
+    application: Application, values: Sequence[str], status: int
+) -> None:
+    answer = application.request("GET", "/v1/auth/token/lookup-self", headers={"authorization": values})
+    assert answer.status == status
 
 
 @pytest.mark.parametrize(
