@@ -35,6 +35,7 @@ from nhi.biscuit.routes.revocation_routes import RevocationEngine
 from nhi.biscuit.routes.token_routes import IssueEngine
 from nhi.biscuit.routes.workload_routes import WorkloadEngine
 from vault.framework.call import MountFacts, Namespace
+from vault.ids import NamespaceId
 from vault.install import Installation, Kind, Services
 from vault.times import Seconds
 from vault.token.factors import Factors
@@ -100,7 +101,7 @@ def _nhi_mount(services: Services, namespace: Namespace, path: str) -> MountFact
     return found.mounted if found is not None and found.mounted.kind == "nhi" else None
 
 
-def _longest(services: Services, namespace_id: str, doors: Sequence[str]) -> Seconds:
+def _longest(services: Services, namespace_id: NamespaceId, doors: Sequence[str]) -> Seconds:
     """Return for how long a token may last: as the mounts are tuned, or the server where none of them is."""
     home = services.namespaces.live(namespace_id)
     table = services.router.of(home) if home is not None else ()

@@ -20,13 +20,12 @@ from nhi.jose import signing_key as signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.framework.keys.safe import Safe
+from vault.ids import ROOT_ID
 from vault.seal.records import seal_store
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.seal.records.slots import Slots
 from vault.storage.sqlite.storage import SqliteStorage
 from vault.times import Millis
-
-_ROOT = "root"
 
 
 async def kept_keys(database: Path, slot: KeySlot, mount: str) -> dict[str, bytes]:
@@ -46,9 +45,9 @@ async def kept_keys(database: Path, slot: KeySlot, mount: str) -> dict[str, byte
         found = {"root key": root_key.reveal(), "recovery key": recovery.reveal()}
         found |= {f"key {n} of the keyring": term.key.reveal() for n, term in barrier.keyring.terms.items()}
         wraps = SealWrap(storage, barrier, slots, now=int, random=bytes)
-        core = barrier.reader(_ROOT, core_prefix(_ROOT))
+        core = barrier.reader(ROOT_ID, core_prefix(ROOT_ID))
         for path in await core.scan(PREFIX):
-            value = await wraps.get(core, _ROOT, path)
+            value = await wraps.get(core, ROOT_ID, path)
             assert value is not None
             found[path] = value
         safe = Safe(wraps, barrier, bytes)

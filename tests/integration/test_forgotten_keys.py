@@ -17,6 +17,7 @@ from tests.integration.memory import in_memory
 from vault.barrier.barrier import Barrier
 from vault.barrier.ring import stored
 from vault.barrier.view import core_prefix
+from vault.ids import ROOT_ID, NamespaceId
 from vault.namespace import sealing
 from vault.namespace.book import Namespaces
 from vault.seal.lifecycle import Lifecycle
@@ -41,11 +42,13 @@ async def keys_of(
     found |= {f"key {number}": term.key.reveal() for number, term in barrier.keyring.terms.items()}
     found["unseal key"] = shamir.combine([bytes.fromhex(share) for share in shares])
     if namespace:
-        entry = await Namespaces(barrier).stored(barrier.reader("root", core_prefix("root")), namespace)
+        entry = await Namespaces(barrier).stored(
+            barrier.reader(ROOT_ID, core_prefix(ROOT_ID)), NamespaceId(namespace)
+        )
         assert entry is not None and entry.seal is not None
         combined = shamir.combine([sealing._share(share) for share in own])
-        key, root_key = sealing._keys(namespace, entry.seal, combined)
-        keyring = await stored(storage.reader(), namespace, root_key)
+        key, root_key = sealing._keys(NamespaceId(namespace), entry.seal, combined)
+        keyring = await stored(storage.reader(), NamespaceId(namespace), root_key)
         found |= {"namespace's unseal key": key.reveal(), "namespace's root key": root_key.reveal()}
         found["namespace's key"] = keyring.active.key.reveal()
     await storage.close()

@@ -14,6 +14,7 @@ import pytest
 
 from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 from tests.perf.lease_seed import parts_of
+from vault.ids import ROOT_ID
 from vault.storage.sqlite.storage import SqliteStorage
 from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
@@ -37,7 +38,7 @@ async def _plant(database: Path, share: str, count: int) -> Family:
         parts = parts_of(storage)
         await parts.lifecycle.unseal(share)
         tokens = parts.tokens
-        await tokens.load(parts.barrier.reader("root", "ns/root/"))
+        await tokens.load(parts.barrier.reader(ROOT_ID, "ns/root/"))
         now = parts.clock.nanos()
 
         def entry(parent: str, depth: int) -> TokenEntry:
@@ -57,7 +58,7 @@ async def _plant(database: Path, share: str, count: int) -> Family:
 
         root, some = tokens.new_token(), []
         for start in range(0, count, 5000):
-            async with parts.barrier.write("root", "ns/root/") as core:
+            async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
                 top = tokens.key(root) if start else await tokens.create(core, root, entry("", 0))
                 parent = ""
                 for number in range(start, min(start + 5000, count)):

@@ -27,6 +27,7 @@ from tests.perf import bench, programs
 from tests.perf.load import Target, run_round
 from tests.perf.server import running, set_up
 from tests.unit.seal.auto import Machine
+from vault.ids import ROOT_ID
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 
@@ -177,16 +178,16 @@ async def _unsealing(made: Callable[[], Pkcs11Slot]) -> list[Figure]:
     await machine.init()
     await machine.life.auto_unseal()
     wraps = SealWrap(machine.storage, machine.barrier, slots, now=lambda: 0, random=os.urandom)
-    value = await wraps.wrap("root", "value", bytes(32))
-    async with machine.barrier.write("root", "ns/root/") as core:
+    value = await wraps.wrap(ROOT_ID, "value", bytes(32))
+    async with machine.barrier.write(ROOT_ID, "ns/root/") as core:
         await wraps.put(core, "value", value)
 
     async def wrapped() -> None:
         wraps.drop()
-        await wraps.get(machine.barrier.reader("root", "ns/root/"), "root", "value")
+        await wraps.get(machine.barrier.reader(ROOT_ID, "ns/root/"), ROOT_ID, "value")
 
     async def kept() -> None:
-        await wraps.get(machine.barrier.reader("root", "ns/root/"), "root", "value")
+        await wraps.get(machine.barrier.reader(ROOT_ID, "ns/root/"), ROOT_ID, "value")
 
     reads = [
         Figure("read of a wrapped value", "agent that runs", await _awaited(wrapped, 200)),

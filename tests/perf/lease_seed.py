@@ -14,6 +14,7 @@ from vault.framework.call import Call, MountFacts
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import ROOT_ID
 from vault.server.compose.parts import Parts, make
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
@@ -52,7 +53,7 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
     began = time.perf_counter()
     parts = parts_of(storage)
     await parts.lifecycle.unseal(share)
-    await parts.tokens.load(parts.barrier.reader("root", "ns/root/"))
+    await parts.tokens.load(parts.barrier.reader(ROOT_ID, "ns/root/"))
 
     async def lease(core: View, path: str) -> None:
         call = Call()
@@ -92,7 +93,7 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
 
 async def _many(parts: Parts, one: Callable[[View, str], Awaitable[None]], path: str, count: int) -> None:
     for at in range(0, count, _AT_ONCE):
-        async with parts.barrier.write("root", "ns/root/") as core:
+        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
             for _ in range(min(_AT_ONCE, count - at)):
                 await one(core, path)
 

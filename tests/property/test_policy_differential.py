@@ -15,6 +15,7 @@ import pytest
 from tests.property.openbao import OpenBao
 from tests.property.policy_texts import ACCEPTED, REFUSED
 from vault.framework.identity import IdentityFacts
+from vault.ids import EntityId
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.decision.acl import Acl, compile_acl
 from vault.policy.decision.resultant import resultant_acl
@@ -298,7 +299,7 @@ def granted(acl: Acl) -> dict[str, object]:
 def test_the_built_in_policies_grant_what_openbaos_grant(bao: OpenBao) -> None:
     for name, ours in (("default", DEFAULT_POLICY), ("response-wrapping", RESPONSE_WRAPPING_POLICY)):
         theirs = bao.ask("GET", f"sys/policies/acl/{name}")[1]["data"]["policy"]
-        facts = IdentityFacts(entity_id="the-id", entity_name="the-name")
+        facts = IdentityFacts(entity_id=EntityId("the-id"), entity_name="the-name")
         both = [compile_acl([parse_policy(name, text)], now=NOW, facts=facts) for text in (ours, theirs)]
         assert granted(both[0]) == granted(both[1])
 

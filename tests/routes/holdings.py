@@ -5,6 +5,7 @@ from tests.calls import fill_call
 from tests.routes.driver import Application
 from vault.framework.call import ROOT, Call, MountFacts
 from vault.framework.secret import Secret
+from vault.ids import ROOT_ID
 from vault.times import Seconds
 from vault.token.authenticator import ServiceTokens
 
@@ -24,7 +25,7 @@ async def new_lease(application: Application, token: str) -> str:
     knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
     call.identity = await (parts.biscuits if parts.biscuits.recognises(token) else knows).authenticate(call)
     lease = parts.leases.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=b"")
-    async with parts.barrier.write("root", "ns/root/") as core:
+    async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
         await parts.leases.issue(core, lease)
     return lease.id
 
@@ -32,12 +33,12 @@ async def new_lease(application: Application, token: str) -> str:
 async def is_over(application: Application, lease_id: str) -> bool:
     """Return whether a lease has ended, its removal being at most a matter of time."""
     parts = application.vault._parts
-    lease = await parts.leases.get(parts.barrier.reader("root", "ns/root/"), lease_id)
+    lease = await parts.leases.get(parts.barrier.reader(ROOT_ID, "ns/root/"), lease_id)
     return lease is None or lease.expires <= parts.clock.nanos()
 
 
 async def entries_left(application: Application, *tokens: str) -> list[bool]:
     """Return of which of some tokens of the store an entry is left."""
     parts = application.vault._parts
-    core = parts.barrier.reader("root", "ns/root/")
+    core = parts.barrier.reader(ROOT_ID, "ns/root/")
     return [await parts.tokens.get(core, parts.tokens.key(one)) is not None for one in tokens]

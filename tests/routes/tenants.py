@@ -14,6 +14,7 @@ from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
 from vault.engines.system.mounts.rules import LOCKABLE
 from vault.framework.call import Call, MountFacts
+from vault.ids import NamespaceId
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
 from vault.times import Seconds
@@ -125,7 +126,7 @@ class Tenants(Application):
 
     async def _issue(self, path: str) -> str:
         """Make a lease, as an engine in this namespace does; return its identifier."""
-        parts, identifier = self.vault._parts, self.ids[path]["namespace"]
+        parts, identifier = self.vault._parts, NamespaceId(self.ids[path]["namespace"])
         call = Call()
         namespace = parts.namespaces.live(identifier)
         assert namespace is not None

@@ -20,6 +20,7 @@ from tests.routes.issuer import DB, LOOK, OTHER, POLICY, TO_DB, Issuer
 from tests.tokens import EDWARDS, b64, jwk
 from tests.tokens import token as signed
 from tests.unit.outbound.authority import Authority
+from vault.ids import ROOT_ID
 
 MORE = (
     POLICY
@@ -346,7 +347,7 @@ def test_what_was_made_for_a_child_is_taken_back_with_its_biscuit(able: Issuer) 
     able.root("nhi/revoke", {"token": token})
     _settle(application)
     parts = application.vault._parts
-    core = parts.barrier.reader("root", "ns/root/")
+    core = parts.barrier.reader(ROOT_ID, "ns/root/")
     found = [application.run(parts.leases.get(core, one)) for one in leases]
     now = parts.clock.nanos()
     assert [one is None or one.expires <= now for one in found] == [True, False]
@@ -472,6 +473,6 @@ async def _cubbyholes(application: Application, token: str) -> list[str]:
     parts = application.vault._parts
     mount = parts.router.root.get("cubbyhole/")
     assert mount is not None
-    view = parts.barrier.reader("root", mount.prefix)
+    view = parts.barrier.reader(ROOT_ID, mount.prefix)
     key = parts.tokens.key(token)
     return [name for name in await view.scan("") if key in name]

@@ -19,6 +19,7 @@ from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from tests.unit.nhi.biscuit.tokens import HOSTILE
 from vault.barrier.view import View
+from vault.ids import ROOT_ID
 
 
 def test_a_biscuit_does_what_its_policies_allow_and_nothing_else(issuer: Issuer) -> None:
@@ -255,7 +256,7 @@ async def _forget(application: Application, record: str) -> None:
     barrier = application.vault._parts.barrier
     table = application.vault._parts.router.root
     mount = next(mount for mount in table if mount.entry.path == "nhi/")
-    async with barrier.write("root", f"ns/root/mnt/{mount.entry.uuid}/") as view:
+    async with barrier.write(ROOT_ID, f"ns/root/mnt/{mount.entry.uuid}/") as view:
         await view.delete(record)
 
 

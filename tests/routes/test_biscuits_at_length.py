@@ -14,6 +14,7 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import MountRef, Revocation
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
+from vault.ids import ROOT_ID
 from vault.storage.sqlite.storage import SqliteStorage
 from vault.times import Millis
 
@@ -74,10 +75,10 @@ def _spent(issuer: Issuer, tokens: list[str]) -> float:
 async def _revoke(application: Application) -> None:
     table = application.vault._parts.router.root
     mount = next(mount for mount in table if mount.entry.path == "nhi/")
-    owner = MountRef("root", mount.entry.uuid)
+    owner = MountRef(ROOT_ID, mount.entry.uuid)
     now = application.clock.millis()
     for begin in range(0, REVOCATIONS, PAGE):
-        async with application.vault._parts.barrier.write("root", "ns/root/") as core:
+        async with application.vault._parts.barrier.write(ROOT_ID, "ns/root/") as core:
             view = core.mount(mount.entry.uuid)
             for number in range(begin, begin + PAGE):
                 row = Revocation(now, Millis(now + 86_400_000), "")

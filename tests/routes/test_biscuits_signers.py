@@ -13,6 +13,7 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import IssuerKey, KeyState
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
+from vault.ids import ROOT_ID
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_key_that_another_process_retired_signs_nothing_more(issuer: Issuer) -
     [mount] = [mount for mount in parts.router.root if mount.entry.path == "nhi/"]
 
     async def retire() -> None:
-        async with parts.barrier.write("root", "ns/root/") as core:
+        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
             view = core.mount(mount.entry.uuid)
             (key,) = [key for key in await store.keys(view) if key.state is KeyState.ACTIVE]
             await store.put_key(view, msgspec.structs.replace(key, state=KeyState.RETIRED))

@@ -29,6 +29,7 @@ from vault.barrier.stored import KINDS, raw
 from vault.barrier.view import ReadView, View
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.framework.errors import Unavailable
+from vault.ids import ROOT_ID
 from vault.install import Install
 from vault.server.compose.catalog import ENGINES
 from vault.storage.memory import MemoryStorage
@@ -96,7 +97,7 @@ class Shop:
 
     @property
     def data(self) -> ReadView:
-        return self.parts.barrier.reader("root", "ns/root/").mount(self.mount.entry.uuid)
+        return self.parts.barrier.reader(ROOT_ID, "ns/root/").mount(self.mount.entry.uuid)
 
     def kept(self) -> list[str]:
         """What the mount keeps, but for its salt and key."""
@@ -106,7 +107,7 @@ class Shop:
         """Change the mount's data behind its back."""
 
         async def change() -> None:
-            async with self.parts.barrier.write("root", f"ns/root/mnt/{self.mount.entry.uuid}/") as data:
+            async with self.parts.barrier.write(ROOT_ID, f"ns/root/mnt/{self.mount.entry.uuid}/") as data:
                 await work(data)
 
         self.application.run(change())

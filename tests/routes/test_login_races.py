@@ -10,6 +10,7 @@ from nhi.identity.records.names import former_place, place
 from tests.routes.driver import Answer
 from tests.routes.logins import World, world
 from vault.barrier.view import core_prefix
+from vault.ids import ROOT_ID
 
 pytestmark = pytest.mark.loopback
 AT_ONCE = 12
@@ -72,7 +73,7 @@ def test_an_alias_from_before_stays_its_owners_while_it_is_written_anew(everybod
     former = former_place(accessor, "Hal")
 
     async def move() -> None:
-        async with everybody.application.vault._parts.barrier.write("root", core_prefix("root")) as core:
+        async with everybody.application.vault._parts.barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
             await core.delete(f"identity/entity-factor/{place(accessor, 'Hal')}")
             await core.put(f"identity/entity-factor/{former}", alias.encode())
 

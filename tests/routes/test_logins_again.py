@@ -9,6 +9,7 @@ import pytest
 
 from nhi.identity.records import store
 from tests.routes.driver import Application
+from vault.ids import ROOT_ID
 
 CHANGES: tuple[tuple[str, str, Mapping[str, object]], ...] = (
     ("POST", "identity/entity/id/{entity}", {"disabled": True}),
@@ -116,10 +117,10 @@ def test_what_another_process_changes_is_seen_by_the_very_next_login(logins: Log
     parts = logins.application.vault._parts
 
     async def elsewhere() -> None:
-        async with parts.barrier.write("root", "ns/root/") as core:
+        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
             old = await store.entity(core, logins.names["entity"])
             assert old is not None
-            await store.put(core, "root", msgspec.structs.replace(old, disabled=True), old)
+            await store.put(core, ROOT_ID, msgspec.structs.replace(old, disabled=True), old)
 
     logins.application.run(elsewhere())
     assert logins.remembered()

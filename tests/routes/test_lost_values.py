@@ -11,6 +11,7 @@ from hsm.errors import SlotUnavailable
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
+from vault.ids import ROOT_ID
 from vault.seal.records.sealwrap import PREFIX
 from vault.storage.memory import MemoryStorage
 
@@ -57,7 +58,7 @@ class Bereft:
         """Return which slots each wrapped value is for."""
 
         async def read() -> dict[str, set[str]]:
-            core = self.parts.barrier.reader("root", "ns/root/")
+            core = self.parts.barrier.reader(ROOT_ID, "ns/root/")
             return {
                 path: set(msgspec.json.decode(await core.get(PREFIX + path) or b"")["slots"])
                 for path in await core.scan(PREFIX)

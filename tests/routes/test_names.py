@@ -13,6 +13,7 @@ from tests.routes.logins import CA, World, world
 from vault.barrier.stored import raw
 from vault.barrier.view import View, core_prefix
 from vault.cache.follow import BoundedCache
+from vault.ids import ROOT_ID
 
 pytestmark = pytest.mark.loopback
 
@@ -247,7 +248,7 @@ def _within(world: World, work: Callable[[View], object]) -> object:
     barrier = world.application.vault._parts.barrier
 
     async def done() -> object:
-        async with barrier.write("root", core_prefix("root")) as core:
+        async with barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
             return await work(core)  # type: ignore[misc]  # one signature for what writes and what looks
 
     return world.application.run(done())

@@ -13,6 +13,7 @@ from nhi.identity.records.mfa import Enforcement
 from tests.routes.driver import Application
 from tests.routes.holdings import entries_left, is_over, new_lease
 from tests.routes.issuer import DB, LOOK, POLICY, Issuer
+from vault.ids import ROOT_ID
 
 MORE = (
     POLICY
@@ -217,8 +218,8 @@ async def _ended(application: Application) -> bool:
     parts = application.vault._parts
     mount = parts.router.root.get("nhi/")
     assert mount is not None
-    owner = MountRef("root", mount.entry.uuid)
-    async with parts.barrier.write("root", "ns/root/") as core:
+    owner = MountRef(ROOT_ID, mount.entry.uuid)
+    async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
         view = core.mount(mount.entry.uuid)
         tags = {name.rpartition("/")[0] for name in await view.scan(store.HANGING)}
         tag = next(one for one in tags if one.startswith("workload/"))
@@ -226,7 +227,7 @@ async def _ended(application: Application) -> bool:
 
 
 async def _enforce(application: Application, one: Enforcement) -> None:
-    async with application.vault._parts.barrier.write("root", "ns/root/") as core:
+    async with application.vault._parts.barrier.write(ROOT_ID, "ns/root/") as core:
         await model.put_enforcement(core, one)
 
 
@@ -235,5 +236,5 @@ async def _held(application: Application, *tokens: str) -> list[bool]:
     parts = application.vault._parts
     mount = parts.router.root.get("cubbyhole/")
     assert mount is not None
-    names = await parts.barrier.reader("root", mount.prefix).scan("")
+    names = await parts.barrier.reader(ROOT_ID, mount.prefix).scan("")
     return [any(parts.tokens.key(one) in name for name in names) for one in tokens]

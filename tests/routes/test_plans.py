@@ -10,6 +10,7 @@ import pytest
 
 from tests.routes.driver import Application
 from vault.framework.clock import rfc3339
+from vault.ids import ROOT_ID
 from vault.repeated.plan import Plan
 from vault.times import Seconds, nanos_after, second_of
 from vault.token import authenticator
@@ -135,8 +136,8 @@ def test_nobody_is_known_from_before_the_vault_was_sealed_until_it_knows_what_ha
     async def opening_slowly() -> None:
         await application.vault._close()
         await parts.lifecycle.unseal(application.key)
-        await parts.tokens.load(parts.barrier.reader("root", "ns/root/"))
-        async with parts.barrier.write("root", "ns/root/") as core:  # as another process may
+        await parts.tokens.load(parts.barrier.reader(ROOT_ID, "ns/root/"))
+        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:  # as another process may
             await parts.tokens.revoke_tree(core, parts.tokens.key(token))
         parts.tokens.forget()
 

@@ -20,6 +20,7 @@ from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import service
 from vault.framework.call import ROOT
+from vault.ids import ROOT_ID
 
 ISSUER = "https://issuer.example"
 JWT = "urn:ietf:params:oauth:token-type:jwt"
@@ -264,7 +265,7 @@ def test_a_reviewers_token_is_for_no_other_cluster_than_it_was_given_for(
     parts = issuer.application.vault._parts
     mount = parts.router.of(ROOT).get("nhi/")
     assert mount is not None
-    view = parts.barrier.reader("root", mount.prefix)
+    view = parts.barrier.reader(ROOT_ID, mount.prefix)
     found = issuer.application.run(store.registration(view, "r"))
     assert found.attestation.token_reviewer_jwt == kept
 

@@ -14,6 +14,7 @@ from tests.routes.driver import Application
 from tests.shared import Shared
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.view import ReadView, View
+from vault.ids import NamespaceId
 from vault.namespace.entry import NamespaceEntry
 from vault.times import Millis
 
@@ -165,7 +166,7 @@ def test_shares_open_a_namespace_whose_root_key_two_processes_replaced_one_after
     inner = barrier.write
 
     @asynccontextmanager
-    async def waiting(where: str, prefix: str) -> AsyncIterator[View]:
+    async def waiting(where: NamespaceId, prefix: str) -> AsyncIterator[View]:
         monkeypatch.undo()
         await one.vault._parts.sealing.renew_root(namespace_id)
         await other.vault._parts.follower.follow()
@@ -211,7 +212,7 @@ def test_the_root_key_of_a_namespace_that_is_replaced_once_more_while_it_is_foll
     namespaces = other.vault._parts.namespaces
     inner = namespaces.stored
 
-    async def stored(core: ReadView, where: str) -> NamespaceEntry | None:
+    async def stored(core: ReadView, where: NamespaceId) -> NamespaceEntry | None:
         monkeypatch.undo()
         found = await inner(core, where)
         await one.vault._parts.sealing.renew_root(namespace_id)

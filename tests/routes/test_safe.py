@@ -23,6 +23,7 @@ from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import BareKeys, Safe
+from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
 
 MINUTE = 60
@@ -83,7 +84,7 @@ class Sealed(Issuer):
             assert named is not None and named.current is not None and named.following is not None
             pairs = [await opened(safe, pair) for pair in (named.current, named.following)]
             plain = msgspec.structs.replace(named, current=pairs[0], following=pairs[1])
-            await model.put_key(core, "root", plain)
+            await model.put_key(core, ROOT_ID, plain)
 
     async def rotated(self) -> bool:
         """Whether the key of identity tokens, whose time it is, signs with its next pair now."""
@@ -91,7 +92,7 @@ class Sealed(Issuer):
         async with barrier.write("root", "ns/root/") as core:
             before = await model.named_key(core, "k")
             assert before is not None and before.following is not None
-            await model.put_key(core, "root", msgspec.structs.replace(before, rotates=0))
+            await model.put_key(core, ROOT_ID, msgspec.structs.replace(before, rotates=0))
         with pytest.raises(AskFirst) as first:
             async with barrier.write("root", "ns/root/") as core:
                 await rotate(core, "root:k")

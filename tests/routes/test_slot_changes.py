@@ -14,6 +14,7 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.engines.system.seal.slots import OUTSTANDING
 from vault.framework.errors import Unavailable
+from vault.ids import NamespaceId
 from vault.seal.changes import recovery_key
 from vault.seal.records import seal_store
 from vault.server.compose.safe_migration import SafeMigration
@@ -266,7 +267,7 @@ def test_a_slot_that_goes_away_once_it_counts_is_added_with_a_warning(
 @pytest.mark.parametrize(
     ("failure", "told"),
     [
-        (NamespaceSealed("n"), "a namespace was sealed meanwhile; try again"),
+        (NamespaceSealed(NamespaceId("n")), "a namespace was sealed meanwhile; try again"),
         (Unavailable("no slot opens the safe"), "no slot opens the safe"),
         (BarrierSealed(), "what is stored cannot be read or written now"),
         (StorageFailure(), "what is stored cannot be read or written now"),

@@ -14,6 +14,7 @@ from vault.barrier.view import View
 from vault.framework.call import ROOT, Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Moved
+from vault.ids import ROOT_ID
 from vault.pipeline import Pipeline
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
@@ -40,7 +41,7 @@ def _kept(issuer: Issuer, folder: str) -> list[str]:
     parts = issuer.application.vault._parts
     mount = parts.router.of(ROOT).get("nhi/")
     assert mount is not None
-    view = parts.barrier.reader("root", mount.prefix)
+    view = parts.barrier.reader(ROOT_ID, mount.prefix)
     return list(issuer.application.run(view.list(folder)))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.routes.driver import Answer, Application
 from vault.framework.call import Namespace
+from vault.ids import ROOT_ID, NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.storage import SqliteStorage
@@ -113,7 +114,7 @@ def test_a_revocation_by_another_process_is_obeyed_by_the_next_request(applicati
     key = parts.tokens.key(made["client_token"])
 
     async def revoke_behind_its_back() -> None:
-        async with parts.barrier.write("root", "ns/root/") as core:
+        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
             await parts.tokens.revoke_tree(core, key)
 
     application.run(revoke_behind_its_back())
@@ -365,7 +366,7 @@ def test_a_write_that_waited_never_goes_to_a_namespace_that_its_path_no_longer_l
     async def another_for_a_moment() -> None:
         await catch_up()
         turn = next(turns, "as it was")
-        tenant.namespace = Namespace("zzzzzz", "team/") if turn == "another" else before
+        tenant.namespace = Namespace(NamespaceId("zzzzzz"), "team/") if turn == "another" else before
         parts.router._found.clear()
 
     monkeypatch.setattr(parts.follower, "catch_up", another_for_a_moment)

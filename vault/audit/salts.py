@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Final
 
 from vault.barrier.view import ReadView, View
+from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure
 from vault.seal.records.sealwrap import SealWrap
 
 _PREFIX: Final = "audit/salt/"
-_NAMESPACE: Final = "root"
 
 
 class SaltUnreadable(Exception):
@@ -36,7 +36,7 @@ class Salts:
             known = self._known.get(device)
             if known is not None and known[0] == stored:
                 return known[1]
-            salt = await self._wraps.get(core, _NAMESPACE, _PREFIX + device)
+            salt = await self._wraps.get(core, ROOT_ID, _PREFIX + device)
         except SealFailure as error:
             raise SaltUnreadable(str(error)) from error
         if stored is not None and salt is not None:
@@ -57,7 +57,7 @@ class Salts:
         Raises `SaltUnreadable` where no slot answers.
         """
         try:
-            return await self._wraps.wrap(_NAMESPACE, _PREFIX + device, salt)
+            return await self._wraps.wrap(ROOT_ID, _PREFIX + device, salt)
         except SealFailure as error:
             raise SaltUnreadable(str(error)) from error
 

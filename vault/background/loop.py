@@ -15,6 +15,7 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.telemetry.log import Log
+from vault.ids import ROOT_ID
 from vault.namespace.waiting import TIMER, park
 from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.times import Millis
@@ -113,7 +114,7 @@ class Background:
                 await first.ask()
                 await self._handle(handler, timer)
         except NamespaceSealed as sealed:
-            async with self._barrier.write("root", "ns/root/") as core:
+            async with self._barrier.write(ROOT_ID, "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
                 await park(core, sealed.owner, TIMER + timer.kind, timer.key)
         except (BarrierSealed, StorageFailure, asyncio.CancelledError):
@@ -128,7 +129,7 @@ class Background:
             self._waiting.pop(timer.kind, None)
 
     async def _handle(self, handler: Handler, timer: Timer) -> None:
-        async with self._barrier.write("root", "ns/root/") as core:
+        async with self._barrier.write(ROOT_ID, "ns/root/") as core:
             await core.cancel(timer.kind, timer.key)
             await handler(core, timer.key)
 

@@ -9,6 +9,7 @@ from typing import Final
 from vault.background.loop import Handler
 from vault.barrier.view import View
 from vault.framework.call import Call
+from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
 from vault.times import Millis
 
@@ -38,7 +39,7 @@ class MountTimers:
 
         async def due(core: View, key: str) -> None:
             namespace, mount, name = key.split("/", 2)
-            again = await work(core.space(namespace).mount(mount), name)
+            again = await work(core.space(NamespaceId(namespace)).mount(mount), name)
             if again is not None:
                 await core.at(Timer(self.kind, key, again))
 

@@ -9,26 +9,24 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
 from vault.barrier.keyring import KEYRING_PATH, Keyring, RotationConfig
 from vault.barrier.ring import KEYRING_KIND, Ring
 from vault.barrier.view import ReadView, Reload, View
+from vault.ids import VAULT, NamespaceId
 from vault.storage.protocol import ReadTx, Storage, Tx
 from vault.times import Millis
 
 __all__ = ["KEYRING_KIND", "Barrier"]
 
-_OWN: Final = ""
-"""Stands for the vault among the owners of keys."""
-
 
 class _WriteBlock:
     """The block of one transaction, seen through a view."""
 
-    def __init__(self, barrier: Barrier, storage: Storage, namespace_id: str, prefix: str) -> None:
+    def __init__(self, barrier: Barrier, storage: Storage, namespace_id: NamespaceId, prefix: str) -> None:
         self._barrier = barrier
         self._storage = storage
         self._where = namespace_id, prefix
@@ -65,9 +63,9 @@ class Barrier:
         self._root_key: Key | None = None
         self._next_root_key: Key | None = None
         self._keyring: Keyring | None = None
-        self._owners: dict[str, str] = {}
-        self._rings: dict[str, Ring] = {}
-        self._uncounted: dict[str, Counter[int]] = {}
+        self._owners: dict[NamespaceId, NamespaceId] = {}
+        self._rings: dict[NamespaceId, Ring] = {}
+        self._uncounted: dict[NamespaceId, Counter[int]] = {}
         """Encryptions by term under keys that were forgotten, and that storage could not be told; by their owner."""
         self._reloading = asyncio.Lock()
         self._saving = asyncio.Lock()
@@ -113,14 +111,14 @@ class Barrier:
 
     async def load(self, root_key: Key) -> None:
         """Read the keyring and unseal; `BarrierFailure` (and still sealed) when that is not its key."""
-        self._keyring = self._counted(_OWN, await _stored(self._storage.reader(), root_key))
+        self._keyring = self._counted(VAULT, await _stored(self._storage.reader(), root_key))
         self._root_key = root_key
         self._moves += 1
 
     def seal(self) -> None:
         """Forget all keys. Views still held raise `BarrierSealed`. Save the counts first; what is left is `uncounted`."""
         if self._keyring is not None:
-            self._forget(_OWN, self._keyring)
+            self._forget(VAULT, self._keyring)
             self._keyring.drop()
         for namespace_id in list(self._rings):
             self.close(namespace_id)
@@ -152,7 +150,7 @@ class Barrier:
         """Stay with the root key that there is by now, which another process's may be: ours did not commit."""
         self._next_root_key = None
 
-    def reader(self, namespace_id: str, prefix: str) -> ReadView:
+    def reader(self, namespace_id: NamespaceId, prefix: str) -> ReadView:
         """Return a read-only view of committed data; raises `BarrierSealed`."""
         if namespace_id in self._owners:
             return self.read_view(self._storage.reader(), namespace_id, prefix)
@@ -160,21 +158,21 @@ class Barrier:
             self._storage.reader(), self.keyring, namespace_id, prefix, reload=self.refresh, keys=self.keys
         )
 
-    def read_view(self, tx: ReadTx, namespace_id: str, prefix: str) -> ReadView:
+    def read_view(self, tx: ReadTx, namespace_id: NamespaceId, prefix: str) -> ReadView:
         """Return a read-only view through `tx`, whatever else `tx` can do; raises `BarrierSealed`."""
         keyring, reload = self.keys(namespace_id)
         return ReadView(tx, keyring, namespace_id, prefix, reload=reload, keys=self.keys)
 
-    def view(self, tx: Tx, namespace_id: str, prefix: str) -> View:
+    def view(self, tx: Tx, namespace_id: NamespaceId, prefix: str) -> View:
         """Return a view within the caller's transaction; raises `BarrierSealed`."""
         keyring, reload = self.keys(namespace_id)
         return View(tx, keyring, namespace_id, prefix, random=self._random, reload=reload, keys=self.keys)
 
-    def write(self, namespace_id: str, prefix: str) -> AbstractAsyncContextManager[View]:
+    def write(self, namespace_id: NamespaceId, prefix: str) -> AbstractAsyncContextManager[View]:
         """Open a transaction and return a view in it; raises `BarrierSealed` on entering."""
         return _WriteBlock(self, self._storage, namespace_id, prefix)
 
-    def keys(self, namespace_id: str) -> tuple[Keyring, Reload]:
+    def keys(self, namespace_id: NamespaceId) -> tuple[Keyring, Reload]:
         """Return the keyring that encrypts a namespace, and what makes it follow storage.
 
         Raises `BarrierSealed`, and `NamespaceSealed` where the namespace has keys of its own that are not in memory.
@@ -187,7 +185,7 @@ class Barrier:
             raise NamespaceSealed(owner)
         return ring.keyring, ring.refresh
 
-    def own(self, namespace_id: str, owner: str) -> None:
+    def own(self, namespace_id: NamespaceId, owner: NamespaceId) -> None:
         """Say whose keys encrypt a namespace: its own, those of one above it, or with "" the vault's."""
         if owner:
             self._owners[namespace_id] = owner
@@ -195,7 +193,7 @@ class Barrier:
             self._owners.pop(namespace_id, None)
             self._uncounted.pop(namespace_id, None)
 
-    def ring(self, namespace_id: str) -> Ring | None:
+    def ring(self, namespace_id: NamespaceId) -> Ring | None:
         """Return the keys that encrypt a namespace, None where these are the vault's; raises `NamespaceSealed`."""
         owner = self._owners.get(namespace_id)
         if owner is not None and owner not in self._rings:
@@ -206,7 +204,7 @@ class Barrier:
         """Return the keys of all namespaces that are open by themselves."""
         return list(self._rings.values())
 
-    def serves(self, owner: str) -> bool:
+    def serves(self, owner: NamespaceId) -> bool:
         """Whether the namespace that owns keys is open to requests."""
         ring = self._rings.get(owner)
         return ring is not None and ring.serving
@@ -218,7 +216,7 @@ class Barrier:
         self._counted(ring.namespace_id, ring.keyring)
         self._rings[ring.namespace_id] = ring
 
-    def close(self, owner: str) -> None:
+    def close(self, owner: NamespaceId) -> None:
         """Forget the keys of a namespace, as `seal` does those of the vault."""
         ring = self._rings.pop(owner, None)
         if ring is not None:
@@ -226,14 +224,14 @@ class Barrier:
             ring.drop()
             self._moves += ring.moves + 1
 
-    def _forget(self, owner: str, keyring: Keyring) -> None:
+    def _forget(self, owner: NamespaceId, keyring: Keyring) -> None:
         """Keep in mind what storage does not know of `keyring`, which is about to be dropped."""
         left = self._uncounted.setdefault(owner, Counter())
         left.update(keyring.unsaved())
         if not left:
             del self._uncounted[owner]
 
-    def _counted(self, owner: str, keyring: Keyring) -> Keyring:
+    def _counted(self, owner: NamespaceId, keyring: Keyring) -> Keyring:
         """Count in `keyring`, newly read, what was kept in mind of it."""
         for number, count in self._uncounted.pop(owner, {}).items():
             if number in keyring.terms:

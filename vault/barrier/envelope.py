@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
+from vault.ids import NamespaceId
 
 VERSION: Final = 1
 """The only layout so far; the first byte of every envelope."""
@@ -44,7 +45,7 @@ def bind(*fields: str) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def entry_scope(namespace_id: str) -> bytes:
+def entry_scope(namespace_id: NamespaceId) -> bytes:
     """Return the part of the additional data that all entries of one namespace share."""
     return bind(ENTRY_DOMAIN, namespace_id)
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from vault.ids import NamespaceId
+
 
 class BarrierFailure(Exception):
     """Stored data is not what was written: changed, moved, cut short, or under another key."""
@@ -19,7 +21,7 @@ class BarrierSealed(Exception):
 class NamespaceSealed(Exception):
     """The keys of one namespace are not in memory, those of the vault are; `owner` is the id of that namespace."""
 
-    def __init__(self, owner: str) -> None:
+    def __init__(self, owner: NamespaceId) -> None:
         super().__init__("namespace is sealed")
         self.owner = owner
 

@@ -14,6 +14,7 @@ from vault.barrier.failure import BarrierFailure, KeyringMissing, NamespaceSeale
 from vault.barrier.key import Key, Random
 from vault.barrier.keyring import Keyring, RotationConfig
 from vault.barrier.view import View, core_prefix
+from vault.ids import NamespaceId
 from vault.storage.protocol import ReadTx, Storage, Tx
 from vault.times import Millis
 
@@ -27,7 +28,7 @@ class Ring:
     def __init__(
         self,
         storage: Storage,
-        namespace_id: str,
+        namespace_id: NamespaceId,
         root_key: Key,
         keyring: Keyring,
         *,
@@ -53,7 +54,7 @@ class Ring:
         """Name the namespace without its keys."""
         return f"<Ring {self.namespace_id}>"
 
-    def view(self, tx: Tx, namespace_id: str) -> View:
+    def view(self, tx: Tx, namespace_id: NamespaceId) -> View:
         """Return a view of the own data of a namespace that this keyring encrypts."""
         return View(tx, self.keyring, namespace_id, core_prefix(namespace_id), random=self._random)
 
@@ -138,12 +139,12 @@ class Ring:
         return keyring
 
 
-def keyring_path(namespace_id: str) -> str:
+def keyring_path(namespace_id: NamespaceId) -> str:
     """Return where the keyring of a namespace is stored: among its data, so that it goes with them."""
     return f"{core_prefix(namespace_id)}core/keyring"
 
 
-async def stored(tx: ReadTx, namespace_id: str, root_key: Key) -> Keyring:
+async def stored(tx: ReadTx, namespace_id: NamespaceId, root_key: Key) -> Keyring:
     """Return the stored keyring of a namespace; raises `BarrierFailure` for another root key."""
     path = keyring_path(namespace_id)
     data = await tx.get(path)

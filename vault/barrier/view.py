@@ -18,6 +18,7 @@ from vault.barrier.failure import UnknownTerm
 from vault.barrier.key import Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import Stored
+from vault.ids import NamespaceId
 from vault.storage.protocol import LONG, ReadTx, Timer, Tx
 from vault.storage.single_thread import SingleThread
 
@@ -26,7 +27,7 @@ Reload = Callable[[], Awaitable[None]]
 """Makes the keyring follow storage, for an entry whose term another worker or node made."""
 
 
-Keys = Callable[[str], tuple[Keyring, Reload]]
+Keys = Callable[[NamespaceId], tuple[Keyring, Reload]]
 """Gives the keyring that encrypts the namespace with an id, and what reloads it; raises `NamespaceSealed`."""
 
 Opened = dict[tuple[bytes, str], tuple[bytes, bytes]]
@@ -43,7 +44,7 @@ def mount_prefix(mount_id: str) -> str:
     return f"mnt/{mount_id}/"
 
 
-def core_prefix(namespace_id: str) -> str:
+def core_prefix(namespace_id: NamespaceId) -> str:
     """Return where a namespace keeps its own data: tokens, policies, mount table and, below it, its mounts' data."""
     return f"ns/{namespace_id}/"
 
@@ -58,7 +59,7 @@ class ReadView:
         self,
         tx: ReadTx,
         keyring: Keyring,
-        namespace_id: str,
+        namespace_id: NamespaceId,
         prefix: str,
         *,
         reload: Reload | None = None,
@@ -162,13 +163,13 @@ class ReadView:
         """Return a view of a mount's data; this view is of its namespace's own."""
         return self.sub(mount_prefix(mount_id))
 
-    def space(self, namespace_id: str) -> ReadView:
+    def space(self, namespace_id: NamespaceId) -> ReadView:
         """Return a view of a namespace's own data, through the same transaction."""
         there = object.__new__(ReadView)
         self._move(there, namespace_id)
         return there
 
-    def _move(self, there: ReadView, namespace_id: str) -> None:
+    def _move(self, there: ReadView, namespace_id: NamespaceId) -> None:
         """Make `there` a view of a namespace's own data. Raises `NamespaceSealed`."""
         if self._keys is None:
             there._keyring, there._reload = self._keyring, self._reload
@@ -204,7 +205,7 @@ class View(ReadView):
         self,
         tx: Tx,
         keyring: Keyring,
-        namespace_id: str,
+        namespace_id: NamespaceId,
         prefix: str,
         *,
         random: Random,
@@ -264,7 +265,7 @@ class View(ReadView):
         """Return a view of a mount's data, within the same transaction."""
         return self.sub(mount_prefix(mount_id))
 
-    def space(self, namespace_id: str) -> View:
+    def space(self, namespace_id: NamespaceId) -> View:
         """Return a view of a namespace's own data, within the same transaction."""
         there = object.__new__(View)
         self._move(there, namespace_id)

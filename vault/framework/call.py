@@ -16,6 +16,7 @@ from vault.framework.identity import EntityState, IdentityFacts
 from vault.framework.request.head import NO_HEAD, NO_OPTIONS, NO_PROOFS, Head, Options, Proofs
 from vault.framework.request.record import CallRecord
 from vault.framework.secret import Secret
+from vault.ids import NOBODY, ROOT_ID, EntityId, NamespaceId
 from vault.times import Millis, Nanos, Seconds
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ WRITES = frozenset({Operation.CREATE, Operation.UPDATE, Operation.DELETE, Operat
 class Namespace(msgspec.Struct, frozen=True):
     """A tenant. `path` is empty for the root namespace, else it ends in `/`."""
 
-    id: str
+    id: NamespaceId
     path: str
 
     def holds(self, other: Namespace) -> bool:
@@ -53,7 +54,7 @@ class Namespace(msgspec.Struct, frozen=True):
         return other.path.startswith(self.path)
 
 
-ROOT = Namespace("root", "")
+ROOT = Namespace(ROOT_ID, "")
 
 
 class MountFacts(msgspec.Struct, frozen=True, eq=False):
@@ -152,7 +153,7 @@ class Identity:
     display_name: str = "token"
     metadata: Mapping[str, str] | None = None
     kind: str = "service"
-    entity_id: str = ""
+    entity_id: EntityId = NOBODY
     orphan: bool = True
     depth: int = 0
     """How many ancestors it had when it was issued."""
@@ -222,7 +223,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     metadata: Mapping[str, str] | None = None
     lease_duration: Seconds = Seconds(0)
     renewable: bool = False
-    entity_id: str = ""
+    entity_id: EntityId = NOBODY
     token_type: str = "service"  # noqa: S105 -- the kind of token, not a token
     orphan: bool = False
     mfa_requirement: Mapping[str, object] | None = None

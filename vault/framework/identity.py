@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from vault.ids import EntityId
+
 
 class AliasFacts(msgspec.Struct, frozen=True):
     """An entity's alias on one auth mount."""
@@ -30,7 +32,7 @@ class IdentityFacts(msgspec.Struct, frozen=True, kw_only=True):
     `aliases` by mount accessor; `groups` by id, those of the entity's own namespace.
     """
 
-    entity_id: str
+    entity_id: EntityId
     entity_name: str
     metadata: Mapping[str, str] = {}
     aliases: Mapping[str, AliasFacts] = {}
@@ -47,7 +49,7 @@ class EntityState(msgspec.Struct, frozen=True):
     facts: IdentityFacts
     policies: tuple[str, ...] = ()
     disabled: bool = False
-    merged: tuple[str, ...] = ()
+    merged: tuple[EntityId, ...] = ()
 
 
 class LoginAlias(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ from vault.framework.clock import Clock
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import NamespaceId
 from vault.lease.model import Lease, LeaseFailure, Revoker
 from vault.lease.store import LeaseStore, home
 from vault.lease.turns import Turns
@@ -166,7 +167,7 @@ class Endings:
             self._log.caution("expiration", "a lease was removed by force", reason=str(failure))
         return None
 
-    async def _remove(self, place: str, leases: Sequence[Lease]) -> None:
+    async def _remove(self, place: NamespaceId, leases: Sequence[Lease]) -> None:
         """Remove leases in one transaction. Whoever reads gets a turn in between; whoever writes waits."""
         async with self._barrier.write(place, core_prefix(place)) as core:
             pace = TimeSlice()

@@ -21,6 +21,7 @@ from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.errors import Malformed
+from vault.ids import NamespaceId
 from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
 from vault.namespace.waiting import ENDED_LEASE, park
@@ -198,7 +199,7 @@ class LeaseStore:
         return msgspec.structs.replace(lease, expires=min(lease.expires, self._clock.nanos()))
 
 
-def home(lease_id_or_key: str) -> str:
+def home(lease_id_or_key: str) -> NamespaceId:
     """Return the id of the namespace that a lease or a token belongs to; the root's for what nobody has made."""
     return namespace_id(lease_id_or_key.rpartition("/")[2]) or ROOT.id
 

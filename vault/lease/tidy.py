@@ -8,6 +8,7 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
 from vault.framework.telemetry.log import Log
+from vault.ids import NamespaceId
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
 
@@ -32,7 +33,7 @@ class Tidy:
         self._running = True
         return True
 
-    async def run(self, namespace_id: str) -> None:
+    async def run(self, namespace_id: NamespaceId) -> None:
         """Look at every lease of a namespace, page by page."""
         try:
             after, seen, mended = "", 0, 0

@@ -14,6 +14,7 @@ from vault.framework.call import ROOT, Call, Destination, Namespace, Operation
 from vault.framework.errors import Locked, NotFound, VaultError
 from vault.framework.quote import quote
 from vault.framework.route import BoundRoute
+from vault.ids import NamespaceId
 from vault.mount.table import Catalog, Mount, MountTable
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
@@ -56,7 +57,7 @@ class Router:
         self._barrier = barrier
         self._namespaces = namespaces
         self.root: Final = MountTable(barrier, catalog, ROOT)
-        self._tables: dict[str, MountTable] = {ROOT.id: self.root}
+        self._tables: dict[NamespaceId, MountTable] = {ROOT.id: self.root}
         self._found: dict[tuple[str, Operation], RouteMatch] = {}
 
     @property
@@ -147,7 +148,7 @@ class Router:
 
     async def drop(self, key: str | None) -> None:
         """Read a namespace's table again, or all of them: it changed."""
-        for namespace_id in [key] if key is not None else list(self._tables):
+        for namespace_id in [NamespaceId(key)] if key is not None else list(self._tables):
             if namespace_id in self._tables:
                 await self._tables[namespace_id].load()
         self._found.clear()
@@ -157,7 +158,7 @@ class Router:
 
         Where everything is read anew, `drop` follows and reads the tables.
         """
-        await self._namespaces.load(key)
+        await self._namespaces.load(NamespaceId(key) if key is not None else None)
         for entry in list(self._namespaces):
             if entry.id not in self._tables and not entry.tainted:
                 table = self.fresh(entry.as_namespace())

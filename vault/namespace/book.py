@@ -9,6 +9,7 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Namespace
+from vault.ids import VAULT, NamespaceId
 from vault.namespace.entry import NAMESPACE, NAMESPACE_KIND, NamespaceEntry
 from vault.namespace.waiting import forget
 
@@ -30,7 +31,7 @@ class Namespaces:
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
-        self._by_id: dict[str, Tenant] = {}
+        self._by_id: dict[NamespaceId, Tenant] = {}
         self._by_path: dict[str, Tenant] = {}
 
     def __iter__(self) -> Iterator[NamespaceEntry]:
@@ -42,19 +43,19 @@ class Namespaces:
         tenant = self._by_path.get(path)
         return tenant.entry if tenant is not None else None
 
-    def by_id(self, namespace_id: str) -> NamespaceEntry | None:
+    def by_id(self, namespace_id: NamespaceId) -> NamespaceEntry | None:
         """Return the namespace with this id."""
         tenant = self._by_id.get(namespace_id)
         return tenant.entry if tenant is not None else None
 
-    def live(self, namespace_id: str) -> Namespace | None:
+    def live(self, namespace_id: NamespaceId) -> Namespace | None:
         """Return the namespace with this id, unless there is none or it is being removed."""
         if namespace_id == ROOT.id:
             return ROOT
         tenant = self._by_id.get(namespace_id)
         return tenant.namespace if tenant is not None and not tenant.entry.tainted else None
 
-    def knows(self, namespace_id: str) -> bool:
+    def knows(self, namespace_id: NamespaceId) -> bool:
         """Whether this id is taken."""
         return namespace_id == ROOT.id or namespace_id in self._by_id
 
@@ -75,10 +76,10 @@ class Namespaces:
             end = path.find("/", end + 1)
         return found
 
-    def owner(self, namespace: Namespace) -> str:
+    def owner(self, namespace: Namespace) -> NamespaceId:
         """Return whose keys encrypt a namespace, and those that are made in it; empty for the vault's."""
         tenant = self._by_id.get(namespace.id)
-        return tenant.entry.owner if tenant is not None else ""
+        return tenant.entry.owner if tenant is not None else VAULT
 
     def sealed(self, entry: NamespaceEntry) -> bool:
         """Whether the namespace has keys of its own, and these are not in memory."""
@@ -108,10 +109,10 @@ class Namespaces:
             end = path.find("/", end + 1)
         return None
 
-    async def load(self, namespace_id: str | None = None) -> None:
+    async def load(self, namespace_id: NamespaceId | None = None) -> None:
         """Read one namespace again, or all."""
         core = self._barrier.reader(ROOT.id, core_prefix(ROOT.id))
-        names = [namespace_id] if namespace_id else list(await core.list(_PREFIX))
+        names = [namespace_id] if namespace_id else [NamespaceId(name) for name in await core.list(_PREFIX)]
         values = {name: await core.get(_PREFIX + name) for name in names}
         if not namespace_id:
             for gone in set(self._by_id) - set(names):
@@ -130,9 +131,9 @@ class Namespaces:
         else:
             tenant.entry = entry
 
-    def _forget(self, namespace_id: str) -> None:
+    def _forget(self, namespace_id: NamespaceId) -> None:
         self._barrier.close(namespace_id)
-        self._barrier.own(namespace_id, "")
+        self._barrier.own(namespace_id, VAULT)
         tenant = self._by_id.pop(namespace_id, None)
         if tenant is not None and self._by_path.get(tenant.entry.path) is tenant:
             del self._by_path[tenant.entry.path]
@@ -148,12 +149,12 @@ class Namespaces:
         await core.space(ROOT.id).put(_PREFIX + entry.id, NAMESPACE.encode(entry))
         await core.invalidate(NAMESPACE_KIND, entry.id)
 
-    async def stored(self, core: ReadView, namespace_id: str) -> NamespaceEntry | None:
+    async def stored(self, core: ReadView, namespace_id: NamespaceId) -> NamespaceEntry | None:
         """Return what is stored of a namespace; `core` is a view of any namespace's own data."""
         value = await core.space(ROOT.id).get(_PREFIX + namespace_id)
         return None if value is None else NAMESPACE.decode(value)
 
-    async def sweep(self, core: View, namespace_id: str) -> None:
+    async def sweep(self, core: View, namespace_id: NamespaceId) -> None:
         """Remove everything that a namespace holds, then the namespace itself."""
         await core.transaction.delete_prefix(core_prefix(namespace_id))
         await forget(core, namespace_id)

@@ -9,6 +9,7 @@ import msgspec
 
 from vault.barrier.key import Key, Random
 from vault.framework.call import ROOT, Namespace
+from vault.ids import NamespaceId
 from vault.namespace.book import Namespaces
 from vault.namespace.sealing import NOT_SEALABLE, NamespaceSealing
 from vault.seal.consent.generate_root import RootGeneration
@@ -37,7 +38,7 @@ class Consents(msgspec.Struct, frozen=True):
 class NamespaceHolders:
     """Those who hold shares of one namespace."""
 
-    def __init__(self, sealing: NamespaceSealing, namespace_id: str, random: Random) -> None:
+    def __init__(self, sealing: NamespaceSealing, namespace_id: NamespaceId, random: Random) -> None:
         self._sealing = sealing
         self._id = namespace_id
         self._random = random
@@ -83,7 +84,7 @@ class EveryConsent:
         self._namespaces = namespaces
         self._sealing = sealing
         self._random = random
-        self._known: dict[str, Consents] = {}
+        self._known: dict[NamespaceId, Consents] = {}
 
     def of(self, namespace: Namespace) -> Consents:
         """Return what the holders of a namespace's shares can be asked for. Raises `SealRefusal`."""

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.barrier.stored import RecordKind
 from vault.framework.call import Namespace
+from vault.ids import VAULT, NamespaceId
 
 NAMESPACE_KIND: Final = "namespace"
 """Kind of the cached fact, and of the timer that sweeps, of one namespace; the key is its id."""
@@ -42,14 +43,14 @@ class NamespaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     whose keys encrypt it, empty where these are the vault's; `seal` says how its own are come by.
     """
 
-    id: str
+    id: NamespaceId
     uuid: str
     path: str
     custom_metadata: Mapping[str, str] = {}
     lock: bytes = b""
     tainted: bool = False
     abandoned: bool = False
-    owner: str = ""
+    owner: NamespaceId = VAULT
     seal: ShareSeal | None = None
 
     @property

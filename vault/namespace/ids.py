@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from vault.framework.call import ROOT, Namespace
+from vault.ids import NamespaceId
 
 LENGTH: Final = 6
 """Characters of a namespace's id, in base 62."""
@@ -23,7 +24,7 @@ def bound(text: str, namespace: Namespace) -> str:
     return text if namespace.id == ROOT.id else f"{text}.{namespace.id}"
 
 
-def namespace_id(text: str) -> str | None:
+def namespace_id(text: str) -> NamespaceId | None:
     """Return the id of the namespace that an id belongs to; None for one that nobody can have made.
 
     It says where to look, never that there is anything: whoever finds something there has to have asked for `text`.
@@ -32,4 +33,4 @@ def namespace_id(text: str) -> str | None:
     head, dot, end = text[start:].partition(".")
     if not dot:
         return ROOT.id
-    return end if head and _SHAPE.fullmatch(end) else None
+    return NamespaceId(end) if head and _SHAPE.fullmatch(end) else None

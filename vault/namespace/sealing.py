@@ -25,6 +25,7 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.ring import Ring, stored
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT
+from vault.ids import NamespaceId
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry, ShareSeal
 from vault.namespace.waiting import done, waiting
@@ -86,10 +87,10 @@ class NamespaceSealing:
         self._follow = follow
         self._now = now
         self._random = random
-        self._progress: dict[str, Progress] = {}
-        self._untold: set[str] = set()
+        self._progress: dict[NamespaceId, Progress] = {}
+        self._untold: set[NamespaceId] = set()
         """What was sealed, and storage could not be told yet."""
-        self._forgetters: dict[str, list[Callable[[], None]]] = {}
+        self._forgetters: dict[NamespaceId, list[Callable[[], None]]] = {}
         self._turn = asyncio.Lock()
         self._shield = Shield()
         self._resume: Resume | None = None
@@ -98,7 +99,9 @@ class NamespaceSealing:
         """Register what does the things that waited."""
         self._resume = resume
 
-    def make(self, namespace_id: str, shares: int, threshold: int, pgp_keys: Sequence[str]) -> NewKeys:
+    def make(
+        self, namespace_id: NamespaceId, shares: int, threshold: int, pgp_keys: Sequence[str]
+    ) -> NewKeys:
         """Make keys for a new namespace, in memory. Raises `SealRefusal` with the field's words."""
         check_shares(shares, threshold, INVALID)
         to = recipients(pgp_keys, shares, self._now(), INVALID)
@@ -168,17 +171,17 @@ class NamespaceSealing:
         for namespace_id in {*self._progress, *self._forgetters}:
             self._forget(namespace_id)
 
-    def on_seal(self, namespace_id: str, forget: Callable[[], None]) -> None:
+    def on_seal(self, namespace_id: NamespaceId, forget: Callable[[], None]) -> None:
         """Have `forget` called when that namespace, or the vault, is sealed."""
         for gone in [known for known in self._forgetters if not self._namespaces.knows(known)]:
             del self._forgetters[gone]
         self._forgetters.setdefault(namespace_id, []).append(forget)
 
-    def threshold(self, namespace_id: str) -> int:
+    def threshold(self, namespace_id: NamespaceId) -> int:
         """Return how many shares it takes. Raises `SealRefusal` where nobody can hold any."""
         return self._seal_of(namespace_id).threshold
 
-    def accepts_key(self, namespace_id: str, key: bytes) -> bool:
+    def accepts_key(self, namespace_id: NamespaceId, key: bytes) -> bool:
         """Whether shares that combine to `key` are the ones in people's hands."""
         try:
             _keys(namespace_id, self._seal_of(namespace_id), key)
@@ -186,14 +189,14 @@ class NamespaceSealing:
             return False
         return True
 
-    def _seal_of(self, namespace_id: str) -> ShareSeal:
+    def _seal_of(self, namespace_id: NamespaceId) -> ShareSeal:
         return _seal(_there(self._namespaces.by_id(namespace_id)))
 
-    async def renew_root(self, namespace_id: str) -> None:
+    async def renew_root(self, namespace_id: NamespaceId) -> None:
         """Replace the root key of an open namespace: its shares lead to the new one. Raises `SealRefusal`."""
         await self._shield(self._replace_root(namespace_id, self._linked))
 
-    async def reshare(self, namespace_id: str, key: Key, shares: int, threshold: int) -> None:
+    async def reshare(self, namespace_id: NamespaceId, key: Key, shares: int, threshold: int) -> None:
         """Replace the root key of an open namespace and, by `key`, what its shares combine to. Raises `SealRefusal`."""
 
         def split(old: ShareSeal, before: Key, now: Key) -> ShareSeal:
@@ -203,7 +206,7 @@ class NamespaceSealing:
         await self._shield(self._replace_root(namespace_id, split))
 
     async def _replace_root(
-        self, namespace_id: str, seal_of: Callable[[ShareSeal, Key, Key], ShareSeal]
+        self, namespace_id: NamespaceId, seal_of: Callable[[ShareSeal, Key, Key], ShareSeal]
     ) -> None:
         async with self._turn:
             ring = self._barrier.ring(namespace_id)
@@ -227,17 +230,19 @@ class NamespaceSealing:
         step = envelope.wrap(before, _link_place(len(old.links)), now.reveal(), self._random)
         return msgspec.structs.replace(old, links=(*old.links, step))
 
-    def _wrapped(self, namespace_id: str, shares: int, threshold: int, key: Key, root_key: Key) -> ShareSeal:
+    def _wrapped(
+        self, namespace_id: NamespaceId, shares: int, threshold: int, key: Key, root_key: Key
+    ) -> ShareSeal:
         place = _place(namespace_id, shares, threshold)
         wrapped = envelope.wrap(key, place, root_key.reveal(), self._random)
         return ShareSeal(shares=shares, threshold=threshold, wrapped=wrapped)
 
-    def _forget(self, namespace_id: str) -> None:
+    def _forget(self, namespace_id: NamespaceId) -> None:
         self._progress.pop(namespace_id, None)
         for forget in self._forgetters.get(namespace_id, ()):
             forget()
 
-    async def _shut(self, namespace_id: str) -> None:
+    async def _shut(self, namespace_id: NamespaceId) -> None:
         try:
             ring = self._barrier.ring(namespace_id)
             if ring is not None:
@@ -262,7 +267,7 @@ class NamespaceSealing:
             await self._shorten(entry.id, seal, key, root_key)
         await self._open(self._ring(entry.id, root_key, keyring))
 
-    async def _shorten(self, namespace_id: str, seal: ShareSeal, key: Key, root_key: Key) -> None:
+    async def _shorten(self, namespace_id: NamespaceId, seal: ShareSeal, key: Key, root_key: Key) -> None:
         """Put the root key that counts directly under the key that has just come back."""
         async with self._barrier.write(ROOT.id, core_prefix(ROOT.id)) as core:
             entry = await self._namespaces.stored(core, namespace_id)
@@ -282,7 +287,7 @@ class NamespaceSealing:
             raise
         ring.serving = True
 
-    async def _catch_up(self, owner: str) -> None:
+    async def _catch_up(self, owner: NamespaceId) -> None:
         reader = self._barrier.reader(ROOT.id, core_prefix(ROOT.id))
         async for page in waiting(reader, owner):
             for at in range(0, len(page), _AT_ONCE):
@@ -293,12 +298,12 @@ class NamespaceSealing:
                         await done(core, owner, kind, key)
                 await self._follow()
 
-    async def _announce(self, namespace_id: str) -> None:
+    async def _announce(self, namespace_id: NamespaceId) -> None:
         async with self._barrier.write(ROOT.id, core_prefix(ROOT.id)) as core:
             await core.invalidate(KEYS_KIND, namespace_id)
         await self._follow()
 
-    def _ring(self, namespace_id: str, root_key: Key, keyring: Keyring) -> Ring:
+    def _ring(self, namespace_id: NamespaceId, root_key: Key, keyring: Keyring) -> Ring:
         return Ring(self._storage, namespace_id, root_key, keyring, now=self._now, random=self._random)
 
 
@@ -327,7 +332,7 @@ def _seal(entry: NamespaceEntry) -> ShareSeal:
     return entry.seal
 
 
-def _keys(namespace_id: str, seal: ShareSeal, combined: bytes) -> tuple[Key, Key]:
+def _keys(namespace_id: NamespaceId, seal: ShareSeal, combined: bytes) -> tuple[Key, Key]:
     """Return the key that shares combine to, and the root key that it leads to. Raises `SealRefusal`."""
     if len(combined) != KEY_BYTES:
         raise SealRefusal(WRONG_KEY)
@@ -347,7 +352,7 @@ def _newer(root_key: Key, links: Sequence[bytes]) -> Key:
     return root_key
 
 
-def _place(namespace_id: str, shares: int, threshold: int) -> tuple[str, ...]:
+def _place(namespace_id: NamespaceId, shares: int, threshold: int) -> tuple[str, ...]:
     return (_PURPOSE, namespace_id, str(shares), str(threshold))
 
 

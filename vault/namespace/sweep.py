@@ -11,6 +11,7 @@ from typing import Final
 from vault.barrier.view import View
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
+from vault.ids import NamespaceId
 from vault.lease.store import LeaseStore
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
@@ -32,8 +33,9 @@ class Sweeper:
         self._clock = clock
         self._log = log
 
-    async def due(self, core: View, namespace_id: str) -> None:
+    async def due(self, core: View, key: str) -> None:
         """Go on with one namespace; called in a transaction, possibly more than once."""
+        namespace_id = NamespaceId(key)
         entry = await self._namespaces.stored(core, namespace_id)
         if entry is None or not entry.tainted:
             return
@@ -49,7 +51,7 @@ class Sweeper:
             self._log.caution("core", "a namespace went with leases that could not be revoked", count=lost)
         await self._namespaces.sweep(core, namespace_id)
 
-    async def _end_leases(self, core: View, namespace_id: str) -> tuple[bool, int]:
+    async def _end_leases(self, core: View, namespace_id: NamespaceId) -> tuple[bool, int]:
         """Have leases ended now; return whether some are not over yet, and how many were given up before."""
         place = core.space(namespace_id)
         after, lost = "", 0

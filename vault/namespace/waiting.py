@@ -12,6 +12,7 @@ from typing import Final
 from vault.barrier.stored import MARK
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
+from vault.ids import NamespaceId
 from vault.storage.paging import pages
 
 REVOKED_TOKEN: Final = "revoked-token"  # noqa: S105 -- the kind of what waits, not a token
@@ -25,22 +26,22 @@ TIMER: Final = "timer."
 _PREFIX: Final = "namespace-waiting/"
 
 
-async def park(core: View, owner: str, kind: str, key: str) -> None:
+async def park(core: View, owner: NamespaceId, kind: str, key: str) -> None:
     """Have something wait for the namespace that owns keys; `core` is a view of any namespace that is open."""
     await core.space(ROOT.id).put(f"{_PREFIX}{owner}/{kind}/{key}", MARK)
 
 
-async def waiting(core: ReadView, owner: str) -> AsyncIterator[Sequence[tuple[str, str]]]:
+async def waiting(core: ReadView, owner: NamespaceId) -> AsyncIterator[Sequence[tuple[str, str]]]:
     """Yield, page by page, kind and key of what waits for a namespace."""
     async for page in pages(core.space(ROOT.id).scan, f"{_PREFIX}{owner}/"):
         yield [(kind, key) for kind, _, key in (name.partition("/") for name in page)]
 
 
-async def done(core: View, owner: str, kind: str, key: str) -> None:
+async def done(core: View, owner: NamespaceId, kind: str, key: str) -> None:
     """Say that something need not wait any more."""
     await core.space(ROOT.id).delete(f"{_PREFIX}{owner}/{kind}/{key}")
 
 
-async def forget(core: View, owner: str) -> None:
+async def forget(core: View, owner: NamespaceId) -> None:
     """Forget all that waits for a namespace, which is being removed."""
     await core.space(ROOT.id).delete_prefix(f"{_PREFIX}{owner}/")

@@ -17,6 +17,7 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.concurrency.offload import Pool
 from vault.framework.identity import IdentityFacts
+from vault.ids import NamespaceId
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.builtin import ROOT as ROOT_POLICY
 from vault.policy.decision.acl import Acl, compile_acl
@@ -49,7 +50,7 @@ class PolicyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     allow_wildcards: bool = False
 
 
-def policy_key(namespace_id: str, name: str) -> str:
+def policy_key(namespace_id: NamespaceId, name: str) -> str:
     """Name one policy of one namespace. An id has no colon, so nothing else has this name."""
     return f"{namespace_id}:{name}"
 
@@ -92,7 +93,7 @@ class PolicyStore:
         self.generation += 1
         self._compiled.clear()
 
-    async def prepare(self, core: View, now: Nanos, namespace_id: str = ROOT.id) -> None:
+    async def prepare(self, core: View, now: Nanos, namespace_id: NamespaceId = ROOT.id) -> None:
         """Store the default policy of a new namespace."""
         entry = PolicyEntry(text=DEFAULT_POLICY, version=1, modified=now)
         await self.put(core, "default", entry, namespace_id)
@@ -106,12 +107,14 @@ class PolicyStore:
         """Return the names of all stored policies, sorted."""
         return await core.list(_PREFIX)
 
-    async def put(self, core: View, name: str, entry: PolicyEntry, namespace_id: str = ROOT.id) -> None:
+    async def put(
+        self, core: View, name: str, entry: PolicyEntry, namespace_id: NamespaceId = ROOT.id
+    ) -> None:
         """Store a policy of the namespace whose own data `core` is."""
         await core.put(_PREFIX + name, _KIND.encode(entry))
         await core.invalidate(POLICY_KIND, policy_key(namespace_id, name))
 
-    async def delete(self, core: View, name: str, namespace_id: str = ROOT.id) -> None:
+    async def delete(self, core: View, name: str, namespace_id: NamespaceId = ROOT.id) -> None:
         """Remove a policy of the namespace whose own data `core` is."""
         await core.delete(_PREFIX + name)
         await core.invalidate(POLICY_KIND, policy_key(namespace_id, name))
@@ -119,7 +122,7 @@ class PolicyStore:
     async def acl(
         self,
         core: ReadView,
-        namespace_id: str,
+        namespace_id: NamespaceId,
         names: tuple[str, ...],
         now: Millis,
         facts: IdentityFacts | None = None,
@@ -143,7 +146,7 @@ class PolicyStore:
         return known.acl, known.until
 
     async def _compile(
-        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: Millis
+        self, core: ReadView, namespace_id: NamespaceId, names: tuple[str, ...], now: Millis
     ) -> _CachedAcl:
         policies, until = await self.texts(core, namespace_id, names, now)
         templated = tuple(policies) if any(policy.templated for policy in policies) else ()
@@ -151,7 +154,11 @@ class PolicyStore:
         return _CachedAcl(acl, _sooner(until, acl), templated)
 
     async def _compiled_for(
-        self, namespace_id: str, policies: Sequence[Policy], now: Millis, facts: IdentityFacts | None = None
+        self,
+        namespace_id: NamespaceId,
+        policies: Sequence[Policy],
+        now: Millis,
+        facts: IdentityFacts | None = None,
     ) -> Acl:
         """Compile policies: small ones on the event loop, others in a thread, where namespaces take turns."""
 
@@ -163,7 +170,7 @@ class PolicyStore:
         return await self.pool.run((namespace_id, POLICY_KIND), work)
 
     async def texts(
-        self, core: ReadView, namespace_id: str, names: tuple[str, ...], now: Millis
+        self, core: ReadView, namespace_id: NamespaceId, names: tuple[str, ...], now: Millis
     ) -> tuple[list[Policy], Millis]:
         """Return the parsed policies that count at `now` (ms), and when the first of them expires."""
         policies: list[Policy] = []
@@ -175,7 +182,9 @@ class PolicyStore:
                 until = min(until or expires, expires or until)
         return policies, until
 
-    async def _policy(self, core: ReadView, namespace_id: str, name: str) -> tuple[Policy | None, Millis]:
+    async def _policy(
+        self, core: ReadView, namespace_id: NamespaceId, name: str
+    ) -> tuple[Policy | None, Millis]:
         """Return a policy and when it expires (ms)."""
         if name in BUILT_IN:
             return parse_policy(name, BUILT_IN[name]), Millis(0)
@@ -184,7 +193,7 @@ class PolicyStore:
             return None, Millis(0)
         return await self.read(namespace_id, name, entry), nanos_to_millis(entry.expires)
 
-    async def read(self, namespace_id: str, name: str, entry: PolicyEntry) -> Policy:
+    async def read(self, namespace_id: NamespaceId, name: str, entry: PolicyEntry) -> Policy:
         """Return a parsed policy, from the cache if it is there. Raises `PolicyError`, `Busy`."""
         key = (
             name,

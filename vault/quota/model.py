@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
+from vault.ids import NamespaceId
 from vault.times import Seconds
 
 QUOTA_KIND: Final = "quota"
@@ -36,7 +37,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rate: float
     interval: Seconds = Seconds(1)
     block: Seconds = Seconds(0)
-    namespace: str
+    namespace: NamespaceId
     mount: str = ""
     suffix: str = ""
     inheritable: bool = False

@@ -15,6 +15,7 @@ from hsm.key_slot import KeySlot
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import View
+from vault.ids import NamespaceId
 from vault.seal.failure import SealRefusal
 from vault.seal.records import seal_store
 from vault.seal.records.record import (
@@ -97,7 +98,7 @@ class InitPlan:
         """Whom the shares that unseal are encrypted to."""
         return self.shares.pgp_fingerprints
 
-    def view(self, tx: Tx, namespace_id: str, prefix: str) -> View:
+    def view(self, tx: Tx, namespace_id: NamespaceId, prefix: str) -> View:
         """Return a view under the new keyring, for what belongs to the initialisation itself."""
         return View(tx, self.keyring, namespace_id, prefix, random=self._random)
 

@@ -9,12 +9,13 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState, LoginAlias
+from vault.ids import EntityId, NamespaceId
 
 ENTITY_KIND: Final = "entity"
 """Kind of the cached fact 'an entity, its aliases and its groups'; see `entity_key`."""
 
 
-def entity_key(namespace_id: str, entity_id: str) -> str:
+def entity_key(namespace_id: NamespaceId, entity_id: EntityId) -> str:
     """Name one entity of one namespace; with an empty `entity_id`, all of that namespace's."""
     return f"{namespace_id}:{entity_id}"
 
@@ -22,7 +23,9 @@ def entity_key(namespace_id: str, entity_id: str) -> str:
 class Entities(Protocol):
     """The identities of all namespaces."""
 
-    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> EntityState | None:
+    async def standing(
+        self, core: ReadView, namespace_id: NamespaceId, entity_id: EntityId
+    ) -> EntityState | None:
         """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
         ...
 
@@ -37,7 +40,9 @@ class Entities(Protocol):
 class NoEntities:
     """A server without identities: no token has an entity."""
 
-    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> EntityState | None:
+    async def standing(
+        self, core: ReadView, namespace_id: NamespaceId, entity_id: EntityId
+    ) -> EntityState | None:
         """Return None: there are no entities."""
         del core, namespace_id, entity_id
         return None
@@ -49,7 +54,7 @@ class NoEntities:
 
 
 async def present(
-    entities: Entities, core: ReadView, namespace_id: str, entity_id: str
+    entities: Entities, core: ReadView, namespace_id: NamespaceId, entity_id: EntityId
 ) -> EntityState | None:
     """Return the entity of a token that is about to be used; None for a token without one.
 

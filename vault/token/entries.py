@@ -19,6 +19,7 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.keys.hmac import HmacKey
+from vault.ids import NamespaceId
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
@@ -42,7 +43,7 @@ _USED_UP: Final = Millis(60_000)
 
 Mounted = Callable[[Namespace, str], bool]
 """Whether a namespace still has the auth mount whose logins have an id."""
-Live = Callable[[str], Namespace | None]
+Live = Callable[[NamespaceId], Namespace | None]
 """Finds the namespace with an id, unless there is none or it is being removed."""
 
 
@@ -312,7 +313,7 @@ def _parent_of(parent: TokenEntry, entry: TokenEntry) -> bool:
     return second_of(parent.created) <= entry.created
 
 
-def home_of(key: str) -> str:
+def home_of(key: str) -> NamespaceId:
     """Return the id of the namespace of the token with this key, which we made."""
     return namespace_id(key) or ROOT.id
 
@@ -322,12 +323,12 @@ def at(core: View, key: str) -> View:
     return core.space(home_of(key))
 
 
-def mount_hook(logins: str, home: str) -> str:
+def mount_hook(logins: str, home: NamespaceId) -> str:
     """Return what the tokens of logins on an auth mount hang on: a key as tokens have, of no token."""
     return f"m{logins}" if home == ROOT.id else f"m{logins}.{home}"
 
 
-def chain_hook(chain: str, home: str) -> str:
+def chain_hook(chain: str, home: NamespaceId) -> str:
     """Return what hangs on a credential that is no token of the store, by its name: a key as tokens have, of no token."""
     own = chain.rpartition("/")[2]
     return f"c{own}" if home == ROOT.id else f"c{own}.{home}"

@@ -14,6 +14,7 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.secret import Secret
+from vault.ids import NOBODY
 from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name
 from vault.times import Seconds, nanos_after, second_of
@@ -97,7 +98,7 @@ class LoginIssuer:
             orphan=True,
             bound_cidrs=_bound(call, grant),
             mount=call.mount.logins or call.mount.uuid,
-            entity=standing.facts.entity_id if standing is not None else "",
+            entity=standing.facts.entity_id if standing is not None else NOBODY,
             login=grant.login,
         )
         candidate = Candidate(entry, kind, standing, tuple(life.warnings))

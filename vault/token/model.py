@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
+from vault.ids import NOBODY, EntityId
 from vault.times import Nanos, Seconds, nanos_to_seconds_up, time_between
 
 TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
@@ -55,7 +56,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the token role that it was made with."""
     mount: str = ""
     """Uuid of the auth mount whose login it came from; empty for a token that another one made."""
-    entity: str = ""
+    entity: EntityId = NOBODY
     """Id of the entity, of the token's own namespace, that it belongs to; empty for none."""
     login: str = ""
     """What that auth method finds the role or user of the login by."""

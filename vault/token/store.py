@@ -17,6 +17,7 @@ from vault.barrier.failure import NamespaceSealed
 from vault.barrier.stored import MARK, raw
 from vault.barrier.view import View
 from vault.framework.concurrency.time_slice import TimeSlice
+from vault.ids import NamespaceId
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
 from vault.times import Millis
@@ -80,13 +81,13 @@ class TokenStore(TokenEntries):
         elif await self._end(core, key, known=True) and await self._purge(core, key):
             await self._later(core, key, REVOKED, Millis(1))
 
-    async def revoke_mount(self, core: View, logins: str, namespace_id: str) -> None:
+    async def revoke_mount(self, core: View, logins: str, namespace_id: NamespaceId) -> None:
         """Revoke every token of a login on an auth mount, which is going, or whose `logins` get another id."""
         hook = mount_hook(logins, namespace_id)
         await core.invalidate(TOKEN_KIND, hook)
         await self.go_on(core, hook, REVOKED)
 
-    async def revoke_made(self, core: View, chain: str, namespace_id: str) -> None:
+    async def revoke_made(self, core: View, chain: str, namespace_id: NamespaceId) -> None:
         """Have every token removed that was made with a credential of this name, no token of the store, which has ended."""
         await self.revoke_hanging(core, chain_hook(chain, namespace_id))
 

@@ -23,6 +23,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
+from vault.ids import NamespaceId
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, OutboundRequest
 from vault.outbound.kept import AnswerCache
@@ -100,7 +101,12 @@ class RevocationLists:
             raise Malformed(f"{_UNFETCHED}{failure}") from None
 
     async def _renew(
-        self, owner: Owner, space: tuple[str, str], name: str, url: str, signers: Sequence[x509.Certificate]
+        self,
+        owner: Owner,
+        space: tuple[NamespaceId, str],
+        name: str,
+        url: str,
+        signers: Sequence[x509.Certificate],
     ) -> RevocationList:
         """Fetch a list and keep it at once: it counts from now on, also if this login fails. Raises `Unreachable`."""
         body = await self._body(owner, url)

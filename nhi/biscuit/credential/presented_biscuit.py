@@ -17,6 +17,7 @@ from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.framework.call import Identity, Namespace
 from vault.framework.identity import IdentityFacts
 from vault.framework.secret import Secret
+from vault.ids import EntityId
 from vault.times import Millis, millis_to_nanos, millis_to_seconds_up, time_between
 
 
@@ -80,7 +81,7 @@ def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
 def identity_facts(issued: IssuedToken) -> IdentityFacts:
     """Return what templates of policies see of a token."""
     return IdentityFacts(
-        entity_id=issued.uid,
+        entity_id=EntityId(issued.uid),
         entity_name=issued.workload,
         metadata={"workload": issued.workload, "registration": issued.registration},
     )

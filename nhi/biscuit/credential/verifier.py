@@ -26,9 +26,10 @@ from nhi.biscuit.records.model import IssuerKey, KeyState, MountRef
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 from vault.framework.telemetry.log import Log
+from vault.ids import NamespaceId
 from vault.times import Millis
 
-Live = Callable[[str], Namespace | None]
+Live = Callable[[NamespaceId], Namespace | None]
 Mounted = Callable[[Namespace, str], bool]
 
 

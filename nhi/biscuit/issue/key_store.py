@@ -19,6 +19,7 @@ from vault.barrier.view import ReadView, View, mount_prefix
 from vault.cache.follow import BoundedCache, Follower
 from vault.framework.errors import Malformed
 from vault.framework.keys.safe import BareKeys, Safe
+from vault.ids import NamespaceId
 
 K = TypeVar("K", IssuerKey, Approver)
 _SIGNERS: Final = 256
@@ -71,7 +72,9 @@ class SigningKeys:
         self._known.drop(None)
 
 
-def bare_keys(namespace_id: str, mount: str, safe: Safe) -> tuple[BareKeys[IssuerKey], BareKeys[Approver]]:
+def bare_keys(
+    namespace_id: NamespaceId, mount: str, safe: Safe
+) -> tuple[BareKeys[IssuerKey], BareKeys[Approver]]:
     """Return what a mount may have kept without the safe; it is named by its uuid."""
     prefix = mount_prefix(mount)
 

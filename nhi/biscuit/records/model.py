@@ -11,6 +11,7 @@ import msgspec
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.records.attestation import SECRET, Attestation
+from vault.ids import NamespaceId
 from vault.times import DAY, Millis, Seconds
 
 BISCUIT_KIND: Final = "biscuit"
@@ -98,7 +99,7 @@ def _where(key: IssuerKey | Approver) -> str:
 class MountRef(msgspec.Struct, frozen=True):
     """The mount that a key number belongs to: found by the number alone, before anything of a token is believed."""
 
-    namespace: str
+    namespace: NamespaceId
     mount: str
 
 

@@ -28,6 +28,7 @@ from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.errors import Malformed
+from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
 from vault.times import Millis, Seconds, millis_after, millis_to_seconds
 
@@ -263,7 +264,7 @@ def _timer(owner: MountRef, path: str) -> str:
 async def expire(core: View, timer: str, now: Millis) -> None:
     """Remove what a timer is about if it has ended at `now` (milliseconds). It may be gone."""
     namespace, mount, folder, name = timer.split("/")
-    view = core.space(namespace).mount(mount)
+    view = core.space(NamespaceId(namespace)).mount(mount)
     path = f"{folder}/{name}"
     if f"{folder}/" == lineage.TREES:
         if await lineage.forget(view, name, now):

@@ -14,6 +14,7 @@ from nhi.biscuit.revocation.mount_removal import give_back
 from vault.barrier.view import View
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
+from vault.ids import NamespaceId
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
 
@@ -28,7 +29,7 @@ class ExpiryTimers:
         clock: Clock,
         leases: LeaseStore,
         tokens: TokenStore,
-        live: Callable[[str], Namespace | None],
+        live: Callable[[NamespaceId], Namespace | None],
     ) -> None:
         """`live` finds namespaces by id."""
         self._clock = clock
@@ -38,7 +39,8 @@ class ExpiryTimers:
 
     async def due(self, core: View, timer: str) -> None:
         """Do what a timer says."""
-        namespace, mount, folder, name = timer.split("/")
+        home_id, mount, folder, name = timer.split("/")
+        namespace = NamespaceId(home_id)
         if f"{folder}/" == single_use.ONCE:
             await single_use.forget(core, MountRef(namespace, mount), name, self._tokens)
             return

@@ -20,6 +20,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Pairs
 from vault.framework.route import Params, delete, list_, read, write
+from vault.ids import EntityId
 
 
 class AliasParams(Params, frozen=True, kw_only=True):
@@ -225,7 +226,7 @@ class AliasEngine(Engine):
         to = params.canonical_id or params.entity_id
         if not to:
             return None
-        owner = await store.entity(call.core, to)
+        owner = await store.entity(call.core, EntityId(to))
         if owner is None and params.id:
             raise Malformed("given 'canonical_id' is not associated with an entity")
         if owner is None:

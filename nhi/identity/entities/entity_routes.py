@@ -20,6 +20,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Pairs
 from vault.framework.route import Params, delete, list_, read, write
+from vault.ids import EntityId
 
 
 class EntityParams(Params, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class EntityNameParams(EntityParams, frozen=True, kw_only=True):
     name: Annotated[str, Doc("Name of the entity.")]
 
 
-class EntityId(Params, frozen=True):
+class EntityPath(Params, frozen=True):
     """Which entity."""
 
     id: Annotated[str, Doc("Id of the entity.")]
@@ -106,9 +107,9 @@ class EntityEngine(Engine):
         return await self._write(call, params)
 
     @read("entity/id/{id:word}")
-    async def read_entity(self, call: Call, params: EntityId) -> dict[str, Json]:
+    async def read_entity(self, call: Call, params: EntityPath) -> dict[str, Json]:
         """Read an entity with its aliases and groups."""
-        return await self.show(call, await store.entity(own(call), params.id))
+        return await self.show(call, await store.entity(own(call), EntityId(params.id)))
 
     @read("entity/name/{name:path}")
     async def read_entity_by_name(self, call: Call, params: EntityName) -> dict[str, Json]:
@@ -116,9 +117,9 @@ class EntityEngine(Engine):
         return await self.show(call, await store.by_name(own(call), params.name))
 
     @delete("entity/id/{id:word}")
-    async def delete_entity(self, call: Call, params: EntityId) -> None:
+    async def delete_entity(self, call: Call, params: EntityPath) -> None:
         """Remove an entity with its aliases; its tokens are refused from now on."""
-        await remove(call, await store.entity(call.core, params.id))
+        await remove(call, await store.entity(call.core, EntityId(params.id)))
 
     @delete("entity/name/{name:path}")
     async def delete_entity_by_name(self, call: Call, params: EntityName) -> None:
@@ -131,7 +132,7 @@ class EntityEngine(Engine):
         if not params.entity_ids:
             raise Malformed("missing entity ids to delete")
         for entity_id in params.entity_ids:
-            await remove(call, await store.entity(call.core, entity_id))
+            await remove(call, await store.entity(call.core, EntityId(entity_id)))
 
     @list_("entity/id")
     async def list_entities(self, call: Call) -> KeyInfo:
@@ -188,7 +189,7 @@ class EntityEngine(Engine):
         """Return the entity that is changed; None for a new one. Raises `Malformed` for an unknown id."""
         if not params.id:
             return await store.by_name(call.core, params.name) if params.name else None
-        found = await store.entity(call.core, params.id)
+        found = await store.entity(call.core, EntityId(params.id))
         if found is None:
             raise Malformed("entity not found from id")
         return found

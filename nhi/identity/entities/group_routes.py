@@ -20,6 +20,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Pairs
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
+from vault.ids import EntityId
 
 
 class GroupParams(Params, frozen=True, kw_only=True):
@@ -188,7 +189,7 @@ class GroupEngine(Engine):
         core = call.core
         if params.member_entity_ids is not None:
             for entity_id in params.member_entity_ids:
-                if await store.entity(core, entity_id) is None:
+                if await store.entity(core, EntityId(entity_id)) is None:
                     raise Malformed("invalid entity ID", chained=True)
             await groups.set_members(core, group.id, params.member_entity_ids)
         if params.member_group_ids is None:

@@ -17,6 +17,7 @@ from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import AliasFacts, EntityState, GroupFacts, IdentityFacts, LoginAlias
+from vault.ids import EntityId, NamespaceId
 from vault.namespace.ids import bound
 
 _KEPT: Final = 4096
@@ -44,7 +45,9 @@ class Identities:
         self._follower = follower
         self._entered: BoundedCache[tuple[str, str, str], _EntityLogin] = BoundedCache(_KEPT)
 
-    async def standing(self, core: ReadView, namespace_id: str, entity_id: str) -> EntityState | None:
+    async def standing(
+        self, core: ReadView, namespace_id: NamespaceId, entity_id: EntityId
+    ) -> EntityState | None:
         """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
         place = core.space(namespace_id)
         found = await store.lasting(place, entity_id)
@@ -87,7 +90,7 @@ class Identities:
         """Return a new entity, which is not stored."""
         now = self._clock.nanos()
         name = name or self.name("entity", namespace)
-        return Entity(id=self.id(namespace), name=name, created=now, updated=now)
+        return Entity(id=EntityId(self.id(namespace)), name=name, created=now, updated=now)
 
     def name(self, kind: str, namespace: Namespace) -> str:
         """Return a name for an entity or a group without one."""
@@ -121,7 +124,7 @@ class Identities:
         )
 
     async def _refreshed(
-        self, core: View, namespace_id: str, entity: Entity, alias: Alias, seen: LoginAlias
+        self, core: View, namespace_id: NamespaceId, entity: Entity, alias: Alias, seen: LoginAlias
     ) -> Entity:
         """Keep what the authority says of the entity today."""
         metadata = dict(seen.metadata) if seen.metadata else None
@@ -135,7 +138,7 @@ class Identities:
 
 
 async def _assign(
-    core: View, namespace_id: str, entity: Entity, accessor: str, names: Sequence[str] | None
+    core: View, namespace_id: NamespaceId, entity: Entity, accessor: str, names: Sequence[str] | None
 ) -> None:
     """Make an entity a member of exactly those external groups of a mount that its authority names; None for no word.
 

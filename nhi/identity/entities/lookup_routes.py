@@ -14,6 +14,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Json
 from vault.framework.names import check_length
 from vault.framework.route import Params, write
+from vault.ids import EntityId
 
 
 class LookupParams(Params, frozen=True):
@@ -39,7 +40,7 @@ class LookupEngine(Engine):
         _one(params)
         core = own(call)
         if params.id:
-            found = await store.entity(core, params.id)
+            found = await store.entity(core, EntityId(params.id))
         elif params.name:
             found = await store.by_name(core, params.name)
         else:

@@ -17,6 +17,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, write
+from vault.ids import EntityId
 
 
 class MergeParams(Params, frozen=True):
@@ -71,12 +72,12 @@ async def _meant(call: Call, params: MergeParams) -> tuple[Entity, Sequence[Enti
         raise Malformed("missing entity id to merge to")
     if not params.from_entity_ids:
         raise Malformed("missing entity ids to merge from")
-    to = await store.entity(call.core, params.to_entity_id)
+    to = await store.entity(call.core, EntityId(params.to_entity_id))
     if to is None:
         raise Malformed("entity id to merge to is invalid")
     if to.id in params.from_entity_ids:
         raise Malformed("to_entity_id should not be present in from_entity_ids")
-    found = [await store.entity(call.core, one) for one in dict.fromkeys(params.from_entity_ids)]
+    found = [await store.entity(call.core, EntityId(one)) for one in dict.fromkeys(params.from_entity_ids)]
     sources = [one for one in found if one is not None]
     if len(sources) < len(found):
         raise Malformed("entity id to merge from is invalid")

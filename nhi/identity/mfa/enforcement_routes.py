@@ -19,6 +19,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json
 from vault.framework.route import Params, delete, list_, read, write
+from vault.ids import EntityId
 from vault.mount.router import Router
 
 _ALONE: Final = frozenset({"nhi"})
@@ -101,7 +102,7 @@ class EnforcementEngine(Engine):
             if await groups.group(call.core, one) is None:
                 raise Malformed("one of the provided group ids doesn't exist")
         for one in new.entities:
-            if await store.entity(call.core, one) is None:
+            if await store.entity(call.core, EntityId(one)) is None:
                 raise Malformed("one of the provided entity ids doesn't exist")
         mounts = [mount.entry for mount in self._router.of(call.namespace) if mount.entry.is_auth]
         if not {mount.accessor for mount in mounts}.issuperset(new.accessors):

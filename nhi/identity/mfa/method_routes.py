@@ -27,6 +27,7 @@ from vault.framework.keys.external import AskFirst
 from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
+from vault.ids import NOBODY, EntityId
 from vault.mount.router import Router
 from vault.times import Seconds
 
@@ -96,7 +97,7 @@ class _NewSecret(msgspec.Struct, frozen=True):
     """A secret that is not kept yet, for an entity and by a method, and what is shown of it."""
 
     method: Method
-    entity_id: str
+    entity_id: EntityId
     seed: Seed
     shown: SharedSecret
 
@@ -192,24 +193,24 @@ class MethodEngine(Engine):
             raise Malformed("missing method ID")
         caller = call.caller()
         inside = caller.namespace.id == call.namespace.id
-        return await self._share(call, params.method_id, caller.entity_id if inside else "")
+        return await self._share(call, params.method_id, caller.entity_id if inside else NOBODY)
 
     @write("mfa/method/totp/admin-generate")
     async def admin_generate(self, call: Call, params: EntityMethod) -> Reply[SharedSecret]:
         """Make an entity's secret. It is shown this once, and never replaced."""
         if not params.method_id:
             raise Malformed("missing method ID")
-        return await self._share(call, params.method_id, params.entity_id)
+        return await self._share(call, params.method_id, EntityId(params.entity_id))
 
     @write("mfa/method/totp/admin-destroy")
     async def admin_destroy(self, call: Call, params: EntityMethod) -> None:
         """Forget an entity's secret, so that another can be made."""
         if not params.method_id:
             raise Malformed("missing method ID")
-        await self._known(call, params.method_id, params.entity_id)
-        await model.delete_seed(call.core, params.method_id, params.entity_id)
+        await self._known(call, params.method_id, EntityId(params.entity_id))
+        await model.delete_seed(call.core, params.method_id, EntityId(params.entity_id))
 
-    async def _share(self, call: Call, method_id: str, entity_id: str) -> Reply[SharedSecret]:
+    async def _share(self, call: Call, method_id: str, entity_id: EntityId) -> Reply[SharedSecret]:
         """Make and keep a secret. Raises `AskFirst`: no other write waits while its picture is drawn."""
         method = await self._known(call, method_id, entity_id)
         if await model.seed(call.core, method_id, entity_id) is not None:
@@ -220,7 +221,7 @@ class MethodEngine(Engine):
         await model.put_seed(call.core, method_id, entity_id, made.seed)
         return Reply(made.shown)
 
-    async def _make(self, call: Call, method: Method, entity_id: str) -> _NewSecret:
+    async def _make(self, call: Call, method: Method, entity_id: EntityId) -> _NewSecret:
         secret = self._entropy.bytes(method.key_size)
         seed = Seed(
             secret=secret,
@@ -241,7 +242,7 @@ class MethodEngine(Engine):
         picture = await self._pool.run(client_of(call), draw)
         return _NewSecret(method, entity_id, seed, SharedSecret(picture, url))
 
-    async def _known(self, call: Call, method_id: str, entity_id: str) -> Method:
+    async def _known(self, call: Call, method_id: str, entity_id: EntityId) -> Method:
         """Return a method, for an entity that there is. Raises `Malformed`."""
         if not entity_id:
             raise Malformed("missing entityID")

@@ -18,6 +18,7 @@ from vault.barrier.view import View
 from vault.cache.ages import Ages
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
+from vault.ids import EntityId
 from vault.times import Seconds, nanos_to_seconds, seconds_to_nanos, time_between
 
 HASHES: Final[Mapping[str, type[SHA1 | SHA256 | SHA512]]] = {
@@ -45,7 +46,7 @@ class Passcodes:
         chain: Sequence[Namespace],
         one: Enforcement,
         given: Mapping[str, Sequence[str]],
-        entity_id: str,
+        entity_id: EntityId,
         passed: set[str],
     ) -> None:
         """Check one factor for an enforcement; `given` has codes by method id, or by name with the
@@ -88,7 +89,7 @@ class Passcodes:
             f"failed to satisfy enforcement {one.name}. error: {unfit}{errors} occurred:\n{lines}\n"
         )
 
-    async def _check(self, core: View, method: Method, given: str, entity_id: str) -> str:
+    async def _check(self, core: View, method: Method, given: str, entity_id: EntityId) -> str:
         """Return what is wrong with a code, "" for nothing; it is good once."""
         seed = await model.seed(core, method.id, entity_id)
         if seed is None:

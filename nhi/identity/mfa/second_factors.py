@@ -17,6 +17,7 @@ from vault.framework.call import Auth, Call, Namespace, RefusedReply, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState
+from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
 from vault.times import nanos_after, nanos_to_millis_up
 from vault.token.factors import Candidate
@@ -144,7 +145,7 @@ class SecondFactors:
 async def forget(core: View, key: str) -> None:
     """Forget a login that was not completed, when its timer comes."""
     namespace_id, _, request = key.partition(":")
-    await core.space(namespace_id).delete(model.WAITING + request)
+    await core.space(NamespaceId(namespace_id)).delete(model.WAITING + request)
 
 
 def _given(call: Call) -> Mapping[str, Sequence[str]] | None:

@@ -19,6 +19,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Limited
 from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import BareKeys, Safe
+from vault.ids import NamespaceId
 
 WAITING: Final = 32
 """Calls that may wait for their pairs."""
@@ -78,7 +79,7 @@ class KeyPairs:
         """Return a JWT of these claims."""
         return sign(await opened(self._safe, key), claims)
 
-    def bare(self, namespace_id: str) -> BareKeys[NamedKey]:
+    def bare(self, namespace_id: NamespaceId) -> BareKeys[NamedKey]:
         """Return what a namespace may have kept without the safe."""
 
         async def names(view: ReadView) -> Sequence[str]:
@@ -99,7 +100,8 @@ class KeyPairs:
 
     async def rotate(self, core: View, key: str) -> None:
         """Rotate a key whose timer has come. Raises `AskFirst` where the pair that follows is yet to be made."""
-        namespace_id, _, name = key.partition(":")
+        home_id, _, name = key.partition(":")
+        namespace_id = NamespaceId(home_id)
         place = core.space(namespace_id)
         found = await named_key(place, name)
         now = self._clock.nanos()

@@ -16,6 +16,7 @@ from vault.framework import schema
 from vault.framework.errors import Malformed
 from vault.framework.fields import Mismatch, parse_duration
 from vault.framework.identity import AliasFacts, IdentityFacts
+from vault.ids import NOBODY
 from vault.times import Seconds
 
 RESERVED: Final = (
@@ -32,7 +33,7 @@ RESERVED: Final = (
 )
 """Claims that no template sets."""
 _DIRECTIVE: Final = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
-_NOBODY: Final = IdentityFacts(entity_id="", entity_name="")
+_NOBODY: Final = IdentityFacts(entity_id=NOBODY, entity_name="")
 _NO_VALUE: Final = "error parsing template: no value could be found for one of the template directives"
 
 

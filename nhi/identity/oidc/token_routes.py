@@ -26,6 +26,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
+from vault.ids import EntityId
 from vault.times import Seconds, nanos_to_seconds
 
 _ISSUER: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::[0-9]+)?")
@@ -157,7 +158,7 @@ class IdentityTokenEngine(Engine):
             return _INVALID + "invalid audience claim (aud)"
         if claims.get("exp", 0) <= nanos_to_seconds(self._clock.nanos()):
             return _INVALID + "token is expired (exp)"
-        entity = await store.entity(core, str(claims.get("sub")))
+        entity = await store.entity(core, EntityId(str(claims.get("sub"))))
         if entity is None:
             return "entity was not found"
         return "entity is disabled" if entity.disabled else ""

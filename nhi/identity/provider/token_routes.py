@@ -25,6 +25,7 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.identity import EntityState
 from vault.framework.route import Params, read, write
+from vault.ids import EntityId
 from vault.namespace.ids import namespace_id
 from vault.times import Seconds, nanos_after, nanos_to_seconds, second_of
 from vault.token.batch import BatchTokens
@@ -215,7 +216,7 @@ class TokenEndpointEngine(Engine):
             raise OAuthError("invalid_grant", "invalid code_verifier for token exchange")
         return code
 
-    def _access(self, call: Call, client: Client, entity: str, scopes: Sequence[str]) -> str:
+    def _access(self, call: Call, client: Client, entity: EntityId, scopes: Sequence[str]) -> str:
         now = second_of(self._clock.nanos())
         entry = TokenEntry(
             accessor="",

@@ -15,6 +15,7 @@ from nhi.identity.records.model import GROUP, Group
 from nhi.identity.records.names import former_place, hashed_name, place
 from vault.barrier.stored import MARK, text
 from vault.barrier.view import ReadView, View
+from vault.ids import NOBODY, EntityId, NamespaceId
 from vault.token.entities import ENTITY_KIND, entity_key
 
 _GROUP: Final = "identity/group/"
@@ -59,7 +60,7 @@ async def by_factor(core: ReadView, accessor: str, name: str) -> Group | None:
     return found if alias is not None and (alias.accessor, alias.name) == (accessor, name) else None
 
 
-async def put(core: View, namespace_id: str, new: Group, old: Group | None) -> None:
+async def put(core: View, namespace_id: NamespaceId, new: Group, old: Group | None) -> None:
     """Write a group, with everything that it is found by; `old` is what was kept of it."""
     await core.put(_GROUP + new.id, GROUP.encode(new))
     if old is not None and hashed_name(old.name) != hashed_name(new.name):
@@ -81,12 +82,12 @@ async def touch(core: View, group_id: str, *, listed: bool = False, released: bo
         await core.put(_GROUP + group_id, GROUP.encode(new))
 
 
-async def changed(core: View, namespace_id: str) -> None:
+async def changed(core: View, namespace_id: NamespaceId) -> None:
     """Say that everybody's groups are to be asked for again."""
-    await core.invalidate(ENTITY_KIND, entity_key(namespace_id, ""))
+    await core.invalidate(ENTITY_KIND, entity_key(namespace_id, NOBODY))
 
 
-async def remove(core: View, namespace_id: str, old: Group) -> None:
+async def remove(core: View, namespace_id: NamespaceId, old: Group) -> None:
     """Remove a group; its members leave it."""
     for entity_id in await members(core, old.id):
         await core.delete(f"{_OF_ENTITY}{entity_id}/{old.id}")
@@ -127,18 +128,18 @@ async def set_inner_groups(core: View, group_id: str, wanted: Iterable[str]) -> 
     await _replace(core, (_INNER, _OUTER), group_id, set(wanted), set(await inner_groups(core, group_id)))
 
 
-async def of_entity(core: ReadView, entity_id: str) -> Sequence[str]:
+async def of_entity(core: ReadView, entity_id: EntityId) -> Sequence[str]:
     """Return the ids of the groups that an entity is in itself, sorted."""
     return await core.list(f"{_OF_ENTITY}{entity_id}/")
 
 
-async def join(core: View, group_id: str, entity_id: str) -> None:
+async def join(core: View, group_id: str, entity_id: EntityId) -> None:
     """Put an entity into a group."""
     await core.put(f"{_MEMBER}{group_id}/{entity_id}", MARK)
     await core.put(f"{_OF_ENTITY}{entity_id}/{group_id}", MARK)
 
 
-async def leave(core: View, group_id: str, entity_id: str) -> None:
+async def leave(core: View, group_id: str, entity_id: EntityId) -> None:
     """Take an entity out of a group."""
     await core.delete(f"{_MEMBER}{group_id}/{entity_id}")
     await core.delete(f"{_OF_ENTITY}{entity_id}/{group_id}")
@@ -158,7 +159,7 @@ async def above(core: ReadView, direct: Iterable[str]) -> Sequence[str]:
     return found
 
 
-async def all_of(core: ReadView, entity_id: str) -> tuple[Sequence[Group], Sequence[Group]]:
+async def all_of(core: ReadView, entity_id: EntityId) -> tuple[Sequence[Group], Sequence[Group]]:
     """Return the groups that an entity is in itself, and those that it is in through them."""
     direct = await of_entity(core, entity_id)
     return await _all(core, direct), await _all(core, await above(core, direct))

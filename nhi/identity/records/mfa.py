@@ -10,6 +10,7 @@ import msgspec
 
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
+from vault.ids import EntityId
 from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
 
@@ -122,13 +123,13 @@ async def put_enforcement(core: View, new: Enforcement) -> None:
     await core.put(ENFORCEMENTS + new.name, _ENFORCEMENT.encode(new))
 
 
-async def seed(core: ReadView, method_id: str, entity_id: str) -> Seed | None:
+async def seed(core: ReadView, method_id: str, entity_id: EntityId) -> Seed | None:
     """Return what an entity shares with its authenticator for a method."""
     value = await core.get(f"{SECRETS}{method_id}/{entity_id}")
     return _SEED.decode(value) if value is not None else None
 
 
-async def seeds(core: ReadView, entity_id: str) -> Sequence[tuple[str, Seed]]:
+async def seeds(core: ReadView, entity_id: EntityId) -> Sequence[tuple[str, Seed]]:
     """Return all that an entity shares with its authenticators, each by the id of its method."""
     found = [
         (name.rstrip("/"), await seed(core, name.rstrip("/"), entity_id)) for name in await core.list(SECRETS)
@@ -136,12 +137,12 @@ async def seeds(core: ReadView, entity_id: str) -> Sequence[tuple[str, Seed]]:
     return [(method_id, one) for method_id, one in found if one is not None]
 
 
-async def put_seed(core: View, method_id: str, entity_id: str, new: Seed) -> None:
+async def put_seed(core: View, method_id: str, entity_id: EntityId, new: Seed) -> None:
     """Write what an entity shares with its authenticator."""
     await core.put(f"{SECRETS}{method_id}/{entity_id}", _SEED.encode(new))
 
 
-async def delete_seed(core: View, method_id: str, entity_id: str) -> None:
+async def delete_seed(core: View, method_id: str, entity_id: EntityId) -> None:
     """Forget what an entity shares with its authenticator."""
     await core.delete(f"{SECRETS}{method_id}/{entity_id}")
 

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
+from vault.ids import EntityId
 from vault.times import Nanos
 
 
@@ -29,14 +30,14 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A client, whichever way it logs in. It has at most one alias for each mount."""
 
-    id: str
+    id: EntityId
     name: str
     created: Nanos
     updated: Nanos
     metadata: Mapping[str, str] | None = None
     policies: tuple[str, ...] = ()
     disabled: bool = False
-    merged: tuple[str, ...] = ()
+    merged: tuple[EntityId, ...] = ()
     aliases: tuple[Alias, ...] = ()
 
     def on(self, accessor: str) -> Alias | None:

@@ -11,6 +11,7 @@ import msgspec
 from nhi.jose.signing_key import SigningKey
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
+from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
 from vault.times import DAY, Nanos, Seconds, nanos_after, nanos_to_millis_up
 
@@ -80,7 +81,7 @@ _KEY: Final = RecordKind("OIDC key", NamedKey)
 _ROLE: Final = RecordKind("OIDC role", Role)
 
 
-def timer_key(namespace_id: str, name: str) -> str:
+def timer_key(namespace_id: NamespaceId, name: str) -> str:
     """Name the rotation of one key of one namespace. An id has no colon."""
     return f"{namespace_id}:{name}"
 
@@ -93,7 +94,7 @@ async def named_key(core: ReadView, name: str) -> NamedKey | None:
     return NamedKey(name=name, allowed_client_ids=("*",)) if name == DEFAULT else None
 
 
-async def put_key(core: View, namespace_id: str, key: NamedKey) -> None:
+async def put_key(core: View, namespace_id: NamespaceId, key: NamedKey) -> None:
     """Write a key, and say when it is rotated."""
     await core.put(KEYS + key.name, _KEY.encode(key))
     if key.rotates:

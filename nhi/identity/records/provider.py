@@ -11,6 +11,7 @@ import msgspec
 from nhi.identity.records.names import hashed, hashed_name
 from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
+from vault.ids import EntityId, NamespaceId
 from vault.times import DAY, Nanos, Seconds
 
 ASSIGNMENTS: Final = "identity/oidc/assignment/"
@@ -81,7 +82,7 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     client_id: str
     redirect_uri: str
-    entity: str
+    entity: EntityId
     scopes: tuple[str, ...]
     expires: Nanos
     nonce: str = ""
@@ -189,4 +190,4 @@ async def delete_code(core: View, text: str) -> None:
 async def forget_code(core: View, key: str) -> None:
     """Forget a code that was not redeemed, when its timer comes."""
     namespace_id, _, place = key.partition(":")
-    await core.space(namespace_id).delete(_CODES + place)
+    await core.space(NamespaceId(namespace_id)).delete(_CODES + place)

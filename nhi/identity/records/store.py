@@ -16,6 +16,7 @@ from nhi.identity.records.names import former_place, hashed_name
 from nhi.identity.records.names import place as place_of
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View
+from vault.ids import EntityId, NamespaceId
 from vault.storage.paging import pages
 from vault.token.entities import ENTITY_KIND, entity_key
 
@@ -26,20 +27,20 @@ _FACTOR: Final = "identity/entity-factor/"
 _MERGED: Final = "identity/entity-merged/"
 
 
-async def entity(core: ReadView, entity_id: str) -> Entity | None:
+async def entity(core: ReadView, entity_id: EntityId) -> Entity | None:
     """Return the entity with this id."""
     value = await core.get(_ENTITY + entity_id)
     return ENTITY.decode(value) if value is not None else None
 
 
-async def lasting(core: ReadView, entity_id: str) -> Entity | None:
+async def lasting(core: ReadView, entity_id: EntityId) -> Entity | None:
     """Return the entity that had this id when a token was made: itself, or the one that it was merged into."""
     return await entity(core, entity_id) or await _pointed(core, _MERGED + entity_id)
 
 
 async def entities(core: ReadView) -> Sequence[Entity]:
     """Return all entities, by id."""
-    found = [await entity(core, name) for name in await core.list(_ENTITY)]
+    found = [await entity(core, EntityId(name)) for name in await core.list(_ENTITY)]
     return [one for one in found if one is not None]
 
 
@@ -74,7 +75,7 @@ async def by_factor(core: ReadView, accessor: str, name: str) -> tuple[Entity, A
     return found if found is not None and (found[1].accessor, found[1].name) == (accessor, name) else None
 
 
-async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) -> None:
+async def put(core: View, namespace_id: NamespaceId, new: Entity, old: Entity | None) -> None:
     """Write an entity, with everything that it is found by; `old` is what was kept of it, None for a new one.
 
     A new one cannot be cached anywhere, so only changes are invalidated.
@@ -98,13 +99,13 @@ async def put(core: View, namespace_id: str, new: Entity, old: Entity | None) ->
         await changed(core, namespace_id, new)
 
 
-async def changed(core: View, namespace_id: str, entity: Entity) -> None:
+async def changed(core: View, namespace_id: NamespaceId, entity: Entity) -> None:
     """Say that an entity is to be asked for again, under the ids too that were merged into it."""
     for one in (entity.id, *entity.merged):
         await core.invalidate(ENTITY_KIND, entity_key(namespace_id, one))
 
 
-async def remove(core: View, namespace_id: str, old: Entity) -> None:
+async def remove(core: View, namespace_id: NamespaceId, old: Entity) -> None:
     """Remove an entity and its aliases; see `nhi.identity.records.groups.leave` for its groups."""
     await core.delete(_ENTITY + old.id)
     await core.delete(_NAME + hashed_name(old.name))
@@ -125,4 +126,4 @@ async def _unlink(core: View, alias: Alias) -> None:
 
 async def _pointed(core: ReadView, path: str) -> Entity | None:
     value = await core.get(path)
-    return await entity(core, value.decode()) if value is not None else None
+    return await entity(core, EntityId(value.decode())) if value is not None else None

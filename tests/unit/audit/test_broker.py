@@ -27,6 +27,7 @@ from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import ROOT_ID
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 
@@ -212,7 +213,7 @@ def test_sealing_forgets_the_keys_and_keeps_declared_devices_open(tmp_path: Path
             house.audit.hash("file/", "x")
         house.audit.request(_call())
         assert [config.path for config in house.audit.devices] == ["file/"]
-        await house.audit.load(house.barrier.reader("root", CORE))
+        await house.audit.load(house.barrier.reader(ROOT_ID, CORE))
         assert house.audit.hash("file/", "x") == known
 
     play(scenario)
@@ -221,10 +222,10 @@ def test_sealing_forgets_the_keys_and_keeps_declared_devices_open(tmp_path: Path
 def test_sl_25_a_declared_device_without_its_salt_lets_nothing_be_loaded(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = await _house(_config(tmp_path / "audit.log"))
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.salts.delete(core, "file/")
         with pytest.raises(DeviceFailure, match='"file/" has no salt'):
-            await house.audit.load(house.barrier.reader("root", CORE))
+            await house.audit.load(house.barrier.reader(ROOT_ID, CORE))
 
     play(scenario)
 
@@ -268,7 +269,7 @@ def test_a_header_is_recorded_until_it_no_longer_is(tmp_path: Path) -> None:
         house = await _house(_config(tmp_path / "audit.log"))
         headers: list[dict[str, bool]] = []
         for hashed in (True, False, None, None):
-            async with house.barrier.write("root", CORE) as core:
+            async with house.barrier.write(ROOT_ID, CORE) as core:
                 await house.audit.audit_header(core, "x-seen", hashed=hashed)
             await house.follower.catch_up()
             headers.append(dict(house.audit.headers))
@@ -285,7 +286,7 @@ def test_salts_are_wrapped_for_the_seals_slots_and_a_slot_that_is_away_opens_the
         machine = Machine(Slots(enabled=[slot]), os.urandom)
         await machine.init(RECOVERY)
         await machine.life.auto_unseal()
-        core = machine.barrier.reader("root", CORE)
+        core = machine.barrier.reader(ROOT_ID, CORE)
 
         async def opened() -> Broker:
             wraps = SealWrap(
@@ -294,7 +295,7 @@ def test_salts_are_wrapped_for_the_seals_slots_and_a_slot_that_is_away_opens_the
             stream = io.StringIO()
             config = _config(tmp_path / "audit.log")
             broker = Broker([config], Salts(wraps), FakeClock(), Entropy(), Log(stream=stream))
-            await broker.prepare(core, lambda: machine.barrier.write("root", CORE))
+            await broker.prepare(core, lambda: machine.barrier.write(ROOT_ID, CORE))
             await broker.load(core)
             assert ("no slot opens a salt" in stream.getvalue()) is (slot.away is not None)
             return broker
@@ -314,11 +315,11 @@ def test_salts_are_wrapped_for_the_seals_slots_and_a_slot_that_is_away_opens_the
 def test_a_salt_from_before_is_wrapped_and_stays_the_same(tmp_path: Path) -> None:
     async def scenario() -> None:
         house = await _house(_config(tmp_path / "audit.log"))
-        core = house.barrier.reader("root", CORE)
-        async with house.barrier.write("root", CORE) as tx:
+        core = house.barrier.reader(ROOT_ID, CORE)
+        async with house.barrier.write(ROOT_ID, CORE) as tx:
             await house.salts.delete(tx, "file/")
             await tx.put("audit/salt/file/", raw(b"from-before"))
-        await house.audit.prepare(core, lambda: house.barrier.write("root", CORE))
+        await house.audit.prepare(core, lambda: house.barrier.write(ROOT_ID, CORE))
         assert await core.get("audit/salt/file/") is None
         assert await house.salts.get(core, "file/") == b"from-before"
 
@@ -330,7 +331,7 @@ def test_what_waits_to_be_written_goes_to_the_devices_that_it_was_recorded_for(t
         house = await _house(_config(tmp_path / "audit.log"))
         other = {"type": "file", "options": {"file_path": str(tmp_path / "other.log")}}
         assert (await house("POST", "sys/audit/other", other)).status == 204
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.audit.disable(core, "other")
         call, told = _call(), list[VaultError | None]()
         house.audit.request(call, hold=True)

@@ -16,6 +16,7 @@ from vault.barrier.stored import raw
 from vault.barrier.view import View
 from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
+from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure, Timer
 from vault.times import Millis
@@ -82,7 +83,7 @@ class Bench:
         return self
 
     async def arm(self, kind: str, *keys: str, seconds: float = 0) -> None:
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             for key in keys:
                 await core.at(Timer(kind, key, Millis(self.clock.millis() + int(seconds * 1000))))
 

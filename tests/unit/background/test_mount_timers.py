@@ -13,6 +13,7 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
 from vault.barrier.view import View
 from vault.framework.call import Call, MountFacts, Namespace
+from vault.ids import ROOT_ID, NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Timer
 from vault.times import Millis, Seconds
@@ -30,7 +31,7 @@ async def opened() -> tuple[MemoryStorage, Barrier, Call]:
     call = Call()
     fill_call(
         call,
-        namespace=Namespace("n1", "team/"),
+        namespace=Namespace(NamespaceId("n1"), "team/"),
         mount=MountFacts("one", "post/", "post", "post_1", "secret", {}, Seconds(0), Seconds(0)),
     )
     return storage, barrier, call
@@ -39,7 +40,7 @@ async def opened() -> tuple[MemoryStorage, Barrier, Call]:
 def test_a_timer_leads_to_the_data_of_its_mount_and_is_set_again_where_it_came_too_early() -> None:
     async def scenario() -> None:
         storage, barrier, call = await opened()
-        async with barrier.write("n1", "ns/n1/mnt/one/") as call.tx:
+        async with barrier.write(NamespaceId("n1"), "ns/n1/mnt/one/") as call.tx:
             await call.tx.put("a/b", raw(b"deep"))
             await TIMERS.set(call, "a/b", Millis(5))
         seen = list[bytes | None]()
@@ -51,7 +52,7 @@ def test_a_timer_leads_to_the_data_of_its_mount_and_is_set_again_where_it_came_t
         for due in (5, 9):
             (timer,) = await storage.claim(Millis(due), 10, Millis(0))
             assert timer.kind == "parcel"
-            async with barrier.write("root", "ns/root/") as core:
+            async with barrier.write(ROOT_ID, "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
                 await TIMERS.handler(work)(core, timer.key)
         assert seen == [b"deep", b"deep"]
@@ -63,7 +64,7 @@ def test_a_timer_leads_to_the_data_of_its_mount_and_is_set_again_where_it_came_t
 def test_a_timer_moves_and_is_cancelled_by_its_name() -> None:
     async def scenario() -> None:
         storage, barrier, call = await opened()
-        async with barrier.write("n1", "ns/n1/mnt/one/") as call.tx:
+        async with barrier.write(NamespaceId("n1"), "ns/n1/mnt/one/") as call.tx:
             await TIMERS.set(call, "a", Millis(5))
             await TIMERS.set(call, "a", Millis(7))
             await TIMERS.set(call, "b", Millis(6))

@@ -12,6 +12,7 @@ from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, RotationConfig
 from vault.barrier.stored import raw
+from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.times import Millis, Seconds
@@ -20,8 +21,8 @@ from vault.times import Millis, Seconds
 def test_a_sealed_barrier_refuses_everything() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        held = barrier.reader("root", "m/")
-        async with barrier.write("root", "m/") as view:
+        held = barrier.reader(ROOT_ID, "m/")
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"x"))
         barrier.seal()
         barrier.seal()
@@ -30,11 +31,11 @@ def test_a_sealed_barrier_refuses_everything() -> None:
         await barrier.refresh()
         with pytest.raises(BarrierSealed):
             await held.get("a")
-        for use in (lambda: barrier.keyring, lambda: barrier.root_key, lambda: barrier.reader("root", "m/")):
+        for use in (lambda: barrier.keyring, lambda: barrier.root_key, lambda: barrier.reader(ROOT_ID, "m/")):
             with pytest.raises(BarrierSealed):
                 use()
         with pytest.raises(BarrierSealed):
-            async with barrier.write("root", "m/"):
+            async with barrier.write(ROOT_ID, "m/"):
                 pytest.fail("opened a transaction")
         with pytest.raises(BarrierSealed):
             await barrier.save_counts()
@@ -76,7 +77,7 @@ def test_a_nonce_is_drawn_when_it_is_used_and_never_kept() -> None:
         await barrier.load(ROOT)
         for number in range(3):
             asked.clear()
-            async with barrier.write("root", "m/") as view:
+            async with barrier.write(ROOT_ID, "m/") as view:
                 await view.put(f"{number}", raw(b"x"))
             assert asked == [NONCE_BYTES]
 
@@ -87,17 +88,17 @@ def test_rotation_is_seen_after_refresh_and_by_other_workers_at_need() -> None:
     async def scenario() -> None:
         storage, one = await open_barrier()
         two = await second(storage)
-        async with one.write("root", "m/") as view:
+        async with one.write(ROOT_ID, "m/") as view:
             await view.put("old", raw(b"1"))
         async with storage.write() as tx:
             assert (await one.rotate_in(tx)).active.number == 2
         await one.refresh()
         assert one.keyring.active.number == 2
-        async with one.write("root", "m/") as view:
+        async with one.write(ROOT_ID, "m/") as view:
             await view.put("new", raw(b"2"))
         assert two.keyring.active.number == 1
-        assert await two.reader("root", "m/").get("new") == b"2"
-        assert await two.reader("root", "m/").get("old") == b"1"
+        assert await two.reader(ROOT_ID, "m/").get("new") == b"2"
+        assert await two.reader(ROOT_ID, "m/").get("old") == b"1"
         assert two.keyring.active.number == 2
         _, changes = await storage.news(1)
         assert changes is not None
@@ -177,7 +178,7 @@ def test_counts_of_all_workers_add_up_in_storage() -> None:
         storage, one = await open_barrier()
         two = await second(storage)
         for barrier, count in ((one, 3), (two, 4)):
-            async with barrier.write("root", "m/") as view:
+            async with barrier.write(ROOT_ID, "m/") as view:
                 for _ in range(count):
                     await view.put("a", raw(b"x"))
         await one.save_counts()
@@ -201,7 +202,7 @@ def test_counts_are_not_lost_when_saving_fails() -> None:
 
         storage = MemoryStorage(on_statement=on_statement)
         _, barrier = await open_barrier(storage)
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"x"))
         broken = True
         with pytest.raises(StorageFailure):
@@ -218,7 +219,7 @@ def test_counts_that_storage_could_not_be_told_before_sealing_count_once_the_key
     async def scenario() -> None:
         storage, barrier = await open_barrier()
         for term in (1, 2, 2):
-            async with barrier.write("root", "m/") as view:
+            async with barrier.write(ROOT_ID, "m/") as view:
                 await view.put("a", raw(b"x"))
             if term == 1:
                 async with storage.write() as tx:
@@ -247,7 +248,7 @@ async def rotated_since_a_backup() -> tuple[MemoryStorage, Barrier, bytes]:
     async with storage.write() as tx:
         await barrier.rotate_in(tx)
     await barrier.refresh()
-    async with barrier.write("root", "m/") as view:
+    async with barrier.write(ROOT_ID, "m/") as view:
         await view.put("a", raw(b"x"))
     return storage, barrier, older
 
@@ -267,7 +268,7 @@ def test_counts_under_a_key_that_a_restored_backup_has_not_are_left() -> None:
 def test_counts_saved_twice_at_once_are_added_once() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"x"))
         async with storage.write():
             saving = [asyncio.create_task(barrier.save_counts()) for _ in range(2)]
@@ -313,7 +314,7 @@ def test_another_root_key_is_followed_from_its_commit_on() -> None:
         newer = Key(b"\1" * 32)
         async with storage.write() as tx:
             await barrier.replace_root_in(tx, newer)
-        async with barrier.write("root", "") as view:
+        async with barrier.write(ROOT_ID, "") as view:
             await barrier.rotate_in(view.transaction)
         await barrier.refresh()
         assert barrier.keyring.active.number == 2
@@ -338,7 +339,7 @@ def test_a_root_key_that_was_not_committed_is_given_up_again() -> None:
                 raise ZeroDivisionError
         await barrier.refresh()
         barrier.adopt_root(ROOT)
-        async with barrier.write("root", "") as view:
+        async with barrier.write(ROOT_ID, "") as view:
             await barrier.rotate_in(view.transaction)
         await (await second(storage)).refresh()
 

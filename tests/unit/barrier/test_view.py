@@ -11,6 +11,7 @@ from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
 from vault.barrier.view import ReadView, View, core_prefix
+from vault.ids import ROOT_ID, NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, Timer
 from vault.times import Millis
@@ -19,14 +20,14 @@ from vault.times import Millis
 def test_a_view_reads_what_it_wrote_and_storage_holds_only_ciphertext() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        async with barrier.write("root", "logical/1/") as view:
+        async with barrier.write(ROOT_ID, "logical/1/") as view:
             await view.put("data/a", raw(b"hunter2"))
             assert await view.get("data/a") == b"hunter2"
         stored = await storage.reader().get("logical/1/data/a")
         assert stored is not None
         assert b"hunter2" not in stored
-        assert await barrier.reader("root", "logical/1/").get("data/a") == b"hunter2"
-        assert await barrier.reader("root", "logical/1/").get("data/b") is None
+        assert await barrier.reader(ROOT_ID, "logical/1/").get("data/a") == b"hunter2"
+        assert await barrier.reader(ROOT_ID, "logical/1/").get("data/b") is None
 
     asyncio.run(scenario())
 
@@ -34,7 +35,7 @@ def test_a_view_reads_what_it_wrote_and_storage_holds_only_ciphertext() -> None:
 def test_a_view_lists_scans_and_deletes_below_its_prefix() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             for name in ("a", "b/c", "b/d", "e"):
                 await view.put(name, raw(b"x"))
             assert list(await view.list("")) == ["a", "b/", "e"]
@@ -51,10 +52,10 @@ def test_a_view_lists_scans_and_deletes_below_its_prefix() -> None:
 def test_a_view_below_a_view_shares_transaction_and_namespace() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
-        async with barrier.write("n1", "m/") as view:
+        async with barrier.write(NamespaceId("n1"), "m/") as view:
             await view.sub("data/").sub("x/").put("a", raw(b"deep"))
             assert await view.get("data/x/a") == b"deep"
-        reader = barrier.reader("n1", "").sub("m/").sub("data/")
+        reader = barrier.reader(NamespaceId("n1"), "").sub("m/").sub("data/")
         assert await reader.get("x/a") == b"deep"
         assert type(reader) is ReadView
 
@@ -64,10 +65,10 @@ def test_a_view_below_a_view_shares_transaction_and_namespace() -> None:
 def test_a_mount_has_its_place_below_its_namespace() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
-        async with barrier.write("root", core_prefix("root")) as core:
-            await core.space("n1").mount("one").put("a", raw(b"deep"))
-            assert await core.space("n1").get("mnt/one/a") == b"deep"
-        reader = barrier.reader("n1", core_prefix("n1")).mount("one")
+        async with barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
+            await core.space(NamespaceId("n1")).mount("one").put("a", raw(b"deep"))
+            assert await core.space(NamespaceId("n1")).get("mnt/one/a") == b"deep"
+        reader = barrier.reader(NamespaceId("n1"), core_prefix(NamespaceId("n1"))).mount("one")
         assert await reader.get("a") == b"deep"
         assert type(reader) is ReadView
 
@@ -77,7 +78,7 @@ def test_a_mount_has_its_place_below_its_namespace() -> None:
 def test_timers_and_invalidations_pass_through() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.at(Timer("expire", "x", NOW))
             await view.at(Timer("expire", "y", NOW))
             await view.cancel("expire", "y")
@@ -93,7 +94,7 @@ def test_timers_and_invalidations_pass_through() -> None:
 def test_a_view_shows_the_epoch_of_its_transaction() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        reader = barrier.reader("root", "m/")
+        reader = barrier.reader(ROOT_ID, "m/")
         assert reader.epoch == 0
         await reader.get("a")
         assert reader.epoch == storage.data.epoch
@@ -107,7 +108,7 @@ def test_a_read_only_view_cannot_write_even_through_a_transaction() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
         async with storage.write() as tx:
-            view = barrier.read_view(tx, "root", "m/")
+            view = barrier.read_view(tx, ROOT_ID, "m/")
             assert await view.get("a") is None
             for name in ("put", "delete", "delete_prefix", "at", "cancel", "invalidate"):
                 assert not hasattr(view, name)
@@ -120,16 +121,16 @@ def test_an_entry_that_was_moved_or_is_read_from_another_namespace_is_refused() 
     async def scenario() -> None:
         storage, barrier = await open_barrier()
         async with storage.write() as tx:
-            await barrier.view(tx, "root", "m/").put("a", raw(b"x"))
+            await barrier.view(tx, ROOT_ID, "m/").put("a", raw(b"x"))
             stored = await tx.get("m/a")
             assert stored is not None
             await tx.put("m/b", stored)
-        reader = barrier.reader("root", "m/")
+        reader = barrier.reader(ROOT_ID, "m/")
         assert await reader.get("a") == b"x"
         with pytest.raises(BarrierFailure):
             await reader.get("b")
         with pytest.raises(BarrierFailure):
-            await barrier.reader("n1", "m/").get("a")
+            await barrier.reader(NamespaceId("n1"), "m/").get("a")
 
     asyncio.run(scenario())
 
@@ -139,10 +140,10 @@ def test_a_view_without_reload_reports_the_unknown_term() -> None:
         storage = MemoryStorage()
         keyring = Keyring.create(NOW, os.urandom)
         async with storage.write() as tx:
-            await View(tx, keyring.rotate(NOW, os.urandom), "root", "m/", random=os.urandom).put(
+            await View(tx, keyring.rotate(NOW, os.urandom), ROOT_ID, "m/", random=os.urandom).put(
                 "a", raw(b"x")
             )
-        view = ReadView(storage.reader(), keyring, "root", "m/")
+        view = ReadView(storage.reader(), keyring, ROOT_ID, "m/")
         with pytest.raises(UnknownTerm):
             await view.get("a")
         with pytest.raises(UnknownTerm):
@@ -157,9 +158,9 @@ def test_a_forged_term_is_refused_after_looking_again() -> None:
         async with storage.write() as tx:
             await tx.put("m/a", b"\x01\x00\x00\x00\x09" + bytes(40))
         with pytest.raises(UnknownTerm):
-            await barrier.reader("root", "m/").get("a")
+            await barrier.reader(ROOT_ID, "m/").get("a")
         with pytest.raises(UnknownTerm):
-            await barrier.reader("root", "m/").get_by("a", in_a_thread)
+            await barrier.reader(ROOT_ID, "m/").get_by("a", in_a_thread)
 
     asyncio.run(scenario())
 
@@ -171,9 +172,9 @@ async def in_a_thread(length: int, decrypt: Callable[[], bytes]) -> tuple[int, b
 def test_a_value_is_decrypted_by_whom_one_likes_and_by_a_key_that_another_process_made() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"xyz"))
-        reader = barrier.reader("root", "m/")
+        reader = barrier.reader(ROOT_ID, "m/")
         length, value = await reader.get_by("a", in_a_thread) or (0, b"")
         assert value == b"xyz" and length == len(await storage.reader().get("m/a") or b"")
         assert await reader.get_by("b", in_a_thread) is None
@@ -182,7 +183,7 @@ def test_a_value_is_decrypted_by_whom_one_likes_and_by_a_key_that_another_proces
         async with storage.write() as tx:
             await other.rotate_in(tx)
         await other.refresh()
-        async with other.write("root", "m/") as view:
+        async with other.write(ROOT_ID, "m/") as view:
             await view.put("c", raw(b"new"))
         assert await reader.get_by("c", in_a_thread) == (
             len(await storage.reader().get("m/c") or b""),
@@ -198,9 +199,9 @@ def test_a_value_is_decrypted_by_whom_one_likes_and_by_a_key_that_another_proces
 def test_views_fit_the_contract_of_readers() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        reader: ReadTx = barrier.reader("root", "m/")
+        reader: ReadTx = barrier.reader(ROOT_ID, "m/")
         async with storage.write() as tx:
-            inner = barrier.view(tx, "root", "m/")
+            inner = barrier.view(tx, ROOT_ID, "m/")
             seen: ReadTx = inner
             await inner.put("a", raw(b"x"))
             assert await seen.get("a") == b"x"
@@ -212,18 +213,18 @@ def test_views_fit_the_contract_of_readers() -> None:
 def test_a_view_gives_another_namespaces_own_data_and_nothing_opens_elsewhere() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
-        async with barrier.write("root", "ns/root/") as view:
-            inner = view.space("tenant")
+        async with barrier.write(ROOT_ID, "ns/root/") as view:
+            inner = view.space(NamespaceId("tenant"))
             await inner.put("a", raw(b"theirs"))
             assert await inner.get("a") == b"theirs" and await view.get("a") is None
             await inner.sub("m/").put("b", raw(b"deep"))
-        reader = barrier.reader("root", "ns/root/").space("tenant")
+        reader = barrier.reader(ROOT_ID, "ns/root/").space(NamespaceId("tenant"))
         assert await reader.get("a") == b"theirs" and list(await reader.scan("")) == ["a", "m/b"]
         assert not isinstance(reader, View)
         with pytest.raises(BarrierFailure):
-            await barrier.reader("root", "ns/tenant/").get("a")
+            await barrier.reader(ROOT_ID, "ns/tenant/").get("a")
         with pytest.raises(BarrierFailure):
-            await barrier.reader("root", "ns/").get("tenant/a")
+            await barrier.reader(ROOT_ID, "ns/").get("tenant/a")
 
     asyncio.run(scenario())
 
@@ -231,12 +232,12 @@ def test_a_view_gives_another_namespaces_own_data_and_nothing_opens_elsewhere() 
 def test_a_view_that_remembers_sees_every_change_and_opens_nothing_at_another_place() -> None:
     async def scenario() -> None:
         storage, barrier = await open_barrier()
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"one"))
-        reader = barrier.reader("root", "m/")
+        reader = barrier.reader(ROOT_ID, "m/")
         reader.opened = {}
         assert [await reader.get("a") for _ in range(2)] == [b"one"] * 2
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             view.opened = reader.opened
             assert await view.get("a") == b"one"
             await view.put("a", raw(b"two"))
@@ -248,7 +249,7 @@ def test_a_view_that_remembers_sees_every_change_and_opens_nothing_at_another_pl
             await tx.put("m/b", stored)
         with pytest.raises(BarrierFailure, match="integrity"):
             await reader.get("b")
-        elsewhere = barrier.reader("n1", "m/")
+        elsewhere = barrier.reader(NamespaceId("n1"), "m/")
         elsewhere.opened = reader.opened
         with pytest.raises(BarrierFailure, match="integrity"):
             await elsewhere.get("a")
@@ -259,7 +260,7 @@ def test_a_view_that_remembers_sees_every_change_and_opens_nothing_at_another_pl
 def test_a_view_that_remembers_much_forgets_nothing_that_is_there() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             view.opened = {}
             for number in range(200):
                 await view.put(str(number), raw(b"%d" % number))
@@ -275,9 +276,9 @@ def test_a_view_that_remembers_much_forgets_nothing_that_is_there() -> None:
 def test_a_view_that_remembers_shows_nothing_once_the_barrier_is_sealed() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"one"))
-        reader = barrier.reader("root", "m/")
+        reader = barrier.reader(ROOT_ID, "m/")
         reader.opened = {}
         assert await reader.get("a") == b"one"
         barrier.seal()
@@ -290,11 +291,11 @@ def test_a_view_that_remembers_shows_nothing_once_the_barrier_is_sealed() -> Non
 def test_a_transaction_on_what_is_sealed_by_itself_is_undone_and_keeps_nobody_waiting() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
-        barrier.own("n1", "n1")
+        barrier.own(NamespaceId("n1"), NamespaceId("n1"))
         with pytest.raises(NamespaceSealed):
-            async with barrier.write("n1", "m/"):
+            async with barrier.write(NamespaceId("n1"), "m/"):
                 raise AssertionError
-        async with barrier.write("root", "m/") as view:
+        async with barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"x"))
 
     asyncio.run(scenario())

@@ -18,6 +18,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath, VaultError
 from vault.framework.route import RouteTable
 from vault.framework.secret import Secret
+from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
 from vault.times import Seconds
 
@@ -74,7 +75,7 @@ class Driver:
                 raise
             return _answer(await self.engine.missing(call), call)
         fill_call(call, captures=captures)
-        call.reader = self.barrier.reader("root", _PREFIX)
+        call.reader = self.barrier.reader(ROOT_ID, _PREFIX)
         if call.bound.exists is not None and not await call.bound.exists(call):
             call.operation = Operation.CREATE
         params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
@@ -83,7 +84,7 @@ class Driver:
             return _answer(await call.bound.invoke(call, params), call)
         if call.bound.before is not None:
             call.prepared = await call.bound.before(call, params)
-        async with self.barrier.write("root", _PREFIX) as view:
+        async with self.barrier.write(ROOT_ID, _PREFIX) as view:
             call.tx = view
             reply = await call.bound.invoke(call, params)
         return _answer(reply, call)
@@ -99,7 +100,7 @@ class Driver:
         call = self._call(method, path, None, {})
         call.bound, captures = self.table.match(path, call.operation)
         fill_call(call, captures=captures)
-        call.reader = self.barrier.reader("root", _PREFIX)
+        call.reader = self.barrier.reader(ROOT_ID, _PREFIX)
         if call.bound.exists is not None and not await call.bound.exists(call):
             return Operation.CREATE
         return call.operation

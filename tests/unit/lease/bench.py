@@ -16,6 +16,7 @@ from vault.framework.call import Call, Identity, MountFacts
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import ROOT_ID
 from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure
 from vault.lease.store import LeaseStore
@@ -130,23 +131,23 @@ class Bench:
         account = f"account-{self.made}"
         self.other.accounts.add(account)
         lease = self.store.new(call or self.call(), ttl=ttl, longest=longest, detail=account.encode())
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             await self.store.issue(core, lease)
         return lease
 
     async def get(self, lease: Lease) -> Lease | None:
         """Return what is stored of a lease now."""
-        return await self.store.get(self.barrier.reader("root", CORE), lease.id)
+        return await self.store.get(self.barrier.reader(ROOT_ID, CORE), lease.id)
 
     async def get_all(self) -> list[str]:
         """Return the identifiers of all leases."""
-        return list(await self.store.below(self.barrier.reader("root", CORE), ""))
+        return list(await self.store.below(self.barrier.reader(ROOT_ID, CORE), ""))
 
     async def tick(self) -> int:
         """Run the timers that are due, as the background loop does, and let the workers finish."""
         timers = await self.storage.claim(self.clock.millis(), 1000, Millis(1))
         for timer in timers:
-            async with self.barrier.write("root", CORE) as core:
+            async with self.barrier.write(ROOT_ID, CORE) as core:
                 await core.cancel(timer.kind, timer.key)
                 await self.endings.due(core, timer.key)
         for _ in range(MOST_TURNS):

@@ -10,6 +10,7 @@ from tests.routes.driver import Application
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, OtherSystem
 from vault.framework.call import Call, MountFacts
+from vault.ids import ROOT_ID
 from vault.times import Seconds
 
 
@@ -35,7 +36,7 @@ class Leasing:
         call.identity.key = self.parts.tokens.key(token)
         self.other.accounts.add("account")
         lease = self.parts.leases.new(call, ttl=ttl, longest=Seconds(3600), detail=b"account")
-        async with self.parts.barrier.write("root", CORE) as core:
+        async with self.parts.barrier.write(ROOT_ID, CORE) as core:
             await self.parts.leases.issue(core, lease)
         return lease.id
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.stored import raw
+from vault.ids import ROOT_ID
 from vault.lease.ending import MOST_ATTEMPTS, WAITING
 from vault.lease.model import LeaseFailure
 from vault.times import Millis, Seconds
@@ -36,12 +37,12 @@ def test_what_the_mount_keeps_for_a_lease_goes_in_the_transaction_that_removes_i
     async def scenario() -> None:
         bench = await Bench().open()
         lease = await bench.issue()
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await core.mount("one").put("account-1", raw(b"{}"))
         bench.other.refusing = True
         with pytest.raises(LeaseFailure):
             await bench.endings.end(lease.id)
-        data = bench.barrier.reader("root", CORE).mount("one")
+        data = bench.barrier.reader(ROOT_ID, CORE).mount("one")
         assert await data.get("account-1") == b"{}"
         bench.other.refusing = refusing
         await bench.endings.end(lease.id, force=refusing)
@@ -56,11 +57,11 @@ def test_a_lease_that_was_prolonged_meanwhile_waits_for_its_new_end() -> None:
         bench = await Bench().open()
         bench.endings.start()
         lease = await bench.issue(ttl=Seconds(60))
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.store.arm(core, lease, Millis(0))
         assert await bench.tick() == 1
         assert (await bench.due(), bench.other.asked) == (60, 0)
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.endings.due(core, "fake/creds/role/gone")
         await bench.endings.stop()
 
@@ -85,18 +86,18 @@ def test_what_fails_is_tried_again_later_each_time_and_then_left_to_an_operator(
         assert found is not None
         assert (found.attempts, found.parked) == (6, True)
         assert found.reason == "the account could not be removed"
-        (parked,) = await bench.store.parked(bench.barrier.reader("root", CORE))
+        (parked,) = await bench.store.parked(bench.barrier.reader(ROOT_ID, CORE))
         assert parked.id == lease.id
         counters = {name: counter.count for name, _, counter in bench.metrics.counters()}
         assert (counters["expire.revoke_failed"], counters["expire.parked"]) == (6, 1)
         assert "account-1" not in bench.stream.getvalue()
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.endings.due(core, lease.id)
         assert await bench.due() is None
         bench.other.refusing = False
         await bench.endings.end(lease.id)
         assert await bench.get(lease) is None
-        assert not await bench.store.parked(bench.barrier.reader("root", CORE))
+        assert not await bench.store.parked(bench.barrier.reader(ROOT_ID, CORE))
         await bench.endings.stop()
 
     asyncio.run(scenario())
@@ -137,7 +138,7 @@ def test_a_system_that_hangs_costs_its_own_mount_alone() -> None:
         bench.clock.sleep(1)
         timers = await bench.storage.claim(bench.clock.millis(), 100, Millis(1))
         for timer in timers:
-            async with bench.barrier.write("root", CORE) as core:
+            async with bench.barrier.write(ROOT_ID, CORE) as core:
                 await bench.endings.due(core, timer.key)
         for _ in range(200):
             await asyncio.sleep(0)

@@ -11,6 +11,7 @@ from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, SECOND, Bench
 from vault.framework.call import Namespace
 from vault.framework.errors import Malformed
+from vault.ids import ROOT_ID, NamespaceId
 from vault.lease.model import prolonged
 from vault.times import Millis, Nanos, Seconds
 
@@ -36,7 +37,7 @@ def test_identifiers_differ_and_say_their_namespace() -> None:
     call = bench.call()
     ids = {bench.store.new(call, ttl=Seconds(1), longest=Seconds(1), detail=b"").id for _ in range(100)}
     assert len(ids) == 100
-    fill_call(call, namespace=Namespace("abc123", "team/"))
+    fill_call(call, namespace=Namespace(NamespaceId("abc123"), "team/"))
     assert bench.store.new(call, ttl=Seconds(1), longest=Seconds(1), detail=b"").id.endswith(".abc123")
 
 
@@ -61,14 +62,14 @@ def test_a_lease_is_kept_in_its_namespace_and_its_token_finds_it_from_another() 
     async def scenario() -> None:
         bench = await Bench().open()
         call = bench.call()
-        fill_call(call, namespace=Namespace("abc123", "team/"))
+        fill_call(call, namespace=Namespace(NamespaceId("abc123"), "team/"))
         lease = await bench.issue(call)
         assert await bench.get(lease) == lease
         stored = list(await bench.storage.reader().scan(""))
         assert f"ns/abc123/lease/id/{lease.id}" in stored
         assert any(path.startswith("ns/root/lease/token/key-first/") for path in stored)
-        assert not await bench.store.below(bench.barrier.reader("root", CORE), "")
-        async with bench.barrier.write("root", CORE) as core:
+        assert not await bench.store.below(bench.barrier.reader(ROOT_ID, CORE), "")
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.store.token_gone(core, "key-first")
         found = await bench.get(lease)
         assert found is not None
@@ -81,11 +82,11 @@ def test_a_removed_lease_leaves_nothing() -> None:
     async def scenario() -> None:
         bench = await Bench().open()
         lease = await bench.issue()
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.store.park(core, lease)
         assert await bench.due() is None
         assert len(await bench.storage.reader().scan("ns/root/lease/")) == 3
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.store.remove(core, lease)
         assert list(await bench.storage.reader().scan("ns/root/lease/")) == []
 
@@ -97,7 +98,7 @@ def test_leases_are_found_by_folders() -> None:
         bench = await Bench().open()
         first = await bench.issue(bench.call("fake/creds/a"))
         second = await bench.issue(bench.call("fake/creds/b"))
-        core = bench.barrier.reader("root", CORE)
+        core = bench.barrier.reader(ROOT_ID, CORE)
         assert list(await bench.store.names(core, "")) == ["fake/"]
         assert list(await bench.store.names(core, "fake/creds/")) == ["a/", "b/"]
         assert list(await bench.store.below(core, "")) == [first.id, second.id]
@@ -132,7 +133,7 @@ def test_what_a_token_made_is_over_with_it_and_nothing_else_is() -> None:
         bench = await Bench().open()
         mine, parked = await bench.issue(), await bench.issue()
         other = await bench.issue(bench.call(identity=who("second")))
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.store.park(core, parked)
             await bench.store.token_gone(core, "key-first")
         now = bench.clock.nanos()

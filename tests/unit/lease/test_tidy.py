@@ -7,6 +7,7 @@ from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import raw
 from vault.framework.clock import Entropy
+from vault.ids import ROOT_ID
 from vault.lease.model import LEASE_KIND
 from vault.lease.tidy import Tidy
 from vault.times import Millis, Nanos
@@ -17,7 +18,7 @@ from vault.token.store import TokenStore
 async def _bench() -> tuple[Bench, Tidy, TokenStore]:
     bench = await Bench().open()
     tokens = TokenStore(Entropy())
-    async with bench.barrier.write("root", CORE) as core:
+    async with bench.barrier.write(ROOT_ID, CORE) as core:
         await tokens.prepare(core)
         await tokens.load(core)
     return bench, Tidy(bench.barrier, bench.store, tokens, bench.log), tokens
@@ -25,7 +26,7 @@ async def _bench() -> tuple[Bench, Tidy, TokenStore]:
 
 async def _token(bench: Bench, tokens: TokenStore, key: str) -> None:
     entry = TokenEntry(accessor=key, policies=(), path="", display_name="", created=Nanos(0))
-    async with bench.barrier.write("root", CORE) as core:
+    async with bench.barrier.write(ROOT_ID, CORE) as core:
         stored = await tokens.create(core, key, entry)
         value = await core.get(f"token/id/{stored}")
         await core.put(f"token/id/{key}", raw(value or b""))
@@ -36,12 +37,12 @@ def test_lost_timers_are_set_again_on_every_page() -> None:
         bench, tidy, tokens = await _bench()
         await _token(bench, tokens, "key-first")
         leases = [await bench.issue() for _ in range(230)]
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             for lease in leases:
                 await core.cancel(LEASE_KIND, lease.id)
         assert await bench.due() is None
         assert tidy.begin()
-        await tidy.run("root")
+        await tidy.run(ROOT_ID)
         assert await bench.due() == 60
         assert len(await bench.storage.claim(Millis(bench.clock.millis() + 100_000), 1000, Millis(1))) == 230
         assert "count=230" in bench.stream.getvalue()
@@ -54,7 +55,7 @@ def test_leases_of_tokens_that_are_gone_are_over() -> None:
         bench, tidy, _ = await _bench()
         lease = await bench.issue()
         assert tidy.begin()
-        await tidy.run("root")
+        await tidy.run(ROOT_ID)
         found = await bench.get(lease)
         assert found is not None
         assert found.expires <= bench.clock.nanos()
@@ -66,13 +67,13 @@ def test_parked_leases_stay_and_strays_go() -> None:
     async def scenario() -> None:
         bench, tidy, _ = await _bench()
         kept, gone = await bench.issue(), await bench.issue()
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.store.park(core, kept)
             await bench.store.park(core, gone)
             await core.delete(f"lease/id/{gone.id}")
         assert tidy.begin()
-        await tidy.run("root")
-        (parked,) = await bench.store.parked(bench.barrier.reader("root", CORE))
+        await tidy.run(ROOT_ID)
+        (parked,) = await bench.store.parked(bench.barrier.reader(ROOT_ID, CORE))
         assert parked.id == kept.id
         assert await bench.due() is None
         assert len(await bench.storage.reader().scan("ns/root/lease/")) == 3
@@ -88,7 +89,7 @@ def test_a_run_that_fails_is_told_in_the_log_and_another_may_begin() -> None:
         for ending, told in ((ValueError("hunter2"), True), (BarrierSealed(), False)):
             bench.failing = ending
             assert tidy.begin()
-            bench.endings.spawn(tidy.run("root"))
+            bench.endings.spawn(tidy.run(ROOT_ID))
             for _ in range(20):
                 await asyncio.sleep(0)
             assert ("ended early" in bench.stream.getvalue()) is told
@@ -106,7 +107,7 @@ def test_only_one_runs_at_a_time() -> None:
         _, tidy, _ = await _bench()
         assert tidy.begin()
         assert not tidy.begin()
-        await tidy.run("root")
+        await tidy.run(ROOT_ID)
         assert tidy.begin()
 
     asyncio.run(scenario())

@@ -15,6 +15,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Locked, NotFound
 from vault.framework.fields import Doc
 from vault.framework.route import Params, RouteTable, read, write
+from vault.ids import ROOT_ID, NamespaceId
 from vault.mount.entry import MountEntry
 from vault.mount.router import UNLOCK, Barred, Router
 from vault.mount.table import Backend, Catalog, InnerBackend
@@ -56,7 +57,7 @@ class Place:
 
     async def change(self, *entries: NamespaceEntry) -> None:
         """Store namespaces, and learn of them."""
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             for entry in entries:
                 await self.namespaces.put(core, entry)
         for entry in entries:
@@ -70,14 +71,14 @@ def play(scenario: Callable[[Place], Coroutine[Any, Any, None]]) -> None:
         _, barrier = await open_barrier()
         place = Place(barrier)
         await place.change(*(tenant(identifier) for identifier in TENANTS))
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             for identifier, path in {"root": "", **TENANTS}.items():
-                namespace = place.namespaces.live(identifier)
+                namespace = place.namespaces.live(NamespaceId(identifier))
                 assert namespace is not None and namespace.path == path
                 for name in ("a/", "sys/"):
                     kind = "kv" if name == "a/" else "system" if identifier == "root" else "ns_system"
                     entry = MountEntry(uuid=f"{identifier}-{name[0]}", path=name, kind=kind, accessor="x")
-                    await place.router.of(namespace).put(core.space(identifier), entry)
+                    await place.router.of(namespace).put(core.space(NamespaceId(identifier)), entry)
         await place.router.drop(None)
         await scenario(place)
 
@@ -86,7 +87,7 @@ def play(scenario: Callable[[Place], Coroutine[Any, Any, None]]) -> None:
 
 def tenant(identifier: str, *, lock: bytes = b"", tainted: bool = False) -> NamespaceEntry:
     return NamespaceEntry(
-        id=identifier, uuid=identifier, path=TENANTS[identifier], lock=lock, tainted=tainted
+        id=NamespaceId(identifier), uuid=identifier, path=TENANTS[identifier], lock=lock, tainted=tainted
     )
 
 
@@ -174,20 +175,22 @@ def test_what_is_locked_answers_nobody_but_its_own_unlocking() -> None:
 
 def test_what_is_being_removed_answers_nobody_and_what_is_gone_is_nowhere() -> None:
     async def scenario(place: Place) -> None:
-        namespace = place.namespaces.live("cccccc")
+        namespace = place.namespaces.live(NamespaceId("cccccc"))
         assert namespace is not None and place.router.lead(ask("team2/a/x"))
         await place.change(tenant("cccccc", tainted=True))
         with pytest.raises(Barred) as barred:
             place.router.lead(ask("team2/a/x"))
         assert "tainted" in str(barred.value.reason)
-        assert place.namespaces.live("cccccc") is None and place.router.find("team2/a/x") is None
+        assert place.namespaces.live(NamespaceId("cccccc")) is None and place.router.find("team2/a/x") is None
         with pytest.raises(NotFound):
             place.router.of(namespace)
-        async with place.barrier.write("root", CORE) as core:
-            await place.namespaces.sweep(core, "cccccc")
+        async with place.barrier.write(ROOT_ID, CORE) as core:
+            await place.namespaces.sweep(core, NamespaceId("cccccc"))
         await place.router.drop_namespace("cccccc")
-        assert place.router.lead(ask("team2/a/x")) is None and not place.namespaces.knows("cccccc")
-        reader = place.barrier.reader("root", "")
+        assert place.router.lead(ask("team2/a/x")) is None and not place.namespaces.knows(
+            NamespaceId("cccccc")
+        )
+        reader = place.barrier.reader(ROOT_ID, "")
         assert not [path for path in await reader.scan("") if "cccccc" in path]
 
     play(scenario)
@@ -195,7 +198,7 @@ def test_what_is_being_removed_answers_nobody_and_what_is_gone_is_nowhere() -> N
 
 def test_a_namespace_whose_table_is_not_there_yet_is_not_found() -> None:
     async def scenario(place: Place) -> None:
-        place.router._tables.pop("cccccc")
+        place.router._tables.pop(NamespaceId("cccccc"))
         place.router._found.clear()
         with pytest.raises(Barred):
             place.router.lead(ask("team2/a/x"))
@@ -225,10 +228,10 @@ def test_everything_is_read_anew_and_forgotten_at_seal() -> None:
         await other.router.drop("nobody")
         await other.router.drop(None)
         assert other.router.lead(ask("team2/a/x"))
-        async with place.barrier.write("root", CORE) as core:
-            await place.namespaces.sweep(core, "cccccc")
+        async with place.barrier.write(ROOT_ID, CORE) as core:
+            await place.namespaces.sweep(core, NamespaceId("cccccc"))
         await other.router.drop_namespace(None)
-        assert not other.namespaces.knows("cccccc")
+        assert not other.namespaces.knows(NamespaceId("cccccc"))
         other.router.seal()
         assert other.router.lead(ask("team/a/x")) is None and other.router.lead(ask("sys/x"))
         catalog = Catalog({}, {})

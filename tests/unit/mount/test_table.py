@@ -14,6 +14,7 @@ from vault.framework.call import ROOT
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
+from vault.ids import ROOT_ID
 from vault.mount.entry import MOUNT, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
 from vault.times import Seconds
@@ -29,7 +30,7 @@ def play(scenario: Callable[[MountTable, Barrier], Coroutine[Any, Any, None]], *
     async def run() -> None:
         _, barrier = await open_barrier()
         table = MountTable(barrier, CATALOG, ROOT)
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             for number, path in enumerate(paths):
                 await table.put(core, mount(path, uuid=str(number)))
         await table.load()
@@ -81,12 +82,12 @@ def test_there_is_room_beside_a_mount_but_not_above_or_below(path: str, expected
 
 def test_a_kind_that_does_not_exist_here_is_not_served_but_kept() -> None:
     async def scenario(table: MountTable, barrier: Barrier) -> None:
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             await table.put(core, mount("x/", kind="later"))
         await table.load()
         assert table.find("x/a") is None and table.get("x/") is None
         assert table.conflict("x/") == "x/"
-        assert await barrier.reader("root", CORE).get("mount/u") is not None
+        assert await barrier.reader(ROOT_ID, CORE).get("mount/u") is not None
         table.seal()
         assert table.conflict("x/") == ""
 
@@ -96,12 +97,12 @@ def test_a_kind_that_does_not_exist_here_is_not_served_but_kept() -> None:
 def test_a_removed_mount_leaves_nothing_and_a_sealed_table_only_sys() -> None:
     async def scenario(table: MountTable, barrier: Barrier) -> None:
         entry = mount("a/", uuid="0")
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             await core.put(entry.prefix + "secret", raw(b"x"))
             await table.remove(core, entry)
         await table.load()
         assert [found.entry.path for found in table] == ["b/"]
-        reader = barrier.reader("root", CORE)
+        reader = barrier.reader(ROOT_ID, CORE)
         assert await reader.list("mount/") == ["1"] and not await reader.scan(entry.prefix)
         table.seal()
         assert [found.entry.path for found in table] == ["sys/"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.routes.driver import Answer, Application
 from vault.barrier.view import core_prefix
+from vault.ids import NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 
@@ -72,7 +73,7 @@ class Tenancy(Application):
         """Everything that lies in storage for a namespace."""
 
         async def read() -> dict[str, bytes]:
-            reader, prefix = self.memory.reader(), core_prefix(namespace_id)
+            reader, prefix = self.memory.reader(), core_prefix(NamespaceId(namespace_id))
             found = {}
             for name in await reader.scan(prefix):
                 value = await reader.get(prefix + name)

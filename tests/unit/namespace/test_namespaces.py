@@ -16,6 +16,7 @@ from vault.barrier.stored import raw
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
+from vault.ids import ROOT_ID, NamespaceId
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore
 from vault.namespace import ids
@@ -26,13 +27,13 @@ from vault.storage.memory import MemoryStorage
 from vault.times import Millis, Nanos, Seconds
 
 CORE = "ns/root/"
-TEAM = Namespace("aaaaaa", "team/")
+TEAM = Namespace(NamespaceId("aaaaaa"), "team/")
 PATHS = {"aaaaaa": "team/", "bbbbbb": "team/inner/", "cccccc": "team/inner/deep/", "dddddd": "team2/"}
 
 
 def entry(identifier: str, *, lock: bytes = b"", tainted: bool = False) -> NamespaceEntry:
     return NamespaceEntry(
-        id=identifier, uuid=f"u-{identifier}", path=PATHS[identifier], lock=lock, tainted=tainted
+        id=NamespaceId(identifier), uuid=f"u-{identifier}", path=PATHS[identifier], lock=lock, tainted=tainted
     )
 
 
@@ -50,7 +51,7 @@ def play(scenario: Callable[[Namespaces, Barrier, MemoryStorage], Coroutine[Any,
 
 
 async def store(namespaces: Namespaces, barrier: Barrier, *entries: NamespaceEntry) -> None:
-    async with barrier.write("root", CORE) as core:
+    async with barrier.write(ROOT_ID, CORE) as core:
         for stored in entries:
             await namespaces.put(core, stored)
 
@@ -60,10 +61,13 @@ def test_a_namespace_is_found_by_path_and_by_id_and_knows_its_parent() -> None:
         assert [found.path for found in namespaces] == ["team/", "team/inner/", "team/inner/deep/", "team2/"]
         assert [found.parent for found in namespaces] == ["", "team/", "team/inner/", ""]
         assert namespaces.at("team/inner/") == entry("bbbbbb") and namespaces.at("team") is None
-        assert namespaces.live("root") is ROOT and namespaces.knows("root")
-        live = namespaces.live("bbbbbb")
-        assert live == Namespace("bbbbbb", "team/inner/") and namespaces.live("zzzzzz") is None
-        assert not namespaces.knows("zzzzzz")
+        assert namespaces.live(ROOT_ID) is ROOT and namespaces.knows(ROOT_ID)
+        live = namespaces.live(NamespaceId("bbbbbb"))
+        assert (
+            live == Namespace(NamespaceId("bbbbbb"), "team/inner/")
+            and namespaces.live(NamespaceId("zzzzzz")) is None
+        )
+        assert not namespaces.knows(NamespaceId("zzzzzz"))
         for path, expected in {
             "": "", "team": "", "team/": "team/", "team/x": "team/", "team/inner": "team/",
             "team/inner/deep/x": "team/inner/deep/", "team3/": "", "x/team/": "", "team2/inner/": "team2/",
@@ -79,12 +83,12 @@ def test_a_namespace_is_found_by_path_and_by_id_and_knows_its_parent() -> None:
 
 def test_the_object_that_calls_carry_stays_when_the_entry_changes() -> None:
     async def scenario(namespaces: Namespaces, barrier: Barrier, storage: MemoryStorage) -> None:
-        before = namespaces.live("aaaaaa")
+        before = namespaces.live(NamespaceId("aaaaaa"))
         await store(namespaces, barrier, entry("aaaaaa", lock=b"x"))
-        await namespaces.load("aaaaaa")
-        assert namespaces.live("aaaaaa") is before and namespaces.deepest("team/") is before
+        await namespaces.load(NamespaceId("aaaaaa"))
+        assert namespaces.live(NamespaceId("aaaaaa")) is before and namespaces.deepest("team/") is before
         await namespaces.load()
-        assert namespaces.live("aaaaaa") is before
+        assert namespaces.live(NamespaceId("aaaaaa")) is before
 
     play(scenario)
 
@@ -94,29 +98,29 @@ def test_the_outermost_closed_namespace_is_named() -> None:
         deep = namespaces.deepest("team/inner/deep/")
         assert namespaces.closed(deep) is None and namespaces.closed(ROOT) is None
         await store(namespaces, barrier, entry("bbbbbb", lock=b"x"))
-        await namespaces.load("bbbbbb")
+        await namespaces.load(NamespaceId("bbbbbb"))
         assert namespaces.closed(deep) == entry("bbbbbb", lock=b"x")
         assert namespaces.closed(TEAM) is None
         await store(namespaces, barrier, entry("aaaaaa", tainted=True))
-        await namespaces.load("aaaaaa")
+        await namespaces.load(NamespaceId("aaaaaa"))
         assert namespaces.closed(deep) == entry("aaaaaa", tainted=True)
-        assert namespaces.live("aaaaaa") is None and namespaces.knows("aaaaaa")
+        assert namespaces.live(NamespaceId("aaaaaa")) is None and namespaces.knows(NamespaceId("aaaaaa"))
 
     play(scenario)
 
 
 def test_what_was_removed_is_forgotten_even_if_its_path_has_another_namespace_by_then() -> None:
     async def scenario(namespaces: Namespaces, barrier: Barrier, storage: MemoryStorage) -> None:
-        async with barrier.write("root", CORE) as core:
-            await core.space("dddddd").put("x", raw(b"x"))
-            await namespaces.sweep(core, "dddddd")
-            again = NamespaceEntry(id="eeeeee", uuid="u", path="team2/")
+        async with barrier.write(ROOT_ID, CORE) as core:
+            await core.space(NamespaceId("dddddd")).put("x", raw(b"x"))
+            await namespaces.sweep(core, NamespaceId("dddddd"))
+            again = NamespaceEntry(id=NamespaceId("eeeeee"), uuid="u", path="team2/")
             await namespaces.put(core, again)
-        await namespaces.load("eeeeee")
-        await namespaces.load("dddddd")
-        assert namespaces.at("team2/") == again and not namespaces.knows("dddddd")
+        await namespaces.load(NamespaceId("eeeeee"))
+        await namespaces.load(NamespaceId("dddddd"))
+        assert namespaces.at("team2/") == again and not namespaces.knows(NamespaceId("dddddd"))
         assert not [path for path in await storage.reader().scan("") if path.startswith("ns/dddddd/")]
-        await namespaces.load("nobody")
+        await namespaces.load(NamespaceId("nobody"))
         assert len(list(namespaces)) == 4
 
     play(scenario)
@@ -178,20 +182,20 @@ def test_a_namespace_goes_after_what_its_leases_stand_for() -> None:
         leases = LeaseStore(clock, Entropy())
         sweeper = Sweeper(namespaces, leases, clock, Log(stream=log))
         await store(namespaces, barrier, entry("dddddd", tainted=True))
-        await namespaces.load("dddddd")
+        await namespaces.load(NamespaceId("dddddd"))
         made = [lease(f"kv/{number:03}.dddddd", Nanos(clock.nanos() + 10**15)) for number in range(70)]
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             for one in made:
                 await leases.issue(core, one)
-            await core.space("dddddd").put("mnt/x/secret", raw(os.urandom(8)))
+            await core.space(NamespaceId("dddddd")).put("mnt/x/secret", raw(os.urandom(8)))
 
         async def sweep() -> None:
-            async with barrier.write("root", CORE) as core:
+            async with barrier.write(ROOT_ID, CORE) as core:
                 await core.cancel(NAMESPACE_KIND, "dddddd")
                 await sweeper.due(core, "dddddd")
 
         await sweep()
-        place = barrier.reader("dddddd", "ns/dddddd/")
+        place = barrier.reader(NamespaceId("dddddd"), "ns/dddddd/")
         ended = [name for name in await leases.below(place, "") if (await leases.get(place, name)) != made[0]]
         assert len(ended) == 70 and await place.get("mnt/x/secret") is not None
         due = {
@@ -199,16 +203,16 @@ def test_a_namespace_goes_after_what_its_leases_stand_for() -> None:
             for timer in await storage.claim(Millis(clock.millis() + 5000), 999, Millis(1))
         }
         assert (NAMESPACE_KIND, "dddddd") in due and ("lease", made[0].id) in due
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             for one in made[2:]:
                 await leases.remove(core, one)
             await leases.park(core, made[0])
         await sweep()
         assert await place.get("mnt/x/secret") is not None
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             await leases.remove(core, made[1])
         await sweep()
-        assert await place.scan("") == [] and await namespaces.stored(place, "dddddd") is None
+        assert await place.scan("") == [] and await namespaces.stored(place, NamespaceId("dddddd")) is None
         assert "could not be revoked" in log.getvalue()
         await sweep()
 
@@ -219,9 +223,9 @@ def test_what_is_not_marked_is_never_swept() -> None:
     async def scenario(namespaces: Namespaces, barrier: Barrier, storage: MemoryStorage) -> None:
         clock = FakeClock()
         sweeper = Sweeper(namespaces, LeaseStore(clock, Entropy()), clock, Log(stream=io.StringIO()))
-        async with barrier.write("root", CORE) as core:
+        async with barrier.write(ROOT_ID, CORE) as core:
             await sweeper.due(core, "aaaaaa")
-            assert await namespaces.stored(core, "aaaaaa") == entry("aaaaaa")
+            assert await namespaces.stored(core, NamespaceId("aaaaaa")) == entry("aaaaaa")
 
     play(scenario)
 

@@ -14,6 +14,7 @@ from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import core_prefix
 from vault.framework.call import Call, MountFacts
+from vault.ids import NamespaceId
 from vault.times import Seconds
 
 
@@ -157,7 +158,7 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
 
     async def issue() -> None:
         call = Call()
-        namespace = parts.namespaces.live(identifier)
+        namespace = parts.namespaces.live(NamespaceId(identifier))
         assert namespace is not None
         fill_call(
             call,
@@ -170,7 +171,7 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
         call.identity.key = parts.tokens.key(holder)
         ttl = 0 if how == "over" else 3600
         lease = parts.leases.new(call, ttl=Seconds(ttl), longest=Seconds(7200), detail=b"account")
-        async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
+        async with parts.barrier.write(NamespaceId(identifier), core_prefix(NamespaceId(identifier))) as core:
             await parts.leases.issue(core, lease)
 
     tenancy.run(issue())

@@ -12,6 +12,7 @@ from tests.unit.engines.system.house import CORE, House, play
 from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
 from vault.framework.route import special
+from vault.ids import ROOT_ID, NamespaceId
 from vault.policy.gate import seen_by
 from vault.policy.store import PolicyEntry, PolicyStore
 from vault.times import Nanos
@@ -80,12 +81,12 @@ def test_a_removed_policy_grants_nothing_and_is_no_longer_named() -> None:
         house = await _house(p=READ)
         call = _call(house, "a", _caller("p", "unknown"))
         assert (await house.gate.check(call)).allowed
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             assert list(await house.policies.names(core)) == ["default", "p"]
             await house.policies.delete(core, "p")
         await house.follower.follow()
         assert not (await house.gate.check(call)).allowed
-        assert list(await house.policies.names(house.barrier.reader("root", CORE))) == ["default"]
+        assert list(await house.policies.names(house.barrier.reader(ROOT_ID, CORE))) == ["default"]
 
     asyncio.run(scenario())
 
@@ -94,7 +95,7 @@ def test_a_policy_that_ends_grants_until_then_and_not_longer() -> None:
     async def scenario() -> None:
         house = await _house()
         end = house.clock.nanos() + 60 * 1_000_000_000
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             entry = PolicyEntry(text=READ, version=1, modified=Nanos(1), expires=Nanos(end))
             await house.policies.put(core, "p", entry)
         await house.follower.catch_up()
@@ -111,7 +112,7 @@ def test_a_policy_that_ends_grants_until_then_and_not_longer() -> None:
 def test_what_was_compiled_from_newer_data_than_this_process_knows_of_is_not_kept() -> None:
     async def scenario() -> None:
         house = await _house(p=READ)
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await core.invalidate("policy", "other")
         call = _call(house, "a", _caller("p"))
         assert (await house.gate.check(call)).allowed
@@ -137,7 +138,7 @@ def test_compiled_sets_of_policies_are_bounded() -> None:
     async def scenario() -> None:
         house = await _house(p=READ)
         policies = PolicyStore(house.policies.epoch, most_compiled=2)
-        reader = house.barrier.reader("root", CORE)
+        reader = house.barrier.reader(ROOT_ID, CORE)
         for number in range(7):
             await policies.acl(reader, ROOT.id, ("p", str(number)), house.clock.millis())
             assert len(policies._compiled) <= 2
@@ -206,7 +207,7 @@ def test_a_listing_of_which_nothing_may_be_seen_is_not_found() -> None:
 )
 def test_sl_07_policies_see_paths_from_their_own_namespace_on(home: str, path: str, seen: str | None) -> None:
     identity = _caller("all")
-    identity.namespace = Namespace("aaaaaa" if home else "root", home)
+    identity.namespace = Namespace(NamespaceId("aaaaaa" if home else "root"), home)
     assert seen_by(identity, path) == seen
 
 
@@ -215,7 +216,7 @@ def test_outside_of_its_namespace_a_policy_allows_nothing_whatever_it_says(name:
     async def scenario() -> None:
         house = await _house()
         tenant = await house.namespace("team")
-        async with house.barrier.write("root", "ns/root/") as core:
+        async with house.barrier.write(ROOT_ID, "ns/root/") as core:
             entry = PolicyEntry(text='path "*" { capabilities = ["read"] }', version=1, modified=Nanos(1))
             await house.policies.put(core.space(tenant.id), "all", entry, tenant.id)
         await house.follower.catch_up()
@@ -227,7 +228,7 @@ def test_outside_of_its_namespace_a_policy_allows_nothing_whatever_it_says(name:
         assert (verdict.allowed, verdict.root) == (True, name == "root")
         assert not (await house.gate.check(outside)).allowed
         beside = _call(house, "x", identity)
-        fill_call(beside, namespace=Namespace("bbbbbb", "team2/"))
+        fill_call(beside, namespace=Namespace(NamespaceId("bbbbbb"), "team2/"))
         assert not (await house.gate.check(beside)).allowed
 
     play(scenario)

@@ -4,12 +4,13 @@
 import pytest
 
 from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts
+from vault.ids import EntityId
 from vault.policy.decision.acl import compile_acl
 from vault.policy.template import render
 from vault.policy.text.parse import parse_policy
 
 FACTS = IdentityFacts(
-    entity_id="e1",
+    entity_id=EntityId("e1"),
     entity_name="ann",
     metadata={"team": "red", "a.b": "dotted"},
     aliases={"acc1": AliasFacts("al1", "ann@x", {"k": "meta"}, {"c": "custom"})},
@@ -94,7 +95,7 @@ def test_a_widened_deny_reaches_over_slashes_where_values_may() -> None:
 
 @pytest.mark.parametrize("value", ["a/b", "+", "*", "a*", "..", ".", "", "a\0", "a\n", "a/../b"])
 def test_sl_04_a_value_with_a_meaning_in_paths_refuses_everything(value: str) -> None:
-    facts = IdentityFacts(entity_id="e1", entity_name=value)
+    facts = IdentityFacts(entity_id=EntityId("e1"), entity_name=value)
     assert rendered("s/{{identity.entity.name}}", facts) == "an identity value may not stand in a path"
     policies = [
         parse_policy("all", 'path "*" { capabilities = ["read"] }'),
@@ -110,11 +111,11 @@ def test_sl_04_a_value_with_a_meaning_in_paths_refuses_everything(value: str) ->
 
 
 def test_the_policys_settings_let_such_values_in() -> None:
-    slashes = IdentityFacts(entity_id="e1", entity_name="a/b")
+    slashes = IdentityFacts(entity_id=EntityId("e1"), entity_name="a/b")
     assert rendered("s/{{identity.entity.name}}", slashes, allow_slashes=True) == ["s/a/b"]
-    wildcards = IdentityFacts(entity_id="e1", entity_name="a*")
+    wildcards = IdentityFacts(entity_id=EntityId("e1"), entity_name="a*")
     assert rendered("s/{{identity.entity.name}}", wildcards, allow_wildcards=True) == ["s/a*"]
-    both = IdentityFacts(entity_id="e1", entity_name="a/../b")
+    both = IdentityFacts(entity_id=EntityId("e1"), entity_name="a/../b")
     assert rendered("s/{{identity.entity.name}}", both, allow_slashes=True) == (
         "an identity value may not stand in a path"
     )

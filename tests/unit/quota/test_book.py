@@ -15,6 +15,7 @@ from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.framework.call import NOWHERE, ROOT, Call, MountFacts, Namespace
 from vault.framework.errors import Limited
+from vault.ids import ROOT_ID, NamespaceId
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
 from vault.quota.book import Exemptions, Quotas
@@ -23,8 +24,8 @@ from vault.storage.memory import MemoryStorage
 from vault.times import Seconds
 
 CORE = "ns/root/"
-TEAM = Namespace("team01", "team/")
-INNER = Namespace("inner1", "team/inner/")
+TEAM = Namespace(NamespaceId("team01"), "team/")
+INNER = Namespace(NamespaceId("inner1"), "team/inner/")
 
 
 class Bench:
@@ -43,7 +44,7 @@ class Bench:
         async with self.storage.write() as tx:
             await self.barrier.create_in(tx, root, Keyring.create(self.clock.millis(), os.urandom))
         await self.barrier.load(root)
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             for space in (TEAM, INNER):
                 await self.namespaces.put(core, NamespaceEntry(id=space.id, uuid=space.id, path=space.path))
             for quota in quotas:
@@ -81,7 +82,12 @@ def _quota(
 ) -> Quota:
     name = f"q{rate}"
     return Quota(
-        name=name, rate=rate, namespace=namespace, inheritable=inheritable, mount=mount, suffix=suffix
+        name=name,
+        rate=rate,
+        namespace=NamespaceId(namespace),
+        inheritable=inheritable,
+        mount=mount,
+        suffix=suffix,
     )
 
 
@@ -177,7 +183,7 @@ def test_who_asks_too_often_is_refused_and_told_only_when_that_is_wanted() -> No
 
 def test_a_blocked_client_is_told_only_when_to_come_again() -> None:
     async def scenario() -> None:
-        quota = Quota(name="q", rate=1, namespace="root", block=Seconds(60))
+        quota = Quota(name="q", rate=1, namespace=ROOT_ID, block=Seconds(60))
         bench = await Bench().open(quota, headers=True)
         bench.quotas.admit(bench.call())
         for _ in range(2):
@@ -193,13 +199,13 @@ def test_counts_go_on_when_another_quota_changes_and_begin_anew_when_their_own_d
     async def scenario() -> None:
         bench = await Bench().open(_quota(1))
         bench.quotas.admit(bench.call())
-        async with bench.barrier.write("root", CORE) as core:
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.quotas.put(core, _quota(7, mount="two"))
         await bench.quotas.drop("q7")
         with pytest.raises(Limited):
             bench.quotas.admit(bench.call())
-        async with bench.barrier.write("root", CORE) as core:
-            await bench.quotas.put(core, Quota(name="q1", rate=2, namespace="root"))
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
+            await bench.quotas.put(core, Quota(name="q1", rate=2, namespace=ROOT_ID))
         await bench.quotas.drop("q1")
         for _ in range(2):
             bench.quotas.admit(bench.call())

@@ -9,6 +9,7 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Random
 from vault.barrier.stored import raw
+from vault.ids import ROOT_ID
 from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
@@ -69,7 +70,7 @@ class Machine:
         plan = await self.life.prepare_init(request)
         async with self.storage.write() as tx:
             await self.life.commit_init(tx, plan)
-            await plan.view(tx, "root", "sys/token/").put("root", raw(b"token"))
+            await plan.view(tx, ROOT_ID, "sys/token/").put("root", raw(b"token"))
         return plan
 
     async def give(self, keys: Sequence[str], *, migrate: bool = False) -> None:
@@ -79,7 +80,7 @@ class Machine:
 
     async def reads(self) -> bool:
         """Whether the vault is open and its data is there."""
-        return await self.barrier.reader("root", "sys/token/").get("root") == b"token"
+        return await self.barrier.reader(ROOT_ID, "sys/token/").get("root") == b"token"
 
     async def config(self) -> SealConfig:
         """Return what is stored about the seal."""

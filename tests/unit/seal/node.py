@@ -9,6 +9,7 @@ import pytest
 from tests.unit.seal.keys import NOW
 from vault.barrier.barrier import Barrier
 from vault.barrier.stored import raw
+from vault.ids import ROOT_ID
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
@@ -46,7 +47,7 @@ class Vault:
         plan = await self.life.prepare_init(request)
         async with self.storage.write() as tx:
             await self.life.commit_init(tx, plan)
-            await plan.view(tx, "root", "sys/token/").put("root", raw(b"token"))
+            await plan.view(tx, ROOT_ID, "sys/token/").put("root", raw(b"token"))
         return plan
 
     async def unseal(self, keys: Sequence[str]) -> None:
@@ -56,7 +57,7 @@ class Vault:
 
     async def token(self) -> bytes | None:
         """Read the first entry."""
-        return await self.barrier.reader("root", "sys/token/").get("root")
+        return await self.barrier.reader(ROOT_ID, "sys/token/").get("root")
 
     async def overwrite(self, path: str, value: bytes | None) -> None:
         """Change storage behind the vault's back."""

@@ -17,6 +17,7 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.key import Key
+from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -283,8 +284,8 @@ async def with_wrapped_values() -> tuple[Machine, SealWrap, list[SoftSlot]]:
     await machine.life.auto_unseal()
     wraps = wraps_of(machine)
     for path in WRAPPED:
-        wrapped = await wraps.wrap("root", path, path.encode())
-        async with machine.barrier.write("root", CORE) as core:
+        wrapped = await wraps.wrap(ROOT_ID, path, path.encode())
+        async with machine.barrier.write(ROOT_ID, CORE) as core:
             await wraps.put(core, path, wrapped)
         b.away = SlotUnavailable("away")
     b.away = None
@@ -314,8 +315,8 @@ async def all_is_there(machine: Machine, slots: list[SoftSlot]) -> bool:
             ways.append(await again.reads())
     again = machine.restart(Slots(enabled=[slot for slot in slots if slot.name in config.wrapped]))
     await again.life.auto_unseal()
-    core = again.barrier.reader("root", CORE)
-    values = [await wraps_of(again).get(core, "root", path) for path in WRAPPED]
+    core = again.barrier.reader(ROOT_ID, CORE)
+    values = [await wraps_of(again).get(core, ROOT_ID, path) for path in WRAPPED]
     return bool(ways) and all(ways) and values == [path.encode() for path in WRAPPED]
 
 

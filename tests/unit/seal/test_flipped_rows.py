@@ -17,6 +17,7 @@ from vault.audit.salts import Salts, SaltUnreadable
 from vault.barrier.stored import raw
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.safe import Safe
+from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure
 from vault.seal.records.record import recovery_path
 from vault.seal.records.sealwrap import PREFIX
@@ -31,7 +32,7 @@ REFUSALS = ("fails its integrity check", "damaged or cut short", "none of the st
 
 async def salt(here: Here) -> None:
     """Read the key of the audit hashes."""
-    await Salts(here.wraps).get(here.machine.barrier.reader("root", CORE), DEVICE)
+    await Salts(here.wraps).get(here.machine.barrier.reader(ROOT_ID, CORE), DEVICE)
 
 
 async def safe_key(here: Here) -> None:
@@ -94,10 +95,10 @@ def test_every_flipped_bit_of_a_row_in_storage_is_refused(path: str, read: Read,
 def test_every_flipped_bit_of_a_wrapped_value_is_refused(path: str, read: Read, step: int) -> None:
     async def scenario() -> None:
         here = await filled()
-        stored = await here.machine.barrier.reader("root", CORE).get(PREFIX + path)
+        stored = await here.machine.barrier.reader(ROOT_ID, CORE).get(PREFIX + path)
         assert stored is not None
         for damaged in itertools.islice(flips(stored), 0, None, step):
-            async with here.machine.barrier.write("root", CORE) as core:
+            async with here.machine.barrier.write(ROOT_ID, CORE) as core:
                 await core.put(PREFIX + path, raw(damaged))
             here.wraps.drop()
             with pytest.raises((SealFailure, SaltUnreadable)) as caught:

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.seal.keys import Holder
 from tests.unit.seal.node import FIVE_THREE, ONE, Vault, refused
 from vault.barrier.stored import raw
+from vault.ids import ROOT_ID
 from vault.seal import lifecycle as module
 from vault.seal.init import InitRequest
 from vault.seal.shares.progress import WRONG_KEY
@@ -142,7 +143,7 @@ def test_sealing_forgets_the_keys_and_saves_the_counts() -> None:
         vault = Vault()
         plan = await vault.init(FIVE_THREE)
         await vault.unseal(plan.keys[:3])
-        async with vault.barrier.write("root", "m/") as view:
+        async with vault.barrier.write(ROOT_ID, "m/") as view:
             await view.put("a", raw(b"x"))
         await vault.life.seal()
         assert (await vault.life.status()).sealed

@@ -14,6 +14,7 @@ from tests.unit.seal.test_followed_meanwhile import Reader
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.keyring import KEYRING_PATH
 from vault.barrier.stored import raw
+from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -41,7 +42,7 @@ class Site:
         self.keys[name] = plan.keys
         await made.give(plan.keys[:2])
         await made.barrier.refresh()
-        async with made.barrier.write("root", "sys/token/") as view:
+        async with made.barrier.write(ROOT_ID, "sys/token/") as view:
             await view.put("name", raw(name.encode()))
         made.life.prove()
         await made.life.confirm()
@@ -69,7 +70,7 @@ async def _follow(machine: Machine) -> None:
 
 
 async def _named(machine: Machine) -> str:
-    return (await machine.barrier.reader("root", "sys/token/").get("name") or b"").decode()
+    return (await machine.barrier.reader(ROOT_ID, "sys/token/").get("name") or b"").decode()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.token.engine import TokenEngine
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
+from vault.ids import ROOT_ID
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.table import Backend, Catalog
 from vault.storage.memory import MemoryStorage
@@ -45,7 +46,7 @@ class TokenHouse(House):
         )
         secrets = self.mounts.catalog._secrets
         self.router.catalog = Catalog(secrets, {"token": Backend([token], RouteTable([token]))})
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             await core.invalidate(MOUNT_KIND, "root")
         await self.follower.catch_up()
         return self
@@ -63,7 +64,7 @@ class TokenHouse(House):
 
     async def entry(self, token: str) -> TokenEntry | None:
         """Return what is stored of a token."""
-        return await self.tokens.get(self.barrier.reader("root", CORE), self.tokens.key(token))
+        return await self.tokens.get(self.barrier.reader(ROOT_ID, CORE), self.tokens.key(token))
 
     async def stored(self) -> list[str]:
         """Return every stored path that belongs to tokens."""

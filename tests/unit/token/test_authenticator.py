@@ -10,6 +10,7 @@ from vault.cache.follow import Follower
 from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
+from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
 from vault.times import Millis, Nanos
 from vault.token.authenticator import ServiceTokens
@@ -36,7 +37,7 @@ async def _refused(service: ServiceTokens, call: Call) -> bool:
 
 
 async def _revoke(house: TokenHouse, token: str) -> None:
-    async with house.barrier.write("root", CORE) as core:
+    async with house.barrier.write(ROOT_ID, CORE) as core:
         await house.tokens.revoke_tree(core, house.tokens.key(token))
 
 
@@ -133,7 +134,7 @@ def test_a_caller_that_was_read_at_a_newer_epoch_is_remembered_and_forgotten_wit
         service = _service(house)
         house.follower.own("mount", _nothing)
         await house.follower.catch_up()
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await core.invalidate("mount", "")
         identity = await service.authenticate(_call(house, token))
         assert (identity.held, service.known(_call(house, token))) == (True, identity)
@@ -260,9 +261,9 @@ def test_the_last_use_of_a_token_that_two_requests_want_goes_to_one_of_them() ->
         service = _service(house)
         first = _call(house, token)
         key = house.tokens.key(token)
-        taken = await house.tokens.get(house.barrier.reader("root", CORE), key)
+        taken = await house.tokens.get(house.barrier.reader(ROOT_ID, CORE), key)
         assert taken is not None
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.tokens.spend(core, key, Nanos(0))
         with pytest.raises(Unauthenticated):
             await service._spend(first, key, None)
@@ -275,7 +276,7 @@ def test_a_limited_token_that_ends_while_it_waits_for_its_turn_is_refused() -> N
     async def scenario() -> None:
         house = await opened()
         call = _call(house, "s.limited")
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             entry = TokenEntry(
                 accessor="a", policies=(), path="p", display_name="d", created=Nanos(1), uses=3
             )

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.envelope import entry_scope
+from vault.ids import ROOT_ID
 from vault.token.model import TOKEN, TokenEntry
 
 READ = 'path "secret/*" { capabilities = ["read"] }'
@@ -20,7 +21,7 @@ async def _made(house: TokenHouse, **fields: Any) -> str:
 
 
 async def _open(house: TokenHouse, token: str) -> TokenEntry | None:
-    core = house.barrier.reader("root", CORE)
+    core = house.barrier.reader(ROOT_ID, CORE)
     return await house.batch.open(core, token, house.clock.nanos())
 
 

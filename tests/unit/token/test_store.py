@@ -8,6 +8,7 @@ from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.view import View
 from vault.framework.clock import Entropy
+from vault.ids import ROOT_ID
 from vault.times import Millis, Nanos
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -36,7 +37,7 @@ def test_neither_token_nor_accessor_is_stored_in_a_path_or_in_the_clear() -> Non
     async def scenario() -> None:
         house = await opened()
         auth = await house.make(display_name="visible")
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         for path in await house.stored():
             value = await house.storage.reader().get(path)
             plain = await core.get(path.removeprefix(CORE))
@@ -55,7 +56,7 @@ def test_a_token_is_found_by_itself_and_by_its_accessor_and_by_nothing_else() ->
     async def scenario() -> None:
         house = await opened()
         auth = await house.make()
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         key = house.tokens.key(auth["client_token"])
         found = await house.tokens.by_accessor(core, auth["accessor"])
         assert found == (key, await house.tokens.get(core, key))
@@ -74,7 +75,7 @@ def test_keys_of_two_vaults_differ_and_are_gone_when_sealed() -> None:
         one.tokens.forget()
         with pytest.raises(BarrierSealed):
             one.tokens.key("s.same")
-        await one.tokens.load(one.barrier.reader("root", CORE))
+        await one.tokens.load(one.barrier.reader(ROOT_ID, CORE))
         assert one.tokens.key("s.same") == before
 
     play(scenario)
@@ -140,7 +141,7 @@ def test_a_child_that_is_gone_already_keeps_its_parent_from_nothing_and_has_no_c
     async def scenario() -> None:
         house = await opened()
         family = await _family(house)
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await core.delete("token/id/" + house.tokens.key(family["left"]))
             await house.tokens.revoke_orphaning(core, house.tokens.key(family["top"]))
         await house.follower.catch_up()
@@ -196,7 +197,7 @@ def test_revoking_what_is_not_there_does_nothing() -> None:
 def test_a_use_is_taken_off_and_the_last_one_leaves_the_token_used_up(uses: int, left: int) -> None:
     async def scenario() -> None:
         house = await opened()
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             key = await house.tokens.create(core, "s.limited", _entry(uses=uses))
             spent = await house.tokens.spend(core, key, Nanos(0))
         assert spent is not None
@@ -209,7 +210,7 @@ def test_a_use_is_taken_off_and_the_last_one_leaves_the_token_used_up(uses: int,
 def test_no_use_is_taken_off_an_unlimited_token_or_one_that_is_used_up_or_gone() -> None:
     async def scenario() -> None:
         house = await opened()
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             free = await house.tokens.create(core, "s.free", _entry())
             used = await house.tokens.create(core, "s.used", _entry(uses=-1))
             assert await house.tokens.spend(core, free, Nanos(0)) == _entry()
@@ -222,11 +223,11 @@ def test_no_use_is_taken_off_an_unlimited_token_or_one_that_is_used_up_or_gone()
 def test_a_token_that_expires_has_a_timer_not_before_that_moment_and_one_that_does_not_has_none() -> None:
     async def scenario() -> None:
         house = await opened()
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             key = await house.tokens.create(core, "s.ends", _entry(expires=5_000_001))
         assert await house.due(Millis(5)) == []
         assert await house.due(Millis(6)) == [key]
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.tokens.update(core, key, _entry(expires=0))
         assert await house.due(Millis(10**15)) == []
 
@@ -237,9 +238,9 @@ def test_an_accessor_whose_token_is_gone_is_no_longer_found() -> None:
     async def scenario() -> None:
         house = await opened()
         auth = await house.make()
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await core.delete("token/id/" + house.tokens.key(auth["client_token"]))
-        reader = house.barrier.reader("root", CORE)
+        reader = house.barrier.reader(ROOT_ID, CORE)
         assert await house.tokens.by_accessor(reader, auth["accessor"]) is None
 
     play(scenario)

@@ -11,6 +11,7 @@ from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.view import View
 from vault.framework.call import Call
 from vault.framework.secret import Secret
+from vault.ids import ROOT_ID
 from vault.times import Millis
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import DEEPEST
@@ -42,7 +43,7 @@ async def _sweep(house: TokenHouse) -> int:
     ]:
         for timer in due:
             rounds += 1
-            async with house.barrier.write("root", CORE) as core:
+            async with house.barrier.write(ROOT_ID, CORE) as core:
                 await core.cancel(timer.kind, timer.key)
                 await house.tokens.due(core, timer.key, house.clock.millis())
     return rounds
@@ -114,7 +115,7 @@ def test_whoever_is_remembered_falls_with_a_token_far_above() -> None:
         for token in (chain[-1], other):
             await service.authenticate(_call(house, token))
             assert service.known(_call(house, token)) is not None
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.tokens.revoke_tree(core, house.tokens.key(chain[1]))
         await house.follower.follow()
         assert service.known(_call(house, chain[-1])) is None
@@ -216,14 +217,14 @@ def test_a_token_of_before_its_parents_moment_was_written_lives_and_hangs_on_its
         assert entry is not None
         assert entry.parent_created
         old = msgspec.structs.replace(entry, parent_created=0)
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.tokens.update(core, house.tokens.key(child), old)
         await house.follower.follow()
         assert await house.status(child) == 200
         assert (await house("POST", "auth/token/renew-self", token=child)).status == 200
         young = await house.entry(parent)
         assert young is not None
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             later = msgspec.structs.replace(young, created=entry.created + 2_000_000_000)
             await house.tokens.update(core, house.tokens.key(parent), later)
         await house.follower.follow()
@@ -239,7 +240,7 @@ def test_a_token_has_no_more_tokens_above_it_than_can_be_asked_for_quickly() -> 
         key = house.tokens.key(token)
         entry = await house.entry(token)
         assert entry is not None
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.tokens.update(core, key, msgspec.structs.replace(entry, depth=DEEPEST))
         await house.follower.follow()
         refused = await house("POST", "auth/token/create", {}, token=token)

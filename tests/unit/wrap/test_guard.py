@@ -11,6 +11,7 @@ from tests.unit.engines.system.house import CORE, House
 from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
+from vault.ids import ROOT_ID
 from vault.times import Seconds
 from vault.token.authenticator import ServiceTokens
 from vault.token.entries import ENTRY
@@ -56,7 +57,7 @@ def test_a_limited_token_counts_on_a_path_that_needs_none_only_where_it_may_be_u
         house = await House().open()
         guard, token = _guard(house), await house.token("default", uses=1, ttl=Seconds(60))
         key = house.tokens.key(token)
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             entry = await house.tokens.get(core, key)
             assert entry is not None
             bound = msgspec.structs.replace(entry, bound_cidrs=("10.0.0.0/8",))

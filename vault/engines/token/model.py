@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Pairs, Span, StringList
 from vault.framework.route import Params
+from vault.ids import NOBODY, EntityId
 from vault.times import Seconds
 
 
@@ -75,7 +76,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     creation_time: Seconds
     creation_ttl: Seconds
     display_name: str
-    entity_id: str = ""
+    entity_id: EntityId = NOBODY
     expire_time: str | None
     explicit_max_ttl: Seconds
     external_namespace_policies: Mapping[str, Sequence[str]] | msgspec.UnsetType = msgspec.UNSET

@@ -15,6 +15,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View, core_prefix
+from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 
@@ -22,7 +23,6 @@ T = TypeVar("T")
 
 _NEWEST: Final = "newest/"
 """Below this path in the root namespace's own data: the highest number ever used, for each kind of key."""
-_ROOT: Final = "root"
 _MAKING: Final = 0
 """Stands for a new key in `unopened`, which is indexed by number."""
 
@@ -78,7 +78,7 @@ class NumberedKeys(Generic[T]):
             return
         try:
             wrapped = b"" if self._keys else await self._new(core, newest + 1)
-            async with self._barrier.write(_ROOT, core_prefix(_ROOT)) as tx:
+            async with self._barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as tx:
                 if await self._newest(tx) == newest:  # otherwise another server was faster
                     await self._store(tx, newest, wrapped)
         except SealFailure as failure:
@@ -112,7 +112,7 @@ class NumberedKeys(Generic[T]):
             return self._keys.get(number)
         sealed = self._sealed
         try:
-            value = await self._wraps.get(self._reader(), _ROOT, self._path(number))
+            value = await self._wraps.get(self._reader(), ROOT_ID, self._path(number))
         except SealFailure as failure:
             self.unopened[number] = failure
             return None
@@ -142,7 +142,7 @@ class NumberedKeys(Generic[T]):
 
     async def _new(self, core: ReadView, number: int) -> bytes:
         value = (await core.get(self._bare) if self._bare else None) or self._make()
-        return await self._wraps.wrap(_ROOT, self._path(number), value)
+        return await self._wraps.wrap(ROOT_ID, self._path(number), value)
 
     async def _store(self, tx: View, newest: int, wrapped: bytes) -> None:
         """Store a new key if there is one, and note the highest number, which is `newest` without it."""
@@ -171,4 +171,4 @@ class NumberedKeys(Generic[T]):
         return self._first if self._first and number == 1 else f"{self._folder}/{number}"
 
     def _reader(self) -> ReadView:
-        return self._barrier.reader(_ROOT, core_prefix(_ROOT))
+        return self._barrier.reader(ROOT_ID, core_prefix(ROOT_ID))

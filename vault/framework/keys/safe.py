@@ -20,6 +20,7 @@ from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.key_versions import NumberedKeys
+from vault.ids import NamespaceId
 from vault.seal.records.sealwrap import SealWrap
 
 K = TypeVar("K")
@@ -67,7 +68,7 @@ class Safe:
 class BareKeys(msgspec.Struct, Generic[K], frozen=True):
     """Signing keys that an earlier version, which had no safe, kept at one place behind the barrier alone."""
 
-    namespace_id: str
+    namespace_id: NamespaceId
     prefix: str
     """Where they lie, below the namespace's own data."""
     names: Callable[[ReadView], Awaitable[Sequence[str]]]

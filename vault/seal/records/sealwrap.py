@@ -23,6 +23,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Random
 from vault.barrier.stored import NewerFormat, RecordKind, UnknownFormat, version_of
 from vault.barrier.view import ReadView, View
+from vault.ids import ROOT_ID, NamespaceId
 from vault.seal.failure import SealFailure
 from vault.seal.records import seal_store
 from vault.seal.records.record import SealConfig
@@ -38,7 +39,6 @@ KEPT_SECONDS: Final = 60.0
 _MOST: Final = 1024
 _DAMAGED: Final = "fails its integrity check, or has an unknown format"
 _MOVED: Final = "the slots were changed meanwhile; try again"
-_ROOT: Final = "root"
 _CORE: Final = "ns/root/"
 
 
@@ -84,7 +84,7 @@ class SealWrap:
         self.memories: list[Callable[[str, bytes], bytes | None]] = []
         """Asked for the value at a path and what is stored there: who has it in memory gives it to other slots."""
 
-    async def wrap(self, namespace_id: str, path: str, value: bytes) -> bytes:
+    async def wrap(self, namespace_id: NamespaceId, path: str, value: bytes) -> bytes:
         """Return `value` wrapped for every slot that answers, to be stored with `put`.
 
         It asks devices, so call it outside transactions. Raises `NoSlotAnswers` when there are slots and none answers.
@@ -93,7 +93,7 @@ class SealWrap:
         return _WRAPPED.encode(await self._wrapped(config.wrapped, config, (namespace_id, path), value))
 
     async def _wrapped(
-        self, names: tuple[str, ...], config: SealConfig, where: tuple[str, str], value: bytes
+        self, names: tuple[str, ...], config: SealConfig, where: tuple[NamespaceId, str], value: bytes
     ) -> WrappedValue:
         """Return `value` for those of the slots `names` that answer; `where` is its namespace and path."""
         if not names:
@@ -126,7 +126,7 @@ class SealWrap:
             raise SealFailure(_MOVED)
         await core.put(PREFIX + path, _WRAPPED.encode(WrappedValue(plain=found.plain, slots=held)))
 
-    async def get(self, core: ReadView, namespace_id: str, path: str) -> bytes | None:
+    async def get(self, core: ReadView, namespace_id: NamespaceId, path: str) -> bytes | None:
         """Return the value at `path`, or None. Raises `NoSlotAnswers`, or `SealFailure` for a damaged one."""
         data = await self.stored(core, path)
         return None if data is None else await self._open(namespace_id, path, data)
@@ -175,9 +175,9 @@ class SealWrap:
             if value is None:
                 continue
             wrap = await envelope.seal(
-                slot, _place(name, config, _ROOT, path), value, self._random, config.entry(name).key
+                slot, _place(name, config, ROOT_ID, path), value, self._random, config.entry(name).key
             )
-            async with self._barrier.write(_ROOT, _CORE) as core:
+            async with self._barrier.write(ROOT_ID, _CORE) as core:
                 if name not in (await self._config(core.transaction)).wrapped:
                     raise SealFailure(_MOVED)  # it was removed, and what it held was taken from it
                 if await core.get(PREFIX + path) != data:
@@ -204,10 +204,10 @@ class SealWrap:
             value = await self._try(path, data, lost)
             if value is None:
                 continue
-            taken = await self._wrapped(names, config, (_ROOT, path), value)
+            taken = await self._wrapped(names, config, (ROOT_ID, path), value)
             if dry_run:
                 continue
-            async with self._barrier.write(_ROOT, _CORE) as core:
+            async with self._barrier.write(ROOT_ID, _CORE) as core:
                 if await core.get(PREFIX + path) == data:
                     more = WrappedValue(slots={**_decoded(data).slots, **taken.slots}) if names else taken
                     await core.put(PREFIX + path, _WRAPPED.encode(more))
@@ -218,7 +218,7 @@ class SealWrap:
 
         Raises `SealFailure` where those slots alone hold another value: it was made after the others were given theirs.
         """
-        core = self._barrier.view(tx, _ROOT, _CORE)
+        core = self._barrier.view(tx, ROOT_ID, _CORE)
         for path in await core.scan(PREFIX):
             data = await self._row(path, core)
             if data is None or set(_holders(data)).isdisjoint(leaving):
@@ -241,7 +241,7 @@ class SealWrap:
             config = await self._config(self._storage.reader())
             if data is None or not self._stale(data, config, leaving):
                 continue
-            async with self._barrier.write(_ROOT, _CORE) as core:
+            async with self._barrier.write(ROOT_ID, _CORE) as core:
                 data = await core.get(PREFIX + path)
                 stale = self._stale(data or b"", await self._config(core.transaction), leaving)
                 if data is not None and stale:
@@ -279,14 +279,14 @@ class SealWrap:
     async def _try(self, path: str, data: bytes, lost: dict[str, LostValue]) -> bytes | None:
         """Return the value that `data` holds; where no slot opens it and nobody has it in memory, add it to `lost`."""
         try:
-            return await self._open(_ROOT, path, data)
+            return await self._open(ROOT_ID, path, data)
         except SealFailure as failure:
             known = next((value for memory in self.memories if (value := memory(path, data))), None)
             if known is None:
                 lost[path] = LostValue(data, _holders(data), failure)
             return known
 
-    async def _open(self, namespace_id: str, path: str, data: bytes) -> bytes:
+    async def _open(self, namespace_id: NamespaceId, path: str, data: bytes) -> bytes:
         found = _decoded(data)
         if found.plain is not None:
             return found.plain
@@ -299,7 +299,7 @@ class SealWrap:
         self._keep(digest, now, value)
         return value
 
-    async def _unwrap(self, namespace_id: str, path: str, found: WrappedValue) -> bytes:
+    async def _unwrap(self, namespace_id: NamespaceId, path: str, found: WrappedValue) -> bytes:
         config = await self._config(self._storage.reader())
         reasons: Reasons = {}
         for name in (*(n for n in config.wrapped if n in found.slots), *found.slots):
@@ -326,12 +326,12 @@ class SealWrap:
     async def _row(self, path: str, core: ReadView | None = None) -> bytes | None:
         """Return what is stored at `path`, or None; nothing of what is damaged, which is in no other value's way."""
         try:
-            return await (core or self._barrier.reader(_ROOT, _CORE)).get(PREFIX + path)
+            return await (core or self._barrier.reader(ROOT_ID, _CORE)).get(PREFIX + path)
         except BarrierFailure:
             return b""
 
     async def _paths(self) -> list[str]:
-        return list(await self._barrier.reader(_ROOT, _CORE).scan(PREFIX))
+        return list(await self._barrier.reader(ROOT_ID, _CORE).scan(PREFIX))
 
     @staticmethod
     async def _config(tx: ReadTx) -> SealConfig:
@@ -367,7 +367,7 @@ def deleted(lost: LostValues) -> list[str]:
     return [f"deleted for good, since no slot opens them: {', '.join(sorted(lost))}"] if lost else []
 
 
-def _place(name: str, config: SealConfig, namespace_id: str, path: str) -> RecordAddress:
+def _place(name: str, config: SealConfig, namespace_id: NamespaceId, path: str) -> RecordAddress:
     return RecordAddress(name, "sealwrap", config.generation, namespace_id, PREFIX + path)
 
 

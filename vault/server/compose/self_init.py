@@ -27,6 +27,7 @@ from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.request.head import Head
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
+from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import Lifecycle
@@ -108,7 +109,7 @@ class SelfInit:
             opened = await self._open()
         except SealFailure:
             return  # it stays sealed, and is asked again at the next start
-        if opened and await self._barrier.reader("root", _CORE).get(PENDING_PATH) is not None:
+        if opened and await self._barrier.reader(ROOT_ID, _CORE).get(PENDING_PATH) is not None:
             await self._close()
             raise StartFailure(_BEGUN)
 
@@ -119,7 +120,7 @@ class SelfInit:
                 answers[request.stanza, request.name] = await self._send(request, token, answers)
         finally:
             await self._handle(self._call(Operation.UPDATE, "auth/token/revoke-self", {}, token))
-        async with self._barrier.write("root", _CORE) as core:
+        async with self._barrier.write(ROOT_ID, _CORE) as core:
             await core.delete(PENDING_PATH)
         await self._follower.follow()
 

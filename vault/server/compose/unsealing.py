@@ -25,6 +25,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.keys.safe import Safe
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import ROOT_ID
 from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.router import Router
 from vault.mount.table import accessor
@@ -125,7 +126,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         async def reload_audit(key: str | None) -> None:
             del key
             if not self.barrier.sealed:
-                await self.audit.load(self.barrier.reader("root", _CORE))
+                await self.audit.load(self.barrier.reader(ROOT_ID, _CORE))
 
         self.follower.own(formats.FORMATS_KIND, self._refusing_newer(leave))
         self.follower.own(POLICY_KIND, self.policies.drop)
@@ -153,8 +154,8 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         """Load everything that an open vault keeps in memory. Raises `NewerFormat` for what a newer release wrote."""
         await formats.note(self.storage)
         await carry_wrapped(self.lifecycle, self.wraps, self.health, self.log)
-        core = self.barrier.reader("root", _CORE)
-        await self.audit.prepare(core, lambda: self.barrier.write("root", _CORE))
+        core = self.barrier.reader(ROOT_ID, _CORE)
+        await self.audit.prepare(core, lambda: self.barrier.write(ROOT_ID, _CORE))
         await self.audit.load(core)
         await open_numbered(self.signing, self.safe, self.log)
         await self.tokens.load(core)  # nobody is known before the audit log is open
@@ -272,7 +273,7 @@ async def ensure_root(
     barrier: Barrier, tokens: TokenStore, follower: Follower, clock: Clock, token: str
 ) -> None:
     """Make `token` a root token unless there is such a token already; for development mode."""
-    async with barrier.write("root", _CORE) as core:
+    async with barrier.write(ROOT_ID, _CORE) as core:
         if await tokens.vacant(core, tokens.key(token)):
             entry = TokenEntry(
                 accessor=tokens.new_accessor(),

@@ -9,6 +9,7 @@ from tests.unit.engines.driver import Driver, FakeClock, who
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.store import purge
 from vault.framework.call import Identity, Operation
+from vault.ids import ROOT_ID
 
 
 def _play(scenario: Callable[[Driver], Coroutine[Any, Any, None]]) -> None:
@@ -103,7 +104,7 @@ def test_a_purge_takes_one_tokens_entries_and_no_others() -> None:
             hole.identity = who(name)
             await hole("POST", "a", {"v": name})
             await hole("POST", "f/b", {"v": name})
-        async with hole.barrier.write("root", "logical/one/") as view:
+        async with hole.barrier.write(ROOT_ID, "logical/one/") as view:
             assert await purge(view, "key-1") == 2
             assert await purge(view, "key-none") == 0
         assert await hole.stored() == ["key-11/a", "key-11/f/b"]

@@ -11,6 +11,7 @@ from tests.unit.engines.driver import Driver, FakeClock
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import View
 from vault.engines.kv.engine import VersionedKV
+from vault.ids import ROOT_ID
 from vault.storage.protocol import StorageFailure
 
 STEPS = ("get", "has", "put", "delete", "list", "scan")
@@ -47,7 +48,7 @@ async def _prepared() -> Driver:
 
 
 async def _contents(kv: Driver) -> list[tuple[str, bytes | None]]:
-    reader = kv.barrier.reader("root", "logical/one/")
+    reader = kv.barrier.reader(ROOT_ID, "logical/one/")
     return [(path, await reader.get(path)) for path in await reader.scan("")]
 
 

@@ -14,6 +14,7 @@ from vault.framework.call import Operation
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 from vault.framework.route import RouteTable
+from vault.ids import ROOT_ID
 from vault.times import Seconds
 
 
@@ -42,7 +43,7 @@ def test_every_number_is_stored_as_it_was_spelled(v1: Play) -> None:
             b'"s":"\\u00e9", "dup":1,"dup":2,"f":0.1000000000000000055511151231257827}'
         )
         await kv("POST", "a", body)
-        assert await kv.barrier.reader("root", "logical/one/").get("entry/a") == (
+        assert await kv.barrier.reader(ROOT_ID, "logical/one/").get("entry/a") == (
             b'{"a":1.0,"b":12345678901234567890,"c":1.10,"d":{"y":[1,2.50,{"q":-0}],"z":1e5},"dup":2,'
             b'"f":0.1000000000000000055511151231257827,"s":"\xc3\xa9"}'
         )
@@ -136,7 +137,7 @@ def test_lists_and_scans_have_no_pages(v1: Play) -> None:
 
 
 async def _upgraded(kv: Driver) -> int:
-    async with kv.barrier.write("root", "logical/one/") as view:
+    async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
         return await upgrade(view, kv.clock.nanos())
 
 
@@ -163,7 +164,7 @@ def test_an_upgrade_makes_every_secret_the_first_version_of_itself(v1: Play) -> 
 def test_an_upgrade_that_cannot_finish_changes_nothing(v1: Play) -> None:
     async def scenario(kv: Driver) -> None:
         await kv("POST", "a", {"v": 1})
-        async with kv.barrier.write("root", "logical/one/") as view:
+        async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
             await view.put("entry/b", raw(b'{"v":1' + b"0" * 400 + b"}"))
         before = await kv.stored()
         with pytest.raises(Malformed):

@@ -12,6 +12,7 @@ from vault.engines.kv.model import Row, Version
 from vault.framework.clock import rfc3339
 from vault.framework.errors import NotFound
 from vault.framework.limits import AT_ONCE
+from vault.ids import ROOT_ID
 from vault.times import Nanos
 
 
@@ -73,7 +74,7 @@ def test_a_destroyed_version_is_gone_from_storage_and_stays_gone(v2: Play) -> No
         assert (await kv("GET", "data/a", version=1)).data["metadata"]["deletion_time"] == deleted
         assert (await kv("GET", "data/a", version=3)).data["metadata"]["deletion_time"] == ""
         assert sorted(await kv.stored()) == ["metadata/a", "versions/a/2"]
-        row = await store.load(kv.barrier.reader("root", "logical/one/"), "a")
+        row = await store.load(kv.barrier.reader(ROOT_ID, "logical/one/"), "a")
         assert row is not None
         assert row.data == b""
         await _write(kv, "a", {"v": 4})  # a destroyed newest version leaves no row behind
@@ -233,7 +234,7 @@ def test_a_long_secret_of_before_is_read_changed_and_removed(v2: Play) -> None:
         text = b'{"a":"%b"}' % (b"x" * AT_ONCE)
         row = Row(Nanos(1), Nanos(1), current=1, newest=Version(1, Nanos(1)), data=text, oldest=1)
         former = msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-1])
-        async with kv.barrier.write("root", "logical/one/") as view:
+        async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
             for path in "abc":
                 await view.put(f"metadata/{path}", raw(former))
         assert (await kv("GET", "data/a")).data["data"] == {"a": "x" * AT_ONCE}

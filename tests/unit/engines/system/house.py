@@ -31,6 +31,7 @@ from vault.framework.keys.safe import Safe
 from vault.framework.route import RouteTable
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
+from vault.ids import ROOT_ID, NamespaceId
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog, built_in
@@ -147,15 +148,17 @@ class House:
             await tx.put(CONFIG_PATH, encode(CONFIG_PATH, config))
             await self.barrier.create_in(tx, root, Keyring.create(self.clock.millis(), os.urandom))
         await self.barrier.load(root)
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             await self.tokens.prepare(core)
             await self.policies.prepare(core, self.clock.nanos())
             for mount in built_in(self.entropy):
                 await self.mounts.put(core, mount)
-        await self.audit.prepare(self.barrier.reader("root", CORE), lambda: self.barrier.write("root", CORE))
+        await self.audit.prepare(
+            self.barrier.reader(ROOT_ID, CORE), lambda: self.barrier.write(ROOT_ID, CORE)
+        )
         await self.signing.prepare()
         await self.safe.keys.prepare()
-        await self.tokens.load(self.barrier.reader("root", CORE))
+        await self.tokens.load(self.barrier.reader(ROOT_ID, CORE))
         self.follower.own(POLICY_KIND, self.policies.drop)
         self.follower.own(NAMESPACE_KIND, self.router.drop_namespace)
         self.follower.own(MOUNT_KIND, self.router.drop)
@@ -165,12 +168,14 @@ class House:
         return self
 
     async def _load_audit(self, key: str | None) -> None:
-        await self.audit.load(self.barrier.reader("root", CORE))
+        await self.audit.load(self.barrier.reader(ROOT_ID, CORE))
 
     async def namespace(self, path: str) -> Namespace:
         """Make a namespace, with the mounts and policies of a new one; `path` without its last slash."""
-        entry = NamespaceEntry(id=self.entropy.base62(6), uuid=self.entropy.uuid(), path=f"{path}/")
-        async with self.barrier.write("root", CORE) as core:
+        entry = NamespaceEntry(
+            id=NamespaceId(self.entropy.base62(6)), uuid=self.entropy.uuid(), path=f"{path}/"
+        )
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             await self.namespaces.put(core, entry)
             inner = core.space(entry.id)
             await self.policies.prepare(inner, self.clock.nanos(), entry.id)
@@ -193,19 +198,19 @@ class House:
             ttl=ttl,
             expires=Nanos(now + ttl * 1_000_000_000 if ttl else Nanos(0)),
         )
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             await self.tokens.create(core, token, entry)
         return token
 
     async def accessor(self, token: str) -> str:
         """Return a token's accessor."""
-        entry = await self.tokens.get(self.barrier.reader("root", CORE), self.tokens.key(token))
+        entry = await self.tokens.get(self.barrier.reader(ROOT_ID, CORE), self.tokens.key(token))
         assert entry is not None
         return entry.accessor
 
     async def policy(self, name: str, text: str) -> None:
         """Store a policy."""
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             await self.policies.put(core, name, PolicyEntry(text=text, version=1, modified=Nanos(1)))
 
     async def __call__(

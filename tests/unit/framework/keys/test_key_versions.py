@@ -18,6 +18,7 @@ from vault.barrier.view import ReadView
 from vault.framework.clock import Entropy
 from vault.framework.keys.key_versions import NumberedKeys
 from vault.framework.keys.safe import Safe
+from vault.ids import ROOT_ID, NamespaceId
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.seal.records.slots import Slots
 from vault.wrap.signing_key import signing_keys
@@ -78,11 +79,11 @@ class Here(Wraps):
 
     async def stored(self) -> set[str]:
         """Return the paths of what is wrapped."""
-        return set(await self.machine.barrier.reader("root", CORE).scan(PREFIX))
+        return set(await self.machine.barrier.reader(ROOT_ID, CORE).scan(PREFIX))
 
     async def abandon(self, path: str) -> None:
         """Delete a wrapped value for good."""
-        async with self.machine.barrier.write("root", CORE) as core:
+        async with self.machine.barrier.write(ROOT_ID, CORE) as core:
             await self.wraps.delete(core, path)
 
 
@@ -99,7 +100,7 @@ def test_a_key_is_made_once_opens_through_any_slot_and_needs_none_afterwards(kin
         here, (a, b) = await opened(kind, "a", "b")
         first = here.values(await here.prepared())
         assert list(first) == [1]
-        core = here.machine.barrier.reader("root", CORE)
+        core = here.machine.barrier.reader(ROOT_ID, CORE)
         rows = [await core.get(path) or b"" for path in await core.scan("")]
         assert not any(first[1] in row for row in rows)
         a.away = AWAY
@@ -234,7 +235,7 @@ def test_the_highest_number_of_an_earlier_version_is_noted_before_it_can_be_dele
     async def scenario() -> None:
         here, _ = await opened(kind, "a")
         await here.prepared()
-        async with here.machine.barrier.write("root", CORE) as core:
+        async with here.machine.barrier.write(ROOT_ID, CORE) as core:
             for path in await core.scan("newest/"):
                 await core.delete("newest/" + path)
         await here.prepared()
@@ -255,7 +256,7 @@ def test_what_was_being_read_while_the_vault_was_sealed_is_not_kept(
         read = keys._wraps.get
 
         async def sealed_meanwhile(core: ReadView, namespace_id: str, path: str) -> bytes | None:
-            value = await read(core, namespace_id, path)
+            value = await read(core, NamespaceId(namespace_id), path)
             keys.forget()
             return value
 
@@ -271,10 +272,10 @@ def test_a_signing_key_that_lay_behind_the_barrier_alone_is_wrapped_and_stays_th
     async def scenario() -> None:
         here, _ = await opened(SIGNING, "a")
         bare = (4711).to_bytes(66, "big")
-        async with here.machine.barrier.write("root", CORE) as core:
+        async with here.machine.barrier.write(ROOT_ID, CORE) as core:
             await core.put(SIGNING.paths[0], raw(bare))
         for _ in range(2):
             assert here.values(await here.prepared()) == {1: bare}
-            assert await here.machine.barrier.reader("root", CORE).get(SIGNING.paths[0]) is None
+            assert await here.machine.barrier.reader(ROOT_ID, CORE).get(SIGNING.paths[0]) is None
 
     asyncio.run(scenario())

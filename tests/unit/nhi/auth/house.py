@@ -31,6 +31,7 @@ from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.concurrency.offload import Pool
 from vault.framework.route import RouteTable
+from vault.ids import ROOT_ID
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog
 from vault.pipeline import Pipeline
@@ -164,7 +165,7 @@ class AuthHouse(TokenHouse):
 
     async def everything(self) -> bytes:
         """Return every path and every decrypted value of the root namespace."""
-        view = self.barrier.reader("root", CORE)
+        view = self.barrier.reader(ROOT_ID, CORE)
         parts = []
         for path in await view.scan(""):
             parts += [path.encode(), await view.get(path) or b""]

@@ -11,6 +11,7 @@ from tests.clocks import MONTH
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from tests.unit.nhi.auth.userpass.test_login import Counting
 from vault.framework.call import Call
+from vault.ids import ROOT_ID
 from vault.mount.entry import LockoutConfig
 from vault.times import Seconds
 
@@ -145,10 +146,10 @@ def test_failures_of_names_that_nobody_has_fill_one_row_and_name_none_of_them() 
     async def scenario() -> None:
         house = await opened()
         await house.log_in("firstname", "wrong")
-        before = await house.barrier.reader("root", CORE).scan("")
+        before = await house.barrier.reader(ROOT_ID, CORE).scan("")
         for number in range(9):
             await house.log_in(f"secondname{number}", "wrong")
-        assert await house.barrier.reader("root", CORE).scan("") == before
+        assert await house.barrier.reader(ROOT_ID, CORE).scan("") == before
         assert await locked(house) == []
         assert not re.search(rb"firstname|secondname", await house.everything())
 

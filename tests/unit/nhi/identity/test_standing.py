@@ -14,6 +14,7 @@ from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
 from vault.framework.call import Call, MountFacts
 from vault.framework.identity import LoginAlias
+from vault.ids import ROOT_ID, EntityId
 from vault.policy.store import PolicyEntry
 from vault.times import Nanos, Seconds
 
@@ -32,7 +33,7 @@ async def can(house: AuthHouse, token: str, path: str = "sys/locked-users") -> b
 
 async def policy(house: AuthHouse, name: str, path: str, capability: str = "read") -> None:
     """Store a policy with one rule, as the API does: whoever compiled it asks again."""
-    async with house.barrier.write("root", CORE) as core:
+    async with house.barrier.write(ROOT_ID, CORE) as core:
         text = f'path "{path}" {{ capabilities = ["{capability}"] }}'
         await house.policies.put(core, name, PolicyEntry(text=text, version=1, modified=Nanos(1)))
     await house.follower.catch_up()
@@ -105,11 +106,11 @@ def test_sl_102_another_process_obeys_a_change_of_an_entity_at_its_next_request(
         assert (await house("GET", "auth/token/lookup-self", token=token)).status == 200
         kept = house.follower.epoch
         async with house.barrier.write(
-            "root", CORE
+            ROOT_ID, CORE
         ) as core:  # another process: this one's caches are not told
-            found = await store.entity(core, entity)
+            found = await store.entity(core, EntityId(entity))
             assert found is not None
-            await store.put(core, "root", msgspec.structs.replace(found, disabled=True), found)
+            await store.put(core, ROOT_ID, msgspec.structs.replace(found, disabled=True), found)
         assert house.follower.epoch == kept
         assert (await house("GET", "auth/token/lookup-self", token=token)).status == 403
 
@@ -196,7 +197,7 @@ def test_tokens_of_an_entity_that_was_merged_go_on_as_the_one_that_stayed_and_en
         assert [await can(house, token) for token in tokens] == [True] * 3
         await house.good("DELETE", f"identity/entity/id/{ada}")
         assert [await can(house, token) for token in tokens] == [False] * 3
-        assert await house.barrier.reader("root", CORE).list("identity/entity-merged/") == []
+        assert await house.barrier.reader(ROOT_ID, CORE).list("identity/entity-merged/") == []
 
     play(scenario)
 
@@ -227,7 +228,7 @@ async def enter(house: AuthHouse, alias: LoginAlias, accessor: str) -> str:
     """Log in as an auth method does once it knows who it is; return the entity's id."""
     call = Call()
     fill_call(call, mount=MountFacts("u", "auth/x/", "x", accessor, "auth", {}, Seconds(0), Seconds(0)))
-    async with house.barrier.write("root", CORE) as core:
+    async with house.barrier.write(ROOT_ID, CORE) as core:
         call.core = core
         standing = await house.identities.enter(call, alias, accessor)
     await house.follower.catch_up()

@@ -11,6 +11,7 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import raw
+from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -42,15 +43,15 @@ class Wraps:
         return self
 
     async def put(self, path: str, value: bytes) -> None:
-        wrapped = await self.wraps.wrap("root", path, value)
-        async with self.machine.barrier.write("root", CORE) as core:
+        wrapped = await self.wraps.wrap(ROOT_ID, path, value)
+        async with self.machine.barrier.write(ROOT_ID, CORE) as core:
             await self.wraps.put(core, path, wrapped)
 
     async def get(self, path: str) -> bytes | None:
-        return await self.wraps.get(self.machine.barrier.reader("root", CORE), "root", path)
+        return await self.wraps.get(self.machine.barrier.reader(ROOT_ID, CORE), ROOT_ID, path)
 
     async def move(self, path: str, to: str) -> None:
-        async with self.machine.barrier.write("root", CORE) as core:
+        async with self.machine.barrier.write(ROOT_ID, CORE) as core:
             data = await core.get(PREFIX + path)
             assert data is not None
             await core.put(PREFIX + to, raw(data))
@@ -78,7 +79,7 @@ def test_a_value_opens_through_any_slot_of_the_vault_and_through_no_other() -> N
             await here.get("audit/salt")
         with pytest.raises(NoSlotAnswers):
             await here.put("audit/salt", b"x")
-        async with here.machine.barrier.write("root", CORE) as core:
+        async with here.machine.barrier.write(ROOT_ID, CORE) as core:
             await here.wraps.delete(core, "audit/salt")
         assert await here.get("audit/salt") is None
 
@@ -105,11 +106,11 @@ def test_what_was_read_is_kept_for_a_minute_at_most_and_not_past_a_seal() -> Non
         here.now += KEPT_SECONDS
         await here.get("y")
         assert len(here.wraps._kept) == 1
-        held = here.machine.barrier.reader("root", CORE)
+        held = here.machine.barrier.reader(ROOT_ID, CORE)
         a.hold = asyncio.Event()
         a.entered.clear()
         here.wraps.drop()
-        waiting = asyncio.create_task(here.wraps.get(held, "root", "x"))
+        waiting = asyncio.create_task(here.wraps.get(held, ROOT_ID, "x"))
         await a.entered.wait()
         await here.machine.life.seal()
         a.hold.set()
@@ -230,7 +231,7 @@ def test_a_value_that_was_written_meanwhile_is_left_alone() -> None:
             here.machine.storage,
         )
         await newer.put("gone", b"new")
-        async with here.machine.barrier.write("root", CORE) as core:
+        async with here.machine.barrier.write(ROOT_ID, CORE) as core:
             await newer.wraps.delete(core, "x")
         a.hold.set()
         assert await rewrapping == (0, {})
@@ -243,7 +244,7 @@ def test_a_value_that_was_written_meanwhile_is_left_alone() -> None:
 def test_what_cannot_be_read_is_a_failure() -> None:
     async def scenario() -> None:
         here = await Wraps(*named("a")).open()
-        async with here.machine.barrier.write("root", CORE) as core:
+        async with here.machine.barrier.write(ROOT_ID, CORE) as core:
             await core.put(PREFIX + "x", raw(b"damaged"))
         with pytest.raises(SealFailure, match="unknown format"):
             await here.get("x")
@@ -280,12 +281,12 @@ def test_a_value_is_stored_for_the_slots_that_there_are_by_then_or_not_at_all() 
     async def scenario() -> None:
         a, b = named("a", "b")
         here = await Wraps(a, b).open()
-        for_both = await here.wraps.wrap("root", "x", b"secret")
+        for_both = await here.wraps.wrap(ROOT_ID, "x", b"secret")
         b.away = SlotUnavailable("away")
-        for_a = await here.wraps.wrap("root", "x", b"secret")
+        for_a = await here.wraps.wrap(ROOT_ID, "x", b"secret")
         b.away = None
         await here.machine.changes.remove("a")
-        async with here.machine.barrier.write("root", CORE) as core:
+        async with here.machine.barrier.write(ROOT_ID, CORE) as core:
             with pytest.raises(SealFailure, match="changed meanwhile"):
                 await here.wraps.put(core, "x", for_a)
             await here.wraps.put(core, "x", for_both)

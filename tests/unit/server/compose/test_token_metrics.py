@@ -5,6 +5,7 @@ import asyncio
 
 from tests.unit.engines.system.house import CORE, House
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import ROOT_ID
 from vault.server.compose.token_metrics import CountedTokens, show_keys, show_state
 from vault.times import Nanos
 from vault.token.ancestors import NoAncestors
@@ -34,9 +35,9 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
             house.router.takes,
             NoAncestors(),
         )
-        await tokens.load(house.barrier.reader("root", CORE))
+        await tokens.load(house.barrier.reader(ROOT_ID, CORE))
         assert _counts(metrics) == [0, 0, 0]
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             entry = TokenEntry(
                 accessor=tokens.new_accessor(),
                 policies=("p",),
@@ -47,14 +48,14 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
             key = await tokens.create(core, tokens.new_token(), entry)
         assert _counts(metrics)[1:] == [1, 0]
         before = _counts(metrics)[0]
-        found = await tokens.get(house.barrier.reader("root", CORE), key)
+        found = await tokens.get(house.barrier.reader(ROOT_ID, CORE), key)
         assert found is not None
         assert found.policies == ("p",)
         assert _counts(metrics)[0] == before + 1
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await tokens.revoke_tree(core, key)
         assert _counts(metrics)[1:] == [1, 1]
-        assert await tokens.get(house.barrier.reader("root", CORE), key) is None
+        assert await tokens.get(house.barrier.reader(ROOT_ID, CORE), key) is None
 
     asyncio.run(scenario())
 

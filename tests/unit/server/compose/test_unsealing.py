@@ -10,6 +10,7 @@ import pytest
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
 from vault.framework.telemetry.log import Log
+from vault.ids import ROOT_ID
 from vault.seal.health import SlotHealth
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
@@ -35,8 +36,8 @@ def test_wrapped_values_come_along_when_the_vault_leaves_its_slots(last: str, aw
         first = Machine(Slots(enabled=[a]), os.urandom)
         keys = (await first.init()).recovery.keys
         await first.life.auto_unseal()
-        wrapped = await _wraps(first).wrap("root", PATH, b"salt")
-        async with first.barrier.write("root", "ns/root/") as core:
+        wrapped = await _wraps(first).wrap(ROOT_ID, PATH, b"salt")
+        async with first.barrier.write(ROOT_ID, "ns/root/") as core:
             await _wraps(first).put(core, PATH, wrapped)
         enabled = [b] if last == "token" else []
         moved = first.restart(Slots(enabled=enabled, disabled=[a]))
@@ -50,8 +51,8 @@ def test_wrapped_values_come_along_when_the_vault_leaves_its_slots(last: str, aw
         await carry_wrapped(moved.life, _wraps(moved), health, Log(stream=said))
         assert said.getvalue().count("left to slots of before") == away
         a.away = None if away else SlotUnavailable("gone for good")
-        reader = moved.barrier.reader("root", "ns/root/")
-        assert await _wraps(moved).get(reader, "root", PATH) == b"salt"
+        reader = moved.barrier.reader(ROOT_ID, "ns/root/")
+        assert await _wraps(moved).get(reader, ROOT_ID, PATH) == b"salt"
 
     asyncio.run(scenario())
 

@@ -8,6 +8,7 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import named
 from tests.unit.server.seals.watched import AWAY, Watched
 from vault.barrier.key import Key
+from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.records.record import CONFIG_PATH
 from vault.server.seals.watch import LONGEST_PAUSE
@@ -137,8 +138,8 @@ def test_a_slot_that_was_away_gets_what_was_made_meanwhile() -> None:
         b.away = AWAY
         key = Key(os.urandom(32))
         await root_rotation.replace_shares(here.machine.changes, key, 1, 1)
-        value = await here.wraps.wrap("root", "audit/salt/file", b"salt")
-        async with here.machine.barrier.write("root", "ns/root/") as core:
+        value = await here.wraps.wrap(ROOT_ID, "audit/salt/file", b"salt")
+        async with here.machine.barrier.write(ROOT_ID, "ns/root/") as core:
             await here.wraps.put(core, "audit/salt/file", value)
         await here.run(70)
         b.away = None
@@ -148,8 +149,8 @@ def test_a_slot_that_was_away_gets_what_was_made_meanwhile() -> None:
         a.away = AWAY
         here.restart([a, b])
         await here.run(1)
-        core_data = here.machine.barrier.reader("root", "ns/root/")
-        assert await here.wraps.get(core_data, "root", "audit/salt/file") == b"salt"
+        core_data = here.machine.barrier.reader(ROOT_ID, "ns/root/")
+        assert await here.wraps.get(core_data, ROOT_ID, "audit/salt/file") == b"salt"
         assert await here.machine.life.accepts_key(key.reveal())
 
     asyncio.run(scenario())
@@ -162,8 +163,8 @@ def test_what_no_slot_opens_is_told_once() -> None:
         await here.machine.init()
         await here.run(1)
         b.away = AWAY
-        value = await here.wraps.wrap("root", "audit/salt/file", b"salt")
-        async with here.machine.barrier.write("root", "ns/root/") as core:
+        value = await here.wraps.wrap(ROOT_ID, "audit/salt/file", b"salt")
+        async with here.machine.barrier.write(ROOT_ID, "ns/root/") as core:
             await here.wraps.put(core, "audit/salt/file", value)
         a.away, b.away = AWAY, None
         await here.run(300)

@@ -16,6 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import list_, read, write
+from vault.ids import NamespaceId
 from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure, prolonged
 from vault.lease.store import LeaseStore
@@ -199,7 +200,7 @@ class LeaseEngine(Engine):
         except LeaseFailure as failure:
             raise Malformed(f"failed to revoke entry: {failure}") from None
 
-    async def _start_tidy(self, namespace_id: str) -> None:
+    async def _start_tidy(self, namespace_id: NamespaceId) -> None:
         self._endings.spawn(self._tidy.run(namespace_id))
 
     async def _sweep(self, call: Call, prefix: str, *, force: bool) -> None:

@@ -13,6 +13,7 @@ from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
+from vault.ids import NamespaceId
 from vault.mount.router import Router
 from vault.mount.table import MountTable
 from vault.token.authenticator import core_reader
@@ -43,7 +44,7 @@ class LockedMount(msgspec.Struct, frozen=True):
 class LockedNamespace(msgspec.Struct, frozen=True):
     """The users locked out of one namespace."""
 
-    namespace_id: str
+    namespace_id: NamespaceId
     namespace_path: str
     counts: int
     mount_accessors: Sequence[LockedMount]

@@ -19,6 +19,7 @@ from vault.framework.fields import Doc, Json, Map, StringList
 from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, patch, read, scan, write
+from vault.ids import NamespaceId
 from vault.mount.router import Router
 from vault.mount.table import MountTable, built_in
 from vault.namespace.book import Namespaces
@@ -221,9 +222,9 @@ class NamespaceEngine(NamespaceSeals):
             raise Malformed(
                 f"new namespace conflicts with existing mount: {quote(call.namespace.path)}{quote(taken)}"
             )
-        identifier = self._entropy.base62(LENGTH)
+        identifier = NamespaceId(self._entropy.base62(LENGTH))
         while self._namespaces.knows(identifier):
-            identifier = self._entropy.base62(LENGTH)
+            identifier = NamespaceId(self._entropy.base62(LENGTH))
         entry = NamespaceEntry(
             id=identifier,
             uuid=self._entropy.uuid(),

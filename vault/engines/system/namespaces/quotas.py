@@ -16,6 +16,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Anything, Doc, Json, Span, StringList, go_type
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
+from vault.ids import NamespaceId
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.quota.book import Quotas
@@ -164,7 +165,7 @@ class QuotaEngine(Engine):
         )
         await self._quotas.put_settings(call.core, settings)
 
-    def _subject(self, params: QuotaWrite) -> tuple[str, str, str]:
+    def _subject(self, params: QuotaWrite) -> tuple[NamespaceId, str, str]:
         """Return namespace, mount and the rest of a quota's path. Raises `Malformed`."""
         path = params.path.strip("/")
         full = f"{path}/" if path else ""

@@ -28,6 +28,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, patch, read, write
+from vault.ids import NamespaceId
 from vault.policy.builtin import ROOT
 from vault.policy.model import PolicyError
 from vault.policy.names import normalise, valid_name
@@ -192,7 +193,8 @@ class PolicyEngine(Engine):
 
     async def expire(self, core: View, key: str) -> None:
         """Delete an expired policy; called when its timer is due, perhaps more than once."""
-        namespace_id, _, name = key.partition(":")
+        home_id, _, name = key.partition(":")
+        namespace_id = NamespaceId(home_id)
         home = core.space(namespace_id)
         entry = await self._policies.get(home, name)
         if entry is not None and 0 < entry.expires <= self._clock.nanos():

@@ -12,6 +12,7 @@ from vault.barrier import formats
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import View
 from vault.framework.clock import Clock, Entropy
+from vault.ids import ROOT_ID
 from vault.mount.entry import MountEntry
 from vault.mount.table import MountTable, built_in
 from vault.policy.store import PolicyStore
@@ -81,7 +82,7 @@ class Genesis:
                 )  # meanwhile, by another operator, who has its keys now
             await self._lifecycle.commit_init(tx, plan)
             await formats.note_in(tx)
-            core = plan.view(tx, "root", "ns/root/")
+            core = plan.view(tx, ROOT_ID, "ns/root/")
             tokens = TokenStore(self._entropy)
             await tokens.prepare(core)
             await tokens.load(core)

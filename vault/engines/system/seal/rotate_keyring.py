@@ -16,6 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Duration
 from vault.framework.route import Params, read, write
+from vault.ids import ROOT_ID
 from vault.times import Seconds, millis_to_nanos
 
 
@@ -121,7 +122,7 @@ async def keep_count(barrier: Barrier) -> None:
     await barrier.save_counts()
     if not barrier.due():
         return
-    async with barrier.write("root", "ns/root/") as core:
+    async with barrier.write(ROOT_ID, "ns/root/") as core:
         await barrier.rotate_due_in(core.transaction)
     await barrier.refresh()
 

@@ -16,6 +16,7 @@ from vault.engines.system.clients.leases import LeaseEngine
 from vault.framework.call import Call, MountFacts
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import ROOT_ID
 from vault.lease.ending import MOST_ATTEMPTS, Endings
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore
@@ -78,14 +79,14 @@ class Leased(House):
         lease = self.leases.new(
             call, ttl=Seconds(60), longest=Seconds(600), detail=account.encode(), renewable=renewable
         )
-        async with self.barrier.write("root", CORE) as core:
+        async with self.barrier.write(ROOT_ID, CORE) as core:
             await self.leases.issue(core, lease)
         return lease
 
     async def fire(self) -> None:
         """Run the timers of leases that are due, and let the workers finish."""
         for timer in await self.storage.claim(self.clock.millis(), 100, Millis(1)):
-            async with self.barrier.write("root", CORE) as core:
+            async with self.barrier.write(ROOT_ID, CORE) as core:
                 await core.cancel(timer.kind, timer.key)
                 await self.endings.due(core, timer.key)
         for _ in range(MOST_TURNS):
@@ -121,7 +122,7 @@ def test_a_lease_is_prolonged_there_too() -> None:
         answer = await house("PUT", f"{L}/renew", {"lease_id": lease.id, "increment": 120})
         assert (answer.body["lease_id"], answer.body["lease_duration"]) == (lease.id, 120)
         assert answer.body["data"] is None
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         stored = await house.leases.get(core, lease.id)
         assert stored is not None
         assert house.other.until == {"account-1": stored.expires}
@@ -171,7 +172,7 @@ def test_a_lease_is_revoked_when_the_answer_comes(how: str) -> None:
         }[how]
         assert (await house("POST", f"{L}/{path}", body)).status == 204
         assert house.other.accounts == {"account-2"}
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         assert list(await house.leases.below(core, "")) == [other.id]
 
     play(scenario)
@@ -208,7 +209,7 @@ def test_a_prefix_goes_on_past_what_fails_and_force_forgets_it() -> None:
         assert answer.error.startswith(f'failed to revoke "{first}" (1 / 3): failed to revoke entry: ')
         assert house.other.asked == 3
         assert (await house("POST", f"{L}/revoke-force/fake", {})).status == 204
-        assert not await house.leases.below(house.barrier.reader("root", CORE), "")
+        assert not await house.leases.below(house.barrier.reader(ROOT_ID, CORE), "")
         assert len(house.other.accounts) == 3
 
     play(scenario)
@@ -304,7 +305,7 @@ def test_tidying_is_done_beside_requests_and_one_at_a_time() -> None:
             if house.tidying.begin():
                 break
             await asyncio.sleep(0)
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         stored = await house.leases.get(core, lease.id)
         assert stored is not None and stored.expires < lease.expires
         await house.endings.stop()
@@ -351,12 +352,12 @@ def test_a_lease_of_a_namespace_out_of_reach_is_as_one_that_is_not_there() -> No
         house = await Leased().ready()
         lease = await house.issue()
         hidden = msgspec.structs.replace(lease, id=f"{lease.id}.abc123")
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.leases.issue(core, hidden)
         assert (await house("POST", f"{L}/lookup", {"lease_id": hidden.id})).error == "invalid lease"
         assert (await house("POST", f"{L}/renew", {"lease_id": hidden.id})).error == "lease not found"
         for path in ("revoke", "revoke-prefix", "revoke-force"):
             assert (await house("POST", f"{L}/{path}/{hidden.id}", {})).status == 204
-        assert await house.leases.get(house.barrier.reader("root", CORE), hidden.id) == hidden
+        assert await house.leases.get(house.barrier.reader(ROOT_ID, CORE), hidden.id) == hidden
 
     play(scenario)

@@ -14,6 +14,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.route import read
 from vault.framework.secret import Secret
+from vault.ids import ROOT_ID
 from vault.times import Seconds
 from vault.wire.v1 import escape_html
 from vault.wrap.guard import waiting
@@ -120,7 +121,7 @@ def test_the_request_id_is_the_one_of_the_request_that_unwraps() -> None:
         assert "n" not in again.body
         assert again.body["lease_duration"] == 9
         token = await _wrapped(house)
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         key = await house.wrapper.find(core, token)
         assert key is not None
         body = await house.wrapper.fetch(Call(), core, key, lambda wrapped: wrapped.body)
@@ -138,13 +139,13 @@ def test_a_response_is_escaped_once_whether_it_was_kept_so_or_not() -> None:
     async def scenario() -> None:
         house = await _house()
         token = await _wrapped(house, {"a": "<&>", "b": "\\u003c"})
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         key = await house.wrapper.find(core, token)
         assert key is not None
         kept = await house.wrapper.fetch(Call(), core, key, lambda wrapped: wrapped)
         assert kept is not None and b"<&>" in kept.body
         earlier = msgspec.structs.replace(kept, body=escape_html(kept.body))
-        async with house.barrier.write("root", CORE) as view:
+        async with house.barrier.write(ROOT_ID, CORE) as view:
             await view.put(f"wrap/{key}", house.wrapper.renewed(earlier).stored)
         moved = await house("POST", REWRAP, {"token": token})
         first = await _unwrap(house, moved.body["wrap_info"]["token"])
@@ -307,7 +308,7 @@ def test_a_use_spent_on_another_token_does_not_revive_a_burnt_one() -> None:
         await house("GET", "cubbyhole/other", token=token)
         call = Call()
         call.token, call.spent = Secret(await house.token("root", uses=1)), True
-        core = house.barrier.reader("root", CORE)
+        core = house.barrier.reader(ROOT_ID, CORE)
         with pytest.raises(Malformed, match=INVALID):
             await waiting(house.wrapper, core, call, {"token": token})
         call.token = Secret(token)

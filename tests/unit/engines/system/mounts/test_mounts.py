@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.engines.system.estate import estate
 from tests.unit.engines.system.house import CORE, play
+from vault.ids import ROOT_ID
 from vault.mount.entry import MountEntry
 
 MOUNT = "sys/mounts/one"
@@ -188,7 +189,7 @@ def test_a_place_that_is_taken_is_refused(path: str, expected: str) -> None:
 def test_a_mount_of_a_kind_that_is_unknown_here_keeps_its_place() -> None:
     async def scenario() -> None:
         house = await estate()
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             entry = MountEntry(uuid="1", path="one/", kind="of-a-later-version", accessor="a")
             await house.mounts.put(core, entry)
         await house.follower.catch_up()

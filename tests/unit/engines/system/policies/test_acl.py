@@ -8,6 +8,7 @@ import pytest
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.params import listing_order
+from vault.ids import ROOT_ID
 from vault.times import Millis
 
 READ = 'path "secret/*" { capabilities = ["read"] }'
@@ -209,14 +210,14 @@ def test_a_policy_ends_at_its_time_and_a_later_write_lets_it_live() -> None:
         await house("POST", f"{ACL}/p", {"policy": READ, "ttl": "1h"})
         await house("PATCH", f"{ACL}/p", {"policy": READ + " "})
         assert "expiration" in (await house("GET", f"{ACL}/p")).data
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await engine.expire(core, "root:p")
         assert (await house("GET", f"{ACL}/p")).status == 200
         house.clock.sleep(3601)
         assert (await house("GET", f"{ACL}/p")).status == 404
         timers = await house.storage.claim(house.clock.millis(), 9, Millis(1000))
         assert [(timer.kind, timer.key) for timer in timers] == [("policy", "root:p")]
-        async with house.barrier.write("root", CORE) as core:
+        async with house.barrier.write(ROOT_ID, CORE) as core:
             await engine.expire(core, "root:p")
         assert await _names(house, f"{ACL}/") == ["default", "root"]
 

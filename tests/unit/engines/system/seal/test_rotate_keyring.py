@@ -10,6 +10,7 @@ from tests.unit.engines.system.estate import estate
 from tests.unit.engines.system.house import CORE, House, play
 from vault.barrier.barrier import Barrier
 from vault.engines.system.seal.rotate_keyring import keep_count
+from vault.ids import ROOT_ID
 
 DAY = 24 * 3600
 
@@ -114,7 +115,7 @@ def test_counts_are_kept_across_workers_and_lead_to_a_rotation() -> None:
         assert house.barrier.keyring.active.number == 1
         await keep_count(other)
         assert other.keyring.active.number == 2
-        reader = other.reader("root", CORE)
+        reader = other.reader(ROOT_ID, CORE)
         assert await reader.list("mount/")
 
     play(scenario)

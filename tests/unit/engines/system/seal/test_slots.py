@@ -19,6 +19,7 @@ from vault.framework.errors import Unavailable
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.ids import ROOT_ID
 from vault.seal.records.record import WrappedSlot, decode, encode, link_path
 from vault.server.compose.app import Vault
 from vault.server.config.seal_settings import HsmPolicy, SealSettings, StaticSeal
@@ -158,8 +159,8 @@ def test_a_rewrap_moves_everything_of_a_slot_to_its_newest_key() -> None:
     async def scenario() -> None:
         here = await Estate().open()
         parts = here.vault._parts
-        wrapped = await parts.wraps.wrap("root", "audit/salt", b"salt")
-        async with parts.barrier.write("root", "ns/root/") as core:
+        wrapped = await parts.wraps.wrap(ROOT_ID, "audit/salt", b"salt")
+        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
             await parts.wraps.put(core, "audit/salt", wrapped)
         first = parts.lifecycle.slots.enabled[0]
         state = (await here("GET", "seal-slots/a/rewrap")).json()["data"]
@@ -311,13 +312,13 @@ def test_an_audit_device_whose_salt_is_for_a_slot_that_is_gone_is_refused(tmp_pa
         here = await Estate().open()
         parts = here.vault._parts
         parts.lifecycle.slots.enabled = parts.lifecycle.slots.enabled[:1]
-        salt = await parts.audit.salt_for(parts.barrier.reader("root", "ns/root/"), "x")
+        salt = await parts.audit.salt_for(parts.barrier.reader(ROOT_ID, "ns/root/"), "x")
         here.restart("a", "b")
         await here.vault._open_by_slots()
         parts = here.vault._parts
         assert (await here("DELETE", "seal-slots/a")).status == 204
         config = DeviceConfig(path="x", kind="file", options={"file_path": str(tmp_path / "audit.log")})
-        async with parts.barrier.write("root", "ns/root/") as core:
+        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
             with pytest.raises(Unavailable):
                 await parts.audit.enable(core, config, salt)
 

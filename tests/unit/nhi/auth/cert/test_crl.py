@@ -23,6 +23,7 @@ from tests.unit.outbound.authority import name as authority_name
 from tests.unit.outbound.service import service
 from vault.barrier.stored import raw
 from vault.framework.errors import Malformed
+from vault.ids import ROOT_ID
 from vault.outbound import kept
 
 
@@ -341,7 +342,7 @@ def test_a_list_that_was_kept_before_its_number_was_looked_at_counts_and_is_foll
                 "url": one.url,
                 "next_update": house.time.millis() // 1000 + 9,
             }
-            async with house.barrier.write("root", CORE + mount.prefix) as view:
+            async with house.barrier.write(ROOT_ID, CORE + mount.prefix) as view:
                 await view.put("crl/c", raw(msgspec.msgpack.encode(before)))
             assert (await house.show(ALICE)).error == UNMET
             house.time.sleep(10)
@@ -363,7 +364,7 @@ def test_a_long_list_is_kept_in_parts_and_gone_as_a_whole() -> None:
         house = await opened()
         await house.trust()
         mount = next(one.entry for one in house.router.root if one.entry.path == "auth/cert/")
-        folder = house.barrier.reader("root", CORE).sub(mount.prefix)
+        folder = house.barrier.reader(ROOT_ID, CORE).sub(mount.prefix)
 
         async def parts() -> int:
             found = 0

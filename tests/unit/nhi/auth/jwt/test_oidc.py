@@ -28,6 +28,7 @@ from vault.framework.call import NOWHERE, Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed
 from vault.framework.route import RouteTable
+from vault.ids import ROOT_ID
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
@@ -421,11 +422,11 @@ def test_a_sign_in_that_an_earlier_version_kept_is_swept() -> None:
     async def scenario() -> None:
         async with house() as vault:
             mount = next(one.entry for one in vault.router.root if one.entry.path == "auth/jwt/")
-            async with vault.barrier.write("root", CORE + mount.prefix) as view:
+            async with vault.barrier.write(ROOT_ID, CORE + mount.prefix) as view:
                 await view.put("state/before", raw(b"zz"))
-            async with vault.barrier.write("root", "") as core:
+            async with vault.barrier.write(ROOT_ID, "") as core:
                 await STATES.handler(expire)(core, f"root/{mount.uuid}/state/before")
-            assert await vault.barrier.reader("root", CORE).sub(mount.prefix).list("state/") == []
+            assert await vault.barrier.reader(ROOT_ID, CORE).sub(mount.prefix).list("state/") == []
 
     play(scenario)
 

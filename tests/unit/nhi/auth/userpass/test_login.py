@@ -13,6 +13,7 @@ from nhi.auth.userpass.decoys import known
 from nhi.auth.userpass.passwords import _NOBODY, Passwords, argon2id, is_bcrypt
 from tests.unit.nhi.auth.house import CORE, auth, cheap, opened, play, together
 from vault.framework.call import Call
+from vault.ids import ROOT_ID
 
 WRONG = "invalid username or password"
 
@@ -126,10 +127,10 @@ def test_sl_22_kinds_of_hashes_that_were_kept_before_are_learned_at_a_login() ->
         mount = house.router.of(Call().namespace).get("auth/userpass/")
         assert mount is not None
         prefix = f"{CORE}mnt/{mount.mounted.uuid}/"
-        async with house.barrier.write("root", prefix) as view:
+        async with house.barrier.write(ROOT_ID, prefix) as view:
             await view.delete("decoys")
         auth(await house.log_in())
-        kinds = await known(house.barrier.reader("root", prefix))
+        kinds = await known(house.barrier.reader(ROOT_ID, prefix))
         assert kinds is not None
         assert [one[:9] for one in kinds.hashes] == ["$argon2id"]
 

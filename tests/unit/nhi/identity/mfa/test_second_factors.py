@@ -16,6 +16,7 @@ from tests.clocks import MONTH
 from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
+from vault.ids import ROOT_ID
 from vault.times import Millis
 
 MFA = "identity/mfa/"
@@ -225,7 +226,7 @@ def test_what_waits_is_used_once_and_not_for_ever_and_leaves_nothing() -> None:
         it.house.clock.sleep(301)
         assert (await it.end(late, it.code())).status == 400
         timers = await it.house.storage.claim(it.house.clock.millis(), 100, Millis(0))
-        async with it.house.barrier.write("root", CORE) as core:
+        async with it.house.barrier.write(ROOT_ID, CORE) as core:
             for timer in timers:
                 if timer.kind == MFA_KIND:
                     await forget(core, timer.key)

@@ -15,6 +15,7 @@ from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
 from vault.framework.secret import Secret
+from vault.ids import ROOT_ID
 from vault.times import Millis
 
 OIDC = "identity/oidc/"
@@ -114,7 +115,7 @@ def test_a_code_is_redeemed_once_and_soon_and_leaves_nothing() -> None:
         it.house.clock.sleep(CODE_LIFE + 1)
         assert (await it.redeem(late)).status == 400
         timers = await it.house.storage.claim(it.house.clock.millis(), 100, Millis(0))
-        async with it.house.barrier.write("root", CORE) as core:
+        async with it.house.barrier.write(ROOT_ID, CORE) as core:
             for timer in timers:
                 if timer.kind == CODE_KIND:
                     await forget_code(core, timer.key)
