@@ -255,6 +255,23 @@ def test_a_commit_that_may_be_another_ones_is_asked_about(database: Database) ->
     assert rows.find("a") is None
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_another_commit_between_ours_and_the_word_of_it_is_asked_about(
+    database: Database, *, seen: bool
+) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"old")
+    rows.expect({"b": b"new"}, 1, 2, moves=False)
+    database.commit(2)
+    if seen:
+        assert rows.stamp() == 2
+    database.commit(3)
+    rows.committed()
+    assert rows.find("a") is None
+    rows.end(kept=True)
+    assert (rows.find("a"), rows.stamp()) == (None, 3)
+
+
 def _restored(file: Path, source: Path) -> None:
     with closing(sqlite3.connect(source)) as backup, closing(sqlite3.connect(file)) as there:
         backup.backup(there)
