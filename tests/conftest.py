@@ -57,7 +57,7 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "memory-lagging", "sqlite"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
     """Return each kind of storage in turn, which several servers have open."""
     return Shared(request.param, tmp_path)

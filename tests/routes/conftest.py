@@ -5,8 +5,57 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.lagging import LaggingStorage
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, Issuer
+from vault.storage.memory import MemoryStorage
+
+MEMORIES = {"memory": MemoryStorage, "memory-lagging": LaggingStorage}
+_BOTH = frozenset(
+    {
+        "test_again",
+        "test_biscuit_children",
+        "test_biscuits",
+        "test_biscuits_external",
+        "test_contained",
+        "test_counted_logins",
+        "test_failed_logins",
+        "test_lineage",
+        "test_login_races",
+        "test_logins_again",
+        "test_nhi_login",
+        "test_nhi_mounts",
+        "test_plans",
+        "test_possession",
+        "test_proofs",
+        "test_proofs_once",
+        "test_remembering",
+        "test_renewals",
+        "test_same_place",
+        "test_sealing",
+        "test_second_factors",
+        "test_slot_changes",
+        "test_uses",
+    }
+)
+"""Modules that run on a memory whose statements suspend too: where it counts who comes between two of them.
+
+The others ask of each route by itself what one request at a time shows, thousands of times.
+"""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module on both memories."""
+    if metafunc.module.__name__.rpartition(".")[2] in _BOTH:
+        metafunc.parametrize("memory", MEMORIES, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have applications keep everything in a memory of this kind."""
+    kind: str = getattr(request, "param", "memory")
+    monkeypatch.setattr(Application, "storage_class", MEMORIES[kind])
+    return kind
 
 
 @pytest.fixture

@@ -111,6 +111,8 @@ class Application:
 
     certificate: bytes | None = None
     """What the client shows in the TLS handshake."""
+    storage_class: ClassVar[type[MemoryStorage]] = MemoryStorage
+    """What it keeps everything in, unless it is given a storage."""
     _furnished: ClassVar[tuple[Storage, str] | None] = None
     """What the first application in memory held once it was furnished, and its unseal key: others begin as copies."""
 
@@ -138,7 +140,7 @@ class Application:
         self._slots = slots
         self._engines = engines
         self._hsm = hsm or HsmPolicy()
-        self.storage: Storage = storage or MemoryStorage()
+        self.storage: Storage = storage or self.storage_class()
         self._copied = storage is None
         self.key = ""
         self.clock: Ahead = beside.clock if beside else Ahead(like.clock.nanos()) if like else Ahead()

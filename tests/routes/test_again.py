@@ -49,12 +49,16 @@ class Client(Wire):
                 self.reader.data_received(bytes(bytearray(part)))
                 for _ in range(20):
                     await asyncio.sleep(0)
-                async with asyncio.timeout(60):
-                    while self._answering():  # noqa: ASYNC110 -- what a thread reads takes more than turns
-                        await asyncio.sleep(0.001)
+                await self.answered()
 
         self.written = b""
         self.application.run(turns())
+
+    async def answered(self) -> None:
+        """Wait until nothing that is there whole waits for its answer."""
+        async with asyncio.timeout(60):
+            while self._answering():  # noqa: ASYNC110 -- what a thread reads takes more than turns
+                await asyncio.sleep(0.001)
 
     def _answering(self) -> bool:
         """Whether a request that is there whole waits for its answer."""
@@ -64,7 +68,11 @@ class Client(Wire):
         """Whether a head is answered without anything being parsed."""
         cycle = self.reader.cycle
         self.send(head)
-        return self.reader.cycle is cycle
+        return self.unread_since(cycle)
+
+    def unread_since(self, cycle: object) -> bool:
+        """Whether nothing was parsed since the connection had this cycle; who had to wait has one without headers."""
+        return self.reader.cycle is cycle or "headers" not in self.reader.cycle.scope
 
 
 def read(received: bytes) -> list[tuple[int, Any]]:
@@ -173,6 +181,8 @@ def test_whoever_waits_for_records_is_refused_in_the_form_that_was_asked_for(
             client.written = b""
             client.reader.data_received(head)
         await asyncio.sleep(0)
+        for client in clients:
+            await client.answered()
 
     device.write = fails  # type: ignore[method-assign]  # a device with a defect
     application.run(at_once())
@@ -202,6 +212,36 @@ def test_two_in_a_row_are_answered_in_order_before_the_first_has_left(
     assert third[1]["data"] == first[1]["data"]
     assert len(client.send(head + head)) == 2
     assert len(client.send(head + head[:9], head[9:])) == 2
+
+
+async def _together(client: Client, heads: list[bytes], turns: int) -> None:
+    """Hand over heads, each so many turns of the loop after the one before, and wait until all are answered."""
+    client.written = b""
+    for head in heads:
+        asyncio.get_running_loop().call_soon(
+            client.reader.data_received, head
+        )  # as a transport does: in no task
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        while client.written.count(b"HTTP/1.1 ") < len(heads) or client.reader._busy():
+            await asyncio.sleep(0)
+            assert not client.closing, "the connection is closed with answers to come"
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_requests_in_a_row_are_answered_in_order_whatever_the_first_waits_for(
+    application: Application, client: Client, head: bytes, turns: int
+) -> None:
+    other = get("root", target=b"/v1/sys/policies/acl/x")
+    client.send(other, other, other)
+    assert client.passes(other)
+    unknown = get("root", target=b"/v1/sys/policies/acl/default")
+    for heads in ([head, other, head], [head, unknown, other], [unknown, head, head]):
+        application.run(_together(client, heads, turns))
+        names = [body["data"].get("name", "secret") for _, body in read(client.written)]
+        assert names == [{head: "secret", other: "x", unknown: "default"}[each] for each in heads]
+        assert len(client.reader.tasks) == 0
 
 
 def test_a_right_that_ended_is_refused_at_once(application: Application, client: Client, head: bytes) -> None:
@@ -311,6 +351,7 @@ def test_a_connection_that_ends_lets_its_answer_leave_first(client: Client, head
         client.written = b""
         client.reader.data_received(head)
         client.reader.shutdown()
+        await client.answered()
 
     client.application.run(ending())
     assert [status for status, _ in read(client.written)] == [200] and client.closing
