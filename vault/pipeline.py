@@ -20,6 +20,7 @@ from vault.framework.errors import (
     Internal,
     Limited,
     Locked,
+    Malformed,
     Moved,
     NotFound,
     Sealed,
@@ -38,7 +39,7 @@ from vault.mount.router import SEALED, Barred, Router
 from vault.policy.gate import Gate
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
-from vault.storage.protocol import StorageFailure, StorageLost
+from vault.storage.protocol import StorageFailure, StorageLost, UnfitPath
 from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
@@ -107,7 +108,7 @@ class Pipeline:
             shut = Locked(SEALED)
             await self.refuse(call, shut)
             raise shut from error
-        except (BarrierSealed, StorageFailure, BarrierFailure) as error:
+        except (BarrierSealed, StorageFailure, BarrierFailure, UnfitPath) as error:
             refusal = self.refusal_of(call, error)
             await self.refuse(call, refusal)
             raise refusal from error
@@ -117,8 +118,10 @@ class Pipeline:
             await self.refuse(call, defect)
             raise defect from error
 
-    def refusal_of(self, call: Call, error: BarrierSealed | StorageFailure | BarrierFailure) -> VaultError:
-        """Say what a client is told where storage or barrier do not work; the log has what it is not told."""
+    def refusal_of(self, call: Call, error: Exception) -> VaultError:
+        """Say what a client is told where storage or barrier do not take it; the log has what it is not told."""
+        if isinstance(error, UnfitPath):
+            return Malformed(str(error))
         if isinstance(error, BarrierSealed):
             return Sealed()
         if isinstance(error, StorageLost):  # the log has it already: it is sealed within a second
@@ -378,7 +381,7 @@ class Pipeline:
         """
         try:
             result = await call.bound.invoke(call, call.params)
-        except (VaultError, AskFirst, BarrierFailure):
+        except (VaultError, AskFirst, BarrierFailure, UnfitPath):
             if seen is not None:
                 await self.fence(call, seen)
             raise

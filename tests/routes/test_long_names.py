@@ -7,6 +7,7 @@ from tests.routes.complexity import furnished
 from tests.routes.driver import TARGETS, Application, Target
 from tests.routes.furniture import BASES, UNKNOWN
 from vault.framework.limits import NAME
+from vault.storage.protocol import LONGEST_PATH
 
 NAMES = {"name", "alias_name", "display_name", "entity_alias", "method_name", "issuer", "account_name"}
 OTHERWISE = {
@@ -59,6 +60,34 @@ def test_sl_70_nothing_is_mounted_at_a_path_that_is_too_long(
             asked = {key: name if item == "LONG" else item for key, item in body.items()}
             answer = application.request("POST", f"/v1/{path.replace('LONG', name)}", asked, token="root")
             assert (refusal in answer.body.decode()) == refused, answer.body[:200]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "deleted"),
+    [
+        ("secret/data/LONG", {"data": {"a": "1"}}, "secret/metadata/LONG"),
+        ("plain/LONG", {"a": "1"}, "plain/LONG"),
+        ("cubbyhole/LONG", {"a": "1"}, "cubbyhole/LONG"),
+        ("auth/approle/role/LONG", {}, "auth/approle/role/LONG"),
+        ("auth/userpass/users/LONG", {"password": "x"}, "auth/userpass/users/LONG"),
+    ],
+)
+def test_sl_70_nothing_is_stored_at_a_path_that_not_every_storage_takes(
+    application: Application, path: str, body: dict[str, object], deleted: str
+) -> None:
+    long = "a" * LONGEST_PATH
+    here, there = path.replace("LONG", long), deleted.replace("LONG", long)
+    application.records()
+    answer = application.request("POST", f"/v1/{here}", body, token="root")
+    refusal = f"the path would be stored in more than {LONGEST_PATH} bytes"
+    assert (answer.status, answer.json()) == (400, {"errors": [refusal]})
+    assert application.records()[-1]["error"]
+    assert application.request("GET", f"/v1/{here}", token="root").status == 404
+    assert application.request("DELETE", f"/v1/{there}", token="root").status == 204
+    weak = application.token('path "nothing" { capabilities = ["read"] }')
+    assert application.request("POST", f"/v1/{here}", body, token=weak).status == 403
+    fits = path.replace("LONG", "a" * 2000)
+    assert application.request("POST", f"/v1/{fits}", body, token="root").status < 300
 
 
 def test_names_are_where_they_are_looked_for() -> None:

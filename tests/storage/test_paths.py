@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Entries, and the order in which their paths are listed."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
-from tests.storage.stores import Store, everything, fill
-from vault.storage.protocol import ReadTx, Storage
+from tests.storage.stores import Store, everything, fill, invalidate
+from vault.storage.protocol import LONGEST_PATH, ReadTx, Storage, Timer, UnfitPath
+from vault.times import Millis
 
 TRICKY = (
-    "a", "a/b", "a0", "a-b", "a/b/c", "a//x", "B", "b\0", "b", "é/x", "z", "\uffee", "\U0001f511/k", "y/\U0010ffff",
+    "a", "a/b", "a0", "a-b", "a/b/c", "a//x", "B", "b\1", "b", "é/x", "z", "\uffee", "\U0001f511/k", "y/\U0010ffff",
 )  # fmt: skip
-"""Neighbours of `/` in byte order, capitals, NUL, and where UTF-16 would order otherwise than UTF-8."""
+"""Neighbours of `/` in byte order, capitals, controls, and where UTF-16 would order otherwise than UTF-8."""
 
 
 def test_what_is_put_is_read_back_replaced_and_deleted(store: Store) -> None:
@@ -39,7 +41,7 @@ def test_a_list_is_in_byte_order_with_leaf_and_folder_both_shown(store: Store) -
         return await storage.reader().list("")
 
     assert store.play(story) == [
-        "B", "a", "a-b", "a/", "a0", "b", "b\0", "y/", "z", "é/", "\uffee", "\U0001f511/",
+        "B", "a", "a-b", "a/", "a0", "b", "b\1", "y/", "z", "é/", "\uffee", "\U0001f511/",
     ]  # fmt: skip
 
 
@@ -118,3 +120,62 @@ def test_values_of_megabytes_are_kept(store: Store) -> None:
         return await storage.reader().get("large")
 
     assert store.play(story) == b"\xff" * (8 << 20)
+
+
+UNFIT = ("a" * (LONGEST_PATH + 1), "\u00e9" * (LONGEST_PATH // 2 + 1), "a\0b", "\0", "a/\ud800", "\udfff/a")
+FIT = ("a" * LONGEST_PATH, "\u00e9" * (LONGEST_PATH // 2), "a\1b")
+
+
+@pytest.mark.parametrize("path", UNFIT, ids=ascii)
+def test_what_not_every_storage_takes_none_does_and_others_of_the_batch_are_kept(
+    store: Store, path: str
+) -> None:
+    async def story(storage: Storage) -> None:
+        async def unfit() -> None:
+            async with storage.write() as tx:
+                for refused in (
+                    tx.put(path, b""),
+                    tx.at(Timer("k", path, Millis(1))),
+                    tx.at(Timer(path, "k", Millis(1))),
+                    tx.invalidate("k", path),
+                    tx.invalidate(path, "k"),
+                ):
+                    with pytest.raises(UnfitPath):
+                        await refused
+                await tx.delete(path)
+                await tx.cancel("k", path)
+                assert await tx.delete_prefix(f"{path}/") == 0
+                await tx.put("after", b"")
+
+        await asyncio.gather(fill(storage, "before"), unfit(), fill(storage, "beside"))
+        assert sorted(await everything(storage)) == ["after", "before", "beside"]
+        assert await storage.next_due() is None
+
+    store.play(story)
+
+
+@pytest.mark.parametrize("path", UNFIT, ids=ascii)
+def test_nothing_is_where_nothing_can_be(store: Store, path: str) -> None:
+    async def story(storage: Storage) -> None:
+        moved = await invalidate(storage, "x")
+        for _ in range(2):
+            reader = storage.reader()
+            assert (await reader.get(path), await reader.has(path), reader.epoch) == (None, False, moved)
+            assert (await reader.list(f"{path}/"), await reader.scan(f"{path}/")) == ([], [])
+        async with storage.write() as tx:
+            assert (await tx.get(path), await tx.has(path), await tx.list(f"{path}/")) == (None, False, [])
+
+    store.play(story)
+
+
+@pytest.mark.parametrize("path", FIT, ids=ascii)
+def test_a_path_may_be_as_long_as_every_storage_takes(store: Store, path: str) -> None:
+    async def story(storage: Storage) -> None:
+        async with storage.write() as tx:
+            await tx.put(path, b"1")
+            await tx.at(Timer("k", path[1:], Millis(1)))
+            await tx.invalidate("k", path[1:])
+        assert await everything(storage) == {path: b"1"}
+        assert [timer.key for timer in await storage.claim(Millis(1), 1, Millis(1))] == [path[1:]]
+
+    store.play(story)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.stores import everything, fill
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import LONGEST_PATH, StorageFailure
 from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.files import BESIDE
 from vault.storage.sqlite.group_commit import committing_thread
@@ -297,3 +297,29 @@ def test_listing_a_big_folder_does_not_read_its_leaves(tmp_path: Path) -> None:
         return steps
 
     assert asyncio.run(story()) < 100
+
+
+def test_what_an_earlier_release_stored_at_a_path_that_is_refused_now_is_read_and_deleted(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "s.db"
+    long = "a/" + "b" * (2 * LONGEST_PATH)
+
+    async def story() -> None:
+        await make(file, "a/c")
+        with closing(sqlite3.connect(file)) as database:
+            for path in (long, "a/b\0"):
+                database.execute("INSERT INTO entry (path, value) VALUES (?, ?)", (path, b"1"))
+            database.commit()
+        storage = SqliteStorage.open(file)
+        try:
+            assert await storage.reader().get(long) == await storage.reader().get("a/b\0") == b"1"
+            assert await storage.reader().scan("a/") == ["b\0", long[2:], "c"]
+            async with storage.write() as tx:
+                await tx.delete(long)
+                await tx.delete("a/b\0")
+            assert await everything(storage) == {"a/c": b"a/c"}
+        finally:
+            await storage.close()
+
+    asyncio.run(story())

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from vault.storage.order import end_of, names_below, paths_below
+from vault.storage.order import end_of, names_below, paths_below, refuse_unfit
 from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
 from vault.times import Millis, time_after
 
@@ -150,6 +150,7 @@ class _Transaction(_Reader):
     async def put(self, path: str, value: bytes) -> None:
         """See `Tx.put`."""
         self._statement("put")
+        refuse_unfit(path)
         self._write(path, value)
 
     async def delete(self, path: str) -> None:
@@ -168,6 +169,7 @@ class _Transaction(_Reader):
     async def at(self, timer: Timer) -> None:
         """See `Tx.at`."""
         self._statement("at")
+        refuse_unfit(timer.kind, timer.key)
         self._alarms[timer.kind, timer.key] = _Alarm(timer, timer.due)
 
     async def cancel(self, kind: str, key: str) -> None:
@@ -178,6 +180,7 @@ class _Transaction(_Reader):
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
         self._statement("invalidate")
+        refuse_unfit(kind, key)
         self._untrue[kind, key] = None
 
     def commit(self) -> None:

@@ -9,11 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from vault.storage.protocol import LONGEST_PATH, UnfitPath
+
 Seek = Callable[[str, str | None], Iterable[str]]
 """Given a lower bound (included) and an upper one (excluded; None: open), the paths between, in order."""
 
 _PATIENCE = 16
 """How many paths of one folder are read past before it pays to seek behind the folder instead."""
+
+
+def refuse_unfit(text: str, more: str = "") -> None:
+    """Raise `UnfitPath` for a path, or a kind and key, that some storage would not take: no vault is bound to its storage."""
+    try:
+        length = len(text) + len(more)
+        if not (text.isascii() and more.isascii()):
+            length = len(text.encode()) + len(more.encode())
+    except UnicodeEncodeError:
+        raise UnfitPath("the path holds half of a surrogate pair, which is no text") from None
+    if length > LONGEST_PATH:
+        raise UnfitPath(f"the path would be stored in more than {LONGEST_PATH} bytes")
+    if "\0" in text or "\0" in more:
+        raise UnfitPath("the path holds U+0000, which not every storage takes")
+
+
+def is_text(path: str) -> bool:
+    """Whether there can be anything at a path: half of a surrogate pair is no text."""
+    if not path.isascii():
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def end_of(prefix: str) -> str | None:

@@ -19,6 +19,10 @@ LONG: Final = 1 << 18
 """Bytes of a value that is read, written, encrypted and decrypted off the event loop: of more that takes milliseconds."""
 
 
+LONGEST_PATH: Final = 2600
+"""Bytes of a path, or of kind and key of a timer or a change: PostgreSQL's index takes hardly more."""
+
+
 class Timer(msgspec.Struct, frozen=True):
     """Do `kind` for `key` at `due`.
 
@@ -71,7 +75,7 @@ class Tx(ReadTx, Protocol):
     """A transaction: all of it becomes durable, or none of it."""
 
     async def put(self, path: str, value: bytes) -> None:
-        """Store `value` at `path`, replacing what was there."""
+        """Store `value` at `path`, replacing what was there. Raises `UnfitPath`, as `at` and `invalidate` do."""
         ...
 
     async def delete(self, path: str) -> None:
@@ -150,3 +154,7 @@ class StorageFailure(Exception):
 
 class StorageLost(StorageFailure):
     """What is in the place of the storage is not what was opened: nothing works any more before it is started again."""
+
+
+class UnfitPath(Exception):
+    """What was to be stored would have a path that not every storage takes; the message is for the client."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from vault.storage.order import names_below, paths_below
+from vault.storage.order import is_text, names_below, paths_below
 from vault.storage.protocol import LONG, StorageFailure
 from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.database import Connection
@@ -122,7 +122,10 @@ class Reader:
 
     def row(self, path: str) -> tuple[int, bytes | int | None]:
         """Return the epoch and the value at `path`, from one snapshot; of a long value its length."""
-        epoch, _, value = self._connection.row("get", _GET, (LONG, path))
+        try:
+            epoch, _, value = self._connection.row("get", _GET, (LONG, path))
+        except UnicodeEncodeError:
+            return self.row("")[0], None
         return epoch, value
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
@@ -135,6 +138,9 @@ class Reader:
 
     def below(self, prefix: str, look: Look) -> Sequence[str]:
         """Return what is found below `prefix`, and note the epoch."""
+        if not is_text(prefix):
+            self.epoch = self.row("")[0]
+            return []
         seen, found = _look(self._connection, prefix, look)
         self.epoch = seen.epoch
         return found
@@ -155,7 +161,10 @@ class RememberingReader(Reader):
         if known is not None:
             self._connection.announce("get")
             return known
-        epoch, stamp, value = self._connection.row("get", _GET, (LONG, path))
+        try:
+            epoch, stamp, value = self._connection.row("get", _GET, (LONG, path))
+        except UnicodeEncodeError:
+            return self.row("")[0], None
         if not isinstance(value, int):
             self._rows.keep(path, Point(epoch, stamp), value)
         return epoch, value
@@ -167,6 +176,8 @@ class RememberingReader(Reader):
             self._connection.announce(look[0])
             self.epoch, names = known
             return list(names)
+        if not is_text(prefix):
+            return super().below(prefix, look)
         seen, found = _look(self._connection, prefix, look)
         self._rows.keep_below(prefix, look, seen, found)
         self.epoch = seen.epoch

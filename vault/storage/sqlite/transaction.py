@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from vault.storage.order import end_of
+from vault.storage.order import end_of, is_text, refuse_unfit
 from vault.storage.protocol import StorageFailure, Timer
 from vault.storage.sqlite.database import Connection
 from vault.storage.sqlite.group_commit import GroupCommit
@@ -118,21 +118,26 @@ class Transaction(RememberingReader):
 
     async def put(self, path: str, value: bytes) -> None:
         """See `Tx.put`."""
-        self._write("put", path)
+        self._write("put")
+        refuse_unfit(path)
         if self._own.full:
             await self._unload()
         self._own.put(path, value)
 
     async def delete(self, path: str) -> None:
         """See `Tx.delete`."""
-        self._write("delete", path)
+        self._write("delete")
+        if not is_text(path):
+            return
         if self._own.full:
             await self._unload()
         self._own.rows[path] = None
 
     async def delete_prefix(self, prefix: str) -> int:
         """See `Tx.delete_prefix`."""
-        self._write("delete_prefix", prefix)
+        self._write("delete_prefix")
+        if not is_text(prefix):
+            return 0
         few = await self._find(prefix, ("scan", "", _FEW))
         if len(few) < _FEW:
             for path in few:
@@ -150,21 +155,25 @@ class Transaction(RememberingReader):
         """See `Tx.at`."""
         if not -_LARGEST <= timer.due < _LARGEST:
             raise OverflowError("a timer is due beyond what can be stored")
-        self._write("at", timer.kind, timer.key)
+        self._write("at")
+        refuse_unfit(timer.kind, timer.key)
         if self._own.full:
             await self._unload()
         self._own.timers[timer.kind, timer.key] = timer
 
     async def cancel(self, kind: str, key: str) -> None:
         """See `Tx.cancel`."""
-        self._write("cancel", kind, key)
+        self._write("cancel")
+        if not is_text(kind + key):
+            return
         if self._own.full:
             await self._unload()
         self._own.timers[kind, key] = None
 
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
-        self._write("invalidate", kind, key)
+        self._write("invalidate")
+        refuse_unfit(kind, key)
         self._own.untrue[kind, key] = None
 
     async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
@@ -189,11 +198,9 @@ class Transaction(RememberingReader):
         if self._broken is not None:
             raise StorageFailure(str(self._broken)) from self._broken
 
-    def _write(self, name: str, text: str, more: str = "") -> None:
-        """Announce what will wait. Text that SQLite would not take is refused here, where it costs nobody else."""
+    def _write(self, name: str) -> None:
+        """Announce what will wait. What SQLite would not take never waits: it would cost others of the batch theirs."""
         self._check()
-        if not (text.isascii() and more.isascii()):
-            (text + more).encode()
         try:
             self._connection.announce(name)
         except StorageFailure as problem:
