@@ -330,6 +330,7 @@ class Pipeline:
         decision = self._gate.decide(call) or await self._gate.check(call)
         call.decision = decision
         if decision.pagination_limit is not None:
+            call.asked = call.data
             call.data = {**call.data, "limit": decision.pagination_limit}
         if not decision.allowed:
             raise Forbidden(path=call.path, capability=call.operation)

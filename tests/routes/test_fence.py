@@ -159,3 +159,34 @@ def test_revocations_at_every_statement_refuse_nobody(method: str, path: str, st
                 answer = application.request(method, f"/v1/{path}", {"data": {"a": "1"}}, token=token)
                 storage._on_statement = None
                 assert answer.status == expected, answer.body
+
+
+@pytest.mark.parametrize(
+    ("rule", "seen"),
+    [
+        ("pagination_limit = 1", (200, ["a"])),
+        ('pagination_limit = 5 required_parameters = ["limit"]', (403, None)),
+        ("", (200, ["a", "b", "c", "x"])),
+    ],
+)
+def test_a_listing_that_starts_over_forgets_the_limit_of_the_rule_before(
+    both: tuple[Application, Application], rule: str, seen: tuple[int, Any]
+) -> None:
+    one, other = both
+
+    def allow(rule: str) -> None:
+        policy = f'path "secret/metadata/*" {{ capabilities = ["list"] {rule} }}'
+        _done(one.request("POST", "/v1/sys/policies/acl/pages", {"policy": policy}, token="root"))
+
+    def keys() -> tuple[int, Any]:
+        answer = other.request("LIST", "/v1/secret/metadata", token=token)
+        return answer.status, answer.json().get("data", {}).get("keys")
+
+    for name in ("a", "b", "c"):
+        _done(one.request("POST", f"/v1/secret/data/{name}", {"data": {}}, token="root"))
+    allow("pagination_limit = 2")
+    made = one.request("POST", "/v1/auth/token/create", {"policies": ["pages"]}, token="root").json()
+    token = made["auth"]["client_token"]
+    assert keys() == (200, ["a", "b"])
+    allow(rule)
+    assert keys() == seen

@@ -318,6 +318,7 @@ class Call:
         "admission",
         "admitted",
         "after",
+        "asked",
         "body",
         "bound",
         "client_address",
@@ -399,6 +400,8 @@ class Call:
     """The decoded body, None until then; it is decoded once for all attempts."""
     data: Mapping[str, Json]
     """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
+    asked: Mapping[str, Json] | None
+    """What `data` was before the ACL put the limit of a rule into it; None where it did not."""
     params: Any
     prepared: object
     """The result of the route's `before`, which stays when the call starts over."""
@@ -427,7 +430,7 @@ class Call:
         self.admitted = self.spent = self.in_turn = False
         self.credential = self.identity = self.decision = None
         self.facts = 0
-        self.parsed = self.prepared = self.after = None
+        self.asked = self.parsed = self.prepared = self.after = None
         self.data = _NO_DATA
         self.warnings = []
         self.record = CallRecord()
@@ -468,6 +471,8 @@ class Call:
         if self.operation is Operation.CREATE:
             self.operation = Operation.UPDATE
         self.destination = Destination(path=self.destination.full)
+        if self.asked is not None:
+            self.data, self.asked = self.asked, None
         self.identity = None
         self.decision = None
         self.after = None
