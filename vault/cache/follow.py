@@ -18,7 +18,6 @@ from vault.storage.protocol import Storage
 K = TypeVar("K")
 T = TypeVar("T")
 _EPOCHS: Final = 1000
-"""Epochs of one era that are known: whoever was let in before that begins again."""
 _MOVING: Final = -1
 """The epoch while facts are being dropped: no statement sees it, so nothing read meanwhile is kept or let out."""
 Drop = Callable[[str | None], Awaitable[None]]
@@ -76,8 +75,10 @@ class Follower:
     kind of invalidation can never be overlooked.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, most_epochs: int = _EPOCHS) -> None:
+        """`most_epochs` of one era are known: whoever was let in before that begins again."""
         self._storage = storage
+        self._most_epochs = most_epochs
         self._owners: dict[str, Drop] = {}
         self._marking: set[str] = set()
         self._knowing: set[str] = set()
@@ -164,7 +165,7 @@ class Follower:
                 await self._owners[change.kind](change.key)
         if self.moment is moment:
             self.epoch = seen
-            if falls or len(self._epochs) > _EPOCHS:
+            if falls or len(self._epochs) > self._most_epochs:
                 self._epochs.clear()
             self._epochs.add(seen)
 

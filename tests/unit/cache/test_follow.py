@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.lagging import LaggingStorage
-from vault.cache import follow
 from vault.cache.follow import BoundedCache, Follower
 from vault.storage import memory as module
 from vault.storage.memory import MemoryStorage
@@ -252,9 +251,7 @@ def test_what_is_forgotten_during_a_look_stays_forgotten(turns: int) -> None:
     asyncio.run(scenario())
 
 
-def test_an_epoch_lasts_until_a_fact_falls_of_which_no_identity_is_told(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_epoch_lasts_until_a_fact_falls_of_which_no_identity_is_told() -> None:
     async def scenario() -> None:
         storage = LaggingStorage()
         follower, _ = await _following(storage, "mount")
@@ -279,11 +276,20 @@ def test_an_epoch_lasts_until_a_fact_falls_of_which_no_identity_is_told(
         assert during and not any(follower.lasts(epoch) for epoch in during)
         await follower.forget()
         assert not follower.lasts(storage.data.epoch)
-        monkeypatch.setattr(follow, "_EPOCHS", 3)
+
+    asyncio.run(scenario())
+
+
+def test_few_epochs_of_an_era_are_known() -> None:
+    async def scenario() -> None:
+        storage = MemoryStorage()
+        follower = Follower(storage, most_epochs=3)
+        follower.own("token", Owner().drop, marks=True)
         await follower.catch_up()
         for _ in range(10):
             await _change(storage, ("token", "a"))
             await follower.follow()
+            assert follower.lasts(follower.epoch)
         assert len(follower._epochs) <= 4
 
     asyncio.run(scenario())
