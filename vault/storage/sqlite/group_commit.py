@@ -411,12 +411,14 @@ class GroupCommit:
     def _commit_in_thread(self, batch: Batch) -> None:
         """Let SQLite have what waits, here, where no other thread wants the interpreter, and commit in the thread.
 
-        What is long is written there too: that takes longer than it costs to want the interpreter.
+        What is long is written there too: that takes longer than it costs to want the interpreter. The files are looked at
+        here, for the thread would want the interpreter again for each.
         Meanwhile the next batch is open, unless it would have to ask SQLite for what this one did, or its epoch.
         """
         self._committing, self._batch = batch, None
         loop = asyncio.get_running_loop()
         try:
+            self._files.check()
             if batch.spilled or not batch.pending.empty:
                 batch.stamp = fresh_stamp()
                 if not batch.spilled:
@@ -436,16 +438,19 @@ class GroupCommit:
     def _commit(self, pending: PendingWrites) -> Outcome:
         try:
             pending.end_long(self.connection)
-            self._files.check()
             self.connection.run("commit", "COMMIT")  # 5.
             self._rows.committed()
-            self._files.check()  # or nobody would find what was committed
         except Exception as error:  # noqa: BLE001 - whatever it is, the next batch must be able to begin
             self._roll_back()
             return self._failure(error, "committing")
         return None
 
     def _committed(self, batch: Batch, outcome: Outcome) -> None:
+        if outcome is None:
+            try:
+                self._files.check()  # or nobody would find what was committed
+            except StorageFailure as lost:
+                outcome = lost
         self._rows.end(kept=outcome is None, epoch=batch.epoch)
         self._committing = None
         batch.end(outcome)  # 6.
