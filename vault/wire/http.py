@@ -83,7 +83,13 @@ _METHODS: Final = {
     "HEAD": Operation.HEADER,
 }
 _LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
-_USUAL: Final = frozenset({b"x-vault-token", b"x-vault-request"})
+_USUAL: Final = frozenset(
+    {
+        *(b"x-vault-token", b"x-vault-request", b"host", b"user-agent", b"accept", b"accept-encoding"),
+        *(b"content-type", b"content-length", b"transfer-encoding", b"connection"),
+    }
+)
+"""Headers that ask for nothing here but what every request has."""
 _SEVERAL: Final = b"?"
 """Stands for more than one proof of possession; no real proof is so short."""
 _UNKNOWN: Final = 600
@@ -215,7 +221,8 @@ class Front:
         call.client_address, call.client_port = scope.get("client") or ("", 0)
         method, headers = scope["method"], scope["headers"]
         first = dict(reversed(headers))  # the first of a repeated header counts
-        special = [name for name in first if name[:8] == b"x-vault-" and name not in _USUAL]
+        unusual = first.keys() - _USUAL
+        special = [name for name in first if name in unusual and name[:8] == b"x-vault-"] if unusual else ()
         call.token = Secret(first.get(b"x-vault-token", b"").strip().decode("latin-1"))
         call.head = Head(
             method=method,
@@ -244,8 +251,7 @@ class Front:
         """Read a head that no plan stands for; `special` are its headers of OpenBao's but for the token."""
         for name in special:
             check_consistency(name, first[name])
-        filtered = first.get(b"x-vault-list-filter")
-        readable = filtered is not None and only_readable(filtered)
+        readable = b"x-vault-list-filter" in first and only_readable(first[b"x-vault-list-filter"])
         _prove(call, scope, first)
         path = canonical(scope["raw_path"][4:])
         if path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
@@ -265,7 +271,7 @@ class Front:
                 readable=readable,
                 offered=offered,
             )
-        if not offered and any(name[:20] == inline_auth.PREFIX for name in special):
+        if special and not offered and any(name[:20] == inline_auth.PREFIX for name in special):
             call.login = Login() if inline_auth.in_use(call.head.headers) else None
         call.destination = Destination(path=call.within + path)
 
@@ -358,14 +364,14 @@ def _prove(call: Call, scope: Scope, first: Mapping[bytes, bytes]) -> None:
     """
     connection, given = scope["state"], first.get(b"authorization", b"")
     certificate = connection.get("client_certificate") or b""
+    if not (certificate or given or b"dpop" in first or b"x-vault-mfa" in first):
+        return
     borne = b""
     if given and not call.token:
         held = (value for name, value in call.head.headers if name == b"authorization")
         borne = next((value for value in held if value[:7] == b"Bearer " or value[:5] == b"DPoP "), b"")
     if borne:
         call.token = Secret(borne.partition(b" ")[2].strip().decode("latin-1"))
-    if not (certificate or given or b"dpop" in first or b"x-vault-mfa" in first):
-        return
     dpop = [value for name, value in call.head.headers if name == b"dpop"]
     call.proofs = Proofs(
         basic=Secret(given[6:].strip().decode("latin-1") if given[:6].lower() == b"basic " else ""),
