@@ -13,6 +13,7 @@ from vault.framework.request.head import Head, Options, Proofs
 
 _FRONT: Final = {
     "vault/wire/http.py": "the front",
+    "vault/wire/proofs.py": "the front, for what proves who calls",
     "vault/repeated/head_cache.py": "the front, for bytes that came before",
     "vault/wire/inline_auth.py": "the front, for the login in a head",
     "vault/server/compose/self_init.py": "stands for a front: the configuration's own requests",

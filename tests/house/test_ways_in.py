@@ -19,6 +19,7 @@ _HEADERS = {
     "vault/repeated/head_cache.py",
     "vault/wire/http.py",
     "vault/wire/inline_auth.py",
+    "vault/wire/proofs.py",
 }
 """Who reads the headers of a call's head: to take a login out of them, to know a request of the same bytes, and to
 record those that an operator has named."""

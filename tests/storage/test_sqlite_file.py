@@ -18,8 +18,7 @@ from tests.storage.stores import everything, fill
 from vault.storage.protocol import LONGEST_PATH, StorageFailure
 from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.files import BESIDE
-from vault.storage.sqlite.group_commit import committing_thread
-from vault.storage.sqlite.storage import SqliteStorage
+from vault.storage.sqlite.storage import SqliteStorage, committing_thread
 
 
 async def make(file: Path, *paths: str) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping
 from functools import partial
 from hashlib import sha256
 from html import escape
@@ -30,7 +30,7 @@ from vault.framework.errors import (
 )
 from vault.framework.limits import USUAL_LIMITS
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
-from vault.framework.request.head import Head, Options, Proofs
+from vault.framework.request.head import Head, Options
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
 from vault.repeated.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet
@@ -50,6 +50,7 @@ from vault.wire.options import (
     within,
     wrap_ttl,
 )
+from vault.wire.proofs import prove
 from vault.wire.stream import stream
 
 Scope = MutableMapping[str, Any]
@@ -90,8 +91,6 @@ _USUAL: Final = frozenset(
     }
 )
 """Headers that ask for nothing here but what every request has."""
-_SEVERAL: Final = b"?"
-"""Stands for more than one proof of possession; no real proof is so short."""
 _UNKNOWN: Final = 600
 """A status from here on belongs to no class; answers of OpenBao then lack the transport header."""
 _TOO_LARGE: Final = 413
@@ -252,7 +251,7 @@ class Front:
         for name in special:
             check_consistency(name, first[name])
         readable = b"x-vault-list-filter" in first and only_readable(first[b"x-vault-list-filter"])
-        _prove(call, scope, first)
+        prove(call, scope, first)
         path = canonical(scope["raw_path"][4:])
         if path == "sys" and not schema.decode_query(scope["query_string"]).get("help"):
             raise Redirect("/v1/sys/")
@@ -345,43 +344,10 @@ class Front:
             call.data = data
 
 
-def _factors(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[str]:
-    """Return the second factors in a head, in order."""
-    return tuple(value.decode("latin-1") for name, value in headers if name == b"x-vault-mfa")
-
-
 def _asks_for_help(call: Call, scope: Scope) -> bool:
     """Whether a read asks for help on a path, even a path that has no read."""
     query = scope["query_string"]
     return call.head.method == "GET" and b"help" in query and bool(schema.decode_query(query).get("help"))
-
-
-def _prove(call: Call, scope: Scope, first: Mapping[bytes, bytes]) -> None:
-    """Take what head and connection bring to prove who calls: certificate, second factors, Authorization, DPoP proof.
-
-    The token is in the first Authorization header that can hold one, as in OpenBao; a name and its password count in
-    the first one of all. Two DPoP proofs count as none (RFC 9449, 4.3).
-    """
-    connection, given = scope["state"], first.get(b"authorization", b"")
-    certificate = connection.get("client_certificate") or b""
-    if not (certificate or given or b"dpop" in first or b"x-vault-mfa" in first):
-        return
-    borne = b""
-    if given and not call.token:
-        held = (value for name, value in call.head.headers if name == b"authorization")
-        borne = next((value for value in held if value[:7] == b"Bearer " or value[:5] == b"DPoP "), b"")
-    if borne:
-        call.token = Secret(borne.partition(b" ")[2].strip().decode("latin-1"))
-    dpop = [value for name, value in call.head.headers if name == b"dpop"]
-    call.proofs = Proofs(
-        basic=Secret(given[6:].strip().decode("latin-1") if given[:6].lower() == b"basic " else ""),
-        bearer=bool(borne),
-        factors=_factors(call.head.headers),
-        certificate=certificate,
-        intermediates=connection.get("client_intermediates", ()),
-        dpop=dpop[0] if len(dpop) == 1 else _SEVERAL if dpop else b"",
-        target=scope["raw_path"].decode("latin-1") if dpop else "",
-    )
 
 
 async def _nothing() -> MutableMapping[str, Any]:

@@ -17,7 +17,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Final, TypeVar
 
 from vault.storage.protocol import StorageFailure
@@ -34,21 +33,6 @@ T = TypeVar("T")
 
 _LULL: Final = 3
 """Turns of the event loop without another writer after which no more are waited for: a request takes two to get here."""
-
-
-def committing_thread(file: Path) -> SingleThread:
-    """Return the thread that commits to `file`, running already: none can be missing when somebody waits for it.
-
-    Raises `StorageFailure`.
-    """
-    thread = SingleThread("vault-commit")
-    try:
-        thread.begin()
-    except RuntimeError as error:
-        raise StorageFailure(
-            f"storage {file}: the system starts no more threads; raise its limit of processes and threads"
-        ) from error
-    return thread
 
 
 class GroupCommit:

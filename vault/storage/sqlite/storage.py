@@ -13,10 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from vault.storage.protocol import Change, ReadTx, Timer, Tx
+from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.database import Connection, OnStatement, prepare
 from vault.storage.sqlite.files import Files
-from vault.storage.sqlite.group_commit import GroupCommit, committing_thread
+from vault.storage.sqlite.group_commit import GroupCommit
 from vault.storage.sqlite.journal_index import Index
 from vault.storage.sqlite.reads import LongRows, RememberingReader
 from vault.storage.sqlite.row_cache import Rows
@@ -65,6 +66,21 @@ class _Write:
         finally:
             self._tx.end()
         await self._group.durable(ended)
+
+
+def committing_thread(file: Path) -> SingleThread:
+    """Return the thread that commits to `file`, running already: none can be missing when somebody waits for it.
+
+    Raises `StorageFailure`.
+    """
+    thread = SingleThread("vault-commit")
+    try:
+        thread.begin()
+    except RuntimeError as error:
+        raise StorageFailure(
+            f"storage {file}: the system starts no more threads; raise its limit of processes and threads"
+        ) from error
+    return thread
 
 
 class SqliteStorage:
