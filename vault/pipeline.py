@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""THE request path. Every security decision of a request is here, in the only order there is."""
+"""THE request path. Every security decision of a request is here, in the only order there is: see `Pipeline.handle`.
+
+What stands below comes in the order in which it runs: first the stages, then what begins a call again, then refusals.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,16 @@ from typing import Final
 
 from vault.audit.broker import Broker, Taken
 from vault.barrier.barrier import Barrier
-from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
+from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.cache.follow import Follower
 from vault.framework import schema
 from vault.framework.call import ROOT, Call, Destination, Identity, Operation, RefusedReply, Reply
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import (
+    FactsChanged,
     Forbidden,
-    Internal,
     Limited,
-    Locked,
-    Malformed,
-    Moved,
     NotFound,
     Sealed,
     Unauthenticated,
@@ -33,13 +33,14 @@ from vault.framework.errors import (
 from vault.framework.keys.external import AskFirst
 from vault.framework.limits import AT_ONCE
 from vault.framework.quote import quote
-from vault.framework.route import Access, BoundRoute, special
+from vault.framework.route import Access
 from vault.framework.telemetry.log import Log
-from vault.mount.router import SEALED, Barred, Router
+from vault.mount.router import Barred, Router
 from vault.policy.gate import Gate
+from vault.refusals import raise_refusal, refusing_route, to_refusal
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
-from vault.storage.protocol import StorageFailure, StorageLost, UnfitPath
+from vault.storage.protocol import UnfitPath
 from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
@@ -48,9 +49,6 @@ _READS: Final = frozenset({Operation.READ, Operation.LIST, Operation.SCAN, Opera
 _LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
 _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
-
-
-_LOST: Final = "Vault is sealed: its storage was moved or replaced; see the server's log"
 _NOTHING: Final = mount_prefix("")
 """Below this, no namespace ever stores anything."""
 
@@ -59,7 +57,7 @@ Record = Callable[[Call, Reply[object] | None], Taken]
 
 
 class Pipeline:
-    """Carries calls through resolve, admit, authenticate, parse, authorise, audit, handler, fence, wrap, audit."""
+    """Carries calls from a head that the front has read to an answer that is recorded."""
 
     def __init__(
         self,
@@ -88,79 +86,79 @@ class Pipeline:
         self._pool = Pool(threads=1, name="body")
 
     async def handle(self, call: Call, plan: Plan | None = None) -> Reply[object] | None:
-        """Carry one request through every stage, or through those that its `plan` leaves.
+        """Carry one request through every stage, or through those that its `plan` leaves: all that is decided about it.
 
-        Raises `VaultError` once it has been recorded.
+        1. Resolve: where the path leads. A miss becomes a route that refuses, so that only the authorised learn of it.
+        2. Admit: the rate limits, before anything that costs.
+        3. Authenticate: the token becomes an identity.
+        4. Parse the body, under limits. Whoever needs a token and has no good one got no further.
+        5. Authorise: the ACL, then the credential's own checks.
+        6. Record the request, as nothing is done that no audit device knows of.
+        7. Build the parameters, and do what precedes a transaction: ask others, hash.
+        8. Run the handler. Of a write, 8 to 11 are in one transaction.
+        9. Fence: what allowed the call is true at the epoch of the data that it saw, or all begins again (`retry`).
+        10. Leave in a listing what the caller may see, and wrap the answer.
+        11. Record the answer, before it is committed and before anybody sees it.
+
+        These numbers stand at the lines. Raises `VaultError` once it has been recorded, whatever went wrong.
         """
         try:
             try:
-                reply = _kept(await (self.attempt(call) if plan is None else self.repeat(call, plan)))
-            except (Moved, AskFirst) as again:
-                reply = await self.persist(call, again)
+                reply = raise_refusal(await (self.attempt(call) if plan is None else self.repeat(call, plan)))
+            except (FactsChanged, AskFirst) as again:
+                reply = await self.retry(call, again)
             if call.after is not None:
-                self.settle(call)
+                self.flush_audit(call)
                 await call.after()
             return reply
-        except VaultError as error:
-            await self.refuse(call, error)
-            raise
-        except NamespaceSealed as error:
-            shut = Locked(SEALED)
-            await self.refuse(call, shut)
-            raise shut from error
-        except (BarrierSealed, StorageFailure, BarrierFailure, UnfitPath) as error:
-            refusal = self.refusal_of(call, error)
-            await self.refuse(call, refusal)
-            raise refusal from error
         except Exception as error:
-            self._log.crash("core", "a request met a defect", error, request_id=call.id)
-            defect = Internal(detail=type(error).__name__)
-            await self.refuse(call, defect)
-            raise defect from error
-
-    def refusal_of(self, call: Call, error: Exception) -> VaultError:
-        """Say what a client is told where storage or barrier do not take it; the log has what it is not told."""
-        if isinstance(error, UnfitPath):
-            return Malformed(str(error))
-        if isinstance(error, BarrierSealed):
-            return Sealed()
-        if isinstance(error, StorageLost):  # the log has it already: it is sealed within a second
-            return Sealed(_LOST)
-        self._log.crash("core", "storage or barrier failed", error, request_id=call.id)
-        return Unavailable(detail=type(error).__name__)
+            refusal = to_refusal(call, error, self._log)
+            await self.refuse(call, refusal)
+            if refusal is error:
+                raise
+            raise refusal from error
 
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
-        """Try once, in a transaction of its own unless there is one already. Raises `Moved`: nothing was done."""
-        call.facts = self._follower.epoch
-        moment = self._follower.moment
+        """Try once, in a transaction of its own unless there is one already. Raises `FactsChanged`: nothing was done."""
+        call.epoch = self._follower.epoch
+        as_of = self._follower.moment
+        # 1. to 7. Who may not go on by outdated facts may by newer ones.
         try:
-            await self.let_in(call, core)
+            await self.check_in(call, core)
         except (VaultError, BarrierFailure):
-            await self.confirm(call)
+            await self.require_current_facts(call)
             raise
+        # 8. to 11. in a transaction, if anything is written. Wrapping writes the answer of a read.
         if core is not None:
             return await self.write(call, core)
         if call.bound.route.access.writes or call.options.wrap_ttl:
             return await self.commit(call)
+        # 8. to 11. without one.
         seen = None if self._barrier.sealed else call.reader
-        reply = await self.finish(call, self.cut(call, await self.invoke(call, seen)))
+        reply = await self.finish(call, self.filter_listing(call, await self.invoke(call, seen)))
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
             until = self._gate.until(call.identity)
-            self.plans.keep(call, moment, until)
+            self.plans.keep(call, as_of, until)
         return reply
 
-    async def let_in(self, call: Call, core: View | None) -> None:
+    async def check_in(self, call: Call, core: View | None) -> None:
         """Find out what is asked for, by whom, and that they may; record it, and do what precedes a transaction."""
+        # 1. Resolve, before limits and tokens: both are of a namespace.
         self.resolve(call)
+        # 2. Admit.
         await self.admit(call)
+        # 3. Authenticate.
         await self.authenticate(call)
+        # 4. Parse.
         if call.operation in _BODIED:
             await self.parse(call)
-        if core is not None:  # whether there is something is asked where the answer will be used
+        # 5. Authorise. In a transaction, whether there is something is asked there, where the answer will be used.
+        if core is not None:
             core.opened = call.reader.opened
             call.reader = core.mount(call.mount.uuid)
         await self.authorise(call)
+        # 6. Record the request, once for all attempts. What changes nothing before its answer is recorded waits for that.
         access = call.bound.route.access
         if not call.record.audited and not access.unaudited:
             asks = access.asks or (call.operation in _READS and not access.writes)
@@ -168,69 +166,13 @@ class Pipeline:
             call.record.audited = True
             if later is not None:
                 await later
+        # 7. Parameters, and what precedes a transaction. Others are asked for nobody whom newer facts would not let.
         call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         if call.bound.before is not None and call.prepared is None:
-            await self.confirm(call)  # others are asked for nobody whom newer facts would not let
+            await self.require_current_facts(call)
             call.prepared = await call.bound.before(call, call.params)
             if isinstance(call.prepared, Reply) and call.prepared.long:
-                await self._audit.ahead(call, call.prepared)
-
-    async def admit(self, call: Call) -> None:
-        """Ask the limits, which count a request once; who is refused by what is no longer true is asked again."""
-        if call.admitted:
-            return
-        try:
-            self._admit(call)
-        except Limited:
-            await self.confirm(call)
-            raise
-        call.admitted = True
-
-    async def repeat(self, call: Call, plan: Plan) -> Reply[object] | None:
-        """Answer a read about which everything is known but the answer. Raises `Moved`, as any attempt."""
-        call.facts = self._follower.epoch
-        await self.admit(call)
-        where = plan.destination
-        call.reader = self._barrier.reader(where.namespace.id, where.prefix)
-        self._audit.request(call, hold=True)
-        call.record.audited = True
-        reply = self.cut(call, await self.invoke(call, call.reader))
-        return await self.finish(call, reply, self._audit.exchange)
-
-    async def persist(self, call: Call, again: Moved | AskFirst) -> Reply[object] | None:
-        """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
-        for _ in range(_ATTEMPTS):
-            if isinstance(again, AskFirst):
-                await self.release(call)
-                call.prepared = await again.ask()
-            call.start_over()
-            await self._follower.catch_up()
-            call.facts = self._follower.epoch
-            try:
-                self.resolve(call)
-                unprepared = call.bound.before is not None and call.prepared is None
-                if unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
-                    return _kept(await self.attempt(call))
-                await self.authenticate(call)
-                call.in_turn = True  # in the transaction nobody opens another one to write down what is new
-                if call.operation in _BODIED:
-                    await self.parse(call)  # now, as nobody's write is to wait for a long one
-                where = call.namespace.id
-                async with self._barrier.write(where, core_prefix(where)) as core:
-                    await self._follower.catch_up()
-                    self.stay(call, where)
-                    reply = await self.attempt(call, core)
-                await self._follower.follow()
-                return _kept(reply)
-            except (Moved, AskFirst) as later:
-                again = later
-        raise Unavailable(detail="facts kept changing")
-
-    def stay(self, call: Call, where: str) -> None:
-        """Make sure that the path leads into the namespace that the transaction was opened on. Raises `Moved`."""
-        self.resolve(call)
-        if call.namespace.id != where:
-            raise Moved
+                await self._audit.hash_reply(call, call.prepared)
 
     def resolve(self, call: Call) -> None:
         """Find namespace, mount and route; from here on the path is split into namespace and path, and stays so.
@@ -242,13 +184,13 @@ class Pipeline:
         try:
             found = self._router.lead(call)
         except (UnsupportedPath, UnsupportedOperation) as miss:
-            call.bound = _refusing(miss)
+            call.bound = refusing_route(miss)
         except Barred as barred:
-            call.bound = _refusing(barred.reason, Access(public=True))
+            call.bound = refusing_route(barred.reason, Access(public=True))
         else:
             if found is None:
                 nothing = NotFound(f'no handler for route "{quote(call.path)}". route entry not found.')
-                call.bound = _refusing(nothing)
+                call.bound = refusing_route(nothing)
             else:
                 call.bound = found.bound
         if not sealed:
@@ -260,6 +202,17 @@ class Pipeline:
         elif not call.bound.route.access.when_sealed:
             raise Sealed
 
+    async def admit(self, call: Call) -> None:
+        """Ask the limits, which count a request once; who is refused by what is no longer true is asked again."""
+        if call.admitted:
+            return
+        try:
+            self._admit(call)
+        except Limited:
+            await self.require_current_facts(call)
+            raise
+        call.admitted = True
+
     async def authenticate(self, call: Call) -> None:
         """Find out who calls, and from where. A public route takes a valid token along and ignores any other."""
         token = call.token.reveal()
@@ -268,7 +221,7 @@ class Pipeline:
         if call.login is not None and call.login.identity is not None:
             call.identity, call.token = call.login.identity, call.login.identity.token
             if call.identity.namespace is not call.namespace:
-                self.come_home(call, call.identity)
+                self.move_to_token_namespace(call, call.identity)
             return
         if self._barrier.sealed or (public and not token):
             return
@@ -277,7 +230,7 @@ class Pipeline:
                 if authenticator.recognises(token):
                     call.identity = authenticator.known(call) or await authenticator.authenticate(call)
                     if call.identity.namespace is not call.namespace:
-                        self.come_home(call, call.identity)
+                        self.move_to_token_namespace(call, call.identity)
                     return
         except BarrierSealed:
             if not public:
@@ -289,7 +242,7 @@ class Pipeline:
         if not public:
             raise Unauthenticated
 
-    def come_home(self, call: Call, identity: Identity) -> None:
+    def move_to_token_namespace(self, call: Call, identity: Identity) -> None:
         """Answer what is about the caller's own token where that token lives, whichever namespace was named.
 
         Whoever holds a wrapping token may only fetch what waits there, so all that it asks is asked there.
@@ -307,7 +260,7 @@ class Pipeline:
             await self._pool.run(client_of(call), partial(schema.read_body, call))
         call.data = schema.read_body(call)
         if long and not call.bound.route.access.unaudited:
-            await self._audit.came(call)
+            await self._audit.hash_request(call)
 
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""
@@ -317,11 +270,11 @@ class Pipeline:
             and identity.namespace is not call.namespace
             and not bound.route.access.public
         ):
-            self.contain(call, identity)
+            self.require_namespace(call, identity)
         if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
             call.operation = Operation.CREATE
         if bound.route.access.public or call.operation is Operation.HELP:
-            self.narrow(call, identity)
+            self.apply_credential_checks(call, identity)
             return
         if self._barrier.sealed:
             if bound.route.access.when_sealed:
@@ -336,9 +289,14 @@ class Pipeline:
             raise Forbidden(path=call.path, capability=call.operation)
         if bound.route.access.sudo and not (decision.sudo or decision.root):
             raise Forbidden(path=call.path, capability="sudo")
-        self.narrow(call, identity)
+        self.apply_credential_checks(call, identity)
 
-    def narrow(self, call: Call, identity: Identity | None) -> None:
+    def require_namespace(self, call: Call, identity: Identity) -> None:
+        """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""
+        if not identity.namespace.holds(call.namespace):
+            raise Forbidden(path=call.path, capability=call.operation)
+
+    def apply_credential_checks(self, call: Call, identity: Identity | None) -> None:
         """Ask the credential's own checks, which only ever take away. Where anybody may call, it is left out."""
         if identity is None or identity.narrowing is None:
             return
@@ -349,17 +307,12 @@ class Pipeline:
             return
         raise Forbidden(path=call.path, capability=call.operation)
 
-    def contain(self, call: Call, identity: Identity) -> None:
-        """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""
-        if not identity.namespace.holds(call.namespace):
-            raise Forbidden(path=call.path, capability=call.operation)
-
     async def commit(self, call: Call) -> Reply[object] | None:
         """Run the handler in one transaction, and make what it changed known here before anybody is answered."""
         async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
             reply = await self.write(call, core)
         await self._follower.follow()
-        return _kept(reply)
+        return raise_refusal(reply)
 
     async def write(self, call: Call, core: View) -> Reply[object] | None:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
@@ -368,12 +321,15 @@ class Pipeline:
         call.reader = call.tx = core.mount(call.mount.uuid)
         exists = call.bound.exists
         if exists is not None and await exists(call) is (call.operation is Operation.CREATE):
-            raise Moved  # what the caller may do depends on whether there is something: it changed since
+            raise FactsChanged  # what the caller may do depends on whether there is something: it changed since
+        # 8. and 9. A refusal that keeps what it wrote gets its answer recorded as every refusal does.
         result = await self.invoke(call, core)
         if isinstance(result, RefusedReply):
             await self.release(call)
             return result
-        return await self.finish(call, await self._wrapper.wrap(call, core, self.cut(call, result)))
+        # 10. and 11. Filtered before it is wrapped: what waits for a wrapping token is asked by anybody who has that.
+        reply = await self._wrapper.wrap(call, core, self.filter_listing(call, result))
+        return await self.finish(call, reply)
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
         """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates.
@@ -386,46 +342,52 @@ class Pipeline:
             if seen is not None:
                 await self.fence(call, seen)
             raise
-        if seen is not None and seen.epoch != call.facts:
+        if seen is not None and seen.epoch != call.epoch:
             access = call.bound.route.access
             factless = access.public and access.when_sealed  # and may have replaced the facts
             if not factless:
                 await self.fence(call, seen)
         return result
 
-    async def confirm(self, call: Call) -> None:
-        """Refuse nobody by facts that are no longer true either. Raises `Moved`."""
+    async def require_current_facts(self, call: Call) -> None:
+        """Refuse nobody by facts that are no longer true either. Raises `FactsChanged`."""
         if not self._barrier.sealed:
             await self.fence(call, self._barrier.reader(ROOT.id, ""))
 
     async def fence(self, call: Call, seen: ReadView) -> None:
-        """Let nothing out that rests on facts older than the data. Raises `Moved`; a transaction is undone.
+        """Let nothing out that rests on facts older than the data. Raises `FactsChanged`; a transaction is undone.
 
         What counts is the epoch at which this call was let in: while it waited for its turn to write, others
         may have committed and brought the facts of this process up to date without this call.
         """
         if seen.epoch == 0:
             await seen.get("")
-        if seen.epoch != call.facts:
+        if seen.epoch != call.epoch:
             await self.stand(call, seen.epoch)
 
     async def stand(self, call: Call, epoch: int) -> None:
-        """Let a call go on by its facts where they are true at `epoch` too. Raises `Moved`.
+        """Let a call go on by its facts where they are true at `epoch` too. Raises `FactsChanged`.
 
         They are where nothing that changed in between is what it stands on: the era, which ends with any fact but those
         about a token, and the caller, of whose token those that hold it are told.
         """
         await self._follower.reach(epoch)
         held = call.identity is None or call.identity.held
-        if not (held and self._follower.lasts(call.facts)):
-            raise Moved
-        call.facts = epoch
+        if not (held and self._follower.lasts(call.epoch)):
+            raise FactsChanged
+        call.epoch = epoch
 
-    async def release(self, call: Call) -> None:
-        """Record a request that was held."""
-        later = self._audit.release(call)
-        if later is not None:
-            await later
+    def filter_listing(self, call: Call, result: object) -> Reply[object] | None:
+        """Leave in a listing what the caller may see of it, before it is kept anywhere. Raises `NotFound`."""
+        if result is None:
+            return None
+        reply = result if isinstance(result, Reply) else Reply(data=result)
+        if call.decision is not None:
+            if call.decision.filter_path:
+                self._gate.filter(call, reply)
+            if call.options.readable and call.operation in _LISTS:
+                self._gate.narrow(call, reply)
+        return reply
 
     async def finish(
         self, call: Call, reply: Reply[object] | None, record: Record | None = None
@@ -438,7 +400,7 @@ class Pipeline:
             if call.warnings:
                 reply.warnings = [*reply.warnings, *call.warnings]
             if reply.long:
-                await self._audit.ahead(call, reply)
+                await self._audit.hash_reply(call, reply)
         access = call.bound.route.access
         if not access.unaudited:
             try:
@@ -450,24 +412,72 @@ class Pipeline:
                     raise
         return reply
 
-    def cut(self, call: Call, result: object) -> Reply[object] | None:
-        """Leave in a listing what the caller may see of it, before it is kept anywhere. Raises `NotFound`."""
-        if result is None:
-            return None
-        reply = result if isinstance(result, Reply) else Reply(data=result)
-        if call.decision is not None:
-            if call.decision.filter_path:
-                self._gate.filter(call, reply)
-            if call.options.readable and call.operation in _LISTS:
-                self._gate.narrow(call, reply)
-        return reply
-
-    def settle(self, call: Call) -> None:
+    def flush_audit(self, call: Call) -> None:
         """Write the audit lines of a call now. Raises `Unavailable` where no device takes them."""
         batch, call.record.batch = call.record.batch, None
         failure = None if batch is None else batch.flush()
         if failure is not None:
             raise failure
+
+    async def repeat(self, call: Call, plan: Plan) -> Reply[object] | None:
+        """Answer a read about which the plan has what 1, 3, 4, 5 and 7 find out. Raises `FactsChanged`, as any attempt."""
+        call.epoch = self._follower.epoch
+        # 2. Admit.
+        await self.admit(call)
+        where = plan.destination
+        call.reader = self._barrier.reader(where.namespace.id, where.prefix)
+        # 6. Record the request; it only reads, so that waits for the answer.
+        self._audit.request(call, hold=True)
+        call.record.audited = True
+        # 8. to 11. The record waits in a batch, and the answer there with it.
+        reply = self.filter_listing(call, await self.invoke(call, call.reader))
+        return await self.finish(call, reply, self._audit.exchange)
+
+    async def retry(self, call: Call, again: FactsChanged | AskFirst) -> Reply[object] | None:
+        """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
+        for _ in range(_ATTEMPTS):
+            # 1. Ask others what the handler needs of them; that leaves a trace, so the request is recorded first.
+            if isinstance(again, AskFirst):
+                await self.release(call)
+                call.prepared = await again.ask()
+            # 2. Forget the attempt, and learn the newest facts.
+            call.start_over()
+            await self._follower.catch_up()
+            call.epoch = self._follower.epoch
+            try:
+                # 3. What writes nothing, or has to ask others first, is tried as before.
+                self.resolve(call)
+                unprepared = call.bound.before is not None and call.prepared is None
+                if unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
+                    return raise_refusal(await self.attempt(call))
+                # 4. Outside the turn: what opens a transaction of its own (a token seen first), and what takes time.
+                await self.authenticate(call)
+                call.in_turn = True
+                if call.operation in _BODIED:
+                    await self.parse(call)
+                # 5. In the turn nobody else commits: the facts of now stay true, and all stages run by them.
+                where = call.namespace.id
+                async with self._barrier.write(where, core_prefix(where)) as core:
+                    await self._follower.catch_up()
+                    self.require_same_namespace(call, where)
+                    reply = await self.attempt(call, core)
+                await self._follower.follow()
+                return raise_refusal(reply)
+            except (FactsChanged, AskFirst) as later:
+                again = later
+        raise Unavailable(detail="facts kept changing")
+
+    def require_same_namespace(self, call: Call, where: str) -> None:
+        """Make sure that the path leads into the namespace that the transaction was opened on. Raises `FactsChanged`."""
+        self.resolve(call)
+        if call.namespace.id != where:
+            raise FactsChanged
+
+    async def release(self, call: Call) -> None:
+        """Record a request that was held."""
+        later = self._audit.release(call)
+        if later is not None:
+            await later
 
     async def refuse(self, call: Call, error: VaultError) -> None:
         """Record a refusal; the request too where that had not been done."""
@@ -482,18 +492,3 @@ class Pipeline:
         later = self._audit.response(call, None, error)
         if later is not None:
             await later
-
-
-def _kept(reply: Reply[object] | None) -> Reply[object] | None:
-    """Refuse what was to be refused, now that what it wrote is kept. Raises `VaultError`."""
-    if isinstance(reply, RefusedReply):
-        raise reply.reason
-    return reply
-
-
-def _refusing(error: VaultError, access: Access | None = None) -> BoundRoute:
-    async def answer(call: Call) -> None:
-        del call
-        raise error
-
-    return special(answer, Operation.READ, access or Access())

@@ -80,7 +80,7 @@ def install(
         issue_engine,
         ApprovalEngine(issuer),
         RevocationEngine(biscuits, barrier, entropy, children),
-        LineageEngine(children, services.router.takes),
+        LineageEngine(children, services.router.has_login),
         FailureEngine(failures),
         OAuthEngine(issuer, biscuits, prover, clients),
     )

@@ -10,7 +10,7 @@ from tests.routes.test_imported_secrets import _imported
 from tests.routes.test_proofs import _form, _register
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
-from vault.framework.errors import Moved
+from vault.framework.errors import FactsChanged
 from vault.pipeline import Pipeline
 from vault.policy.store import POLICY_KIND
 from vault.token.lockout import Lockout
@@ -55,7 +55,7 @@ def test_a_role_that_nobody_has_counts_once_where_its_login_starts_over(
         answer = await invoke(self, call, view)
         if call.path == "auth/ar/login" and call.id not in seen:
             seen.add(call.id)
-            raise Moved
+            raise FactsChanged
         return answer
 
     monkeypatch.setattr(Pipeline, "invoke", moving)

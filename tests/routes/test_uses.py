@@ -13,7 +13,7 @@ from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from vault.barrier.view import View
 from vault.framework.call import ROOT, Call, Reply
 from vault.framework.clock import rfc3339
-from vault.framework.errors import Moved
+from vault.framework.errors import FactsChanged
 from vault.ids import ROOT_ID
 from vault.pipeline import Pipeline
 from vault.storage.memory import MemoryStorage
@@ -224,8 +224,8 @@ def test_a_write_whose_token_is_revoked_while_it_waits_for_its_turn_is_refused_a
 
     async def moved(self: Pipeline, call: Call, core: View | None = None) -> Reply[object] | None:
         if not parsed and core is None:
-            await self.let_in(call, core)
-            raise Moved
+            await self.check_in(call, core)
+            raise FactsChanged
         return await attempt(self, call, core)
 
     async def waits(self: Pipeline, call: Call) -> None:

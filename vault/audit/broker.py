@@ -157,7 +157,7 @@ class Broker:
             return self._send_sealed(sealed_line(call, "request", now, error))
         return None
 
-    async def came(self, call: Call) -> None:
+    async def hash_request(self, call: Call) -> None:
         """Hash long data of a request in a thread, before it is recorded and outside transactions, once.
 
         It is never refused for want of a place: the amount is bounded by what is parsed at one time, and a refusal
@@ -169,16 +169,16 @@ class Broker:
             return
         made: dict[object, bytes] = {}
         for renderer in [entry.renderer for entry in self._recording]:
-            made[renderer] = await self._pool.run(client_of(call), renderer.sent_ahead(call), owed=True)
+            made[renderer] = await self._pool.run(client_of(call), renderer.request_hasher(call), owed=True)
         call.record.sent = data, made
 
-    async def ahead(self, call: Call, reply: Reply[object]) -> None:
+    async def hash_reply(self, call: Call, reply: Reply[object]) -> None:
         """Hash a long answer in a thread, before it is recorded and not within a transaction, once. Raises `Busy`."""
         if reply.recorded is not None:
             return
         made: dict[object, bytes] = {}
         for renderer in [entry.renderer for entry in self._recording]:
-            make = renderer.ahead(call, reply)
+            make = renderer.reply_hasher(call, reply)
             if make is not None:
                 made[renderer] = await self._pool.run(client_of(call), make, owed=call.spent)
         reply.recorded = made

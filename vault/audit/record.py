@@ -235,7 +235,7 @@ class Renderer:
         except TooManyValues:
             return schema.encode(self._many(call.data))
 
-    def sent_ahead(self, call: Call) -> Callable[[], bytes]:
+    def request_hasher(self, call: Call) -> Callable[[], bytes]:
         """Return the function that a thread runs to encode long data of a request."""
         twin = Renderer(self._hasher.twin(), raw=self._raw, largest=self._largest)
         return partial(twin._request_data, call)
@@ -306,7 +306,7 @@ class Renderer:
         known = reply.recorded.get(self) if reply.recorded is not None else None
         return self._encode_bounded(self._reply(call, reply)) if known is None else known
 
-    def ahead(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
+    def reply_hasher(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
         """Return the function that a thread runs to encode a long answer's part; None where that is encoded already."""
         if reply.same is not None and self._replies.get((call.mount, reply.same)) is not None:
             return None

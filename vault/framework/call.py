@@ -328,7 +328,7 @@ class Call:
         "data",
         "decision",
         "destination",
-        "facts",
+        "epoch",
         "head",
         "id",
         "identity",
@@ -388,7 +388,7 @@ class Call:
     """Whether this request already used up one use of a use-limited token."""
     identity: Identity | None
     decision: Decision | None
-    facts: int
+    epoch: int
     """The epoch of the facts (tokens, policies, mounts) by which this call was authorised, or a later one at which they
     are true too."""
     in_turn: bool
@@ -429,7 +429,7 @@ class Call:
         self.admission = ()
         self.admitted = self.spent = self.in_turn = False
         self.credential = self.identity = self.decision = None
-        self.facts = 0
+        self.epoch = 0
         self.asked = self.parsed = self.prepared = self.after = None
         self.data = _NO_DATA
         self.warnings = []

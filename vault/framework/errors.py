@@ -136,5 +136,5 @@ class Internal(VaultError):
         super().__init__("internal error", detail=detail)
 
 
-class Moved(Exception):
+class FactsChanged(Exception):
     """No refusal: what allowed this call is older than the data that it saw, and the pipeline begins it again."""

@@ -82,7 +82,7 @@ class Router:
         table = self._tables.get(namespace.id)
         return table is not None and any(mount.entry.uuid == uuid for mount in table)
 
-    def takes(self, namespace: Namespace, logins: str) -> bool:
+    def has_login(self, namespace: Namespace, logins: str) -> bool:
         """Whether a namespace is served, and has the auth mount whose logins have this id."""
         table = self._tables.get(namespace.id)
         return table is not None and any(mount.entry.logins == logins for mount in table)

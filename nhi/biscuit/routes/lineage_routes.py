@@ -68,7 +68,7 @@ class LineageEngine(Engine):
     """Credentials that were presented, trees, alarms."""
 
     def __init__(self, children: Children, has_login: Mounted) -> None:
-        """`takes` says whether a namespace has a mount that calls its logins so."""
+        """`has_login` says whether a namespace has a mount that calls its logins so."""
         self._children = children
         self._has_login = has_login
 

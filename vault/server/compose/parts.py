@@ -213,7 +213,7 @@ def make(
     identities = Identities(clock, entropy, follower)
     biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log)
     tokens = CountedTokens(
-        entropy, namespaces.live, metrics, identities, router.takes, BiscuitAncestors(biscuits)
+        entropy, namespaces.live, metrics, identities, router.has_login, BiscuitAncestors(biscuits)
     )
     policies = PolicyStore(lambda: follower.epoch, Pool())
     leases = LeaseStore(clock, entropy)
@@ -275,7 +275,7 @@ def _biscuits(
 ) -> BiscuitAuthenticator:
     possession = Possession(clock, address(config))
     return BiscuitAuthenticator(
-        barrier, follower, namespaces.live, router.has, router.takes, log, BiscuitLimits(), possession
+        barrier, follower, namespaces.live, router.has, router.has_login, log, BiscuitLimits(), possession
     )
 
 

@@ -88,7 +88,7 @@ class House:
         self.namespaces = Namespaces(self.barrier)
         self.router = Router(self.barrier, self.namespaces, Catalog({}, {}))
         self.identities = Identities(self.clock, self.entropy, self.follower)
-        self.tokens = TokenStore(self.entropy, self.namespaces.live, self.identities, self.router.takes)
+        self.tokens = TokenStore(self.entropy, self.namespaces.live, self.identities, self.router.has_login)
         self.policies = PolicyStore(lambda: self.follower.epoch)
         self.gate = Gate(self.policies, self.barrier)
         wraps = SealWrap(

@@ -32,7 +32,7 @@ def test_tokens_are_timed_when_they_are_made_looked_up_and_revoked() -> None:
             house.namespaces.live,
             metrics,
             house.tokens.entities,
-            house.router.takes,
+            house.router.has_login,
             NoAncestors(),
         )
         await tokens.load(house.barrier.reader(ROOT_ID, CORE))

@@ -10,7 +10,7 @@ from typing import TypeVar
 from hsm.errors import HsmError
 from vault.barrier.failure import NamespaceSealed
 from vault.framework.call import Call
-from vault.framework.errors import Failed, Malformed, Moved
+from vault.framework.errors import FactsChanged, Failed, Malformed
 from vault.seal.failure import SealFailure, SealRefusal
 
 T = TypeVar("T")
@@ -20,13 +20,13 @@ async def confirm_facts(call: Call) -> None:
     """Check that the facts that allowed this call are still true, before it does what no transaction can undo.
 
     The operation itself moves the epoch, so the pipeline's fence must not compare afterwards. Here any newer epoch
-    makes the call start again (`Moved`), and later statements use another reader.
+    makes the call start again (`FactsChanged`), and later statements use another reader.
     """
     if call.options.wrap_ttl:
         raise Malformed("the answer of this operation cannot be wrapped; leave out X-Vault-Wrap-TTL")
     await call.reader.get("")
-    if call.reader.epoch != call.facts:
-        raise Moved
+    if call.reader.epoch != call.epoch:
+        raise FactsChanged
 
 
 @contextmanager
