@@ -35,7 +35,7 @@ _DIGEST_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
 
-class RecordAddress(msgspec.Struct, frozen=True):
+class RecordAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Where a record belongs; it opens nowhere else."""
 
     slot: str
@@ -103,7 +103,12 @@ async def unseal(slot: KeySlot, place: RecordAddress, record: bytes) -> bytes:
     found = _read(record)
     header = found.h
     if place != RecordAddress(
-        header.slot, header.purpose, header.cluster, header.ns, header.path, header.root_ver
+        slot=header.slot,
+        purpose=header.purpose,
+        cluster=header.cluster,
+        namespace=header.ns,
+        path=header.path,
+        root_version=header.root_ver,
     ):
         raise IntegrityError(f"seal record at {place.path}: belongs to another place; restore the right one")
     dek = await slot.unwrap(header.wrap)

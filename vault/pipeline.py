@@ -300,7 +300,7 @@ class Pipeline:
         """Ask the credential's own checks, which only ever take away. Where anybody may call, it is left out."""
         if identity is None or identity.narrowing is None:
             return
-        if identity.narrowing.allows(call, call.operation, call.namespace.path + call.path):
+        if identity.narrowing.allows(call, call.operation, path=call.namespace.path + call.path):
             return
         if call.bound.route.access.public:
             call.identity = None

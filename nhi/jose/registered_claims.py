@@ -20,7 +20,7 @@ _USUAL_SKEW: Final = Seconds(60)
 """By how much OpenBao lets clocks differ, unless the role says otherwise."""
 
 
-class ExpectedClaims(msgspec.Struct, frozen=True):
+class ExpectedClaims(msgspec.Struct, frozen=True, kw_only=True):
     """What a token must say; what is empty may be anything. Leeways in seconds: 0 for the usual, below 0 for none."""
 
     issuer: str = ""
@@ -48,7 +48,7 @@ def check(claims: Mapping[str, Json], expected: ExpectedClaims, now: Seconds) ->
             "invalid audience (aud) claim: audience claim does not match any expected audience",
             detail="wrong-audience",
         )
-    check_times(times["exp"], times["nbf"], times["iat"], expected, now)
+    check_times(expected, expires=times["exp"], begins=times["nbf"], issued=times["iat"], now=now)
 
 
 def audience(claims: Mapping[str, Json]) -> Sequence[str]:
@@ -85,7 +85,7 @@ def _leeway(given: Seconds, usual: Seconds) -> Seconds:
 
 
 def check_times(
-    expires: Seconds, begins: Seconds, issued: Seconds, expected: ExpectedClaims, now: Seconds
+    expected: ExpectedClaims, *, expires: Seconds, begins: Seconds, issued: Seconds, now: Seconds
 ) -> None:
     """A token that lacks one time gets it from the others; one that has none is refused."""
     if not (expires or begins or issued):

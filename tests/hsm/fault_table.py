@@ -44,7 +44,9 @@ from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
 PAYLOAD: Final = bytes(range(32))
-PLACE: Final = envelope.RecordAddress("a", "root", "cluster", "root", "seal/slot/a", 1)
+PLACE: Final = envelope.RecordAddress(
+    slot="a", purpose="root", cluster="cluster", namespace="root", path="seal/slot/a", root_version=1
+)
 WORDS: Final = {
     SlotUnavailable: "unavailable",
     IntegrityError: "integrity",

@@ -61,7 +61,16 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
             call,
             path=f"{LEASES}/{path}",
             now=parts.clock.millis(),
-            mount=MountFacts(KIND, f"{KIND}/", KIND, f"{KIND}_1", "", {}, Seconds(0), Seconds(0)),
+            mount=MountFacts(
+                uuid=KIND,
+                path=f"{KIND}/",
+                kind=KIND,
+                accessor=f"{KIND}_1",
+                category="",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            ),
         )
         call.identity = who("somebody")
         call.identity.key = parts.tokens.key("s.nobody")

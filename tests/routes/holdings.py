@@ -19,7 +19,16 @@ async def new_lease(application: Application, token: str) -> str:
         namespace=ROOT,
         path="fake/creds/x",
         now=parts.clock.millis(),
-        mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
+        mount=MountFacts(
+            uuid="one",
+            path="fake/",
+            kind="fake",
+            accessor="fake_1",
+            category="secret",
+            options={},
+            default_ttl=Seconds(0),
+            max_ttl=Seconds(0),
+        ),
     )
     call.token, call.client_address = Secret(token), "127.0.0.1"
     knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)

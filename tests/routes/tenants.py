@@ -135,7 +135,16 @@ class Tenants(Application):
             namespace=namespace,
             path="fake/creds/x",
             now=parts.clock.millis(),
-            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
+            mount=MountFacts(
+                uuid="one",
+                path="fake/",
+                kind="fake",
+                accessor="fake_1",
+                category="secret",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            ),
         )
         call.identity = who("somebody")
         call.identity.key = ""

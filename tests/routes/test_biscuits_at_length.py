@@ -81,7 +81,7 @@ async def _revoke(application: Application) -> None:
         async with application.vault._parts.barrier.write(ROOT_ID, "ns/root/") as core:
             view = core.mount(mount.entry.uuid)
             for number in range(begin, begin + PAGE):
-                row = Revocation(now, Millis(now + 86_400_000), "")
+                row = Revocation(at=now, until=Millis(now + 86_400_000), reason="")
                 await store.revoke(view, owner, f"{number:032x}", row)
         await application.vault._parts.follower.follow()
 

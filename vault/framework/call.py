@@ -57,7 +57,7 @@ class Namespace(msgspec.Struct, frozen=True):
 ROOT = Namespace(ROOT_ID, "")
 
 
-class MountFacts(msgspec.Struct, frozen=True, eq=False):
+class MountFacts(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What the pipeline needs to know of a mount; see `vault.mount` for the whole entry.
 
     `path` ends in `/`, and begins with `auth/` for an auth mount, whose tokens depend on `logins`. TTLs: seconds, 0 for default.
@@ -78,7 +78,16 @@ class MountFacts(msgspec.Struct, frozen=True, eq=False):
     logins: str = ""
 
 
-NOWHERE = MountFacts("", "", "", "", "", {}, Seconds(0), Seconds(0))
+NOWHERE = MountFacts(
+    uuid="",
+    path="",
+    kind="",
+    accessor="",
+    category="",
+    options={},
+    default_ttl=Seconds(0),
+    max_ttl=Seconds(0),
+)
 """Stands for the mount of a path that has none."""
 
 
@@ -207,7 +216,7 @@ class Restriction(Protocol):
         """Whether its verdict on a request stays the same until the credential ends."""
         ...
 
-    def allows(self, call: Call, operation: str, path: str) -> bool:
+    def allows(self, call: Call, operation: str, *, path: str) -> bool:
         """Whether `call` may do `operation` on `path`, which is the full path from the root namespace."""
         ...
 

@@ -14,7 +14,7 @@ NAME: Final = 4096
 """Characters of a name that a client chooses: it is folded, hashed or spelled in a URL on the event loop."""
 
 
-class JsonLimits(msgspec.Struct, frozen=True):
+class JsonLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a JSON body may contain: strings, keys included, and bytes of memory once parsed.
 
     `unknown` is how many bytes a body may have whose sender has no token or an invalid one.

@@ -63,7 +63,7 @@ class Parameter(msgspec.Struct, frozen=True):
     default: object
 
 
-class Access(msgspec.Struct, frozen=True):
+class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Who may call, and in which state. Everything is off by default: a token is required.
 
     `sudo` also asks for the sudo capability.

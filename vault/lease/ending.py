@@ -66,7 +66,7 @@ class Endings:
         self._clock = clock
         self._chance = chance
         self._log = log
-        self._turns = Turns(WAITING, _ABREAST)
+        self._turns = Turns(WAITING, abreast=_ABREAST)
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._revoked = metrics.counter("expire.revoked")
@@ -90,7 +90,7 @@ class Endings:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        self._turns = Turns(WAITING, _ABREAST)
+        self._turns = Turns(WAITING, abreast=_ABREAST)
 
     @property
     def waiting(self) -> int:

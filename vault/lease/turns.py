@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict, deque
 class Turns:
     """Leases that wait, at most `size` of them; of one mount, at most `abreast` are worked on at once."""
 
-    def __init__(self, size: int, abreast: int) -> None:
+    def __init__(self, size: int, *, abreast: int) -> None:
         self._size = size
         self._abreast = abreast
         self._known: set[str] = set()

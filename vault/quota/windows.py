@@ -14,7 +14,7 @@ MOST_CLIENTS: Final = 50_000
 """Clients that are counted, over all quotas; the one that was not heard of for longest is forgotten."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a request may go on. `remaining` requests are left until `reset`, in whole seconds from now.
 
     `retry` is in how many seconds it is worth trying again. `counted` is False while a client is blocked.

@@ -77,7 +77,7 @@ class _NothingAllowed:
 
     steady = False
 
-    def allows(self, call: Call, operation: str, path: str) -> bool:
+    def allows(self, call: Call, operation: str, *, path: str) -> bool:
         """See `Restriction.allows`: nothing, whatever is found out about the request later."""
         del call, operation, path
         return False
@@ -221,7 +221,7 @@ def _lets(call: Call, narrowing: Restriction) -> bool:
     operations = [call.operation]
     if call.bound.exists is not None and call.operation is Operation.UPDATE:
         operations.append(Operation.CREATE)
-    return any(narrowing.allows(call, one, call.namespace.path + call.path) for one in operations)
+    return any(narrowing.allows(call, one, path=call.namespace.path + call.path) for one in operations)
 
 
 def within_reach(call: Call, identity: Identity) -> bool:

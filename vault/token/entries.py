@@ -47,7 +47,7 @@ Live = Callable[[NamespaceId], Namespace | None]
 """Finds the namespace with an id, unless there is none or it is being removed."""
 
 
-class _AccessorEntry(msgspec.Struct, frozen=True):
+class _AccessorEntry(msgspec.Struct, frozen=True, kw_only=True):
     accessor: str
     key: str
 
@@ -264,7 +264,7 @@ class TokenEntries:
         await home.put(ENTRY + key, TOKEN.encode(entry))
         await home.put(
             ACCESSOR + self.accessor_key(entry.accessor),
-            _ACCESSOR.encode(_AccessorEntry(entry.accessor, key)),
+            _ACCESSOR.encode(_AccessorEntry(accessor=entry.accessor, key=key)),
         )
         if hook := hook_of(key, entry):
             await at(core, hook).put(f"{CHILD}{hook}/{key}", MARK)

@@ -76,7 +76,9 @@ class LoginIssuer:
         if grant.alias is not None:
             standing = await self._tokens.entities.enter(call, grant.alias, call.mount.accessor)
         limits = login_limits(terms, config, self._limits)
-        life = first_lifetime(terms.ttl, terms.period, terms.explicit_max_ttl, limits)
+        life = first_lifetime(
+            limits, requested=terms.ttl, period=terms.period, explicit_max=terms.explicit_max_ttl
+        )
         batch = kind == "batch"
         now = self._clock.nanos()
         if batch:
@@ -159,7 +161,7 @@ def login_limits(terms: TokenTerms, config: MountConfig, system: LifetimeLimits)
     """Return the lifetimes of a login's token: its mount's or the server's, and no longer than its terms allow."""
     longest = config.max_lease_ttl or system.longest
     most = min(terms.max_ttl, longest) if terms.max_ttl else longest
-    return LifetimeLimits(config.default_lease_ttl or system.default, most)
+    return LifetimeLimits(default=config.default_lease_ttl or system.default, longest=most)
 
 
 def policies_of(terms: TokenTerms) -> tuple[str, ...]:

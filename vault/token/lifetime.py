@@ -8,7 +8,7 @@ import msgspec
 from vault.times import Seconds, time_between
 
 
-class LifetimeLimits(msgspec.Struct, frozen=True):
+class LifetimeLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The default and longest lifetime of the mount or the system."""
 
     default: Seconds
@@ -30,7 +30,7 @@ def go_duration(seconds: Seconds) -> str:
     return text or "0s"
 
 
-def capped(name: str, wanted: Seconds, longest: Seconds) -> Lifetime:
+def capped(name: str, wanted: Seconds, *, longest: Seconds) -> Lifetime:
     """Cut `wanted` to `longest`, with OpenBao's warning where that changes it."""
     if wanted <= longest:
         return Lifetime(wanted)
@@ -42,30 +42,35 @@ def capped(name: str, wanted: Seconds, longest: Seconds) -> Lifetime:
 
 
 def first_lifetime(
-    requested: Seconds, period: Seconds, explicit_max: Seconds, limits: LifetimeLimits
+    limits: LifetimeLimits, *, requested: Seconds, period: Seconds, explicit_max: Seconds
 ) -> Lifetime:
     """Return the lifetime of a new token. A period goes before a TTL; 0 asks for the default."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
     if period:
-        return capped("period", period, longest)
-    return capped("TTL", requested or limits.default, longest)
+        return capped("period", period, longest=longest)
+    return capped("TTL", requested or limits.default, longest=longest)
 
 
 def renewed_lifetime(
+    limits: LifetimeLimits,
+    *,
     increment: Seconds,
     current: Seconds,
     period: Seconds,
     explicit_max: Seconds,
     age: Seconds,
-    limits: LifetimeLimits,
 ) -> Lifetime:
     """Return the lifetime from now on. It never reaches beyond issue time plus the longest lifetime."""
     longest = min(explicit_max, limits.longest) if explicit_max else limits.longest
     # A periodic token may be renewed for ever, so its age counts against an explicit maximum alone, as in OpenBao.
     if period:
-        life = capped("period", period, longest)
+        life = capped("period", period, longest=longest)
         left = capped(
-            "TTL", life.ttl, max(Seconds(0), time_between(age, explicit_max)) if explicit_max else longest
+            "TTL",
+            life.ttl,
+            longest=max(Seconds(0), time_between(age, explicit_max)) if explicit_max else longest,
         )
         return Lifetime(left.ttl, life.warnings + left.warnings)
-    return capped("TTL", increment or current or limits.default, max(Seconds(0), time_between(age, longest)))
+    return capped(
+        "TTL", increment or current or limits.default, longest=max(Seconds(0), time_between(age, longest))
+    )

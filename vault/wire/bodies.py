@@ -28,7 +28,7 @@ _OF_ADDRESS: Final = 4
 class Bodies:
     """The bodies that a listener is reading."""
 
-    def __init__(self, most: int, unknown: int) -> None:
+    def __init__(self, most: int, *, unknown: int) -> None:
         """`most` is how many bytes a body may have, `unknown` how many if its request shows no credential."""
         self._most = most
         self._unknown = unknown

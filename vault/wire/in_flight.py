@@ -43,7 +43,7 @@ class ListenerRequests:
     ) -> None:
         """`longest` is how many seconds a request may take, `max_body` how many bytes its body."""
         self.longest: Final = longest
-        self.bodies: Final = Bodies(max_body, min(max_body, json_limits.unknown))
+        self.bodies: Final = Bodies(max_body, unknown=min(max_body, json_limits.unknown))
         self.json_limits: Final = json_limits
         self.running: Final[dict[Call, int]] = {}
         self.times: Final = requests.times

@@ -65,7 +65,7 @@ class SecretId(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return not self.expires or now < self.expires
 
 
-class AccessorOwner(msgspec.Struct, frozen=True):
+class AccessorOwner(msgspec.Struct, frozen=True, kw_only=True):
     """Where the secret id of an accessor is: the uid of its role, and its own hash."""
 
     uid: str

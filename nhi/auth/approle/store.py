@@ -103,7 +103,7 @@ async def put_secret(call: Call, owner: Role, name: str, new: SecretId) -> None:
     view = call.tx
     await replace_secret(view, owner, name, new)
     accessor = await digest(view, "accessor", new.accessor)
-    await view.put(_ACCESSOR + accessor, _PLACE.encode(AccessorOwner(owner.uid, name)))
+    await view.put(_ACCESSOR + accessor, _PLACE.encode(AccessorOwner(uid=owner.uid, digest=name)))
     if new.expires:
         await SECRET_IDS.set(call, f"{owner.uid}/{name}", nanos_to_millis_up(new.expires))
 

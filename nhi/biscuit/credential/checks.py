@@ -50,7 +50,7 @@ class BiscuitChecks:
         )
         """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
 
-    def allows(self, call: Call, operation: str, path: str) -> bool:
+    def allows(self, call: Call, operation: str, *, path: str) -> bool:
         """Whether the checks let `call` do `operation` on the whole path `path`, its namespace included.
 
         1. They have not ended.

@@ -53,13 +53,13 @@ class TokenContent(msgspec.Struct, frozen=True):
     approvers: tuple[Key, ...]
 
 
-def authority_block(content: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds) -> bytes:
+def authority_block(content: TokenContent, token_id: bytes, *, issued: Seconds, expires: Seconds) -> bytes:
     """Return the compiled block of a token with these times, in seconds.
 
     Raises `Malformed` where it leaves no room for what its holders add, and `Failed` where the library refuses it.
     """
     if issued not in _TIMES or expires not in _TIMES:
-        return parse(_compiled(content, token_id, issued, expires)).block
+        return parse(_compiled(content, token_id, issued=issued, expires=expires)).block
     before, to_issued, to_expires, after = _template(content)
     return b"".join((before, token_id, to_issued, varint(issued), to_expires, varint(expires), after))
 
@@ -70,7 +70,7 @@ def _template(content: TokenContent) -> tuple[bytes, bytes, bytes, bytes]:
 
     The library has verified one that is signed like them.
     """
-    made = _compiled(content, _ID, _ISSUED, _EXPIRES)
+    made = _compiled(content, _ID, issued=_ISSUED, expires=_EXPIRES)
     block = parse(made).block
     parts = []
     for tag, value in ((_BYTES_TAG, _ID), (_DATE_TAG, varint(_ISSUED)), (_DATE_TAG, varint(_EXPIRES))):
@@ -85,7 +85,7 @@ def _template(content: TokenContent) -> tuple[bytes, bytes, bytes, bytes]:
     return parts[0], parts[1], parts[2], block
 
 
-def _compiled(content: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds) -> bytes:
+def _compiled(content: TokenContent, token_id: bytes, *, issued: Seconds, expires: Seconds) -> bytes:
     """Return a token of this block, under a key that is thrown away."""
     policies = "".join(f"policy({{policy{place}}}); " for place in range(len(content.policies)))
     source = (

@@ -66,7 +66,7 @@ class _TokenOrder(msgspec.Struct, frozen=True):
     content: TokenContent
 
 
-class _NewToken(msgspec.Struct, frozen=True):
+class _NewToken(msgspec.Struct, frozen=True, kw_only=True):
     """A token, and its times in milliseconds since the epoch."""
 
     token: Authority
@@ -207,7 +207,7 @@ class BiscuitIssuer:
         pair = KeyPair()
         unsigned = Authority(
             root_key_id=order.key.kid,
-            block=authority_block(order.content, token_id, issued, ends),
+            block=authority_block(order.content, token_id, issued=issued, expires=ends),
             next_algorithm=Algorithm.ED25519,
             next_public=bytes(pair.public_key.to_bytes()),
             signature=_UNSIGNED,
@@ -215,10 +215,12 @@ class BiscuitIssuer:
             next_secret=bytes(pair.private_key.to_bytes()),
         )
         if root is not None:
-            return _NewToken(signed(unsigned, root), token_id, now, expires, latest)
+            return _NewToken(
+                token=signed(unsigned, root), token_id=token_id, created=now, expires=expires, latest=latest
+            )
         bare = serialise(unsigned)
         raw = await self._with(call, order.owner, order.key, lambda root: resign(bare, root, order.key.kid))
-        return _NewToken(parse(raw), token_id, now, expires, latest)
+        return _NewToken(token=parse(raw), token_id=token_id, created=now, expires=expires, latest=latest)
 
     async def _grants(self, call: Call, owner: MountRef, registration: Registration) -> tuple[Grant, ...]:
         """Return the rights of a registration as facts. Raises `Malformed` where they are too many, or not exact."""

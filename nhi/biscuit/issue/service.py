@@ -92,7 +92,7 @@ class BiscuitService:
         ):
             return
         until = verdict.issued.expires if verdict.issued is not None else millis_after(call.now, LONGEST_TTL)
-        row = Revocation(call.now, until, "revoked by token")
+        row = Revocation(at=call.now, until=until, reason="revoked by token")
         await store.revoke(verdict.view(call.core), verdict.owner, verdict.ids[-1].hex(), row)
 
     async def _present(self, call: Call, token: str) -> PresentedBiscuit | None:

@@ -39,7 +39,7 @@ class RefusedBlock(BiscuitError):
         self.blocks = blocks
 
 
-class TokenLimits(msgspec.Struct, frozen=True):
+class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What a token may be. `size` is in bytes before base64; `cost` in units of `nhi.biscuit.offline.lint`."""
 
     size: int = 8192

@@ -200,7 +200,7 @@ class LoginCounts(msgspec.Struct, frozen=True):
     last: dict[str, Millis]
 
 
-class Revocation(msgspec.Struct, frozen=True):
+class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     """A block that was revoked, with everything made from it, until the last of that expires anyway."""
 
     at: Millis

@@ -131,7 +131,7 @@ async def delete_workload(view: View, old: Workload) -> None:
     await view.invalidate(BISCUIT_KIND, workload_tag(old.uid))
 
 
-async def put_ended(view: View, owner: MountRef, name: str, now: Millis, until: Millis) -> None:
+async def put_ended(view: View, owner: MountRef, name: str, *, now: Millis, until: Millis) -> None:
     """Keep that all tokens of a workload that were issued up to `now` have ended, until they would have by themselves."""
     await view.put(ENDED + name, _MOMENT.encode(now))
     await view.at(Timer(BISCUIT_KIND, _timer(owner, ENDED + name), until))
@@ -212,7 +212,9 @@ async def revoke(view: View, owner: MountRef, block_id: str, new: Revocation) ->
     await _revoke(view, owner, block_id, new)
     for heir in await renewals.heirs(view, block_id):
         if new.at < heir.expires and await revoked(view, heir.block.hex()) is None:
-            await _revoke(view, owner, heir.block.hex(), Revocation(new.at, heir.expires, new.reason))
+            await _revoke(
+                view, owner, heir.block.hex(), Revocation(at=new.at, until=heir.expires, reason=new.reason)
+            )
 
 
 async def _revoke(view: View, owner: MountRef, block_id: str, new: Revocation) -> None:

@@ -208,7 +208,7 @@ class OAuthEngine(Engine):
         found = await self._biscuits.present(call.core, params.token, call.now)
         owner = MountRef(call.namespace.id, call.mount.uuid)
         if found is not None and found.owner == owner and found.issued.registration == client[0].name:
-            row = Revocation(call.now, found.issued.expires, "revoked by its client")
+            row = Revocation(at=call.now, until=found.issued.expires, reason="revoked by its client")
             await store.revoke(call.tx, owner, found.verified.ids[-1].hex(), row)
         return Reply({}, plain=True)
 

@@ -95,7 +95,7 @@ class RevocationEngine(Engine):
         elif target.key is not None:
             await destroy(call, target.key)
         else:
-            row = Revocation(call.now, target.until, params.reason)
+            row = Revocation(at=call.now, until=target.until, reason=params.reason)
             await store.revoke(call.tx, MountRef(call.namespace.id, call.mount.uuid), target.block, row)
         return shown
 
@@ -149,7 +149,7 @@ async def forget_workload(call: Call, old: Workload) -> None:
     """Remove a workload, and tell verifiers elsewhere that its tokens have ended."""
     await store.delete_workload(call.tx, old)
     owner = MountRef(call.namespace.id, call.mount.uuid)
-    await store.put_ended(call.tx, owner, old.name, call.now, millis_after(call.now, LONGEST_TTL))
+    await store.put_ended(call.tx, owner, old.name, now=call.now, until=millis_after(call.now, LONGEST_TTL))
     await store.end_made(call.tx, owner, f"workload-{old.uid}-{old.name}", call.now)
 
 

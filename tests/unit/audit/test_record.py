@@ -28,16 +28,16 @@ from vault.times import Nanos, Seconds
 KEY = b"k" * 32
 _TIMES = (Nanos(1), Nanos(2))
 MOUNT = MountFacts(
-    "u",
-    "secret/",
-    "kv",
-    "kv_1",
-    "secret",
-    {},
-    Seconds(0),
-    Seconds(0),
-    frozenset({"clear"}),
-    frozenset({"open"}),
+    uuid="u",
+    path="secret/",
+    kind="kv",
+    accessor="kv_1",
+    category="secret",
+    options={},
+    default_ttl=Seconds(0),
+    max_ttl=Seconds(0),
+    clear_request_keys=frozenset({"clear"}),
+    clear_response_keys=frozenset({"open"}),
 )
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 _TREES = st.recursive(
@@ -321,7 +321,14 @@ def test_mounts_that_are_remembered_are_bounded() -> None:
     renderer = _renderer(most_mounts=3)
     for number in range(10):
         mount = MountFacts(
-            str(number), f"m{number}/", "kv", f"kv_{number}", "secret", {}, Seconds(0), Seconds(0)
+            uuid=str(number),
+            path=f"m{number}/",
+            kind="kv",
+            accessor=f"kv_{number}",
+            category="secret",
+            options={},
+            default_ttl=Seconds(0),
+            max_ttl=Seconds(0),
         )
         record = json.loads(renderer.request(_call(mount=mount), Nanos(1), {}, None))
         assert record["request"]["mount_point"] == f"m{number}/"
@@ -330,8 +337,17 @@ def test_mounts_that_are_remembered_are_bounded() -> None:
 
 def test_what_is_kept_of_a_place_is_of_this_caller_this_decision_and_this_mount() -> None:
     renderer, kept = _renderer(), _renderer()
-    moved = MountFacts("u", "secret/", "kv", "kv_2", "secret", {}, Seconds(0), Seconds(0))
-    allowed, refused = AclVerdict(True, granting=("one",)), AclVerdict(False)
+    moved = MountFacts(
+        uuid="u",
+        path="secret/",
+        kind="kv",
+        accessor="kv_2",
+        category="secret",
+        options={},
+        default_ttl=Seconds(0),
+        max_ttl=Seconds(0),
+    )
+    allowed, refused = AclVerdict(allowed=True, granting=("one",)), AclVerdict(allowed=False)
     first, second = who("x"), who("x")
     second.policies = ("two",)
     base: dict[str, Any] = {"identity": first, "decision": allowed, "mount": MOUNT}

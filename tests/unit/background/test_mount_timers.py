@@ -32,7 +32,16 @@ async def opened() -> tuple[MemoryStorage, Barrier, Call]:
     fill_call(
         call,
         namespace=Namespace(NamespaceId("n1"), "team/"),
-        mount=MountFacts("one", "post/", "post", "post_1", "secret", {}, Seconds(0), Seconds(0)),
+        mount=MountFacts(
+            uuid="one",
+            path="post/",
+            kind="post",
+            accessor="post_1",
+            category="secret",
+            options={},
+            default_ttl=Seconds(0),
+            max_ttl=Seconds(0),
+        ),
     )
     return storage, barrier, call
 

@@ -54,7 +54,16 @@ class Driver:
         self.table = RouteTable([engine])
         self.storage = MemoryStorage()
         self.barrier = Barrier(self.storage, now=clock.millis, random=os.urandom)
-        self.mount = MountFacts("one", "secret/", "kv", "kv_1", "secret", {}, default_ttl, Seconds(0))
+        self.mount = MountFacts(
+            uuid="one",
+            path="secret/",
+            kind="kv",
+            accessor="kv_1",
+            category="secret",
+            options={},
+            default_ttl=default_ttl,
+            max_ttl=Seconds(0),
+        )
         self.identity: Identity | None = who("first")
 
     async def start(self) -> "Driver":

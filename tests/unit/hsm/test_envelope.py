@@ -18,7 +18,9 @@ from tests.unit.barrier.stream import flips, stream
 from tests.unit.seal.soft import SoftSlot
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "seal_envelope.json").read_text())["records"]
-PLACE = RecordAddress("a", "root", "cluster", "root", "core/seal/slots/a", 3)
+PLACE = RecordAddress(
+    slot="a", purpose="root", cluster="cluster", namespace="root", path="core/seal/slots/a", root_version=3
+)
 
 
 def sealed(slot: SoftSlot, place: RecordAddress = PLACE, payload: bytes = b"payload") -> bytes:

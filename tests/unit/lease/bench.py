@@ -118,7 +118,16 @@ class Bench:
         call.now = self.clock.millis()
         fill_call(
             call,
-            mount=MountFacts(mount, "fake/", "fake", f"fake_{mount}", "secret", {}, Seconds(0), Seconds(0)),
+            mount=MountFacts(
+                uuid=mount,
+                path="fake/",
+                kind="fake",
+                accessor=f"fake_{mount}",
+                category="secret",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            ),
         )
         call.identity = identity or who("first")
         return call

@@ -30,7 +30,16 @@ class Leasing:
             call,
             path="fake/creds/role",
             now=self.parts.clock.millis(),
-            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
+            mount=MountFacts(
+                uuid="one",
+                path="fake/",
+                kind="fake",
+                accessor="fake_1",
+                category="secret",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            ),
         )
         call.identity = who("holder")
         call.identity.key = self.parts.tokens.key(token)

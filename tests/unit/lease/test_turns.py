@@ -5,7 +5,7 @@ from vault.lease.turns import Turns
 
 
 def test_mounts_take_turns() -> None:
-    turns = Turns(10, 2)
+    turns = Turns(10, abreast=2)
     for mount, lease in (("a", "1"), ("a", "2"), ("a", "3"), ("b", "4"), ("b", "5")):
         assert turns.put(mount, lease)
     assert [turns.take() for _ in range(5)] == [("a", "1"), ("b", "4"), ("a", "2"), ("b", "5"), None]
@@ -16,7 +16,7 @@ def test_mounts_take_turns() -> None:
 
 
 def test_a_lease_waits_once() -> None:
-    turns = Turns(10, 1)
+    turns = Turns(10, abreast=1)
     assert turns.put("a", "1")
     assert not turns.put("a", "1")
     turns.take()
@@ -26,5 +26,5 @@ def test_a_lease_waits_once() -> None:
 
 
 def test_no_more_wait_than_there_is_room_for() -> None:
-    turns = Turns(2, 1)
+    turns = Turns(2, abreast=1)
     assert [turns.put("a", name) for name in "123"] == [True, True, False]

@@ -165,7 +165,16 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
             namespace=namespace,
             path="fake/creds/x",
             now=parts.clock.millis(),
-            mount=MountFacts("one", "fake/", "fake", "fake_1", "secret", {}, Seconds(0), Seconds(0)),
+            mount=MountFacts(
+                uuid="one",
+                path="fake/",
+                kind="fake",
+                accessor="fake_1",
+                category="secret",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            ),
         )
         call.identity = who("holder")
         call.identity.key = parts.tokens.key(holder)

@@ -62,7 +62,16 @@ class Bench:
         fill_call(
             call,
             namespace=namespace,
-            mount=MountFacts(mount, "kv/", "kv", "kv_1", "", {}, Seconds(0), Seconds(0))
+            mount=MountFacts(
+                uuid=mount,
+                path="kv/",
+                kind="kv",
+                accessor="kv_1",
+                category="",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            )
             if mount
             else NOWHERE,
             path=f"kv/{local}" if mount else local,

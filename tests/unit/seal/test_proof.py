@@ -136,7 +136,12 @@ def test_a_record_that_another_process_wrote_meanwhile_never_counts(shared: Shar
             config = await there.changes.config()
             stranger = Key(bytes(range(32)))
             await there.changes.write(
-                twin.slot, stranger, config, config.root_version + 1, 1, await twin.slot.identify()
+                twin.slot,
+                stranger,
+                config,
+                await twin.slot.identify(),
+                version=config.root_version + 1,
+                revision=1,
             )
 
         told = await twin.between(_changes(machine.changes)[change](), "unwrap", other)

@@ -42,7 +42,7 @@ class TokenHouse(House):
             self.policies,
             self.barrier,
             self.clock,
-            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
+            LifetimeLimits(default=Seconds(DEFAULT), longest=Seconds(LONGEST)),
         )
         secrets = self.mounts.catalog._secrets
         self.router.catalog = Catalog(secrets, {"token": Backend([token], RouteTable([token]))})

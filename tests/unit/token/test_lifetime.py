@@ -55,7 +55,7 @@ def test_a_duration_is_written_as_the_field_writes_it(seconds: Seconds, text: st
 def test_a_new_token_gets_what_was_asked_for_within_the_limits(
     requested: Seconds, period: Seconds, explicit_max: Seconds, ttl: int, warned: bool
 ) -> None:
-    life = first_lifetime(requested, period, explicit_max, LIMITS)
+    life = first_lifetime(LIMITS, requested=requested, period=period, explicit_max=explicit_max)
     assert (life.ttl, bool(life.warnings)) == (ttl, warned)
 
 
@@ -76,12 +76,17 @@ def test_a_new_token_gets_what_was_asked_for_within_the_limits(
 def test_a_renewal_counts_from_the_moment_of_issue(
     increment: Seconds, current: Seconds, period: Seconds, explicit_max: Seconds, age: Seconds, ttl: int
 ) -> None:
-    assert renewed_lifetime(increment, current, period, explicit_max, age, LIMITS).ttl == ttl
+    assert (
+        renewed_lifetime(
+            LIMITS, increment=increment, current=current, period=period, explicit_max=explicit_max, age=age
+        ).ttl
+        == ttl
+    )
 
 
 def test_what_is_cut_is_said() -> None:
-    assert capped("TTL", Seconds(10), Seconds(10)) == Lifetime(Seconds(10))
-    assert capped("period", Seconds(7200), Seconds(3600)).warnings == (
+    assert capped("TTL", Seconds(10), longest=Seconds(10)) == Lifetime(Seconds(10))
+    assert capped("period", Seconds(7200), longest=Seconds(3600)).warnings == (
         'period of "2h" exceeded the effective max_ttl of "1h"; period value is capped accordingly',
     )
 
@@ -90,7 +95,7 @@ def test_what_is_cut_is_said() -> None:
 def test_no_first_lifetime_exceeds_a_limit(
     requested: Seconds, period: Seconds, explicit_max: Seconds
 ) -> None:
-    life = first_lifetime(requested, period, explicit_max, LIMITS)
+    life = first_lifetime(LIMITS, requested=requested, period=period, explicit_max=explicit_max)
     assert 0 < life.ttl <= LIMITS.longest
     assert not explicit_max or life.ttl <= explicit_max
 
@@ -99,7 +104,9 @@ def test_no_first_lifetime_exceeds_a_limit(
 def test_no_renewal_reaches_beyond_the_end_that_was_set_at_issue(
     increment: Seconds, current: Seconds, explicit_max: Seconds, age: Seconds
 ) -> None:
-    life = renewed_lifetime(increment, current, Seconds(0), explicit_max, age, LIMITS)
+    life = renewed_lifetime(
+        LIMITS, increment=increment, current=current, period=Seconds(0), explicit_max=explicit_max, age=age
+    )
     assert life.ttl >= 0
     assert life.ttl == 0 or age + life.ttl <= min(explicit_max or LIMITS.longest, LIMITS.longest)
 
@@ -108,7 +115,9 @@ def test_no_renewal_reaches_beyond_the_end_that_was_set_at_issue(
 def test_a_periodic_renewal_gives_the_period_up_to_the_explicit_end(
     increment: Seconds, period: Seconds, explicit_max: Seconds, age: Seconds
 ) -> None:
-    life = renewed_lifetime(increment, Seconds(1), period, explicit_max, age, LIMITS)
+    life = renewed_lifetime(
+        LIMITS, increment=increment, current=Seconds(1), period=period, explicit_max=explicit_max, age=age
+    )
     granted = min(period, LIMITS.longest)
     assert life.ttl == (max(0, min(granted, explicit_max - age)) if explicit_max else granted)
     assert bool(life.warnings) is (life.ttl < period)

@@ -50,7 +50,7 @@ def end(way: int, sender: Sender, reading: asyncio.Task[bytes]) -> None:
 
 def test_a_body_is_read_under_the_limit_of_what_its_request_shows() -> None:
     async def scenario() -> None:
-        bodies = Bodies(MOST, UNKNOWN)
+        bodies = Bodies(MOST, unknown=UNKNOWN)
         for shown, limit in ((True, MOST), (False, UNKNOWN)):
             whole = Sender().send(limit, more=False)
             assert len(await bodies.read(whole.pieces.get, "a", shown=shown)) == limit
@@ -68,7 +68,7 @@ def test_a_body_is_read_under_the_limit_of_what_its_request_shows() -> None:
 
 def test_large_bodies_have_room_together_and_one_address_half_of_it() -> None:
     async def scenario() -> None:
-        bodies = Bodies(MOST, UNKNOWN)
+        bodies = Bodies(MOST, unknown=UNKNOWN)
         begun = [await _begun(bodies, "2001:db8::1", MOST) for _ in range(4)]
         other = Sender().send(1).send(UNKNOWN)
         with pytest.raises(Busy):

@@ -50,7 +50,7 @@ def capped_limits(limits: LifetimeLimits, ancestor: Ancestor, now: Nanos) -> Lif
     left = nanos_to_seconds(time_between(now, ancestor.ends))
     if left < 1:
         raise Malformed("the Biscuit is about to end: nothing can be made with it any more")
-    return LifetimeLimits(min(limits.default, left), min(limits.longest, left))
+    return LifetimeLimits(default=min(limits.default, left), longest=min(limits.longest, left))
 
 
 def capped_lifetime(life: Lifetime, ancestor: Ancestor | None, now: Nanos) -> Lifetime:
@@ -58,5 +58,5 @@ def capped_lifetime(life: Lifetime, ancestor: Ancestor | None, now: Nanos) -> Li
     left = Seconds(0)
     if ancestor is not None:
         left = max(left, nanos_to_seconds(time_between(now, ancestor.ends)))
-    cut = capped("TTL", life.ttl, left)
+    cut = capped("TTL", life.ttl, longest=left)
     return Lifetime(cut.ttl, life.warnings + cut.warnings)

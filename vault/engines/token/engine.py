@@ -329,16 +329,17 @@ class TokenEngine(RoleRoutes):
         explicit_max, period = entry.explicit_max_ttl, entry.period
         # 3. The role. Without it the token is not renewed: its limits are not known any more.
         if entry.role:
-            role = await role_named(
-                call.core.space((self._tokens.namespace(key) or call.namespace).id), entry.role
-            )
+            place = call.core.space((self._tokens.namespace(key) or call.namespace).id)
+            role = await role_named(place, entry.role)
             if role is None:
                 raise Failed(
                     f'failed to renew entry: original token role "{quote(entry.role)}" could not be found, not renewing'
                 )
             explicit_max, period = lesser(explicit_max, role.explicit_max_ttl), lesser(period, role.period)
         # 4. and 5. The lifetime.
-        life = renewed_lifetime(increment, current, period, explicit_max, age, limits)
+        life = renewed_lifetime(
+            limits, increment=increment, current=current, period=period, explicit_max=explicit_max, age=age
+        )
         if entry.chain:
             life = capped_lifetime(life, await self._tokens.ancestor(call.core, key, entry, now), now)
         # 6. The entry.

@@ -35,7 +35,7 @@ def limits_of(call: Call, system: LifetimeLimits, *, cap: bool = True) -> Lifeti
     """Return the lifetimes of the mount that a call came through; with `cap` the default is cut without a word."""
     longest = call.mount.max_ttl or system.longest
     default = call.mount.default_ttl or system.default
-    return LifetimeLimits(min(default, longest) if cap else default, longest)
+    return LifetimeLimits(default=min(default, longest) if cap else default, longest=longest)
 
 
 class TokenIssuer:
@@ -133,7 +133,9 @@ class TokenIssuer:
         if not as_root:
             limits = limits_of(call, self._limits, cap=role is None)
             limits = limits if ancestor is None else capped_limits(limits, ancestor, now)
-            life = first_lifetime(spec.ttl, spec.period, spec.explicit_max, limits)
+            life = first_lifetime(
+                limits, requested=spec.ttl, period=spec.period, explicit_max=spec.explicit_max
+            )
         suffix = f"/{role.path_suffix}" if role is not None and role.path_suffix else ""
         entry = TokenEntry(
             accessor="" if batch else self._tokens.new_accessor(call.namespace),

@@ -22,7 +22,7 @@ _CUSTOM_ID: Final = (
 )
 
 
-class TokenSpec(msgspec.Struct, frozen=True):
+class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A new token. Durations in seconds, 0 for none; the `own` ones are the caller's, without the role's."""
 
     params: CreateToken

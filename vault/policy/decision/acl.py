@@ -27,7 +27,7 @@ _NEEDED = {
 _LISTING = frozenset({"list", "scan"})
 
 
-class AclVerdict(msgspec.Struct, frozen=True):
+class AclVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one question.
 
     `sudo`: whether the deciding rule grants it. `granting`: the policies behind the capability, for the audit.
@@ -44,7 +44,7 @@ class AclVerdict(msgspec.Struct, frozen=True):
     missing: str = ""
 
 
-_ROOT_VERDICT = AclVerdict(True, root=True, sudo=True, granting=(ROOT,))
+_ROOT_VERDICT = AclVerdict(allowed=True, root=True, sudo=True, granting=(ROOT,))
 
 
 class Acl:
@@ -101,7 +101,7 @@ class Acl:
         if self.root:
             verdict = _ROOT_VERDICT
         elif self.refusal:
-            verdict = AclVerdict(False, missing=self.refusal)
+            verdict = AclVerdict(allowed=False, missing=self.refusal)
         else:
             rule = self._table.find(path.lstrip("/"), listing=operation in _LISTING)
             verdict = _capable(rule, needed, operation)
@@ -191,11 +191,11 @@ def capability_words(rule: MergedRule | None) -> list[str]:
 
 def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> AclVerdict:
     if rule is None:
-        return AclVerdict(False, missing=operation)
+        return AclVerdict(allowed=False, missing=operation)
     sudo = rule.grants(Capability.SUDO)
     if not needed or not rule.grants(needed):
-        return AclVerdict(False, sudo=sudo, missing=operation)
-    return AclVerdict(True, sudo=sudo, granting=rule.granting[needed])
+        return AclVerdict(allowed=False, sudo=sudo, missing=operation)
+    return AclVerdict(allowed=True, sudo=sudo, granting=rule.granting[needed])
 
 
 def _constrained(
@@ -203,15 +203,17 @@ def _constrained(
 ) -> AclVerdict:
     """Return `verdict` after the rule's constraints."""
     if any(operation in f.capabilities for group in rule.control_groups for f in group.factors):
-        return AclVerdict(False, sudo=verdict.sudo, missing="control group approval")
+        return AclVerdict(allowed=False, sudo=verdict.sudo, missing="control group approval")
     if not wrapping_passes(rule, wrap_ttl):
-        return AclVerdict(False, sudo=verdict.sudo, missing="response wrapping within the rule's bounds")
+        return AclVerdict(
+            allowed=False, sudo=verdict.sudo, missing="response wrapping within the rule's bounds"
+        )
     if operation not in _LISTING:
         if operation == "delete" or parameters_pass(rule, data):
             return verdict
-        return AclVerdict(False, sudo=verdict.sudo, missing="parameters that the rule accepts")
+        return AclVerdict(allowed=False, sudo=verdict.sudo, missing="parameters that the rule accepts")
     try:
         limit = forced_limit(rule, data)
     except PolicyError as error:
-        return AclVerdict(False, sudo=verdict.sudo, missing=error.message)
+        return AclVerdict(allowed=False, sudo=verdict.sudo, missing=error.message)
     return msgspec.structs.replace(verdict, pagination_limit=limit, filter_path=rule.filter_path)

@@ -87,7 +87,7 @@ def verdict_on(acl: Acl, capability: str, path: str, *, now: float) -> AclVerdic
     if capability != "sudo":
         return verdict
     missing = verdict.missing if acl.refusal else "sudo"
-    return AclVerdict(verdict.sudo, sudo=verdict.sudo, missing="" if verdict.sudo else missing)
+    return AclVerdict(allowed=verdict.sudo, sudo=verdict.sudo, missing="" if verdict.sudo else missing)
 
 
 def _operation(capability: str) -> str:

@@ -197,12 +197,12 @@ async def _wrap_everywhere(
         revision = config.entry(name).revision + 1
         try:
             identity = await seal_store.recorded_key(changes.storage.reader(), config, slot)
-            record = await changes.write(slot, root_key, config, version, revision, identity)
+            record = await changes.write(slot, root_key, config, identity, version=version, revision=revision)
         except SealChanged:
             raise
         except (HsmError, SealFailure):
             continue
-        renewed[name] = (changes.entry(record, version, revision, identity), record)
+        renewed[name] = (changes.entry(record, identity, version=version, revision=revision), record)
     return renewed
 
 

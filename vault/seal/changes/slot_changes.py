@@ -273,14 +273,17 @@ class SlotChanges:
             slot.identify() if ordered else seal_store.recorded_key(self.storage.reader(), config, slot)
         )
         # 2. and 3.
-        record = await self.write(slot, root_key, config, config.root_version, old + 1, key)
+        record = await self.write(slot, root_key, config, key, version=config.root_version, revision=old + 1)
         recovery = await recovery_key.recovery_for(self, slot, config, key)
         # 4.
         async with self.storage.write() as tx:
             written = {slot_path(slot.name, old + 1): record}
             config = await self.unchanged(tx, config, written, root_key)
             config = await self.tidy(
-                tx, config.with_entry(slot.name, self.entry(record, config.root_version, old + 1, key))
+                tx,
+                config.with_entry(
+                    slot.name, self.entry(record, key, version=config.root_version, revision=old + 1)
+                ),
             )
             if recovery is not None:
                 await recovery.put(tx)
@@ -292,9 +295,10 @@ class SlotChanges:
         slot: KeySlot,
         root_key: Key,
         config: SealConfig,
+        key: KeyIdentity,
+        *,
         version: int,
         revision: int,
-        key: KeyIdentity,
     ) -> WrappedSlot:
         """Write a record that does not count yet, read it back, and open it: what the slot gives is the root key.
 
@@ -361,7 +365,7 @@ class SlotChanges:
                     await tx.delete(prefix + path)
         return config
 
-    def entry(self, record: WrappedSlot, version: int, revision: int, key: KeyIdentity) -> SlotEntry:
+    def entry(self, record: WrappedSlot, key: KeyIdentity, *, version: int, revision: int) -> SlotEntry:
         """Return what the configuration says of a slot whose record is now `record`."""
         return SlotEntry(
             kind=record.by,

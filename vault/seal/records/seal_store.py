@@ -228,7 +228,7 @@ def count(found: dict[str, int], value: bytes) -> None:
 
 def recovery_place(name: str, generation: str, path: str) -> RecordAddress:
     """Return where the recovery key belongs under slot `name`."""
-    return RecordAddress(name, "recovery", generation, _NAMESPACE, path)
+    return RecordAddress(slot=name, purpose="recovery", cluster=generation, namespace=_NAMESPACE, path=path)
 
 
 def _link_key(root_key: Key, config: SealConfig) -> Key:

@@ -368,7 +368,9 @@ def deleted(lost: LostValues) -> list[str]:
 
 
 def _place(name: str, config: SealConfig, namespace_id: NamespaceId, path: str) -> RecordAddress:
-    return RecordAddress(name, "sealwrap", config.generation, namespace_id, PREFIX + path)
+    return RecordAddress(
+        slot=name, purpose="sealwrap", cluster=config.generation, namespace=namespace_id, path=PREFIX + path
+    )
 
 
 def _decoded(data: bytes) -> WrappedValue:

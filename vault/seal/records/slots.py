@@ -109,7 +109,9 @@ async def wrap_root(
     """Wrap `root_key` under `key` of `slot`, with a canary. Raises `HsmError`."""
     path = slot_path(slot.name, revision)
     place = _root_place(slot.name, generation, path, root_version)
-    canary = RecordAddress(slot.name, "canary", generation, _NAMESPACE, path)
+    canary = RecordAddress(
+        slot=slot.name, purpose="canary", cluster=generation, namespace=_NAMESPACE, path=path
+    )
     return WrappedSlot(
         generation=generation,
         by=slot.kind,
@@ -137,7 +139,11 @@ async def check_canary(slot: KeySlot, record: WrappedSlot, *, generation: str, r
     path = slot_path(slot.name, revision)
     try:
         await envelope.unseal(
-            slot, RecordAddress(slot.name, "canary", generation, _NAMESPACE, path), record.canary
+            slot,
+            RecordAddress(
+                slot=slot.name, purpose="canary", cluster=generation, namespace=_NAMESPACE, path=path
+            ),
+            record.canary,
         )
     except (IntegrityError, KeyMissing) as failure:
         raise IntegrityError(
@@ -160,7 +166,14 @@ def key_version(record: WrappedSlot) -> str:
 
 
 def _root_place(name: str, generation: str, path: str, root_version: int) -> RecordAddress:
-    return RecordAddress(name, "root", generation, _NAMESPACE, path, root_version)
+    return RecordAddress(
+        slot=name,
+        purpose="root",
+        cluster=generation,
+        namespace=_NAMESPACE,
+        path=path,
+        root_version=root_version,
+    )
 
 
 class SlotView(msgspec.Struct):

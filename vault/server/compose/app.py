@@ -214,9 +214,9 @@ class Vault:
             longest=listener.max_request_duration or parts.config.default_max_request_duration,
             max_body=listener.max_request_size,
             json_limits=JsonLimits(
-                listener.max_request_json_strings,
-                listener.max_request_json_memory,
-                listener.max_unauthenticated_request_size,
+                strings=listener.max_request_json_strings,
+                memory=listener.max_request_json_memory,
+                unknown=listener.max_unauthenticated_request_size,
             ),
         )
         front = Front(

@@ -169,7 +169,19 @@ def test_work_that_has_begun_holds_its_thread_when_nobody_waits_for_it() -> None
 
 def test_a_client_is_a_mount_and_an_address() -> None:
     call = Call()
-    fill_call(call, mount=MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, Seconds(0), Seconds(0)))
+    fill_call(
+        call,
+        mount=MountFacts(
+            uuid="u",
+            path="secret/",
+            kind="kv",
+            accessor="kv_1",
+            category="secret",
+            options={},
+            default_ttl=Seconds(0),
+            max_ttl=Seconds(0),
+        ),
+    )
     call.client_address = "192.0.2.1"
     assert client_of(call) == ("u", "192.0.2.1")
 
@@ -189,7 +201,19 @@ def test_a_client_is_a_mount_and_an_address() -> None:
 def test_a_client_of_version_6_is_its_network(one: str, other: str, same: bool) -> None:
     def client(address: str) -> Client:
         call = Call()
-        fill_call(call, mount=MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, Seconds(0), Seconds(0)))
+        fill_call(
+            call,
+            mount=MountFacts(
+                uuid="u",
+                path="secret/",
+                kind="kv",
+                accessor="kv_1",
+                category="secret",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            ),
+        )
         call.client_address = address
         return client_of(call)
 

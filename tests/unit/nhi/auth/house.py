@@ -82,7 +82,7 @@ class AuthHouse(TokenHouse):
 
     async def start(self) -> "AuthHouse":
         """Open the vault and mount the auth methods."""
-        limits = LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST))
+        limits = LifetimeLimits(default=Seconds(DEFAULT), longest=Seconds(LONGEST))
         issuer = LoginIssuer(self.tokens, self.batch, self.clock, limits, self._config, self.factors)
         await self.open(
             MountsEngine(self.router, self.entropy, self.tokens),

@@ -227,7 +227,19 @@ def test_sl_34_the_two_halves_of_an_alias_cannot_be_moved_against_each_other() -
 async def enter(house: AuthHouse, alias: LoginAlias, accessor: str) -> str:
     """Log in as an auth method does once it knows who it is; return the entity's id."""
     call = Call()
-    fill_call(call, mount=MountFacts("u", "auth/x/", "x", accessor, "auth", {}, Seconds(0), Seconds(0)))
+    fill_call(
+        call,
+        mount=MountFacts(
+            uuid="u",
+            path="auth/x/",
+            kind="x",
+            accessor=accessor,
+            category="auth",
+            options={},
+            default_ttl=Seconds(0),
+            max_ttl=Seconds(0),
+        ),
+    )
     async with house.barrier.write(ROOT_ID, CORE) as core:
         call.core = core
         standing = await house.identities.enter(call, alias, accessor)

@@ -26,17 +26,19 @@ def allowed(acl: Acl, operation: str, path: str, **given: object) -> bool:
 
 def test_root_may_do_everything() -> None:
     acl = compile_acl([parse_policy("a", one("*", "deny")), parse_policy("root", "")], now=0)
-    assert acl.check("delete", "x", now=0) == AclVerdict(True, root=True, sudo=True, granting=("root",))
+    assert acl.check("delete", "x", now=0) == AclVerdict(
+        allowed=True, root=True, sudo=True, granting=("root",)
+    )
     assert acl.capabilities("x", now=0) == ["root"]
     assert resultant_acl(acl) == {"root": True}
 
 
 def test_a_verdict_says_who_grants_and_what_is_missing() -> None:
     acl = compiled(one("a", "read sudo"), one("a", "read list"))
-    assert acl.check("read", "a", now=0) == AclVerdict(True, sudo=True, granting=("p0", "p1"))
-    assert acl.check("list", "a", now=0) == AclVerdict(True, sudo=True, granting=("p1",))
-    assert acl.check("update", "a", now=0) == AclVerdict(False, sudo=True, missing="update")
-    assert acl.check("update", "b", now=0) == AclVerdict(False, missing="update")
+    assert acl.check("read", "a", now=0) == AclVerdict(allowed=True, sudo=True, granting=("p0", "p1"))
+    assert acl.check("list", "a", now=0) == AclVerdict(allowed=True, sudo=True, granting=("p1",))
+    assert acl.check("update", "a", now=0) == AclVerdict(allowed=False, sudo=True, missing="update")
+    assert acl.check("update", "b", now=0) == AclVerdict(allowed=False, missing="update")
 
 
 @pytest.mark.parametrize(

@@ -400,7 +400,9 @@ def test_a_record_that_is_not_there_when_it_is_read_back_never_counts(found: str
     async def scenario() -> None:
         (a,) = named("a")
         machine, _ = await opened(Slots(enabled=[a]))
-        await machine.changes.write(a, Key(bytes(32)), await machine.config(), 1, 1, await a.identify())
+        await machine.changes.write(
+            a, Key(bytes(32)), await machine.config(), await a.identify(), version=1, revision=1
+        )
         forged = await machine.storage.reader().get(slot_path("a", 1))
         assert forged is not None
 
@@ -452,7 +454,14 @@ def test_a_record_that_holds_something_else_is_no_root_key() -> None:
         machine, _ = await opened(Slots(enabled=[a]))
         config = await machine.config()
         record = await seal_store.wrapped_slot(machine.storage.reader(), config, "a")
-        place = RecordAddress("a", "root", config.generation, "root", slot_path("a"), 1)
+        place = RecordAddress(
+            slot="a",
+            purpose="root",
+            cluster=config.generation,
+            namespace="root",
+            path=slot_path("a"),
+            root_version=1,
+        )
         short = await envelope.seal(a, place, b"short", os.urandom)
         forged = msgspec.structs.replace(record, root=short)
         with pytest.raises(IntegrityError, match="no root key"):

@@ -69,10 +69,10 @@ def test_the_smallest_file_has_safe_defaults(tmp_path: Path) -> None:
 
 def test_what_lasts_as_usual_lasts_no_longer_than_anything_may(tmp_path: Path) -> None:
     assert parts._limits(loaded(tmp_path, STORAGE + LISTENER + 'max_lease_ttl = "40h"')) == LifetimeLimits(
-        Seconds(40 * 3600), Seconds(40 * 3600)
+        default=Seconds(40 * 3600), longest=Seconds(40 * 3600)
     )
     assert parts._limits(loaded(tmp_path, STORAGE + LISTENER)) == LifetimeLimits(
-        Seconds(768 * 3600), Seconds(768 * 3600)
+        default=Seconds(768 * 3600), longest=Seconds(768 * 3600)
     )
 
 

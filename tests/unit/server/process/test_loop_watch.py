@@ -36,7 +36,19 @@ def watched(hold: Callable[[LoopWatch, Call], None], *, times: int = 1) -> tuple
         watch = LoopWatch(Log(stream=stream), metrics)
         watch.start()
         call = Call()
-        fill_call(call, mount=MountFacts("u", "secret/", "kv", "kv_1", "secret", {}, Seconds(0), Seconds(0)))
+        fill_call(
+            call,
+            mount=MountFacts(
+                uuid="u",
+                path="secret/",
+                kind="kv",
+                accessor="kv_1",
+                category="secret",
+                options={},
+                default_ttl=Seconds(0),
+                max_ttl=Seconds(0),
+            ),
+        )
         call.client_address = "192.0.2.7"
         for number in range(times):
             hold(watch, call)

@@ -268,7 +268,7 @@ def _restrict(call: Call, narrowing: Restriction, path: str, words: Sequence[str
         for word in words
         if word not in {"deny", "sudo"}
         and narrowing.allows(
-            call, word, whole if word not in _LISTING or whole.endswith("/") else whole + "/"
+            call, word, path=whole if word not in _LISTING or whole.endswith("/") else whole + "/"
         )
     ]
     return sorted([*kept, *({"sudo"} & set(words))]) if kept else ["deny"]

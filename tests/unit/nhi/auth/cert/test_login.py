@@ -75,7 +75,7 @@ class CertHouse(AuthHouse):
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         self.time = MovedClock(time.time_ns())
         self.lists = RevocationLists(fetcher, self.barrier, self.time, self.entropy)
-        limits = LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST))
+        limits = LifetimeLimits(default=Seconds(DEFAULT), longest=Seconds(LONGEST))
         issuer = LoginIssuer(self.tokens, self.batch, self.clock, limits, self._config)
         engines = (
             ConfigEngine(Seconds(LONGEST)),

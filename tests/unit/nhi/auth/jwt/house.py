@@ -43,7 +43,7 @@ class JwtHouse(AuthHouse):
             self.tokens,
             self.batch,
             self.clock,
-            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
+            LifetimeLimits(default=Seconds(DEFAULT), longest=Seconds(LONGEST)),
             self._config,
         )
         engines = (

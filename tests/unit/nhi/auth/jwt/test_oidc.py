@@ -52,7 +52,7 @@ class OidcHouse(JwtHouse):
             self.tokens,
             self.batch,
             self.clock,
-            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
+            LifetimeLimits(default=Seconds(DEFAULT), longest=Seconds(LONGEST)),
             self._config,
         )
         self.states = States(self.clock, self.entropy)

@@ -46,7 +46,7 @@ class ClusterHouse(AuthHouse):
             self.tokens,
             self.batch,
             self.clock,
-            LifetimeLimits(Seconds(DEFAULT), Seconds(LONGEST)),
+            LifetimeLimits(default=Seconds(DEFAULT), longest=Seconds(LONGEST)),
             self._config,
         )
         engines = (ConfigEngine(pod, Seconds(LONGEST)), LoginEngine(issuer, server, self.clock))

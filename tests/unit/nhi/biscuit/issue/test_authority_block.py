@@ -61,8 +61,8 @@ def _token(root: Ed25519PrivateKey, compiled: bytes) -> bytes:
 def test_a_block_is_what_the_library_writes_and_it_verifies(
     said: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds
 ) -> None:
-    made = authority_block(said, token_id, issued, expires)
-    whole = block._compiled(said, token_id, issued, expires)
+    made = authority_block(said, token_id, issued=issued, expires=expires)
+    whole = block._compiled(said, token_id, issued=issued, expires=expires)
     assert made == parse(whole).block
     root = Ed25519PrivateKey.generate()
     read = Biscuit.from_bytes(_token(root, made), root_public_key(root))
@@ -75,13 +75,15 @@ def test_a_registration_is_compiled_once_for_all_its_tokens(monkeypatch: pytest.
     said, asked = TokenContent("compiled once", "", ("vault",), ("app",), (), None, ()), list[bytes]()
     compiled = block._compiled
 
-    def counting(said: TokenContent, token_id: bytes, issued: Seconds, expires: Seconds) -> bytes:
+    def counting(said: TokenContent, token_id: bytes, *, issued: Seconds, expires: Seconds) -> bytes:
         asked.append(token_id)
-        return compiled(said, token_id, issued, expires)
+        return compiled(said, token_id, issued=issued, expires=expires)
 
     monkeypatch.setattr(block, "_compiled", counting)
     blocks = {
-        authority_block(said, bytes([number]) * 16, Seconds(1_800_000_000), Seconds(1_800_000_060))
+        authority_block(
+            said, bytes([number]) * 16, issued=Seconds(1_800_000_000), expires=Seconds(1_800_000_060)
+        )
         for number in range(9)
     }
     assert (len(blocks), len(asked)) == (9, 1)
@@ -92,10 +94,10 @@ def test_a_library_that_compiles_in_another_way_is_noticed(
     monkeypatch: pytest.MonkeyPatch, written: bytes
 ) -> None:
     said = TokenContent(written.hex(), "", (), (), (), None, ())
-    old = parse(block._compiled(said, bytes(16), Seconds(1 << 28), Seconds(1 << 28)))
+    old = parse(block._compiled(said, bytes(16), issued=Seconds(1 << 28), expires=Seconds(1 << 28)))
     changed = Authority(
         **{name: getattr(old, name) for name in old.__struct_fields__} | {"block": written * 2}
     )
-    monkeypatch.setattr(block, "_compiled", lambda *_: serialise(changed))
+    monkeypatch.setattr(block, "_compiled", lambda *_, **__: serialise(changed))
     with pytest.raises(Failed, match="compiled in another way"):
-        authority_block(said, bytes(16), Seconds(1 << 28), Seconds(1 << 28))
+        authority_block(said, bytes(16), issued=Seconds(1 << 28), expires=Seconds(1 << 28))
