@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic, thread_time
 from typing import Final, TypeVar
@@ -43,17 +43,22 @@ def _limits(max_time: timedelta) -> object:
     return limits
 
 
-_PATIENCE: Final = tuple((time, _limits(time)) for time in (MAX_TIME, 10 * MAX_TIME, 200 * MAX_TIME))
+Patience = Sequence[tuple[timedelta, object]]
+_PATIENCE: Final[Patience] = tuple(
+    (time, _limits(time)) for time in (MAX_TIME, 10 * MAX_TIME, 200 * MAX_TIME)
+)
 """Limits of one evaluation after the other, where another one had the processor meanwhile."""
 
 
-def checks_hold(token: Biscuit, facts: str, terms: Mapping[str, Term]) -> bool:
+def checks_hold(
+    token: Biscuit, facts: str, terms: Mapping[str, Term], *, patience: Patience = _PATIENCE
+) -> bool:
     """Whether every check of a linted token holds for what `facts` says, Datalog of ours with `terms` put in.
 
     The token's own rights are no matter here: what it may do was decided before. The library's limit is one of time
     that passes, also while other threads run: what was cut short without having used its time is asked again.
     """
-    for longest, limits in _PATIENCE:
+    for longest, limits in patience:
 
         def authorised(limits: object = limits) -> bool:
             builder = AuthorizerBuilder(f"{facts} allow if true", dict(terms))
@@ -64,8 +69,7 @@ def checks_hold(token: Biscuit, facts: str, terms: Mapping[str, Term]) -> bool:
         began, used = monotonic(), thread_time()
         if guarded(authorised) is True:
             return True
-        patience = longest.total_seconds()
-        if monotonic() - began < patience or thread_time() - used >= MAX_TIME.total_seconds():
+        if monotonic() - began < longest.total_seconds() or thread_time() - used >= MAX_TIME.total_seconds():
             return False
     return False
 

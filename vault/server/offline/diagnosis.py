@@ -38,11 +38,17 @@ _CODES: Final[Mapping[Status, int]] = {"ok": 0, "skip": 0, "warn": 2, "fail": 1}
 _BADNESS: Final[tuple[Status, ...]] = ("ok", "skip", "warn", "fail")
 _NO_CONFIG: Final = 3
 _FEW_FILES: Final = 1024
-_LITTLE: Final = 1 << 30
-"""Free bytes below which a disk is said to be nearly full."""
-_NOTHING: Final = 1 << 20
-"""Free bytes below which it is said to be full: the next records take as much."""
 _SOON_DAYS: Final = 30
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """Free bytes below which a disk is said to be nearly full, and full: the next records take as much as that."""
+
+    little: int = 1 << 30
+    nothing: int = 1 << 20
+
+
+USUAL_ROOM: Final = Room()
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -62,7 +68,12 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def main(
-    paths: Sequence[str], environment: Mapping[str, str], *, skip: Sequence[str] = (), json: bool = False
+    paths: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    skip: Sequence[str] = (),
+    json: bool = False,
+    room: Room = USUAL_ROOM,
 ) -> int:
     """Print what was found; 0 when all is well, 1 for failures, 2 for warnings, 3 without a configuration."""
     fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
@@ -70,7 +81,7 @@ def main(
     if not paths:
         sys.stderr.write("give a file or a directory with -config\n")
         return _NO_CONFIG
-    found = list(look(paths, environment, skip=skip, clock=Clock()))
+    found = list(look(paths, environment, skip=skip, clock=Clock(), room=room))
     worst = max((one.status for one in found), key=_BADNESS.index)
     if json:
         text = msgspec.json.format(msgspec.json.encode(Report("Diagnose", worst, found)), indent=2).decode()
@@ -84,7 +95,7 @@ def main(
 
 
 def look(
-    paths: Sequence[str], environment: Mapping[str, str], *, skip: Sequence[str], clock: Clock
+    paths: Sequence[str], environment: Mapping[str, str], *, skip: Sequence[str], clock: Clock, room: Room
 ) -> Iterator[Finding]:
     """Look at one thing after the other; what needs a configuration ends where there is none."""
     yield _files()
@@ -102,13 +113,13 @@ def look(
         return
     yield Finding("Configuration", "ok")
     yield from _skippable(
-        "storage", "Storage", skip, [*_told("Storage", preflight.storage(config)), *_disk(config)]
+        "storage", "Storage", skip, [*_told("Storage", preflight.storage(config)), *_disk(config, room)]
     )
     if "autounseal" in skip:
         yield Finding("Seal", "skip")
     else:
         yield from _seals(config)
-    yield from _audit(config)
+    yield from _audit(config, room)
     for listener in config.listeners:
         yield from _skippable("listener", "Listener", skip, _listener(listener, clock))
 
@@ -150,14 +161,14 @@ def _files() -> Finding:
     )
 
 
-def _disk(config: Config) -> list[Finding]:
+def _disk(config: Config, room: Room) -> list[Finding]:
     if config.storage.kind != "sqlite":
         return []
     folder = Path(config.storage.path).parent
-    return [_room("Disk", folder)] if folder.is_dir() else []
+    return [_room("Disk", folder, room)] if folder.is_dir() else []
 
 
-def _audit(config: Config) -> list[Finding]:
+def _audit(config: Config, room: Room) -> list[Finding]:
     """Look at the files of the audit devices, and at the room that they have: without any, no request is served."""
     found = _told("Audit", preflight.audit(config))
     if found[0].status == "fail":
@@ -165,13 +176,13 @@ def _audit(config: Config) -> list[Finding]:
     folders = dict.fromkeys(
         preflight.nearest(Path(device.file).parent) for device in config.audit if device.file
     )
-    rooms = [_room("Audit", folder) for folder in folders]
+    rooms = [_room("Audit", folder, room) for folder in folders]
     return [one for one in rooms if one.status != "ok"] or found
 
 
-def _room(name: str, folder: Path) -> Finding:
+def _room(name: str, folder: Path, room: Room) -> Finding:
     free = shutil.disk_usage(folder).free
-    status: Status = "fail" if free < _NOTHING else "warn" if free < _LITTLE else "ok"
+    status: Status = "fail" if free < room.nothing else "warn" if free < room.little else "ok"
     return Finding(name, status, f"{free >> 20} MiB free in {folder}")
 
 

@@ -12,6 +12,7 @@ from pytest_socket import enable_socket
 from tests.integration.processes import certificate
 from tests.ports import free_port
 from vault.server.offline import diagnosis
+from vault.server.offline.diagnosis import USUAL_ROOM, Room
 
 STORAGE = 'storage "sqlite" { path = "HERE/x.db" }\n'
 
@@ -22,11 +23,11 @@ def sockets() -> None:
 
 
 def diagnosed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *skip: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *skip: str, room: Room = USUAL_ROOM
 ) -> tuple[int, list[str]]:
     file = tmp_path / "server.hcl"
     file.write_text(text.replace("HERE", str(tmp_path)))
-    code = diagnosis.main([str(file)], {}, skip=skip)
+    code = diagnosis.main([str(file)], {}, skip=skip, room=room)
     return code, capsys.readouterr().out.splitlines()
 
 
@@ -55,21 +56,22 @@ def test_what_is_doubtful_warns(
     assert code == 2
     assert any("its certificate ends in" in line for line in lines)
     audit = 'audit "file" "main" { options { file_path = "HERE/logs/audit.log" } }\n'
-    monkeypatch.setattr(diagnosis, "_LITTLE", 1 << 62)
-    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + audit)
+    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + audit, room=Room(little=1 << 62))
     assert code == 2
     assert any(
         line.startswith("[ warning ] Audit: ") and line.endswith(f"MiB free in {tmp_path}") for line in lines
     )
-    monkeypatch.setattr(diagnosis, "_NOTHING", 1 << 62)
-    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path) + audit)
+    code, lines = diagnosed(
+        tmp_path, capsys, STORAGE + listener(tmp_path) + audit, room=Room(nothing=1 << 62)
+    )
     assert (code, sum(line.startswith(("[ failure ] Audit: ", "[ failure ] Disk: ")) for line in lines)) == (
         1,
         2,
     )
-    monkeypatch.setattr(diagnosis, "_NOTHING", 0)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
-    code, lines = diagnosed(tmp_path, capsys, STORAGE + listener(tmp_path))
+    code, lines = diagnosed(
+        tmp_path, capsys, STORAGE + listener(tmp_path), room=Room(little=1 << 62, nothing=0)
+    )
     assert [line.split("]")[0] for line in lines if "Disk" in line or "Open files" in line] == [
         "[ warning "
     ] * 2

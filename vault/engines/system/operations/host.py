@@ -145,12 +145,14 @@ class Machine(msgspec.Struct, frozen=True):
     memory: MemoryFacts
 
 
-def machine() -> Machine:
-    """Read all facts. It may take some milliseconds for each processor and disk."""
-    processors = _processors()
-    stat = _text(_PROC / "stat")
+def machine(proc: Path = _PROC) -> Machine:
+    """Read all facts, those that Linux tells below `proc`. It may take some milliseconds for each processor and disk."""
+    processors = _processors(proc)
+    stat = _text(proc / "stat")
     guest = any("hypervisor" in processor.flags for processor in processors)
-    return Machine(processors, _times(stat), list(_disks()), _host(stat, guest=guest), _memory())
+    return Machine(
+        processors, _times(stat), list(_disks(proc)), _host(proc, stat, guest=guest), _memory(proc)
+    )
 
 
 def _text(path: Path) -> str:
@@ -164,9 +166,9 @@ def _number(text: str) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _processors() -> list[CpuFacts]:
+def _processors(proc: Path) -> list[CpuFacts]:
     found = []
-    for block in _text(_PROC / "cpuinfo").split("\n\n"):
+    for block in _text(proc / "cpuinfo").split("\n\n"):
         said = {
             name.strip(): value.strip()
             for name, colon, value in (line.partition(":") for line in block.splitlines())
@@ -205,10 +207,10 @@ def _times(stat: str) -> list[CpuTimes]:
     return found
 
 
-def _disks() -> Iterator[DiskFacts]:
-    devices = {line.strip() for line in _text(_PROC / "filesystems").splitlines() if line[:1] == "\t"}
+def _disks(proc: Path) -> Iterator[DiskFacts]:
+    devices = {line.strip() for line in _text(proc / "filesystems").splitlines() if line[:1] == "\t"}
     seen = set()
-    for line in _text(_PROC / "self" / "mounts").splitlines():
+    for line in _text(proc / "self" / "mounts").splitlines():
         device, place, kind, *_ = [*line.split(" "), "", "", ""]
         if kind not in devices or device in seen:
             continue
@@ -241,7 +243,7 @@ def _percent(part: int, whole: int) -> float:
     return part / whole * 100 if whole else 0.0
 
 
-def _host(stat: str, *, guest: bool) -> HostFacts:
+def _host(proc: Path, stat: str, *, guest: bool) -> HostFacts:
     release: Mapping[str, str] = {}
     with contextlib.suppress(OSError):
         release = platform.freedesktop_os_release()
@@ -250,10 +252,10 @@ def _host(stat: str, *, guest: bool) -> HostFacts:
     boot = next((line for line in stat.splitlines() if line.startswith("btime ")), "")
     processes = 0
     with contextlib.suppress(OSError):
-        processes = sum(entry.isdecimal() for entry in os.listdir(_PROC))
+        processes = sum(entry.isdecimal() for entry in os.listdir(proc))
     return HostFacts(
         hostname=socket.gethostname(),
-        uptime=Seconds(_number(_text(_PROC / "uptime").partition(".")[0])),
+        uptime=Seconds(_number(_text(proc / "uptime").partition(".")[0])),
         boot_time=Seconds(_number(boot.partition(" ")[2])),
         procs=processes,
         os=sys.platform,
@@ -276,9 +278,9 @@ def _host_id() -> str:
     return "-".join((found[:8], found[8:12], found[12:16], found[16:20], found[20:]))
 
 
-def _memory() -> MemoryFacts:
+def _memory(proc: Path) -> MemoryFacts:
     said = {}
-    for line in _text(_PROC / "meminfo").splitlines():
+    for line in _text(proc / "meminfo").splitlines():
         name, _, value = line.partition(":")
         said[name.lower().replace("_", "")] = _number(value) * (1024 if value.endswith(" kB") else 1)
     page = os.sysconf("SC_PAGE_SIZE")

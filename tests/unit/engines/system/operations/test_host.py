@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from vault.engines.system.operations import host
 
@@ -25,9 +24,7 @@ Hardware : a board
 """
 
 
-def test_what_linux_tells_is_shown_in_the_fields_form(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_linux_tells_is_shown_in_the_fields_form(tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
     (tmp_path / "7").mkdir()
     (tmp_path / "cpuinfo").write_text(CPUINFO)
@@ -40,8 +37,7 @@ def test_what_linux_tells_is_shown_in_the_fields_form(
     lines = (f"/dev/a {mount} ext4 rw 0 0", f"/dev/a {tmp_path} ext4 rw 0 0", "proc /proc proc rw 0 0", "odd", "/dev/b /not/there ext4 rw 0 0")  # fmt: skip
     (tmp_path / "self" / "mounts").write_text("\n".join(lines))
     (tmp_path / "meminfo").write_text("MemTotal: 8 kB\nMemAvailable: 6 kB\nCached: 2 kB\nSReclaimable: 1 kB\nHugePages_Total: 5\n")  # fmt: skip
-    monkeypatch.setattr(host, "_PROC", tmp_path)
-    found = msgspec.to_builtins(host.machine())
+    found = msgspec.to_builtins(host.machine(tmp_path))
     first, second = found["cpu"]
     assert (first["cpu"], first["vendorId"], first["mhz"], first["cacheSize"]) == (
         3,
@@ -66,11 +62,8 @@ def test_what_linux_tells_is_shown_in_the_fields_form(
     assert (memory["cached"], memory["sreclaimable"], memory["hugepagestotal"]) == (3072, 1024, 5)
 
 
-def test_a_service_that_may_not_look_shows_what_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(host, "_PROC", tmp_path / "nothing")
-    found = msgspec.to_builtins(host.machine())
+def test_a_service_that_may_not_look_shows_what_it_can(tmp_path: Path) -> None:
+    found = msgspec.to_builtins(host.machine(tmp_path / "nothing"))
     assert (found["cpu"], found["cpu_times"], found["disk"]) == ([], [], [])
     assert found["memory"]["total"] > found["memory"]["available"] > 0
     assert found["host"]["hostname"] and found["host"]["uptime"] == 0

@@ -31,11 +31,13 @@ from nhi.biscuit.offline.keys import library_key, public_key
 from nhi.biscuit.offline.verify import PREFIX, TokenLimits, from_text, read_token, to_text
 from tests.unit.nhi.biscuit.tokens import (
     ED25519,
+    FACTS,
     HOSTILE,
     NOW,
     P256,
     ROOTS,
     SOURCE,
+    TERMS,
     checked,
     hostile_block,
     lets,
@@ -313,14 +315,14 @@ def test_what_another_implementation_narrowed_and_sealed_is_taken(case: dict[str
     assert read_chain(from_text(case["sealed"])).next_secret is None
 
 
-def test_an_evaluation_that_was_cut_short_without_having_worked_is_asked_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    none = timedelta(0)
+def test_an_evaluation_that_was_cut_short_without_having_worked_is_asked_again() -> None:
+    none = (timedelta(0), guard._limits(timedelta(0)))
     verified = checked(narrowed(mint(), 'check if operation("read");'))
-    monkeypatch.setattr(guard, "_PATIENCE", ((none, guard._limits(none)),))
-    assert not lets(verified)
+
+    def holds(*patience: tuple[timedelta, object], operation: str = "read") -> bool:
+        return checks_hold(verified.token, FACTS, {**TERMS, "operation": operation}, patience=patience)
+
+    assert not holds(none)
     usual = (guard.MAX_TIME, guard._limits(timedelta(seconds=20)))
-    monkeypatch.setattr(guard, "_PATIENCE", ((none, guard._limits(none)), usual))
-    assert lets(verified)
-    assert not lets(verified, operation="update")
+    assert holds(none, usual)
+    assert not holds(none, usual, operation="update")
