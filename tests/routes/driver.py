@@ -11,10 +11,14 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from argon2 import PasswordHasher
+
 from hsm.key_slot import KeySlot
+from nhi.auth.userpass.install import install as install_userpass
 from tests.clocks import MOST_TURNS, MovedClock
 from vault.framework.call import Operation
 from vault.framework.clock import Entropy
@@ -41,6 +45,13 @@ METHODS = {
 MERGE_PATCH = "application/merge-patch+json"
 Headers = Mapping[str, str | Sequence[str]]
 """By name: a value, or those of a header that comes more than once."""
+QUICK_LOGINS = tuple(
+    partial(install_userpass, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    if each is install_userpass
+    else each
+    for each in ENGINES
+)
+"""The usual engines, with argon2id as quick as it gets: for tests to which it is no concern how long a password takes."""
 ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
 """A policy that covers no route."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
@@ -132,7 +143,7 @@ class Application:
 
         `slots` open it, if there are any: then give it a storage of its own.
 
-        `engines` are what it is installed with; others than the usual ones need a storage of their own too.
+        `engines` are what it is installed with; kinds other than the usual ones need a storage of their own too.
 
         `outbound` are blocks of addresses that the server may ask although they are its own machine's.
         """
