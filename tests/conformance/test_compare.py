@@ -210,3 +210,22 @@ def test_an_answer_that_never_comes_is_a_problem_even_on_both_servers() -> None:
     for step in awaited:
         assert late(step, other, other).endswith("reference and subject")
         assert late(step, ready, other).endswith(": subject")
+
+
+@pytest.mark.parametrize(
+    ("path", "theirs", "ours", "equal"),
+    [
+        ("identity/oidc/.well-known/keys", "max-age=75273", "no-store", True),
+        ("identity/oidc/provider/p/.well-known/keys", "max-age=1", "no-store", True),
+        ("identity/oidc/.well-known/keys", "no-store", "no-store", True),
+        ("identity/oidc/.well-known/keys", "no-store", "max-age=75273", False),
+        ("identity/oidc/.well-known/keys", "max-age=3600", "max-age=3600", False),
+        ("identity/oidc/.well-known/keys", "private", "no-store", False),
+        ("identity/oidc/.well-known/openid-configuration", "max-age=3600", "no-store", False),
+    ],
+)
+def test_signing_keys_may_be_kept_at_the_reference_once_its_job_has_seen_them(
+    path: str, theirs: str, ours: str, equal: bool
+) -> None:
+    reference, subject = (Answer(200, {"cache-control": caching}, b"{}\n") for caching in (theirs, ours))
+    assert (compared(reference, subject, get(path)) == "") == equal
