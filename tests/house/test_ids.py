@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is named an id of a namespace or an entity has that type: as a plain string it could be swapped unseen."""
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from tests.house.tree import ROOT, files
+
+_TYPES = {"namespace_id": "NamespaceId", "entity_id": "EntityId"}
+_APART = {"nhi/auth/jwt/cel/protocol.py": "what a program of its own is told, which imports nothing of ours"}
+"""Files where ids are plain strings, and why."""
+
+
+def bare(source: str) -> Iterator[tuple[int, str]]:
+    """Return every parameter and field with the name of an id and the type of a string."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.arg) and node.annotation is not None:
+            name, hint = node.arg, node.annotation
+        elif isinstance(node, ast.AnnAssign):
+            name, hint = ast.unparse(node.target).rpartition(".")[2], node.annotation
+        else:
+            continue
+        if name in _TYPES and ast.unparse(hint) in {"str", "str | None"}:
+            yield node.lineno, name
+
+
+def test_an_id_has_its_type() -> None:
+    found = {
+        f"{name}:{line}: {what} is {_TYPES[what]}"
+        for path in files(".py")
+        if (name := str(path.relative_to(ROOT))).startswith(("vault/", "nhi/")) and name not in _APART
+        for line, what in bare(path.read_text(encoding="utf-8"))
+    }
+    assert sorted(found) == [], "see vault/ids.py"
+
+
+@pytest.mark.parametrize("line", ["def f(*, namespace_id: str | None): ...", "entity_id: str = ''"])
+def test_a_bare_id_is_found(line: str) -> None:
+    assert len(list(bare(line))) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["def f(namespace_id: NamespaceId): ...", "entity_id: Annotated[str, Doc('')]"]
+)
+def test_what_has_its_type_or_is_a_requests_is_left_alone(line: str) -> None:
+    assert list(bare(line)) == []
