@@ -171,25 +171,28 @@ class Identity:
     until: Millis = Millis(0)
     ttl: Seconds = Seconds(0)
     uses: int = 0
-    again: Millis = Millis(0)
+    recheck_at: Millis = Millis(0)
     """When a cache must authenticate it again, so that its use is noticed (ms since the epoch); 0 for never."""
     cache: dict[object, object] = field(default_factory=dict, repr=False)
     """Facts derived from this credential (compiled ACL, encoded audit parts). They are dropped together with it."""
     mark: object = field(default_factory=object, repr=False)
     """Identifies this object where a reference would keep it alive."""
     fleeting: bool = False
+    """Whether it serves one request only: nothing can end with it, so it can own nothing."""
     held: bool = False
-    """Whether it serves one request only and can own nothing; whether its cache drops it once it is no longer true."""
+    """Whether a cache has it and drops it as soon as it is no longer true; that cache clears this then."""
     namespace: Namespace = ROOT
     """The namespace of the credential: its policies come from here, and it can act here and below only."""
-    standing: EntityState | None = field(default=None, repr=False)
+    entity: EntityState | None = field(default=None, repr=False)
     """The entity that the credential belongs to, as it was when the credential was looked up; None without one."""
     narrowing: Restriction | None = field(default=None, repr=False)
     """What the credential itself forbids; None for nothing."""
-    facts: IdentityFacts | None = field(default=None, repr=False)
-    chain: tuple[str, ...] = ()
-    origin: str = ""
-    """Facts for templates without an entity; the credential and its ancestors; the Biscuit chain behind a token."""
+    template_facts: IdentityFacts | None = field(default=None, repr=False)
+    """What templates of policies see of a workload, which has no entity; those of an entity are in `entity`."""
+    revocation_ids: tuple[str, ...] = ()
+    """Of a Biscuit, the id of each of its blocks, the authority's first: what it made ends with any of them."""
+    ancestor: str = ""
+    """Of a token that was made with a Biscuit, the name under which that is kept; see `vault.token.ancestors`."""
 
     @property
     def ends(self) -> Millis:
@@ -199,7 +202,7 @@ class Identity:
     @property
     def identity_policies(self) -> tuple[str, ...]:
         """The policies that entity and groups give, sorted; `policies` are the credential's own."""
-        return self.standing.policies if self.standing is not None else ()
+        return self.entity.policies if self.entity is not None else ()
 
     @property
     def all_policies(self) -> tuple[str, ...]:

@@ -63,8 +63,8 @@ class LeaseStore:
         ttl = min(ttl, longest)
         now = self._clock.nanos()
         key = caller.key if caller.kind == "service" else ""
-        if caller.chain:
-            key = bound(CHAIN + caller.chain[0], caller.namespace)
+        if caller.revocation_ids:
+            key = bound(CHAIN + caller.revocation_ids[0], caller.namespace)
         return Lease(
             id=bound(f"{call.path}/{self._entropy.base62(_RANDOM)}", call.namespace),
             kind=mount.kind,
@@ -76,7 +76,7 @@ class LeaseStore:
             longest=longest,
             renewable=renewable,
             token=key,
-            chain=caller.chain,
+            chain=caller.revocation_ids,
             detail=detail,
         )
 

@@ -46,7 +46,7 @@ class Gate:
         generation = self._policies.generation
         namespace = identity.namespace
         core = self._barrier.reader(namespace.id, core_prefix(namespace.id))
-        facts = identity.standing.facts if identity.standing is not None else identity.facts
+        facts = identity.entity.facts if identity.entity is not None else identity.template_facts
         acl, until = await self._policies.acl(core, namespace.id, identity.all_policies, now, facts)
         if core.epoch in (0, self._policies.epoch()):
             identity.cache["acl"] = (generation, acl, until)

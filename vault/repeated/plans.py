@@ -67,8 +67,11 @@ class Plans:
         stands = self._follower.era if plan.identity.held else self._follower.moment
         return plan.stands is stands and not (plan.until and now >= plan.until)
 
-    def keep(self, call: Call, moment: object, until: Millis) -> None:
-        """Remember a call that was answered by the facts of `moment`, if another one like it would be let in too."""
+    def keep(self, call: Call, as_of: object, until: Millis) -> None:
+        """Remember a call if another one like it would be let in too.
+
+        `as_of` is the follower's `moment` from before the call was let in: by the facts of then it was answered.
+        """
         identity = call.identity
         asks = call.bound.route.access.asks and len(call.path) + len(call.body) <= _LONGEST
         if (
@@ -80,14 +83,14 @@ class Plans:
             or call.bound.route.access.despite_audit
             or not (asks or (call.operation is Operation.READ and not call.data))
             or call.warnings
-            or moment is not self._follower.moment
+            or as_of is not self._follower.moment
         ):
             return
         if identity.kind == "biscuit" and identity.cache.setdefault("asked", call.id) == call.id:
             return  # most Biscuits are presented once: a plan would outlive them in the memory that theirs is bound to
         plan = Plan(
-            self._follower.era if identity.held else moment,
-            Millis(min((moment for moment in (until, identity.ends, identity.again) if moment), default=0)),
+            self._follower.era if identity.held else as_of,
+            Millis(min((end for end in (until, identity.ends, identity.recheck_at) if end), default=0)),
             call.destination,
             call.bound,
             identity,

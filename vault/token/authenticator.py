@@ -255,7 +255,7 @@ def to_identity(
         display_name=entry.display_name,
         metadata=entry.metadata,
         entity_id=entry.entity,
-        standing=standing,
+        entity=standing,
         orphan=entry.orphan,
         depth=entry.depth,
         created=entry.created,
@@ -267,7 +267,7 @@ def to_identity(
     if entry.bound_cidrs:
         identity.cache[_BLOCKS] = entry.bound_cidrs
     if ancestor is not None:
-        identity.narrowing, identity.facts, identity.origin = (
+        identity.narrowing, identity.template_facts, identity.ancestor = (
             ancestor.narrowing,
             ancestor.facts,
             ancestor.name,

@@ -93,7 +93,7 @@ class BatchTokens:
             metadata=entry.metadata,
             kind="batch",
             entity_id=entry.entity,
-            standing=None if entry.claims_only else standing,
+            entity=None if entry.claims_only else standing,
             orphan=entry.orphan,
             created=entry.created,
             expires=nanos_to_millis(entry.expires),

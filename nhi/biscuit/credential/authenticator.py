@@ -97,7 +97,7 @@ class BiscuitAuthenticator:
         if sources and call.client_address not in sources:
             return None
         home = presented.namespace
-        if call.now >= identity.expires or call.now >= identity.again or self._live(home.id) is not home:
+        if call.now >= identity.expires or call.now >= identity.recheck_at or self._live(home.id) is not home:
             return None
         return identity if self._mounted(home, presented.owner.mount) else None
 
@@ -133,7 +133,7 @@ class BiscuitAuthenticator:
         identity = to_identity(call.token, presented)
         # 5. The cache.
         if presentation is not None and epoch == core.epoch == self._follower.epoch:
-            identity.again = presentation.again
+            identity.recheck_at = presentation.again
             kept = (presented, identity, presentation.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
         return identity

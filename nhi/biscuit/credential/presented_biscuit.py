@@ -73,8 +73,8 @@ def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
         ttl=millis_to_seconds_up(time_between(issued.created, issued.expires)),
         namespace=presented.namespace,
         narrowing=presented.checks,
-        facts=identity_facts(issued),
-        chain=tuple(one.hex() for one in presented.verified.ids),
+        template_facts=identity_facts(issued),
+        revocation_ids=tuple(one.hex() for one in presented.verified.ids),
     )
 
 

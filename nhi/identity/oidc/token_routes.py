@@ -112,7 +112,7 @@ class IdentityTokenEngine(Engine):
     async def read_token(self, call: Call, params: TokenParams) -> IdentityToken:
         """Sign a token that says who the caller is."""
         core = own(call)
-        standing = call.caller().standing
+        standing = call.caller().entity
         role = await model.role(core, params.name)
         if role is None:
             raise Malformed(f'role "{quote(params.name)}" not found')

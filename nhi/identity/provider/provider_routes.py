@@ -159,7 +159,7 @@ class ProviderEngine(Engine):
         core = call.core
         provider, client = await _asked(core, params)
         caller = call.caller()
-        standing = caller.standing
+        standing = caller.entity
         if standing is None or caller.namespace.id != call.namespace.id:
             raise OAuthError("access_denied", "identity entity must be associated with the request")
         if not await assigned(core, client, standing):

@@ -20,8 +20,8 @@ from vault.token.store import TokenStore
 async def ancestor_of(call: Call, tokens: TokenStore, now: Nanos) -> Ancestor:
     """Return what a new token of a narrowed caller hangs on, at `now` (nanoseconds). Raises `Unauthenticated`."""
     caller = call.caller()
-    if caller.origin:
-        found = await tokens.ancestors.find(call.core, caller.namespace, caller.origin, now)
+    if caller.ancestor:
+        found = await tokens.ancestors.find(call.core, caller.namespace, caller.ancestor, now)
     else:
         found = await tokens.ancestors.keep(call)
     if found is None:

@@ -167,7 +167,7 @@ class TokenIssuer:
         """Return whose the new token is: the entity of an alias that the role allows, or whose its parent is."""
         if not alias or role is None:
             within = caller.namespace.id == call.namespace.id
-            return caller.standing if within and not orphan else None
+            return caller.entity if within and not orphan else None
         if not fits_any(folded(alias), map(folded, role.allowed_entity_aliases or ())):
             raise Malformed("invalid 'entity_alias' value")
         try:
