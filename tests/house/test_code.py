@@ -34,7 +34,7 @@ _MAY_HAVE_THREADS = {
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
     "vault/storage/single_thread.py": "what those make that need one thread",
     "vault/barrier/view.py": "encrypts and decrypts one long value for who holds a token, who then waits in the pool",
-    "vault/storage/sqlite/group_commit.py": "commits",
+    "vault/storage/sqlite/storage.py": "commits",
     "vault/storage/sqlite/reads.py": "reads one long value for who holds a token, who then waits in the pool",
 }
 """Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
