@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
+from urllib.parse import unquote
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, parse_url
 from uvicorn.config import Config as UvicornConfig
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -254,9 +255,8 @@ class FramedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         headers = self.headers
-        length = (
-            body_length(self.parser.get_http_version(), headers) if len(headers) <= MOST_HEADERS else None
-        )
+        version = self.parser.get_http_version()
+        length = body_length(version, headers) if len(headers) <= MOST_HEADERS else None
         if length is None:
             raise ValueError
         self._framing = self._empty_lines = 0
@@ -265,9 +265,33 @@ class FramedProtocol(HttpToolsProtocol):
         self._left = 0 if self._chunked else length
         if self.expect_100_continue:
             self._go_ahead()
-        super().on_headers_complete()
+        self._answer(version)
         self.headers = []
         self._between, self._framed = False, True
+
+    def _answer(self, version: str) -> None:
+        """Begin to answer the request whose head was read; uvicorn does it with more questions than are asked here."""
+        scope, target = self.scope, parse_url(self.url)
+        raw: bytes = target.path
+        path = raw.decode("ascii")
+        scope["method"] = self._llhttp.verb.decode("ascii")
+        scope["http_version"] = version
+        scope["raw_path"], scope["query_string"] = raw, target.query or b""
+        scope["path"] = unquote(path) if "%" in path else path
+        self.cycle = RequestResponseCycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of a body. Nobody is woken before the end, or before there is much of it."""

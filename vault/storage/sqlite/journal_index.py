@@ -13,8 +13,10 @@ import mmap
 import os
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from vault.storage.protocol import StorageFailure
 
@@ -79,17 +81,16 @@ class Index:
                 mapped.users += 1
         except (OSError, ValueError) as error:
             raise StorageFailure(f"storage {name}: it cannot be looked at: {error}") from error
-        self._memory: mmap.mmap | None = mapped.memory
-
-    def head(self) -> bytes:
-        """Return the head as it is; nothing once it is closed."""
-        return b"" if self._memory is None else self._memory[:_HEAD]
+        self.head = cast("Callable[[], bytes]", partial(mapped.memory.__getitem__, slice(0, _HEAD)))
+        """Returns the head as it is. There is none to return once it is closed."""
+        self._open = True
 
     def close(self) -> None:
         """Look no more; only once every connection of the storage is closed."""
-        if self._memory is None:
+        if not self._open:
             return
-        self._memory = None
+        self._open = False
+        self.head = bytes
         with _changing:
             mapped = _mapped[self._place]
             mapped.users -= 1

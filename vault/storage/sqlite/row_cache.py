@@ -175,4 +175,5 @@ class Rows:
     def forget(self) -> None:
         """Remember nothing: the database is closed."""
         self._as_of, self._expected, self._ours, self._head = Point(0, -1), None, None, b""
+        self._look = bytes
         self._clear()
