@@ -2,7 +2,7 @@
 """Clocks that a test moves: time passes on both, and the wall clock can be set apart from it."""
 
 from vault.framework.clock import Clock
-from vault.times import Millis, Nanos, nanos_to_millis
+from vault.values.times import Millis, Nanos, nanos_to_millis
 
 SECOND = 1_000_000_000
 DAY = 86_400

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Change, ReadTx, Timer, Tx
-from vault.times import Millis
+from vault.values.times import Millis
 
 T = TypeVar("T")
 

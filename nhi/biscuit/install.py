@@ -35,10 +35,10 @@ from nhi.biscuit.routes.revocation_routes import RevocationEngine
 from nhi.biscuit.routes.token_routes import IssueEngine
 from nhi.biscuit.routes.workload_routes import WorkloadEngine
 from vault.framework.call import MountFacts, Namespace
-from vault.ids import NamespaceId
 from vault.install import Installation, Kind, Services
-from vault.times import Seconds
 from vault.token.factors import Factors
+from vault.values.ids import NamespaceId
+from vault.values.times import Seconds
 
 
 def install(

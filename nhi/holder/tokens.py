@@ -22,7 +22,7 @@ from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.guard import Term, guarded
 from nhi.biscuit.offline.keys import library_key
 from nhi.biscuit.offline.verify import TokenLimits, from_text, read_token, to_text, verify
-from vault.times import Seconds, millis_to_seconds
+from vault.values.times import Seconds, millis_to_seconds
 
 _BEGINS: Final = b"\x08\x12"
 """What a token begins with: the number of its root key, or its authority."""

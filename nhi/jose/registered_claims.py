@@ -10,7 +10,7 @@ import msgspec
 
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
-from vault.times import Seconds, time_after, time_between
+from vault.values.times import Seconds, time_after, time_between
 
 _EXPIRED: Final = "invalid expiration time (exp) claim: token is expired"
 _LARGEST_TIME: Final = 1 << 53

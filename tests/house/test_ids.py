@@ -33,7 +33,7 @@ def test_an_id_has_its_type() -> None:
         if (name := str(path.relative_to(ROOT))).startswith(("vault/", "nhi/")) and name not in _APART
         for line, what in bare(path.read_text(encoding="utf-8"))
     }
-    assert sorted(found) == [], "see vault/ids.py"
+    assert sorted(found) == [], "see vault/values/ids.py"
 
 
 @pytest.mark.parametrize("line", ["def f(*, namespace_id: str | None): ...", "entity_id: str = ''"])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.house.tree import ROOT, files
 
-_HOME = "vault/times.py"
+_HOME = "vault/values/times.py"
 _APART = {
     "nhi/auth/jwt/cel/child.py": "a program of its own, which imports nothing of ours",
     "nhi/auth/jwt/cel/protocol.py": "what that program is told and answers",
@@ -72,13 +72,13 @@ def _ours() -> Iterator[tuple[str, str]]:
 
 def test_what_has_the_name_of_a_time_has_the_type_of_its_unit() -> None:
     found = {(name, what) for name, source in _ours() if name not in _APART for _, what in bare(source)}
-    assert sorted(found - _OTHER.keys()) == [], "Nanos, Millis or Seconds of vault.times"
+    assert sorted(found - _OTHER.keys()) == [], "Nanos, Millis or Seconds of vault.values.times"
     assert sorted(_OTHER.keys() - found) == []
 
 
 def test_one_module_knows_how_many_of_one_unit_are_another() -> None:
     found = [f"{name}:{line}" for name, source in _ours() if name not in _APART for line in converted(source)]
-    assert found == [], "vault.times has functions for it"
+    assert found == [], "vault.values.times has functions for it"
 
 
 def test_whoever_counts_in_plain_numbers_does_so() -> None:

@@ -24,7 +24,7 @@ from vault.seal.changes import root_rotation
 from vault.seal.health import SlotHealth
 from vault.seal.records import seal_store
 from vault.seal.records.slots import Slots
-from vault.times import Millis
+from vault.values.times import Millis
 
 _DEK = bytes(range(32))
 _REFUSED = {"UserNotLoggedIn"}

@@ -20,12 +20,12 @@ from nhi.jose import signing_key as signing
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.framework.keys.safe import Safe
-from vault.ids import ROOT_ID
 from vault.seal.records import seal_store
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.seal.records.slots import Slots
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 
 async def kept_keys(database: Path, slot: KeySlot, mount: str) -> dict[str, bytes]:

@@ -17,13 +17,13 @@ from tests.integration.memory import in_memory
 from vault.barrier.barrier import Barrier
 from vault.barrier.ring import stored
 from vault.barrier.view import core_prefix
-from vault.ids import ROOT_ID, NamespaceId
 from vault.namespace import sealing
 from vault.namespace.book import Namespaces
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.shares import shamir
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.times import Millis
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Millis
 
 NAMESPACE = 'seal "shamir" { shares = 2 threshold = 2 }'
 Keys = Mapping[str, bytes]

@@ -14,10 +14,10 @@ import pytest
 
 from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 from tests.perf.lease_seed import parts_of
-from vault.ids import ROOT_ID
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos, Seconds
 
 _LIFE = Seconds(30 * 86400)
 _CHILDREN_OF_EACH = 9

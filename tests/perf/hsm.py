@@ -27,9 +27,9 @@ from tests.perf import bench, programs
 from tests.perf.load import Target, run_round
 from tests.perf.server import running, set_up
 from tests.unit.seal.auto import Machine
-from vault.ids import ROOT_ID
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
+from vault.values.ids import ROOT_ID
 
 _DEK = bytes(range(32))
 _TOGETHER = 64

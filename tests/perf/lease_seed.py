@@ -14,13 +14,13 @@ from vault.framework.call import Call, MountFacts
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import ROOT_ID
 from vault.server.compose.parts import Parts, make
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos, Seconds
 
 LEASES = "accounts/creds"
 TOKENS = "auth/token/create"

@@ -15,11 +15,11 @@ import pytest
 from tests.property.openbao import OpenBao
 from tests.property.policy_texts import ACCEPTED, REFUSED
 from vault.framework.identity import IdentityFacts
-from vault.ids import EntityId
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.decision.acl import Acl, compile_acl
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.text.parse import Policy, PolicyError, parse_policy
+from vault.values.ids import EntityId
 
 pytestmark = pytest.mark.loopback
 

@@ -5,9 +5,9 @@ from tests.calls import fill_call
 from tests.routes.driver import Application
 from vault.framework.call import ROOT, Call, MountFacts
 from vault.framework.secret import Secret
-from vault.ids import ROOT_ID
-from vault.times import Seconds
 from vault.token.authenticator import ServiceTokens
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 
 async def new_lease(application: Application, token: str) -> str:

@@ -14,10 +14,10 @@ from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
 from vault.engines.system.mounts.rules import LOCKABLE
 from vault.framework.call import Call, MountFacts
-from vault.ids import NamespaceId
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
-from vault.times import Seconds
+from vault.values.ids import NamespaceId
+from vault.values.times import Seconds
 
 EVERYTHING = (
     'path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "scan", "sudo"] }'

@@ -19,7 +19,7 @@ from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Busy, Unavailable
 from vault.framework.limits import AT_ONCE, JsonLimits
 from vault.repeated.audit_batch import AuditBatch
-from vault.times import Seconds
+from vault.values.times import Seconds
 from vault.wrap.wrapper import Wrapper
 
 _KEY = {"generate": True, "issuer": "x", "account_name": "x"}

@@ -20,7 +20,7 @@ from tests.routes.issuer import DB, LOOK, OTHER, POLICY, TO_DB, Issuer
 from tests.tokens import EDWARDS, b64, jwk
 from tests.tokens import token as signed
 from tests.unit.outbound.authority import Authority
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 MORE = (
     POLICY

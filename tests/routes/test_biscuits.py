@@ -19,7 +19,7 @@ from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from tests.unit.nhi.biscuit.tokens import HOSTILE
 from vault.barrier.view import View
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 
 def test_a_biscuit_does_what_its_policies_allow_and_nothing_else(issuer: Issuer) -> None:

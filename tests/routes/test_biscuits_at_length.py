@@ -14,9 +14,9 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import MountRef, Revocation
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, READS, TO_DB, Issuer
-from vault.ids import ROOT_ID
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 REQUESTS = 20_000

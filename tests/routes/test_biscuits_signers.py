@@ -13,7 +13,7 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import IssuerKey, KeyState
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 
 @pytest.fixture

@@ -29,12 +29,12 @@ from vault.barrier.stored import KINDS, raw
 from vault.barrier.view import ReadView, View
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.framework.errors import Unavailable
-from vault.ids import ROOT_ID
 from vault.install import Install
 from vault.server.compose.catalog import ENGINES
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Timer
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 NAME = "vault.engines.voucher"
 COFFEE = {"text": "one coffee", "ttl": "1h"}

@@ -21,9 +21,9 @@ from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from vault.framework.clock import rfc3339
 from vault.framework.concurrency import time_slice as pace
-from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
-from vault.times import Seconds, nanos_after, second_of
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds, nanos_after, second_of
 
 
 def _found(issuer: Issuer, query: str = "") -> list[str]:

@@ -10,7 +10,7 @@ from nhi.identity.records.names import former_place, place
 from tests.routes.driver import Answer
 from tests.routes.logins import World, world
 from vault.barrier.view import core_prefix
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 pytestmark = pytest.mark.loopback
 AT_ONCE = 12

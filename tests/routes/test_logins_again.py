@@ -9,7 +9,7 @@ import pytest
 
 from nhi.identity.records import store
 from tests.routes.driver import Application
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 CHANGES: tuple[tuple[str, str, Mapping[str, object]], ...] = (
     ("POST", "identity/entity/id/{entity}", {"disabled": True}),

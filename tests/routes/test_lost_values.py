@@ -11,9 +11,9 @@ from hsm.errors import SlotUnavailable
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
-from vault.ids import ROOT_ID
 from vault.seal.records.sealwrap import PREFIX
 from vault.storage.memory import MemoryStorage
+from vault.values.ids import ROOT_ID
 
 LOST = SlotUnavailable("lost for good")
 HELD = {"audit/salt/file", "safe/1", "wrapping/key"}

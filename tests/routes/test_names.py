@@ -13,7 +13,7 @@ from tests.routes.logins import CA, World, world
 from vault.barrier.stored import raw
 from vault.barrier.view import View, core_prefix
 from vault.cache.follow import BoundedCache
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 pytestmark = pytest.mark.loopback
 

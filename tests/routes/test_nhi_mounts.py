@@ -13,7 +13,7 @@ from nhi.identity.records.mfa import Enforcement
 from tests.routes.driver import Application
 from tests.routes.holdings import entries_left, is_over, new_lease
 from tests.routes.issuer import DB, LOOK, POLICY, Issuer
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 MORE = (
     POLICY

@@ -10,10 +10,10 @@ import pytest
 
 from tests.routes.driver import Application
 from vault.framework.clock import rfc3339
-from vault.ids import ROOT_ID
 from vault.repeated.plan import Plan
-from vault.times import Seconds, nanos_after, second_of
 from vault.token import authenticator
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds, nanos_after, second_of
 
 TARGET = "/v1/secret/data/x"
 READER = 'path "secret/*" { capabilities = ["read"] }'

@@ -20,7 +20,7 @@ from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import service
 from vault.framework.call import ROOT
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 ISSUER = "https://issuer.example"
 JWT = "urn:ietf:params:oauth:token-type:jwt"

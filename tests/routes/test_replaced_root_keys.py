@@ -14,9 +14,9 @@ from tests.routes.driver import Application
 from tests.shared import Shared
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.view import ReadView, View
-from vault.ids import NamespaceId
 from vault.namespace.entry import NamespaceEntry
-from vault.times import Millis
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 SECRET = "/v1/secret/data/x"
 SEALED = (503, ["Vault is sealed"])

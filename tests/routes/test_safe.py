@@ -23,8 +23,8 @@ from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import BareKeys, Safe
-from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
+from vault.values.ids import ROOT_ID
 
 MINUTE = 60
 

@@ -14,12 +14,12 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.engines.system.seal.slots import OUTSTANDING
 from vault.framework.errors import Unavailable
-from vault.ids import NamespaceId
 from vault.seal.changes import recovery_key
 from vault.seal.records import seal_store
 from vault.server.compose.safe_migration import SafeMigration
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import NamespaceId
 
 AWAY = SlotUnavailable("away")
 NO_LINKS = {"no_links": True, "drop": ["shamir"]}

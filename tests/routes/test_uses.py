@@ -14,11 +14,11 @@ from vault.barrier.view import View
 from vault.framework.call import ROOT, Call, Reply
 from vault.framework.clock import rfc3339
 from vault.framework.errors import FactsChanged
-from vault.ids import ROOT_ID
 from vault.pipeline import Pipeline
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
-from vault.times import Nanos
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos
 
 HOUR = COARSE // 1000
 

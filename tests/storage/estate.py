@@ -19,7 +19,7 @@ from vault.storage.copies.backup import back_up
 from vault.storage.copies.restore import restore
 from vault.storage.protocol import StorageFailure, Timer, Tx
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.times import Millis
+from vault.values.times import Millis
 
 KEYS = [f"{folder}/{number}" for folder in ("a", "a/b", "c") for number in range(4)]
 FACTS = [f"fact/{number}" for number in range(3)]

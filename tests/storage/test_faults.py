@@ -12,7 +12,7 @@ import pytest
 from tests.storage.stores import Fault, Store, everything, fill, invalidate
 from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.times import Millis
+from vault.values.times import Millis
 
 STATEMENTS = 24
 """At least as many as the scripted transaction has on any storage; checked by the test."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.storage.stores import Store, everything, fill, invalidate
 from vault.storage.protocol import LONGEST_PATH, ReadTx, Storage, Timer, UnfitPath
-from vault.times import Millis
+from vault.values.times import Millis
 
 TRICKY = (
     "a", "a/b", "a0", "a-b", "a/b/c", "a//x", "B", "b\1", "b", "é/x", "z", "\uffee", "\U0001f511/k", "y/\U0010ffff",

@@ -7,7 +7,7 @@ import pytest
 
 from tests.storage.stores import Store
 from vault.storage.protocol import Storage, Timer
-from vault.times import Millis
+from vault.values.times import Millis
 
 
 async def put(storage: Storage, *timers: Timer) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.storage.stores import Store, everything, fill, invalidate
 from vault.storage.protocol import Storage, StorageFailure, Timer
-from vault.times import Millis
+from vault.values.times import Millis
 
 
 async def add(storage: Storage, path: str) -> None:

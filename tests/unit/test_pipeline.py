@@ -10,10 +10,10 @@ import pytest
 
 from tests.routes.driver import Answer, Application
 from vault.framework.call import Namespace
-from vault.ids import ROOT_ID, NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.storage import SqliteStorage
+from vault.values.ids import ROOT_ID, NamespaceId
 
 INTERNAL = {"errors": ["internal error"]}
 

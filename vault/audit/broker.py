@@ -28,7 +28,7 @@ from vault.framework.quote import quote
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.repeated.audit_batch import AuditBatch
-from vault.times import Nanos
+from vault.values.times import Nanos
 
 ALL_HASHED: Final = "hmac_names_and_numbers"
 """Option of a device: whether numbers and names of members are hashed too, like strings."""

@@ -22,7 +22,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
 from vault.framework.route import Parameter
-from vault.times import Nanos, second_of
+from vault.values.times import Nanos, second_of
 
 _REPLIES: Final = 4096
 """Encoded answers in the cache, hashes only."""

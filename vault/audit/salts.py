@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import Final
 
 from vault.barrier.view import ReadView, View
-from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure
 from vault.seal.records.sealwrap import SealWrap
+from vault.values.ids import ROOT_ID
 
 _PREFIX: Final = "audit/salt/"
 

@@ -15,10 +15,10 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.telemetry.log import Log
-from vault.ids import ROOT_ID
 from vault.namespace.waiting import TIMER, park
 from vault.storage.protocol import Storage, StorageFailure, Timer
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 Handler = Callable[[View, str], Awaitable[None]]
 """Does what a timer says, in one transaction on the namespace's own data that removes the timer.

@@ -9,9 +9,9 @@ from typing import Final
 from vault.background.loop import Handler
 from vault.barrier.view import View
 from vault.framework.call import Call
-from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
-from vault.times import Millis
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 Due = Callable[[View, str], Awaitable[Millis | None]]
 """Does what a timer says for a name, in a transaction on the mount's data; what it is about may be gone.

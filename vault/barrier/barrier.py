@@ -16,9 +16,9 @@ from vault.barrier.key import Key, Random
 from vault.barrier.keyring import KEYRING_PATH, Keyring, RotationConfig
 from vault.barrier.ring import KEYRING_KIND, Ring
 from vault.barrier.view import ReadView, Reload, View
-from vault.ids import VAULT, NamespaceId
 from vault.storage.protocol import ReadTx, Storage, Tx
-from vault.times import Millis
+from vault.values.ids import VAULT, NamespaceId
+from vault.values.times import Millis
 
 __all__ = ["KEYRING_KIND", "Barrier"]
 

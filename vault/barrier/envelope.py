@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
-from vault.ids import NamespaceId
+from vault.values.ids import NamespaceId
 
 VERSION: Final = 1
 """The only layout so far; the first byte of every envelope."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vault.ids import NamespaceId
+from vault.values.ids import NamespaceId
 
 
 class BarrierFailure(Exception):

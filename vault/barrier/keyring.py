@@ -13,7 +13,7 @@ from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure, BarrierSealed, UnknownTerm
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.stored import RecordKind
-from vault.times import Millis, Seconds, seconds_to_millis, time_between
+from vault.values.times import Millis, Seconds, seconds_to_millis, time_between
 
 KEYRING_PATH: Final = "core/keyring"
 """Where the wrapped keyring is stored, in the clear part of storage."""

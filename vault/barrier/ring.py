@@ -14,9 +14,9 @@ from vault.barrier.failure import BarrierFailure, KeyringMissing, NamespaceSeale
 from vault.barrier.key import Key, Random
 from vault.barrier.keyring import Keyring, RotationConfig
 from vault.barrier.view import View, core_prefix
-from vault.ids import NamespaceId
 from vault.storage.protocol import ReadTx, Storage, Tx
-from vault.times import Millis
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 KEYRING_KIND = "keyring"
 """Kind of the invalidation that says: call `Barrier.refresh`; the key is the namespace's id, empty for the vault."""

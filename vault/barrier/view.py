@@ -18,9 +18,9 @@ from vault.barrier.failure import UnknownTerm
 from vault.barrier.key import Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import Stored
-from vault.ids import NamespaceId
 from vault.storage.protocol import LONG, ReadTx, Timer, Tx
 from vault.storage.single_thread import SingleThread
+from vault.values.ids import NamespaceId
 
 T = TypeVar("T")
 Reload = Callable[[], Awaitable[None]]

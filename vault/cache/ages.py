@@ -12,7 +12,7 @@ from typing import Final
 
 from vault.cache.follow import BoundedCache
 from vault.framework.clock import Clock
-from vault.times import Nanos, exact_seconds, nanos_of, time_between
+from vault.values.times import Nanos, exact_seconds, nanos_of, time_between
 
 _MOST: Final = 65_536
 """Moments that are remembered; of one that was pushed out, only the wall clock knows."""

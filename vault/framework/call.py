@@ -16,8 +16,8 @@ from vault.framework.identity import EntityState, IdentityFacts
 from vault.framework.request.head import NO_HEAD, NO_OPTIONS, NO_PROOFS, Head, Options, Proofs
 from vault.framework.request.record import CallRecord
 from vault.framework.secret import Secret
-from vault.ids import NOBODY, ROOT_ID, EntityId, NamespaceId
-from vault.times import Millis, Nanos, Seconds
+from vault.values.ids import NOBODY, ROOT_ID, EntityId, NamespaceId
+from vault.values.times import Millis, Nanos, Seconds
 
 if TYPE_CHECKING:
     from vault.barrier.view import ReadView, View

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from struct import Struct
 
-from vault.times import Millis, Nanos, Seconds
+from vault.values.times import Millis, Nanos, Seconds
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS = bytes(_BASE62[byte % 62] for byte in range(256))

@@ -7,7 +7,7 @@ paths, mounts and policies may appear, because clients of OpenBao match on them.
 
 from __future__ import annotations
 
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 
 class VaultError(Exception):

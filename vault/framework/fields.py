@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from vault.framework.errors import Malformed
-from vault.times import Nanos, Seconds, nanos_to_seconds
+from vault.values.times import Nanos, Seconds, nanos_to_seconds
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vault.ids import EntityId
+from vault.values.ids import EntityId
 
 
 class AliasFacts(msgspec.Struct, frozen=True):

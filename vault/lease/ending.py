@@ -22,11 +22,11 @@ from vault.framework.clock import Clock
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import NamespaceId
 from vault.lease.model import Lease, LeaseFailure, Revoker
 from vault.lease.store import LeaseStore, home
 from vault.lease.turns import Turns
-from vault.times import Millis, millis_to_seconds, nanos_to_millis, time_after
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis, millis_to_seconds, nanos_to_millis, time_after
 
 MOST_ATTEMPTS: Final = 6
 """Failures after which a lease is parked."""

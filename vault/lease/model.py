@@ -8,7 +8,14 @@ from typing import Final, Protocol
 import msgspec
 
 from vault.barrier.view import ReadView, View
-from vault.times import Nanos, Seconds, nanos_after, nanos_to_seconds, nanos_to_seconds_cut, time_between
+from vault.values.times import (
+    Nanos,
+    Seconds,
+    nanos_after,
+    nanos_to_seconds,
+    nanos_to_seconds_cut,
+    time_between,
+)
 
 LEASE_KIND: Final = "lease"
 """Kind of the timer of one lease; the key is the lease's identifier."""

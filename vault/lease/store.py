@@ -21,12 +21,12 @@ from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.errors import Malformed
-from vault.ids import NamespaceId
 from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
 from vault.namespace.waiting import ENDED_LEASE, park
 from vault.storage.protocol import Timer
-from vault.times import Millis, Seconds, millis_to_seconds, nanos_after, nanos_to_millis, time_between
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis, Seconds, millis_to_seconds, nanos_after, nanos_to_millis, time_between
 
 _ID: Final = "lease/id/"
 _TOKEN: Final = "lease/token/"  # noqa: S105 -- where the leases of tokens are found, not a token

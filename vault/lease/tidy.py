@@ -8,9 +8,9 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix
 from vault.framework.telemetry.log import Log
-from vault.ids import NamespaceId
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
+from vault.values.ids import NamespaceId
 
 _PAGE: Final = 100
 """Leases that are looked at in one transaction: others write in between."""

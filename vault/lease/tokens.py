@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from vault.barrier.view import ReadView
-from vault.times import Nanos
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.times import Nanos
 
 
 async def token_of(

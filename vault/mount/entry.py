@@ -11,7 +11,7 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import mount_prefix
 from vault.framework.call import MountFacts
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 SYSTEM_MAX_TTL: Final = Seconds(2_764_800)
 """The default lease and the longest one (768 h), unless a mount or the configuration says otherwise."""

@@ -14,10 +14,10 @@ from vault.framework.call import ROOT, Call, Destination, Namespace, Operation
 from vault.framework.errors import Locked, NotFound, VaultError
 from vault.framework.quote import quote
 from vault.framework.route import BoundRoute
-from vault.ids import NamespaceId
 from vault.mount.table import Catalog, Mount, MountTable
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
+from vault.values.ids import NamespaceId
 
 _FOUND: Final = 8192
 _LONGEST: Final = 512

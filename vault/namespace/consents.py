@@ -9,13 +9,13 @@ import msgspec
 
 from vault.barrier.key import Key, Random
 from vault.framework.call import ROOT, Namespace
-from vault.ids import NamespaceId
 from vault.namespace.book import Namespaces
 from vault.namespace.sealing import NOT_SEALABLE, NamespaceSealing
 from vault.seal.consent.generate_root import RootGeneration
 from vault.seal.consent.rekey import Rekey, ShareKind
 from vault.seal.consent.share_holders import ShareHolders
 from vault.seal.failure import SealRefusal
+from vault.values.ids import NamespaceId
 
 
 class Consents(msgspec.Struct, frozen=True):

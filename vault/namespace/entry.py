@@ -10,7 +10,7 @@ import msgspec
 
 from vault.barrier.stored import RecordKind
 from vault.framework.call import Namespace
-from vault.ids import VAULT, NamespaceId
+from vault.values.ids import VAULT, NamespaceId
 
 NAMESPACE_KIND: Final = "namespace"
 """Kind of the cached fact, and of the timer that sweeps, of one namespace; the key is its id."""

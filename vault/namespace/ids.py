@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from vault.framework.call import ROOT, Namespace
-from vault.ids import NamespaceId
+from vault.values.ids import NamespaceId
 
 LENGTH: Final = 6
 """Characters of a namespace's id, in base 62."""

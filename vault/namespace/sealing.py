@@ -25,7 +25,6 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.ring import Ring, stored
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT
-from vault.ids import NamespaceId
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry, ShareSeal
 from vault.namespace.waiting import done, waiting
@@ -35,7 +34,8 @@ from vault.seal.shares.encoding import NotBase64, from_base64
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
 from vault.seal.shield import Shield
 from vault.storage.protocol import Storage, StorageFailure
-from vault.times import Millis
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 KEYS_KIND: Final = "namespace-keys"
 """Kind of the invalidation that says that a namespace was opened or sealed. Nobody owns it: everything is dropped."""

@@ -11,12 +11,12 @@ from typing import Final
 from vault.barrier.view import View
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
-from vault.ids import NamespaceId
 from vault.lease.store import LeaseStore
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.storage.protocol import Timer
-from vault.times import Millis, time_after
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis, time_after
 
 _PAGE: Final = 64
 """Leases that are looked at in one round."""

@@ -12,8 +12,8 @@ from typing import Final
 from vault.barrier.stored import MARK
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
-from vault.ids import NamespaceId
 from vault.storage.paging import pages
+from vault.values.ids import NamespaceId
 
 REVOKED_TOKEN: Final = "revoked-token"  # noqa: S105 -- the kind of what waits, not a token
 """A token whose parent was revoked; the key is the token's key."""

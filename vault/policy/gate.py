@@ -15,7 +15,7 @@ from vault.framework.errors import NotFound
 from vault.policy.decision.acl import Acl, AclVerdict
 from vault.policy.decision.readable import readable
 from vault.policy.store import PolicyStore
-from vault.times import Millis, millis_to_seconds
+from vault.values.times import Millis, millis_to_seconds
 
 _OUTSIDE: Final = AclVerdict(allowed=False)
 _FREE: Final = AclVerdict(allowed=True)

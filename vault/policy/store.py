@@ -17,12 +17,12 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.concurrency.offload import Pool
 from vault.framework.identity import IdentityFacts
-from vault.ids import NamespaceId
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.builtin import ROOT as ROOT_POLICY
 from vault.policy.decision.acl import Acl, compile_acl
 from vault.policy.text.parse import Policy, parse_policy
-from vault.times import Millis, Nanos, nanos_to_millis
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis, Nanos, nanos_to_millis
 
 POLICY_KIND: Final = "policy"
 """Kind of the cached fact, and of the timer, of one policy; its key comes from `policy_key`."""

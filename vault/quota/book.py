@@ -21,7 +21,7 @@ from vault.quota.model import (
     QuotaSettings,
 )
 from vault.quota.windows import Verdict, Windows
-from vault.times import Millis
+from vault.values.times import Millis
 
 _RATE: Final = "quota/rate-limit/"
 _SETTINGS: Final = "quota/config"

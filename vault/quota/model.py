@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.ids import NamespaceId
-from vault.times import Seconds
+from vault.values.ids import NamespaceId
+from vault.values.times import Seconds
 
 QUOTA_KIND: Final = "quota"
 """Kind of the cached fact that all quotas together are."""

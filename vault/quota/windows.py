@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from vault.times import Millis, Seconds, millis_after, seconds_to_millis, time_between
+from vault.values.times import Millis, Seconds, millis_after, seconds_to_millis, time_between
 
 MOST_CLIENTS: Final = 50_000
 """Clients that are counted, over all quotas; the one that was not heard of for longest is forgotten."""

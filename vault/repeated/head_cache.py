@@ -15,7 +15,7 @@ from vault.framework.call import Call
 from vault.framework.request.record import RecordBatch
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
-from vault.times import Millis
+from vault.values.times import Millis
 
 HEAD: Final = "coffre.head"
 """Key of the ASGI scope: for a request that arrived in one piece, the digest of its bytes, and how many of them

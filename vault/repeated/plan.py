@@ -10,7 +10,7 @@ import msgspec
 from vault.framework.call import Call, Decision, Destination, Identity, Operation
 from vault.framework.fields import Json
 from vault.framework.route import BoundRoute, Params
-from vault.times import Millis
+from vault.values.times import Millis
 
 
 class Plan(msgspec.Struct, frozen=True):

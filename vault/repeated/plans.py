@@ -17,7 +17,7 @@ from typing import Final
 from vault.cache.follow import BoundedCache, Follower
 from vault.framework.call import Call, Operation
 from vault.repeated.plan import Plan
-from vault.times import Millis
+from vault.values.times import Millis
 
 _KEPT: Final = 4096
 """Plans in memory."""

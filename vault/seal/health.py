@@ -15,7 +15,7 @@ from vault.seal.records import seal_store
 from vault.seal.records.record import SHAMIR_SLOT, SealConfig
 from vault.seal.records.slots import Slots, SlotView, check_canary
 from vault.storage.protocol import Storage
-from vault.times import Millis
+from vault.values.times import Millis
 
 
 class SlotHealth:

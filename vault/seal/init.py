@@ -15,7 +15,6 @@ from hsm.key_slot import KeySlot
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import View
-from vault.ids import NamespaceId
 from vault.seal.failure import SealRefusal
 from vault.seal.records import seal_store
 from vault.seal.records.record import (
@@ -34,7 +33,8 @@ from vault.seal.shares import shamir
 from vault.seal.shares.pgp import Recipient, UnreadableKey
 from vault.seal.shares.progress import fresh_nonce
 from vault.storage.protocol import Tx
-from vault.times import Millis
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 _INVALID: Final = "invalid seal configuration: "
 _INVALID_RECOVERY: Final = "invalid recovery configuration: "

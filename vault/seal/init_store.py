@@ -22,7 +22,7 @@ from vault.seal.records import seal_store
 from vault.seal.records.record import CONFIG_PATH, SHAMIR_SLOT, SealConfig, encode
 from vault.seal.records.slots import Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
-from vault.times import Millis
+from vault.values.times import Millis
 
 _INITIALIZED: Final = "Vault is already initialized"
 

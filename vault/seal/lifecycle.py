@@ -30,7 +30,7 @@ from vault.seal.records.seal_store import SEAL_KIND
 from vault.seal.records.slots import Reasons, Slots
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
 from vault.storage.protocol import ReadTx, Storage
-from vault.times import Millis
+from vault.values.times import Millis
 
 SAVE_SECONDS: Final = 2.0
 """How long sealing waits for storage before it forgets the keys all the same."""

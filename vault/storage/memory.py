@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below, refuse_unfit
 from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
-from vault.times import Millis, time_after
+from vault.values.times import Millis, time_after
 
 KEPT_CHANGES: Final = 10_000
 """How many changes are kept at least, in whole epochs; a cache that is further behind drops everything."""

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from vault.times import Millis
+from vault.values.times import Millis
 
 LONG: Final = 1 << 18
 """Bytes of a value that is read, written, encrypted and decrypted off the event loop: of more that takes milliseconds."""

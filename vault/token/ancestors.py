@@ -13,7 +13,7 @@ from typing import Protocol
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Namespace, Restriction
 from vault.framework.identity import IdentityFacts
-from vault.times import Nanos
+from vault.values.times import Nanos
 
 
 @dataclass(frozen=True, slots=True)

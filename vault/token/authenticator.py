@@ -14,12 +14,12 @@ from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Res
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState
 from vault.framework.secret import Secret
-from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.addresses import within
 from vault.token.ancestors import Ancestor
 from vault.token.entities import ENTITY_KIND, entity_key, present
 from vault.token.model import TOKEN_KIND, TokenEntry
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
 
 _CACHED: Final = 10_000
 """Identities kept in memory."""

@@ -15,12 +15,12 @@ from vault.framework.call import Call, Identity, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.errors import Unauthenticated
 from vault.namespace.ids import bound
-from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
 from vault.token.entities import present
 from vault.token.model import TOKEN, TokenEntry
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
 
 PREFIX: Final = "b."
 _PLACE: Final = "token/batch"

@@ -9,7 +9,7 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState, LoginAlias
-from vault.ids import EntityId, NamespaceId
+from vault.values.ids import EntityId, NamespaceId
 
 ENTITY_KIND: Final = "entity"
 """Kind of the cached fact 'an entity, its aliases and its groups'; see `entity_key`."""

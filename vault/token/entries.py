@@ -19,14 +19,14 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.keys.hmac import HmacKey
-from vault.ids import NamespaceId
 from vault.namespace.ids import bound, namespace_id
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
-from vault.times import Millis, Nanos, nanos_to_millis, nanos_to_millis_up, second_of, time_after
 from vault.token.ancestors import Ancestor, Ancestors, NoAncestors
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN, TOKEN_KIND, TOKEN_LENGTH, TokenEntry
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis, Nanos, nanos_to_millis, nanos_to_millis_up, second_of, time_after
 
 _SALT: Final = "token/salt"
 ENTRY: Final = "token/id/"

@@ -14,10 +14,8 @@ from vault.framework.clock import Clock
 from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.secret import Secret
-from vault.ids import NOBODY
 from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name
-from vault.times import Seconds, nanos_after, second_of
 from vault.token.authenticator import to_identity
 from vault.token.batch import BatchTokens
 from vault.token.factors import Candidate, Factors, NoFactors
@@ -25,6 +23,8 @@ from vault.token.lifetime import LifetimeLimits, first_lifetime
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.token.terms import TokenTerms
+from vault.values.ids import NOBODY
+from vault.values.times import Seconds, nanos_after, second_of
 
 
 class LoginGrant(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from vault.times import Seconds, time_between
+from vault.values.times import Seconds, time_between
 
 
 class LifetimeLimits(msgspec.Struct, frozen=True, kw_only=True):

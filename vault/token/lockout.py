@@ -23,7 +23,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Unauthenticated
 from vault.mount.entry import LockoutConfig, MountEntry
-from vault.times import Nanos, Seconds, seconds_to_nanos
+from vault.values.times import Nanos, Seconds, seconds_to_nanos
 
 THRESHOLD: Final = 5
 """Failed logins in a row that lock a name, unless its mount or the server's configuration says otherwise: OpenBao's."""

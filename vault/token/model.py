@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.ids import NOBODY, EntityId
-from vault.times import Nanos, Seconds, nanos_to_seconds_up, time_between
+from vault.values.ids import NOBODY, EntityId
+from vault.values.times import Nanos, Seconds, nanos_to_seconds_up, time_between
 
 TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
 """Kind of the cached fact, and of the expiry timer, of one token; the key is the token's key."""

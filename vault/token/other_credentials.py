@@ -9,8 +9,8 @@ import msgspec
 
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Namespace, Reply
-from vault.times import Millis, Seconds
 from vault.token.model import TokenEntry
+from vault.values.times import Millis, Seconds
 
 
 class OtherCredential(msgspec.Struct, frozen=True):

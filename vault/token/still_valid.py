@@ -11,12 +11,12 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Identity
 from vault.framework.clock import Clock
 from vault.framework.errors import Unauthenticated
-from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
 from vault.token.entities import present
 from vault.token.other_credentials import OtherCredentials
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
 
 
 class StillValid:

@@ -17,10 +17,8 @@ from vault.barrier.failure import NamespaceSealed
 from vault.barrier.stored import MARK, raw
 from vault.barrier.view import View
 from vault.framework.concurrency.time_slice import TimeSlice
-from vault.ids import NamespaceId
 from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
-from vault.times import Millis
 from vault.token.entries import (
     ACCESSOR,
     CHILD,
@@ -36,6 +34,8 @@ from vault.token.entries import (
     mount_hook,
 )
 from vault.token.model import TOKEN, TOKEN_KIND
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 GONE_KIND: Final = "token-gone"
 """Kind of the timer by which what hung on a token that is gone is removed; the key is the token's key."""

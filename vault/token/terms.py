@@ -11,8 +11,8 @@ import msgspec
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, FieldKind, Json
 from vault.framework.route import Params
-from vault.times import Seconds
 from vault.token.addresses import NoAddress, canonical
+from vault.values.times import Seconds
 
 BareSpan = Annotated[Seconds, FieldKind("span", bare=True)]
 """Whole seconds, 0 or more; refused without the words that most paths put in front. So are the other bare kinds."""

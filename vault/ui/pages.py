@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope, Send
 
 from vault.framework.errors import Malformed
 from vault.framework.secret import Secret
-from vault.times import Seconds
 from vault.ui.html.components import field
 from vault.ui.html.elements import el
 from vault.ui.html.layout import elsewhere, page, secret_field, style
@@ -29,6 +28,7 @@ from vault.ui.session.forms import fields_of
 from vault.ui.session.sessions import Session, UiSessions
 from vault.ui.session.visit import ApiRefusal, Visit, engines
 from vault.ui.views import anomalies, credentials, overview, registrations, revocation, workloads
+from vault.values.times import Seconds
 
 COOKIE: Final = "__Secure-coffre-ui"
 FORM_COOKIE: Final = "__Host-coffre-ui-form"

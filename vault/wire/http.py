@@ -36,7 +36,7 @@ from vault.framework.telemetry.refusals import Reason
 from vault.repeated.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Key, Plans
-from vault.times import Seconds
+from vault.values.times import Seconds
 from vault.wire import inline_auth, native, v1
 from vault.wire.bodies import CUT
 from vault.wire.in_flight import ListenerRequests

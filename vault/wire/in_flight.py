@@ -16,7 +16,7 @@ from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.framework.telemetry.refusals import Refusals
 from vault.repeated.plan import Plan
-from vault.times import nanos_of
+from vault.values.times import nanos_of
 from vault.wire.bodies import Bodies
 
 

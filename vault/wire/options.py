@@ -10,7 +10,7 @@ from vault.framework import schema
 from vault.framework.call import Call, Operation
 from vault.framework.errors import Malformed, UnsupportedMedia, VaultError
 from vault.framework.fields import Mismatch, parse_duration
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})

@@ -17,10 +17,10 @@ from vault.framework.call import Call, Identity, Operation
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.secret import Secret
-from vault.times import millis_to_nanos
 from vault.token.addresses import within
 from vault.token.authenticator import Authenticator, core_reader, identified
 from vault.token.store import TokenStore
+from vault.values.times import millis_to_nanos
 from vault.wrap.signed import IllegalSignature
 from vault.wrap.wrapper import Wrapper
 

@@ -15,9 +15,9 @@ from vault.framework.call import Call, Namespace, Reply, WrapInfo
 from vault.framework.clock import Clock, rfc3339
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.limits import AT_ONCE
-from vault.times import Nanos, Seconds, nanos_after
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, Seconds, nanos_after
 from vault.wrap.signed import SignedTokens
 
 T = TypeVar("T")

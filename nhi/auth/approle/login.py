@@ -17,12 +17,12 @@ from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
-from vault.times import Nanos
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.lockout import Lockout
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms, addresses
+from vault.values.times import Nanos
 
 _WRONG: Final = "invalid role or secret ID"
 """The one refusal of wrong credentials, whatever is wrong with them."""

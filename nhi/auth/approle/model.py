@@ -11,8 +11,8 @@ import msgspec
 from vault.framework.clock import rfc3339
 from vault.framework.fields import CommaList, Doc, LowerCase, Span
 from vault.framework.route import Params
-from vault.times import Nanos, Seconds
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+from vault.values.times import Nanos, Seconds
 
 OLD_NAMES: Final = {"policies": "policies", "period": "period"}
 """Older names of fields of the terms."""

@@ -15,9 +15,9 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
-from vault.times import Seconds
 from vault.token.addresses import NoAddress, check_block
 from vault.token.terms import adjustments, changed, shown
+from vault.values.times import Seconds
 
 
 class RoleEngine(Engine):

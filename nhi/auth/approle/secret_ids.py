@@ -36,8 +36,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, write
-from vault.times import Nanos, Seconds, nanos_after
 from vault.token.addresses import covers
+from vault.values.times import Nanos, Seconds, nanos_after
 
 _UNREADABLE: Final = "failed to parse metadata: failed to parse the input: invalid <key,value> format"
 _TIDYING: Final = (

@@ -12,7 +12,7 @@ from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.keys.hmac import HmacKey
-from vault.times import Nanos, nanos_to_millis_up
+from vault.values.times import Nanos, nanos_to_millis_up
 
 SECRET_IDS: Final = MountTimers("approle-secret-id")
 """They end secret ids."""

@@ -15,8 +15,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, UnsupportedPath
 from vault.framework.fields import CommaList, Doc, Json, Span
 from vault.framework.route import delete, read, write
-from vault.times import Seconds
 from vault.token.terms import TokenTerms, changed
+from vault.values.times import Seconds
 
 _ROLE: Final = "role/{role_name:word}/"
 _OLD_LIST: Final = 'The "bound_cidr_list" field is deprecated and will be removed. Please use "secret_id_bound_cidrs" instead.'

@@ -23,7 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from nhi.auth.cert.model import Role
 from vault.framework.errors import Malformed
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _PURPOSES: Final = frozenset({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 

@@ -24,8 +24,8 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.names import check_length
 from vault.framework.route import delete, list_, read, write
-from vault.times import Seconds
 from vault.token.terms import changed, shown
+from vault.values.times import Seconds
 
 _USUAL: Final = "current mount/system default"
 _FIELDS: Final = tuple(name for name in Role.__struct_fields__ if name not in {"name", "terms"})

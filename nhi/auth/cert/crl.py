@@ -30,7 +30,7 @@ from cryptography.x509.oid import CRLEntryExtensionOID, ExtensionOID
 from nhi.auth.cert.chain import signs
 from nhi.auth.cert.model import RevocationList
 from vault.framework.errors import Malformed
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 UNREADABLE: Final = "failed to parse CRL"
 NO_SIGNER: Final = "signed by an authority whose key usage has no cRLSign"

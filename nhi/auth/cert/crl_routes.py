@@ -23,12 +23,12 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
-from vault.ids import NamespaceId
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, OutboundRequest
 from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner, owner_of
-from vault.times import millis_to_seconds
+from vault.values.ids import NamespaceId
+from vault.values.times import millis_to_seconds
 
 _LARGEST: Final = 16 << 20
 _UNFETCHED: Final = "failed to fetch CRL: "

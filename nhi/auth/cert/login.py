@@ -23,11 +23,11 @@ from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.identity import LoginAlias
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
-from vault.times import millis_to_seconds
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer, policies_of
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
+from vault.values.times import millis_to_seconds
 
 _NONE: Final = "no client certificate found"
 _WRONG: Final = "invalid certificate or no client certificate supplied"

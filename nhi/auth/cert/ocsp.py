@@ -22,7 +22,7 @@ from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, OutboundRequest
 from vault.outbound.kept import AnswerCache
 from vault.outbound.shares import Owner
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _HEADERS: Final = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
 _LARGEST: Final = 65_536

@@ -20,10 +20,10 @@ from vault.framework.errors import Malformed
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
-from vault.times import Nanos, Seconds, nanos_to_seconds
 from vault.token import terms
 from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.terms import TokenTerms
+from vault.values.times import Nanos, Seconds, nanos_to_seconds
 
 _TYPES: Final = {0: "default", 1: "service", 3: "service"}
 """Kinds of tokens by their number in a program; every other makes a batch token."""

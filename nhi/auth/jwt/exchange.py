@@ -21,7 +21,7 @@ from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Answer, Fetcher, OutboundRequest
 from vault.outbound.shares import Owner, owner_of
-from vault.times import Seconds, millis_to_seconds
+from vault.values.times import Seconds, millis_to_seconds
 
 _REGISTERED: Final = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "nonce", "azp", "auth_time"})
 ENDED: Final = "authorization failed: "

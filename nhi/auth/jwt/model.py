@@ -12,7 +12,6 @@ from nhi.records import Record, Records
 from vault.barrier.stored import RecordKind
 from vault.framework.fields import BareMap, CommaList, Doc, FieldKind, Json, LowerCase, Map
 from vault.framework.route import Params
-from vault.times import Seconds
 from vault.token import terms
 from vault.token.terms import (
     BareBool,
@@ -23,6 +22,7 @@ from vault.token.terms import (
     OldTermsParams,
     TokenTerms,
 )
+from vault.values.times import Seconds
 
 OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period", "num_uses": "num_uses"}
 """Older names of fields of the terms."""

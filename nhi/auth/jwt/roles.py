@@ -16,8 +16,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
-from vault.times import Seconds
 from vault.token.terms import changed, shown
+from vault.values.times import Seconds
 
 _FIELDS: Final = tuple(name for name in Role.__struct_fields__ if name not in {"name", "terms", "role_type"})
 _METADATA: Final = frozenset({"access_token", "id_token", "refresh_token"})

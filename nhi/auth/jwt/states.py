@@ -29,7 +29,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import Busy, Malformed
 from vault.framework.fields import Json
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 STATES: Final = MountTimers("oidc-state")
 """Kind of the timer of a sign-in that an earlier version kept in storage."""

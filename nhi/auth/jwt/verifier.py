@@ -14,7 +14,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import owner_of
-from vault.times import millis_to_seconds
+from vault.values.times import millis_to_seconds
 
 
 class Verifier:

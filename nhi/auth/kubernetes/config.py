@@ -27,8 +27,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.route import delete, list_, read, write
-from vault.times import Seconds
 from vault.token.terms import changed, shown
+from vault.values.times import Seconds
 
 _HIDDEN: Final = "token_reviewer_jwt"
 _TRUNCATED: Final = (

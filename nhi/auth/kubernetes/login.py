@@ -24,11 +24,11 @@ from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
-from vault.times import millis_to_seconds
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
+from vault.values.times import millis_to_seconds
 
 _LEGACY: Final = "kubernetes.io/serviceaccount/"
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")

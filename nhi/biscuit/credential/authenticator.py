@@ -32,8 +32,8 @@ from vault.framework.call import Call, Identity
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
-from vault.times import Millis
 from vault.token.authenticator import core_reader
+from vault.values.times import Millis
 
 _SHORTEST: Final = 200
 """Characters of the shortest token that can be one of ours; a service token has 26."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from vault.framework.call import Call
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 
 class ProofEnd(NamedTuple):

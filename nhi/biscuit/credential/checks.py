@@ -19,7 +19,7 @@ from nhi.biscuit.offline.facts import AMBIENT, NETS
 from nhi.biscuit.offline.guard import Term, checks_hold
 from nhi.biscuit.offline.verify import VerifiedToken
 from vault.framework.call import Call, Namespace
-from vault.times import millis_to_seconds
+from vault.values.times import millis_to_seconds
 
 _PROVED: Final = "pop_proved"
 _ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")

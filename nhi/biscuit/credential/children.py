@@ -17,12 +17,12 @@ from nhi.biscuit.records.model import KeptChain, MountRef
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call, Namespace
-from vault.times import Nanos, millis_to_nanos, nanos_to_millis
 from vault.token.ancestors import Ancestor
 from vault.token.authenticator import core_reader
 from vault.token.entries import chain_hook, hook_of
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
 
 _ROUND: Final = 64
 """Chains of which one transaction ends what was made with them."""

@@ -24,7 +24,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import Call
 from vault.storage.protocol import StorageFailure
-from vault.times import Millis, time_after, time_between
+from vault.values.times import Millis, time_after, time_between
 
 _SINGLE_REQUEST: Final = 120_000
 """Milliseconds that a token for one request lasts at most."""

@@ -26,7 +26,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
-from vault.times import Seconds, millis_to_seconds
+from vault.values.times import Seconds, millis_to_seconds
 
 X5T: Final = "x5t"
 JKT: Final = "jkt"

@@ -17,8 +17,8 @@ from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.framework.call import Identity, Namespace
 from vault.framework.identity import IdentityFacts
 from vault.framework.secret import Secret
-from vault.ids import EntityId
-from vault.times import Millis, millis_to_nanos, millis_to_seconds_up, time_between
+from vault.values.ids import EntityId
+from vault.values.times import Millis, millis_to_nanos, millis_to_seconds_up, time_between
 
 
 class PresentedBiscuit(msgspec.Struct, frozen=True):

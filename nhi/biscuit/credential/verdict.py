@@ -13,7 +13,7 @@ from nhi.biscuit.offline.verify import VerifiedToken
 from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
-from vault.times import Millis
+from vault.values.times import Millis
 
 V = TypeVar("V", bound=ReadView)
 

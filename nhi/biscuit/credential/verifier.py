@@ -26,8 +26,8 @@ from nhi.biscuit.records.model import IssuerKey, KeyState, MountRef
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 from vault.framework.telemetry.log import Log
-from vault.ids import NamespaceId
-from vault.times import Millis
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis
 
 Live = Callable[[NamespaceId], Namespace | None]
 Mounted = Callable[[Namespace, str], bool]

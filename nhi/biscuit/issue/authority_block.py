@@ -28,7 +28,7 @@ from nhi.biscuit.offline.lint import MOST_COST, lint
 from nhi.biscuit.offline.root_signature import resign
 from nhi.biscuit.offline.verify import TokenLimits
 from vault.framework.errors import Failed, Malformed
-from vault.times import Seconds, seconds_to_millis
+from vault.values.times import Seconds, seconds_to_millis
 
 _TEMPLATES: Final = 256
 _TIMES: Final = range(1 << 28, 1 << 34)

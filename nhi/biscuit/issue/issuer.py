@@ -42,7 +42,7 @@ from vault.framework.keys.asked_first import asked_first
 from vault.framework.keys.external import ExternalKeys, PrivateKey
 from vault.framework.keys.safe import Safe
 from vault.policy.store import PolicyStore
-from vault.times import Millis, Seconds, millis_after, millis_to_seconds, seconds_to_millis
+from vault.values.times import Millis, Seconds, millis_after, millis_to_seconds, seconds_to_millis
 
 T = TypeVar("T")
 FindMount = Callable[[MountRef], tuple[Namespace, MountFacts] | None]

@@ -19,7 +19,7 @@ from vault.barrier.view import ReadView, View, mount_prefix
 from vault.cache.follow import BoundedCache, Follower
 from vault.framework.errors import Malformed
 from vault.framework.keys.safe import BareKeys, Safe
-from vault.ids import NamespaceId
+from vault.values.ids import NamespaceId
 
 K = TypeVar("K", IssuerKey, Approver)
 _SIGNERS: Final = 256

@@ -17,10 +17,17 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Auth, Call, Namespace, Reply
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.secret import Secret
-from vault.times import Millis, Seconds, millis_after, millis_to_nanos, millis_to_seconds_up, time_between
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import OtherCredential
+from vault.values.times import (
+    Millis,
+    Seconds,
+    millis_after,
+    millis_to_nanos,
+    millis_to_seconds_up,
+    time_between,
+)
 
 
 class BiscuitService:

@@ -19,7 +19,7 @@ from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
-from vault.times import Millis
+from vault.values.times import Millis
 
 _EACH: Final = 256
 """Entries of one mount; the one that failed longest ago leaves first."""

@@ -36,11 +36,11 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import Owner, owner_of
-from vault.times import Seconds, millis_to_seconds, nanos_to_millis, seconds_to_millis
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
 from vault.token.lockout import Lockout
 from vault.token.store import TokenStore
+from vault.values.times import Seconds, millis_to_seconds, nanos_to_millis, seconds_to_millis
 
 _LONGEST_ASSERTION: Final = 3600
 """Seconds that a client's own assertion may last at most: so long it must be remembered."""

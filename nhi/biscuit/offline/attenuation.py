@@ -22,7 +22,7 @@ from nhi.biscuit.offline.lint import RESERVED
 from nhi.biscuit.offline.noop_checks import always_holds
 from vault.framework.call import Operation
 from vault.framework.clock import rfc3339
-from vault.times import millis_to_nanos
+from vault.values.times import millis_to_nanos
 
 NO_OP: Final = "no-op"
 OUTLIVES: Final = "outlives-parent"

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from nhi.biscuit.format.datalog import Block, Check, OpKind, TermKind
 from nhi.biscuit.format.printer import LAST_SECOND
-from vault.times import Millis, Seconds, seconds_to_millis
+from vault.values.times import Millis, Seconds, seconds_to_millis
 
 _LESS: Final = 0
 _AT_MOST: Final = 2

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from biscuit_auth import AuthorizerBuilder, Biscuit
 
-from vault.times import Millis, millis_to_seconds
+from vault.values.times import Millis, millis_to_seconds
 
 T = TypeVar("T")
 MAX_TIME: Final = timedelta(milliseconds=50)

@@ -16,7 +16,7 @@ from nhi.auth.cert.model import Role as CertRole
 from nhi.auth.jwt.model import Config as JwtConfig
 from nhi.jose import signature
 from vault.framework.errors import Malformed
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 SECRET: Final = "client_secret"  # noqa: S105 -- the name of a method
 PRIVATE_KEY: Final = "private_key_jwt"

@@ -16,7 +16,7 @@ from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, MountRef
 from vault.barrier.stored import MARK, RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer
-from vault.times import DAY, Millis, Seconds, millis_after
+from vault.values.times import DAY, Millis, Seconds, millis_after
 
 TREES: Final = "tree/"
 NODES: Final = "node/"

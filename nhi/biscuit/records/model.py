@@ -11,8 +11,8 @@ import msgspec
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.records.attestation import SECRET, Attestation
-from vault.ids import NamespaceId
-from vault.times import DAY, Millis, Seconds
+from vault.values.ids import NamespaceId
+from vault.values.times import DAY, Millis, Seconds
 
 BISCUIT_KIND: Final = "biscuit"
 """Kind of the cached facts and of the timers of this package."""

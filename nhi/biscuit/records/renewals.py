@@ -16,7 +16,7 @@ from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
-from vault.times import Millis, millis_after
+from vault.values.times import Millis, millis_after
 
 LINES: Final = "line/"
 """By the block of the first token."""

@@ -17,8 +17,8 @@ from nhi.biscuit.records.model import BISCUIT_KIND, MountRef
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import View
 from vault.storage.protocol import Timer
-from vault.times import HOUR, Millis, Seconds, millis_after, nanos_to_millis
 from vault.token.store import TokenStore
+from vault.values.times import HOUR, Millis, Seconds, millis_after, nanos_to_millis
 
 ONCE: Final = "once/"
 FORGOTTEN: Final = "forgotten/"

@@ -28,9 +28,9 @@ from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.errors import Malformed
-from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
-from vault.times import Millis, Seconds, millis_after, millis_to_seconds
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis, Seconds, millis_after, millis_to_seconds
 
 KEYS: Final = "key/"
 WORKLOADS: Final = "workload/"

@@ -16,7 +16,7 @@ from nhi.biscuit.records.lineage import Tree, since
 from nhi.biscuit.records.model import IssuedToken
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
-from vault.times import HOUR, Millis, seconds_to_millis
+from vault.values.times import HOUR, Millis, seconds_to_millis
 
 UNSEEN: Final = "unseen/"
 """Tokens that live and were never presented, by when they were issued, the newest first; named as in `nhi.biscuit.records.lineage`."""

@@ -14,9 +14,9 @@ from nhi.biscuit.revocation.mount_removal import give_back
 from vault.barrier.view import View
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
-from vault.ids import NamespaceId
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
+from vault.values.ids import NamespaceId
 
 _UUID: Final = 36
 

@@ -29,7 +29,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Span
 from vault.framework.keys.asked_first import asked_first
 from vault.framework.route import Params, delete, list_, read, write
-from vault.times import Seconds, millis_to_nanos, millis_to_seconds, seconds_to_millis, time_after
+from vault.values.times import Seconds, millis_to_nanos, millis_to_seconds, seconds_to_millis, time_after
 
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256}
 _LONGEST: Final = 3600

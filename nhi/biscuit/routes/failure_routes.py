@@ -14,7 +14,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read
-from vault.times import millis_to_nanos
+from vault.values.times import millis_to_nanos
 
 
 class FailuresParams(Params, frozen=True):

@@ -27,7 +27,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import list_, read, write
-from vault.times import millis_to_nanos
+from vault.values.times import millis_to_nanos
 
 _ALGORITHMS: Final = {"ed25519": Algorithm.ED25519, "p256": Algorithm.P256}
 _NEXT: Final = {

@@ -10,7 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Span
 from vault.framework.route import Params
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 
 class SettingsParams(Params, frozen=True):

@@ -40,7 +40,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import read, write
-from vault.times import Millis, millis_to_nanos
+from vault.values.times import Millis, millis_to_nanos
 
 _MOST: Final = 1000
 _LOOKED_AT: Final = 5000

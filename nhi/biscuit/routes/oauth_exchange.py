@@ -20,7 +20,7 @@ from nhi.biscuit.records.model import IssuedToken, MountRef
 from nhi.biscuit.routes.oauth_client import ClientParams, each, refusal
 from vault.framework.call import Call, Operation, Reply
 from vault.framework.fields import Doc, Json, Span, StringList
-from vault.times import Millis, Seconds, millis_after, millis_to_seconds, time_between
+from vault.values.times import Millis, Seconds, millis_after, millis_to_seconds, time_between
 
 if TYPE_CHECKING:
     from biscuit_auth import Biscuit

@@ -46,7 +46,7 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
 from vault.framework.keys.asked_first import prepared
 from vault.framework.route import read, write
-from vault.times import Seconds, millis_to_seconds, millis_to_seconds_up, time_between
+from vault.values.times import Seconds, millis_to_seconds, millis_to_seconds_up, time_between
 
 Answer = Reply[dict[str, Json]]
 

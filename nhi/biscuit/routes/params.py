@@ -10,7 +10,7 @@ import msgspec
 
 from vault.framework.fields import CommaList, Doc, Json, Map, Span, StringList
 from vault.framework.route import Params
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 
 class Names(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Json
 from vault.framework.keys.external import AskFirst
 from vault.framework.route import read
-from vault.times import millis_to_seconds
+from vault.values.times import millis_to_seconds
 
 MAX_AGE: Final = 60
 """Seconds for which a list counts."""

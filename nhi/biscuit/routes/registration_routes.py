@@ -30,8 +30,8 @@ from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.policy.names import valid_name
 from vault.policy.store import PolicyStore
-from vault.times import Millis, millis_after, millis_to_nanos
 from vault.token.addresses import NoAddress, canonical
+from vault.values.times import Millis, millis_after, millis_to_nanos
 
 _DEEPEST: Final = 16
 _SECRET_CHARACTERS: Final = 43

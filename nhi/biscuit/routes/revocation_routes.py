@@ -26,8 +26,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import write
-from vault.times import Millis, Seconds, millis_after, seconds_to_millis, time_between
 from vault.token.authenticator import core_reader
+from vault.values.times import Millis, Seconds, millis_after, seconds_to_millis, time_between
 
 _ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 _SHOWN: Final = 1000

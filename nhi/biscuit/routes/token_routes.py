@@ -39,8 +39,8 @@ from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.keys.asked_first import prepared
 from vault.framework.keys.external import AskFirst
 from vault.framework.route import write
-from vault.times import Seconds, millis_to_nanos
 from vault.token.authenticator import core_reader
+from vault.values.times import Seconds, millis_to_nanos
 
 _LONGEST_DATALOG: Final = 16_384
 Audiences = Callable[[Call], tuple[str, ...]]

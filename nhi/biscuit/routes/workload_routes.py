@@ -18,7 +18,7 @@ from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, read, write
-from vault.times import millis_after, millis_to_nanos
+from vault.values.times import millis_after, millis_to_nanos
 
 
 class WorkloadEngine(Engine):

@@ -20,7 +20,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Pairs
 from vault.framework.route import Params, delete, list_, read, write
-from vault.ids import EntityId
+from vault.values.ids import EntityId
 
 
 class EntityParams(Params, frozen=True, kw_only=True):

@@ -17,8 +17,8 @@ from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import AliasFacts, EntityState, GroupFacts, IdentityFacts, LoginAlias
-from vault.ids import EntityId, NamespaceId
 from vault.namespace.ids import bound
+from vault.values.ids import EntityId, NamespaceId
 
 _KEPT: Final = 4096
 """Aliases whose entities are remembered."""

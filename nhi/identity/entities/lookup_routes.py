@@ -14,7 +14,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Json
 from vault.framework.names import check_length
 from vault.framework.route import Params, write
-from vault.ids import EntityId
+from vault.values.ids import EntityId
 
 
 class LookupParams(Params, frozen=True):

@@ -17,7 +17,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, write
-from vault.ids import EntityId
+from vault.values.ids import EntityId
 
 
 class MergeParams(Params, frozen=True):

@@ -19,8 +19,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json
 from vault.framework.route import Params, delete, list_, read, write
-from vault.ids import EntityId
 from vault.mount.router import Router
+from vault.values.ids import EntityId
 
 _ALONE: Final = frozenset({"nhi"})
 """Methods whose clients cannot have a second factor."""

@@ -27,9 +27,9 @@ from vault.framework.keys.external import AskFirst
 from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
-from vault.ids import NOBODY, EntityId
 from vault.mount.router import Router
-from vault.times import Seconds
+from vault.values.ids import NOBODY, EntityId
+from vault.values.times import Seconds
 
 _DIGITS = (6, 8)
 _LARGEST_KEY = 1024

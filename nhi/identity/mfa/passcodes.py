@@ -18,8 +18,8 @@ from vault.barrier.view import View
 from vault.cache.ages import Ages
 from vault.framework.call import Namespace
 from vault.framework.clock import Clock
-from vault.ids import EntityId
-from vault.times import Seconds, nanos_to_seconds, seconds_to_nanos, time_between
+from vault.values.ids import EntityId
+from vault.values.times import Seconds, nanos_to_seconds, seconds_to_nanos, time_between
 
 HASHES: Final[Mapping[str, type[SHA1 | SHA256 | SHA512]]] = {
     "SHA1": SHA1,  # what authenticators know; RFC 6238 needs no collision resistance

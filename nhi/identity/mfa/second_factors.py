@@ -17,10 +17,10 @@ from vault.framework.call import Auth, Call, Namespace, RefusedReply, Reply
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState
-from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
-from vault.times import nanos_after, nanos_to_millis_up
 from vault.token.factors import Candidate
+from vault.values.ids import NamespaceId
+from vault.values.times import nanos_after, nanos_to_millis_up
 
 _UNDECIDED: Final = "default"
 """What OpenBao calls the kind of a token that is not issued yet."""

@@ -18,10 +18,10 @@ from vault.framework.errors import Forbidden, Malformed
 from vault.framework.fields import Doc, Json, Map
 from vault.framework.route import Params, write
 from vault.mount.router import Router
-from vault.times import nanos_after, second_of
 from vault.token.entities import Entities, present
 from vault.token.factors import Candidate
 from vault.token.issue import LoginIssuer
+from vault.values.times import nanos_after, second_of
 
 
 class ValidateParams(Params, frozen=True):

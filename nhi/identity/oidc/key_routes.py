@@ -21,8 +21,8 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
-from vault.times import Seconds, nanos_after
 from vault.token.terms import BareSpan
+from vault.values.times import Seconds, nanos_after
 
 _MINUTE = 60
 _CLIENT_ID = 26

@@ -19,7 +19,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Limited
 from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import BareKeys, Safe
-from vault.ids import NamespaceId
+from vault.values.ids import NamespaceId
 
 WAITING: Final = 32
 """Calls that may wait for their pairs."""

@@ -16,8 +16,8 @@ from vault.framework import schema
 from vault.framework.errors import Malformed
 from vault.framework.fields import Mismatch, parse_duration
 from vault.framework.identity import AliasFacts, IdentityFacts
-from vault.ids import NOBODY
-from vault.times import Seconds
+from vault.values.ids import NOBODY
+from vault.values.times import Seconds
 
 RESERVED: Final = (
     "iat",

@@ -26,8 +26,8 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
-from vault.ids import EntityId
-from vault.times import Seconds, nanos_to_seconds
+from vault.values.ids import EntityId
+from vault.values.times import Seconds, nanos_to_seconds
 
 _ISSUER: Final = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+)(?::[0-9]+)?")
 EXPLICIT_ISSUER: Final = (

@@ -23,7 +23,7 @@ from vault.framework.fields import Doc, Json
 from vault.framework.identity import EntityState
 from vault.framework.route import Params, list_, read, write
 from vault.storage.protocol import Timer
-from vault.times import Seconds, nanos_after, nanos_to_millis_up, nanos_to_seconds
+from vault.values.times import Seconds, nanos_after, nanos_to_millis_up, nanos_to_seconds
 
 _CODE: Final = 32
 

@@ -25,12 +25,12 @@ from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.identity import EntityState
 from vault.framework.route import Params, read, write
-from vault.ids import EntityId
 from vault.namespace.ids import namespace_id
-from vault.times import Seconds, nanos_after, nanos_to_seconds, second_of
 from vault.token.batch import BatchTokens
 from vault.token.entities import Entities
 from vault.token.model import TokenEntry
+from vault.values.ids import EntityId
+from vault.values.times import Seconds, nanos_after, nanos_to_seconds, second_of
 
 _FRESH: Final = {"cache-control": "no-store", "pragma": "no-cache"}
 

@@ -15,8 +15,8 @@ from nhi.identity.records.model import GROUP, Group
 from nhi.identity.records.names import former_place, hashed_name, place
 from vault.barrier.stored import MARK, text
 from vault.barrier.view import ReadView, View
-from vault.ids import NOBODY, EntityId, NamespaceId
 from vault.token.entities import ENTITY_KIND, entity_key
+from vault.values.ids import NOBODY, EntityId, NamespaceId
 
 _GROUP: Final = "identity/group/"
 _NAME: Final = "identity/group-name/"

@@ -10,9 +10,9 @@ import msgspec
 
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
-from vault.ids import EntityId
-from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
+from vault.values.ids import EntityId
+from vault.values.times import Nanos, Seconds
 
 METHODS: Final = "identity/mfa/method/"
 ENFORCEMENTS: Final = "identity/mfa/enforcement/"

@@ -9,8 +9,8 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.ids import EntityId
-from vault.times import Nanos
+from vault.values.ids import EntityId
+from vault.values.times import Nanos
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

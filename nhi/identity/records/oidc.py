@@ -11,9 +11,9 @@ import msgspec
 from nhi.jose.signing_key import SigningKey
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
-from vault.ids import NamespaceId
 from vault.storage.protocol import Timer
-from vault.times import DAY, Nanos, Seconds, nanos_after, nanos_to_millis_up
+from vault.values.ids import NamespaceId
+from vault.values.times import DAY, Nanos, Seconds, nanos_after, nanos_to_millis_up
 
 KEY_KIND: Final = "identity-key"
 """Kind of the timer at which a signing key is rotated; its key is what `timer_key` makes."""

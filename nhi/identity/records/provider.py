@@ -11,8 +11,8 @@ import msgspec
 from nhi.identity.records.names import hashed, hashed_name
 from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
-from vault.ids import EntityId, NamespaceId
-from vault.times import DAY, Nanos, Seconds
+from vault.values.ids import EntityId, NamespaceId
+from vault.values.times import DAY, Nanos, Seconds
 
 ASSIGNMENTS: Final = "identity/oidc/assignment/"
 SCOPES: Final = "identity/oidc/scope/"

@@ -16,9 +16,9 @@ from nhi.identity.records.names import former_place, hashed_name
 from nhi.identity.records.names import place as place_of
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View
-from vault.ids import EntityId, NamespaceId
 from vault.storage.paging import pages
 from vault.token.entities import ENTITY_KIND, entity_key
+from vault.values.ids import EntityId, NamespaceId
 
 _ENTITY: Final = "identity/entity/"
 _NAME: Final = "identity/entity-name/"

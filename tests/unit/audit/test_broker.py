@@ -27,9 +27,9 @@ from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import ROOT_ID
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
+from vault.values.ids import ROOT_ID
 
 
 def _config(file: Path, name: str = "file", **options: str) -> DeviceConfig:

@@ -23,7 +23,7 @@ from vault.framework.fields import FieldKind
 from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
 from vault.policy.decision.acl import AclVerdict
-from vault.times import Nanos, Seconds
+from vault.values.times import Nanos, Seconds
 
 KEY = b"k" * 32
 _TIMES = (Nanos(1), Nanos(2))

@@ -16,10 +16,10 @@ from vault.barrier.stored import raw
 from vault.barrier.view import View
 from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
-from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure, Timer
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 CORE = "ns/root/"
 MINUTE = 60

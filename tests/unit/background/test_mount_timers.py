@@ -13,10 +13,10 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
 from vault.barrier.view import View
 from vault.framework.call import Call, MountFacts, Namespace
-from vault.ids import ROOT_ID, NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Timer
-from vault.times import Millis, Seconds
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Millis, Seconds
 
 TIMERS = MountTimers("parcel")
 

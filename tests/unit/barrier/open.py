@@ -7,7 +7,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH, Keyring
 from vault.storage.memory import MemoryStorage
-from vault.times import Millis
+from vault.values.times import Millis
 
 ROOT = Key(bytes(32))
 NOW = Millis(1_700_000_000_000)

@@ -12,10 +12,10 @@ from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing
 from vault.barrier.key import Key
 from vault.barrier.keyring import KEYRING_PATH, InvalidRotation, RotationConfig
 from vault.barrier.stored import raw
-from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
-from vault.times import Millis, Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Seconds
 
 
 def test_a_sealed_barrier_refuses_everything() -> None:

@@ -7,8 +7,8 @@ import os
 from tests.unit.barrier.open import NOW, ROOT, open_barrier
 from vault.barrier.barrier import Barrier
 from vault.barrier.keyring import MIN_INTERVAL, RotationConfig
-from vault.ids import ROOT_ID
-from vault.times import Millis, Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Seconds
 
 
 def test_only_the_first_of_two_workers_rotates_when_it_is_time() -> None:

@@ -16,7 +16,7 @@ from vault.barrier.keyring import (
     Keyring,
     RotationConfig,
 )
-from vault.times import Millis, Seconds
+from vault.values.times import Millis, Seconds
 
 ROOT = Key(bytes(32))
 DAY = Seconds(24 * 60 * 60)

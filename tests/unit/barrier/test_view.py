@@ -11,10 +11,10 @@ from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
 from vault.barrier.view import ReadView, View, core_prefix
-from vault.ids import ROOT_ID, NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, Timer
-from vault.times import Millis
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Millis
 
 
 def test_a_view_reads_what_it_wrote_and_storage_holds_only_ciphertext() -> None:

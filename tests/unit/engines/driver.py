@@ -18,9 +18,9 @@ from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath, VaultError
 from vault.framework.route import RouteTable
 from vault.framework.secret import Secret
-from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
-from vault.times import Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 START = 1_700_000_000_000_000_000
 """When the fake clock starts, in nanoseconds since the epoch."""

@@ -9,7 +9,7 @@ from vault.framework.call import Auth, Call, Destination, Identity, Operation, R
 from vault.framework.request.head import Head, Proofs
 from vault.framework.secret import Secret
 from vault.repeated.plan import Plan
-from vault.times import Millis, Seconds
+from vault.values.times import Millis, Seconds
 
 CANARY = "s.k4n4ry"
 AUTH = Auth(client_token=CANARY, accessor="", policies=None)

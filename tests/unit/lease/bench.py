@@ -16,12 +16,12 @@ from vault.framework.call import Call, Identity, MountFacts
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import ROOT_ID
 from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure
 from vault.lease.store import LeaseStore
 from vault.storage.memory import MemoryStorage
-from vault.times import Millis, Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Seconds
 
 CORE = "ns/root/"
 SECOND = 1_000_000_000

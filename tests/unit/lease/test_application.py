@@ -10,8 +10,8 @@ from tests.routes.driver import Application
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, OtherSystem
 from vault.framework.call import Call, MountFacts
-from vault.ids import ROOT_ID
-from vault.times import Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 
 class Leasing:

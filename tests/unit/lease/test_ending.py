@@ -7,10 +7,10 @@ import pytest
 
 from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.stored import raw
-from vault.ids import ROOT_ID
 from vault.lease.ending import MOST_ATTEMPTS, WAITING
 from vault.lease.model import LeaseFailure
-from vault.times import Millis, Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Seconds
 
 MINUTE = 60
 

@@ -11,9 +11,9 @@ from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, SECOND, Bench
 from vault.framework.call import Namespace
 from vault.framework.errors import Malformed
-from vault.ids import ROOT_ID, NamespaceId
 from vault.lease.model import prolonged
-from vault.times import Millis, Nanos, Seconds
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Millis, Nanos, Seconds
 
 
 def test_a_lease_knows_where_it_comes_from_and_whose_it_is() -> None:

@@ -7,12 +7,12 @@ from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import raw
 from vault.framework.clock import Entropy
-from vault.ids import ROOT_ID
 from vault.lease.model import LEASE_KIND
 from vault.lease.tidy import Tidy
-from vault.times import Millis, Nanos
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Nanos
 
 
 async def _bench() -> tuple[Bench, Tidy, TokenStore]:

@@ -15,12 +15,12 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Locked, NotFound
 from vault.framework.fields import Doc
 from vault.framework.route import Params, RouteTable, read, write
-from vault.ids import ROOT_ID, NamespaceId
 from vault.mount.entry import MountEntry
 from vault.mount.router import UNLOCK, Barred, Router
 from vault.mount.table import Backend, Catalog, InnerBackend
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
+from vault.values.ids import ROOT_ID, NamespaceId
 
 CORE = "ns/root/"
 

@@ -14,10 +14,10 @@ from vault.framework.call import ROOT
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
-from vault.ids import ROOT_ID
 from vault.mount.entry import MOUNT, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
-from vault.times import Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 CORE = "ns/root/"
 NOTHING = Backend((), RouteTable([]))

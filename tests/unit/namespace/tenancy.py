@@ -6,9 +6,9 @@ from typing import Any
 
 from tests.routes.driver import Answer, Application
 from vault.barrier.view import core_prefix
-from vault.ids import NamespaceId
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import NamespaceId
 
 NS = "sys/namespaces"
 SEALED = (503, "namespace is sealed")

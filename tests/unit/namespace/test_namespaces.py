@@ -16,7 +16,6 @@ from vault.barrier.stored import raw
 from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
-from vault.ids import ROOT_ID, NamespaceId
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore
 from vault.namespace import ids
@@ -24,7 +23,8 @@ from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, check_name
 from vault.namespace.sweep import Sweeper
 from vault.storage.memory import MemoryStorage
-from vault.times import Millis, Nanos, Seconds
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Millis, Nanos, Seconds
 
 CORE = "ns/root/"
 TEAM = Namespace(NamespaceId("aaaaaa"), "team/")

@@ -14,8 +14,8 @@ from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import core_prefix
 from vault.framework.call import Call, MountFacts
-from vault.ids import NamespaceId
-from vault.times import Seconds
+from vault.values.ids import NamespaceId
+from vault.values.times import Seconds
 
 
 @pytest.fixture

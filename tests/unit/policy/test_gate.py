@@ -12,10 +12,10 @@ from tests.unit.engines.system.house import CORE, House, play
 from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Reply
 from vault.framework.errors import NotFound
 from vault.framework.route import special
-from vault.ids import ROOT_ID, NamespaceId
 from vault.policy.gate import seen_by
 from vault.policy.store import PolicyEntry, PolicyStore
-from vault.times import Nanos
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Nanos
 
 READ = 'path "a" { capabilities = ["read"] }'
 FILTERED = """

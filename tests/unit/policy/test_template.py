@@ -4,10 +4,10 @@
 import pytest
 
 from vault.framework.identity import AliasFacts, GroupFacts, IdentityFacts
-from vault.ids import EntityId
 from vault.policy.decision.acl import compile_acl
 from vault.policy.template import render
 from vault.policy.text.parse import parse_policy
+from vault.values.ids import EntityId
 
 FACTS = IdentityFacts(
     entity_id=EntityId("e1"),

@@ -15,13 +15,13 @@ from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.framework.call import NOWHERE, ROOT, Call, MountFacts, Namespace
 from vault.framework.errors import Limited
-from vault.ids import ROOT_ID, NamespaceId
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
 from vault.quota.book import Exemptions, Quotas
 from vault.quota.model import Quota, QuotaSettings
 from vault.storage.memory import MemoryStorage
-from vault.times import Seconds
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Seconds
 
 CORE = "ns/root/"
 TEAM = Namespace(NamespaceId("team01"), "team/")

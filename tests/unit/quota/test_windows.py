@@ -2,7 +2,7 @@
 """Clients are counted apart, in windows of fixed length, and the memory for it is bounded."""
 
 from vault.quota.windows import MOST_CLIENTS, Verdict, Windows
-from vault.times import Millis, Seconds
+from vault.values.times import Millis, Seconds
 
 
 def _take(

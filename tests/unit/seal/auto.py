@@ -9,13 +9,13 @@ from tests.unit.seal.soft import SoftSlot
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Random
 from vault.barrier.stored import raw
-from vault.ids import ROOT_ID
 from vault.seal.changes.slot_changes import SlotChanges
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.records.record import SealConfig
 from vault.seal.records.slots import Slots
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import ROOT_ID
 
 RECOVERY = InitRequest(recovery_shares=3, recovery_threshold=2)
 

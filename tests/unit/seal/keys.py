@@ -5,7 +5,7 @@ import base64
 
 from pysequoia import Tsk, decrypt
 
-from vault.times import Millis
+from vault.values.times import Millis
 
 SIGN_ONLY = (
     "mDMEawYetRYJKwYBBAHaRw8BAQdAZtHrmfm7NSM0iW6RvaHg6e66XjrLmJAM1TqTInGzSYW0A3NvMoiQBBMWCgA4FiEEPkSVQC04bepBzQI1"

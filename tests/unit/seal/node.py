@@ -9,13 +9,13 @@ import pytest
 from tests.unit.seal.keys import NOW
 from vault.barrier.barrier import Barrier
 from vault.barrier.stored import raw
-from vault.ids import ROOT_ID
 from vault.seal.failure import SealRefusal
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.records.record import slot_path
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import ROOT_ID
 
 SLOT_PATH = slot_path("shamir")
 FIVE_THREE = InitRequest(secret_shares=5, secret_threshold=3)

@@ -17,7 +17,6 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.keys import NOW
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.key import Key
-from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
@@ -25,6 +24,7 @@ from vault.seal.records.record import SLOTS_PREFIX, slot_path
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import ROOT_ID
 
 CORE = "ns/root/"
 WRAPPED = ("first", "second")

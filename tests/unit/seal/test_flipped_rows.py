@@ -17,11 +17,11 @@ from vault.audit.salts import Salts, SaltUnreadable
 from vault.barrier.stored import raw
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.safe import Safe
-from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure
 from vault.seal.records.record import recovery_path
 from vault.seal.records.sealwrap import PREFIX
 from vault.seal.records.slots import NoSlotAnswers
+from vault.values.ids import ROOT_ID
 
 STEPS = pytest.mark.parametrize("step", [61, pytest.param(1, marks=pytest.mark.soak)], ids=["some", "all"])
 """Of how many bits one is tried."""

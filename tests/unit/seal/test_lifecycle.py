@@ -7,11 +7,11 @@ import pytest
 from tests.unit.seal.keys import Holder
 from tests.unit.seal.node import FIVE_THREE, ONE, Vault, refused
 from vault.barrier.stored import raw
-from vault.ids import ROOT_ID
 from vault.seal import lifecycle as module
 from vault.seal.init import InitRequest
 from vault.seal.shares.progress import WRONG_KEY
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import ROOT_ID
 
 
 class _Discard:

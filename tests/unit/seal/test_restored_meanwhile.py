@@ -14,12 +14,12 @@ from tests.unit.seal.test_followed_meanwhile import Reader
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.keyring import KEYRING_PATH
 from vault.barrier.stored import raw
-from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.failure import RootKeyReplaced, SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.records.record import CONFIG_PATH, slot_path
 from vault.seal.records.slots import Slots
+from vault.values.ids import ROOT_ID
 
 TWO_OF_THREE = InitRequest(secret_shares=3, secret_threshold=2)
 

@@ -8,14 +8,14 @@ from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.token.engine import TokenEngine
 from vault.framework.engine import Engine
 from vault.framework.route import RouteTable
-from vault.ids import ROOT_ID
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.table import Backend, Catalog
 from vault.storage.memory import MemoryStorage
-from vault.times import Millis, Seconds
 from vault.token.batch import BatchTokens
 from vault.token.lifetime import LifetimeLimits
 from vault.token.model import TOKEN_KIND, TokenEntry
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Seconds
 
 __all__ = ["CORE", "DEFAULT", "HOUR", "LONGEST", "Answer", "TokenHouse", "opened", "play"]
 

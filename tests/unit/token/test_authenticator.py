@@ -10,11 +10,11 @@ from vault.cache.follow import Follower
 from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
-from vault.ids import ROOT_ID
 from vault.storage.memory import MemoryStorage
-from vault.times import Millis, Nanos
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Nanos
 
 
 def _call(house: TokenHouse, token: str) -> Call:

@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.envelope import entry_scope
-from vault.ids import ROOT_ID
 from vault.token.model import TOKEN, TokenEntry
+from vault.values.ids import ROOT_ID
 
 READ = 'path "secret/*" { capabilities = ["read"] }'
 

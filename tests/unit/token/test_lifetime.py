@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.times import Seconds
 from vault.token.lifetime import (
     Lifetime,
     LifetimeLimits,
@@ -14,6 +13,7 @@ from vault.token.lifetime import (
     go_duration,
     renewed_lifetime,
 )
+from vault.values.times import Seconds
 
 LIMITS = LifetimeLimits(default=Seconds(100), longest=Seconds(1000))
 _SECONDS = st.integers(0, 5000)

@@ -8,10 +8,10 @@ from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.view import View
 from vault.framework.clock import Entropy
-from vault.ids import ROOT_ID
-from vault.times import Millis, Nanos
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Nanos
 
 
 def _entry(**fields: object) -> TokenEntry:

@@ -11,11 +11,11 @@ from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.view import View
 from vault.framework.call import Call
 from vault.framework.secret import Secret
-from vault.ids import ROOT_ID
-from vault.times import Millis
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import DEEPEST
 from vault.token.store import GONE_KIND
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 MANY = 200
 """More than one transaction removes."""

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs
 from starlette.responses import Response
 
 from vault.framework.secret import Secret
-from vault.times import Millis
 from vault.ui.html.times import millis
 from vault.ui.session.api_client import ApiClient
 from vault.ui.session.sessions import Session
 from vault.ui.session.visit import Visit
+from vault.values.times import Millis
 
 BLOCK = "ab" * 16
 MOUNTS = {

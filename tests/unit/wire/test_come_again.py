@@ -8,7 +8,7 @@ import pytest
 from tests.routes.driver import Answer, Application
 from vault.framework.display.page import page
 from vault.framework.errors import Busy, Limited, Locked, Sealed, VaultError
-from vault.times import Seconds
+from vault.values.times import Seconds
 from vault.wire import v1
 
 HEALTH = "/v1/sys/health"

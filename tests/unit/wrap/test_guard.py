@@ -11,11 +11,11 @@ from tests.unit.engines.system.house import CORE, House
 from vault.framework.call import Call, WrapInfo
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
-from vault.ids import ROOT_ID
-from vault.times import Seconds
 from vault.token.authenticator import ServiceTokens
 from vault.token.entries import ENTRY
 from vault.token.model import TOKEN
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import IllegalSignature
 

@@ -12,7 +12,7 @@ from vault.engines.kv.model import Config, MetadataResult, Row, Version, Version
 from vault.framework.clock import remembered_rfc3339, rfc3339
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, to_int
-from vault.times import Nanos, Seconds, nanos_after
+from vault.values.times import Nanos, Seconds, nanos_after
 
 DEFAULT_VERSIONS: Final = 10
 """How many versions are kept where neither mount nor secret says."""

@@ -19,7 +19,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import delete, list_, patch, read, scan, write
 from vault.storage.paging import opened
-from vault.times import Nanos, Seconds
+from vault.values.times import Nanos, Seconds
 
 _SWITCHES: Final = ("cas_required", "metadata_cas_required")
 _UINT32: Final = 0xFFFF_FFFF

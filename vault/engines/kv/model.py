@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.framework.fields import Json
-from vault.times import Nanos, Seconds
+from vault.values.times import Nanos, Seconds
 
 
 class Config(msgspec.Struct, array_like=True, frozen=True):

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from vault.framework.fields import BareMap, Doc, Duration, FieldKind, IntList, Map
 from vault.framework.route import Params
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _PATH: Final = Doc("Where the secret is, below the mount.")
 _MAX: Final = Doc("How many versions to keep; 0 leaves it to the mount, and there to 10.")

@@ -20,7 +20,7 @@ from vault.framework.fields import Doc, FieldKind, Json, Mismatch, to_duration
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, delete, list_, read, scan, write
 from vault.storage.paging import opened
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 ENTRIES: Final = "entry/"
 """Prefix of the secrets; below it are the paths as the client named them."""

@@ -13,7 +13,7 @@ from vault.engines.kv.model import Row, Version
 from vault.engines.kv.plain import ENTRIES
 from vault.framework.concurrency.offload import Pool
 from vault.framework.limits import AT_ONCE
-from vault.times import Nanos
+from vault.values.times import Nanos
 
 
 async def upgrade(view: View, now: Nanos) -> int:

@@ -13,7 +13,7 @@ from vault.engines.kv import logic, store
 from vault.engines.kv.model import Config, Row, Version, VersionResult
 from vault.framework.errors import NotFound
 from vault.framework.limits import AT_ONCE
-from vault.times import Nanos
+from vault.values.times import Nanos
 
 _TRIES: Final = 4
 """How often a version is looked for whose data were gone once they were to be read."""

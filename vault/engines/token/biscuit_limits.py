@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from vault.engines.token.spec import TokenSpec
 from vault.framework.call import Call, Identity
 from vault.framework.errors import Malformed, Unauthenticated
-from vault.times import Nanos, Seconds, nanos_to_seconds, time_between
 from vault.token.ancestors import Ancestor
 from vault.token.lifetime import Lifetime, LifetimeLimits, capped
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, Seconds, nanos_to_seconds, time_between
 
 
 async def ancestor_of(call: Call, tokens: TokenStore, now: Nanos) -> Ancestor:

@@ -28,7 +28,6 @@ from vault.framework.identity import EntityState
 from vault.framework.quote import quote
 from vault.framework.route import BISCUITS, list_, read, write
 from vault.policy.store import PolicyStore
-from vault.times import Seconds, nanos_after, nanos_to_nearest_second, nanos_to_seconds, time_between
 from vault.token.authenticator import core_reader
 from vault.token.batch import BatchTokens
 from vault.token.issue import Renewals, login_limits, to_auth
@@ -36,6 +35,7 @@ from vault.token.lifetime import LifetimeLimits, renewed_lifetime
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
+from vault.values.times import Seconds, nanos_after, nanos_to_nearest_second, nanos_to_seconds, time_between
 
 
 class TokenEngine(RoleRoutes):

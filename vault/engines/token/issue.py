@@ -20,13 +20,13 @@ from vault.framework.globs import fits_any
 from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.names import check_length, folded
 from vault.policy.store import PolicyStore
-from vault.times import Nanos, nanos_after, second_of
 from vault.token.ancestors import Ancestor
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
 from vault.token.lifetime import Lifetime, LifetimeLimits, first_lifetime
 from vault.token.model import DEEPEST, TokenEntry
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, nanos_after, second_of
 
 _NAME = re.compile(r"[^a-zA-Z0-9-]")
 

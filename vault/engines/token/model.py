@@ -10,8 +10,8 @@ import msgspec
 
 from vault.framework.fields import Doc, Pairs, Span, StringList
 from vault.framework.route import Params
-from vault.ids import NOBODY, EntityId
-from vault.times import Seconds
+from vault.values.ids import NOBODY, EntityId
+from vault.values.times import Seconds
 
 
 class CreateToken(Params, frozen=True):

@@ -18,9 +18,9 @@ from vault.framework.fields import Doc
 from vault.framework.names import folded
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.names import normalise
-from vault.times import Seconds
 from vault.token.lifetime import LifetimeLimits
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, addresses
+from vault.values.times import Seconds
 
 _PREFIX: Final = "token/role/"
 _SUFFIX: Final = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_.-]+[0-9A-Za-z_]")

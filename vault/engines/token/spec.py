@@ -12,7 +12,7 @@ from vault.engines.token.model import CreateToken
 from vault.engines.token.roles import TokenRole
 from vault.framework.errors import Malformed
 from vault.framework.fields import Mismatch, parse_duration
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 N = TypeVar("N", bound=int)
 

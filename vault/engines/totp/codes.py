@@ -18,7 +18,7 @@ from vault.engines.totp.model import Key, KeyParams
 from vault.framework.display.otpauth import otpauth
 from vault.framework.errors import Malformed
 from vault.framework.names import check_length
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _HASHES: Final[Mapping[str, type[hashes.SHA1 | hashes.SHA256 | hashes.SHA512]]] = {
     "SHA1": hashes.SHA1,

@@ -30,7 +30,7 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
-from vault.times import Seconds, millis_to_seconds
+from vault.values.times import Seconds, millis_to_seconds
 
 _KEYS: Final = "key/"
 _TOO_LONG: Final = "issuer and account_name are too long for a QR code: set qr_size to 0"

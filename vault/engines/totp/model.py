@@ -10,7 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Span
 from vault.framework.route import Params
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

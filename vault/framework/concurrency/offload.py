@@ -18,7 +18,7 @@ from typing import Final, Generic, ParamSpec, TypeVar
 
 from vault.framework.call import Call
 from vault.framework.errors import Busy
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 T = TypeVar("T")
 P = ParamSpec("P")

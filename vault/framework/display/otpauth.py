@@ -7,7 +7,7 @@ import base64
 from typing import Final
 from urllib.parse import quote
 
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _LABEL: Final = "$&+,/:;=@"
 """Characters of the label that are not escaped, beside letters, digits and `-._~` (RFC 3986, 3.3)."""

@@ -15,9 +15,9 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View, core_prefix
-from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure
 from vault.seal.records.sealwrap import PREFIX, SealWrap
+from vault.values.ids import ROOT_ID
 
 T = TypeVar("T")
 

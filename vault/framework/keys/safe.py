@@ -20,8 +20,8 @@ from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Failed, Unavailable
 from vault.framework.keys.key_versions import NumberedKeys
-from vault.ids import NamespaceId
 from vault.seal.records.sealwrap import SealWrap
+from vault.values.ids import NamespaceId
 
 K = TypeVar("K")
 _NUMBER: Final = 4

@@ -10,7 +10,7 @@ import msgspec
 
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.secret import Secret
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 
 class Head(msgspec.Struct, frozen=True, eq=False):

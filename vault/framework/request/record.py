@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from vault.framework.errors import VaultError
-from vault.times import Nanos
+from vault.values.times import Nanos
 
 Leave = Callable[[VaultError | None], object]
 """Lets an answer go, or a refusal in its place."""

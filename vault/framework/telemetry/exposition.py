@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from vault.framework.telemetry.metrics import Labels, Metrics, Timing
-from vault.times import exact_seconds
+from vault.values.times import exact_seconds
 
 PROMETHEUS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Content type of `render_prometheus`."""

@@ -19,7 +19,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log_tail import LogTail
 from vault.storage.protocol import StorageFailure
-from vault.times import nanos_to_seconds, second_of
+from vault.values.times import nanos_to_seconds, second_of
 
 LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
 """Level names and their weight."""

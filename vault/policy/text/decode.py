@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from vault.framework.hcl.syntax_tree import Block, Item, Value
 from vault.policy.model import PolicyError
-from vault.times import Nanos, exact_seconds
+from vault.values.times import Nanos, exact_seconds
 
 _DURATION = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+")
 _PIECE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([^0-9.]*)")

@@ -48,7 +48,7 @@ from vault.seal.records.sealwrap import LostValues, SealWrap
 from vault.seal.records.slots import Slots, check_canary, key_version, unwrap_root, wrap_root
 from vault.seal.shield import Shield
 from vault.storage.protocol import ReadTx, Storage, Tx
-from vault.times import Millis
+from vault.values.times import Millis
 
 Records = Mapping[str, WrappedSlot | ShamirSlot]
 """Records that a change relies on, by their paths."""

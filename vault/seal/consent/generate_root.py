@@ -20,7 +20,7 @@ from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.shares.pgp import Recipient, UnreadableKey
 from vault.seal.shares.progress import check_length, fresh_nonce, parse_share
 from vault.seal.shares.shamir import CombineFailure, combine
-from vault.times import Millis
+from vault.values.times import Millis
 
 _ABORTED: Final = "root generation aborted: unable to authenticate: "
 _WRONG_KEY: Final = (

@@ -26,7 +26,7 @@ from vault.seal.lifecycle import WRONG_RECOVERY_KEY
 from vault.seal.shares.pgp import Recipient
 from vault.seal.shares.progress import fresh_nonce, parse_share
 from vault.seal.shares.shamir import CombineFailure, combine
-from vault.times import Millis
+from vault.values.times import Millis
 
 ShareKind = Literal["root", "recovery"]
 

@@ -21,7 +21,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Key, Random
 from vault.barrier.stored import RecordKind, UnknownFormat
 from vault.seal.failure import SealFailure
-from vault.times import Millis
+from vault.values.times import Millis
 
 CONFIG_PATH: Final = "core/seal/config"
 SLOTS_PREFIX: Final = "core/seal/slots/"

@@ -23,12 +23,12 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.key import Random
 from vault.barrier.stored import NewerFormat, RecordKind, UnknownFormat, version_of
 from vault.barrier.view import ReadView, View
-from vault.ids import ROOT_ID, NamespaceId
 from vault.seal.failure import SealFailure
 from vault.seal.records import seal_store
 from vault.seal.records.record import SealConfig
 from vault.seal.records.slots import NoSlotAnswers, Reasons, Slots
 from vault.storage.protocol import ReadTx, Storage, Tx
+from vault.values.ids import ROOT_ID, NamespaceId
 
 PREFIX: Final = "sealwrap/"
 """Below a namespace's own data: everything that is wrapped for slots."""

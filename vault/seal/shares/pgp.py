@@ -14,7 +14,7 @@ import pysequoia
 
 from vault.seal.failure import SealRefusal
 from vault.seal.shares.encoding import NotBase64, from_base64
-from vault.times import Millis
+from vault.values.times import Millis
 
 _PARSE: Final = "error parsing given PGP key: "
 _UNEXPECTED_END: Final = _PARSE + "unexpected EOF"

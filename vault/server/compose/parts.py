@@ -56,10 +56,10 @@ from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
 from vault.server.seals.slots import make_slots
 from vault.storage.protocol import Storage
-from vault.times import Seconds
 from vault.token.batch import BatchTokens
 from vault.token.lifetime import LifetimeLimits
 from vault.token.store import TokenStore
+from vault.values.times import Seconds
 from vault.wire.v1 import escape_html, unescaped_body
 from vault.wrap.signed import SignedTokens
 from vault.wrap.signing_key import SigningKeys, signing_keys

@@ -27,12 +27,12 @@ from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.request.head import Head
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
-from vault.ids import ROOT_ID
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import Lifecycle
 from vault.server.config.initialize import FirstRequest, Source, Template
 from vault.server.failure import StartFailure
+from vault.values.ids import ROOT_ID
 
 PENDING_PATH: Final = "initialize/pending"
 """In the root namespace's own data, while a vault sets itself up."""

@@ -14,12 +14,12 @@ from vault.framework.errors import NotFound
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
 from vault.server.config.settings import UserLockout
-from vault.times import Seconds
 from vault.token.batch import BatchTokens
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
 from vault.token.lockout import Lockout
 from vault.token.store import TokenStore
+from vault.values.times import Seconds
 
 
 def lockout_config(stanza: UserLockout) -> LockoutConfig:

@@ -25,7 +25,6 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.keys.safe import Safe
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import ROOT_ID
 from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.router import Router
 from vault.mount.table import accessor
@@ -45,6 +44,7 @@ from vault.server.compose.token_metrics import show_state
 from vault.storage.protocol import Storage, StorageFailure
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import ROOT_ID
 from vault.wrap.signing_key import SigningKeys
 
 _CORE: Final = "ns/root/"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from vault.server.config.settings import Config, Listener, UserLockout
-from vault.times import nanos_of
+from vault.values.times import nanos_of
 
 _SHOWN: Final = (
     "allow_audit_log_prefixing",

@@ -13,7 +13,7 @@ from typing import Final
 
 from vault.server.config.settings import Listener
 from vault.server.failure import StartFailure
-from vault.times import Millis
+from vault.values.times import Millis
 
 _SUITES: Final = {
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",

@@ -19,7 +19,7 @@ import msgspec
 from vault.framework.call import Call
 from vault.framework.telemetry.log import Log, place
 from vault.framework.telemetry.metrics import Metrics
-from vault.times import nanos_of
+from vault.values.times import nanos_of
 
 BEAT: Final = 0.1
 """Seconds between two looks."""

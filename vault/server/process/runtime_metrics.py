@@ -14,7 +14,7 @@ from vault import __version__
 from vault.engines.system.release import VERSION
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.times import exact_seconds
+from vault.values.times import exact_seconds
 
 
 def register(metrics: Metrics, log: Log) -> None:

@@ -23,7 +23,7 @@ from vault.storage.sqlite.reads import LongRows, RememberingReader
 from vault.storage.sqlite.row_cache import Rows
 from vault.storage.sqlite.transaction import Transaction
 from vault.storage.sqlite.turnstile import Turnstile
-from vault.times import Millis
+from vault.values.times import Millis
 
 _NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM timer ORDER BY 1 LIMIT 1"
 _NEWS: Final = """

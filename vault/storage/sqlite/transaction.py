@@ -14,7 +14,7 @@ from vault.storage.sqlite.group_commit import GroupCommit
 from vault.storage.sqlite.pending_writes import PendingWrites
 from vault.storage.sqlite.reads import BEHIND_TEXT, Reader, RememberingReader, Whole
 from vault.storage.sqlite.row_cache import Look, Rows
-from vault.times import Millis
+from vault.values.times import Millis
 
 _DELETE_RANGE: Final = "DELETE FROM entry WHERE path >= ? AND path < ?"
 _CLAIM: Final = """

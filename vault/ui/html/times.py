@@ -7,9 +7,9 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-from vault.times import Millis, millis_to_seconds
 from vault.ui.html.components import field
 from vault.ui.html.elements import Html
+from vault.values.times import Millis, millis_to_seconds
 
 _NO_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?")
 

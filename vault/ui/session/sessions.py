@@ -18,7 +18,7 @@ import msgspec
 
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
-from vault.times import Millis, Seconds
+from vault.values.times import Millis, Seconds
 
 IDLE: Final = 3600.0
 """Seconds without a request after which a session ends."""

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from vault.framework.fields import Json
-from vault.times import Millis
 from vault.ui.session.api_client import ApiAnswer, ApiClient
 from vault.ui.session.sessions import Session
+from vault.values.times import Millis
 
 KIND = "nhi"
 _FINE = frozenset({200, 204})

@@ -13,7 +13,6 @@ import msgspec
 from starlette.responses import Response
 
 from vault.framework.fields import Json
-from vault.times import DAY, seconds_to_millis, time_between
 from vault.ui.html.components import chooser
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, page
@@ -22,6 +21,7 @@ from vault.ui.session.visit import ApiRefusal, Visit, objects, text, texts
 from vault.ui.views.credentials import ACTIVE
 from vault.ui.views.registrations import LIMIT, by_client_secret, soon
 from vault.ui.views.severity import tally
+from vault.values.times import DAY, seconds_to_millis, time_between
 
 _MOST: Final = "100"
 """Credentials that are counted."""

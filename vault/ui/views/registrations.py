@@ -9,12 +9,12 @@ from typing import Final
 from starlette.responses import Response
 
 from vault.framework.fields import Json
-from vault.times import DAY, Millis, Seconds, seconds_to_millis
 from vault.ui.html.components import chooser, further, lines, method, row, table, when
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import link, page
 from vault.ui.html.times import millis
 from vault.ui.session.visit import Visit, objects, text
+from vault.values.times import DAY, Millis, Seconds, seconds_to_millis
 
 SOON: Final = seconds_to_millis(Seconds(14 * DAY))
 LIMIT: Final = 200

@@ -15,9 +15,9 @@ from vault.framework.errors import Failed
 from vault.framework.fields import CommaList, Doc, Duration, Map
 from vault.framework.quote import quote
 from vault.framework.route import Params
-from vault.times import Seconds
 from vault.token.model import TokenEntry
 from vault.token.terms import TokenTerms
+from vault.values.times import Seconds
 
 LOGIN: Final = "cel/"
 """What the `login` of a token from such a role begins with; its longest lifetime and the role's name follow."""

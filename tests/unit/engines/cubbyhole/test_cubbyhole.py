@@ -9,7 +9,7 @@ from tests.unit.engines.driver import Driver, FakeClock, who
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.store import purge
 from vault.framework.call import Identity, Operation
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 
 def _play(scenario: Callable[[Driver], Coroutine[Any, Any, None]]) -> None:

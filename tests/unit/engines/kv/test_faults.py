@@ -11,8 +11,8 @@ from tests.unit.engines.driver import Driver, FakeClock
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import View
 from vault.engines.kv.engine import VersionedKV
-from vault.ids import ROOT_ID
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import ROOT_ID
 
 STEPS = ("get", "has", "put", "delete", "list", "scan")
 

@@ -14,8 +14,8 @@ from vault.framework.call import Operation
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 from vault.framework.route import RouteTable
-from vault.ids import ROOT_ID
-from vault.times import Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 
 def test_what_is_written_is_read_and_can_be_removed(v1: Play) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from vault.engines.kv import custom, jsontext, logic
 from vault.engines.kv.model import Row, SecretResult, Version, VersionResult
 from vault.framework.errors import Malformed
-from vault.times import Nanos, Seconds
+from vault.values.times import Nanos, Seconds
 
 LEAF = (
     st.none()

@@ -12,8 +12,8 @@ from vault.engines.kv.model import Row, Version
 from vault.framework.clock import rfc3339
 from vault.framework.errors import NotFound
 from vault.framework.limits import AT_ONCE
-from vault.ids import ROOT_ID
-from vault.times import Nanos
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos
 
 
 async def _states(kv: Driver, path: str) -> dict[str, str]:

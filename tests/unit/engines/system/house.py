@@ -31,7 +31,6 @@ from vault.framework.keys.safe import Safe
 from vault.framework.route import RouteTable
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
-from vault.ids import ROOT_ID, NamespaceId
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog, built_in
@@ -44,10 +43,11 @@ from vault.seal.records.record import CONFIG_PATH, SealConfig, encode
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 from vault.storage.memory import MemoryStorage
-from vault.times import Nanos, Seconds
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.times import Nanos, Seconds
 from vault.wire.v1 import STATUS, error_body, escape_html, reply_body, unescaped_body
 from vault.wrap.guard import WrappingGuard
 from vault.wrap.signed import SignedTokens

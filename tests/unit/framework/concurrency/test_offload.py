@@ -11,7 +11,7 @@ from tests.calls import fill_call
 from vault.framework.call import Call, MountFacts
 from vault.framework.concurrency.offload import Client, Pool, client_of
 from vault.framework.errors import Busy
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 NOBODY: Client = ("m", "a")
 

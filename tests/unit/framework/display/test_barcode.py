@@ -13,7 +13,7 @@ from tests.unit.policy.test_costs import seconds
 from vault.framework.display.barcode import barcode
 from vault.framework.display.otpauth import otpauth
 from vault.framework.errors import Malformed
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 TEXT = "otpauth://totp/Rig:me@x?secret=JBSWY3DPEHPK3PXP"
 MODULES = segno.make(TEXT, error="m", micro=False).matrix

@@ -18,9 +18,9 @@ from vault.barrier.view import ReadView
 from vault.framework.clock import Entropy
 from vault.framework.keys.key_versions import NumberedKeys
 from vault.framework.keys.safe import Safe
-from vault.ids import ROOT_ID, NamespaceId
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.seal.records.slots import Slots
+from vault.values.ids import ROOT_ID, NamespaceId
 from vault.wrap.signing_key import signing_keys
 
 AWAY = SlotUnavailable("away")

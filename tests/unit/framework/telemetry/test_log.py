@@ -16,7 +16,7 @@ from vault.framework.telemetry.log import Log, places
 from vault.server.config.settings import Config, StorageSettings
 from vault.server.process.logs import open_log, reopen
 from vault.storage.protocol import StorageFailure
-from vault.times import Nanos
+from vault.values.times import Nanos
 
 
 class Noon(Clock):

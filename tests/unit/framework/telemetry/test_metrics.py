@@ -12,7 +12,7 @@ from tests.clocks import MONTH, MovedClock
 from vault.framework.clock import Clock
 from vault.framework.telemetry.exposition import render_json, render_prometheus
 from vault.framework.telemetry.metrics import Metrics, Timing
-from vault.times import Nanos
+from vault.values.times import Nanos
 
 
 class Ticking(Clock):

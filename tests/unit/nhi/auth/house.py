@@ -31,14 +31,14 @@ from vault.engines.token.engine import TokenEngine
 from vault.framework.call import Call, Namespace, Reply
 from vault.framework.concurrency.offload import Pool
 from vault.framework.route import RouteTable
-from vault.ids import ROOT_ID
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog
 from vault.pipeline import Pipeline
-from vault.times import Seconds
 from vault.token.issue import LoginIssuer, Renewals
 from vault.token.lifetime import LifetimeLimits
 from vault.token.lockout import Lockout
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 __all__ = ["CORE", "LONGEST", "Answer", "AuthHouse", "opened", "play"]
 

@@ -11,9 +11,9 @@ from tests.clocks import MONTH
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from tests.unit.nhi.auth.userpass.test_login import Counting
 from vault.framework.call import Call
-from vault.ids import ROOT_ID
 from vault.mount.entry import LockoutConfig
-from vault.times import Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 LOCKED = (403, "permission denied")
 

@@ -4,7 +4,7 @@
 import pytest
 
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, play
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 APPROLE, USERPASS = "auth/approle/login", "auth/userpass/login"
 REFUSED: list[tuple[str, object]] = [

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from tests.unit.nhi.auth.house import HOME, AuthHouse, auth, opened, play
-from vault.times import Seconds
 from vault.token.addresses import NoAddress, canonical, check_block, covers, within
+from vault.values.times import Seconds
 
 AWAY = "198.51.100.1"
 HOUR = 3600

@@ -14,9 +14,9 @@ from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
 from vault.framework.call import Call, MountFacts
 from vault.framework.identity import LoginAlias
-from vault.ids import ROOT_ID, EntityId
 from vault.policy.store import PolicyEntry
-from vault.times import Nanos, Seconds
+from vault.values.ids import ROOT_ID, EntityId
+from vault.values.times import Nanos, Seconds
 
 
 async def ada(house: AuthHouse) -> tuple[str, str]:

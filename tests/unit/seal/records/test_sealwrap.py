@@ -11,13 +11,13 @@ from tests.unit.seal.auto import RECOVERY, Machine, named
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import raw
-from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.records.record import CONFIG_PATH
 from vault.seal.records.sealwrap import KEPT_SECONDS, PREFIX, LostValues, SealWrap
 from vault.seal.records.slots import NoSlotAnswers, Slots
+from vault.values.ids import ROOT_ID
 
 CORE = "ns/root/"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.seal.keys import EXPIRED, NOW, REVOKED, SIGN_ONLY, Holder
 from vault.seal.failure import SealRefusal
 from vault.seal.shares.pgp import Recipient, UnreadableKey
-from vault.times import Millis
+from vault.values.times import Millis
 
 HOLDER = Holder("holder")
 PARSING = "error parsing given PGP key: "

@@ -5,11 +5,11 @@ import asyncio
 
 from tests.unit.engines.system.house import CORE, House
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import ROOT_ID
 from vault.server.compose.token_metrics import CountedTokens, show_keys, show_state
-from vault.times import Nanos
 from vault.token.ancestors import NoAncestors
 from vault.token.model import TokenEntry
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos
 
 _TIMED = ("token.lookup", "token.create", "token.revoke-tree")
 

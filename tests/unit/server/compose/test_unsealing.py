@@ -10,12 +10,12 @@ import pytest
 from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import Machine, named
 from vault.framework.telemetry.log import Log
-from vault.ids import ROOT_ID
 from vault.seal.health import SlotHealth
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
 from vault.server.compose.unsealing import carry_wrapped
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 PATH = "audit/salt/file"
 

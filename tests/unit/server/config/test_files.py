@@ -29,8 +29,8 @@ from vault.server.config.settings import (
     UserLockout,
 )
 from vault.server.failure import StartFailure
-from vault.times import Seconds
 from vault.token.lifetime import LifetimeLimits
+from vault.values.times import Seconds
 
 STORAGE = 'storage "sqlite" { path = "/data/x.db" }\n'
 LISTENER = 'listener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'

@@ -14,7 +14,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.server.process import loop_watch
 from vault.server.process.loop_watch import LoopWatch
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 PATIENCE = 60
 

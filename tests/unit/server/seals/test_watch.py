@@ -8,11 +8,11 @@ from hsm.errors import SlotUnavailable
 from tests.unit.seal.auto import named
 from tests.unit.server.seals.watched import AWAY, Watched
 from vault.barrier.key import Key
-from vault.ids import ROOT_ID
 from vault.seal.changes import root_rotation
 from vault.seal.records.record import CONFIG_PATH
 from vault.server.seals.watch import LONGEST_PAUSE
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import ROOT_ID
 
 
 def test_the_vault_opens_as_soon_as_a_slot_answers_with_pauses_that_grow() -> None:

@@ -16,7 +16,7 @@ from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots, SlotView
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.seals.watch import SealWatch
-from vault.times import Millis
+from vault.values.times import Millis
 
 AWAY = SlotUnavailable("unplugged")
 

@@ -6,9 +6,9 @@ import pytest
 from tests.clocks import MONTH
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
-from vault.times import Millis, Seconds
 from vault.ui.session import sessions as module
 from vault.ui.session.sessions import IDLE, LONGEST, OF_TOKEN, UiSessions
+from vault.values.times import Millis, Seconds
 
 
 class _Clock(Clock):

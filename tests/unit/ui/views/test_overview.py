@@ -12,11 +12,11 @@ from nhi.biscuit.records.model import LONGEST_TTL
 from nhi.picture.lineage import ANOMALIES
 from tests.house.tree import ROOT
 from tests.unit.ui.house import BLOCK, CREDENTIAL, NOW, Front, shown
-from vault.times import DAY
 from vault.ui.html.elements import joined
 from vault.ui.session.visit import ApiRefusal
 from vault.ui.views import anomalies, credentials, overview, registrations
 from vault.ui.views.severity import explained, severity
+from vault.values.times import DAY
 
 
 def _seen(name: str, first_seen: str, *anomalies: str, state: str = "active") -> Mapping[str, object]:

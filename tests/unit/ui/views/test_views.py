@@ -16,12 +16,12 @@ from starlette.responses import Response
 from tests.unit.ui.house import BLOCK, CREDENTIAL, MOUNTS, Front, shown
 from vault.framework.clock import Clock, Entropy
 from vault.framework.secret import Secret
-from vault.times import Seconds
 from vault.ui.pages import COOKIE, Pages, whose_token
 from vault.ui.session.api_client import ApiAnswer
 from vault.ui.session.sessions import UiSessions
 from vault.ui.session.visit import ApiRefusal
 from vault.ui.views import anomalies, credentials, registrations, revocation, workloads
+from vault.values.times import Seconds
 
 
 def test_a_token_that_nobody_issued_is_an_alarm() -> None:

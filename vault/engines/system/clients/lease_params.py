@@ -13,8 +13,8 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Span
 from vault.framework.route import Params
 from vault.lease.model import Lease
-from vault.times import Nanos, Seconds
 from vault.token.model import TokenEntry
+from vault.values.times import Nanos, Seconds
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 

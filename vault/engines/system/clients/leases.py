@@ -16,17 +16,17 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import list_, read, write
-from vault.ids import NamespaceId
 from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure, prolonged
 from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
 from vault.lease.tokens import token_of
 from vault.storage.paging import pages
-from vault.times import Millis, Seconds, nanos_to_seconds, time_after, time_between
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import NamespaceId
+from vault.values.times import Millis, Seconds, nanos_to_seconds, time_after, time_between
 
 _PAGE: Final = 64
 """Leases that are removed in one transaction: other writers wait for it, and the event loop while SQLite takes it."""

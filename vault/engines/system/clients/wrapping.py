@@ -16,8 +16,8 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Json
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import Params, read, write
-from vault.times import Seconds
 from vault.token.authenticator import core_reader
+from vault.values.times import Seconds
 from vault.wrap.guard import INVALID, waiting
 from vault.wrap.wrapper import NewWrapping, WrappedReply, Wrapper
 

@@ -24,7 +24,7 @@ from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.policy.decision.acl import Acl
 from vault.policy.gate import Gate, seen_by
-from vault.times import millis_to_seconds
+from vault.values.times import millis_to_seconds
 
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
 

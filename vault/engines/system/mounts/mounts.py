@@ -19,8 +19,8 @@ from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, accessor, leave
-from vault.times import Seconds
 from vault.token.store import TokenStore
+from vault.values.times import Seconds
 
 
 class MountPath(Params, frozen=True):

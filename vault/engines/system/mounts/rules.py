@@ -14,7 +14,7 @@ from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.mount.entry import LockoutConfig, MountConfig
 from vault.mount.table import Catalog
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 OWN: Final = ("audit/", "auth/", "cubbyhole/", "identity/", "sys/")
 """Paths where only the server itself mounts."""

@@ -22,7 +22,7 @@ from vault.framework.quote import quote
 from vault.framework.route import Params, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
-from vault.times import Nanos, Seconds
+from vault.values.times import Nanos, Seconds
 
 Upgrade = Callable[[View, Nanos], Awaitable[int]]
 """Turns a mount's data of version 1 into version 2, in the open transaction; returns how many secrets there were."""

@@ -10,7 +10,7 @@ import msgspec
 
 from vault.engines.system.release import VERSION
 from vault.mount.entry import MountConfig, MountEntry
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 Optional = tuple[str, ...] | msgspec.UnsetType
 _BARE: Final = frozenset(

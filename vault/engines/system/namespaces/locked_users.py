@@ -13,11 +13,11 @@ from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.route import Params, read, write
-from vault.ids import NamespaceId
 from vault.mount.router import Router
 from vault.mount.table import MountTable
 from vault.token.authenticator import core_reader
 from vault.token.lockout import Lockout
+from vault.values.ids import NamespaceId
 
 
 class LockedParams(Params, frozen=True):

@@ -19,7 +19,6 @@ from vault.framework.fields import Doc, Json, Map, StringList
 from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, patch, read, scan, write
-from vault.ids import NamespaceId
 from vault.mount.router import Router
 from vault.mount.table import MountTable, built_in
 from vault.namespace.book import Namespaces
@@ -29,6 +28,7 @@ from vault.namespace.sealing import NamespaceSealing
 from vault.policy.store import PolicyStore
 from vault.seal.failure import SealRefusal
 from vault.storage.protocol import Timer
+from vault.values.ids import NamespaceId
 
 _KEY_LENGTH: Final = 24
 """Random characters of the key that unlocks a namespace: 142 bits."""

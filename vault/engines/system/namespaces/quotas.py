@@ -16,13 +16,13 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Anything, Doc, Json, Span, StringList, go_type
 from vault.framework.quote import quote
 from vault.framework.route import Params, delete, list_, read, write
-from vault.ids import NamespaceId
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.quota.book import Quotas
 from vault.quota.model import Quota, QuotaSettings
-from vault.times import Seconds
 from vault.token.authenticator import core_reader
+from vault.values.ids import NamespaceId
+from vault.values.times import Seconds
 
 _FIELD: Final = 'Field validation failed: error converting input for field "rate": '
 _NO_RATE: Final = "'rate' is invalid"

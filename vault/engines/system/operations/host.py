@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _PROC: Final = Path("/proc")
 _TIMES: Final = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest", "guest_nice")

@@ -29,7 +29,7 @@ from vault.framework.route import Params, list_, read
 from vault.framework.schema import encode
 from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
 from vault.framework.telemetry.metrics import Metrics
-from vault.times import millis_to_nanos, millis_to_seconds, seconds_to_nanos
+from vault.values.times import millis_to_nanos, millis_to_seconds, seconds_to_nanos
 
 
 class ServerFacts(msgspec.Struct, frozen=True):

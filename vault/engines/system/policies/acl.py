@@ -28,14 +28,14 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, patch, read, write
-from vault.ids import NamespaceId
 from vault.policy.builtin import ROOT
 from vault.policy.model import PolicyError
 from vault.policy.names import normalise, valid_name
 from vault.policy.store import BUILT_IN, POLICY_KIND, PolicyEntry, PolicyStore, policy_key
 from vault.storage.protocol import Timer
-from vault.times import Nanos, nanos_to_millis_up
 from vault.token.authenticator import core_reader
+from vault.values.ids import NamespaceId
+from vault.values.times import Nanos, nanos_to_millis_up
 
 _STORED: Final = "policy/acl/"
 """The prefix of `PolicyStore`'s entries; names with slashes lie deeper, so a scan lists them."""

@@ -22,11 +22,11 @@ from vault.policy.decision.acl import Acl
 from vault.policy.decision.explain import EXPLAINED, AclExplanation, explain
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.gate import Gate, seen_by
-from vault.times import Nanos, millis_to_nanos, millis_to_seconds
 from vault.token.authenticator import core_reader, identified
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
+from vault.values.times import Nanos, millis_to_nanos, millis_to_seconds
 
 _LISTING: Final = frozenset({"list", "scan"})
 _APPENDED: Final = ("patch", "scan")

@@ -15,7 +15,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Duration
 from vault.framework.route import Params
 from vault.policy.store import PolicyEntry
-from vault.times import Nanos, Seconds, nanos_after, seconds_to_nanos, time_after
+from vault.values.times import Nanos, Seconds, nanos_after, seconds_to_nanos, time_after
 
 _LATEST: Final = 1 << 63
 """Nanoseconds since the epoch that still fit into 64 bits: April 2262."""

@@ -12,7 +12,6 @@ from vault.barrier import formats
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import View
 from vault.framework.clock import Clock, Entropy
-from vault.ids import ROOT_ID
 from vault.mount.entry import MountEntry
 from vault.mount.table import MountTable, built_in
 from vault.policy.store import PolicyStore
@@ -23,6 +22,7 @@ from vault.seal.records.record import CONFIG_PATH
 from vault.storage.protocol import Storage
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import ROOT_ID
 
 CLUSTER_PATH = "cluster"
 

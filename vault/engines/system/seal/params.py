@@ -9,7 +9,7 @@ import msgspec
 
 from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import Params
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _Count = Annotated[int, FieldKind("int", struct="InitRequest")]
 _Keys = Annotated[tuple[str, ...], FieldKind("strings", struct="InitRequest")]

@@ -16,8 +16,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Duration
 from vault.framework.route import Params, read, write
-from vault.ids import ROOT_ID
-from vault.times import Seconds, millis_to_nanos
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds, millis_to_nanos
 
 
 class RotationParams(Params, frozen=True):

@@ -36,7 +36,7 @@ from vault.seal.health import SlotHealth
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle, Status
 from vault.seal.records.record import SHAMIR_SLOT
-from vault.times import millis_to_seconds
+from vault.values.times import millis_to_seconds
 
 _CODES: Final = (
     "activecode",

@@ -16,12 +16,12 @@ from vault.engines.system.clients.leases import LeaseEngine
 from vault.framework.call import Call, MountFacts
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import ROOT_ID
 from vault.lease.ending import MOST_ATTEMPTS, Endings
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
-from vault.times import Millis, Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis, Seconds
 
 L = "sys/leases"
 

@@ -6,7 +6,7 @@ import json
 
 from tests.unit.engines.system.house import Answer, House, play
 from vault.engines.system.clients.wrapping import WrappingEngine
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 UNWRAP = "sys/wrapping/unwrap"
 LOOKUP = "sys/wrapping/lookup"

@@ -14,8 +14,8 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.route import read
 from vault.framework.secret import Secret
-from vault.ids import ROOT_ID
-from vault.times import Seconds
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 from vault.wire.v1 import escape_html
 from vault.wrap.guard import waiting
 

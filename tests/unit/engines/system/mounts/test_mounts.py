@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.engines.system.estate import estate
 from tests.unit.engines.system.house import CORE, play
-from vault.ids import ROOT_ID
 from vault.mount.entry import MountEntry
+from vault.values.ids import ROOT_ID
 
 MOUNT = "sys/mounts/one"
 REFUSED: list[tuple[dict[str, Any], str]] = [

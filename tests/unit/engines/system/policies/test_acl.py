@@ -8,8 +8,8 @@ import pytest
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.params import listing_order
-from vault.ids import ROOT_ID
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 READ = 'path "secret/*" { capabilities = ["read"] }'
 ACL = "sys/policies/acl"

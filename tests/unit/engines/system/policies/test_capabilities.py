@@ -6,7 +6,7 @@ import pytest
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.policies.capabilities import CapabilityEngine
 from vault.framework.concurrency.offload import Pool
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 RULES = """
 path "cap/a" { capabilities = ["read", "update", "patch", "scan", "sudo"] }

@@ -10,7 +10,7 @@ from tests.unit.engines.system.estate import estate
 from tests.unit.engines.system.house import CORE, House, play
 from vault.barrier.barrier import Barrier
 from vault.engines.system.seal.rotate_keyring import keep_count
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 DAY = 24 * 3600
 

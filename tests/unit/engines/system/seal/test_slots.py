@@ -19,12 +19,12 @@ from vault.framework.errors import Unavailable
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.ids import ROOT_ID
 from vault.seal.records.record import WrappedSlot, decode, encode, link_path
 from vault.server.compose.app import Vault
 from vault.server.config.seal_settings import HsmPolicy, SealSettings, StaticSeal
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
+from vault.values.ids import ROOT_ID
 
 RECOVERY = {"recovery_shares": 3, "recovery_threshold": 2}
 

@@ -5,8 +5,8 @@ from nhi.auth.approle.store import SECRET_IDS, expire
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from vault.background.loop import Handler
 from vault.barrier.view import mount_prefix
-from vault.ids import ROOT_ID
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 ROLE = "auth/approle/role/web"
 HOUR = 3600

@@ -23,8 +23,8 @@ from tests.unit.outbound.authority import name as authority_name
 from tests.unit.outbound.service import service
 from vault.barrier.stored import raw
 from vault.framework.errors import Malformed
-from vault.ids import ROOT_ID
 from vault.outbound import kept
+from vault.values.ids import ROOT_ID
 
 
 def test_sl_30_a_certificate_on_a_list_is_refused_also_where_the_list_is_old() -> None:

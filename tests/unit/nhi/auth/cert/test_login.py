@@ -33,9 +33,9 @@ from vault.mount.table import Backend, Catalog
 from vault.outbound import kept
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.times import Seconds
 from vault.token.issue import LoginIssuer, Renewals
 from vault.token.lifetime import LifetimeLimits
+from vault.values.times import Seconds
 
 WRONG = "invalid certificate or no client certificate supplied"
 UNMET = "no chain matching all constraints could be found for this login certificate"

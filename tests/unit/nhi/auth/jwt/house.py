@@ -22,9 +22,9 @@ from vault.framework.route import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.times import Seconds
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
+from vault.values.times import Seconds
 
 ISSUER = "https://issuer.example"
 

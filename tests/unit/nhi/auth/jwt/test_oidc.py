@@ -28,13 +28,13 @@ from vault.framework.call import NOWHERE, Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed
 from vault.framework.route import RouteTable
-from vault.ids import ROOT_ID
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.times import Seconds
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
+from vault.values.ids import ROOT_ID
+from vault.values.times import Seconds
 
 pytestmark = pytest.mark.loopback
 HOME = "https://vault.example/v1/auth/jwt/oidc/callback"

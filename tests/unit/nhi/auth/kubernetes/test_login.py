@@ -26,9 +26,9 @@ from vault.framework.telemetry.log import Log
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places
-from vault.times import Seconds
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
+from vault.values.times import Seconds
 
 pytestmark = pytest.mark.loopback
 DENIED = (403, "permission denied")

@@ -13,7 +13,7 @@ from nhi.auth.userpass.decoys import known
 from nhi.auth.userpass.passwords import _NOBODY, Passwords, argon2id, is_bcrypt
 from tests.unit.nhi.auth.house import CORE, auth, cheap, opened, play, together
 from vault.framework.call import Call
-from vault.ids import ROOT_ID
+from vault.values.ids import ROOT_ID
 
 WRONG = "invalid username or password"
 

@@ -15,7 +15,7 @@ from nhi.biscuit.issue.authority_block import TokenContent, authority_block
 from nhi.biscuit.issue.grants import GRANT, LISTING, Grant
 from nhi.biscuit.offline.root_signature import root_public_key, signed
 from vault.framework.errors import Failed
-from vault.times import Seconds
+from vault.values.times import Seconds
 
 _NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 _LISTS = st.lists(_NAMES, max_size=4).map(tuple)

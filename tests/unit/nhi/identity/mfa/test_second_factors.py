@@ -16,8 +16,8 @@ from tests.clocks import MONTH
 from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
-from vault.ids import ROOT_ID
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 MFA = "identity/mfa/"
 PERIOD = 30

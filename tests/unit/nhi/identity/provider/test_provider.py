@@ -15,8 +15,8 @@ from tests.unit.engines.system.house import CORE, Answer
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
 from vault.framework.secret import Secret
-from vault.ids import ROOT_ID
-from vault.times import Millis
+from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 OIDC = "identity/oidc/"
 BACK = "https://them.example/back"
