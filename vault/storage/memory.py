@@ -169,7 +169,7 @@ class _Transaction(_Reader):
     async def at(self, timer: Timer) -> None:
         """See `Tx.at`."""
         self._statement("at")
-        refuse_unfit(timer.kind, timer.key)
+        refuse_unfit(timer.kind + timer.key)
         self._alarms[timer.kind, timer.key] = _Alarm(timer, timer.due)
 
     async def cancel(self, kind: str, key: str) -> None:
@@ -180,7 +180,7 @@ class _Transaction(_Reader):
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
         self._statement("invalidate")
-        refuse_unfit(kind, key)
+        refuse_unfit(kind + key)
         self._untrue[kind, key] = None
 
     def commit(self) -> None:

@@ -18,17 +18,15 @@ _PATIENCE = 16
 """How many paths of one folder are read past before it pays to seek behind the folder instead."""
 
 
-def refuse_unfit(text: str, more: str = "") -> None:
-    """Raise `UnfitPath` for a path, or a kind and key, that some storage would not take: no vault is bound to its storage."""
+def refuse_unfit(text: str) -> None:
+    """Raise `UnfitPath` for a path, or a kind and its key, that some storage would not take: no vault is bound to its own."""
     try:
-        length = len(text) + len(more)
-        if not (text.isascii() and more.isascii()):
-            length = len(text.encode()) + len(more.encode())
+        length = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         raise UnfitPath("the path holds half of a surrogate pair, which is no text") from None
     if length > LONGEST_PATH:
         raise UnfitPath(f"the path would be stored in more than {LONGEST_PATH} bytes")
-    if "\0" in text or "\0" in more:
+    if "\0" in text:
         raise UnfitPath("the path holds U+0000, which not every storage takes")
 
 

@@ -156,7 +156,7 @@ class Transaction(RememberingReader):
         if not -_LARGEST <= timer.due < _LARGEST:
             raise OverflowError("a timer is due beyond what can be stored")
         self._write("at")
-        refuse_unfit(timer.kind, timer.key)
+        refuse_unfit(timer.kind + timer.key)
         if self._own.full:
             await self._unload()
         self._own.timers[timer.kind, timer.key] = timer
@@ -173,7 +173,7 @@ class Transaction(RememberingReader):
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
         self._write("invalidate")
-        refuse_unfit(kind, key)
+        refuse_unfit(kind + key)
         self._own.untrue[kind, key] = None
 
     async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
