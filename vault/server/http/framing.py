@@ -223,7 +223,7 @@ class FramedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a target, in which `#` is a letter like any other: there are no fragments here (RFC 9112, 3.2)."""
-        super().on_url(url.replace(b"#", b"%23"))
+        self.url += url.replace(b"#", b"%23")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; blanks around a value are not of it (RFC 9112, section 5.1)."""
