@@ -47,15 +47,16 @@ The others ask of each route by itself what one request at a time shows, thousan
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a module on both memories."""
     if metafunc.module.__name__.rpartition(".")[2] in _BOTH:
-        metafunc.parametrize("memory", MEMORIES, indirect=True)
+        metafunc.parametrize("memory", MEMORIES, indirect=True, scope="module")
 
 
-@pytest.fixture(autouse=True)
-def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Have applications keep everything in a memory of this kind."""
+@pytest.fixture(scope="module", autouse=True)
+def memory(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Have applications keep everything in a memory of this kind. What a module shares asks for it, to be made for each."""
     kind: str = getattr(request, "param", "memory")
-    monkeypatch.setattr(Application, "storage_class", MEMORIES[kind])
-    return kind
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Application, "storage_class", MEMORIES[kind])
+        yield kind
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ AT_ONCE = 12
 
 
 @pytest.fixture(scope="module")
-def everybody() -> Iterator[World]:
+def everybody(memory: str) -> Iterator[World]:
     """An application that somebody can log in to in every way."""
     with world() as made:
         yield made

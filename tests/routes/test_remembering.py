@@ -197,7 +197,7 @@ def post(token: str, path: str, body: object) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
+def world(memory: str) -> Iterator[World]:
     with Application() as application:
         yield World(application)
 

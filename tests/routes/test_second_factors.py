@@ -59,7 +59,7 @@ _STORES = {"tokens", "_tokens", "batch", "_batch"}
 
 
 @pytest.fixture(scope="module")
-def everybody() -> Iterator[World]:
+def everybody(memory: str) -> Iterator[World]:
     """An application that somebody can log in to in every way."""
     with world() as made:
         method = made.root("identity/mfa/method/totp", {"issuer": "I"})
