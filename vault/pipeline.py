@@ -16,7 +16,7 @@ from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.cache.follow import Follower
 from vault.framework import schema
-from vault.framework.call import ROOT, Call, Destination, Identity, Operation, RefusedReply, Reply
+from vault.framework.call import ROOT, Call, Destination, Identity
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import (
     FactsChanged,
@@ -33,6 +33,8 @@ from vault.framework.errors import (
 from vault.framework.keys.external import AskFirst
 from vault.framework.limits import AT_ONCE
 from vault.framework.quote import quote
+from vault.framework.reply import RefusedReply, Reply
+from vault.framework.request.operation import Operation
 from vault.framework.route import Access
 from vault.framework.telemetry.log import Log
 from vault.mount.router import Barred, Router

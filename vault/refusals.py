@@ -6,9 +6,12 @@ from __future__ import annotations
 from typing import Final
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
-from vault.framework.call import Call, Operation, RefusedReply, Reply
+from vault.framework.call import BoundRoute, Call
 from vault.framework.errors import Internal, Locked, Malformed, Sealed, Unavailable, VaultError
-from vault.framework.route import Access, BoundRoute, special
+from vault.framework.reply import RefusedReply, Reply
+from vault.framework.request.operation import Operation
+from vault.framework.route import Access
+from vault.framework.route_table import special
 from vault.framework.telemetry.log import Log
 from vault.mount.router import SEALED
 from vault.storage.protocol import StorageFailure, StorageLost, UnfitPath

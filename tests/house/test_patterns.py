@@ -23,7 +23,7 @@ _TRIES: Final = 8
 
 DYNAMIC: Final[Mapping[Dynamic, str]] = {
     Dynamic("vault/framework/hcl/lexer.py", "_heredoc"): r"(?m)^([^\S\n]*)EOT\r*$",
-    Dynamic("vault/framework/route.py", "pattern"): "",
+    Dynamic("vault/framework/route_table.py", "pattern"): "",
 }
 """Where a pattern is made at run time, and one like it: "" for those of routes, which are all driven."""
 

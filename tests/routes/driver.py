@@ -20,8 +20,8 @@ from argon2 import PasswordHasher
 from hsm.key_slot import KeySlot
 from nhi.auth.userpass.install import install as install_userpass
 from tests.clocks import MOST_TURNS, MovedClock
-from vault.framework.call import Operation
 from vault.framework.clock import Entropy
+from vault.framework.request.operation import Operation
 from vault.framework.route import Parameter, Route
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.routes.driver import ELSEWHERE, METHODS, TARGETS, Answer, Application, Target
-from vault.framework.call import Operation
 from vault.framework.help.openapi import document
+from vault.framework.request.operation import Operation
 from vault.wire.v1 import STATUS
 
 EVERYTHING = 'path "*" { capabilities = ["create", "read", "update", "patch", "delete", "list", "scan"] }'

@@ -9,7 +9,8 @@ import pytest
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc, FieldKind
-from vault.framework.route import NoParams, Params, RouteTable, WrongDeclaration, list_, read, write
+from vault.framework.route import NoParams, Params, WrongDeclaration, list_, read, write
+from vault.framework.route_table import RouteTable
 
 
 class Named(Params, frozen=True):

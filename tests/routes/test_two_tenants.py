@@ -21,7 +21,7 @@ from tests.routes.tenants import (
     refusal,
     told,
 )
-from vault.framework.call import Operation
+from vault.framework.request.operation import Operation
 from vault.framework.route import Parameter
 from vault.server.compose.namespace_system import EVERYWHERE, PARTLY
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.routes.driver import TARGETS, Application, Target
 from vault.audit.device import DeviceFailure
-from vault.framework.call import Operation
+from vault.framework.request.operation import Operation
 from vault.storage.memory import MemoryStorage
 
 _READS = {Operation.READ, Operation.LIST, Operation.SCAN}

@@ -11,9 +11,10 @@ from nhi.biscuit.records.uses import COARSE, LAST, UNSEEN, USES
 from nhi.biscuit.routes import lineage_routes
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from vault.barrier.view import View
-from vault.framework.call import ROOT, Call, Reply
+from vault.framework.call import ROOT, Call
 from vault.framework.clock import rfc3339
 from vault.framework.errors import FactsChanged
+from vault.framework.reply import Reply
 from vault.pipeline import Pipeline
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure

@@ -20,11 +20,12 @@ from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import Malformed, Unavailable, VaultError
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.repeated.audit_batch import AuditBatch
@@ -44,7 +45,6 @@ _NOBODY: Final = "no audit device took the record"
 _FOREIGN: Final = "file_path is a file that holds something else than audit records; name a new file"
 _COMPLAIN_EVERY: Final = 1.0
 """Seconds between two log lines about devices that fail."""
-
 
 Taken = Awaitable[None] | None
 """Tells later whether a record is taken, and raises `Unavailable` if not. None: it is taken already."""

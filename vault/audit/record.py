@@ -17,10 +17,11 @@ import msgspec
 from vault.audit.hasher import Hasher, TooManyValues
 from vault.cache.follow import BoundedCache
 from vault.framework import schema
-from vault.framework.call import ROOT, Auth, Call, Decision, Identity, MountFacts, Reply, WrapInfo
+from vault.framework.call import ROOT, Call, Decision, Identity, MountFacts
 from vault.framework.clock import rfc3339
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError
 from vault.framework.fields import Json
+from vault.framework.reply import Auth, Reply, WrapInfo
 from vault.framework.route import Parameter
 from vault.values.times import Nanos, second_of
 

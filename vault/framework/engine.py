@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from vault.framework.call import Call, MountFacts, Namespace, Reply
+from vault.framework.call import Call, MountFacts, Namespace
+from vault.framework.reply import Reply
 from vault.framework.route import Route, collect
 
 if TYPE_CHECKING:

@@ -14,12 +14,13 @@ from typing import Any, Final
 
 import msgspec
 
-from vault.framework.call import Call, Operation
+from vault.framework.call import Call
 from vault.framework.errors import Malformed, TooLarge
 from vault.framework.fields import EMPTY, Json, coerce
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.path import unquote, whole
 from vault.framework.quote import quoted_words
+from vault.framework.request.operation import Operation
 from vault.framework.route import Params, Route
 
 MAX_STRINGS: Final = USUAL_LIMITS.strings

@@ -10,10 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from vault.barrier.barrier import Barrier
-from vault.framework.call import ROOT, Call, Destination, Namespace, Operation
+from vault.framework.call import ROOT, BoundRoute, Call, Destination, Namespace
 from vault.framework.errors import Locked, NotFound, VaultError
 from vault.framework.quote import quote
-from vault.framework.route import BoundRoute
+from vault.framework.request.operation import Operation
 from vault.mount.table import Catalog, Mount, MountTable
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry

@@ -12,12 +12,15 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
-from vault.framework.call import ROOT, Call, MountFacts, Namespace, Operation, Reply
+from vault.framework.call import ROOT, BoundRoute, Call, MountFacts, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
 from vault.framework.help.path_help import show
-from vault.framework.route import Access, BoundRoute, RouteTable, special
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
+from vault.framework.route import Access
+from vault.framework.route_table import RouteTable, special
 from vault.mount.entry import MOUNT, MOUNT_KIND, MountConfig, MountEntry
 
 _PREFIX: Final = "mount/"

@@ -10,8 +10,10 @@ from typing import Final, cast
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
 from vault.framework import schema
-from vault.framework.call import Call, Identity, Namespace, Operation, Reply
+from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import NotFound
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.policy.decision.acl import Acl, AclVerdict
 from vault.policy.decision.readable import readable
 from vault.policy.store import PolicyStore

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vault.framework.call import Call, Decision, Destination, Identity, Operation
+from vault.framework.call import BoundRoute, Call, Decision, Destination, Identity
 from vault.framework.fields import Json
-from vault.framework.route import BoundRoute, Params
+from vault.framework.request.operation import Operation
+from vault.framework.route import Params
 from vault.values.times import Millis
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Final
 
 from vault.cache.follow import BoundedCache, Follower
-from vault.framework.call import Call, Operation
+from vault.framework.call import Call
+from vault.framework.request.operation import Operation
 from vault.repeated.plan import Plan
 from vault.values.times import Millis
 

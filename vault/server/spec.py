@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from vault.engines.system.release import VERSION
-from vault.framework.call import Operation
 from vault.framework.clock import Clock, Entropy
 from vault.framework.help.openapi import document
+from vault.framework.request.operation import Operation
 from vault.framework.route import Route
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics

@@ -10,9 +10,10 @@ from typing import Final, Protocol, cast
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.cache.follow import BoundedCache, Follower
-from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Restriction
+from vault.framework.call import ROOT, Call, Identity, Namespace, Restriction
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState
+from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.token.addresses import within
 from vault.token.ancestors import Ancestor

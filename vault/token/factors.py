@@ -7,8 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.identity import EntityState
+from vault.framework.reply import Reply
 from vault.token.model import TokenEntry
 
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 import msgspec
 
 from vault.barrier.view import ReadView
-from vault.framework.call import Auth, Call, Identity, Namespace, Reply
+from vault.framework.call import Call, Identity, Namespace
 from vault.framework.clock import Clock
 from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import EntityState, LoginAlias
+from vault.framework.reply import Auth, Reply
 from vault.framework.secret import Secret
 from vault.mount.entry import MountConfig, MountEntry
 from vault.policy.names import valid_name

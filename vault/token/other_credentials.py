@@ -8,7 +8,8 @@ from typing import Protocol
 import msgspec
 
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Identity, Namespace, Reply
+from vault.framework.call import Call, Identity, Namespace
+from vault.framework.reply import Reply
 from vault.token.model import TokenEntry
 from vault.values.times import Millis, Seconds
 

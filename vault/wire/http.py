@@ -12,7 +12,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from vault.framework import schema
-from vault.framework.call import Call, Destination, Login, Operation, Reply
+from vault.framework.call import Call, Destination, Login
 from vault.framework.clock import Clock, Entropy, Ids
 from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import (
@@ -30,7 +30,9 @@ from vault.framework.errors import (
 )
 from vault.framework.limits import USUAL_LIMITS
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.reply import Reply
 from vault.framework.request.head import Head, Options
+from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
 from vault.repeated.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet

@@ -9,10 +9,12 @@ from time import perf_counter_ns
 from typing import Any, Final, Protocol
 from weakref import WeakSet
 
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call
 from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Failed, VaultError
 from vault.framework.limits import JsonLimits
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.framework.telemetry.refusals import Refusals
 from vault.repeated.plan import Plan

@@ -12,11 +12,12 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from vault.framework import schema
-from vault.framework.call import Call, Destination, Login, Operation
+from vault.framework.call import Call, Destination, Login
 from vault.framework.errors import Malformed, Unauthenticated, UnsupportedOperation, VaultError
 from vault.framework.fields import Json
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
 from vault.framework.request.head import Head, Proofs
+from vault.framework.request.operation import Operation
 from vault.wire.options import within
 
 PREFIX: Final = b"x-vault-inline-auth-"

@@ -7,9 +7,10 @@ from base64 import b64decode
 from typing import Any, Final
 
 from vault.framework import schema
-from vault.framework.call import Call, Operation
+from vault.framework.call import Call
 from vault.framework.errors import Malformed, UnsupportedMedia, VaultError
 from vault.framework.fields import Mismatch, parse_duration
+from vault.framework.request.operation import Operation
 from vault.values.times import Seconds
 
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from vault.framework import schema
-from vault.framework.call import Reply
 from vault.framework.errors import (
     Busy,
     Failed,
@@ -29,6 +28,7 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
+from vault.framework.reply import Reply
 
 STATUS: Final[dict[type[VaultError], int]] = {
     Malformed: 400,

@@ -13,9 +13,10 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework import schema
-from vault.framework.call import Call, Identity, Operation
+from vault.framework.call import Call, Identity
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
+from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.token.addresses import within
 from vault.token.authenticator import Authenticator, core_reader, identified

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA512
 
 from vault.framework import schema
-from vault.framework.call import WrapInfo
 from vault.framework.errors import Malformed, Unavailable
+from vault.framework.reply import WrapInfo
 from vault.values.times import Nanos, Seconds, nanos_to_seconds, time_after, time_between
 from vault.wrap.signing_key import SigningKeys
 

@@ -11,10 +11,11 @@ import msgspec
 
 from vault.barrier.stored import RecordKind, Stored
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Call, Namespace, Reply, WrapInfo
+from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, rfc3339
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.limits import AT_ONCE
+from vault.framework.reply import Reply, WrapInfo
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.values.times import Nanos, Seconds, nanos_after

@@ -10,12 +10,13 @@ import msgspec
 from nhi.auth.approle import store
 from nhi.auth.approle.model import LoginParams, Role, SecretId, Usage
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, RefusedReply, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
+from vault.framework.reply import RefusedReply, Reply
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer

@@ -9,11 +9,12 @@ from nhi.auth.approle import store
 from nhi.auth.approle.model import OLD_NAMES, Role, RoleName, RoleParams, RoleQuery
 from nhi.records import Keys, ListParams
 from vault.barrier.view import View
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, read, write
 from vault.token.addresses import NoAddress, check_block
 from vault.token.terms import adjustments, changed, shown

@@ -30,11 +30,12 @@ from nhi.auth.approle.roles import checked
 from nhi.records import Keys
 from vault.barrier.view import ReadView
 from vault.framework import schema
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, write
 from vault.token.addresses import covers
 from vault.values.times import Nanos, Seconds, nanos_after

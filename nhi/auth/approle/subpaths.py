@@ -10,10 +10,11 @@ import msgspec
 from nhi.auth.approle import store
 from nhi.auth.approle.model import OLD_NAMES, Role, RoleName, RoleParams
 from nhi.auth.approle.roles import checked, keep
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, UnsupportedPath
 from vault.framework.fields import CommaList, Doc, Json, Span
+from vault.framework.reply import Reply
 from vault.framework.route import delete, read, write
 from vault.token.terms import TokenTerms, changed
 from vault.values.times import Seconds

@@ -18,11 +18,12 @@ from nhi.auth.cert.model import (
     RoleParams,
 )
 from nhi.records import Keys, ListParams, RoleName
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.names import check_length
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, read, write
 from vault.token.terms import changed, shown
 from vault.values.times import Seconds

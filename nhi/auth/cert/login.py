@@ -16,11 +16,12 @@ from nhi.auth.cert.crl_routes import RevocationLists
 from nhi.auth.cert.model import CONFIG, ROLES, Config, LoginParams, Role
 from nhi.auth.cert.ocsp import Ocsp
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.identity import LoginAlias
+from vault.framework.reply import Reply
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
 from vault.token.addresses import within

@@ -13,12 +13,13 @@ from nhi.auth.jwt.cel.protocol import Answer, ProgramAuth
 from nhi.auth.jwt.model import CONFIG, Config, LoginParams
 from nhi.auth.jwt.verifier import Verifier
 from nhi.jose.registered_claims import ExpectedClaims
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import write
 from vault.token import terms
 from vault.token.issue import LoginGrant, LoginIssuer

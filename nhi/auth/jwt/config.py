@@ -9,10 +9,11 @@ from typing import Final
 from nhi.auth.jwt.keysets import KeySets
 from nhi.auth.jwt.model import CONFIG, PROVIDERS, Config, ConfigParams
 from nhi.jose.signature import ALGORITHMS, from_pem
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.reply import Reply
 from vault.framework.route import read, write
 from vault.outbound import tls
 from vault.outbound.failure import Unreachable

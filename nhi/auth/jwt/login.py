@@ -14,12 +14,13 @@ from nhi.auth.jwt.model import CONFIG, ROLES, Config, LoginParams, Role
 from nhi.auth.jwt.verifier import Verifier
 from nhi.jose import registered_claims
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer

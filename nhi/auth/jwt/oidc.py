@@ -35,11 +35,12 @@ from nhi.auth.jwt.provider import Providers
 from nhi.auth.jwt.redirects import allowed, to_provider
 from nhi.auth.jwt.states import SignIn, States
 from nhi.jose import signature
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Json
+from vault.framework.reply import Reply
 from vault.framework.route import read, write
 from vault.outbound.failure import Unreachable
 from vault.outbound.shares import owner_of

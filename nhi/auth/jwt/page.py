@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import html
 
-from vault.framework.call import Reply
 from vault.framework.display.page import facts, hidden, page
+from vault.framework.reply import Reply
 
 
 def confirm(*, role: str, address: str, state: str, code: str, confirmation: str) -> Reply[None]:

@@ -11,10 +11,11 @@ import msgspec
 from nhi.auth.jwt import templates
 from nhi.auth.jwt.model import OLD_NAMES, ROLES, Role, RoleParams
 from nhi.records import Keys, ListParams, RoleName, nulled
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, read, write
 from vault.token.terms import changed, shown
 from vault.values.times import Seconds

@@ -22,10 +22,11 @@ from nhi.auth.kubernetes.model import (
 from nhi.auth.kubernetes.pod import Pod
 from nhi.jose.signature import from_pem
 from nhi.records import Keys, ListParams, RoleName
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, read, write
 from vault.token.terms import changed, shown
 from vault.values.times import Seconds

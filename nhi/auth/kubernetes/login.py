@@ -14,7 +14,7 @@ from nhi.auth.kubernetes.model import CONFIG, NAME, ROLES, Config, LoginParams, 
 from nhi.auth.kubernetes.review import ApiServer
 from nhi.jose import registered_claims, signature
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Forbidden, Malformed, Unauthenticated
@@ -22,6 +22,7 @@ from vault.framework.fields import Json
 from vault.framework.globs import fits_any
 from vault.framework.identity import LoginAlias
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import write
 from vault.outbound.shares import owner_of
 from vault.token.addresses import within

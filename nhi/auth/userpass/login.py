@@ -9,12 +9,13 @@ from nhi.auth.userpass import decoys
 from nhi.auth.userpass.model import USERS, Elsewhere, LoginParams
 from nhi.auth.userpass.passwords import Passwords
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import client_of
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, Unauthenticated, UnsupportedPath
 from vault.framework.identity import LoginAlias
+from vault.framework.reply import Reply
 from vault.framework.route import write
 from vault.token.addresses import within
 from vault.token.issue import LoginGrant, LoginIssuer, policies_of

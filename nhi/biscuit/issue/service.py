@@ -14,8 +14,9 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import LONGEST_TTL, IssuedToken, Registration, Revocation
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.framework.call import Auth, Call, Namespace, Reply
+from vault.framework.call import Call, Namespace
 from vault.framework.errors import Forbidden, Malformed
+from vault.framework.reply import Auth, Reply
 from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry

@@ -20,8 +20,8 @@ from nhi.biscuit.offline.deadline import deadline_of, deadline_of_check
 from nhi.biscuit.offline.facts import NETS
 from nhi.biscuit.offline.lint import RESERVED
 from nhi.biscuit.offline.noop_checks import always_holds
-from vault.framework.call import Operation
 from vault.framework.clock import rfc3339
+from vault.framework.request.operation import Operation
 from vault.values.times import millis_to_nanos
 
 NO_OP: Final = "no-op"

@@ -19,12 +19,13 @@ from nhi.biscuit.routes.params import LoginParams
 from nhi.biscuit.routes.token_routes import IssueEngine
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import View, core_prefix, mount_prefix
-from vault.framework.call import Call, MountFacts, Namespace, Reply
+from vault.framework.call import Call, MountFacts, Namespace
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.keys.external import AskFirst
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, write
 from vault.token.factors import Factors
 

@@ -14,9 +14,10 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.attestation import CERT, PRIVATE_KEY, SECRET
 from nhi.jose import signature
 from vault.framework import schema
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
+from vault.framework.reply import Reply
 from vault.framework.route import Params
 
 _UNTOLD: Final = re.compile(r"[^ !#-\[\]-~]")

@@ -18,8 +18,10 @@ from nhi.biscuit.offline.guard import Term, guarded, utc
 from nhi.biscuit.offline.verify import to_text
 from nhi.biscuit.records.model import IssuedToken, MountRef
 from nhi.biscuit.routes.oauth_client import ClientParams, each, refusal
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call
 from vault.framework.fields import Doc, Json, Span, StringList
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.values.times import Millis, Seconds, millis_after, millis_to_seconds, time_between
 
 if TYPE_CHECKING:

@@ -40,11 +40,12 @@ from nhi.biscuit.routes.oauth_exchange import (
     ExchangeParams,
     kind,
 )
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.fields import Doc, Json
 from vault.framework.keys.asked_first import prepared
+from vault.framework.reply import Reply
 from vault.framework.route import read, write
 from vault.values.times import Seconds, millis_to_seconds, millis_to_seconds_up, time_between
 

@@ -24,11 +24,12 @@ from nhi.biscuit.records.model import IssuerKey, KeyState
 from nhi.biscuit.routes.oauth_client import Clients
 from vault.cache.follow import BoundedCache
 from vault.framework import schema
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.fields import Json
 from vault.framework.keys.external import AskFirst
+from vault.framework.reply import Reply
 from vault.framework.route import read
 from vault.values.times import millis_to_seconds
 

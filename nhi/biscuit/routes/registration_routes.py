@@ -21,12 +21,13 @@ from nhi.biscuit.routes.params import (
     SecretInfo,
     SecretParams,
 )
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy, rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, read, write
 from vault.policy.names import valid_name
 from vault.policy.store import PolicyStore

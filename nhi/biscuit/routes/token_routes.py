@@ -32,12 +32,13 @@ from nhi.biscuit.routes.params import (
     TokenParams,
 )
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.keys.asked_first import prepared
 from vault.framework.keys.external import AskFirst
+from vault.framework.reply import Reply
 from vault.framework.route import write
 from vault.token.authenticator import core_reader
 from vault.values.times import Seconds, millis_to_nanos

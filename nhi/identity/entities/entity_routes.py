@@ -14,11 +14,12 @@ from nhi.identity.records import groups, mfa, store
 from nhi.identity.records.model import Entity
 from nhi.records import nulled
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Pairs
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.values.ids import EntityId
 

@@ -14,11 +14,12 @@ from nhi.identity.entities.group_routes import GroupEngine
 from nhi.identity.entities.identities import Identities
 from nhi.identity.records import groups
 from nhi.identity.records.model import Group
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 
 

@@ -13,12 +13,13 @@ from nhi.identity.entities.identities import Identities
 from nhi.identity.records import groups, store
 from nhi.identity.records.model import Group
 from nhi.records import nulled
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Pairs
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.values.ids import EntityId
 

@@ -15,7 +15,7 @@ from nhi.identity.mfa.reach import Chain
 from nhi.identity.records import mfa as model
 from nhi.identity.records import store
 from nhi.identity.records.mfa import Method, Seed
-from vault.framework.call import Call, Namespace, Reply
+from vault.framework.call import Call, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.display.barcode import barcode
@@ -26,6 +26,7 @@ from vault.framework.fields import Doc, Json, Span
 from vault.framework.keys.external import AskFirst
 from vault.framework.names import check_length
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
 from vault.values.ids import NOBODY, EntityId

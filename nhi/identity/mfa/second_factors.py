@@ -13,10 +13,11 @@ from nhi.identity.records import mfa as model
 from nhi.identity.records.mfa import Enforcement, PendingLogin
 from nhi.identity.records.names import hashed
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Auth, Call, Namespace, RefusedReply, Reply
+from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState
+from vault.framework.reply import Auth, RefusedReply, Reply
 from vault.storage.protocol import Timer
 from vault.token.factors import Candidate
 from vault.values.ids import NamespaceId

@@ -11,11 +11,12 @@ import msgspec
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.records import mfa as model
 from nhi.identity.records.names import hashed
-from vault.framework.call import Call, RefusedReply, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed
 from vault.framework.fields import Doc, Json, Map
+from vault.framework.reply import RefusedReply, Reply
 from vault.framework.route import Params, write
 from vault.mount.router import Router
 from vault.token.entities import Entities, present

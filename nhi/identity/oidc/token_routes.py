@@ -19,12 +19,13 @@ from nhi.jose.signing_key import ALGORITHMS, BadSignature, verify
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView
 from vault.framework import schema
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.values.ids import EntityId
 from vault.values.times import Seconds, nanos_to_seconds

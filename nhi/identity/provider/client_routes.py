@@ -14,12 +14,13 @@ from nhi.identity.oidc.token_routes import EXPLICIT_ISSUER, check_issuer
 from nhi.identity.records import oidc as tokens
 from nhi.identity.records import provider as model
 from nhi.identity.records.provider import Assignment, Client, Provider, Scope
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json, Span
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 
 OPENID = "openid"

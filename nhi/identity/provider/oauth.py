@@ -14,8 +14,8 @@ from urllib.parse import unquote_plus
 
 from nhi.loopback import port_apart
 from vault.framework import schema
-from vault.framework.call import Reply
 from vault.framework.errors import Malformed
+from vault.framework.reply import Reply
 
 CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 """A code challenge or verifier (RFC 7636 section 4.1)."""

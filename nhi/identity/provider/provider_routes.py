@@ -15,12 +15,13 @@ from nhi.identity.records.names import hashed
 from nhi.identity.records.provider import Client, Code, Provider
 from nhi.jose.signing_key import ALGORITHMS
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import NotFound
 from vault.framework.fields import Doc, Json
 from vault.framework.identity import EntityState
+from vault.framework.reply import Reply
 from vault.framework.route import Params, list_, read, write
 from vault.storage.protocol import Timer
 from vault.values.times import Seconds, nanos_after, nanos_to_millis_up, nanos_to_seconds

@@ -19,11 +19,12 @@ from nhi.identity.records.oidc import named_key
 from nhi.identity.records.provider import Client, Code, Provider
 from nhi.jose.signing_key import SigningKey
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc
 from vault.framework.identity import EntityState
+from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.namespace.ids import namespace_id
 from vault.token.batch import BatchTokens

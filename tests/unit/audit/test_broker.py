@@ -21,9 +21,11 @@ from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
 from vault.barrier.stored import raw
 from vault.engines.system.operations.audit import AuditEngine
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.errors import Forbidden, Malformed, Unavailable, VaultError
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics

@@ -17,9 +17,11 @@ from tests.unit.engines.driver import who
 from vault.audit.hasher import Hasher, TooManyValues
 from vault.audit.record import Renderer
 from vault.framework import schema
-from vault.framework.call import NOWHERE, Auth, Call, MountFacts, Operation, Reply
+from vault.framework.call import NOWHERE, Call, MountFacts
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import FieldKind
+from vault.framework.reply import Auth, Reply
+from vault.framework.request.operation import Operation
 from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
 from vault.policy.decision.acl import AclVerdict

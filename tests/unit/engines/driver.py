@@ -13,10 +13,12 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.framework import schema
-from vault.framework.call import WRITES, Call, Identity, MountFacts, Operation, Reply
+from vault.framework.call import Call, Identity, MountFacts
 from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath, VaultError
-from vault.framework.route import RouteTable
+from vault.framework.reply import Reply
+from vault.framework.request.operation import WRITES, Operation
+from vault.framework.route_table import RouteTable
 from vault.framework.secret import Secret
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID

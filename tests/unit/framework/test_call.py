@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from vault.framework.call import Auth, Call, Destination, Identity, Operation, Reply, WrapInfo
+from vault.framework.call import Call, Destination, Identity
+from vault.framework.reply import Auth, Reply, WrapInfo
 from vault.framework.request.head import Head, Proofs
+from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.repeated.plan import Plan
 from vault.values.times import Millis, Seconds

@@ -10,11 +10,13 @@ import pytest
 from tests.calls import fill_call
 from tests.unit.barrier.open import open_barrier
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Operation
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Locked, NotFound
 from vault.framework.fields import Doc
-from vault.framework.route import Params, RouteTable, read, write
+from vault.framework.request.operation import Operation
+from vault.framework.route import Params, read, write
+from vault.framework.route_table import RouteTable
 from vault.mount.entry import MountEntry
 from vault.mount.router import UNLOCK, Barred, Router
 from vault.mount.table import Backend, Catalog, InnerBackend

@@ -13,7 +13,7 @@ from vault.barrier.stored import raw
 from vault.framework.call import ROOT
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.mount.entry import MOUNT, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
 from vault.values.ids import ROOT_ID

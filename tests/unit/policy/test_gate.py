@@ -9,9 +9,11 @@ import pytest
 from tests.calls import fill_call
 from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
-from vault.framework.call import ROOT, Call, Identity, Namespace, Operation, Reply
+from vault.framework.call import ROOT, Call, Identity, Namespace
 from vault.framework.errors import NotFound
-from vault.framework.route import special
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
+from vault.framework.route_table import special
 from vault.policy.gate import seen_by
 from vault.policy.store import PolicyEntry, PolicyStore
 from vault.values.ids import ROOT_ID, NamespaceId

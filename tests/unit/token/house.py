@@ -7,7 +7,7 @@ from typing import Any
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.token.engine import TokenEngine
 from vault.framework.engine import Engine
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.mount.entry import MOUNT_KIND
 from vault.mount.table import Backend, Catalog
 from vault.storage.memory import MemoryStorage

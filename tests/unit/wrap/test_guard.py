@@ -8,8 +8,9 @@ import pytest
 
 from tests.calls import fill_call
 from tests.unit.engines.system.house import CORE, House
-from vault.framework.call import Call, WrapInfo
+from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
+from vault.framework.reply import WrapInfo
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
 from vault.token.entries import ENTRY

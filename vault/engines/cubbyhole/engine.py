@@ -9,12 +9,13 @@ from vault.barrier.stored import raw
 from vault.engines.cubbyhole import store
 from vault.engines.cubbyhole.model import EntryPath, Keys
 from vault.framework import schema
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
 from vault.framework.limits import AT_ONCE
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, read, write
 
 

@@ -10,8 +10,9 @@ from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.cubbyhole.response import CubbyholeResponseEngine
 from vault.engines.cubbyhole.store import purge
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.fields import Json
+from vault.framework.reply import Reply
 from vault.install import Installation, Kind, Services
 
 

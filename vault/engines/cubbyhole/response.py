@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.fields import Json
+from vault.framework.reply import Reply
 from vault.framework.route import read
 from vault.token.authenticator import core_reader
 from vault.wrap.wrapper import Wrapper

@@ -10,10 +10,12 @@ from vault.engines.kv import jsontext, logic, store, versions
 from vault.engines.kv.metadata import MetadataRoutes
 from vault.engines.kv.model import SecretResult, SubkeysResult, VersionResult
 from vault.engines.kv.params import PatchSecret, ReadSecret, ReadSubkeys, SecretPath, Versions, WriteSecret
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.framework.limits import AT_ONCE
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.framework.route import delete, patch, read, write
 
 

@@ -12,11 +12,12 @@ from vault.barrier.view import ReadView
 from vault.engines.kv import custom, logic, store
 from vault.engines.kv.model import Config, ConfigResult, DetailedKeys, Keys, MetadataResult, Row
 from vault.engines.kv.params import Listing, PatchMetadata, ScanParams, SecretPath, WriteConfig, WriteMetadata
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, patch, read, scan, write
 from vault.storage.paging import opened
 from vault.values.times import Nanos, Seconds

@@ -11,13 +11,14 @@ from vault.barrier.stored import raw
 from vault.engines.kv import jsontext, logic
 from vault.engines.kv.model import Keys
 from vault.engines.kv.params import DEPTH
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, FieldKind, Json, Mismatch, to_duration
 from vault.framework.limits import AT_ONCE
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, scan, write
 from vault.storage.paging import opened
 from vault.values.times import Seconds

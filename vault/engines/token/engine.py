@@ -21,11 +21,12 @@ from vault.engines.token.model import (
 )
 from vault.engines.token.roles import RoleRoutes, role_named
 from vault.engines.token.spec import lesser
-from vault.framework.call import Call, Namespace, Reply
+from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, remembered_rfc3339
 from vault.framework.errors import Failed, Malformed, NotFound, Unauthenticated
 from vault.framework.identity import EntityState
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import BISCUITS, list_, read, write
 from vault.policy.store import PolicyStore
 from vault.token.authenticator import core_reader

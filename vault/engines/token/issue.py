@@ -13,12 +13,13 @@ from vault.engines.token.model import CreateToken
 from vault.engines.token.policies import choose_policies, role_policies
 from vault.engines.token.roles import TokenRole
 from vault.engines.token.spec import TokenSpec, merged_spec
-from vault.framework.call import ROOT, Call, Identity, Reply
+from vault.framework.call import ROOT, Call, Identity
 from vault.framework.clock import Clock
 from vault.framework.errors import Malformed, Unauthenticated
 from vault.framework.globs import fits_any
 from vault.framework.identity import EntityState, LoginAlias
 from vault.framework.names import check_length, folded
+from vault.framework.reply import Reply
 from vault.policy.store import PolicyStore
 from vault.token.ancestors import Ancestor
 from vault.token.batch import BatchTokens

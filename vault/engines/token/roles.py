@@ -11,11 +11,12 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView
 from vault.engines.token.model import Keys
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.names import folded
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.names import normalise
 from vault.token.lifetime import LifetimeLimits

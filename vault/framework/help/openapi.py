@@ -11,7 +11,8 @@ from typing import Any, Final, Union, get_args, get_origin
 
 import msgspec
 
-from vault.framework.call import Operation, Reply
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.framework.route import Parameter, Route
 
 _VERBS: Final = {

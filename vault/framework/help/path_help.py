@@ -9,9 +9,11 @@ from typing import Final
 
 import msgspec
 
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import BoundRoute, Call
 from vault.framework.help.openapi import document
-from vault.framework.route import BoundRoute, Route
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
+from vault.framework.route import Route
 
 
 class Help(msgspec.Struct, frozen=True):

@@ -25,9 +25,10 @@ from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
 from vault.engines.system.seal.rotate_keyring import keep_count
 from vault.engines.system.seal.seal import SealHooks
-from vault.framework.call import Call, Identity, Operation
+from vault.framework.call import Call, Identity
 from vault.framework.clock import Clock, Entropy
 from vault.framework.limits import JsonLimits
+from vault.framework.request.operation import Operation
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals

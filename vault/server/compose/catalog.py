@@ -45,7 +45,7 @@ from vault.engines.token.engine import TokenEngine
 from vault.engines.totp.install import install as install_totp
 from vault.framework.call import Call, Namespace
 from vault.framework.engine import Engine
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.install import Install, Installation, Kind, Services
 from vault.lease.ending import Endings
 from vault.mount.entry import MountEntry

@@ -30,7 +30,7 @@ from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
 from vault.engines.system.seal.rotate_root import RootRotationEngine
 from vault.engines.system.seal.seal import SealEngine
 from vault.framework.engine import Engine
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.mount.table import Backend, InnerBackend
 
 EVERYWHERE: Final[tuple[type[Engine], ...]] = (

@@ -19,12 +19,14 @@ from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
 from vault.engines.system.seal.genesis import Genesis
 from vault.framework import schema
-from vault.framework.call import Call, Destination, Operation, Reply
+from vault.framework.call import Call, Destination
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import VaultError
 from vault.framework.fields import Json
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.reply import Reply
 from vault.framework.request.head import Head
+from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.seal.failure import SealFailure, SealRefusal

@@ -17,9 +17,9 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vault.framework.call import Reply
 from vault.framework.display.page import facts, hidden, page
 from vault.framework.errors import Malformed
+from vault.framework.reply import Reply
 from vault.ui.session.api_client import Answer, ApiAnswer, ApiClient, segment
 from vault.ui.session.forms import fields_of
 

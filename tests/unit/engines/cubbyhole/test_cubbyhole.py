@@ -8,7 +8,8 @@ import pytest
 from tests.unit.engines.driver import Driver, FakeClock, who
 from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.store import purge
-from vault.framework.call import Identity, Operation
+from vault.framework.call import Identity
+from vault.framework.request.operation import Operation
 from vault.values.ids import ROOT_ID
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from tests.unit.engines.driver import Driver
 from tests.unit.engines.kv.conftest import Play
-from vault.framework.call import Operation
 from vault.framework.errors import VaultError
+from vault.framework.request.operation import Operation
 
 MISMATCH = "Malformed: check-and-set parameter did not match the current version"
 UNCONVERTIBLE = "'' expected type 'map[string]interface {}', got unconvertible type 'string'"

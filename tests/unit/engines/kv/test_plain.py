@@ -10,10 +10,10 @@ from vault.barrier.stored import raw
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
-from vault.framework.call import Operation
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
-from vault.framework.route import RouteTable
+from vault.framework.request.operation import Operation
+from vault.framework.route_table import RouteTable
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds
 

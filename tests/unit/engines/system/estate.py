@@ -17,7 +17,7 @@ from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.framework.telemetry.metrics import Metrics
 from vault.mount.table import Backend, Catalog
 

@@ -23,12 +23,14 @@ from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.model import EntryPath
 from vault.engines.cubbyhole.response import CubbyholeResponseEngine
 from vault.framework import schema
-from vault.framework.call import Call, Namespace, Operation, Reply
+from vault.framework.call import Call, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, VaultError
 from vault.framework.keys.safe import Safe
-from vault.framework.route import RouteTable
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
+from vault.framework.route_table import RouteTable
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.mount.entry import MOUNT_KIND

@@ -28,9 +28,10 @@ from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
 from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.token.engine import TokenEngine
-from vault.framework.call import Call, Namespace, Reply
+from vault.framework.call import Call, Namespace
 from vault.framework.concurrency.offload import Pool
-from vault.framework.route import RouteTable
+from vault.framework.reply import Reply
+from vault.framework.route_table import RouteTable
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog
 from vault.pipeline import Pipeline

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from vault.cache.follow import Follower
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unavailable, VaultError
 from vault.framework.limits import USUAL_LIMITS
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.framework.telemetry import refusals
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics

@@ -10,11 +10,12 @@ from typing import Final
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, core_prefix
 from vault.engines.system.clients import lease_params as shapes
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import list_, read, write
 from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure, prolonged

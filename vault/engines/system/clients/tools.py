@@ -11,12 +11,13 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
+from vault.framework.reply import Reply
 from vault.framework.route import Params, write
 from vault.seal.shares.encoding import NotBase64, from_base64
 

@@ -9,12 +9,13 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Json
 from vault.framework.limits import AT_ONCE
+from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.token.authenticator import core_reader
 from vault.values.times import Seconds

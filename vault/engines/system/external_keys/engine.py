@@ -17,12 +17,13 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.engines.system.external_keys import store
 from vault.engines.system.external_keys.store import ExternalKeyConfig, ExternalKeyEntry
-from vault.framework.call import Call, MountFacts, Namespace, Reply
+from vault.framework.call import Call, MountFacts, Namespace
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, Unavailable, UnsupportedPath
 from vault.framework.fields import Doc, FieldKind, Json
 from vault.framework.keys.external import ExternalKey
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, patch, read, write
 from vault.token.authenticator import core_reader
 

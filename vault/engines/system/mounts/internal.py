@@ -12,12 +12,13 @@ from vault.engines.system.mounts import rules
 from vault.engines.system.mounts.access import touches
 from vault.engines.system.mounts.view import BriefRow, MountRow, show, show_briefly
 from vault.engines.system.release import VERSION
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.help.openapi import document
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, Route, read, write
 from vault.framework.schema import encode
 from vault.mount.router import Router

@@ -9,12 +9,13 @@ import msgspec
 
 from vault.engines.system.mounts import rules
 from vault.engines.system.mounts.view import MountRow, show
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Map, Pairs
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.router import Router

@@ -9,11 +9,12 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.engines.system.mounts.view import RUNNING
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc, StringList
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
 

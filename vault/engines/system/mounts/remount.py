@@ -11,13 +11,14 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.stored import RecordKind, raw
 from vault.barrier.view import View
 from vault.engines.system.mounts import rules
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc
 from vault.framework.names import check_length
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router

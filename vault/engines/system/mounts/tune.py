@@ -13,12 +13,13 @@ from vault.barrier.view import View
 from vault.engines.system.mounts import rules
 from vault.engines.system.mounts.mounts import MountPath
 from vault.engines.system.mounts.view import TuneRow, show_tuned
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc, Map, Mismatch, Pairs, parse_duration
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.mount.entry import SYSTEM_MAX_TTL, LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router

@@ -12,12 +12,13 @@ import msgspec
 
 from vault.barrier.view import View
 from vault.engines.system.namespaces.seals import NamespacePath, NamespaceSeals, Removal, seal_stanza
-from vault.framework.call import Call, Namespace, Reply
+from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Failed, Malformed, NotFound
 from vault.framework.fields import Doc, Json, Map, StringList
 from vault.framework.names import check_length
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, patch, read, scan, write
 from vault.mount.router import Router
 from vault.mount.table import MountTable, built_in

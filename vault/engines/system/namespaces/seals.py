@@ -8,12 +8,13 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.engines.system.seal.errors import confirm_facts
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Locked, Malformed
 from vault.framework.fields import Doc
 from vault.framework.hcl.parser import parse
 from vault.framework.hcl.syntax_tree import Block, HclError
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
 from vault.mount.router import SEALED
 from vault.namespace.book import Namespaces

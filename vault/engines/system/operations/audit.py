@@ -10,12 +10,13 @@ import msgspec
 
 from vault.audit.broker import ALL_HASHED, Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
-from vault.framework.call import ROOT, Call, Reply
+from vault.framework.call import ROOT, Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Pairs
 from vault.framework.names import check_length
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
 
 _REFUSED: Final = (

@@ -11,10 +11,11 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import core_prefix
-from vault.framework.call import ROOT, Call, Reply
+from vault.framework.call import ROOT, Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
 
 CORS_KIND: Final = "cors"

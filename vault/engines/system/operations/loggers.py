@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import LEVELS, MODULES, Log
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Annotated, Final
 
-from vault.framework.call import Call, Identity, Reply
+from vault.framework.call import Call, Identity
 from vault.framework.engine import Engine
 from vault.framework.errors import Limited, Malformed
 from vault.framework.fields import Doc
+from vault.framework.reply import Reply
 from vault.framework.route import Params, read
 from vault.framework.telemetry.log import LEVELS, Log
 from vault.token.still_valid import StillValid

@@ -19,12 +19,13 @@ from vault.engines.system.operations.host import (
     MemoryFacts,
 )
 from vault.engines.system.release import COMMIT_DATE, VERSION
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath
 from vault.framework.fields import Doc
+from vault.framework.reply import Reply
 from vault.framework.route import Params, list_, read
 from vault.framework.schema import encode
 from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus

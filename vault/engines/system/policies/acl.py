@@ -22,11 +22,12 @@ from vault.engines.system.policies.params import (
     listing_order,
     view,
 )
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, patch, read, write
 from vault.policy.builtin import ROOT
 from vault.policy.model import PolicyError

@@ -10,12 +10,13 @@ import msgspec
 
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
-from vault.framework.call import Call, Identity, Namespace, Reply, Restriction
+from vault.framework.call import Call, Identity, Namespace, Restriction
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Forbidden, Malformed, Unauthenticated
 from vault.framework.fields import CommaList, Doc
+from vault.framework.reply import Reply
 from vault.framework.route import BISCUITS, Params, read, write
 from vault.framework.secret import Secret
 from vault.policy.decision.acl import Acl

@@ -11,13 +11,14 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.stored import text
 from vault.engines.system.policies.params import listing_order
 from vault.engines.system.policies.password_rules import PasswordRules, RulesError, candidates, read_rules
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed, NotFound, UnsupportedOperation
 from vault.framework.fields import Doc
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.model import PolicyError
 from vault.policy.text.decode import policy_text

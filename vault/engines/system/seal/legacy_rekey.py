@@ -21,9 +21,11 @@ from vault.engines.system.seal.rotate_root import (
     ShareParams,
     VerificationResult,
 )
-from vault.framework.call import Call, Operation, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, UnsupportedOperation, UnsupportedPath
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
 from vault.framework.route import delete, read, write
 from vault.seal.consent.rekey import ShareKind
 

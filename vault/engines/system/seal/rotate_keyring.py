@@ -10,11 +10,12 @@ import msgspec
 from vault.barrier.barrier import Barrier
 from vault.barrier.keyring import InvalidRotation, RotationConfig
 from vault.barrier.ring import Ring
-from vault.framework.call import ROOT, Call, Reply
+from vault.framework.call import ROOT, Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Duration
+from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds, millis_to_nanos

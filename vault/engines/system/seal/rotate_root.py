@@ -22,11 +22,12 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import core_prefix
 from vault.engines.system.seal.errors import confirm_facts, seal_errors, with_seal_errors
-from vault.framework.call import ROOT, Call, Namespace, Reply
+from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.clock import Clock
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, StringList
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent

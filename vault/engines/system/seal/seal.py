@@ -25,10 +25,11 @@ from vault.engines.system.seal.params import (
     SlotStatus,
     UnsealParams,
 )
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Mismatch, to_bool, to_int
+from vault.framework.reply import Reply
 from vault.framework.route import read, write
 from vault.framework.telemetry.log import Log
 from vault.seal.failure import SealFailure, SealRefusal

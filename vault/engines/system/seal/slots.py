@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.engines.system.seal.errors import confirm_facts, with_seal_errors
 from vault.engines.system.seal.seal import LEFT
-from vault.framework.call import Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound, VaultError
 from vault.framework.fields import Doc
 from vault.framework.quote import quote
+from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.framework.telemetry.log import Log
 from vault.seal.changes import dry_run

@@ -9,9 +9,10 @@ import pytest
 
 from tests.unit.engines.system.house import CORE, Answer, House, play
 from vault.engines.system.clients.wrapping import WrappingEngine
-from vault.framework.call import Auth, Call, Reply
+from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
+from vault.framework.reply import Auth, Reply
 from vault.framework.route import read
 from vault.framework.secret import Secret
 from vault.values.ids import ROOT_ID

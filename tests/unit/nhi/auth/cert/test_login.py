@@ -26,8 +26,9 @@ from tests.unit.outbound.authority import Authority, Leaf
 from tests.unit.outbound.service import service
 from tests.unit.token.house import DEFAULT
 from vault.engines.token.engine import TokenEngine
-from vault.framework.call import Call, Reply
-from vault.framework.route import RouteTable
+from vault.framework.call import Call
+from vault.framework.reply import Reply
+from vault.framework.route_table import RouteTable
 from vault.framework.telemetry.log import Log
 from vault.mount.table import Backend, Catalog
 from vault.outbound import kept

@@ -18,7 +18,7 @@ from nhi.auth.jwt.verifier import Verifier
 from tests.tokens import KEY, pem, token
 from tests.unit.nhi.auth.house import LONGEST, Answer, AuthHouse
 from tests.unit.token.house import DEFAULT
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places

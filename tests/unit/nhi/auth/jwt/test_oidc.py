@@ -27,7 +27,7 @@ from vault.barrier.stored import raw
 from vault.framework.call import NOWHERE, Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Malformed
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher
 from vault.outbound.places import Places

@@ -21,7 +21,7 @@ from tests.unit.nhi.auth.jwt.house import _resolve
 from tests.unit.outbound.service import Service, service
 from tests.unit.token.house import DEFAULT
 from vault.framework.errors import Malformed
-from vault.framework.route import RouteTable
+from vault.framework.route_table import RouteTable
 from vault.framework.telemetry.log import Log
 from vault.mount.table import Backend, Catalog
 from vault.outbound.fetch import Fetcher

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The routes of live engines: a path and an operation find the handler, and nothing else does."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from vault.framework.call import BoundRoute, Call
+from vault.framework.engine import Engine
+from vault.framework.errors import UnsupportedOperation, UnsupportedPath
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
+from vault.framework.route import Access, Handler, NoParams, Params, Route, WrongDeclaration, order_of
+
+_USUAL: Final = Access()
+
+
+def special(
+    answer: Callable[[Call], Awaitable[Reply[object] | msgspec.Struct | None]],
+    operation: Operation,
+    access: Access = _USUAL,
+) -> BoundRoute:
+    """Return a route outside any engine. It takes no parameters; `answer` returns or raises the answer."""
+    route = Route(operation, "", access, NoParams, {}, None, "", "", "")
+
+    async def invoke(call: Call, params: Params) -> Reply[object] | msgspec.Struct | None:
+        del params
+        return await answer(call)
+
+    return BoundRoute(route, invoke, None)
+
+
+def _invoker(handler: Handler, params: type[Params]) -> Handler:
+    """Return the handler in the form (call, params), also where it takes none."""
+    return (lambda call, _: handler(call)) if params is NoParams else handler
+
+
+class _Shape:
+    """The operations that share one template, and its regular expression, compiled when a path first needs it."""
+
+    def __init__(self, text: str, group: dict[Operation, BoundRoute]) -> None:
+        self._text = text
+        self.group = group
+
+    @functools.cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(self._text)
+
+
+class RouteTable:
+    """The routes of one or more live engines, matched on the path below their mount."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        self._by_head: dict[str, list[_Shape]] = {}
+        shapes: dict[str, dict[Operation, BoundRoute]] = {}
+        for engine in engines:
+            for route in engine.routes:
+                exists = getattr(engine, route.access.exists) if route.access.exists else None
+                before = getattr(engine, route.access.before) if route.access.before else None
+                bound = BoundRoute(
+                    route, _invoker(getattr(engine, route.handler), route.params), exists, before
+                )
+                group = shapes.setdefault(route.pattern, {})
+                if route.operation in group:
+                    raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")
+                group[route.operation] = bound
+        ordered = sorted(shapes.items(), key=lambda item: order_of(next(iter(item[1].values())).route))
+        for pattern, group in ordered:
+            head = next(iter(group.values())).route.template.partition("/")[0]
+            self._by_head.setdefault("" if "{" in head else head, []).append(_Shape(pattern, group))
+        self.all: tuple[BoundRoute, ...] = tuple(bound for _, group in ordered for bound in group.values())
+
+    def matching(self, path: str) -> tuple[BoundRoute, ...]:
+        """Return every operation on `path`, those of the nearest template first."""
+        found: list[BoundRoute] = []
+        for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
+            for shape in candidates or ():
+                if shape.pattern.fullmatch(path):
+                    found += shape.group.values()
+        return tuple(found)
+
+    def helping(self, path: str) -> tuple[BoundRoute, ...]:
+        """Return the operations that help on `path` describes: those of the nearest template, and listings there."""
+        found = self.matching(path)
+        lists = {Operation.LIST, Operation.SCAN}
+        nearest = {one.route.template for one in found if one.route.operation not in lists} or {""}
+        first = next((one.route.template for one in found if one.route.template in nearest), "")
+        return tuple(one for one in found if one.route.template == first or one.route.operation in lists)
+
+    def match(self, path: str, operation: Operation) -> tuple[BoundRoute, Mapping[str, str]]:
+        """Return the route and its captures. Raises `UnsupportedPath` or `UnsupportedOperation`."""
+        known = False
+        for candidates in (self._by_head.get(path.partition("/")[0]), self._by_head.get("")):
+            for shape in candidates or ():
+                match = shape.pattern.fullmatch(path)
+                if match is None:
+                    continue
+                bound = shape.group.get(operation)
+                if bound is not None:
+                    return bound, match.groupdict()
+                known = True
+        raise UnsupportedOperation if known else UnsupportedPath
