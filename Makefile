@@ -14,7 +14,7 @@ HSM ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
-# One more than there are cores: a worker that waits for a server leaves its core to another.
+# Two more than there are cores: a worker that waits for a server leaves its core to another.
 WORKERS ?= $(shell expr $$(nproc) + 2)
 # tests/conftest.py says what comes first, and what one worker runs together.
 SHARED := --dist loadscope --no-loadscope-reorder
