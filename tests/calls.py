@@ -5,11 +5,29 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from vault.framework.call import Call
+from vault.framework.call import Call, MountFacts
 from vault.framework.request.record import CallRecord
+from vault.values.times import Seconds
 
 _PARTS: Final = ("head", "options", "proofs", "destination")
 """The parts that one stage fills in and no later one changes."""
+
+
+def mount_facts(**given: Any) -> MountFacts:
+    """Return a mount of secrets, but for what is given."""
+    usual = {
+        "uuid": "u",
+        "path": "secret/",
+        "kind": "kv",
+        "accessor": "kv_1",
+        "category": "secret",
+        "options": {},
+    }
+    return MountFacts(**{**usual, "default_ttl": Seconds(0), "max_ttl": Seconds(0), **given})
+
+
+FAKE_MOUNT: Final = mount_facts(uuid="one", path="fake/", kind="fake", accessor="fake_1")
+"""The mount of an engine that hands out accounts, and is none."""
 
 
 def fill_call(call: Call, **given: Any) -> Call:

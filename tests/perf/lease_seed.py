@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.calls import fill_call
+from tests.calls import fill_call, mount_facts
 from tests.perf.lease_server import KIND
 from tests.unit.engines.driver import who
 from vault.barrier.view import View
-from vault.framework.call import Call, MountFacts
+from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -61,16 +61,7 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
             call,
             path=f"{LEASES}/{path}",
             now=parts.clock.millis(),
-            mount=MountFacts(
-                uuid=KIND,
-                path=f"{KIND}/",
-                kind=KIND,
-                accessor=f"{KIND}_1",
-                category="",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=mount_facts(uuid=KIND, path=f"{KIND}/", kind=KIND, accessor=f"{KIND}_1", category=""),
         )
         call.identity = who("somebody")
         call.identity.key = parts.tokens.key("s.nobody")

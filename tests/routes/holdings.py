@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What hangs on a token, made and looked for in an application's storage: to be run with `Application.run`."""
 
-from tests.calls import fill_call
+from tests.calls import FAKE_MOUNT, fill_call
 from tests.routes.driver import Application
-from vault.framework.call import ROOT, Call, MountFacts
+from vault.framework.call import ROOT, Call
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
 from vault.values.ids import ROOT_ID
@@ -19,16 +19,7 @@ async def new_lease(application: Application, token: str) -> str:
         namespace=ROOT,
         path="fake/creds/x",
         now=parts.clock.millis(),
-        mount=MountFacts(
-            uuid="one",
-            path="fake/",
-            kind="fake",
-            accessor="fake_1",
-            category="secret",
-            options={},
-            default_ttl=Seconds(0),
-            max_ttl=Seconds(0),
-        ),
+        mount=FAKE_MOUNT,
     )
     call.token, call.client_address = Secret(token), "127.0.0.1"
     knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)

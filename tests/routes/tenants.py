@@ -7,13 +7,13 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from tests.calls import fill_call
+from tests.calls import FAKE_MOUNT, fill_call
 from tests.routes.driver import Answer, Application, Target
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
 from vault.engines.system.mounts.rules import LOCKABLE
-from vault.framework.call import Call, MountFacts
+from vault.framework.call import Call
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import NamespaceId
@@ -135,16 +135,7 @@ class Tenants(Application):
             namespace=namespace,
             path="fake/creds/x",
             now=parts.clock.millis(),
-            mount=MountFacts(
-                uuid="one",
-                path="fake/",
-                kind="fake",
-                accessor="fake_1",
-                category="secret",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=FAKE_MOUNT,
         )
         call.identity = who("somebody")
         call.identity.key = ""

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.calls import fill_call
+from tests.calls import fill_call, mount_facts
 from tests.unit.engines.driver import who
 from vault.audit.hasher import Hasher, TooManyValues
 from vault.audit.record import Renderer
 from vault.framework import schema
-from vault.framework.call import NOWHERE, Call, MountFacts
+from vault.framework.call import NOWHERE, Call
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import FieldKind
 from vault.framework.reply import Auth, Reply
@@ -29,18 +29,7 @@ from vault.values.times import Nanos, Seconds
 
 KEY = b"k" * 32
 _TIMES = (Nanos(1), Nanos(2))
-MOUNT = MountFacts(
-    uuid="u",
-    path="secret/",
-    kind="kv",
-    accessor="kv_1",
-    category="secret",
-    options={},
-    default_ttl=Seconds(0),
-    max_ttl=Seconds(0),
-    clear_request_keys=frozenset({"clear"}),
-    clear_response_keys=frozenset({"open"}),
-)
+MOUNT = mount_facts(clear_request_keys=frozenset({"clear"}), clear_response_keys=frozenset({"open"}))
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 _TREES = st.recursive(
     _LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12
@@ -322,16 +311,7 @@ def test_what_is_remembered_of_an_answer_is_its_hashes_and_never_with_a_raw_devi
 def test_mounts_that_are_remembered_are_bounded() -> None:
     renderer = _renderer(most_mounts=3)
     for number in range(10):
-        mount = MountFacts(
-            uuid=str(number),
-            path=f"m{number}/",
-            kind="kv",
-            accessor=f"kv_{number}",
-            category="secret",
-            options={},
-            default_ttl=Seconds(0),
-            max_ttl=Seconds(0),
-        )
+        mount = mount_facts(uuid=str(number), path=f"m{number}/", accessor=f"kv_{number}")
         record = json.loads(renderer.request(_call(mount=mount), Nanos(1), {}, None))
         assert record["request"]["mount_point"] == f"m{number}/"
         assert len(renderer._mounts) <= 4
@@ -339,16 +319,7 @@ def test_mounts_that_are_remembered_are_bounded() -> None:
 
 def test_what_is_kept_of_a_place_is_of_this_caller_this_decision_and_this_mount() -> None:
     renderer, kept = _renderer(), _renderer()
-    moved = MountFacts(
-        uuid="u",
-        path="secret/",
-        kind="kv",
-        accessor="kv_2",
-        category="secret",
-        options={},
-        default_ttl=Seconds(0),
-        max_ttl=Seconds(0),
-    )
+    moved = mount_facts(accessor="kv_2")
     allowed, refused = AclVerdict(allowed=True, granting=("one",)), AclVerdict(allowed=False)
     first, second = who("x"), who("x")
     second.policies = ("two",)

@@ -4,7 +4,7 @@
 import asyncio
 import os
 
-from tests.calls import fill_call
+from tests.calls import fill_call, mount_facts
 from tests.unit.engines.driver import FakeClock
 from vault.background.mount_timers import MountTimers
 from vault.barrier.barrier import Barrier
@@ -12,11 +12,11 @@ from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.barrier.stored import raw
 from vault.barrier.view import View
-from vault.framework.call import Call, MountFacts, Namespace
+from vault.framework.call import Call, Namespace
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Timer
 from vault.values.ids import ROOT_ID, NamespaceId
-from vault.values.times import Millis, Seconds
+from vault.values.times import Millis
 
 TIMERS = MountTimers("parcel")
 
@@ -32,16 +32,7 @@ async def opened() -> tuple[MemoryStorage, Barrier, Call]:
     fill_call(
         call,
         namespace=Namespace(NamespaceId("n1"), "team/"),
-        mount=MountFacts(
-            uuid="one",
-            path="post/",
-            kind="post",
-            accessor="post_1",
-            category="secret",
-            options={},
-            default_ttl=Seconds(0),
-            max_ttl=Seconds(0),
-        ),
+        mount=mount_facts(uuid="one", path="post/", kind="post", accessor="post_1"),
     )
     return storage, barrier, call
 

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.calls import fill_call
+from tests.calls import fill_call, mount_facts
 from tests.clocks import MovedClock
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.framework import schema
-from vault.framework.call import Call, Identity, MountFacts
+from vault.framework.call import Call, Identity
 from vault.framework.engine import Engine
 from vault.framework.errors import UnsupportedPath, VaultError
 from vault.framework.reply import Reply
@@ -56,16 +56,7 @@ class Driver:
         self.table = RouteTable([engine])
         self.storage = MemoryStorage()
         self.barrier = Barrier(self.storage, now=clock.millis, random=os.urandom)
-        self.mount = MountFacts(
-            uuid="one",
-            path="secret/",
-            kind="kv",
-            accessor="kv_1",
-            category="secret",
-            options={},
-            default_ttl=default_ttl,
-            max_ttl=Seconds(0),
-        )
+        self.mount = mount_facts(uuid="one", default_ttl=default_ttl)
         self.identity: Identity | None = who("first")
 
     async def start(self) -> "Driver":

@@ -5,14 +5,14 @@ import asyncio
 import io
 import os
 
-from tests.calls import fill_call
+from tests.calls import fill_call, mount_facts
 from tests.clocks import MOST_TURNS
 from tests.unit.engines.driver import FakeClock, who
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
 from vault.barrier.view import ReadView, View
-from vault.framework.call import Call, Identity, MountFacts
+from vault.framework.call import Call, Identity
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -118,16 +118,7 @@ class Bench:
         call.now = self.clock.millis()
         fill_call(
             call,
-            mount=MountFacts(
-                uuid=mount,
-                path="fake/",
-                kind="fake",
-                accessor=f"fake_{mount}",
-                category="secret",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=mount_facts(uuid=mount, path="fake/", kind="fake", accessor=f"fake_{mount}"),
         )
         call.identity = identity or who("first")
         return call

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.calls import fill_call
+from tests.calls import FAKE_MOUNT, fill_call
 from tests.routes.driver import Application
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, OtherSystem
-from vault.framework.call import Call, MountFacts
+from vault.framework.call import Call
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds
 
@@ -30,16 +30,7 @@ class Leasing:
             call,
             path="fake/creds/role",
             now=self.parts.clock.millis(),
-            mount=MountFacts(
-                uuid="one",
-                path="fake/",
-                kind="fake",
-                accessor="fake_1",
-                category="secret",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=FAKE_MOUNT,
         )
         call.identity = who("holder")
         call.identity.key = self.parts.tokens.key(token)

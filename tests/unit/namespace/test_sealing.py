@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.calls import fill_call
+from tests.calls import FAKE_MOUNT, fill_call
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from tests.unit.namespace.tenancy import NS, ONE, SEALED, TWO, Tenancy
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import core_prefix
-from vault.framework.call import Call, MountFacts
+from vault.framework.call import Call
 from vault.values.ids import NamespaceId
 from vault.values.times import Seconds
 
@@ -165,16 +165,7 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
             namespace=namespace,
             path="fake/creds/x",
             now=parts.clock.millis(),
-            mount=MountFacts(
-                uuid="one",
-                path="fake/",
-                kind="fake",
-                accessor="fake_1",
-                category="secret",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=FAKE_MOUNT,
         )
         call.identity = who("holder")
         call.identity.key = parts.tokens.key(holder)

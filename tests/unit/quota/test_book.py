@@ -7,13 +7,13 @@ import os
 import msgspec
 import pytest
 
-from tests.calls import fill_call
+from tests.calls import fill_call, mount_facts
 from tests.clocks import MONTH
 from tests.unit.engines.driver import FakeClock
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
-from vault.framework.call import NOWHERE, ROOT, Call, MountFacts, Namespace
+from vault.framework.call import NOWHERE, ROOT, Call, Namespace
 from vault.framework.errors import Limited
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
@@ -62,18 +62,7 @@ class Bench:
         fill_call(
             call,
             namespace=namespace,
-            mount=MountFacts(
-                uuid=mount,
-                path="kv/",
-                kind="kv",
-                accessor="kv_1",
-                category="",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            )
-            if mount
-            else NOWHERE,
+            mount=mount_facts(uuid=mount, path="kv/", category="") if mount else NOWHERE,
             path=f"kv/{local}" if mount else local,
         )
         if mount:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.calls import fill_call
-from vault.framework.call import Call, MountFacts
+from tests.calls import fill_call, mount_facts
+from vault.framework.call import Call
 from vault.framework.concurrency.offload import Client, Pool, client_of
 from vault.framework.errors import Busy
-from vault.values.times import Seconds
 
 NOBODY: Client = ("m", "a")
 
@@ -171,16 +170,7 @@ def test_a_client_is_a_mount_and_an_address() -> None:
     call = Call()
     fill_call(
         call,
-        mount=MountFacts(
-            uuid="u",
-            path="secret/",
-            kind="kv",
-            accessor="kv_1",
-            category="secret",
-            options={},
-            default_ttl=Seconds(0),
-            max_ttl=Seconds(0),
-        ),
+        mount=mount_facts(),
     )
     call.client_address = "192.0.2.1"
     assert client_of(call) == ("u", "192.0.2.1")
@@ -203,16 +193,7 @@ def test_a_client_of_version_6_is_its_network(one: str, other: str, same: bool) 
         call = Call()
         fill_call(
             call,
-            mount=MountFacts(
-                uuid="u",
-                path="secret/",
-                kind="kv",
-                accessor="kv_1",
-                category="secret",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=mount_facts(),
         )
         call.client_address = address
         return client_of(call)

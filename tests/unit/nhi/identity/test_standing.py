@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from nhi.identity.records import store
-from tests.calls import fill_call
+from tests.calls import fill_call, mount_facts
 from tests.unit.engines.system.house import CORE
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened, together
 from tests.unit.token.house import play
-from vault.framework.call import Call, MountFacts
+from vault.framework.call import Call
 from vault.framework.identity import LoginAlias
 from vault.policy.store import PolicyEntry
 from vault.values.ids import ROOT_ID, EntityId
-from vault.values.times import Nanos, Seconds
+from vault.values.times import Nanos
 
 
 async def ada(house: AuthHouse) -> tuple[str, str]:
@@ -229,16 +229,7 @@ async def enter(house: AuthHouse, alias: LoginAlias, accessor: str) -> str:
     call = Call()
     fill_call(
         call,
-        mount=MountFacts(
-            uuid="u",
-            path="auth/x/",
-            kind="x",
-            accessor=accessor,
-            category="auth",
-            options={},
-            default_ttl=Seconds(0),
-            max_ttl=Seconds(0),
-        ),
+        mount=mount_facts(path="auth/x/", kind="x", accessor=accessor, category="auth"),
     )
     async with house.barrier.write(ROOT_ID, CORE) as core:
         call.core = core

@@ -8,13 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.calls import fill_call
-from vault.framework.call import Call, MountFacts
+from tests.calls import fill_call, mount_facts
+from vault.framework.call import Call
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.server.process import loop_watch
 from vault.server.process.loop_watch import LoopWatch
-from vault.values.times import Seconds
 
 PATIENCE = 60
 
@@ -38,16 +37,7 @@ def watched(hold: Callable[[LoopWatch, Call], None], *, times: int = 1) -> tuple
         call = Call()
         fill_call(
             call,
-            mount=MountFacts(
-                uuid="u",
-                path="secret/",
-                kind="kv",
-                accessor="kv_1",
-                category="secret",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=mount_facts(),
         )
         call.client_address = "192.0.2.7"
         for number in range(times):

@@ -7,13 +7,13 @@ import io
 import msgspec
 import pytest
 
-from tests.calls import fill_call
+from tests.calls import FAKE_MOUNT, fill_call
 from tests.clocks import MOST_TURNS
 from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
 from tests.unit.lease.bench import OtherSystem
 from vault.engines.system.clients.leases import LeaseEngine
-from vault.framework.call import Call, MountFacts
+from vault.framework.call import Call
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.lease.ending import MOST_ATTEMPTS, Endings
@@ -72,16 +72,7 @@ class Leased(House):
             call,
             path=path,
             now=self.clock.millis(),
-            mount=MountFacts(
-                uuid="one",
-                path="fake/",
-                kind="fake",
-                accessor="fake_1",
-                category="secret",
-                options={},
-                default_ttl=Seconds(0),
-                max_ttl=Seconds(0),
-            ),
+            mount=FAKE_MOUNT,
         )
         call.identity = who("somebody")
         call.identity.key = self.tokens.key(token) if token else ""
