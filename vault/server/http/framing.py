@@ -45,15 +45,6 @@ _MOST_HELD: Final = LONGEST_HEAD
 """Bytes behind a request in flight that are read: only who is read is seen to leave."""
 
 
-class _Parser(HttpRequestParser):
-    """llhttp's parser, which names the verb that came and not the one that stands in for it."""
-
-    verb = b""
-
-    def get_method(self) -> bytes:
-        return self.verb
-
-
 class FramedProtocol(HttpToolsProtocol):
     """A connection whose requests are told apart. What comes behind one waits, unread, until that is answered."""
 
@@ -61,7 +52,9 @@ class FramedProtocol(HttpToolsProtocol):
         self, config: UvicornConfig, server_state: ServerState, loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(config, server_state, {}, loop)
-        self._new_parser()
+        self.parser = HttpRequestParser(self)  # uvicorn's own is lenient with what follows the last request
+        self._verb = b""
+        """That came, and not the one that stands in for it."""
         self._early = bytearray()
         self._between = True
         self._chunked = False
@@ -69,9 +62,6 @@ class FramedProtocol(HttpToolsProtocol):
         self._tail = b""
         self._rest = bytearray()
         self._over = self._framed = False
-
-    def _new_parser(self) -> None:
-        self.parser = self._llhttp = _Parser(self)
 
     def _busy(self) -> bool:
         """Whether a request is being answered."""
@@ -145,10 +135,10 @@ class FramedProtocol(HttpToolsProtocol):
             self._refuse(*_INVALID)
             return
         begin, end = verb
-        self._llhttp.verb = head[begin:end]
+        self._verb = head[begin:end]
         self._framed = False
         try:
-            self._llhttp.feed_data(_STANDS_IN + head[end:])
+            self.parser.feed_data(_STANDS_IN + head[end:])
         except HttpParserUpgrade:
             self._stay(head[end:].partition(b"\r\n")[0])
         if not self._framed:
@@ -160,10 +150,8 @@ class FramedProtocol(HttpToolsProtocol):
         llhttp takes what follows such a wish for that protocol, a body too.
         """
         headers = [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
-        verb = self._llhttp.verb
-        self._new_parser()
-        self._llhttp.verb = verb
-        self._llhttp.feed_data(b"\r\n".join([_STANDS_IN + line, *headers, b"", b""]))
+        self.parser = HttpRequestParser(self)
+        self.parser.feed_data(b"\r\n".join([_STANDS_IN + line, *headers, b"", b""]))
 
     def _fill(self, data: bytes, at: int) -> int:
         """Take what belongs to the body of the request that has begun. Returns the place behind it."""
@@ -274,7 +262,7 @@ class FramedProtocol(HttpToolsProtocol):
         scope, target = self.scope, parse_url(self.url)
         raw: bytes = target.path
         path = raw.decode("ascii")
-        scope["method"] = self._llhttp.verb.decode("ascii")
+        scope["method"] = self._verb.decode("ascii")
         scope["http_version"] = version
         scope["raw_path"], scope["query_string"] = raw, target.query or b""
         scope["path"] = unquote(path) if "%" in path else path

@@ -242,10 +242,6 @@ class Connection(FramedProtocol):
             return
         self._begin(cycle.run_asgi(app))
 
-    def _should_upgrade(self) -> bool:
-        """Every wish for another protocol: llhttp takes what follows such a head for that protocol, a body too."""
-        return True
-
     def data_received(self, data: bytes) -> None:
         self._head = None
         if self._batch is not None:
