@@ -11,7 +11,8 @@ import stat
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -230,28 +231,33 @@ def test_what_fails_keeps_no_copy_of_what_is_still_there(
     assert len(list(database.parent.glob("*.replaced-*"))) == 1
 
 
-def test_a_running_server_whose_file_is_gone_or_damaged_is_noticed(database: Path, backup: Path) -> None:
-    with writing(database):
-        pass
+@contextmanager
+def holding(database: Path) -> Iterator[None]:
+    """Let another process have it open, and not look after it."""
     hold = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
-        "c.execute('SELECT epoch FROM head').fetchone(); print(flush=True); input()"
+        "c.execute('SELECT epoch FROM head').fetchone(); print(flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", hold, str(database)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        database.unlink()
-        with pytest.raises(StorageFailure, match="has it open"):
-            restored(backup, database)
-    for end in ("", "-wal", "-shm", "-turn"):
-        Path(f"{database}{end}").unlink(missing_ok=True)
+        yield
+
+
+@pytest.mark.parametrize("how", ["gone", "damaged"])
+def test_a_running_server_whose_file_is_gone_or_damaged_is_noticed(
+    database: Path, backup: Path, how: str
+) -> None:
     with writing(database):
-        handle = os.open(database, os.O_WRONLY)
-        os.pwrite(handle, b"nonsense", 0)
+        pass
+    with holding(database):
+        if how == "gone":
+            database.unlink()
+        else:
+            subprocess.run(["dd", f"of={database}", "conv=notrunc"], input=b"nonsense", check=True)
         with pytest.raises(StorageFailure, match="has it open"):
             restored(backup, database)
-        os.close(handle)
 
 
 def test_what_is_no_backup_of_ours_is_refused_before_anything_is_touched(

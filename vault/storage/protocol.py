@@ -140,7 +140,7 @@ class Storage(Protocol):
         ...
 
     async def check(self) -> None:
-        """Raise `StorageFailure` where what it has open is no longer what has its name: moved, removed or exchanged."""
+        """Raise `StorageFailure` where what it has open is no longer what has its name, or something else wrote to it."""
         ...
 
     async def close(self) -> None:

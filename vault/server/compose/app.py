@@ -66,7 +66,7 @@ _LEFT: Final = "another process replaced the root key, or a backup was restored,
 _OUTDATED: Final = (
     "a newer release was started on this database: this one is sealed, and cannot be unsealed again; stop it"
 )
-_EXCHANGED: Final = "the files of the storage were moved, removed or exchanged: it is sealed"
+_EXCHANGED: Final = "the files of the storage were moved, removed, exchanged or overwritten: it is sealed"
 
 
 class Vault:

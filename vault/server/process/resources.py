@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import re
 import resource
 import stat
+import sys
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
@@ -33,6 +35,8 @@ def harden(*, lock_memory: bool) -> list[str]:
     Locking is tried. Returns what could not be had, and what an operator can do about it.
     """
     missing: list[str] = []
+    if sys.__stderr__ is not None:  # or a signal such as SIGBUS would end it without a word
+        faulthandler.enable(sys.__stderr__, all_threads=False)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

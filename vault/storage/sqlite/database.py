@@ -54,6 +54,9 @@ _MEANING: Final = {
     sqlite3.SQLITE_IOERR: "the disk refused (full, over quota or failing); see the system log",
 }
 
+_SPOILED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
+"""What SQLite says of a file that somebody wrote to or cut."""
+
 WAL: Final = 2
 """What bytes 18 and 19 of a database file say that is read with a journal beside it (SQLite file format, 1.3.3)."""
 
@@ -168,8 +171,11 @@ class Connection:
         return stamp
 
     def failure(self, error: sqlite3.Error) -> StorageFailure:
-        """Say what `error` means, and look at the content first where it may be another's. Raises `StorageLost`."""
-        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:  # as for a table that is not there
+        """Say what `error` means, and look first whether files or content are another's. Raises `StorageLost`."""
+        code: int = getattr(error, "sqlite_errorcode", 0)
+        if self._files is not None and code & 0xFF in _SPOILED:
+            self._files.check()
+        if code == sqlite3.SQLITE_ERROR:  # as for a table that is not there
             self.check_content()
         return failure(self.file, error)
 

@@ -2,22 +2,37 @@
 """Whether the files that are open are still those with their names.
 
 Somebody may move the database, remove its journal or put another file in the place of either, under a running server.
-What is written from then on is in a file that nobody will find. So it is looked before and behind each commit, and once
-in a second.
+What is written from then on is in a file that nobody will find. Or he copies a backup over the database, or cuts the
+journal: then the name is the same, and the content a mixture. So it is looked before and behind each commit, and once in a
+second.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from vault.storage.protocol import StorageFailure, StorageLost
+from vault.storage.sqlite.foreign_writes import ForeignWrites
+from vault.storage.sqlite.journal_index import SMALLEST, Index
 
 BESIDE: Final = ("-wal", "-shm", "-turn", "-journal")
 """How the names end of files that belong to a database."""
 _OPEN: Final = ("-wal", "-shm")
 """What SQLite keeps open beside the database: its journal, and the journal's index."""
+
+
+_LOCK: Final = struct.Struct("hhqqi4x")
+"""The system's `struct flock`: kind, from where, begin, length, process."""
+_DATABASE, _JOURNAL, _INDEX = 0, 1, 2
+"""Where each is in the list of names."""
+_SHARED: Final = 0x4000_0002, 510
+"""Bytes of a database on which whoever reads it has a lock (SQLite file format, 1.3, the lock-byte page): begin, length."""
 
 
 class Files:
@@ -27,37 +42,81 @@ class Files:
         # The database by the name that it was given; SQLite keeps the others beside what a symbolic link leads to.
         self._names = [str(database), *(f"{os.path.realpath(database)}{end}" for end in _OPEN)]
         self._known: list[tuple[int, int]] = []
+        self._foreign: ForeignWrites | None = None
+        self._overwritten = False
         self.problem: StorageLost | None = None
 
-    def remember(self) -> None:
+    def remember(self, index: Index) -> None:
         """Take note of the files that are open, once all of them are. Raises `StorageFailure`."""
         try:
-            self._known = [_identity(name) for name in self._names]
+            self._known = [_identity(os.stat(name)) for name in self._names]
+            self._foreign = ForeignWrites(index, self._names[_JOURNAL])
         except OSError as error:
             raise StorageFailure(f"storage {error.filename}: {error.strerror}") from error
 
     def check(self) -> None:
         """Look once. Raises `StorageLost`, from now on each time."""
         self.refuse_lost()
-        for name, known in zip(self._names, self._known, strict=False):
-            try:
-                found = _identity(name)
-            except OSError as error:
-                self._fail(
-                    name,
-                    "has no name any more"
-                    if isinstance(error, FileNotFoundError)
-                    else f"cannot be looked at ({error.strerror})",
-                )
-            else:
-                if found != known:
-                    self._fail(name, "was exchanged for another one")
+        foreign = self._foreign
+        if foreign is None:
+            return
+        index = self._same(_INDEX)
+        if index.st_size < SMALLEST:
+            self._fail_overwritten(_INDEX)
+        before = foreign.state()
+        database, journal = self._same(_DATABASE), self._same(_JOURNAL)
+        if foreign.to_database(before, database):
+            self._fail_overwritten(_DATABASE)
+        if foreign.to_journal(before, journal):
+            self._fail_overwritten(_JOURNAL)
+
+    def _same(self, which: int) -> os.stat_result:
+        """Look at a file that has to be the one that is open."""
+        name = self._names[which]
+        try:
+            found = os.stat(name)
+        except OSError as error:
+            self._fail(
+                name,
+                "has no name any more"
+                if isinstance(error, FileNotFoundError)
+                else f"cannot be looked at ({error.strerror})",
+            )
+        if _identity(found) != self._known[which]:
+            self._fail(name, "was exchanged for another one")
+        return found
+
+    @contextmanager
+    def released(self) -> Iterator[None]:
+        """Within the block all connections are closed; afterwards nothing is looked at.
+
+        The last one that SQLite closes would bring the journal into a database that is another one's by now, or what is
+        left of a journal that was cut: so nobody has the database alone meanwhile, where something else wrote to either.
+        """
+        with suppress(StorageFailure):
+            self.check()
+        held = -1
+        try:
+            if self._overwritten:
+                with suppress(OSError):
+                    held = os.open(self._names[_DATABASE], os.O_RDONLY | os.O_CLOEXEC)
+                    fcntl.fcntl(held, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, *_SHARED, 0))
+            yield
+        finally:
+            if held >= 0:
+                os.close(held)
+            if self._foreign is not None:
+                self._foreign.close()
+                self._foreign = None
 
     @property
     def only_journal_gone(self) -> bool:
         """Whether the database is in its place, and nothing is in the place of its journal."""
         try:
-            return _identity(self._names[0]) == self._known[0] and not os.path.lexists(self._names[1])
+            database = os.stat(self._names[_DATABASE])
+            return _identity(database) == self._known[_DATABASE] and not os.path.lexists(
+                self._names[_JOURNAL]
+            )
         except OSError:
             return False
 
@@ -82,17 +141,24 @@ class Files:
                 " it again"
             )
 
-    def _fail(self, name: str, what: str) -> None:
+    def _fail_overwritten(self, which: int) -> NoReturn:
+        self._overwritten = True
+        self._end(
+            f"storage {self._names[which]}: something else than SQLite wrote to the file, or cut it, while this server"
+            " has it open; nothing more is read or written, and what is left stays as it is: stop it, restore a backup"
+            " and start it again"
+        )
+
+    def _fail(self, name: str, what: str) -> NoReturn:
         self._end(
             f"storage {name}: the file that this server has open {what}; nothing more is read or"
             " written: stop it, put the files back and start it again"
         )
 
-    def _end(self, problem: str) -> None:
+    def _end(self, problem: str) -> NoReturn:
         self.problem = StorageLost(problem)
         raise StorageLost(problem)
 
 
-def _identity(name: str) -> tuple[int, int]:
-    found = os.stat(name)
+def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import struct
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from vault.storage.protocol import StorageFailure
 
@@ -24,6 +25,34 @@ _HEAD: Final = 48
 """Bytes of the head; a copy of it follows, which is written first."""
 _COUNT: Final = slice(8, 12)
 """Where in the head the number of commits is, in the machine's own byte order."""
+
+SMALLEST: Final = 1 << 15
+"""Bytes of the smallest index: SQLite never makes it shorter, and reading what was cut off ends the process."""
+_STATE: Final = struct.Struct("=14xHI12x8s56xI28xI")
+"""Both copies of the head, and what checkpoints leave behind them: page size, frames, salts; pages brought in, and meant to."""
+_WHOLE_PAGE: Final = 1
+"""Stands for a page size of 65,536, which does not fit."""
+_FRAME_HEAD: Final = 24
+_JOURNAL_HEAD: Final = 32
+
+
+class JournalState(NamedTuple):
+    """How much is in the journal, and how much of that is in the database too."""
+
+    page_size: int
+    frames: int
+    salts: bytes
+    """What a journal begins with, after 16 bytes; another one each time that it is begun anew."""
+    done: int
+    """Frames up to which the database has everything."""
+    begun: int
+    """Up to which it may have some: more than `done` while a checkpoint runs, and after one that was cut off."""
+
+    @property
+    def size(self) -> int:
+        """The least bytes that the journal has."""
+        page = 1 << 16 if self.page_size == _WHOLE_PAGE else self.page_size
+        return self.frames and _JOURNAL_HEAD + self.frames * (_FRAME_HEAD + page)
 
 
 class _MappedIndex:
@@ -83,7 +112,15 @@ class Index:
             raise StorageFailure(f"storage {name}: it cannot be looked at: {error}") from error
         self.head = cast("Callable[[], bytes]", partial(mapped.memory.__getitem__, slice(0, _HEAD)))
         """Returns the head as it is. There is none to return once it is closed."""
+        self._memory = mapped.memory
         self._open = True
+
+    def state(self) -> JournalState | None:
+        """Return what it says of the journal; None while it is being written."""
+        memory = self._memory
+        if memory[:_HEAD] != memory[_HEAD : 2 * _HEAD]:
+            return None
+        return JournalState(*_STATE.unpack_from(memory))
 
     def close(self) -> None:
         """Look no more; only once every connection of the storage is closed."""

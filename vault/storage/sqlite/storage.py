@@ -93,9 +93,11 @@ class SqliteStorage:
         group: GroupCommit,
         rows: Rows,
         index: Index,
+        files: Files,
     ) -> None:
         """`long` reads what is long: for readers, and for the one who writes, on whom others wait."""
         self._index = index
+        self._files = files
         self._reader = reader
         self._long, self._writers_long = long
         self._group = group
@@ -133,8 +135,8 @@ class SqliteStorage:
             rows,
             patience=patience,
         )
-        files.remember()
-        return cls(reader, (LongRows(reading), LongRows(reading)), group, rows, index)
+        files.remember(index)
+        return cls(reader, (LongRows(reading), LongRows(reading)), group, rows, index, files)
 
     def reader(self) -> ReadTx:
         """See `Storage.reader`."""
@@ -177,9 +179,10 @@ class SqliteStorage:
 
     async def close(self) -> None:
         """See `Storage.close`."""
-        await self._group.close()
-        self._long.close()
-        self._writers_long.close()
-        self._reader.raw.close()
+        with self._files.released():
+            await self._group.close()
+            self._long.close()
+            self._writers_long.close()
+            self._reader.raw.close()
         self._index.close()
         self._rows.forget()
