@@ -5,7 +5,8 @@ import gc
 import os
 import resource
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from tests import stalls
+from tests.postgres import Cluster, started
 from tests.shared import Shared
 
 _TESTS = Path(__file__).parent
@@ -61,6 +63,13 @@ def pytest_collection() -> Generator[None, object, object]:
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
     """Return each kind of storage in turn, which several servers have open."""
     return Shared(request.param, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[Callable[[], Cluster]]:
+    """Give what returns the PostgreSQL of this run, which is started when it is first asked for."""
+    with ExitStack() as stack:
+        yield cache(lambda: stack.enter_context(started()))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -130,7 +130,7 @@ class LaggingStorage(MemoryStorage):
         """See `Storage.reader`."""
         return _Reader(super().reader())
 
-    def write(self) -> AbstractAsyncContextManager[Tx]:  # type: ignore[override]  # the memory's own block lies within
+    def write(self, *, optimistic: bool = False) -> AbstractAsyncContextManager[Tx]:  # type: ignore[override]  # the memory's own block lies within
         """See `Storage.write`."""
         return _Write(super().write())
 

@@ -34,6 +34,7 @@ _MAY_HAVE_THREADS = {
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
     "vault/storage/single_thread.py": "what those make that need one thread",
     "vault/barrier/view.py": "encrypts and decrypts one long value for who holds a token, who then waits in the pool",
+    "vault/storage/postgres/parts.py": "joins the parts of one long value for who holds a token, who then waits in the pool",
     "vault/storage/sqlite/storage.py": "commits",
     "vault/storage/sqlite/reads.py": "reads one long value for who holds a token, who then waits in the pool",
 }

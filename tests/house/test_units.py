@@ -27,6 +27,7 @@ _OTHER = {
     ("nhi/biscuit/routes/lineage_params.py", "presented"): "how many",
     ("nhi/identity/provider/provider_routes.py", "max_age"): "OAuth's, of a query: a plain integer",
     ("vault/storage/memory.py", "since"): "an epoch",
+    ("vault/storage/postgres/storage.py", "since"): "an epoch",
     ("vault/storage/protocol.py", "since"): "an epoch",
     ("vault/storage/sqlite/storage.py", "since"): "an epoch",
 }

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The storages that the suite runs on, and a database and a backup."""
 
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
+from tests.postgres import Cluster
 from tests.storage.copies import make
 from tests.storage.copying import backed_up
 from tests.storage.stores import MEMORIES, Store
 
 
-@pytest.fixture(params=[*MEMORIES, "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+@pytest.fixture(params=[*MEMORIES, "sqlite", "postgresql"])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres: Callable[[], Cluster]
+) -> Generator[Store]:
     """Return each kind of storage in turn."""
-    return Store(request.param, tmp_path)
+    store = Store(request.param, tmp_path, postgres)
+    yield store
+    store.tidy()
 
 
 @pytest.fixture

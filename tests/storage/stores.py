@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.lagging import LaggingStorage
+from tests.postgres import Cluster
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Storage, StorageFailure
+from vault.storage.postgres.storage import PostgresStorage
+from vault.storage.protocol import Conflict, Storage, StorageFailure, Tx
 from vault.storage.sqlite.database import OnStatement
 from vault.storage.sqlite.storage import SqliteStorage
 
@@ -23,12 +25,18 @@ MEMORIES = {"memory": MemoryStorage, "memory-lagging": LaggingStorage}
 class Store:
     """Makes empty storages of one kind, and plays a story on each."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, cluster: Callable[[], Cluster] | None = None) -> None:
         self.kind = kind
+        self._cluster = cluster
+        self._databases: list[str] = []
         self._files = (folder / f"{number}.db" for number in itertools.count())
 
     def open(self, on_statement: OnStatement | None = None) -> Storage:
         """Return an empty storage."""
+        if self.kind == "postgresql":
+            assert self._cluster is not None
+            self._databases.append(self._cluster().empty())
+            return PostgresStorage(self._cluster().address(self._databases[-1]), on_statement)
         if self.kind != "sqlite":
             return MEMORIES[self.kind](on_statement=on_statement)
         return SqliteStorage.open(next(self._files), on_statement=on_statement)
@@ -43,7 +51,15 @@ class Store:
             finally:
                 await storage.close()
 
-        return asyncio.run(run(), debug=False)
+        try:
+            return asyncio.run(run(), debug=False)
+        finally:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Give back the databases whose storages are closed."""
+        while self._databases and self._cluster is not None:
+            self._cluster().give_back(self._databases.pop())
 
 
 class Fault:
@@ -86,3 +102,14 @@ async def everything(storage: Storage) -> dict[str, bytes | None]:
     """Return all entries."""
     reader = storage.reader()
     return {path: await reader.get(path) for path in await reader.scan("")}
+
+
+async def until_kept(storage: Storage, work: Callable[[Tx], Awaitable[T]]) -> tuple[T, int]:
+    """Run an optimistic transaction, and again in its turn where it lost; return what it gave, and how often it ran."""
+    try:
+        async with storage.write(optimistic=True) as tx:
+            found = await work(tx)
+    except Conflict:
+        async with storage.write() as tx:
+            return await work(tx), 2
+    return found, 1

@@ -265,7 +265,7 @@ class MemoryStorage:
         """See `Storage.reader`."""
         return _Reader(self)
 
-    def write(self) -> _Write:
+    def write(self, *, optimistic: bool = False) -> _Write:
         """See `Storage.write`."""
         return _Write(self)
 

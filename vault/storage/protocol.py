@@ -106,8 +106,11 @@ class Storage(Protocol):
         """Return a reader whose statements each see the newest committed data."""
         ...
 
-    def write(self) -> AbstractAsyncContextManager[Tx]:
+    def write(self, *, optimistic: bool = False) -> AbstractAsyncContextManager[Tx]:
         """Open a serialisable transaction.
+
+        An `optimistic` one may raise `Conflict` where its block is left, and within: nothing was kept, and whoever opened
+        it runs the block again. So it need not wait for others; a storage that has no use for that ignores it.
 
         Leaving the block normally returns only after the transaction is durable; leaving it by an
         exception (cancellation included) undoes it whole. Raises `StorageFailure` when it cannot commit.
@@ -150,6 +153,10 @@ class Storage(Protocol):
 
 class StorageFailure(Exception):
     """The storage could not do what was asked; nothing of the transaction was kept."""
+
+
+class Conflict(StorageFailure):
+    """Others changed what an optimistic transaction had read; run again, it takes its turn as all others do."""
 
 
 class StorageLost(StorageFailure):

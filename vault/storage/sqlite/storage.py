@@ -142,7 +142,7 @@ class SqliteStorage:
         """See `Storage.reader`."""
         return RememberingReader(self._reader, self._long.read, self._rows)
 
-    def write(self) -> AbstractAsyncContextManager[Tx]:
+    def write(self, *, optimistic: bool = False) -> AbstractAsyncContextManager[Tx]:
         """See `Storage.write`.
 
         Cancellation while the commit runs does not undo it: the caller never learns how it went.

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A PostgreSQL of this run's own, which listens on a Unix socket in a temporary directory, and empty databases in it."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Coroutine, Generator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vault.storage.postgres.administration import install
+from vault.storage.postgres.connection import Address, Connection
+from vault.storage.protocol import StorageFailure
+
+T = TypeVar("T")
+
+OWNER = "owner"
+_USER = "postgres"
+"""Whom the server runs as, for it refuses to as root."""
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "16MB",
+    "autovacuum": "off",
+    "jit": "off",
+}
+_RESET = """
+    TRUNCATE coffre.entry, coffre.timer, coffre.change, coffre.done;
+    UPDATE coffre.meta SET vault = gen_random_uuid();
+"""
+_PATIENCE = 60
+
+
+def binary(name: str) -> str:
+    """Return the path of one of PostgreSQL's programs, of the newest release that is installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    assert found, f"PostgreSQL is not installed: there is no {name}; run `make system`"
+    return str(found[-1])
+
+
+def _as_user(*command: str) -> list[str]:
+    """Run something as nobody who matters, and end it with this process."""
+    who = ["--reuid", _USER, "--regid", _USER, "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *who, "--pdeathsig", "SIGQUIT", *command]
+
+
+class Cluster:
+    """A server, and its databases: those that nobody uses any more are emptied and used again."""
+
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
+        self._folder = folder
+        self._settings = _SETTINGS | (settings or {})
+        self._free: list[str] = []
+        self._made = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._connections: dict[str, Connection] = {}
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def address(self, database: str, user: str = OWNER) -> Address:
+        """Return how a database is reached."""
+        return Address(host=str(self._folder), user=user, database=database)
+
+    def make(self) -> None:
+        """Make the files of a server."""
+        if os.geteuid() == 0:
+            shutil.chown(self._folder, _USER, _USER)
+        made = subprocess.run(
+            _as_user(
+                binary("initdb"), "--pgdata", str(self._folder / "data"), "--username", OWNER, "--auth", "trust",
+                "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
+            ),
+            capture_output=True, text=True, check=False, cwd="/", env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        given = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        command = [binary("postgres"), "-D", str(self._folder / "data"), "-k", str(self._folder), *given]
+        with (self._folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(_as_user(*command), stdout=log, stderr=log, cwd="/")
+        until = time.monotonic() + _PATIENCE
+        while not self._answers():
+            log_text = (self._folder / "log").read_text(errors="replace")
+            assert self.process.poll() is None and time.monotonic() < until, log_text
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            self.run("postgres", "SELECT")
+        except StorageFailure:
+            return False
+        return True
+
+    def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """End it: at once, or as the signal says."""
+        for connection in self._connections.values():
+            self._loop.call_soon_threadsafe(connection.abort)
+        self._connections.clear()
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(_PATIENCE)
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def run(self, database: str, script: str) -> None:
+        """Run statements as the owner of everything."""
+        self._await(self._run(database, script))
+
+    def empty(self) -> str:
+        """Return the name of a database that holds an empty vault."""
+        if self._free:
+            return self._free.pop()
+        if not self._made:
+            self.run("postgres", "CREATE DATABASE model")
+            self._await(install(self.address("model")))
+        self._made += 1
+        self.run("postgres", f"CREATE DATABASE vault{self._made} TEMPLATE model")
+        return f"vault{self._made}"
+
+    def give_back(self, database: str) -> None:
+        """Empty a database that nobody is connected to any more."""
+        self.run(database, _RESET)
+        self._free.append(database)
+
+    async def _run(self, database: str, script: str) -> None:
+        if database not in self._connections or not self._connections[database].usable:
+            self._connections[database] = await Connection.make(self.address(database))
+        await self._connections[database].run(script)
+
+    def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        done: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return done.result(_PATIENCE)
+
+
+@contextmanager
+def started(settings: dict[str, str] | None = None) -> Generator[Cluster]:
+    """Start a server of its own, and end it with everything that it stored."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    cluster = Cluster(folder, settings)
+    try:
+        cluster.make()
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()
+        shutil.rmtree(folder)

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Optimistic transactions: whatever others do meanwhile, those that were kept could have run one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Generator
+from contextlib import suppress
+
+import pytest
+
+from tests.postgres import Cluster
+from tests.storage.stores import Store, everything, fill, invalidate, until_kept
+from vault.storage.postgres.connection import Connection
+from vault.storage.postgres.schema import END_OF_ALL
+from vault.storage.postgres.storage import PostgresStorage
+from vault.storage.protocol import LONGEST_PATH, Conflict, Storage, StorageFailure, Timer, Tx
+from vault.values.times import Millis
+
+
+async def add(tx: Tx) -> None:
+    """Append one `x`."""
+    value = await tx.get("counter") or b""
+    await asyncio.sleep(0)
+    await tx.put("counter", value + b"x")
+
+
+async def number(tx: Tx) -> None:
+    """Add a name that says how many there were."""
+    there = await tx.list("n/")
+    await asyncio.sleep(0)
+    await tx.put(f"n/{len(there):03}", b"")
+
+
+def test_whoever_lost_runs_again_and_every_addition_is_there_once(store: Store) -> None:
+    async def story(storage: Storage) -> bytes | None:
+        await asyncio.gather(*(until_kept(storage, add) for _ in range(100)))
+        return await storage.reader().get("counter")
+
+    assert store.play(story) == b"x" * 100
+
+
+def test_a_list_that_another_added_to_is_read_again(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        await asyncio.gather(*(until_kept(storage, number) for _ in range(40)))
+        assert await storage.reader().list("n/") == [f"{n:03}" for n in range(40)]
+
+    store.play(story)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_money_is_neither_made_nor_lost_by_transfers(store: Store, seed: int) -> None:
+    """Transfers between accounts, some of which are given up, beside sums that have to be right at once."""
+    dice = random.Random(seed)
+
+    async def story(storage: Storage) -> None:
+        accounts = [f"a/{n}" for n in range(6)]
+        async with storage.write() as tx:
+            for account in accounts:
+                await tx.put(account, b"100")
+
+        async def transfer(tx: Tx) -> None:
+            source, target = dice.sample(accounts, 2)
+            left = int(await tx.get(source) or b"0") - 1
+            await asyncio.sleep(0)
+            await tx.put(source, str(left).encode())
+            await tx.put(target, str(int(await tx.get(target) or b"0") + 1).encode())
+            if dice.random() < 0.1:
+                raise ZeroDivisionError
+
+        async def total(tx: Tx) -> int:
+            found = [int(await tx.get("a/" + name) or b"0") for name in await tx.scan("a/")]
+            await tx.put(f"sum/{dice.random()}", str(sum(found)).encode())
+            return sum(found)
+
+        async def try_transfer() -> None:
+            with suppress(ZeroDivisionError):
+                await until_kept(storage, transfer)
+
+        async def try_total() -> int:
+            return (await until_kept(storage, total))[0]
+
+        for _ in range(5):
+            ends = await asyncio.gather(
+                *(try_transfer() for _ in range(12)), *(try_total() for _ in range(3))
+            )
+            assert ends[-3:] == [600, 600, 600]
+
+    store.play(story)
+
+
+def test_of_one_that_failed_nothing_is_seen_and_nobody_who_built_on_it_is_kept(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        await fill(storage, "old")
+
+        async def fails(tx: Tx) -> None:
+            await tx.put("old", b"new")
+            await tx.at(Timer("k", "a", Millis(1)))
+            raise ZeroDivisionError
+
+        async def copies(tx: Tx) -> None:
+            await tx.put("copy", await tx.get("old") or b"")
+
+        await asyncio.gather(
+            *(until_kept(storage, work) for work in (fails, copies, fails)), return_exceptions=True
+        )
+        assert await everything(storage) == {"old": b"old", "copy": b"old"}
+        assert await storage.next_due() is None
+
+    store.play(story)
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_cancelled_at_any_moment_it_is_whole_or_not_there(store: Store, steps: int) -> None:
+    async def pair(tx: Tx) -> None:
+        await tx.put("pair/1", await tx.get("before") or b"")
+        await asyncio.sleep(0)
+        await tx.put("pair/2", b"")
+
+    async def story(storage: Storage) -> None:
+        task = asyncio.create_task(until_kept(storage, pair))
+        for _ in range(steps):
+            await asyncio.sleep(0.001 if steps > 4 else 0)
+        task.cancel()
+        await asyncio.wait([task])
+        await until_kept(storage, add)
+        found = await everything(storage)
+        assert found.pop("counter") == b"x"
+        assert sorted(found) in ([], ["pair/1", "pair/2"])
+
+    store.play(story)
+
+
+def test_it_sees_its_own_writes_in_every_look(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        await fill(storage, "f/1", "f/2", "g/1")
+        async with storage.write(optimistic=True) as tx:
+            await tx.put("f/3", b"3")
+            await tx.delete("f/1")
+            assert await tx.delete_prefix("g/") == 1
+            assert await tx.list("") == ["f/"]
+            assert await tx.scan("f/", limit=1) == ["2"]
+            assert (await tx.get("f/3"), await tx.has("f/1"), await tx.has("f/2")) == (b"3", False, True)
+        assert sorted(await everything(storage)) == ["f/2", "f/3"]
+
+    store.play(story)
+
+
+def test_one_within_another_is_an_error(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        async with storage.write() as tx:
+            await tx.at(Timer("k", "a", Millis(1)))
+        async with storage.write(optimistic=True):
+            with pytest.raises(RuntimeError, match="already"):
+                await fill(storage, "inner")
+            with pytest.raises(RuntimeError, match="already"):
+                await storage.claim(Millis(1), 1, Millis(1))
+
+    store.play(story)
+
+
+@pytest.fixture
+def database(postgres: Callable[[], Cluster]) -> Generator[Callable[[], PostgresStorage]]:
+    """Return what opens one more storage on one database, as so many nodes do."""
+    cluster = postgres()
+    name = cluster.empty()
+    yield lambda: PostgresStorage(cluster.address(name))
+    cluster.give_back(name)
+
+
+async def _closing(*storages: Storage) -> None:
+    for storage in storages:
+        await storage.close()
+
+
+def test_nothing_commits_by_facts_that_another_node_made_untrue(
+    database: Callable[[], PostgresStorage],
+) -> None:
+    async def story() -> None:
+        one, other = database(), database()
+        await invalidate(one, "before")
+        async with one.write(optimistic=True) as tx:
+            await tx.get("a")
+            seen = tx.epoch
+        with pytest.raises(Conflict):
+            async with one.write(optimistic=True) as tx:
+                assert tx.epoch == seen
+                await tx.put("a", b"by older facts")
+                moved = await invalidate(other, "revoked")
+        assert moved > seen
+        assert await everything(other) == {}
+        async with one.write(optimistic=True) as tx:  # the first that is told of it is enough
+            await tx.get("a")
+            assert tx.epoch == moved
+            await tx.put("a", b"by the newest")
+        await _closing(one, other)
+
+    asyncio.run(story())
+
+
+def test_two_nodes_that_write_one_row_lose_nothing(database: Callable[[], PostgresStorage]) -> None:
+    async def story() -> None:
+        nodes = [database(), database()]
+        runs = await asyncio.gather(
+            *(until_kept(node, add) for _ in range(40) for node in nodes),
+            *(until_kept(node, number) for _ in range(10) for node in nodes),
+        )
+        assert max(times for _, times in runs) == 2
+        assert await nodes[0].reader().get("counter") == b"x" * 80
+        assert await nodes[1].reader().list("n/") == [f"{n:03}" for n in range(20)]
+        await _closing(*nodes)
+
+    asyncio.run(story())
+
+
+def test_what_another_node_commits_is_seen_by_the_next_statement(
+    database: Callable[[], PostgresStorage],
+) -> None:
+    async def story() -> None:
+        one, other = database(), database()
+        for turn in range(50):
+            await until_kept(one, add)
+            assert await other.reader().get("counter") == b"x" * (turn + 1)
+            moved = await invalidate(one, str(turn))
+            reader = other.reader()
+            await reader.get("nothing")
+            assert reader.epoch == moved
+        await _closing(one, other)
+
+    asyncio.run(story())
+
+
+def test_many_reads_of_one_turn_of_the_loop_are_few_statements(
+    database: Callable[[], PostgresStorage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    row = Connection.row
+
+    def counted(connection: Connection, query: str, *values: object) -> object:
+        asked.append(query)
+        return row(connection, query, *values)
+
+    async def story() -> None:
+        storage = database()
+        await fill(storage, *(f"n/{n}" for n in range(100)))
+        monkeypatch.setattr(Connection, "row", counted)
+        reader = storage.reader()
+        found = await asyncio.gather(*(reader.get(f"n/{n}") for n in range(120)))
+        assert found == [f"n/{n}".encode() for n in range(100)] + [None] * 20
+        assert len([query for query in asked if "entry" in query]) <= 2
+        asked.clear()
+
+        async def write(tx: Tx, n: int) -> None:
+            await tx.put(f"w/{n}", b"")
+
+        async def put(n: int) -> None:
+            await until_kept(storage, lambda tx: write(tx, n))
+
+        await asyncio.gather(*(put(n) for n in range(100)))
+        assert len([query for query in asked if "commit_batch" in query]) <= 2
+        await _closing(storage)
+
+    asyncio.run(story())
+
+
+def test_a_path_of_every_length_that_is_allowed_is_stored_found_and_listed(
+    database: Callable[[], PostgresStorage],
+) -> None:
+    longest = chr(0x10FFFF) * (LONGEST_PATH // 4)
+
+    async def story() -> None:
+        storage = database()
+        assert longest < END_OF_ALL
+        await fill(storage, longest, "é" * (LONGEST_PATH // 2), "x" * LONGEST_PATH)
+        assert len(await storage.reader().scan("")) == 3
+        assert await storage.reader().get(longest) == longest.encode()
+        await _closing(storage)
+
+    asyncio.run(story())
+
+
+def test_after_it_is_closed_nothing_is_asked(database: Callable[[], PostgresStorage]) -> None:
+    async def story() -> None:
+        storage = database()
+        reader = storage.reader()
+        await reader.get("a")
+        await storage.close()
+        with pytest.raises(StorageFailure, match="closed"):
+            await reader.get("a")
+
+    asyncio.run(story())

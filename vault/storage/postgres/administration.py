@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the owner of the database does before nodes use it: make the tables, let a role in, bring them up to date."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.schema import migrations, newest_version
+from vault.storage.protocol import StorageFailure
+
+_OLDEST_SERVER: Final = 140000
+_VERSION: Final = "SELECT CASE WHEN to_regclass('coffre.meta') IS NULL THEN NULL ELSE 0 END"
+_ROLE: Final = re.compile(r"[a-z_][a-z0-9_$]{0,62}")
+_GRANTS: Final = (
+    "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA coffre FROM PUBLIC",
+    "GRANT USAGE ON SCHEMA coffre TO {role}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA coffre TO {role}",
+    "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coffre TO {role}",
+    "ALTER ROLE {role} SET statement_timeout = '5s'",
+    "ALTER ROLE {role} SET lock_timeout = '3s'",
+    "ALTER ROLE {role} SET idle_in_transaction_session_timeout = '3s'",
+)
+"""What a node may: read, and write by the functions, which keep to the turn. What it may not wait for is the role's own
+setting, as one that a connection makes is left behind in a pooler."""
+
+
+async def install(address: Address, role: str = "") -> int:
+    """Make what is missing, and let a role use it; return the schema's version. Raises `StorageFailure`."""
+    if role and not _ROLE.fullmatch(role):
+        raise StorageFailure("the role's name has to be in lower case letters, digits and underscores")
+    connection = await Connection.make(address)
+    try:
+        await _refuse_unfit_server(connection, address)
+        for number, sql in migrations():
+            await _migrate(connection, number, sql)
+        if role:
+            for grant in _GRANTS:
+                await connection.run(grant.format(role=f'"{role}"'))
+    finally:
+        await connection.close()
+    return newest_version()
+
+
+async def _refuse_unfit_server(connection: Connection, address: Address) -> None:
+    version, encoding, replica = await connection.row(
+        "SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery()"
+    )
+    if version < _OLDEST_SERVER:
+        raise StorageFailure(f"storage {address}: PostgreSQL 14 or newer is needed")
+    if encoding != "UTF8":
+        raise StorageFailure(
+            f"storage {address}: the database's encoding is {encoding}; make one with ENCODING 'UTF8'"
+        )
+    if replica:
+        raise StorageFailure(f"storage {address}: this is a replica; name the primary")
+
+
+async def schema_version(connection: Connection) -> int | None:
+    """Return the version of what is there; None where there is nothing."""
+    (present,) = await connection.row(_VERSION)
+    if present is None:
+        return None
+    (version,) = await connection.row("SELECT version FROM coffre.meta")
+    return int(version)
+
+
+async def _migrate(connection: Connection, number: int, sql: str) -> None:
+    """Apply one migration in one transaction, unless this or another process already has."""
+    await connection.run("BEGIN; SELECT pg_advisory_xact_lock(4843508)")
+    try:
+        version = await schema_version(connection)
+        if version is None:
+            await connection.run("CREATE SCHEMA IF NOT EXISTS coffre")
+        if (version or 0) < number:
+            await connection.run("SET LOCAL search_path = coffre, pg_temp")
+            await connection.run(sql)
+            await connection.rows("UPDATE coffre.meta SET version = $1", number)
+        await connection.run("COMMIT")
+    except BaseException:
+        connection.abort()
+        raise

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Commits: all transactions that end while one round trip is under way share the next one.
+
+What a transaction wrote is seen by others of this process from its end on. Who read it in the same batch stands or falls
+with it; who did so later commits after it, and only if it did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import uuid
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from vault.storage.postgres import schema
+from vault.storage.postgres.connection import Connection, Lost
+from vault.storage.postgres.database import Database, Slot
+from vault.storage.postgres.unit import Unit
+from vault.storage.protocol import Conflict, StorageFailure
+
+_TOGETHER: Final = 128
+_LONGEST_STEP: Final = 1 << 24
+"""Epochs grow by up to so much: two histories share none, and there are enough for many years."""
+_FIND_OUT: Final = 5.0
+"""Seconds for which the outcome of a batch is looked for."""
+_PAUSE: Final = 0.05
+
+
+class Batch:
+    """Units that are committed in one statement."""
+
+    def __init__(self) -> None:
+        self.id: Final = uuid.UUID(int=secrets.randbits(128), version=4)
+        self.units: list[Unit] = []
+        self.rows: dict[str, Unit] = {}
+        """Who wrote a path last."""
+        self.timers: dict[tuple[str, str], Unit] = {}
+        self.closed = False
+
+    def add(self, unit: Unit) -> None:
+        """Take a unit along: in one group with those that it read from, or whose writes it replaces."""
+        unit.group = max((each.group for each in self.units), default=0) + 1
+        self.units.append(unit)
+        before = [self.rows[path] for path in unit.rows if path in self.rows]
+        before += [self.timers[at] for at in unit.timers if at in self.timers]
+        before += [
+            source for source in unit.seen.values() if isinstance(source, Unit) and source in self.units
+        ]
+        joined = {each.group for each in before}
+        if joined:
+            for each in self.units:
+                if each.group in joined:
+                    each.group = unit.group
+        self.rows.update(dict.fromkeys(unit.rows, unit))
+        self.timers.update(dict.fromkeys(unit.timers, unit))
+        self.closed = bool(unit.untrue) or len(self.units) >= _TOGETHER or unit.full
+
+
+class Batches:
+    """Sends one batch after the other."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Final = database
+        self._slot: Final = Slot(database)
+        self._waiting: deque[Batch] = deque()
+        self._sent: Batch | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def pending(self, path: str) -> Unit | None:
+        """Return who wrote last at a path, and has not committed yet."""
+        for batch in self._uncommitted():
+            if path in batch.rows:
+                return batch.rows[path]
+        return None
+
+    def touches(self, start: str, beyond: str) -> bool:
+        """Whether anything that has not committed yet was written in a range."""
+        return any(start <= path < beyond for batch in self._uncommitted() for path in batch.rows)
+
+    async def settle(self) -> None:
+        """Wait until what has ended by now has committed, or not."""
+        waits = [
+            unit.durable for batch in self._uncommitted() for unit in batch.units if unit.durable is not None
+        ]
+        if waits:
+            await asyncio.wait(waits)
+
+    def _uncommitted(self) -> Iterator[Batch]:
+        """Yield batches, the newest first."""
+        yield from reversed(self._waiting)
+        if self._sent is not None:
+            yield self._sent
+
+    async def commit(self, unit: Unit) -> None:
+        """Return once a unit is durable. Raises `Conflict` and `StorageFailure`. Who is cancelled learns nothing of it."""
+        if not unit.writes and len(unit.seen) + len(unit.ranges) <= 1:
+            return
+        self._refuse_stale(unit)
+        if not self._waiting or self._waiting[-1].closed:
+            self._waiting.append(Batch())
+        self._waiting[-1].add(unit)
+        loop = asyncio.get_running_loop()
+        unit.durable = loop.create_future()
+        if self._task is None:
+            self._task = loop.create_task(self._send())
+        await unit.durable
+
+    def _refuse_stale(self, unit: Unit) -> None:
+        """Raise `Conflict` where it is known here already that a unit read what is not so any more."""
+        if 0 < unit.epoch < self._database.epoch:
+            raise Conflict("what this transaction rests on became untrue")
+        for path, source in unit.seen.items():
+            newest = self.pending(path)
+            if newest is not None and newest is not source:
+                raise Conflict("another transaction changed what this one had read")
+        for batch in self._uncommitted():
+            if unit.ranges and unit.covers(batch.rows):
+                raise Conflict("another transaction changed what this one had listed")
+
+    async def _send(self) -> None:
+        try:
+            while self._waiting:
+                await asyncio.sleep(0)  # whoever ends in this turn of the loop shares the round trip
+                batch = self._sent = self._waiting.popleft()
+                batch.closed = True
+                try:
+                    failed, epoch, version = await self._outcome(batch)
+                except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+                    self._sent = None
+                    _fail(batch.units, error)
+                else:
+                    self._sent = None
+                    for unit in batch.units:
+                        if unit.group in failed:
+                            _fail([unit], Conflict("another transaction changed what this one rests on"))
+                        else:
+                            unit.epoch, unit.version = epoch, version
+                            _end(unit)
+        finally:
+            self._task = None
+
+    async def _outcome(self, batch: Batch) -> tuple[set[int], int, int]:
+        """Commit a batch; return which groups failed, the epoch, and the version of what was written."""
+        failed = {unit.group for unit in batch.units if not self._resolve(unit, batch)}
+        values = arguments(batch, [unit for unit in batch.units if unit.group not in failed], self._plain)
+        try:
+            connection = await self._slot.connection()
+            row = await connection.row(schema.COMMIT, *values)
+        except Lost as lost:
+            connection, row = await found_out(self._slot, batch.id, lost)
+        return failed | set(row[0]), self._database.epoch_of(connection, row[1]), row[2]
+
+    def _plain(self, epoch: int) -> int:
+        """Return the number that the database knows an epoch by."""
+        return epoch & ((1 << 64) - 1) if epoch >> 64 == self._database.timeline else -1
+
+    @staticmethod
+    def _resolve(unit: Unit, batch: Batch) -> bool:
+        """Replace those that a unit read from by the versions that they committed. False: one of them did not."""
+        for path, source in unit.seen.items():
+            if isinstance(source, Unit) and source not in batch.units:
+                if not source.version:
+                    return False
+                unit.seen[path] = source.version
+        return True
+
+    async def close(self) -> None:
+        """Close the connection, once all that came is committed."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+        await self._slot.close()
+
+
+async def found_out(slot: Slot, batch: uuid.UUID, lost: Lost) -> tuple[Connection, Sequence[Any]]:
+    """Return how a batch ended of which no answer came. Raises `StorageFailure` where it was not done, or nobody knows."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _FIND_OUT
+    while loop.time() < until:
+        try:
+            connection = await slot.connection()
+            row = await connection.row(schema.SETTLE, batch)
+        except StorageFailure:
+            await asyncio.sleep(_PAUSE)
+            continue
+        if row[2]:
+            return connection, row
+        raise StorageFailure(str(lost)) from None
+    raise StorageFailure(f"{lost}; what was to be written may have been") from None
+
+
+def arguments(batch: Batch, units: Sequence[Unit], plain: Any) -> Iterable[object]:  # noqa: ANN401 - see Batches
+    """Return the values of `commit_batch`, in its order."""
+    kept = set(map(id, units))
+    rows = [(unit.group, path, *_value(unit, path)) for path, unit in batch.rows.items() if id(unit) in kept]
+    timers = [(unit.group, *at, *_timer(unit, at)) for at, unit in batch.timers.items() if id(unit) in kept]
+    reads = [
+        (unit.group, path, version)
+        for unit in units
+        for path, version in unit.seen.items()
+        if isinstance(version, int)
+    ]
+    ranges = [(unit.group, *seen) for unit in units for seen in unit.ranges]
+    untrue = [(unit.group, *what) for unit in units for what in unit.untrue]
+    epochs = [(unit.group, plain(unit.epoch)) for unit in units if unit.epoch]
+    yield batch.id
+    yield 1 + secrets.randbelow(_LONGEST_STEP)
+    for table, width in ((epochs, 2), (reads, 3), (ranges, 5), (rows, 4), (timers, 5), (untrue, 3)):
+        yield from zip(*table, strict=True) if table else ((),) * width
+
+
+def _value(unit: Unit, path: str) -> tuple[bytes | None, uuid.UUID | None]:
+    part = unit.parts.get(path)
+    return (unit.rows[path], None) if part is None else (None, part)
+
+
+def _timer(unit: Unit, at: tuple[str, str]) -> tuple[int | None, int | None]:
+    timer = unit.timers[at]
+    return (None, None) if timer is None else (timer.due, timer.attempts)
+
+
+def _fail(units: Iterable[Unit], error: BaseException) -> None:
+    for unit in units:
+        if unit.durable is not None and not unit.durable.done():
+            if isinstance(error, StorageFailure):
+                unit.durable.set_exception(type(error)(str(error)))
+            else:
+                unit.durable.set_exception(StorageFailure(f"could not commit ({type(error).__name__})"))
+
+
+def _end(unit: Unit) -> None:
+    if unit.durable is not None and not unit.durable.done():
+        unit.durable.set_result(None)

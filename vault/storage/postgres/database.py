@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The database behind all connections: that it is the primary, of our history, and not older than what we saw.
+
+An epoch is made of the timeline and the newest change, so that it does not come again after a failover that lost commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Final
+
+from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.schema import newest_version
+from vault.storage.protocol import StorageFailure, StorageLost
+
+OnStatement = Callable[[str], None]
+
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 2.0
+_TIMELINE: Final = 64
+"""Bits of an epoch below the timeline."""
+_IDENTITY: Final = """
+    SELECT pg_is_in_recovery(), current_setting('transaction_isolation'),
+        CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_lsn()) END,
+        meta.version, meta.vault
+    FROM coffre.meta
+"""
+
+
+class Database:
+    """Makes connections, and knows what all of them must be of."""
+
+    def __init__(self, address: Address, on_statement: OnStatement | None = None) -> None:
+        self._address: Final = address
+        self._on_statement = on_statement
+        self.timeline = 0
+        self.epoch = 0
+        """The highest that any statement saw."""
+        self.closed = False
+        self._vault: object = None
+        self._pause = 0.0
+        self._not_before = 0.0
+        self._refusal = StorageFailure("")
+
+    def announce(self, name: str) -> None:
+        """Tell of a statement, which this may fail."""
+        if self._on_statement is not None:
+            self._on_statement(name)
+
+    async def connect(self) -> Connection:
+        """Return a new connection. Raises `StorageFailure`: at once, where there was none a moment ago."""
+        if self.closed:
+            raise StorageFailure("the storage is closed")
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._not_before:
+            raise type(self._refusal)(str(self._refusal))
+        try:
+            connection = await Connection.make(self._address)
+            try:
+                await self.check(connection)
+            except BaseException:
+                connection.abort()
+                raise
+        except StorageFailure as failure:
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self._not_before = loop.time() + self._pause * (1 + secrets.randbelow(1024) / 1024) / 2
+            self._refusal = failure
+            raise
+        self._pause = 0.0
+        return connection
+
+    async def check(self, connection: Connection) -> None:
+        """Make sure that this is the primary, with our vault, and no older history than what was seen."""
+        replica, isolation, segment, version, vault = await connection.row(_IDENTITY)
+        if replica:
+            raise StorageFailure(f"storage {self._address}: this is a replica; name the primary")
+        if isolation != "read committed":
+            raise StorageFailure(
+                f'storage {self._address}: transactions must be "read committed"; reset default_transaction_isolation'
+            )
+        if version != newest_version():
+            what = "operator db migrate" if version < newest_version() else "a newer release"
+            raise StorageFailure(
+                f"storage {self._address}: the schema is version {version}, and this release's {newest_version()}; use {what}"
+            )
+        if self._vault is not None and vault != self._vault:
+            raise StorageLost(f"storage {self._address}: another vault is in its place; start again")
+        connection.timeline = int(segment[:8], 16)
+        if connection.timeline < self.timeline:
+            raise StorageFailure(
+                f"storage {self._address}: this server was replaced by another one, which is the primary now"
+            )
+        self._vault = vault
+        self.timeline = connection.timeline
+
+    def fits(self, connection: Connection) -> bool:
+        """Whether a connection can still be used: a newer primary's history ends those to an older one."""
+        return connection.usable and connection.timeline == self.timeline
+
+    def epoch_of(self, connection: Connection, newest: int) -> int:
+        """Return the epoch that a statement saw, given the newest change there."""
+        epoch = newest and connection.timeline << _TIMELINE | newest
+        self.epoch = max(self.epoch, epoch)
+        return epoch
+
+    def newest_of(self, connection: Connection, epoch: int) -> int:
+        """Return what an epoch is in this history, or -1 where it is of another one."""
+        if epoch == 0:
+            return 0
+        return epoch & ((1 << _TIMELINE) - 1) if epoch >> _TIMELINE == connection.timeline else -1
+
+
+class Slot:
+    """The place of one connection: it is made when it is first needed, and again when it broke."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+
+    async def connection(self) -> Connection:
+        """Return the connection. Raises `StorageFailure`."""
+        connection = self._connection
+        if connection is not None:
+            if self._database.fits(connection):
+                return connection
+            connection.abort()
+            self._connection = None
+        connection = self._connection = await self._database.connect()
+        return connection
+
+    async def close(self) -> None:
+        """Close what there is."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

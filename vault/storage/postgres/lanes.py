@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Reads of one turn of the event loop share one round trip; while all connections are busy, the next ones gather.
+
+A read joins only a statement that has not been sent: so that one's snapshot is taken after whoever reads had asked. What
+is handed out is a future, as a request may begin outside any task, and none that is cancelled cancels a statement.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from vault.storage.postgres import schema
+from vault.storage.postgres.connection import Connection, Lost, Silent
+from vault.storage.postgres.database import Database, Slot
+from vault.storage.protocol import StorageFailure
+
+T = TypeVar("T")
+
+_LANES: Final = 2
+_TOGETHER: Final = 128
+"""Reads in one statement."""
+_MOST: Final = 4096
+"""Reads that wait: more are refused."""
+
+
+class Row(NamedTuple):
+    """An entry as a statement saw it: no value, and version 0, where there is none.
+
+    Nor is there a value, but a length, where that is long.
+    """
+
+    epoch: int
+    value: bytes | None
+    version: int
+    length: int = 0
+
+
+class _Job(NamedTuple, Generic[T]):
+    """Something asked in a statement of its own."""
+
+    ask: Callable[[Connection], Awaitable[T]]
+    answer: asyncio.Future[T]
+
+
+class Lanes:
+    """The connections that read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database: Final = database
+        self._slots = [Slot(database) for _ in range(_LANES)]
+        self._free = [*self._slots]
+        self._gets: deque[tuple[str | None, asyncio.Future[Row]]] = deque()
+        self._jobs: deque[_Job[Any]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = False
+
+    def get(self, path: str | None) -> asyncio.Future[Row]:
+        """Return what will be the entry at a path; of None, there is none."""
+        answer: asyncio.Future[Row] = self._accept()
+        self._gets.append((path, answer))
+        return answer
+
+    def ask(self, ask: Callable[[Connection], Awaitable[T]]) -> asyncio.Future[T]:
+        """Return what will be the answer to a statement of its own."""
+        answer: asyncio.Future[T] = self._accept()
+        self._jobs.append(_Job(ask, answer))
+        return answer
+
+    def _accept(self) -> asyncio.Future[Any]:
+        if len(self._gets) + len(self._jobs) >= _MOST:
+            raise StorageFailure("too many reads wait for the database")
+        loop = asyncio.get_running_loop()
+        if not self._woken and self._free:
+            self._woken = True
+            loop.call_soon(self._wake)
+        return loop.create_future()
+
+    def _wake(self) -> None:
+        """Give what has gathered to lanes that are free: entries to one, and the rest to others."""
+        self._woken = False
+        wanted = min(len(self._free), bool(self._gets) + len(self._jobs))
+        for _ in range(wanted):
+            task = asyncio.get_running_loop().create_task(self._drive(self._free.pop()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _drive(self, slot: Slot) -> None:
+        """Ask until nothing waits."""
+        try:
+            while self._gets or self._jobs:
+                if self._gets:
+                    await self._together(slot)
+                if self._jobs:
+                    await self._alone(slot, self._jobs.popleft())
+        finally:
+            self._free.append(slot)
+
+    async def _together(self, slot: Slot) -> None:
+        gets = [self._gets.popleft() for _ in range(min(len(self._gets), _TOGETHER))]
+        gets = [get for get in gets if not get[1].done()]
+        if not gets:
+            return
+        try:
+            rows = await _again(slot, partial(self._rows, paths=[path for path, _ in gets]))
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+            for _, answer in gets:
+                _refuse(answer, error)
+            return
+        for (_, answer), row in zip(gets, rows, strict=True):
+            if not answer.done():
+                answer.set_result(row)
+
+    async def _rows(self, connection: Connection, paths: Sequence[str | None]) -> Sequence[Row]:
+        if len(paths) == 1:
+            return [await row_at(self._database, connection, paths[0])]
+        newest, *columns = await connection.row(schema.ROWS, paths)
+        epoch = self._database.epoch_of(connection, newest)
+        return [
+            Row(epoch, value, version or 0, length or 0)
+            for value, version, length in zip(*columns, strict=True)
+        ]
+
+    async def _alone(self, slot: Slot, job: _Job[Any]) -> None:
+        if job.answer.done():
+            return
+        try:
+            found = await _again(slot, job.ask)
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+            _refuse(job.answer, error)
+            return
+        if not job.answer.done():
+            job.answer.set_result(found)
+
+    async def close(self) -> None:
+        """Answer what waits, and close the connections."""
+        while self._tasks or self._woken:
+            await asyncio.gather(*self._tasks)
+            await asyncio.sleep(0)
+        for slot in self._slots:
+            await slot.close()
+
+
+async def row_at(database: Database, connection: Connection, path: str | None) -> Row:
+    """Ask for one entry."""
+    newest, value, version, length = await connection.row(schema.ROW, path)
+    return Row(database.epoch_of(connection, newest), value, version or 0, length or 0)
+
+
+async def _again(slot: Slot, ask: Callable[[Connection], Awaitable[T]]) -> T:
+    """Ask, and once more where the connection had broken while nothing was asked: a read may be done twice."""
+    try:
+        return await ask(await slot.connection())
+    except Silent:
+        raise
+    except Lost:
+        return await ask(await slot.connection())
+
+
+def _refuse(answer: asyncio.Future[Any], error: BaseException) -> None:
+    """Tell one of those who wait what went wrong: each is told by an error of its own, which it may add to."""
+    if answer.done():
+        return
+    if isinstance(error, StorageFailure):
+        answer.set_exception(type(error)(str(error)))
+    else:
+        answer.set_exception(StorageFailure(f"the database could not be asked ({type(error).__name__})"))

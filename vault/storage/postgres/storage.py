@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One PostgreSQL for any number of nodes, each of which reads and writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Final
+
+from vault.storage.postgres import schema
+from vault.storage.postgres.batches import Batches
+from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.database import Database, OnStatement
+from vault.storage.postgres.lanes import Lanes
+from vault.storage.postgres.reads import Reader
+from vault.storage.postgres.transaction import Transaction
+from vault.storage.postgres.turn import Turn
+from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
+from vault.values.times import Millis, time_after
+
+
+class _Block:
+    """The block of one transaction, of either kind."""
+
+    def __init__(self, storage: PostgresStorage, *, optimistic: bool) -> None:
+        self._storage = storage
+        self._optimistic = optimistic
+        self._block = storage.turn.block()
+
+    async def __aenter__(self) -> Tx:
+        self._task = self._storage.enter()
+        try:
+            if not self._optimistic:
+                return await self._block.__aenter__()
+        except BaseException:
+            self._storage.leave(self._task)
+            raise
+        self._tx = self._storage.transaction()
+        return self._tx
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if not self._optimistic:
+                await self._block.__aexit__(kind, error, trace)
+            else:
+                try:
+                    if kind is None:
+                        await self._tx.commit()
+                finally:
+                    self._tx.end()
+        finally:
+            self._storage.leave(self._task)
+
+
+class PostgresStorage:
+    """See `Storage`."""
+
+    def __init__(self, address: Address, on_statement: OnStatement | None = None) -> None:
+        """`on_statement` is called with the name of each statement before it runs; what it raises fails it."""
+        self._database: Final = Database(address, on_statement)
+        self._lanes: Final = Lanes(self._database)
+        self._batches: Final = Batches(self._database)
+        self.turn: Final = Turn(self._database, self._lanes)
+        self._inside: set[asyncio.Task[Any] | object] = set()
+        self._left = asyncio.Event()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, address: Address, on_statement: OnStatement | None = None) -> PostgresStorage:
+        """Connect, and make sure that there is a vault, or the place for one. Raises `StorageFailure`."""
+        storage = cls(address, on_statement)
+        await storage.check()
+        return storage
+
+    def enter(self) -> asyncio.Task[Any] | object:
+        """Note who begins a transaction. Raises `StorageFailure` and `RuntimeError`."""
+        task = self._outside()
+        self._inside.add(task)
+        return task
+
+    def _outside(self) -> asyncio.Task[Any] | object:
+        if self._closed:
+            raise StorageFailure("the storage is closed")
+        task = asyncio.current_task() or object()
+        if task in self._inside:
+            raise RuntimeError("this task is in a transaction already, and would wait for itself")
+        return task
+
+    def leave(self, task: asyncio.Task[Any] | object) -> None:
+        """Note that a transaction is over."""
+        self._inside.discard(task)
+        self._left.set()
+
+    def transaction(self) -> Transaction:
+        """Return a transaction that is checked when it commits."""
+        return Transaction(self._database, self._lanes, self._batches)
+
+    def reader(self) -> ReadTx:
+        """See `Storage.reader`."""
+        if self._closed:
+            raise StorageFailure("the storage is closed")
+        return Reader(self._database, self._lanes)
+
+    def write(self, *, optimistic: bool = False) -> AbstractAsyncContextManager[Tx]:
+        """See `Storage.write`."""
+        return _Block(self, optimistic=optimistic)
+
+    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
+        """See `Storage.claim`; the longest claimable are taken. They are told by when they are due."""
+        self._outside()
+        self._database.announce("claim")
+        until = time_after(now, hold)
+        rows = await self._lanes.ask(lambda connection: connection.rows(schema.CLAIM, now, limit, until))
+        timers = [Timer(kind, key, Millis(due), attempts) for kind, key, due, attempts in rows]
+        return sorted(timers, key=lambda timer: (timer.due, timer.kind, timer.key))
+
+    async def next_due(self) -> Millis | None:
+        """See `Storage.next_due`."""
+        self._database.announce("next_due")
+        rows = await self._lanes.ask(lambda connection: connection.rows(schema.NEXT_DUE))
+        return Millis(rows[0][0]) if rows else None
+
+    async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
+        """See `Storage.news`."""
+        self._database.announce("news")
+
+        async def ask(connection: Connection) -> tuple[int, Sequence[Change] | None]:
+            rows = await connection.rows(schema.NEWS, self._database.newest_of(connection, since))
+            newest, known = rows[0][:2]
+            epoch = self._database.epoch_of(connection, newest)
+            if epoch == since:
+                return epoch, []
+            if not known:
+                return epoch, None
+            return epoch, [
+                Change(self._database.epoch_of(connection, n), kind, key)
+                for _, _, n, kind, key in rows
+                if n is not None
+            ]
+
+        return await self._lanes.ask(ask)
+
+    async def check(self) -> None:
+        """See `Storage.check`."""
+        await self._lanes.ask(self._database.check)
+
+    async def close(self) -> None:
+        """See `Storage.close`."""
+        self._closed = True
+        while self._inside:
+            self._left.clear()
+            await self._left.wait()
+        await self._batches.close()
+        await self.turn.close()
+        await self._lanes.close()
+        self._database.closed = True
