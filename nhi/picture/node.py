@@ -20,7 +20,7 @@ class State(StrEnum):
     ACTIVE = "active"
     EXPIRED = "expired"
     REVOKED = "revoked"
-    DYING = "dies"
+    DYING = "ends"
     """What a revocation that is only looked at would end."""
 
 

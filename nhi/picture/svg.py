@@ -23,9 +23,9 @@ STYLE: Final = """
 .tree text{fill:var(--ink)}.tree .id,.tree .says{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:11px}
 .tree .id{fill:var(--dim)}.tree .title{font-weight:600}.tree .state,.tree .seen{fill:var(--dim);font-size:11px}
 .tree .alarm{fill:var(--alarm);font-weight:600;font-size:11px}.tree .alarmed .box{fill:var(--glow);stroke:var(--alarm)}
-.tree .revoked .bar,.tree .dies .bar{fill:var(--bad)}
-.tree .revoked .state,.tree .dies .state{fill:var(--bad);font-weight:600}
-.tree .dies .box{stroke:var(--bad);stroke-width:2;fill:var(--doom)}
+.tree .revoked .bar,.tree .ends .bar{fill:var(--bad)}
+.tree .revoked .state,.tree .ends .state{fill:var(--bad);font-weight:600}
+.tree .ends .box{stroke:var(--bad);stroke-width:2;fill:var(--doom)}
 .tree .revoked .box,.tree .expired .box{stroke-dasharray:4 3}.tree .expired .bar{fill:var(--over)}
 .tree .revoked .id{text-decoration:line-through}
 .tree a:focus .box,.tree a:hover .box{stroke:var(--good);stroke-width:2.5}.tree a{outline:none}

@@ -7,6 +7,7 @@ tree of 200 blocks.
 
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import hvac
@@ -64,7 +65,11 @@ def _grown(estate: Estate) -> tuple[str, str]:
         root.write("nhi/revoke", id=lost["id"], reason="lost laptop")
     estate.add("returns", "team-shop", max_depth=4)
     estate.odd("returns")
-    root.write("nhi/login", **root.write("nhi/registrations/invoice-mailer/secret")["data"])
+    secret = root.write("nhi/registrations/invoice-mailer/secret")["data"]
+    root.write("nhi/login", **secret)
+    for client in (secret["client_id"], "nobody"):
+        with suppress(hvac.exceptions.Forbidden):
+            root.write("nhi/login", client_id=client, client_secret="guessed")
     root.write("nhi/workloads/nightly-export", owner=TEAMS["nightly-export"], ttl="9d")
     return large, small_one
 

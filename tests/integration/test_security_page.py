@@ -341,7 +341,7 @@ def test_revoking_ends_what_the_preview_showed_and_spares_the_rest(browser: Brow
     browser.sign_in(browser.place.root)
     preview = browser.get("/ui/revoke", mount=estate.mount, id=block)
     assert "This ends 2 blocks of 1 credential" in preview.text
-    assert preview.text.count('<a class="dies"') + preview.text.count('<g class="dies"') == 2
+    assert preview.text.count('<a class="ends"') + preview.text.count('<g class="ends"') == 2
     done = browser.post("/ui/revoke", None, **browser.form(preview), reason="lost laptop")
     assert done.status_code == 303
     page = browser.session.get(f"{browser.place.address}{done.headers['location']}", timeout=PATIENCE)

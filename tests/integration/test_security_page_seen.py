@@ -43,10 +43,10 @@ def test_chromium_signs_in_and_revokes_with_the_keyboard_alone(estate: Estate, t
         f"{estate.root.url}/ui/",
         {"keys": [root, "Enter"]},
         {"go": there},
-        # past the skip link, five pages, sign out, the workload, the picture and its two boxes, to the first Revoke…
-        {"keys": ["Tab"] * 12 + ["Enter"]},
-        # past the skip link, five pages and sign out to the reason, and on to the button
-        {"keys": ["Tab"] * 8 + ["lost", "Tab", "Enter"]},
+        # past the skip link, six pages, sign out, the workload, the picture and its two boxes, to the first Revoke…
+        {"keys": ["Tab"] * 13 + ["Enter"]},
+        # past the skip link, six pages and sign out to the reason, and on to the button
+        {"keys": ["Tab"] * 9 + ["lost", "Tab", "Enter"]},
         folder=tmp_path,
     )
     titles = [page["title"].removesuffix(" · Coffre") for page in seen.pages]
@@ -100,6 +100,7 @@ def test_chromium_cuts_nothing_off(
         f"credential?id={identity}",
         "anomalies?",
         "secrets?",
+        "failures?",
         f"revoke?id={block}",
         "workload?name=nobody",
         "nothing?",
@@ -132,17 +133,21 @@ def test_the_overview_has_numbers_of_this_server_and_only_those_that_the_token_m
     estate.odd("billing")
     secret = root.write(f"{name}/registrations/billing/secret")["data"]
     root.write(f"{name}/login", **secret)
+    with pytest.raises(hvac.exceptions.Forbidden):
+        root.write(f"{name}/login", client_id=secret["client_id"], client_secret="wrong")
     root.write(f"{name}/workloads/billing", owner="team-billing", ttl="13d")
     browser.sign_in(browser.place.root)
     page = browser.get("/ui/overview", mount=name).text
     numbers = re.findall(r'href="([^"]*)"><span class="number">([^<]*)</span> ([^<]*)</a>', page)
     assert [(number, what) for _, number, what in numbers] == [
         ("5", "active credentials"),
+        ("1", "credentials never presented"),
         ("5", "new credentials with anomalies"),
         ("5", "credentials with anomalies in all"),
         ("0", "tokens that were not issued here"),
         ("1", "workloads that end within 14 days"),
         ("1", "registrations that log in by client secret"),
+        ("1", "failed logins"),
     ]
     for there, number, _ in numbers:
         listed = browser.session.get(browser.place.address + unescape(there), timeout=PATIENCE)
@@ -150,7 +155,7 @@ def test_the_overview_has_numbers_of_this_server_and_only_those_that_the_token_m
         assert (listed.status_code, rows) == (200, int(number) or 5), there
     browser.sign_in(token_with(root, name, READER.format(mount=name)))
     refused = browser.get("/ui/overview", mount=name)
-    assert (refused.status_code, refused.text.count("This token may not read")) == (200, 6)
+    assert (refused.status_code, refused.text.count("This token may not read")) == (200, 8)
     browser.session.close()
 
 

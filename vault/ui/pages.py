@@ -27,7 +27,7 @@ from vault.ui.session.api_client import Answer, ApiAnswer, ApiClient
 from vault.ui.session.forms import fields_of
 from vault.ui.session.sessions import Session, UiSessions
 from vault.ui.session.visit import ApiRefusal, Visit, engines
-from vault.ui.views import anomalies, credentials, overview, registrations, revocation, workloads
+from vault.ui.views import anomalies, credentials, failures, overview, registrations, revocation, workloads
 from vault.values.times import Seconds
 
 COOKIE: Final = "__Secure-coffre-ui"
@@ -46,6 +46,7 @@ _VIEWS: Final[dict[str, View]] = {
     "anomalies": anomalies.anomalies,
     "ending": registrations.ending_soon,
     "secrets": registrations.secrets,
+    "failures": failures.failed_logins,
     "revoke": revocation.preview,
 }
 _ENDED: Final = "Your token has ended, or was revoked. Sign in with another one."

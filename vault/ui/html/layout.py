@@ -37,6 +37,7 @@ _PLACES: Final = (
     ("credentials", "Credentials"),
     ("anomalies", "Anomalies"),
     ("secrets", "Client secrets"),
+    ("failures", "Failed logins"),
 )
 _LONGEST: Final = 48
 """Characters of a name in the head."""

@@ -35,7 +35,10 @@ from vault.ui.session.visit import Visit, objects, text, texts
 from vault.ui.views.severity import odd, options
 
 ACTIVE: Final = "active"
-"""The only state that can be searched for: valid now."""
+"""A state that can be searched for: presented here, and valid now."""
+UNUSED: Final = "never-presented"
+"""Another one: valid, and never presented here."""
+_PRESENTED: Final = {ACTIVE: "yes", UNUSED: "no"}
 
 
 async def credentials(visit: Visit) -> Response:
@@ -43,16 +46,15 @@ async def credentials(visit: Visit) -> Response:
     names = ("workload", "source", "since", "until", "anomaly")
     given = {name: visit.text(name) for name in names}
     wanted = {**given, "since": to_utc(given["since"]), "until": to_utc(given["until"])}
+    chosen = visit.text("state") if visit.text("state") in _PRESENTED else ""
+    wanted["presented"] = _PRESENTED.get(chosen, "any")
     found = await visit.get("credentials", **wanted, after=visit.text("after"))
-    active = visit.text("state") == ACTIVE
     return page(
         "Credentials",
         chooser(visit, "credentials"),
-        _filter(visit, given, active=active),
-        table_of(visit, found, active=active, empty="No credential that was presented here fits."),
-        further(
-            text(found, "next"), "credentials", mount=visit.mount, **given, state=ACTIVE if active else ""
-        ),
+        _filter(visit, given, chosen),
+        table_of(visit, found, active=chosen == ACTIVE, empty="No credential fits."),
+        further(text(found, "next"), "credentials", mount=visit.mount, **given, state=chosen),
         session=visit.session,
         mount=visit.mount,
         here="credentials",
@@ -84,6 +86,8 @@ async def credential(visit: Visit) -> Response:
             ("State", state(text(found, "state"))),
             ("Issued (UTC)", when(text(found, "issue_time"))),
             ("Expires (UTC)", when(text(found, "expire_time"))),
+            ("First seen (UTC)", when(text(found, "first_seen"))),
+            ("Last seen (UTC)", when(text(found, "last_seen"))),
         ),
         more if answer.get("more") else None,
         el("h2", "How it was handed on"),
@@ -209,20 +213,22 @@ def table_of(visit: Visit, found: Mapping[str, Json], *, empty: str, active: boo
             link_to(visit, one),
             link(text(one, "workload"), "workload", mount=visit.mount, name=text(one, "workload")),
             _until(one),
-            when(text(one, "first_seen")),
+            when(text(one, "first_seen")) if text(one, "first_seen") else "never",
+            when(text(one, "last_seen")) if text(one, "first_seen") else "never",
             lines(texts(one, "sources"), "id"),
-            _copies(one),
-            text(one, "tokens") or "0",
+            lines([_copies(one), *_service_tokens(one)], ""),
             odd(texts(one, "anomalies")),
         )
         for one in objects(found, "credentials")
         if not active or text(one, "state") == ACTIVE
     ]
     heads = (
-        *("Credential", "Workload", "State", "First seen (UTC)", "From address", "Copies"),
-        *("Service tokens", "Anomalies"),
+        *("Credential", "Workload", "State", "First seen (UTC)", "Last seen (UTC)", "From address"),
+        *("Made from it", "Anomalies"),
     )
-    return table("The one that was first seen last comes first.", heads, rows, empty=empty)
+    return table(
+        "The newest comes first. When it was last seen is true to the hour.", heads, rows, empty=empty
+    )
 
 
 def _until(one: Mapping[str, Json]) -> Child:
@@ -236,11 +242,18 @@ def _copies(one: Mapping[str, Json]) -> str:
     """Return how many attenuated copies of a credential were seen, and how many blocks deep."""
     blocks, depth = one.get("blocks"), one.get("depth")
     if not isinstance(blocks, int) or not isinstance(depth, int) or blocks < 2:
-        return "none"
-    return f"{blocks - 1}, over {counted(str(depth - 1), 'hop', 'hops')}"
+        return "no copies"
+    return f"{counted(str(blocks - 1), 'copy', 'copies')}, over {counted(str(depth - 1), 'hop', 'hops')}"
 
 
-def _filter(visit: Visit, given: Mapping[str, str], *, active: bool) -> Html:
+def _service_tokens(one: Mapping[str, Json]) -> list[str]:
+    """Return how many service tokens were made with a credential and live, where there are any."""
+    number = text(one, "tokens")
+    return [counted(number, "service token", "service tokens")] if number not in {"", "0"} else []
+
+
+def _filter(visit: Visit, given: Mapping[str, str], chosen: str) -> Html:
+    states = (("", "any"), (ACTIVE, "active"), (UNUSED, "never presented"))
     return el(
         "form",
         el("input", type="hidden", name="mount", value=visit.mount),
@@ -254,8 +267,7 @@ def _filter(visit: Visit, given: Mapping[str, str], *, active: bool) -> Html:
             "State",
             el(
                 "select",
-                el("option", "any", value=""),
-                el("option", "active", value=ACTIVE, selected=active),
+                [el("option", words, value=name, selected=name == chosen) for name, words in states],
                 name="state",
             ),
         ),

@@ -18,7 +18,7 @@ from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, page
 from vault.ui.html.times import millis, moment, to_utc
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text, texts
-from vault.ui.views.credentials import ACTIVE
+from vault.ui.views.credentials import ACTIVE, UNUSED
 from vault.ui.views.registrations import LIMIT, by_client_secret, soon
 from vault.ui.views.severity import tally
 from vault.values.times import DAY, seconds_to_millis, time_between
@@ -35,23 +35,27 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 async def overview(visit: Visit) -> Response:
-    """Show how many credentials, anomalies, expiries, client secrets and unissued Biscuits there are."""
+    """Show how many credentials, anomalies, expiries, client secrets and failed logins there are."""
     since = moment(time_between(seconds_to_millis(DAY), visit.now))
     seen = await _ask(visit, "credentials", since=to_utc(since), limit=_MOST)
+    unused = await _ask(visit, "credentials", presented="no", limit=_MOST)
     odd = await _ask(visit, "credentials", anomaly="any", limit=_MOST)
     report = await _ask(visit, "report", limit=str(LIMIT))
     orphans = await _ask(visit, "orphans")
+    failures = await _ask(visit, "failures")
     return page(
         "Overview",
         chooser(visit, "overview"),
         el(
             "ul",
             _credentials(visit, seen, since),
+            _unused(visit, unused),
             _new(visit, odd, since),
             _all(visit, odd),
             _strangers(visit, orphans),
             _ending(visit, report),
             _secrets(visit, report),
+            _failures(visit, failures),
             class_="tiles",
         ),
         session=visit.session,
@@ -77,6 +81,13 @@ def _credentials(visit: Visit, seen: _Answer, since: str) -> Html:
     there = href("credentials", mount=visit.mount, state=ACTIVE, since=since)
     says = "Tokens of workloads that were presented here and are valid now."
     return _tile(seen, number, "active credentials", says, there)
+
+
+def _unused(visit: Visit, unused: _Answer) -> Html:
+    number = _number(len(objects(unused.data, "credentials")), more=bool(text(unused.data, "next")))
+    says = "They were issued, are valid now, and came here in no request."
+    there = href("credentials", mount=visit.mount, state=UNUSED)
+    return _tile(unused, number, "credentials never presented", says, there)
 
 
 def _new(visit: Visit, odd: _Answer, since: str) -> Html:
@@ -121,6 +132,15 @@ def _secrets(visit: Visit, report: _Answer) -> Html:
     there = href("secrets", mount=visit.mount, used="1")
     says = "A client secret can be stolen and used anywhere."
     return _tile(report, number, "registrations that log in by client secret", says, there)
+
+
+def _failures(visit: Visit, failures: _Answer) -> Html:
+    found = objects(failures.data, "failures")
+    times = sum(one["count"] for one in found if isinstance(one.get("count"), int))
+    says = (
+        f"The last reason: {text(found[0], 'message')}." if found else "None since this server was unsealed."
+    )
+    return _tile(failures, str(times), "failed logins", says, href("failures", mount=visit.mount))
 
 
 def _graves(found: list[Mapping[str, Json]], whose: str) -> str:

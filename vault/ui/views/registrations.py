@@ -92,7 +92,11 @@ def soon(ways: Iterable[Mapping[str, Json]], now: Millis) -> Sequence[Mapping[st
 
 
 def logins(ways: Sequence[Mapping[str, Json]], workload_link: str = "", *, more: bool = False) -> Html:
-    """Return a table of registrations and how each has logged in; `more` says that another page follows."""
+    """Return a table of registrations, how each has logged in, and when its tokens were used.
+
+    Without `workload_link` they are of one workload, whose own page has its name and owner. `more` says that another
+    page follows.
+    """
     rows = []
     for one in ways:
         methods = one.get("methods")
@@ -103,17 +107,23 @@ def logins(ways: Sequence[Mapping[str, Json]], workload_link: str = "", *, more:
             if isinstance(info, dict)
         ]
         name = text(one, "workload")
+        owner = el("span", text(one, "owner"), class_="why")
+        whose = lines([link(name, "workload", mount=workload_link, name=name), owner], "")
         rows.append(
             row(
                 text(one, "registration"),
-                link(name, "workload", mount=workload_link, name=name) if workload_link else name,
-                text(one, "owner"),
+                *([whose] if workload_link else ()),
                 _secret(one),
                 lines(given, "") or "none yet",
+                f"{text(one, 'presented') or '0'} of {text(one, 'issued') or '0'}",
+                when(text(one, "last_used")) if text(one, "last_used") else "never",
             )
         )
-    heads = ("Registration", "Workload", "Owner", "Client secret", "Tokens issued, by login method")
-    caption = "A registration says how a workload logs in and what its tokens may do. Times are UTC."
+    heads = (
+        *("Registration", *(("Workload, owner",) if workload_link else ()), "Client secret"),
+        *("Tokens issued, by login method", "Tokens presented", "Last used (UTC)"),
+    )
+    caption = "A registration says how a workload logs in and what its tokens may do. Times are UTC, and the last use is true to the hour."
     return table(caption, heads, rows, empty=_nobody(more=more, none="There are none."))
 
 

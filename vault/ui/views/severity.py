@@ -29,7 +29,7 @@ class Severity(IntEnum):
 _MEANINGS: Final = {
     "used-after-revocation": (
         Severity.HIGH,
-        "Somebody still holds it and tried to use it after its end. Find out who has that address.",
+        "A copy of it, or all of it, was revoked, and somebody still uses that. Find out who has that address.",
     ),
     "reserved-fact": (
         Severity.HIGH,

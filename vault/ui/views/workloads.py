@@ -71,7 +71,7 @@ async def workload(visit: Visit) -> Response:
         report = {}
     ways = [one for one in objects(report, "registrations") if text(one, "workload") == name]
     unknown = bool(text(report, "next"))
-    credentials = await visit.get("credentials", workload=name, after=visit.text("after"))
+    credentials = await visit.get("credentials", workload=name, presented="any", after=visit.text("after"))
     disabled = bool(found.get("disabled"))
     return page(
         f"Workload {name}",
@@ -87,7 +87,7 @@ async def workload(visit: Visit) -> Response:
         logins(ways) if ways else None,
         el("p", f"Only registrations among the first {_MOST} are shown here.") if unknown else None,
         el("h2", "Credentials"),
-        table_of(visit, credentials, empty="None that was presented here is still on record."),
+        table_of(visit, credentials, empty="None is on record."),
         further(text(credentials, "next"), "workload", mount=visit.mount, name=name),
         session=visit.session,
         mount=visit.mount,

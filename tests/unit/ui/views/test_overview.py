@@ -46,16 +46,20 @@ def test_the_overview_counts_and_each_number_leads_to_what_it_counts() -> None:
         credentials=(200, {"data": {"credentials": found, "next": ""}}),
         report=(200, {"data": {"registrations": ways, "next": ""}}),
         orphans=(200, {"data": {"orphans": [{"token_id": BLOCK}], "more": True}}),
+        failures=(200, {"data": {"failures": [{"count": 3, "message": "it is wrong"}, {"count": 2}]}}),
     )
     page = shown(overview.overview, front)
     assert _numbers(page) == [
         ("1", "active credentials", {"mount": "nhi", "state": "active", "since": "2026-11-26T12:00"}),
+        ("3", "credentials never presented", {"mount": "nhi", "state": "never-presented"}),
         ("2", "new credentials with anomalies", {"mount": "nhi", "since": "2026-11-26T12:00"}),
         ("3", "credentials with anomalies in all", {"mount": "nhi"}),
         ("1+", "tokens that were not issued here", {"mount": "nhi"}),
         ("1", "workloads that end within 14 days", {"mount": "nhi"}),
         ("1", "registrations that log in by client secret", {"mount": "nhi", "used": "1"}),
+        ("5", "failed logins", {"mount": "nhi"}),
     ]
+    assert "The last reason: it is wrong." in page
     assert "By severity: 1 high, 1 medium." in page
     assert "By severity: 1 high, 1 medium, 1 low." in page
     ending = shown(registrations.ending_soon, front)
@@ -72,19 +76,22 @@ def test_the_overview_asks_for_one_page_of_each_list_and_says_where_there_are_mo
         credentials=(200, {"data": {"credentials": found, "next": "00-1"}}),
         report=(200, {"data": {"registrations": [_registered("w", uses_secret=True)], "next": "w"}}),
         orphans=(200, {"data": {"orphans": [], "more": False}}),
+        failures=(200, {"data": {"failures": []}}),
     )
     numbers = [number for number, *_ in _numbers(shown(overview.overview, front))]
-    assert numbers == ["100+", "100+", "100+", "0", "0+", "1+"]
+    assert numbers == ["100+", "100+", "100+", "100+", "0", "0+", "1+", "0"]
     assert [(path, query.get("limit")) for _, path, query, _ in front.asked] == [
+        ("credentials", ["100"]),
         ("credentials", ["100"]),
         ("credentials", ["100"]),
         ("report", ["200"]),
         ("orphans", None),
+        ("failures", None),
     ]
     older = [*found[:99], _seen("f" * 32, "2026-11-20T11:00:00Z", "no-op")]
     front.answers["credentials"] = (200, {"data": {"credentials": older, "next": "00-1"}})
     numbers = [number for number, *_ in _numbers(shown(overview.overview, front))]
-    assert numbers[1:3] == ["99", "100+"]
+    assert numbers[2:4] == ["99", "100+"]
 
 
 def test_a_number_that_a_token_may_not_know_is_said_to_be_that_and_the_others_are_there() -> None:
@@ -92,9 +99,11 @@ def test_a_number_that_a_token_may_not_know_is_said_to_be_that_and_the_others_ar
         credentials=(200, {"data": {"credentials": [], "next": ""}}),
         report=(403, {"type": "urn:coffre:error:forbidden"}),
         orphans=(200, {"data": {"orphans": [], "more": False}}),
+        failures=(403, {"type": "urn:coffre:error:forbidden"}),
     )
     page = shown(overview.overview, front)
-    assert [number for number, *_ in _numbers(page)] == ["0", "0", "0", "0"]
+    assert [number for number, *_ in _numbers(page)] == ["0", "0", "0", "0", "0"]
+    assert "This token may not read nhi/failures." in page
     assert page.count("This token may not read nhi/report.") == 2
     front.answers["orphans"] = (429, {"type": "urn:coffre:error:limited"})
     with pytest.raises(ApiRefusal):

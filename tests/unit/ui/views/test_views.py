@@ -20,7 +20,7 @@ from vault.ui.pages import COOKIE, Pages, whose_token
 from vault.ui.session.api_client import ApiAnswer
 from vault.ui.session.sessions import UiSessions
 from vault.ui.session.visit import ApiRefusal
-from vault.ui.views import anomalies, credentials, registrations, revocation, workloads
+from vault.ui.views import anomalies, credentials, failures, registrations, revocation, workloads
 from vault.values.times import Seconds
 
 
@@ -43,9 +43,14 @@ def test_a_token_that_nobody_issued_is_an_alarm() -> None:
 def test_credentials_are_shown_with_their_state_and_what_is_odd_in_words() -> None:
     front = Front(credentials=(200, {"data": {"credentials": [CREDENTIAL], "next": "00-1&2"}}))
     page = shown(credentials.credentials, front, workload="w", anomaly="no-op", after="x y")
-    assert front.asked[0][2] == {"workload": ["w"], "anomaly": ["no-op"], "after": ["x y"]}
+    assert front.asked[0][2] == {
+        "workload": ["w"],
+        "anomaly": ["no-op"],
+        "after": ["x y"],
+        "presented": ["any"],
+    }
     assert "its signing key was destroyed" in page
-    assert '<td role="cell" data-label="Service tokens"><div>4711</div></td>' in page
+    assert '<li class="">2 copies, over 2 hops</li><li class="">4711 service tokens</li>' in page
     assert "came from several addresses" in page
     assert "something-new" in page
     assert '<option value="no-op" selected>' in page
@@ -54,6 +59,89 @@ def test_credentials_are_shown_with_their_state_and_what_is_odd_in_words() -> No
     asked = parse_qs(unescape(further[1]).partition("?")[2])
     assert asked == {"mount": ["nhi"], "workload": ["w"], "anomaly": ["no-op"], "after": ["00-1&2"]}
     assert '<a href="/ui/credentials?mount=more">more/</a>' in page
+
+
+def test_credentials_never_presented_are_found_and_the_others_say_when_they_were_seen_last() -> None:
+    unused = {**CREDENTIAL, "state": "active", "first_seen": "", "last_seen": "", "sources": [], "blocks": 1}
+    used = {**CREDENTIAL, "last_seen": "2026-11-26T19:00:02Z"}
+    front = Front(credentials=(200, {"data": {"credentials": [unused, used], "next": "00-1"}}))
+    for chosen, presented in (("", "any"), ("active", "yes"), ("never-presented", "no"), ("nonsense", "any")):
+        page = shown(credentials.credentials, front, state=chosen)
+        assert front.asked[-1][2] == {"presented": [presented]}
+        following = re.search(r'<a href="([^"]*)">Next page</a>', page)
+        assert following
+        kept = parse_qs(unescape(following[1]).partition("?")[2]).get("state", [""])
+        assert kept == ["" if chosen == "nonsense" else chosen]
+        options = re.findall(r'<option value="([^"]*)" selected>', page.rpartition("State<select")[2])
+        assert options == kept
+    seen = re.findall(r'data-label="(?:First|Last) seen \(UTC\)"><div>(.*?)</div></td>', page)
+    assert [re.sub("<[^>]*>", "", cell) for cell in seen] == [
+        *("never", "never"),
+        *("2026-11-26 18:00:01", "2026-11-26 19:00:02"),
+    ]
+    assert "no copies" in page
+    answer = {"data": {"credential": used, "nodes": []}}
+    one = shown(credentials.credential, Front(**{f"credentials__{BLOCK}": (200, answer)}), id=BLOCK)
+    assert '<dt>Last seen (UTC)</dt><dd><time datetime="2026-11-26T19:00:02Z">' in one
+
+
+def test_registrations_say_how_many_of_their_tokens_came_and_when_the_last_did() -> None:
+    used = {
+        "registration": "w",
+        "workload": "w",
+        "owner": "team",
+        "methods": {},
+        "issued": 12,
+        "presented": 11,
+        "last_used": "2026-11-26T19:00:02Z",
+    }
+    unused = {**used, "registration": "x", "presented": 0, "last_used": ""}
+    report = (200, {"data": {"registrations": [used, unused], "next": ""}})
+    page = shown(registrations.secrets, Front(report=report))
+    cells = re.findall(r'data-label="(?:Tokens presented|Last used \(UTC\))"><div>(.*?)</div></td>', page)
+    assert [re.sub("<[^>]*>", "", cell) for cell in cells] == [
+        "11 of 12",
+        "2026-11-26 19:00:02",
+        "0 of 12",
+        "never",
+    ]
+    front = Front(
+        workloads__w=(200, {"data": {"owner": "team"}}),
+        report=report,
+        credentials=(200, {"data": {"credentials": []}}),
+    )
+    own = shown(workloads.workload, front, name="w")
+    assert 'data-label="Tokens presented"' in own and 'data-label="Workload, owner"' not in own
+    assert front.asked[-1][2] == {"workload": ["w"], "presented": ["any"]}
+
+
+def test_failed_logins_are_shown_with_the_reason_that_clients_are_not_told() -> None:
+    failure = {
+        "time": "2026-11-26T18:00:00Z",
+        "registration": "w",
+        "method": "client_secret",
+        "reason": "expired-secret",
+        "message": "the client secret's time is over",
+        "count": 3,
+        "sources": ["10.1.2.3", "10.1.2.4"],
+    }
+    nameless = {**failure, "registration": "", "count": 1}
+    page = shown(failures.failed_logins, Front(failures=(200, {"data": {"failures": [failure, nameless]}})))
+    first, second = (
+        [re.sub("<[^>]*>", " ", cell).split() for cell in re.findall("<div>(.*?)</div>", line)]
+        for line in re.findall('<tr role="row">(<th scope="row".*?)</tr>', page)
+    )
+    assert first == [
+        ["w"],
+        ["client", "secret"],
+        ["the", "client", "secret&#x27;s", "time", "is", "over"],
+        ["3"],
+        ["2026-11-26", "18:00:00"],
+        ["10.1.2.3", "10.1.2.4"],
+    ]
+    assert second[0] == ["no", "registration", "of", "that", "name"]
+    none = shown(failures.failed_logins, Front(failures=(200, {"data": {"failures": []}})))
+    assert "No login has failed since then." in none
 
 
 def test_nothing_is_said_to_be_none_while_there_may_be_further_ones() -> None:
