@@ -15,6 +15,7 @@ _BOTH = frozenset(
     {
         "test_again",
         "test_biscuit_children",
+        "test_biscuit_explanations",
         "test_biscuits",
         "test_biscuits_external",
         "test_contained",

@@ -106,23 +106,6 @@ def test_a_biscuit_needs_no_policy_to_look_at_itself_renew_itself_and_end(issuer
     assert issuer.status(token, LOOK) == 403
 
 
-def test_an_explanation_says_what_the_checks_of_a_narrowed_token_refuse(issuer: Issuer) -> None:
-    narrow = issuer.narrow(issuer.issue(), TO_DB, READS)
-
-    def said(path: str) -> dict[str, tuple[bool, str]]:
-        body = {"path": path, "token": narrow, "capabilities": "read,update,delete"}
-        verdicts = issuer.root("sys/internal/policies/explain", body)["data"]["verdicts"]
-        return {one["capability"]: (one["allowed"], one["missing"]) for one in verdicts}
-
-    checks = "which the credential's own checks refuse"
-    assert said(DB) == {
-        "read": (True, ""),
-        "update": (False, f"update, {checks}"),
-        "delete": (False, "delete"),
-    }
-    assert said(OTHER)["read"] == (False, f"read, {checks}")
-
-
 def test_renewal_gives_another_token_and_never_undoes_a_narrowing(issuer: Issuer) -> None:
     token = issuer.issue(ttl="10m")
     renewed = issuer.application.request(
@@ -350,10 +333,16 @@ def test_what_makes_no_sense_is_refused(issuer: Issuer) -> None:
     ):
         answer = issuer.application.request("POST", f"/v1/{path}", body, token="root")
         assert (path, body, answer.status) == (path, body, 400)
-    assert issuer.root("nhi/introspect", {"token": "x"})["data"] == {
-        "active": False,
-        "refusal": "it is no Biscuit",
-    }
+    for text, why in (
+        ("not!!base64", "it is no Biscuit: the token is not base64 for URLs"),
+        ("x", "it is no Biscuit: this is not base64 for URLs"),
+        ("a" * 11000, "it is no Biscuit: the token has more than 8192 bytes"),
+        ("abcdabcd", "it is no Biscuit"),
+    ):
+        told = issuer.root("nhi/introspect", {"token": text})["data"]
+        assert told == {"active": False, "refusal": why}
+        refused = issuer.application.request("POST", "/v1/nhi/revoke", {"token": text}, token="root")
+        assert refused.json() == {"errors": [f"token: {why}"]}
 
 
 def test_depth_is_what_the_registration_says(issuer: Issuer) -> None:

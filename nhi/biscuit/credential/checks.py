@@ -2,7 +2,7 @@
 """A token's own checks, evaluated for one request: they restrict what its policies allow, and never add.
 
 A request about the token itself is let through until the token ends: to look it up, to revoke it, to ask for its
-capabilities. Otherwise no stock client could use a token that was narrowed to one path.
+capabilities, or why it is refused. Otherwise no stock client could use a token that was narrowed to one path.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from vault.values.times import millis_to_seconds
 
 _PROVED: Final = "pop_proved"
 _ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")
+_EXPLAIN: Final = "sys/internal/policies/explain"
+_OF_ITSELF: Final = frozenset({"path", "capabilities"})
+"""What a token asks that explains its own refusals; any other parameter names another token, or policies."""
 
 
 class BiscuitChecks:
@@ -67,9 +70,8 @@ class BiscuitChecks:
         if self.bound and not self._possession.proves(call, self.bound):
             return False
         # 3. About itself.
-        if call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF):
-            if path == call.namespace.path + call.path:
-                return True
+        if _about_itself(call) and path == call.namespace.path + call.path:
+            return True
         # 4. The namespace.
         inside = self._home.path
         if not path.startswith(inside):
@@ -122,6 +124,12 @@ class BiscuitChecks:
             nets = (ip_network((address, size), strict=False) for size in range(address.max_prefixlen + 1))
             return frozenset(map(str, nets))
         return int(address) if isinstance(address, IPv4Address) else None
+
+
+def _about_itself(call: Call) -> bool:
+    if call.path == _EXPLAIN:
+        return call.data.keys() <= _OF_ITSELF
+    return call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF)
 
 
 def _asks(check: Check, name: str) -> bool:

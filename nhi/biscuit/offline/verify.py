@@ -93,13 +93,17 @@ def decoded(text: str, longest: int = LARGEST) -> bytes:
     return raw
 
 
-def is_biscuit(token: str) -> bool:
-    """Whether a text is a token of this form at all; its signatures are not checked."""
+def no_biscuit(token: str) -> str:
+    """Return why a text is no token of this form at all; empty where it is one. Signatures are not checked."""
     try:
-        read_token(from_text(token), TokenLimits())
+        raw = from_text(token)
+    except BiscuitError as error:
+        return f"it is no Biscuit: {error}"
+    try:
+        read_token(raw, TokenLimits())
     except BiscuitError:
-        return False
-    return True
+        return "it is no Biscuit"
+    return ""
 
 
 def to_text(token: bytes) -> str:

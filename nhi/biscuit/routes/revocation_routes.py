@@ -13,6 +13,7 @@ from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
 from nhi.biscuit.credential.children import Children
 from nhi.biscuit.credential.verdict import Refusal, Verdict
 from nhi.biscuit.offline.attenuation import attenuations
+from nhi.biscuit.offline.verify import no_biscuit
 from nhi.biscuit.records import lineage, renewals, store
 from nhi.biscuit.records.lineage import Node, Tree
 from nhi.biscuit.records.model import LONGEST_TTL, IssuerKey, KeyState, MountRef, Revocation, Workload
@@ -130,7 +131,7 @@ class RevocationEngine(Engine):
         verdict = await self._biscuits.judge(core, params.token, call.now)
         here = MountRef(call.namespace.id, call.mount.uuid)
         if verdict is None or verdict.owner != here or verdict.refusal is Refusal.ORPHAN:
-            raise Malformed("token: is not of this mount")
+            raise Malformed(f"token: {no_biscuit(params.token) or 'is not of this mount'}")
         if not -1 <= params.block < len(verdict.ids):
             raise Malformed("block: the token has no such block")
         if verdict.issued is not None:

@@ -20,7 +20,7 @@ from nhi.biscuit.login.failures import Reason
 from nhi.biscuit.login.proof import LoginEvidence, ProofChecker, WorkloadProof
 from nhi.biscuit.offline.attenuation import attenuations
 from nhi.biscuit.offline.deadline import deadline_of
-from nhi.biscuit.offline.verify import is_biscuit
+from nhi.biscuit.offline.verify import no_biscuit
 from nhi.biscuit.records import store
 from nhi.biscuit.records.attestation import PRIVATE_KEY, SECRET
 from nhi.biscuit.records.model import MountRef, Registration, Workload
@@ -129,7 +129,7 @@ class IssueEngine(Engine):
         issued = found.issued if found is not None else None
         if found is None or issued is None or not self._here(call, found.owner):
             here = found is not None and self._here(call, found.owner)
-            foreign = "no key of this mount has signed it" if is_biscuit(params.token) else "it is no Biscuit"
+            foreign = no_biscuit(params.token) or "no key of this mount has signed it"
             return TokenInfo(
                 active=False, refusal=found.refusal.value if found is not None and here else foreign
             )
