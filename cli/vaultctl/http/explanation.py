@@ -66,12 +66,10 @@ def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = Fals
             "Most likely the token itself was refused: it is unknown, expired or revoked (`vaultctl login`). "
             f"Otherwise it lacks {lack}."
         )
+    ways = f"see `vaultctl token capabilities {error.path}`, and for the reason `vaultctl policy explain {error.path}`"
     if is_biscuit:
-        return (
-            f"No policy of this token grants {lack}, or a check of its own forbids it: compare "
-            f"`vaultctl token capabilities {error.path}` and `vaultctl nhi inspect`."
-        )
-    return f"No policy of this token grants {lack}: see `vaultctl token capabilities {error.path}`."
+        return f"No policy of this token grants {lack}, or a check of its own forbids it: {ways}."
+    return f"No policy of this token grants {lack}: {ways}."
 
 
 def login_mount(path: str) -> str:

@@ -267,6 +267,31 @@ EXAMPLES = {
 }  # fmt: skip
 """Two or three by command, as they follow `vaultctl`, or with all of the line where more stands before that."""
 
+_OF_GROUPS = {
+    "": ("login", "kv put", "kv get"), "audit": ("audit enable", "audit list"),
+    "auth": ("auth enable", "auth list", "auth tune"), "env": ("env export", "env import"),
+    "hsm": ("hsm list-slots", "hsm generate-kek", "hsm test"),
+    "hsm ceremony": ("hsm ceremony run", "hsm ceremony sign", "hsm ceremony verify"),
+    "kv": ("kv put", "kv get", "kv list"), "kv metadata": ("kv metadata get", "kv metadata put"),
+    "lease": ("lease lookup", "lease renew", "lease revoke"),
+    "namespace": ("namespace create", "namespace list", "namespace seal"),
+    "nhi": ("nhi workload write", "nhi register", "nhi issue"),
+    "nhi workload": ("nhi workload write", "nhi workload list"),
+    "operator": ("operator init", "operator unseal", "operator backup"),
+    "operator seal-slots": ("operator seal-slots list", "operator seal-slots add", "operator seal-slots verify"),
+    "plugin": ("plugin list", "plugin info"), "policy": ("policy write", "policy list", "policy explain"),
+    "secrets": ("secrets enable", "secrets list", "secrets tune"),
+    "token": ("token create", "token lookup", "token revoke"),
+}  # fmt: skip
+"""Commands whose first examples the help of a group shows; a group of one command shows that command's."""
+
+
+def lines_of_group(name: str) -> list[str]:
+    """The whole command lines of a group's examples; the root has no name."""
+    if name in _OF_GROUPS:
+        return [lines(command)[0] for command in _OF_GROUPS[name]]
+    return next(lines(command) for command in EXAMPLES if command.startswith(f"{name} "))
+
 
 def lines(name: str) -> list[str]:
     """The whole command lines of one command's examples."""

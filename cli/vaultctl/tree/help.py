@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.tree.command import FIELD, FORMAT, HTTP_FLAGS, Command, flags_of
-from vaultctl.tree.examples import lines
+from vaultctl.tree.examples import lines, lines_of_group
 from vaultctl.tree.lookup import GROUPS, all_commands
 
 TYPE_CHECKING = False
@@ -43,18 +43,20 @@ def group_help(path: Sequence[str]) -> str:
         if key.rpartition(" ")[0] == name
     ]
     width = max(len(word) for word, _ in rows)
+    examples = [f"  $ {line}" for line in lines_of_group(name)]
     usage = (
         f"Usage: vaultctl {name} <subcommand> [options] [args]"
         if name
         else "Usage: vaultctl <command> [args]"
     )
-    lines = [usage, ""]
+    shown = [usage, ""]
     if name:
-        lines += [f"  {GROUPS[name]}.", ""]
-    lines.append("Subcommands:" if name else "Commands:")
-    lines += [f"    {word:<{width}}    {text}" for word, text in rows]
-    lines += ["", "Help on one of them: vaultctl " + f"{name} <command> -h".strip()]
-    return "\n".join(lines)
+        shown += [f"  {GROUPS[name]}.", ""]
+    shown.append("Subcommands:" if name else "Commands:")
+    shown += [f"    {word:<{width}}    {text}" for word, text in rows]
+    shown += ["", "Examples:", "", *examples]
+    shown += ["", "Help on one of them: vaultctl " + f"{name} <command> -h".strip()]
+    return "\n".join(shown)
 
 
 def nearest(path: Sequence[str], word: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What a shell offers for an argument: mounts, paths and policies, as the server lists them for the token in use."""
+"""What a shell offers for an argument: mounts, paths, policies and other names, as the server lists them for the token in use."""
 
 from __future__ import annotations
 
@@ -16,22 +16,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from vaultctl.flags import Flag
     from vaultctl.invocation import Invocation
 
 _SECONDS = "2"
 """How long a shell waits for a server."""
 _KINDS = {
-    "auth disable": "auth", "auth move": "auth", "auth tune": "auth", "delete": "path", "env export": "key",
-    "env import": "key", "kv enable-versioning": "kv", "list": "path", "patch": "path", "path-help": "path",
+    "auth disable": "auth", "auth enable": "auth type", "auth move": "auth", "auth tune": "auth", "delete": "path",
+    "env export": "key", "env import": "key", "hsm rewrap": "slot", "kv enable-versioning": "kv", "list": "path",
+    "namespace delete": "namespace", "namespace lock": "namespace", "namespace lookup": "namespace",
+    "namespace patch": "namespace", "namespace seal": "namespace", "namespace unlock": "namespace",
+    "nhi issue": "registration", "nhi register": "registration", "nhi workload delete": "workload",
+    "nhi workload read": "workload", "nhi workload write": "workload", "operator seal-slots add": "slot",
+    "operator seal-slots demote": "slot", "operator seal-slots promote": "slot", "operator seal-slots remove": "slot",
+    "operator seal-slots rewrap": "slot", "operator seal-slots verify": "slot", "patch": "path", "path-help": "path",
     "policy delete": "policy", "policy explain": "path", "policy read": "policy", "policy write": "policy",
-    "read": "path", "run": "key", "scan": "path", "secrets disable": "mount", "secrets move": "mount",
-    "secrets tune": "mount", "token capabilities": "path", "write": "path",
+    "read": "path", "run": "key", "scan": "path", "secrets disable": "mount", "secrets enable": "secret type",
+    "secrets move": "mount", "secrets tune": "mount", "token capabilities": "path", "write": "path",
 }  # fmt: skip
 """What the first argument of a command names; of every `kv` command that is not here, a key."""
 _REPEATED = ("env export", "run")
 """Commands all of whose arguments are of that kind."""
 _AUTH = "auth/"
-_POLICY_FLAGS = ("-policy", "--policy")
+_FLAGS = {"policy": "policy", "registration": "registration", "workload": "workload"}
+"""What the value of a flag names."""
 
 
 @contextmanager
@@ -56,17 +64,16 @@ def candidates(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     from vaultctl.invocation import Invocation
 
     before, current = _joined(words[:-1]), words[-1] if words else ""
-    if before and before[-1].rstrip("=") in _POLICY_FLAGS:
-        kind, before = "policy", before[:-1]
-    else:
-        kind = ""
     command, rest = find_command(before)
     if command is None or "--" in rest:
         return []
+    flag = _waiting(command, rest)
+    if flag is not None and flag.words:
+        return [word for word in flag.words if word.startswith(current)]
     nowhere = io.StringIO()
     try:
-        flags, given = parse(flags_of(command), rest)
-        kind = kind or _kind_of(command, len(given))
+        flags, given = parse(flags_of(command), rest if flag is None else rest[:-1])
+        kind = _kind_of(command, len(given)) if flag is None else _FLAGS.get(flag.name, "")
         quick = {**environ, "BAO_CLIENT_TIMEOUT": _SECONDS, "BAO_MAX_RETRIES": "0", "BAO_WRAP_TTL": ""}
         flags = {name: value for name, value in flags.items() if not name.startswith(("output-", "wrap-"))}
         asking = Invocation(
@@ -90,6 +97,15 @@ def _joined(words: Sequence[str]) -> list[str]:
         else:
             found.append(word)
     return found
+
+
+def _waiting(command: Command, rest: Sequence[str]) -> Flag | None:
+    """The flag whose value is to come next, if there is one."""
+    last = rest[-1] if rest else ""
+    name = last.removesuffix("=").lstrip("-")
+    if not last.startswith("-") or "=" in name:
+        return None
+    return next((flag for flag in flags_of(command) if flag.name == name and flag.kind != "bool"), None)
 
 
 def _kind_of(command: Command, given: int) -> str:
@@ -135,6 +151,17 @@ def _paths(asking: Invocation, current: str) -> list[str]:
     return sorted([*_mounts(asking, "secret"), *(_AUTH + path for path in _mounts(asking, "auth"))])
 
 
+def _types(asking: Invocation, kind: str) -> list[str]:
+    """What can be mounted; `kv` of version 2 has a name of its own that the catalogue does not have."""
+    found = _listed(asking, f"sys/plugins/catalog/{kind}")
+    return sorted([*found, *(["kv-v2"] if "kv" in found else [])])
+
+
+def _workloads(asking: Invocation, folder: str) -> list[str]:
+    mount = asking.text("mount").strip("/") or "nhi"
+    return _listed(asking, f"{mount}/{folder}")
+
+
 def _listed(asking: Invocation, path: str) -> list[str]:
     from vaultctl.text.json import as_list, as_map
 
@@ -144,9 +171,15 @@ def _listed(asking: Invocation, path: str) -> list[str]:
 
 _SOURCES: dict[str, Callable[[Invocation, str], list[str]]] = {
     "auth": lambda asking, _: sorted(_mounts(asking, "auth")),
+    "auth type": lambda asking, _: _types(asking, "auth"),
     "key": _keys,
     "kv": lambda asking, _: _kv_mounts(asking),
     "mount": lambda asking, _: sorted(_mounts(asking, "secret")),
+    "namespace": lambda asking, _: _listed(asking, "sys/namespaces"),
     "path": _paths,
     "policy": lambda asking, _: _listed(asking, "sys/policies/acl"),
+    "registration": lambda asking, _: _workloads(asking, "registrations"),
+    "secret type": lambda asking, _: _types(asking, "secret"),
+    "slot": lambda asking, _: _listed(asking, "sys/seal-slots"),
+    "workload": lambda asking, _: _workloads(asking, "workloads"),
 }

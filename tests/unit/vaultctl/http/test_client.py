@@ -195,8 +195,9 @@ def test_a_refusal_is_explained_by_path_and_capability() -> None:
     assert "login" in explained("a/b", "permission denied", has_token=False)
     denied = ["1 error occurred:\n\t* permission denied\n\n"]
     refusal = ApiError("GET", "http://x/v1/a/b", "a/b", status=403, errors=denied, raw="")
-    assert "nhi inspect" in explain(refusal, has_token=True, is_biscuit=True)
-    assert "nhi inspect" not in explain(refusal, has_token=True)
+    assert "a check of its own" in explain(refusal, has_token=True, is_biscuit=True)
+    assert "a check of its own" not in explain(refusal, has_token=True)
+    assert explain(refusal, has_token=True).endswith("and for the reason `vaultctl policy explain a/b`.")
 
 
 def test_a_sealed_server_and_a_wrong_share_are_explained() -> None:

@@ -40,6 +40,15 @@ def test_groups_list_their_commands() -> None:
     assert "kv" in group_help([])
 
 
+@pytest.mark.parametrize("group", ["", *GROUPS])
+def test_each_group_has_two_or_three_examples_of_its_commands(group: str) -> None:
+    shown = [line.removeprefix("  $ ") for line in group_help(group.split()).splitlines() if "  $ " in line]
+    assert 2 <= len(shown) <= 3
+    for line in shown:
+        command, _ = find_command(shlex.split(line.split("vaultctl ", 1)[1]))
+        assert command is not None and command.name.startswith(group)
+
+
 def test_a_mistyped_command_is_guessed() -> None:
     assert nearest(["kv"], "gte") == "kv get"
     assert nearest(["policy"], "explian") == "policy explain"
