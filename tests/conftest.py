@@ -59,10 +59,14 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-@pytest.fixture(params=["memory", "memory-lagging", "sqlite"])
-def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Shared:
+@pytest.fixture(params=["memory", "memory-lagging", "sqlite", "postgresql"])
+def shared(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres: Callable[[], Cluster]
+) -> Generator[Shared]:
     """Return each kind of storage in turn, which several servers have open."""
-    return Shared(request.param, tmp_path)
+    shared = Shared(request.param, tmp_path, postgres)
+    yield shared
+    shared.tidy()
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,7 @@ class _Transaction(_Reader):
     def __init__(self, tx: Tx) -> None:
         super().__init__(tx)
         self._write = tx
+        self.committed = 0
 
     async def put(self, path: str, value: bytes) -> None:
         """See `Tx.put`."""

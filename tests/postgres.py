@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from vault.storage.postgres.administration import install
 from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import StorageFailure
 
 T = TypeVar("T")
@@ -35,8 +36,14 @@ _SETTINGS = {
 }
 _RESET = """
     TRUNCATE coffre.entry, coffre.timer, coffre.change, coffre.done;
+    DO $$ DECLARE name text; BEGIN
+        FOR name IN SELECT nspname FROM pg_namespace WHERE nspname LIKE 'backup%' LOOP
+            EXECUTE 'DROP SCHEMA ' || name || ' CASCADE';
+        END LOOP;
+    END $$;
     UPDATE coffre.meta SET vault = gen_random_uuid();
 """
+_TABLES = ("entry", "timer", "change")
 _PATIENCE = 60
 
 
@@ -53,6 +60,20 @@ def _as_user(*command: str) -> list[str]:
     return ["setpriv", *who, "--pdeathsig", "SIGQUIT", *command]
 
 
+class Lent(PostgresStorage):
+    """A storage that gives its database back when it is closed, to be emptied and used again."""
+
+    def __init__(self, cluster: "Cluster", database: str) -> None:
+        super().__init__(cluster.address(database))
+        self._cluster, self._lent = cluster, database
+
+    async def close(self) -> None:
+        await super().close()
+        if self._lent:
+            lent, self._lent = self._lent, ""
+            await asyncio.to_thread(self._cluster.give_back, lent)
+
+
 class Cluster:
     """A server, and its databases: those that nobody uses any more are emptied and used again."""
 
@@ -61,6 +82,7 @@ class Cluster:
         self._settings = _SETTINGS | (settings or {})
         self._free: list[str] = []
         self._made = 0
+        self._modelled = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -127,12 +149,36 @@ class Cluster:
         """Return the name of a database that holds an empty vault."""
         if self._free:
             return self._free.pop()
-        if not self._made:
+        if not self._modelled:
             self.run("postgres", "CREATE DATABASE model")
             self._await(install(self.address("model")))
+            self._connections.pop("model", None)
+            self._modelled = True
         self._made += 1
         self.run("postgres", f"CREATE DATABASE vault{self._made} TEMPLATE model")
         return f"vault{self._made}"
+
+    def bare(self) -> str:
+        """Return the name of a database with nothing in it."""
+        self._made += 1
+        self.run("postgres", f"CREATE DATABASE bare{self._made}")
+        return f"bare{self._made}"
+
+    def back_up(self, database: str) -> str:
+        """Copy what a vault has committed; return what that is known by."""
+        self._made += 1
+        name = f"backup{self._made}"
+        copies = "".join(f"CREATE TABLE {name}.{table} AS TABLE coffre.{table};" for table in _TABLES)
+        self.run(database, f"CREATE SCHEMA {name}; {copies}")
+        return name
+
+    def restore(self, database: str, backup: str) -> None:
+        """Put a copy in place under all who are connected, in one transaction, as `pg_restore --single-transaction` does."""
+        exchanged = "".join(
+            f"DELETE FROM coffre.{table}; INSERT INTO coffre.{table} TABLE {backup}.{table};"  # noqa: S608 - our own names
+            for table in _TABLES
+        )
+        self.run(database, f"BEGIN; {exchanged} COMMIT")
 
     def give_back(self, database: str) -> None:
         """Empty a database that nobody is connected to any more."""

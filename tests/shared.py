@@ -4,13 +4,15 @@
 import asyncio
 import copy
 import sqlite3
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.lagging import LaggingStorage
+from tests.postgres import Cluster
 from vault.storage.memory import MemoryStorage
+from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.database import OnStatement
 from vault.storage.sqlite.storage import SqliteStorage
@@ -38,12 +40,17 @@ _MEMORIES = {"memory": _Borrowed, "memory-lagging": _Lagging}
 
 
 class Shared:
-    """In memory, all have the same one; of SQLite, each has a storage of its own on one file.
+    """In memory, all have the same one; of SQLite and PostgreSQL, each has a storage of its own.
 
     What is made of it is closed by whoever has it, or at the end of `run`.
     """
 
-    def __init__(self, kind: str = "memory", folder: Path = Path()) -> None:
+    def __init__(
+        self, kind: str = "memory", folder: Path = Path(), postgres: Callable[[], Cluster] | None = None
+    ) -> None:
+        """`postgres` is asked for where that is the kind."""
+        self._cluster = postgres() if postgres is not None and kind == "postgresql" else None
+        self._database = "" if self._cluster is None else self._cluster.empty()
         self._file = folder / "shared.db" if kind == "sqlite" else None
         self._kind = kind
         self._backups = 0
@@ -54,6 +61,9 @@ class Shared:
         """Return what one more server has. `on_statement` is told of statements; in memory the first one's is."""
         if self._file is not None:
             self._opened.append(SqliteStorage.open(self._file, on_statement=on_statement))
+            return self._opened[-1]
+        if self._cluster is not None:
+            self._opened.append(PostgresStorage(self._cluster.address(self._database), on_statement))
             return self._opened[-1]
         if self._memory is None:
             self._memory = _MEMORIES[self._kind](on_statement=on_statement)
@@ -73,6 +83,8 @@ class Shared:
 
     def back_up(self) -> object:
         """Copy what is committed; for `restore`."""
+        if self._cluster is not None:
+            return self._cluster.back_up(self._database)
         if self._file is None:
             assert self._memory is not None
             return {name: copy.deepcopy(getattr(self._memory.data, name)) for name in _MEMORY}
@@ -86,9 +98,17 @@ class Shared:
         if self._file is not None:
             _copy(backup, self._file)
             return
+        if self._cluster is not None:
+            self._cluster.restore(self._database, backup)
+            return
         assert self._memory is not None
         for name in _MEMORY:
             setattr(self._memory.data, name, copy.deepcopy(backup[name]))
+
+    def tidy(self) -> None:
+        """Give back what others use after this."""
+        if self._cluster is not None:
+            self._cluster.give_back(self._database)
 
 
 def _copy(source: Path, target: Path) -> None:

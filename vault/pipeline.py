@@ -42,7 +42,7 @@ from vault.policy.gate import Gate
 from vault.refusals import raise_refusal, refusing_route, to_refusal
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
-from vault.storage.protocol import UnfitPath
+from vault.storage.protocol import Conflict, UnfitPath
 from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
@@ -107,7 +107,7 @@ class Pipeline:
         try:
             try:
                 reply = raise_refusal(await (self.attempt(call) if plan is None else self.repeat(call, plan)))
-            except (FactsChanged, AskFirst) as again:
+            except (FactsChanged, AskFirst, Conflict) as again:
                 reply = await self.retry(call, again)
             if call.after is not None:
                 self.flush_audit(call)
@@ -121,7 +121,10 @@ class Pipeline:
             raise refusal from error
 
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
-        """Try once, in a transaction of its own unless there is one already. Raises `FactsChanged`: nothing was done."""
+        """Try once, in a transaction of its own unless there is one already.
+
+        Raises `FactsChanged`, and `Conflict` where others wrote what this rests on: nothing was done.
+        """
         call.epoch = self._follower.epoch
         as_of = self._follower.moment
         # 1. to 7. Who may not go on by outdated facts may by newer ones.
@@ -311,9 +314,10 @@ class Pipeline:
 
     async def commit(self, call: Call) -> Reply[object] | None:
         """Run the handler in one transaction, and make what it changed known here before anybody is answered."""
-        async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
+        where = call.namespace.id
+        async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core)
-        await self._follower.follow()
+        await self._follower.follow(core.committed)
         return raise_refusal(reply)
 
     async def write(self, call: Call, core: View) -> Reply[object] | None:
@@ -435,7 +439,7 @@ class Pipeline:
         reply = self.filter_listing(call, await self.invoke(call, call.reader))
         return await self.finish(call, reply, self._audit.exchange)
 
-    async def retry(self, call: Call, again: FactsChanged | AskFirst) -> Reply[object] | None:
+    async def retry(self, call: Call, again: FactsChanged | AskFirst | Conflict) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
         for _ in range(_ATTEMPTS):
             # 1. Ask others what the handler needs of them; that leaves a trace, so the request is recorded first.
@@ -463,9 +467,9 @@ class Pipeline:
                     await self._follower.catch_up()
                     self.require_same_namespace(call, where)
                     reply = await self.attempt(call, core)
-                await self._follower.follow()
+                await self._follower.follow(core.committed)
                 return raise_refusal(reply)
-            except (FactsChanged, AskFirst) as later:
+            except (FactsChanged, AskFirst, Conflict) as later:
                 again = later
         raise Unavailable(detail="facts kept changing")
 

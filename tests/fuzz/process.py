@@ -87,8 +87,9 @@ class VaultProcess:
         audit: Path | None = None,
         more: str = "",
         output: int | None = None,
+        storage: str = "",
     ) -> None:
-        """`output` is where standard output goes, if not into the log."""
+        """`output` is where standard output goes, if not into the log; `storage` is a stanza, if not SQLite's."""
         self._output = output
         self.port = free_port()
         self.folder = folder
@@ -100,8 +101,8 @@ class VaultProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.config = folder / "server.hcl"
         self.config.write_text(
-            f'storage "sqlite" {{ path = "{self.database}" }}\n'
-            f'listener "tcp" {{\n  address = "127.0.0.1:{self.port}"\n  tls_disable = true\n}}\n'
+            (storage or f'storage "sqlite" {{ path = "{self.database}" }}')
+            + f'\nlistener "tcp" {{\n  address = "127.0.0.1:{self.port}"\n  tls_disable = true\n}}\n'
             f'audit "file" "file" {{\n  options {{ file_path = "{self.audit}" }}\n}}\n{more}'
         )
 

@@ -10,7 +10,10 @@ from packaging.utils import canonicalize_name
 
 from tests.house.tree import ROOT
 
-_LOCKS = {"requirements.lock": ["server"], "requirements-dev.lock": ["server", "postgres", "hsm", "dev"]}
+_LOCKS = {
+    "requirements.lock": ["server", "postgres"],
+    "requirements-dev.lock": ["server", "postgres", "hsm", "dev"],
+}
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)")
 
 

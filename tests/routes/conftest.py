@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What several of the tests of routes begin with."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
 from tests.lagging import LaggingStorage
+from tests.postgres import Cluster, Lent
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, Issuer
 from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import Storage
 
-MEMORIES = {"memory": MemoryStorage, "memory-lagging": LaggingStorage}
+MEMORIES: dict[str, Callable[[], Storage]] = {"memory": MemoryStorage, "memory-lagging": LaggingStorage}
 _BOTH = frozenset(
     {
         "test_again",
@@ -44,19 +46,40 @@ _BOTH = frozenset(
 The others ask of each route by itself what one request at a time shows, thousands of times.
 """
 
+_IN_MEMORY = frozenset(
+    {
+        "test_again",
+        "test_biscuit_children",
+        "test_contained",
+        "test_lineage",
+        "test_remembering",
+        "test_renewals",
+        "test_uses",
+    }
+)
+"""Those of them that look into a memory, or count its turns of the loop."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a module on both memories."""
-    if metafunc.module.__name__.rpartition(".")[2] in _BOTH:
-        metafunc.parametrize("memory", MEMORIES, indirect=True, scope="module")
+    """Run a module on both memories, and on PostgreSQL."""
+    name = metafunc.module.__name__.rpartition(".")[2]
+    if name in _BOTH:
+        kinds = [*MEMORIES] if name in _IN_MEMORY else [*MEMORIES, "postgresql"]
+        metafunc.parametrize("memory", kinds, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def memory(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Have applications keep everything in a memory of this kind. What a module shares asks for it, to be made for each."""
+def memory(request: pytest.FixtureRequest, postgres: Callable[[], Cluster]) -> Iterator[str]:
+    """Have applications keep everything in a storage of this kind. What a module shares asks for it, to be made for each."""
     kind: str = getattr(request, "param", "memory")
+
+    def make() -> Storage:
+        return Lent(postgres(), postgres().empty())
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Application, "storage_class", MEMORIES[kind])
+        if kind not in MEMORIES and Application._furnished is None:
+            Application().close()  # what others begin as copies of is in memory
+        patch.setattr(Application, "make_storage", staticmethod(MEMORIES.get(kind, make)))
         yield kind
 
 

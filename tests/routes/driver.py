@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -122,8 +122,8 @@ class Application:
 
     certificate: bytes | None = None
     """What the client shows in the TLS handshake."""
-    storage_class: ClassVar[type[MemoryStorage]] = MemoryStorage
-    """What it keeps everything in, unless it is given a storage."""
+    make_storage: ClassVar[Callable[[], Storage]] = MemoryStorage
+    """Makes what it keeps everything in, unless it is given a storage."""
     _furnished: ClassVar[tuple[Storage, str] | None] = None
     """What the first application in memory held once it was furnished, and its unseal key: others begin as copies."""
 
@@ -151,7 +151,7 @@ class Application:
         self._slots = slots
         self._engines = engines
         self._hsm = hsm or HsmPolicy()
-        self.storage: Storage = storage or self.storage_class()
+        self.storage: Storage = storage or Application.make_storage()
         self._copied = storage is None
         self.key = ""
         self.clock: Ahead = beside.clock if beside else Ahead(like.clock.nanos()) if like else Ahead()
@@ -187,7 +187,7 @@ class Application:
         if self._beside is not None:
             known = self._beside.storage, self._beside.key
         elif known is not None:
-            copy_data(known[0], self.storage)
+            await load(known[0], self.storage)
         await self.vault.start()
         made = await self.vault.bootstrap_dev(
             root_token_id="root", mount_kv=True, unseal_key=known and known[1]
@@ -346,6 +346,19 @@ def copy_data(source: Storage, target: Storage) -> None:
     assert isinstance(source, MemoryStorage) and isinstance(target, MemoryStorage)
     for name in ("entries", "paths", "alarms", "changes", "epoch"):
         setattr(target.data, name, copy.deepcopy(getattr(source.data, name)))
+
+
+async def load(source: Storage, target: Storage) -> None:
+    """Give a storage what a memory holds."""
+    if isinstance(target, MemoryStorage):
+        copy_data(source, target)
+        return
+    assert isinstance(source, MemoryStorage)
+    async with target.write() as tx:
+        for path, value in source.data.entries.items():
+            await tx.put(path, value)
+        for alarm in source.data.alarms.values():
+            await tx.at(alarm.timer)
 
 
 def os_truncate(file: Path) -> None:

@@ -101,6 +101,7 @@ def test_one_transaction_with_more_changes_than_are_kept_means_drop_everything(s
     async def story(storage: Storage) -> None:
         first = await invalidate(storage, "first")
         second = await invalidate(storage, *(str(number) for number in range(KEPT_CHANGES + 1)))
+        assert first < second
         assert await storage.news(first) == (second, None)
         assert await storage.news(second) == (second, [])
         third = await invalidate(storage, "next")

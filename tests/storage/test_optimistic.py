@@ -169,6 +169,11 @@ def database(postgres: Callable[[], Cluster]) -> Generator[Callable[[], Postgres
     cluster.give_back(name)
 
 
+async def _until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - the loop under test sets no event
+        await asyncio.sleep(0)
+
+
 async def _closing(*storages: Storage) -> None:
     for storage in storages:
         await storage.close()
@@ -194,6 +199,56 @@ def test_nothing_commits_by_facts_that_another_node_made_untrue(
             await tx.get("a")
             assert tx.epoch == moved
             await tx.put("a", b"by the newest")
+        await _closing(one, other)
+
+    asyncio.run(story())
+
+
+def test_of_two_that_list_what_the_other_adds_to_one_is_kept(database: Callable[[], PostgresStorage]) -> None:
+    async def story() -> None:
+        storage = database()
+        listed = asyncio.Barrier(2)
+
+        async def number_of(name: str) -> None:
+            async with storage.write(optimistic=True) as tx:
+                there = await tx.list("n/")
+                await listed.wait()
+                await tx.put(f"n/{name}", str(len(there)).encode())
+
+        ends = await asyncio.gather(number_of("a"), number_of("b"), return_exceptions=True)
+        assert [type(end) for end in ends if end is not None] == [Conflict]
+        assert len(await everything(storage)) == 1
+        await _closing(storage)
+
+    asyncio.run(story())
+
+
+def test_who_read_from_one_that_lost_is_not_kept_either(database: Callable[[], PostgresStorage]) -> None:
+    async def story() -> None:
+        one, other = database(), database()
+        await fill(one, "row")
+
+        async def first() -> None:
+            async with one.write(optimistic=True) as tx:
+                await tx.get("row")
+                await tx.put("first", b"")
+
+        async def second() -> None:
+            async with one.write(optimistic=True) as tx:
+                assert await tx.get("first") == b""
+                await tx.put("second", b"")
+
+        async with other.write() as tx:
+            await tx.put("row", b"changed")
+            loser = asyncio.create_task(first())
+            await _until(
+                lambda: one._batches._sent is not None
+            )  # what it read will have changed when it commits
+            follower = asyncio.create_task(second())
+            await _until(lambda: bool(one._batches._waiting))
+        ends = await asyncio.gather(loser, follower, return_exceptions=True)
+        assert [type(end) for end in ends] == [Conflict, Conflict]
+        assert await everything(other) == {"row": b"changed"}
         await _closing(one, other)
 
     asyncio.run(story())

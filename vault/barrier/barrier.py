@@ -26,15 +26,18 @@ __all__ = ["KEYRING_KIND", "Barrier"]
 class _WriteBlock:
     """The block of one transaction, seen through a view."""
 
-    def __init__(self, barrier: Barrier, storage: Storage, namespace_id: NamespaceId, prefix: str) -> None:
+    def __init__(
+        self, barrier: Barrier, storage: Storage, namespace_id: NamespaceId, prefix: str, *, optimistic: bool
+    ) -> None:
         self._barrier = barrier
         self._storage = storage
+        self._optimistic = optimistic
         self._where = namespace_id, prefix
 
     async def __aenter__(self) -> View:
         if self._barrier.sealed:
             raise BarrierSealed
-        self._block = self._storage.write()
+        self._block = self._storage.write(optimistic=self._optimistic)
         tx = await self._block.__aenter__()
         try:
             return self._barrier.view(tx, *self._where)
@@ -168,9 +171,11 @@ class Barrier:
         keyring, reload = self.keys(namespace_id)
         return View(tx, keyring, namespace_id, prefix, random=self._random, reload=reload, keys=self.keys)
 
-    def write(self, namespace_id: NamespaceId, prefix: str) -> AbstractAsyncContextManager[View]:
-        """Open a transaction and return a view in it; raises `BarrierSealed` on entering."""
-        return _WriteBlock(self, self._storage, namespace_id, prefix)
+    def write(
+        self, namespace_id: NamespaceId, prefix: str, *, optimistic: bool = False
+    ) -> AbstractAsyncContextManager[View]:
+        """Open a transaction, as `Storage.write`, and return a view in it; raises `BarrierSealed` on entering."""
+        return _WriteBlock(self, self._storage, namespace_id, prefix, optimistic=optimistic)
 
     def keys(self, namespace_id: NamespaceId) -> tuple[Keyring, Reload]:
         """Return the keyring that encrypts a namespace, and what makes it follow storage.

@@ -111,11 +111,16 @@ class Follower:
         """
         return epoch in self._epochs
 
-    async def follow(self) -> None:
-        """Catch up if the epoch moved; after a commit of our own, so that the next answer knows of it."""
-        reader = self._storage.reader()
-        await reader.get("")
-        await self.reach(reader.epoch)
+    async def follow(self, committed: int = 0) -> None:
+        """Catch up if the epoch moved; after a commit of our own, so that the next answer knows of it.
+
+        `committed` is the epoch that the commit saw; without it, storage is asked.
+        """
+        if not committed:
+            reader = self._storage.reader()
+            await reader.get("")
+            committed = reader.epoch
+        await self.reach(committed)
 
     async def reach(self, epoch: int) -> None:
         """Catch up with a statement that saw `epoch`, which another history may have."""

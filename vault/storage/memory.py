@@ -97,6 +97,7 @@ class _Transaction(_Reader):
 
     def __init__(self, storage: MemoryStorage) -> None:
         super().__init__(storage)
+        self.committed = 0
         self._written: dict[str, bytes | None] = {}
         self._added: list[str] = []
         self._alarms: dict[tuple[str, str], _Alarm | None] = {}

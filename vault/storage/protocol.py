@@ -74,6 +74,9 @@ class ReadTx(Protocol):
 class Tx(ReadTx, Protocol):
     """A transaction: all of it becomes durable, or none of it."""
 
+    committed: int
+    """Once it is durable, the epoch that its commit saw; 0 where the storage does not say, and has to be asked."""
+
     async def put(self, path: str, value: bytes) -> None:
         """Store `value` at `path`, replacing what was there. Raises `UnfitPath`, as `at` and `invalidate` do."""
         ...

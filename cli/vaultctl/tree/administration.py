@@ -22,6 +22,19 @@ _DATABASE = (
     Flag("progress", "bool", "Tell on stderr how far it is; on a terminal it is told anyway."),
 )
 
+_POSTGRESQL = (
+    Flag("config", "texts", "The server's configuration, which names its PostgreSQL; may be repeated."),
+)
+_OWNER = (
+    *_POSTGRESQL,
+    Flag(
+        "owner",
+        "text",
+        "Connect as this user, who owns the tables. The configuration's user may then use them.",
+    ),
+    Flag("owner-password-file", "text", "File with the owner's password."),
+)
+
 COMMANDS = (
     Command(
         "operator backup",
@@ -49,6 +62,40 @@ COMMANDS = (
             *_DATABASE,
             Flag("discard", "bool", "Keep nothing of what was in the database, if it was one."),
         ),
+    ),
+    Command(
+        "operator db init",
+        "operator.db:init",
+        "-config=PATH [options]",
+        _NONE,
+        "Make a vault's tables in the PostgreSQL that a configuration names",
+        output="format",
+        remote=False,
+        details="What is there already stays. With -owner, the user of connection_url may read the tables and call the "
+        "functions afterwards, and nothing else. Exit code 0: done. 1: nothing was changed.",
+        flags=_OWNER,
+    ),
+    Command(
+        "operator db check",
+        "operator.db:check",
+        "-config=PATH [options]",
+        _NONE,
+        "Prove on two connections that a PostgreSQL does what a vault rests on",
+        output="format",
+        remote=False,
+        details="No data is changed. Exit code 0: all is well. 1: a vault must not be kept there. 2: warnings only.",
+        flags=_POSTGRESQL,
+    ),
+    Command(
+        "operator db migrate",
+        "operator.db:migrate",
+        "-config=PATH [options]",
+        _NONE,
+        "Bring a vault's tables in PostgreSQL up to this release",
+        output="format",
+        remote=False,
+        details="Nodes of an older release refuse to start afterwards. Exit code 0: done. 1: nothing was changed.",
+        flags=_OWNER,
     ),
     Command(
         "operator step-down", "operator.seal:step_down", "[options]", _NONE, "Have a node give up leading"

@@ -161,6 +161,18 @@ EXAMPLES = {
         "operator backup -config=/etc/coffre/config.hcl /backup/coffre.db",
         "operator backup -database=/var/lib/coffre/coffre.db -progress /backup/coffre.db",
     ),
+    "operator db check": (
+        "operator db check -config=/etc/coffre/config.hcl",
+        "operator db check -config=/etc/coffre/config.hcl -format=json",
+    ),
+    "operator db init": (
+        "operator db init -config=/etc/coffre/config.hcl",
+        "operator db init -config=/etc/coffre/config.hcl -owner=coffre_owner -owner-password-file=/run/credentials/owner",
+    ),
+    "operator db migrate": (
+        "operator db migrate -config=/etc/coffre/config.hcl",
+        "operator db migrate -config=/etc/coffre/config.hcl -owner=coffre_owner -owner-password-file=/run/credentials/owner",
+    ),
     "operator diagnose": (
         "operator diagnose -config=/etc/coffre/config.hcl",
         "operator diagnose -config=/etc/coffre/config.hcl -format=json",

@@ -145,7 +145,11 @@ def render() -> str:
     parts = [
         _INTRODUCTION,
         _table("Top level", "", settings.Config),
-        _table('`storage "sqlite"`, `storage "inmem"`', _STORAGE, settings.StorageSettings),
+        _table(
+            '`storage "sqlite"`, `storage "postgresql"`, `storage "inmem"`',
+            _STORAGE,
+            settings.StorageSettings,
+        ),
         _table('`listener "tcp"`, `listener "unix"`', _LISTENER, settings.Listener),
         _table("`telemetry` of a listener", "", settings.ListenerTelemetry),
         _table('`audit "file" "NAME"`', _AUDIT, settings.AuditDevice),
@@ -167,7 +171,8 @@ def render() -> str:
 
 
 _STORAGE = """\
-`sqlite` is for production on one node: one file, every write durable before it is answered. `inmem`
+`sqlite` is for production on one node: one file, every write durable before it is answered. `postgresql` is for any
+number of nodes, which all read and write ([scale.md](scale.md)); `vaultctl operator db init` makes its tables. `inmem`
 forgets everything when the server stops and has no settings.
 """
 _LISTENER = """\

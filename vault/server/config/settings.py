@@ -175,6 +175,38 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     path: Annotated[
         str, Setting(read.filled, "The database file of `sqlite`; made with mode 0600 if it is not there.")
     ] = ""
+    connection_url: Annotated[
+        str,
+        Setting(
+            read.filled,
+            "Where `postgresql` is: `postgresql://USER@HOST:PORT/DATABASE`, or with `?host=DIRECTORY` of a Unix socket. "
+            "One address that always leads to the primary, without a password.",
+        ),
+    ] = ""
+    password_file: Annotated[
+        str, Setting(read.filled, "File with the user's password, read anew for each connection.")
+    ] = ""
+    tls_disable: Annotated[
+        bool,
+        Setting(
+            read.boolean,
+            "Ask `postgresql` without TLS. Only for loopback; a Unix socket needs no TLS anyway.",
+        ),
+    ] = False
+    tls_ca_file: Annotated[
+        str,
+        Setting(
+            read.filled,
+            "PEM file: the authorities that the database's certificate, which has to name its host, is checked against.",
+            "the system's",
+        ),
+    ] = ""
+    tls_cert_file: Annotated[
+        str, Setting(read.filled, "PEM file: the certificate that is shown to the database.")
+    ] = ""
+    tls_key_file: Annotated[
+        str, Setting(read.filled, "PEM file: that certificate's private key, not encrypted.")
+    ] = ""
 
 
 class AuditDevice(msgspec.Struct, frozen=True, kw_only=True):

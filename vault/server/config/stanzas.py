@@ -18,6 +18,7 @@ from vault.server.config.settings import (
     UserLockout,
 )
 from vault.server.config.values import Unreadable, boolean, mode
+from vault.storage.postgres.url import UnfitUrl, parse
 
 AUDIT_OPTIONS: Final = {
     "file_path": "The file or named pipe; required. `stdout`, `stderr` and `discard` are understood.",
@@ -32,7 +33,14 @@ AUDIT_OPTIONS: Final = {
 }
 """Options of the `file` audit device and what they mean."""
 
-_STORAGES: Final = ("sqlite", "inmem")
+_STORAGES: Final = {
+    "sqlite": ("path",),
+    "postgresql": (
+        "connection_url", "password_file", "tls_disable", "tls_ca_file", "tls_cert_file", "tls_key_file",
+    ),
+    "inmem": (),
+}  # fmt: skip
+"""Kinds of storage, and which settings each has."""
 _LOCKOUT_KINDS: Final = ("all", "userpass", "approle", "ldap")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STATUS: Final = re.compile(r"default|[1-5][0-9]{2}|[1-5]xx")
@@ -42,20 +50,49 @@ _ONLY_TLS: Final = tuple(
 
 
 def storage(entry: Entry, content: Collection[Entry], findings: Findings) -> StorageSettings:
-    """Read `storage "sqlite" { path }` or `storage "inmem" {}`."""
+    """Read `storage "sqlite" { path }`, `storage "postgresql" { connection_url … }` or `storage "inmem" {}`."""
     kind = entry.item.labels[0]
     if kind not in _STORAGES:
-        hint = "; instead of raft's own cluster, keep the data in SQLite" if kind == "raft" else ""
-        findings.refuse(entry, f'this storage does not exist here; choose "sqlite" or "inmem"{hint}')
+        hint = "; instead of raft's own cluster, nodes share PostgreSQL" if kind == "raft" else ""
+        findings.refuse(
+            entry, f'this storage does not exist here; choose "sqlite", "postgresql" or "inmem"{hint}'
+        )
         return StorageSettings(kind=kind)
     values = read(StorageSettings, f'storage "{kind}"', content, findings)
     if kind == "sqlite" and not values.get("path"):
         findings.refuse(entry, 'storage "sqlite" needs path, the name of its database file')
     if kind == "inmem":
         findings.warn(entry, 'storage "inmem" forgets everything when the server stops; not for production')
-        if values:
-            findings.refuse(entry, 'storage "inmem" has no settings; remove path, or choose "sqlite"')
-    return StorageSettings(kind=kind, **values)
+    surplus = [name for name in values if name not in _STORAGES[kind]]
+    if surplus:
+        findings.refuse(entry, f'storage "{kind}" has no {" and no ".join(surplus)}; remove it')
+    made = StorageSettings(kind=kind, **values)
+    if kind == "postgresql":
+        _check_postgresql(entry, made, findings)
+    return made
+
+
+def _check_postgresql(entry: Entry, made: StorageSettings, findings: Findings) -> None:
+    if not made.connection_url:
+        findings.refuse(
+            entry, 'storage "postgresql" needs connection_url, as postgresql://USER@HOST:PORT/DATABASE'
+        )
+        return
+    try:
+        target = parse(made.connection_url)
+    except UnfitUrl as unfit:
+        findings.refuse(entry, f"connection_url {unfit}")
+        return
+    if bool(made.tls_cert_file) != bool(made.tls_key_file):
+        findings.refuse(entry, 'storage "postgresql" needs both tls_cert_file and tls_key_file, or neither')
+    given = [name for name in ("tls_ca_file", "tls_cert_file") if getattr(made, name)]
+    if made.tls_disable and given:
+        findings.warn(entry, f"{', '.join(given)}: no effect with tls_disable")
+    if made.tls_disable and not target.is_socket and not is_loopback(target.host):
+        findings.warn(
+            entry,
+            "tls_disable leaves the way to the database unprotected: whoever is on it is believed, and sees paths",
+        )
 
 
 def user_lockouts(

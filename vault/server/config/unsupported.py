@@ -49,6 +49,16 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
         "service_registration": "the server registers itself nowhere",
         "experiments": "there are no experiments",
     },
+    'storage "postgresql"': {
+        "ha_enabled": "every node is active",
+        "ha_table": "every node is active",
+        "table": "the tables are in a schema named coffre",
+        "max_parallel": "a node has four connections, and reads share them",
+        "max_idle_connections": "a node has four connections, and reads share them",
+        "max_connect_retries": "a connection is tried again all the time",
+        "skip_create_table": "tables are made by `vaultctl operator db init`, never by a start",
+        "upsert_function": _TUNING,
+    },
     "listener": {
         "cluster_address": _CLUSTER,
         "http_write_timeout": "max_request_duration bounds an answer",

@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -20,14 +18,13 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.application import Application, Build
-from vault.server.config.settings import Config, StorageSettings
+from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
 from vault.server.http import sockets, tls
 from vault.server.http.listeners import Listeners
-from vault.server.process import logs, resources, runtime_metrics
+from vault.server.process import logs, resources, runtime_metrics, storages
 from vault.server.process.loop_watch import LoopWatch
 from vault.server.process.signals import Signals
-from vault.storage.protocol import Storage
 
 DRAIN_SECONDS: Final = 10.0
 """How long requests in flight may take once the process was asked to end."""
@@ -96,7 +93,7 @@ class Server:
     async def _with_storage(self, config: Config, log: Log, missing: list[str], guest: Guest | None) -> None:
         metrics = Metrics(self._clock)
         runtime_metrics.register(metrics, log)
-        async with _storage(config.storage) as storage:
+        async with storages.opened(config.storage) as storage:
             contexts = [tls.context_for(listener) for listener in config.listeners]
             warnings = [*config.warnings, *missing, *self._expiring(config), *tls.exposed(config.listeners)]
             bound = [sockets.bind(listener) for listener in config.listeners]
@@ -252,21 +249,3 @@ def _waiting(started: Config, wanted: Config) -> list[str]:
 
 def _where(config: Config) -> list[tuple[str, str, bool]]:
     return [(listener.kind, listener.address, listener.tls_disable) for listener in config.listeners]
-
-
-@contextlib.asynccontextmanager
-async def _storage(settings: StorageSettings) -> AsyncIterator[Storage]:
-    """Open the storage, and close it at the end. Raises `StorageFailure`."""
-    storage: Storage
-    if settings.kind == "inmem":
-        from vault.storage.memory import MemoryStorage
-
-        storage = MemoryStorage()
-    else:
-        from vault.storage.sqlite.storage import SqliteStorage
-
-        storage = SqliteStorage.open(Path(settings.path))
-    try:
-        yield storage
-    finally:
-        await storage.close()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
 from vault.storage.postgres.connection import Address, Connection
@@ -18,26 +19,38 @@ _GRANTS: Final = (
     "GRANT USAGE ON SCHEMA coffre TO {role}",
     "GRANT SELECT ON ALL TABLES IN SCHEMA coffre TO {role}",
     "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coffre TO {role}",
+)
+"""What a node may: read, and write by the functions, which keep to the turn."""
+_LIMITS: Final = (
     "ALTER ROLE {role} SET statement_timeout = '5s'",
     "ALTER ROLE {role} SET lock_timeout = '3s'",
     "ALTER ROLE {role} SET idle_in_transaction_session_timeout = '3s'",
 )
-"""What a node may: read, and write by the functions, which keep to the turn. What it may not wait for is the role's own
-setting, as one that a connection makes is left behind in a pooler."""
+"""What it waits for at most. These are the role's own settings, as one that a connection makes is left behind in a pooler."""
 
 
-async def install(address: Address, role: str = "") -> int:
-    """Make what is missing, and let a role use it; return the schema's version. Raises `StorageFailure`."""
+async def install(address: Address, role: str = "", *, fresh: bool = True) -> int:
+    """Make what is missing, and let a role use it; return the schema's version. Raises `StorageFailure`.
+
+    It is made `fresh` where there is nothing, or else that is refused.
+    """
     if role and not _ROLE.fullmatch(role):
         raise StorageFailure("the role's name has to be in lower case letters, digits and underscores")
     connection = await Connection.make(address)
     try:
         await _refuse_unfit_server(connection, address)
+        if not fresh and await schema_version(connection) is None:
+            raise StorageFailure(
+                f"storage {address}: there is no vault in it; run `vaultctl operator db init`"
+            )
         for number, sql in migrations():
             await _migrate(connection, number, sql)
         if role:
             for grant in _GRANTS:
                 await connection.run(grant.format(role=f'"{role}"'))
+            for setting in _LIMITS:
+                with suppress(StorageFailure):  # an owner who may not is told by `operator db check`
+                    await connection.run(setting.format(role=f'"{role}"'))
     finally:
         await connection.close()
     return newest_version()

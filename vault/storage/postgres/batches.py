@@ -95,7 +95,7 @@ class Batches:
 
     async def commit(self, unit: Unit) -> None:
         """Return once a unit is durable. Raises `Conflict` and `StorageFailure`. Who is cancelled learns nothing of it."""
-        if not unit.writes and len(unit.seen) + len(unit.ranges) <= 1:
+        if not unit.writes and unit.asked and len(unit.seen) + len(unit.ranges) <= 1:
             return
         self._refuse_stale(unit)
         if not self._waiting or self._waiting[-1].closed:

@@ -25,7 +25,7 @@ _MEANING: Final = {
     "08": "the connection broke; it is made again by itself",
     "28": "the server refuses this user; check user, password and client certificate, and pg_hba.conf",
     "3D": "there is no such database; make it, or name another one",
-    "42501": "the user lacks a privilege; run `vaultctl operator db init` again as the owner, with -runtime=ROLE",
+    "42501": "the user lacks a privilege; run `vaultctl operator db init` with -owner",
     "3F000": "there is no vault in this database; run `vaultctl operator db init`",
     "42P01": "there is no vault in this database; run `vaultctl operator db init`",
     "42883": "the schema is not this release's; run `vaultctl operator db migrate`",
@@ -168,5 +168,5 @@ def _meaning(error: BaseException) -> str:
     if isinstance(error, ConnectionError | EOFError):
         return "the connection was refused or broke; check host and port, and that PostgreSQL runs"
     if isinstance(error, OSError):
-        return f"no connection ({error.strerror or type(error).__name__}); check host, port and the files for TLS"
+        return f"no connection ({error.strerror or type(error).__name__}); check host and port, and that PostgreSQL runs"
     return f"no connection ({type(error).__name__})"

@@ -17,7 +17,7 @@ from vault.storage.postgres.lanes import Lanes
 from vault.storage.postgres.reads import Reader
 from vault.storage.postgres.transaction import Transaction
 from vault.storage.postgres.turn import Turn
-from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.protocol import Change, ReadTx, StorageFailure, StorageLost, Timer, Tx
 from vault.values.times import Millis, time_after
 
 
@@ -50,6 +50,8 @@ class _Block:
                 try:
                     if kind is None:
                         await self._tx.commit()
+                    elif issubclass(kind, Exception):
+                        await self._tx.confirm()
                 finally:
                     self._tx.end()
         finally:
@@ -73,7 +75,11 @@ class PostgresStorage:
     async def open(cls, address: Address, on_statement: OnStatement | None = None) -> PostgresStorage:
         """Connect, and make sure that there is a vault, or the place for one. Raises `StorageFailure`."""
         storage = cls(address, on_statement)
-        await storage.check()
+        try:
+            await storage._lanes.ask(storage._database.check)
+        except BaseException:
+            await storage.close()
+            raise
         return storage
 
     def enter(self) -> asyncio.Task[Any] | object:
@@ -145,8 +151,13 @@ class PostgresStorage:
         return await self._lanes.ask(ask)
 
     async def check(self) -> None:
-        """See `Storage.check`."""
-        await self._lanes.ask(self._database.check)
+        """See `Storage.check`. A database that does not answer has not been exchanged: each statement says so itself."""
+        try:
+            await self._lanes.ask(self._database.check)
+        except StorageLost:
+            raise
+        except StorageFailure:
+            return
 
     async def close(self) -> None:
         """See `Storage.close`."""

@@ -35,6 +35,8 @@ class Statements:
         self._database = database
         self._lanes = lanes
         self.unit = Unit(epoch)
+        self.committed = 0
+        """See `Tx.committed`."""
         self._broken: StorageFailure | None = None
         self._ended = False
 
@@ -108,7 +110,7 @@ class Transaction(Statements):
 
     @property
     def epoch(self) -> int:
-        """The epoch that its facts have to be of; once it has committed, that of the commit."""
+        """The epoch that its facts have to be of."""
         return self.unit.epoch
 
     @epoch.setter
@@ -150,7 +152,9 @@ class Transaction(Statements):
 
     def _saw(self, path: str, source: int | Unit, epoch: int) -> None:
         """Note what was read: what was read first is what it all rests on. Raises `Conflict` where that differs."""
-        self.unit.epoch = max(self.unit.epoch, epoch)
+        if epoch:
+            self.unit.asked = True
+            self.unit.epoch = max(self.unit.epoch, epoch)
         first = self.unit.seen.setdefault(path, source)
         if first is not source and first != source and not self._same(first, source):
             self.broke(Conflict("another transaction changed what this one had read"))
@@ -177,6 +181,7 @@ class Transaction(Statements):
             await self._batches.settle()
         page = await next_page(self._database, self._lanes, start, beyond, most)
         self.unit.ranges.append(page.seen)
+        self.unit.asked = True
         self.unit.epoch = max(self.unit.epoch, page.epoch)
         return page._replace(paths=[*merged(page.paths, self.unit, start, page.seen.beyond)])
 
@@ -195,3 +200,13 @@ class Transaction(Statements):
         """Commit. Raises `Conflict` where what it read is not so any more; nothing was kept."""
         self.begin("commit")
         await self._batches.commit(self.unit)
+        self.committed = self.unit.epoch
+
+    async def confirm(self) -> None:
+        """Make sure that what was read is so, and write nothing. Raises `Conflict` where it is not.
+
+        A refusal may not rest on what others had not committed, nor on facts of an epoch that was a guess.
+        """
+        if self._broken is None:
+            self.unit.forget()
+            await self._batches.commit(self.unit)

@@ -232,7 +232,7 @@ class TurnTransaction(Statements):
                 return await self._write(batch)
             return self._database.newest_of(self._connection, self.epoch)
 
-        self.epoch = await self._turn.commit(self._connection, last, batch.id)
+        self.committed = await self._turn.commit(self._connection, last, batch.id)
 
 
 class TurnBlock:

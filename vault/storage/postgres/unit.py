@@ -23,6 +23,8 @@ class Unit:
     def __init__(self, epoch: int) -> None:
         """`epoch` is the one that facts are believed to be of: what was seen, or before that a guess."""
         self.epoch = epoch
+        self.asked = False
+        """Whether a statement saw the epoch, so that it is no guess."""
         self.rows: dict[str, bytes | None] = {}
         self.timers: dict[tuple[str, str], Timer | None] = {}
         self.untrue: dict[tuple[str, str], None] = {}
@@ -61,6 +63,11 @@ class Unit:
             self._long_bytes += len(value or b"")
         else:
             self._bytes += len(value or b"")
+
+    def forget(self) -> None:
+        """Write nothing."""
+        self.unload()
+        self.untrue = {}
 
     def unload(self) -> None:
         """Forget what was written elsewhere meanwhile, but for what became untrue."""

@@ -40,6 +40,7 @@ class Transaction(RememberingReader):
         So does `whole`, which reads what is long.
         """
         super().__init__(reader, whole, rows)
+        self.committed = 0
         self._group = group
         self._own = PendingWrites()
         self._broken: StorageFailure | None = None

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vault.audit.target import Claim
 from vault.mount.entry import LockoutConfig
 from vault.server.__main__ import run
 from vault.server.compose import parts
 from vault.server.compose.services import lockout_config
 from vault.server.config import reference, unsupported
+from vault.server.config.collisions import claims
 from vault.server.config.files import Verdict, load, validate
 from vault.server.config.reader import settings_of
 from vault.server.config.seal_settings import HsmPolicy, ShamirSeal, StaticSeal
@@ -246,16 +248,63 @@ def test_what_is_wrong_is_refused_with_its_line_and_without_its_value(
     [
         (LISTENER, "no storage; add"),
         (STORAGE, "no listener; add"),
-        ('storage "raft" { path = "/x" }\n' + LISTENER, 'choose "sqlite" or "inmem"; instead of raft'),
-        ('storage "consul" {}\n' + LISTENER, 'choose "sqlite" or "inmem"'),
+        (
+            'storage "raft" { path = "/x" }\n' + LISTENER,
+            'choose "sqlite", "postgresql" or "inmem"; instead of',
+        ),
+        ('storage "consul" {}\n' + LISTENER, 'choose "sqlite", "postgresql" or "inmem"'),
         ('storage "sqlite" {}\n' + LISTENER, 'storage "sqlite" needs path'),
-        ('storage "inmem" { path = "/x" }\n' + LISTENER, 'storage "inmem" has no settings'),
+        ('storage "inmem" { path = "/x" }\n' + LISTENER, 'storage "inmem" has no path; remove it'),
+        ('storage "postgresql" { path = "/x" }\n' + LISTENER, 'storage "postgresql" has no path; remove it'),
+        ('storage "postgresql" { connection_url = "" }\n' + LISTENER, "connection_url must be a string that"),
+        (
+            'storage "postgresql" {}\n' + LISTENER,
+            "needs connection_url, as postgresql://USER@HOST:PORT/DATABASE",
+        ),
     ],
 )
 def test_a_missing_or_unknown_storage_or_listener_is_refused(
     tmp_path: Path, text: str, expected: str
 ) -> None:
     assert expected in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (f"postgresql://coffre:{SECRET}@db/coffre", "must hold no password; name the file that does in password_file"),
+        (f"postgresql://coffre@db/coffre?password={SECRET}", "must hold no password; name the file"),
+        (f"mysql://{SECRET}@db/coffre", "must have the form postgresql://USER@HOST:PORT/DATABASE"),
+        (f"postgresql://{SECRET}@db:port/coffre", "must have the form"),
+        (f"postgresql://{SECRET}@[db/coffre", "must have the form"),
+        (f"postgresql://{SECRET}@db", "must name user, host and database"),
+        (f"postgresql://db/{SECRET}", "must name user, host and database"),
+        (f"postgresql://{SECRET}@db/coffre?sslmode=disable", "says nothing of TLS; use tls_ca_file"),
+        (f"postgresql://{SECRET}@db/coffre?target_session_attrs=any", "has no options but `host`"),
+        (f"postgresql://{SECRET}@a,b/coffre", "names one host"),
+        (f"postgresql://{SECRET}@/coffre?host=run", "has a `host` that is not the absolute directory"),
+    ],
+)  # fmt: skip
+def test_an_address_of_postgresql_that_cannot_be_used_is_refused_without_what_is_in_it(
+    tmp_path: Path, url: str, expected: str
+) -> None:
+    message = refusal(tmp_path, f'storage "postgresql" {{ connection_url = "{url}" }}\n{LISTENER}')
+    assert f"connection_url {expected}" in message
+    assert SECRET not in message
+
+
+def test_what_a_postgresql_needs_besides_is_told(tmp_path: Path) -> None:
+    url = 'connection_url = "postgresql://coffre@db.example.org/coffre"'
+    assert "needs both tls_cert_file and tls_key_file" in refusal(
+        tmp_path, f'storage "postgresql" {{\n{url}\ntls_cert_file = "/c" }}\n{LISTENER}'
+    )
+    extra = 'tls_disable = true\ntls_ca_file = "/c"\nha_enabled = true'
+    config = loaded(tmp_path, f'storage "postgresql" {{\n{url}\n{extra}\n}}\n{LISTENER}')
+    told = "\n".join(config.warnings)
+    assert "tls_ca_file: no effect with tls_disable" in told
+    assert "whoever is on it is believed" in told
+    assert "ha_enabled" in told and "every node is active" in told
+    assert Claim("tls_ca_file", "/c") in claims(config)
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

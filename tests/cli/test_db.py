@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`operator db` as it is typed, on a real PostgreSQL: tables, a role that may do no more than it has to, and what is proven."""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Cluster
+from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.storage import PostgresStorage
+from vault.storage.protocol import StorageFailure
+from vaultctl.main import run
+
+_NODE = "node"
+
+
+class Place:
+    """A database with nothing in it, and a configuration that names it."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
+        self.database = cluster.bare()
+        self._file = folder / "server.hcl"
+        self.configure(_NODE)
+        cluster.run(
+            "postgres",
+            f"DO $$ BEGIN CREATE ROLE {_NODE} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$",
+        )
+
+    def configure(self, user: str) -> None:
+        """Write whom the configuration names."""
+        url = f"postgresql://{user}@/{self.database}?host={self.address().host}"
+        self._file.write_text(
+            f'storage "postgresql" {{ connection_url = "{url}" }}\nlistener "tcp" {{ tls_disable = true }}\n'
+        )
+
+    def address(self, user: str = _NODE) -> Address:
+        return self._cluster.address(self.database, user)
+
+    def typed(self, *line: str, json: bool = False) -> tuple[int, str, str]:
+        """Run a command; return its exit code and what it wrote."""
+        stdout, stderr = io.StringIO(), io.StringIO()
+        argv = ["operator", "db", *line, f"-config={self._file}", *(["-format=json"] if json else [])]
+        code = run(argv, environ={}, stdin=io.StringIO(), stdout=stdout, stderr=stderr)
+        return code, stdout.getvalue(), stderr.getvalue()
+
+
+@pytest.fixture
+def place(postgres: Callable[[], Cluster], tmp_path: Path) -> Place:
+    return Place(postgres(), tmp_path)
+
+
+def test_what_is_made_by_its_owner_serves_a_role_that_can_do_nothing_else(place: Place) -> None:
+    code, out, err = place.typed("init", "-owner=owner")
+    assert (code, err) == (0, "")
+    assert f"role              {_NODE}\n" in out
+    assert place.typed("init", "-owner=owner")[0] == 0, "a second time changes nothing"
+
+    async def story() -> None:
+        storage = await PostgresStorage.open(place.address())
+        async with storage.write() as tx:
+            await tx.put("a", b"1")
+        async with storage.write(optimistic=True) as tx:
+            await tx.put("b", await tx.get("a") or b"")
+            await tx.delete_prefix("none/")
+        assert await storage.reader().scan("") == ["a", "b"]
+        await storage.close()
+        connection = await Connection.make(place.address())
+        for forbidden in (
+            "INSERT INTO coffre.entry VALUES ('x', '', 1)",
+            "UPDATE coffre.entry SET value = ''",
+            "DELETE FROM coffre.change",
+            "TRUNCATE coffre.entry",
+            "SELECT nextval('coffre.seq')",
+            "SELECT FROM coffre.turn FOR UPDATE",
+            "CREATE TABLE coffre.mine ()",
+            "DROP FUNCTION coffre.take_turn",
+            "UPDATE coffre.meta SET version = 0",
+        ):
+            with pytest.raises(StorageFailure, match=r"lacks a privilege"):
+                await connection.run(forbidden)
+        await connection.close()
+
+    asyncio.run(story())
+
+
+def test_what_is_proven_and_what_is_warned_of(place: Place) -> None:
+    assert place.typed("init", "-owner=owner")[0] == 0
+    code, out, err = place.typed("check", json=True)
+    found = {one["name"]: (one["status"], one["message"]) for one in json.loads(out)}
+    assert err == ""
+    assert code == 1, "the server of these tests runs without fsync"
+    assert found["Durability"][0] == "failure"
+    assert found["Connection"] == ("success", "the primary, timeline 1")
+    assert found["Turn"] == ("success", "one at a time")
+    assert found["Versions"] == ("success", "outdated transactions are refused")
+    assert found["Privileges"] == ("success", "reads the tables and calls the functions, nothing else")
+    assert found["Limits"] == ("success", "the role's time-outs are set")
+    assert found["Standbys"][0] == "warning"
+    assert found["TLS"] == ("success", "a Unix socket")
+    place.configure("owner")
+    _, out, _ = place.typed("check")
+    assert "[ warning ] Privileges: this user is a superuser; give the nodes a role of their own" in out
+    assert "[ warning ] Limits: 3 of this role's time-outs are off" in out
+
+
+@pytest.mark.parametrize("command", ["check", "migrate"])
+def test_where_there_is_no_vault_that_is_said(place: Place, command: str) -> None:
+    code, out, err = place.typed(command)
+    assert code in {1, 2}
+    assert "there is no vault in" in out + err
+    assert "operator db init" in out + err
+
+
+def test_what_cannot_be_reached_or_is_no_postgresql_is_said(place: Place, tmp_path: Path) -> None:
+    place.configure("nobody")
+    code, _, err = place.typed("init")
+    assert code != 0
+    assert "the server refuses this user" in err
+    (tmp_path / "server.hcl").write_text('storage "inmem" {}\nlistener "tcp" { tls_disable = true }\n')
+    code, _, err = place.typed("check")
+    assert code != 0
+    assert 'this is for storage "postgresql"' in err
+
+
+def test_a_node_does_not_start_on_tables_of_another_release(
+    place: Place, postgres: Callable[[], Cluster]
+) -> None:
+    assert place.typed("init", "-owner=owner")[0] == 0
+    for version, expected in ((0, "operator db migrate"), (99, "newer release")):
+        postgres().run(place.database, f"UPDATE coffre.meta SET version = {version}")  # noqa: S608 - a number of this test
+        with pytest.raises(StorageFailure, match=expected):
+            asyncio.run(PostgresStorage.open(place.address()))

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`vaultctl operator db`: makes a vault's tables in the PostgreSQL that a configuration names, and examines them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from vault.server.config import files as configuration
+from vault.server.config.settings import StorageSettings
+from vault.server.failure import StartFailure
+from vault.server.process import storages
+from vault.storage.protocol import StorageFailure
+
+Failures: Final = (StartFailure, StorageFailure)
+"""What the functions here raise."""
+_CODES: Final = {"ok": 0, "warn": 2, "fail": 1}
+_SHOWN: Final = {"ok": "success", "warn": "warning", "fail": "failure"}
+
+
+def init(
+    paths: Sequence[str], environment: Mapping[str, str], *, owner: str, password_file: str
+) -> dict[str, object]:
+    """Make what is missing as the owner, and let the configuration's user use it. Raises `Failures`."""
+    return _install(_settings(paths, environment), owner, password_file, fresh=True)
+
+
+def migrate(
+    paths: Sequence[str], environment: Mapping[str, str], *, owner: str, password_file: str
+) -> dict[str, object]:
+    """Bring tables that are there up to this release. Raises `Failures`."""
+    return _install(_settings(paths, environment), owner, password_file, fresh=False)
+
+
+def check(paths: Sequence[str], environment: Mapping[str, str]) -> tuple[list[dict[str, str]], int]:
+    """Return what the examination has shown, and the exit code for it. Raises `Failures`."""
+    address = storages.address(_settings(paths, environment))
+    from vault.storage.postgres.examination import Finding, examine
+
+    async def look() -> list[Finding]:
+        return [finding async for finding in examine(address)]
+
+    found = asyncio.run(look())
+    worst = max(found, key=lambda one: (one.status == "fail", one.status == "warn"))
+    told = [{"name": one.name, "status": _SHOWN[one.status], "message": one.message} for one in found]
+    return told, _CODES[worst.status]
+
+
+def _install(settings: StorageSettings, owner: str, password_file: str, *, fresh: bool) -> dict[str, object]:
+    address = storages.address(settings)
+    from vault.storage.postgres.administration import install
+
+    role = address.user if owner and owner != address.user else ""
+    if role:
+        as_owner = msgspec.structs.replace(settings, password_file=password_file)
+        address = msgspec.structs.replace(storages.address(as_owner), user=owner)
+    version = asyncio.run(install(address, role, fresh=fresh))
+    return {"database": str(address), "schema_version": version, "role": role or "none: the owner is used"}
+
+
+def _settings(paths: Sequence[str], environment: Mapping[str, str]) -> StorageSettings:
+    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
+    paths = paths or ([fallback] if fallback else [])
+    if not paths:
+        raise StartFailure("give the server's configuration with -config")
+    storage = configuration.load(paths, environment).storage
+    if storage.kind != "postgresql":
+        raise StartFailure(
+            f'the configuration has storage "{storage.kind}"; this is for storage "postgresql"'
+        )
+    return storage

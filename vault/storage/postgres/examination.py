@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Proves, on two connections, what all of this rests on: the turn, versions, the primary; and looks at what may be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final, Literal, NamedTuple
+
+from vault.storage.postgres import schema
+from vault.storage.postgres.batches import Batch, arguments
+from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.database import Database
+from vault.storage.postgres.unit import Unit
+from vault.storage.protocol import StorageFailure
+
+_PAUSE: Final = 0.2
+"""Seconds for which the second connection has to wait while the first one has the turn."""
+_SETTINGS: Final = """
+    SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
+        current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication),
+        (SELECT count(*) FROM pg_settings WHERE setting = '0' AND name IN
+            ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')),
+        coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
+"""
+_RIGHTS: Final = """
+    SELECT rolsuper, has_table_privilege('coffre.entry', 'INSERT, UPDATE, DELETE, TRUNCATE'),
+        has_schema_privilege('coffre', 'CREATE')
+    FROM pg_roles WHERE rolname = current_user
+"""
+
+
+class Finding(NamedTuple):
+    """What one look has shown."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    message: str = ""
+
+
+async def examine(address: Address) -> AsyncIterator[Finding]:
+    """Look at one thing after the other, and end where nothing more can be looked at. No data is changed."""
+    database = Database(address)
+    try:
+        one = await database.connect()
+    except StorageFailure as failure:
+        yield Finding("Connection", "fail", str(failure))
+        return
+    try:
+        yield Finding("Connection", "ok", f"the primary, timeline {one.timeline}")
+        other = await database.connect()
+        try:
+            yield await _turn(one, other)
+            yield await _versions(one)
+        finally:
+            other.abort()
+        yield await _rights(one)
+        async for finding in _settings(one, address):
+            yield finding
+    except StorageFailure as failure:
+        yield Finding("Statements", "fail", str(failure))
+    finally:
+        one.abort()
+
+
+async def _turn(one: Connection, other: Connection) -> Finding:
+    """Let one take the turn: the other has to wait until that is over."""
+    await one.run(schema.TAKE_TURN)
+    waits = asyncio.get_running_loop().create_task(other.run(schema.TAKE_TURN))
+    done, _ = await asyncio.wait([waits], timeout=_PAUSE)
+    await one.run("COMMIT")
+    await waits
+    await other.run("ROLLBACK")
+    if done:
+        return Finding("Turn", "fail", "two connections held it at once: this database ignores row locks")
+    return Finding("Turn", "ok", "one at a time")
+
+
+async def _versions(connection: Connection) -> Finding:
+    """Let a transaction fail that read what is not so, and one commit that read what is."""
+    results = []
+    for version in (1, 0):
+        unit, batch = Unit(0), Batch()
+        unit.seen[""] = version
+        batch.add(unit)
+        row = await connection.row(schema.COMMIT, *arguments(batch, batch.units, lambda epoch: epoch))
+        results.append(bool(row[0]))
+    if results != [True, False]:
+        return Finding("Versions", "fail", "a transaction by outdated rows was not told from another")
+    return Finding("Versions", "ok", "outdated transactions are refused")
+
+
+async def _rights(connection: Connection) -> Finding:
+    superuser, writes, creates = await connection.row(_RIGHTS)
+    if superuser or writes or creates:
+        what = "is a superuser" if superuser else "may write past the turn"
+        return Finding(
+            "Privileges",
+            "warn",
+            f"this user {what}; give the nodes a role of their own: operator db init -owner",
+        )
+    return Finding("Privileges", "ok", "reads the tables and calls the functions, nothing else")
+
+
+async def _settings(connection: Connection, address: Address) -> AsyncIterator[Finding]:
+    fsync, pages, commit, names, standbys, endless, encrypted = await connection.row(_SETTINGS)
+    if "off" in {fsync, pages}:
+        yield Finding("Durability", "fail", "fsync or full_page_writes is off: a power cut destroys the data")
+    elif commit in {"off", "local"}:
+        yield Finding(
+            "Durability", "warn", f"synchronous_commit is {commit}: acknowledged writes can be lost"
+        )
+    else:
+        yield Finding("Durability", "ok", f"synchronous_commit is {commit}")
+    if names:
+        yield Finding("Standbys", "ok", "commits wait for synchronous standbys")
+    elif standbys:
+        yield Finding(
+            "Standbys",
+            "warn",
+            f"{standbys} follow, none of them synchronously: a failover can lose what was acknowledged, revocations too; "
+            "set synchronous_standby_names",
+        )
+    else:
+        yield Finding("Standbys", "warn", "there are none that this user can see: one disk holds everything")
+    if endless:
+        yield Finding(
+            "Limits", "warn", f"{endless} of this role's time-outs are off; run operator db init as its owner"
+        )
+    else:
+        yield Finding("Limits", "ok", "the role's time-outs are set")
+    if encrypted or address.host.startswith("/"):
+        yield Finding("TLS", "ok", "on" if encrypted else "a Unix socket")
+    else:
+        yield Finding("TLS", "warn", "off")
