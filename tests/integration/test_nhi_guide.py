@@ -3,6 +3,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cli.servers import dev_server
@@ -11,6 +12,8 @@ from tests.integration.test_application_guide import environment, run
 from tests.integration.test_login_guide import blocks
 
 GUIDE = (ROOT / "docs" / "nhi.md").read_text(encoding="utf-8")
+
+_USE = 'VAULT_TOKEN="$(cat {})" vaultctl kv get -field=password secret/billing/db'
 
 
 def said(beginning: str) -> str:
@@ -42,10 +45,9 @@ def test_a_workload_gets_a_token_narrows_it_and_is_watched_as_printed(tmp_path: 
         run("sh", f"vaultctl nhi attenuate {check} > asks && mv asks narrow.biscuit", tmp_path, workload)
         run("sh", approve, tmp_path, workload)
         run("sh", "vaultctl kv put secret/billing/db password=correct-horse", tmp_path, operator)
-        use = 'VAULT_TOKEN="$(cat {})" vaultctl kv get -field=password secret/billing/db'
-        assert run("sh", use.format("approved.biscuit"), tmp_path, operator) == "correct-horse"
+        assert run("sh", _USE.format("approved.biscuit"), tmp_path, operator) == "correct-horse"
         assert "permission denied" in run(
-            "sh", f"{use.format('narrow.biscuit')} 2>&1 || true", tmp_path, operator
+            "sh", f"{_USE.format('narrow.biscuit')} 2>&1 || true", tmp_path, operator
         )
 
         run("sh", "vaultctl auth enable nhi", tmp_path, operator)
@@ -67,7 +69,22 @@ def test_a_workload_gets_a_token_narrows_it_and_is_watched_as_printed(tmp_path: 
         for line in watch.replace("TOKEN_ID", credential).replace("=BLOCK ", f"={block} -yes ").splitlines():
             assert run("sh", line, tmp_path, security)
         assert "permission denied" in run(
-            "sh", f"{use.format('approved.biscuit')} 2>&1 || true", tmp_path, operator
+            "sh", f"{_USE.format('approved.biscuit')} 2>&1 || true", tmp_path, operator
         )
+        _narrows_in_python(tmp_path, token, operator)
         for name in ("secret", "approver.pem"):
             assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
+def _narrows_in_python(folder: Path, token: str, operator: Mapping[str, str]) -> None:
+    """The program of the guide makes a token that reads the secret and writes nothing."""
+    (program,) = blocks("python", GUIDE)["In three steps"]
+    keys = json.loads(run("sh", "vaultctl read -format=json nhi/public-keys", folder, operator))
+    assert "ed25519/…" in program
+    program = program.replace("ed25519/…", f"ed25519/{keys['data']['keys'][-1]['key_bytes']}")
+    by_hand = f"text = {token!r}\n{program}\nopen('by-hand', 'w').write(token.to_base64())"
+    run("python", by_hand, folder, operator)
+    use = _USE.format("by-hand")
+    assert run("sh", use, folder, operator) == "correct-horse"
+    put = use.replace("get -field=password", "put").replace("/db", "/db a=b")
+    assert "permission denied" in run("sh", f"{put} 2>&1 || true", folder, operator)
