@@ -31,6 +31,27 @@ def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> st
             "At least one of the shares was wrong, and all given so far are forgotten: begin again "
             "with `vaultctl operator unseal`."
         )
+    if error.status == 404 and not (error.errors or error.warnings):
+        return f'There is nothing at "{error.path}".'
+    if error.status == 500 and error.errors == ("internal error",):
+        return (
+            "The server's log says why. One reason is told by `vaultctl read sys/health`, too: with `audit_blocked` "
+            "no audit device takes records, and so nothing is answered."
+        )
+    return _explain_words(error)
+
+
+def _explain_words(error: ApiError) -> str:
+    """The explanation of a refusal that its words tell apart; empty for others."""
+    if error.status != 400:
+        return ""
+    if any("plugin not found in the catalog" in text for text in error.errors):
+        return "`vaultctl plugin list` shows what can be mounted."
+    if "/registrations/" in error.path and "workload: there is none of this name" in error.errors:
+        return (
+            "Make the workload first, with `vaultctl nhi workload write -owner=TEAM -ttl=90d NAME`; "
+            "-workload names one that has another name than the registration."
+        )
     return ""
 
 

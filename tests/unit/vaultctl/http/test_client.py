@@ -212,6 +212,21 @@ def test_a_sealed_server_and_a_wrong_share_are_explained() -> None:
     assert explained("a/b", 400, "some other refusal") == ""
 
 
+def test_what_stops_beginners_is_explained() -> None:
+    def explained(path: str, status: int, *words: str, warnings: tuple[object, ...] = ()) -> str:
+        error = ApiError("PUT", "http://a", path, status=status, errors=words, raw="", warnings=warnings)
+        return explain(error, has_token=True)
+
+    assert explained("nhi/issue/nobody", 404) == 'There is nothing at "nhi/issue/nobody".'
+    assert explained("secret/app", 404, warnings=("Invalid path",)) == ""
+    assert explained("a/b", 404, "no handler for route") == ""
+    assert "`audit_blocked`" in explained("a/b", 500, "internal error")
+    assert "`vaultctl plugin list`" in explained("sys/mounts/x", 400, "type: plugin not found in the catalog")
+    none = "workload: there is none of this name"
+    assert "`vaultctl nhi workload write " in explained("nhi/registrations/x", 400, none)
+    assert explained("nhi/revoke", 400, none) == ""
+
+
 @pytest.mark.parametrize(
     "flags", [{"header": {"a b": "c"}}, {"namespace": "a\nb"}, {"namespace": "a\udcffb"}]
 )
