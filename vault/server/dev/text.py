@@ -69,8 +69,10 @@ def _sealing(program: str, *, by_token: bool) -> str:
     if not by_token:
         return ""
     return f"""\
-A PKCS#11 token seals this server: it opens by itself as long as the token answers. Whether that
-token is hardware: {program} hsm list-slots.
+A PKCS#11 token seals this server: it opens by itself as long as the token answers. This says
+whether that token is hardware:
+
+    $ {program} operator seal-slots list
 
 """
 

@@ -26,7 +26,7 @@ def test_the_banner_says_what_it_is_and_where_the_page_is() -> None:
     assert text.startswith("\nCoffre 0.1.0\n")
     assert "http://127.0.0.1:8200/ui/" in text
     assert "$ /a/vaultctl kv put secret/hello" in text
-    assert not re.search(r"(?<!/)\bvaultctl (kv|hsm)", text)
+    assert not re.search(r"(?<!/)\bvaultctl (kv|operator)", text)
 
 
 def test_vaultctl_is_called_as_a_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
