@@ -121,10 +121,7 @@ class Pipeline:
             raise refusal from error
 
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
-        """Try once, in a transaction of its own unless there is one already.
-
-        Raises `FactsChanged`, and `Conflict` where others wrote what this rests on: nothing was done.
-        """
+        """Try once, in a transaction of its own unless there is one. Raises `FactsChanged`, `Conflict`: nothing was done."""
         call.epoch = self._follower.epoch
         as_of = self._follower.moment
         # 1. to 7. Who may not go on by outdated facts may by newer ones.
@@ -441,7 +438,7 @@ class Pipeline:
 
     async def retry(self, call: Call, again: FactsChanged | AskFirst | Conflict) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
-        for _ in range(_ATTEMPTS):
+        for times in range(_ATTEMPTS):
             # 1. Ask others what the handler needs of them; that leaves a trace, so the request is recorded first.
             if isinstance(again, AskFirst):
                 await self.release(call)
@@ -451,10 +448,11 @@ class Pipeline:
             await self._follower.catch_up()
             call.epoch = self._follower.epoch
             try:
-                # 3. What writes nothing, or has to ask others first, is tried as before.
+                # 3. As before: what writes nothing, has to ask others first, or lost once (it stands in line this time).
                 self.resolve(call)
+                lost = times == 0 and isinstance(again, Conflict)
                 unprepared = call.bound.before is not None and call.prepared is None
-                if unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
+                if lost or unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
                     return raise_refusal(await self.attempt(call))
                 # 4. Outside the turn: what opens a transaction of its own (a token seen first), and what takes time.
                 await self.authenticate(call)

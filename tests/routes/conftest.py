@@ -52,12 +52,13 @@ _IN_MEMORY = frozenset(
         "test_biscuit_children",
         "test_contained",
         "test_lineage",
+        "test_nhi_mounts",
         "test_remembering",
         "test_renewals",
         "test_uses",
     }
 )
-"""Those of them that look into a memory, or count its turns of the loop."""
+"""Those of them that look into a memory, or count on its few turns of the loop, so that the background is done by then."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

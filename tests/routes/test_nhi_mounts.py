@@ -55,7 +55,6 @@ def child(issuer: Issuer, token: str) -> str:
 def settle(application: Application) -> None:
     while application.run(application.vault._background.work()):
         pass
-    application.work()  # and wait for what is removed beside it
 
 
 def test_a_token_lasts_no_longer_than_its_mounts_allow(door: Issuer) -> None:

@@ -11,12 +11,14 @@ import asyncio
 import secrets
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from vault.storage.postgres import schema
 from vault.storage.postgres.connection import Connection, Lost
 from vault.storage.postgres.database import Database, Slot
+from vault.storage.postgres.lanes import Lanes, Row
+from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.unit import Unit
 from vault.storage.protocol import Conflict, StorageFailure
 
@@ -53,20 +55,39 @@ class Batch:
             for each in self.units:
                 if each.group in joined:
                     each.group = unit.group
+        self._note(unit)
+        self.closed = bool(unit.untrue) or len(self.units) >= _TOGETHER or unit.full
+
+    def _note(self, unit: Unit) -> None:
         self.rows.update(dict.fromkeys(unit.rows, unit))
         self.timers.update(dict.fromkeys(unit.timers, unit))
-        self.closed = bool(unit.untrue) or len(self.units) >= _TOGETHER or unit.full
+
+    def drop_lost(self) -> list[Unit]:
+        """Take out, and return, all that read from a unit that lost, and all that stand or fall with these."""
+        groups = {
+            unit.group
+            for unit in self.units
+            if any(isinstance(source, Unit) and source.lost for source in unit.seen.values())
+        }
+        doomed = [unit for unit in self.units if unit.group in groups]
+        self.units = [unit for unit in self.units if unit.group not in groups]
+        self.rows, self.timers = {}, {}
+        for unit in self.units:
+            self._note(unit)
+        return doomed
 
 
 class Batches:
     """Sends one batch after the other."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lanes: Lanes) -> None:
         self._database: Final = database
+        self._lanes: Final = lanes
         self._slot: Final = Slot(database)
         self._waiting: deque[Batch] = deque()
         self._sent: Batch | None = None
         self._task: asyncio.Task[None] | None = None
+        self.lines: Final = Lines()
 
     def pending(self, path: str) -> Unit | None:
         """Return who wrote last at a path, and has not committed yet."""
@@ -93,10 +114,13 @@ class Batches:
         if self._sent is not None:
             yield self._sent
 
-    async def commit(self, unit: Unit) -> None:
-        """Return once a unit is durable. Raises `Conflict` and `StorageFailure`. Who is cancelled learns nothing of it."""
+    def commit(self, unit: Unit) -> asyncio.Future[None] | None:
+        """Return what ends once a unit is durable, with `Conflict` or `StorageFailure` where it is not; None: it is.
+
+        Raises `Conflict` where that is known at once.
+        """
         if not unit.writes and unit.asked and len(unit.seen) + len(unit.ranges) <= 1:
-            return
+            return None
         self._refuse_stale(unit)
         if not self._waiting or self._waiting[-1].closed:
             self._waiting.append(Batch())
@@ -105,66 +129,92 @@ class Batches:
         unit.durable = loop.create_future()
         if self._task is None:
             self._task = loop.create_task(self._send())
-        await unit.durable
+        return unit.durable
+
+    def lose(self, unit: Unit, why: str) -> Conflict:
+        """Return what is raised for a unit that lost. What it had read and written is hot from now on."""
+        self.lines.heat(path for path in unit.seen if path in unit.rows)
+        return Conflict(why)
 
     def _refuse_stale(self, unit: Unit) -> None:
         """Raise `Conflict` where it is known here already that a unit read what is not so any more."""
         if 0 < unit.epoch < self._database.epoch:
-            raise Conflict("what this transaction rests on became untrue")
+            raise self.lose(unit, "what this transaction rests on became untrue")
         for path, source in unit.seen.items():
+            if isinstance(source, Unit) and source.lost:
+                raise self.lose(unit, "what this transaction had read was not kept")
             newest = self.pending(path)
             if newest is not None and newest is not source:
-                raise Conflict("another transaction changed what this one had read")
+                raise self.lose(unit, "another transaction changed what this one had read")
         for batch in self._uncommitted():
             if unit.ranges and unit.covers(batch.rows):
-                raise Conflict("another transaction changed what this one had listed")
+                raise self.lose(unit, "another transaction changed what this one had listed")
 
     async def _send(self) -> None:
         try:
             while self._waiting:
                 await asyncio.sleep(0)  # whoever ends in this turn of the loop shares the round trip
+                if not self._waiting:
+                    return
                 batch = self._sent = self._waiting.popleft()
                 batch.closed = True
                 try:
                     failed, epoch, version = await self._outcome(batch)
                 except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
                     self._sent = None
-                    _fail(batch.units, error)
+                    self._fail(batch.units, error)
                 else:
                     self._sent = None
                     for unit in batch.units:
-                        if unit.group in failed:
-                            _fail([unit], Conflict("another transaction changed what this one rests on"))
-                        else:
-                            unit.epoch, unit.version = epoch, version
-                            _end(unit)
+                        if unit.group not in failed:
+                            self._end(unit, epoch, version)
+                    self._fail([unit for unit in batch.units if unit.group in failed])
         finally:
             self._task = None
 
+    def _end(self, unit: Unit, epoch: int, version: int) -> None:
+        """Tell whoever waits that a unit is durable."""
+        unit.epoch, unit.version = epoch, version
+        self._lanes.remember(
+            (path, Row(0, value, 0 if value is None else version)) for path, value in unit.rows.items()
+        )
+        if unit.durable is not None and not unit.durable.done():
+            unit.durable.set_result(None)
+
+    def _fail(self, units: Iterable[Unit], error: BaseException | None = None) -> None:
+        """Tell whoever waits that units were not kept: they lost, without an error. So did all that rests on them."""
+        gone = [*units]
+        for unit in gone:
+            unit.lost = True
+            if isinstance(error, StorageFailure):
+                failure: StorageFailure = type(error)(str(error))
+            elif error is None:
+                failure = self.lose(unit, "another transaction changed what this one rests on")
+            else:
+                failure = StorageFailure(f"could not commit ({type(error).__name__})")
+            if unit.durable is not None and not unit.durable.done():
+                unit.durable.set_exception(failure)
+        if not gone:
+            return
+        for batch in [*self._waiting]:
+            doomed = batch.drop_lost()
+            if not batch.units:
+                self._waiting.remove(batch)
+            self._fail(doomed)
+
     async def _outcome(self, batch: Batch) -> tuple[set[int], int, int]:
         """Commit a batch; return which groups failed, the epoch, and the version of what was written."""
-        failed = {unit.group for unit in batch.units if not self._resolve(unit, batch)}
-        values = arguments(batch, [unit for unit in batch.units if unit.group not in failed], self._plain)
+        values = arguments(batch, self._plain)
         try:
             connection = await self._slot.connection()
             row = await connection.row(schema.COMMIT, *values)
         except Lost as lost:
             connection, row = await found_out(self._slot, batch.id, lost)
-        return failed | set(row[0]), self._database.epoch_of(connection, row[1]), row[2]
+        return set(row[0]), self._database.epoch_of(connection, row[1]), row[2]
 
     def _plain(self, epoch: int) -> int:
         """Return the number that the database knows an epoch by."""
         return epoch & ((1 << 64) - 1) if epoch >> 64 == self._database.timeline else -1
-
-    @staticmethod
-    def _resolve(unit: Unit, batch: Batch) -> bool:
-        """Replace those that a unit read from by the versions that they committed. False: one of them did not."""
-        for path, source in unit.seen.items():
-            if isinstance(source, Unit) and source not in batch.units:
-                if not source.version:
-                    return False
-                unit.seen[path] = source.version
-        return True
 
     async def close(self) -> None:
         """Close the connection, once all that came is committed."""
@@ -190,16 +240,20 @@ async def found_out(slot: Slot, batch: uuid.UUID, lost: Lost) -> tuple[Connectio
     raise StorageFailure(f"{lost}; what was to be written may have been") from None
 
 
-def arguments(batch: Batch, units: Sequence[Unit], plain: Any) -> Iterable[object]:  # noqa: ANN401 - see Batches
-    """Return the values of `commit_batch`, in its order."""
-    kept = set(map(id, units))
-    rows = [(unit.group, path, *_value(unit, path)) for path, unit in batch.rows.items() if id(unit) in kept]
-    timers = [(unit.group, *at, *_timer(unit, at)) for at, unit in batch.timers.items() if id(unit) in kept]
+def arguments(batch: Batch, plain: Callable[[int], int]) -> Iterable[object]:
+    """Return the values of `commit_batch`, in its order.
+
+    Of what a unit read from another one of its batch, nothing is checked but what that rests on itself; whoever it read from
+    before has committed.
+    """
+    units = batch.units
+    rows = [(unit.group, path, *_value(unit, path)) for path, unit in batch.rows.items()]
+    timers = [(unit.group, *at, *_timer(unit, at)) for at, unit in batch.timers.items()]
     reads = [
-        (unit.group, path, version)
+        (unit.group, path, source if isinstance(source, int) else source.version)
         for unit in units
-        for path, version in unit.seen.items()
-        if isinstance(version, int)
+        for path, source in unit.seen.items()
+        if isinstance(source, int) or source not in units
     ]
     ranges = [(unit.group, *seen) for unit in units for seen in unit.ranges]
     untrue = [(unit.group, *what) for unit in units for what in unit.untrue]
@@ -218,17 +272,3 @@ def _value(unit: Unit, path: str) -> tuple[bytes | None, uuid.UUID | None]:
 def _timer(unit: Unit, at: tuple[str, str]) -> tuple[int | None, int | None]:
     timer = unit.timers[at]
     return (None, None) if timer is None else (timer.due, timer.attempts)
-
-
-def _fail(units: Iterable[Unit], error: BaseException) -> None:
-    for unit in units:
-        if unit.durable is not None and not unit.durable.done():
-            if isinstance(error, StorageFailure):
-                unit.durable.set_exception(type(error)(str(error)))
-            else:
-                unit.durable.set_exception(StorageFailure(f"could not commit ({type(error).__name__})"))
-
-
-def _end(unit: Unit) -> None:
-    if unit.durable is not None and not unit.durable.done():
-        unit.durable.set_result(None)

@@ -83,7 +83,7 @@ async def _versions(connection: Connection) -> Finding:
         unit, batch = Unit(0), Batch()
         unit.seen[""] = version
         batch.add(unit)
-        row = await connection.row(schema.COMMIT, *arguments(batch, batch.units, lambda epoch: epoch))
+        row = await connection.row(schema.COMMIT, *arguments(batch, lambda epoch: epoch))
         results.append(bool(row[0]))
     if results != [True, False]:
         return Finding("Versions", "fail", "a transaction by outdated rows was not told from another")

@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from vault.storage.postgres import schema
 from vault.storage.postgres.connection import Connection, Lost, Silent
 from vault.storage.postgres.database import Database, Slot
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import LONG, StorageFailure
 
 T = TypeVar("T")
 
 _LANES: Final = 2
 _TOGETHER: Final = 128
 """Reads in one statement."""
+_RECENT: Final = 0.05
+"""Seconds for which an entry that was read is guessed to be as it was."""
+_REMEMBERED: Final = 1024
+_SMALL: Final = 4096
+"""Entries that are remembered for that, and their bytes."""
 _MOST: Final = 4096
 """Reads that wait: more are refused."""
 
@@ -57,6 +62,33 @@ class Lanes:
         self._jobs: deque[_Job[Any]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = False
+        self._recent: dict[str, tuple[float, Row]] = {}
+
+    def recent(self, path: str) -> Row | None:
+        """Return an entry as it was a moment ago, without an epoch: good as a guess that is checked when it matters."""
+        known = self._recent.get(path)
+        if known is None or known[0] < asyncio.get_running_loop().time():
+            return None
+        return known[1]
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Believe nothing of these entries any more."""
+        for path in paths:
+            self._recent.pop(path, None)
+
+    def remember(self, entries: Iterable[tuple[str | None, Row]]) -> None:
+        """Guess from now on that these are so, but for what is known to be older."""
+        now = asyncio.get_running_loop().time()
+        for path, row in entries:
+            if path is None or len(row.value or b"") > _SMALL or row.length > LONG:
+                continue
+            known = self._recent.pop(path, None)
+            newer = known is not None and known[0] >= now and known[1].version > row.version
+            self._recent[path] = (
+                known if known is not None and newer else (now + _RECENT, row._replace(epoch=0))
+            )
+        while len(self._recent) > _REMEMBERED:
+            del self._recent[next(iter(self._recent))]
 
     def get(self, path: str | None) -> asyncio.Future[Row]:
         """Return what will be the entry at a path; of None, there is none."""
@@ -105,7 +137,9 @@ class Lanes:
         if not gets:
             return
         try:
-            rows = await _again(slot, partial(self._rows, paths=[path for path, _ in gets]))
+            paths = [path for path, _ in gets]
+            rows = await _again(slot, partial(self._rows, paths=paths))
+            self.remember(zip(paths, rows, strict=True))
         except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
             for _, answer in gets:
                 _refuse(answer, error)

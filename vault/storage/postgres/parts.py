@@ -22,6 +22,11 @@ async def get(lanes: Lanes, path: str | None) -> Row:
     row = await lanes.get(path)
     if path is None or row.length <= LONG:
         return row
+    return await rest(lanes, path, row)
+
+
+async def rest(lanes: Lanes, path: str, row: Row) -> Row:
+    """Return an entry that is long, or what is in its place by then."""
 
     async def part(version: int, start: int) -> bytes | None:
         return await lanes.ask(lambda connection: _part(connection, path, version, start))

@@ -11,7 +11,7 @@ from vault.storage.order import end_of
 from vault.storage.postgres import parts, schema
 from vault.storage.postgres.connection import Connection
 from vault.storage.postgres.database import Database
-from vault.storage.postgres.lanes import Lanes, Row
+from vault.storage.postgres.lanes import Lanes
 
 _PAGE: Final = 256
 _LARGEST_PAGE: Final = 4096
@@ -132,7 +132,7 @@ class Reader:
     async def has(self, path: str) -> bool:
         """See `ReadTx.has`."""
         self._database.announce("get")
-        row = await version_at(self._database, self._lanes, storable(path))
+        row = await self._lanes.get(storable(path))
         self._saw(row.epoch)
         return row.version > 0
 
@@ -155,13 +155,3 @@ class Reader:
 async def next_page(database: Database, lanes: Lanes, start: str, beyond: str, most: int) -> Page:
     """Ask a lane for one page."""
     return await lanes.ask(lambda connection: page_of(database, connection, start, beyond, most))
-
-
-async def version_at(database: Database, lanes: Lanes, path: str | None) -> Row:
-    """Ask a lane for the version of an entry, however long its value is."""
-
-    async def ask(connection: Connection) -> Row:
-        newest, version = await connection.row(schema.VERSION, path)
-        return Row(database.epoch_of(connection, newest), None, version or 0)
-
-    return await lanes.ask(ask)

@@ -65,8 +65,8 @@ class PostgresStorage:
         """`on_statement` is called with the name of each statement before it runs; what it raises fails it."""
         self._database: Final = Database(address, on_statement)
         self._lanes: Final = Lanes(self._database)
-        self._batches: Final = Batches(self._database)
-        self.turn: Final = Turn(self._database, self._lanes)
+        self._batches: Final = Batches(self._database, self._lanes)
+        self.turn: Final = Turn(self._database, self._lanes, self._batches.lines)
         self._inside: set[asyncio.Task[Any] | object] = set()
         self._left = asyncio.Event()
         self._closed = False

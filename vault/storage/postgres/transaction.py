@@ -10,14 +10,13 @@ from vault.storage.order import refuse_unfit
 from vault.storage.postgres import parts
 from vault.storage.postgres.batches import Batches
 from vault.storage.postgres.database import Database
-from vault.storage.postgres.lanes import Lanes
+from vault.storage.postgres.lanes import Lanes, Row
 from vault.storage.postgres.reads import (
     Page,
     names_below,
     next_page,
     paths_below,
     storable,
-    version_at,
 )
 from vault.storage.postgres.unit import Unit, merged
 from vault.storage.protocol import LONG, Conflict, StorageFailure, Timer
@@ -107,6 +106,7 @@ class Transaction(Statements):
         super().__init__(database, lanes, database.epoch)
         self._batches = batches
         self._read: dict[str, bytes | None] = {}
+        self._line: str | None = None
 
     @property
     def epoch(self) -> int:
@@ -124,16 +124,13 @@ class Transaction(Statements):
         for known in (unit.rows, self._read):
             if path in known:
                 return known[path]
-        writer = self._batches.pending(path)
-        if writer is None:
-            row = await parts.get(self._lanes, storable(path))
-            writer = self._batches.pending(path)
-            if writer is None:
-                self._saw(path, row.version, row.epoch)
-                self._read[path] = row.value
-                return row.value
-        self._saw(path, writer, 0)
-        self._read[path] = writer.rows[path]
+        row = await self._row(path)
+        if isinstance(row, Unit):
+            self._read[path] = row.rows[path]
+        elif row.length > LONG:
+            row = await parts.rest(self._lanes, path, row)
+            self._saw(path, row.version, row.epoch)
+            self._read[path] = row.value
         return self._read[path]
 
     async def has(self, path: str) -> bool:
@@ -142,13 +139,24 @@ class Transaction(Statements):
         for known in (self.unit.rows, self._read):
             if path in known:
                 return known[path] is not None
+        row = await self._row(path)
+        return row.rows[path] is not None if isinstance(row, Unit) else row.version > 0
+
+    async def _row(self, path: str) -> Row | Unit:
+        """Return what is at a path, or who wrote there and has not committed, and note that it was read."""
+        if self._line is None and await self._batches.lines.join(path):
+            self._line = path
         writer = self._batches.pending(path)
-        if writer is not None:
-            self._saw(path, writer, 0)
-            return writer.rows[path] is not None
-        row = await version_at(self._database, self._lanes, storable(path))
-        self._saw(path, row.version, row.epoch)
-        return row.version > 0
+        if writer is None:
+            row = self._lanes.recent(path) or await self._lanes.get(storable(path))
+            writer = self._batches.pending(path)
+            if writer is None:
+                self._saw(path, row.version, row.epoch)
+                if row.length <= LONG:
+                    self._read[path] = row.value
+                return row
+        self._saw(path, writer, 0)
+        return writer
 
     def _saw(self, path: str, source: int | Unit, epoch: int) -> None:
         """Note what was read: what was read first is what it all rests on. Raises `Conflict` where that differs."""
@@ -157,7 +165,7 @@ class Transaction(Statements):
             self.unit.epoch = max(self.unit.epoch, epoch)
         first = self.unit.seen.setdefault(path, source)
         if first is not source and first != source and not self._same(first, source):
-            self.broke(Conflict("another transaction changed what this one had read"))
+            self.broke(self._batches.lose(self.unit, "another transaction changed what this one had read"))
             self.begin("get")
 
     @staticmethod
@@ -199,7 +207,7 @@ class Transaction(Statements):
     async def commit(self) -> None:
         """Commit. Raises `Conflict` where what it read is not so any more; nothing was kept."""
         self.begin("commit")
-        await self._batches.commit(self.unit)
+        await self._end()
         self.committed = self.unit.epoch
 
     async def confirm(self) -> None:
@@ -209,4 +217,30 @@ class Transaction(Statements):
         """
         if self._broken is None:
             self.unit.forget()
-            await self._batches.commit(self.unit)
+            await self._end()
+
+    async def _end(self) -> None:
+        try:
+            durable = self._batches.commit(self.unit)
+        except Conflict:
+            self._lanes.forget(self.unit.seen)
+            raise
+        finally:
+            self.leave()
+        try:
+            if durable is not None:
+                await durable
+        except Conflict:
+            self._lanes.forget(self.unit.seen)
+            raise
+
+    def leave(self) -> None:
+        """Let others have the row that this one stood in line for."""
+        if self._line is not None:
+            self._batches.lines.leave(self._line)
+            self._line = None
+
+    def end(self) -> None:
+        """Refuse whatever is still tried."""
+        self.leave()
+        super().end()

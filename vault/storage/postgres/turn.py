@@ -17,6 +17,7 @@ from vault.storage.postgres.batches import Batch, arguments, found_out
 from vault.storage.postgres.connection import Connection, Lost, Silent
 from vault.storage.postgres.database import Database, Slot
 from vault.storage.postgres.lanes import Lanes, row_at
+from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.reads import Page, bounds, names_below, page_of, paths_below, storable
 from vault.storage.postgres.transaction import Statements
 from vault.storage.postgres.unit import merged
@@ -28,9 +29,10 @@ T = TypeVar("T")
 class Turn:
     """The place of the one transaction of this process that holds the turn, or waits for it."""
 
-    def __init__(self, database: Database, lanes: Lanes) -> None:
+    def __init__(self, database: Database, lanes: Lanes, lines: Lines) -> None:
         self._database: Final = database
         self.lanes: Final = lanes
+        self._lines: Final = lines
         self._slot: Final = Slot(database)
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -41,7 +43,12 @@ class Turn:
 
     async def enter(self) -> Connection:
         """Wait for the turn, and return the connection that has it. Raises `StorageFailure`."""
-        await self._lock.acquire()
+        self._lines.turn_begins()
+        try:
+            await self._lock.acquire()
+        except BaseException:
+            self._lines.turn_ends()
+            raise
         taking = self.own(self._take())
         try:
             return await asyncio.shield(taking)
@@ -49,8 +56,12 @@ class Turn:
             self.own(self._give_up(taking))
             raise
         except BaseException:
-            self._lock.release()
+            self._leave()
             raise
+
+    def _leave(self) -> None:
+        self._lock.release()
+        self._lines.turn_ends()
 
     async def _take(self) -> Connection:
         try:
@@ -74,7 +85,7 @@ class Turn:
         try:
             connection = await taking
         except StorageFailure:
-            self._lock.release()
+            self._leave()
         else:
             await self._undo(connection)
 
@@ -101,7 +112,7 @@ class Turn:
         except StorageFailure:
             connection.abort()
         finally:
-            self._lock.release()
+            self._leave()
 
     async def commit(
         self, connection: Connection, last: Callable[[], Awaitable[int]], batch: uuid.UUID
@@ -124,7 +135,7 @@ class Turn:
             connection.abort()
             raise
         finally:
-            self._lock.release()
+            self._leave()
 
     async def close(self) -> None:
         """Close the connection, after whoever has it or waits for it."""
@@ -219,7 +230,7 @@ class TurnTransaction(Statements):
     async def _write(self, batch: Batch) -> int:
         batch.add(self.unit)
         self._written = True
-        row = await self._connection.row(schema.COMMIT, *arguments(batch, batch.units, lambda _: 0))
+        row = await self._connection.row(schema.COMMIT, *arguments(batch, lambda _: 0))
         newest: int = row[1]
         return newest
 
@@ -232,6 +243,7 @@ class TurnTransaction(Statements):
                 return await self._write(batch)
             return self._database.newest_of(self._connection, self.epoch)
 
+        self._turn.lanes.forget(self.unit.rows)
         self.committed = await self._turn.commit(self._connection, last, batch.id)
 
 

@@ -33,6 +33,8 @@ class Unit:
         self.ranges: list[Range] = []
         self.version = 0
         """That of what it wrote, once it has committed."""
+        self.lost = False
+        """Whether it failed: who read what it wrote fails too."""
         self.group = 0
         """Units of one batch with the same number stand or fall together."""
         self.durable: asyncio.Future[None] | None = None
