@@ -109,16 +109,14 @@ class Pipeline:
                 reply = raise_refusal(await (self.attempt(call) if plan is None else self.repeat(call, plan)))
             except (FactsChanged, AskFirst, Conflict) as again:
                 reply = await self.retry(call, again)
-            if call.after is not None:
+            after, call.after = call.after, None
+            if after is not None:
                 self.flush_audit(call)
-                await call.after()
+                await after()
             return reply
-        except Exception as error:
-            refusal = to_refusal(call, error, self._log)
-            await self.refuse(call, refusal)
-            if refusal is error:
-                raise
-            raise refusal from error
+        except Exception as error:  # noqa: BLE001 -- it is raised again
+            # What is raised has no name here: it leads to this frame, and so to a token (SL-58).
+            raise await self.refuse(call, error)  # noqa: B904 -- mostly it is the same
 
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
         """Try once, in a transaction of its own unless there is one. Raises `FactsChanged`, `Conflict`: nothing was done."""
@@ -483,16 +481,18 @@ class Pipeline:
         if later is not None:
             await later
 
-    async def refuse(self, call: Call, error: VaultError) -> None:
-        """Record a refusal; the request too where that had not been done."""
+    async def refuse(self, call: Call, error: Exception) -> VaultError:
+        """Record a refusal, the request too where that had not been done, and return it."""
+        refusal = to_refusal(call, error, self._log)
         if hasattr(call, "bound") and call.bound.route.access.unaudited:
-            return
-        if isinstance(error, Sealed) or (isinstance(error, Limited) and not error.recorded):
-            return
+            return refusal
+        if isinstance(refusal, Sealed) or (isinstance(refusal, Limited) and not refusal.recorded):
+            return refusal
         if not call.record.audited:
-            later = self._audit.request(call, error)
+            later = self._audit.request(call, refusal)
             if later is not None:
                 await later
-        later = self._audit.response(call, None, error)
+        later = self._audit.response(call, None, refusal)
         if later is not None:
             await later
+        return refusal

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-_LARGEST = 64 << 20
+_AT_ONCE = 64 << 20
 """Bytes that are read at once."""
 
 
@@ -18,12 +18,17 @@ def in_memory(pid: int, wanted: Collection[bytes]) -> Counter[bytes]:
         for line in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
             where, rights = line.split()[:2]
             begin, end = (int(part, 16) for part in where.split("-"))
-            if not rights.startswith("rw") or end - begin > _LARGEST:
+            if not rights.startswith("rw"):
                 continue
-            try:
-                memory.seek(begin)
-                content = memory.read(end - begin)
-            except OSError:
-                continue
-            found.update({each: count for each in wanted if (count := content.count(each))})
+            longest = max(map(len, wanted))
+            while begin < end:
+                try:
+                    memory.seek(begin)
+                    content = memory.read(min(end - begin, _AT_ONCE))
+                except OSError:
+                    break
+                found.update({each: count for each in wanted if (count := content.count(each))})
+                if len(content) < longest or begin + len(content) >= end:
+                    break
+                begin += len(content) - longest + 1
     return found

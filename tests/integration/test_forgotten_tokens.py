@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
-from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
+from tests.fuzz.process import PATIENCE, Client, VaultProcess, initialised, wait_until
 from tests.integration.memory import in_memory
 
 TOKENS = 40
@@ -56,3 +58,37 @@ def test_tokens_are_gone_from_memory_after_revocation_and_after_seal(tmp_path: P
                 lambda: not left(vault, kept),
                 lambda: f"{len(left(vault, kept))} of {len(kept)} after the seal",
             )
+
+
+def test_tokens_are_gone_from_memory_while_their_connections_stay_and_nobody_asks(tmp_path: Path) -> None:
+    """What a connection keeps of its last request counts too: a client may keep it for minutes."""
+    with initialised(tmp_path) as vault, ExitStack() as open_, vault.client() as client:
+        policy = {"policy": 'path "secret/*" { capabilities = ["read"] }'}
+        assert client.request("PUT", "/v1/sys/policies/acl/reader", policy).status == 204
+        assert client.request("POST", "/v1/secret/data/a", {"data": {"value": "a"}}).status == 200
+        ends = ("revoked", "revokes itself", "expired", "unknown", "sealed")
+        tokens: dict[str, list[str]] = {end: [] for end in ends}
+        for number in range(4 * len(ends)):
+            end = ends[number % len(ends)]
+            more = {"ttl": "3s"} if end == "expired" else {}
+            made = client.request("POST", "/v1/auth/token/create", {"policies": ["reader"], **more}).json()
+            token = f"s.{uuid4().hex[:24]}" if end == "unknown" else made["auth"]["client_token"]
+            tokens[end].append(token)
+            reader = open_.enter_context(vault.client(token))
+            for _ in range(1 + number % 3):
+                answer = reader.request("GET", "/v1/secret/data/a")
+                assert answer.status == 403 if end == "unknown" else 200
+            if end == "revoked":
+                assert client.request("POST", "/v1/auth/token/revoke", {"token": token}).status == 204
+            if end == "revokes itself":
+                assert reader.request("POST", "/v1/auth/token/revoke-self").status == 204
+        assert set(left(vault, tokens["sealed"])) == set(tokens["sealed"])
+        gone = [token for end in ends[:-1] for token in tokens[end]]
+        wait_until(
+            lambda: not left(vault, gone),
+            lambda: str([end for end in ends if left(vault, tokens[end])]),
+            2 * PATIENCE,
+        )
+        assert client.request("PUT", "/v1/sys/seal").status == 204
+        sealed = tokens["sealed"]
+        wait_until(lambda: not left(vault, sealed), lambda: f"{len(left(vault, sealed))} after the seal")

@@ -7,6 +7,8 @@ paths, mounts and policies may appear, because clients of OpenBao match on them.
 
 from __future__ import annotations
 
+from typing import Self
+
 from vault.values.times import Seconds
 
 
@@ -25,6 +27,12 @@ class VaultError(Exception):
         self.detail = detail
         if chained is not None:
             self.chained = chained
+
+    def anew(self) -> Self:
+        """Return the same refusal, raised by nobody yet: one that was leads to all that it passed, whoever keeps it."""
+        made = type(self).__new__(type(self), *self.args)
+        made.__dict__.update(self.__dict__)
+        return made
 
 
 class Malformed(VaultError):

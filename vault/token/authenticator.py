@@ -20,7 +20,7 @@ from vault.token.ancestors import Ancestor
 from vault.token.entities import ENTITY_KIND, entity_key, present
 from vault.token.model import TOKEN_KIND, TokenEntry
 from vault.token.store import TokenStore
-from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
+from vault.values.times import Millis, Nanos, millis_to_nanos, nanos_to_millis
 
 _CACHED: Final = 10_000
 """Identities kept in memory."""
@@ -117,6 +117,10 @@ class ServiceTokens:
                 digest = self._digests.pop(fallen, None)
                 if digest is not None:
                     self._cache.drop(digest)
+
+    def tidy(self, now: Millis) -> None:
+        """Forget who has expired by `now`: nobody is told of it, and the token would stay in memory (SL-58)."""
+        self._cache.discard(lambda identity: bool(identity.ends) and now >= identity.ends)
 
     async def _drop_entity(self, key: str | None) -> None:
         """Forget the tokens of an entity, or of all: what they are worth, or whether they are anything, changed."""

@@ -30,7 +30,7 @@ class Handle(Protocol):
         ...
 
 
-Refuse = Callable[[Call, VaultError], Awaitable[None]]
+Refuse = Callable[[Call, VaultError], Awaitable[object]]
 
 _OVERDUE: Final = "overdue"
 _MOST_ROUTES: Final = 1000

@@ -152,8 +152,9 @@ class Vault:
 
     def _make_pipeline(self) -> Pipeline:
         parts = self._parts
-        service = Witness(ServiceTokens(parts.tokens, parts.barrier, parts.follower), parts.lifecycle)
-        return Pipeline(
+        tokens = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
+        service = Witness(tokens, parts.lifecycle)
+        pipeline = Pipeline(
             barrier=parts.barrier,
             router=parts.router,
             authenticators=(
@@ -168,6 +169,8 @@ class Vault:
             log=parts.log,
             admit=parts.quotas.admit,
         )
+        pipeline.plans.accompany(tokens.tidy)
+        return pipeline
 
     def _make_background(self, installed: Iterable[Installation]) -> Background:
         parts = self._parts

@@ -275,10 +275,23 @@ class Connection(FramedProtocol):
             self._watched, self._watched_since = waiting, now
             return False
         if now - self._watched_since <= patience:
+            if self._between and not self._early and not self._rest and not self._busy():
+                self._forget_answered()
             return False
         if (self._early or self._busy()) and not self._over:
             self._count("time")
         return True
+
+    def _forget_answered(self) -> None:
+        """Keep no token of what was answered, while the client asks nothing and the connection stays (SL-58)."""
+        idle: Any = self
+        idle.scope, idle.url = None, b""
+        cycle: Any = self.cycle
+        if cycle is not None:
+            cycle.scope, cycle.body = {}, b""
+        if self._watched is self._arrived:
+            self._watched = b""
+        self._arrived = b""
 
     def _awaited(self) -> tuple[object | None, float]:
         cycle: Any = self.cycle

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""No request, however it ends, waits for the collector of garbage: its token would stay in memory until then (SL-58).
+
+The collector comes after many requests, so on a quiet server it comes never.
+"""
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from tests.routes.driver import ELSEWHERE, TARGETS, Application, Target
+from vault.framework.call import Call
+
+
+@pytest.fixture(scope="module")
+def application() -> Iterator[Application]:
+    with Application() as application:
+        yield application
+
+
+@pytest.fixture(scope="module")
+def callers(application: Application) -> dict[str, str]:
+    """Tokens: of nobody, of somebody who may nothing here, and one that may everything."""
+    return {"stranger": "s.none", "narrow": application.token(ELSEWHERE), "root": "root", "nobody": ""}
+
+
+def left(application: Application, target: Target, token: str, body: object) -> int:
+    """Ask, and count the calls that are there once the answer is."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = {id(one) for one in gc.get_objects() if isinstance(one, Call)}
+        application.request(target.method, target.path(), body, token=token)
+        application.work()  # what was answered before it is done
+        return sum(isinstance(one, Call) and id(one) not in before for one in gc.get_objects())
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_a_request_leaves_no_call_behind(
+    application: Application, callers: dict[str, str], target: Target
+) -> None:
+    found = {}
+    bodies: list[object] = [{}, b"{"] if target.bodied else [None]
+    for who, token in callers.items():
+        for body in bodies:
+            found[who, str(body)] = left(application, target, token, body)
+            application.reopen()
+    assert not any(found.values()), found
