@@ -73,6 +73,10 @@ def stage() -> Generator[Theatre]:
         ("policy read -", ""),
         ("token create -policy = re", "reader"),
         ("token create -policy re", "reader"),
+        ("token create -policy=re", "-policy=reader"),
+        ("kv get --format=j", "--format=json"),
+        ("kv get -mount=sec", ""),
+        ("kv get -=x", ""),
         ("secrets tune n", "nhi/"),
         ("auth disable u", "userpass/"),
         ("kv enable-versioning t", "team/kv/"),
@@ -195,6 +199,21 @@ def test_bash_offers_what_the_server_lists(tmp_path: Path) -> None:
 def test_zsh_which_evaluates_it_too_takes_no_part_for_a_modifier() -> None:
     """There neither offset nor length of a part may begin with a letter: zsh told of that at each TAB."""
     assert not re.search(r"\$\{[^}]*\]:(?:[A-Za-z&]|[^:}]*:[A-Za-z&])", _bash())
+
+
+def test_zsh_which_takes_no_word_apart_gets_the_whole_of_a_flag_with_its_value(tmp_path: Path) -> None:
+    program = tmp_path / "vaultctl"
+    program.write_text('#!/bin/sh\n[ "$5" = -policy=re ] && echo -policy=reader\n')
+    program.chmod(0o700)
+    ask = 'COMP_WORDS=(vaultctl token create -ttl=1h -policy=re); COMP_CWORD=4; _vaultctl; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(
+        ["bash", "-c", f"{_bash()}\n{ask}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    assert done.stdout.split() == ["-policy=reader"]
 
 
 def test_the_command_itself_completes() -> None:

@@ -61,9 +61,19 @@ def in_time() -> Generator[None]:
 
 def candidates(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
     """What the last of `words` may become, the others standing before it; nothing where that is not known."""
+    before, current = _joined(words[:-1]), words[-1] if words else ""
+    beginning = ""
+    if current.startswith("-") and "=" in current:  # as zsh has it, which takes nothing apart
+        name, _, current = current.partition("=")
+        beginning = f"{name}="
+        before.append(beginning)
+    return [beginning + one for one in _fitting(before, current, environ)]
+
+
+def _fitting(before: Sequence[str], current: str, environ: Mapping[str, str]) -> list[str]:
+    """What `current` may become after the words before it."""
     from vaultctl.invocation import Invocation
 
-    before, current = _joined(words[:-1]), words[-1] if words else ""
     command, rest = find_command(before)
     if command is None or "--" in rest:
         return []

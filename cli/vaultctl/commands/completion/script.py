@@ -26,7 +26,7 @@ _BASH = """_vaultctl() {{
   [[ "$current" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-1]}}=" current=""
   [[ "$before" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-2]}}="
   [[ "$before" == -format= || "$before" == --format= ]] && choices="{formats}"
-  if [[ -z "$choices" && "$current" != -* ]]; then
+  if [[ -z "$choices" && "$current" != -* || "$current" == -*=* ]]; then
     choices="$(vaultctl __complete "${{COMP_WORDS[@]:1:$((COMP_CWORD-1))}}" "$current" 2>/dev/null)"
     [[ "$choices" == */* ]] && compopt -o nospace 2>/dev/null
   fi
