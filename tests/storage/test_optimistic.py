@@ -175,6 +175,12 @@ async def _until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0)
 
 
+async def fill_optimistic(storage: Storage, path: str) -> None:
+    """Put nothing at a path."""
+    async with storage.write(optimistic=True) as tx:
+        await tx.put(path, b"")
+
+
 async def _closing(*storages: Storage) -> None:
     for storage in storages:
         await storage.close()
@@ -251,6 +257,57 @@ def test_who_read_from_one_that_lost_is_not_kept_either(database: Callable[[], P
         assert [type(end) for end in ends] == [Conflict, Conflict]
         assert await everything(other) == {"row": b"changed"}
         await _closing(one, other)
+
+    asyncio.run(story())
+
+
+def test_who_read_what_another_one_of_its_batch_replaced_is_not_kept(
+    database: Callable[[], PostgresStorage],
+) -> None:
+    """All of a batch has one version: it says nothing of what was written first."""
+
+    async def story() -> None:
+        one, other = database(), database()
+
+        async def first(tx: Tx) -> None:
+            await tx.put("row", b"first")
+
+        async def second(tx: Tx) -> None:
+            assert await tx.get("row") == b"first"
+            await tx.put("row", b"second")
+
+        with pytest.raises(Conflict):
+            async with one.write(optimistic=True) as tx:
+                async with other.write():
+                    before = asyncio.create_task(fill_optimistic(one, "before"))
+                    await _until(lambda: one._batches._sent is not None)
+                    tasks = [before, asyncio.create_task(until_kept(one, first))]
+                    await _until(lambda: one._batches.pending("row") is not None)
+                    assert await tx.get("row") == b"first"
+                    tasks.append(asyncio.create_task(until_kept(one, second)))
+                    await _until(lambda: len(one._batches._waiting[0].units) == 2)
+                await asyncio.gather(*tasks)
+                await tx.put("copy", await tx.get("row") or b"")
+        assert await everything(other) == {"before": b"", "row": b"second"}
+        await _closing(one, other)
+
+    asyncio.run(story())
+
+
+def test_a_short_value_that_a_longer_one_of_its_batch_replaced_is_not_guessed_again(
+    database: Callable[[], PostgresStorage],
+) -> None:
+    async def story() -> None:
+        storage = database()
+
+        async def put(value: bytes) -> None:
+            async with storage.write(optimistic=True) as tx:
+                await tx.put("row", value)
+
+        await asyncio.gather(put(b"short"), put(bytes(100_000)))
+        async with storage.write(optimistic=True) as tx:
+            assert await tx.get("row") == bytes(100_000)
+        await _closing(storage)
 
     asyncio.run(story())
 

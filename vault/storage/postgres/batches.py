@@ -59,6 +59,10 @@ class Batch:
         self.closed = bool(unit.untrue) or len(self.units) >= _TOGETHER or unit.full
 
     def _note(self, unit: Unit) -> None:
+        for path in unit.rows:
+            before = self.rows.get(path)
+            if before is not None:
+                before.replaced.add(path)
         self.rows.update(dict.fromkeys(unit.rows, unit))
         self.timers.update(dict.fromkeys(unit.timers, unit))
 
@@ -73,6 +77,7 @@ class Batch:
         self.units = [unit for unit in self.units if unit.group not in groups]
         self.rows, self.timers = {}, {}
         for unit in self.units:
+            unit.replaced.clear()
             self._note(unit)
         return doomed
 
@@ -141,8 +146,8 @@ class Batches:
         if 0 < unit.epoch < self._database.epoch:
             raise self.lose(unit, "what this transaction rests on became untrue")
         for path, source in unit.seen.items():
-            if isinstance(source, Unit) and source.lost:
-                raise self.lose(unit, "what this transaction had read was not kept")
+            if isinstance(source, Unit) and (source.lost or path in source.replaced):
+                raise self.lose(unit, "what this transaction had read was not kept, or not for long")
             newest = self.pending(path)
             if newest is not None and newest is not source:
                 raise self.lose(unit, "another transaction changed what this one had read")

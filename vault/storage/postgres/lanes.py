@@ -80,9 +80,11 @@ class Lanes:
         """Guess from now on that these are so, but for what is known to be older."""
         now = asyncio.get_running_loop().time()
         for path, row in entries:
-            if path is None or len(row.value or b"") > _SMALL or row.length > LONG:
+            if path is None:
                 continue
             known = self._recent.pop(path, None)
+            if len(row.value or b"") > _SMALL or row.length > LONG:
+                continue  # what was there is older, or of the same version and replaced
             newer = known is not None and known[0] >= now and known[1].version > row.version
             self._recent[path] = (
                 known if known is not None and newer else (now + _RECENT, row._replace(epoch=0))

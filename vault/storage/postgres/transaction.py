@@ -164,14 +164,16 @@ class Transaction(Statements):
             self.unit.asked = True
             self.unit.epoch = max(self.unit.epoch, epoch)
         first = self.unit.seen.setdefault(path, source)
-        if first is not source and first != source and not self._same(first, source):
+        if first is not source and first != source and not self._same(path, first, source):
             self.broke(self._batches.lose(self.unit, "another transaction changed what this one had read"))
             self.begin("get")
 
     @staticmethod
-    def _same(first: int | Unit, source: int | Unit) -> bool:
+    def _same(path: str, first: int | Unit, source: int | Unit) -> bool:
         """Whether a version is what a unit that was read from has committed by now."""
-        return isinstance(first, Unit) and isinstance(source, int) and 0 < first.version == source
+        if isinstance(first, int) or isinstance(source, Unit) or path in first.replaced:
+            return False
+        return 0 < first.version == source
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
         """See `ReadTx.list`."""

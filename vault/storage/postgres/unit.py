@@ -33,6 +33,8 @@ class Unit:
         self.ranges: list[Range] = []
         self.version = 0
         """That of what it wrote, once it has committed."""
+        self.replaced: set[str] = set()
+        """Where another one of its batch wrote after it: all of a batch has one version, and that is of what came last."""
         self.lost = False
         """Whether it failed: who read what it wrote fails too."""
         self.group = 0
