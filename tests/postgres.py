@@ -65,12 +65,12 @@ class Lent(PostgresStorage):
 
     def __init__(self, cluster: "Cluster", database: str) -> None:
         super().__init__(cluster.address(database))
-        self._cluster, self._lent = cluster, database
+        self._cluster, self.lent = cluster, database
 
     async def close(self) -> None:
         await super().close()
-        if self._lent:
-            lent, self._lent = self._lent, ""
+        if self.lent:
+            lent, self.lent = self.lent, ""
             await asyncio.to_thread(self._cluster.give_back, lent)
 
 

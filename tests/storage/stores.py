@@ -114,3 +114,17 @@ async def until_kept(storage: Storage, work: Callable[[Tx], Awaitable[T]]) -> tu
             return found, times
     async with storage.write() as tx:
         return await work(tx), 3
+
+
+async def add(tx: Tx) -> None:
+    """Append one `x`."""
+    value = await tx.get("counter") or b""
+    await asyncio.sleep(0)
+    await tx.put("counter", value + b"x")
+
+
+async def number(tx: Tx) -> None:
+    """Add a name that says how many there were."""
+    there = await tx.list("n/")
+    await asyncio.sleep(0)
+    await tx.put(f"n/{len(there):03}", b"")

@@ -202,10 +202,8 @@ class Batches:
         if not gone:
             return
         for batch in [*self._waiting]:
-            doomed = batch.drop_lost()
-            if not batch.units:
-                self._waiting.remove(batch)
-            self._fail(doomed)
+            self._fail(batch.drop_lost())
+        self._waiting = deque(batch for batch in self._waiting if batch.units)
 
     async def _outcome(self, batch: Batch) -> tuple[set[int], int, int]:
         """Commit a batch; return which groups failed, the epoch, and the version of what was written."""
