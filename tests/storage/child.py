@@ -5,6 +5,7 @@
 prints each key once it is durable. `fill FILE` writes until the file may not grow, and then goes on.
 `count FILE TIMES` increments one counter so many times. `rounds FILE ROUNDS [PRAGMA]` opens, writes and closes so
 often, with a journal that is short, so that each round has what a server has in days; a pragma of its own comes last.
+`copies FILE` backs up, writes, and restores.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import resource
 import sys
 from pathlib import Path
 
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.restore import restore
 from vault.storage.protocol import LONG, StorageFailure
 from vault.storage.sqlite import database
 from vault.storage.sqlite.storage import SqliteStorage
@@ -125,12 +128,36 @@ async def rounds(file: Path, times: int, *pragmas: str) -> None:
         await storage.close()
 
 
+async def state(file: Path, what: str) -> None:
+    """Have a hundred entries say the same, in one transaction: a few hundred pages."""
+    storage = SqliteStorage.open(file)
+    async with storage.write() as tx:
+        for number in range(100):
+            await tx.put(f"entry/{number}", what.encode() * 2000)
+    await storage.close()
+    say(what)
+
+
+def copies(file: Path) -> None:
+    """Back up one state, write another one, and restore the first; say what is done."""
+    backup = file.with_name("b.db")
+    asyncio.run(state(file, "old"))
+    back_up(file, backup, force=False, progress=lambda _what, _done: None)
+    say("backed up")
+    asyncio.run(state(file, "new"))
+    say("restoring")
+    restore(backup, file, keep=True, progress=lambda _what, _done: None)
+    say("restored")
+
+
 def main(verb: str, file: str, *rest: str) -> None:
     """Do what the command line asks."""
     if verb == "write":
         asyncio.run(write(Path(file), rest[0]))
     elif verb == "fill":
         asyncio.run(fill(Path(file)))
+    elif verb == "copies":
+        copies(Path(file))
     elif verb == "rounds":
         asyncio.run(rounds(Path(file), int(rest[0]), *rest[1:]))
     else:

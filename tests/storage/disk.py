@@ -130,6 +130,8 @@ class Disk:
         elif kind == "R":
             self.names[os.path.basename(data.decode())].append((at, self.names[name][-1][1]))
             self.names[name].append((at, _GONE))
+        elif kind == "L":
+            self.names[os.path.basename(data.decode())].append((at, self.names[name][-1][1]))
         elif kind == "F":
             begun[offset] = at
         elif kind == "D":

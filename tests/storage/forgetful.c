@@ -196,6 +196,26 @@ int rename(const char *from, const char *to) {
     return failed;
 }
 
+/* Another name of a file that has one; Python links by either call. */
+static int linked(const char *from, const char *to, int failed) {
+    char old[PATH_MAX], new[PATH_MAX];
+    if (!failed && realpath(from, old) && inside(old) && realpath(to, new)) {
+        record('L', old, 0, 0, new, strlen(new));
+    }
+    pthread_mutex_unlock(&lock);
+    return failed;
+}
+
+int link(const char *from, const char *to) {
+    pthread_mutex_lock(&lock);
+    return linked(from, to, REAL(link)(from, to));
+}
+
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags) {
+    pthread_mutex_lock(&lock);
+    return linked(from, to, REAL(linkat)(from_at, from, to_at, to, flags));
+}
+
 static int opened(int folder_fd, const char *name, int flags, mode_t mode) {
     char path[PATH_MAX];
     uint64_t inode;

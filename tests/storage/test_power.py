@@ -20,6 +20,7 @@ import pytest
 from tests.storage.child import WRITERS, content
 from tests.storage.disk import Disk, compiled, variables
 from tests.storage.stores import everything
+from vault.storage.copies.restore import restore
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.storage import SqliteStorage
 
@@ -28,12 +29,11 @@ _MEMORY = ("-shm", "-turn")
 """Files that hold nothing: SQLite's index of the journal, which is memory, and a lock."""
 
 
-def recorded(folder: Path, rounds: int, *pragmas: str) -> Disk:
-    """Let a process write so many rounds to `vault.db`, and return what it did to the disk."""
+def recorded(folder: Path, verb: str, *more: str) -> Disk:
+    """Let a process do something to `vault.db`, and return what it did to the disk."""
     disk, log = folder / "disk", folder / "log"
     disk.mkdir()
-    command = [sys.executable, "-m", "tests.storage.child", "rounds"]
-    command += [str(disk / "vault.db"), str(rounds), *pragmas]
+    command = [sys.executable, "-m", "tests.storage.child", verb, str(disk / "vault.db"), *more]
     environment = {**os.environ, **variables(compiled(folder), disk, log)}
     subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
     return Disk(disk, log)
@@ -101,13 +101,13 @@ def cut(disk: Disk, folder: Path, images: int) -> Iterator[tuple[int, list[str]]
 
 
 def test_thirty_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    disk = recorded(tmp_path, 2)
+    disk = recorded(tmp_path, "rounds", "2")
     assert len(disk.promises) == 2 * 20 * WRITERS
     assert list(cut(disk, tmp_path, 30)) == []
 
 
 def test_the_recorded_process_did_all_that_a_server_does_to_a_disk(tmp_path: Path) -> None:
-    disk = recorded(tmp_path, 2)
+    disk = recorded(tmp_path, "rounds", "2")
     assert set(disk.names) == {"vault.db" + end for end in ("", "-journal", "-wal", *_MEMORY)}
     journal = [number for _, number in disk.names["vault.db-wal"]]
     assert len(journal) >= 4 and journal.count(0) >= 2  # made and removed by each round
@@ -118,12 +118,76 @@ def test_the_recorded_process_did_all_that_a_server_does_to_a_disk(tmp_path: Pat
 
 @pytest.mark.parametrize("synchronous", ["OFF", "NORMAL"])
 def test_a_process_that_does_not_wait_for_the_disk_is_found_out(tmp_path: Path, synchronous: str) -> None:
-    disk = recorded(tmp_path, 1, f"PRAGMA synchronous={synchronous}")
+    disk = recorded(tmp_path, "rounds", "1", f"PRAGMA synchronous={synchronous}")
     assert any(cut(disk, tmp_path, 30))
+
+
+async def states(file: Path) -> set[str]:
+    """Open what is left of a database, and return which states it is in."""
+    storage = SqliteStorage.open(file)
+    try:
+        found = await everything(storage)
+    finally:
+        await storage.close()
+    values = [(found.get(f"entry/{number}") or b"none").decode() for number in range(100)]
+    return {one if one == "none" else one[:3] for one in values}
+
+
+def wrong_copies(disk: Disk, folder: Path, at: int) -> list[str]:
+    """Return what is wrong with a database and its copies behind a power cut at this moment."""
+    said = [line for when, line in disk.promises if when < at]
+    wrong = []
+    copies = [file for file in folder.glob("*.db*") if file.name == "b.db" or ".before-" in file.name]
+    for file in copies:  # what has its name is whole
+        (folder / "other").mkdir(exist_ok=True)
+        restore(file, folder / "other" / "vault.db", keep=False, progress=lambda _what, _done: None)
+    if "backed up" in said and folder / "b.db" not in copies:
+        wrong.append("the backup is lost")
+    found = asyncio.run(states(folder / "vault.db"))
+    last = said[-1] if said else ""
+    allowed = {
+        "": ({"none"}, {"old"}),
+        "old": ({"old"},),
+        "backed up": ({"old"}, {"new"}),
+        "new": ({"new"},),
+        "restoring": ({"new"}, {"old"}),
+        "restored": ({"old"},),
+    }
+    if found not in allowed[last]:
+        wrong.append(f"{found} behind {last}")
+    return wrong
+
+
+def cut_copies(disk: Disk, folder: Path, images: int) -> Iterator[tuple[int, list[str]]]:
+    """Cut the power so often; yield each image in which something is wrong, and what."""
+    for seed in range(images):
+        chance = random.Random(seed)
+        at = moment(disk, chance)
+        place = folder / f"image-{seed}"
+        put(disk.image(at, chance), place)
+        try:
+            wrong = wrong_copies(disk, place, at)
+        except (StorageFailure, sqlite3.Error) as error:
+            wrong = [str(error)]
+        shutil.rmtree(place)
+        if wrong:
+            yield seed, wrong
+
+
+def test_power_cuts_in_a_backup_and_a_restore_leave_one_state_whole(tmp_path: Path) -> None:
+    disk = recorded(tmp_path, "copies")
+    assert [line for _, line in disk.promises] == ["old", "backed up", "new", "restoring", "restored"]
+    assert list(cut_copies(disk, tmp_path, 40)) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_thousand_power_cuts_in_a_backup_and_a_restore_leave_one_state_whole(tmp_path: Path) -> None:
+    assert list(cut_copies(recorded(tmp_path, "copies"), tmp_path, 1000)) == []
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_a_thousand_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    disk = recorded(tmp_path, 10)
+    disk = recorded(tmp_path, "rounds", "10")
     assert list(cut(disk, tmp_path, 1000)) == []
