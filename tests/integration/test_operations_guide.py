@@ -134,6 +134,10 @@ def _unseals_seals_and_starts_over(machine: Machine, shares: Sequence[str]) -> N
 
 
 def _measures_rotates_and_explains(machine: Machine) -> None:
+    assert f"\nCoffre          {__version__}\n" in machine.does("vaultctl status")
+    for path in ("health", "seal-status"):
+        told = json.loads(machine.does(f'curl --silent --cacert "$VAULT_CACERT" "$VAULT_ADDR/v1/sys/{path}"'))
+        assert (told["coffre_version"], told["version"]) == (__version__, VERSION)
     (measure,) = SH["Metrics"]
     assert f'vault_build_info{{version="{__version__}",api="{VERSION}"}} 1.0' in machine.does(measure)
     assert (machine.place / "metrics.token").stat().st_mode & 0o777 == 0o600
