@@ -141,10 +141,12 @@ def test_whoever_built_on_one_that_lost_falls_with_it_however_far_away(
             for number in range(4):
                 links.append(asyncio.create_task(link(number)))
                 await _until(partial(_is_pending, one, f"link/{number}"))
+            bystander = asyncio.create_task(fill_optimistic(one, "apart"))
+            await _until(partial(_is_pending, one, "apart"))
         ends = await asyncio.gather(*links, return_exceptions=True)
         assert [type(end) for end in ends] == [Conflict] * 4
-        assert await everything(other) == {"row": b"changed"}
-        await until_kept(one, add)
+        await bystander
+        assert await everything(other) == {"row": b"changed", "apart": b""}
         await _closing(one, other)
 
     asyncio.run(story())
