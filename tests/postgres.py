@@ -60,6 +60,14 @@ def _as_user(*command: str) -> list[str]:
     return ["setpriv", *who, "--pdeathsig", "SIGQUIT", *command]
 
 
+def _succeed(*command: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    done = subprocess.run(
+        _as_user(*command), capture_output=True, text=True, check=False, cwd="/", env=environment
+    )
+    assert done.returncode == 0, done.stderr
+
+
 class Lent(PostgresStorage):
     """A storage that gives its database back when it is closed, to be emptied and used again."""
 
@@ -97,14 +105,10 @@ class Cluster:
         """Make the files of a server."""
         if os.geteuid() == 0:
             shutil.chown(self._folder, _USER, _USER)
-        made = subprocess.run(
-            _as_user(
-                binary("initdb"), "--pgdata", str(self._folder / "data"), "--username", OWNER, "--auth", "trust",
-                "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
-            ),
-            capture_output=True, text=True, check=False, cwd="/", env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        _succeed(
+            binary("initdb"), "--pgdata", str(self._folder / "data"), "--username", OWNER, "--auth", "trust",
+            "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
         )  # fmt: skip
-        assert made.returncode == 0, made.stderr
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -124,6 +128,36 @@ class Cluster:
         except StorageFailure:
             return False
         return True
+
+    @contextmanager
+    def standby(self) -> "Generator[Cluster]":
+        """Start another server that follows this one."""
+        folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        other = Cluster(folder, self._settings)
+        try:
+            if os.geteuid() == 0:
+                shutil.chown(folder, _USER, _USER)
+            _succeed(
+                binary("pg_basebackup"), "--pgdata", str(folder / "data"), "--host", str(self._folder),
+                "--username", OWNER, "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
+            )  # fmt: skip
+            other.start()
+            yield other
+        finally:
+            other.close()
+            shutil.rmtree(folder)
+
+    def wait_for(self, standby: "Cluster") -> None:
+        """Wait until a standby has all that this one has."""
+        here = self._await(self._value("SELECT pg_current_wal_lsn()::text"))
+        until = time.monotonic() + _PATIENCE
+        while not standby._await(standby._value(f"SELECT pg_last_wal_replay_lsn() >= '{here}'::pg_lsn")):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        assert self._await(self._value("SELECT pg_promote()"))
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End it: at once, or as the signal says."""
@@ -184,6 +218,10 @@ class Cluster:
         """Empty a database that nobody is connected to any more."""
         self.run(database, _RESET)
         self._free.append(database)
+
+    async def _value(self, query: str) -> object:
+        await self._run("postgres", "SELECT")
+        return (await self._connections["postgres"].row(query))[0]
 
     async def _run(self, database: str, script: str) -> None:
         if database not in self._connections or not self._connections[database].usable:

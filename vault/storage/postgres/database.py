@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
-from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.connection import DEADLINE, Address, Connection
 from vault.storage.postgres.schema import newest_version
 from vault.storage.protocol import StorageFailure, StorageLost
 
@@ -32,8 +32,12 @@ _IDENTITY: Final = """
 class Database:
     """Makes connections, and knows what all of them must be of."""
 
-    def __init__(self, address: Address, on_statement: OnStatement | None = None) -> None:
+    def __init__(
+        self, address: Address, on_statement: OnStatement | None = None, *, deadline: float = DEADLINE
+    ) -> None:
+        """`deadline` is how many seconds a statement may take."""
         self._address: Final = address
+        self._deadline: Final = deadline
         self._on_statement = on_statement
         self.timeline = 0
         self.epoch = 0
@@ -57,7 +61,7 @@ class Database:
         if loop.time() < self._not_before:
             raise type(self._refusal)(str(self._refusal))
         try:
-            connection = await Connection.make(self._address)
+            connection = await Connection.make(self._address, self._deadline)
             try:
                 await self.check(connection)
             except BaseException:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from vault.storage.postgres import schema
 from vault.storage.postgres.batches import Batches
-from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.connection import DEADLINE, Address, Connection
 from vault.storage.postgres.database import Database, OnStatement
 from vault.storage.postgres.lanes import Lanes
 from vault.storage.postgres.reads import Reader
@@ -61,9 +61,14 @@ class _Block:
 class PostgresStorage:
     """See `Storage`."""
 
-    def __init__(self, address: Address, on_statement: OnStatement | None = None) -> None:
-        """`on_statement` is called with the name of each statement before it runs; what it raises fails it."""
-        self._database: Final = Database(address, on_statement)
+    def __init__(
+        self, address: Address, on_statement: OnStatement | None = None, *, deadline: float = DEADLINE
+    ) -> None:
+        """`on_statement` is called with the name of each statement before it runs; what it raises fails it.
+
+        `deadline` is how many seconds one may take.
+        """
+        self._database: Final = Database(address, on_statement, deadline=deadline)
         self._lanes: Final = Lanes(self._database)
         self._batches: Final = Batches(self._database, self._lanes)
         self.turn: Final = Turn(self._database, self._lanes, self._batches.lines)

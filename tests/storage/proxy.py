@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What lies between a node and its PostgreSQL, and fails: it lets through, freezes, or cuts at the worst moment."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Literal, Self
+
+Moment = Literal["", "request", "answer"]
+_SOCKET = ".s.PGSQL.5432"
+
+
+class Proxy:
+    """A Unix socket in a directory of its own that leads to another one.
+
+    `cut` is what is lost of the next commit: its request, or its answer after it was done. Then both sides are closed.
+    """
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.folder = tempfile.mkdtemp(prefix="px-")
+        self.cut: Moment = ""
+        self.cuts = 0
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, target: str) -> AsyncIterator[Self]:
+        proxy = cls(target)
+        server = await asyncio.start_unix_server(proxy._accept, str(Path(proxy.folder) / _SOCKET))
+        try:
+            yield proxy
+        finally:
+            server.close()
+            proxy._flows.set()
+            proxy.break_all()
+            if proxy._tasks:
+                await asyncio.wait(proxy._tasks)
+            shutil.rmtree(proxy.folder)
+
+    def freeze(self) -> None:
+        """Let nothing through, and close nothing."""
+        self._flows.clear()
+
+    def thaw(self) -> None:
+        """Let everything through again, what waited too."""
+        self._flows.set()
+
+    def break_all(self) -> None:
+        """Break every connection that there is."""
+        for writer in [*self._writers]:
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._flows.wait()
+        try:
+            there = await asyncio.open_unix_connection(str(Path(self.target) / _SOCKET))
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = _Pair(self, (reader, writer), there)
+        self._writers |= {writer, there[1]}
+        for flow in (pair.ask(), pair.answer()):
+            task = asyncio.get_running_loop().create_task(flow)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def flow(self) -> None:
+        """Wait while it is frozen."""
+        await self._flows.wait()
+
+
+class _Pair:
+    """Both directions of one connection."""
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        here: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        there: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        self._proxy = proxy
+        self._here, self._there = here, there
+        self._commits = self._turn = False
+        self._committing = False
+
+    async def ask(self) -> None:
+        with suppress(ConnectionError):
+            while data := await self._here[0].read(1 << 16):
+                await self._proxy.flow()
+                if self._is_commit(data) and self._proxy.cut:
+                    if self._proxy.cut == "request":
+                        self._break()
+                        return
+                    self._committing = True
+                self._there[1].write(data)
+        self._there[1].close()
+
+    def _is_commit(self, data: bytes) -> bool:
+        """Whether this commits: a batch that is bound, of which only the preparation says what it is; in the turn, COMMIT."""
+        self._turn = self._turn or b"take_turn" in data
+        if self._turn:
+            return data[:1] + data[5:11] == b"QCOMMIT"
+        self._commits = self._commits or b"commit_batch" in data
+        return self._commits and data[:1] == b"B"
+
+    async def answer(self) -> None:
+        with suppress(ConnectionError):
+            while data := await self._there[0].read(1 << 16):
+                await self._proxy.flow()
+                if self._committing:
+                    self._break()
+                    return
+                self._here[1].write(data)
+        self._here[1].close()
+
+    def _break(self) -> None:
+        self._proxy.cut = ""
+        self._proxy.cuts += 1
+        for writer in (self._here[1], self._there[1]):
+            writer.transport.abort()
