@@ -41,6 +41,12 @@ _FISH_ARGUMENTS = (
     " -a '(vaultctl __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'"
 )
 
+_FISH_VALUE = (
+    " -r -a '(vaultctl __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null"
+    ' | string replace -r -- "^-[^=]*=" "")\''
+)
+"""What fish asks for the value of a flag; of a flag and its value in one word it wants the value alone."""
+
 SERVER_FLAGS = {
     "config": "File, or directory of files, with the configuration.",
     "dev": "Development mode: unsealed, in memory.",
@@ -116,7 +122,11 @@ def _fish() -> str:
             summary = summaries[f"{group} {word}".strip()].replace("'", "\\'")
             lines.append(f"complete -c vaultctl -f -n '__vaultctl_at {group}' -a '{word}' -d '{summary}'")
     for command in all_commands():
+        valued = {flag.name for flag in flags_of(command) if flag.kind != "bool"}
         for name, text in _flags(command).items():
             shown = text.replace("'", "\\'")
-            lines.append(f"complete -c vaultctl -n '__vaultctl_at {command.name}' -o '{name}' -d '{shown}'")
+            value = _FISH_VALUE if name in valued else ""
+            lines.append(
+                f"complete -c vaultctl -n '__vaultctl_at {command.name}' -o '{name}'{value} -d '{shown}'"
+            )
     return "\n".join(lines)

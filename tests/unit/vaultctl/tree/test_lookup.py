@@ -92,6 +92,13 @@ def test_every_flag_of_the_server_is_offered_by_fish_with_a_description() -> Non
     assert all(line.endswith(".'") for line in offered)
 
 
+def test_fish_asks_for_the_values_of_those_flags_that_have_one() -> None:
+    offered = [line for line in _fish().splitlines() if "-n '__vaultctl_at kv put'" in line]
+    asking = {line.split("'")[3] for line in offered if " -r -a '(vaultctl __complete " in line}
+    (command,) = (one for one in all_commands() if one.name == "kv put")
+    assert asking == {flag.name for flag in flags_of(command) if flag.kind != "bool"}
+
+
 def test_help_offers_a_format_only_where_there_is_one() -> None:
     for command in all_commands():
         for form in ("raw", "dot", "svg"):
