@@ -91,6 +91,8 @@ def _sentence(what: Mapping[str, str], found: Mapping[str, Json]) -> str:
     )
     if "workload" in what:
         return ends + " The workload is disabled: it gets no other tokens until somebody writes it again."
+    if any(text(one, "id") == what["id"] and text(one, "index") == "0" for one in objects(found, "dying")):
+        return ends + " This is the credential as it was issued: its workload can log in for another one."
     return ends + " Whoever holds the block before it can make another copy: to stop them, revoke that block."
 
 

@@ -208,6 +208,21 @@ def test_a_workload_is_shown_without_a_report_that_the_token_may_not_read() -> N
     assert "a &lt;lost&gt; key" in page
 
 
+def test_a_preview_says_who_can_go_on_after_the_revocation() -> None:
+    for index, words in (
+        (0, "This is the credential as it was issued: its workload can log in for another one."),
+        (1, "Whoever holds the block before it can make another copy: to stop them, revoke that block."),
+    ):
+        dying = [
+            {"id": BLOCK, "index": index, "token_id": "9a"},
+            {"id": "cd" * 16, "index": 2, "token_id": "9a"},
+        ]
+        found = {"data": {"credentials": 1, "blocks": 2, "dying": dying, "more": False}}
+        page = shown(revocation.preview, Front(revoke__preview=(200, found)), id=BLOCK)
+        said = [text for text in ("as it was issued", "the block before it can") if text in page]
+        assert words in page and len(said) == 1
+
+
 def test_what_was_never_presented_can_be_revoked_all_the_same() -> None:
     found = {"data": {"credentials": 0, "blocks": 0, "dying": [], "more": False}}
     page = shown(revocation.preview, Front(revoke__preview=(200, found)), id=BLOCK)
