@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +99,8 @@ class Cluster:
 
     def address(self, database: str, user: str = OWNER) -> Address:
         """Return how a database is reached."""
-        return Address(host=str(self._folder), user=user, database=database)
+        port = int(self._settings.get("port", "5432"))
+        return Address(host=str(self._folder), port=port, user=user, database=database)
 
     def make(self) -> None:
         """Make the files of a server."""
@@ -234,12 +235,24 @@ class Cluster:
 
 
 @contextmanager
-def started(settings: dict[str, str] | None = None) -> Generator[Cluster]:
-    """Start a server of its own, and end it with everything that it stored."""
+def started(
+    settings: dict[str, str] | None = None, *, rules: str = "", files: Sequence[Path] = ()
+) -> Generator[Cluster]:
+    """Start a server of its own, and end it with everything that it stored.
+
+    `rules` say who may connect how; of `files` it has copies, of which its settings give the names alone.
+    """
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     cluster = Cluster(folder, settings)
     try:
         cluster.make()
+        if rules:
+            (folder / "data" / "pg_hba.conf").write_text(rules)
+        for file in files:
+            copied = shutil.copy(file, folder / "data")
+            os.chmod(copied, 0o600)
+            if os.geteuid() == 0:
+                shutil.chown(copied, _USER, _USER)
         cluster.start()
         yield cluster
     finally:

@@ -151,18 +151,29 @@ def test_connections_that_broke_while_nothing_was_asked_are_made_again_unnoticed
             await put(storage, f"alone/{turn}", optimistic=False)
             assert await storage.reader().has(f"alone/{turn}")
             proxy.break_all()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 * (turn % 2))  # it is known to be broken, or found to be when it is used
             assert await storage.reader().get(f"alone/{turn}") == b""
             await storage.news(0)
             proxy.break_all()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01 * (turn % 2))
         await soon(lambda: put(storage, "optimistic", optimistic=True))
         assert len(await everything(storage)) == 6
 
     play(story)
 
 
-def test_while_there_is_no_connection_everything_fails_at_once(tmp_path: Path) -> None:
+def test_while_there_is_no_connection_everything_fails_at_once_and_few_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[Address] = []
+    make = Connection.make
+
+    def counted(address: Address, deadline: float) -> Coroutine[Any, Any, Connection]:
+        tried.append(address)
+        return make(address, deadline)
+
+    monkeypatch.setattr(Connection, "make", counted)
+
     async def story() -> None:
         storage = PostgresStorage(Address(host=str(tmp_path), user="nobody", database="none"))
         with pytest.raises(StorageFailure, match=r"no connection \(No such file or directory\)"):
@@ -172,6 +183,7 @@ def test_while_there_is_no_connection_everything_fails_at_once(tmp_path: Path) -
             with pytest.raises(StorageFailure):
                 await storage.reader().get("a")
         assert time.monotonic() - began < 2
+        assert len(tried) < 20
         await storage.close()
 
     asyncio.run(story())
