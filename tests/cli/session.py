@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.cli.fork_server import ForkServer
 from tests.cli.servers import Server
 
 _PLACES = {
@@ -37,6 +38,8 @@ _UPGRADING = "Upgrading from non-versioned"
 """What the field says of a new KV version 2 for a moment, in which nothing of a command was done."""
 _RELEASE = "Coffre  "
 """The row of a status that only ours has."""
+_PLAIN = re.compile(r"""vaultctl(?: +(?:[\w./:=@,+%{}-]|'[^']*'|"[^"$`\\]*")+)*""")
+"""A command line that a shell does nothing with but to take it apart."""
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=\$\((.*)\)", re.DOTALL)
 
 
@@ -73,8 +76,10 @@ def steps(path: Path) -> Iterator[Step]:
 class Shell:
     """Runs a session's commands in a folder of their own, with `vaultctl` on the path."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: Server, fork_server: ForkServer | None = None) -> None:
+        """`fork_server` runs the commands that need no shell."""
         self._folder = folder
+        self._fork_server = fork_server
         programs = folder / "bin"
         programs.mkdir()
         vaultctl = programs / "vaultctl"
@@ -114,9 +119,12 @@ class Shell:
         return [*lines, f"[exit {done.returncode}]"] if done.returncode else lines
 
     def _done(self, command: str) -> subprocess.CompletedProcess[str]:
+        environment = {**self._environment, **self._variables}
+        if self._fork_server and _PLAIN.fullmatch(command):
+            return self._fork_server.run(shlex.split(command)[1:], environment, self._folder)
         return subprocess.run(
             ["/bin/sh", "-c", command],
-            env={**self._environment, **self._variables},
+            env=environment,
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
