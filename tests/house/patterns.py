@@ -14,8 +14,10 @@ from tests.house.tree import ROOT, files
 METHODS: Final = frozenset({"match", "fullmatch", "search", "sub", "split", "findall", "finditer"})
 """The ways to use a pattern."""
 _OURS: Final = ("vault/", "hsm/", "nhi/", "cli/")
-_MENTIONED: Final = re.compile(rf"\bre\b|\.(?:{'|'.join(sorted(METHODS))})\b")
-"""What a file has that makes or uses one, if only beside: the others are not parsed."""
+_MADE: Final = re.compile(r"\bre\b")
+"""What a file has that makes a pattern, if only beside: the others are not parsed."""
+_USED: Final = re.compile(rf"\b(\w+)\s*\.\s*({'|'.join(sorted(METHODS))})\b")
+"""What a file has that uses one, if only beside: whatever else is called so as a pattern is one way more to drive it."""
 _ALPHABET: Final = 6
 """So many letters of a pattern's own are tried in pairs."""
 _SEVERAL: Final = 3
@@ -42,13 +44,13 @@ class Dynamic(NamedTuple):
 
 def found() -> tuple[list[Pattern], set[Dynamic]]:
     """Return every pattern that stands in the source, and every place where one is made of something else."""
-    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files(".py")}
-    trees = {
-        file: ast.parse(text)
-        for file, text in texts.items()
-        if file.startswith(_OURS) and _MENTIONED.search(text)
+    texts = {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in files(".py")
+        if str(path.relative_to(ROOT)).startswith(_OURS)
     }
-    used = {file: _used(tree) for file, tree in trees.items()}
+    trees = {file: ast.parse(text) for file, text in texts.items() if _MADE.search(text)}
+    used = {file: _used(text) for file, text in texts.items()}
     patterns: list[Pattern] = []
     dynamic: set[Dynamic] = set()
     for file, tree in trees.items():
@@ -70,7 +72,8 @@ def _calls(tree: ast.AST, function: str = "") -> Iterator[tuple[str, ast.Call]]:
     for node in ast.iter_child_nodes(tree):
         inner = node.name if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if ast.unparse(node.func.value) == "re" and node.func.attr in {*METHODS, "compile"}:
+            value = node.func.value
+            if isinstance(value, ast.Name) and value.id == "re" and node.func.attr in {*METHODS, "compile"}:
                 yield inner, node
         yield from _calls(node, inner)
 
@@ -84,12 +87,11 @@ def _named(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
                 yield node.value, target.id
 
 
-def _used(tree: ast.Module) -> Mapping[str, set[str]]:
+def _used(text: str) -> Mapping[str, set[str]]:
     """By name of a pattern how a file uses it."""
     used: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in METHODS and isinstance(node.value, ast.Name):
-            used.setdefault(node.value.id, set()).add(node.attr)
+    for name, method in _USED.findall(text):
+        used.setdefault(name, set()).add(method)
     return used
 
 

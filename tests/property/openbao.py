@@ -30,7 +30,7 @@ class OpenBao:
                 "-dev-root-token-id=root",
                 f"-dev-listen-address=127.0.0.1:{self.port}",
             ],
-            env={"HOME": str(home), "PATH": os.environ["PATH"]},
+            env={"HOME": str(home), "PATH": os.environ["PATH"], "GOGC": os.environ["GOGC"]},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
