@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What an outsider meets in the code, in numbers: `python -m tests.house.report [TREE …]`, a column for each tree.
+"""What an outsider meets in the code, in numbers: `python -m tests.house.report [-v] [TREE …]`, a column for each tree.
 
-Product code only, unless a row says otherwise. Nothing is imported: what is counted stands in the text.
+A tree is a folder, or a commit, as before and after a change: `python -m tests.house.report main HEAD`. Product code
+only, unless a row says otherwise. What is counted stands in the text, of which nothing is imported; the last rows are
+measured, on servers of the trees in turn, in a minute and a half for two. `--counts` leaves them out.
 """
 
+import argparse
 import ast
 import builtins
 import re
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,6 +21,7 @@ from typing import Final
 
 from tests.house.sizes import SOFT_FILE_LINES, SOFT_FUNCTION_LINES, oversize
 from tests.house.tree import ROOT
+from tests.perf.trees import checked_out, measured
 
 PRODUCT: Final = ("vault", "nhi", "hsm", "cli/vaultctl")
 MOST_MODULES: Final = 16
@@ -321,18 +326,31 @@ def rows(root: Path) -> Iterator[tuple[str, str]]:
     yield "modules, lines", f"{len(found)}, {lines}"
 
 
-def main(trees: list[str]) -> int:
-    """Print a table, or with `-v` before the trees, what is behind the last one's numbers too."""
-    verbose = trees[:1] == ["-v"]
-    roots = [Path(tree) for tree in trees[verbose:]] or [ROOT]
-    columns = [dict(rows(root)) for root in roots]
-    print("| |", " | ".join(root.resolve().name for root in roots), "|")
-    print("|---|" + "---|" * len(roots))
-    for name in columns[0]:
-        print(f"| {name} |", " | ".join(column[name] for column in columns), "|")
-    if verbose:
-        _show(roots[-1])
+def main(arguments: Sequence[str]) -> int:
+    """Print a table, or with `-v` what is behind the last tree's counts too."""
+    parser = argparse.ArgumentParser(prog="report", description=__doc__)
+    parser.add_argument("-v", action="store_true", help="name what the last tree's counts are of")
+    parser.add_argument("--counts", action="store_true", help="measure nothing")
+    parser.add_argument("trees", nargs="*", default=[str(ROOT)], metavar="TREE", help="a folder or a commit")
+    options = parser.parse_args(arguments)
+    with ExitStack() as stack:
+        roots = [stack.enter_context(checked_out(tree)) for tree in options.trees]
+        columns = [dict(rows(root)) for root in roots]
+        _table([Path(tree).name for tree in options.trees], columns)
+        if not options.counts:
+            _table([], measured(roots))
+        if options.v:
+            _show(roots[-1])
     return 0
+
+
+def _table(names: Sequence[str], columns: Sequence[Mapping[str, str]]) -> None:
+    """Print rows, and a head where there are names."""
+    if names:
+        print("| |", " | ".join(names), "|")
+        print("|---|" + "---|" * len(names))
+    for row in columns[0]:
+        print(f"| {row} |", " | ".join(column[row] for column in columns), "|", flush=True)
 
 
 def _show(root: Path) -> None:
