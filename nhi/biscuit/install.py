@@ -42,9 +42,18 @@ from vault.values.times import Seconds
 
 
 def install(
-    services: Services, *, biscuits: BiscuitAuthenticator, failures: Failures, factors: Factors
+    services: Services,
+    *,
+    biscuits: BiscuitAuthenticator,
+    failures: Failures,
+    factors: Factors,
+    blocks: int,
+    names: int,
 ) -> tuple[Installation, BiscuitService]:
-    """Return `nhi` mounts, their logins below `auth/`, and what Biscuits are to the engines of tokens."""
+    """Return `nhi` mounts, their logins below `auth/`, and what Biscuits are to the engines of tokens.
+
+    A request looks at so many blocks of credentials, and reads so many names of some at once.
+    """
     clock, entropy, barrier, tokens = services.clock, services.entropy, services.barrier, services.tokens
     signing_keys = SigningKeys(services.follower, services.safe)
     issuer = BiscuitIssuer(
@@ -58,17 +67,7 @@ def install(
         partial(_longest, services),
     )
     mount_removal = MountRemoval(tokens, services.leases)
-    prover = ProofChecker(
-        barrier,
-        tokens,
-        KeySets(services.fetcher, clock, Providers(services.fetcher, clock)),
-        ApiServer(services.fetcher, Pod(), services.log),
-        ClientSecrets(Passwords(argon2id())),
-        services.lockout,
-        clock,
-        entropy,
-        failures,
-    )
+    prover = _prover(services, failures)
     clients = Clients(prover, services.address)
     issue_engine = IssueEngine(issuer, biscuits, barrier, prover, clients.audiences)
     children = Children(tokens, barrier)
@@ -79,8 +78,8 @@ def install(
         RegistrationEngine(entropy, services.policies),
         issue_engine,
         ApprovalEngine(issuer),
-        RevocationEngine(biscuits, barrier, entropy, children),
-        LineageEngine(children, services.router.has_login),
+        RevocationEngine(biscuits, barrier, entropy, children, blocks=blocks),
+        LineageEngine(children, services.router.has_login, blocks=blocks, names=names),
         FailureEngine(failures),
         OAuthEngine(issuer, biscuits, prover, clients),
     )
@@ -93,6 +92,21 @@ def install(
         on_seal=(signing_keys.forget, failures.forget),
     )
     return installed, BiscuitService(biscuits, issuer, barrier)
+
+
+def _prover(services: Services, failures: Failures) -> ProofChecker:
+    """Return what checks the proofs that workloads log in with."""
+    return ProofChecker(
+        services.barrier,
+        services.tokens,
+        KeySets(services.fetcher, services.clock, Providers(services.fetcher, services.clock)),
+        ApiServer(services.fetcher, Pod(), services.log),
+        ClientSecrets(Passwords(argon2id())),
+        services.lockout,
+        services.clock,
+        services.entropy,
+        failures,
+    )
 
 
 def _nhi_mount(services: Services, namespace: Namespace, path: str) -> MountFacts | None:

@@ -9,18 +9,11 @@ import pytest
 
 from tests.house.tree import ROOT, files
 
-_LIMIT = "a limit below the whole application, which makes the object that keeps it"
 _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
     ("tests/integration/test_small_png.py", "_MOST"): (1, "so few colours that one has no place"),
-    ("tests/routes/test_failed_logins.py", "_EACH"): (1, _LIMIT),
     ("tests/routes/test_fair_logins.py", "_match"): (1, "made slow, so that logins meet in it"),
     ("tests/routes/test_key_rotation.py", "_new"): (1, "made slow, so that two rotations meet in it"),
-    ("tests/routes/test_lineage.py", "_LOOKED_AT"): (2, _LIMIT),
-    ("tests/routes/test_plans.py", "_CACHED"): (1, _LIMIT),
-    ("tests/routes/test_possession.py", "_MOST"): (1, _LIMIT),
     ("tests/routes/test_slot_changes.py", "__call__"): (1, "made to fail in the middle of a change"),
-    ("tests/routes/test_uses.py", "_LOOKED_AT"): (1, _LIMIT),
-    ("tests/routes/test_uses.py", "_PAGE"): (1, _LIMIT),
     ("tests/storage/test_backup.py", "_STEPS"): (1, "so few that a small copy asks its listener"),
     ("tests/storage/test_backup.py", "_copy"): (1, "changes the source while it is copied"),
     ("tests/storage/test_restore.py", "_alone"): (2, "lets another process in between"),

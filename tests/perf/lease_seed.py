@@ -14,6 +14,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.server.compose.capacities import USUAL
 from vault.server.compose.parts import Parts, make
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
@@ -105,4 +106,6 @@ def parts_of(storage: Storage) -> Parts:
         listeners=(Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True),),
         storage=StorageSettings(kind="inmem"),
     )
-    return make(config, storage, clock=clock, entropy=Entropy(), metrics=Metrics(clock), log=Log())
+    return make(
+        config, storage, clock=clock, entropy=Entropy(), metrics=Metrics(clock), log=Log(), capacities=USUAL
+    )

@@ -9,6 +9,7 @@ from tests.lagging import LaggingStorage
 from tests.postgres import Cluster, Lent
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, Issuer
+from vault.server.compose.capacities import USUAL, Capacities
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
 
@@ -92,9 +93,15 @@ def application() -> Iterator[Application]:
 
 
 @pytest.fixture
-def issuer() -> Generator[Issuer]:
+def capacities() -> Capacities:
+    """How much the issuer's server keeps; a test that asks for other ones has this as a parameter."""
+    return USUAL
+
+
+@pytest.fixture
+def issuer(capacities: Capacities) -> Generator[Issuer]:
     """An issuer of Biscuits, and two secrets that they may be about."""
-    application = Application()
+    application = Application(capacities=capacities)
     made = Issuer(application)
     for path in (DB, OTHER):
         made.root(path, {"data": {"a": "1"}})

@@ -27,6 +27,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.install import Install
 from vault.server.compose.app import Vault
+from vault.server.compose.capacities import USUAL, Capacities
 from vault.server.compose.catalog import ENGINES
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
@@ -51,7 +52,7 @@ QUICK_LOGINS = tuple(
     else each
     for each in ENGINES
 )
-"""The usual engines, with argon2id as quick as it gets: for tests to which it is no concern how long a password takes."""
+"""The usual engines, with argon2id as quick as it gets. Tests of what a password costs ask for `ENGINES`."""
 ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
 """A policy that covers no route."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
@@ -136,7 +137,8 @@ class Application:
         outbound: tuple[str, ...] = (),
         slots: Sequence[KeySlot] = (),
         hsm: HsmPolicy | None = None,
-        engines: Sequence[Install] = ENGINES,
+        engines: Sequence[Install] = QUICK_LOGINS,
+        capacities: Capacities = USUAL,
     ) -> None:
         """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with;
         `beside` has the same storage open, and so what is there already.
@@ -144,12 +146,14 @@ class Application:
         `slots` open it, if there are any: then give it a storage of its own.
 
         `engines` are what it is installed with; kinds other than the usual ones need a storage of their own too.
+        `capacities` are how much it keeps.
 
         `outbound` are blocks of addresses that the server may ask although they are its own machine's.
         """
         self._outbound = outbound
         self._slots = slots
         self._engines = engines
+        self._capacities = capacities
         self._hsm = hsm or HsmPolicy()
         self.storage: Storage = storage or Application.make_storage()
         self._copied = storage is None
@@ -181,6 +185,7 @@ class Application:
             metrics=Metrics(clock),
             log=Log(stream=self.log, level="trace", clock=clock),
             engines=self._engines,
+            capacities=self._capacities,
         )
         self.vault._parts.lifecycle.slots.join(self._slots)
         known = self._like or (Application._furnished if self._copied else None)
@@ -322,11 +327,11 @@ class Application:
         token: str = made.json()["auth"]["client_token"]
         return token
 
-    def records(self) -> list[Any]:
-        """The audit records since the last look."""
-        lines = [json.loads(line) for line in self.audit.read_bytes().splitlines()]
+    def records(self, having: re.Pattern[str] | None = None) -> list[Any]:
+        """The audit records since the last look, or those of them in whose text a pattern is found."""
+        lines = self.audit.read_bytes().splitlines()
         os_truncate(self.audit)
-        return lines
+        return [json.loads(line) for line in lines if having is None or having.search(line.decode())]
 
     def close(self) -> None:
         self._runner.run(self.vault.stop())

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from nhi.biscuit.login import failures as module
 from nhi.biscuit.login.failures import SENTENCES, Reason
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
@@ -26,6 +25,7 @@ from tests.routes.test_proofs import (
 )
 from tests.tokens import KEY, OTHER, pem, token
 from tests.unit.outbound.authority import Authority
+from vault.server.compose.capacities import Capacities
 
 __all__ = ["issuer"]
 GRANT = {"grant_type": "client_credentials"}
@@ -216,10 +216,8 @@ def test_strangers_fill_neither_the_list_nor_the_log_and_their_names_are_nowhere
     assert "hunter2" not in everywhere and "guess-" not in everywhere
 
 
-def test_what_is_kept_is_bounded_for_each_mount_and_for_all(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_EACH", 3)
+@pytest.mark.parametrize("capacities", [Capacities(failed_logins=3)], ids=["three"])
+def test_what_is_kept_is_bounded_for_each_mount_and_for_all(issuer: Issuer) -> None:
     for name in ("a", "b", "c", "d", "a"):
         issuer.root(f"nhi/registrations/{name}", {"workload": "w1", "policies": "app"})
         issuer.application.request("POST", "/v1/nhi/login", {"client_id": name, "client_secret": "x"})

@@ -13,14 +13,13 @@ from nhi.biscuit.offline.attenuate import append, seal
 from nhi.biscuit.offline.keys import public_key
 from nhi.biscuit.offline.verify import from_text, to_text
 from nhi.biscuit.records import lineage
-from nhi.biscuit.routes import lineage_routes
-from nhi.biscuit.routes import revocation_routes as revoking
 from nhi.holder.tokens import look
 from tests.routes.driver import Application
 from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from vault.framework.clock import rfc3339
 from vault.framework.concurrency import time_slice as pace
+from vault.server.compose.capacities import Capacities
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds, nanos_after, second_of
@@ -362,17 +361,14 @@ def test_a_preview_says_what_dies_and_it_does(issuer: Issuer) -> None:
         assert issuer.application.request("POST", "/v1/nhi/revoke", body, token="root").status == 400
 
 
-def test_a_look_at_many_blocks_is_bounded_and_says_so(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("capacities", [Capacities(blocks=4)], ids=["four"])
+def test_a_look_at_many_blocks_is_bounded_and_says_so(issuer: Issuer) -> None:
     def seen() -> str:
         token = issuer.issue()
         assert {issuer.status(issuer.narrow(token, block), DB) for block in (READS, TO_DB)} == {200}
         return issuer.token_id(token)
 
     old = [seen() for _ in range(3)]
-    monkeypatch.setattr(lineage_routes, "_LOOKED_AT", 4)
-    monkeypatch.setattr(revoking, "_LOOKED_AT", 4)
     pages: list[list[str]] = []
     after = ""
     while not pages or after:

@@ -11,7 +11,7 @@ import pytest
 from tests.routes.driver import Application
 from vault.framework.clock import rfc3339
 from vault.repeated.plan import Plan
-from vault.token import authenticator
+from vault.server.compose.capacities import Capacities
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds, nanos_after, second_of
 
@@ -84,11 +84,8 @@ def test_a_token_that_ends_takes_its_own_plan_along_and_nobody_elses(application
     assert (status(application, token), status(application, other)) == (200, 403)
 
 
-def test_a_token_whose_identity_made_room_for_another_has_a_plan_that_ends_with_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(authenticator, "_CACHED", 1)
-    with Application() as application:
+def test_a_token_whose_identity_made_room_for_another_has_a_plan_that_ends_with_it() -> None:
+    with Application(capacities=Capacities(tokens=1)) as application:
         token, other = application.token(READER), application.token(READER)
         for reader in (token, other):
             assert [status(application, reader) for _ in range(2)] == [200, 200]

@@ -15,6 +15,7 @@ from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from tests.tokens import EDWARDS, KEY, jwk, pem, token
 from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
+from vault.server.compose.capacities import Capacities
 
 CA = Authority("trusted")
 MINE, THIEF = CA.issue("mine"), CA.issue("thief")
@@ -156,10 +157,10 @@ def _used(issuer: Issuer) -> dict[str, int]:
     return {thumbprint: len(of.proofs) for thumbprint, of in used.items()}
 
 
+@pytest.mark.parametrize("capacities", [Capacities(proofs=3)], ids=["three"])
 def test_a_full_memory_of_proofs_refuses_its_own_key_until_they_are_too_old_and_never_takes_one_again(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+    issuer: Issuer,
 ) -> None:
-    monkeypatch.setattr(possession, "_MOST", 3)
     secret = _register(issuer, pop="dpop")
     held, other = (
         _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST", key=key)).json()["auth"][

@@ -20,6 +20,7 @@ from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import service
 from vault.framework.call import ROOT
+from vault.server.compose.capacities import Capacities
 from vault.values.ids import ROOT_ID
 
 ISSUER = "https://issuer.example"
@@ -28,8 +29,8 @@ CA = Authority("trusted")
 
 
 @pytest.fixture
-def issuer() -> Generator[Issuer]:
-    application = Application(outbound=("127.0.0.0/8",))
+def issuer(capacities: Capacities) -> Generator[Issuer]:
+    application = Application(outbound=("127.0.0.0/8",), capacities=capacities)
     made = Issuer(application)
     for path in (DB, OTHER):
         made.root(path, {"data": {"a": "1"}})

@@ -8,7 +8,7 @@ import pytest
 from nhi.biscuit.credential.first_seen import Presentation, Presentations
 from nhi.biscuit.records import uses
 from nhi.biscuit.records.uses import COARSE, LAST, UNSEEN, USES
-from nhi.biscuit.routes import lineage_routes
+from tests.routes.driver import Application
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from vault.barrier.view import View
 from vault.framework.call import ROOT, Call
@@ -16,6 +16,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.errors import FactsChanged
 from vault.framework.reply import Reply
 from vault.pipeline import Pipeline
+from vault.server.compose.capacities import Capacities
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.values.ids import ROOT_ID
@@ -94,10 +95,8 @@ def test_one_that_was_revoked_before_anybody_used_it_is_listed_as_that(issuer: I
     assert [(one["state"], one["presented"]) for one in _found(issuer)] == [("revoked", False)]
 
 
-def test_many_that_were_never_presented_come_by_pages_in_order(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lineage_routes, "_PAGE", 2)
+@pytest.mark.parametrize("capacities", [Capacities(names=2)], ids=["two names"])
+def test_many_that_were_never_presented_come_by_pages_in_order(issuer: Issuer) -> None:
     tokens = []
     for place in range(9):
         issuer.application.clock.sleep(1)
@@ -106,14 +105,15 @@ def test_many_that_were_never_presented_come_by_pages_in_order(
             assert issuer.status(tokens[-1], DB) == 200
     ids = [issuer.token_id(one) for one in reversed(tokens)]
     assert _ids(issuer) == ids
-    monkeypatch.setattr(lineage_routes, "_LOOKED_AT", 1)
     looked, after = [], ""
-    while True:
-        page = issuer.root(f"nhi/credentials?presented=any&workload=w1&after={after}", method="GET")["data"]
-        looked += [one["token_id"] for one in page["credentials"]]
-        after = page["next"]
-        if not after:
-            break
+    with Application(like=issuer.application, capacities=Capacities(names=2, blocks=1)) as slower:
+        while True:
+            path = f"/v1/nhi/credentials?presented=any&workload=w1&after={after}"
+            page = slower.request("GET", path, token="root").json()["data"]
+            looked += [one["token_id"] for one in page["credentials"]]
+            after = page["next"]
+            if not after:
+                break
     assert looked == ids
 
 

@@ -22,7 +22,7 @@ from vault.token.model import TOKEN_KIND, TokenEntry
 from vault.token.store import TokenStore
 from vault.values.times import Millis, Nanos, millis_to_nanos, nanos_to_millis
 
-_CACHED: Final = 10_000
+MOST_CACHED: Final = 10_000
 """Identities kept in memory."""
 _BLOCKS: Final = "blocks"
 """Under which an identity remembers the addresses that it is bound to."""
@@ -91,11 +91,15 @@ class ServiceTokens:
     (SL-32). A use is taken only where address, proof of possession and checks let the request through.
     """
 
-    def __init__(self, store: TokenStore, barrier: Barrier, follower: Follower) -> None:
+    def __init__(
+        self, store: TokenStore, barrier: Barrier, follower: Follower, *, most: int = MOST_CACHED
+    ) -> None:
+        """`most` is how many tokens are cached."""
+        self._most = most
         self._store = store
         self._barrier = barrier
         self._follower = follower
-        self._cache: BoundedCache[bytes, Identity] = BoundedCache(_CACHED, _let_go)
+        self._cache: BoundedCache[bytes, Identity] = BoundedCache(most, _let_go)
         self._digests: dict[str, bytes] = {}
         self._family = Family()
         self._owned: dict[str, set[bytes]] = {}
@@ -167,7 +171,7 @@ class ServiceTokens:
         if (
             not (entry.uses or entry.chain) and 0 < self._follower.epoch <= seen
         ):  # what changes from here on is told
-            if len(self._digests) > 2 * _CACHED or len(self._family) > 4 * _CACHED:
+            if len(self._digests) > 2 * self._most or len(self._family) > 4 * self._most:
                 await self._drop(None)
             self._cache.put(digest, identity)
             identity.held = True

@@ -36,8 +36,6 @@ KINDS: Final = {"": "", MTLS: X5T, DPOP: JKT}
 """What a registration calls it, and what a token does."""
 _WINDOW: Final = 60
 """Seconds that a proof may be old, or ahead of this server's clock."""
-_MOST: Final = 100_000
-"""Proofs of one key that are remembered; while there are as many that still count, no other one of that key is taken."""
 _THUMBPRINT: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 """Members of a key that its thumbprint is made of, in their order (RFC 7638)."""
 
@@ -69,8 +67,9 @@ class _SpentProofs(msgspec.Struct):
 class Possession:
     """Finds out which keys a request proves to hold, and lets each signed proof count once."""
 
-    def __init__(self, clock: Clock, address: str) -> None:
-        """`address` is the URL at which clients reach this server."""
+    def __init__(self, clock: Clock, address: str, *, most: int) -> None:
+        """`address` is the URL at which clients reach this server; `most` proofs of one key are remembered."""
+        self._most = most
         self._clock = clock
         self._address = urlsplit(address)
         self._spent: OrderedDict[str, _SpentProofs] = OrderedDict()
@@ -141,7 +140,7 @@ class Possession:
         spent = self._spent.get(shown.keys[JKT])
         if spent is None:
             return True
-        return self._count_remembered(spent) < _MOST and shown.proof not in spent.proofs
+        return self._count_remembered(spent) < self._most and shown.proof not in spent.proofs
 
     def _count_remembered(self, spent: _SpentProofs) -> int:
         """Return how many proofs of a key are remembered, after forgetting those that are too old."""

@@ -21,8 +21,6 @@ from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
 from vault.values.times import Millis
 
-_EACH: Final = 256
-"""Entries of one mount; the one that failed longest ago leaves first."""
 _MOUNTS: Final = 64
 _ADDRESSES: Final = 8
 _NAME: Final = "login_failure"
@@ -143,7 +141,9 @@ class _Mount:
 class Failures:
     """Counts failed logins, writes them to the log, and lists what was counted since the vault was unsealed."""
 
-    def __init__(self, log: Log, clock: Clock) -> None:
+    def __init__(self, log: Log, clock: Clock, *, each: int) -> None:
+        """Keep so many entries of each mount; the one that failed longest ago leaves first."""
+        self._each = each
         self._log = log
         self._clock = clock
         self._mounts: BoundedCache[str, _Mount] = BoundedCache(_MOUNTS)
@@ -179,7 +179,7 @@ class Failures:
             detail=detail,
             addresses=(*seen[1 - _ADDRESSES :], call.client_address),
         )
-        if len(mount.found) > _EACH:
+        if len(mount.found) > self._each:
             mount.found.popitem(last=False)
         mount.path = call.namespace.path + call.mount.path
         mount.untold += 1

@@ -43,8 +43,6 @@ from vault.framework.route import read, write
 from vault.values.times import Millis, millis_to_nanos
 
 _MOST: Final = 1000
-_LOOKED_AT: Final = 5000
-"""Blocks of credentials that one request looks at; what does not fit among them is on the next page."""
 _ANOMALIES: Final = (
     "any",
     lineage.AFTER,
@@ -57,7 +55,6 @@ _ANOMALIES: Final = (
     attenuation.OUTLIVES,
 )
 """What can be asked for. Another word finds nothing, and would read as if all were well."""
-_PAGE: Final = 256
 _TOKENS: Final = 256
 """Service tokens that a tree names."""
 _TOKEN_ID: Final = re.compile(r"[0-9a-f]{32}\Z")
@@ -67,8 +64,13 @@ _NAME: Final = re.compile(r"[0-9a-f]{12}-[0-9a-f]{32}\Z")
 class LineageEngine(Engine):
     """Credentials that were presented, trees, alarms."""
 
-    def __init__(self, children: Children, has_login: Mounted) -> None:
-        """`has_login` says whether a namespace has a mount that calls its logins so."""
+    def __init__(self, children: Children, has_login: Mounted, *, blocks: int, names: int) -> None:
+        """`has_login` says whether a namespace has a mount that calls its logins so.
+
+        A request looks at so many blocks of credentials, and reads so many names of some at once.
+        """
+        self._blocks = blocks
+        self._names = names
         self._children = children
         self._has_login = has_login
 
@@ -99,13 +101,13 @@ class LineageEngine(Engine):
         after = params.after or (lineage.since(Millis(max(until - 1, 0))) if params.until else "")
         found: list[Credential] = []
         looked, pace = 0, TimeSlice()
-        async for name, presented in _found(call.reader, params, after):
+        async for name, presented in _found(call.reader, params, after, self._names):
             await pace.step()
             after = name
             tree = await _tree(call.reader, lineage.token_of(name), presented=presented)
             looked += len(tree.nodes) if tree is not None else 1
             if tree is None or (not presented and params.workload not in {"", tree.issued.workload}):
-                if looked >= _LOOKED_AT:
+                if looked >= self._blocks:
                     return Credentials(found, after)
                 continue
             if (tree.first_seen or tree.issued.created) < since:
@@ -113,7 +115,7 @@ class LineageEngine(Engine):
             shown = await self._credential(call, tree)
             if _fits(shown, params):
                 found.append(shown)
-            if len(found) == params.limit or looked >= _LOOKED_AT:
+            if len(found) == params.limit or looked >= self._blocks:
                 return Credentials(found, after)
         return Credentials(found, "")
 
@@ -316,10 +318,12 @@ async def _tree(view: ReadView, token_id: str, *, presented: bool) -> Tree | Non
     return lineage.unseen(issued) if issued is not None else None
 
 
-async def _found(view: ReadView, params: CredentialsParams, after: str) -> AsyncGenerator[tuple[str, bool]]:
+async def _found(
+    view: ReadView, params: CredentialsParams, after: str, size: int
+) -> AsyncGenerator[tuple[str, bool]]:
     """Yield what may fit, the newest first, each with whether it was presented: two indexes as one."""
-    seen = _names(partial(lineage.page, view, params.workload), after)
-    unseen = _names(partial(uses.unseen, view), after)
+    seen = _names(partial(lineage.page, view, params.workload), after, size)
+    unseen = _names(partial(uses.unseen, view), after, size)
     one = None if params.presented == "no" else await anext(seen, None)
     never = params.presented != "yes" and not (params.source or params.anomaly)
     other = await anext(unseen, None) if never else None
@@ -333,11 +337,13 @@ async def _found(view: ReadView, params: CredentialsParams, after: str) -> Async
             other = await anext(unseen, None)
 
 
-async def _names(page: Callable[[str, int], Awaitable[Sequence[str]]], after: str) -> AsyncGenerator[str]:
+async def _names(
+    page: Callable[[str, int], Awaitable[Sequence[str]]], after: str, size: int
+) -> AsyncGenerator[str]:
     while True:
-        names = await page(after, _PAGE)
+        names = await page(after, size)
         for name in names:
             yield name
-        if len(names) < _PAGE:
+        if len(names) < size:
             return
         after = names[-1]

@@ -33,8 +33,6 @@ from vault.values.times import Millis, Seconds, millis_after, seconds_to_millis,
 _ID: Final = re.compile(r"[0-9a-f]{32}\Z")
 _SHOWN: Final = 1000
 """Blocks that a preview names; it counts them all, among those that it looks at."""
-_LOOKED_AT: Final = 5000
-"""Blocks of credentials that a preview looks at, and service tokens."""
 _LONGEST_REASON: Final = 500
 _OVER: Final = seconds_to_millis(Seconds(2 * LONGEST_TTL))
 """Time after which a token that was presented has ended, however wrong another process's clock was."""
@@ -68,8 +66,16 @@ class RevocationEngine(Engine):
     """The paths that revoke, and say what that ends."""
 
     def __init__(
-        self, biscuits: BiscuitAuthenticator, barrier: Barrier, entropy: Entropy, children: Children
+        self,
+        biscuits: BiscuitAuthenticator,
+        barrier: Barrier,
+        entropy: Entropy,
+        children: Children,
+        *,
+        blocks: int,
     ) -> None:
+        """A preview looks at so many blocks of credentials, and service tokens."""
+        self._blocks = blocks
         self._children = children
         self._biscuits = biscuits
         self._barrier = barrier
@@ -102,10 +108,10 @@ class RevocationEngine(Engine):
 
     async def _shown(self, call: Call, target: Target) -> RevokePreview:
         """Return what ends, as the call sees it, its service tokens included."""
-        shown = await _ends(call.reader, target, call.now)
+        shown = await _ends(call.reader, target, call.now, self._blocks)
         tags = await _tags(call.reader, target)
-        tokens = len(await self._children.of(call, tags, _LOOKED_AT))
-        return msgspec.structs.replace(shown, tokens=tokens, more=shown.more or tokens == _LOOKED_AT)
+        tokens = len(await self._children.of(call, tags, self._blocks))
+        return msgspec.structs.replace(shown, tokens=tokens, more=shown.more or tokens == self._blocks)
 
     async def _target(self, call: Call, core: ReadView, params: RevokeParams) -> Target:
         given = [bool(params.token), bool(params.id), bool(params.workload), bool(params.kid)]
@@ -165,7 +171,7 @@ async def destroy(call: Call, key: IssuerKey) -> IssuerKey:
     return gone
 
 
-async def _ends(view: ReadView, target: Target, now: Millis) -> RevokePreview:
+async def _ends(view: ReadView, target: Target, now: Millis, most: int) -> RevokePreview:
     what, name = "block", target.block
     if target.workload is not None:
         what, name = "workload", target.workload.name
@@ -175,7 +181,7 @@ async def _ends(view: ReadView, target: Target, now: Millis) -> RevokePreview:
     credentials = blocks = looked = 0
     more = False
     async for tree in _trees(view, target, now):
-        if looked >= _LOOKED_AT:
+        if looked >= most:
             more = True
             break
         looked += len(tree.nodes)

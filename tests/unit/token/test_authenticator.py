@@ -289,12 +289,11 @@ def test_a_limited_token_that_ends_while_it_waits_for_its_turn_is_refused() -> N
     play(scenario)
 
 
-def test_sl_71_memory_stays_bounded_however_many_tokens_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sl_71_memory_stays_bounded_however_many_tokens_are_used() -> None:
     async def scenario() -> None:
         house = await opened()
         tokens = [(await house.make())["client_token"] for _ in range(12)]
-        monkeypatch.setattr("vault.token.authenticator._CACHED", 3)
-        service = _service(house)
+        service = ServiceTokens(house.tokens, house.barrier, house.follower, most=3)
         await house.follower.catch_up()
         for token in tokens:
             await service.authenticate(_call(house, token))

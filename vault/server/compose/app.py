@@ -43,6 +43,7 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.seal.lifecycle import Lifecycle
 from vault.server.application import Answer, DevResult, Message
 from vault.server.compose import token_metrics, unsealing
+from vault.server.compose.capacities import USUAL, Capacities
 from vault.server.compose.catalog import ENGINES, catalog, hook
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.parts import make
@@ -82,10 +83,14 @@ class Vault:
         metrics: Metrics,
         log: Log,
         engines: Sequence[Install] = ENGINES,
+        capacities: Capacities = USUAL,
     ) -> None:
         """Put everything together, sealed. `engines` are those that need `Services` alone. Raises `StartFailure` for an audit device that cannot be opened."""
         self._turn = asyncio.Lock()
-        parts = self._parts = make(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
+        parts = self._parts = make(
+            config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log, capacities=capacities
+        )
+        self._capacities = capacities
         self._state = parts.open_state()
         pipeline = self._make_pipeline()
         self._plans = pipeline.plans
@@ -143,6 +148,7 @@ class Vault:
             parts.key_slots(),
             parts.controls(),
             config,
+            self._capacities,
             passage=passage,
             migrate=self._migrate,
             running=self._requests.running,
@@ -152,7 +158,7 @@ class Vault:
 
     def _make_pipeline(self) -> Pipeline:
         parts = self._parts
-        tokens = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
+        tokens = ServiceTokens(parts.tokens, parts.barrier, parts.follower, most=self._capacities.tokens)
         service = Witness(tokens, parts.lifecycle)
         pipeline = Pipeline(
             barrier=parts.barrier,

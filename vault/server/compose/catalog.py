@@ -57,6 +57,7 @@ from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND
 from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.lifecycle import Lifecycle
+from vault.server.compose.capacities import Capacities
 from vault.server.compose.groups import Controls, Credentials, KeySlots
 from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
@@ -87,6 +88,7 @@ def catalog(
     slots: KeySlots,
     controls: Controls,
     config: Config,
+    capacities: Capacities,
     *,
     passage: SealHooks,
     migrate: Callable[[], Awaitable[None]],
@@ -99,7 +101,12 @@ def catalog(
     """
     factors, identities, batch = credentials.factors, credentials.identities, credentials.batch
     nhi, biscuits = install_nhi(
-        services, biscuits=credentials.biscuits, failures=credentials.failures, factors=factors
+        services,
+        biscuits=credentials.biscuits,
+        failures=credentials.failures,
+        factors=factors,
+        blocks=capacities.blocks,
+        names=capacities.names,
     )
     identity = install_identity(services, identities=identities, pairs=credentials.pairs, batch=batch)
     installed = [install(services) for install in engines]

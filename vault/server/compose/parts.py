@@ -46,6 +46,7 @@ from vault.quota.book import Quotas
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.records.sealwrap import SealWrap
+from vault.server.compose.capacities import Capacities
 from vault.server.compose.groups import Controls, Credentials, KeySlots
 from vault.server.compose.safe_migration import SafeMigration
 from vault.server.compose.services import login_issuer, login_lockout
@@ -195,28 +196,28 @@ class Parts(msgspec.Struct, frozen=True):
 
 
 def make(
-    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+    config: Config,
+    storage: Storage,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    metrics: Metrics,
+    log: Log,
+    capacities: Capacities,
 ) -> Parts:
     """Make every part, sealed. Raises `StartFailure` for an audit device or a static key that cannot be opened."""
     barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
     slots = make_slots(config, entropy)
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     wraps = SealWrap(storage, barrier, slots, now=clock.monotonic, random=entropy.bytes)
-    lifecycle.slot_changes.wraps = wraps
-    signing = signing_keys(wraps, barrier, entropy)
-    safe = Safe(wraps, barrier, entropy.bytes)
-    for forget in (wraps.drop, signing.forget, safe.keys.forget):
-        lifecycle.on_seal(forget)
-    follower = Follower(storage)
-    namespaces = Namespaces(barrier)
+    signing, safe = signing_keys(wraps, barrier, entropy), Safe(wraps, barrier, entropy.bytes)
+    _follow_seals(lifecycle, wraps, signing, safe)
+    follower, namespaces = Follower(storage), Namespaces(barrier)
     router = Router(barrier, namespaces, Catalog({}, {}))
     identities = Identities(clock, entropy, follower)
-    biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log)
-    tokens = CountedTokens(
-        entropy, namespaces.live, metrics, identities, router.has_login, BiscuitAncestors(biscuits)
-    )
-    policies = PolicyStore(lambda: follower.epoch, Pool())
-    leases = LeaseStore(clock, entropy)
+    biscuits = _biscuits(config, barrier, follower, namespaces, router, clock, log, capacities)
+    tokens = _tokens(entropy, namespaces, metrics, identities, router, biscuits)
+    policies, leases = PolicyStore(lambda: follower.epoch, Pool()), LeaseStore(clock, entropy)
     return Parts(
         config=config,
         storage=storage,
@@ -237,7 +238,7 @@ def make(
         factors=SecondFactors(Passcodes(clock), namespaces.chain, clock, entropy),
         batch=BatchTokens(tokens, barrier, entropy),
         biscuits=biscuits,
-        failures=Failures(log, clock),
+        failures=Failures(log, clock, each=capacities.failed_logins),
         policies=policies,
         gate=Gate(policies, barrier),
         wrapper=Wrapper(tokens, clock, unescaped_body, escape_html, SignedTokens(signing, address(config))),
@@ -256,6 +257,25 @@ def make(
     )
 
 
+def _tokens(
+    entropy: Entropy,
+    namespaces: Namespaces,
+    metrics: Metrics,
+    identities: Identities,
+    router: Router,
+    biscuits: BiscuitAuthenticator,
+) -> CountedTokens:
+    ancestors = BiscuitAncestors(biscuits)
+    return CountedTokens(entropy, namespaces.live, metrics, identities, router.has_login, ancestors)
+
+
+def _follow_seals(lifecycle: Lifecycle, wraps: SealWrap, signing: SigningKeys, safe: Safe) -> None:
+    """Have keys that a slot wraps change with the slots, and be forgotten at a seal."""
+    lifecycle.slot_changes.wraps = wraps
+    for forget in (wraps.drop, signing.forget, safe.keys.forget):
+        lifecycle.on_seal(forget)
+
+
 def _endings(
     barrier: Barrier, leases: LeaseStore, clock: Clock, entropy: Entropy, log: Log, metrics: Metrics
 ) -> Endings:
@@ -272,8 +292,9 @@ def _biscuits(
     router: Router,
     clock: Clock,
     log: Log,
+    capacities: Capacities,
 ) -> BiscuitAuthenticator:
-    possession = Possession(clock, address(config))
+    possession = Possession(clock, address(config), most=capacities.proofs)
     return BiscuitAuthenticator(
         barrier, follower, namespaces.live, router.has, router.has_login, log, BiscuitLimits(), possession
     )
