@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.fuzz import process
-from tests.routes.driver import QUICK_LOGINS, Answer, Application, Target
+from tests.routes.driver import Answer, Application, Target
 from tests.tokens import KEY, pem
 
 MARKER = re.compile(r"mark-[0-9a-f]{8,32}")
@@ -168,7 +168,7 @@ class Furnished(Application):
     """With something at `x` of every engine and method, so that requests come to where values are looked at."""
 
     def __init__(self) -> None:
-        super().__init__(engines=QUICK_LOGINS)
+        super().__init__()
         for method, path, body in _FURNITURE:
             answer = self.request(method, f"/v1/{path}", body, token="root")
             assert answer.status < 300, (path, answer.body)

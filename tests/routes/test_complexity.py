@@ -7,6 +7,7 @@ from tests.routes.complexity import Trial, furnished, places, tried, usual_of
 from tests.routes.driver import Application, Target
 from tests.routes.furniture import BASES, log_in
 from tests.stalls import STALLS
+from vault.server.compose.catalog import ENGINES
 
 every_route = pytest.mark.parametrize("target", tried(), ids=str)
 
@@ -37,7 +38,7 @@ def test_what_is_tried_reaches_what_it_is_meant_for() -> None:
 def test_whoever_has_a_token_is_let_in_wherever_only_root_need_not_ask() -> None:
     """Else what is measured of a holder would be refusals: the policy reaches every route that needs no sudo."""
     refused, token = [], ""
-    with Application(like=furnished()) as application:
+    with Application(like=furnished(), engines=ENGINES) as application:
         for target in tried():
             if usual_of(target) == "holder":
                 body = dict(BASES.get(target.route.template, {})) if target.bodied else None

@@ -2,7 +2,6 @@
 """Every declared route under parameters of every JSON type: an answer, never a defect."""
 
 import string
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.routes.driver import QUICK_LOGINS, TARGETS, Application, Target
+from tests.routes.driver import TARGETS, Application, Target
 from vault.framework import schema
 
 LARGEST = (1 << 63) - 1
@@ -74,13 +73,6 @@ FITTING: dict[str, list[Any]] = {
 
 USUAL = {"oidc/key/{name:word}": {"algorithm": "ES256"}}
 """Fields of routes that take long without them: by default each of its requests makes two RSA keys."""
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    """An application whose passwords take no time."""
-    with Application(engines=QUICK_LOGINS) as application:
-        yield application
 
 
 every_route = pytest.mark.parametrize("target", TARGETS, ids=str)
