@@ -32,7 +32,6 @@ _MAY_HAVE_THREADS = {
     "nhi/identity/oidc/pairs.py": "makes keys for operators, a few at a time",
     "vault/engines/system/external_keys/pkcs11.py": "wait for devices; each has so many",
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
-    "vault/storage/single_thread.py": "what those make that need one thread",
     "vault/barrier/view.py": "encrypts and decrypts one long value for who holds a token, who then waits in the pool",
     "vault/storage/postgres/parts.py": "joins the parts of one long value for who holds a token, who then waits in the pool",
     "vault/storage/sqlite/storage.py": "commits",
