@@ -84,25 +84,26 @@ class Hasher:
         """Return the hash of a string."""
         if self._raw:
             return value
-        if len(value) > _LONGEST_TIME:
-            return self._hashed(value)
-        known = self._times.get(value)
-        if known is not None:
-            return known
-        hashed = self._hashed(value)
-        if value[-1:] == "Z" and _TIME.fullmatch(value):
+        length = len(value)
+        if length <= _LONGEST_TIME:
+            known = self._times.get(value)
+            if known is not None:
+                return known
+        elif length > _PIECE:
+            return self._in_pieces(value)
+        keyed = self._keyed.copy()
+        keyed.update(value.encode("utf-8", "surrogatepass"))
+        hashed = _MARK + keyed.finalize().hex()
+        if length <= _LONGEST_TIME and value[-1:] == "Z" and _TIME.fullmatch(value):
             if len(self._times) >= self._most_times:
                 self._times = {"": self._times[""]}
             self._times[value] = hashed
         return hashed
 
-    def _hashed(self, value: str) -> str:
+    def _in_pieces(self, value: str) -> str:
         keyed = self._keyed.copy()
-        if len(value) <= _PIECE:
-            keyed.update(value.encode("utf-8", "surrogatepass"))
-        else:
-            for start in range(0, len(value), _PIECE):
-                keyed.update(value[start : start + _PIECE].encode("utf-8", "surrogatepass"))
+        for start in range(0, len(value), _PIECE):
+            keyed.update(value[start : start + _PIECE].encode("utf-8", "surrogatepass"))
         return _MARK + keyed.finalize().hex()
 
     def raw(self, body: bytes) -> str:

@@ -81,6 +81,7 @@ class Renderer:
         self._prefix = prefix
         self._elide_lists = elide_lists
         self._mounts: dict[MountFacts, tuple[bytes, bytes]] = {}
+        """What the records of requests and of answers say of each mount."""
         self._places: BoundedCache[tuple[str, str, str], _Place] = BoundedCache(_REPLIES)
         self._addresses: BoundedCache[str, bytes] = BoundedCache(_ADDRESSES)
 
@@ -215,7 +216,7 @@ class Renderer:
         return _PLACE % (
             b',"client_id":' + _client_id(identity) if identity is not None else b"",
             call.operation.encode(),
-            self._mount(call, b"mount_running_version") if call.mount.path else b"",
+            self._mount(call)[0],
             self._credential(call),
             _ROOT_NAMESPACE if call.namespace is ROOT else encode(_namespace(call)),
             encode(call.path),
@@ -231,7 +232,7 @@ class Renderer:
         parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
         try:
             return self._encode_bounded(
-                self._hasher.request(call.data, call.mount.clear_request_keys, parameters)
+                self._hasher.request(call.data, call.destination.mount.clear_request_keys, parameters)
             )
         except TooManyValues:
             return schema.encode(self._many(call.data))
@@ -318,7 +319,7 @@ class Renderer:
 
     def _mounted(self, call: Call, encoded: bytes) -> bytes:
         """Put the mount's part before an encoded object."""
-        mount = self._mount(call, b"mount_running_plugin_version") if call.mount.path else b""
+        mount = self._mount(call)[1]
         separator = b"," if mount and len(encoded) > 2 else b""
         return b"{%b%b%b" % (mount[1:], separator, encoded[1:])
 
@@ -349,7 +350,9 @@ class Renderer:
                 key: len(value) if key in {"keys", "key_info"} else value for key, value in plain.items()
             }
         try:
-            return self._hasher.answer(reply.data, plain, call.mount.clear_response_keys, own=reply.own_names)
+            return self._hasher.answer(
+                reply.data, plain, call.destination.mount.clear_response_keys, own=reply.own_names
+            )
         except TooManyValues:
             return self._many(plain)
 
@@ -381,21 +384,31 @@ class Renderer:
             "creation_path": info.creation_path,
         }
 
-    def _mount(self, call: Call, version: bytes) -> bytes:
-        mount = call.mount
+    def _mount(self, call: Call) -> tuple[bytes, bytes]:
+        mount = call.destination.mount
         known = self._mounts.get(mount)
-        if known is None:
-            encode = schema.encode
-            place = b',"mount_point":%b,"mount_type":"%b","mount_accessor":"%b",' % (
+        return self._learn_mount(mount) if known is None else known
+
+    def _learn_mount(self, mount: MountFacts) -> tuple[bytes, bytes]:
+        if not mount.path:
+            return b"", b""
+        encode = schema.encode
+        known = tuple(
+            b',"mount_point":%b,"mount_type":"%b","mount_accessor":"%b","%b":"%b","mount_class":"%b"'
+            % (
                 encode(mount.path),
                 mount.kind.encode(),
                 mount.accessor.encode(),
+                version,
+                _VERSION,
+                mount.category.encode(),
             )
-            known = (place, b':"%b","mount_class":"%b"' % (_VERSION, mount.category.encode()))
-            if len(self._mounts) > self._most_mounts:
-                self._mounts.clear()
-            self._mounts[mount] = known
-        return b'%b"%b"%b' % (known[0], version, known[1])
+            for version in (b"mount_running_version", b"mount_running_plugin_version")
+        )
+        if len(self._mounts) > self._most_mounts:
+            self._mounts.clear()
+        self._mounts[mount] = known[0], known[1]
+        return self._mounts[mount]
 
     def _encode_bounded(self, value: object) -> bytes:
         encoded = schema.encode(value)
