@@ -54,6 +54,7 @@ def test_what_starts_over_as_facts_changed_is_answered_as_the_first_time(
     request = _asked(_made(one)["accessor"])[what]
     ((status, first),) = client.send(request)
     assert status == 200
+    client.send(request)  # a body is looked at from here on: its target is known to ask
     for _ in range(3):
         client.send(request)
         cycle = client.reader.cycle
@@ -67,7 +68,7 @@ def test_what_another_process_revoked_is_not_told_again(both: tuple[Application,
     one, client = both
     made = _made(one)
     request = _asked(made["accessor"])["a lookup by accessor"]
-    assert [client.send(request)[0][0] for _ in range(2)] == [200, 200]
+    assert [client.send(request)[0][0] for _ in range(3)] == [200] * 3
     cycle = client.reader.cycle
     _revoke(one, made["client_token"])
     ((status, answer),) = client.send(request)

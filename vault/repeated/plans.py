@@ -28,7 +28,7 @@ _LONGEST: Final = 512
 Key = tuple[bytes, bytes, str]
 """Digest of the token, the request target as it came, the client's address: all that a plain GET consists of.
 
-Of a request with a body: digest of all its bytes, nothing, the address.
+Of a request with a body: digest of all its bytes, or nothing where it is not known to ask; verb and target; the address.
 """
 
 
@@ -43,6 +43,8 @@ class Plans:
         self._follower = follower
         self._kept: BoundedCache[Key, Plan] = BoundedCache(_KEPT)
         self._beside: list[Tidy] = []
+        self.asked: set[bytes] = set()
+        """Verbs and targets of requests with bodies that only ask: what is sent there again is looked for by its bytes."""
 
     def accompany(self, tidy: Tidy) -> None:
         """Have what stands on plans forgotten along with them."""
@@ -89,6 +91,11 @@ class Plans:
             return
         if identity.kind == "biscuit" and identity.cache.setdefault("asked", call.id) == call.id:
             return  # most Biscuits are presented once: a plan would outlive them in the memory that theirs is bound to
+        if not call.key[0]:
+            if len(self.asked) >= _KEPT:
+                self.asked.clear()
+            self.asked.add(call.key[1])
+            return
         plan = Plan(
             self._follower.era if identity.held else as_of,
             Millis(min((end for end in (until, identity.ends, identity.recheck_at) if end), default=0)),

@@ -122,6 +122,7 @@ class Front:
         self._lane = lane
         self._plans = plans
         self._heads = HeadCache(plans)
+        self.asked: Final = plans.asked
         self._handle = lane.handle
         self._clock = clock
         self._ids = Ids(entropy)
@@ -156,7 +157,7 @@ class Front:
                 if call.head.method in BODIED:
                     shown = bool(call.token) or call.login is not None
                     call.body = await lane.bodies.read(receive, call.client_address, shown=shown)
-                    if call.key is not None:
+                    if call.key is not None and call.key[0]:
                         plan = self._recall(call, scope, call.key)
             running[call] = began = perf_counter_ns()
             try:
@@ -235,8 +236,9 @@ class Front:
         )
         if not (special or scope["query_string"] or b"dpop" in first or b"authorization" in first):
             came = scope.get(HEAD)
-            if method in BODIED and came is not None:
-                call.key = (came[0], b"", call.client_address)
+            if method in BODIED:
+                target: bytes = b"%b %b" % (method.encode(), scope["raw_path"])
+                call.key = (b"" if came is None else came[0], target, call.client_address)
             elif method == "GET" and call.token:
                 digest = sha256(call.token.reveal().encode()).digest()
                 plan = self._plans.recall(call, (digest, scope["raw_path"], call.client_address))

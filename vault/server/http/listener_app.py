@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -109,6 +109,12 @@ class ListenerApplication(Starlette):
         return getattr(self._stack, "again", None)
 
     @property
+    def asked(self) -> Collection[bytes]:
+        """See `Plans.asked`."""
+        known: Collection[bytes] = getattr(self._stack, "asked", ())
+        return known
+
+    @property
     def refused(self) -> CountRefusal | None:
         """Told of what never becomes a request."""
         return getattr(self._stack, "refused", None)
@@ -122,6 +128,7 @@ class ApiOrPages:
         self._application = application
         self._pages: ASGIApp | None = None
         self.again = api.again
+        self.asked = api.asked
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Collection
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final, cast
@@ -32,8 +33,6 @@ for _code in range(200, 1000):  # sys/health answers with whatever code it was a
     STATUS_LINE.setdefault(_code, b"HTTP/1.1 %d status code %d\r\n" % (_code, _code))
 
 _HEAD_TOO_LARGE: Final = 431
-_ASKING: Final = frozenset({b"GET ", b"POST", b"PUT "})
-"""How requests begin that may only ask."""
 _READS: Final = frozenset({"GET", "LIST"})
 """Verbs of requests that are begun without a task."""
 _STAYS: Final = (b"connection", b"keep-alive")
@@ -88,6 +87,7 @@ class Connection(FramedProtocol):
         self.listener = listener
         self._arrived = b""
         self._again: Again | None = getattr(self.app, "again", None)
+        self._asked: Collection[bytes] = getattr(self.app, "asked", ())
         self._refused: CountRefusal | None = getattr(self.app, "refused", None)
         self._head: tuple[bytes, int] | None = None
         self._repeating = False
@@ -203,6 +203,8 @@ class Connection(FramedProtocol):
 
         Only what comes whole, between requests and with nothing in flight, may be known from now on.
         """
+        if data[:4] != b"GET " and data[: data.find(b" ", len("POST "))] not in self._asked:
+            return False
         if self._again is None or self._busy() or self.flow.write_paused:
             return False
         head = sha256(data).digest()
@@ -250,7 +252,7 @@ class Connection(FramedProtocol):
             self._hold(data)
             return
         fresh = self._between and not self._early and not self._over
-        if fresh and len(data) <= _LONGEST_KNOWN and data[:4] in _ASKING and self._repeated(data):
+        if fresh and len(data) <= _LONGEST_KNOWN and self._repeated(data):
             return
         self._repeating = False
         self._take(data)
