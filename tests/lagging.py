@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Change, ReadTx, Timer, Tx
+from vault.storage.protocol import Change, Check, ReadTx, Timer, Tx
 from vault.values.times import Millis
 
 T = TypeVar("T")
@@ -72,6 +72,11 @@ class _Transaction(_Reader):
         self._write = tx
         self.committed = 0
 
+    @property
+    def outdates(self) -> bool:
+        """See `Tx.outdates`."""
+        return self._write.outdates
+
     async def put(self, path: str, value: bytes) -> None:
         """See `Tx.put`."""
         await _late(self._write.put(path, value))
@@ -95,6 +100,10 @@ class _Transaction(_Reader):
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
         await _late(self._write.invalidate(kind, key))
+
+    def before_commit(self, check: Check) -> None:
+        """See `Tx.before_commit`."""
+        self._write.before_commit(check)
 
 
 class _Write:

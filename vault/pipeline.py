@@ -312,7 +312,8 @@ class Pipeline:
         where = call.namespace.id
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core)
-        await self._follower.follow(core.committed)
+        if core.transaction.outdates:
+            await self._follower.follow(core.committed)
         return raise_refusal(reply)
 
     async def write(self, call: Call, core: View) -> Reply[object] | None:
@@ -330,7 +331,7 @@ class Pipeline:
             return result
         # 10. and 11. Filtered before it is wrapped: what waits for a wrapping token is asked by anybody who has that.
         reply = await self._wrapper.wrap(call, core, self.filter_listing(call, result))
-        return await self.finish(call, reply)
+        return await self.finish(call, reply, self._audit.before_commit)
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
         """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates.
@@ -463,7 +464,8 @@ class Pipeline:
                     await self._follower.catch_up()
                     self.require_same_namespace(call, where)
                     reply = await self.attempt(call, core)
-                await self._follower.follow(core.committed)
+                if core.transaction.outdates:
+                    await self._follower.follow(core.committed)
                 return raise_refusal(reply)
             except (FactsChanged, AskFirst, Conflict) as later:
                 again = later

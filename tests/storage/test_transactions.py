@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from tests.storage.stores import Store, everything, fill, invalidate
-from vault.storage.protocol import Storage, StorageFailure, Timer
+from vault.storage.protocol import CommitRefused, Storage, StorageFailure, Timer
 from vault.values.times import Millis
 
 
@@ -223,5 +223,90 @@ def test_closing_lets_those_who_came_finish_and_refuses_the_rest(store: Store) -
         with pytest.raises(StorageFailure, match="closed"):
             await storage.reader().get("0")
         await storage.close()
+
+    store.play(story)
+
+
+@pytest.mark.parametrize("optimistic", [False, True])
+def test_what_is_asked_before_a_commit_comes_behind_the_writes_and_before_anybody_sees_them(
+    store: Store, *, optimistic: bool
+) -> None:
+    async def story(storage: Storage) -> None:
+        seen: list[str] = []
+
+        async def write(number: int) -> None:
+            async with storage.write(optimistic=optimistic) as tx:
+                tx.before_commit(look)
+                await tx.put(f"n/{number}", b"")
+                seen.append(f"put {number}")
+            seen.append(f"kept {number}")
+
+        def look() -> None:
+            seen.append("look")
+
+        await asyncio.gather(*(write(number) for number in range(3)))
+        assert await storage.reader().scan("n/") == ["0", "1", "2"]
+        for number in range(3):
+            put, kept = seen.index(f"put {number}"), seen.index(f"kept {number}")
+            assert "look" in seen[put:kept]
+
+    store.play(story)
+
+
+@pytest.mark.parametrize("optimistic", [False, True])
+def test_who_refuses_a_commit_undoes_it_for_all_who_share_it_and_for_nobody_else(
+    store: Store, *, optimistic: bool
+) -> None:
+    async def story(storage: Storage) -> None:
+        await fill(storage, "old")
+
+        def refuse() -> None:
+            raise CommitRefused("no")
+
+        async def write(number: int) -> None:
+            async with storage.write(optimistic=optimistic) as tx:
+                tx.before_commit(refuse)
+                await tx.put(f"n/{number}", b"")
+                await tx.delete("old")
+                await tx.invalidate("kind", "key")
+
+        epoch = await storage.news(0)
+        refused = await asyncio.gather(*(write(number) for number in range(3)), return_exceptions=True)
+        assert [(type(one), str(one)) for one in refused] == [(CommitRefused, "no")] * 3
+        assert await storage.reader().scan("") == ["old"] and await storage.news(0) == epoch
+        await fill(storage, "new")
+        assert await storage.reader().scan("") == ["new", "old"]
+
+    store.play(story)
+
+
+def test_a_transaction_tells_whether_it_makes_anything_untrue(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        async with storage.write() as quiet:
+            await quiet.put("a", b"")
+        async with storage.write() as loud:
+            assert not loud.outdates
+            await loud.invalidate("kind", "key")
+        assert (quiet.outdates, loud.outdates) == (False, True)
+
+    store.play(story)
+
+
+def test_what_a_transaction_found_once_is_found_again_whatever_it_did_meanwhile(store: Store) -> None:
+    async def story(storage: Storage) -> None:
+        await fill(storage, "a/1", "a/2", "b", *(f"many/{number}" for number in range(40)))
+        await invalidate(storage, "x")  # from here on there is an epoch
+        async with storage.write() as tx:
+            found = [await tx.get("a/1"), await tx.get("a/2"), await tx.get("b"), await tx.get("many/7")]
+            assert found == [b"a/1", b"a/2", b"b", b"many/7"]
+            await tx.put("a/1", b"new")
+            assert await tx.list("a/") == ["1", "2"]  # what was written is given to SQLite for this
+            assert [await tx.get("a/1"), await tx.get("a/2"), await tx.has("b")] == [b"new", b"a/2", True]
+            await tx.delete("b")
+            assert await tx.delete_prefix("many/") == 40
+            assert [await tx.get("b"), await tx.get("many/7"), await tx.has("many/8")] == [None, None, False]
+            await tx.put("many/7", b"again")
+            assert [await tx.get("many/7"), await tx.scan("")] == [b"again", ["a/1", "a/2", "many/7"]]
+        assert await storage.reader().scan("") == ["a/1", "a/2", "many/7"]
 
     store.play(story)

@@ -40,6 +40,8 @@ _SALT: Final = "audit/salt/"
 """Where earlier versions kept salts, before salts were wrapped for the key slots."""
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
+_LONGEST_HELD: Final = 1 << 16
+"""Bytes of the longest record that waits for a commit: hundreds may."""
 _KINDS: Final = ("request", "response")
 _NOBODY: Final = "no audit device took the record"
 _FOREIGN: Final = "file_path is a file that holds something else than audit records; name a new file"
@@ -190,20 +192,40 @@ class Broker:
         now = self._clock.nanos()
         held, call.record.held = call.record.held, _NOT_HELD
         if self._open:
-            headers = self._headers
-            lines: list[tuple[_OpenDevice, bytes]] = []
-            for entry in self._recording:
-                renderer = entry.renderer
-                line = (
-                    renderer.exchange(call, reply, (held, now), headers, error)
-                    if held
-                    else renderer.response(call, reply, now, headers, error)
-                )
-                lines.append((entry, line))
-            return self._send(lines, "response")
+            lines = self._response_lines(call, reply, (held, now), error)
+            return self._send(list(zip(self._recording, lines, strict=True)), "response")
         if self._devices:
             line = sealed_line(call, "request", held, None) if held else b""
             return self._send_sealed(line + sealed_line(call, "response", now, error))
+        return None
+
+    def _response_lines(
+        self,
+        call: Call,
+        reply: Reply[object] | None,
+        times: tuple[Nanos, Nanos],
+        error: VaultError | None = None,
+    ) -> list[bytes]:
+        """Return the line of a response for each device, after its request's where that was held."""
+        headers = self._headers
+        if times[0]:
+            return [entry.renderer.exchange(call, reply, times, headers, error) for entry in self._recording]
+        return [entry.renderer.response(call, reply, times[1], headers, error) for entry in self._recording]
+
+    def before_commit(self, call: Call, reply: Reply[object] | None) -> Taken:
+        """Record the response of a call in a transaction together with those that share its commit, just before that.
+
+        Where no device writes at once, or the record is long, it is as any other response.
+        """
+        batch = self._batch
+        if batch is None or not self._prompt:
+            return self.response(call, reply)
+        held, call.record.held = call.record.held, _NOT_HELD
+        error = None if reply is None else reply.refusal
+        lines = self._response_lines(call, reply, (held, self._clock.nanos()), error)
+        if len(lines[0]) > _LONGEST_HELD:
+            return self._send(list(zip(self._recording, lines, strict=True)), "response")
+        call.core.transaction.before_commit(batch.hold(lines))
         return None
 
     def exchange(self, call: Call, reply: Reply[object] | None) -> Taken:
@@ -216,8 +238,7 @@ class Broker:
             return self.response(call, reply)
         record = call.record
         times, record.held = (record.held, self._clock.nanos()), _NOT_HELD
-        headers = self._headers
-        batch.add([entry.renderer.exchange(call, reply, times, headers, None) for entry in self._recording])
+        batch.add(self._response_lines(call, reply, times))
         record.batch = batch
         return None
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below, refuse_unfit
-from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.protocol import Change, Check, ReadTx, StorageFailure, Timer, Tx
 from vault.values.times import Millis, time_after
 
 KEPT_CHANGES: Final = 10_000
@@ -102,6 +102,7 @@ class _Transaction(_Reader):
         self._added: list[str] = []
         self._alarms: dict[tuple[str, str], _Alarm | None] = {}
         self._untrue: dict[tuple[str, str], None] = {}
+        self._checks: dict[Check, None] = {}
         self._broken: StorageFailure | None = None
         self._open = True
 
@@ -178,14 +179,25 @@ class _Transaction(_Reader):
         self._statement("cancel")
         self._alarms[kind, key] = None
 
+    @property
+    def outdates(self) -> bool:
+        """See `Tx.outdates`."""
+        return bool(self._untrue)
+
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
         self._statement("invalidate")
         refuse_unfit(kind + key)
         self._untrue[kind, key] = None
 
+    def before_commit(self, check: Check) -> None:
+        """See `Tx.before_commit`."""
+        self._checks[check] = None
+
     def commit(self) -> None:
         """Apply everything, or raise and apply nothing."""
+        for check in self._checks:
+            check()
         data = self._statement("commit")
         for path, value in self._written.items():
             if value is None:

@@ -7,7 +7,7 @@ never knows how deep it stands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -21,6 +21,10 @@ LONG: Final = 1 << 18
 
 LONGEST_PATH: Final = 2600
 """Bytes of a path, or of kind and key of a timer or a change: PostgreSQL's index takes hardly more."""
+
+
+Check = Callable[[], None]
+"""Has the last word before a commit; a `CommitRefused` that it raises undoes what was to be committed."""
 
 
 class Timer(msgspec.Struct, frozen=True):
@@ -77,6 +81,11 @@ class Tx(ReadTx, Protocol):
     committed: int
     """Once it is durable, the epoch that its commit saw; 0 where the storage does not say, and has to be asked."""
 
+    @property
+    def outdates(self) -> bool:
+        """Whether anything that is cached becomes untrue when it commits."""
+        ...
+
     async def put(self, path: str, value: bytes) -> None:
         """Store `value` at `path`, replacing what was there. Raises `UnfitPath`, as `at` and `invalidate` do."""
         ...
@@ -99,6 +108,13 @@ class Tx(ReadTx, Protocol):
 
     async def invalidate(self, kind: str, key: str) -> None:
         """Say that what is cached as (`kind`, `key`) becomes untrue when this transaction commits."""
+        ...
+
+    def before_commit(self, check: Check) -> None:
+        """Call `check` on the event loop before this transaction is committed, after everything in it.
+
+        Transactions that share a commit share the call, and are all undone if it refuses.
+        """
         ...
 
 
@@ -160,6 +176,10 @@ class StorageFailure(Exception):
 
 class Conflict(StorageFailure):
     """Others changed what an optimistic transaction had read; run again, it takes its turn as all others do."""
+
+
+class CommitRefused(StorageFailure):
+    """A `Check` refused the commit: nothing is wrong with the storage."""
 
 
 class StorageLost(StorageFailure):

@@ -4,8 +4,11 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from vault.framework.errors import Unavailable, VaultError
 from vault.repeated.audit_batch import AuditBatch
+from vault.storage.protocol import CommitRefused
 
 
 class Device:
@@ -71,5 +74,45 @@ def test_a_write_that_fails_in_a_way_that_nobody_expected_refuses_every_caller()
         batch.then(later.leave)
         await asyncio.sleep(0)
         assert (later.told, device.taken) == ([None], [b"later\n"])
+
+    asyncio.run(scenario())
+
+
+def test_lines_of_writes_wait_for_the_first_commit_that_one_of_them_is_in() -> None:
+    async def scenario() -> None:
+        device, reported = Device(), list[Exception]()
+        batch = AuditBatch(1, device.write, reported.append)
+        first, second = batch.hold([b"1\n"]), batch.hold([b"2\n"])
+        await asyncio.sleep(0)
+        assert first == second and device.taken == []
+        first()
+        second()
+        assert device.taken == [b"1\n2\n"]
+        third = batch.hold([b"3\n"])
+        assert third != first
+        first()
+        assert device.taken == [b"1\n2\n"]
+        third()
+        assert device.taken == [b"1\n2\n", b"3\n"]
+
+    asyncio.run(scenario())
+
+
+def test_sl_53_a_write_whose_lines_were_lost_with_those_of_a_read_is_refused_at_its_commit() -> None:
+    async def scenario() -> None:
+        device, reported, reader = Device(), list[Exception](), Caller()
+        batch = AuditBatch(1, device.write, reported.append)
+        held = batch.hold([b"1\n"])
+        batch.add([b"2\n"])
+        batch.then(reader.leave)
+        device.defect = OSError("full")
+        await asyncio.sleep(0)  # the read leaves with this turn of the loop, and takes what is held along
+        assert isinstance(reader.told[0], Unavailable)
+        device.defect = None
+        for _ in range(2):
+            with pytest.raises(CommitRefused, match="OSError"):
+                held()
+        batch.hold([b"3\n"])()
+        assert device.taken == [b"3\n"]
 
     asyncio.run(scenario())

@@ -59,7 +59,8 @@ class Timing:
     def extend(self, durations: Sequence[int]) -> None:
         """Count many durations at once."""
         self._waiting.extend(durations)
-        self._add_up()
+        if len(self._waiting) >= _BATCH:
+            self._add_up()
 
     def _add_up(self) -> None:
         waiting = self._waiting

@@ -19,7 +19,7 @@ from vault.storage.postgres.connection import Connection, Lost
 from vault.storage.postgres.database import Database, Slot
 from vault.storage.postgres.lanes import Lanes, Row
 from vault.storage.postgres.lines import Lines
-from vault.storage.postgres.unit import Unit
+from vault.storage.postgres.unit import Unit, ask_all
 from vault.storage.protocol import Conflict, StorageFailure
 
 _TOGETHER: Final = 128
@@ -125,6 +125,7 @@ class Batches:
         Raises `Conflict` where that is known at once.
         """
         if not unit.writes and unit.asked and len(unit.seen) + len(unit.ranges) <= 1:
+            ask_all([unit])
             return None
         self._refuse_stale(unit)
         if not self._waiting or self._waiting[-1].closed:
@@ -164,6 +165,7 @@ class Batches:
                 batch = self._sent = self._waiting.popleft()
                 batch.closed = True
                 try:
+                    ask_all(batch.units)
                     failed, epoch, version = await self._outcome(batch)
                 except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
                     self._sent = None

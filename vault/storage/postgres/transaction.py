@@ -19,7 +19,7 @@ from vault.storage.postgres.reads import (
     storable,
 )
 from vault.storage.postgres.unit import Unit, merged
-from vault.storage.protocol import LONG, Conflict, StorageFailure, Timer
+from vault.storage.protocol import LONG, Check, Conflict, StorageFailure, Timer
 
 _LARGEST: Final = 1 << 63
 """PostgreSQL's integers lie between this and its negative."""
@@ -91,6 +91,15 @@ class Statements:
         if storable(kind + key) is not None:
             await self.room()
             self.unit.timers[kind, key] = None
+
+    @property
+    def outdates(self) -> bool:
+        """See `Tx.outdates`."""
+        return bool(self.unit.untrue)
+
+    def before_commit(self, check: Check) -> None:
+        """See `Tx.before_commit`."""
+        self.unit.checks[check] = None
 
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""

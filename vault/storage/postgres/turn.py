@@ -20,7 +20,7 @@ from vault.storage.postgres.lanes import Lanes, row_at
 from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.reads import Page, bounds, names_below, page_of, paths_below, storable
 from vault.storage.postgres.transaction import Statements
-from vault.storage.postgres.unit import merged
+from vault.storage.postgres.unit import ask_all, merged
 from vault.storage.protocol import StorageFailure
 
 T = TypeVar("T")
@@ -268,6 +268,7 @@ class TurnBlock:
                 return
             try:
                 self._tx.begin("commit")
+                ask_all([self._tx.unit])
             except BaseException:
                 await self._turn.undo(self._connection)
                 raise

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from vault.storage.postgres.reads import Range
-from vault.storage.protocol import Timer
+from vault.storage.protocol import Check, Timer
 
 _MOST: Final = 1024
 _HEAVIEST: Final = 4 << 20
@@ -28,6 +28,8 @@ class Unit:
         self.rows: dict[str, bytes | None] = {}
         self.timers: dict[tuple[str, str], Timer | None] = {}
         self.untrue: dict[tuple[str, str], None] = {}
+        self.checks: dict[Check, None] = {}
+        """What is asked before the commit."""
         self.seen: dict[str, int | Unit] = {}
         """By path: the version that was read, or who wrote what was read and had not committed."""
         self.ranges: list[Range] = []
@@ -93,3 +95,9 @@ def merged(paths: Iterable[str], unit: Unit, start: str, beyond: str) -> Iterato
     for path in sorted({*paths, *own}) if own else paths:
         if unit.rows.get(path, b"") is not None:
             yield path
+
+
+def ask_all(units: Iterable[Unit]) -> None:
+    """Ask what is to be asked before these commit, each once. Raises `CommitRefused`, for all of them."""
+    for check in {check: None for unit in units for check in unit.checks}:
+        check()

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 from typing import Final
 
-from vault.storage.protocol import StorageFailure
+from vault.storage.protocol import Check, StorageFailure
 from vault.storage.sqlite.pending_writes import PendingWrites
 
 LARGEST_BATCH: Final = 256
@@ -34,6 +34,8 @@ class Batch:
         self.spilled = False
         self.epoch = 0
         self.before = before
+        self.checks: dict[Check, None] = {}
+        """What is asked before it is committed; also by who left it again without a trace."""
         self._waiting: list[asyncio.Future[Outcome]] = []
         self._unfounded: asyncio.Future[None] | None = None
 

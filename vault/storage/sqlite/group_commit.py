@@ -402,6 +402,8 @@ class GroupCommit:
         self._committing, self._batch = batch, None
         loop = asyncio.get_running_loop()
         try:
+            for check in batch.checks:
+                check()
             self._files.check()
             if batch.spilled or not batch.pending.empty:
                 batch.stamp = fresh_stamp()
@@ -411,6 +413,7 @@ class GroupCommit:
                 batch.epoch = batch.pending.end(self.connection, batch.stamp)  # 4.
             if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
                 self._batch = Batch(batch.stamp, batch)
+                self._rows.expect_no_other()
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
             self._rows.end(kept=False)
             self._roll_back()

@@ -25,10 +25,11 @@ KEPT_CHANGES: Final = 10_000
 
 _PRUNE_EVERY: Final = 128
 """Pruning looks at all kept changes, so it happens once in so many epochs or changes."""
-_MOST: Final = 1024
-"""Rows and timers that wait here at most, and then go to SQLite before the end."""
 _HEAVIEST: Final = 4 << 20
-"""Bytes of rows that do, and of long ones that share a commit with no more."""
+"""Weight of rows and timers that wait here at most, and then go to SQLite before the end; and bytes of long rows that share
+a commit with no more."""
+_WEIGHT: Final = 4 << 10
+"""What a row or timer weighs beside its bytes: a thousand wait."""
 _LONGEST: Final = 64 << 20
 """Bytes of long rows that do."""
 
@@ -57,7 +58,7 @@ _PRUNE: Final = "DELETE FROM change WHERE n <= (SELECT n FROM change ORDER BY n 
 class PendingWrites:
     """Rows by path (None where one is removed), timers by kind and key (None: cancelled), and what became untrue."""
 
-    __slots__ = ("_bytes", "_folders", "_left", "_long_bytes", "_sorted", "rows", "timers", "untrue")
+    __slots__ = ("_folders", "_left", "_long_bytes", "_sorted", "_weight", "rows", "timers", "untrue")
 
     def __init__(self) -> None:
         self._folders: set[str] = set()
@@ -68,17 +69,13 @@ class PendingWrites:
         self.untrue: dict[tuple[str, str], None] = {}
         self._left: Sequence[str] = ()
         """Where `end` left something for `end_long`."""
-        self._bytes = 0
+        self._weight = 0
         self._long_bytes = 0
 
     @property
     def full(self) -> bool:
         """Whether it is more than should wait in memory."""
-        return (
-            self._bytes > _HEAVIEST
-            or len(self.rows) + len(self.timers) > _MOST
-            or self._long_bytes > _LONGEST
-        )
+        return self._weight > _HEAVIEST or self._long_bytes > _LONGEST
 
     @property
     def heavy(self) -> bool:
@@ -97,7 +94,17 @@ class PendingWrites:
         if length > LONG:
             self._long_bytes += length
         else:
-            self._bytes += length
+            self._weight += length + _WEIGHT
+
+    def delete(self, path: str) -> None:
+        """Note that a row is removed."""
+        self.rows[path] = None
+        self._weight += _WEIGHT
+
+    def set_timer(self, kind: str, key: str, timer: Timer | None) -> None:
+        """Note a timer; None where it is cancelled."""
+        self.timers[kind, key] = timer
+        self._weight += _WEIGHT
 
     def touches(self, prefix: str) -> bool:
         """Whether any row is below `prefix`, which is empty or ends in `/`."""
@@ -112,7 +119,7 @@ class PendingWrites:
         self.rows.update(later.rows)
         self.timers.update(later.timers)
         self.untrue.update(later.untrue)
-        self._bytes += later._bytes
+        self._weight += later._weight
         self._long_bytes += later._long_bytes
 
     def apply(self, connection: Connection) -> Callable[[], None] | None:
@@ -122,7 +129,7 @@ class PendingWrites:
         """
         rows, timers, long = self.rows, self.timers, self._long_bytes > 0
         self.rows, self.timers = {}, {}
-        self._bytes = self._long_bytes = 0
+        self._weight = self._long_bytes = 0
         self._folders, self._sorted = set(), 0
         left = _write(connection, rows, timers, long=long)
         return partial(_write_long, connection, rows, left) if left else None

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from vault.storage.order import end_of, is_text, refuse_unfit
-from vault.storage.protocol import StorageFailure, Timer
+from vault.storage.protocol import Check, StorageFailure, Timer
 from vault.storage.sqlite.database import Connection
 from vault.storage.sqlite.group_commit import GroupCommit
 from vault.storage.sqlite.pending_writes import PendingWrites
@@ -27,6 +27,8 @@ _CLAIM: Final = """
 """
 _FEW: Final = 16
 """Rows that are removed one by one, rather than as a range by SQLite, which then has to know of everything."""
+_KNOWN: Final = 64
+"""Rows that a transaction remembers."""
 _LARGEST: Final = 1 << 63
 """SQLite's integers lie between this and its negative."""
 
@@ -43,6 +45,8 @@ class Transaction(RememberingReader):
         self.committed = 0
         self._group = group
         self._own = PendingWrites()
+        self._known: dict[str, bytes | int | None] = {}
+        """What was found but for what this writer did: it has its turn, so nobody else changes it."""
         self._broken: StorageFailure | None = None
         self._ended = False
 
@@ -66,24 +70,32 @@ class Transaction(RememberingReader):
     def _look(self, path: str) -> bytes | int | None:
         """Return what is at `path`, or how long it is where that is much."""
         self._check()
+        own, known = self._own.rows, self._known
         try:
-            batch = self._group.open
-            own, ours, before = self._own.rows, batch.pending.rows, batch.before
-            theirs = () if before is None else before.pending.rows
-            waits = path in own or path in ours or path in theirs
-            value: bytes | int | None
-            if waits and self.epoch:
+            if self.epoch and (path in own or path in known):
                 self._connection.announce("get")
-            else:
-                self.epoch, value = self._inner().row(path) if batch.spilled else self.row(path)
+                return own[path] if path in own else known[path]
+            found = self._look_behind(path)
         except StorageFailure as problem:
             self._broken = problem
             raise
-        if waits:
-            if path in own:
-                return own[path]
-            return ours[path] if path in ours or before is None else before.pending.rows[path]
-        return value
+        if path in own:
+            return own[path]
+        if len(known) < _KNOWN:
+            known[path] = found
+        return found
+
+    def _look_behind(self, path: str) -> bytes | int | None:
+        """Return what is at `path` but for what this writer did, and note the epoch."""
+        batch = self._group.open
+        waits, before = batch.pending.rows, batch.before
+        if before is not None and path not in waits:
+            waits = before.pending.rows
+        if path in waits and self.epoch:
+            self._connection.announce("get")
+            return waits[path]
+        self.epoch, value = self._inner().row(path) if batch.spilled else self.row(path)
+        return waits.get(path, value)
 
     async def list(self, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
         """See `ReadTx.list`."""
@@ -102,7 +114,7 @@ class Transaction(RememberingReader):
                 await batch.founded()
                 batch = self._group.open
             if self._own.touches(prefix) or batch.pending.touches(prefix):
-                await self._group.spill(self._own)
+                await self._spill()
             if not batch.spilled:
                 return self.below(prefix, look)
             inner = self._inner()
@@ -112,6 +124,11 @@ class Transaction(RememberingReader):
             raise
         self.epoch = inner.epoch
         return found
+
+    async def _spill(self) -> None:
+        """Let SQLite know of all that was written; what it is about to do with that is not known yet."""
+        self._known.clear()
+        await self._group.spill(self._own)
 
     def _inner(self) -> Reader:
         """Return what reads in the transaction of the batch, for when SQLite knows more of it than is committed."""
@@ -132,7 +149,7 @@ class Transaction(RememberingReader):
             return
         if self._own.full:
             await self._unload()
-        self._own.rows[path] = None
+        self._own.delete(path)
 
     async def delete_prefix(self, prefix: str) -> int:
         """See `Tx.delete_prefix`."""
@@ -147,7 +164,7 @@ class Transaction(RememberingReader):
         end = end_of(prefix)
         bounds = (f"{prefix}\0", BEHIND_TEXT if end is None else end)
         with self._statement():
-            await self._group.spill(self._own)
+            await self._spill()
             return await self._group.work(
                 lambda: self._group.connection.run("delete_prefix", _DELETE_RANGE, bounds).rowcount
             )
@@ -160,7 +177,7 @@ class Transaction(RememberingReader):
         refuse_unfit(timer.kind + timer.key)
         if self._own.full:
             await self._unload()
-        self._own.timers[timer.kind, timer.key] = timer
+        self._own.set_timer(timer.kind, timer.key, timer)
 
     async def cancel(self, kind: str, key: str) -> None:
         """See `Tx.cancel`."""
@@ -169,7 +186,12 @@ class Transaction(RememberingReader):
             return
         if self._own.full:
             await self._unload()
-        self._own.timers[kind, key] = None
+        self._own.set_timer(kind, key, None)
+
+    @property
+    def outdates(self) -> bool:
+        """See `Tx.outdates`."""
+        return bool(self._own.untrue)
 
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
@@ -177,10 +199,14 @@ class Transaction(RememberingReader):
         refuse_unfit(kind + key)
         self._own.untrue[kind, key] = None
 
+    def before_commit(self, check: Check) -> None:
+        """See `Tx.before_commit`."""
+        self._group.open.checks[check] = None
+
     async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`."""
         with self._statement():
-            await self._group.spill(self._own)
+            await self._spill()
             rows = self._group.connection.rows("claim", _CLAIM, (now + hold, now, limit))
             return sorted((Timer(*row) for row in rows), key=lambda timer: (timer.due, timer.kind, timer.key))
 
@@ -211,7 +237,7 @@ class Transaction(RememberingReader):
     async def _unload(self) -> None:
         """Give SQLite what is more than should wait in memory."""
         with self._statement():
-            await self._group.spill(self._own)
+            await self._spill()
 
     @contextmanager
     def _statement(self) -> Iterator[None]:

@@ -272,6 +272,51 @@ def test_another_commit_between_ours_and_the_word_of_it_is_asked_about(
     assert (rows.find("a"), rows.stamp()) == (None, 3)
 
 
+def test_where_no_other_server_can_commit_the_next_commit_is_ours_before_anybody_says_so(
+    database: Database,
+) -> None:
+    rows = database.rows
+    for path in ("mine", "other"):
+        rows.keep(path, Point(1, 1), b"old")
+    assert rows.stamp() == 1
+    asked = database.asked
+    rows.expect({"mine": b"new"}, 1, 2, moves=False)
+    rows.expect_no_other()
+    database.commit(2)
+    assert (rows.find("mine"), rows.find("other"), rows.stamp()) == (None, (1, b"old"), 2)
+    rows.committed()
+    rows.end(kept=True)
+    assert (rows.find("mine"), rows.find("other"), database.asked) == ((1, b"new"), (1, b"old"), asked)
+    rows.expect({"mine": b"newer"}, 2, 3, moves=False)
+    database.commit(9)  # it has to be said for each commit
+    assert rows.find("other") is None and database.asked == asked + 1
+
+
+def test_what_came_behind_a_commit_that_had_no_other_beside_it_is_asked_about(database: Database) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"old")
+    rows.expect({"b": b"new"}, 1, 2, moves=False)
+    rows.expect_no_other()
+    database.commit(2)
+    database.commit(3)
+    assert rows.find("a") is None
+
+
+def test_a_commit_that_failed_and_was_taken_for_ours_is_asked_about_once_that_is_known(
+    database: Database,
+) -> None:
+    rows = database.rows
+    rows.keep("a", Point(1, 1), b"old")
+    rows.expect({"b": b"new"}, 1, 2, moves=False)
+    rows.expect_no_other()
+    database.commit(3)  # of somebody who is no server, as our disk failed
+    rows.find("a")
+    rows.end(kept=False)
+    assert (rows.find("a"), rows.stamp()) == (None, 3)
+    rows.keep("a", Point(2, 3), b"theirs")
+    assert rows.find("a") == (2, b"theirs")
+
+
 def _restored(file: Path, source: Path) -> None:
     with closing(sqlite3.connect(source)) as backup, closing(sqlite3.connect(file)) as there:
         backup.backup(there)
