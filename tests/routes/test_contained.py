@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -41,6 +42,21 @@ def test_both_records_are_one_write_and_stand_before_the_commit(application: App
     assert (request["type"], response["type"]) == ("request", "response")
     assert request["request"] == response["request"] and request["time"] < response["time"]
     assert versions == [before]
+
+
+@pytest.mark.parametrize("body", [None, {"data": {"a": "new"}}])
+def test_a_file_that_became_a_pipe_is_waited_for_from_its_first_record_on(body: object) -> None:
+    with Application() as application:
+        method = "GET" if body is None else "POST"
+        for _ in range(3):
+            assert application.request(method, TARGET, body, token="root").status == 200
+        application.audit.rename(application.audit.with_suffix(".1"))
+        os.mkfifo(application.audit)
+        reader = os.open(application.audit, os.O_RDONLY | os.O_NONBLOCK)
+        application.run(application.vault._parts.audit.reopen())
+        assert application.request(method, TARGET, body, token="root").status == 200
+        assert len(os.read(reader, 1 << 16).splitlines()) == 2
+        os.close(reader)
 
 
 def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its_request(

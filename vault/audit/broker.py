@@ -421,7 +421,7 @@ class Broker:
         """Exchange the devices; waiting lines go to the devices that they were written for."""
         if self._batch is not None:
             self._batch.flush()
-        self._open = opened
+        self._open, self._prompt = opened, False
         self._recording = tuple(opened.values())
         self._batch = AuditBatch(len(opened), self._write_batch, self._defect) if opened else None
 
@@ -429,6 +429,7 @@ class Broker:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""
         if self._batch is not None:
             self._batch.flush()
+        self._prompt = False
         failures = []
         for device in list(self._devices.values()):
             try:
