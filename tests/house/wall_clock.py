@@ -113,7 +113,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/routes/oauth_routes.py": "introspect",
         "nhi/biscuit/routes/publication_routes.py": "_list",
         "nhi/identity/oidc/token_routes.py": "read_token",
-        "vault/audit/broker.py": "_try exchange request response",
+        "vault/audit/broker.py": "_try before_commit exchange request response",
         "vault/engines/system/seal/seal.py": "read_health",
         "vault/engines/system/operations/status.py": "_describe read_host",
         "vault/framework/telemetry/log.py": "_time",

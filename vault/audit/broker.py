@@ -10,11 +10,9 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Final
 
-import msgspec
-
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
-from vault.audit.hasher import Hasher
-from vault.audit.record import Renderer, data_of, sealed_line, trial_line
+from vault.audit.open_device import OpenDevice, assemble
+from vault.audit.record import data_of, sealed_line, trial_line
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
@@ -31,8 +29,6 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.repeated.audit_batch import AuditBatch
 from vault.values.times import Nanos
 
-ALL_HASHED: Final = "hmac_names_and_numbers"
-"""Option of a device: whether numbers and names of members are hashed too, like strings."""
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
 _NOT_HELD: Final = Nanos(0)
@@ -50,13 +46,6 @@ _COMPLAIN_EVERY: Final = 1.0
 
 Taken = Awaitable[None] | None
 """Tells later whether a record is taken, and raises `Unavailable` if not. None: it is taken already."""
-
-
-class _OpenDevice(msgspec.Struct):
-    config: DeviceConfig
-    device: Writer
-    hasher: Hasher
-    renderer: Renderer
 
 
 _CONFIG: Final = RecordKind("audit device", DeviceConfig)
@@ -97,8 +86,8 @@ class Broker:
         self._clock = clock
         self._entropy = entropy
         self._declared = {config.path: config for config in declared}
-        self._open: dict[str, _OpenDevice] = {}
-        self._recording: Sequence[_OpenDevice] = ()
+        self._open: dict[str, OpenDevice] = {}
+        self._recording: Sequence[OpenDevice] = ()
         self._pool = Pool(threads=1, name="record")
         self._batch: AuditBatch | None = None
         self._headers: dict[str, bool] = {}
@@ -252,7 +241,7 @@ class Broker:
     def _defect(self, error: Exception) -> None:
         self._log.crash("audit", "a batch of records met a defect", error)
 
-    def _send(self, lines: Sequence[tuple[_OpenDevice, bytes]], kind: str, count: int = 0) -> Taken:
+    def _send(self, lines: Sequence[tuple[OpenDevice, bytes]], kind: str, count: int = 0) -> Taken:
         """Write the lines of one call, or of `count` calls together; the waiting batch goes first, to keep the order.
 
         A record counts as taken as soon as one device has it. Raises `Unavailable`; the returned wait may too.
@@ -393,11 +382,11 @@ class Broker:
             value = await core.get(_DEVICE + path)
             if value is not None and path not in configs:
                 configs[path] = _CONFIG.decode(value)
-        opened: dict[str, _OpenDevice] = {}
+        opened: dict[str, OpenDevice] = {}
         for path, config in configs.items():
             salt = await self._readable(core, path)
             device = self._devices.pop(path, None) or self._tried.pop(path, None) or self._open_device(config)
-            opened[path] = _assemble(config, device, salt)
+            opened[path] = assemble(config, device, salt)
             self._devices[path] = device
         self._record_on(opened)
         for path in set(self._devices) - set(opened):
@@ -417,7 +406,7 @@ class Broker:
         self._salts.forget()
         self._headers = {}
 
-    def _record_on(self, opened: dict[str, _OpenDevice]) -> None:
+    def _record_on(self, opened: dict[str, OpenDevice]) -> None:
         """Exchange the devices; waiting lines go to the devices that they were written for."""
         if self._batch is not None:
             self._batch.flush()
@@ -507,16 +496,3 @@ class Broker:
         if entry is None:
             raise Malformed(f'unknown audit backend "{quote(path)}"')
         return entry.hasher.text(value)
-
-
-def _assemble(config: DeviceConfig, device: Writer, salt: bytes) -> _OpenDevice:
-    raw = config.flag("log_raw", default=False)
-    hasher = Hasher(
-        salt,
-        raw=raw,
-        hash_accessor=config.flag("hmac_accessor", default=True),
-        strings_only=not config.flag(ALL_HASHED, default=True),
-    )
-    prefix = config.options.get("prefix", "").encode()
-    elide = config.flag("elide_list_responses", default=False)
-    return _OpenDevice(config, device, hasher, Renderer(hasher, raw=raw, prefix=prefix, elide_lists=elide))

@@ -51,7 +51,7 @@ async def front(scope: Any, receive: Any, send: Any) -> None:
 
 
 front.again = None  # type: ignore[attr-defined]  # it knows no head
-front.asked = ()  # type: ignore[attr-defined]
+front.asked = ()  # type: ignore[attr-defined]  # and no body
 
 
 def ask(

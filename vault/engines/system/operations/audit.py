@@ -8,8 +8,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vault.audit.broker import ALL_HASHED, Broker
+from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.audit.open_device import ALL_HASHED
 from vault.framework.call import ROOT, Call
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
