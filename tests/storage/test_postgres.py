@@ -9,6 +9,7 @@ import pytest
 
 from tests.postgres import Cluster
 from tests.storage.stores import add, everything, fill, invalidate, number, until_kept
+from vault.storage.postgres import lanes
 from vault.storage.postgres.connection import Connection
 from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.schema import END_OF_ALL
@@ -290,8 +291,10 @@ def test_who_stands_in_line_waits_for_whoever_holds_the_turn(database: Callable[
 
 
 def test_neither_a_write_nor_a_refusal_rests_on_a_row_that_was_guessed_wrong(
-    database: Callable[[], PostgresStorage],
+    database: Callable[[], PostgresStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(lanes, "_RECENT", 60)
+
     async def story() -> None:
         one, other = database(), database()
         for refuses in (False, True):
@@ -299,7 +302,6 @@ def test_neither_a_write_nor_a_refusal_rests_on_a_row_that_was_guessed_wrong(
             assert await one.reader().get("row") == b"row"
             async with other.write() as tx:
                 await tx.put("row", b"changed")
-            one._lanes._recent["row"] = (asyncio.get_running_loop().time() + 60, one._lanes._recent["row"][1])
             with pytest.raises(Conflict):
                 async with one.write(optimistic=True) as tx:
                     assert await tx.get("row") == b"row"
@@ -309,6 +311,33 @@ def test_neither_a_write_nor_a_refusal_rests_on_a_row_that_was_guessed_wrong(
             async with one.write(optimistic=True) as tx:
                 assert await tx.get("row") == b"changed"
         assert await one.reader().get("copy") is None
+        await _closing(one, other)
+
+    asyncio.run(story())
+
+
+def test_a_list_that_was_guessed_is_checked_and_what_is_written_here_is_known(
+    database: Callable[[], PostgresStorage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "_RECENT", 60)
+
+    async def story() -> None:
+        one, other = database(), database()
+        await fill(one, "n/1")
+        async with one.write(optimistic=True) as tx:
+            assert await tx.list("n/") == ["1"]
+            await tx.put("n/2", b"")
+        async with one.write(optimistic=True) as tx:
+            assert await tx.list("n/") == ["1", "2"]
+        async with other.write() as tx:
+            await tx.put("n/3", b"")
+        with pytest.raises(Conflict):
+            async with one.write(optimistic=True) as tx:
+                assert await tx.list("n/") == ["1", "2"]
+                await tx.put("count", b"2")
+        async with one.write(optimistic=True) as tx:
+            assert await tx.list("n/") == ["1", "2", "3"]
+        assert await one.reader().get("count") is None
         await _closing(one, other)
 
     asyncio.run(story())

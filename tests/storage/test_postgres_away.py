@@ -18,6 +18,7 @@ from tests.storage.stores import everything, fill, invalidate, until_kept
 from vault.storage.postgres import schema
 from vault.storage.postgres.batches import Batch, arguments
 from vault.storage.postgres.connection import Address, Connection
+from vault.storage.postgres.database import Database
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.postgres.unit import Unit
 from vault.storage.protocol import Storage, StorageFailure, StorageLost
@@ -102,7 +103,7 @@ def test_a_batch_that_was_given_up_is_not_done_later(postgres: Callable[[], Clus
         unit = Unit(0)
         unit.put("late", b"")
         late.add(unit)
-        values = [batch, *list(arguments(late, lambda epoch: epoch))[1:]]
+        values = [batch, *list(arguments(late, Database(address)))[1:]]
         for _ in range(2):
             assert (await connection.row(schema.SETTLE, batch))[2] == 0
         with pytest.raises(StorageFailure, match="SQLSTATE 23505"):

@@ -11,7 +11,7 @@ import asyncio
 import secrets
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from vault.storage.postgres import schema
@@ -183,7 +183,8 @@ class Batches:
         """Tell whoever waits that a unit is durable."""
         unit.epoch, unit.version = epoch, version
         self._lanes.remember(
-            (path, Row(0, value, 0 if value is None else version)) for path, value in unit.rows.items()
+            [(path, Row(0, value, 0 if value is None else version)) for path, value in unit.rows.items()],
+            written=True,
         )
         if unit.durable is not None and not unit.durable.done():
             unit.durable.set_result(None)
@@ -209,17 +210,13 @@ class Batches:
 
     async def _outcome(self, batch: Batch) -> tuple[set[int], int, int]:
         """Commit a batch; return which groups failed, the epoch, and the version of what was written."""
-        values = arguments(batch, self._plain)
+        values = arguments(batch, self._database)
         try:
             connection = await self._slot.connection()
             row = await connection.row(schema.COMMIT, *values)
         except Lost as lost:
             connection, row = await found_out(self._slot, batch.id, lost)
         return set(row[0]), self._database.epoch_of(connection, row[1]), row[2]
-
-    def _plain(self, epoch: int) -> int:
-        """Return the number that the database knows an epoch by."""
-        return epoch & ((1 << 64) - 1) if epoch >> 64 == self._database.timeline else -1
 
     async def close(self) -> None:
         """Close the connection, once all that came is committed."""
@@ -245,7 +242,7 @@ async def found_out(slot: Slot, batch: uuid.UUID, lost: Lost) -> tuple[Connectio
     raise StorageFailure(f"{lost}; what was to be written may have been") from None
 
 
-def arguments(batch: Batch, plain: Callable[[int], int]) -> Iterable[object]:
+def arguments(batch: Batch, database: Database) -> Iterable[object]:
     """Return the values of `commit_batch`, in its order.
 
     Of what a unit read from another one of its batch, nothing is checked but what that rests on itself; whoever it read from
@@ -262,7 +259,7 @@ def arguments(batch: Batch, plain: Callable[[int], int]) -> Iterable[object]:
     ]
     ranges = [(unit.group, *seen) for unit in units for seen in unit.ranges]
     untrue = [(unit.group, *what) for unit in units for what in unit.untrue]
-    epochs = [(unit.group, plain(unit.epoch)) for unit in units if unit.epoch]
+    epochs = [(unit.group, database.newest_of(unit.epoch)) for unit in units if unit.epoch or unit.asked]
     yield batch.id
     yield 1 + secrets.randbelow(_LONGEST_STEP)
     for table, width in ((epochs, 2), (reads, 3), (ranges, 5), (rows, 4), (timers, 5), (untrue, 3)):

@@ -109,11 +109,11 @@ class Database:
         self.epoch = max(self.epoch, epoch)
         return epoch
 
-    def newest_of(self, connection: Connection, epoch: int) -> int:
-        """Return what an epoch is in this history, or -1 where it is of another one."""
+    def newest_of(self, epoch: int) -> int:
+        """Return which newest change an epoch is of in this history, or -1 where it is of another one."""
         if epoch == 0:
             return 0
-        return epoch & ((1 << _TIMELINE) - 1) if epoch >> _TIMELINE == connection.timeline else -1
+        return epoch & ((1 << _TIMELINE) - 1) if epoch >> _TIMELINE == self.timeline else -1
 
 
 class Slot:

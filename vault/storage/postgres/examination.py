@@ -51,7 +51,7 @@ async def examine(address: Address) -> AsyncIterator[Finding]:
         other = await database.connect()
         try:
             yield await _turn(one, other)
-            yield await _versions(one)
+            yield await _versions(database, one)
         finally:
             other.abort()
         yield await _rights(one)
@@ -76,14 +76,14 @@ async def _turn(one: Connection, other: Connection) -> Finding:
     return Finding("Turn", "ok", "one at a time")
 
 
-async def _versions(connection: Connection) -> Finding:
+async def _versions(database: Database, connection: Connection) -> Finding:
     """Let a transaction fail that read what is not so, and one commit that read what is."""
     results = []
     for version in (1, 0):
         unit, batch = Unit(0), Batch()
         unit.seen[""] = version
         batch.add(unit)
-        row = await connection.row(schema.COMMIT, *arguments(batch, lambda epoch: epoch))
+        row = await connection.row(schema.COMMIT, *arguments(batch, database))
         results.append(bool(row[0]))
     if results != [True, False]:
         return Finding("Versions", "fail", "a transaction by outdated rows was not told from another")

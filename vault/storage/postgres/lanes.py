@@ -28,6 +28,8 @@ _RECENT: Final = 0.05
 _REMEMBERED: Final = 1024
 _SMALL: Final = 4096
 """Entries that are remembered for that, and their bytes."""
+_FEW: Final = 16
+"""Ranges that are remembered, and paths in one."""
 _MOST: Final = 4096
 """Reads that wait: more are refused."""
 
@@ -42,6 +44,28 @@ class Row(NamedTuple):
     value: bytes | None
     version: int
     length: int = 0
+
+
+class Range(NamedTuple):
+    """Paths from `start` up to `beyond`, and what tells whether one of them changed: how many, and the newest version."""
+
+    start: str
+    beyond: str
+    paths: int
+    version: int
+
+
+class Page(NamedTuple):
+    """What a statement found in a range, which may have more."""
+
+    epoch: int
+    paths: Sequence[str]
+    seen: Range
+    whole: bool
+
+
+Asked = tuple[str, str, int]
+"""Where a range begins and ends, and how many paths are wanted at most."""
 
 
 class _Job(NamedTuple, Generic[T]):
@@ -63,6 +87,22 @@ class Lanes:
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = False
         self._recent: dict[str, tuple[float, Row]] = {}
+        self._pages: dict[Asked, tuple[float, Page]] = {}
+
+    def recent_page(self, asked: Asked) -> Page | None:
+        """Return what was in a range a moment ago, without an epoch: a guess, as `recent` gives."""
+        known = self._pages.get(asked)
+        if known is None or known[0] < asyncio.get_running_loop().time():
+            return None
+        return known[1]
+
+    def remember_page(self, asked: Asked, page: Page) -> None:
+        """Guess from now on that this is in a range, if it is not much."""
+        self._pages.pop(asked, None)
+        if len(page.paths) <= _FEW:
+            self._pages[asked] = asyncio.get_running_loop().time() + _RECENT, page._replace(epoch=0)
+            if len(self._pages) > _FEW:
+                del self._pages[next(iter(self._pages))]
 
     def recent(self, path: str) -> Row | None:
         """Return an entry as it was a moment ago, without an epoch: good as a guess that is checked when it matters."""
@@ -72,17 +112,21 @@ class Lanes:
         return known[1]
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Believe nothing of these entries any more."""
+        """Believe nothing of these entries any more, nor of any range."""
+        self._pages.clear()
         for path in paths:
             self._recent.pop(path, None)
 
-    def remember(self, entries: Iterable[tuple[str | None, Row]]) -> None:
-        """Guess from now on that these are so, but for what is known to be older."""
+    def remember(self, entries: Iterable[tuple[str | None, Row]], *, written: bool = False) -> None:
+        """Guess from now on that these are so, but for what is known to be older; they were read, or `written`."""
         now = asyncio.get_running_loop().time()
         for path, row in entries:
             if path is None:
                 continue
             known = self._recent.pop(path, None)
+            for start, beyond, most in [*self._pages] if written else ():
+                if start <= path < beyond:
+                    del self._pages[start, beyond, most]
             if len(row.value or b"") > _SMALL or row.length > LONG:
                 continue  # what was there is older, or of the same version and replaced
             newer = known is not None and known[0] >= now and known[1].version > row.version

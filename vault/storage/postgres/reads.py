@@ -5,35 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from vault.storage.order import end_of
 from vault.storage.postgres import parts, schema
 from vault.storage.postgres.connection import Connection
 from vault.storage.postgres.database import Database
-from vault.storage.postgres.lanes import Lanes
+from vault.storage.postgres.lanes import Lanes, Page, Range
 
 _PAGE: Final = 256
 _LARGEST_PAGE: Final = 4096
 _UNSTORABLE: Final = re.compile("[\\0\ud800-\udfff]")
-
-
-class Range(NamedTuple):
-    """Paths from `start` up to `beyond`, and what tells whether one of them changed: how many, and the newest version."""
-
-    start: str
-    beyond: str
-    paths: int
-    version: int
-
-
-class Page(NamedTuple):
-    """What a statement found in a range, which may have more."""
-
-    epoch: int
-    paths: Sequence[str]
-    seen: Range
-    whole: bool
 
 
 NextPage = Callable[[str, str, int], Awaitable[Page]]
@@ -154,4 +136,6 @@ class Reader:
 
 async def next_page(database: Database, lanes: Lanes, start: str, beyond: str, most: int) -> Page:
     """Ask a lane for one page."""
-    return await lanes.ask(lambda connection: page_of(database, connection, start, beyond, most))
+    page = await lanes.ask(lambda connection: page_of(database, connection, start, beyond, most))
+    lanes.remember_page((start, beyond, most), page)
+    return page

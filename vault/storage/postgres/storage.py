@@ -140,7 +140,7 @@ class PostgresStorage:
         self._database.announce("news")
 
         async def ask(connection: Connection) -> tuple[int, Sequence[Change] | None]:
-            rows = await connection.rows(schema.NEWS, self._database.newest_of(connection, since))
+            rows = await connection.rows(schema.NEWS, self._database.newest_of(since))
             newest, known = rows[0][:2]
             epoch = self._database.epoch_of(connection, newest)
             if epoch == since:

@@ -10,9 +10,8 @@ from vault.storage.order import refuse_unfit
 from vault.storage.postgres import parts
 from vault.storage.postgres.batches import Batches
 from vault.storage.postgres.database import Database
-from vault.storage.postgres.lanes import Lanes, Row
+from vault.storage.postgres.lanes import Lanes, Page, Row
 from vault.storage.postgres.reads import (
-    Page,
     names_below,
     next_page,
     paths_below,
@@ -198,9 +197,11 @@ class Transaction(Statements):
         """Return a page of what is stored and was written here. What others are about to commit is waited for."""
         while self._batches.touches(start, beyond):
             await self._batches.settle()
-        page = await next_page(self._database, self._lanes, start, beyond, most)
+        page = self._lanes.recent_page((start, beyond, most))
+        if page is None:
+            page = await next_page(self._database, self._lanes, start, beyond, most)
+            self.unit.asked = True
         self.unit.ranges.append(page.seen)
-        self.unit.asked = True
         self.unit.epoch = max(self.unit.epoch, page.epoch)
         return page._replace(paths=[*merged(page.paths, self.unit, start, page.seen.beyond)])
 

@@ -16,9 +16,9 @@ from vault.storage.postgres import parts, schema
 from vault.storage.postgres.batches import Batch, arguments, found_out
 from vault.storage.postgres.connection import Connection, Lost, Silent
 from vault.storage.postgres.database import Database, Slot
-from vault.storage.postgres.lanes import Lanes, row_at
+from vault.storage.postgres.lanes import Lanes, Page, row_at
 from vault.storage.postgres.lines import Lines
-from vault.storage.postgres.reads import Page, bounds, names_below, page_of, paths_below, storable
+from vault.storage.postgres.reads import bounds, names_below, page_of, paths_below, storable
 from vault.storage.postgres.transaction import Statements
 from vault.storage.postgres.unit import ask_all, merged
 from vault.storage.protocol import StorageFailure
@@ -230,7 +230,7 @@ class TurnTransaction(Statements):
     async def _write(self, batch: Batch) -> int:
         batch.add(self.unit)
         self._written = True
-        row = await self._connection.row(schema.COMMIT, *arguments(batch, lambda _: 0))
+        row = await self._connection.row(schema.COMMIT, *arguments(batch, self._database))
         newest: int = row[1]
         return newest
 
@@ -241,7 +241,7 @@ class TurnTransaction(Statements):
         async def last() -> int:
             if self._written or self.unit.writes:
                 return await self._write(batch)
-            return self._database.newest_of(self._connection, self.epoch)
+            return self._database.newest_of(self.epoch)
 
         self._turn.lanes.forget(self.unit.rows)
         self.committed = await self._turn.commit(self._connection, last, batch.id)

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from vault.storage.postgres.reads import Range
+from vault.storage.postgres.lanes import Range
 from vault.storage.protocol import Check, Timer
 
 _MOST: Final = 1024
@@ -71,9 +71,9 @@ class Unit:
             self._bytes += len(value or b"")
 
     def forget(self) -> None:
-        """Write nothing."""
+        """Write nothing, and ask nobody before that."""
         self.unload()
-        self.untrue = {}
+        self.untrue, self.checks = {}, {}
 
     def unload(self) -> None:
         """Forget what was written elsewhere meanwhile, but for what became untrue."""
