@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.storage.copying import backed_up, restored
 from tests.storage.stores import everything, fill
 from vault.storage.protocol import StorageFailure, StorageLost
 from vault.storage.sqlite.storage import SqliteStorage
@@ -59,6 +60,8 @@ def test_what_something_else_wrote_to_is_refused_and_left_as_it_is(
             closing(sqlite3.connect(named(file, ".backup"))) as target,
         ):
             source.backup(target)
+        signed = named(file, ".signed")
+        backed_up(file, signed)
         await fill(storage, "a")
         checkpoint(file)
         await fill(storage, "b")
@@ -77,6 +80,13 @@ def test_what_something_else_wrote_to_is_refused_and_left_as_it_is(
         left = [named(file, end).read_bytes() for end in ("", "-wal")]
         await storage.close()
         assert [named(file, end).read_bytes() for end in ("", "-wal")] == left, "nothing is brought into it"
+        for refused in (lambda: SqliteStorage.open(file), lambda: backed_up(file, named(file, ".new"))):
+            with pytest.raises(StorageFailure, match=r"or remove .*-lost to take what is left"):
+                refused()
+        await asyncio.to_thread(restored, signed, file)
+        storage = SqliteStorage.open(file)
+        assert len(await everything(storage)) == 300
+        await storage.close()
 
     asyncio.run(story())
 

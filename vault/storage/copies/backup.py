@@ -28,7 +28,7 @@ from vault.storage.copies.snapshot import (
 )
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import APPLICATION_ID, foreign_journal, has_foreign_journal, newest_schema
-from vault.storage.sqlite.files import BESIDE
+from vault.storage.sqlite.files import BESIDE, refuse_marked
 
 
 @files_told()
@@ -83,6 +83,7 @@ def _reader(database: Path, patience: float) -> sqlite3.Connection:
     if not database.is_file():
         raise StorageFailure(f"storage {database}: there is no such database; check the path")
     check_allowed(database, os.R_OK)
+    refuse_marked(database)
     if has_foreign_journal(database):
         raise foreign_journal(database)
     connection = connect(database, "mode=ro", patience)

@@ -38,6 +38,7 @@ from vault.storage.copies.snapshot import (
 )
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import APPLICATION_ID, has_foreign_journal, newest_schema
+from vault.storage.sqlite.files import MARK
 
 _JOURNALS: Final = ("-wal", "-journal")
 _UNDER_WAY: Final = b"A restore into this file was cut off. Begin it anew: vaultctl operator restore\n"
@@ -100,6 +101,7 @@ def _make_private(database: Path) -> None:
     finally:
         os.close(handle)
     flush(database)
+    Path(f"{database}{MARK}").unlink(missing_ok=True)
     flush(database.parent)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vault.storage.protocol import StorageFailure
-from vault.storage.sqlite.files import BESIDE, Files
+from vault.storage.sqlite.files import BESIDE, Files, refuse_marked
 from vault.storage.sqlite.journal_index import is_open
 
 APPLICATION_ID: Final = 0x436F6672
@@ -228,6 +228,7 @@ def prepare(file: Path, *, patience: float) -> None:
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StorageFailure(f"SQLite {sqlite3.sqlite_version} is too old; install 3.37 or newer")
     real = Path(os.path.realpath(file))  # where SQLite keeps what is beside it
+    refuse_marked(file)
     _create(real)
     _check_private(real)
     connection = Connection(file, None, patience=patience)

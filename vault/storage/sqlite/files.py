@@ -23,6 +23,8 @@ from vault.storage.sqlite.journal_index import SMALLEST, Index
 
 BESIDE: Final = ("-wal", "-shm", "-turn", "-journal")
 """How the names end of files that belong to a database."""
+MARK: Final = "-lost"
+"""How the name ends of a file that says that a database is no longer what a server wrote: a restore removes it."""
 _OPEN: Final = ("-wal", "-shm")
 """What SQLite keeps open beside the database: its journal, and the journal's index."""
 
@@ -40,7 +42,8 @@ class Files:
 
     def __init__(self, database: Path) -> None:
         # The database by the name that it was given; SQLite keeps the others beside what a symbolic link leads to.
-        self._names = [str(database), *(f"{os.path.realpath(database)}{end}" for end in _OPEN)]
+        self._database = os.path.realpath(database)
+        self._names = [str(database), *(f"{self._database}{end}" for end in _OPEN)]
         self._known: list[tuple[int, int]] = []
         self._foreign: ForeignWrites | None = None
         self._overwritten = False
@@ -62,7 +65,7 @@ class Files:
             return
         index = self._same(_INDEX)
         if index.st_size < SMALLEST:
-            self._fail_overwritten(_INDEX)
+            self._fail(self._names[_INDEX], "was cut")
         before = foreign.state()
         database, journal = self._same(_DATABASE), self._same(_JOURNAL)
         if foreign.to_database(before, database):
@@ -143,6 +146,10 @@ class Files:
 
     def _fail_overwritten(self, which: int) -> NoReturn:
         self._overwritten = True
+        with suppress(
+            OSError
+        ):  # or whoever starts next, perhaps by itself, would take a mixture for the vault
+            os.close(os.open(f"{self._database}{MARK}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._end(
             f"storage {self._names[which]}: something else than SQLite wrote to the file, or cut it, while this server"
             " has it open; nothing more is read or written, and what is left stays as it is: stop it, restore a backup"
@@ -158,6 +165,17 @@ class Files:
     def _end(self, problem: str) -> NoReturn:
         self.problem = StorageLost(problem)
         raise StorageLost(problem)
+
+
+def refuse_marked(database: Path) -> None:
+    """Raises `StorageFailure` where a server found its files overwritten, and nothing was restored since."""
+    mark = f"{os.path.realpath(database)}{MARK}"
+    if os.path.lexists(mark):
+        raise StorageFailure(
+            f"storage {database}: something else than SQLite wrote to it or to its journal, or cut them, under a running"
+            " server, so what is left may be a mixture, or old; nothing was changed: restore a backup with `vaultctl"
+            f" operator restore`, or remove {mark} to take what is left"
+        )
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:
