@@ -84,3 +84,18 @@ def test_what_a_command_leaves_in_a_file_is_its_users_alone(page: Path) -> None:
         for line in text.splitlines():  # each block by itself: who comes back has another shell
             private = private or "umask 077" in line
             assert private or not _KEEPS.search(line), line
+
+
+def test_the_completion_that_it_names_is_taken_by_a_shell() -> None:
+    (line,) = re.findall(
+        r'`(eval "\$\(vaultctl completion bash\)")`', (ROOT / "README.md").read_text("utf-8")
+    )
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", f"{line}; complete -p vaultctl"],
+        env={"PATH": programs},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "complete -o default -F _vaultctl vaultctl\n"
