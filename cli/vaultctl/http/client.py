@@ -206,7 +206,7 @@ class Client:
         raw = ""
         try:
             answer = as_map(parse(content))
-            errors = [str(error) for error in as_list(answer.get("errors"))]
+            errors = [str(error) for error in as_list(answer.get("errors"))] or _oauth_error(answer)
             warnings = as_list(answer.get("warnings"))
         except ValueError:
             raw = content.decode("utf-8", "replace")[:_RAW_LIMIT]
@@ -239,3 +239,11 @@ def _encoded(headers: dict[str, str]) -> dict[str, bytes]:
 
 def _worth_retrying(err: Exception) -> bool:
     return "CERTIFICATE_VERIFY_FAILED" not in str(err)
+
+
+def _oauth_error(answer: Mapping[str, object]) -> list[str]:
+    """What an OAuth endpoint says of a refusal (RFC 6749, section 5.2); nothing if the answer is another one."""
+    error, description = answer.get("error"), answer.get("error_description")
+    if not isinstance(error, str):
+        return []
+    return [f"{error}: {description}" if isinstance(description, str) else error]

@@ -212,6 +212,24 @@ def test_a_sealed_server_and_a_wrong_share_are_explained() -> None:
     assert explained("a/b", 400, "some other refusal") == ""
 
 
+def test_a_refusal_in_the_words_of_oauth_is_shown(script: _Script) -> None:
+    for body, shown in (
+        (
+            b'{"error": "invalid_scope", "error_description": "scope must name policies"}',
+            "invalid_scope: scope must name policies",
+        ),
+        (b'{"error": "invalid_client"}', "invalid_client"),
+        (b'{"error": {"a": 1}, "error_description": 3}', "Raw Message:\n\n"),
+        (b'{"errors": ["no"], "error": "other"}', "no"),
+    ):
+        script.answers = [(400, body, {})]
+        with pytest.raises(CommandError) as caught:
+            _client(script).send("PUT", "nhi/oauth2/token")
+        assert str(caught.value).endswith(
+            f"Code: 400. {shown}" if shown.startswith("Raw") else f"\n* {shown}"
+        )
+
+
 def test_what_stops_beginners_is_explained() -> None:
     def explained(path: str, status: int, *words: str, warnings: tuple[object, ...] = ()) -> str:
         error = ApiError("PUT", "http://a", path, status=status, errors=words, raw="", warnings=warnings)
