@@ -187,6 +187,10 @@ def test_a_database_that_is_killed_and_comes_back_is_used_again_and_has_what_was
                 cluster.stop(signal.SIGQUIT)
                 assert ask(one, "GET", "secret/data/n1").status == 500
                 assert ask(other, "POST", "secret/data/n1", {"data": {}}).status == 500
+                for node in (one, other):
+                    assert ask(node, "GET", "sys/seal-status", token="").json()["sealed"] is False
+                    health = ask(node, "GET", "sys/health", token="")
+                    assert (health.status, health.json()["storage_unreachable"]) == (200, True)
                 cluster.start()
                 for node in (one, other):
                     answers = functools.partial(_reads, node)

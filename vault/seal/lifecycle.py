@@ -224,6 +224,11 @@ class Lifecycle(InitStore):
             raise RootKeyReplaced(f"{reason}; {failure}") from failure
         return root_key
 
+    @property
+    def sealed(self) -> bool:
+        """Whether there are no keys in memory, whatever storage says."""
+        return self._barrier.sealed
+
     def _stays_sealed(self) -> bool:
         """Whether somebody sealed it: a method, for a type checker takes an attribute to be what it was before an await."""
         return self._kept_sealed

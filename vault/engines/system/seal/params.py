@@ -134,6 +134,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether no audit device took the last record: then requests are refused."""
     audit_failing: int = 0
     """How many audit devices did not take their last record."""
+    storage_unreachable: bool = False
+    """Whether storage does not answer, so that this is what it said last."""
 
 
 class Leader(msgspec.Struct, frozen=True):

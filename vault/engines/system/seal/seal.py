@@ -14,6 +14,7 @@ from hsm.errors import HsmError
 from vault import __version__
 from vault.engines.system.release import COMMIT_DATE, VERSION
 from vault.engines.system.seal.genesis import Genesis
+from vault.engines.system.seal.last_answer import LastAnswer
 from vault.engines.system.seal.params import (
     Health,
     HealthParams,
@@ -47,6 +48,8 @@ _CODES: Final = (
     "drsecondarycode",
     "perfstandbycode",
 )
+_TURNS_AWAY: Final = 15.0
+"""Seconds without storage after which whoever balances load is to send requests elsewhere."""
 SOFTWARE: Final = "software token: no hardware protection"
 LEFT: Final = (
     "wrapped values that are held by slot {0} only, which is no part of the vault: {1}; keep it and its stanza until it "
@@ -97,6 +100,8 @@ class SealEngine(Engine):
         self._health = health
         self._genesis = genesis
         self._hooks = hooks
+        self._state = LastAnswer(lifecycle.status)
+        self._slots = LastAnswer(health.shown)
 
     @read("init", public=True, when_sealed=True, unaudited=True)
     async def read_init(self, call: Call) -> Reply[InitStatus]:
@@ -182,6 +187,7 @@ class SealEngine(Engine):
             raise Malformed(str(refusal)) from refusal
         except SealFailure as failure:
             raise Failed(str(failure), chained=False) from failure
+        self._state.note(status)
         # 2. Load what an open vault needs. The health shows "sealed" until that is done.
         if before.sealed and not status.sealed:
             await self._hooks.opened()
@@ -225,21 +231,23 @@ class SealEngine(Engine):
             coffre_version=__version__,
             audit_blocked=blocked,
             audit_failing=failing,
+            storage_unreachable=self._state.silent > 0,
         )
-        return Reply(data=health, plain=True, status=code)
+        return Reply(data=health, plain=True, status=503 if self._state.silent > _TURNS_AWAY else code)
 
     async def _public_status(self) -> Status:
         """Return the state for clients.
 
         It is sealed until everything that an open vault needs is loaded, and from when the vault has to be sealed.
         """
-        status = await self._lifecycle.status()
+        status, sealed = await self._state.get(), self._lifecycle.sealed
+        status = replace(status, sealed=sealed, initialized=status.initialized or not sealed)
         between = not status.sealed and self._hooks.turn.locked() and self._hooks.cluster() is None
         return replace(status, sealed=True) if between else status
 
     async def _status(self, status: Status) -> SealStatus:
         cluster = self._hooks.cluster()
-        slots = await self._health.shown()
+        slots = await self._slots.get()
         return SealStatus(
             type=status.type,
             initialized=status.initialized,
