@@ -10,6 +10,11 @@ import pytest
 from tests.house.tree import ROOT, files
 
 _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
+    ("tests/hsm/test_agent_process.py", "_END_SECONDS"): (
+        1,
+        "the rhythm of a thread below a slot: so long that nothing but the deadline can end a call",
+    ),
+    ("tests/hsm/test_agent_process.py", "_IDLE_SECONDS"): (1, "as `_END_SECONDS`"),
     ("tests/integration/test_small_png.py", "_MOST"): (1, "so few colours that one has no place"),
     ("tests/routes/test_fair_logins.py", "_match"): (1, "made slow, so that logins meet in it"),
     ("tests/routes/test_key_rotation.py", "_new"): (1, "made slow, so that two rotations meet in it"),
@@ -28,6 +33,11 @@ _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
         "counted, and as another library would write",
     ),
     ("tests/unit/outbound/test_shares.py", "_may"): (1, "counted"),
+    ("tests/unit/vaultctl/commands/login/test_oidc.py", "_SECONDS"): (
+        1,
+        "a bound of a whole command, which is given words alone, and bao has no word for it",
+    ),
+    ("tests/unit/vaultctl/commands/login/test_oidc.py", "_WAIT_SECONDS"): (1, "as `_SECONDS`"),
     ("tests/unit/server/process/test_freed_memory.py", "_system"): (1, "shows a machine without memory maps"),
 }
 """What is patched still, how often and why: what is not there is refused, and what is there in vain as well."""
@@ -39,11 +49,13 @@ def patched(source: str) -> Iterator[str]:
         if (
             isinstance(node, ast.Call)
             and ast.unparse(node.func).rpartition(".")[2] == "setattr"
-            and len(node.args) > 2
+            and len(node.args) > 1
         ):
-            name = node.args[1]
-            if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value.startswith("_"):
-                yield name.value
+            name = node.args[len(node.args) > 2]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                last = name.value.rpartition(".")[2]
+                if last.startswith("_"):
+                    yield last
 
 
 def test_no_private_name_is_patched_but_those_that_were() -> None:
@@ -57,7 +69,12 @@ def test_no_private_name_is_patched_but_those_that_were() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ['monkeypatch.setattr(module, "_MOST", 3)', 'patch.setattr(Shares, "_may", counted)']
+    "line",
+    [
+        'monkeypatch.setattr(module, "_MOST", 3)',
+        'patch.setattr(Shares, "_may", counted)',
+        'monkeypatch.setattr("vault.token.authenticator._MOST", 3)',
+    ],
 )
 def test_a_patch_of_a_private_name_is_found(line: str) -> None:
     assert len(list(patched(line))) == 1

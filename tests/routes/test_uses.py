@@ -123,9 +123,9 @@ def test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothin
     commits: list[object] = []
     begin = MemoryStorage.write
 
-    def counted(self: MemoryStorage) -> object:
+    def counted(self: MemoryStorage, *, optimistic: bool = False) -> object:
         commits.append(self)
-        return begin(self)
+        return begin(self, optimistic=optimistic)
 
     clock = issuer.application.clock
     token = issuer.issue(ttl="24h")

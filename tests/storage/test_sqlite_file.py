@@ -247,7 +247,6 @@ def test_whoever_opens_the_file_has_patience_at_every_step_with_a_process_that_c
 ) -> None:
     file = tmp_path / "s.db"
     asyncio.run(make(file, "a"))
-    monkeypatch.setattr("vault.storage.sqlite.storage._READ_PATIENCE", 0.0)
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     closing_slowly = threading.Timer(0.2, other.close)
 
@@ -260,7 +259,7 @@ def test_whoever_opens_the_file_has_patience_at_every_step_with_a_process_that_c
     monkeypatch.setattr("vault.storage.sqlite.storage.committing_thread", come_between)
 
     async def story() -> None:
-        storage = SqliteStorage.open(file, patience=60)
+        storage = SqliteStorage.open(file, patience=60, readers_patience=0.0)
         assert await everything(storage) == {"a": b"a"}
         await storage.close()
 

@@ -45,8 +45,10 @@ class Response:
 class Client:
     """Sends requests to the server that `settings` name, over one connection that is kept open."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, longest: int = _LONGEST) -> None:
+        """`longest` is how many bytes of an answer are read."""
         self._settings = settings
+        self._longest = longest
         self._connection: http.client.HTTPConnection | None = None
         self._address = settings.address
         self._prefix = prefix(settings.address)
@@ -100,7 +102,7 @@ class Client:
             connection.request("GET", self._prefix + target, headers=_encoded(headers))
             answer = connection.getresponse()
             if answer.status >= 400:
-                raise self._refusal("GET", path, target, search, answer.status, answer.read(_LONGEST))
+                raise self._refusal("GET", path, target, search, answer.status, answer.read(self._longest))
             if connection.sock is not None:
                 connection.sock.settimeout(None)  # nothing may be logged for a long time
             while piece := answer.read1(65536):
@@ -161,8 +163,8 @@ class Client:
             answer = connection.getresponse()
         except http.client.RemoteDisconnected:
             raise ConnectionResetError("the server closed the connection") from None
-        content = answer.read(_LONGEST + 1)
-        if len(content) > _LONGEST:
+        content = answer.read(self._longest + 1)
+        if len(content) > self._longest:
             self.close()
             raise CommandError("the server's answer is longer than 64 MiB: is this address a vault?", 2)
         return answer.status, content, answer.headers.get("Location") or ""

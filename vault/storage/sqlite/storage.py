@@ -105,11 +105,17 @@ class SqliteStorage:
 
     @classmethod
     def open(
-        cls, file: Path, *, patience: float = 10.0, on_statement: OnStatement | None = None
+        cls,
+        file: Path,
+        *,
+        patience: float = 10.0,
+        readers_patience: float = _READ_PATIENCE,
+        on_statement: OnStatement | None = None,
     ) -> SqliteStorage:
         """Open `file`, or make it with mode 0600. Raises `StorageFailure` that says what to do.
 
-        `patience` is how many seconds to wait for other processes that write to the same file.
+        `patience` is how many seconds to wait for other processes that write to the same file, `readers_patience`
+        how many a read waits, once the file is open.
         `on_statement` is called with the name of each statement before it runs; what it raises
         (a `StorageFailure`) fails that statement: tests inject faults with it.
         """
@@ -120,7 +126,7 @@ class SqliteStorage:
         def reading(on_statement: OnStatement | None = None) -> Connection:
             connection = Connection(file, on_statement, patience=patience, files=files)
             connection.run("open", "PRAGMA query_only=ON")
-            connection.wait_for_lock(_READ_PATIENCE)
+            connection.wait_for_lock(readers_patience)
             return connection
 
         reader = reading(on_statement)

@@ -66,9 +66,12 @@ def script() -> Generator[_Script]:
     thread.join()
 
 
-def _client(script: _Script, retries: str = "0", flags: dict[str, object] | None = None) -> Client:
+def _client(
+    script: _Script, retries: str = "0", flags: dict[str, object] | None = None, **bounds: int
+) -> Client:
     address = f"http://127.0.0.1:{script.server_port}"
-    client = Client(Settings({"address": address, **(flags or {})}, {"BAO_MAX_RETRIES": retries}, _TOKEN))
+    settings = Settings({"address": address, **(flags or {})}, {"BAO_MAX_RETRIES": retries}, _TOKEN)
+    client = Client(settings, **bounds)
     script.clients.append(client)
     return client
 
@@ -268,9 +271,8 @@ def test_no_redirect_takes_the_token_to_another_server(script: _Script) -> None:
     assert len(script.asked) == 1
 
 
-def test_an_answer_without_an_end_is_not_kept(script: _Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaultctl.http.client._LONGEST", 100)
+def test_an_answer_without_an_end_is_not_kept(script: _Script) -> None:
     script.answers = [(200, b"x" * 100, {}), (200, b"x" * 101, {})]
-    assert len(_client(script).send("GET", "x").body) == 100
+    assert len(_client(script, longest=100).send("GET", "x").body) == 100
     with pytest.raises(CommandError, match="longer than 64 MiB"):
-        _client(script).send("GET", "x")
+        _client(script, longest=100).send("GET", "x")
