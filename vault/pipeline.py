@@ -44,6 +44,7 @@ from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
 from vault.storage.protocol import Conflict, UnfitPath
 from vault.token.authenticator import Authenticator
+from vault.values.ids import NO_MOUNT
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
 _BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
@@ -51,7 +52,7 @@ _READS: Final = frozenset({Operation.READ, Operation.LIST, Operation.SCAN, Opera
 _LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
 _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
-_NOTHING: Final = mount_prefix("")
+_NOTHING: Final = mount_prefix(NO_MOUNT)
 """Below this, no namespace ever stores anything."""
 
 

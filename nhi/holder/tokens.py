@@ -22,6 +22,7 @@ from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.guard import Term, guarded
 from nhi.biscuit.offline.keys import library_key
 from nhi.biscuit.offline.verify import TokenLimits, from_text, read_token, to_text, verify
+from vault.values.ids import TokenId
 from vault.values.times import Seconds, millis_to_seconds
 
 _BEGINS: Final = b"\x08\x12"
@@ -42,7 +43,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
 
     verified: bool
     root_key_id: int | None
-    token_id: str
+    token_id: TokenId
     workload: str
     namespace: str
     policies: Sequence[str]
@@ -117,7 +118,7 @@ def look(token: str, root: Key | None) -> Look:
     return Look(
         verified=root is not None,
         root_key_id=chain.root_key_id,
-        token_id=next(iter(_values(blocks[0], "token_id")), ""),
+        token_id=TokenId(next(iter(_values(blocks[0], "token_id")), "")),
         workload=next(iter(_values(blocks[0], "workload")), ""),
         namespace=next(iter(_values(blocks[0], "namespace")), ""),
         policies=_values(blocks[0], "policy"),

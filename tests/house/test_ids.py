@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is named an id of a namespace or an entity has that type: as a plain string it could be swapped unseen."""
+"""What is named an id has the type of what it names: as plain strings two of them could be swapped unseen."""
 
 import ast
 from collections.abc import Iterator
@@ -8,8 +8,19 @@ import pytest
 
 from tests.house.tree import ROOT, files
 
-_TYPES = {"namespace_id": "NamespaceId", "entity_id": "EntityId"}
-_APART = {"nhi/auth/jwt/cel/protocol.py": "what a program of its own is told, which imports nothing of ours"}
+_TYPES = {
+    "accessor": "TokenAccessor, MountAccessor or SecretIdAccessor",
+    "entity_id": "EntityId",
+    "mount_accessor": "MountAccessor",
+    "mount_id": "MountId",
+    "namespace_id": "NamespaceId",
+    "secret_id_accessor": "SecretIdAccessor",
+    "token_id": "TokenId",
+}
+_APART = {
+    "nhi/auth/jwt/cel/protocol.py": "what a program of its own is told, which imports nothing of ours",
+    "vault/wrap/signed.py": "what a statement says of that which waits: the accessor of a token, or of a secret id",
+}
 """Files where ids are plain strings, and why."""
 
 
@@ -36,7 +47,15 @@ def test_an_id_has_its_type() -> None:
     assert sorted(found) == [], "see vault/values/ids.py"
 
 
-@pytest.mark.parametrize("line", ["def f(*, namespace_id: str | None): ...", "entity_id: str = ''"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "def f(*, namespace_id: str | None): ...",
+        "entity_id: str = ''",
+        "accessor: str",
+        "def f(mount_id: str): ...",
+    ],
+)
 def test_a_bare_id_is_found(line: str) -> None:
     assert len(list(bare(line))) == 1
 

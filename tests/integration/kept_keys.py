@@ -24,7 +24,7 @@ from vault.seal.records import seal_store
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.seal.records.slots import Slots
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountId
 from vault.values.times import Millis
 
 
@@ -51,7 +51,7 @@ async def kept_keys(database: Path, slot: KeySlot, mount: str) -> dict[str, byte
             assert value is not None
             found[path] = value
         safe = Safe(wraps, barrier, bytes)
-        return found | await _in_safe(core, safe, core.mount(mount))
+        return found | await _in_safe(core, safe, core.mount(MountId(mount)))
     finally:
         await storage.close()
 

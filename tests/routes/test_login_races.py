@@ -10,7 +10,7 @@ from nhi.identity.records.names import former_place, place
 from tests.routes.driver import Answer
 from tests.routes.logins import World, world
 from vault.barrier.view import core_prefix
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountAccessor
 
 pytestmark = pytest.mark.loopback
 AT_ONCE = 12
@@ -70,11 +70,11 @@ def test_an_alias_from_before_stays_its_owners_while_it_is_written_anew(everybod
     accessor = everybody.accessor("jwt")
     owner = _entities(_all(everybody, _login(everybody, "Hal")))[0]
     alias = everybody.root(f"identity/entity/id/{owner}", method="GET")["data"]["aliases"][0]["id"]
-    former = former_place(accessor, "Hal")
+    former = former_place(MountAccessor(accessor), "Hal")
 
     async def move() -> None:
         async with everybody.application.vault._parts.barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
-            await core.delete(f"identity/entity-factor/{place(accessor, 'Hal')}")
+            await core.delete(f"identity/entity-factor/{place(MountAccessor(accessor), 'Hal')}")
             await core.put(f"identity/entity-factor/{former}", alias.encode())
 
     everybody.application.run(move())

@@ -13,7 +13,7 @@ from tests.routes.logins import CA, World, world
 from vault.barrier.stored import raw
 from vault.barrier.view import View, core_prefix
 from vault.cache.follow import BoundedCache
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountAccessor
 
 pytestmark = pytest.mark.loopback
 
@@ -185,9 +185,12 @@ def test_what_was_kept_while_all_names_were_folded_is_its_owners_alone(everybody
     login = _subject("jwt")
     owner = _entity(login(everybody, "Erik"))
     alias = everybody.root(f"identity/entity/id/{owner}", method="GET")["data"]["aliases"][0]["id"]
-    former = former_place(accessor, "Erik")
+    former = former_place(MountAccessor(accessor), "Erik")
     assert former is not None
-    now, before = f"identity/entity-factor/{place(accessor, 'Erik')}", f"identity/entity-factor/{former}"
+    now, before = (
+        f"identity/entity-factor/{place(MountAccessor(accessor), 'Erik')}",
+        f"identity/entity-factor/{former}",
+    )
 
     async def move(core: View) -> None:
         value = await core.get(now)
@@ -221,16 +224,19 @@ def test_a_group_alias_from_before_is_found_by_its_own_spelling_alone(everybody:
     group = everybody.root("identity/group", {"name": "old", "type": "external"})["data"]["id"]
     body = {"name": "Old", "mount_accessor": accessor, "canonical_id": group}
     alias = everybody.root("identity/group-alias", body)["data"]["id"]
-    former = former_place(accessor, "Old")
+    former = former_place(MountAccessor(accessor), "Old")
     assert former is not None
-    now, before = f"identity/group-factor/{place(accessor, 'Old')}", f"identity/group-factor/{former}"
+    now, before = (
+        f"identity/group-factor/{place(MountAccessor(accessor), 'Old')}",
+        f"identity/group-factor/{former}",
+    )
 
     async def move(core: View) -> None:
         await core.put(before, group.encode())
         await core.delete(now)
 
     async def found(core: View) -> list[str | None]:
-        pairs = [await groups.by_factor(core, accessor, name) for name in ("Old", "old")]
+        pairs = [await groups.by_factor(core, MountAccessor(accessor), name) for name in ("Old", "old")]
         return [one.id if one is not None else None for one in pairs]
 
     async def left(core: View) -> list[str]:

@@ -10,7 +10,7 @@ from vault.background.loop import Handler
 from vault.barrier.view import View
 from vault.framework.call import Call
 from vault.storage.protocol import Timer
-from vault.values.ids import NamespaceId
+from vault.values.ids import MountId, NamespaceId
 from vault.values.times import Millis
 
 Due = Callable[[View, str], Awaitable[Millis | None]]
@@ -39,7 +39,7 @@ class MountTimers:
 
         async def due(core: View, key: str) -> None:
             namespace, mount, name = key.split("/", 2)
-            again = await work(core.space(NamespaceId(namespace)).mount(mount), name)
+            again = await work(core.space(NamespaceId(namespace)).mount(MountId(mount)), name)
             if again is not None:
                 await core.at(Timer(self.kind, key, again))
 

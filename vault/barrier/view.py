@@ -20,7 +20,7 @@ from vault.barrier.keyring import Keyring
 from vault.barrier.stored import Stored
 from vault.storage.protocol import LONG, ReadTx, Timer, Tx
 from vault.storage.single_thread import SingleThread
-from vault.values.ids import NamespaceId
+from vault.values.ids import MountId, NamespaceId
 
 T = TypeVar("T")
 Reload = Callable[[], Awaitable[None]]
@@ -39,7 +39,7 @@ _REMEMBERED: Final = 64
 """Values that one call remembers."""
 
 
-def mount_prefix(mount_id: str) -> str:
+def mount_prefix(mount_id: MountId) -> str:
     """Return where a mount's data lies, below its namespace's own."""
     return f"mnt/{mount_id}/"
 
@@ -159,7 +159,7 @@ class ReadView:
         self._descend(below, prefix)
         return below
 
-    def mount(self, mount_id: str) -> ReadView:
+    def mount(self, mount_id: MountId) -> ReadView:
         """Return a view of a mount's data; this view is of its namespace's own."""
         return self.sub(mount_prefix(mount_id))
 
@@ -266,7 +266,7 @@ class View(ReadView):
         below._random = self._random
         return below
 
-    def mount(self, mount_id: str) -> View:
+    def mount(self, mount_id: MountId) -> View:
         """Return a view of a mount's data, within the same transaction."""
         return self.sub(mount_prefix(mount_id))
 

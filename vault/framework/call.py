@@ -18,7 +18,16 @@ from vault.framework.request.operation import Operation
 from vault.framework.request.record import CallRecord
 from vault.framework.route import Route
 from vault.framework.secret import Secret
-from vault.values.ids import NOBODY, ROOT_ID, EntityId, NamespaceId
+from vault.values.ids import (
+    NO_MOUNT,
+    NOBODY,
+    ROOT_ID,
+    EntityId,
+    MountAccessor,
+    MountId,
+    NamespaceId,
+    TokenAccessor,
+)
 from vault.values.times import Millis, Nanos, Seconds
 
 if TYPE_CHECKING:
@@ -47,10 +56,10 @@ class MountFacts(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     `path` ends in `/`, and begins with `auth/` for an auth mount, whose tokens depend on `logins`. TTLs: seconds, 0 for default.
     """
 
-    uuid: str
+    uuid: MountId
     path: str
     kind: str
-    accessor: str
+    accessor: MountAccessor
     category: str
     options: Mapping[str, str]
     default_ttl: Seconds
@@ -63,10 +72,10 @@ class MountFacts(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
 
 NOWHERE = MountFacts(
-    uuid="",
+    uuid=NO_MOUNT,
     path="",
     kind="",
-    accessor="",
+    accessor=MountAccessor(""),
     category="",
     options={},
     default_ttl=Seconds(0),
@@ -141,7 +150,7 @@ class Identity:
 
     token: Secret
     key: str
-    accessor: str
+    accessor: TokenAccessor
     policies: tuple[str, ...]
     display_name: str = "token"
     metadata: Mapping[str, str] | None = None

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from vault.framework.errors import Unauthenticated, VaultError
-from vault.values.ids import NOBODY, EntityId
+from vault.values.ids import NOBODY, EntityId, TokenAccessor
 from vault.values.times import Nanos, Seconds
 
 T = TypeVar("T", covariant=True)
@@ -19,7 +19,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of a login or of a new token, on the wire's names. TTL in seconds."""
 
     client_token: str
-    accessor: str
+    accessor: TokenAccessor
     policies: Sequence[str] | None
     token_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     identity_policies: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
@@ -41,7 +41,7 @@ class WrapInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Where a wrapped response waits, on the wire's names. TTL in seconds."""
 
     token: str
-    accessor: str
+    accessor: TokenAccessor
     ttl: Seconds
     creation_time: str
     creation_path: str

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from vault.barrier.view import ReadView, View
+from vault.values.ids import MountAccessor, MountId
 from vault.values.times import (
     Nanos,
     Seconds,
@@ -30,8 +31,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: str
     kind: str
-    mount: str
-    accessor: str
+    mount: MountId
+    accessor: MountAccessor
     issued: Nanos
     expires: Nanos
     ttl: Seconds

@@ -11,6 +11,7 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import mount_prefix
 from vault.framework.call import MountFacts
+from vault.values.ids import MountAccessor, MountId
 from vault.values.times import Seconds
 
 SYSTEM_MAX_TTL: Final = Seconds(2_764_800)
@@ -55,10 +56,10 @@ class MountConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class MountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One row of the mount table. `path` ends in `/`; an auth mount's starts with `auth/`."""
 
-    uuid: str
+    uuid: MountId
     path: str
     kind: str
-    accessor: str
+    accessor: MountAccessor
     description: str = ""
     options: Mapping[str, str] | None = None
     local: bool = False

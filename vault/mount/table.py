@@ -22,6 +22,7 @@ from vault.framework.request.operation import Operation
 from vault.framework.route import Access
 from vault.framework.route_table import RouteTable, special
 from vault.mount.entry import MOUNT, MOUNT_KIND, MountConfig, MountEntry
+from vault.values.ids import NO_MOUNT, MountAccessor, MountId
 
 _PREFIX: Final = "mount/"
 _ALIASES: Final = {
@@ -223,7 +224,7 @@ class MountTable:
     def seal(self) -> None:
         """Drop everything but `sys/`, which answers while sealed too."""
         backend = self.catalog.find("system", {}, auth=False)
-        entry = MountEntry(uuid="", path="sys/", kind="system", accessor="")
+        entry = MountEntry(uuid=NO_MOUNT, path="sys/", kind="system", accessor=MountAccessor(""))
         self._by_path = {"sys/": self._mount(entry, backend)} if backend is not None else {}
         self._asleep = frozenset()
         self._deepest = 1
@@ -246,9 +247,9 @@ async def leave(core: View, home: Namespace, mount: Mount) -> None:
         await engine.unmounting(core, home, mount.mounted)
 
 
-def accessor(kind: str, entropy: Entropy, *, auth: bool = False) -> str:
+def accessor(kind: str, entropy: Entropy, *, auth: bool = False) -> MountAccessor:
     """Return a new mount accessor, as `kv_1a2b3c4d`."""
-    return f"{'auth_' if auth else ''}{kind}_{entropy.bytes(4).hex()}"
+    return MountAccessor(f"{'auth_' if auth else ''}{kind}_{entropy.bytes(4).hex()}")
 
 
 def built_in(entropy: Entropy, namespace: Namespace = ROOT) -> Sequence[MountEntry]:
@@ -283,7 +284,7 @@ def _entry(
     inner = namespace.id != ROOT.id
     token_type = ("default" if inner else "default-service") if kind == "token" else ""
     return MountEntry(
-        uuid=entropy.uuid(),
+        uuid=MountId(entropy.uuid()),
         path=path,
         kind=f"ns_{kind}" if inner else kind,
         accessor=accessor(kind, entropy, auth=path.startswith("auth/")),

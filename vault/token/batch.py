@@ -20,6 +20,7 @@ from vault.token.authenticator import core_reader
 from vault.token.entities import present
 from vault.token.model import TOKEN, TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import NO_ACCESSOR
 from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
 
 PREFIX: Final = "b."
@@ -87,7 +88,7 @@ class BatchTokens:
         return Identity(
             token=call.token,
             key="",
-            accessor="",
+            accessor=NO_ACCESSOR,
             policies=entry.policies,
             display_name=entry.display_name,
             metadata=entry.metadata,

@@ -9,7 +9,7 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Call
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import EntityState, LoginAlias
-from vault.values.ids import EntityId, NamespaceId
+from vault.values.ids import EntityId, MountAccessor, NamespaceId
 
 ENTITY_KIND: Final = "entity"
 """Kind of the cached fact 'an entity, its aliases and its groups'; see `entity_key`."""
@@ -29,7 +29,7 @@ class Entities(Protocol):
         """Return an entity of this namespace, or the one that it was merged into, as it is now; None where it is gone."""
         ...
 
-    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> EntityState:
+    async def enter(self, call: Call, alias: LoginAlias, accessor: MountAccessor) -> EntityState:
         """Find or make the entity of an alias on the auth mount with this accessor, in the open transaction.
 
         Raises `Unauthenticated` for an entity that is disabled.
@@ -47,7 +47,7 @@ class NoEntities:
         del core, namespace_id, entity_id
         return None
 
-    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> EntityState:
+    async def enter(self, call: Call, alias: LoginAlias, accessor: MountAccessor) -> EntityState:
         """Refuse."""
         del call, alias, accessor
         raise Unauthenticated

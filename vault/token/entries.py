@@ -25,7 +25,7 @@ from vault.storage.protocol import Timer
 from vault.token.ancestors import Ancestor, Ancestors, NoAncestors
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN, TOKEN_KIND, TOKEN_LENGTH, TokenEntry
-from vault.values.ids import NamespaceId
+from vault.values.ids import NamespaceId, TokenAccessor
 from vault.values.times import Millis, Nanos, nanos_to_millis, nanos_to_millis_up, second_of, time_after
 
 _SALT: Final = "token/salt"
@@ -48,7 +48,7 @@ Live = Callable[[NamespaceId], Namespace | None]
 
 
 class _AccessorEntry(msgspec.Struct, frozen=True, kw_only=True):
-    accessor: str
+    accessor: TokenAccessor
     key: str
 
 
@@ -131,7 +131,7 @@ class TokenEntries:
         home = self.namespace(token)
         return home is not None and namespace.holds(home)
 
-    def accessor_key(self, accessor: str) -> str:
+    def accessor_key(self, accessor: TokenAccessor) -> str:
         """Return the name under which the accessor of a token is stored."""
         return self._hash(b"accessor\0" + accessor.encode())
 
@@ -139,9 +139,9 @@ class TokenEntries:
         """Return a new random token."""
         return bound(PREFIX + self._entropy.base62(TOKEN_LENGTH), namespace)
 
-    def new_accessor(self, namespace: Namespace = ROOT) -> str:
+    def new_accessor(self, namespace: Namespace = ROOT) -> TokenAccessor:
         """Return a new random accessor."""
-        return bound(self._entropy.base62(TOKEN_LENGTH), namespace)
+        return TokenAccessor(bound(self._entropy.base62(TOKEN_LENGTH), namespace))
 
     async def get(self, core: ReadView, key: str) -> TokenEntry | None:
         """Return the stored token, alive or not."""
@@ -210,7 +210,7 @@ class TokenEntries:
         return None if entry is None else await self._upheld(core, key, entry, now)
 
     async def living_by_accessor(
-        self, core: ReadView, accessor: str, now: Nanos
+        self, core: ReadView, accessor: TokenAccessor, now: Nanos
     ) -> tuple[str, TokenEntry] | None:
         """As `by_accessor`, of a token that may be used at `now` (nanoseconds)."""
         found = await self.by_accessor(core, accessor)
@@ -226,7 +226,7 @@ class TokenEntries:
         place = core.space(home_of(key))
         return await place.get(ENTRY + key) is None and await place.get(GONE + key) is None
 
-    async def by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry] | None:
+    async def by_accessor(self, core: ReadView, accessor: TokenAccessor) -> tuple[str, TokenEntry] | None:
         """Return key and entry of the token with this accessor in the namespace of `core`."""
         value = await core.get(ACCESSOR + self.accessor_key(accessor))
         if value is None:
@@ -235,7 +235,7 @@ class TokenEntries:
         entry = await self.get(core, key)
         return (key, entry) if entry is not None else None
 
-    async def accessors(self, core: ReadView) -> Sequence[str]:
+    async def accessors(self, core: ReadView) -> Sequence[TokenAccessor]:
         """Return the accessors of all tokens in the namespace of `core`."""
         found = []
         async for page in pages(core.list, ACCESSOR):

@@ -24,7 +24,7 @@ from vault.token.lifetime import LifetimeLimits, first_lifetime
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.token.terms import TokenTerms
-from vault.values.ids import NOBODY
+from vault.values.ids import NO_ACCESSOR, NOBODY
 from vault.values.times import Seconds, nanos_after, second_of
 
 
@@ -85,7 +85,7 @@ class LoginIssuer:
         if batch:
             now = second_of(now)
         entry = TokenEntry(
-            accessor="" if batch else self._tokens.new_accessor(call.namespace),
+            accessor=NO_ACCESSOR if batch else self._tokens.new_accessor(call.namespace),
             policies=policies_of(terms),
             path=call.path,
             display_name=_display_name(call, grant.name),

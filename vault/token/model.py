@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.values.ids import NOBODY, EntityId
+from vault.values.ids import NOBODY, EntityId, TokenAccessor
 from vault.values.times import Nanos, Seconds, nanos_to_seconds_up, time_between
 
 TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
@@ -24,7 +24,7 @@ PREFIX: Final = "s."
 class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A service token. Times are nanoseconds since the epoch, 0 for never; durations are seconds."""
 
-    accessor: str
+    accessor: TokenAccessor
     policies: tuple[str, ...]
     path: str
     display_name: str

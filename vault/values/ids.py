@@ -18,3 +18,17 @@ EntityId = NewType("EntityId", str)
 """Names an entity."""
 NOBODY: Final = EntityId("")
 """Stands for the entity of a credential that belongs to none."""
+MountId = NewType("MountId", str)
+"""Names a mount for good, while its path may change: what `uuid` is of a mount."""
+NO_MOUNT: Final = MountId("")
+"""Stands for the mount of a path that has none."""
+MountAccessor = NewType("MountAccessor", str)
+"""Names a mount to operators and in aliases; no data lies under it."""
+TokenAccessor = NewType("TokenAccessor", str)
+"""Names a token to whoever may not have it."""
+NO_ACCESSOR: Final = TokenAccessor("")
+"""Stands for the accessor of a credential that has none."""
+SecretIdAccessor = NewType("SecretIdAccessor", str)
+"""Names a secret id of AppRole to whoever may not have it."""
+TokenId = NewType("TokenId", str)
+"""Names a Biscuit, with all that was made from it."""

@@ -12,6 +12,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.fields import CommaList, Doc, LowerCase, Span
 from vault.framework.route import Params
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+from vault.values.ids import SecretIdAccessor
 from vault.values.times import Nanos, Seconds
 
 OLD_NAMES: Final = {"policies": "policies", "period": "period"}
@@ -49,7 +50,7 @@ class Usage(msgspec.Struct, frozen=True):
 class SecretId(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A secret id, without itself. Times in nanoseconds, 0 for never; `uses` are left, 0 for unlimited."""
 
-    accessor: str
+    accessor: SecretIdAccessor
     created: Nanos
     updated: Nanos
     expires: Nanos = Nanos(0)
@@ -159,7 +160,7 @@ class CreatedSecretId(msgspec.Struct, frozen=True):
     """A new secret id: the only time that it is shown."""
 
     secret_id: str
-    secret_id_accessor: str
+    secret_id_accessor: SecretIdAccessor
     secret_id_num_uses: int
     secret_id_ttl: Seconds
 
@@ -173,7 +174,7 @@ class SecretIdInfo(msgspec.Struct, frozen=True, kw_only=True):
     last_updated_time: str
     last_used_time: str | msgspec.UnsetType = msgspec.UNSET
     metadata: Mapping[str, str]
-    secret_id_accessor: str
+    secret_id_accessor: SecretIdAccessor
     secret_id_num_uses: int
     secret_id_ttl: Seconds
     token_bound_cidrs: Sequence[str]

@@ -38,6 +38,7 @@ from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.route import delete, list_, write
 from vault.token.addresses import covers
+from vault.values.ids import SecretIdAccessor
 from vault.values.times import Nanos, Seconds, nanos_after
 
 _UNREADABLE: Final = "failed to parse metadata: failed to parse the input: invalid <key,value> format"
@@ -100,7 +101,7 @@ class SecretIdEngine(Engine):
         if not params.secret_id_accessor:
             raise Malformed("missing secret_id_accessor")
         role = await _role(call.reader, params.role_name)
-        place = await store.place(call.reader, params.secret_id_accessor)
+        place = await store.place(call.reader, SecretIdAccessor(params.secret_id_accessor))
         if place is None:
             return Reply(NotFoundNotice("failed to find accessor entry for secret_id_accessor"), status=404)
         if place.uid != role.uid:
@@ -158,7 +159,7 @@ class SecretIdEngine(Engine):
         if taken is not None:
             await store.delete_secret(call, role, digest, taken)
         new = SecretId(
-            accessor=self._entropy.uuid(),
+            accessor=SecretIdAccessor(self._entropy.uuid()),
             created=now,
             updated=now,
             expires=nanos_after(now, ttl) if ttl else Nanos(0),
@@ -219,7 +220,7 @@ async def _destroy_accessor(call: Call, params: AccessorParams) -> None:
     if not params.secret_id_accessor:
         raise Malformed("missing secret_id_accessor")
     role = await _role(call.tx, params.role_name)
-    place = await store.place(call.tx, params.secret_id_accessor)
+    place = await store.place(call.tx, SecretIdAccessor(params.secret_id_accessor))
     if place is None:
         raise Malformed("failed to find accessor entry for secret_id_accessor", chained=True)
     secret = await store.secret(call.tx, role, place.digest)

@@ -12,6 +12,7 @@ from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.keys.hmac import HmacKey
+from vault.values.ids import SecretIdAccessor
 from vault.values.times import Nanos, nanos_to_millis_up
 
 SECRET_IDS: Final = MountTimers("approle-secret-id")
@@ -119,7 +120,7 @@ async def _remove(view: View, uid: str, name: str, old: SecretId) -> None:
     await view.delete(f"{_SECRET}{uid}/{name}")
 
 
-async def place(view: ReadView, accessor: str) -> AccessorOwner | None:
+async def place(view: ReadView, accessor: SecretIdAccessor) -> AccessorOwner | None:
     """Return where the secret id with this accessor is, whichever role's it is."""
     value = await view.get(_ACCESSOR + await digest(view, "accessor", accessor))
     return _PLACE.decode(value) if value is not None else None

@@ -22,6 +22,7 @@ from vault.token.authenticator import core_reader
 from vault.token.entries import chain_hook, hook_of
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import MountId
 from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
 
 _ROUND: Final = 64
@@ -49,7 +50,9 @@ class BiscuitAncestors:
         """See `Ancestors.find`."""
         mount, _, leaf = name.partition("/")
         moment = nanos_to_millis(now)
-        presented = await self._biscuits.find_kept_chain(core, MountRef(home.id, mount), leaf, moment)
+        presented = await self._biscuits.find_kept_chain(
+            core, MountRef(home.id, MountId(mount)), leaf, moment
+        )
         return _origin(presented) if presented is not None and moment < presented.expires else None
 
 

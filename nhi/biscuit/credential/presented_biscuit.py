@@ -17,7 +17,7 @@ from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.framework.call import Identity, Namespace
 from vault.framework.identity import IdentityFacts
 from vault.framework.secret import Secret
-from vault.values.ids import EntityId
+from vault.values.ids import EntityId, TokenAccessor
 from vault.values.times import Millis, millis_to_nanos, millis_to_seconds_up, time_between
 
 
@@ -63,7 +63,7 @@ def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
     return Identity(
         token=token,
         key="",
-        accessor=presented.verified.ids[-1].hex(),
+        accessor=TokenAccessor(presented.verified.ids[-1].hex()),
         policies=policies_of(presented.verified.blocks[0]),
         display_name=f"nhi-{issued.workload}",
         metadata={"workload": issued.workload, "token_id": issued.token_id},

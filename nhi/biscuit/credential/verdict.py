@@ -13,6 +13,7 @@ from nhi.biscuit.offline.verify import VerifiedToken
 from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
+from vault.values.ids import TokenId
 from vault.values.times import Millis
 
 V = TypeVar("V", bound=ReadView)
@@ -41,7 +42,7 @@ class Verdict(msgspec.Struct, frozen=True):
     ids: tuple[bytes, ...]
     blocks: tuple[Block, ...]
     now: Millis
-    token_id: str
+    token_id: TokenId
     issued: IssuedToken | None = None
     verified: VerifiedToken | None = None
     refusal: Refusal = Refusal.NONE

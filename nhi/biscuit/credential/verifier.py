@@ -26,7 +26,7 @@ from nhi.biscuit.records.model import IssuerKey, KeyState, MountRef
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 from vault.framework.telemetry.log import Log
-from vault.values.ids import NamespaceId
+from vault.values.ids import NamespaceId, TokenId
 from vault.values.times import Millis
 
 Live = Callable[[NamespaceId], Namespace | None]
@@ -118,7 +118,7 @@ class BiscuitVerifier:
             ids=ids,
             blocks=blocks,
             now=now,
-            token_id=fact_bytes(blocks[0], "token_id").hex() if blocks else "",
+            token_id=TokenId(fact_bytes(blocks[0], "token_id").hex() if blocks else ""),
             verified=verified,
             problem=problem,
         )

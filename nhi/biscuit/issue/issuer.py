@@ -42,6 +42,7 @@ from vault.framework.keys.asked_first import asked_first
 from vault.framework.keys.external import ExternalKeys, PrivateKey
 from vault.framework.keys.safe import Safe
 from vault.policy.store import PolicyStore
+from vault.values.ids import TokenId
 from vault.values.times import Millis, Seconds, millis_after, millis_to_seconds, seconds_to_millis
 
 T = TypeVar("T")
@@ -162,7 +163,7 @@ class BiscuitIssuer:
         else:
             made = await self._build_token(call, order, root)
         issued = IssuedToken(
-            token_id=made.token_id.hex(),
+            token_id=TokenId(made.token_id.hex()),
             kid=key.kid,
             workload=workload.name,
             uid=workload.uid,

@@ -19,7 +19,7 @@ from vault.barrier.view import ReadView, View, mount_prefix
 from vault.cache.follow import BoundedCache, Follower
 from vault.framework.errors import Malformed
 from vault.framework.keys.safe import BareKeys, Safe
-from vault.values.ids import NamespaceId
+from vault.values.ids import MountId, NamespaceId
 
 K = TypeVar("K", IssuerKey, Approver)
 _SIGNERS: Final = 256
@@ -73,7 +73,7 @@ class SigningKeys:
 
 
 def bare_keys(
-    namespace_id: NamespaceId, mount: str, safe: Safe
+    namespace_id: NamespaceId, mount: MountId, safe: Safe
 ) -> tuple[BareKeys[IssuerKey], BareKeys[Approver]]:
     """Return what a mount may have kept without the safe; it is named by its uuid."""
     prefix = mount_prefix(mount)

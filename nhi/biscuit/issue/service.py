@@ -21,6 +21,7 @@ from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import OtherCredential
+from vault.values.ids import TokenAccessor
 from vault.values.times import (
     Millis,
     Seconds,
@@ -133,7 +134,7 @@ def auth_of(token: str, issued: IssuedToken) -> Auth:
     """Return the wire's description of a token that was just made."""
     return Auth(
         client_token=token,
-        accessor=issued.ids,
+        accessor=TokenAccessor(issued.ids),
         policies=issued.policies,
         token_policies=issued.policies,
         metadata={"workload": issued.workload, "token_id": issued.token_id},
@@ -147,7 +148,7 @@ def auth_of(token: str, issued: IssuedToken) -> Auth:
 def _entry(presented: PresentedBiscuit) -> TokenEntry:
     issued = presented.issued
     return TokenEntry(
-        accessor=presented.verified.ids[-1].hex(),
+        accessor=TokenAccessor(presented.verified.ids[-1].hex()),
         policies=policies_of(presented.verified.blocks[0]),
         path="nhi/issue",
         display_name=f"nhi-{issued.workload}",

@@ -19,6 +19,7 @@ from vault.cache.follow import BoundedCache
 from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
+from vault.values.ids import MountId
 from vault.values.times import Millis
 
 _MOUNTS: Final = 64
@@ -193,7 +194,7 @@ class Failures:
         """Say nothing of a failure in the record of a call that began again, and went well."""
         call.record.noted = {name: value for name, value in call.record.noted.items() if name != _NAME}
 
-    def of(self, mount: str) -> Sequence[Failure]:
+    def of(self, mount: MountId) -> Sequence[Failure]:
         """Return what failed on the mount with this uuid, the latest first."""
         known = self._mounts.get(mount)
         return tuple(reversed(known.found.values())) if known is not None else ()

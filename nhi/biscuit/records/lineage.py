@@ -16,6 +16,7 @@ from nhi.biscuit.records.model import BISCUIT_KIND, IssuedToken, MountRef
 from vault.barrier.stored import MARK, RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.storage.protocol import Timer
+from vault.values.ids import TokenId
 from vault.values.times import DAY, Millis, Seconds, millis_after
 
 TREES: Final = "tree/"
@@ -115,7 +116,7 @@ class Orphan(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     kid: int
-    token_id: str
+    token_id: TokenId
     workload: str
     first_seen: Millis
     source: str
@@ -133,7 +134,7 @@ _SETTINGS: Final = RecordKind("Biscuit settings", LineageSettings)
 _ORPHANS: Final = RecordKind("Biscuit orphans", Orphans)
 
 
-async def tree(view: ReadView, token_id: str) -> Tree | None:
+async def tree(view: ReadView, token_id: TokenId) -> Tree | None:
     """Return what was seen of a token."""
     value = await view.get(TREES + token_id)
     return None if value is None else _TREE.decode(value)
@@ -150,10 +151,10 @@ async def put_settings(view: View, new: LineageSettings) -> None:
     await view.put(CONFIG, _SETTINGS.encode(new))
 
 
-async def owner_of(view: ReadView, block_id: str) -> str | None:
+async def owner_of(view: ReadView, block_id: str) -> TokenId | None:
     """Return the id of the token that a block belongs to; None for one that was not seen."""
     value = await view.get(NODES + block_id)
-    return None if value is None else value.decode()
+    return None if value is None else TokenId(value.decode())
 
 
 async def orphans(view: ReadView) -> Orphans:
@@ -210,7 +211,7 @@ async def mark_revoked(view: View, block_id: str, now: Millis, reason: str) -> N
     await view.put(TREES + old.issued.token_id, _TREE.encode(msgspec.structs.replace(old, nodes=nodes)))
 
 
-async def forget(view: View, token_id: str, now: Millis) -> bool:
+async def forget(view: View, token_id: TokenId, now: Millis) -> bool:
     """Remove a tree if its time is over; return whether it was."""
     old = await tree(view, token_id)
     if old is None or now < old.until:
@@ -228,9 +229,9 @@ async def page(view: ReadView, workload: str, after: str, limit: int) -> Sequenc
     return await view.list(f"{BY_WORKLOAD}{workload}/" if workload else BY_TIME, after=after, limit=limit)
 
 
-def token_of(name: str) -> str:
+def token_of(name: str) -> TokenId:
     """Return the id of the token that a name in the index stands for."""
-    return name.partition("-")[2]
+    return TokenId(name.partition("-")[2])
 
 
 def since(first_seen: Millis) -> str:

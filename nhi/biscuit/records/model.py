@@ -11,7 +11,7 @@ import msgspec
 from nhi.biscuit.format.authority import Algorithm
 from nhi.biscuit.format.chain import Key
 from nhi.biscuit.records.attestation import SECRET, Attestation
-from vault.values.ids import NamespaceId
+from vault.values.ids import MountId, NamespaceId, TokenId
 from vault.values.times import DAY, Millis, Seconds
 
 BISCUIT_KIND: Final = "biscuit"
@@ -100,7 +100,7 @@ class MountRef(msgspec.Struct, frozen=True):
     """The mount that a key number belongs to: found by the number alone, before anything of a token is believed."""
 
     namespace: NamespaceId
-    mount: str
+    mount: MountId
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     """A token that was issued. Found by the id in its authority block."""
 
-    token_id: str
+    token_id: TokenId
     kid: int
     workload: str
     uid: str

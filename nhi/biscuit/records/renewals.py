@@ -16,6 +16,7 @@ from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
+from vault.values.ids import TokenId
 from vault.values.times import Millis, millis_after
 
 LINES: Final = "line/"
@@ -32,7 +33,7 @@ class Renewal(msgspec.Struct, frozen=True, array_like=True):
 
     block: bytes
     parent: bytes
-    token_id: str
+    token_id: TokenId
     expires: Millis
 
 

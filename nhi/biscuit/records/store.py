@@ -29,7 +29,7 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT
 from vault.framework.errors import Malformed
 from vault.storage.protocol import Timer
-from vault.values.ids import NamespaceId
+from vault.values.ids import MountId, NamespaceId, TokenId
 from vault.values.times import Millis, Seconds, millis_after, millis_to_seconds
 
 KEYS: Final = "key/"
@@ -178,7 +178,7 @@ async def approver_keys(view: ReadView, names: tuple[str, ...]) -> tuple[Key, ..
     return keys
 
 
-async def issued(view: ReadView, token_id: str) -> IssuedToken | None:
+async def issued(view: ReadView, token_id: TokenId) -> IssuedToken | None:
     """Return what was issued under an id."""
     value = await view.get(ISSUED + token_id)
     return None if value is None else _ISSUED.decode(value)
@@ -266,11 +266,11 @@ def _timer(owner: MountRef, path: str) -> str:
 async def expire(core: View, timer: str, now: Millis) -> None:
     """Remove what a timer is about if it has ended at `now` (milliseconds). It may be gone."""
     namespace, mount, folder, name = timer.split("/")
-    view = core.space(NamespaceId(namespace)).mount(mount)
+    view = core.space(NamespaceId(namespace)).mount(MountId(mount))
     path = f"{folder}/{name}"
     if f"{folder}/" == lineage.TREES:
-        if await lineage.forget(view, name, now):
-            await uses.forget(view, name)
+        if await lineage.forget(view, TokenId(name), now):
+            await uses.forget(view, TokenId(name))
         return
     if f"{folder}/" == renewals.LINES:
         await renewals.forget(view, name, now)

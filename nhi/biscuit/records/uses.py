@@ -16,6 +16,7 @@ from nhi.biscuit.records.lineage import Tree, since
 from nhi.biscuit.records.model import IssuedToken
 from vault.barrier.stored import MARK, RecordKind
 from vault.barrier.view import ReadView, View
+from vault.values.ids import TokenId
 from vault.values.times import HOUR, Millis, seconds_to_millis
 
 UNSEEN: Final = "unseen/"
@@ -75,7 +76,7 @@ async def of(view: ReadView, registration: str) -> Uses:
     return Uses() if value is None else _USES.decode(value)
 
 
-async def forget(view: View, token_id: str) -> None:
+async def forget(view: View, token_id: TokenId) -> None:
     """Forget when a token was last used: its tree goes."""
     await view.delete(LAST + token_id)
 

@@ -16,7 +16,7 @@ from vault.framework.call import Namespace
 from vault.framework.clock import Clock
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
-from vault.values.ids import NamespaceId
+from vault.values.ids import MountId, NamespaceId
 
 _UUID: Final = 36
 
@@ -39,8 +39,8 @@ class ExpiryTimers:
 
     async def due(self, core: View, timer: str) -> None:
         """Do what a timer says."""
-        home_id, mount, folder, name = timer.split("/")
-        namespace = NamespaceId(home_id)
+        home_id, uuid, folder, name = timer.split("/")
+        namespace, mount = NamespaceId(home_id), MountId(uuid)
         if f"{folder}/" == single_use.ONCE:
             await single_use.forget(core, MountRef(namespace, mount), name, self._tokens)
             return

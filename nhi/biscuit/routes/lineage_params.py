@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Span
 from vault.framework.route import Params
+from vault.values.ids import TokenAccessor, TokenId
 from vault.values.times import Seconds
 
 
@@ -55,7 +56,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     never `presented` there is neither `first_seen` nor `last_seen`, which is true to the hour.
     """
 
-    token_id: str
+    token_id: TokenId
     workload: str
     registration: str
     method: str
@@ -103,7 +104,7 @@ class NodeInfo(msgspec.Struct, frozen=True, kw_only=True):
 class RenewalInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A token that was made in place of this one, or of one that was. `id` and `parent` are first blocks."""
 
-    token_id: str
+    token_id: TokenId
     id: str
     parent: str
     expire_time: str
@@ -113,7 +114,7 @@ class RenewalInfo(msgspec.Struct, frozen=True, kw_only=True):
 class ChildInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A service token that was made with a chain and lives. `parent` is the chain's last block, or another's accessor."""
 
-    accessor: str
+    accessor: TokenAccessor
     parent: str
     display_name: str
     policies: Sequence[str]
@@ -139,7 +140,7 @@ class OrphanInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     kid: int
-    token_id: str
+    token_id: TokenId
     workload: str
     first_seen: str
     source: str
@@ -156,7 +157,7 @@ class EndedBlock(msgspec.Struct, frozen=True, kw_only=True):
     """One block that a revocation ends."""
 
     id: str
-    token_id: str
+    token_id: TokenId
     workload: str
     index: int
     narrowing: Sequence[str]

@@ -40,6 +40,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.route import read, write
+from vault.values.ids import TokenId
 from vault.values.times import Millis, millis_to_nanos
 
 _MOST: Final = 1000
@@ -124,9 +125,10 @@ class LineageEngine(Engine):
         """Show the tree of a credential: each block that was presented, what it took away, and what is odd."""
         if not _TOKEN_ID.match(params.token_id):
             raise NotFound
-        tree = await lineage.tree(call.reader, params.token_id)
+        token_id = TokenId(params.token_id)
+        tree = await lineage.tree(call.reader, token_id)
         if tree is None:
-            issued = await store.issued(call.reader, params.token_id)
+            issued = await store.issued(call.reader, token_id)
             if issued is None:
                 raise NotFound
             tree = lineage.unseen(issued)
@@ -310,7 +312,7 @@ def _time(field: str, text: str) -> Millis:
     return Millis(round(found.timestamp() * 1000))
 
 
-async def _tree(view: ReadView, token_id: str, *, presented: bool) -> Tree | None:
+async def _tree(view: ReadView, token_id: TokenId, *, presented: bool) -> Tree | None:
     """Return what was seen of a token, which is nothing of one that was never presented."""
     if presented:
         return await lineage.tree(view, token_id)

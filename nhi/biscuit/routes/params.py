@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import CommaList, Doc, Json, Map, Span, StringList
 from vault.framework.route import Params
+from vault.values.ids import TokenId
 from vault.values.times import Seconds
 
 
@@ -212,7 +213,7 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     active: bool
     refusal: str = ""
     problem: str = ""
-    token_id: str = ""
+    token_id: TokenId = TokenId("")
     kid: int = 0
     workload: str = ""
     registration: str = ""

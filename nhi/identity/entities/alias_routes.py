@@ -21,7 +21,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Pairs
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
-from vault.values.ids import EntityId
+from vault.values.ids import EntityId, MountAccessor
 
 
 class AliasParams(Params, frozen=True, kw_only=True):
@@ -148,7 +148,7 @@ class AliasEngine(Engine):
         found = await store.by_alias(call.core, params.id) if params.id else None
         if params.id and found is None:
             raise Malformed("invalid alias ID provided")
-        accessor = params.mount_accessor or (found[1].accessor if found is not None else "")
+        accessor = MountAccessor(params.mount_accessor or (found[1].accessor if found is not None else ""))
         name = given or (found[1].name if found is not None else "")
         mount = self._shapes.mount(call, accessor)
         if mount is None:
@@ -174,7 +174,7 @@ class AliasEngine(Engine):
         self,
         call: Call,
         params: AliasParams,
-        accessor: str,
+        accessor: MountAccessor,
         name: str,
         custom: Mapping[str, str] | None,
         *,
@@ -191,7 +191,7 @@ class AliasEngine(Engine):
         call: Call,
         params: AliasParams,
         found: tuple[Entity, Alias],
-        accessor: str,
+        accessor: MountAccessor,
         name: str,
         custom: Mapping[str, str] | None,
     ) -> Reply[Mapping[str, str]] | None:
@@ -222,7 +222,7 @@ class AliasEngine(Engine):
         await self._put(call, msgspec.structs.replace(owner, aliases=(*owner.aliases, new)), owner)
         return Reply({"canonical_id": owner.id, "id": new.id})
 
-    async def _owner(self, call: Call, params: AliasParams, accessor: str) -> Entity | None:
+    async def _owner(self, call: Call, params: AliasParams, accessor: MountAccessor) -> Entity | None:
         """Return the entity that gets an alias; None for a new one. Raises `Malformed` where it cannot have it."""
         to = params.canonical_id or params.entity_id
         if not to:

@@ -15,6 +15,7 @@ from vault.framework.names import check_length
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
 from vault.policy.names import valid_name
+from vault.values.ids import MountAccessor
 
 # OpenBao's limits of metadata.
 MAX_PAIRS: Final = 64
@@ -30,7 +31,7 @@ class Answers:
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    def mount(self, call: Call, accessor: str) -> MountEntry | None:
+    def mount(self, call: Call, accessor: MountAccessor) -> MountEntry | None:
         """Return the mount of the call's namespace with this accessor; those of others are as good as made up."""
         table = self._router.of(call.namespace)
         return next((one.entry for one in table if one.entry.accessor == accessor), None)

@@ -21,6 +21,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
+from vault.values.ids import MountAccessor
 
 
 class GroupAliasParams(Params, frozen=True, kw_only=True):
@@ -98,7 +99,7 @@ class GroupAliasEngine(Engine):
         return KeyInfo({key: info[key] for key in keys}, keys)
 
     async def _write(self, call: Call, params: GroupAliasParams) -> Reply[Mapping[str, str]] | None:
-        name, accessor = checked_name(params.name), params.mount_accessor
+        name, accessor = checked_name(params.name), MountAccessor(params.mount_accessor)
         known = await groups.by_alias(call.core, params.id) if params.id else None
         if params.id and known is None:
             raise Malformed("invalid group alias ID")

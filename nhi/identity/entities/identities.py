@@ -18,7 +18,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unauthenticated
 from vault.framework.identity import AliasFacts, EntityState, GroupFacts, IdentityFacts, LoginAlias
 from vault.namespace.ids import bound
-from vault.values.ids import EntityId, NamespaceId
+from vault.values.ids import EntityId, MountAccessor, NamespaceId
 
 _KEPT: Final = 4096
 """Aliases whose entities are remembered."""
@@ -56,7 +56,7 @@ class Identities:
         direct, inherited = await groups.all_of(place, found.id)
         return stands(found, [*direct, *inherited])
 
-    async def enter(self, call: Call, alias: LoginAlias, accessor: str) -> EntityState:
+    async def enter(self, call: Call, alias: LoginAlias, accessor: MountAccessor) -> EntityState:
         """Find or make the entity of an alias; see `vault.token.entities.Entities.enter`."""
         core, namespace = call.core, call.namespace.id
         place, metadata = (namespace, accessor, alias.name), dict(alias.metadata) if alias.metadata else None
@@ -103,7 +103,7 @@ class Identities:
     def alias(
         self,
         namespace: Namespace,
-        accessor: str,
+        accessor: MountAccessor,
         name: str,
         *,
         metadata: Mapping[str, str] | None = None,
@@ -138,7 +138,11 @@ class Identities:
 
 
 async def _assign(
-    core: View, namespace_id: NamespaceId, entity: Entity, accessor: str, names: Sequence[str] | None
+    core: View,
+    namespace_id: NamespaceId,
+    entity: Entity,
+    accessor: MountAccessor,
+    names: Sequence[str] | None,
 ) -> None:
     """Make an entity a member of exactly those external groups of a mount that its authority names; None for no word.
 

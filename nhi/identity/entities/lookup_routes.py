@@ -14,7 +14,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Json
 from vault.framework.names import check_length
 from vault.framework.route import Params, write
-from vault.values.ids import EntityId
+from vault.values.ids import EntityId, MountAccessor
 
 
 class LookupParams(Params, frozen=True):
@@ -47,7 +47,7 @@ class LookupEngine(Engine):
             pair = await (
                 store.by_alias(core, params.alias_id)
                 if params.alias_id
-                else store.by_factor(core, params.alias_mount_accessor or "", params.alias_name or "")
+                else store.by_factor(core, _accessor(params), params.alias_name or "")
             )
             found = pair[0] if pair is not None else None
         return await self._entities.show(call, found) if found is not None else None
@@ -64,8 +64,12 @@ class LookupEngine(Engine):
         elif params.alias_id:
             found = await groups.by_alias(core, params.alias_id)
         else:
-            found = await groups.by_factor(core, params.alias_mount_accessor or "", params.alias_name or "")
+            found = await groups.by_factor(core, _accessor(params), params.alias_name or "")
         return await self._groups.show(call, found) if found is not None else None
+
+
+def _accessor(params: LookupParams) -> MountAccessor:
+    return MountAccessor(params.alias_mount_accessor or "")
 
 
 def _one(params: LookupParams) -> None:

@@ -20,7 +20,7 @@ from vault.framework.identity import EntityState
 from vault.framework.reply import Auth, RefusedReply, Reply
 from vault.storage.protocol import Timer
 from vault.token.factors import Candidate
-from vault.values.ids import NamespaceId
+from vault.values.ids import NO_ACCESSOR, MountAccessor, NamespaceId
 from vault.values.times import nanos_after, nanos_to_millis_up
 
 _UNDECIDED: Final = "default"
@@ -65,7 +65,12 @@ class SecondFactors:
         )
 
     async def applying(
-        self, core: ReadView, namespace: Namespace, accessor: str, kind: str, standing: EntityState | None
+        self,
+        core: ReadView,
+        namespace: Namespace,
+        accessor: MountAccessor,
+        kind: str,
+        standing: EntityState | None,
     ) -> Sequence[tuple[Namespace, Enforcement]]:
         """Return the enforcements that are about a login, each with the namespace that it is of.
 
@@ -122,7 +127,11 @@ class SecondFactors:
             "mfa_constraints": await self._constraints(call, found),
         }
         auth = Auth(
-            client_token="", accessor="", policies=None, token_type=_UNDECIDED, mfa_requirement=requirement
+            client_token="",
+            accessor=NO_ACCESSOR,
+            policies=None,
+            token_type=_UNDECIDED,
+            mfa_requirement=requirement,
         )
         return Reply(auth=auth, warnings=[*candidate.warnings, _WARNING])
 

@@ -30,7 +30,7 @@ from vault.namespace.ids import namespace_id
 from vault.token.batch import BatchTokens
 from vault.token.entities import Entities
 from vault.token.model import TokenEntry
-from vault.values.ids import EntityId
+from vault.values.ids import NO_ACCESSOR, EntityId
 from vault.values.times import Seconds, nanos_after, nanos_to_seconds, second_of
 
 _FRESH: Final = {"cache-control": "no-store", "pragma": "no-cache"}
@@ -220,7 +220,7 @@ class TokenEndpointEngine(Engine):
     def _access(self, call: Call, client: Client, entity: EntityId, scopes: Sequence[str]) -> str:
         now = second_of(self._clock.nanos())
         entry = TokenEntry(
-            accessor="",
+            accessor=NO_ACCESSOR,
             policies=(),
             path=call.path,
             display_name=f"oidc-{client.name}",

@@ -16,7 +16,7 @@ from nhi.identity.records.names import former_place, hashed_name, place
 from vault.barrier.stored import MARK, text
 from vault.barrier.view import ReadView, View
 from vault.token.entities import ENTITY_KIND, entity_key
-from vault.values.ids import NOBODY, EntityId, NamespaceId
+from vault.values.ids import NOBODY, EntityId, MountAccessor, NamespaceId
 
 _GROUP: Final = "identity/group/"
 _NAME: Final = "identity/group-name/"
@@ -49,7 +49,7 @@ async def by_alias(core: ReadView, alias_id: str) -> Group | None:
     return await _pointed(core, _ALIAS + alias_id)
 
 
-async def by_factor(core: ReadView, accessor: str, name: str) -> Group | None:
+async def by_factor(core: ReadView, accessor: MountAccessor, name: str) -> Group | None:
     """Return the group that a mount's authority calls `name`; see `nhi.identity.records.store.by_factor`."""
     found = await _pointed(core, _FACTOR + place(accessor, name))
     former = former_place(accessor, name)

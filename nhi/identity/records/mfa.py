@@ -11,7 +11,7 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.token.model import TokenEntry
-from vault.values.ids import EntityId
+from vault.values.ids import EntityId, MountAccessor
 from vault.values.times import Nanos, Seconds
 
 METHODS: Final = "identity/mfa/method/"
@@ -77,7 +77,7 @@ class PendingLogin(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: TokenEntry
     kind: str
-    accessor: str
+    accessor: MountAccessor
     mount_kind: str
     expires: Nanos
     warnings: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.values.ids import EntityId
+from vault.values.ids import EntityId, MountAccessor
 from vault.values.times import Nanos
 
 
@@ -17,7 +17,7 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A name by which the authority of one mount knows an entity or, for `Group.alias`, a group."""
 
     id: str
-    accessor: str
+    accessor: MountAccessor
     name: str
     created: Nanos
     updated: Nanos
@@ -40,7 +40,7 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     merged: tuple[EntityId, ...] = ()
     aliases: tuple[Alias, ...] = ()
 
-    def on(self, accessor: str) -> Alias | None:
+    def on(self, accessor: MountAccessor) -> Alias | None:
         """Return the alias on the mount with this accessor."""
         return next((alias for alias in self.aliases if alias.accessor == accessor), None)
 

@@ -12,12 +12,13 @@ import hashlib
 from typing import Final
 
 from vault.framework.names import folded
+from vault.values.ids import MountAccessor
 
 _FOLDED: Final = frozenset({"token", "userpass"})
 """Kinds of auth methods whose own names have no case: what is compared so there is compared so here."""
 
 
-def exact(accessor: str) -> bool:
+def exact(accessor: MountAccessor) -> bool:
     """Whether the mount with this accessor tells names apart by case; its kind is in the accessor, also of one that is gone."""
     return accessor.removeprefix("auth_").rpartition("_")[0] not in _FOLDED
 
@@ -33,11 +34,11 @@ def hashed_name(*parts: str) -> str:
     return hashed(*map(folded, parts))
 
 
-def place(accessor: str, name: str) -> str:
+def place(accessor: MountAccessor, name: str) -> str:
     """Return the path segment that stands for the name of a client, or of a group, at a mount's authority."""
     return f"exact-{hashed(accessor, name)}" if exact(accessor) else hashed_name(accessor, name)
 
 
-def former_place(accessor: str, name: str) -> str | None:
+def former_place(accessor: MountAccessor, name: str) -> str | None:
     """Return where `place` was while all names were folded; None where it still is."""
     return hashed_name(accessor, name) if exact(accessor) else None

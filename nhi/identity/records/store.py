@@ -18,7 +18,7 @@ from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View
 from vault.storage.paging import pages
 from vault.token.entities import ENTITY_KIND, entity_key
-from vault.values.ids import EntityId, NamespaceId
+from vault.values.ids import EntityId, MountAccessor, NamespaceId
 
 _ENTITY: Final = "identity/entity/"
 _NAME: Final = "identity/entity-name/"
@@ -61,7 +61,7 @@ async def by_alias(core: ReadView, alias_id: str) -> tuple[Entity, Alias] | None
     return (found, alias) if found is not None and alias is not None else None
 
 
-async def by_factor(core: ReadView, accessor: str, name: str) -> tuple[Entity, Alias] | None:
+async def by_factor(core: ReadView, accessor: MountAccessor, name: str) -> tuple[Entity, Alias] | None:
     """Return the entity that a mount's authority calls `name`, and that alias.
 
     Where exact names lie as they did when all were folded, an alias is found by its own spelling alone.

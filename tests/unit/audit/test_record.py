@@ -25,6 +25,7 @@ from vault.framework.request.operation import Operation
 from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
 from vault.policy.decision.acl import AclVerdict
+from vault.values.ids import TokenAccessor
 from vault.values.times import Nanos, Seconds
 
 KEY = b"k" * 32
@@ -246,7 +247,11 @@ def test_sl_55_what_is_too_long_is_recorded_by_its_digest() -> None:
 
 def test_leases_and_new_tokens_are_named() -> None:
     auth = Auth(
-        client_token="s.new", accessor="acc", policies=["p"], lease_duration=Seconds(60), token_type="service"
+        client_token="s.new",
+        accessor=TokenAccessor("acc"),
+        policies=["p"],
+        lease_duration=Seconds(60),
+        token_type="service",
     )
     reply: Reply[Any] = Reply(
         auth=auth, lease_id="secret/a/x", warnings=["careful"], issued=Nanos(5), display_name="token"

@@ -13,7 +13,7 @@ from vault.barrier.stored import raw
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, Timer
-from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.ids import ROOT_ID, MountId, NamespaceId
 from vault.values.times import Millis
 
 
@@ -66,9 +66,9 @@ def test_a_mount_has_its_place_below_its_namespace() -> None:
     async def scenario() -> None:
         _, barrier = await open_barrier()
         async with barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
-            await core.space(NamespaceId("n1")).mount("one").put("a", raw(b"deep"))
+            await core.space(NamespaceId("n1")).mount(MountId("one")).put("a", raw(b"deep"))
             assert await core.space(NamespaceId("n1")).get("mnt/one/a") == b"deep"
-        reader = barrier.reader(NamespaceId("n1"), core_prefix(NamespaceId("n1"))).mount("one")
+        reader = barrier.reader(NamespaceId("n1"), core_prefix(NamespaceId("n1"))).mount(MountId("one"))
         assert await reader.get("a") == b"deep"
         assert type(reader) is ReadView
 

@@ -11,11 +11,14 @@ from vault.framework.request.head import Head, Proofs
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.repeated.plan import Plan
+from vault.values.ids import TokenAccessor
 from vault.values.times import Millis, Seconds
 
 CANARY = "s.k4n4ry"
-AUTH = Auth(client_token=CANARY, accessor="", policies=None)
-WRAPPED = WrapInfo(token=CANARY, accessor="", ttl=Seconds(1), creation_time="", creation_path="kv/a")
+AUTH = Auth(client_token=CANARY, accessor=TokenAccessor(""), policies=None)
+WRAPPED = WrapInfo(
+    token=CANARY, accessor=TokenAccessor(""), ttl=Seconds(1), creation_time="", creation_path="kv/a"
+)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,7 @@ WRAPPED = WrapInfo(token=CANARY, accessor="", ttl=Seconds(1), creation_time="", 
             Millis(0),
             Destination(),
             None,  # type: ignore[arg-type]  # nothing here asks for the route
-            Identity(Secret(CANARY), "", "", ()),
+            Identity(Secret(CANARY), "", TokenAccessor(""), ()),
             None,
             {"token": CANARY},  # type: ignore[arg-type]  # nor for parameters of its type
             Operation.UPDATE,

@@ -9,7 +9,7 @@ from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.stored import raw
 from vault.lease.ending import MOST_ATTEMPTS, WAITING
 from vault.lease.model import LeaseFailure
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountId
 from vault.values.times import Millis, Seconds
 
 MINUTE = 60
@@ -38,11 +38,11 @@ def test_what_the_mount_keeps_for_a_lease_goes_in_the_transaction_that_removes_i
         bench = await Bench().open()
         lease = await bench.issue()
         async with bench.barrier.write(ROOT_ID, CORE) as core:
-            await core.mount("one").put("account-1", raw(b"{}"))
+            await core.mount(MountId("one")).put("account-1", raw(b"{}"))
         bench.other.refusing = True
         with pytest.raises(LeaseFailure):
             await bench.endings.end(lease.id)
-        data = bench.barrier.reader(ROOT_ID, CORE).mount("one")
+        data = bench.barrier.reader(ROOT_ID, CORE).mount(MountId("one"))
         assert await data.get("account-1") == b"{}"
         bench.other.refusing = refusing
         await bench.endings.end(lease.id, force=refusing)

@@ -11,7 +11,7 @@ from vault.lease.model import LEASE_KIND
 from vault.lease.tidy import Tidy
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenAccessor
 from vault.values.times import Millis, Nanos
 
 
@@ -25,7 +25,7 @@ async def _bench() -> tuple[Bench, Tidy, TokenStore]:
 
 
 async def _token(bench: Bench, tokens: TokenStore, key: str) -> None:
-    entry = TokenEntry(accessor=key, policies=(), path="", display_name="", created=Nanos(0))
+    entry = TokenEntry(accessor=TokenAccessor(key), policies=(), path="", display_name="", created=Nanos(0))
     async with bench.barrier.write(ROOT_ID, CORE) as core:
         stored = await tokens.create(core, key, entry)
         value = await core.get(f"token/id/{stored}")

@@ -22,7 +22,7 @@ from vault.mount.router import UNLOCK, Barred, Router
 from vault.mount.table import Backend, Catalog, InnerBackend
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry
-from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.ids import ROOT_ID, MountAccessor, MountId, NamespaceId
 
 CORE = "ns/root/"
 
@@ -79,7 +79,12 @@ def play(scenario: Callable[[Place], Coroutine[Any, Any, None]]) -> None:
                 assert namespace is not None and namespace.path == path
                 for name in ("a/", "sys/"):
                     kind = "kv" if name == "a/" else "system" if identifier == "root" else "ns_system"
-                    entry = MountEntry(uuid=f"{identifier}-{name[0]}", path=name, kind=kind, accessor="x")
+                    entry = MountEntry(
+                        uuid=MountId(f"{identifier}-{name[0]}"),
+                        path=name,
+                        kind=kind,
+                        accessor=MountAccessor("x"),
+                    )
                     await place.router.of(namespace).put(core.space(NamespaceId(identifier)), entry)
         await place.router.drop(None)
         await scenario(place)

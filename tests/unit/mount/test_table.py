@@ -16,7 +16,7 @@ from vault.framework.engine import Engine
 from vault.framework.route_table import RouteTable
 from vault.mount.entry import MOUNT, MountConfig, MountEntry
 from vault.mount.table import Backend, Catalog, MountTable, accessor, built_in
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountAccessor, MountId
 from vault.values.times import Seconds
 
 CORE = "ns/root/"
@@ -41,7 +41,7 @@ def play(scenario: Callable[[MountTable, Barrier], Coroutine[Any, Any, None]], *
 
 def mount(path: str, *, uuid: str = "u", kind: str = "kv") -> MountEntry:
     """Return a mount."""
-    return MountEntry(uuid=uuid, path=path, kind=kind, accessor="a")
+    return MountEntry(uuid=MountId(uuid), path=path, kind=kind, accessor=MountAccessor("a"))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,9 @@ def test_the_first_mounts_have_ids_and_accessors_of_their_own() -> None:
 
 def test_a_mount_survives_storage() -> None:
     config = MountConfig(default_lease_ttl=Seconds(-1), passthrough_request_headers=("X-A",))
-    entry = MountEntry(uuid="u", path="a/", kind="kv", accessor="a", options={}, config=config)
+    entry = MountEntry(
+        uuid=MountId("u"), path="a/", kind="kv", accessor=MountAccessor("a"), options={}, config=config
+    )
     assert MOUNT.decode(MOUNT.encode(entry)) == entry
     mounted = entry.as_mounted()
     assert (mounted.passthrough_headers, mounted.options, mounted.category) == (

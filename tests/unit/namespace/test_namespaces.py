@@ -23,7 +23,7 @@ from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, check_name
 from vault.namespace.sweep import Sweeper
 from vault.storage.memory import MemoryStorage
-from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.ids import ROOT_ID, MountAccessor, MountId, NamespaceId
 from vault.values.times import Millis, Nanos, Seconds
 
 CORE = "ns/root/"
@@ -232,6 +232,6 @@ def test_what_is_not_marked_is_never_swept() -> None:
 
 def lease(identifier: str, expires: Nanos) -> Lease:
     return Lease(
-        id=identifier, kind="kv", mount="m", accessor="a", issued=Nanos(0), expires=expires, ttl=Seconds(60), longest=Seconds(60),
+        id=identifier, kind="kv", mount=MountId("m"), accessor=MountAccessor("a"), issued=Nanos(0), expires=expires, ttl=Seconds(60), longest=Seconds(60),
         renewable=True, token="", detail=b"",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from vault.framework.secret import Secret
 from vault.storage.memory import MemoryStorage
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import TokenEntry
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenAccessor
 from vault.values.times import Millis, Nanos
 
 
@@ -278,7 +278,7 @@ def test_a_limited_token_that_ends_while_it_waits_for_its_turn_is_refused() -> N
         call = _call(house, "s.limited")
         async with house.barrier.write(ROOT_ID, CORE) as core:
             entry = TokenEntry(
-                accessor="a", policies=(), path="p", display_name="d", created=Nanos(1), uses=3
+                accessor=TokenAccessor("a"), policies=(), path="p", display_name="d", created=Nanos(1), uses=3
             )
             key = await house.tokens.create(core, "s.limited", entry)
             ended = msgspec.structs.replace(entry, expires=call.now * 1_000_000)

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.token.house import CORE, HOUR, TokenHouse, opened, play
 from vault.barrier.envelope import entry_scope
 from vault.token.model import TOKEN, TokenEntry
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenAccessor
 
 READ = 'path "secret/*" { capabilities = ["read"] }'
 
@@ -27,7 +27,7 @@ async def _open(house: TokenHouse, token: str) -> TokenEntry | None:
 
 def _entry(house: TokenHouse, **fields: object) -> TokenEntry:
     plain = TokenEntry(
-        accessor="",
+        accessor=TokenAccessor(""),
         policies=("default",),
         path="p",
         display_name="d",

@@ -10,13 +10,17 @@ from vault.barrier.view import View
 from vault.framework.clock import Entropy
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenAccessor
 from vault.values.times import Millis, Nanos
 
 
 def _entry(**fields: object) -> TokenEntry:
     plain = TokenEntry(
-        accessor="acc", policies=("default",), path="auth/token/create", display_name="t", created=Nanos(1)
+        accessor=TokenAccessor("acc"),
+        policies=("default",),
+        path="auth/token/create",
+        display_name="t",
+        created=Nanos(1),
     )
     return msgspec.structs.replace(plain, **fields)
 

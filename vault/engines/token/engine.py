@@ -36,6 +36,7 @@ from vault.token.lifetime import LifetimeLimits, renewed_lifetime
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
+from vault.values.ids import TokenAccessor
 from vault.values.times import Seconds, nanos_after, nanos_to_nearest_second, nanos_to_seconds, time_between
 
 
@@ -105,7 +106,7 @@ class TokenEngine(RoleRoutes):
     @write("lookup-accessor", writes=False, asks=True)
     async def lookup_accessor(self, call: Call, params: AccessorParams) -> TokenInfo:
         """Show a token by its accessor, without the token itself."""
-        _, entry = await self._by_accessor(self._core(call), params.accessor)
+        _, entry = await self._by_accessor(self._core(call), TokenAccessor(params.accessor))
         standing = await self._standing(self._core(call), call.namespace, entry)
         return self._info(entry, "", call.namespace, standing)
 
@@ -124,7 +125,7 @@ class TokenEngine(RoleRoutes):
     @write("renew-accessor")
     async def renew_accessor(self, call: Call, params: RenewAccessorParams) -> Reply[None] | None:
         """Extend a token's life by its accessor."""
-        key, entry = await self._by_accessor(call.core, params.accessor)
+        key, entry = await self._by_accessor(call.core, TokenAccessor(params.accessor))
         return await self._extend(call, key, entry, params.increment, "")
 
     @write("revoke")
@@ -154,7 +155,8 @@ class TokenEngine(RoleRoutes):
         """Revoke a token by its accessor, and every token below it."""
         if not params.accessor:
             raise Malformed("missing accessor", chained=True)
-        found = await self._tokens.living_by_accessor(call.core, params.accessor, self._clock.nanos())
+        accessor = TokenAccessor(params.accessor)
+        found = await self._tokens.living_by_accessor(call.core, accessor, self._clock.nanos())
         if found is None:
             return Reply(warnings=["No token found with this accessor"])
         await self._tokens.revoke_tree(call.core, found[0])
@@ -237,7 +239,7 @@ class TokenEngine(RoleRoutes):
             return None
         return await self._tokens.entities.standing(core, home.id, entry.entity)
 
-    async def _by_accessor(self, core: ReadView, accessor: str) -> tuple[str, TokenEntry]:
+    async def _by_accessor(self, core: ReadView, accessor: TokenAccessor) -> tuple[str, TokenEntry]:
         if not accessor:
             raise Malformed("missing accessor", chained=True)
         found = await self._tokens.living_by_accessor(core, accessor, self._clock.nanos())

@@ -27,6 +27,7 @@ from vault.token.issue import to_auth
 from vault.token.lifetime import Lifetime, LifetimeLimits, first_lifetime
 from vault.token.model import DEEPEST, TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import NO_ACCESSOR
 from vault.values.times import Nanos, nanos_after, second_of
 
 _NAME = re.compile(r"[^a-zA-Z0-9-]")
@@ -139,7 +140,7 @@ class TokenIssuer:
             )
         suffix = f"/{role.path_suffix}" if role is not None and role.path_suffix else ""
         entry = TokenEntry(
-            accessor="" if batch else self._tokens.new_accessor(call.namespace),
+            accessor=NO_ACCESSOR if batch else self._tokens.new_accessor(call.namespace),
             policies=policies,
             path=f"auth/token/{call.local}{suffix}",
             display_name=_display_name(params.display_name),

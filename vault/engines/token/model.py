@@ -10,7 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Pairs, Span, StringList
 from vault.framework.route import Params
-from vault.values.ids import NOBODY, EntityId
+from vault.values.ids import NOBODY, EntityId, TokenAccessor
 from vault.values.times import Seconds
 
 
@@ -70,7 +70,7 @@ class RenewAccessorParams(AccessorParams, frozen=True):
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a lookup shows, on the wire's names. `chain` is the last block of the Biscuit that it was made with."""
 
-    accessor: str
+    accessor: TokenAccessor
     bound_cidrs: Sequence[str] | msgspec.UnsetType = msgspec.UNSET
     chain: str | msgspec.UnsetType = msgspec.UNSET
     creation_time: Seconds

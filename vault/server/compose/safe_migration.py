@@ -17,6 +17,7 @@ from vault.framework.keys.safe import Safe
 from vault.framework.telemetry.log import Log
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
+from vault.values.ids import MountId
 
 
 class SafeMigration:
@@ -69,7 +70,7 @@ class SafeMigration:
                 done += await bare.gather(core, write)
         return done
 
-    def _mounts(self, namespace: Namespace) -> Sequence[str]:
+    def _mounts(self, namespace: Namespace) -> Sequence[MountId]:
         try:
             table = self._router.of(namespace)
         except NotFound:

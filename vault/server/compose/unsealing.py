@@ -44,7 +44,7 @@ from vault.server.compose.token_metrics import show_state
 from vault.storage.protocol import Storage, StorageFailure
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountId
 from vault.wrap.signing_key import SigningKeys
 
 _CORE: Final = "ns/root/"
@@ -290,7 +290,7 @@ async def ensure_root(
 
 def _secret_mount(entropy: Entropy) -> MountEntry:
     return MountEntry(
-        uuid=entropy.uuid(),
+        uuid=MountId(entropy.uuid()),
         path="secret/",
         kind="kv",
         accessor=accessor("kv", entropy),

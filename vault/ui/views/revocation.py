@@ -17,6 +17,7 @@ from vault.ui.html.layout import elsewhere, href, page, secret_field
 from vault.ui.session.api_client import segment
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text, texts
 from vault.ui.views.credentials import picture
+from vault.values.ids import TokenId
 
 
 async def preview(visit: Visit) -> Response:
@@ -26,7 +27,7 @@ async def preview(visit: Visit) -> Response:
     dying = objects(found, "dying")
     drawn: Child = None
     if "id" in what and dying:
-        drawn = await _drawn(visit, text(dying[0], "token_id"), {text(one, "id") for one in dying})
+        drawn = await _drawn(visit, TokenId(text(dying[0], "token_id")), {text(one, "id") for one in dying})
     subject = f"block {what['id'][:SHORT]}" if "id" in what else f"all tokens of {what['workload']}"
     return page(
         f"Revoke {subject}?",
@@ -71,7 +72,7 @@ def _what(visit: Visit) -> dict[str, str]:
     return {name: segment(value) for name, value in found.items()}
 
 
-async def _drawn(visit: Visit, token_id: str, dying: set[str]) -> Child:
+async def _drawn(visit: Visit, token_id: TokenId, dying: set[str]) -> Child:
     try:
         answer = await visit.get(f"credentials/{token_id}")
     except ApiRefusal:

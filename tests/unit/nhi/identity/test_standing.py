@@ -15,7 +15,7 @@ from tests.unit.token.house import play
 from vault.framework.call import Call
 from vault.framework.identity import LoginAlias
 from vault.policy.store import PolicyEntry
-from vault.values.ids import ROOT_ID, EntityId
+from vault.values.ids import ROOT_ID, EntityId, MountAccessor
 from vault.values.times import Nanos
 
 
@@ -233,7 +233,7 @@ async def enter(house: AuthHouse, alias: LoginAlias, accessor: str) -> str:
     )
     async with house.barrier.write(ROOT_ID, CORE) as core:
         call.core = core
-        standing = await house.identities.enter(call, alias, accessor)
+        standing = await house.identities.enter(call, alias, MountAccessor(accessor))
     await house.follower.catch_up()
     return standing.facts.entity_id
 

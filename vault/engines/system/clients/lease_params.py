@@ -14,6 +14,7 @@ from vault.framework.fields import Anything, Doc, Span
 from vault.framework.route import Params
 from vault.lease.model import Lease
 from vault.token.model import TokenEntry
+from vault.values.ids import MountAccessor
 from vault.values.times import Nanos, Seconds
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -101,7 +102,7 @@ class IrrevocableLease(msgspec.Struct, frozen=True):
     """A lease that could not be revoked, and why."""
 
     lease_id: str
-    mount_id: str
+    mount_id: MountAccessor  # OpenBao's name for it
     error: str
 
 

@@ -21,6 +21,7 @@ from vault.mount.entry import SYSTEM_MAX_TTL, MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, accessor, leave
 from vault.token.store import TokenStore
+from vault.values.ids import MountId
 from vault.values.times import Seconds
 
 
@@ -156,7 +157,7 @@ class MountsEngine(Engine):
 
     def _entry(self, path: str, kind: str, params: EnableParams) -> MountEntry:
         return MountEntry(
-            uuid=self._entropy.uuid(),
+            uuid=MountId(self._entropy.uuid()),
             path=path,
             kind=kind,
             accessor=accessor(kind, self._entropy, auth=path.startswith("auth/")),

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.engines.system.release import VERSION
 from vault.mount.entry import MountConfig, MountEntry
+from vault.values.ids import MountAccessor
 from vault.values.times import Seconds
 
 Optional = tuple[str, ...] | msgspec.UnsetType
@@ -48,7 +49,7 @@ class ConfigRow(msgspec.Struct, frozen=True, kw_only=True):
 class MountRow(msgspec.Struct, frozen=True, kw_only=True):
     """One mount."""
 
-    accessor: str
+    accessor: MountAccessor
     config: ConfigRow
     deprecation_status: str | msgspec.UnsetType = msgspec.UNSET
     description: str

@@ -17,7 +17,7 @@ from vault.mount.router import Router
 from vault.mount.table import MountTable
 from vault.token.authenticator import core_reader
 from vault.token.lockout import Lockout
-from vault.values.ids import NamespaceId
+from vault.values.ids import MountAccessor, NamespaceId
 
 
 class LockedParams(Params, frozen=True):
@@ -36,7 +36,7 @@ class UserUnlockParams(Params, frozen=True):
 class LockedMount(msgspec.Struct, frozen=True):
     """The users locked out of one auth method."""
 
-    mount_accessor: str
+    mount_accessor: MountAccessor
     counts: int
     alias_identifiers: Sequence[str] | None
 
@@ -68,21 +68,22 @@ class LockedUsersEngine(Engine):
     @read("locked-users")
     async def read_locked(self, call: Call, params: LockedParams) -> LockedUsers:
         """Show who is locked out of this namespace, and of namespaces below it with locked users."""
+        asked = MountAccessor(params.mount_accessor)
         spaces = []
         for table in self._router.within(call.namespace):
             own = table.namespace.id == call.namespace.id
-            if params.mount_accessor and not own:
+            if asked and not own:
                 continue
-            rows = await self._locked(table, params.mount_accessor)
-            if own and params.mount_accessor and not rows:
-                rows.append(LockedMount(params.mount_accessor, 0, None))
+            rows = await self._locked(table, asked)
+            if own and asked and not rows:
+                rows.append(LockedMount(asked, 0, None))
             if own or rows:
                 counts = sum(row.counts for row in rows)
                 spaces.append(LockedNamespace(table.namespace.id, table.namespace.path, counts, rows))
         spaces.sort(key=lambda space: space.namespace_path)
         return LockedUsers(spaces, sum(space.counts for space in spaces))
 
-    async def _locked(self, table: MountTable, accessor: str) -> list[LockedMount]:
+    async def _locked(self, table: MountTable, accessor: MountAccessor) -> list[LockedMount]:
         """Return the auth methods of a namespace with locked users."""
         rows = []
         for mount in table:  # a sealed namespace has no mount table here

@@ -27,6 +27,7 @@ from vault.token.authenticator import core_reader, identified
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
+from vault.values.ids import TokenAccessor
 from vault.values.times import Nanos, millis_to_nanos, millis_to_seconds
 
 _LISTING: Final = frozenset({"list", "scan"})
@@ -122,7 +123,7 @@ class CapabilityEngine(Engine):
         """Show what the token with an accessor may do on some paths."""
         if not params.accessor:
             raise Malformed("missing accessor")
-        identity = await self._by_accessor(call, params.accessor)
+        identity = await self._by_accessor(call, TokenAccessor(params.accessor))
         paths = _paths_of(params.paths, params.path)
         return await self._answer(call, identity, paths)
 
@@ -196,7 +197,7 @@ class CapabilityEngine(Engine):
         if params.token:
             identity = await self._by_token(call, params.token)
         elif params.accessor:
-            identity = await self._by_accessor(call, params.accessor)
+            identity = await self._by_accessor(call, TokenAccessor(params.accessor))
         given = [
             (name, "token" if name in identity.policies else "identity") for name in identity.all_policies
         ]
@@ -217,7 +218,7 @@ class CapabilityEngine(Engine):
         entry = _require(await self._tokens.living(core, key, now) if reached else None, _UNKNOWN)
         return await self._identity(core, key, entry, now, token)
 
-    async def _by_accessor(self, call: Call, accessor: str) -> Identity:
+    async def _by_accessor(self, call: Call, accessor: TokenAccessor) -> Identity:
         """Return the identity of the token with an accessor. Raises `Malformed` where there is none here."""
         core = core_reader(self._barrier, call.namespace)
         found = await self._tokens.living_by_accessor(core, accessor, millis_to_nanos(call.now))

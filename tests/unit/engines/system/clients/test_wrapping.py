@@ -15,7 +15,7 @@ from vault.framework.errors import Malformed
 from vault.framework.reply import Auth, Reply
 from vault.framework.route import read
 from vault.framework.secret import Secret
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenAccessor
 from vault.values.times import Seconds
 from vault.wire.v1 import escape_html
 from vault.wrap.guard import waiting
@@ -39,7 +39,9 @@ class Samples(Engine):
     @read("samples/auth")
     async def auth(self, call: Call) -> Reply[None]:
         """A token, with a warning."""
-        auth = Auth(client_token="s.inner", accessor="acc", policies=["a"], token_policies=["a"])
+        auth = Auth(
+            client_token="s.inner", accessor=TokenAccessor("acc"), policies=["a"], token_policies=["a"]
+        )
         return Reply(auth=auth, warnings=["mind this"])
 
     @read("samples/raw")

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.engines.system.estate import estate
 from tests.unit.engines.system.house import CORE, play
 from vault.mount.entry import MountEntry
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountAccessor, MountId
 
 MOUNT = "sys/mounts/one"
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -190,7 +190,9 @@ def test_a_mount_of_a_kind_that_is_unknown_here_keeps_its_place() -> None:
     async def scenario() -> None:
         house = await estate()
         async with house.barrier.write(ROOT_ID, CORE) as core:
-            entry = MountEntry(uuid="1", path="one/", kind="of-a-later-version", accessor="a")
+            entry = MountEntry(
+                uuid=MountId("1"), path="one/", kind="of-a-later-version", accessor=MountAccessor("a")
+            )
             await house.mounts.put(core, entry)
         await house.follower.catch_up()
         assert house.mounts.get("one/") is None

@@ -5,7 +5,7 @@ from nhi.auth.approle.store import SECRET_IDS, expire
 from tests.unit.nhi.auth.house import CORE, AuthHouse, auth, opened, play, together
 from vault.background.loop import Handler
 from vault.barrier.view import mount_prefix
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, MountId
 from vault.values.times import Millis
 
 ROLE = "auth/approle/role/web"
@@ -53,7 +53,9 @@ def test_uses_are_taken_one_by_one_even_at_once() -> None:
         answers = await together(*(house.enter() for _ in range(8)))
         assert sorted(answer.status for answer in answers) == [200] * 3 + [400] * 5
         assert await lookup(house) == 204
-        assert not await house.barrier.reader(ROOT_ID, CORE).list(mount_prefix(uuid(house)) + "accessor/")
+        assert not await house.barrier.reader(ROOT_ID, CORE).list(
+            mount_prefix(MountId(uuid(house))) + "accessor/"
+        )
 
     play(scenario)
 
@@ -124,7 +126,7 @@ def test_a_timer_removes_an_expired_secret_id_and_nothing_else() -> None:
         assert (await house.enter()).status == 200
         house.clock.sleep(600)
         assert len(await fire(house)) == 1
-        kept = await house.barrier.reader(ROOT_ID, CORE).scan(mount_prefix(uuid(house)))
+        kept = await house.barrier.reader(ROOT_ID, CORE).scan(mount_prefix(MountId(uuid(house))))
         assert not [path for path in kept if path.startswith(("secret/", "accessor/"))]
 
     play(scenario)
@@ -138,9 +140,11 @@ def test_a_timer_that_comes_late_or_for_nothing_does_no_harm() -> None:
         run = ending(house)
         async with house.barrier.write(ROOT_ID, CORE) as core:
             await run(core, f"root/{uuid(house)}/nobody/nothing")
-        (name,) = await house.barrier.reader(ROOT_ID, CORE).list(mount_prefix(uuid(house)) + "secret/")
+        (name,) = await house.barrier.reader(ROOT_ID, CORE).list(
+            mount_prefix(MountId(uuid(house))) + "secret/"
+        )
         (digest,) = await house.barrier.reader(ROOT_ID, CORE).list(
-            mount_prefix(uuid(house)) + f"secret/{name}"
+            mount_prefix(MountId(uuid(house))) + f"secret/{name}"
         )
         async with house.barrier.write(ROOT_ID, CORE) as core:
             await run(core, f"root/{uuid(house)}/{name}{digest}")
@@ -160,7 +164,7 @@ def test_tidy_removes_what_has_expired() -> None:
         await house.role(secret_id_ttl="10m")
         house.clock.sleep(601)
         assert (await house("POST", "auth/approle/tidy/secret-id")).status == 202
-        kept = await house.barrier.reader(ROOT_ID, CORE).scan(mount_prefix(uuid(house)))
+        kept = await house.barrier.reader(ROOT_ID, CORE).scan(mount_prefix(MountId(uuid(house))))
         assert not [path for path in kept if path.startswith(("secret/", "accessor/"))]
 
     play(scenario)
@@ -208,7 +212,7 @@ def test_a_role_takes_its_secret_ids_along() -> None:
         await house.role(secret_id_ttl="10m")
         assert (await house.enter()).status == 200
         await house.good("DELETE", ROLE)
-        assert await house.barrier.reader(ROOT_ID, CORE).scan(mount_prefix(uuid(house))) == ["salt"]
+        assert await house.barrier.reader(ROOT_ID, CORE).scan(mount_prefix(MountId(uuid(house)))) == ["salt"]
         await house.good("POST", ROLE, {"role_id": "web"})
         assert (await house.enter()).status == 400
 
