@@ -16,7 +16,7 @@ from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.cache.follow import Follower
 from vault.framework import schema
-from vault.framework.call import ROOT, Call, Destination, Identity
+from vault.framework.call import NOWHERE, ROOT, Call, Destination, Identity
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import (
     FactsChanged,
@@ -44,7 +44,6 @@ from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
 from vault.storage.protocol import Conflict, UnfitPath
 from vault.token.authenticator import Authenticator
-from vault.values.ids import NO_MOUNT
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
 _BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
@@ -52,7 +51,7 @@ _READS: Final = frozenset({Operation.READ, Operation.LIST, Operation.SCAN, Opera
 _LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
 _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
-_NOTHING: Final = mount_prefix(NO_MOUNT)
+_NOTHING: Final = mount_prefix(NOWHERE.uuid)
 """Below this, no namespace ever stores anything."""
 
 
