@@ -114,8 +114,9 @@ class Load:
             while not self.over.is_set():
                 path, begin = chance.choice(PATHS), time.monotonic()
                 status, number = number_at(client, path)
-                if status in {200, 404}:
-                    self.read.append(Read(begin, time.monotonic(), path, number))
+                if status != 503:  # 500 for what was written, and cannot be read, is no answer
+                    found = number if status in {200, 404} else -status
+                    self.read.append(Read(begin, time.monotonic(), path, found))
                 self.open(vault, status)
 
     @staticmethod
