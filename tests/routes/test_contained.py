@@ -12,6 +12,8 @@ from tests.routes.driver import TARGETS, Application
 from tests.routes.issuer import Issuer
 from vault.audit.device import DeviceFailure
 from vault.framework.call import Call
+from vault.storage.memory import _Transaction
+from vault.storage.protocol import Conflict
 
 TARGET = "/v1/secret/data/x"
 _ONLY_LOOK = {"POST sys/wrapping/unwrap", "POST sys/wrapping/rewrap"}
@@ -80,6 +82,38 @@ def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its
     records = application.records()
     assert [record["type"] for record in records] == ["request", "response"]
     assert "error" in records[1] and "error" not in records[0]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_sl_53_what_lost_against_another_is_tried_again_only_where_a_device_has_its_records(
+    application: Application, monkeypatch: pytest.MonkeyPatch, *, lost: bool
+) -> None:
+    audit = application.vault._parts.audit
+    (device,) = audit._devices.values()
+    before = application.request("GET", TARGET, token="root").json()["data"]
+    application.records()
+
+    def refuse(line: bytes, now: float) -> None:
+        raise DeviceFailure("the disk went away")
+
+    def lose(_: object) -> None:
+        undone.undo()
+        with monkeypatch.context() as away:
+            if lost:
+                away.setattr(device, "write", refuse)
+            assert audit._batch is not None
+            audit._batch.flush()  # as whatever is recorded next does
+        raise Conflict("another transaction changed what this one had read")
+
+    with monkeypatch.context() as undone:
+        undone.setattr(_Transaction, "commit", lose)
+        status = application.request("POST", TARGET, {"data": {"a": "newest"}}, token="root").status
+    kinds = [record["type"] for record in application.records()]
+    if lost:
+        assert (status, kinds) == (500, ["response"])
+        assert application.request("GET", TARGET, token="root").json()["data"] == before
+    else:
+        assert (status, kinds) == (200, ["request", "response", "response"])
 
 
 @pytest.mark.parametrize("right", [True, False])

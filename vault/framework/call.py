@@ -393,7 +393,11 @@ class Call:
         return self.identity
 
     def start_over(self) -> None:
-        """Forget the results and decisions of an attempt, because the facts behind them have changed."""
+        """Forget the results and decisions of an attempt, because the facts behind them have changed.
+
+        Raises `CommitRefused` where no device takes what the attempt recorded.
+        """
+        self.record.end_attempt()
         if self.operation is Operation.CREATE:
             self.operation = Operation.UPDATE
         self.destination = Destination(path=self.destination.full)

@@ -32,7 +32,7 @@ _NOTHING: Final[Mapping[str, Mapping[str, object]]] = {}
 class CallRecord:
     """What the audit broker keeps of a call between its request's record and its response's."""
 
-    __slots__ = ("audited", "batch", "external_keys", "held", "noted", "sent", "shared")
+    __slots__ = ("audited", "batch", "external_keys", "held", "noted", "sent", "settle", "shared")
 
     audited: bool
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
@@ -40,6 +40,8 @@ class CallRecord:
     """When the request came, where its record is written together with the response's; else 0."""
     batch: RecordBatch | None
     """The batch that holds the records; the answer waits for its write. None: answer at once."""
+    settle: Callable[[], None] | None
+    """Writes the records that wait for a commit, and raises where no device takes them. None: none waited."""
     shared: tuple[object, object, bytes] | None
     """What both records have in common, encoded already: for which device and decision, and the bytes."""
     sent: tuple[object, Mapping[object, bytes]] | None
@@ -52,6 +54,15 @@ class CallRecord:
     def __init__(self) -> None:
         self.audited = False
         self.held = _NOT_HELD
-        self.batch = self.shared = self.sent = None
+        self.batch = self.settle = self.shared = self.sent = None
         self.external_keys = ()
         self.noted = _NOTHING
+
+    def end_attempt(self) -> None:
+        """Write what waits for a commit that will not come, before another attempt is made.
+
+        The request is recorded once for all attempts: were that lost, nothing else would tell of it. Raises as `settle`.
+        """
+        settle, self.settle = self.settle, None
+        if settle is not None:
+            settle()
