@@ -212,9 +212,10 @@ class Broker:
         held, call.record.held = call.record.held, _NOT_HELD
         error = None if reply is None else reply.refusal
         lines = self._response_lines(call, reply, (held, self._clock.nanos()), error)
-        if len(lines[0]) > _LONGEST_HELD:
+        if max(map(len, lines)) > _LONGEST_HELD:
             return self._send(list(zip(self._recording, lines, strict=True)), "response")
-        call.core.transaction.before_commit(batch.hold(lines))
+        call.record.settle = settle = batch.hold(lines)
+        call.core.transaction.before_commit(settle)
         return None
 
     def exchange(self, call: Call, reply: Reply[object] | None) -> Taken:

@@ -333,6 +333,7 @@ def test_what_waits_to_be_written_goes_to_the_devices_that_it_was_recorded_for(t
         house = await _house(_config(tmp_path / "audit.log"))
         other = {"type": "file", "options": {"file_path": str(tmp_path / "other.log")}}
         assert (await house("POST", "sys/audit/other", other)).status == 204
+        assert (await house("GET", "sys/audit")).status == 200  # since when both are known to write at once
         async with house.barrier.write(ROOT_ID, CORE) as core:
             await house.audit.disable(core, "other")
         call, told = _call(), list[VaultError | None]()
@@ -345,6 +346,26 @@ def test_what_waits_to_be_written_goes_to_the_devices_that_it_was_recorded_for(t
         assert told == [None]
         for name in ("audit.log", "other.log"):
             assert [record["request"]["id"] for record in _records(tmp_path / name)[-2:]] == ["the-id"] * 2
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("long", ["file", "raw"])
+def test_a_record_that_is_long_on_any_device_does_not_wait_for_a_commit(tmp_path: Path, long: str) -> None:
+    async def scenario() -> None:
+        raw = _config(tmp_path / "raw.log", "raw", log_raw="true")
+        hashed = _config(tmp_path / "file.log", **{"prefix": "x" * 70_000} if long == "file" else {})
+        house = await _house(hashed, raw)
+        call = _call()
+        house.audit.request(call)
+        call.data = {"a": "x" * 70_000} if long == "raw" else {}
+        async with house.barrier.write(ROOT_ID, CORE) as core:
+            call.core = core
+            assert house.audit.before_commit(call, Reply(data={})) is None
+            assert [record["type"] for record in _records(tmp_path / "raw.log")][-2:] == [
+                "request",
+                "response",
+            ]
 
     play(scenario)
 

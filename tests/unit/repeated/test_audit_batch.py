@@ -2,6 +2,7 @@
 """Answers that wait for one write: whatever fails, each leaves or is refused, and none without its record."""
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -114,5 +115,18 @@ def test_sl_53_a_write_whose_lines_were_lost_with_those_of_a_read_is_refused_at_
                 held()
         batch.hold([b"3\n"])()
         assert device.taken == [b"3\n"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_written_is_no_longer_in_memory_however_long_its_check_is() -> None:
+    async def scenario() -> None:
+        line = b"x" * 100
+        unheld = sys.getrefcount(line)
+        held = AuditBatch(1, lambda *_: Unavailable(), list[Exception]().append).hold([line])
+        assert sys.getrefcount(line) > unheld
+        with pytest.raises(CommitRefused):
+            held()
+        assert sys.getrefcount(line) == unheld
 
     asyncio.run(scenario())
