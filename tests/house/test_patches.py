@@ -19,6 +19,18 @@ _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
     ("tests/routes/test_fair_logins.py", "_match"): (1, "made slow, so that logins meet in it"),
     ("tests/routes/test_key_rotation.py", "_new"): (1, "made slow, so that two rotations meet in it"),
     ("tests/routes/test_slot_changes.py", "__call__"): (1, "made to fail in the middle of a change"),
+    ("tests/routes/test_storage_away.py", "_PATIENCE"): (
+        1,
+        "so short that a storage which hangs is not waited for",
+    ),
+    ("tests/routes/test_storage_away.py", "_TURNS_AWAY"): (
+        1,
+        "so short that the last answer is too old at once",
+    ),
+    ("tests/storage/test_postgres.py", "_RECENT"): (
+        2,
+        "so long that no busy machine forgets what was guessed",
+    ),
     ("tests/storage/test_backup.py", "_STEPS"): (1, "so few that a small copy asks its listener"),
     ("tests/storage/test_backup.py", "_copy"): (1, "changes the source while it is copied"),
     ("tests/storage/test_restore.py", "_alone"): (2, "lets another process in between"),
