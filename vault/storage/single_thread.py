@@ -74,6 +74,8 @@ def _do(work: Callable[[], Any], outcome: asyncio.Future[Any], loop: asyncio.Abs
         problem = error
     with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
         loop.call_soon_threadsafe(_tell, outcome, result, problem)
+    # Both lead to this frame. If it led to them, they and the work would stay until they are collected.
+    del problem, outcome
 
 
 def _tell(outcome: asyncio.Future[Any], result: object, problem: BaseException | None) -> None:

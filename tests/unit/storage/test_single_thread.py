@@ -104,3 +104,28 @@ def test_it_goes_on_after_a_loop_that_was_closed_under_it_and_keeps_nothing_of_w
 
     assert asyncio.run(later()) == 7
     thread.end()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_done_is_gone_at_once_whether_it_failed_or_not(*, fails: bool) -> None:
+    class Kept:
+        def __call__(self) -> None:
+            if fails:
+                raise ValueError
+
+    async def story() -> None:
+        thread, work = SingleThread("one"), Kept()
+        kept, outcome = weakref.ref(work), thread.do(work)
+        del work
+        await asyncio.wait([outcome])
+        assert isinstance(outcome.exception(), ValueError) is fails
+        del outcome
+        await thread.do(lambda: None)  # by now it has left the thread too
+        assert kept() is None
+        thread.end()
+
+    gc.disable()
+    try:
+        asyncio.run(story())
+    finally:
+        gc.enable()
