@@ -25,6 +25,8 @@ EVERYTHING = (
 )
 MARK = "theirs-alone"
 """Occurs in everything that the other tenant keeps, and in no answer to anybody else."""
+_SPELLED = ": the token is not spelled as base64 is written"
+"""Told of a text that is no Biscuit: it is in the text alone."""
 _LONGEST_ID = 120
 """Letters of the longest id but those of tokens."""
 MINE, THEIRS, BLANK = "mine/", "theirs/", "blank/"
@@ -246,7 +248,7 @@ def refusal(answer: Answer, *secrets: str) -> tuple[int, object]:
     """What an answer says of something that it was asked about by `secrets`, whatever these are."""
     if answer.status < 400:
         return answer.status, None
-    text = _REQUEST.sub("", answer.body.decode())
+    text = _REQUEST.sub("", answer.body.decode()).replace(_SPELLED, "")
     for secret in secrets:
         for spelled in (secret, secret.casefold()):
             text = text.replace(spelled, "<it>")
