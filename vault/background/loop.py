@@ -16,7 +16,7 @@ from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.telemetry.log import Log
 from vault.namespace.waiting import TIMER, park
-from vault.storage.protocol import Storage, StorageFailure, Timer
+from vault.storage.protocol import CommitRefused, Storage, StorageFailure, Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 
@@ -117,10 +117,12 @@ class Background:
             async with self._barrier.write(ROOT_ID, "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
                 await park(core, sealed.owner, TIMER + timer.kind, timer.key)
+        except CommitRefused as refused:  # it shared the commit of a change that could not be recorded
+            self._tell(timer.kind, str(refused))
         except (BarrierSealed, StorageFailure, asyncio.CancelledError):
             raise
         except Unavailable as failure:
-            self._tell(timer.kind, failure)
+            self._tell(timer.kind, failure.detail or failure.message)
         except Exception as error:  # noqa: BLE001 -- one timer's defect must not stop the others
             self._log.crash(
                 "background", "a timer's handler failed; it will run again", error, type=timer.kind
@@ -133,9 +135,8 @@ class Background:
             await core.cancel(timer.kind, timer.key)
             await handler(core, timer.key)
 
-    def _tell(self, kind: str, failure: Unavailable) -> None:
+    def _tell(self, kind: str, reason: str) -> None:
         """Tell once what the work of a kind waits for: a device or a server that does not answer is no defect."""
-        reason = failure.detail or failure.message
         if self._waiting.get(kind) != reason:
             self._waiting[kind] = reason
             self._log.caution("background", "work waits and will be done", type=kind, reason=reason)
@@ -144,10 +145,12 @@ class Background:
         for name, job in self._jobs.items():
             try:
                 await job()
+            except CommitRefused as refused:
+                self._tell(name, str(refused))
             except (BarrierSealed, StorageFailure, asyncio.CancelledError):
                 raise
             except Unavailable as failure:
-                self._tell(name, failure)
+                self._tell(name, failure.detail or failure.message)
             except Exception as error:  # noqa: BLE001 -- one job's defect must not stop the others
                 self._log.crash("background", "a periodic job failed; it will run again", error, type=name)
             else:

@@ -17,7 +17,7 @@ from vault.barrier.view import View
 from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import StorageFailure, Timer
+from vault.storage.protocol import CommitRefused, StorageFailure, Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 
@@ -35,11 +35,12 @@ class Bench:
         self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
         self.done: list[str] = []
         self.stream = io.StringIO()
-        self.away = ""
+        self.away = self.unrecorded = ""
         handlers: dict[str, Handler] = {
             "note": self._note,
             "again": self._again,
             "broken": self._broken,
+            "shared": self._shared,
             "signed": self._signed,
         }
         self.background = Background(
@@ -68,6 +69,14 @@ class Bench:
     async def _broken(self, core: View, key: str) -> None:
         await core.put(f"noted/{key}", raw(b""))
         raise ValueError("hunter2")
+
+    async def _shared(self, core: View, key: str) -> None:
+        await core.put(f"noted/{key}", raw(b""))
+        if self.unrecorded:
+            core.transaction.before_commit(self._refuse)
+
+    def _refuse(self) -> None:
+        raise CommitRefused(self.unrecorded)
 
     async def _signed(self, core: View, key: str) -> None:
         await core.put(f"noted/{key}", raw(b""))
@@ -182,6 +191,25 @@ def test_work_that_a_device_is_missing_for_waits_is_told_once_and_is_done_when_i
         bench.clock.sleep(1)
         assert await bench.background.work()
         assert bench.stream.getvalue().count(waits) == 2
+
+    asyncio.run(scenario())
+
+
+def test_what_shared_a_commit_that_was_refused_is_tried_again_and_holds_up_nothing() -> None:
+    async def scenario() -> None:
+        bench = await Bench().open()
+        bench.unrecorded = "no audit device took the record"
+        await bench.arm("shared", "one")
+        await bench.arm("note", "other", seconds=0.001)
+        bench.clock.sleep(1)
+        assert await bench.background.work()
+        assert await bench.noted() == ["other"]
+        told = bench.stream.getvalue()
+        assert f'type=shared reason="{bench.unrecorded}"' in told and "[ERROR]" not in told
+        bench.unrecorded = ""
+        bench.clock.sleep(MINUTE + 1)
+        assert await bench.background.work()
+        assert await bench.noted() == ["one", "other"]
 
     asyncio.run(scenario())
 
