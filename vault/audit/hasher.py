@@ -82,19 +82,19 @@ class Hasher:
 
     def text(self, value: str) -> str:
         """Return the hash of a string."""
+        known = self._times.get(value)
+        return self._fresh(value) if known is None else known
+
+    def _fresh(self, value: str) -> str:
+        """Hash what has no cached hash."""
         if self._raw:
             return value
-        length = len(value)
-        if length <= _LONGEST_TIME:
-            known = self._times.get(value)
-            if known is not None:
-                return known
-        elif length > _PIECE:
+        if len(value) > _PIECE:
             return self._in_pieces(value)
         keyed = self._keyed.copy()
         keyed.update(value.encode("utf-8", "surrogatepass"))
         hashed = _MARK + keyed.finalize().hex()
-        if length <= _LONGEST_TIME and value[-1:] == "Z" and _TIME.fullmatch(value):
+        if value[-1:] == "Z" and len(value) <= _LONGEST_TIME and _TIME.fullmatch(value):
             if len(self._times) >= self._most_times:
                 self._times = {"": self._times[""]}
             self._times[value] = hashed
@@ -161,6 +161,12 @@ class Hasher:
             return [self.hidden(item) for item in value]
         return self.text(schema.encode(value).decode())
 
+    def _begin(self, count: int) -> None:
+        """Begin a record with so many values."""
+        self._left = self._most - count
+        if self._left < 0:
+            raise TooManyValues
+
     def _spend(self, count: int) -> None:
         self._left -= count
         if self._left < 0:
@@ -175,8 +181,7 @@ class Hasher:
         """
         if self._strings_only:
             return self._strings(data, clear)
-        self._left = self._most
-        self._spend(len(data))
+        self._begin(len(data))
         names, name, hidden = self._names, self.name, self.hidden
         return {
             key if key in known or key in clear else names.get(key) or name(key): item
@@ -185,28 +190,32 @@ class Hasher:
             for key, item in data.items()
         }
 
-    def answer(self, data: object, plain: Json, clear: Collection[str], *, own: bool) -> Json:
+    def answer(self, data: object, plain: Json, clear: frozenset[str], *, own: bool) -> Json:
         """Hash the data of an answer, and `plain`, its form on the wire, except keys that the mount declares clear.
 
         `own` says that a client chose the names of its members. Raises `TooManyValues`.
         """
-        self._left = self._most
         if not isinstance(plain, dict):
+            self._begin(0)
             return self.tree(plain) if self._strings_only else self.hidden(plain)
         if self._strings_only:
             return self._strings(plain, clear)
-        self._spend(len(plain))
+        self._begin(len(plain))
         if own:
             return {
                 key if key in clear else self.name(key): item if key in clear else self.hidden(item)
                 for key, item in plain.items()
             }
         text, field = self.text, self._field
+        if not clear.isdisjoint(plain):
+            return {
+                key: item if key in clear else field(_value(data, key), item) for key, item in plain.items()
+            }
         return {
-            key: item
-            if key in clear or type(item) in _PLAIN
-            else text(item)
+            key: text(item)
             if type(item) is str
+            else item
+            if type(item) in _PLAIN
             else field(_value(data, key), item)
             for key, item in plain.items()
         }

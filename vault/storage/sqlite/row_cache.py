@@ -83,21 +83,25 @@ class Rows:
 
     def find(self, path: str) -> tuple[int, bytes | None] | None:
         """Return epoch and value of the row at `path`, or None to ask the database. Raises `StorageFailure`."""
-        expected, head = self._expected, self._look()
-        if head == self._head:
-            stamp = self._stamp
-        elif self._alone and expected is not None and one_commit_between(expected.head, head):
-            self._head, self._stamp = head, expected.after  # the thread that committed it has not said so yet
-            stamp = expected.after
-        else:
-            stamp = self.stamp()
-        if stamp != self._as_of.stamp:
+        head = self._look()
+        if head != self._head:
+            self._learn(head)
+        if self._stamp != self._as_of.stamp:
+            expected, stamp = self._expected, self._stamp
             if expected is None or stamp != expected.after:
                 self._clear()
                 return None
             if expected.moves or path in expected.rows:
                 return None
         return (self._as_of.epoch, self._kept[path]) if path in self._kept else None
+
+    def _learn(self, head: bytes) -> None:
+        """Find out which commit left this head. Raises `StorageFailure`."""
+        expected = self._expected
+        if self._alone and expected is not None and one_commit_between(expected.head, head):
+            self._head, self._stamp = head, expected.after  # the thread that committed it has not said so yet
+        else:
+            self.stamp()
 
     def find_below(self, prefix: str, look: Look) -> tuple[int, tuple[str, ...]] | None:
         """Return epoch and names of what was looked for below `prefix` in this way, or None to ask the database."""
