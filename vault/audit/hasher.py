@@ -33,6 +33,8 @@ _NUMBERS: Final = frozenset({int, float})
 _NUMBER_KINDS: Final = frozenset({"int", "duration", "span", "float"})
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
 """Types of fields of an answer whose values stay readable."""
+_NAMES: Final = frozenset({"display_name", "path", "policies", "type"})
+"""Fields of answers that hold names which come again and again, and nothing secret."""
 _MOST: Final = 10_000
 """Values of one record that are hashed one by one; more get one hash together, because each costs time (SL-55)."""
 
@@ -206,19 +208,31 @@ class Hasher:
                 key if key in clear else self.name(key): item if key in clear else self.hidden(item)
                 for key, item in plain.items()
             }
-        text, field = self.text, self._field
+        text, named, field = self.text, self._named, self._field
         if not clear.isdisjoint(plain):
             return {
                 key: item if key in clear else field(_value(data, key), item) for key, item in plain.items()
             }
         return {
-            key: text(item)
+            key: named(data, key, item)
+            if key in _NAMES
+            else text(item)
             if type(item) is str
             else item
             if type(item) in _PLAIN
             else field(_value(data, key), item)
             for key, item in plain.items()
         }
+
+    def _named(self, data: object, key: str, plain: Json) -> Json:
+        """Hash a field that holds one name, or several, whose hashes are cached until the seal."""
+        kind = type(plain)
+        if kind is str:
+            return self._names.get(plain) or self.name(plain)
+        if kind is list and all(type(item) is str for item in plain):
+            self._spend(len(plain))
+            return [self.name(item) for item in plain]
+        return self._field(_value(data, key), plain)
 
     def _field(self, value: object, plain: Json) -> Json:
         """Hash the value of an answer's field. Names that its type defines stay, and so does a number in it."""

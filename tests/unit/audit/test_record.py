@@ -19,7 +19,7 @@ from vault.audit.record import Renderer
 from vault.framework import schema
 from vault.framework.call import NOWHERE, Call
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.fields import FieldKind
+from vault.framework.fields import FieldKind, Json
 from vault.framework.reply import Auth, Reply
 from vault.framework.request.operation import Operation
 from vault.framework.route import Access, Parameter, Params, Route
@@ -370,3 +370,15 @@ def test_external_keys_that_were_used_are_named_whatever_the_answer() -> None:
         assert "external_keys" not in _response(renderer, _call(), reply, error=error)["response"]
     unmounted = _response(_renderer(), _call(external_keys=[used], mount=NOWHERE), None)
     assert unmounted["response"] == {"external_keys": [used]}
+
+
+@pytest.mark.parametrize(
+    "value", ["service", "x" * 100, "", 7, 1.5, True, None, ["a", "a", "b"], ["a", 7], [], {"a": 7, "b": "c"}]
+)
+def test_fields_that_hold_names_are_recorded_as_all_others_are(value: Json) -> None:
+    hasher = Hasher(b"key", raw=False, hash_accessor=True)
+    for _ in range(2):
+        named = hasher.answer({"path": value}, {"path": value}, frozenset(), own=False)
+        other = hasher.answer({"where": value}, {"where": value}, frozenset(), own=False)
+        assert isinstance(named, dict) and isinstance(other, dict)
+        assert named["path"] == other["where"]
