@@ -33,6 +33,7 @@ _NUMBERS: Final = frozenset({int, float})
 _NUMBER_KINDS: Final = frozenset({"int", "duration", "span", "float"})
 _PLAIN: Final = frozenset({int, float, bool, type(None)})
 """Types of fields of an answer whose values stay readable."""
+_SEQUENCES: Final = frozenset({list, tuple})
 _NAMES: Final = frozenset({"display_name", "path", "policies", "type"})
 """Fields of answers that hold names which come again and again, and nothing secret."""
 _MOST: Final = 10_000
@@ -229,7 +230,7 @@ class Hasher:
         kind = type(plain)
         if kind is str:
             return self._names.get(plain) or self.name(plain)
-        if kind is list and all(type(item) is str for item in plain):
+        if kind in _SEQUENCES and all(type(item) is str for item in plain):
             self._spend(len(plain))
             return [self.name(item) for item in plain]
         return self._field(_value(data, key), plain)

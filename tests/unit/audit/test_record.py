@@ -373,7 +373,21 @@ def test_external_keys_that_were_used_are_named_whatever_the_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["service", "x" * 100, "", 7, 1.5, True, None, ["a", "a", "b"], ["a", 7], [], {"a": 7, "b": "c"}]
+    "value",
+    [
+        "service",
+        "x" * 100,
+        "",
+        7,
+        1.5,
+        True,
+        None,
+        ["a", "a", "b"],
+        ["a", 7],
+        [],
+        ("a", "b"),
+        {"a": 7, "b": "c"},
+    ],
 )
 def test_fields_that_hold_names_are_recorded_as_all_others_are(value: Json) -> None:
     hasher = Hasher(b"key", raw=False, hash_accessor=True)

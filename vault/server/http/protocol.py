@@ -33,6 +33,8 @@ for _code in range(200, 1000):  # sys/health answers with whatever code it was a
     STATUS_LINE.setdefault(_code, b"HTTP/1.1 %d status code %d\r\n" % (_code, _code))
 
 _HEAD_TOO_LARGE: Final = 431
+_BEHIND_VERB: Final = len("POST ")
+"""Where the target of a request begins that may only ask."""
 _READS: Final = frozenset({"GET", "LIST"})
 """Verbs of requests that are begun without a task."""
 _STAYS: Final = (b"connection", b"keep-alive")
@@ -203,7 +205,7 @@ class Connection(FramedProtocol):
 
         Only what comes whole, between requests and with nothing in flight, may be known from now on.
         """
-        if data[:4] != b"GET " and data[: data.find(b" ", len("POST "))] not in self._asked:
+        if data[:4] != b"GET " and data[: data.find(b" ", _BEHIND_VERB)] not in self._asked:
             return False
         if self._again is None or self._busy() or self.flow.write_paused:
             return False
