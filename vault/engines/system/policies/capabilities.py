@@ -254,12 +254,15 @@ class CapabilityEngine(Engine):
 
 
 def _held_back(call: Call, narrowing: Restriction, path: str, said: AclExplanation) -> AclExplanation:
-    """Return the explanation of a capability after the credential's own checks."""
-    if not said.allowed or said.capability in _restrict(call, narrowing, path, [said.capability, "read"]):
+    """Return the explanation of a capability after the credential's own checks, which no added rule undoes."""
+    if said.capability in _restrict(call, narrowing, path, [said.capability, "read"]):
         return said
-    return msgspec.structs.replace(
-        said, allowed=False, missing=f"{said.capability}, which the credential's own checks refuse"
+    missing = (
+        f"{said.capability}, which the credential's own checks refuse"
+        if said.allowed
+        else f"{said.missing}; the credential's own checks refuse it, too"
     )
+    return msgspec.structs.replace(said, allowed=False, missing=missing, grant="")
 
 
 def _restrict(call: Call, narrowing: Restriction, path: str, words: Sequence[str]) -> Sequence[str]:
