@@ -42,6 +42,9 @@ def delete_workload(invocation: Invocation) -> int:
     return invocation.succeed(f"Success! Data deleted (if it existed) at: {path}")
 
 
+_SECRET_ANSWER = ("client_id", "client_secret")
+
+
 def register(invocation: Invocation) -> int:
     """Make or change a registration, and a client secret if that is wanted."""
     path = _path(invocation, "registrations")
@@ -55,8 +58,15 @@ def register(invocation: Invocation) -> int:
     if invocation.number("max-depth") is not None:
         body["max_depth"] = invocation.number("max-depth")
     body |= parse_body(invocation.args[1:], invocation.stdin)
-    if invocation.text("field") and not invocation.truth("secret"):
+    field = invocation.text("field")
+    if field and not invocation.truth("secret"):
         raise UsageError("-field goes with -secret: nothing else is answered")
+    if (
+        field and field not in _SECRET_ANSWER
+    ):  # another secret would take the place of this one, and be shown to nobody
+        raise UsageError(
+            f'With -secret the answer has the fields {" and ".join(_SECRET_ANSWER)}, and no "{field}"'
+        )
     with ErrorPrefix(f"Error writing {path}"):
         response = invocation.client.send("PUT", path, body=body)
     if not invocation.truth("secret"):
