@@ -161,7 +161,8 @@ def _run_command(
 
     form = wanted_format(rest, environment_value(environ, "FORMAT"))
     if form not in _FORMATS and form not in command.formats:
-        raise UsageError("Invalid output format: use table, json or yaml")
+        *others, last = ("table", "json", "yaml", *command.formats)
+        raise UsageError(f"Invalid output format: use {', '.join(others)} or {last}")
     if form == "raw" and form not in command.formats:
         raise UsageError("This command does not support the -format=raw option.")
     own = _before_dashes(rest) if command.program else rest
@@ -238,9 +239,9 @@ def _help_for_group(words: list[str], path: list[str], stdout: TextIO, stderr: T
     if unknown and unknown[0].startswith("-") and len(unknown) > 1:
         stderr.write("\nFlags stand behind the command: `vaultctl kv get -format=json secret/x`.\n")
         return EXIT_LOCAL
-    if unknown and not unknown[0].startswith("-"):
-        from vaultctl.tree.help import nearest
+    if unknown:
+        from vaultctl.tree.help import meant
 
-        guess = nearest(path, unknown[0])
-        stderr.write("\nUnknown command" + (f"; did you mean `vaultctl {guess}`?" if guess else ".") + "\n")
+        kind, guess = ("flag" if unknown[0].startswith("-") else "command"), meant(path, unknown)
+        stderr.write(f"\nUnknown {kind}" + (f"; did you mean `vaultctl {guess}`?" if guess else ".") + "\n")
     return EXIT_LOCAL if path else EXIT_UNKNOWN

@@ -184,3 +184,22 @@ def test_flags_before_the_command_are_no_unknown_command() -> None:
     assert shown[0] == ""
     assert shown[1].endswith("\nFlags stand behind the command: `vaultctl kv get -format=json secret/x`.\n")
     assert shown[2] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("-versoin", "Unknown flag; did you mean `vaultctl -version`?"),
+        ("--hlep", "Unknown flag; did you mean `vaultctl -help`?"),
+        ("kv -hlep", "Unknown flag; did you mean `vaultctl kv -help`?"),
+        ("kv -versoin", "Unknown flag."),
+        ("-x", "Unknown flag."),
+        ("help", "Unknown command; did you mean `vaultctl -h`?"),
+        ("help kv get", "Unknown command; did you mean `vaultctl kv get -h`?"),
+        ("kv help", "Unknown command; did you mean `vaultctl kv -h`?"),
+        ("kv help get", "Unknown command; did you mean `vaultctl kv get -h`?"),
+        ("help nonsense", "Unknown command; did you mean `vaultctl -h`?"),
+    ],
+)
+def test_what_was_meant_is_suggested_before_a_command_too(words: str, meant: str) -> None:
+    assert _shown(*words.split())[1].endswith(f"\n{meant}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.tree.command import FIELD, FORMAT, HTTP_FLAGS, Command, flags_of
 from vaultctl.tree.examples import lines, lines_of_group
-from vaultctl.tree.lookup import GROUPS, all_commands
+from vaultctl.tree.lookup import GROUPS, all_commands, find_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,11 +59,25 @@ def group_help(path: Sequence[str]) -> str:
     return "\n".join(shown)
 
 
-def nearest(path: Sequence[str], word: str) -> str:
-    """The known command closest to a mistyped one, or the empty string."""
+def meant(path: Sequence[str], unknown: Sequence[str]) -> str:
+    """What somebody meant by the words behind a group's: a command, its help or a flag; empty where that is not known."""
     import difflib
 
     prefix = "".join(f"{one} " for one in path)
+    if unknown[0].startswith("-"):
+        flags = ("help",) if path else ("help", "version")
+        near = difflib.get_close_matches(unknown[0].lstrip("-"), flags, n=1, cutoff=0.6)
+        return f"{prefix}-{near[0]}" if near else ""
+    if unknown[0] == "help":
+        command, _ = find_command([*path, *unknown[1:]])
+        return f"{command.name} -h" if command else f"{prefix}-h"
+    return _nearest(prefix, unknown[0])
+
+
+def _nearest(prefix: str, word: str) -> str:
+    """The known command closest to a mistyped one, or the empty string."""
+    import difflib
+
     names = [*GROUPS, *(command.name for command in all_commands())]
     below = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     found = difflib.get_close_matches(word, below, n=1, cutoff=0.6)

@@ -15,7 +15,7 @@ from vaultctl.commands.completion.script import SERVER_FLAGS, _bash, _fish
 from vaultctl.flags import parse
 from vaultctl.tree.command import Command, flags_of
 from vaultctl.tree.examples import lines
-from vaultctl.tree.help import command_help, group_help, nearest
+from vaultctl.tree.help import command_help, group_help, meant
 from vaultctl.tree.lookup import GROUPS, all_commands, find_command
 
 _CLI = Path(__file__).parents[4] / "cli"
@@ -50,10 +50,10 @@ def test_each_group_has_two_or_three_examples_of_its_commands(group: str) -> Non
 
 
 def test_a_mistyped_command_is_guessed() -> None:
-    assert nearest(["kv"], "gte") == "kv get"
-    assert nearest(["policy"], "explian") == "policy explain"
-    assert nearest(["audit"], "zz") == ""  # the group's own name makes nothing near
-    assert nearest([], "zzzzzz") == ""
+    assert meant(["kv"], ["gte"]) == "kv get"
+    assert meant(["policy"], ["explian"]) == "policy explain"
+    assert meant(["audit"], ["zz"]) == ""  # the group's own name makes nothing near
+    assert meant([], ["zzzzzz"]) == ""
 
 
 def test_completion_knows_every_command_and_flag() -> None:
