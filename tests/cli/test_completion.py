@@ -17,6 +17,7 @@ import pytest
 from pytest_socket import enable_socket
 
 from tests.cli.canned import Case, Theatre, theatre
+from tests.house.tree import ROOT
 from tests.ports import free_port
 from vaultctl.commands.completion.script import _bash
 from vaultctl.main import run
@@ -95,6 +96,9 @@ def stage() -> Generator[Theatre]:
         ("login -method = us", "userpass"),
         ("login -method k", "kubernetes"),
         ("nhi tree -format d", "dot"),
+        ("run -env=X=secret/a", "-env=X=secret/app"),
+        ("run -env=X", ""),
+        ("run -env = X = secret/a", "secret/app"),
         ("kv get -version 2 sec", "secret/"),
         ("token create x", ""),
         ("kv get -nonsense x", ""),
@@ -194,6 +198,26 @@ def test_bash_offers_what_the_server_lists(tmp_path: Path) -> None:
         ["bash", "-c", f"{_bash()}\n{ask}"], capture_output=True, text=True, check=True, env={"PATH": path}
     )
     assert done.stdout.split() == ["secret/", "secret/app", "secret/team/"]
+
+
+@pytest.mark.parametrize("words", ["-format = s", "-format =", "--format = s", "-format s"])
+def test_bash_asks_for_the_formats_that_a_command_has_of_its_own(words: str, tmp_path: Path) -> None:
+    program = tmp_path / "vaultctl"
+    program.write_text(f"#!{sys.executable}\nfrom vaultctl.main import main\nraise SystemExit(main())\n")
+    program.chmod(0o700)
+    ask = f'COMP_WORDS=(vaultctl env export {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _vaultctl; echo "${{COMPREPLY[@]}}"'
+    done = subprocess.run(
+        ["bash", "-c", f"{_bash()}\n{ask}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT / "cli"),
+            "HOME": str(tmp_path),
+        },
+    )
+    assert done.stdout.split() == (["shell"] if words.endswith("s") else ["table", "json", "yaml", "shell"])
 
 
 def test_zsh_which_evaluates_it_too_takes_no_part_for_a_modifier() -> None:

@@ -38,6 +38,8 @@ _KINDS = {
 _REPEATED = ("env export", "run")
 """Commands all of whose arguments are of that kind."""
 _AUTH = "auth/"
+_VARIABLE = "env"
+"""The flag whose value is NAME=SECRET#FIELD: what comes behind its second sign is completed as an argument is."""
 _FLAGS = {"policy": "policy", "registration": "registration", "workload": "workload"}
 """What the value of a flag names."""
 
@@ -67,6 +69,9 @@ def candidates(words: Sequence[str], environ: Mapping[str, str]) -> list[str]:
         name, _, current = current.partition("=")
         beginning = f"{name}="
         before.append(beginning)
+        if name.lstrip("-") == _VARIABLE and "=" in current:
+            variable, _, current = current.partition("=")
+            beginning = before[-1] = f"{beginning}{variable}="
     return [beginning + one for one in _fitting(before, current, environ)]
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.errors import EXIT_OK, UsageError
-from vaultctl.tree.command import FORMAT, flags_of
+from vaultctl.tree.command import flags_of
 from vaultctl.tree.lookup import GROUPS, all_commands
 
 TYPE_CHECKING = False
@@ -22,10 +22,8 @@ _BASH = """_vaultctl() {{
   case "${{words[*]}}" in
 {cases}
   esac
-  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}"
-  [[ "$current" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-1]}}=" current=""
-  [[ "$before" == "=" ]] && before="${{COMP_WORDS[COMP_CWORD-2]}}="
-  [[ "$before" == -format= || "$before" == --format= ]] && choices="{formats}"
+  local current="${{COMP_WORDS[COMP_CWORD]}}"
+  [[ "$current" == "=" ]] && current=""
   if [[ -z "$choices" && "$current" != -* || "$current" == -*=* ]]; then
     choices="$(vaultctl __complete "${{COMP_WORDS[@]:1:$((COMP_CWORD-1))}}" "$current" 2>/dev/null)"
     [[ "$choices" == */* ]] && compopt -o nospace 2>/dev/null
@@ -104,7 +102,7 @@ def _bash() -> str:
             f'    "{command.name}"|"{command.name} "*) [[ "${{COMP_WORDS[COMP_CWORD]}}" == -* ]]'
             f' && choices="{flags}" ;;'
         )
-    return _BASH.format(cases="\n".join(cases), formats=" ".join(FORMAT.words))
+    return _BASH.format(cases="\n".join(cases))
 
 
 def _fish() -> str:
