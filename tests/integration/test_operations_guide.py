@@ -148,7 +148,7 @@ def _measures_rotates_and_explains(machine: Machine) -> None:
     log = machine.place / "log" / "audit.log"
     machine.does(f"for _ in $(seq {PATIENCE}); do test -e /var/log/coffre/audit.log && break; sleep 1; done")
     (digest,) = re.findall(r"`(vaultctl write sys/audit-hash/NAME [^`]+)`", GUIDE)
-    assert "hmac-sha256:" in machine.does(digest.replace("NAME", "main"))
+    assert "hmac-sha256:" in machine.does("printf 5432 | " + digest.replace("NAME", "main"))
     (explain,) = re.findall(r"`(vaultctl policy explain [^`]+=update)`", GUIDE)
     assert machine.does(explain) == "update secret/data/app: allowed\n"
     assert log.stat().st_size and log.with_name("audit.log.1").stat().st_size

@@ -180,7 +180,7 @@ EXAMPLES = {
     "operator generate-root": (
         "operator generate-root -init",
         "operator generate-root",
-        "operator generate-root -decode=ENCODED -otp=OTP",
+        "operator generate-root -decode=- -otp=OTP",
     ),
     "operator init": (
         "operator init -key-shares=5 -key-threshold=3",
