@@ -21,6 +21,10 @@ class CommandError(Exception):
         self.code = code
 
 
+NO_NAMESPACE = "namespace not found"
+"""What a server says of a request to a namespace that is not there."""
+
+
 def no_value(path: str) -> CommandError:
     """Nothing is at the path: exit code 2."""
     return CommandError(f"No value found at {path}", EXIT_REMOTE)

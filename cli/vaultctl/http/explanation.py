@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from vaultctl.errors import NO_NAMESPACE
 from vaultctl.http.dry_run import capabilities
 
 TYPE_CHECKING = False
@@ -31,6 +32,11 @@ def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> st
             "At least one of the shares was wrong, and all given so far are forgotten: begin again "
             "with `vaultctl operator unseal`."
         )
+    if error.status == 404 and NO_NAMESPACE in error.errors:
+        return (
+            "`vaultctl namespace list` shows which there are; -namespace, BAO_NAMESPACE or VAULT_NAMESPACE says which "
+            "is meant."
+        )
     if error.status == 404 and not (error.errors or error.warnings):
         return f'There is nothing at "{error.path}".'
     if error.status == 500 and error.errors == ("internal error",):
@@ -45,6 +51,8 @@ def _explain_words(error: ApiError) -> str:
     """The explanation of a refusal that its words tell apart; empty for others."""
     if error.status != 400:
         return ""
+    if not error.errors and not error.path.isprintable():
+        return "A path has no line break and no other control character."
     if any("plugin not found in the catalog" in text for text in error.errors):
         return "`vaultctl plugin list` shows what can be mounted."
     if "/registrations/" in error.path and "workload: there is none of this name" in error.errors:

@@ -96,6 +96,8 @@ class _Secrets:
         data = as_map(answer.get("data"))
         if location.version == 1:
             return data
+        if not data:  # the mount itself
+            raise no_value(path)
         if data.get("data") is None:
             raise CommandError(f"No data found at {path}: its newest version is deleted", EXIT_REMOTE)
         return as_map(data["data"])

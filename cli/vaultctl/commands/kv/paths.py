@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.errors import ApiError, UsageError
+from vaultctl.errors import NO_NAMESPACE, ApiError, UsageError
 from vaultctl.text.json import as_map
 
 TYPE_CHECKING = False
@@ -47,7 +47,7 @@ def locate_key(invocation: Invocation, key: str, mount_flag: str) -> Location:
     try:
         response = invocation.client.send("GET", f"sys/internal/ui/mounts/{path}", preliminary=True)
     except ApiError as error:
-        if error.status == 404:
+        if error.status == 404 and NO_NAMESPACE not in error.errors:
             return Location(mount_flag, key, 1)
         raise
     data = as_map(response.json().get("data"))

@@ -246,6 +246,9 @@ def test_what_stops_beginners_is_explained() -> None:
     none = "workload: there is none of this name"
     assert "`vaultctl nhi workload write " in explained("nhi/registrations/x", 400, none)
     assert explained("nhi/revoke", 400, none) == ""
+    assert "no line break" in explained("secret/data/a\nb", 400)
+    assert explained("secret/data/a b", 400) == ""
+    assert "`vaultctl namespace list`" in explained("secret/data/a", 404, "namespace not found")
 
 
 @pytest.mark.parametrize(
