@@ -129,6 +129,59 @@ def test_a_database_that_is_touched_by_its_own_programs_alone_is_never_refused(t
     asyncio.run(story())
 
 
+HARMLESS = {
+    "read": 'cat "$1" "$1-wal" "$1-shm" > /dev/null',
+    "copied away": 'for end in "" -wal -shm; do cp -p "$1$end" "$1.away$end"; done',
+    "rights": 'chmod 640 "$1"; chmod 600 "$1"',
+    "linked": 'ln "$1" "$1.linked"; rm "$1.linked"',
+    "opened to write": 'exec 3<> "$1" 4<> "$1-wal"; head -c 4096 <&3 > /dev/null; sync "$1"',
+    "time of reading": 'touch -a "$1"',
+    "time of the journal": 'touch "$1-wal" "$1-shm"',
+    "moved and back": 'mv "$1" "$1.away"; mv "$1.away" "$1"',
+}
+
+
+@pytest.mark.parametrize("deed", HARMLESS)
+def test_what_writes_nothing_is_no_stranger(tmp_path: Path, deed: str) -> None:
+    """A scanner of files, a backup of the machine, an administrator who looks."""
+    file = tmp_path / "s.db"
+
+    async def story() -> None:
+        storage = SqliteStorage.open(file)
+        await fill(storage, "a")
+        checkpoint(file)
+        await storage.check()
+        shell(HARMLESS[deed], file)
+        await storage.check()
+        await fill(storage, "b")
+        await storage.close()
+        assert not named(file, "-lost").exists()
+
+    asyncio.run(story())
+
+
+def test_a_time_that_was_set_counts_as_a_write_and_without_the_mark_all_is_there(tmp_path: Path) -> None:
+    """Nothing tells it from one; so it has to be easy to undo."""
+    file = tmp_path / "s.db"
+
+    async def story() -> None:
+        storage = SqliteStorage.open(file)
+        await fill(storage, "a")
+        checkpoint(file)
+        await fill(storage, "b")
+        await storage.check()
+        shell('touch "$1"', file)
+        with pytest.raises(StorageLost):
+            await storage.check()
+        await storage.close()
+        named(file, "-lost").unlink()
+        storage = SqliteStorage.open(file)
+        assert set(await everything(storage)) == {"a", "b"}
+        await storage.close()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("state", ["cut off", "crashed"])
 def test_a_checkpoint_that_did_not_end_is_no_stranger(tmp_path: Path, state: str) -> None:
     """A full disk ends one, and so does a kill: pages are written then, and the index says only that it had begun."""
