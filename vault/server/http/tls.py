@@ -28,6 +28,9 @@ _ALWAYS_THERE: Final = frozenset(
 )
 _VERSIONS: Final = {"tls12": ssl.TLSVersion.TLSv1_2, "tls13": ssl.TLSVersion.TLSv1_3}
 
+_CLEANSE_PLAINTEXT: Final = 0x2
+"""OpenSSL's `SSL_OP_CLEANSE_PLAINTEXT`, which Python has no name for: what was read from a record is written over in its buffer."""
+
 _LONGEST_PATH: Final = 10
 
 
@@ -46,6 +49,7 @@ def context_for(listener: Listener) -> ssl.SSLContext | None:
     context.minimum_version = _VERSIONS[listener.tls_min_version]
     context.maximum_version = _VERSIONS[listener.tls_max_version]
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.options |= _CLEANSE_PLAINTEXT
     context.set_ciphers(_ciphers(listener))
     context.set_alpn_protocols(["http/1.1"])
     _load_pair(context, listener)

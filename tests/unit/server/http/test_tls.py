@@ -36,6 +36,13 @@ def test_suites_that_are_chosen_are_the_only_ones_of_tls_1_2(tmp_path: Path) -> 
     assert tls.context_for(Listener(kind="tcp")) is None
 
 
+def test_openssl_is_told_to_write_over_what_was_read_from_a_record(tmp_path: Path) -> None:
+    """Python does not name the option: SSL_OP_CLEANSE_PLAINTEXT. Without it tokens lay in free memory after their revocation."""
+    context = tls.context_for(_listener(*certificate(tmp_path, "server")))
+    assert context is not None
+    assert context.options & 0x2
+
+
 @pytest.mark.parametrize("suite", ["TLS_RSA_WITH_AES_128_CBC_SHA", "hunter2"])
 def test_a_suite_that_is_weak_or_unknown_is_refused_and_not_repeated(suite: str, tmp_path: Path) -> None:
     with pytest.raises(StartFailure, match="unknown or too weak; choose from TLS_ECDHE_ECDSA") as caught:
