@@ -92,3 +92,18 @@ def test_tokens_are_gone_from_memory_while_their_connections_stay_and_nobody_ask
         assert client.request("PUT", "/v1/sys/seal").status == 204
         sealed = tokens["sealed"]
         wait_until(lambda: not left(vault, sealed), lambda: f"{len(left(vault, sealed))} after the seal")
+
+
+def test_no_connection_sits_on_an_answer_that_was_given_before_it_came(tmp_path: Path) -> None:
+    """What it never writes to of its memory is what was there before, and nobody clears that while it is in use."""
+    with initialised(tmp_path) as vault, ExitStack() as open_, vault.client() as client:
+        tokens = []
+        for _ in range(8):
+            wrapped = client.request(
+                "POST", "/v1/sys/wrapping/wrap", {"a": "b"}, headers={"X-Vault-Wrap-TTL": "300"}
+            )
+            tokens.append(wrapped.json()["wrap_info"]["token"])
+            holder = open_.enter_context(vault.client(tokens[-1]))
+            assert holder.request("POST", "/v1/sys/wrapping/unwrap").status == 200
+        assert client.request("PUT", "/v1/sys/seal").status == 204
+        wait_until(lambda: not left(vault, tokens), lambda: f"{len(left(vault, tokens))} after the seal", 15)

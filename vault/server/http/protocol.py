@@ -29,6 +29,12 @@ from vault.server.http.smuggling import HEAD_END
 from vault.server.http.tls import presented
 from vault.wire.http import RESPOND
 
+_ZERO: Final = b"\0"
+_DEQUE: Final = 66 * 8 - b"".__sizeof__()
+"""Zeros that make an object as long as the block of a `deque`: 64 places and two links."""
+_BLOCKS: Final = 7
+"""As many as glibc keeps at hand of a size."""
+
 for _code in range(200, 1000):  # sys/health answers with whatever code it was asked for
     STATUS_LINE.setdefault(_code, b"HTTP/1.1 %d status code %d\r\n" % (_code, _code))
 
@@ -75,6 +81,15 @@ class _Former:
         await cycle.send(message)
 
 
+def _clear_blocks() -> None:
+    """Write over what is given out next for a `deque`: an empty one keeps its block as it was found, as long as it lives.
+
+    A connection has three (uvicorn's, uvloop's), and whoever logs in and connects anew would leave the answer there (SL-58).
+    """
+    blocks = [_ZERO * _DEQUE for _ in range(_BLOCKS)]  # all at once, or it would be one block each time
+    blocks.clear()
+
+
 class Connection(FramedProtocol):
     """A client's connection; `stalled` is asked by the watch, so that timeouts cost a request nothing."""
 
@@ -85,6 +100,7 @@ class Connection(FramedProtocol):
         listener: Listener,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
+        _clear_blocks()
         super().__init__(config, server_state, loop)
         self.listener = listener
         self._arrived = b""
@@ -102,6 +118,7 @@ class Connection(FramedProtocol):
     def connection_made(  # type: ignore[override]  # asyncio's base class says less than uvicorn's
         self, transport: asyncio.Transport
     ) -> None:
+        _clear_blocks()
         super().connection_made(transport)
         tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         shown = presented(tls)
