@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
+LONGEST = 32 << 20
+"""Characters of the longest text that is read: no server takes a longer body, unless it is told to."""
+
 
 def parse_body(arguments: Sequence[str], stdin: TextIO) -> dict[str, object]:
     """The JSON object that the arguments describe. A key given twice becomes a list."""
@@ -48,7 +51,7 @@ def read_file(path: str) -> str:
     """The text of a file the operator named."""
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return file.read()
+            return _bounded(file, f"the file {path}")
     except OSError as err:
         raise CommandError(f"cannot read the file {path}: {err.strerror}") from None
     except UnicodeDecodeError:
@@ -57,10 +60,18 @@ def read_file(path: str) -> str:
         ) from None
 
 
+def _bounded(source: TextIO, name: str) -> str:
+    """All of a text that some server may take. CommandError for more, which might never end."""
+    text = source.read(LONGEST + 1)
+    if len(text) > LONGEST:
+        raise CommandError(f"cannot read {name}: it is longer than 32 MiB, which no server takes")
+    return text
+
+
 def read_stdin(stdin: TextIO) -> str:
     """All of standard input as text. CommandError when it is not UTF-8."""
     try:
-        text = stdin.read()
+        text = _bounded(stdin, "standard input")
         text.encode()
     except UnicodeError:
         raise CommandError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vaultctl.body import parse_body, parse_query
+from vaultctl.body import LONGEST, parse_body, parse_query
 from vaultctl.errors import CommandError
 from vaultctl.text.json import compact
 
@@ -83,3 +83,22 @@ def test_standard_input_is_there_for_one_argument() -> None:
     for arguments in (("a=-", "b=-"), ("-", "b=-"), ("a=-", "-")):
         with pytest.raises(CommandError, match="data argument 2: standard input was read already"):
             _body(*arguments, stdin='{"x": "y"}')
+
+
+@pytest.mark.parametrize("argument", ["key=@/dev/zero", "@/dev/zero"])
+def test_a_file_without_end_is_not_read_to_its_end(argument: str) -> None:
+    with pytest.raises(CommandError, match=r"cannot read the file /dev/zero: it is longer than 32 MiB"):
+        parse_body([argument], io.StringIO())
+
+
+@pytest.mark.parametrize("argument", ["key=-", "-"])
+def test_standard_input_without_end_is_not_read_to_its_end(argument: str) -> None:
+    with (
+        open("/dev/zero", encoding="utf-8") as endless,
+        pytest.raises(CommandError, match="longer than 32 MiB"),
+    ):
+        parse_body([argument], endless)
+
+
+def test_the_longest_text_that_a_server_takes_is_read_whole() -> None:
+    assert parse_body(["key=-"], io.StringIO("a" * LONGEST)) == {"key": "a" * LONGEST}
