@@ -113,6 +113,11 @@ class Client:
         finally:
             self.close()
 
+    @property
+    def only_prints(self) -> bool:
+        """Whether the command's own request is printed and not sent."""
+        return self._settings.print_curl or self._settings.print_policy
+
     def _print_instead(
         self, method: str, path: str, target: str, search: str, headers: dict[str, str], payload: bytes | None
     ) -> None:
