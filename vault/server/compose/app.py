@@ -393,13 +393,19 @@ class Vault:
 
     def _leave(self, failure: RootKeyReplaced | NewerFormat) -> None:
         """Seal soon, as whoever found out may be anywhere. A key slot may open it where the root key was replaced."""
-        if self._leaving is None or self._leaving.done():
-            newer = isinstance(failure, NewerFormat)
-            self._parts.log.failure("seal", _OUTDATED if newer else _LEFT, reason=str(failure))
-            self._parts.presence.cluster = (
-                None  # so it is seen as sealed while this lasts, as requests are refused
-            )
-            self._leaving = asyncio.get_running_loop().create_task(self._left(kept=newer))
+        if self._leaves:
+            return
+        newer = isinstance(failure, NewerFormat)
+        self._parts.log.failure("seal", _OUTDATED if newer else _LEFT, reason=str(failure))
+        self._parts.presence.cluster = (
+            None  # so it is seen as sealed while this lasts, as requests are refused
+        )
+        self._leaving = asyncio.get_running_loop().create_task(self._left(kept=newer))
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether it is sealed, or about to be: who found out late why it has to be changes nothing any more."""
+        return self._parts.barrier.sealed or (self._leaving is not None and not self._leaving.done())
 
     async def _left(self, *, kept: bool) -> None:
         try:
@@ -438,7 +444,7 @@ class Vault:
         try:
             await self._parts.storage.check()
         except StorageFailure as failure:
-            if not self._parts.barrier.sealed and (self._leaving is None or self._leaving.done()):
+            if not self._leaves:
                 self._parts.log.failure("storage", _EXCHANGED, reason=str(failure))
                 self._leaving = asyncio.get_running_loop().create_task(self._lost())
 
