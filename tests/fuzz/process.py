@@ -210,3 +210,17 @@ def initialised(folder: Path) -> Iterator[VaultProcess]:
         yield vault
     finally:
         vault.stop()
+
+
+@contextmanager
+def beside(first: VaultProcess, folder: Path) -> Iterator[VaultProcess]:
+    """Start another server in `folder`, which it makes, on the same database; unseal it, and stop it in the end."""
+    folder.mkdir()
+    second = VaultProcess(folder, database=first.database)
+    try:
+        second.start()
+        second.root, second.key = first.root, first.key
+        second.unseal()
+        yield second
+    finally:
+        second.stop()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.process import Client, initialised, wait_until
+from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 from tests.integration.test_backup import operator
 
 
@@ -48,6 +48,28 @@ def write(client: Client, number: int) -> int:
     return client.request("POST", f"/v1/secret/data/{number}", {"data": {"value": str(number)}}).status
 
 
+def said_by(vault: VaultProcess, *texts: str) -> str:
+    """Wait until a server's log has one of these texts, and return it."""
+    wait_until(
+        lambda: any(text in vault.log.read_text(encoding="utf-8") for text in texts),
+        lambda: vault.log.read_text(encoding="utf-8")[-3000:],
+    )
+    return vault.log.read_text(encoding="utf-8")
+
+
+def sealed(vault: VaultProcess) -> str:
+    """Wait until a server has sealed itself because of its files, and return its log."""
+    return said_by(vault, "or overwritten: it is sealed")
+
+
+def begun_anew(vault: VaultProcess) -> list[int]:
+    """Start and unseal a server, and return how it answers for the first six numbers."""
+    vault.start()
+    vault.unseal()
+    with vault.client() as client:
+        return [client.request("GET", f"/v1/secret/data/{number}").status for number in range(6)]
+
+
 @pytest.mark.parametrize("change", [moved, exchanged, unlogged, emptied])
 def test_nothing_is_acknowledged_that_nobody_will_find(
     tmp_path: Path, change: Callable[[Path], None]
@@ -57,22 +79,14 @@ def test_nothing_is_acknowledged_that_nobody_will_find(
             assert [write(client, number) for number in range(5)] == [200] * 5
             change(vault.database)
             assert {write(client, number) for number in range(5, 25)} <= {500, 503}
-        wait_until(
-            lambda: "or overwritten: it is sealed" in vault.log.read_text(encoding="utf-8"),
-            lambda: vault.log.read_text(encoding="utf-8")[-3000:],
-        )
-        said = vault.log.read_text(encoding="utf-8")
+        said = sealed(vault)
         assert "the files of the storage were moved, removed, exchanged or overwritten" in said
         assert str(vault.database) in said
         vault.stop()
         if change is moved:
             beside(vault.database, ".away").rename(vault.database)
         if change in (moved, unlogged):
-            vault.start()
-            vault.unseal()
-            with vault.client() as client:
-                found = [client.request("GET", f"/v1/secret/data/{number}").status for number in range(6)]
-            assert found == [200] * 5 + [404]
+            assert begun_anew(vault) == [200] * 5 + [404]
 
 
 def test_a_journal_that_was_removed_is_saved_before_a_kill(tmp_path: Path) -> None:
@@ -80,17 +94,9 @@ def test_a_journal_that_was_removed_is_saved_before_a_kill(tmp_path: Path) -> No
         with vault.client() as client:
             assert [write(client, number) for number in range(5)] == [200] * 5
             unlogged(vault.database)
-            wait_until(
-                lambda: "or overwritten: it is sealed" in vault.log.read_text(encoding="utf-8"),
-                lambda: vault.log.read_text(encoding="utf-8")[-3000:],
-            )
+            sealed(vault)
         vault.kill()
-        vault.start()
-        vault.unseal()
-        with vault.client() as client:
-            assert [client.request("GET", f"/v1/secret/data/{number}").status for number in range(5)] == [
-                200
-            ] * 5
+        assert begun_anew(vault)[:5] == [200] * 5
 
 
 @pytest.mark.parametrize("how", ['cp "$1.copy" "$1"', ': > "$1"', ': > "$1-wal"'])
@@ -104,23 +110,13 @@ def test_what_is_written_over_under_its_own_name_seals_and_a_backup_brings_it_ba
             assert [write(client, number) for number in range(5, 10)] == [200] * 5
             subprocess.run(["sh", "-euc", how, "sh", str(vault.database)], check=True)
             assert {write(client, number) for number in range(10, 20)} <= {500, 503}
-        wait_until(
-            lambda: "or overwritten: it is sealed" in vault.log.read_text(encoding="utf-8"),
-            lambda: vault.log.read_text(encoding="utf-8")[-3000:],
-        )
-        assert "something else than SQLite wrote to the file, or cut it" in vault.log.read_text(
-            encoding="utf-8"
-        )
+        assert "something else than SQLite wrote to the file, or cut it" in sealed(vault)
         assert vault.stop() == 0
         with pytest.raises(AssertionError, match="-lost to take what is left"):
             vault.start()
         restored = operator(vault, "restore", beside(vault.database, ".copy"))
         assert restored.returncode == 0, restored.stderr
-        vault.start()
-        vault.unseal()
-        with vault.client() as client:
-            found = [client.request("GET", f"/v1/secret/data/{number}").status for number in range(6)]
-        assert found == [200] * 5 + [404]
+        assert begun_anew(vault) == [200] * 5 + [404]
 
 
 def test_an_index_that_was_cut_ends_the_process_with_a_word_and_loses_nothing(tmp_path: Path) -> None:
@@ -132,14 +128,6 @@ def test_an_index_that_was_cut_ends_the_process_with_a_word_and_loses_nothing(tm
             with suppress(OSError, HTTPException):
                 assert write(client, 5) in {500, 503}
         said = ("Fatal Python error: Bus error", "-shm: the file that this server has open was cut")
-        wait_until(
-            lambda: any(one in vault.log.read_text(encoding="utf-8") for one in said),
-            lambda: vault.log.read_text(encoding="utf-8")[-3000:],
-        )
+        said_by(vault, *said)
         assert vault.stop() in {0, -signal.SIGBUS}
-        vault.start()
-        vault.unseal()
-        with vault.client() as client:
-            assert [client.request("GET", f"/v1/secret/data/{number}").status for number in range(5)] == [
-                200
-            ] * 5
+        assert begun_anew(vault)[:5] == [200] * 5

@@ -6,13 +6,13 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
+from tests.fuzz.process import Client, VaultProcess, beside, initialised, wait_until
 
 
 @pytest.fixture
@@ -229,13 +229,7 @@ class Estate:
 
 
 def _interleave(folder: Path, seed: int, steps: int) -> None:
-    with initialised(folder) as first, ExitStack() as stack:
-        (folder / "second").mkdir()
-        second = VaultProcess(folder / "second", database=first.database)
-        stack.callback(second.stop)
-        second.start()
-        second.root, second.key = first.root, first.key
-        second.unseal()
+    with initialised(folder) as first, beside(first, folder / "second") as second:
         estate = Estate([first, second], folder, seed)
         did: list[str] = []
         for number in range(steps):

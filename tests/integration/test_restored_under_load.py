@@ -8,14 +8,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
+from tests.fuzz.process import Client, VaultProcess, beside, initialised, wait_until
 from tests.integration.test_restored import copy
 
 PATHS = ("a", "b", "c")
@@ -168,13 +167,7 @@ def exchange(load: Load, folder: Path, chance: random.Random, rounds: int) -> li
 
 def play(folder: Path, seed: int, rounds: int) -> tuple[int, int]:
     """Back up and restore so often under load; return how much was read and written."""
-    with initialised(folder) as first, ExitStack() as stack:
-        (folder / "second").mkdir()
-        second = VaultProcess(folder / "second", database=first.database)
-        stack.callback(second.stop)
-        second.start()
-        second.root, second.key = first.root, first.key
-        second.unseal()
+    with initialised(folder) as first, beside(first, folder / "second") as second:
         load = Load([first, second], {path: [Written(0, 0, 0)] for path in PATHS}, [], threading.Event())
         threads = load.begin()
         try:

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -84,15 +84,22 @@ async def lost(disk: Disk, file: Path, moment: int) -> list[str]:
     return wrong
 
 
-def cut(disk: Disk, folder: Path, images: int) -> Iterator[tuple[int, list[str]]]:
-    """Cut the power so often; yield each image in which something is wrong, and what."""
+def what_is_lost(disk: Disk, folder: Path, at: int) -> list[str]:
+    """Return what is wrong with a database behind a power cut at this moment."""
+    return asyncio.run(lost(disk, folder / "vault.db", at))
+
+
+def cut(
+    disk: Disk, folder: Path, images: int, look: Callable[[Disk, Path, int], list[str]] = what_is_lost
+) -> Iterator[tuple[int, list[str]]]:
+    """Cut the power so often; yield each image in which something is wrong, and what, as `look` finds it."""
     for seed in range(images):
         chance = random.Random(seed)
         at = moment(disk, chance)
         image = folder / f"image-{seed}"
         put(disk.image(at, chance), image)
         try:
-            wrong = asyncio.run(lost(disk, image / "vault.db", at))
+            wrong = look(disk, image, at)
         except (StorageFailure, sqlite3.Error) as error:
             wrong = [str(error)]
         shutil.rmtree(image)
@@ -158,32 +165,16 @@ def wrong_copies(disk: Disk, folder: Path, at: int) -> list[str]:
     return wrong
 
 
-def cut_copies(disk: Disk, folder: Path, images: int) -> Iterator[tuple[int, list[str]]]:
-    """Cut the power so often; yield each image in which something is wrong, and what."""
-    for seed in range(images):
-        chance = random.Random(seed)
-        at = moment(disk, chance)
-        place = folder / f"image-{seed}"
-        put(disk.image(at, chance), place)
-        try:
-            wrong = wrong_copies(disk, place, at)
-        except (StorageFailure, sqlite3.Error) as error:
-            wrong = [str(error)]
-        shutil.rmtree(place)
-        if wrong:
-            yield seed, wrong
-
-
 def test_power_cuts_in_a_backup_and_a_restore_leave_one_state_whole(tmp_path: Path) -> None:
     disk = recorded(tmp_path, "copies")
     assert [line for _, line in disk.promises] == ["old", "backed up", "new", "restoring", "restored"]
-    assert list(cut_copies(disk, tmp_path, 40)) == []
+    assert list(cut(disk, tmp_path, 40, wrong_copies)) == []
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_a_thousand_power_cuts_in_a_backup_and_a_restore_leave_one_state_whole(tmp_path: Path) -> None:
-    assert list(cut_copies(recorded(tmp_path, "copies"), tmp_path, 1000)) == []
+    assert list(cut(recorded(tmp_path, "copies"), tmp_path, 1000, wrong_copies)) == []
 
 
 @pytest.mark.soak
