@@ -313,7 +313,7 @@ class Pipeline:
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core)
         if core.transaction.outdates:
-            await self._follower.follow(core.committed)
+            await self._follower.follow(core.transaction.committed)
         return raise_refusal(reply)
 
     async def write(self, call: Call, core: View) -> Reply[object] | None:
@@ -465,7 +465,7 @@ class Pipeline:
                     self.require_same_namespace(call, where)
                     reply = await self.attempt(call, core)
                 if core.transaction.outdates:
-                    await self._follower.follow(core.committed)
+                    await self._follower.follow(core.transaction.committed)
                 return raise_refusal(reply)
             except (FactsChanged, AskFirst, Conflict) as later:
                 again = later

@@ -49,9 +49,8 @@ def raise_refusal(reply: Reply[object] | None) -> Reply[object] | None:
 
 def refusing_route(error: VaultError, access: Access | None = None) -> BoundRoute:
     """Return a route whose handler refuses, for a path that has none: whoever may not ask learns nothing else."""
-    error = (
-        error.anew()
-    )  # the call keeps it, and would wait for the collector of garbage, its token too (SL-58)
+    # The call keeps it, and would wait for the collector of garbage, its token too (SL-58).
+    error = error.anew()
 
     async def answer(call: Call) -> None:
         del call

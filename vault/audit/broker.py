@@ -142,7 +142,7 @@ class Broker:
     def _request(self, call: Call, now: Nanos, error: VaultError | None) -> Taken:
         if self._open:
             headers = self._headers
-            lines = [(entry, entry.renderer.request(call, now, headers, error)) for entry in self._recording]
+            lines = [entry.renderer.request(call, now, headers, error) for entry in self._recording]
             return self._send(lines, "request")
         if self._devices:
             return self._send_sealed(sealed_line(call, "request", now, error))
@@ -181,8 +181,7 @@ class Broker:
         now = self._clock.nanos()
         held, call.record.held = call.record.held, _NOT_HELD
         if self._open:
-            lines = self._response_lines(call, reply, (held, now), error)
-            return self._send(list(zip(self._recording, lines, strict=True)), "response")
+            return self._send(self._response_lines(call, reply, (held, now), error), "response")
         if self._devices:
             line = sealed_line(call, "request", held, None) if held else b""
             return self._send_sealed(line + sealed_line(call, "response", now, error))
@@ -213,7 +212,7 @@ class Broker:
         error = None if reply is None else reply.refusal
         lines = self._response_lines(call, reply, (held, self._clock.nanos()), error)
         if max(map(len, lines)) > _LONGEST_HELD:
-            return self._send(list(zip(self._recording, lines, strict=True)), "response")
+            return self._send(lines, "response")
         call.record.settle = settle = batch.hold(lines)
         call.core.transaction.before_commit(settle)
         return None
@@ -234,7 +233,7 @@ class Broker:
 
     def _write_batch(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:
         try:
-            self._send(list(zip(self._recording, of_devices, strict=True)), "response", count)
+            self._send(of_devices, "response", count)
         except Unavailable as failure:
             return failure
         return None
@@ -242,8 +241,10 @@ class Broker:
     def _defect(self, error: Exception) -> None:
         self._log.crash("audit", "a batch of records met a defect", error)
 
-    def _send(self, lines: Sequence[tuple[OpenDevice, bytes]], kind: str, count: int = 0) -> Taken:
-        """Write the lines of one call, or of `count` calls together; the waiting batch goes first, to keep the order.
+    def _send(self, lines: Sequence[bytes], kind: str, count: int = 0) -> Taken:
+        """Write the lines of one call, or of `count` calls together, one text for each device that records.
+
+        The waiting batch goes first, to keep the order.
 
         A record counts as taken as soon as one device has it. Raises `Unavailable`; the returned wait may too.
         """
@@ -252,7 +253,7 @@ class Broker:
         began, now = perf_counter_ns(), self._clock.monotonic()
         taken = prompt = False
         later: list[Outcome] = []
-        for entry, line in lines:
+        for entry, line in zip(self._recording, lines, strict=True):
             device = entry.device
             outcome = self._write(device, line, now)
             if outcome is True:

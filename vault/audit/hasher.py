@@ -70,8 +70,8 @@ class Hasher:
             most=most,
             most_times=most_times,
         )
-        self._most, self._most_times = most, most_times
         """Makes another hasher with the same key and a cache of its own, for a thread."""
+        self._most, self._most_times = most, most_times
         self._keyed = HMAC(key, SHA256())
         self._raw = raw
         self._strings_only = strings_only or raw

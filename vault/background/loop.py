@@ -20,6 +20,9 @@ from vault.storage.protocol import CommitRefused, Storage, StorageFailure, Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 
+_WAITS: Final = (Unavailable, CommitRefused)
+"""What fails because something does not answer now, or because of a change that shared its commit and was not recorded."""
+
 Handler = Callable[[View, str], Awaitable[None]]
 """Does what a timer says, in one transaction on the namespace's own data that removes the timer.
 
@@ -117,12 +120,10 @@ class Background:
             async with self._barrier.write(ROOT_ID, "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
                 await park(core, sealed.owner, TIMER + timer.kind, timer.key)
-        except CommitRefused as refused:  # it shared the commit of a change that could not be recorded
-            self._tell(timer.kind, str(refused))
+        except _WAITS as failure:
+            self._tell(timer.kind, failure)
         except (BarrierSealed, StorageFailure, asyncio.CancelledError):
             raise
-        except Unavailable as failure:
-            self._tell(timer.kind, failure.detail or failure.message)
         except Exception as error:  # noqa: BLE001 -- one timer's defect must not stop the others
             self._log.crash(
                 "background", "a timer's handler failed; it will run again", error, type=timer.kind
@@ -135,8 +136,9 @@ class Background:
             await core.cancel(timer.kind, timer.key)
             await handler(core, timer.key)
 
-    def _tell(self, kind: str, reason: str) -> None:
+    def _tell(self, kind: str, failure: Unavailable | CommitRefused) -> None:
         """Tell once what the work of a kind waits for: a device or a server that does not answer is no defect."""
+        reason = failure.detail or failure.message if isinstance(failure, Unavailable) else str(failure)
         if self._waiting.get(kind) != reason:
             self._waiting[kind] = reason
             self._log.caution("background", "work waits and will be done", type=kind, reason=reason)
@@ -145,12 +147,10 @@ class Background:
         for name, job in self._jobs.items():
             try:
                 await job()
-            except CommitRefused as refused:
-                self._tell(name, str(refused))
+            except _WAITS as failure:
+                self._tell(name, failure)
             except (BarrierSealed, StorageFailure, asyncio.CancelledError):
                 raise
-            except Unavailable as failure:
-                self._tell(name, failure.detail or failure.message)
             except Exception as error:  # noqa: BLE001 -- one job's defect must not stop the others
                 self._log.crash("background", "a periodic job failed; it will run again", error, type=name)
             else:

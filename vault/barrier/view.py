@@ -218,11 +218,6 @@ class View(ReadView):
         self._random = random
 
     @property
-    def committed(self) -> int:
-        """See `Tx.committed`."""
-        return self._write.committed
-
-    @property
     def transaction(self) -> Tx:
         """The transaction below, for what lies outside every view, as the keyring."""
         return self._write

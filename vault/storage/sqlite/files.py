@@ -146,9 +146,8 @@ class Files:
 
     def _fail_overwritten(self, which: int) -> NoReturn:
         self._overwritten = True
-        with suppress(
-            OSError
-        ):  # or whoever starts next, perhaps by itself, would take a mixture for the vault
+        # Or whoever starts next, perhaps by itself, would take a mixture for the vault.
+        with suppress(OSError):
             os.close(os.open(f"{self._database}{MARK}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._end(
             f"storage {self._names[which]}: something else than SQLite wrote to the file, or cut it, while this server"

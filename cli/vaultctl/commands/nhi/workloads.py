@@ -61,9 +61,8 @@ def register(invocation: Invocation) -> int:
     field = invocation.text("field")
     if field and not invocation.truth("secret"):
         raise UsageError("-field goes with -secret: nothing else is answered")
-    if (
-        field and field not in _SECRET_ANSWER
-    ):  # another secret would take the place of this one, and be shown to nobody
+    # Another secret would take the place of this one, and be shown to nobody.
+    if field and field not in _SECRET_ANSWER:
         raise UsageError(
             f'With -secret the answer has the fields {" and ".join(_SECRET_ANSWER)}, and no "{field}"'
         )
