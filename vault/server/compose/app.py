@@ -397,9 +397,8 @@ class Vault:
             return
         newer = isinstance(failure, NewerFormat)
         self._parts.log.failure("seal", _OUTDATED if newer else _LEFT, reason=str(failure))
-        self._parts.presence.cluster = (
-            None  # so it is seen as sealed while this lasts, as requests are refused
-        )
+        # So it is seen as sealed while this lasts, as requests are refused.
+        self._parts.presence.cluster = None
         self._leaving = asyncio.get_running_loop().create_task(self._left(kept=newer))
 
     @property
@@ -446,11 +445,7 @@ class Vault:
         except StorageFailure as failure:
             if not self._leaves:
                 self._parts.log.failure("storage", _EXCHANGED, reason=str(failure))
-                self._leaving = asyncio.get_running_loop().create_task(self._lost())
-
-    async def _lost(self) -> None:
-        with contextlib.suppress(TimeoutError, StorageFailure):  # it is sealed all the same
-            await self._sealing()
+                self._leaving = asyncio.get_running_loop().create_task(self._left(kept=True))
 
     async def _resume(self, core: View, kind: str, key: str) -> None:
         """Do what waited for a namespace to open."""
