@@ -119,6 +119,10 @@ generated: $(VENV)/.dev
 bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (7 minutes; BENCHFLAGS="--beside CHECKOUT": before, after)
 	$(BIN)/python -m tests.perf.bench $(BENCHFLAGS)
 
+.PHONY: bench-postgres
+bench-postgres: system $(VENV)/.dev ## both on one PostgreSQL, at 16 and 64 connections (6 minutes; BENCHFLAGS="--round-trip 0.5 --commit 1": a database that is further away)
+	$(BIN)/python -m tests.perf.postgres.bench $(BENCHFLAGS)
+
 .PHONY: bench-leases
 bench-leases: system $(VENV)/.dev ## a million leases, OpenBao beside: restart, memory, reads while 100,000 are revoked (10 minutes)
 	$(BIN)/python -m tests.perf.leases $(BENCHFLAGS)

