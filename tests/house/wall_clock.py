@@ -70,7 +70,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/token/issue.py": "_entry issue",
         "vault/lease/ending.py": "_again due",
         "vault/lease/store.py": "ended new",
-        "vault/namespace/sweep.py": "_end_leases due",
+        "vault/lease/namespace_sweep.py": "_end_leases due",
         "vault/policy/gate.py": "_verdict check decide filter narrow",
         "vault/server/compose/app.py": "_close _resume _watch_forever expire_token sweep_tokens",
         "vault/server/compose/unsealing.py": "ensure_root",

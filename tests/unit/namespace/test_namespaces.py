@@ -17,11 +17,11 @@ from vault.framework.call import ROOT, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.lease.model import Lease
+from vault.lease.namespace_sweep import Sweeper
 from vault.lease.store import LeaseStore
 from vault.namespace import ids
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, check_name
-from vault.namespace.sweep import Sweeper
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID, MountAccessor, MountId, NamespaceId
 from vault.values.times import Millis, Nanos, Seconds

@@ -34,9 +34,9 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals
 from vault.install import Install, Installation
 from vault.lease.model import LEASE_KIND
+from vault.lease.namespace_sweep import Sweeper
 from vault.mount.table import Catalog, MountTable
 from vault.namespace.entry import NAMESPACE_KIND
-from vault.namespace.sweep import Sweeper
 from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
 from vault.seal.failure import RootKeyReplaced, SealFailure
