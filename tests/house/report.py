@@ -274,11 +274,8 @@ def mirrored_tests(root: Path, found: list[Module]) -> tuple[int, int]:
     for test in tests:
         place = test.relative_to(root / "tests" / "unit")
         stem = place.stem.removeprefix("test_")
-        folder = str(place.parent)
-        mirrored += any(
-            f"{prefix}{folder}/{stem}" in names or f"{prefix}{folder}" in rooms_of
-            for prefix in ("", "vault/")
-        )
+        rooms = (place.parent, "vault" / place.parent)
+        mirrored += any(str(room / stem) in names or str(room) in rooms_of for room in rooms)
     return mirrored, len(tests)
 
 

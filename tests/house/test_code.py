@@ -51,7 +51,7 @@ _MAY_HAVE_DEADLINES = {
 """Modules that use asyncio's deadlines, and why they are in a task there. Reads are begun outside any."""
 _MAY_IMPORT = {
     "sqlite3": ("vault/storage/",),
-    "asyncpg": ("vault/storage/",),
+    "asyncpg": ("vault/storage/postgres/connection.py",),
     "pkcs11": ("hsm/agent/",),
     "random": (),
     "pickle": (),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Names that say what a thing is: none that the glossary retired, no bare participle, no hall of modules."""
+"""Names that say what a thing is, and where: none that the glossary retired, no bare participle, no hall of modules."""
 
 import ast
 import re
@@ -60,6 +60,11 @@ def test_a_bare_participle_is_told_from_a_noun(name: str, told: bool) -> None:
 
 def test_no_folder_has_more_modules_than_one_can_take_in() -> None:
     assert [folder for folder, number in report.folders(ROOT).items() if number > report.MOST_MODULES] == []
+
+
+def test_every_unit_test_stands_where_its_module_does() -> None:
+    mirrored, tests = report.mirrored_tests(ROOT, report.modules(ROOT))
+    assert mirrored == tests > 200
 
 
 def test_no_class_is_named_by_a_bare_participle() -> None:
