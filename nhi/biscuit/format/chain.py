@@ -26,7 +26,7 @@ from nhi.biscuit.format.protobuf import (
 
 LONGEST_SIGNATURE: Final = 72
 MOST_BLOCKS: Final = 128
-"""Blocks of the longest token that is read at all; what may be presented is a matter of `Limits`."""
+"""Blocks of the longest token that is read at all; what may be presented is a matter of `TokenLimits`."""
 _OUTER: Final = {1: NUMBER, 2: BYTES, 3: BYTES, 4: BYTES}
 _SIGNED: Final = {1: BYTES, 2: BYTES, 3: BYTES, 4: BYTES, 5: NUMBER}
 _KEY: Final = {1: NUMBER, 2: BYTES}

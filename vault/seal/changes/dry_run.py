@@ -70,7 +70,7 @@ async def renew(changes: SlotChanges, name: str) -> SealConfig:
 async def rotate_root(
     changes: SlotChanges, *, links: bool, drop: Collection[str] = (), abandon: bool = False
 ) -> tuple[Sequence[str], LostValues]:
-    """As `turnover.rotate_root`; return the slots that it drops, and the values that it deletes.
+    """As `root_rotation.rotate_root`; return the slots that it drops, and the values that it deletes.
 
     Raises `SealRefusal` also for a name in `drop` that no slot has.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The safe that signing keys lie in; `test_numbered.py` has its keys, with slots that come and go."""
+"""The safe that signing keys lie in; `test_key_versions.py` has its keys, with slots that come and go."""
 
 import asyncio
 import os

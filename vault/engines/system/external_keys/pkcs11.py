@@ -32,7 +32,7 @@ DEADLINE: Final = 15.0
 
 
 class Pkcs11Provider:
-    """See `vault.engines.system.external_keys.engine.Provider`."""
+    """See `vault.engines.system.external_keys.engine.KeyProvider`."""
 
     secrets = frozenset({"pin"})
 
