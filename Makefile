@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 DATA ?= $(CURDIR)/data
 PORT ?= 8200
 HSM ?=
+STORAGE ?= sqlite
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-header --no-annotate $(LOCKFLAGS)
@@ -25,7 +26,7 @@ help: ## this list
 
 # ------------------------------------------------------------------------------------------- to use it
 .PHONY: run
-run: compiled ## start a development server that keeps its secrets in ./data (DATA=... elsewhere, PORT=..., HSM=1)
+run: compiled ## start a development server that keeps its secrets in ./data (DATA=... elsewhere, PORT=..., HSM=1, STORAGE=postgres: two on one PostgreSQL)
 	@mkdir -p -m 700 "$(DATA)"
 	database="$(DATA)/coffre.db"
 	if [[ -n "$(HSM)" ]]; then # sealed by a SoftHSM token of its own in ./data/hsm
@@ -34,6 +35,13 @@ run: compiled ## start a development server that keeps its secrets in ./data (DA
 		eval "$$variables"
 		database="$(DATA)/coffre-hsm.db"
 	fi
+	case "$(STORAGE)" in
+		sqlite) ;;
+		postgres) # two servers, and a PostgreSQL of their own in ./data/postgres
+			.ci/system-packages postgres
+			exec .ci/dev-postgres "$(DATA)" "$(CURDIR)/$(BIN)/vaultctl" "$(PORT)" ;;
+		*) echo "STORAGE is sqlite or postgres" >&2; exit 1 ;;
+	esac
 	exec $(BIN)/vaultctl server -dev -dev-storage="$$database" -dev-listen-address=127.0.0.1:$(PORT)
 
 $(VENV)/.python:

@@ -51,7 +51,7 @@ def test_a_second_dev_start_on_the_same_file_has_the_same_keys(tmp_path: Path) -
     ]
     for more in (["-dev-root-token-id=mine"], []):
         with running(*flags, *more, home=tmp_path) as server:
-            server.wait_for("whoever copies both files reads every secret.")
+            server.wait_for("whoever copies both reads every secret.")
             server.wait_for("should NOT be used in production installations!")
             assert "Root Token: mine" in server.lines
             assert server.end() == 0

@@ -32,6 +32,8 @@ Development mode, never for production:
   -dev                         Unsealed, in memory, on 127.0.0.1:8200, with a root token that it prints. -config adds
                                to it: listeners on loopback, audit devices, settings, another storage or seal
   -dev-storage=<path>          Keep the secrets in this SQLite file; a second start finds them again
+  -dev-keys=<path>             Keep what opens the storage of -config in this file: a second start, and further servers
+                               on it, find it there
   -dev-root-token-id=<token>   The root token (BAO_DEV_ROOT_TOKEN_ID)
   -dev-listen-address=<addr>   Another loopback address or port (BAO_DEV_LISTEN_ADDRESS)
   -dev-no-store-token          Do not write the root token to the token file of the command line
@@ -52,6 +54,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     log_file: str = ""
     dev: bool = False
     dev_storage: str = ""
+    dev_keys: str = ""
     dev_root_token_id: str = ""
     dev_listen_address: str = ""
     dev_no_store_token: bool = False

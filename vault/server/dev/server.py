@@ -55,13 +55,14 @@ class Development:
         split = host_and_port(self._address)
         if split is None or not is_loopback(split[0]):
             raise StartFailure(f"-dev-listen-address {_LOOPBACK_ONLY}")
-        stored = options.dev_storage
-        self._keys_file = Path(f"{stored}.dev-keys") if stored else None
+        kept = options.dev_keys or (options.dev_storage and f"{options.dev_storage}.dev-keys")
+        self._keys_file = Path(kept) if kept else None
         self._kept = _read_keys(self._keys_file) if self._keys_file is not None else None
         findings = Findings()
         self._seals = seal_stanzas.seals((), environment, findings)
         findings.raise_first()
         self._tls: tuple[Path, Path, Path] | None = None
+        self._storage: StorageSettings | None = None
         self._unseal_key = ""
         self._root_token = ""
 
@@ -92,11 +93,9 @@ class Development:
             ui=True,
             outbound_allow=("127.0.0.0/8", "::1/128"),
         )
-        if not options.config:
-            return own
-        both = configuration.load(options.config, self._environment, own)
+        both = configuration.load(options.config, self._environment, own) if options.config else own
         self._check(both)
-        self._seals = both.seals
+        self._seals, self._storage = both.seals, both.storage
         return both
 
     def _check(self, config: Config) -> None:
@@ -140,13 +139,19 @@ class Development:
                 by_token=bool(self._seals),
                 root_token=self._root_token,
                 authority=str(self._tls[0]) if self._tls else "",
-                database=self._options.dev_storage,
+                database=self._database(),
+                keys="" if self._keys_file is None else str(self._keys_file),
                 stored=self._token_file() is not None,
                 program=_program(self._environment.get("PATH", "")),
                 version=f"Coffre {__version__}, with the API of OpenBao {VERSION}",
             )
         )
         sys.stdout.flush()
+
+    def _database(self) -> str:
+        """Where the secrets are kept; nothing where they are in memory."""
+        stored = self._storage
+        return "" if stored is None or stored.kind == "inmem" else stored.path or stored.connection_url
 
     def _token_file(self) -> Path | None:
         """Where vaultctl and bao look for the token; None when it is not to be stored."""

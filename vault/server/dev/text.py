@@ -12,15 +12,16 @@ def banner(
     root_token: str,
     authority: str,
     database: str,
+    keys: str,
     stored: bool,
     program: str,
     version: str,
 ) -> str:
-    """Return the whole text. `authority` is the certificate file of `-dev-tls`, `database` that of `-dev-storage`.
+    """Return the whole text. `authority` is the certificate file of `-dev-tls`.
 
-    `program` is how a shell of this environment starts vaultctl, `version` what this server is.
-
-    `by_token` says that a PKCS#11 token seals the vault, and that `unseal_key` is a recovery key.
+    `database` is where secrets are stored, if they are, and `keys` the file that opens them. `program` is how a shell of
+    this environment starts vaultctl, `version` what this server is. `by_token` says that a PKCS#11 token seals the vault, and
+    that `unseal_key` is a recovery key.
     """
     key = "Recovery Key" if by_token else "Unseal Key"
     verify = f', verify="{authority}"' if authority else ""
@@ -35,7 +36,7 @@ def banner(
 
 WARNING! dev mode is enabled! The server is unsealed, listens on loopback only, and anybody
 on this machine who reads this screen owns its secrets. DO NOT RUN IT IN PRODUCTION.
-{_where(database)}
+{_where(database, keys)}
 In another shell, first say where it is:
 
 {shown}
@@ -77,11 +78,17 @@ whether that token is hardware:
 """
 
 
-def _where(database: str) -> str:
+def _where(database: str, keys: str) -> str:
     if not database:
         return "Everything is kept in memory and lost when the server stops.\n"
+    if not keys:
+        return f"""\
+Secrets are kept in {database},
+and what opens them is on this screen only: development mode opens them again where -dev-keys
+named a file for it.
+"""
     return f"""\
 Secrets are kept in {database},
-and the keys that open them lie beside it in {database}.dev-keys:
-whoever copies both files reads every secret.
+and the keys that open them lie in {keys}:
+whoever copies both reads every secret.
 """

@@ -48,6 +48,7 @@ _FISH_VALUE = (
 SERVER_FLAGS = {
     "config": "File, or directory of files, with the configuration.",
     "dev": "Development mode: unsealed, in memory.",
+    "dev-keys": "File that keeps what opens the storage of development mode.",
     "dev-listen-address": "Loopback address of development mode.",
     "dev-no-kv": "Do not mount KV at secret/.",
     "dev-no-store-token": "Do not keep the root token in the token helper.",

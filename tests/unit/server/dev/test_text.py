@@ -19,6 +19,7 @@ def test_the_banner_says_what_it_is_and_where_the_page_is() -> None:
         root_token="t",
         authority="",
         database="",
+        keys="",
         stored=True,
         program="/a/vaultctl",
         version="Coffre 0.1.0",
@@ -27,6 +28,31 @@ def test_the_banner_says_what_it_is_and_where_the_page_is() -> None:
     assert "http://127.0.0.1:8200/ui/" in text
     assert "$ /a/vaultctl kv put secret/hello" in text
     assert not re.search(r"(?<!/)\bvaultctl (kv|operator)", text)
+
+
+@pytest.mark.parametrize(
+    ("database", "keys", "told"),
+    [
+        ("", "", "lost when the server stops"),
+        ("postgresql://a@/b", "", "on this screen only"),
+        ("/a/b.db", "/a/b.db.dev-keys", "in /a/b.db.dev-keys:"),
+    ],
+)
+def test_the_banner_says_where_secrets_and_keys_are_kept(database: str, keys: str, told: str) -> None:
+    text = banner(
+        url="",
+        unseal_key="k",
+        by_token=False,
+        root_token="t",
+        authority="",
+        database=database,
+        keys=keys,
+        stored=True,
+        program="",
+        version="",
+    )
+    assert told in text
+    assert database in text
 
 
 def test_vaultctl_is_called_as_a_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
