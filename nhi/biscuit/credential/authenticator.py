@@ -115,11 +115,11 @@ class BiscuitAuthenticator:
         if self._refused.get(digest):
             raise Unauthenticated
         # 2. The verdict.
+        moment = self._follower.moment
         core = core_reader(self._barrier, call.namespace)
         verdict = await self._judge_presented(core, call, digest)
         if verdict is None:
             raise Unauthenticated
-        epoch = core.epoch
         # 3. The record of it, once for each call, and in no transaction of others.
         presentation: Presentation | None = None
         facts = facts_of(call)
@@ -131,8 +131,12 @@ class BiscuitAuthenticator:
         if presented is None or call.now >= presented.expires:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
-        # 5. The cache.
-        if presentation is not None and epoch == core.epoch == self._follower.epoch:
+        # 5. The cache. What was dropped while it was judged would not be dropped again.
+        if (
+            presentation is not None
+            and core.epoch == self._follower.epoch
+            and moment is self._follower.moment
+        ):
             identity.recheck_at = presentation.again
             kept = (presented, identity, presentation.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
