@@ -121,7 +121,7 @@ class Pipeline:
     async def attempt(self, call: Call, core: View | None = None) -> Reply[object] | None:
         """Try once, in a transaction of its own unless there is one. Raises `FactsChanged`, `Conflict`: nothing was done."""
         call.epoch = self._follower.epoch
-        as_of = self._follower.moment
+        as_of = self._follower.state
         # 1. to 7. Who may not go on by outdated facts may by newer ones.
         try:
             await self.check_in(call, core)

@@ -83,10 +83,10 @@ class Follower:
         self._marking: set[str] = set()
         self._knowing: set[str] = set()
         self.epoch = 0
-        self.moment = object()
+        self.state = object()
         """Stands for everything that is true now: another object as soon as anything may have become untrue."""
         self.era = object()
-        """As `moment`, but for what only identities rest on that are `held`: those are told one by one."""
+        """As `state`, but for what only identities rest on that are `held`: those are told one by one."""
         self._epochs: set[int] = set()
         """Those that the facts have stood at in this era, which no other history has."""
         self._looking: asyncio.Event | None = None
@@ -158,7 +158,7 @@ class Follower:
                 return
             changes = None  # it moved, and nobody says why
         self.epoch = _MOVING
-        moment = self.moment = object()
+        state = self.state = object()
         falls = changes is None or any(change.kind not in self._marking for change in changes)
         if falls:
             self.era = object()
@@ -168,7 +168,7 @@ class Follower:
         else:
             for change in changes:
                 await self._owners[change.kind](change.key)
-        if self.moment is moment:
+        if self.state is state:
             self.epoch = seen
             if falls or len(self._epochs) > self._most_epochs:
                 self._epochs.clear()
@@ -177,7 +177,7 @@ class Follower:
     async def forget(self) -> None:
         """Start over at the next unseal: everything is read anew, and nobody is known until then."""
         self.epoch = 0
-        self.moment, self.era = object(), object()
+        self.state, self.era = object(), object()
         self._epochs.clear()
         for kind in self._knowing:
             await self._owners[kind](None)

@@ -18,7 +18,7 @@ class Plan(msgspec.Struct, frozen=True):
     """The plan of one read. It is true `until` then (ms since the epoch), 0 for as long as what it `stands` on."""
 
     stands: object
-    """The follower's era for an identity that is held, its moment for any other."""
+    """The follower's era for an identity that is held, its state for any other."""
     until: Millis
     destination: Destination
     bound: BoundRoute

@@ -67,13 +67,13 @@ class Plans:
 
     def holds(self, plan: Plan, now: Millis) -> bool:
         """Whether a plan is still true at `now` (milliseconds since the epoch)."""
-        stands = self._follower.era if plan.identity.held else self._follower.moment
+        stands = self._follower.era if plan.identity.held else self._follower.state
         return plan.stands is stands and not (plan.until and now >= plan.until)
 
     def keep(self, call: Call, as_of: object, until: Millis) -> None:
         """Remember a call if another one like it would be let in too.
 
-        `as_of` is the follower's `moment` from before the call was let in: by the facts of then it was answered.
+        `as_of` is the follower's `state` from before the call was let in: by the facts of then it was answered.
         """
         identity = call.identity
         asks = call.bound.route.access.asks and len(call.path) + len(call.body) <= _LONGEST
@@ -86,7 +86,7 @@ class Plans:
             or call.bound.route.access.despite_audit
             or not (asks or (call.operation is Operation.READ and not call.data))
             or call.warnings
-            or as_of is not self._follower.moment
+            or as_of is not self._follower.state
         ):
             return
         if identity.kind == "biscuit" and identity.cache.setdefault("asked", call.id) == call.id:

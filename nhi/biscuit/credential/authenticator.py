@@ -115,7 +115,7 @@ class BiscuitAuthenticator:
         if self._refused.get(digest):
             raise Unauthenticated
         # 2. The verdict.
-        moment = self._follower.moment
+        state = self._follower.state
         core = core_reader(self._barrier, call.namespace)
         verdict = await self._judge_presented(core, call, digest)
         if verdict is None:
@@ -132,11 +132,7 @@ class BiscuitAuthenticator:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
         # 5. The cache. What was dropped while it was judged would not be dropped again.
-        if (
-            presentation is not None
-            and core.epoch == self._follower.epoch
-            and moment is self._follower.moment
-        ):
+        if presentation is not None and core.epoch == self._follower.epoch and state is self._follower.state:
             identity.recheck_at = presentation.again
             kept = (presented, identity, presentation.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)

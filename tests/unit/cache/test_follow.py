@@ -67,10 +67,10 @@ def test_the_era_goes_on_where_each_identity_that_a_change_falls_on_is_told_of_i
             ([("token", "c"), ("mount", "x")], False),
             ([("unknown", "x")], False),
         ):
-            era, moment = follower.era, follower.moment
+            era, state = follower.era, follower.state
             await _change(storage, *facts)
             await follower.follow()
-            assert (follower.era is era, follower.moment is moment) == (same, False), facts
+            assert (follower.era is era, follower.state is state) == (same, False), facts
         assert marking.dropped == ["a", "b", "c", None]
         era = follower.era
         await follower.forget()

@@ -103,29 +103,29 @@ class Rekey:
             raise SealRefusal(f"unable to look up config: {quoted(_NO_RECOVERY)}")
         return await self._holders.required()
 
-    async def begin(self, wish: RekeyRequest, now: Millis) -> RekeyShares | None:
+    async def begin(self, request: RekeyRequest, now: Millis) -> RekeyShares | None:
         """Begin, at `now` (ms). Where nobody holds a share yet, the first ones are made at once."""
         async with self._lock:
-            return await self._begin(wish, now)
+            return await self._begin(request, now)
 
-    async def _begin(self, wish: RekeyRequest, now: Millis) -> RekeyShares | None:
+    async def _begin(self, request: RekeyRequest, now: Millis) -> RekeyShares | None:
         automatic = await self._holders.opens_itself()
         if self._kind == "recovery" and not automatic:
             raise SealRefusal("recovery keys not supported")
         if self._kind == "root" and automatic:
-            _check_stored(wish)
-            wish = replace(wish, shares=1, threshold=1, pgp_keys=())
+            _check_stored(request)
+            request = replace(request, shares=1, threshold=1, pgp_keys=())
         if self.state.nonce:
             raise SealRefusal("rotation already in progress")
-        to = self._check(wish, now)
+        to = self._check(request, now)
         self._to = to
         self.state = RekeyProgress(
             nonce=fresh_nonce(self._random),
-            shares=wish.shares,
-            threshold=wish.threshold,
+            shares=request.shares,
+            threshold=request.threshold,
             fingerprints=[recipient.fingerprint for recipient in to],
-            backup=wish.backup and bool(to),
-            verify=wish.verify,
+            backup=request.backup and bool(to),
+            verify=request.verify,
         )
         if self._kind == "recovery" and await self.required() < 1:
             return await self._finish(self.state)
@@ -196,11 +196,11 @@ class Rekey:
             raise SealRefusal("no rotation configuration found")
         self.state = replace(self.state, verification_nonce=fresh_nonce(self._random), returned=())
 
-    def _check(self, wish: RekeyRequest, now: Millis) -> Sequence[Recipient]:
+    def _check(self, request: RekeyRequest, now: Millis) -> Sequence[Recipient]:
         what = "recovery" if self._kind == "recovery" else "rotate seal"
         try:
-            check_shares(wish.shares, wish.threshold, "")
-            return recipients(wish.pgp_keys, wish.shares, now, "")
+            check_shares(request.shares, request.threshold, "")
+            return recipients(request.pgp_keys, request.shares, now, "")
         except SealRefusal as refusal:
             raise SealRefusal(f"invalid {what} configuration: {quoted(str(refusal))}") from None
 
@@ -242,12 +242,12 @@ class Rekey:
             self.cancel()
 
 
-def _check_stored(wish: RekeyRequest) -> None:
+def _check_stored(request: RekeyRequest) -> None:
     for asked, text in (
-        (wish.backup, "key backup not supported when using stored keys"),
-        (bool(wish.pgp_keys), "PGP key encryption not supported when using stored keys"),
+        (request.backup, "key backup not supported when using stored keys"),
+        (bool(request.pgp_keys), "PGP key encryption not supported when using stored keys"),
         (
-            wish.verify,
+            request.verify,
             "requiring verification not supported when rotating the barrier key with recovery keys",
         ),
     ):

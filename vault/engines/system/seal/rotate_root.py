@@ -310,14 +310,14 @@ class RootRotationEngine(Engine):
         """Begin to make new shares of a kind. Raises `Malformed` or `Failed`."""
         # 1. Begin. Where no consent is needed the new shares are in this answer already.
         await confirm_facts(call)
-        wish = RekeyRequest(
+        request = RekeyRequest(
             shares=params.secret_shares,
             threshold=params.secret_threshold,
             pgp_keys=params.pgp_keys,
             backup=params.backup,
             verify=params.require_verification,
         )
-        done = await with_seal_errors(self._of(kind, call.namespace).begin(wish, self._clock.millis()))
+        done = await with_seal_errors(self._of(kind, call.namespace).begin(request, self._clock.millis()))
         shown = await self._answer(kind, call, done)
         if isinstance(shown, ReshareState):
             return shown

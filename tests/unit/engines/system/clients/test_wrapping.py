@@ -383,14 +383,14 @@ def test_an_answer_that_is_fetched_leaves_nothing_and_makes_nobody_forget_anythi
         house = await _house()
         reader = house.storage.reader()
         before = {name: await reader.get(name) for name in await reader.scan("")}
-        epoch, era, due = reader.epoch, house.follower.moment, await house.storage.next_due()
+        epoch, era, due = reader.epoch, house.follower.state, await house.storage.next_due()
         token = await _wrapped(house)
         answer = await house("POST", path, {} if own else {"token": token}, token=token if own else None)
         assert answer.status == 200
         if path == REWRAP:
             assert (await _unwrap(house, answer.body["wrap_info"]["token"])).data == {"a": "b"}
         assert {name: await reader.get(name) for name in await reader.scan("")} == before
-        assert (reader.epoch, house.follower.moment, await house.storage.next_due()) == (epoch, era, due)
+        assert (reader.epoch, house.follower.state, await house.storage.next_due()) == (epoch, era, due)
         assert (await _unwrap(house, token)).error == INVALID
 
     play(scenario)
