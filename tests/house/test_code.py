@@ -38,17 +38,6 @@ _MAY_HAVE_THREADS = {
     "vault/storage/sqlite/reads.py": "reads one long value for who holds a token, who then waits in the pool",
 }
 """Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
-_DEADLINES = {"timeout", "timeout_at", "wait_for", "TaskGroup"}
-_MAY_HAVE_DEADLINES = {
-    "cli/vaultctl/commands/login/callback.py": "a program of its own",
-    "hsm/client/pkcs11_slot.py": "in a task of its own",
-    "vault/framework/concurrency/deadline.py": "in a task of its own: what others use",
-    "vault/framework/telemetry/log_tail.py": "a stream asks for each piece in a task of its own",
-    "vault/lease/ending.py": "in the workers' tasks, and for writes",
-    "vault/seal/lifecycle.py": "a vault is sealed by a write, or as the server ends",
-    "vault/server/compose/unsealing.py": "a vault is sealed by a write, or as the server ends",
-}
-"""Modules that use asyncio's deadlines, and why they are in a task there. Reads are begun outside any."""
 _MAY_IMPORT = {
     "sqlite3": ("vault/storage/",),
     "asyncpg": ("vault/storage/postgres/connection.py",),
@@ -111,17 +100,6 @@ def test_what_takes_time_is_done_in_the_pool_in_which_clients_take_turns() -> No
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _THREADS
     }
     assert found == _MAY_HAVE_THREADS.keys()
-
-
-def test_what_a_read_may_get_to_uses_no_deadline_of_asyncio_itself() -> None:
-    """Such a deadline is a task's, and a read that needs no waiting has none: it would fail with status 500."""
-    found = {
-        name
-        for name, node in _nodes()
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {f"asyncio.{one}" for one in _DEADLINES} | _DEADLINES
-    }
-    assert found == _MAY_HAVE_DEADLINES.keys()
 
 
 def test_a_driver_is_imported_only_where_it_is_at_home() -> None:
