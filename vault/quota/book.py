@@ -20,7 +20,7 @@ from vault.quota.model import (
     Quota,
     QuotaSettings,
 )
-from vault.quota.windows import Verdict, Windows
+from vault.quota.windows import WindowResult, Windows
 from vault.values.times import Millis
 
 _RATE: Final = "quota/rate-limit/"
@@ -101,7 +101,7 @@ class Quotas:
         quota = self._deciding(call)
         if quota is None or call.namespace.path + call.path in self._exempt:
             return
-        verdict = self._windows.take(
+        window = self._windows.take(
             self._serials[quota],
             call.client_address,
             most=quota.most,
@@ -110,11 +110,11 @@ class Quotas:
             now=Millis(int(self._clock.monotonic() * 1000)),
         )
         if self._settings.headers:
-            call.admission = _headers(quota, verdict)
-        if not verdict.allowed:
+            call.admission = _headers(quota, window)
+        if not window.allowed:
             raise Limited(
                 f'request path "{quote(call.path)}": rate limit quota exceeded',
-                retry_after=verdict.retry,
+                retry_after=window.retry,
                 recorded=self._settings.audited,
             )
 
@@ -172,15 +172,15 @@ class Quotas:
         await core.invalidate(QUOTA_KIND, "")
 
 
-def _headers(quota: Quota, verdict: Verdict) -> Sequence[tuple[bytes, bytes]]:
+def _headers(quota: Quota, window: WindowResult) -> Sequence[tuple[bytes, bytes]]:
     """Return what the answer says: how much is left, and to those that are refused, when to come again."""
     found = []
-    if verdict.counted:
+    if window.counted:
         found = [
             (b"x-ratelimit-limit", b"%d" % quota.most),
-            (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
-            (b"x-ratelimit-reset", b"%d" % verdict.reset),
+            (b"x-ratelimit-remaining", b"%d" % window.remaining),
+            (b"x-ratelimit-reset", b"%d" % window.reset),
         ]
-    if not verdict.allowed:
-        found.append((b"retry-after", b"%d" % verdict.retry))
+    if not window.allowed:
+        found.append((b"retry-after", b"%d" % window.retry))
     return found

@@ -14,7 +14,7 @@ MOST_CLIENTS: Final = 50_000
 """Clients that are counted, over all quotas; the one that was not heard of for longest is forgotten."""
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class WindowResult(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a request may go on. `remaining` requests are left until `reset`, in whole seconds from now.
 
     `retry` is in how many seconds it is worth trying again. `counted` is False while a client is blocked.
@@ -56,7 +56,7 @@ class Windows:
 
     def take(
         self, quota: int, client: str, *, most: int, interval: Seconds, block: Seconds, now: Millis
-    ) -> Verdict:
+    ) -> WindowResult:
         """Count a request at `now` (of a clock that only grows) against `quota`.
 
         A refused request is not counted.
@@ -64,7 +64,7 @@ class Windows:
         known = self._find((quota, client), now)
         if now < known.blocked_until:
             left = _whole(time_between(now, known.blocked_until))
-            return Verdict(allowed=False, remaining=0, reset=left, retry=left, counted=False)
+            return WindowResult(allowed=False, remaining=0, reset=left, retry=left, counted=False)
         length = seconds_to_millis(interval)
         window = (now - known.since) // length
         if window != known.window:
@@ -72,11 +72,11 @@ class Windows:
         reset = _whole(Millis(known.since + (window + 1) * length - now))
         if known.used < most:
             known.used += 1
-            return Verdict(allowed=True, remaining=most - known.used, reset=reset)
+            return WindowResult(allowed=True, remaining=most - known.used, reset=reset)
         if not block:
-            return Verdict(allowed=False, remaining=0, reset=reset, retry=reset)
+            return WindowResult(allowed=False, remaining=0, reset=reset, retry=reset)
         known.blocked_until = millis_after(now, block)
-        return Verdict(allowed=False, remaining=0, reset=reset, retry=_whole(seconds_to_millis(block)))
+        return WindowResult(allowed=False, remaining=0, reset=reset, retry=_whole(seconds_to_millis(block)))
 
     def _find(self, key: tuple[int, str], now: Millis) -> _Client:
         known = self._clients.get(key)

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Clients are counted apart, in windows of fixed length, and the memory for it is bounded."""
 
-from vault.quota.windows import MOST_CLIENTS, Verdict, Windows
+from vault.quota.windows import MOST_CLIENTS, WindowResult, Windows
 from vault.values.times import Millis, Seconds
 
 
 def _take(
     windows: Windows, now: Millis, client: str = "a", *, quota: int = 1, block: Seconds = Seconds(0)
-) -> Verdict:
+) -> WindowResult:
     return windows.take(quota, client, most=2, interval=Seconds(10), block=block, now=now)
 
 
 def test_a_window_begins_with_the_first_request_and_the_next_one_where_it_ends() -> None:
     windows = Windows()
-    assert _take(windows, Millis(5_000)) == Verdict(allowed=True, remaining=1, reset=Seconds(9))
-    assert _take(windows, Millis(6_000)) == Verdict(allowed=True, remaining=0, reset=Seconds(8))
-    assert _take(windows, Millis(14_999)) == Verdict(
+    assert _take(windows, Millis(5_000)) == WindowResult(allowed=True, remaining=1, reset=Seconds(9))
+    assert _take(windows, Millis(6_000)) == WindowResult(allowed=True, remaining=0, reset=Seconds(8))
+    assert _take(windows, Millis(14_999)) == WindowResult(
         allowed=False, remaining=0, reset=Seconds(0), retry=Seconds(0)
     )
-    assert _take(windows, Millis(15_000)) == Verdict(allowed=True, remaining=1, reset=Seconds(9))
-    assert _take(windows, Millis(38_000)) == Verdict(allowed=True, remaining=1, reset=Seconds(6))
+    assert _take(windows, Millis(15_000)) == WindowResult(allowed=True, remaining=1, reset=Seconds(9))
+    assert _take(windows, Millis(38_000)) == WindowResult(allowed=True, remaining=1, reset=Seconds(6))
 
 
 def test_clients_and_quotas_are_counted_apart() -> None:
@@ -35,11 +35,13 @@ def test_who_asks_too_often_is_blocked_and_not_counted_meanwhile() -> None:
     windows = Windows()
     for _ in range(2):
         assert _take(windows, Millis(1), block=Seconds(30)).allowed
-    assert _take(windows, Millis(1), block=Seconds(30)) == Verdict(
+    assert _take(windows, Millis(1), block=Seconds(30)) == WindowResult(
         allowed=False, remaining=0, reset=Seconds(9), retry=Seconds(29)
     )
     again = _take(windows, Millis(11_000), block=Seconds(30))
-    assert again == Verdict(allowed=False, remaining=0, reset=Seconds(19), retry=Seconds(19), counted=False)
+    assert again == WindowResult(
+        allowed=False, remaining=0, reset=Seconds(19), retry=Seconds(19), counted=False
+    )
     assert _take(windows, Millis(30_001), block=Seconds(30)).allowed
 
 

@@ -53,21 +53,21 @@ def load(paths: Sequence[str], environment: Mapping[str, str], base: Config | No
     return msgspec.structs.replace(config, files=tuple(map(str, _files(paths))))
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Validation(msgspec.Struct, frozen=True):
     """What a check of the configuration found, each with its file and line."""
 
     problems: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
-def validate(paths: Sequence[str]) -> Verdict:
+def validate(paths: Sequence[str]) -> Validation:
     """Check the files without looking at certificates, directories or ports, which only the machine can tell."""
     findings = Findings()
     try:
         _checked(_entries(paths), {}, findings)
     except StartFailure as failure:
-        return Verdict((str(failure),))
-    return Verdict(tuple(findings.problems), tuple(findings.warnings))
+        return Validation((str(failure),))
+    return Validation(tuple(findings.problems), tuple(findings.warnings))
 
 
 def setting_from_environment(name: str, environment: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from vault.server.compose import parts
 from vault.server.compose.services import lockout_config
 from vault.server.config import reference, unsupported
 from vault.server.config.collisions import claims
-from vault.server.config.files import Verdict, load, validate
+from vault.server.config.files import Validation, load, validate
 from vault.server.config.reader import settings_of
 from vault.server.config.seal_settings import HsmPolicy, ShamirSeal, StaticSeal
 from vault.server.config.seal_stanzas import PKCS11_KEYS
@@ -352,7 +352,7 @@ def test_validation_returns_every_problem_and_then_every_warning(tmp_path: Path)
     assert [line.partition(":")[2] for line in found.warnings] == [
         '1: storage "inmem" forgets everything when the server stops; not for production'
     ]
-    assert validate([written(tmp_path, STORAGE + LISTENER)]) == Verdict(())
+    assert validate([written(tmp_path, STORAGE + LISTENER)]) == Validation(())
     assert validate([str(tmp_path / "nope.hcl")]).problems[0].endswith("check -config")
 
 
