@@ -69,7 +69,7 @@ class ListParams(Params, frozen=True):
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """A list."""
+    """The names of keys, in order."""
 
     keys: Sequence[str]
 
