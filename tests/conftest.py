@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from tests import stalls
+from tests.pooler import pooler
 from tests.postgres import Cluster, started
 from tests.shared import Shared
 
@@ -74,10 +75,21 @@ def shared(
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Generator[Callable[[], Cluster]]:
+def postgres(pytestconfig: pytest.Config) -> Generator[Callable[[], Cluster]]:
     """Give what returns the PostgreSQL of this run, which is started when it is first asked for."""
     with ExitStack() as stack:
-        yield cache(lambda: stack.enter_context(started()))
+        yield cache(lambda: stack.enter_context(_server(pooled=pytestconfig.getoption("pooled"))))
+
+
+@contextmanager
+def _server(*, pooled: bool) -> Generator[Cluster]:
+    with started() as cluster, pooler(cluster) if pooled else nullcontext("") as cluster.pooler:
+        yield cluster
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let storage tests go through a pooler."""
+    parser.addoption("--pooled", action="store_true", help="reach PostgreSQL through PgBouncer")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,14 +11,17 @@ import threading
 import time
 from collections.abc import Coroutine, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from vault.storage.postgres.administration import install
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import StorageFailure
+from vault.values.times import Millis
 
 T = TypeVar("T")
 
@@ -44,7 +47,7 @@ _RESET = """
     UPDATE coffre.meta SET vault = gen_random_uuid();
 """
 _TABLES = ("entry", "timer", "change")
-_PATIENCE = 60
+PATIENCE = 60
 
 
 def binary(name: str) -> str:
@@ -54,21 +57,35 @@ def binary(name: str) -> str:
     return str(found[-1])
 
 
-def _as_user(*command: str) -> list[str]:
+def as_user(*command: str) -> list[str]:
     """Run something as nobody who matters, and end it with this process."""
     who = ["--reuid", _USER, "--regid", _USER, "--clear-groups"] if os.geteuid() == 0 else []
     return ["setpriv", *who, "--pdeathsig", "SIGQUIT", *command]
 
 
+def give_to_user(*paths: Path) -> None:
+    """Let whom a server runs as have files of ours."""
+    if os.geteuid() == 0:
+        for path in paths:
+            shutil.chown(path, _USER, _USER)
+
+
 def _succeed(*command: str) -> None:
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
     done = subprocess.run(
-        _as_user(*command), capture_output=True, text=True, check=False, cwd="/", env=environment
+        as_user(*command), capture_output=True, text=True, check=False, cwd="/", env=environment
     )
     assert done.returncode == 0, done.stderr
 
 
-class Lent(PostgresStorage):
+class Untimed(PostgresStorage):
+    """A storage that tells no time: it is for servers whose clock a test moves."""
+
+    async def now(self) -> Millis | None:
+        return None
+
+
+class Lent(Untimed):
     """A storage that gives its database back when it is closed, to be emptied and used again."""
 
     def __init__(self, cluster: "Cluster", database: str) -> None:
@@ -86,7 +103,7 @@ class Cluster:
     """A server, and its databases: those that nobody uses any more are emptied and used again."""
 
     def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
-        self._folder = folder
+        self.folder = folder
         self._settings = _SETTINGS | (settings or {})
         self._free: list[str] = []
         self._made = 0
@@ -96,30 +113,37 @@ class Cluster:
         self._thread.start()
         self._connections: dict[str, Connection] = {}
         self.process: subprocess.Popen[bytes] | None = None
+        self.pooler = ""
+        """The directory of the socket by which storages reach it, if not its own."""
 
     def address(self, database: str, user: str = OWNER) -> Address:
-        """Return how a database is reached."""
-        port = int(self._settings.get("port", "5432"))
-        return Address(host=str(self._folder), port=port, user=user, database=database)
+        """Return how storages reach a database."""
+        address = self.direct(database, user)
+        return msgspec.structs.replace(address, host=self.pooler) if self.pooler else address
 
-    def make(self) -> None:
-        """Make the files of a server."""
-        if os.geteuid() == 0:
-            shutil.chown(self._folder, _USER, _USER)
+    def direct(self, database: str, user: str = OWNER) -> Address:
+        """Return how a database is reached, whatever stands before it."""
+        port = int(self._settings.get("port", "5432"))
+        return Address(host=str(self.folder), port=port, user=user, database=database)
+
+    def make(self, pieces: int = 16) -> None:
+        """Make the files of a server, whose log comes in `pieces` of so many megabytes."""
+        give_to_user(self.folder)
         _succeed(
-            binary("initdb"), "--pgdata", str(self._folder / "data"), "--username", OWNER, "--auth", "trust",
+            binary("initdb"), "--pgdata", str(self.folder / "data"), "--username", OWNER, "--auth", "trust",
             "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
+            "--wal-segsize", str(pieces),
         )  # fmt: skip
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         given = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
-        command = [binary("postgres"), "-D", str(self._folder / "data"), "-k", str(self._folder), *given]
-        with (self._folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(_as_user(*command), stdout=log, stderr=log, cwd="/")
-        until = time.monotonic() + _PATIENCE
+        command = [binary("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), *given]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(as_user(*command), stdout=log, stderr=log, cwd="/")
+        until = time.monotonic() + PATIENCE
         while not self._answers():
-            log_text = (self._folder / "log").read_text(errors="replace")
+            log_text = (self.folder / "log").read_text(errors="replace")
             assert self.process.poll() is None and time.monotonic() < until, log_text
             time.sleep(0.02)
 
@@ -136,10 +160,9 @@ class Cluster:
         folder = Path(tempfile.mkdtemp(prefix="pg-"))
         other = Cluster(folder, self._settings)
         try:
-            if os.geteuid() == 0:
-                shutil.chown(folder, _USER, _USER)
+            give_to_user(folder)
             _succeed(
-                binary("pg_basebackup"), "--pgdata", str(folder / "data"), "--host", str(self._folder),
+                binary("pg_basebackup"), "--pgdata", str(folder / "data"), "--host", str(self.folder),
                 "--username", OWNER, "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
             )  # fmt: skip
             other.start()
@@ -151,7 +174,7 @@ class Cluster:
     def wait_for(self, standby: "Cluster") -> None:
         """Wait until a standby has all that this one has."""
         here = self._await(self._value("SELECT pg_current_wal_lsn()::text"))
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + PATIENCE
         while not standby._await(standby._value(f"SELECT pg_last_wal_replay_lsn() >= '{here}'::pg_lsn")):
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -167,7 +190,37 @@ class Cluster:
         self._connections.clear()
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(_PATIENCE)
+            self.process.wait(PATIENCE)
+
+    def kill(self) -> None:
+        """End it and all its processes as `kill -9` does."""
+        assert self.process is not None
+        children = self.children()
+        self.stop(signal.SIGKILL)
+        for pid in children:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until = time.monotonic() + PATIENCE
+        while any(Path(f"/proc/{pid}/stat").exists() for pid in children):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def children(self) -> list[int]:
+        """The processes of a server that runs, beside its first."""
+        assert self.process is not None
+        pid = self.process.pid
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        return [int(child) for child in text.split()]
+
+    def backends(self) -> list[int]:
+        """Those of them that serve a role of nodes."""
+        found = []
+        for pid in self.children():
+            with suppress(OSError):
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split()
+                if words[:2] == [b"postgres:", b"node"]:
+                    found.append(pid)
+        return found
 
     def close(self) -> None:
         """Stop it for good."""
@@ -186,7 +239,7 @@ class Cluster:
             return self._free.pop()
         if not self._modelled:
             self.run("postgres", "CREATE DATABASE model")
-            self._await(install(self.address("model")))
+            self._await(install(self.direct("model")))
             self._connections.pop("model", None)
             self._modelled = True
         self._made += 1
@@ -226,33 +279,33 @@ class Cluster:
 
     async def _run(self, database: str, script: str) -> None:
         if database not in self._connections or not self._connections[database].usable:
-            self._connections[database] = await Connection.make(self.address(database))
+            self._connections[database] = await Connection.make(self.direct(database))
         await self._connections[database].run(script)
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
         done: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return done.result(_PATIENCE)
+        return done.result(PATIENCE)
 
 
 @contextmanager
 def started(
-    settings: dict[str, str] | None = None, *, rules: str = "", files: Sequence[Path] = ()
+    settings: dict[str, str] | None = None, *, rules: str = "", files: Sequence[Path] = (), pieces: int = 16
 ) -> Generator[Cluster]:
     """Start a server of its own, and end it with everything that it stored.
 
-    `rules` say who may connect how; of `files` it has copies, of which its settings give the names alone.
+    `rules` say who may connect how; of `files` it has copies, of which its settings give the names alone. `pieces` are
+    those of its log, in megabytes.
     """
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     cluster = Cluster(folder, settings)
     try:
-        cluster.make()
+        cluster.make(pieces)
         if rules:
             (folder / "data" / "pg_hba.conf").write_text(rules)
         for file in files:
-            copied = shutil.copy(file, folder / "data")
+            copied = Path(shutil.copy(file, folder / "data"))
             os.chmod(copied, 0o600)
-            if os.geteuid() == 0:
-                shutil.chown(copied, _USER, _USER)
+            give_to_user(copied)
         cluster.start()
         yield cluster
     finally:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Servers as processes of their own on one PostgreSQL, whose nodes have a role that may do no more than it has to."""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.fuzz.process import Answer, VaultProcess
+from tests.pooler import pooler
+from tests.postgres import Cluster
+from vault.storage.postgres.administration import install
+from vault.storage.postgres.connection import Address
+
+ROLE = "node"
+Nodes = tuple[VaultProcess, VaultProcess]
+
+
+class Site:
+    """A database with nothing else in it, and two servers on it."""
+
+    def __init__(self, cluster: Cluster, folder: Path, *, role: str = ROLE, second: str = "") -> None:
+        """`second` is the directory of the socket by which the second server reaches the database, if not its own."""
+        self.cluster, self._folder, self.role = cluster, folder, role
+        self.database = cluster.bare()
+        make_role(cluster, role)
+        asyncio.run(install(cluster.direct(self.database), role))
+        self.nodes = (self.node("one"), self.node("two", second))
+
+    @property
+    def address(self) -> Address:
+        """How a node reaches the database."""
+        return self.cluster.address(self.database, self.role)
+
+    def node(self, name: str, host: str = "") -> VaultProcess:
+        """Make a server; `host` is the directory of the socket by which it reaches the database, if not the database's own."""
+        (self._folder / name).mkdir()
+        where = f"postgresql://{self.role}@/{self.database}?host={host or self.address.host}"
+        return VaultProcess(
+            self._folder / name, storage=f'storage "postgresql" {{ connection_url = "{where}" }}'
+        )
+
+    def start(self) -> Nodes:
+        """Start both; the one is initialised, and the other opened with the same share."""
+        one, other = self.nodes
+        one.start()
+        one.initialise()
+        other.root, other.key = one.root, one.key
+        other.start()
+        other.unseal()
+        return self.nodes
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+
+def make_role(cluster: Cluster, role: str) -> None:
+    """Make a role that may connect, unless there is one."""
+    cluster.run(
+        "postgres", f"DO $$ BEGIN CREATE ROLE {role} LOGIN; EXCEPTION WHEN duplicate_object THEN END $$"
+    )
+
+
+@contextmanager
+def two_nodes(cluster: Cluster, folder: Path) -> Generator[Nodes]:
+    """Start two servers on a database of their own, the second behind a pooler, and stop them in the end."""
+    with pooler(cluster) as socket:
+        site = Site(cluster, folder, second=socket)
+        try:
+            yield site.start()
+        finally:
+            site.stop()
+
+
+def ask(node: VaultProcess, method: str, path: str, body: object = None, token: str | None = None) -> Answer:
+    with node.client(token) as client:
+        return client.request(method, f"/v1/{path}", body)
+
+
+def do(node: VaultProcess, method: str, path: str, body: object = None) -> Any:
+    """Ask for what has to work, and return the answer."""
+    answer = ask(node, method, path, body)
+    assert answer.status < 300, (path, answer.status, answer.body)
+    return answer.json() if answer.body else {}
