@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.lagging import LaggingStorage
-from tests.postgres import Cluster
+from tests.postgres import Cluster, Untimed
 from vault.storage.memory import MemoryStorage
-from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.database import OnStatement
 from vault.storage.sqlite.storage import SqliteStorage
@@ -63,7 +62,7 @@ class Shared:
             self._opened.append(SqliteStorage.open(self._file, on_statement=on_statement))
             return self._opened[-1]
         if self._cluster is not None:
-            self._opened.append(PostgresStorage(self._cluster.address(self._database), on_statement))
+            self._opened.append(Untimed(self._cluster.address(self._database), on_statement))
             return self._opened[-1]
         if self._memory is None:
             self._memory = _MEMORIES[self._kind](on_statement=on_statement)

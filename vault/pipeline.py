@@ -73,10 +73,11 @@ class Pipeline:
         wrapper: Wrapper,
         log: Log,
         admit: Callable[[Call], None] = lambda _: None,
+        issue: Callable[[], None] = lambda: None,
     ) -> None:
-        """`admit` refuses who asks too often; without it nobody does."""
+        """`admit` refuses who asks too often, and `issue` to make tokens; without them nobody does."""
         self._barrier = barrier
-        self._admit = admit
+        self._admit, self._issue = admit, issue
         self._router = router
         self._authenticators = authenticators
         self._gate = gate
@@ -138,8 +139,7 @@ class Pipeline:
         reply = await self.finish(call, self.filter_listing(call, await self.invoke(call, seen)))
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
-            until = self._gate.until(call.identity)
-            self.plans.keep(call, as_of, until)
+            self.plans.keep(call, as_of, self._gate.until(call.identity))
         return reply
 
     async def check_in(self, call: Call, core: View | None) -> None:
@@ -329,6 +329,8 @@ class Pipeline:
         if isinstance(result, RefusedReply):
             await self.release(call)
             return result
+        if isinstance(result, Reply) and (result.auth or result.display_name):  # it brings a token
+            self._issue()
         # 10. and 11. Filtered before it is wrapped: what waits for a wrapping token is asked by anybody who has that.
         reply = await self._wrapper.wrap(call, core, self.filter_listing(call, result))
         return await self.finish(call, reply, self._audit.before_commit)
@@ -346,8 +348,7 @@ class Pipeline:
             raise
         if seen is not None and seen.epoch != call.epoch:
             access = call.bound.route.access
-            factless = access.public and access.when_sealed  # and may have replaced the facts
-            if not factless:
+            if not (access.public and access.when_sealed):  # those may have replaced the facts
                 await self.fence(call, seen)
         return result
 
@@ -374,8 +375,7 @@ class Pipeline:
         about a token, and the caller, of whose token those that hold it are told.
         """
         await self._follower.reach(epoch)
-        held = call.identity is None or call.identity.held
-        if not (held and self._follower.lasts(call.epoch)):
+        if not ((call.identity is None or call.identity.held) and self._follower.lasts(call.epoch)):
             raise FactsChanged
         call.epoch = epoch
 

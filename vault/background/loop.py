@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Final
 
+from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import View
-from vault.framework.clock import Clock
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.telemetry.log import Log
 from vault.namespace.waiting import TIMER, park
-from vault.storage.protocol import CommitRefused, Storage, StorageFailure, Timer
+from vault.storage.protocol import CommitRefused, Conflict, Storage, StorageFailure, Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 
@@ -32,6 +32,8 @@ again after what that asks, which no transaction waits for.
 Job = Callable[[], Awaitable[None]]
 
 _BATCH: Final = 64
+_TRIES: Final = 2
+"""How often a timer that lost to others is run before it takes the turn from them."""
 _HOLD: Final = Millis(60_000)
 """Milliseconds for which a claimed timer is ours."""
 _LOOK_EVERY: Final = 1.0
@@ -51,18 +53,24 @@ class Background:
         handlers: Mapping[str, Handler],
         jobs: Mapping[str, Job],
         *,
-        clock: Clock,
+        skew: Skew,
         log: Log,
+        at_once: int = 1,
         look_every: float = _LOOK_EVERY,
         jobs_every: float = _JOBS_EVERY,
     ) -> None:
-        """`look_every` and `jobs_every` are in seconds: between two looks at what is due, and two runs of the jobs."""
+        """`look_every` and `jobs_every` are in seconds: between two looks at what is due, and two runs of the jobs.
+
+        `at_once` is how many timers are run side by side, and so share commits: more where a commit is a round trip, one
+        where whoever writes takes turns, as requests would stand behind all of them.
+        """
         self._look_every, self._jobs_every = look_every, jobs_every
+        self._at_once = at_once
         self._storage = storage
         self._barrier = barrier
         self._handlers = handlers
         self._jobs = jobs
-        self._clock = clock
+        self._skew = skew
         self._log = log
         self._task: asyncio.Task[None] | None = None
         self._waiting: dict[str, str] = {}
@@ -100,10 +108,19 @@ class Background:
 
     async def work(self) -> bool:
         """Run what is due now, one batch; return whether there was anything."""
-        timers = await self._storage.claim(self._clock.millis(), _BATCH, _HOLD)
-        for timer in timers:
-            await self._fire(timer)
+        timers = await self._storage.claim(await self._skew.now(), _BATCH, _HOLD)
+        left = iter(timers)
+        lanes = (self._fire_all(left) for _ in range(min(self._at_once, len(timers))))
+        failures = [end for end in await asyncio.gather(*lanes, return_exceptions=True) if end is not None]
+        if failures:
+            sealed = (failure for failure in failures if isinstance(failure, BarrierSealed))
+            raise next(sealed, failures[0])
         return bool(timers)
+
+    async def _fire_all(self, left: Iterator[Timer]) -> None:
+        """Run timers one after the other, as long as others leave some. What no other timer would survive ends it."""
+        for timer in left:
+            await self._fire(timer)
 
     async def _fire(self, timer: Timer) -> None:
         handler = self._handlers.get(timer.kind)
@@ -132,7 +149,14 @@ class Background:
             self._waiting.pop(timer.kind, None)
 
     async def _handle(self, handler: Handler, timer: Timer) -> None:
-        async with self._barrier.write(ROOT_ID, "ns/root/") as core:
+        for _ in range(_TRIES):
+            with contextlib.suppress(Conflict):
+                await self._handle_once(handler, timer, optimistic=True)
+                return
+        await self._handle_once(handler, timer, optimistic=False)
+
+    async def _handle_once(self, handler: Handler, timer: Timer, *, optimistic: bool) -> None:
+        async with self._barrier.write(ROOT_ID, "ns/root/", optimistic=optimistic) as core:
             await core.cancel(timer.kind, timer.key)
             await handler(core, timer.key)
 

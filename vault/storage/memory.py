@@ -302,6 +302,10 @@ class MemoryStorage:
         alarms = self.statement("next_due").alarms.values()
         return min((alarm.ready for alarm in alarms), default=None)
 
+    async def now(self) -> Millis | None:
+        """See `Storage.now`."""
+        return None
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """See `Storage.news`."""
         data = self.statement("news")

@@ -153,6 +153,10 @@ class Storage(Protocol):
         """Return when (ms) the earliest timer can next be claimed, or None without timers."""
         ...
 
+    async def now(self) -> Millis | None:
+        """Return the moment by the clock that all who use this storage share; None where that is this machine's."""
+        ...
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """Return the epoch, and the changes after epoch `since` in order, by one statement.
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.engines.driver import FakeClock
 from vault.background.loop import Background, Handler, Job
+from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
@@ -35,6 +36,7 @@ class Bench:
         self.barrier = Barrier(self.storage, now=self.clock.millis, random=os.urandom)
         self.done: list[str] = []
         self.stream = io.StringIO()
+        self.log = Log(stream=self.stream)
         self.away = self.unrecorded = ""
         handlers: dict[str, Handler] = {
             "note": self._note,
@@ -48,8 +50,8 @@ class Bench:
             self.barrier,
             handlers,
             jobs or {},
-            clock=self.clock,
-            log=Log(stream=self.stream),
+            skew=Skew(self.storage, self.clock, self.log),
+            log=self.log,
             look_every=0,
             jobs_every=0 if jobs else 300,
         )

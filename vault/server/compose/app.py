@@ -11,19 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic, perf_counter_ns
 from typing import Final
 
 from vault.audit.device import DeviceFailure
-from vault.background.loop import Background
 from vault.barrier import formats
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import NewerFormat
 from vault.barrier.view import View
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
-from vault.engines.system.seal.rotate_keyring import keep_count
 from vault.engines.system.seal.seal import SealHooks
 from vault.framework.call import Call, Identity
 from vault.framework.clock import Clock, Entropy
@@ -33,10 +31,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals
 from vault.install import Install, Installation
-from vault.lease.model import LEASE_KIND
-from vault.lease.namespace_sweep import Sweeper
 from vault.mount.table import Catalog, MountTable
-from vault.namespace.entry import NAMESPACE_KIND
 from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
 from vault.seal.failure import RootKeyReplaced, SealFailure
@@ -47,6 +42,7 @@ from vault.server.compose.capacities import USUAL, Capacities
 from vault.server.compose.catalog import ENGINES, catalog, hook
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.parts import make
+from vault.server.compose.timers import background
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
 from vault.server.http.listener_app import listener_application
@@ -55,8 +51,6 @@ from vault.server.seals.slots import new_slots, told_of_stanzas
 from vault.server.seals.watch import SealWatch
 from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.token.authenticator import ServiceTokens
-from vault.token.model import TOKEN_KIND
-from vault.token.store import GONE_KIND
 from vault.ui.session.sessions import UiSessions
 from vault.wire.http import Front
 from vault.wire.in_flight import RunningRequests
@@ -101,7 +95,7 @@ class Vault:
         self._migrate = parts.safe_migration()
         installed = self._install(engines)
         parts.router.seal()
-        self._background = self._make_background(installed)
+        self._background = background(parts, installed, self._migrate)
         self._fixed = _fixed(parts.router.root)
         self._watch: asyncio.Task[None] | None = None
         self._remains = Remains(lambda: parts.barrier.moves, monotonic)
@@ -138,6 +132,7 @@ class Vault:
             lambda: parts.presence.cluster,
             config.storage.kind,
             parts.log,
+            parts.skew,
             self._turn,
         )
         external = ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, config, os.environ))
@@ -174,39 +169,10 @@ class Vault:
             wrapper=parts.wrapper,
             log=parts.log,
             admit=parts.quotas.admit,
+            issue=parts.skew.require,
         )
         pipeline.plans.accompany(tokens.tidy)
         return pipeline
-
-    def _make_background(self, installed: Iterable[Installation]) -> Background:
-        parts = self._parts
-
-        async def expire_token(core: View, key: str) -> None:
-            entry = await parts.tokens.get(core, key)
-            if entry is not None and not entry.alive(parts.clock.nanos()):
-                await parts.tokens.revoke_tree(core, key)
-
-        async def sweep_tokens(core: View, key: str) -> None:
-            await parts.tokens.due(core, key, parts.clock.millis())
-
-        async def count_encryptions() -> None:
-            await parts.follower.follow()
-            await keep_count(parts.barrier)
-
-        return Background(
-            parts.storage,
-            parts.barrier,
-            {
-                TOKEN_KIND: expire_token,
-                GONE_KIND: sweep_tokens,
-                NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
-                LEASE_KIND: parts.endings.due,
-                **{kind: due for each in installed for kind, due in each.timers.items()},
-            },
-            {"keyring": count_encryptions, "safe": self._migrate},
-            clock=parts.clock,
-            log=parts.log,
-        )
 
     def __call__(
         self,

@@ -20,6 +20,7 @@ from nhi.identity.oidc.pairs import KeyPairs
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
+from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
 from vault.engines.system.operations.cors import CrossOrigins
@@ -105,6 +106,7 @@ class Parts(msgspec.Struct, frozen=True):
     origins: CrossOrigins
     fetcher: Fetcher
     pool: Pool
+    skew: Skew
     presence: Presence = msgspec.field(default_factory=Presence)
 
     def services(self, external: ExternalKeys) -> Services:
@@ -252,6 +254,7 @@ def make(
         quotas=Quotas(barrier, namespaces, clock),
         origins=CrossOrigins(barrier),
         pool=policies.pool,
+        skew=Skew(storage, clock, log),
         fetcher=Fetcher(Places(config.outbound_allow)),
         endings=_endings(barrier, leases, clock, entropy, log, metrics),
     )

@@ -38,6 +38,7 @@ NEWS: Final = """
     LEFT JOIN coffre.change ON known.known AND change.n > $1 ORDER BY change.n, change.kind, change.key
 """
 NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM coffre.timer ORDER BY 1 LIMIT 1"
+NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 CLAIM: Final = "SELECT * FROM coffre.claim($1, $2, $3)"
 COMMIT: Final = """
     SELECT * FROM coffre.commit_batch(

@@ -135,6 +135,11 @@ class PostgresStorage:
         rows = await self._lanes.ask(lambda connection: connection.rows(schema.NEXT_DUE))
         return Millis(rows[0][0]) if rows else None
 
+    async def now(self) -> Millis | None:
+        """See `Storage.now`."""
+        rows = await self._lanes.ask(lambda connection: connection.rows(schema.NOW))
+        return Millis(rows[0][0])
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """See `Storage.news`."""
         self._database.announce("news")

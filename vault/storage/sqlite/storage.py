@@ -168,6 +168,10 @@ class SqliteStorage:
         rows = self._reader.rows("next_due", _NEXT_DUE)
         return rows[0][0] if rows else None
 
+    async def now(self) -> Millis | None:
+        """See `Storage.now`."""
+        return None
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """See `Storage.news`."""
         rows = self._reader.rows("news", _NEWS, (since,))

@@ -136,6 +136,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many audit devices did not take their last record."""
     storage_unreachable: bool = False
     """Whether storage does not answer, so that this is what it said last."""
+    clock_skew_ms: int = 0
+    """By how much this node's clock is ahead of the database's, where that is worth telling."""
 
 
 class Leader(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from hsm.errors import HsmError
 from vault import __version__
+from vault.background.skew import Skew
 from vault.engines.system.release import COMMIT_DATE, VERSION
 from vault.engines.system.seal.genesis import Genesis
 from vault.engines.system.seal.last_answer import LastAnswer
@@ -79,6 +80,7 @@ class SealHooks(msgspec.Struct, frozen=True):
     cluster: Callable[[], Cluster | None]
     storage_kind: str
     log: Log
+    skew: Skew
     turn: asyncio.Lock
     """Held while the vault is opened or closed, so that this happens one at a time."""
 
@@ -232,8 +234,10 @@ class SealEngine(Engine):
             audit_blocked=blocked,
             audit_failing=failing,
             storage_unreachable=self._state.silent > 0,
+            clock_skew_ms=self._hooks.skew.millis if self._hooks.skew.told else 0,
         )
-        return Reply(data=health, plain=True, status=503 if self._state.silent > _TURNS_AWAY else code)
+        turns_away = self._state.silent > _TURNS_AWAY or self._hooks.skew.too_far
+        return Reply(data=health, plain=True, status=503 if turns_away else code)
 
     async def _public_status(self) -> Status:
         """Return the state for clients.

@@ -20,6 +20,7 @@ from nhi.jose.signing_key import ALGORITHMS, BadSignature, SigningKey, generate,
 from tests.unit.nhi.auth.house import AuthHouse, auth, opened
 from tests.unit.token.house import HOUR, play
 from vault.background.loop import Background
+from vault.background.skew import Skew
 from vault.framework.telemetry.log import Log
 
 OIDC = "identity/oidc/"
@@ -134,9 +135,9 @@ async def rotated(house: AuthHouse, seconds: int) -> None:
     """Let time pass, and do what is due then."""
     house.clock.sleep(seconds)
     handlers = {KEY_KIND: house.pairs.rotate}
-    due = Background(
-        house.storage, house.barrier, handlers, {}, clock=house.clock, log=Log(stream=io.StringIO())
-    )
+    log = Log(stream=io.StringIO())
+    skew = Skew(house.storage, house.clock, log)
+    due = Background(house.storage, house.barrier, handlers, {}, skew=skew, log=log)
     assert await due.work()
 
 
