@@ -7,14 +7,14 @@ from typing import Final
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
 from vault.framework.call import BoundRoute, Call
-from vault.framework.errors import Internal, Locked, Malformed, Sealed, Unavailable, VaultError
+from vault.framework.errors import Busy, Internal, Locked, Malformed, Sealed, Unavailable, VaultError
 from vault.framework.reply import RefusedReply, Reply
 from vault.framework.request.operation import Operation
 from vault.framework.route import Access
 from vault.framework.route_table import special
 from vault.framework.telemetry.log import Log
 from vault.mount.router import SEALED
-from vault.storage.protocol import CommitRefused, StorageFailure, StorageLost, UnfitPath
+from vault.storage.protocol import CommitRefused, StorageBusy, StorageFailure, StorageLost, UnfitPath
 
 _LOST: Final = "Vault is sealed: its storage was moved or replaced; see the server's log"
 
@@ -31,6 +31,8 @@ def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
         return Sealed()
     if isinstance(error, StorageLost):  # the log has it already: it is sealed within a second
         return Sealed(_LOST)
+    if isinstance(error, StorageBusy):
+        return Busy()
     if isinstance(error, CommitRefused):  # who refused has told why
         return Unavailable(detail=str(error))
     if isinstance(error, StorageFailure | BarrierFailure):

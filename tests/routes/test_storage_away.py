@@ -9,7 +9,7 @@ import pytest
 from tests.routes.driver import Application
 from vault.engines.system.seal import last_answer, seal
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import ReadTx, StorageFailure
+from vault.storage.protocol import ReadTx, StorageBusy, StorageFailure
 
 READ = ("GET", "/v1/secret/data/x")
 
@@ -20,10 +20,11 @@ class Away(MemoryStorage):
     def __init__(self) -> None:
         super().__init__(on_statement=self._fail)
         self.fails = self.hangs = False
+        self.how: type[StorageFailure] = StorageFailure
 
     def _fail(self, name: str) -> None:
         if self.fails:
-            raise StorageFailure("away")
+            raise self.how("away")
 
     def reader(self) -> ReadTx:
         reader = super().reader()
@@ -71,6 +72,15 @@ def test_health_and_seal_status_answer_what_was_so_last(
     health = application.request("GET", "/v1/sys/health")
     assert (health.status, "storage_unreachable" in health.json()) == (200, False)
     assert application.request(*READ, token="root").status == 200
+
+
+def test_who_comes_while_too_many_wait_is_told_to_come_back(away: tuple[Application, Away]) -> None:
+    application, storage = away
+    storage.fails, storage.how = True, StorageBusy
+    answer = application.request(*READ, token="root")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"errors": ["too much work is waiting; try again"]}
+    storage.fails = False
 
 
 def test_one_that_is_sealed_meanwhile_says_so(away: tuple[Application, Away]) -> None:

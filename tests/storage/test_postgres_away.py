@@ -213,6 +213,32 @@ def test_another_vault_in_its_place_is_told_from_one_that_is_away(
     play(story)
 
 
+def test_an_older_backup_in_its_place_ends_what_a_node_knew_and_it_goes_on_writing(
+    postgres: Callable[[], Cluster],
+) -> None:
+    cluster = postgres()
+    name = cluster.empty()
+
+    async def story() -> None:
+        storage, other = PostgresStorage(cluster.address(name)), PostgresStorage(cluster.address(name))
+        await invalidate(storage, "before")
+        backup = await asyncio.to_thread(cluster.back_up, name)
+        later = [await invalidate(storage, f"later/{number}") for number in range(3)]
+        await fill(storage, "later")
+        assert (await until_kept(other, lambda tx: tx.put("other", b"")))[1] == 1
+        await asyncio.to_thread(cluster.restore, name, backup)
+        for node in (storage, other):
+            assert await node.reader().get("later") is None
+            for epoch in later:
+                assert (await node.news(epoch))[1] is None
+            assert (await until_kept(node, lambda tx: tx.put("again", b"")))[1] <= 2
+            assert (await until_kept(node, lambda tx: tx.put("more", b"")))[1] == 1, "it lost to nobody"
+            await node.close()
+
+    asyncio.run(story())
+    cluster.give_back(name)
+
+
 def test_after_a_failover_the_new_primary_is_used_and_the_old_one_never_again(tmp_path: Path) -> None:
     with started() as primary, primary.standby() as standby:
         name = primary.empty()

@@ -182,6 +182,10 @@ class Conflict(StorageFailure):
     """Others changed what an optimistic transaction had read; run again, it takes its turn as all others do."""
 
 
+class StorageBusy(StorageFailure):
+    """Too many wait for the storage already; this one may try again in a moment."""
+
+
 class CommitRefused(StorageFailure):
     """A `Check` refused the commit: nothing is wrong with the storage."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from vault.storage.postgres import schema
-from vault.storage.postgres.connection import Connection, Lost
+from vault.storage.postgres.connection import Connection, Full, Lost
 from vault.storage.postgres.database import Database, Slot
 from vault.storage.postgres.lanes import Lanes, Row
 from vault.storage.postgres.lines import Lines
@@ -85,10 +85,12 @@ class Batch:
 class Batches:
     """Sends one batch after the other."""
 
-    def __init__(self, database: Database, lanes: Lanes) -> None:
+    def __init__(self, database: Database, writer: Slot, lanes: Lanes) -> None:
+        """Where there is no connection left for batches, they borrow that of the `writer` who holds the turn."""
         self._database: Final = database
         self._lanes: Final = lanes
-        self._slot: Final = Slot(database)
+        self._writer: Final = writer
+        self._slot: Final = Slot(database, [lanes.first, writer])
         self._waiting: deque[Batch] = deque()
         self._sent: Batch | None = None
         self._task: asyncio.Task[None] | None = None
@@ -210,12 +212,20 @@ class Batches:
 
     async def _outcome(self, batch: Batch) -> tuple[set[int], int, int]:
         """Commit a batch; return which groups failed, the epoch, and the version of what was written."""
+        try:
+            await self._slot.connection()
+        except Full:
+            async with self._writer.lock:
+                return await self._outcome_by(self._writer, batch)
+        return await self._outcome_by(self._slot, batch)
+
+    async def _outcome_by(self, slot: Slot, batch: Batch) -> tuple[set[int], int, int]:
         values = arguments(batch, self._database)
         try:
-            connection = await self._slot.connection()
+            connection = await slot.connection()
             row = await connection.row(schema.COMMIT, *values)
         except Lost as lost:
-            connection, row = await found_out(self._slot, batch.id, lost)
+            connection, row = await found_out(slot, batch.id, lost)
         return set(row[0]), self._database.epoch_of(connection, row[1]), row[2]
 
     async def close(self) -> None:

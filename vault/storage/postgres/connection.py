@@ -58,6 +58,10 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         return f"postgresql://{self.user}@{self.host}:{self.port}/{self.database}"
 
 
+class Full(StorageFailure):
+    """The database takes no more connections."""
+
+
 class Lost(StorageFailure):
     """The connection is gone, and nobody knows whether what was asked last was done."""
 
@@ -90,6 +94,8 @@ class Connection:
                 command_timeout=deadline,
                 max_cached_statement_lifetime=0,
             )
+        except asyncpg.TooManyConnectionsError as error:
+            raise Full(str(failure(address, error))) from None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, EOFError) as error:
             raise failure(address, error) from None
         return cls(raw, address)

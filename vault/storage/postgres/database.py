@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from vault.storage.postgres.connection import DEADLINE, Address, Connection
+from vault.storage.postgres.connection import DEADLINE, Address, Connection, Full
 from vault.storage.postgres.schema import newest_version
 from vault.storage.protocol import StorageFailure, StorageLost
 
@@ -117,20 +117,33 @@ class Database:
 
 
 class Slot:
-    """The place of one connection: it is made when it is first needed, and again when it broke."""
+    """The place of one connection: it is made when it is first needed, and again when it broke.
 
-    def __init__(self, database: Database) -> None:
+    One that could do without is made only once those are there that it comes `after`: a node can work with these.
+    """
+
+    def __init__(self, database: Database, after: Sequence[Slot] = ()) -> None:
         self._database = database
+        self._after = after
+        self.lock: Final = asyncio.Lock()
+        """Held by whoever needs it for more than a statement, or has borrowed it."""
         self._connection: Connection | None = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection that can be used."""
+        return self._connection is not None and self._database.fits(self._connection)
+
     async def connection(self) -> Connection:
-        """Return the connection. Raises `StorageFailure`."""
+        """Return the connection. Raises `StorageFailure`, and `Full` where there is none left for it."""
         connection = self._connection
         if connection is not None:
             if self._database.fits(connection):
                 return connection
             connection.abort()
             self._connection = None
+        if not all(slot.connected for slot in self._after):
+            raise Full("other connections come first")
         connection = self._connection = await self._database.connect()
         return connection
 

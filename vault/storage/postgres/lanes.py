@@ -16,11 +16,10 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from vault.storage.postgres import schema
 from vault.storage.postgres.connection import Connection, Lost, Silent
 from vault.storage.postgres.database import Database, Slot
-from vault.storage.protocol import LONG, StorageFailure
+from vault.storage.protocol import LONG, StorageBusy, StorageFailure
 
 T = TypeVar("T")
 
-_LANES: Final = 2
 _TOGETHER: Final = 128
 """Reads in one statement."""
 _RECENT: Final = 0.05
@@ -30,7 +29,7 @@ _SMALL: Final = 4096
 """Entries that are remembered for that, and their bytes."""
 _FEW: Final = 16
 """Ranges that are remembered, and paths in one."""
-_MOST: Final = 4096
+_MOST: Final = 1024
 """Reads that wait: more are refused."""
 
 
@@ -78,9 +77,11 @@ class _Job(NamedTuple, Generic[T]):
 class Lanes:
     """The connections that read."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, writer: Slot) -> None:
+        """Beside the first, there is a second one where the database has a connection left for it after the `writer`'s."""
         self._database: Final = database
-        self._slots = [Slot(database) for _ in range(_LANES)]
+        self.first: Final = Slot(database)
+        self._slots = [self.first, Slot(database, [self.first, writer])]
         self._free = [*self._slots]
         self._gets: deque[tuple[str | None, asyncio.Future[Row]]] = deque()
         self._jobs: deque[_Job[Any]] = deque()
@@ -150,7 +151,7 @@ class Lanes:
 
     def _accept(self) -> asyncio.Future[Any]:
         if len(self._gets) + len(self._jobs) >= _MOST:
-            raise StorageFailure("too many reads wait for the database")
+            raise StorageBusy("too many reads wait for the database")
         loop = asyncio.get_running_loop()
         if not self._woken and self._free:
             self._woken = True
@@ -162,13 +163,22 @@ class Lanes:
         self._woken = False
         wanted = min(len(self._free), bool(self._gets) + len(self._jobs))
         for _ in range(wanted):
-            task = asyncio.get_running_loop().create_task(self._drive(self._free.pop()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._begin(self.first if self.first in self._free else self._free[0])
+
+    def _begin(self, slot: Slot) -> None:
+        self._free.remove(slot)
+        task = asyncio.get_running_loop().create_task(self._drive(slot))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _drive(self, slot: Slot) -> None:
-        """Ask until nothing waits."""
+        """Ask until nothing waits, or this lane has no connection and is not the only one: the first asks what is left."""
         try:
+            if slot is not self.first:
+                try:
+                    await slot.connection()
+                except StorageFailure:
+                    return
             while self._gets or self._jobs:
                 if self._gets:
                     await self._together(slot)
@@ -176,6 +186,12 @@ class Lanes:
                     await self._alone(slot, self._jobs.popleft())
         finally:
             self._free.append(slot)
+            self._hand_over(slot)
+
+    def _hand_over(self, slot: Slot) -> None:
+        """Let the first lane do what another one left, if it does nothing else."""
+        if (self._gets or self._jobs) and self.first is not slot and self.first in self._free:
+            self._begin(self.first)
 
     async def _together(self, slot: Slot) -> None:
         gets = [self._gets.popleft() for _ in range(min(len(self._gets), _TOGETHER))]

@@ -12,13 +12,16 @@ from typing import Any, Final
 from vault.storage.postgres import schema
 from vault.storage.postgres.batches import Batches
 from vault.storage.postgres.connection import DEADLINE, Address, Connection
-from vault.storage.postgres.database import Database, OnStatement
+from vault.storage.postgres.database import Database, OnStatement, Slot
 from vault.storage.postgres.lanes import Lanes
 from vault.storage.postgres.reads import Reader
 from vault.storage.postgres.transaction import Transaction
 from vault.storage.postgres.turn import Turn
-from vault.storage.protocol import Change, ReadTx, StorageFailure, StorageLost, Timer, Tx
+from vault.storage.protocol import Change, ReadTx, StorageBusy, StorageFailure, StorageLost, Timer, Tx
 from vault.values.times import Millis, time_after
+
+_MOST: Final = 1024
+"""Transactions that are open at once: more are refused."""
 
 
 class _Block:
@@ -69,9 +72,10 @@ class PostgresStorage:
         `deadline` is how many seconds one may take.
         """
         self._database: Final = Database(address, on_statement, deadline=deadline)
-        self._lanes: Final = Lanes(self._database)
-        self._batches: Final = Batches(self._database, self._lanes)
-        self.turn: Final = Turn(self._database, self._lanes, self._batches.lines)
+        self._writer: Final = Slot(self._database)
+        self._lanes: Final = Lanes(self._database, self._writer)
+        self._batches: Final = Batches(self._database, self._writer, self._lanes)
+        self.turn: Final = Turn(self._database, self._writer, self._lanes, self._batches.lines)
         self._inside: set[asyncio.Task[Any] | object] = set()
         self._left = asyncio.Event()
         self._closed = False
@@ -82,14 +86,17 @@ class PostgresStorage:
         storage = cls(address, on_statement)
         try:
             await storage._lanes.ask(storage._database.check)
+            await storage._writer.connection()
         except BaseException:
             await storage.close()
             raise
         return storage
 
     def enter(self) -> asyncio.Task[Any] | object:
-        """Note who begins a transaction. Raises `StorageFailure` and `RuntimeError`."""
+        """Note who begins a transaction. Raises `StorageFailure`, `StorageBusy` and `RuntimeError`."""
         task = self._outside()
+        if len(self._inside) >= _MOST:
+            raise StorageBusy("too many transactions wait for the database")
         self._inside.add(task)
         return task
 
@@ -151,6 +158,9 @@ class PostgresStorage:
             if epoch == since:
                 return epoch, []
             if not known:
+                self._database.epoch = (
+                    epoch  # it is lower where an older backup is in place: transactions begin there
+                )
                 return epoch, None
             return epoch, [
                 Change(self._database.epoch_of(connection, n), kind, key)

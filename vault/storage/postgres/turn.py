@@ -29,12 +29,11 @@ T = TypeVar("T")
 class Turn:
     """The place of the one transaction of this process that holds the turn, or waits for it."""
 
-    def __init__(self, database: Database, lanes: Lanes, lines: Lines) -> None:
+    def __init__(self, database: Database, slot: Slot, lanes: Lanes, lines: Lines) -> None:
         self._database: Final = database
         self.lanes: Final = lanes
         self._lines: Final = lines
-        self._slot: Final = Slot(database)
-        self._lock = asyncio.Lock()
+        self._slot: Final = slot
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def block(self) -> TurnBlock:
@@ -45,7 +44,7 @@ class Turn:
         """Wait for the turn, and return the connection that has it. Raises `StorageFailure`."""
         self._lines.turn_begins()
         try:
-            await self._lock.acquire()
+            await self._slot.lock.acquire()
         except BaseException:
             self._lines.turn_ends()
             raise
@@ -60,7 +59,7 @@ class Turn:
             raise
 
     def _leave(self) -> None:
-        self._lock.release()
+        self._slot.lock.release()
         self._lines.turn_ends()
 
     async def _take(self) -> Connection:
@@ -139,7 +138,7 @@ class Turn:
 
     async def close(self) -> None:
         """Close the connection, after whoever has it or waits for it."""
-        async with self._lock:
+        async with self._slot.lock:
             while self._tasks:
                 await asyncio.wait(self._tasks)
             await self._slot.close()
