@@ -18,6 +18,7 @@ from vault.values.times import Millis
 _TOLD: Final = 2_000
 _MOST: Final = 30_000
 """Milliseconds that it may be off before it is told, and before no tokens are made."""
+_NO_TOKENS: Final = "this server's clock differs from the database's by more than 30 s: it makes no tokens"
 
 
 class Skew:
@@ -77,6 +78,4 @@ class Skew:
     def require(self) -> None:
         """Raise `Unavailable` where a token that is made now would end at the wrong moment."""
         if self.too_far:
-            raise Unavailable(
-                f"this server's clock differs from the database's by {abs(self.millis) // 1000} s: it makes no tokens"
-            )
+            raise Unavailable(_NO_TOKENS)

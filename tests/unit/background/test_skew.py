@@ -61,9 +61,7 @@ def test_two_seconds_are_nothing_and_over_thirty_no_token_is_made(
     assert (skew.told, skew.too_far) == (told, too_far)
     assert abs(skew.millis + ahead * 1000) <= _WAY / 2 + 1
     if too_far:
-        with pytest.raises(
-            Unavailable, match=f"by {abs(ahead) - 1 if ahead < 0 else ahead - 1} s|by {abs(ahead)} s"
-        ):
+        with pytest.raises(Unavailable, match="by more than 30 s: it makes no tokens"):
             skew.require()
     else:
         skew.require()
