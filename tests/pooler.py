@@ -2,6 +2,7 @@
 """A PgBouncer before a PostgreSQL of this run's own: each transaction gets one of few connections to it, which many share."""
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -57,6 +58,6 @@ def pooler(cluster: Cluster) -> Generator[str]:
             time.sleep(0.02)
         yield str(folder)
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGQUIT)  # at once: others wait for clients
         process.wait(PATIENCE)
         shutil.rmtree(folder)

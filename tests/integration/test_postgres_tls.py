@@ -15,9 +15,12 @@ from cryptography.hazmat.primitives import serialization
 from tests.certificates import Made, authority, certificate
 from tests.ports import free_port
 from tests.postgres import Cluster, started
+from tests.storage.stores import until_kept
+from tests.storage.test_postgres_away import soon
 from vault.server.config.settings import StorageSettings
 from vault.server.process import storages
 from vault.storage.postgres.administration import install
+from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import StorageFailure
 
 # asyncpg leaves the socket of a handshake that failed to the garbage collector.
@@ -79,6 +82,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     cert, key = _written(folder, "server", certificate("localhost", ca, sans=name, **lasts))
     _written(folder, "ca", ca)
     _written(folder, "client", certificate(_SHOWN, ca, **lasts))
+    ended: Any = {"since": now - timedelta(days=2), "until": now - timedelta(days=1)}
+    _written(folder, "expired", certificate(_SHOWN, ca, **ended))
+    _written(folder, "somebody", certificate("somebody", ca, **lasts))
     _written(folder, "other", authority("another authority", **lasts))
     port = free_port()
     settings = {
@@ -97,8 +103,6 @@ def opened(settings: StorageSettings) -> bool:
             async with storage.write() as tx:
                 await tx.put("a", b"1")
             assert await storage.reader().get("a") == b"1"
-            from vault.storage.postgres.storage import PostgresStorage
-
             assert isinstance(storage, PostgresStorage)
             rows = await storage._lanes.ask(
                 lambda connection: connection.rows("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
@@ -133,6 +137,39 @@ def test_a_certificate_of_ours_takes_the_place_of_a_password(site: Site) -> None
     assert "refuses this user" in refusal(site.settings(_SHOWN, password_file=""))
     shown["tls_key_file"] = str(site._folder / "other.key")
     assert "client.crt and tls_key_file" in refusal(site.settings(_SHOWN, **shown))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("expired", "does not accept the certificate that tls_cert_file names"),
+        ("somebody", "refuses this user"),
+    ],
+)
+def test_a_certificate_that_ended_or_is_somebody_elses_is_refused_and_a_good_one_taken_without_a_restart(
+    site: Site, tmp_path: Path, name: str, reason: str
+) -> None:
+    shown = {"tls_cert_file": str(tmp_path / "crt"), "tls_key_file": str(tmp_path / "key")}
+
+    def show(name: str) -> None:
+        for kind in ("crt", "key"):
+            (tmp_path / kind).write_bytes((site._folder / f"{name}.{kind}").read_bytes())
+
+    async def story() -> None:
+        show("client")
+        storage = PostgresStorage(storages.address(site.settings(_SHOWN, password_file="", **shown)))
+        await until_kept(storage, lambda tx: tx.put("b", b""))
+        show(name)
+        for slot in (*storage._lanes._slots, storage._writer, storage._batches._slot):
+            if slot._connection is not None:
+                slot._connection.abort()
+        with pytest.raises(StorageFailure, match=reason):
+            await storage.reader().get("b")
+        show("client")
+        await soon(lambda: storage.reader().get("b"))
+        await storage.close()
+
+    asyncio.run(story())
 
 
 def test_a_password_that_is_changed_is_read_anew(site: Site) -> None:

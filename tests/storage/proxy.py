@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 Moment = Literal["", "request", "answer"]
+Way = Literal["there", "back"]
 _SOCKET = ".s.PGSQL.5432"
 
 
@@ -24,8 +25,8 @@ class Proxy:
         self.folder = tempfile.mkdtemp(prefix="px-")
         self.cut: Moment = ""
         self.cuts = 0
-        self._flows = asyncio.Event()
-        self._flows.set()
+        self._flows: dict[Way, asyncio.Event] = {"there": asyncio.Event(), "back": asyncio.Event()}
+        self.thaw()
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -38,19 +39,21 @@ class Proxy:
             yield proxy
         finally:
             server.close()
-            proxy._flows.set()
+            proxy.thaw()
             proxy.break_all()
             if proxy._tasks:
                 await asyncio.wait(proxy._tasks)
             shutil.rmtree(proxy.folder)
 
-    def freeze(self) -> None:
-        """Let nothing through, and close nothing."""
-        self._flows.clear()
+    def freeze(self, *ways: Way) -> None:
+        """Let nothing through, one way or both, and close nothing."""
+        for way in ways or self._flows:
+            self._flows[way].clear()
 
     def thaw(self) -> None:
         """Let everything through again, what waited too."""
-        self._flows.set()
+        for flow in self._flows.values():
+            flow.set()
 
     def break_all(self) -> None:
         """Break every connection that there is."""
@@ -58,7 +61,7 @@ class Proxy:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._flows.wait()
+        await self.flow("there")
         try:
             there = await asyncio.open_unix_connection(str(Path(self.target) / _SOCKET))
         except OSError:
@@ -71,9 +74,9 @@ class Proxy:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def flow(self) -> None:
+    async def flow(self, way: Way) -> None:
         """Wait while it is frozen."""
-        await self._flows.wait()
+        await self._flows[way].wait()
 
 
 class _Pair:
@@ -93,7 +96,7 @@ class _Pair:
     async def ask(self) -> None:
         with suppress(ConnectionError):
             while data := await self._here[0].read(1 << 16):
-                await self._proxy.flow()
+                await self._proxy.flow("there")
                 if self._is_commit(data) and self._proxy.cut:
                     if self._proxy.cut == "request":
                         self._break()
@@ -113,7 +116,7 @@ class _Pair:
     async def answer(self) -> None:
         with suppress(ConnectionError):
             while data := await self._there[0].read(1 << 16):
-                await self._proxy.flow()
+                await self._proxy.flow("back")
                 if self._committing:
                     self._break()
                     return

@@ -6,6 +6,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from tests.postgres import Cluster, started
-from tests.storage.proxy import Proxy
+from tests.storage.proxy import Proxy, Way
 from tests.storage.stores import everything, fill, invalidate, until_kept
 from vault.storage.postgres import schema
 from vault.storage.postgres.batches import Batch, arguments
@@ -117,13 +118,16 @@ def test_a_batch_that_was_given_up_is_not_done_later(postgres: Callable[[], Clus
     cluster.give_back(name)
 
 
-def test_one_that_does_not_answer_fails_everything_in_time_and_is_used_again(play: Play) -> None:
+@pytest.mark.parametrize("ways", [(), ("there",), ("back",)])
+def test_one_that_does_not_answer_fails_everything_in_time_and_is_used_again(
+    play: Play, ways: tuple[Way, ...]
+) -> None:
     async def story(storage: PostgresStorage, proxy: Proxy) -> None:
         await fill(storage, "a")
         await until_kept(storage, lambda tx: tx.put("b", b""))
         reader = storage.reader()
         await asyncio.gather(*(reader.get("a") for _ in range(4)))
-        proxy.freeze()
+        proxy.freeze(*ways)
         began = time.monotonic()
         ends = await asyncio.gather(
             *(reader.get("a") for _ in range(10)),
@@ -161,6 +165,34 @@ def test_connections_that_broke_while_nothing_was_asked_are_made_again_unnoticed
         assert len(await everything(storage)) == 6
 
     play(story)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_one_that_is_started_again_is_used_again_within_seconds(how: signal.Signals) -> None:
+    with started() as cluster:
+        name = cluster.empty()
+
+        async def story() -> None:
+            storage = PostgresStorage(cluster.direct(name))
+            for turn in range(2):
+                await put(storage, f"before/{turn}", optimistic=bool(turn))
+                before = storage._database.epoch
+                await asyncio.to_thread(cluster.stop, how)
+                began = time.monotonic()
+                with pytest.raises(StorageFailure):
+                    await put(storage, "none", optimistic=bool(turn))
+                with pytest.raises(StorageFailure):
+                    await storage.reader().get("before/0")
+                assert time.monotonic() - began < 2
+                await asyncio.to_thread(cluster.start)
+                began = time.monotonic()
+                await soon(partial(put, storage, f"after/{turn}", optimistic=not turn))
+                assert time.monotonic() - began < 4
+                assert storage._database.epoch > before
+            assert len(await everything(storage)) == 4
+            await storage.close()
+
+        asyncio.run(story())
 
 
 def test_while_there_is_no_connection_everything_fails_at_once_and_few_are_tried(

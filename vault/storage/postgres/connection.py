@@ -39,6 +39,10 @@ _MEANING: Final = {
 }
 """By the beginning of SQLSTATE, the longest that fits."""
 
+_ENDED: Final = (
+    "the connection was ended while it was made; the log of PostgreSQL says why: it stops, or it does not accept the "
+    "certificate that tls_cert_file names"
+)
 _BROKEN: Final = (OSError, EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -94,6 +98,8 @@ class Connection:
                 command_timeout=deadline,
                 max_cached_statement_lifetime=0,
             )
+        except asyncpg.PostgresConnectionError:
+            raise StorageFailure(f"storage {address}: {_ENDED}") from None
         except asyncpg.TooManyConnectionsError as error:
             raise Full(str(failure(address, error))) from None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, EOFError) as error:
