@@ -70,7 +70,8 @@ def give_to_user(*paths: Path) -> None:
             shutil.chown(path, _USER, _USER)
 
 
-def _succeed(*command: str) -> None:
+def succeed(*command: str) -> None:
+    """Run something as the user that servers run as."""
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
     done = subprocess.run(
         as_user(*command), capture_output=True, text=True, check=False, cwd="/", env=environment
@@ -129,7 +130,7 @@ class Cluster:
     def make(self, pieces: int = 16) -> None:
         """Make the files of a server, whose log comes in `pieces` of so many megabytes."""
         give_to_user(self.folder)
-        _succeed(
+        succeed(
             binary("initdb"), "--pgdata", str(self.folder / "data"), "--username", OWNER, "--auth", "trust",
             "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
             "--wal-segsize", str(pieces),
@@ -161,7 +162,7 @@ class Cluster:
         other = Cluster(folder, self._settings)
         try:
             give_to_user(folder)
-            _succeed(
+            succeed(
                 binary("pg_basebackup"), "--pgdata", str(folder / "data"), "--host", str(self.folder),
                 "--username", OWNER, "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
             )  # fmt: skip

@@ -2,22 +2,20 @@
 """A PostgreSQL that gives too little: connections, room on its disk, time. What is acknowledged stays, and it goes on by itself."""
 
 import asyncio
-import resource
 import time
 from collections.abc import Callable, Generator
-from functools import partial
 
 import msgspec
 import pytest
 
 from tests.nodes import make_role
-from tests.postgres import Cluster, started
+from tests.postgres import Cluster, started, succeed
 from tests.storage.proxy import Proxy
 from tests.storage.stores import add, everything, fill, until_kept
 from vault.storage.postgres.administration import install
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.postgres.storage import PostgresStorage
-from vault.storage.protocol import Storage, StorageBusy, StorageFailure, Tx
+from vault.storage.protocol import Storage, StorageBusy, StorageFailure
 
 _MANY = 500
 _WAITING = 1024
@@ -183,8 +181,7 @@ def small() -> Generator[tuple[Cluster, Callable[[int | None], None]]]:
         def limit(size: int | None) -> None:
             assert cluster.process is not None
             for pid in (cluster.process.pid, *cluster.children()):
-                hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if size is None else size, hard))
+                succeed("prlimit", f"--pid={pid}", f"--fsize={size or 'unlimited'}:")
 
         yield cluster, limit
 
@@ -201,7 +198,8 @@ def test_on_a_full_disk_writes_fail_reads_go_on_and_once_there_is_room_all_does(
         async def grow(most: int) -> None:
             for _ in range(most):
                 path = f"n/{len(acknowledged):04}"
-                await until_kept(storage, partial(Tx.put, path=path, value=bytes(7000)))
+                async with storage.write(optimistic=True) as tx:
+                    await tx.put(path, bytes(7000))
                 acknowledged.append(path)
 
         await grow(10)
