@@ -11,7 +11,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.__main__ import run
-from vault.server.application import Answer, DevResult, Message
+from vault.server.application import Answer, Colleagues, DevResult, Message
 from vault.server.config.settings import Config, Listener
 from vault.server.process import run as server_run
 from vault.storage.protocol import Storage
@@ -84,9 +84,17 @@ def _state(state: dict[str, Any]) -> tuple[str, int | None]:
 
 
 async def build(
-    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+    config: Config,
+    storage: Storage,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    metrics: Metrics,
+    log: Log,
+    colleagues: Colleagues | None = None,
 ) -> Stub:
     """See `vault.server.application.Build`."""
+    assert colleagues is None, "a stub is alone"
     return Stub(storage, log)
 
 

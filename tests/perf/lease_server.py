@@ -14,6 +14,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease
 from vault.server.__main__ import run
+from vault.server.application import Colleagues
 from vault.server.compose import app
 from vault.server.config.settings import Config
 from vault.storage.protocol import Storage
@@ -38,10 +39,19 @@ class Accounts:
 
 
 async def build(
-    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+    config: Config,
+    storage: Storage,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    metrics: Metrics,
+    log: Log,
+    colleagues: Colleagues | None = None,
 ) -> app.Vault:
     """Make the vault, and let it know the engine."""
-    vault = await app.build(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
+    vault = await app.build(
+        config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log, colleagues=colleagues
+    )
     vault._parts.endings.serve(KIND, Accounts())
     return vault
 

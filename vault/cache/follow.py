@@ -174,6 +174,13 @@ class Follower:
                 self._epochs.clear()
             self._epochs.add(seen)
 
+    async def begin_anew(self) -> None:
+        """Drop every fact while open: what they were read with is other, and no change in storage tells of it."""
+        self.epoch = 0
+        self.moment, self.era = object(), object()
+        self._epochs.clear()
+        await self.catch_up()
+
     async def forget(self) -> None:
         """Start over at the next unseal: everything is read anew, and nobody is known until then."""
         self.epoch = 0

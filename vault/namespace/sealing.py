@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -94,10 +94,53 @@ class NamespaceSealing:
         self._turn = asyncio.Lock()
         self._shield = Shield()
         self._resume: Resume | None = None
+        self._changed: Callable[[], Awaitable[None]] | None = None
+        self._ask_others: Callable[[NamespaceId, Key], Awaitable[Key | None]] | None = None
 
     def on_opening(self, resume: Resume) -> None:
         """Register what does the things that waited."""
         self._resume = resume
+
+    def on_change(
+        self,
+        tell: Callable[[], Awaitable[None]],
+        ask: Callable[[NamespaceId, Key], Awaitable[Key | None]],
+    ) -> None:
+        """Call `tell` once a namespace was opened or sealed here, or has another root key: other processes have it too.
+
+        `ask` is called for a root key that another process has put in the place of the given one.
+        """
+        self._changed, self._ask_others = tell, ask
+
+    def held(self) -> dict[NamespaceId, bytes]:
+        """Return the root keys of all namespaces that are open, for `take_over` in another process."""
+        return {ring.namespace_id: ring.root_key.reveal() for ring in self._barrier.rings() if ring.serving}
+
+    async def take_over(self, held: Mapping[NamespaceId, bytes]) -> bool:
+        """Have open, of all namespaces with keys of their own, those that another process has; return whether any moved."""
+        async with self._turn:
+            before = self._barrier.moves
+            for ring in self._barrier.rings():
+                if ring.namespace_id not in held:
+                    self._forget(ring.namespace_id)
+                    await self._shut(ring.namespace_id)
+            known = {ring.namespace_id: ring for ring in self._barrier.rings()}
+            for namespace_id, value in held.items():
+                root_key, open_ring = Key(value), known.get(namespace_id)
+                if open_ring is not None and open_ring.root_key.same(root_key):
+                    continue
+                keyring = await stored(self._storage.reader(), namespace_id, root_key)
+                if open_ring is not None:
+                    open_ring.adopt_root(root_key)
+                    continue
+                ring = self._ring(namespace_id, root_key, keyring)
+                self._barrier.admit(ring)
+                ring.serving = True
+            return self._barrier.moves != before
+
+    async def _tell(self) -> None:
+        if self._changed is not None:
+            await self._changed()
 
     def make(
         self, namespace_id: NamespaceId, shares: int, threshold: int, pgp_keys: Sequence[str]
@@ -127,6 +170,8 @@ class NamespaceSealing:
                 self._progress.pop(entry.id, None)
             elif self._namespaces.sealed(entry):
                 await self._submit(entry, share)
+        if self._barrier.serves(entry.id):
+            await self._tell()
 
     async def seal(self, entry: NamespaceEntry) -> None:
         """Forget the keys of a namespace and of all in it that have some, and whatever was read by them."""
@@ -139,6 +184,7 @@ class NamespaceSealing:
             for untold in list(self._untold):
                 await self._announce(untold)
                 self._untold.discard(untold)
+        await self._tell()
 
     async def follow(self, ring: Ring) -> bool:
         """Make the keys of an open namespace follow storage, by the links from its root key to another process's too.
@@ -153,6 +199,8 @@ class NamespaceSealing:
                 return True
             entry = await self._namespaces.stored(core, ring.namespace_id)
             newer = _newer(known, entry.seal.links if entry is not None and entry.seal is not None else ())
+            if newer is known and self._ask_others is not None and ring.root_key is known:
+                newer = await self._ask_others(ring.namespace_id, known) or known
             if ring.root_key is known:  # else somebody else here followed meanwhile
                 if newer is known:
                     break
@@ -195,6 +243,7 @@ class NamespaceSealing:
     async def renew_root(self, namespace_id: NamespaceId) -> None:
         """Replace the root key of an open namespace: its shares lead to the new one. Raises `SealRefusal`."""
         await self._shield(self._replace_root(namespace_id, self._linked))
+        await self._tell()
 
     async def reshare(self, namespace_id: NamespaceId, key: Key, shares: int, threshold: int) -> None:
         """Replace the root key of an open namespace and, by `key`, what its shares combine to. Raises `SealRefusal`."""
@@ -204,6 +253,7 @@ class NamespaceSealing:
             return self._wrapped(namespace_id, shares, threshold, key, now)
 
         await self._shield(self._replace_root(namespace_id, split))
+        await self._tell()
 
     async def _replace_root(
         self, namespace_id: NamespaceId, seal_of: Callable[[ShareSeal, Key, Key], ShareSeal]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -69,6 +69,19 @@ class Status(msgspec.Struct, frozen=True):
     """Whether the next unseal changes the kind of seal."""
 
 
+class HeldKeys(msgspec.Struct, frozen=True):
+    """What opens the vault in another process of the same server."""
+
+    generation: str
+    root_version: int
+    root_key: bytes
+    by_shares: bool
+
+    def __repr__(self) -> str:
+        """Show no key."""
+        return "HeldKeys(…)"
+
+
 class ShareScheme(msgspec.Struct, frozen=True):
     """What shares are checked by: how many there are and how many it takes."""
 
@@ -96,11 +109,16 @@ class Lifecycle(InitStore):
         self._kept_sealed = False
         self._opened_by_shares = False
         self._generation = ""
+        self._ask_others: Callable[[str, int], Awaitable[Key | None]] | None = None
         self.slot_changes = SlotChanges(storage, barrier, self.slots, now=now, random=random)
 
     def on_seal(self, forget: Callable[[], None]) -> None:
         """Call `forget` whenever the vault is sealed: what it drops came from people or from the open vault."""
         self._forgetters.append(forget)
+
+    def on_replaced(self, ask: Callable[[str, int], Awaitable[Key | None]]) -> None:
+        """Call `ask` with a generation and a version for a root key that another process of this server has put there."""
+        self._ask_others = ask
 
     async def status(self) -> Status:
         """Return the current facts; raises `SealFailure`."""
@@ -162,14 +180,14 @@ class Lifecycle(InitStore):
         if (
             config is None
             or not self._barrier.sealed
-            or self._stays_sealed()
+            or self.stays_sealed()
             or not self._opens_itself(config)
         ):
             return None
         enabled = replace(self.slots, disabled=())
         root_key, _, reasons = await seal_store.unwrap_any(reader, config, enabled)
         async with self._lock:
-            if self._stays_sealed():
+            if self.stays_sealed():
                 return None
             await self._open(root_key, config, confirm=False)
         return reasons
@@ -221,7 +239,14 @@ class Lifecycle(InitStore):
         try:
             root_key, _, _ = await seal_store.unwrap_any(reader, config, replace(self.slots, disabled=()))
         except SealFailure as failure:
-            raise RootKeyReplaced(f"{reason}; {failure}") from failure
+            given = (
+                None
+                if self._ask_others is None
+                else await self._ask_others(config.generation, config.root_version)
+            )
+            if given is None:
+                raise RootKeyReplaced(f"{reason}; {failure}") from failure
+            return given
         return root_key
 
     @property
@@ -229,9 +254,32 @@ class Lifecycle(InitStore):
         """Whether there are no keys in memory, whatever storage says."""
         return self._barrier.sealed
 
-    def _stays_sealed(self) -> bool:
+    def stays_sealed(self) -> bool:
         """Whether somebody sealed it: a method, for a type checker takes an attribute to be what it was before an await."""
         return self._kept_sealed
+
+    def held(self) -> HeldKeys:
+        """Return what `take_over` opens the vault with in another process; raises `BarrierSealed`."""
+        return HeldKeys(
+            self._generation,
+            self.slot_changes.root_version,
+            self._barrier.root_key.reveal(),
+            self._opened_by_shares,
+        )
+
+    async def take_over(self, held: HeldKeys) -> bool:
+        """Unseal with what another process holds; return whether it was sealed until now, and is not any more.
+
+        Raises `SealFailure` where that is not the vault's, nor leads to what is.
+        """
+        async with self._lock:
+            config = await self._expect(held.generation)
+            if not self._barrier.sealed:
+                return False
+            root_key = await self._newest(config, Key(held.root_key), held.root_version)
+            await self._open(root_key, config, confirm=False)
+            self._opened_by_shares = held.by_shares
+            return True
 
     def keep_sealed(self) -> None:
         """Open through no key slot from now on, until shares are given: somebody seals the vault.

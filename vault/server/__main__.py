@@ -109,6 +109,14 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
     reread = functools.partial(read, options, environment, guest)
     config = reread()
     make = build or _vault()
+    if config.workers > 1:
+        from vault.server.workers.start import supervise
+
+        try:
+            supervise(config, reread=reread, build=make, clock=clock, entropy=entropy, signals=held)
+        finally:
+            held.ignore()
+        return
 
     async def serve() -> None:
         server = Server(config, reread=reread, build=make, clock=clock, entropy=entropy, signals=held)

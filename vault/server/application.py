@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -75,7 +75,79 @@ class Build(Protocol):
     """Makes the application."""
 
     async def __call__(
-        self, config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+        self,
+        config: Config,
+        storage: Storage,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        metrics: Metrics,
+        log: Log,
+        colleagues: Colleagues | None = None,
     ) -> Application:
-        """Make it, not started yet."""
+        """Make it, not started yet. `colleagues` are the other workers, where the process is one of several."""
+        ...
+
+
+class Member(Protocol):
+    """What one worker does on the word of another. None of it waits for other workers."""
+
+    async def show(self) -> bytes:
+        """Return what a colleague that has just begun is to be: open, with these keys, or sealed for good."""
+        ...
+
+    async def take(self, state: bytes) -> None:
+        """Become what `show` of another has returned."""
+        ...
+
+    async def seal(self) -> None:
+        """Forget all keys, because somebody asks for it."""
+        ...
+
+    async def measures(self) -> bytes:
+        """Return all metrics, to be added to those of others."""
+        ...
+
+    @property
+    def sealed(self) -> bool:
+        """Whether there are no keys in memory."""
+        ...
+
+
+class Colleagues(Protocol):
+    """The other workers of the same server, for one of them."""
+
+    number: int
+    """What this one is known by."""
+
+    def before(self, answer: Answer, listener: Listener) -> Answer:
+        """Return what passes requests of `listener` on to the first worker that are for it, and gives `answer` the rest."""
+        ...
+
+    async def join(self, member: Member) -> None:
+        """Be one of them from now on, as open as they are."""
+        ...
+
+    async def look(self) -> None:
+        """Become as open as they are, as at `join`."""
+        ...
+
+    async def leave(self) -> None:
+        """Be none of them any more."""
+        ...
+
+    async def seal(self) -> None:
+        """Have all others seal; once this returns, each has, or has been ended."""
+        ...
+
+    async def share(self, state: bytes) -> None:
+        """Have all others become what this one is; once this returns, each has, or has been ended."""
+        ...
+
+    async def states(self) -> Sequence[bytes]:
+        """Return what all others show."""
+        ...
+
+    async def measures(self) -> Sequence[tuple[str, bytes]]:
+        """Return the metrics of all others, each with its name."""
         ...

@@ -11,7 +11,7 @@ import math
 import sys
 from array import array
 from collections import Counter as Counted
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from operator import add, mul
 from typing import Final
 
@@ -31,6 +31,10 @@ class Counter:
 
     def __init__(self) -> None:
         self.count = 0
+
+
+TimingState = tuple[int, float, int, int, list[int]]
+"""Sum, sum of squares, longest, shortest, and how many there were of each range."""
 
 
 class Timing:
@@ -85,6 +89,20 @@ class Timing:
         self._high = max(self._high, other._high)
         self._low = min(self._low, other._low)
         self._slots = list(map(add, self._slots, other._slots))
+
+    @property
+    def state(self) -> TimingState:
+        """All that is known of the durations, for `of`."""
+        self._add_up()
+        return self._total, float(self._squares), self._high, self._low, list(self._slots)
+
+    @classmethod
+    def of(cls, state: TimingState) -> Timing:
+        """Return the durations of which `state` tells."""
+        made = cls()
+        made._total, squares, made._high, made._low, made._slots = state
+        made._squares = int(squares)
+        return made
 
     @property
     def total(self) -> int:
@@ -146,12 +164,16 @@ class Metrics:
     def __init__(self, clock: Clock | None = None) -> None:
         """Begin to count now; `clock` is the system's unless given."""
         self.clock: Final = clock or Clock()
-        self.began: Final = self.clock.nanos()
+        self.began = self.clock.nanos()
         self._since: Final = self.clock.monotonic()
         self._counters: dict[tuple[str, Labels], Counter] = {}
         self._timings: dict[tuple[str, Labels], Timing] = {}
         self._summaries: dict[str, Callable[[], Sequence[Timing]]] = {}
         self._gauges: dict[tuple[str, Labels], Callable[[], float]] = {}
+
+    async def whole(self) -> Metrics:
+        """Return itself: see `WholeMetrics`, of a server that is one process."""
+        return self
 
     @property
     def seconds(self) -> float:
@@ -201,3 +223,7 @@ class Metrics:
         """Every gauge and its present value, by name."""
         for (name, labels), read in sorted(self._gauges.items(), key=lambda item: item[0]):
             yield name, labels, read()
+
+
+WholeMetrics = Callable[[], Awaitable[Metrics]]
+"""Returns the metrics of the whole server, whatever processes it has."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic, perf_counter_ns
 from typing import Final
 
@@ -21,28 +21,28 @@ from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import NewerFormat
 from vault.barrier.view import View
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
-from vault.engines.system.seal.legacy_rekey import REKEY_PATHS, ROOT_PATHS, TAKEN
+from vault.engines.system.seal.legacy_rekey import TAKEN
 from vault.engines.system.seal.seal import SealHooks
-from vault.framework.call import Call, Identity
 from vault.framework.clock import Clock, Entropy
 from vault.framework.limits import JsonLimits
-from vault.framework.request.operation import Operation
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals
 from vault.install import Install, Installation
-from vault.mount.table import Catalog, MountTable
+from vault.mount.table import Catalog
 from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.pipeline import Pipeline
 from vault.seal.failure import RootKeyReplaced, SealFailure
-from vault.seal.lifecycle import Lifecycle
-from vault.server.application import Answer, DevResult, Message
+from vault.server.application import Answer, Colleagues, DevResult, Message
 from vault.server.compose import token_metrics, unsealing
 from vault.server.compose.capacities import USUAL, Capacities
 from vault.server.compose.catalog import ENGINES, catalog, hook
 from vault.server.compose.external_keys import external_key_providers
+from vault.server.compose.listener_paths import fixed_paths, offered_paths
 from vault.server.compose.parts import make
+from vault.server.compose.services import Witness
 from vault.server.compose.timers import background
+from vault.server.compose.together import Together
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
 from vault.server.http.listener_app import listener_application
@@ -78,6 +78,7 @@ class Vault:
         log: Log,
         engines: Sequence[Install] = ENGINES,
         capacities: Capacities = USUAL,
+        colleagues: Colleagues | None = None,
     ) -> None:
         """Put everything together, sealed. `engines` are those that need `Services` alone. Raises `StartFailure` for an audit device that cannot be opened."""
         self._turn = asyncio.Lock()
@@ -85,6 +86,7 @@ class Vault:
             config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log, capacities=capacities
         )
         self._capacities = capacities
+        self._together = Together(parts, self._turn, self._opened, self._closing, colleagues)
         self._state = parts.open_state()
         pipeline = self._make_pipeline()
         self._plans = pipeline.plans
@@ -96,7 +98,7 @@ class Vault:
         installed = self._install(engines)
         parts.router.seal()
         self._background = background(parts, installed, self._migrate)
-        self._fixed = _fixed(parts.router.root)
+        self._fixed = fixed_paths(parts.router.root)
         self._watch: asyncio.Task[None] | None = None
         self._remains = Remains(lambda: parts.barrier.moves, monotonic)
         self._leaving: asyncio.Task[None] | None = None
@@ -134,6 +136,7 @@ class Vault:
             parts.log,
             parts.skew,
             self._turn,
+            self._together.share,
         )
         external = ExternalKeyEngine(parts.barrier, external_key_providers(parts.entropy, config, os.environ))
         parts.router.catalog, installed = catalog(
@@ -145,6 +148,7 @@ class Vault:
             config,
             self._capacities,
             passage=passage,
+            whole_metrics=self._together.metrics,
             migrate=self._migrate,
             running=self._requests.running,
             engines=engines,
@@ -200,18 +204,19 @@ class Vault:
             self._plans,
             parts.clock,
             parts.entropy,
-            fixed={**self._fixed, **dict.fromkeys(_offered(listener), TAKEN)},
+            fixed={**self._fixed, **dict.fromkeys(offered_paths(listener), TAKEN)},
             sealed=lambda: parts.barrier.sealed,
         )
-        return listener_application(
+        answer = listener_application(
             listener,
             front,
             origins=parts.origins,
             refused=self._requests.refusals.count,
-            metrics=parts.metrics,
+            metrics=self._together.metrics,
             telemetry=parts.config.telemetry,
             sessions=self._sessions,
         )
+        return self._together.before(answer, listener)
 
     @property
     def catalog(self) -> Catalog:
@@ -231,6 +236,7 @@ class Vault:
         except BarrierFailure as failure:
             raise StartFailure(str(failure)) from failure
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
+        await self._together.join()
         first = self._parts.config.initialize
         if first:
             from vault.server.compose.self_init import SelfInit
@@ -259,6 +265,7 @@ class Vault:
 
     async def stop(self) -> None:
         """End background work, forget keys, release audit devices. Requests have been answered by now."""
+        await self._together.leave()
         if self._watch is not None:
             self._watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -355,7 +362,7 @@ class Vault:
 
     async def _sealing(self) -> None:
         """Seal because somebody asks for it: no key slot opens it again."""
-        await self._closing(kept=True)
+        await asyncio.gather(self._closing(kept=True), self._together.seal_others())
 
     def _leave(self, failure: RootKeyReplaced | NewerFormat) -> None:
         """Seal soon, as whoever found out may be anywhere. A key slot may open it where the root key was replaced."""
@@ -398,6 +405,7 @@ class Vault:
             self._requests.refusals.settle()
             self._parts.failures.settle()
             await self._remains.look()
+            await self._together.look()
             ended = self._requests.end_overdue()
             if ended:
                 self._parts.log.caution(
@@ -427,39 +435,16 @@ class Vault:
 
 
 async def build(
-    config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
+    config: Config,
+    storage: Storage,
+    *,
+    clock: Clock,
+    entropy: Entropy,
+    metrics: Metrics,
+    log: Log,
+    colleagues: Colleagues | None = None,
 ) -> Vault:
     """Make the application, sealed and not started yet."""
-    return Vault(config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log)
-
-
-class Witness:
-    """Service tokens; the first one that is accepted proves that what came with a new vault arrived."""
-
-    def __init__(self, inner: ServiceTokens, lifecycle: Lifecycle) -> None:
-        self._inner = inner
-        self._lifecycle = lifecycle
-        self.recognises = inner.recognises
-        self.known = inner.known
-
-    async def authenticate(self, call: Call) -> Identity:
-        """See `Authenticator.authenticate`."""
-        identity = await self._inner.authenticate(call)
-        self._lifecycle.prove()
-        return identity
-
-
-def _offered(listener: Listener) -> tuple[str, ...]:
-    """Return the paths that a listener lets anybody use to begin what shares then decide."""
-    rekey = () if listener.disable_unauthed_rekey_endpoints else REKEY_PATHS
-    return rekey if listener.disable_unauthed_generate_root_endpoints else (*rekey, *ROOT_PATHS)
-
-
-def _fixed(mounts: MountTable) -> Mapping[str, set[Operation]]:
-    """Return the paths that answer while sealed too, with the operations that they take."""
-    found: dict[str, set[Operation]] = {}
-    for mount in mounts:
-        for bound in mount.backend.routes.all:
-            if bound.route.access.when_sealed:
-                found.setdefault(mount.entry.path + bound.route.template, set()).add(bound.route.operation)
-    return found
+    return Vault(
+        config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log, colleagues=colleagues
+    )

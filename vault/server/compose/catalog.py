@@ -46,6 +46,7 @@ from vault.engines.totp.install import install as install_totp
 from vault.framework.call import Call, Namespace
 from vault.framework.engine import Engine
 from vault.framework.route_table import RouteTable
+from vault.framework.telemetry.metrics import WholeMetrics
 from vault.install import Install, Installation, Kind, Services
 from vault.lease.ending import Endings
 from vault.mount.entry import MountEntry
@@ -93,11 +94,13 @@ def catalog(
     passage: SealHooks,
     migrate: Callable[[], Awaitable[None]],
     running: Callable[[], Iterable[Call]],
+    whole_metrics: WholeMetrics,
     engines: Iterable[Install] = ENGINES,
 ) -> tuple[Catalog, Sequence[Installation]]:
     """Return every kind of mount, and all that was installed.
 
-    `migrate` puts signing keys into the safe; `running` tells the calls that are being answered.
+    `migrate` puts signing keys into the safe; `running` tells the calls that are being answered, `whole_metrics`
+    what all workers have measured.
     """
     factors, identities, batch = credentials.factors, credentials.identities, credentials.batch
     nhi, biscuits = install_nhi(
@@ -116,7 +119,7 @@ def catalog(
         *_seal(services, slots, controls.audit, passage, migrate),
         *_mounts(services, slots.sealing, controls.gate),
         *_rights(services, controls, external, biscuits, config),
-        *_status(services, config, running),
+        *_status(services, config, running, whole_metrics),
         *operators(services, controls, batch, biscuits, config.log_level),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
@@ -240,7 +243,9 @@ def _rights(
     )
 
 
-def _status(services: Services, config: Config, running: Callable[[], Iterable[Call]]) -> tuple[Engine, ...]:
+def _status(
+    services: Services, config: Config, running: Callable[[], Iterable[Call]], whole_metrics: WholeMetrics
+) -> tuple[Engine, ...]:
     server = ServerFacts(
         api_addr=services.address,
         machine=machine,
@@ -250,7 +255,7 @@ def _status(services: Services, config: Config, running: Callable[[], Iterable[C
         prometheus=config.telemetry.prometheus_retention_time > 0,
     )
     return (
-        StatusEngine(server, services.barrier, services.metrics, services.pool),
+        StatusEngine(server, services.barrier, whole_metrics, services.pool),
         ToolEngine(services.entropy, services.pool),
     )
 

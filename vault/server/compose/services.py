@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What logins share, by the settings of their mounts."""
+"""What logins share, by the settings of their mounts, and what the first token that is accepted proves."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 from nhi.identity.mfa.second_factors import SecondFactors
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call
+from vault.framework.call import Call, Identity
 from vault.framework.clock import Clock
 from vault.framework.errors import NotFound
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
+from vault.seal.lifecycle import Lifecycle
 from vault.server.config.settings import UserLockout
+from vault.token.authenticator import ServiceTokens
 from vault.token.batch import BatchTokens
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
@@ -61,3 +63,19 @@ def _entry(router: Router, call: Call) -> MountEntry:
     if mount is None:
         raise NotFound
     return mount.entry
+
+
+class Witness:
+    """Service tokens; the first one that is accepted proves that what came with a new vault arrived."""
+
+    def __init__(self, inner: ServiceTokens, lifecycle: Lifecycle) -> None:
+        self._inner = inner
+        self._lifecycle = lifecycle
+        self.recognises = inner.recognises
+        self.known = inner.known
+
+    async def authenticate(self, call: Call) -> Identity:
+        """See `Authenticator.authenticate`."""
+        identity = await self._inner.authenticate(call)
+        self._lifecycle.prove()
+        return identity

@@ -25,6 +25,7 @@ from vault.server.failure import StartFailure
 
 _LARGEST_BYTES: Final = 1 << 20
 _SHAMIR: Final = "shamir"
+_MOST_WORKERS: Final = 64
 _STANZAS: Final = ("listener", "storage", "seal", "hsm", "audit", "telemetry", "user_lockout", "initialize")
 _ENVIRONMENT: Final = {"API_ADDR": "api_addr", "LOG_LEVEL": "log_level", "LOG_FORMAT": "log_format"}
 _LABELS: Final = {
@@ -153,6 +154,7 @@ def _checked(
         listeners, storage = (*base.listeners, *listeners), storage or base.storage
         values = _added(base, values)
     _check_lifetimes(values, findings)
+    _check_workers(values.get("workers", 1), storage, findings, development=base is not None)
     findings.problems += clashes(storage, audit, listeners, values)
     if findings.problems or storage is None:
         return None
@@ -199,6 +201,19 @@ def _check_lifetimes(values: Mapping[str, Any], findings: Findings) -> None:
     if values.get("default_lease_ttl", min(longest, 2_764_800)) > longest:
         findings.problems.append(
             "default_lease_ttl is longer than max_lease_ttl; shorten it or raise max_lease_ttl"
+        )
+
+
+def _check_workers(
+    count: int, storage: StorageSettings | None, findings: Findings, *, development: bool
+) -> None:
+    if count > _MOST_WORKERS:
+        findings.problems.append(f"workers must be at most {_MOST_WORKERS}: one for each core is enough")
+    elif count > 1 and development:
+        findings.problems.append("workers: a development server is one process; leave it out")
+    elif count > 1 and storage is not None and storage.kind == "inmem":
+        findings.problems.append(
+            'workers: storage "inmem" is in the memory of one process; use another storage'
         )
 
 

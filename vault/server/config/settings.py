@@ -285,6 +285,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     default_max_request_duration: Annotated[
         float, Setting(read.duration, "Longest time a request may take.", "90s")
     ] = 90
+    workers: Annotated[
+        int,
+        Setting(
+            read.limit,
+            "How many processes serve the listeners together, under a supervisor that holds no keys. Each may use one core "
+            "([scale.md](scale.md)). Not with `inmem`, and not in development mode.",
+        ),
+    ] = 1
     log_level: Annotated[
         str,
         Setting(read.one_of(*LOG_LEVELS), f"{', '.join(LOG_LEVELS)} (`BAO_LOG_LEVEL`). Read anew on SIGHUP."),

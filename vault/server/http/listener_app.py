@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vault.engines.system.operations.cors import CrossOrigins
 from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
-from vault.framework.telemetry.metrics import Metrics
+from vault.framework.telemetry.metrics import WholeMetrics
 from vault.framework.telemetry.refusals import CountRefusal
 from vault.repeated.head_cache import Again
 from vault.server.application import Message
@@ -41,7 +41,7 @@ def listener_application(
     *,
     origins: CrossOrigins,
     refused: CountRefusal,
-    metrics: Metrics,
+    metrics: WholeMetrics,
     telemetry: Telemetry,
     sessions: UiSessions | None,
 ) -> ListenerApplication:
@@ -169,7 +169,7 @@ class NoMetrics:
 class OpenMetrics:
     """Metrics for whoever asks on this listener, in every state of the seal."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, telemetry: Telemetry) -> None:
+    def __init__(self, app: ASGIApp, metrics: WholeMetrics, telemetry: Telemetry) -> None:
         self._app = app
         self._metrics = metrics
         self._telemetry = telemetry
@@ -177,17 +177,22 @@ class OpenMetrics:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["path"] != _METRICS or scope["method"] != "GET":
             return self._app(scope, receive, send)
+        return self._show(scope, send)
+
+    async def _show(self, scope: Scope, send: Send) -> None:
         form = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("format", "")
         if form == "prometheus" and self._telemetry.prometheus_retention_time > 0:
-            body = render_prometheus(self._metrics, prefix=self._telemetry.metrics_prefix)
-            return _send(send, 200, PROMETHEUS_TYPE.encode(), body, _COMMON)
+            body = render_prometheus(await self._metrics(), prefix=self._telemetry.metrics_prefix)
+            await _send(send, 200, PROMETHEUS_TYPE.encode(), body, _COMMON)
+            return
         if form:
             problem = (
                 "prometheus is not enabled" if form == "prometheus" else "metric response format unknown"
             )
-            return _send(send, 400, b"text/plain", problem.encode(), _COMMON)
-        body = render_json(self._metrics, prefix=self._telemetry.metrics_prefix)
-        return _send(send, 200, b"application/json", body, _COMMON)
+            await _send(send, 400, b"text/plain", problem.encode(), _COMMON)
+            return
+        body = render_json(await self._metrics(), prefix=self._telemetry.metrics_prefix)
+        await _send(send, 200, b"application/json", body, _COMMON)
 
 
 class ResponseHeaders:

@@ -8,9 +8,7 @@ import gc
 import signal
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, Final, Protocol, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from vault import __version__
 from vault.engines.system.release import VERSION
@@ -20,19 +18,19 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.server.application import Application, Build
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
-from vault.server.http import sockets, tls
+from vault.server.http import tls
 from vault.server.http.listeners import Listeners
-from vault.server.process import logs, resources, runtime_metrics, storages
+from vault.server.process import logs, reload, resources, runtime_metrics, storages
+from vault.server.process.doors import Doors, OwnDoors
 from vault.server.process.loop_watch import LoopWatch
-from vault.server.process.signals import Signals
+
+if TYPE_CHECKING:
+    from vault.server.process.signals import Heard
 
 DRAIN_SECONDS: Final = 10.0
 """How long requests in flight may take once the process was asked to end."""
 
 T = TypeVar("T")
-_RELOADED: Final = frozenset({"files", "listeners", "log_file", "log_level", "seals", "storage", "warnings"})
-"""What a reload takes in, or speaks of by itself."""
-
 _SOON: Final = timedelta(days=14)
 
 
@@ -55,7 +53,7 @@ class Guest(Protocol):
 class Server:
     """One process's server. `reread` reads the configuration again, for SIGHUP.
 
-    `signals` are those of the process, which have come and will.
+    `signals` are those of the process, which have come and will. `doors` are its own unless given.
     """
 
     def __init__(
@@ -66,8 +64,10 @@ class Server:
         build: Build,
         clock: Clock,
         entropy: Entropy,
-        signals: Signals,
+        signals: Heard,
+        doors: Doors | None = None,
     ) -> None:
+        self._doors = doors or OwnDoors()
         self._config = self._started = config
         self._reread = reread
         self._build = build
@@ -96,13 +96,9 @@ class Server:
         async with storages.opened(config.storage) as storage:
             contexts = [tls.context_for(listener) for listener in config.listeners]
             warnings = [*config.warnings, *missing, *self._expiring(config), *tls.exposed(config.listeners)]
-            bound = [sockets.bind(listener) for listener in config.listeners]
-            for listener, each in zip(config.listeners, bound, strict=True):
-                sockets.occupy(listener, each)
-            with resources.pid_file(
-                config.pid_file
-            ):  # not before: the addresses may be another server's, and so the file
-                application = await self._build(
+            with self._doors.opened(config) as bound:
+                build = self._doors.builder(self._build, log)
+                application = await build(
                     config, storage, clock=self._clock, entropy=self._entropy, metrics=metrics, log=log
                 )
                 await application.start()
@@ -129,6 +125,7 @@ class Server:
         """Serve, with everything open, until asked to end."""
         config = self._config
         self._hear(application, listening, log)
+        self._doors.serving(listening)
         for warning in warnings:
             log.caution("server", "attention", reason=warning)
         for address, listener in zip(listening.addresses, config.listeners, strict=True):
@@ -188,10 +185,10 @@ class Server:
         self._held_back = False
         wanted = await self._kept(log, "configuration", _now(self._reread))
         if wanted is not None:
-            self._config = _reloadable(self._config, wanted)
-            if wanted.storage != self._config.storage or _where(wanted) != _where(self._config):
+            self._config = reload.reloadable(self._config, wanted)
+            if wanted.storage != self._config.storage or reload.where(wanted) != reload.where(self._config):
                 log.caution("server", "storage and addresses of listeners change at the next start only")
-            for setting in _waiting(self._started, wanted):
+            for setting in reload.waiting(self._started, wanted):
                 log.caution("server", "a setting changes at the next start only", setting=setting)
         config = self._config
         await self._kept(log, "log_file", _now(lambda: logs.reopen(log, config)))
@@ -233,19 +230,3 @@ class Server:
 
 async def _now(step: Callable[[], T]) -> T:
     return step()
-
-
-def _reloadable(config: Config, wanted: Config) -> Config:
-    """Take from `wanted` what may change while running: everything but storage and addresses."""
-    listeners = wanted.listeners if _where(wanted) == _where(config) else config.listeners
-    return msgspec.structs.replace(wanted, storage=config.storage, listeners=listeners)
-
-
-def _waiting(started: Config, wanted: Config) -> list[str]:
-    """Return the settings of `wanted` that hold after a start only, and are not what they were at the last one."""
-    names = (name for name in Config.__struct_fields__ if name not in _RELOADED)
-    return [name for name in names if getattr(started, name) != getattr(wanted, name)]
-
-
-def _where(config: Config) -> list[tuple[str, str, bool]]:
-    return [(listener.kind, listener.address, listener.tls_disable) for listener in config.listeners]

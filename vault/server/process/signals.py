@@ -11,9 +11,22 @@ import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from types import FrameType
+    from typing import Protocol
+
+    class Loop(Protocol):
+        """What signals are acted on in: an event loop, or what does as much of it."""
+
+        def is_closed(self) -> bool: ...
+
+        def call_soon_threadsafe(self, act: Callable[[int], None], number: int, /) -> object: ...
+
+    class Heard(Protocol):
+        """Signals that come, and have come."""
+
+        def pass_on(self, loop: Loop, act: Callable[[int], None]) -> None: ...
+
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 _LASTING = (signal.SIGHUP, signal.SIGUSR2)
@@ -26,7 +39,7 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: Loop | None = None
         self._act: Callable[[int], None] | None = None
         self._came: set[int] = set()
 
@@ -40,11 +53,15 @@ class Signals:
         else:
             self._came.add(number)
 
-    def pass_on(self, loop: asyncio.AbstractEventLoop, act: Callable[[int], None]) -> None:
+    def pass_on(self, loop: Loop, act: Callable[[int], None]) -> None:
         """Let `act` have the signals from now on, within `loop`; first SIGHUP and SIGUSR2 that came before."""
         self._loop, self._act = loop, act
         while self._came:
             act(self._came.pop())
+
+    def renew(self) -> None:
+        """Be as at the beginning, in a process that was made of this one."""
+        self._loop, self._act = None, None
 
     def ignore(self) -> None:
         """Take no more of them: what is left to be done is the end, and its exit code stands."""

@@ -51,7 +51,7 @@ async def estate(*, prometheus: bool = True) -> House:
         SpecsEngine(house.router, house.gate),
         PluginEngine(house.router),
         KeyringRotationEngine(house.barrier),
-        StatusEngine(server, house.barrier, metrics, Pool()),
+        StatusEngine(server, house.barrier, metrics.whole, Pool()),
     )
     await house.open(*engines)
     house.router.catalog = kinds(house, *engines)

@@ -175,6 +175,19 @@ def test_files_of_a_directory_merge_in_the_order_of_their_names(tmp_path: Path) 
     assert (config.log_level, config.storage.path, len(config.listeners)) == ("trace", "/other.db", 1)
 
 
+def test_several_workers_need_a_storage_that_processes_share_and_are_no_development_server(
+    tmp_path: Path,
+) -> None:
+    assert loaded(tmp_path, STORAGE + LISTENER).workers == 1
+    assert loaded(tmp_path, f"{STORAGE}{LISTENER}workers = 4").workers == 4
+    assert "at least 1" in refusal(tmp_path, f"{STORAGE}{LISTENER}workers = 0")
+    assert "at most 64" in refusal(tmp_path, f"{STORAGE}{LISTENER}workers = 65")
+    assert "use another storage" in refusal(tmp_path, f'storage "inmem" {{}}\n{LISTENER}workers = 2')
+    own = Config(listeners=(), storage=StorageSettings(kind="sqlite", path="/data/x.db"))
+    with pytest.raises(StartFailure, match="a development server is one process"):
+        load([written(tmp_path, "workers = 2")], {}, own)
+
+
 def test_the_environment_goes_before_the_files_and_bao_before_vault(tmp_path: Path) -> None:
     file = written(tmp_path, STORAGE + LISTENER + 'log_level = "warn"\n')
     environment = {"VAULT_LOG_LEVEL": "error", "BAO_LOG_LEVEL": "trace", "VAULT_API_ADDR": "https://a"}

@@ -22,6 +22,7 @@ HIDDEN = {
     "ui",
     "user_lockout",
     "warnings",
+    "workers",
 }
 """Parts of the configuration that nobody who asks needs to see. A new part is put here, or shown on purpose."""
 

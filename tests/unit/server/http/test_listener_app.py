@@ -72,7 +72,7 @@ def ask(
         cast("Front", front),
         origins=CrossOrigins(cast("Barrier", None)),
         refused=lambda *_: None,
-        metrics=metrics,
+        metrics=metrics.whole,
         telemetry=telemetry or Telemetry(),
         sessions=None,
     )

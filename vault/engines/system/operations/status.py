@@ -29,7 +29,7 @@ from vault.framework.reply import Reply
 from vault.framework.route import Params, list_, read
 from vault.framework.schema import encode
 from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
-from vault.framework.telemetry.metrics import Metrics
+from vault.framework.telemetry.metrics import WholeMetrics
 from vault.values.times import millis_to_nanos, millis_to_seconds, seconds_to_nanos
 
 
@@ -112,7 +112,7 @@ class StatusEngine(Engine):
 
     guarded = ("raw/", "internal/inspect/")
 
-    def __init__(self, server: ServerFacts, barrier: Barrier, metrics: Metrics, pool: Pool) -> None:
+    def __init__(self, server: ServerFacts, barrier: Barrier, metrics: WholeMetrics, pool: Pool) -> None:
         self._server = server
         self._barrier = barrier
         self._metrics = metrics
@@ -160,11 +160,11 @@ class StatusEngine(Engine):
         if params.format == "prometheus":
             if not self._server.prometheus:
                 return _text("prometheus is not enabled")
-            text = render_prometheus(self._metrics, prefix=self._server.prefix)
+            text = render_prometheus(await self._metrics(), prefix=self._server.prefix)
             return Reply(raw=text, content_type=PROMETHEUS_TYPE)
         if params.format:
             return _text("metric response format unknown: it must be prometheus or absent")
-        return Reply(raw=render_json(self._metrics, prefix=self._server.prefix))
+        return Reply(raw=render_json(await self._metrics(), prefix=self._server.prefix))
 
     @read("replication/status", public=True)
     async def read_replication(self, call: Call) -> None:

@@ -83,6 +83,8 @@ class SealHooks(msgspec.Struct, frozen=True):
     skew: Skew
     turn: asyncio.Lock
     """Held while the vault is opened or closed, so that this happens one at a time."""
+    share: Callable[[], Awaitable[None]]
+    """Has the server's other workers open too; not to be called within `turn`."""
 
 
 class SealEngine(Engine):
@@ -169,6 +171,7 @@ class SealEngine(Engine):
             )
         try:
             await self._hooks.open_by_slots()
+            await self._hooks.share()
         except SealFailure as failure:
             log.caution("seal", "not unsealed; it will be tried again", reason=str(failure))
 
@@ -177,7 +180,9 @@ class SealEngine(Engine):
         """Give one share of the unseal key; with enough of them the vault opens."""
         del call
         async with self._hooks.turn:
-            return await self._unseal(params)
+            reply = await self._unseal(params)
+        await self._hooks.share()
+        return reply
 
     async def _unseal(self, params: UnsealParams) -> Reply[SealStatus]:
         before = await self._lifecycle.status()

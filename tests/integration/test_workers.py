@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One server of two workers, as real processes: what one was told holds in the other, and who dies is replaced."""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fuzz.process import Client, VaultProcess, wait_until
+
+ROUNDS = 20
+_IN_FLIGHT = re.compile(r'^vault_core_in_flight_requests\{worker="(\d+)"\} 1\.0$', re.MULTILINE)
+_CLIENT_ERRORS = (OSError, http.client.HTTPException)
+
+
+class Pair:
+    """A server of two workers, and a way to ask each of them."""
+
+    def __init__(self, server: VaultProcess) -> None:
+        self.server = server
+
+    def pids(self) -> list[int]:
+        """The workers, the one that was started first before the others."""
+        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
+        return [int(pid) for pid in children.read_text(encoding="ascii").split()]
+
+    def log(self) -> str:
+        return self.server.log.read_text(encoding="utf-8", errors="replace")
+
+    @contextlib.contextmanager
+    def both(self) -> Iterator[tuple[Client, Client]]:
+        """A client of the first worker, and one of the other: a connection stays with whom accepted it."""
+        found: dict[int, Client] = {}
+        with contextlib.ExitStack() as clients:
+
+            def enough() -> bool:
+                client = clients.enter_context(self.server.client())
+                found.setdefault(self.whose(client), client)
+                return len(found) == 2
+
+            wait_until(enough, self.log, _PATIENCE)
+            first, other = sorted(found)
+            yield found[first], found[other]
+
+    def whose(self, client: Client) -> int:
+        """The number of the worker that has a client's connection: it alone has a request in flight now."""
+        shown = client.request("GET", "/v1/sys/metrics?format=prometheus").body.decode()
+        (number,) = _IN_FLIGHT.findall(shown)
+        return int(number)
+
+    def settled(self) -> None:
+        """Wait until two workers serve that are open."""
+
+        def two() -> bool:
+            with self.server.client() as client:
+                shown = client.request("GET", "/v1/sys/metrics?format=prometheus").body.decode()
+            return len(re.findall(r"^vault_core_unsealed\{.*\} 1\.0$", shown, re.MULTILINE)) == 2
+
+        wait_until(lambda: _tried(two), self.log, _PATIENCE)
+
+
+_PATIENCE = 20.0
+
+
+def _tried(step: Callable[[], bool]) -> bool:
+    try:
+        return step()
+    except _CLIENT_ERRORS:
+        return False
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    server = VaultProcess(tmp_path_factory.mktemp("workers"), more="workers = 2\nui = true\n")
+    try:
+        server.start()
+        server.initialise()
+        with server.client() as client:
+            do(client, "POST", "secret/data/a", {"data": {"a": "b"}})
+        yield Pair(server)
+    finally:
+        code = server.stop()
+    assert code == 0, server.log.read_text(encoding="utf-8")
+    assert "Traceback" not in server.log.read_text(encoding="utf-8")
+
+
+def do(client: Client, method: str, path: str, body: object = None) -> Any:
+    answer = client.request(method, f"/v1/{path}", body)
+    assert answer.status < 300, (path, answer.status, answer.body)
+    return answer.json() if answer.body else {}
+
+
+def test_what_one_worker_wrote_or_revoked_holds_in_the_other_at_once(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as workers:
+        do(
+            workers[0],
+            "PUT",
+            "sys/policies/acl/reads",
+            {"policy": 'path "secret/*" { capabilities = ["read"] }'},
+        )
+        for turn in range(ROUNDS):
+            one, other = workers if turn % 2 else workers[::-1]
+            do(one, "POST", "secret/data/a", {"data": {"turn": turn}})
+            token = do(one, "POST", "auth/token/create", {"policies": ["reads"]})["auth"]["client_token"]
+            for _ in range(3):
+                answer = other.request("GET", "/v1/secret/data/a", token=token)
+                assert answer.json()["data"]["data"] == {"turn": turn}
+            do(one, "POST", "auth/token/revoke", {"token": token})
+            assert other.request("GET", "/v1/secret/data/a", token=token).status == 403, turn
+
+
+def test_the_vault_is_sealed_and_opened_in_all_workers_through_any(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as workers:
+        for turn in range(4):
+            one, other = workers if turn % 2 else workers[::-1]
+            do(one, "PUT", "sys/seal")
+            for each in (one, other):
+                assert each.request("GET", "/v1/secret/data/a").status == 503
+                assert do(each, "GET", "sys/seal-status")["sealed"] is True
+            assert do(one, "PUT", "sys/unseal", {"key": pair.server.key})["sealed"] is False
+            for each in (one, other):
+                assert do(each, "GET", "sys/health")["sealed"] is False
+                assert do(each, "GET", "secret/data/a")["data"]
+
+
+def test_what_people_begin_through_one_worker_they_go_on_with_through_the_other(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as (one, other):
+        shares = {"secret_shares": 3, "secret_threshold": 2}
+        begun = do(other, "POST", "sys/rotate/root/init", shares)
+        assert do(one, "GET", "sys/rotate/root/init")["data"]["nonce"] == begun["data"]["nonce"]
+        update = {"key": pair.server.key, "nonce": begun["data"]["nonce"]}
+        made = do(one, "POST", "sys/rotate/root/update", update)["data"]["keys"]
+        assert len(made) == 3
+        do(other, "PUT", "sys/seal")
+        assert do(one, "PUT", "sys/unseal", {"key": made[0]})["progress"] == 1
+        assert do(other, "GET", "sys/seal-status")["progress"] == 1
+        assert do(other, "PUT", "sys/unseal", {"key": made[1]})["sealed"] is False
+        assert do(one, "GET", "secret/data/a")["data"]
+        begun = do(one, "POST", "sys/rotate/root/init", {"secret_shares": 1, "secret_threshold": 1})
+        for share, worker in zip(made[1:], (one, other), strict=True):
+            update = {"key": share, "nonce": begun["data"]["nonce"]}
+            done = do(worker, "POST", "sys/rotate/root/update", update)["data"]
+        (pair.server.key,) = done["keys"]
+
+
+def test_a_namespace_is_sealed_and_opened_in_all_workers_through_any(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as workers:
+        seal = {"seal": 'seal "shamir" { shares = 1 threshold = 1 }'}
+        (share,) = do(workers[1], "POST", "sys/namespaces/team", seal)["data"]["key_shares"]
+        headers = {"X-Vault-Namespace": "team"}
+        for turn in range(2):
+            one, other = workers if turn % 2 else workers[::-1]
+            opened = do(one, "PUT", "sys/namespaces/team/unseal", {"key": share})["data"]
+            assert opened["sealed"] is False
+            for each in (one, other):
+                assert each.request("GET", "/v1/sys/mounts", headers=headers).status == 200, turn
+            do(other, "PUT", "sys/namespaces/team/seal")
+            for each in (one, other):
+                assert each.request("GET", "/v1/sys/mounts", headers=headers).status == 503, turn
+
+
+def test_a_session_of_the_page_is_known_whichever_worker_is_asked(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as (one, other):
+        form = other.request("GET", "/ui/")
+        assert form.status == 200
+        assert one.request("GET", "/ui/").status == 200
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["first", "other"])
+def test_a_killed_worker_is_replaced_by_one_that_is_open(pair: Pair, which: int) -> None:
+    pair.settled()
+    before = pair.pids()
+    with pair.both() as workers:
+        os.kill(before[which], signal.SIGKILL)
+        for turn in range(ROUNDS):
+            do(workers[1 - which], "POST", "secret/data/kept", {"data": {"turn": turn}})
+    pair.settled()
+    assert len(pair.pids()) == 2
+    assert set(before) - set(pair.pids()) == {before[which]}
+    with pair.both() as workers:
+        for each in workers:
+            assert do(each, "GET", "secret/data/kept")["data"]["data"] == {"turn": ROUNDS - 1}
+
+
+def test_a_worker_that_is_started_in_a_vault_that_somebody_sealed_stays_sealed(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as (one, other):
+        do(other, "PUT", "sys/seal")
+        (first, second), known = pair.pids(), pair.log().count("a worker serves")
+        os.kill(second, signal.SIGKILL)
+        wait_until(lambda: pair.log().count("a worker serves") > known, pair.log, _PATIENCE)
+        assert first in pair.pids()
+        assert do(one, "GET", "sys/seal-status")["sealed"] is True
+        assert do(one, "PUT", "sys/unseal", {"key": pair.server.key})["sealed"] is False
+        pair.settled()
+
+
+def test_a_worker_that_does_not_answer_is_ended_before_a_seal_is_answered(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as (one, _):
+        hung = pair.pids()[1]
+        os.kill(hung, signal.SIGSTOP)
+        do(one, "PUT", "sys/seal")
+        assert hung not in pair.pids()
+        assert do(one, "PUT", "sys/unseal", {"key": pair.server.key})["sealed"] is False
+        pair.settled()
+
+
+def test_a_reload_reaches_every_worker_and_drops_nobody(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as workers:
+        known = pair.log().count("server: reloaded")
+        os.kill(pair.server.pid, signal.SIGHUP)
+        wait_until(lambda: pair.log().count("server: reloaded") == known + 2, pair.log, _PATIENCE)
+        for each in workers:
+            assert do(each, "GET", "sys/health")["sealed"] is False
+
+
+def test_metrics_are_those_of_both_workers(pair: Pair) -> None:
+    pair.settled()
+    with pair.both() as workers:
+        counted = "vault_core_handle_request_count"
+
+        def count(client: Client) -> int:
+            shown = client.request("GET", "/v1/sys/metrics?format=prometheus").body.decode()
+            return sum(
+                int(line.rpartition(" ")[2]) for line in shown.splitlines() if line.startswith(f"{counted} ")
+            )
+
+        before = count(workers[0])
+        for each in workers:
+            for _ in range(ROUNDS):
+                do(each, "GET", "secret/data/a")
+        assert count(workers[1]) >= before + 2 * ROUNDS
+
+
+def test_a_killed_supervisor_takes_its_workers_along_and_what_was_acknowledged_is_there(pair: Pair) -> None:
+    pair.settled()
+    workers, kept = pair.pids(), 0
+
+    def write() -> None:
+        nonlocal kept
+        with pair.server.client() as client, contextlib.suppress(*_CLIENT_ERRORS):
+            while True:
+                do(client, "POST", f"secret/data/n{kept + 1}", {"data": {}})
+                kept += 1
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    wait_until(lambda: kept > 20, pair.log, _PATIENCE)
+    pair.server.kill()
+    writer.join()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), pair.log, _PATIENCE)
+    pair.server.start()
+    pair.server.unseal()
+    pair.settled()
+    with pair.server.client() as client:
+        for number in range(1, kept + 1):
+            do(client, "GET", f"secret/data/n{number}")

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The supervisor: holds the sockets of all listeners, starts workers that accept from them, and starts dead ones anew.
+
+It reads no request and has no key. Workers end with it, however it ends: the system sees to that. A worker is a child made
+by `fork`, so it starts with what the supervisor has loaded, and with the configuration of the others, whatever a file says by now.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from vault.framework.clock import Clock
+from vault.server.config.settings import Config
+from vault.server.failure import StartFailure
+from vault.server.http import sockets
+from vault.server.process import logs, resources
+from vault.server.process.reload import as_started
+from vault.server.process.signals import Signals
+from vault.server.workers import control
+
+Work = Callable[[Config, list[socket.socket], socket.socket, int], int]
+"""Is a worker, in a process of its own: takes the configuration, the listeners' sockets, its end of the connection to the
+supervisor and its number, and returns the exit code."""
+
+SETTLED_SECONDS: Final = 10.0
+"""Whoever lives as long did not die of its start."""
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 30.0
+_END_SECONDS: Final = 30.0
+"""How long workers may take to end, which includes their requests in flight."""
+_PR_SET_PDEATHSIG: Final = 1
+_SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2})
+
+
+class _Child:
+    """One worker, as the supervisor knows it."""
+
+    def __init__(self, number: int, pid: int, end: socket.socket) -> None:
+        self.number = number
+        self.pid = pid
+        self.control = end
+        self.began = time.monotonic()
+        self.joined = False
+        self.ready = False
+        self.failure = ""
+
+
+class Supervisor:
+    """One server's workers."""
+
+    def __init__(
+        self, config: Config, *, work: Work, reread: Callable[[], Config], signals: Signals, clock: Clock
+    ) -> None:
+        """`reread` reads the configuration again, for SIGHUP; `signals` are those of the process."""
+        self._started = self._config = config
+        self._work = work
+        self._reread = reread
+        self._signals = signals
+        self._clock = clock
+        self._sockets: list[socket.socket] = []
+        self._children: dict[int, _Child] = {}
+        self._numbers = 0
+        self._selector = selectors.DefaultSelector()
+        self._pending: deque[tuple[Callable[[int], None], int]] = deque()
+        self._due: list[float] = []
+        self._deaths = 0
+        self._served = False
+        self._ending: float | None = None
+        self._failure = ""
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises `StartFailure`, as a server without workers does.
+
+        Raises `SystemExit` where it was asked to end before it served.
+        """
+        config = self._config
+        resources.harden(lock_memory=False)
+        self._log = logs.open_log(config, self._clock)
+        with self._open_sockets(), resources.pid_file(config.pid_file), self._hearing():
+            self._spawn()
+            while self._children or self._due:
+                self._step()
+        if self._failure:
+            raise StartFailure(self._failure)
+        if not self._served:
+            raise SystemExit(128 + signal.SIGTERM)
+        self._log.note("server", "all workers have stopped")
+
+    @contextlib.contextmanager
+    def _open_sockets(self) -> Iterator[None]:
+        """Listen on all addresses. Raises `StartFailure`."""
+        listeners = self._config.listeners
+        self._sockets = [sockets.bind(listener) for listener in listeners]
+        try:
+            for listener, bound in zip(listeners, self._sockets, strict=True):
+                sockets.occupy(listener, bound)
+            yield
+        finally:
+            for listener, bound in zip(listeners, self._sockets, strict=True):
+                sockets.forget(listener, bound)
+                bound.close()
+
+    @contextlib.contextmanager
+    def _hearing(self) -> Iterator[None]:
+        """Have signals wake the supervisor, and be acted on one after the other."""
+        near, far = socket.socketpair()
+        with near, far:
+            near.setblocking(False)
+            far.setblocking(False)
+            self._woken = near
+            self._selector.register(near, selectors.EVENT_READ, None)
+            before = signal.set_wakeup_fd(far.fileno(), warn_on_full_buffer=False)
+            self._signals.pass_on(self, self._act)
+            try:
+                yield
+            finally:
+                signal.set_wakeup_fd(before)
+
+    def is_closed(self) -> bool:
+        """See `Loop` of signals."""
+        return False
+
+    def call_soon_threadsafe(self, act: Callable[[int], None], number: int) -> None:
+        """See `Loop` of signals."""
+        self._pending.append((act, number))
+
+    def _step(self) -> None:
+        """Wait for the next thing that happens, and act on it."""
+        for key, _ in self._selector.select(self._pause()):
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    self._woken.recv(4096)
+            else:
+                self._hear(key.data)
+        while self._pending:
+            act, number = self._pending.popleft()
+            act(number)
+        now = time.monotonic()
+        if self._ending is not None and now >= self._ending:
+            for child in self._children.values():
+                self._kill(child, signal.SIGKILL)
+        while self._due and self._due[0] <= now:
+            del self._due[0]
+            self._spawn()
+
+    def _pause(self) -> float | None:
+        times = [*self._due[:1], *([] if self._ending is None else [self._ending])]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _act(self, number: int) -> None:
+        if number in {signal.SIGTERM, signal.SIGINT}:
+            self._end()
+        elif self._ending is not None:
+            return
+        elif number == signal.SIGUSR2:
+            self._log.caution("server", "a signal has no effect here", signal="SIGUSR2")
+        else:
+            self._reload()
+
+    def _end(self) -> None:
+        """Let all workers finish what they do; asked again, without that."""
+        if self._ending is not None:
+            for child in self._children.values():
+                self._say(child, control.HURRY)
+            return
+        self._ending = time.monotonic() + _END_SECONDS
+        self._due.clear()
+        for child in self._children.values():
+            self._kill(child, signal.SIGTERM)
+
+    def _reload(self) -> None:
+        """Have each worker reload; those that are started from now on begin with the same."""
+        try:
+            self._config = as_started(self._started, self._config, self._reread())
+            logs.reopen(self._log, self._config)
+        except StartFailure as failure:
+            self._log.failure(
+                "server",
+                "reload failed, going on with the previous one",
+                setting="configuration",
+                error=str(failure),
+            )
+        for child in self._children.values():
+            self._kill(child, signal.SIGHUP)
+
+    def _spawn(self) -> None:
+        """Start one worker."""
+        mine, theirs = control.pair()
+        self._numbers += 1
+        number = self._numbers
+        sys.stdout.flush()
+        gc.freeze()
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, _SIGNALS
+        )  # those of the child are not the supervisor's to act on
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(mine, theirs, number)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        theirs.close()
+        child = self._children[number] = _Child(number, pid, mine)
+        self._selector.register(mine, selectors.EVENT_READ, child)
+
+    def _be_worker(self, mine: socket.socket, theirs: socket.socket, number: int) -> None:
+        """Go on as a worker, and never return."""
+        supervisor, code = os.getppid(), 1
+        try:
+            signal.set_wakeup_fd(-1)
+            self._signals.renew()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            self._selector.close()
+            for child in self._children.values():
+                child.control.close()
+            mine.close()
+            if os.getppid() == supervisor:
+                code = self._work(self._config, self._sockets, theirs, number)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        finally:
+            sys.stdout.flush()
+            os._exit(code)
+
+    def _hear(self, child: _Child) -> None:
+        """Act on what a worker says."""
+        while child.number in self._children:
+            try:
+                message = control.receive(child.control)
+            except BlockingIOError:
+                return
+            if message is None:
+                self._lost(child)
+                return
+            text, beside = message
+            word, _, rest = text.partition(" ")
+            if word == control.TO and beside is not None:
+                with beside:
+                    self._connect(rest, beside)
+            elif word == control.SILENT:
+                silent = self._children.get(int(rest))
+                if silent is not None:
+                    self._log.failure("server", "a worker does not answer and is ended", pid=silent.pid)
+                    self._kill(silent, signal.SIGKILL)
+            elif word == control.FAILED:
+                child.failure = rest
+            elif word == control.READY:
+                self._is_ready(child)
+            else:
+                child.joined = word == control.JOINED
+                self._tell_crew()
+
+    def _connect(self, said: str, beside: socket.socket) -> None:
+        """Hand a socket to the worker that it is for; where there is none, or it does not listen, the other end hears of it."""
+        number, _, verb = said.partition(" ")
+        other = self._children.get(int(number))
+        if other is not None and other.joined:
+            with contextlib.suppress(OSError):
+                control.send(other.control, f"{control.TAKE} {verb}", beside)
+
+    def _tell_crew(self) -> None:
+        joined = [child for child in self._children.values() if child.joined]
+        crew = " ".join([control.CREW, *(str(child.number) for child in joined)])
+        for child in joined:
+            self._say(child, crew)
+
+    def _say(self, child: _Child, text: str) -> None:
+        """Say something to a worker. One that has stopped listening is ended."""
+        try:
+            control.send(child.control, text)
+        except OSError:
+            self._kill(child, signal.SIGKILL)
+
+    def _is_ready(self, child: _Child) -> None:
+        """One more serves. The first is waited for: it sets up a new vault, and opens what is to be opened."""
+        child.ready = True
+        if not self._served:
+            self._served = True
+            if self._ending is None:
+                for _ in range(1, self._config.workers):
+                    self._spawn()
+        self._log.note("server", "a worker serves", pid=child.pid, count=len(self._ready()))
+
+    def _ready(self) -> list[_Child]:
+        return [child for child in self._children.values() if child.ready]
+
+    def _lost(self, child: _Child) -> None:
+        """A worker has ended: start another one, at once unless it did not live long."""
+        del self._children[child.number]
+        self._selector.unregister(child.control)
+        child.control.close()
+        _, status = os.waitpid(child.pid, 0)
+        self._tell_crew()
+        if self._ending is not None:
+            return
+        reason = child.failure or _how(status)
+        if not self._served:
+            self._failure = child.failure or f"the first worker {reason} before it served"
+            return
+        self._log.failure(
+            "server", "a worker has ended, and another one is started", pid=child.pid, reason=reason
+        )
+        self._deaths = self._deaths + 1 if time.monotonic() - child.began < SETTLED_SECONDS else 0
+        pause = min(_FIRST_PAUSE * 2**self._deaths, _LONGEST_PAUSE) if self._deaths > 1 else 0.0
+        self._due = sorted([*self._due, time.monotonic() + pause])
+
+    def _kill(self, child: _Child, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, number)
+
+
+def _how(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One worker among others: how it reaches them, and what it does on their word.
+
+What lives in memory over several requests (shares that were given, sessions of the page) is in the first worker, the one
+that has served for longest. Which others there are is said by the supervisor, which also hands over a socket for each thing
+that one worker asks of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from vault.framework.telemetry.log import Log
+from vault.server.application import Answer, Member, Message
+from vault.server.config.settings import Listener
+from vault.server.workers import control, tunnel
+from vault.server.workers.tunnel import Channel, Place, Receive, Send
+
+PATIENCE: Final = 5.0
+"""Seconds that a worker may take to do what another asks; after that it is ended. Sealing waits 2 for storage by itself, twice."""
+_DRAIN_SECONDS: Final = 10.0
+_LENGTH: Final = 4
+_LONGEST: Final = 64 << 20
+_MOST_IDLE: Final = 64
+_REQUEST: Final = "request"
+_SHOW, _TAKE, _SEAL, _MEASURES = "show", "take", "seal", "measures"
+
+_IN_MEMORY: Final = re.compile(
+    r"/sys/(?:init|unseal|seal(?!-status)|rekey|rotate|generate-root|namespaces)|^/ui(?:/|$)"
+)
+"""Paths below which something lives in memory over several requests. Any other that looks like one may go along."""
+_STATUS: Final = re.compile(r"/sys/seal-status")
+
+
+class Worker:
+    """See `Colleagues`."""
+
+    def __init__(self, end: socket.socket, number: int, log: Log) -> None:
+        """`end` leads to the supervisor."""
+        self.number = number
+        self._control = end
+        self._log = log
+        self._crew: tuple[int, ...] = ()
+        self._crew_changed = asyncio.Event()
+        self._member: Member | None = None
+        self._hurry: Callable[[], None] = lambda: None
+        self._seals = 0
+        self._answers: dict[Place, tuple[Listener, Answer]] = {}
+        self._served: set[asyncio.Task[None]] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._idle: tuple[int, list[Channel]] = (0, [])
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the worker that keeps what lives in memory over several requests."""
+        return not self._crew or self._crew[0] == self.number
+
+    def on_hurry(self, hurry: Callable[[], None]) -> None:
+        """Call `hurry` when the supervisor is asked a second time to end."""
+        self._hurry = hurry
+
+    def before(self, answer: Answer, listener: Listener) -> Answer:
+        """See `Colleagues`."""
+        place = tunnel.place_of(listener)
+        self._answers[place] = (listener, answer)
+        return _Before(self, answer, place)
+
+    def passes(self, scope: Message) -> bool:
+        """Whether the first worker has to answer a request, and this is another one."""
+        if self.first:
+            return False
+        path = scope["path"]
+        sealed = self._member is not None and self._member.sealed
+        return _IN_MEMORY.search(path) is not None or (sealed and _STATUS.search(path) is not None)
+
+    async def join(self, member: Member) -> None:
+        """See `Colleagues`."""
+        self._member = member
+        asyncio.get_running_loop().add_reader(self._control.fileno(), self._heard)
+        self._say(control.JOINED)
+        while self.number not in self._crew:
+            await self._moved()
+        await self.look()
+
+    async def look(self) -> None:
+        """See `Colleagues`."""
+        member = self._member
+        assert member is not None, "it has joined"
+        for other in self._others():
+            before = self._seals
+            state = await self._ask(other, _SHOW)
+            if self._seals != before:
+                return
+            if state is not None:
+                await member.take(state)
+                if not member.sealed:
+                    return
+
+    async def leave(self) -> None:
+        """See `Colleagues`. What others passed on is answered first."""
+        self._say(control.LEFT)
+        if self._busy:
+            await asyncio.wait(set(self._busy), timeout=_DRAIN_SECONDS)
+        for task in list(self._served):
+            task.cancel()
+        self._forget_idle(0)
+        asyncio.get_running_loop().remove_reader(self._control.fileno())
+        self._member = None
+
+    async def seal(self) -> None:
+        """See `Colleagues`."""
+        await self._all(_SEAL)
+
+    async def share(self, state: bytes) -> None:
+        """See `Colleagues`."""
+        await self._all(_TAKE, state)
+
+    async def states(self) -> Sequence[bytes]:
+        """See `Colleagues`."""
+        shown = await asyncio.gather(*(self._ask(other, _SHOW) for other in self._others()))
+        return [state for state in shown if state is not None]
+
+    async def measures(self) -> Sequence[tuple[str, bytes]]:
+        """See `Colleagues`."""
+        others = self._others()
+        found = await asyncio.gather(*(self._ask(other, _MEASURES) for other in others))
+        return [(str(other), told) for other, told in zip(others, found, strict=True) if told is not None]
+
+    async def pass_on(self, place: Place, scope: Message, receive: Receive, send: Send) -> None:
+        """Have the first worker answer a request."""
+        first, channel = self._crew[0], None
+        try:
+            channel = await self._channel(first)
+            again = await tunnel.pass_on(channel, place, scope, receive, send)
+        except BaseException:
+            if channel is not None:
+                channel.close()
+            raise
+        number, idle = self._idle
+        if again and number == first and len(idle) < _MOST_IDLE:
+            idle.append(channel)
+        else:
+            channel.close()
+
+    async def _channel(self, first: int) -> Channel:
+        if self._idle[0] != first:
+            self._forget_idle(first)
+        while self._idle[1]:
+            channel = self._idle[1].pop()
+            if not channel.ended:
+                return channel
+            channel.close()
+        near = self._connect(first, _REQUEST)
+        return Channel(*await asyncio.open_unix_connection(sock=near))
+
+    def _forget_idle(self, first: int) -> None:
+        for channel in self._idle[1]:
+            channel.close()
+        self._idle = (first, [])
+
+    def _others(self) -> list[int]:
+        return [number for number in self._crew if number != self.number]
+
+    def _say(self, text: str, beside: socket.socket | None = None) -> None:
+        with contextlib.suppress(OSError):  # without a supervisor this process is about to end
+            control.send(self._control, text, beside)
+
+    def _connect(self, number: int, verb: str) -> socket.socket:
+        """Return the near end of a socket to a colleague."""
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        with far:
+            self._say(f"{control.TO} {number} {verb}", far)
+        return near
+
+    async def _all(self, verb: str, said: bytes = b"") -> None:
+        """Have all others do something, those too who join meanwhile. Whoever does not answer is ended."""
+        told: set[int] = set()
+        while left := [number for number in self._others() if number not in told]:
+            told.update(left)
+            done = await asyncio.gather(*(self._ask(number, verb, said) for number in left))
+            silent = {number for number, answer in zip(left, done, strict=True) if answer is None}
+            for number in silent:
+                self._say(f"{control.SILENT} {number}")
+            while silent.intersection(self._crew):
+                await self._moved()
+
+    async def _moved(self) -> None:
+        """Wait until the supervisor names the crew anew."""
+        self._crew_changed.clear()
+        await self._crew_changed.wait()
+
+    async def _ask(self, number: int, verb: str, said: bytes = b"") -> bytes | None:
+        """Return what a colleague answers, None where it does not."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                with self._connect(number, verb) as near:
+                    await _write(near, said)
+                    return await _read(near)
+        except (TimeoutError, OSError, EOFError):
+            return None
+
+    def _heard(self) -> None:
+        while True:
+            try:
+                message = control.receive(self._control)
+            except BlockingIOError:
+                return
+            if message is None:  # the supervisor has ended, and with it the system ends this process
+                asyncio.get_running_loop().remove_reader(self._control.fileno())
+                return
+            text, beside = message
+            word, _, rest = text.partition(" ")
+            if word == control.CREW:
+                self._crew = tuple(map(int, rest.split()))
+                self._crew_changed.set()
+            elif word == control.HURRY:
+                self._hurry()
+            elif beside is not None:
+                self._serve(rest, beside)
+
+    def _serve(self, verb: str, near: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(self._served_by(verb, near))
+        self._served.add(task)
+        task.add_done_callback(self._served.discard)
+
+    async def _served_by(self, verb: str, near: socket.socket) -> None:
+        """Do what a colleague asks. Without an answer it knows that it was not done."""
+        try:
+            if verb == _REQUEST:
+                await self._answer(Channel(*await asyncio.open_unix_connection(sock=near)))
+                return
+            with near:
+                said = await _read(near)
+                await _write(near, await self._do(verb, said))
+        except (OSError, EOFError):
+            return
+        except Exception as error:  # noqa: BLE001 -- a colleague's question must not end this worker
+            self._log.crash("server", "what another worker asked for failed", error)
+
+    async def _do(self, verb: str, said: bytes) -> bytes:
+        member = self._member
+        if member is None:
+            raise EOFError
+        if verb == _SHOW:
+            return await member.show()
+        if verb == _MEASURES:
+            return await member.measures()
+        if verb == _SEAL:
+            self._seals += 1
+            await member.seal()
+        elif verb == _TAKE:
+            await member.take(said)
+        return b""
+
+    async def _answer(self, channel: Channel) -> None:
+        """Answer requests that a colleague passes on."""
+        task = asyncio.current_task()
+        assert task is not None
+
+        def busy(*, now: bool) -> None:
+            (self._busy.add if now else self._busy.discard)(task)
+
+        try:
+            await tunnel.answer_all(channel, self._answers, busy)
+        finally:
+            busy(now=False)
+
+
+class _Before:
+    """Stands before what answers on a listener; the inner one's own ways for what came before are kept."""
+
+    def __init__(self, worker: Worker, inner: Answer, place: Place) -> None:
+        self._worker = worker
+        self._inner = inner
+        self._place = place
+        self.again = getattr(inner, "again", None)
+        self.asked = getattr(inner, "asked", ())
+        self.refused = getattr(inner, "refused", None)
+
+    def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request."""
+        if self._worker.passes(scope):
+            return self._worker.pass_on(self._place, scope, receive, send)
+        return self._inner(scope, receive, send)
+
+
+async def _write(near: socket.socket, said: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(near, len(said).to_bytes(_LENGTH) + said)
+
+
+async def _read(near: socket.socket) -> bytes:
+    """Return what the other end says. Raises `EOFError`."""
+    length = int.from_bytes(await _exactly(near, _LENGTH))
+    if length > _LONGEST:
+        raise EOFError
+    return await _exactly(near, length)
+
+
+async def _exactly(near: socket.socket, count: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    found = bytearray()
+    while len(found) < count:
+        piece = await loop.sock_recv(near, count - len(found))
+        if not piece:
+            raise EOFError
+        found += piece
+    return bytes(found)
