@@ -131,7 +131,26 @@ def test_a_node_does_not_start_on_tables_of_another_release(
     place: Place, postgres: Callable[[], Cluster]
 ) -> None:
     assert place.typed("init", "-owner=owner")[0] == 0
-    for version, expected in ((0, "operator db migrate"), (99, "newer release")):
-        postgres().run(place.database, f"UPDATE coffre.meta SET version = {version}")  # noqa: S608 - a number of this test
+    for version, oldest, expected in ((0, 1, "operator db migrate"), (99, 99, "newer release")):
+        changed = f"UPDATE coffre.meta SET version = {version}, oldest = {oldest}"  # noqa: S608 - numbers of this test
+        postgres().run(place.database, changed)
         with pytest.raises(StorageFailure, match=expected):
             asyncio.run(PostgresStorage.open(place.address()))
+
+
+def test_a_node_works_on_tables_of_a_newer_release_that_say_so(
+    place: Place, postgres: Callable[[], Cluster]
+) -> None:
+    """So nodes are upgraded one after the other."""
+    assert place.typed("init", "-owner=owner")[0] == 0
+
+    async def story() -> None:
+        storage = await PostgresStorage.open(place.address())
+        await asyncio.to_thread(postgres().run, place.database, "UPDATE coffre.meta SET version = 99")
+        other = await PostgresStorage.open(place.address())
+        for node in (storage, other):
+            async with node.write() as tx:
+                await tx.put("a", b"1")
+            await node.close()
+
+    asyncio.run(story())

@@ -28,6 +28,7 @@ _MEANING: Final = {
     "42501": "the user lacks a privilege; run `vaultctl operator db init` with -owner",
     "3F000": "there is no vault in this database; run `vaultctl operator db init`",
     "42P01": "there is no vault in this database; run `vaultctl operator db init`",
+    "42703": "the schema is not this release's; run `vaultctl operator db migrate`",
     "42883": "the schema is not this release's; run `vaultctl operator db migrate`",
     "53100": "the disk of the database is full; free some space, nothing stored was lost",
     "53200": "the database is out of memory",

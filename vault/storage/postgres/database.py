@@ -24,7 +24,7 @@ _TIMELINE: Final = 64
 _IDENTITY: Final = """
     SELECT pg_is_in_recovery(), current_setting('transaction_isolation'),
         CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_walfile_name(pg_current_wal_lsn()) END,
-        meta.version, meta.vault
+        meta.version, meta.oldest, meta.vault
     FROM coffre.meta
 """
 
@@ -77,14 +77,14 @@ class Database:
 
     async def check(self, connection: Connection) -> None:
         """Make sure that this is the primary, with our vault, and no older history than what was seen."""
-        replica, isolation, segment, version, vault = await connection.row(_IDENTITY)
+        replica, isolation, segment, version, oldest, vault = await connection.row(_IDENTITY)
         if replica:
             raise StorageFailure(f"storage {self._address}: this is a replica; name the primary")
         if isolation != "read committed":
             raise StorageFailure(
                 f'storage {self._address}: transactions must be "read committed"; reset default_transaction_isolation'
             )
-        if version != newest_version():
+        if version < newest_version() or oldest > newest_version():
             what = "operator db migrate" if version < newest_version() else "a newer release"
             raise StorageFailure(
                 f"storage {self._address}: the schema is version {version}, and this release's {newest_version()}; use {what}"

@@ -3,6 +3,8 @@
 CREATE TABLE meta (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
     version int NOT NULL DEFAULT 0,
+    -- The schema of the oldest release that works with these tables. A migration that older ones cannot live with raises it.
+    oldest int NOT NULL DEFAULT 1,
     vault uuid NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO meta DEFAULT VALUES;
