@@ -3,31 +3,46 @@
 
 A client sends the same head whenever it reads the same secret. Equal bytes mean the same request, so nothing is
 decided here: the plan beside the head says how long it is valid, and the pipeline records, runs and fences each call.
+
+Of a write the head alone is known, for its body is another one each time. It has no plan: it goes through every stage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, MutableMapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from vault.cache.follow import BoundedCache
-from vault.framework.call import Call
+from vault.framework.call import Call, Destination, Identity
+from vault.framework.request.head import NO_PROOFS
+from vault.framework.request.operation import Operation
 from vault.framework.request.record import RecordBatch
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
 from vault.values.times import Millis
 
 HEAD: Final = "coffre.head"
-"""Key of the ASGI scope: for a request that arrived in one piece, the digest of its bytes, and how many of them
-follow the head; None for any other."""
+"""Key of the ASGI scope: for a request that arrived in one piece, its `Came`; None for any other."""
 _KEPT: Final = 4096
 """Heads in the cache."""
+_WRITES: Final = 1024
+"""Heads of writes in the cache."""
 _FRAMING: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 """Headers of requests that are not cached: their framing or answer depends on more than head and body length."""
 
 
 BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
 """Methods of requests with a body."""
+_KNOWN: Final = frozenset({"POST", "PUT"})
+"""Methods of writes whose heads are cached."""
+
+
+class Came(NamedTuple):
+    """What arrived in one piece: the digest of it, or of its head alone if it is not `whole`; how much follows the head."""
+
+    digest: bytes
+    behind: int
+    whole: bool
 
 
 class Outlet(Protocol):
@@ -50,8 +65,11 @@ class Outlet(Protocol):
         ...
 
 
-Again = Callable[[bytes, tuple[str, int], Outlet], Coroutine[Any, Any, None] | None]
-"""Serves a request by the digest of its bytes, its client and the way back; None where it has to be parsed."""
+Again = Callable[[bytes, tuple[str, int], Outlet, bytes | None], Coroutine[Any, Any, None] | None]
+"""Serves a request by the digest of its bytes, its client and the way back; None where it has to be parsed.
+
+With a body the digest is that of its head alone.
+"""
 
 
 class CachedHead:
@@ -64,13 +82,41 @@ class CachedHead:
         self.head: Final = call.head
         self.body: Final = call.body
 
-    def fill(self, call: Call, client: tuple[str, int]) -> None:
-        """Fill a call as parsing and planning would."""
+    def fill(self, call: Call, client: tuple[str, int], body: bytes | None) -> None:
+        """Fill a call as parsing and planning would; its body is the one that came before."""
+        del body
         call.client_address, call.client_port = client
         call.head = self.head
         call.token = self.plan.identity.token
         call.body = self.body  # it is decoded again if the call starts over
         self.plan.fill(call)
+
+
+class WriteHead:
+    """The parsed head of a write. It says nothing of what is allowed: `era` and caller are how long it is kept."""
+
+    __slots__ = ("behind", "destination", "era", "head", "identity", "token")
+
+    plan: Final = None
+
+    def __init__(self, call: Call, behind: int, era: object) -> None:
+        """`behind` is how many bytes follow the head."""
+        self.behind: Final = behind
+        self.era: Final = era
+        self.head: Final = call.head
+        self.token: Final = call.token
+        self.identity: Final[Identity | None] = call.identity
+        self.destination: Final = Destination(path=call.destination.full)
+
+    def fill(self, call: Call, client: tuple[str, int], body: bytes | None) -> None:
+        """Fill a call as parsing would."""
+        call.client_address, call.client_port = client
+        call.head, call.token = self.head, self.token
+        call.operation, call.destination = Operation.UPDATE, self.destination
+        call.body = body or b""
+
+
+KnownHead = CachedHead | WriteHead
 
 
 class HeadCache:
@@ -79,6 +125,7 @@ class HeadCache:
     def __init__(self, plans: Plans) -> None:
         self._plans = plans
         self._kept: BoundedCache[tuple[bytes, str], CachedHead] = BoundedCache(_KEPT)
+        self._writes: BoundedCache[bytes, WriteHead] = BoundedCache(_WRITES)
         plans.accompany(self._tidy)
 
     def find(self, head: bytes, client: str, now: Millis) -> CachedHead | None:
@@ -86,20 +133,62 @@ class HeadCache:
         known = self._kept.get((head, client))
         return known if known is not None and self._plans.holds(known.plan, now) else None
 
+    def find_write(self, head: bytes, body: bytes) -> WriteHead | None:
+        """Return the cached head of a write by its digest; None where the body is not as long as it says."""
+        known = self._writes.get(head)
+        return known if known is not None and known.behind == len(body) and self._lasts(known) else None
+
+    def _lasts(self, known: WriteHead) -> bool:
+        return known.era is self._plans.era and (known.identity is None or known.identity.held)
+
     def _tidy(self, now: Millis) -> None:
         self._kept.discard(lambda known: not self._plans.holds(known.plan, now))
+        self._writes.discard(lambda known: not self._lasts(known))
 
     def learn(self, scope: MutableMapping[str, Any], call: Call, plan: Plan) -> None:
         """Cache the head of a call and its plan, if the bytes are exactly one request."""
-        came = scope.get(HEAD)
-        if came is None or scope["http_version"] != "1.1":
+        came: Came | None = scope.get(HEAD)
+        if came is not None and came.whole and _is_one_request(scope, call, came.behind):
+            self._kept.put((came.digest, call.client_address), CachedHead(plan, call))
+
+    def learn_write(self, scope: MutableMapping[str, Any], call: Call) -> None:
+        """Cache the head of a write that was carried out, from its target's second time on.
+
+        It has to be one whose head says all in path and token: with a certificate, or in another spelling of the path,
+        each is parsed.
+        """
+        identity = call.identity
+        steady = (
+            not call.token
+            if identity is None
+            else identity.held
+            and identity.kind == "service"
+            and identity.narrowing is None
+            and not identity.uses
+        )
+        if (
+            call.key is None
+            or not steady
+            or not call.bound.route.access.contained
+            or call.head.method not in _KNOWN
+            or call.proofs is not NO_PROOFS
+            or scope["raw_path"][4:] != call.destination.full.encode()
+        ):
             return
-        lengths = []
-        for name, value in call.head.headers:
-            if name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
-                return
-            if name == b"content-length":
-                lengths.append(value)
-        head, behind = came
-        if lengths == ([b"%d" % behind] if call.head.method in BODIED else []) and len(call.body) == behind:
-            self._kept.put((head, call.client_address), CachedHead(plan, call))
+        came: Came | None = scope.get(HEAD)
+        first = not self._plans.met_write(call.key[1])
+        if not first and came is not None and not came.whole and _is_one_request(scope, call, came.behind):
+            self._writes.put(came.digest, WriteHead(call, came.behind, self._plans.era))
+
+
+def _is_one_request(scope: MutableMapping[str, Any], call: Call, behind: int) -> bool:
+    """Whether a head with so many bytes behind it is exactly one request, after which the connection stays."""
+    if scope["http_version"] != "1.1":
+        return False
+    lengths = []
+    for name, value in call.head.headers:
+        if name in _FRAMING or (name == b"connection" and value.lower() != b"keep-alive"):
+            return False
+        if name == b"content-length":
+            lengths.append(value)
+    return lengths == ([b"%d" % behind] if call.head.method in BODIED else []) and len(call.body) == behind

@@ -43,8 +43,11 @@ class Plans:
         self._follower = follower
         self._kept: BoundedCache[Key, Plan] = BoundedCache(_KEPT)
         self._beside: list[Tidy] = []
-        self.asked: set[bytes] = set()
-        """Verbs and targets of requests with bodies that only ask: what is sent there again is looked for by its bytes."""
+        self.asked: dict[bytes, bool] = {}
+        """Verbs and targets of requests with bodies that came before, and whether these only ask.
+
+        What is sent there again is looked for by its bytes: all of them where it asks, those of the head where it writes.
+        """
 
     def accompany(self, tidy: Tidy) -> None:
         """Have what stands on plans forgotten along with them."""
@@ -70,6 +73,23 @@ class Plans:
         stands = self._follower.era if plan.identity.held else self._follower.state
         return plan.stands is stands and not (plan.until and now >= plan.until)
 
+    @property
+    def era(self) -> object:
+        """See `Follower.era`."""
+        return self._follower.era
+
+    def met_write(self, target: bytes) -> bool:
+        """Whether a write was sent to this verb and target before; from now on it was."""
+        met = self.asked.get(target) is False
+        if not met and len(target) <= _LONGEST:
+            self._meet(target, asks=False)
+        return met
+
+    def _meet(self, target: bytes, *, asks: bool) -> None:
+        if len(self.asked) >= _KEPT:
+            self.asked.clear()
+        self.asked[target] = asks
+
     def keep(self, call: Call, as_of: object, until: Millis) -> None:
         """Remember a call if another one like it would be let in too.
 
@@ -92,9 +112,7 @@ class Plans:
         if identity.kind == "biscuit" and identity.cache.setdefault("asked", call.id) == call.id:
             return  # most Biscuits are presented once: a plan would outlive them in the memory that theirs is bound to
         if not call.key[0]:
-            if len(self.asked) >= _KEPT:
-                self.asked.clear()
-            self.asked.add(call.key[1])
+            self._meet(call.key[1], asks=True)
             return
         plan = Plan(
             self._follower.era if identity.held else as_of,

@@ -35,7 +35,7 @@ from vault.framework.request.head import Head, Options
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.framework.telemetry.refusals import Reason
-from vault.repeated.head_cache import BODIED, HEAD, CachedHead, HeadCache, Outlet
+from vault.repeated.head_cache import BODIED, HEAD, HeadCache, KnownHead, Outlet
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Key, Plans
 from vault.values.times import Seconds
@@ -75,6 +75,8 @@ def _lines(headers: Headers) -> bytes:
 _COMMON_HEAD: Final = _lines(_COMMON)
 RESPOND: Final = "coffre.respond"
 """Key of the ASGI scope: `(status, header lines, body) -> bool`, which sends a whole answer or declines."""
+_BODY: Final = "coffre.body"
+"""Key of the scope of a write whose head is known: its body."""
 _METHODS: Final = {
     "GET": Operation.READ,
     "POST": Operation.UPDATE,
@@ -131,27 +133,34 @@ class Front:
         """Serve one request. No content of a request can make this raise."""
         return self._serve(scope, receive, send, None, None)
 
-    def again(self, head: bytes, client: tuple[str, int], outlet: Outlet) -> Coroutine[Any, Any, None] | None:
-        """Serve a request from the head cache, by the digest of its bytes; None if it has to be parsed."""
-        known = self._heads.find(head, client[0], self._clock.millis())
+    def again(
+        self, head: bytes, client: tuple[str, int], outlet: Outlet, body: bytes | None
+    ) -> Coroutine[Any, Any, None] | None:
+        """Serve a request from the head cache, by the digest of its bytes; None if it has to be parsed.
+
+        With a body the digest is that of its head alone.
+        """
+        known: KnownHead | None
+        if body is None:
+            known = self._heads.find(head, client[0], self._clock.millis())
+        else:
+            known = self._heads.find_write(head, body)
         if known is None:
             return None
-        scope = {"client": client, RESPOND: outlet.respond}
+        scope = {"client": client, RESPOND: outlet.respond, _BODY: body}
         return self._serve(scope, _nothing, outlet.send, known, outlet)
 
     async def _serve(
-        self, scope: Scope, receive: Receive, send: Send, known: CachedHead | None, outlet: Outlet | None
+        self, scope: Scope, receive: Receive, send: Send, known: KnownHead | None, outlet: Outlet | None
     ) -> None:
         lane = self._lane
-        running = lane.running
         call = Call()
-        call.id = self._ids.next()
-        call.now = self._clock.millis()
+        call.id, call.now = self._ids.next(), self._clock.millis()
         began = 0
         try:
             if known is not None:
                 plan: Plan | None = known.plan
-                known.fill(call, scope["client"])
+                known.fill(call, scope["client"], scope[_BODY])
             else:
                 plan = self._head(call, scope)
                 if call.head.method in BODIED:
@@ -159,14 +168,14 @@ class Front:
                     call.body = await lane.bodies.read(receive, call.client_address, shown=shown)
                     if call.key is not None and call.key[0]:
                         plan = self._recall(call, scope, call.key)
-            running[call] = began = perf_counter_ns()
+            lane.running[call] = began = perf_counter_ns()
             try:
                 if call.login is not None:
                     await self._log_in(call)
                 reply = await self._handle(call, plan)
                 answer = await self._answer_apart(call, reply) if reply is not None and reply.long else None
             finally:
-                del running[call]
+                del lane.running[call]
                 times = lane.times.get((call.destination.mount.path, call.operation))
                 (lane.new_times(call) if times is None else times).append(perf_counter_ns() - began)
         except Redirect as redirect:
@@ -190,6 +199,8 @@ class Front:
                 await stream(reply.stream, _common(call), receive, send)
                 return
             answer = answer or _answer(call, reply)
+            if known is None and call.key is not None and call.body:
+                self._heads.learn_write(scope, call)
             batch = call.record.batch
             if batch is None:
                 if not _at_once(scope, *answer):
@@ -238,7 +249,8 @@ class Front:
             came = scope.get(HEAD)
             if method in BODIED:
                 target: bytes = b"%b %b" % (method.encode(), scope["raw_path"])
-                call.key = (b"" if came is None else came[0], target, call.client_address)
+                whole = b"" if came is None or not came.whole else came.digest
+                call.key = (whole, target, call.client_address)
             elif method == "GET" and call.token:
                 digest = sha256(call.token.reveal().encode()).digest()
                 plan = self._plans.recall(call, (digest, scope["raw_path"], call.client_address))
@@ -281,7 +293,7 @@ class Front:
     def _recall(self, call: Call, scope: Scope, key: Key) -> Plan | None:
         """Return the plan of a request with a body, if its key covers the whole request."""
         chunked = any(name == b"transfer-encoding" for name, _ in call.head.headers)
-        if chunked or len(call.body) != scope[HEAD][1]:
+        if chunked or len(call.body) != scope[HEAD].behind:
             call.key = None
             return None
         plan = self._plans.recall(call, key)

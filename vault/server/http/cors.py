@@ -8,7 +8,7 @@ work as ever, and guard themselves against those that other pages send.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
@@ -35,13 +35,15 @@ class Cors:
         self.refused: Final = refused
         self._origins = origins
         self._again: Again | None = getattr(inner, "again", None)
-        self.asked: Final[Collection[bytes]] = getattr(inner, "asked", ())
+        self.asked: Final[Mapping[bytes, bool]] = getattr(inner, "asked", {})
 
-    def again(self, head: bytes, client: tuple[str, int], outlet: Outlet) -> Coroutine[Any, Any, None] | None:
+    def again(
+        self, head: bytes, client: tuple[str, int], outlet: Outlet, body: bytes | None
+    ) -> Coroutine[Any, Any, None] | None:
         """Answer a request that came before, byte for byte, where that can be done; see `Front.again`."""
         if self._again is None or self._origins.settings is not None:
             return None
-        return self._again(head, client, outlet)
+        return self._again(head, client, outlet, body)
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""

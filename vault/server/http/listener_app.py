@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -109,9 +109,9 @@ class ListenerApplication(Starlette):
         return getattr(self._stack, "again", None)
 
     @property
-    def asked(self) -> Collection[bytes]:
+    def asked(self) -> Mapping[bytes, bool]:
         """See `Plans.asked`."""
-        known: Collection[bytes] = getattr(self._stack, "asked", ())
+        known: Mapping[bytes, bool] = getattr(self._stack, "asked", {})
         return known
 
     @property

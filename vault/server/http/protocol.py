@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
 from typing import Any, Final, cast
@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 
 from vault.framework.request.record import RecordBatch
 from vault.framework.telemetry.refusals import CountRefusal, Reason
-from vault.repeated.head_cache import HEAD, Again
+from vault.repeated.head_cache import HEAD, Again, Came
 from vault.repeated.starter import Starter
 from vault.server.config.settings import Listener
 from vault.server.http.framing import FramedProtocol
@@ -105,9 +105,9 @@ class Connection(FramedProtocol):
         self.listener = listener
         self._arrived = b""
         self._again: Again | None = getattr(self.app, "again", None)
-        self._asked: Collection[bytes] = getattr(self.app, "asked", ())
+        self._asked: Mapping[bytes, bool] = getattr(self.app, "asked", {})
         self._refused: CountRefusal | None = getattr(self.app, "refused", None)
-        self._head: tuple[bytes, int] | None = None
+        self._head: Came | None = None
         self._repeating = False
         self._batch: RecordBatch | None = None
         self._always: tuple[object, bytes] = (None, b"")
@@ -218,22 +218,28 @@ class Connection(FramedProtocol):
         return cast("RequestResponseCycle", cycle)
 
     def _repeated(self, data: bytes) -> bool:
-        """Answer what only asks and came before, byte for byte, without parsing it; False where it has to be.
+        """Answer what only asks and came before, byte for byte, without parsing it, and a write whose head did.
 
-        Only what comes whole, between requests and with nothing in flight, may be known from now on.
+        False where it has to be parsed. Only what comes whole, between requests and with nothing in flight, may be known
+        from now on.
         """
-        if data[:4] != b"GET " and data[: data.find(b" ", _BEHIND_VERB)] not in self._asked:
+        asks = data[:4] == b"GET " or self._asked.get(data[: data.find(b" ", _BEHIND_VERB)])
+        if asks is None or self._again is None or self._busy() or self.flow.write_paused:
             return False
-        if self._again is None or self._busy() or self.flow.write_paused:
-            return False
-        head = sha256(data).digest()
-        begun = self._again(head, self.client or ("", 0), self)
+        head, body = data, None
+        if not asks:
+            head, seam, body = data.partition(HEAD_END)
+            if not seam or self.app_state["client_certificate"]:  # of which no head says anything
+                return False
+            head += seam
+        digest = sha256(head).digest()
+        begun = self._again(digest, self.client or ("", 0), self, body)
         if begun is None:
             end = data.find(HEAD_END)
-            self._head = (head, len(data) - end - len(HEAD_END)) if end >= 0 else None
+            self._head = Came(digest, len(data) - end - len(HEAD_END), asks) if end >= 0 else None
             return False
         self._repeating = True
-        self._arrived = data
+        self._arrived = digest
         if not self._begin(begun):
             self._waiting_cycle()
         return True
