@@ -38,7 +38,7 @@ _SETTINGS = {
     "jit": "off",
 }
 _RESET = """
-    TRUNCATE coffre.entry, coffre.timer, coffre.change, coffre.done;
+    TRUNCATE coffre.entry, coffre.timer, coffre.change, coffre.done, coffre.node;
     DO $$ DECLARE name text; BEGIN
         FOR name IN SELECT nspname FROM pg_namespace WHERE nspname LIKE 'backup%' LOOP
             EXECUTE 'DROP SCHEMA ' || name || ' CASCADE';

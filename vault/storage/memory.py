@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below, refuse_unfit
-from vault.storage.protocol import Change, Check, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.protocol import Change, Check, Node, ReadTx, StorageFailure, Timer, Tx
 from vault.values.times import Millis, time_after
 
 KEPT_CHANGES: Final = 10_000
@@ -315,6 +315,13 @@ class MemoryStorage:
             return data.epoch, None
         first = bisect_left(data.changes, since + 1, key=lambda change: change.epoch)
         return data.epoch, data.changes[first:]
+
+    async def meet(self, node: Node) -> Sequence[Node]:
+        """See `Storage.meet`: there can be no other one."""
+        return [node]
+
+    async def part(self, node: Node) -> None:
+        """See `Storage.part`."""
 
     async def check(self) -> None:
         """See `Storage.check`: there are no files."""

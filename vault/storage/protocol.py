@@ -48,6 +48,24 @@ class Change(msgspec.Struct, frozen=True):
     key: str
 
 
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """One server of those that share a storage; its host and the address that clients have of it tell it from others."""
+
+    hostname: str
+    api_addr: str
+    cluster_addr: str
+    version: str
+    """Its release."""
+    api: str
+    """The release of OpenBao whose API it speaks."""
+    serves: bool
+    """Whether it is unsealed."""
+    aside: float = 0
+    """For how many seconds more it stands aside; of the one that says so, from now on if it is not for longer already."""
+    seen: Millis = Millis(0)
+    """When it was heard of last, in milliseconds since the Unix epoch."""
+
+
 class ReadTx(Protocol):
     """Reads; each statement sees committed data and records the epoch that it saw."""
 
@@ -163,6 +181,14 @@ class Storage(Protocol):
         They are None where `since` is not known (any more): drop everything. No two histories share an epoch. So one that
         was seen before a backup was put in place is not known, unless the backup has it too.
         """
+        ...
+
+    async def meet(self, node: Node) -> Sequence[Node]:
+        """Note that a server lives, and return all that do, this one included. Who says so no more is soon forgotten."""
+        ...
+
+    async def part(self, node: Node) -> None:
+        """Forget a server that ends."""
         ...
 
     async def check(self) -> None:

@@ -21,6 +21,8 @@ ROOT_ONLY: Final = frozenset({"sys/in-flight-req", "sys/metrics"})
 """Paths that OpenBao refuses whenever the header names a namespace."""
 NOWHERE: Final = "\0/"
 """Stands for a header that can name no namespace; no path begins so."""
+_FALLBACKS: Final = (b"fail", b"forward-active-node", b"await-state")
+"""What a client may want of a server that is behind its index."""
 _MERGE_PATCH: Final = "application/merge-patch+json"
 
 
@@ -66,7 +68,7 @@ def check_consistency(name: bytes, value: bytes) -> None:
     """
     if name == b"x-vault-index" and value and not _is_index(value):
         raise Malformed('failed to decode "X-Vault-Index"')
-    if name == b"x-vault-inconsistent" and value not in (b"fail", b"forward-active-node"):
+    if name == b"x-vault-inconsistent" and value not in _FALLBACKS:
         raise Malformed('unknown value for "X-Vault-Inconsistent" header')
 
 

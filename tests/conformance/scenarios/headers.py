@@ -83,6 +83,7 @@ CONSISTENCY = PREPARE + [
     get(KEY, headers={"X-Vault-Index": ""}),
     get(KEY, headers={"X-Vault-Inconsistent": "fail"}),
     get(KEY, headers={"X-Vault-Inconsistent": "forward-active-node"}),
+    get(KEY, headers={"X-Vault-Inconsistent": "await-state"}),
     get(KEY, headers={"X-Vault-Inconsistent": "bogus"}),
     get(KEY, headers={"X-Vault-Inconsistent": ""}),
     get(KEY, headers={"X-Vault-MFA": "x:y"}),

@@ -132,6 +132,7 @@ class Vault:
             self._sealing,
             self._open_by_slots,
             lambda: parts.presence.cluster,
+            parts.nodes,
             config.storage.kind,
             parts.log,
             parts.skew,
@@ -237,6 +238,7 @@ class Vault:
             raise StartFailure(str(failure)) from failure
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
         await self._together.join()
+        self._parts.nodes.start()
         first = self._parts.config.initialize
         if first:
             from vault.server.compose.self_init import SelfInit
@@ -274,6 +276,7 @@ class Vault:
             await asyncio.wait([self._leaving])
         await self._seal_watch.stop()
         await self._closing()
+        await self._parts.nodes.stop()
         self._parts.audit.close()
 
     async def reload(self, config: Config) -> None:

@@ -32,6 +32,7 @@ from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.system.namespaces.namespaces import NamespaceEngine
 from vault.engines.system.operations.audit import AuditEngine
 from vault.engines.system.operations.host import machine
+from vault.engines.system.operations.nodes import NodesEngine
 from vault.engines.system.operations.status import ServerFacts, StatusEngine
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.capabilities import CapabilityEngine
@@ -120,6 +121,7 @@ def catalog(
         *_mounts(services, slots.sealing, controls.gate),
         *_rights(services, controls, external, biscuits, config),
         *_status(services, config, running, whole_metrics),
+        NodesEngine(passage.nodes),
         *operators(services, controls, batch, biscuits, config.log_level),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
@@ -247,7 +249,6 @@ def _status(
     services: Services, config: Config, running: Callable[[], Iterable[Call]], whole_metrics: WholeMetrics
 ) -> tuple[Engine, ...]:
     server = ServerFacts(
-        api_addr=services.address,
         machine=machine,
         settings=partial(sanitized, config),
         in_flight=running,

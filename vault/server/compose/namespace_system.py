@@ -21,6 +21,7 @@ from vault.engines.system.mounts.tune import TuningEngine
 from vault.engines.system.namespaces.locked_users import LockedUsersEngine
 from vault.engines.system.namespaces.namespaces import NamespaceEngine
 from vault.engines.system.operations.counters import CounterEngine
+from vault.engines.system.operations.nodes import NodesEngine
 from vault.engines.system.operations.status import StatusEngine
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.capabilities import CapabilityEngine
@@ -64,8 +65,9 @@ PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
         }
     ),
     CounterEngine: frozenset({"internal/counters/entities"}),
-    SealEngine: frozenset({"leader", "seal-status"}),
-    StatusEngine: frozenset({"ha-status", "version-history"}),
+    NodesEngine: frozenset({"leader", "ha-status"}),
+    SealEngine: frozenset({"seal-status"}),
+    StatusEngine: frozenset({"version-history"}),
 }
 """Routes that work on the namespace of the call, or tell what every client asks of a server."""
 

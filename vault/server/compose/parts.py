@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,13 +18,16 @@ from nhi.identity.entities.identities import Identities
 from nhi.identity.mfa.passcodes import Passcodes
 from nhi.identity.mfa.second_factors import SecondFactors
 from nhi.identity.oidc.pairs import KeyPairs
+from vault import __version__
 from vault.audit.broker import Broker
 from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
+from vault.background.nodes import Nodes
 from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.cache.follow import Follower
 from vault.engines.system.operations.cors import CrossOrigins
+from vault.engines.system.release import VERSION
 from vault.engines.system.seal.genesis import Genesis
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
@@ -57,7 +61,7 @@ from vault.server.config.collisions import claims
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
 from vault.server.seals.slots import make_slots
-from vault.storage.protocol import Storage
+from vault.storage.protocol import Node, Storage
 from vault.token.batch import BatchTokens
 from vault.token.lifetime import LifetimeLimits
 from vault.token.store import TokenStore
@@ -107,6 +111,7 @@ class Parts(msgspec.Struct, frozen=True):
     fetcher: Fetcher
     pool: Pool
     skew: Skew
+    nodes: Nodes
     presence: Presence = msgspec.field(default_factory=Presence)
 
     def services(self, external: ExternalKeys) -> Services:
@@ -185,6 +190,7 @@ class Parts(msgspec.Struct, frozen=True):
             quotas=self.quotas,
             origins=self.origins,
             presence=self.presence,
+            nodes=self.nodes,
             metrics=self.metrics,
             log=self.log,
         )
@@ -208,8 +214,7 @@ def make(
     capacities: Capacities,
 ) -> Parts:
     """Make every part, sealed. Raises `StartFailure` for an audit device or a static key that cannot be opened."""
-    barrier = Barrier(storage, now=clock.millis, random=entropy.bytes)
-    slots = make_slots(config, entropy)
+    barrier, slots = Barrier(storage, now=clock.millis, random=entropy.bytes), make_slots(config, entropy)
     lifecycle = Lifecycle(storage, barrier, slots, now=clock.millis, random=entropy.bytes)
     wraps = SealWrap(storage, barrier, slots, now=clock.monotonic, random=entropy.bytes)
     signing, safe = signing_keys(wraps, barrier, entropy), Safe(wraps, barrier, entropy.bytes)
@@ -256,7 +261,20 @@ def make(
         skew=Skew(storage, clock, log),
         fetcher=Fetcher(Places(config.outbound_allow)),
         endings=_endings(barrier, leases, clock, entropy, log, metrics),
+        nodes=_nodes(config, storage, clock),
     )
+
+
+def _nodes(config: Config, storage: Storage, clock: Clock) -> Nodes:
+    own = Node(
+        hostname=socket.gethostname(),
+        api_addr=address(config),
+        cluster_addr=config.cluster_addr,
+        version=__version__,
+        api=VERSION,
+        serves=False,
+    )
+    return Nodes(storage, clock, own, shared=config.storage.kind == "postgresql")
 
 
 def _tokens(

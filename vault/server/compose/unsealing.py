@@ -13,6 +13,7 @@ import msgspec
 
 from hsm.errors import HsmError, IntegrityError
 from vault.audit.broker import AUDIT_KIND, Broker
+from vault.background.nodes import Nodes
 from vault.barrier import formats
 from vault.barrier.barrier import KEYRING_KIND, Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed
@@ -82,6 +83,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
     quotas: Quotas
     origins: CrossOrigins
     presence: Presence
+    nodes: Nodes
     metrics: Metrics
     log: Log
 
@@ -165,6 +167,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             self.presence.cluster = Cluster(entry.name, entry.id)
             show_state(self.metrics, self.barrier, entry.name)
         await self.follower.catch_up()
+        self.nodes.opened()
 
     async def resume(self) -> None:
         """Do in an open vault what waits for a slot. Raises `BarrierSealed` once it is sealed."""
@@ -191,6 +194,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             self.origins.seal()
             await self.policies.drop(None)
             self.presence.cluster = None
+            self.nodes.closed()
 
     async def _save_counts(self) -> None:
         """Save how often the keys of namespaces were used; storage that does not answer keeps nobody from sealing."""

@@ -27,7 +27,12 @@ _LARGEST_BYTES: Final = 1 << 20
 _SHAMIR: Final = "shamir"
 _MOST_WORKERS: Final = 64
 _STANZAS: Final = ("listener", "storage", "seal", "hsm", "audit", "telemetry", "user_lockout", "initialize")
-_ENVIRONMENT: Final = {"API_ADDR": "api_addr", "LOG_LEVEL": "log_level", "LOG_FORMAT": "log_format"}
+_ENVIRONMENT: Final = {
+    "API_ADDR": "api_addr",
+    "CLUSTER_ADDR": "cluster_addr",
+    "LOG_LEVEL": "log_level",
+    "LOG_FORMAT": "log_format",
+}
 _LABELS: Final = {
     "listener": 1,
     "storage": 1,

@@ -12,6 +12,7 @@ from vault.values.times import nanos_of
 _SHOWN: Final = (
     "allow_audit_log_prefixing",
     "api_addr",
+    "cluster_addr",
     "cluster_name",
     "disable_mlock",
     "introspection_endpoint",

@@ -273,6 +273,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
             read.filled, "URL of this server for its clients (`BAO_API_ADDR`).", "made of the first listener"
         ),
     ] = ""
+    cluster_addr: Annotated[
+        str,
+        Setting(
+            read.filled,
+            "Shown by `sys/ha-status` and `sys/leader` (`BAO_CLUSTER_ADDR`). Nothing listens there: servers that share a "
+            "storage need no address for each other.",
+            "none",
+        ),
+    ] = ""
     cluster_name: Annotated[
         str, Setting(read.filled, "Shown by `sys/health` and as a label.", "made at init")
     ] = ""

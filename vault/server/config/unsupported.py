@@ -23,7 +23,6 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
     "": {
         "cache_size": _TUNING,
         "disable_cache": "caches follow the storage and cannot be stale",
-        "cluster_addr": _CLUSTER,
         "disable_clustering": _CLUSTER,
         "disable_performance_standby": _CLUSTER,
         "disable_standby_reads": _CLUSTER,

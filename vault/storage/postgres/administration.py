@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from vault.storage.postgres.connection import Address, Connection
-from vault.storage.postgres.schema import migrations, newest_version
+from vault.storage.postgres.schema import LIVES, migrations
 from vault.storage.protocol import StorageFailure
 
 _OLDEST_SERVER: Final = 140000
@@ -45,6 +45,7 @@ async def install(address: Address, role: str = "", *, fresh: bool = True) -> in
             )
         for number, sql in migrations():
             await _migrate(connection, number, sql)
+        version = await schema_version(connection)
         if role:
             for grant in _GRANTS:
                 await connection.run(grant.format(role=f'"{role}"'))
@@ -53,7 +54,7 @@ async def install(address: Address, role: str = "", *, fresh: bool = True) -> in
                     await connection.run(setting.format(role=f'"{role}"'))
     finally:
         await connection.close()
-    return newest_version()
+    return version or 0
 
 
 async def _refuse_unfit_server(connection: Connection, address: Address) -> None:
@@ -90,7 +91,24 @@ async def _migrate(connection: Connection, number: int, sql: str) -> None:
             await connection.run("SET LOCAL search_path = coffre, pg_temp")
             await connection.run(sql)
             await connection.rows("UPDATE coffre.meta SET version = $1", number)
+            await _refuse_living(connection, number)
         await connection.run("COMMIT")
     except BaseException:
         connection.abort()
         raise
+
+
+async def _refuse_living(connection: Connection, number: int) -> None:
+    """Refuse a migration that takes away what a server that lives needs. Raises `StorageFailure`."""
+    (present,) = await connection.row("SELECT to_regclass('coffre.node')")
+    if present is None:
+        return
+    rows = await connection.rows(
+        "SELECT hostname, node.version FROM coffre.node, coffre.meta WHERE schema < oldest AND seen > now() - $1::interval",
+        LIVES,
+    )
+    if rows:
+        names = ", ".join(f"{host} (release {release})" for host, release in rows)
+        raise StorageFailure(
+            f"migration {number} takes away what these servers need: {names}; bring them to the release before this one first"
+        )

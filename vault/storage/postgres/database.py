@@ -84,11 +84,7 @@ class Database:
             raise StorageFailure(
                 f'storage {self._address}: transactions must be "read committed"; reset default_transaction_isolation'
             )
-        if version < newest_version() or oldest > newest_version():
-            what = "operator db migrate" if version < newest_version() else "a newer release"
-            raise StorageFailure(
-                f"storage {self._address}: the schema is version {version}, and this release's {newest_version()}; use {what}"
-            )
+        self._check_schema(version, oldest)
         if self._vault is not None and vault != self._vault:
             raise StorageLost(f"storage {self._address}: another vault is in its place; start again")
         connection.timeline = int(segment[:8], 16)
@@ -98,6 +94,21 @@ class Database:
             )
         self._vault = vault
         self.timeline = connection.timeline
+
+    def _check_schema(self, version: int, oldest: int) -> None:
+        """Make sure that this release can work with the tables: they are its own, or newer ones that leave it what it needs."""
+        ours = newest_version()
+        if version < ours:
+            raise StorageFailure(
+                f"storage {self._address}: the schema is version {version}, and this release's {ours}; "
+                "run `vaultctl operator db migrate`"
+            )
+        if ours < oldest:
+            kind = StorageFailure if self._vault is None else StorageLost
+            raise kind(
+                f"storage {self._address}: the schema is version {version}, for releases of schema {oldest} or newer, and "
+                f"this release's is {ours}: it is too old; start a newer release"
+            )
 
     def fits(self, connection: Connection) -> bool:
         """Whether a connection can still be used: a newer primary's history ends those to an older one."""

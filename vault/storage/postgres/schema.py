@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -47,6 +48,14 @@ COMMIT: Final = """
 """
 SETTLE: Final = "SELECT * FROM coffre.settle_batch($1)"
 TAKE_TURN: Final = "BEGIN; SELECT coffre.take_turn()"
+LIVES: Final = timedelta(seconds=15)
+"""For how long a server is believed to live that says so no more."""
+MEET: Final = """
+    SELECT hostname, api_addr, cluster_addr, version, api, serves,
+        greatest(extract(epoch FROM aside - clock_timestamp()), 0)::float, (extract(epoch FROM seen) * 1000)::bigint
+    FROM coffre.meet($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+DEPART: Final = "SELECT coffre.part($1)"
 REMOVE_RANGE: Final = "SELECT coffre.remove_range($1, $2)"
 END_OF_ALL: Final = chr(0x10FFFF) * 651
 """Behind every path there can be."""

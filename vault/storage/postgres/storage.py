@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final
 
@@ -17,11 +18,16 @@ from vault.storage.postgres.lanes import Lanes
 from vault.storage.postgres.reads import Reader
 from vault.storage.postgres.transaction import Transaction
 from vault.storage.postgres.turn import Turn
-from vault.storage.protocol import Change, ReadTx, StorageBusy, StorageFailure, StorageLost, Timer, Tx
+from vault.storage.protocol import Change, Node, ReadTx, StorageBusy, StorageFailure, StorageLost, Timer, Tx
 from vault.values.times import Millis, time_after
 
 _MOST: Final = 1024
 """Transactions that are open at once: more are refused."""
+
+
+def _id(node: Node) -> str:
+    """Return what tells a server from others, and is the same once it has started again."""
+    return f"{node.hostname} {node.api_addr}"
 
 
 class _Block:
@@ -169,6 +175,30 @@ class PostgresStorage:
             ]
 
         return await self._lanes.ask(ask)
+
+    async def meet(self, node: Node) -> Sequence[Node]:
+        """See `Storage.meet`."""
+        about = (node.hostname, node.api_addr, node.cluster_addr, node.version, node.api)
+        aside = timedelta(seconds=node.aside)
+        known = (_id(node), *about, schema.newest_version(), node.serves, aside, schema.LIVES)
+        rows = await self._lanes.ask(lambda connection: connection.rows(schema.MEET, *known))
+        return [
+            Node(
+                hostname=host,
+                api_addr=address,
+                cluster_addr=cluster,
+                version=version,
+                api=api,
+                serves=serves,
+                aside=aside,
+                seen=Millis(seen),
+            )
+            for host, address, cluster, version, api, serves, aside, seen in rows
+        ]
+
+    async def part(self, node: Node) -> None:
+        """See `Storage.part`."""
+        await self._lanes.ask(lambda connection: connection.rows(schema.DEPART, _id(node)))
 
     async def check(self) -> None:
         """See `Storage.check`. A database that does not answer has not been exchanged: each statement says so itself."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from vault.storage.protocol import Change, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.protocol import Change, Node, ReadTx, StorageFailure, Timer, Tx
 from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.database import Connection, OnStatement, prepare
 from vault.storage.sqlite.files import Files
@@ -181,6 +181,13 @@ class SqliteStorage:
         if not known:
             return epoch, None
         return epoch, [Change(*row[2:]) for row in rows if row[2] is not None]
+
+    async def meet(self, node: Node) -> Sequence[Node]:
+        """See `Storage.meet`: others on this machine may have the file open, and are not asked."""
+        return [node]
+
+    async def part(self, node: Node) -> None:
+        """See `Storage.part`."""
 
     async def check(self) -> None:
         """See `Storage.check`."""

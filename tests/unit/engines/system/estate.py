@@ -2,6 +2,7 @@
 """A vault whose mounts can be changed: every kind that the tests mount, and the engines that change them."""
 
 from tests.unit.engines.system.house import House
+from vault.background.nodes import Nodes
 from vault.barrier.barrier import KEYRING_KIND
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
@@ -12,6 +13,7 @@ from vault.engines.system.mounts.plugins import PluginEngine
 from vault.engines.system.mounts.remount import RemountEngine
 from vault.engines.system.mounts.tune import TuningEngine
 from vault.engines.system.operations.host import machine
+from vault.engines.system.operations.nodes import NodesEngine
 from vault.engines.system.operations.status import ServerFacts, StatusEngine
 from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
 from vault.framework.clock import Entropy
@@ -20,6 +22,16 @@ from vault.framework.engine import Engine
 from vault.framework.route_table import RouteTable
 from vault.framework.telemetry.metrics import Metrics
 from vault.mount.table import Backend, Catalog
+from vault.storage.protocol import Node
+
+OWN = Node(
+    hostname="one",
+    api_addr="https://vault.example:8200",
+    cluster_addr="",
+    version="0.1",
+    api="2.7.2",
+    serves=True,
+)
 
 
 class Nothing(Engine):
@@ -37,7 +49,6 @@ async def estate(*, prometheus: bool = True) -> House:
     metrics = Metrics(house.clock)
     metrics.counter("core.handled").count = 3
     server = ServerFacts(
-        "https://vault.example:8200",
         machine,
         lambda: {"log_level": "info"},
         lambda: (),
@@ -52,6 +63,7 @@ async def estate(*, prometheus: bool = True) -> House:
         PluginEngine(house.router),
         KeyringRotationEngine(house.barrier),
         StatusEngine(server, house.barrier, metrics.whole, Pool()),
+        NodesEngine(Nodes(house.storage, house.clock, OWN, shared=False)),
     )
     await house.open(*engines)
     house.router.catalog = kinds(house, *engines)

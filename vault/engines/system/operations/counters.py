@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/internal/counters`, `sys/step-down` and `sys/internal/inspect`."""
+"""`sys/internal/counters` and `sys/internal/inspect`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vault.framework.call import ROOT, Call, Namespace
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
-from vault.framework.route import Params, read, write
+from vault.framework.route import Params, read
 from vault.namespace.book import Namespaces
 from vault.token.authenticator import core_reader
 from vault.token.store import TokenStore
@@ -65,7 +65,7 @@ Counted = Callable[[ReadView], Awaitable[int]]
 
 
 class CounterEngine(Engine):
-    """Counters of tokens and entities, leadership, and the refused inspection of one server."""
+    """Counters of tokens and entities, and the refused inspection of one server."""
 
     def __init__(
         self, tokens: TokenStore, barrier: Barrier, namespaces: Namespaces, entities: Counted
@@ -94,11 +94,6 @@ class CounterEngine(Engine):
             space for space in (ROOT, *inner) if namespace.holds(space) and not self._namespaces.shut(space)
         ]
         return Total(sum([await count(core_reader(self._barrier, space)) for space in spaces]))
-
-    @write("step-down", writes=False)
-    async def step_down(self, call: Call) -> None:
-        """Give up leadership: nothing happens, because every node is equal."""
-        del call
 
     @read("internal/inspect/router/{tag}", sudo=True)
     async def inspect_router(self, call: Call, params: InspectPath) -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The state of a running server: nodes, versions, host, requests in flight, metrics, settings."""
+"""The state of a running server: versions, host, requests in flight, metrics, settings."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated
 
@@ -40,7 +39,6 @@ class ServerFacts(msgspec.Struct, frozen=True):
     form of the metrics is offered; `prefix` is the first part of their names.
     """
 
-    api_addr: str
     machine: Callable[[], Machine]
     settings: Callable[[], Mapping[str, object]]
     in_flight: Callable[[], Iterable[Call]]
@@ -52,23 +50,6 @@ class MetricsParams(Params, frozen=True):
     """The form of the metrics."""
 
     format: Annotated[str, Doc("prometheus for its text form; JSON otherwise.")] = ""
-
-
-class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
-    """One server of the cluster."""
-
-    hostname: str
-    api_address: str
-    cluster_address: str
-    active_node: bool
-    last_echo: str | None
-    version: str
-
-
-class Nodes(msgspec.Struct, frozen=True):
-    """The servers of the cluster."""
-
-    nodes: list[ClusterNode]
 
 
 class InstalledVersion(msgspec.Struct, frozen=True):
@@ -108,7 +89,7 @@ class InFlight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusEngine(Engine):
-    """Nodes, versions, host, requests in flight, metrics, settings."""
+    """Versions, host, requests in flight, metrics, settings."""
 
     guarded = ("raw/", "internal/inspect/")
 
@@ -117,20 +98,6 @@ class StatusEngine(Engine):
         self._barrier = barrier
         self._metrics = metrics
         self._pool = pool
-
-    @read("ha-status")
-    async def read_nodes(self, call: Call) -> Reply[Nodes]:
-        """Show the servers of the cluster."""
-        del call
-        node = ClusterNode(
-            hostname=socket.gethostname(),
-            api_address=self._server.api_addr,
-            cluster_address="",
-            active_node=True,
-            last_echo=None,
-            version=VERSION,
-        )
-        return Reply(data=Nodes([node]), embed=True)
 
     @list_("version-history")
     async def list_versions(self, call: Call) -> VersionHistory:

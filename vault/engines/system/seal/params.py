@@ -138,9 +138,3 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether storage does not answer, so that this is what it said last."""
     clock_skew_ms: int = 0
     """By how much this node's clock is ahead of the database's, where that is worth telling."""
-
-
-class Leader(msgspec.Struct, frozen=True):
-    """The leader, for OpenBao's clients: here every node is equal."""
-
-    ha_enabled: bool

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from hsm.errors import HsmError
 from vault import __version__
+from vault.background.nodes import Nodes
 from vault.background.skew import Skew
 from vault.engines.system.release import COMMIT_DATE, VERSION
 from vault.engines.system.seal.genesis import Genesis
@@ -22,7 +23,6 @@ from vault.engines.system.seal.params import (
     InitParams,
     InitResult,
     InitStatus,
-    Leader,
     SealStatus,
     SlotStatus,
     UnsealParams,
@@ -78,6 +78,7 @@ class SealHooks(msgspec.Struct, frozen=True):
     open_by_slots: Callable[[], Awaitable[bool]]
     """Unseals through a key slot, and returns whether the vault is open; raises `SealFailure` when no slot answers."""
     cluster: Callable[[], Cluster | None]
+    nodes: Nodes
     storage_kind: str
     log: Log
     skew: Skew
@@ -211,25 +212,21 @@ class SealEngine(Engine):
         del call
         return Reply(data=await self._status(await self._public_status()), plain=True)
 
-    @read("leader", public=True, when_sealed=True, unaudited=True)
-    async def read_leader(self, call: Call) -> Reply[Leader]:
-        """Show the leader."""
-        del call
-        return Reply(data=Leader(ha_enabled=False), plain=True)
-
     @read("health", public=True, when_sealed=True, unaudited=True)
     async def read_health(self, call: Call, params: HealthParams) -> Reply[Health]:
         """Show the health of this node, with a status that a load balancer understands."""
         status = await self._public_status()
-        code = _code(status, params)
+        aside = not status.sealed and self._hooks.nodes.aside
+        code = _code(status, params, aside=aside)
         cluster = self._hooks.cluster()
         blocked, failing = self._audit()
         state = "unknown" if status.sealed else "disabled"
+        primary = self._hooks.nodes.shared and not status.sealed
         health = Health(
             initialized=status.initialized,
             sealed=status.sealed,
-            standby=status.sealed,
-            replication_performance_mode=state,
+            standby=status.sealed or aside,
+            replication_performance_mode="primary" if primary else state,
             replication_dr_mode=state,
             server_time_utc=millis_to_seconds(call.now),
             version=VERSION,
@@ -294,23 +291,30 @@ class SealEngine(Engine):
         )
 
 
-def _code(status: Status, params: HealthParams) -> int:
-    """Choose the HTTP status. Raises `Malformed` without text for a code that is no number."""
+def _code(status: Status, params: HealthParams, *, aside: bool) -> int:
+    """Choose the HTTP status. Raises `Malformed` without text for a code that is no number.
+
+    A server that stands `aside` answers as OpenBao's standby.
+    """
     codes = {}
     try:
-        for name in ("standbyok", "perfstandbyok"):
-            to_bool(getattr(params, name) or "true")
+        to_bool(params.perfstandbyok or "true")
+        liked = params.standbyok is not None and to_bool(params.standbyok or "true")
         for name in _CODES:
             text = getattr(params, name)
             if text is not None:
                 codes[name] = to_int(text or "none")
     except Mismatch:
         raise Malformed from None
-    # OpenBao's defaults: 501 not initialised, 503 sealed, 200 active.
+    # OpenBao's defaults: 501 not initialised, 503 sealed, 429 standby, 200 active.
     if not status.initialized:
         code = codes.get("uninitcode", 501)
+    elif status.sealed:
+        code = codes.get("sealedcode", 503)
+    elif aside and not liked:
+        code = codes.get("standbycode", 429)
     else:
-        code = codes.get("sealedcode", 503) if status.sealed else codes.get("activecode", 200)
+        code = codes.get("activecode", 200)
     if not 200 <= code <= 999:
         raise Malformed  # no final answer can have such a status
     return code

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The servers that share a storage: each says that it lives, and knows the others.
+
+All of them serve alike, so none leads. One that steps down asks whoever balances load for nothing during a while, and
+serves what comes all the same. Processes of one server are one node: what one of them is told, the others learn with their
+next word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from vault.framework.clock import Clock
+from vault.framework.concurrency.deadline import within
+from vault.storage.protocol import Node, Storage, StorageFailure
+from vault.values.times import Nanos
+
+_BEAT: Final = 3.0
+"""Seconds between two words of a server."""
+_ASIDE: Final = 10.0
+"""Seconds for which one stands aside: for so long OpenBao's leader does not try to lead again."""
+
+
+def active(node: Node) -> bool:
+    """Whether a node is unsealed, and asks for requests."""
+    return node.serves and not node.aside
+
+
+class Nodes:
+    """This server among those that share its storage."""
+
+    def __init__(self, storage: Storage, clock: Clock, own: Node, *, shared: bool) -> None:
+        """`shared` says whether other servers can be on the storage."""
+        self._storage: Final = storage
+        self._clock: Final = clock
+        self._own: Final = own
+        self.shared: Final = shared
+        self.since = Nanos(0)
+        """Since when it is unsealed, in nanoseconds; 0 while it is sealed."""
+        self._aside_until = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._known: Sequence[Node] = ()
+
+    @property
+    def own(self) -> Node:
+        """This server as it is now."""
+        return replace(self._own, serves=self.since > 0)
+
+    @property
+    def aside(self) -> bool:
+        """Whether it stands aside."""
+        return self._clock.monotonic() < self._aside_until
+
+    @property
+    def other(self) -> Node | None:
+        """Another server that serves, as was known a moment ago."""
+        return next((node for node in self._known if active(node) and not self.is_own(node)), None)
+
+    def is_own(self, node: Node) -> bool:
+        """Whether a node is this server."""
+        return (node.hostname, node.api_addr) == (self._own.hostname, self._own.api_addr)
+
+    async def all(self) -> Sequence[Node]:
+        """Return all that live, this one included. Raises `StorageFailure`."""
+        return await self._meet(self.own)
+
+    async def _meet(self, own: Node) -> Sequence[Node]:
+        self._known = await self._storage.meet(own)
+        for node in self._known:
+            if self.is_own(node):
+                self._aside_until = self._clock.monotonic() + node.aside
+        return self._known
+
+    async def step_down(self) -> bool:
+        """Stand aside for a while if there is another server that serves; return whether there is. Raises `StorageFailure`."""
+        await self.all()
+        if self.other is None:
+            return False
+        await self._meet(replace(self.own, aside=_ASIDE))
+        return True
+
+    def opened(self) -> None:
+        """Note that the vault is unsealed."""
+        self.since = self._clock.nanos()
+        self._changed.set()
+
+    def closed(self) -> None:
+        """Note that it is sealed."""
+        self.since = Nanos(0)
+        self._changed.set()
+
+    def start(self) -> None:
+        """Begin to say that this server lives."""
+        if self.shared:
+            self._task = asyncio.get_running_loop().create_task(self._beat())
+
+    async def stop(self) -> None:
+        """End, and tell the others."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        with contextlib.suppress(StorageFailure, TimeoutError):
+            await within(_BEAT, self._storage.part(self._own))
+
+    async def _beat(self) -> None:
+        while True:
+            self._changed.clear()
+            with contextlib.suppress(StorageFailure):  # it is told where it matters
+                await self.all()
+            again = asyncio.get_running_loop().call_later(_BEAT, self._changed.set)
+            try:
+                await self._changed.wait()
+            finally:
+                again.cancel()
