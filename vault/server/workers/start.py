@@ -53,7 +53,7 @@ def supervise(
             clock=clock,
             entropy=entropy,
             signals=_Once(signals),
-            doors=_InheritedDoors(bound, end, number),
+            doors=_InheritedDoors(config, bound, end, number),
         )
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -96,7 +96,10 @@ class _Once:
 class _InheritedDoors:
     """See `Doors`: the supervisor has bound the sockets, and is told of what becomes of them."""
 
-    def __init__(self, bound: Sequence[socket.socket], end: socket.socket, number: int) -> None:
+    def __init__(
+        self, config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int
+    ) -> None:
+        self._one_writes = config.storage.kind == "sqlite"
         self._bound = bound
         self._end = end
         self._number = number
@@ -110,7 +113,7 @@ class _InheritedDoors:
 
     def builder(self, build: Build, log: Log) -> Build:
         """See `Doors`."""
-        self._worker = Worker(self._end, self._number, log)
+        self._worker = Worker(self._end, self._number, log, one_writes=self._one_writes)
         return partial(build, colleagues=self._worker)
 
     def serving(self, listening: Listeners) -> None:

@@ -34,17 +34,20 @@ _IN_MEMORY: Final = re.compile(
     r"/sys/(?:init|unseal|seal(?!-status)|rekey|rotate|generate-root|namespaces)|^/ui(?:/|$)"
 )
 """Paths below which something lives in memory over several requests. Any other that looks like one may go along."""
+_WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""Methods of requests that may write."""
 _STATUS: Final = re.compile(r"/sys/seal-status")
 
 
 class Worker:
     """See `Colleagues`."""
 
-    def __init__(self, end: socket.socket, number: int, log: Log) -> None:
-        """`end` leads to the supervisor."""
+    def __init__(self, end: socket.socket, number: int, log: Log, *, one_writes: bool = False) -> None:
+        """`end` leads to the supervisor. With `one_writes` the first worker answers whatever may write."""
         self.number = number
         self._control = end
         self._log = log
+        self._one_writes = one_writes
         self._crew: tuple[int, ...] = ()
         self._crew_changed = asyncio.Event()
         self._member: Member | None = None
@@ -74,6 +77,8 @@ class Worker:
         """Whether the first worker has to answer a request, and this is another one."""
         if self.first:
             return False
+        if self._one_writes and scope["method"] in _WRITES:
+            return True
         path = scope["path"]
         sealed = self._member is not None and self._member.sealed
         return _IN_MEMORY.search(path) is not None or (sealed and _STATUS.search(path) is not None)
