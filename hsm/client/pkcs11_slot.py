@@ -163,20 +163,27 @@ class Pkcs11Slot:
         """Return a public half to a thread that may wait."""
         return self._ask_blocking(operations.PublicKey(key_label, key_id), operations.PublicHalf).public
 
-    async def generate_key_pair(self, key_label: str, key_id: bytes, algorithm: str) -> bytes:
+    async def generate_key_pair(
+        self, key_label: str, key_id: bytes, algorithm: str, *, seconds: float = GENERATION_SECONDS
+    ) -> bytes:
         """Make a key pair that signs and return its public half; see `hsm.agent.keys.generation.PAIR_ALGORITHMS`."""
         operation = operations.GenerateKeyPair(key_label, key_id, algorithm)
-        return await self._ask(operation, bytes, GENERATION_SECONDS)
+        return await self._ask(operation, bytes, seconds)
 
     async def generate_kek(
-        self, algorithm: str, *, modifiable: bool = False, dry_run: bool = False
+        self,
+        algorithm: str,
+        *,
+        modifiable: bool = False,
+        dry_run: bool = False,
+        seconds: float = GENERATION_SECONDS,
     ) -> KeyVersion:
         """Make the next version of the slot's key; see `hsm.agent.keys.generation.KEK_ALGORITHMS`.
 
         `modifiable` lets it be retired on the token later. After a dry run the token has no key more.
         """
         operation = operations.GenerateKek(algorithm, modifiable, dry_run)
-        return await self._ask(operation, KeyVersion, GENERATION_SECONDS)
+        return await self._ask(operation, KeyVersion, seconds)
 
     async def keys(self) -> list[KeyVersion]:
         """Return all versions of the slot's key, oldest first."""

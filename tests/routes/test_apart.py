@@ -15,7 +15,7 @@ import pytest
 from nhi.identity.mfa import method_routes
 from tests.routes.driver import Answer, Application
 from vault.engines.totp import engine as totp
-from vault.framework.concurrency.offload import Pool
+from vault.framework.concurrency.offload import WAITING, Pool
 from vault.framework.errors import Busy, Unavailable
 from vault.framework.limits import AT_ONCE, JsonLimits
 from vault.repeated.audit_batch import AuditBatch
@@ -189,17 +189,16 @@ def test_a_long_answer_is_refused_where_it_is_not_recorded(monkeypatch: pytest.M
 
 @asynccontextmanager
 async def _full(pool: Pool) -> AsyncGenerator[None]:
-    """Let a pool have no thread that is free, and no place where to wait for one."""
+    """Let a pool have no thread that is free, and no place where to wait for one: others wait there, one job each."""
     free = threading.Event()
-    busy = asyncio.create_task(pool.run(("", ""), partial(free.wait, 60)))
+    work = partial(free.wait, 60)
+    busy = [asyncio.create_task(pool.run((str(number), ""), work)) for number in range(WAITING + 1)]
     await asyncio.sleep(0)
-    most, pool._most = pool._most, 0
     try:
         yield
     finally:
-        pool._most = most
         free.set()
-        assert await busy
+        assert all(await asyncio.gather(*busy))
 
 
 async def _until(there: Callable[[], bool]) -> None:
@@ -279,7 +278,7 @@ def test_an_answer_that_is_being_encoded_is_a_request_that_runs_and_may_take_too
         async def late() -> Answer:
             async with _full(requests.pool):
                 asked = asyncio.create_task(application.ask("GET", "/v1/cubbyhole/response", token=token))
-                await _until(lambda: requests.pool.waiting > 0)
+                await _until(lambda: requests.pool.waiting > WAITING)
                 assert [call.path for call in requests.running()] == ["cubbyhole/response"]
                 for lane in requests._lanes:
                     lane.longest = -1  # type: ignore[misc]  # the end of what a request may take

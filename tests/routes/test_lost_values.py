@@ -51,7 +51,7 @@ class Bereft:
 
     def watch(self) -> None:
         """Let the watch look."""
-        self.app.vault._seal_watch._look_at = 0
+        self.app.vault._seal_watch.look_soon()
         self.app.run(self.app.vault._seal_watch.step())
 
     def holders(self) -> dict[str, set[str]]:
@@ -186,7 +186,7 @@ def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_b
         assert not answer.json()["sealed"]
 
     def warnings() -> list[str]:
-        app.vault._seal_watch._look_at = 0
+        app.vault._seal_watch.look_soon()
         app.run(app.vault._seal_watch.step())
         found: list[str] = app.request("GET", "/v1/sys/seal-status").json().get("warnings", [])
         return found
@@ -214,7 +214,7 @@ def test_a_slot_whose_name_another_token_has_now_is_given_what_the_other_held() 
     b.away = None
     b.replace()
     app.run(parts.lifecycle.slot_changes.add("b"))  # and the server was killed just then
-    app.vault._seal_watch._look_at = 0
+    app.vault._seal_watch.look_soon()
     app.run(app.vault._seal_watch.step())
     a.away = LOST
     app.run(app.vault._closing())
@@ -283,7 +283,7 @@ def test_what_a_slot_holds_that_the_vault_left_while_it_was_away_can_be_given_up
     app.request("PUT", "/v1/sys/unseal", {"key": app.key, "migrate": True})
 
     def warnings(path: str) -> list[str]:
-        app.vault._seal_watch._look_at = 0
+        app.vault._seal_watch.look_soon()
         app.run(app.vault._seal_watch.step())
         found: list[str] = app.request("GET", f"/v1/sys/{path}", token="root").json().get("warnings") or []
         return [told for told in found if "seal-slots remove -abandon a" in told]

@@ -258,7 +258,7 @@ def test_a_slot_that_goes_away_once_it_counts_is_added_with_a_warning(
     state = estate.ask("GET", "seal-slots/c/rewrap").json()["data"]
     assert state["outstanding"] > 0
     estate.away()
-    vault._seal_watch._look_at = 0
+    vault._seal_watch.look_soon()
     estate.application.run(vault._seal_watch.step())
     state = estate.ask("GET", "seal-slots/c/rewrap").json()["data"]
     assert state["outstanding"] == 0

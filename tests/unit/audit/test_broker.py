@@ -5,7 +5,7 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -38,8 +38,9 @@ def _config(file: Path, name: str = "file", **options: str) -> DeviceConfig:
     return DeviceConfig(path=f"{name}/", kind="file", options={"file_path": str(file), **options})
 
 
-async def _house(*devices: DeviceConfig) -> House:
-    house = House(devices=devices)
+async def _house(*devices: DeviceConfig, stream: TextIO | None = None) -> House:
+    """A vault with these devices; `stream` is where what it logs of them goes."""
+    house = House(devices=devices, audit_log=stream)
     return await house.open(AuditEngine(house.audit, allow_creation=True, allow_prefix=True))
 
 
@@ -88,8 +89,7 @@ def test_one_device_that_fails_is_logged_and_the_other_takes_the_record(tmp_path
     async def scenario() -> None:
         files = [tmp_path / "one.log", tmp_path / "two.log"]
         stream = io.StringIO()
-        house = await _house(*(_config(file, file.stem) for file in files))
-        house.audit._log = Log(stream=stream)
+        house = await _house(*(_config(file, file.stem) for file in files), stream=stream)
         _broken(house.audit, "one")
         assert (await house("GET", "sys/audit")).status == 200
         assert (await house("GET", "sys/audit")).status == 200
@@ -104,8 +104,7 @@ def test_one_device_that_fails_is_logged_and_the_other_takes_the_record(tmp_path
 def test_that_records_are_taken_again_is_logged_once(tmp_path: Path) -> None:
     async def scenario() -> None:
         stream = io.StringIO()
-        house = await _house(_config(tmp_path / "audit.log"))
-        house.audit._log = Log(stream=stream)
+        house = await _house(_config(tmp_path / "audit.log"), stream=stream)
         device = house.audit._devices["file/"]
         write = device.write
 
@@ -393,8 +392,8 @@ def test_a_device_that_fails_is_told_again_whatever_the_wall_clock_is_set_to(
 ) -> None:
     async def scenario() -> None:
         stream = io.StringIO()
-        house = await _house(_config(tmp_path / "one.log", "one"), _config(tmp_path / "two.log", "two"))
-        house.audit._log = Log(stream=stream)
+        devices = (_config(tmp_path / "one.log", "one"), _config(tmp_path / "two.log", "two"))
+        house = await _house(*devices, stream=stream)
         _broken(house.audit, "one")
         assert (await house("GET", "sys/audit")).status == 200
         house.clock.set_wall(jump)

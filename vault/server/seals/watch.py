@@ -84,9 +84,13 @@ class SealWatch:
 
     def start(self) -> None:
         """Begin, if there is anything to watch; without effect while it runs, but for a look at once."""
-        self._look_at = 0.0
+        self.look_soon()
         if self._task is None and any(True for _ in self._lifecycle.slots):
             self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def look_soon(self) -> None:
+        """Look at the slots in the next step, whenever that was due."""
+        self._look_at = 0.0
 
     def open_again(self) -> None:
         """Try to unseal from now on, as when the server starts: something has sealed the vault that nobody asked for."""

@@ -5,7 +5,7 @@ import asyncio
 import io
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -81,7 +81,13 @@ class Answer(msgspec.Struct):
 class House:
     """One vault; `root` is its first token."""
 
-    def __init__(self, *, devices: Sequence[DeviceConfig] = (), entropy: Entropy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        devices: Sequence[DeviceConfig] = (),
+        entropy: Entropy | None = None,
+        audit_log: TextIO | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.entropy = entropy or Entropy()
         self.storage = MemoryStorage()
@@ -97,7 +103,9 @@ class House:
             self.storage, self.barrier, Slots(), now=self.clock.millis, random=self.entropy.bytes
         )
         self.salts = Salts(wraps)
-        self.audit = Broker(devices, self.salts, self.clock, self.entropy, Log(stream=io.StringIO()))
+        self.audit = Broker(
+            devices, self.salts, self.clock, self.entropy, Log(stream=audit_log or io.StringIO())
+        )
         self.signing = signing_keys(wraps, self.barrier, self.entropy)
         self.safe = Safe(wraps, self.barrier, self.entropy.bytes)
         self.signed = SignedTokens(self.signing, "https://vault.example:8200")

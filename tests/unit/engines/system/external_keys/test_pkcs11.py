@@ -277,6 +277,8 @@ def test_a_token_that_is_in_use_makes_room_for_nobody() -> None:
 def test_a_token_that_hangs_keeps_no_other_from_signing_and_nobody_waiting_for_ever() -> None:
     async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
         hung = await provider.open("c:one", HSM, {"label": "ca"})
+        hurried = Pkcs11Provider(MODULES, shelf.agents, deadline=0.1)
+        late = await hurried.open("c:one", HSM, {"label": "ca"})  # at once: the agents know this key
         other = await provider.open("c:two", {**HSM, "token_label": "two"}, {"label": "ca"})
         hold = threading.Event()
 
@@ -291,12 +293,10 @@ def test_a_token_that_hangs_keeps_no_other_from_signing_and_nobody_waiting_for_e
                 async with asyncio.timeout(60):
                     assert await other.use(Call(), _sign)
             assert not any(task.done() for task in waiting)
-            provider._deadline = 0.1
             with pytest.raises(Unavailable, match="did not answer in time"):
-                await hung.use(Call(), _sign)
+                await late.use(Call(), _sign)
         finally:
             hold.set()
-        provider._deadline = PATIENCE
         assert await asyncio.gather(*waiting) == [b""] * len(waiting)
         assert await hung.use(Call(), _sign)
 

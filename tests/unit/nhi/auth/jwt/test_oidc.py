@@ -44,7 +44,8 @@ GONE = "OpenBao login failed. Expired or missing OAuth state."
 class OidcHouse(JwtHouse):
     """`JwtHouse` with sign-ins, and a provider on loopback whose ID token is `claims`."""
 
-    async def sign_ins(self, one: Service) -> "OidcHouse":
+    async def sign_ins(self, one: Service, **limits: int) -> "OidcHouse":
+        """Open it; `limits` are those of `States`."""
         await self.begin()
         fetcher = Fetcher(Places(["127.0.0.0/8"]), _resolve)
         providers = Providers(fetcher, self.clock)
@@ -55,7 +56,7 @@ class OidcHouse(JwtHouse):
             LifetimeLimits(default=Seconds(DEFAULT), longest=Seconds(LONGEST)),
             self._config,
         )
-        self.states = States(self.clock, self.entropy)
+        self.states = States(self.clock, self.entropy, **limits)
         engine = OidcEngine(
             issuer,
             Exchange(fetcher, providers, self.sets, self.clock),
@@ -145,9 +146,9 @@ class OidcHouse(JwtHouse):
 
 
 @asynccontextmanager
-async def house() -> AsyncIterator[OidcHouse]:
+async def house(**limits: int) -> AsyncIterator[OidcHouse]:
     async with service() as one:
-        yield await OidcHouse().sign_ins(one)
+        yield await OidcHouse().sign_ins(one, **limits)
 
 
 def confirmation(page: Answer) -> str:

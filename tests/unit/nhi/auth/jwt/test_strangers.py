@@ -121,9 +121,8 @@ def test_a_stranger_who_begins_sign_ins_makes_nothing_be_kept() -> None:
 
 def test_what_comes_back_is_kept_in_memory_and_only_so_much_of_it() -> None:
     async def scenario() -> None:
-        async with house() as vault:
+        async with house(room=200_000) as vault:
             await vault.without_codes()
-            vault.states._room = 200_000
             large = "x" * 10_000
             asked = [(await vault.ask("apps"))["state"] for _ in range(100)]
             before = await vault.storage.reader().scan("")
