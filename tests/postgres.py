@@ -70,8 +70,7 @@ def give_to_user(*paths: Path) -> None:
             shutil.chown(path, _USER, _USER)
 
 
-def succeed(*command: str) -> None:
-    """Run something as the user that servers run as."""
+def _succeed(*command: str) -> None:
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
     done = subprocess.run(
         as_user(*command), capture_output=True, text=True, check=False, cwd="/", env=environment
@@ -103,8 +102,9 @@ class Lent(Untimed):
 class Cluster:
     """A server, and its databases: those that nobody uses any more are emptied and used again."""
 
-    def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None, *, disk: int = 0) -> None:
         self.folder = folder
+        self._disk = disk
         self._settings = _SETTINGS | (settings or {})
         self._free: list[str] = []
         self._made = 0
@@ -127,13 +127,12 @@ class Cluster:
         port = int(self._settings.get("port", "5432"))
         return Address(host=str(self.folder), port=port, user=user, database=database)
 
-    def make(self, pieces: int = 16) -> None:
-        """Make the files of a server, whose log comes in `pieces` of so many megabytes."""
+    def make(self) -> None:
+        """Make the files of a server."""
         give_to_user(self.folder)
-        succeed(
+        _succeed(
             binary("initdb"), "--pgdata", str(self.folder / "data"), "--username", OWNER, "--auth", "trust",
             "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
-            "--wal-segsize", str(pieces),
         )  # fmt: skip
 
     def start(self) -> None:
@@ -141,12 +140,38 @@ class Cluster:
         given = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         command = [binary("postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), *given]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(as_user(*command), stdout=log, stderr=log, cwd="/")
+            self.process = subprocess.Popen(self._on_disk(as_user(*command)), stdout=log, stderr=log, cwd="/")
         until = time.monotonic() + PATIENCE
         while not self._answers():
             log_text = (self.folder / "log").read_text(errors="replace")
             assert self.process.poll() is None and time.monotonic() < until, log_text
             time.sleep(0.02)
+
+    def _on_disk(self, command: list[str]) -> list[str]:
+        """Run something where a small disk is mounted that nobody else sees."""
+        if not self._disk:
+            return command
+        (self.folder / "small").mkdir()
+        mount = f"mount -t tmpfs -o size={self._disk}m,mode=777 tmpfs {self.folder}/small"
+        if os.geteuid() == 0:
+            return ["unshare", "--mount", "sh", "-c", f'{mount} && exec "$@"', "sh", *command]
+        back = f"exec unshare --user --map-user={os.getuid()} --map-group={os.getgid()}"
+        return [
+            "unshare",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            f'{mount} && {back} "$@"',
+            "sh",
+            *command,
+        ]
+
+    @property
+    def small(self) -> Path:
+        """The small disk, as the server sees it."""
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}/root{self.folder}/small")
 
     def _answers(self) -> bool:
         try:
@@ -162,7 +187,7 @@ class Cluster:
         other = Cluster(folder, self._settings)
         try:
             give_to_user(folder)
-            succeed(
+            _succeed(
                 binary("pg_basebackup"), "--pgdata", str(folder / "data"), "--host", str(self.folder),
                 "--username", OWNER, "--write-recovery-conf", "--checkpoint", "fast", "--no-sync",
             )  # fmt: skip
@@ -290,17 +315,17 @@ class Cluster:
 
 @contextmanager
 def started(
-    settings: dict[str, str] | None = None, *, rules: str = "", files: Sequence[Path] = (), pieces: int = 16
+    settings: dict[str, str] | None = None, *, rules: str = "", files: Sequence[Path] = (), disk: int = 0
 ) -> Generator[Cluster]:
     """Start a server of its own, and end it with everything that it stored.
 
-    `rules` say who may connect how; of `files` it has copies, of which its settings give the names alone. `pieces` are
-    those of its log, in megabytes.
+    `rules` say who may connect how; of `files` it has copies, of which its settings give the names alone.
+    Where there is a `disk`, it has so many megabytes, and is the tablespace `small`.
     """
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
-    cluster = Cluster(folder, settings)
+    cluster = Cluster(folder, settings, disk=disk)
     try:
-        cluster.make(pieces)
+        cluster.make()
         if rules:
             (folder / "data" / "pg_hba.conf").write_text(rules)
         for file in files:

@@ -2,6 +2,7 @@
 """A PostgreSQL that gives too little: connections, room on its disk, time. What is acknowledged stays, and it goes on by itself."""
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Generator
 
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.nodes import make_role
-from tests.postgres import Cluster, started, succeed
+from tests.postgres import Cluster, give_to_user, started
 from tests.storage.proxy import Proxy
 from tests.storage.stores import add, everything, fill, until_kept
 from vault.storage.postgres.administration import install
@@ -174,25 +175,23 @@ def test_a_statement_that_takes_too_long_is_ended_by_the_database(hasty: Place) 
 
 
 @pytest.fixture
-def small() -> Generator[tuple[Cluster, Callable[[int | None], None]]]:
-    """Return a server, and what lets none of its files grow beyond so many bytes, as a full disk would."""
-    with started({"max_wal_size": "4MB", "min_wal_size": "2MB"}, pieces=1) as cluster:
-
-        def limit(size: int | None) -> None:
-            assert cluster.process is not None
-            for pid in (cluster.process.pid, *cluster.children()):
-                succeed("prlimit", f"--pid={pid}", f"--fsize={size or 'unlimited'}:")
-
-        yield cluster, limit
+def small() -> Generator[Cluster]:
+    """Return a server with a small disk, on which its databases are."""
+    with started(disk=32) as cluster:
+        place = cluster.small / "place"
+        place.mkdir()
+        give_to_user(place)
+        cluster.run("postgres", f"CREATE TABLESPACE small LOCATION '{cluster.folder}/small/place'")
+        yield cluster
 
 
-def test_on_a_full_disk_writes_fail_reads_go_on_and_once_there_is_room_all_does(
-    small: tuple[Cluster, Callable[[int | None], None]],
-) -> None:
-    cluster, limit = small
+def test_on_a_full_disk_writes_fail_reads_go_on_and_once_there_is_room_all_does(small: Cluster) -> None:
+    name = small.bare()
+    small.run("postgres", f"ALTER DATABASE {name} SET TABLESPACE small")
+    asyncio.run(install(small.direct(name)))
 
     async def story() -> None:
-        storage = PostgresStorage(cluster.direct(cluster.empty()))
+        storage = PostgresStorage(small.direct(name))
         acknowledged: list[str] = []
 
         async def grow(most: int) -> None:
@@ -203,7 +202,9 @@ def test_on_a_full_disk_writes_fail_reads_go_on_and_once_there_is_room_all_does(
                 acknowledged.append(path)
 
         await grow(10)
-        await asyncio.to_thread(limit, (2 << 20) + 4096)
+        ballast = small.small / "ballast"
+        room = os.statvfs(small.small)
+        ballast.write_bytes(bytes(room.f_bavail * room.f_bsize - (1 << 20)))
         for optimistic in (True, False):
             with pytest.raises(StorageFailure, match="the disk of the database is full; free some space"):
                 while True:
@@ -212,8 +213,8 @@ def test_on_a_full_disk_writes_fail_reads_go_on_and_once_there_is_room_all_does(
                 async with storage.write(optimistic=optimistic) as tx:
                     await tx.put("big", bytes(200_000))
         assert await storage.reader().get(acknowledged[0]) == bytes(7000)
-        assert len(await storage.reader().scan("n/")) == len(acknowledged) > 100
-        await asyncio.to_thread(limit, None)
+        assert len(await storage.reader().scan("n/")) == len(acknowledged) > 50
+        ballast.unlink()
         await grow(10)
         assert sorted(await everything(storage)) == acknowledged
         await storage.close()
