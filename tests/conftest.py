@@ -83,7 +83,7 @@ def postgres(pytestconfig: pytest.Config) -> Generator[Callable[[], Cluster]]:
 
 @contextmanager
 def _server(*, pooled: bool) -> Generator[Cluster]:
-    with started() as cluster, pooler(cluster) if pooled else nullcontext("") as cluster.pooler:
+    with started() as cluster, pooler(cluster.folder) if pooled else nullcontext("") as cluster.pooler:
         yield cluster
 
 

@@ -66,7 +66,7 @@ def make_role(cluster: Cluster, role: str) -> None:
 @contextmanager
 def two_nodes(cluster: Cluster, folder: Path) -> Generator[Nodes]:
     """Start two servers on a database of their own, the second behind a pooler, and stop them in the end."""
-    with pooler(cluster) as socket:
+    with pooler(cluster.folder) as socket:
         site = Site(cluster, folder, second=socket)
         try:
             yield site.start()

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.postgres import OWNER, PATIENCE, Cluster, as_user, give_to_user
+from tests.postgres import OWNER, PATIENCE, as_user, give_to_user
 
 SERVERS = 4
 """Connections to each database."""
@@ -39,13 +39,13 @@ def _config(folder: Path, target: Path) -> str:
 
 
 @contextmanager
-def pooler(cluster: Cluster) -> Generator[str]:
-    """Start one before a server; return the directory of its socket. It ends with all connections that it has."""
+def pooler(target: Path) -> Generator[str]:
+    """Start one before the socket in a directory; return the directory of its own. It ends with all connections that it has."""
     program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
     assert program, "PgBouncer is not installed; run `make system`"
     folder = Path(tempfile.mkdtemp(prefix="pb-"))
     config = folder / "config"
-    config.write_text("\n".join(line.strip() for line in _config(folder, cluster.folder).splitlines()))
+    config.write_text("\n".join(line.strip() for line in _config(folder, target).splitlines()))
     give_to_user(folder, config, folder / "users")
     process = subprocess.Popen(
         as_user(program, "-q", str(config)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"

@@ -42,7 +42,7 @@ def address(postgres: Callable[[], Cluster]) -> Iterator[Address]:
     database = cluster.bare()
     make_role(cluster, ROLE)
     asyncio.run(install(cluster.direct(database), ROLE))
-    with pooler(cluster) as folder:
+    with pooler(cluster.folder) as folder:
         yield Address(host=folder, user=ROLE, database=database)
 
 

@@ -4,13 +4,16 @@
 import asyncio
 import os
 import signal
+import tempfile
 from collections.abc import Generator
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from tests.postgres import Cluster, started
+from tests.pooler import pooler
+from tests.postgres import Cluster, give_to_user, started
 from tests.storage.stores import everything, fill, invalidate, until_kept
 from tests.storage.test_postgres_away import soon
 from vault.storage.postgres.connection import Address
@@ -25,22 +28,22 @@ class Pair:
 
     def __init__(self, primary: Cluster, standby: Cluster, folder: Path) -> None:
         self.primary, self.standby = primary, standby
-        self._link = folder / "lead"
+        self.link = folder / "lead"
         self.database = primary.empty()
         primary.wait_for(standby)
         self.lead(primary)
 
     def lead(self, cluster: Cluster) -> None:
         """Let the name lead to a server."""
-        self._link.unlink(missing_ok=True)
-        self._link.symlink_to(cluster.folder)
+        self.link.unlink(missing_ok=True)
+        self.link.symlink_to(cluster.folder)
 
-    @property
-    def address(self) -> Address:
-        return msgspec.structs.replace(self.primary.direct(self.database), host=str(self._link))
+    def address(self, host: str = "") -> Address:
+        return msgspec.structs.replace(self.primary.direct(self.database), host=host or str(self.link))
 
-    def storage(self) -> PostgresStorage:
-        return PostgresStorage(self.address, deadline=_DEADLINE)
+    def storage(self, host: str = "") -> PostgresStorage:
+        """Open it by the name, or through what is at `host` and goes by that."""
+        return PostgresStorage(self.address(host), deadline=_DEADLINE)
 
     async def synchronise(self) -> None:
         """Let commits wait for the standby from now on."""
@@ -55,14 +58,24 @@ class Pair:
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> Generator[Pair]:
-    with started() as primary, primary.standby() as standby:
-        yield Pair(primary, standby, tmp_path)
+def pair() -> Generator[Pair]:
+    with (
+        started() as primary,
+        primary.standby() as standby,
+        tempfile.TemporaryDirectory(prefix="pg-") as folder,
+    ):
+        give_to_user(Path(folder))
+        yield Pair(primary, standby, Path(folder))
 
 
-def test_a_failover_that_lost_commits_brings_no_epoch_back_however_far_it_grows(pair: Pair) -> None:
-    async def story() -> None:
-        storage = pair.storage()
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_failover_that_lost_commits_brings_no_epoch_back_however_far_it_grows(
+    pair: Pair, *, pooled: bool
+) -> None:
+    """Behind a pooler a node's connections stay, and lead to the new primary without its knowing."""
+
+    async def story(host: str) -> None:
+        storage = pair.storage(host)
         await fill(storage, "kept")
         seen = {await invalidate(storage, "before")}
         await asyncio.to_thread(pair.primary.wait_for, pair.standby)
@@ -74,6 +87,8 @@ def test_a_failover_that_lost_commits_brings_no_epoch_back_however_far_it_grows(
         await pair.replace()
         await soon(lambda: storage.reader().get("kept"), 10)
         assert sorted(await everything(storage)) == ["kept"], "asynchronously, that is what a failover loses"
+        await until_kept(storage, lambda tx: tx.put("after", b""))
+        await storage.check()
         assert (await until_kept(storage, lambda tx: tx.put("after", b"")))[1] <= 2
         grown: set[int] = set()
         newest = max(seen)
@@ -85,7 +100,8 @@ def test_a_failover_that_lost_commits_brings_no_epoch_back_however_far_it_grows(
         assert {epoch >> 64 for epoch in grown} == {2}
         await storage.close()
 
-    asyncio.run(story())
+    with pooler(pair.link) if pooled else nullcontext("") as host:
+        asyncio.run(story(host))
 
 
 def test_with_a_synchronous_standby_nothing_is_acknowledged_that_a_failover_loses(pair: Pair) -> None:
