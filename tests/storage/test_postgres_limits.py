@@ -45,7 +45,7 @@ class Place:
         """End the role's connections."""
         ends = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{self.role}'"  # noqa: S608 - our own
         await asyncio.to_thread(self._cluster.run, "postgres", ends)
-        while await self.connections():
+        while await self.connections():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
 
     async def connections(self) -> int:
