@@ -5,7 +5,7 @@ import gc
 import os
 import resource
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -40,7 +40,7 @@ _FIRST = (
 )  # fmt: skip
 # Tests that share what their module or session starts run in one worker; its source says so.
 _SHARING = ('scope="module"', "xdist_group")
-# Of these folders each worker would read the whole source again for nearly every module.
+# Of these folders nearly every module reads the whole source, so one worker runs them.
 _READING = frozenset({"house"})
 # OpenBao's program looks for garbage a quarter as often, which is a tenth of what it costs to run a command.
 os.environ.setdefault("GOGC", "400")
@@ -158,8 +158,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadScope
     """
 
     def unit(nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        return module if _shares(config.rootpath / module) else nodeid
+        module = config.rootpath / nodeid.partition("::")[0]
+        return _folder(module) if _folder(module) in _READING else str(module) if _shares(module) else nodeid
 
     scheduler = _Scheduling(config, log)
     scheduler._split_scope = unit
@@ -170,6 +170,8 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no typ
     """One that goes on when a worker dies: xdist's own gives the next one the test that it died of, and units that are
     done or too few to begin with, and waits for ever.
     """
+
+    _places: Mapping[str, int] = {}
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Return the test that the worker died of, which is not run again."""
@@ -183,6 +185,24 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no typ
             del units[scope]
         super().remove_node(node)
         return killer
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """Note that a test is done, and forget a unit of which all are: xdist counts all that it remembers each time."""
+        nodeid = self.registered_collections[node][item_index]
+        scope = self._split_scope(nodeid)
+        unit = self.assigned_work[node][scope]
+        unit[nodeid] = True
+        if all(unit.values()):
+            del self.assigned_work[node][scope]
+        self._reschedule(node)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Send a worker the next unit; where its tests stand in the collection is looked up, not searched for."""
+        if not self._places:
+            self._places = {nodeid: place for place, nodeid in enumerate(self.registered_collections[node])}
+        scope, unit = self.workqueue.popitem(last=False)
+        self.assigned_work.setdefault(node, {})[scope] = unit
+        node.send_runtest_some([self._places[nodeid] for nodeid, done in unit.items() if not done])
 
     def _reschedule(self, node: WorkerController) -> None:
         """Give a worker enough to begin: it runs a test when it knows the next, or that there is none."""

@@ -67,21 +67,21 @@ STALLS: Final = Stalls()
 @types.coroutine
 def measured(inner: Coroutine[Any, Any, Any], name: Callable[[], str]) -> Generator[Any, Any, Any]:
     """Carry a coroutine on, and measure each of its steps."""
-    step: Callable[[], Any] = lambda: inner.send(None)
+    step: Callable[[Any], Any] = inner.send
+    given: Any = None
     while True:
         began = STALLS.begin()
         try:
-            waited = step()
+            waited = step(given)
         except StopIteration as end:
             return end.value
         finally:
+            given = None  # an error that stays here keeps this frame, which keeps it, and with it whatever was asked
             STALLS.end(began, name)
         try:
-            sent = yield waited
+            step, given = inner.send, (yield waited)
         except BaseException as error:  # noqa: BLE001 -- a cancellation is the coroutine's own affair
-            step = lambda error=error: inner.throw(error)  # type: ignore[misc]  # the type of a default
-        else:
-            step = lambda sent=sent: inner.send(sent)  # type: ignore[misc]  # as above
+            step, given = inner.throw, error
 
 
 @cache

@@ -191,13 +191,19 @@ class VaultProcess:
 
 
 def wait_until(
-    condition: Callable[[], bool], otherwise: Callable[[], str], patience: float = PATIENCE
+    condition: Callable[[], bool],
+    otherwise: Callable[[], str],
+    patience: float = PATIENCE,
+    pause: float = 0.02,
 ) -> None:
-    """Return once the condition holds; fail with what `otherwise` says when it does not in time."""
+    """Return once the condition holds; fail with what `otherwise` says when it does not in time.
+
+    There are seconds of `pause` between two looks: more where a look takes long.
+    """
     deadline = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < deadline, otherwise()
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 @contextmanager

@@ -50,6 +50,7 @@ def test_tokens_are_gone_from_memory_after_revocation_and_after_seal(tmp_path: P
             wait_until(
                 lambda: not left(vault, gone),
                 lambda: f"{len(left(vault, gone))} of {len(gone)} revoked tokens",
+                pause=1,
             )
             assert client.request("PUT", "/v1/sys/seal").status == 204
             vault.unseal()
@@ -57,6 +58,7 @@ def test_tokens_are_gone_from_memory_after_revocation_and_after_seal(tmp_path: P
             wait_until(
                 lambda: not left(vault, kept),
                 lambda: f"{len(left(vault, kept))} of {len(kept)} after the seal",
+                pause=1,
             )
 
 
@@ -88,10 +90,13 @@ def test_tokens_are_gone_from_memory_while_their_connections_stay_and_nobody_ask
             lambda: not left(vault, gone),
             lambda: str([end for end in ends if left(vault, tokens[end])]),
             2 * PATIENCE,
+            pause=1,
         )
         assert client.request("PUT", "/v1/sys/seal").status == 204
         sealed = tokens["sealed"]
-        wait_until(lambda: not left(vault, sealed), lambda: f"{len(left(vault, sealed))} after the seal")
+        wait_until(
+            lambda: not left(vault, sealed), lambda: f"{len(left(vault, sealed))} after the seal", pause=1
+        )
 
 
 def test_no_connection_sits_on_an_answer_that_was_given_before_it_came(tmp_path: Path) -> None:
@@ -106,4 +111,6 @@ def test_no_connection_sits_on_an_answer_that_was_given_before_it_came(tmp_path:
             holder = open_.enter_context(vault.client(tokens[-1]))
             assert holder.request("POST", "/v1/sys/wrapping/unwrap").status == 200
         assert client.request("PUT", "/v1/sys/seal").status == 204
-        wait_until(lambda: not left(vault, tokens), lambda: f"{len(left(vault, tokens))} after the seal", 15)
+        wait_until(
+            lambda: not left(vault, tokens), lambda: f"{len(left(vault, tokens))} after the seal", 15, pause=1
+        )
