@@ -13,7 +13,7 @@ import pytest
 from tests.routes.driver import ELSEWHERE, TARGETS, Application, Target
 from vault.framework.call import Call
 
-_TURNS = 500
+_TURNS = 200
 """Hundredths of a second that something may take which goes on behind an answer, as a seal does."""
 
 
