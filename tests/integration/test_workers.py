@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from tests.fuzz.process import Client, VaultProcess, wait_until
+from tests.nodes import Site
+from tests.postgres import Cluster
 
 ROUNDS = 20
+KILLS = 60
 _IN_FLIGHT = re.compile(r'^vault_core_in_flight_requests\{worker="(\d+)"\} 1\.0$', re.MULTILINE)
 _CLIENT_ERRORS = (OSError, http.client.HTTPException)
 
@@ -98,6 +101,10 @@ def do(client: Client, method: str, path: str, body: object = None) -> Any:
 
 
 def test_what_one_worker_wrote_or_revoked_holds_in_the_other_at_once(pair: Pair) -> None:
+    _obeyed(pair)
+
+
+def _obeyed(pair: Pair) -> None:
     pair.settled()
     with pair.both() as workers:
         do(
@@ -130,6 +137,43 @@ def test_the_vault_is_sealed_and_opened_in_all_workers_through_any(pair: Pair) -
             for each in (one, other):
                 assert do(each, "GET", "sys/health")["sealed"] is False
                 assert do(each, "GET", "secret/data/a")["data"]
+
+
+def test_workers_on_postgresql_obey_each_other_and_write_each_by_itself(
+    postgres: Callable[[], Cluster], tmp_path: Path
+) -> None:
+    server = Site(postgres(), tmp_path).nodes[0]
+    with server.config.open("a", encoding="utf-8") as config:
+        config.write("workers = 2\n")
+    try:
+        server.start()
+        server.initialise()
+        pair = Pair(server)
+        _obeyed(pair)
+        with pair.both() as workers:
+            assert [_raised(each, 10) for each in workers] == [10, 20]
+            os.kill(pair.pids()[0], signal.SIGKILL)
+            assert _raised(workers[1], 10) == 30
+        pair.settled()
+        with pair.both() as workers:
+            do(workers[1], "PUT", "sys/seal")
+            for each in workers:
+                assert each.request("GET", "/v1/secret/data/a").status == 503
+    finally:
+        assert server.stop() == 0, server.log.read_text(encoding="utf-8")
+
+
+def _raised(client: Client, times: int) -> int:
+    """Count up by check and set, so that each step stands on what others wrote; return what it is then."""
+    for _ in range(times):
+        answer = client.request("GET", "/v1/secret/data/counter").json()
+        found, version = (
+            (answer["data"]["data"]["n"], answer["data"]["metadata"]["version"])
+            if "data" in answer
+            else (0, 0)
+        )
+        do(client, "POST", "secret/data/counter", {"options": {"cas": version}, "data": {"n": found + 1}})
+    return int(do(client, "GET", "secret/data/counter")["data"]["data"]["n"])
 
 
 def test_what_people_begin_through_one_worker_they_go_on_with_through_the_other(pair: Pair) -> None:
@@ -274,3 +318,50 @@ def test_a_killed_supervisor_takes_its_workers_along_and_what_was_acknowledged_i
     with pair.server.client() as client:
         for number in range(1, kept + 1):
             do(client, "GET", f"secret/data/n{number}")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_nothing_that_was_acknowledged_is_lost_whoever_is_killed_under_load(tmp_path: Path) -> None:
+    server = VaultProcess(tmp_path, more="workers = 2\n")
+    pair, kept, refused = Pair(server), {}, []
+    ended = threading.Event()
+
+    def write(name: str) -> None:
+        number = 0
+        while not ended.is_set():
+            with contextlib.suppress(*_CLIENT_ERRORS), server.client() as client:
+                while not ended.is_set():
+                    answer = client.request("POST", f"/v1/secret/data/{name}", {"data": {"n": number}})
+                    if answer.status == 200:
+                        kept[name] = (answer.json()["data"]["version"], number)
+                        number += 1
+                    elif answer.status != 503:
+                        refused.append(answer.body)
+
+    server.start()
+    server.initialise()
+    writers = [threading.Thread(target=write, args=(f"w{each}",), daemon=True) for each in range(8)]
+    try:
+        for writer in writers:
+            writer.start()
+        for turn in range(KILLS):
+            pair.settled()
+            if turn % 10 == 9:
+                server.kill()
+                server.start()
+                server.unseal()
+            else:
+                os.kill(pair.pids()[turn % 2], signal.SIGKILL)
+        pair.settled()
+    finally:
+        ended.set()
+        for writer in writers:
+            writer.join()
+    with server.client() as client:
+        for name, (version, number) in kept.items():
+            found = do(client, "GET", f"secret/data/{name}")["data"]
+            assert found["metadata"]["version"] >= version
+            assert found["data"]["n"] >= number or found["metadata"]["version"] > version
+    assert all(b"may have been done" in body for body in refused), refused[:3]
+    assert server.stop() == 0

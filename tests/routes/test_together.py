@@ -212,6 +212,16 @@ def test_metrics_of_one_worker_are_those_of_all(crew: Crew) -> None:
     assert [line.partition('worker="')[2] for line in unsealed] == ['1"} 1.0', '2"} 1.0']
 
 
+def test_a_log_level_is_that_of_all_workers_and_of_those_that_come_later(crew: Crew) -> None:
+    other = crew.another()
+    do(other, "POST", "sys/loggers/audit", {"level": "debug"})
+    for worker in (crew.first, crew.another()):
+        assert do(worker, "GET", "sys/loggers/audit")["data"] == {"audit": "debug"}
+        assert do(worker, "GET", "sys/loggers/core")["data"] == {"core": "info"}
+    do(crew.first, "DELETE", "sys/loggers")
+    assert do(other, "GET", "sys/loggers/audit")["data"] == {"audit": "info"}
+
+
 def test_no_state_of_a_worker_shows_a_key(crew: Crew) -> None:
     held = crew.first.vault._parts.lifecycle.held()
     assert repr(held) == "HeldKeys(…)"

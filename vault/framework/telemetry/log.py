@@ -76,6 +76,11 @@ class Log:
             self._level = level
             self._threshold = LEVELS[level]
 
+    @property
+    def levels(self) -> tuple[str, dict[str, str]]:
+        """The level of all modules, and those of modules that have another one."""
+        return self._level, dict(self._levels)
+
     def level(self, module: str) -> str:
         """Return the level from which on events of a module are written."""
         return self._levels.get(module, self._level)

@@ -150,6 +150,7 @@ class Vault:
             self._capacities,
             passage=passage,
             whole_metrics=self._together.metrics,
+            share_levels=self._together.share_levels,
             migrate=self._migrate,
             running=self._requests.running,
             engines=engines,

@@ -96,12 +96,13 @@ def catalog(
     migrate: Callable[[], Awaitable[None]],
     running: Callable[[], Iterable[Call]],
     whole_metrics: WholeMetrics,
+    share_levels: Callable[[], Awaitable[None]],
     engines: Iterable[Install] = ENGINES,
 ) -> tuple[Catalog, Sequence[Installation]]:
     """Return every kind of mount, and all that was installed.
 
     `migrate` puts signing keys into the safe; `running` tells the calls that are being answered, `whole_metrics`
-    what all workers have measured.
+    what all workers have measured; `share_levels` has all of them log as this one.
     """
     factors, identities, batch = credentials.factors, credentials.identities, credentials.batch
     nhi, biscuits = install_nhi(
@@ -122,7 +123,7 @@ def catalog(
         *_rights(services, controls, external, biscuits, config),
         *_status(services, config, running, whole_metrics),
         NodesEngine(passage.nodes),
-        *operators(services, controls, batch, biscuits, config.log_level),
+        *operators(services, controls, batch, biscuits, config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
     )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from nhi.identity.records.store import count as count_entities
 from vault.engines.system.clients.leases import LeaseEngine
 from vault.engines.system.namespaces.quotas import QuotaEngine
@@ -22,9 +24,14 @@ from vault.token.still_valid import StillValid
 
 
 def operators(
-    services: Services, controls: Controls, batch: BatchTokens, biscuits: OtherCredentials, log_level: str
+    services: Services,
+    controls: Controls,
+    batch: BatchTokens,
+    biscuits: OtherCredentials,
+    log_level: str,
+    share_levels: Callable[[], Awaitable[None]],
 ) -> tuple[Engine, ...]:
-    """Return them. `log_level` is the configured one."""
+    """Return them. `log_level` is the configured one, `share_levels` sets those of all workers."""
     tokens, barrier = services.tokens, services.barrier
     lasting = StillValid(tokens, batch, biscuits, barrier, services.clock)
     return (
@@ -33,7 +40,7 @@ def operators(
         QuotaEngine(controls.quotas, services.router, services.namespaces, barrier),
         CorsEngine(controls.origins),
         MonitorEngine(services.log, lasting),
-        LoggerEngine(services.log, log_level),
+        LoggerEngine(services.log, log_level, share_levels),
         CounterEngine(tokens, barrier, services.namespaces, count_entities),
     )
 

@@ -32,6 +32,7 @@ class _State(msgspec.Struct, frozen=True):
     kept: bool = False
     keys: HeldKeys | None = None
     namespaces: dict[NamespaceId, bytes] | None = None
+    levels: tuple[str, dict[str, str]] | None = None
 
     def __repr__(self) -> str:
         """Show no key."""
@@ -104,6 +105,11 @@ class Together:
         if self._colleagues is not None and not self.sealed:
             await self._colleagues.share(msgspec.msgpack.encode(_State(keys=self._parts.lifecycle.held())))
 
+    async def share_levels(self) -> None:
+        """Have all workers log as this one does."""
+        if self._colleagues is not None:
+            await self._colleagues.share(msgspec.msgpack.encode(_State(levels=self._parts.log.levels)))
+
     async def _share_all(self) -> None:
         if self._colleagues is not None and not self.sealed:
             await self._colleagues.share(await self.show())
@@ -148,13 +154,23 @@ class Together:
     async def show(self) -> bytes:
         """See `Member`."""
         if self.sealed:
-            return msgspec.msgpack.encode(_State(kept=self._parts.lifecycle.stays_sealed()))
-        state = _State(keys=self._parts.lifecycle.held(), namespaces=self._parts.sealing.held())
+            kept = self._parts.lifecycle.stays_sealed()
+            return msgspec.msgpack.encode(_State(kept=kept, levels=self._parts.log.levels))
+        state = _State(
+            keys=self._parts.lifecycle.held(),
+            namespaces=self._parts.sealing.held(),
+            levels=self._parts.log.levels,
+        )
         return msgspec.msgpack.encode(state)
 
     async def take(self, state: bytes) -> None:
         """See `Member`. What is given and cannot be used now is asked for again."""
         told = _DECODER.decode(state)
+        if told.levels is not None:
+            level, apart = told.levels
+            self._parts.log.set_level(level)
+            for module, other in apart.items():
+                self._parts.log.set_level(other, module)
         if told.keys is None:
             if told.kept:
                 await self._closing(kept=True)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Final
 
 from vault.framework.call import Call
@@ -39,10 +39,11 @@ class LoggerParams(LevelParams, frozen=True, kw_only=True):
 class LoggerEngine(Engine):
     """Levels of the log, until the next start or SIGHUP."""
 
-    def __init__(self, log: Log, configured: str) -> None:
-        """`configured` is the level that the configuration names."""
+    def __init__(self, log: Log, configured: str, share: Callable[[], Awaitable[None]]) -> None:
+        """`configured` is the level that the configuration names; `share` has the server's other workers log so too."""
         self._log = log
         self._configured = configured
+        self._share = share
 
     @read("loggers")
     async def read_loggers(self, call: Call) -> Reply[Mapping[str, str]]:
@@ -55,12 +56,14 @@ class LoggerEngine(Engine):
         """Set the level of the whole log."""
         del call
         self._log.set_level(_level(params.level))
+        await self._share()
 
     @delete("loggers", writes=False)
     async def reset_loggers(self, call: Call) -> None:
         """Return to the level that the configuration names."""
         del call
         self._log.set_level(self._configured)
+        await self._share()
 
     @read("loggers/{name}")
     async def read_logger(self, call: Call, params: LoggerPath) -> Reply[Mapping[str, str]]:
@@ -75,12 +78,14 @@ class LoggerEngine(Engine):
         del call
         level = _level(params.level)
         self._log.set_level(level, _module(params.name))
+        await self._share()
 
     @delete("loggers/{name}", writes=False)
     async def reset_logger(self, call: Call, params: LoggerPath) -> None:
         """Return one part of the log to the level that the configuration names."""
         del call
         self._log.set_level(self._configured, _module(params.name))
+        await self._share()
 
 
 def _level(given: str | None) -> str:
