@@ -59,7 +59,12 @@ class Running:
 
     def processor_seconds(self) -> float:
         """Seconds of processor time that the process and all its descendants have used so far."""
-        return sum(_processor_ticks(pid) for pid in _tree(self.process.pid)) / os.sysconf("SC_CLK_TCK")
+        return processor_seconds(self.process.pid)
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds of processor time that a process and all its descendants have used so far."""
+    return sum(_processor_ticks(each) for each in _tree(pid)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What requests cost with a thousand secrets and tokens, and with a million: `python -m tests.perf.flat`.
+
+The whole application in this process, without a network, on SQLite and on a PostgreSQL of this run's own, filled by the
+product's own storage code. Microseconds of processor time for a request: of the application, and of the database.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.perf.server import processor_seconds
+from tests.postgres import Untimed, started
+from tests.routes.driver import Application
+from vault.barrier.view import View
+from vault.engines.kv import store
+from vault.engines.kv.model import Row, Version
+from vault.storage.postgres.connection import Address, Connection
+from vault.storage.sqlite.storage import SqliteStorage
+from vault.token.model import TokenEntry
+from vault.values.ids import ROOT_ID
+from vault.values.times import Nanos, Seconds
+
+FLAT: Final = 1.5
+"""How much more a request may cost with the most entries than with the fewest: a tree of pages is deeper, and less of it
+is in memory."""
+CONNECTIONS: Final = 4
+"""That a server has to PostgreSQL, whatever it holds (docs/scale.md)."""
+_AT_ONCE: Final = 2000
+_SAMPLE: Final = 512
+"""Tokens of which requests know."""
+_LIFE: Final = Seconds(30 * 86400)
+_SECRET: Final = (
+    b'{"host":"db.example","password":"correct horse battery staple","username":"service-account"}'
+)
+
+
+class Asked(NamedTuple):
+    """One request."""
+
+    method: str
+    target: str
+    body: object
+    token: str
+
+
+class Holdings:
+    """So many secrets at `secret/many/` of an application, and so many tokens."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+        self.size = 0
+        self.tokens: list[str] = []
+        self._random = random.Random(1)
+        self._turn = 0
+
+    def fill(self, size: int) -> None:
+        """Have `size` of each."""
+        self.application.run(self._fill(size))
+
+    async def _fill(self, size: int) -> None:
+        parts = self.application.vault._parts
+        mount = parts.router.root.find("secret/x")
+        assert mount is not None
+        while self.size < size:
+            more = min(_AT_ONCE, size - self.size)
+            async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+                secrets = core.mount(mount.entry.uuid)
+                for number in range(self.size, self.size + more):
+                    await self._add(core, secrets, number)
+            self.size += more
+
+    async def _add(self, core: View, secrets: View, number: int) -> None:
+        tokens, now = self.application.vault._parts.tokens, self.application.clock.nanos()
+        row = Row(created=now, updated=now, current=1, newest=Version(1, now), data=_SECRET)
+        await store.save(secrets, f"many/{number}", row)
+        entry = TokenEntry(
+            accessor=tokens.new_accessor(),
+            policies=("default",),
+            path="auth/token/create",
+            display_name="token",
+            created=now,
+            ttl=_LIFE,
+            expires=Nanos(now + _LIFE * 1_000_000_000),
+            renewable=True,
+            orphan=True,
+        )
+        token = tokens.new_token()
+        await tokens.create(core, token, entry)
+        if len(self.tokens) < _SAMPLE:
+            self.tokens.append(token)
+        elif self._random.randrange(number + 1) < _SAMPLE:
+            self.tokens[self._random.randrange(_SAMPLE)] = token
+
+    def _read(self) -> Asked:
+        return Asked("GET", f"/v1/secret/data/many/{self._random.randrange(self.size)}", None, "root")
+
+    def _write(self) -> Asked:
+        target = f"/v1/secret/data/many/{self._random.randrange(self.size)}"
+        return Asked("POST", target, {"data": {"a": "b"}}, "root")
+
+    def _lookup(self) -> Asked:
+        self._turn += 1
+        return Asked("GET", "/v1/auth/token/lookup-self", None, self.tokens[self._turn % len(self.tokens)])
+
+    def _create(self) -> Asked:
+        return Asked("POST", "/v1/auth/token/create", {"policies": ["default"], "ttl": "1h"}, "root")
+
+    @property
+    def operations(self) -> dict[str, Callable[[], Asked]]:
+        """What is measured, by name: each gives another request each time."""
+        return {
+            "kv read": self._read,
+            "kv write": self._write,
+            "token lookup": self._lookup,
+            "token create": self._create,
+        }
+
+    def ask(self, operation: str, times: int) -> None:
+        """Send so many requests, one after the other."""
+        make = self.operations[operation]
+
+        async def all_of_them() -> None:
+            for _ in range(times):
+                asked = make()
+                answer = await self.application.ask(asked.method, asked.target, asked.body, token=asked.token)
+                assert answer.status == 200, answer.body
+
+        self.application.run(all_of_them())
+
+
+class Cost(NamedTuple):
+    """Microseconds of processor time for a request."""
+
+    ours: float
+    database: float
+
+
+def costs(holdings: Holdings, database: int | None, *, rounds: int, times: int) -> dict[str, Cost]:
+    """Return the least cost of each operation; `database` is the process of a PostgreSQL, if there is one."""
+    found = {}
+    for operation in holdings.operations:
+        holdings.ask(operation, times)
+        each = []
+        for _ in range(rounds):
+            before = time.process_time(), processor_seconds(database) if database else 0.0
+            holdings.ask(operation, times)
+            after = time.process_time(), processor_seconds(database) if database else 0.0
+            each.append(
+                tuple((late - early) / times * 1e6 for early, late in zip(before, after, strict=True))
+            )
+        found[operation] = Cost(*(min(column) for column in zip(*each, strict=True)))
+    return found
+
+
+def grown(first: dict[str, Cost], last: dict[str, Cost]) -> list[str]:
+    """One line for each operation that costs more than it may."""
+    return [
+        f"{operation}: {sum(last[operation]) / sum(first[operation]):.2f} x, at most {FLAT} x"
+        for operation in first
+        if sum(last[operation]) > FLAT * sum(first[operation])
+    ]
+
+
+async def connections(address: Address) -> int:
+    """Return how many connections there are to a database."""
+    asking = await Connection.make(address)
+    try:
+        counted = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        return int((await asking.row(counted))[0])
+    finally:
+        asking.abort()
+
+
+class _Place(NamedTuple):
+    """Where it is measured, and where that is PostgreSQL, its process and how it is reached."""
+
+    kind: str
+    application: Application
+    database: int | None
+    address: Address | None
+
+
+@contextmanager
+def _storages(kinds: Sequence[str]) -> Iterator[Iterator[_Place]]:
+    with tempfile.TemporaryDirectory() as folder, started({"shared_buffers": "128MB"}) as cluster:
+        assert cluster.process is not None
+        process = cluster.process.pid
+
+        def each() -> Iterator[_Place]:
+            for kind in kinds:
+                if kind == "sqlite":
+                    with Application(SqliteStorage.open(Path(folder) / "vault.db")) as application:
+                        yield _Place(kind, application, None, None)
+                else:
+                    address = cluster.address(cluster.empty())
+                    with Application(Untimed(address)) as application:
+                        yield _Place(kind, application, process, address)
+
+        yield each()
+
+
+def main() -> int:
+    """Fill, measure, print; exit 1 where something grows."""
+    parser = argparse.ArgumentParser(prog="flat", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--storages", nargs="+", default=["sqlite", "postgresql"])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--times", type=int, default=300, help="requests in a round")
+    options = parser.parse_args()
+    short = []
+    with _storages(options.storages) as storages:
+        for kind, application, database, address in storages:
+            holdings, of_sizes = Holdings(application), []
+            for size in options.sizes:
+                holdings.fill(size)
+                of_sizes.append(costs(holdings, database, rounds=options.rounds, times=options.times))
+                shown = "  ".join(
+                    f"{name} {cost.ours:.0f} + {cost.database:.0f}" for name, cost in of_sizes[-1].items()
+                )
+                print(f"{kind:<11}{size:>9}  {shown}", flush=True)
+            short += [f"{kind}, {line}" for line in grown(of_sizes[0], of_sizes[-1])]
+            if address is not None:
+                held = application.run(connections(address))
+                print(f"{kind:<11}{held} connections")
+                short += [f"{kind}: {held} connections, at most {CONNECTIONS}"] if held > CONNECTIONS else []
+    print("\n".join(short) if short else "flat")
+    return 1 if short else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
