@@ -15,7 +15,6 @@ _NOT_HERE = {
     "operator raft": "there is no cluster of its own: several nodes will share a database",
     "plugin reload-status": "asks for what answers 404 on every OpenBao",
     "debug": "collects the profiles of a Go process; the rest of it are single requests, such as `read sys/host-info`",
-    "operator migrate": "moves data between OpenBao's storages, none of which is here",
     "pki": "asks the PKI engine, which this release does not have",
     "ssh": "asks the SSH engine, which this release does not have",
     "transit": "asks the transit engine, which this release does not have",

@@ -94,8 +94,33 @@ COMMANDS = (
         "Bring a vault's tables in PostgreSQL up to this release",
         output="format",
         remote=False,
-        details="Nodes of an older release refuse to start afterwards. Exit code 0: done. 1: nothing was changed.",
+        details="Nodes of the release before go on working. Exit code 0: done. 1: nothing was changed.",
         flags=_OWNER,
+    ),
+    Command(
+        "operator migrate",
+        "operator.migrate:migrate",
+        "-config=PATH [options]",
+        _NONE,
+        "Carry a vault into another storage, while no server runs",
+        remote=False,
+        details='The file names both, as `storage_source "sqlite" { path = "FILE" }` and `storage_destination "postgresql" '
+        '{ connection_url = "URL" }`, or the other way. What lies there is carried sealed as it is, compared entry by '
+        "entry, and kept when it is whole: whatever ends this before leaves the destination as it was. The destination is "
+        "empty, and no server has either one open. Exit code 0: done. 1: nothing was begun. 2: nothing was kept.",
+        flags=(
+            Flag(
+                "config",
+                "text",
+                "The file that names both storages.",
+                env="MIGRATE_CONFIG_PATH",
+            ),
+            Flag("progress", "bool", "Tell on stderr how far it is; on a terminal it is told anyway."),
+            Flag("log-level", "text", "Without effect: -progress tells how far it is.", words=()),
+            Flag("max-parallel", "int", "Without effect: one connection carries everything."),
+            Flag("reset", "bool", "Do nothing: what is ended early leaves no lock behind."),
+            Flag("start", "text", "Refused: a part of a vault opens nowhere."),
+        ),
     ),
     Command(
         "operator step-down", "operator.seal:step_down", "[options]", _NONE, "Have a node give up leading"

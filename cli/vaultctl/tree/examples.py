@@ -173,6 +173,10 @@ EXAMPLES = {
         "operator db migrate -config=/etc/coffre/config.hcl",
         "operator db migrate -config=/etc/coffre/config.hcl -owner=coffre_owner -owner-password-file=/run/credentials/owner",
     ),
+    "operator migrate": (
+        "operator migrate -config=migrate.hcl",
+        "operator migrate -config=migrate.hcl -progress",
+    ),
     "operator diagnose": (
         "operator diagnose -config=/etc/coffre/config.hcl",
         "operator diagnose -config=/etc/coffre/config.hcl -format=json",

@@ -53,7 +53,7 @@ def load(paths: Sequence[str], environment: Mapping[str, str], base: Config | No
     Raises `StartFailure` with the first problem, its file and its line.
     """
     findings = Findings()
-    config = _checked(_entries(paths), environment, findings, base)
+    config = _checked(parsed(paths), environment, findings, base)
     findings.raise_first()
     assert config is not None
     return msgspec.structs.replace(config, files=tuple(map(str, _files(paths))))
@@ -70,7 +70,7 @@ def validate(paths: Sequence[str]) -> Validation:
     """Check the files without looking at certificates, directories or ports, which only the machine can tell."""
     findings = Findings()
     try:
-        _checked(_entries(paths), {}, findings)
+        _checked(parsed(paths), {}, findings)
     except StartFailure as failure:
         return Validation((str(failure),))
     return Validation(tuple(findings.problems), tuple(findings.warnings))
@@ -89,7 +89,8 @@ def checked(key: str, given: str, source: str) -> str:
         raise StartFailure(f"{source}: must be {expected}") from None
 
 
-def _entries(paths: Sequence[str]) -> list[Entry]:
+def parsed(paths: Sequence[str]) -> list[Entry]:
+    """Return what stands in the files and directories `paths`, unread. Raises `StartFailure`."""
     found: list[Entry] = []
     for file in _files(paths):
         try:

@@ -56,6 +56,15 @@ MEET: Final = """
     FROM coffre.meet($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 DEPART: Final = "SELECT coffre.part($1)"
+LIVING: Final = "SELECT hostname FROM coffre.node WHERE seen > clock_timestamp() - $1::interval"
+COUNTS: Final = "SELECT (SELECT count(*) FROM coffre.entry), (SELECT count(*) FROM coffre.timer)"
+ENTRIES: Final = """
+    SELECT path, CASE WHEN octet_length(value) <= 262144 THEN value END, version, octet_length(value)
+    FROM coffre.entry WHERE path > $1 ORDER BY path LIMIT $2
+"""
+TIMERS: Final = """
+    SELECT kind, key, due, attempts FROM coffre.timer WHERE (kind, key) > ($1, $2) ORDER BY kind, key LIMIT $3
+"""
 REMOVE_RANGE: Final = "SELECT coffre.remove_range($1, $2)"
 END_OF_ALL: Final = chr(0x10FFFF) * 651
 """Behind every path there can be."""

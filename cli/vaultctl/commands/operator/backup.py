@@ -41,12 +41,12 @@ def backup(invocation: Invocation) -> int:
     if invocation.args[0] == "-":
         raise CommandError("a backup is not written to standard output; name a file")
     try:
-        with _ended_by_signals():
+        with ended_by_signals():
             made: Mapping[str, Any] = module.back_up(
                 _database(invocation, module),
                 invocation.args[0],
                 force=invocation.truth("force"),
-                progress=_Progress(invocation),
+                progress=Progress(invocation),
             )
     except module.Failures as failure:
         raise CommandError(str(failure)) from None
@@ -57,12 +57,12 @@ def restore(invocation: Invocation) -> int:
     """Verify a backup, and bring it into the database that no server has open."""
     module = module_of_server("vault.server.offline.backups")
     try:
-        with _ended_by_signals():
+        with ended_by_signals():
             done: Mapping[str, Any] = module.bring_back(
                 invocation.args[0],
                 _database(invocation, module),
                 keep=not invocation.truth("discard"),
-                progress=_Progress(invocation),
+                progress=Progress(invocation),
             )
     except module.Failures as failure:
         raise CommandError(str(failure)) from None
@@ -75,7 +75,7 @@ def restore(invocation: Invocation) -> int:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> Iterator[None]:
     """Let signals that end this process be exceptions. Raises `SystemExit` for one, with 128 and its number."""
     came: list[int] = []
 
@@ -110,7 +110,7 @@ def _tell(invocation: Invocation, found: Mapping[str, Any]) -> int:
     return EXIT_OK
 
 
-class _Progress:
+class Progress:
     """Tells on stderr how far it is: on one line of a terminal, or, if asked for, on a line for each tenth."""
 
     def __init__(self, invocation: Invocation) -> None:

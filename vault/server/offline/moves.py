@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`vaultctl operator migrate`: carries a vault from the storage that a file names to another one that it names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from vault.server.config import files as configuration
+from vault.server.config import stanzas
+from vault.server.config.reader import Findings, body, unknown
+from vault.server.config.settings import StorageSettings
+from vault.server.failure import StartFailure
+from vault.server.process import storages
+from vault.storage.copies import sqlite_ends
+from vault.storage.copies.move import Moved, move
+from vault.storage.copies.snapshot import Progress
+from vault.storage.protocol import StorageFailure
+
+Failures: Final = (StartFailure, StorageFailure)
+"""What the functions here raise."""
+_ENDS: Final = ("storage_source", "storage_destination")
+_BESIDE: Final = ("cluster_addr",)
+"""What OpenBao's files have beside it."""
+_SOURCE, _DESTINATION = _ENDS
+
+
+def ends(file: str) -> tuple[StorageSettings, StorageSettings]:
+    """Return from where and to where a file wants a vault carried. Raises `StartFailure`."""
+    findings = Findings()
+    found: dict[str, StorageSettings] = {}
+    for entry in configuration.parsed([file]):
+        name = entry.item.key
+        if name in found:
+            findings.refuse(entry, f"{name} is there twice; keep one of them")
+        elif name in _ENDS:
+            content = body(entry, 1, findings)
+            if content is not None:
+                found[name] = stanzas.storage(entry, content, findings)
+                if found[name].kind == "inmem":
+                    findings.refuse(entry, 'storage "inmem" is gone when its server stops')
+        elif name not in _BESIDE:
+            unknown("", entry, [*_ENDS, *_BESIDE], findings)
+    for name in _ENDS:
+        if name not in found and not findings.problems:
+            findings.problems.append(f'{file}: no {name}; add `{name} "sqlite" {{ path = "FILE" }}`')
+    findings.raise_first()
+    return found[_SOURCE], found[_DESTINATION]
+
+
+def carry(source: StorageSettings, destination: StorageSettings, progress: Progress) -> Mapping[str, Any]:
+    """Carry everything, compare it, and keep it; return what there was, by name. Raises `StorageFailure`."""
+    return msgspec.structs.asdict(asyncio.run(_carry(source, destination, progress)))
+
+
+async def _carry(source: StorageSettings, destination: StorageSettings, progress: Progress) -> Moved:
+    async with _postgres(source, as_target=False) as near, _postgres(destination, as_target=True) as far:
+        # Files come last: root acts for their owner meanwhile, who need not be allowed to read a password.
+        async with _sqlite(source, near, as_target=False) as origin:
+            async with _sqlite(destination, far, as_target=True) as target:
+                return await move(origin, target, progress)
+
+
+@asynccontextmanager
+async def _postgres(settings: StorageSettings, *, as_target: bool) -> AsyncIterator[Any]:
+    """Open one end, if it is in PostgreSQL."""
+    if settings.kind != "postgresql":
+        yield None
+        return
+    address = storages.address(settings)
+    from vault.storage.copies import postgres_ends
+
+    async with postgres_ends.target(address) if as_target else postgres_ends.origin(address) as end:
+        yield end
+
+
+@asynccontextmanager
+async def _sqlite(settings: StorageSettings, known: Any, *, as_target: bool) -> AsyncIterator[Any]:  # noqa: ANN401 - one of both ends
+    """Open one end, unless it is `known` as it is in PostgreSQL."""
+    if known is not None:
+        yield known
+        return
+    path = Path(settings.path)
+    with sqlite_ends.target(path) if as_target else sqlite_ends.origin(path) as end:
+        yield end
