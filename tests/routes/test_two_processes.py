@@ -8,7 +8,7 @@ import pytest
 
 from nhi.auth.jwt.config import ConfigEngine
 from tests.routes.driver import Application
-from tests.routes.issuer import Issuer
+from tests.routes.issuer import DB, READS, Issuer
 from tests.routes.test_biscuits_external import FakeDevice
 from tests.shared import Shared
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
@@ -138,3 +138,40 @@ def test_nobody_is_kept_waiting_by_a_limit_that_another_process_has_lifted(
     assert asked[0] == 200 and asked[-1] == 429
     assert one.request("DELETE", quota, token="root").status == 204
     assert other.request("GET", "/v1/secret/data/x", token="root").status == 200
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ("nhi/workloads/w1/revoke", {}),
+        ("nhi/keys/KID", {"state": "destroyed"}),
+        ("nhi/revoke", {"token": "WHOLE", "block": 0}),
+        ("sys/remount", {"from": "nhi", "to": "moved"}),
+        ("nhi/registrations/r1", None),
+    ],
+    ids=["workload", "key", "first block", "mount moves", "nothing that it ends with"],
+)
+def test_a_biscuit_whose_first_block_is_known_obeys_what_another_process_has_just_ended(
+    both: tuple[Application, Application], end: tuple[str, Any]
+) -> None:
+    one, other = both
+    issuer = Issuer(one)
+    issuer.root(DB, {"data": {}})
+    whole = issuer.issue()
+    for _ in range(2):
+        narrow = issuer.narrow(whole, READS)
+        assert other.request("GET", f"/v1/{DB}", token=narrow).status == 200
+    assert len(other.vault._parts.biscuits._facts) == 2
+    narrow, next_one = (issuer.narrow(whole, READS) for _ in range(2))
+    path, body = end
+    if "KID" in path:
+        kid = issuer.root("nhi/introspect", {"token": whole})["data"]["kid"]
+        issuer.root("nhi/keys", {"algorithm": "ed25519"})
+        issuer.root(f"nhi/keys/{kid}", {"state": "retired"})
+        path = path.replace("KID", str(kid))
+    if body is None:
+        issuer.root(path, method="DELETE")
+        assert other.request("GET", f"/v1/{DB}", token=narrow).status == 200
+        return
+    issuer.root(path, {name: whole if value == "WHOLE" else value for name, value in body.items()})
+    assert [other.request("GET", f"/v1/{DB}", token=each).status for each in (narrow, next_one)] == [403, 403]

@@ -17,6 +17,7 @@ from nhi.biscuit.credential.cache import BiscuitCache
 from nhi.biscuit.credential.call_facts import facts_of
 from nhi.biscuit.credential.checks import BiscuitChecks
 from nhi.biscuit.credential.first_seen import Presentation, Presentations
+from nhi.biscuit.credential.known_facts import KnownFacts
 from nhi.biscuit.credential.possession import Possession
 from nhi.biscuit.credential.presented_biscuit import PresentedBiscuit, tags_of, to_identity
 from nhi.biscuit.credential.verdict import Verdict
@@ -76,12 +77,16 @@ class BiscuitAuthenticator:
         self._presentations = Presentations(barrier)
         self._cache: BiscuitCache[tuple[PresentedBiscuit, Identity, frozenset[str]]] = BiscuitCache()
         self._kept_chains: BiscuitCache[PresentedBiscuit] = BiscuitCache(_KEPT_BYTES)
+        self._facts = KnownFacts(follower)
         self._refused: BoundedCache[bytes, bool] = BoundedCache(_REFUSED)
         follower.own(BISCUIT_KIND, self._drop, knows=True)
 
     async def _drop(self, key: str | None) -> None:
         self._cache.drop(key)
         self._kept_chains.drop(key)
+        self._facts.drop(key)
+        if key is None:
+            self._verifier.contents.drop(None)
 
     def recognises(self, token: str) -> bool:
         """See `Authenticator.recognises`."""
@@ -136,6 +141,7 @@ class BiscuitAuthenticator:
             identity.recheck_at = presentation.again
             kept = (presented, identity, presentation.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
+            self._facts.keep(verdict)
         return identity
 
     def _accepted(self, verdict: Verdict) -> PresentedBiscuit | None:
@@ -155,7 +161,7 @@ class BiscuitAuthenticator:
     async def _judge_presented(self, core: ReadView, call: Call, digest: bytes) -> Verdict | None:
         """As `judge`; what is refused for what it is, is remembered."""
         try:
-            verdict = await self._verifier.judge(core, call.token.reveal(), call.now)
+            verdict = await self._verifier.judge(core, call.token.reveal(), call.now, self._facts)
         except BiscuitError:
             self._refused.put(digest, value=True)
             return None

@@ -13,8 +13,6 @@ from ipaddress import IPv4Address, ip_address, ip_network
 from typing import Final
 
 from nhi.biscuit.credential.possession import Possession, binding_of
-from nhi.biscuit.format.datalog import Check
-from nhi.biscuit.offline.deadline import deadline_of, deadline_of_check
 from nhi.biscuit.offline.facts import AMBIENT, NETS
 from nhi.biscuit.offline.guard import Term, checks_hold
 from nhi.biscuit.offline.verify import VerifiedToken
@@ -44,13 +42,9 @@ class BiscuitChecks:
         self._asks_proof = _PROVED in verified.mentions
         self._names = names
         self._facts = " ".join(f"{name}({{{name}}});" for name in names)
-        self.expires = deadline_of(verified.blocks)
+        self.expires = verified.content.end
         """When its checks let nothing through any more (ms since the epoch), as far as they say so; 0 if never."""
-        self.steady = not (self.bound or self._asks_proof) and all(
-            deadline_of_check(check) or not _asks(check, "time")
-            for block in verified.blocks
-            for check in block.checks
-        )
+        self.steady = not (self.bound or self._asks_proof) and verified.content.steady
         """Whether time can change a verdict only by ending the token: then a verdict may be remembered until then."""
 
     def allows(self, call: Call, operation: str, *, path: str) -> bool:
@@ -130,7 +124,3 @@ def _about_itself(call: Call) -> bool:
     if call.path == _EXPLAIN:
         return call.data.keys() <= _OF_ITSELF
     return call.bound.route.access.own or call.path.startswith(_ABOUT_ITSELF)
-
-
-def _asks(check: Check, name: str) -> bool:
-    return any(predicate.name == name for query in check.queries for predicate in query.body)

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 
 from nhi.biscuit.format.datalog import Block, TermKind
 from nhi.biscuit.offline.verify import VerifiedToken
-from nhi.biscuit.records.model import IssuedToken, MountRef
+from nhi.biscuit.records.model import IssuedToken, IssuerKey, MountRef, Workload
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 from vault.values.ids import TokenId
@@ -33,6 +33,21 @@ class Refusal(StrEnum):
     BLOCK = "a block of it is not taken"
 
 
+class Signer(NamedTuple):
+    """Where the key number of a token leads: a key, the mount that it is of, and its namespace."""
+
+    key: IssuerKey
+    owner: MountRef
+    namespace: Namespace
+
+
+class Issue(NamedTuple):
+    """What storage says of an issued token: its record, and the workload that has it."""
+
+    issued: IssuedToken
+    workload: Workload
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """A genuine token at `now` (ms). Of one that is refused for a block, `problem` says why, and nothing is verified."""
 
@@ -49,6 +64,9 @@ class Verdict(msgspec.Struct, frozen=True):
     problem: str = ""
     until: Millis = Millis(0)
     """Of a good one, when it or its workload ends (ms)."""
+    signer: Signer | None = None
+    issue: Issue | None = None
+    """Of a good one, what storage said of it."""
 
     def view(self, core: V) -> V:
         """Return the data of the mount that the token is of."""

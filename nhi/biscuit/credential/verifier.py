@@ -7,22 +7,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final
 
 from msgspec.structs import replace
 
+from nhi.biscuit.credential.cache import BiscuitCache
+from nhi.biscuit.credential.known_facts import KnownFacts
 from nhi.biscuit.credential.presented_biscuit import fact_bytes
-from nhi.biscuit.credential.verdict import Refusal, Verdict
+from nhi.biscuit.credential.verdict import Issue, Refusal, Signer, Verdict
 from nhi.biscuit.format.chain import Chain
 from nhi.biscuit.format.datalog import Block
 from nhi.biscuit.format.decode import read_blocks
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids
+from nhi.biscuit.offline.chain_content import ChainContent, RefusedBlock
 from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.facts import AMBIENT
-from nhi.biscuit.offline.verify import RefusedBlock, TokenLimits, VerifiedToken, from_text, read_token, verify
+from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, from_text, read_token, verify
 from nhi.biscuit.records import store
-from nhi.biscuit.records.model import IssuerKey, KeyState, MountRef
+from nhi.biscuit.records.model import IssuedToken, KeyState
 from vault.barrier.view import ReadView
 from vault.framework.call import Namespace
 from vault.framework.telemetry.log import Log
@@ -31,15 +34,8 @@ from vault.values.times import Millis
 
 Live = Callable[[NamespaceId], Namespace | None]
 Mounted = Callable[[Namespace, str], bool]
-
-
-class _Signer(NamedTuple):
-    """Where the key number of a token leads: a key, the mount that it is of, the data of that, and its namespace."""
-
-    key: IssuerKey
-    owner: MountRef
-    view: ReadView
-    namespace: Namespace
+_READ_BYTES: Final = 16 * 1024 * 1024
+"""The most memory, by estimate, for what blocks say."""
 
 
 class BiscuitVerifier:
@@ -54,11 +50,16 @@ class BiscuitVerifier:
         self._has_login = has_login
         self._log = log
         self._limits = limits
+        self.contents: BiscuitCache[ChainContent] = BiscuitCache(_READ_BYTES)
+        """What blocks say that several chains may begin with: they are read once, and verified for each chain."""
 
-    async def judge(self, core: ReadView, token: str, now: Millis) -> Verdict | None:
+    async def judge(
+        self, core: ReadView, token: str, now: Millis, known: KnownFacts | None = None
+    ) -> Verdict | None:
         """Return what a token is and why it is not good at `now` (ms); None where no key here can have signed it.
 
         Raises `BiscuitError` for what is none of our tokens, whatever may change. `core` is any view of a namespace's data.
+        What is `known` of the first block is not looked up; a transaction sees what it sees, so there it is left out.
 
         The order is that of what it costs to find out:
 
@@ -75,29 +76,37 @@ class BiscuitVerifier:
         raw = from_text(token, self._limits.size)
         chain = read_token(raw, self._limits)
         # 2. The key number.
-        signer = await self._find_signer(core, chain)
+        signer = await self._find_signer(core, chain, known)
         if signer is None:
             return None
         # 3. The signatures, and what the blocks would cost.
         verdict = self._verify(raw, chain, signer, now)
         # 4 to 6. What storage says of it.
-        return await self._check_records(verdict, signer)
+        checked = await self._check_records(core, verdict, signer, known)
+        if known is None or known.current(core.epoch):
+            return checked
+        # Something changed that is known here otherwise: it is looked up after all.
+        signer = await self._find_signer(core, chain, None)
+        return None if signer is None else await self._check_records(core, verdict, signer, None)
 
-    async def _find_signer(self, core: ReadView, chain: Chain) -> _Signer | None:
+    async def _find_signer(self, core: ReadView, chain: Chain, known: KnownFacts | None) -> Signer | None:
         """Return the key that must have signed a token; None where there is none, or not for tokens yet.
 
         Nothing of the token is believed yet: its key number only says where to look.
         """
         number = chain.root_key_id
+        found = known.signer(number) if known is not None and number is not None else None
+        if found is not None and self._live(found.namespace.id) is found.namespace:
+            return found if self._mounted(found.namespace, found.owner.mount) else None
         owner = await store.mount_of_key(core, number) if number is not None else None
         home = self._live(owner.namespace) if owner is not None else None
         if number is None or owner is None or home is None or not self._mounted(home, owner.mount):
             return None
         view = core.space(owner.namespace).mount(owner.mount)
         key = await store.key(view, number)
-        return None if key is None or key.state is KeyState.STAGED else _Signer(key, owner, view, home)
+        return None if key is None or key.state is KeyState.STAGED else Signer(key, owner, home)
 
-    def _verify(self, raw: bytes, chain: Chain, signer: _Signer, now: Millis) -> Verdict:
+    def _verify(self, raw: bytes, chain: Chain, signer: Signer, now: Millis) -> Verdict:
         """Return a verdict that refuses nothing yet. Raises `BiscuitError` where a signature does not hold.
 
         Of a token with a block that is not taken nothing is verified, and `problem` says why. A holder signed that
@@ -106,7 +115,7 @@ class BiscuitVerifier:
         verified: VerifiedToken | None = None
         problem = ""
         try:
-            verified = verify(raw, chain, signer.key.key, AMBIENT, self._limits)
+            verified = verify(raw, chain, signer.key.key, AMBIENT, self._limits, self.contents)
             blocks, ids = verified.blocks, verified.ids
         except RefusedBlock as refused:
             blocks, problem = refused.blocks or _authority(chain), str(refused)
@@ -123,11 +132,14 @@ class BiscuitVerifier:
             problem=problem,
         )
 
-    async def _check_records(self, verdict: Verdict, signer: _Signer) -> Verdict:
+    async def _check_records(
+        self, core: ReadView, verdict: Verdict, signer: Signer, known: KnownFacts | None
+    ) -> Verdict:
         """Return a verdict with the record of its issuance, and why it is refused: steps 4 to 6 of `judge`."""
-        view, key = signer.view, signer.key
+        view, key = verdict.view(core), signer.key
+        issue = known.issue(signer.owner, verdict.ids[0]) if known is not None else None
         # 4. The record. A signature that holds without one means that somebody else may have the key.
-        issued = await store.issued(view, verdict.token_id) if verdict.token_id else None
+        issued = await self._issued(view, verdict, issue)
         if issued is None or issued.ids != verdict.ids[0].hex():
             if verdict.blocks and verdict.now < deadline_of(verdict.blocks[:1]) and key.verifies:
                 self._log.caution("nhi", "a valid signature has no record of its issuance: is the key safe?")
@@ -139,7 +151,7 @@ class BiscuitVerifier:
         # 5. What the token ends with.
         if verdict.verified is None:
             return replace(verdict, refusal=Refusal.BLOCK)
-        workload = await store.workload(view, issued.workload)
+        workload = await store.workload(view, issued.workload) if issue is None else issue.workload
         if not issued.owned(workload, verdict.now):
             return replace(verdict, refusal=Refusal.WORKLOAD)
         verdict = replace(verdict, until=min(issued.expires, workload.expires))
@@ -148,12 +160,17 @@ class BiscuitVerifier:
         if not key.verifies:
             return replace(verdict, refusal=Refusal.KEY)
         # 6. Its blocks: the id of one names all that was made from it, so each of the chain is looked for.
-        for block_id in verdict.ids:
+        for block_id in verdict.ids if issue is None else verdict.ids[1:] or verdict.ids:
             if await store.revoked(view, block_id.hex()) is not None:
                 return replace(verdict, refusal=Refusal.REVOKED)
         if len(verdict.ids) > issued.max_depth:
             return replace(verdict, refusal=Refusal.DEPTH)
-        return verdict
+        return replace(verdict, signer=signer, issue=issue or Issue(issued, workload))
+
+    async def _issued(self, view: ReadView, verdict: Verdict, issue: Issue | None) -> IssuedToken | None:
+        if issue is not None and issue.issued.token_id == verdict.token_id:
+            return issue.issued
+        return await store.issued(view, verdict.token_id) if verdict.token_id else None
 
 
 def _authority(chain: Chain) -> tuple[Block, ...]:

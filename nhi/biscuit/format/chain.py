@@ -33,21 +33,21 @@ _KEY: Final = {1: NUMBER, 2: BYTES}
 _PAIR: Final = {1: BYTES, 2: BYTES}
 
 
-class Key(msgspec.Struct, frozen=True):
+class Key(msgspec.Struct, frozen=True, gc=False):
     """A public key: 32 raw bytes of Ed25519, or 33 of a compressed point of P-256."""
 
     algorithm: Algorithm
     data: bytes
 
 
-class ExternalSignature(msgspec.Struct, frozen=True):
+class ExternalSignature(msgspec.Struct, frozen=True, gc=False):
     """Who else vouches for a block."""
 
     signature: bytes
     key: Key
 
 
-class SignedBlock(msgspec.Struct, frozen=True):
+class SignedBlock(msgspec.Struct, frozen=True, gc=False):
     """One block as it was signed. `block` is compiled Datalog; `next_key` verifies what comes after it."""
 
     block: bytes

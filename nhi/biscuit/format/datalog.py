@@ -60,14 +60,14 @@ class TermKind(IntEnum):
     MAP = 10
 
 
-class Term(msgspec.Struct, frozen=True):
+class Term(msgspec.Struct, frozen=True, gc=False):
     """A term. `value` of a variable is its name, of a date seconds since the epoch, of a map its flat entries."""
 
     kind: TermKind
     value: str | int | bytes | bool | tuple[Term, ...] | None
 
 
-class Predicate(msgspec.Struct, frozen=True):
+class Predicate(msgspec.Struct, frozen=True, gc=False):
     """A name with terms; a fact when none of them is a variable."""
 
     name: str
@@ -83,7 +83,7 @@ class OpKind(IntEnum):
     CLOSURE = 4
 
 
-class Op(msgspec.Struct, frozen=True):
+class Op(msgspec.Struct, frozen=True, gc=False):
     """One step of an expression, which is written in postfix order.
 
     `code` is the number of a unary or binary operator; `name` that of an external function.
@@ -105,14 +105,14 @@ class ScopeKind(IntEnum):
     KEY = 2
 
 
-class Scope(msgspec.Struct, frozen=True):
+class Scope(msgspec.Struct, frozen=True, gc=False):
     """One origin that is trusted beside the block itself, the authority and the authoriser."""
 
     kind: ScopeKind
     key: Key | None = None
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, gc=False):
     """A rule, or one query of a check, whose head means nothing then."""
 
     head: Predicate
@@ -129,14 +129,14 @@ class CheckKind(IntEnum):
     REJECT = 2
 
 
-class Check(msgspec.Struct, frozen=True):
+class Check(msgspec.Struct, frozen=True, gc=False):
     """A condition that must hold."""
 
     kind: CheckKind
     queries: tuple[Rule, ...]
 
 
-class Block(msgspec.Struct, frozen=True):
+class Block(msgspec.Struct, frozen=True, gc=False):
     """What one block says. `version` is that of the language."""
 
     context: str | None
@@ -168,9 +168,10 @@ class Tables:
 
     __slots__ = ("keys", "symbols")
 
-    def __init__(self) -> None:
-        self.symbols: list[str] = []
-        self.keys: list[Key] = []
+    def __init__(self, before: Tables | None = None) -> None:
+        """`before` is what it begins with, and stays as it is."""
+        self.symbols: list[str] = [] if before is None else before.symbols.copy()
+        self.keys: list[Key] = [] if before is None else before.keys.copy()
 
     def symbol(self, number: int) -> str | None:
         """Return the text with a number, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from nhi.biscuit.format.chain import Chain, Key, read_key
+from nhi.biscuit.format.chain import Chain, Key, SignedBlock, read_key
 from nhi.biscuit.format.datalog import (
     BINARY_FFI,
     LARGEST_BINARY,
@@ -61,16 +61,24 @@ _OP_KINDS: Final = {int(kind): kind for kind in OpKind}
 def read_blocks(chain: Chain, most: int = MOST_PARTS) -> tuple[Block, ...]:
     """Read every block of a token, which have at most `most` parts together (statements, terms, steps of expressions).
 
-    A third party's block starts from its own tables. Raises `BiscuitError`.
+    Raises `BiscuitError`.
     """
     tables = Tables()
     blocks = []
     for place, signed in enumerate(chain.blocks):
-        external = signed.external.key if signed.external is not None else None
-        reader = _Reader(f"block {place}", tables if external is None else Tables(), most)
-        blocks.append(reader.block(signed.block, external))
-        most = reader.left
+        block, most = read_block(signed, place, tables, most)
+        blocks.append(block)
     return tuple(blocks)
+
+
+def read_block(signed: SignedBlock, place: int, tables: Tables, most: int) -> tuple[Block, int]:
+    """Read one block, with at most `most` parts; return it, and how many others may still have. It adds to `tables`.
+
+    A third party's block starts from its own tables. Raises `BiscuitError`.
+    """
+    external = signed.external.key if signed.external is not None else None
+    reader = _Reader(f"block {place}", tables if external is None else Tables(), most)
+    return reader.block(signed.block, external), reader.left
 
 
 class _Reader:

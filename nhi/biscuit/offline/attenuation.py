@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import ip_network
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -22,7 +22,7 @@ from nhi.biscuit.offline.lint import RESERVED
 from nhi.biscuit.offline.noop_checks import always_holds
 from vault.framework.clock import rfc3339
 from vault.framework.request.operation import Operation
-from vault.values.times import millis_to_nanos
+from vault.values.times import Millis, millis_to_nanos
 
 NO_OP: Final = "no-op"
 OUTLIVES: Final = "outlives-parent"
@@ -65,39 +65,45 @@ class Attenuation(msgspec.Struct, frozen=True):
     anomalies: tuple[str, ...]
 
 
+class AttenuationsSoFar(NamedTuple):
+    """The blocks of a chain so far, the limits that these set, and the earliest end that one of them says (ms)."""
+
+    found: tuple[Attenuation, ...] = ()
+    before: tuple[Limit, ...] = ()
+    until: Millis = Millis(0)
+
+
 def attenuations(blocks: Sequence[Block]) -> tuple[Attenuation, ...]:
     """Return what each block of a chain does. It raises nothing: what does not print is said to be so."""
-    found: list[Attenuation] = []
-    before: list[Limit] = []
-    until = 0
-    audience = _audience(blocks[0]) if blocks else ""
-    for place, block in enumerate(blocks):
-        limits = [limit for check in block.checks for limit in _limits(check, block, blocks[0], audience)]
-        end = deadline_of((block,))
-        fresh = [
-            limit
-            for limit in limits
-            if not _is_idle(limit) and not any(_implies(old, limit) for old in before)
-        ]
-        shorter = bool(end) and (not until or end < until)
-        odd = []
-        if place and not fresh and not shorter and block.external is None:
-            odd.append(NO_OP)
-        if place and end and until and end > until:
-            odd.append(OUTLIVES)
-        if place and any(fact.name in RESERVED for fact in block.facts):
-            odd.append(RESERVED_FACT)
-        texts = [_text(limit) for limit in limits]
-        if end:
-            texts.append(f"until {rfc3339(millis_to_nanos(end))}")
-        found.append(
-            Attenuation(
-                _short(texts), print_key(block.external) if block.external is not None else "", tuple(odd)
-            )
-        )
-        before += fresh
-        until = end if shorter else until
-    return tuple(found)
+    so_far = AttenuationsSoFar()
+    for block in blocks:
+        so_far = next_attenuation(so_far, block, blocks[0])
+    return so_far.found
+
+
+def next_attenuation(so_far: AttenuationsSoFar, block: Block, authority: Block) -> AttenuationsSoFar:
+    """Return a chain with one more block; `authority` is its first. Raises nothing, as `attenuations`."""
+    place, before, until = len(so_far.found), so_far.before, so_far.until
+    audience = _audience(authority)
+    limits = [limit for check in block.checks for limit in _limits(check, block, authority, audience)]
+    end = deadline_of((block,))
+    fresh = [
+        limit for limit in limits if not _is_idle(limit) and not any(_implies(old, limit) for old in before)
+    ]
+    shorter = bool(end) and (not until or end < until)
+    odd = []
+    if place and not fresh and not shorter and block.external is None:
+        odd.append(NO_OP)
+    if place and end and until and end > until:
+        odd.append(OUTLIVES)
+    if place and any(fact.name in RESERVED for fact in block.facts):
+        odd.append(RESERVED_FACT)
+    texts = [_text(limit) for limit in limits]
+    if end:
+        texts.append(f"until {rfc3339(millis_to_nanos(end))}")
+    approver = print_key(block.external) if block.external is not None else ""
+    this = Attenuation(_short(texts), approver, tuple(odd))
+    return AttenuationsSoFar((*so_far.found, this), (*before, *fresh), end if shorter else until)
 
 
 def _short(texts: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Final
+
 from biscuit_auth import PublicKey
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,6 +22,9 @@ from nhi.biscuit.format.printer import print_key
 
 RootKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 """A root key: Ed25519, or P-256. It may be in a token, and then it waits at each signature."""
+
+_PARSED: Final = 256
+"""Public keys that are kept as the library has them: of issuers and approvers."""
 
 
 def sign(key: RootKey, message: bytes) -> bytes:
@@ -55,6 +61,7 @@ def low_s(signature: bytes) -> bytes:
     return encode_dss_signature(r, min(s, P256_ORDER - s))
 
 
+@lru_cache(_PARSED)
 def library_key(key: Key) -> PublicKey:
     """Return a public key as the library has it. Raises `BiscuitError` for a point that is not on the curve."""
     try:

@@ -66,18 +66,29 @@ _TEXT: Final = 64
 class Costs:
     """The facts that the queries of one token can meet, and what their checks come to."""
 
-    def __init__(self, blocks: Sequence[Block], ambient: Mapping[str, int]) -> None:
-        """`ambient` tells how many facts the server adds, by name."""
-        self._facts: dict[str, list[Predicate]] = {}
+    __slots__ = ("_ambient", "count", "facts", "largest", "scan")
+
+    def __init__(
+        self, blocks: Sequence[Block], ambient: Mapping[str, int], before: Costs | None = None
+    ) -> None:
+        """`ambient` tells how many facts the server adds, by name; `before` are those of the blocks before these."""
+        self.facts: dict[str, tuple[Predicate, ...]] = {} if before is None else before.facts.copy()
         self._ambient = ambient
-        self._largest = _LARGEST_AMBIENT
+        self.largest: int = _LARGEST_AMBIENT if before is None else before.largest
+        self.count: int = sum(ambient.values()) if before is None else before.count
         for block in blocks:
+            self.count += len(block.facts)
             for fact in block.facts:
-                self._facts.setdefault(fact.name, []).append(fact)
+                self.facts[fact.name] = (*self.facts.get(fact.name, ()), fact)
                 for term in fact.terms:
-                    self._largest = max(self._largest, size(term))
-        self._count = sum(map(len, self._facts.values())) + sum(ambient.values())
-        self._scan = 1 + self._count // _SCANNED
+                    self.largest = max(self.largest, size(term))
+        self.scan = 1 + self.count // _SCANNED
+
+    def leave(self, before: Costs, asked: frozenset[str], added: Block) -> bool:
+        """Whether checks that ask for `asked` cost what they did `before` this block was added."""
+        return (self.scan, self.largest) == (before.scan, before.largest) and not any(
+            fact.name in asked for fact in added.facts
+        )
 
     def of(self, block: Block) -> int:
         """Return what the checks of a block cost; what no bound is known of raises `BiscuitError`."""
@@ -87,10 +98,10 @@ class Costs:
 
     def _query(self, query: Rule) -> int:
         asked = [_LARGE.get(predicate.name, 0) for predicate in query.body]
-        largest = max([self._largest, *asked]) + sum(_literals(ops) for ops in query.expressions)
+        largest = max([self.largest, *asked]) + sum(_literals(ops) for ops in query.expressions)
         cost, combinations = 1, 1
         for predicate in query.body:
-            cost += combinations * self._scan
+            cost += combinations * self.scan
             combinations *= self._matches(predicate)
             cost += combinations * (1 + len(predicate.terms))
             if cost > MOST_COST:
@@ -105,7 +116,7 @@ class Costs:
         ]
         arity = len(predicate.terms)
         found = self._ambient.get(predicate.name, 0)
-        for fact in self._facts.get(predicate.name, ()):
+        for fact in self.facts.get(predicate.name, ()):
             if len(fact.terms) == arity and all(fact.terms[place] == term for place, term in fixed):
                 found += 1
         return found
@@ -130,7 +141,7 @@ class Costs:
             raise BiscuitError("a check calls a function outside of the language")
         if op.code == BINARY_REGEX:
             raise BiscuitError("a check has a regular expression")
-        return 2 + largest // 4 + (self._scan + largest if op.code == _ADD else 0)
+        return 2 + largest // 4 + (self.scan + largest if op.code == _ADD else 0)
 
     def _closure(self, op: Op, largest: int, *, within: bool) -> int:
         if not op.params:

@@ -19,24 +19,16 @@ from biscuit_auth import Biscuit
 from nhi.biscuit.format.authority import LARGEST
 from nhi.biscuit.format.chain import Chain, Key, read_chain
 from nhi.biscuit.format.datalog import Block
-from nhi.biscuit.format.decode import read_blocks
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids, is_low
+from nhi.biscuit.offline.chain_content import ChainContent, KeptContents, read_content
 from nhi.biscuit.offline.guard import guarded
 from nhi.biscuit.offline.keys import library_key
-from nhi.biscuit.offline.lint import MOST_COST, lint
+from nhi.biscuit.offline.lint import MOST_COST
 
 PREFIX: Final = "biscuit:"
 """What some tools put before a token."""
 _TEXT: Final = re.compile(r"[A-Za-z0-9_-]+={0,2}\Z")
-
-
-class RefusedBlock(BiscuitError):
-    """The signatures hold, and a block is not taken: a holder of the token made it. `blocks` are all, where all can be read."""
-
-    def __init__(self, message: str, blocks: tuple[Block, ...]) -> None:
-        super().__init__(message)
-        self.blocks = blocks
 
 
 class TokenLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,14 +46,27 @@ class VerifiedToken(msgspec.Struct, frozen=True):
 
     token: Biscuit
     chain: Chain
-    blocks: tuple[Block, ...]
+    content: ChainContent
+    """What its blocks say."""
     ids: tuple[bytes, ...]
     """The canonical id of each block."""
-    mentions: frozenset[str]
-    """Names of the facts that the checks ask about."""
-    cost: int
     size: int
     """Bytes of the token."""
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks, the issuer's first."""
+        return self.content.blocks
+
+    @property
+    def mentions(self) -> frozenset[str]:
+        """Names of the facts that the checks ask about."""
+        return self.content.mentions
+
+    @property
+    def cost(self) -> int:
+        """What all checks cost to evaluate."""
+        return self.content.cost
 
     def __repr__(self) -> str:
         """Name the token without anything that it can be made from."""
@@ -129,8 +134,11 @@ def verify(
     root: Key,
     ambient: Mapping[str, int],
     limits: TokenLimits,
+    kept: KeptContents | None = None,
 ) -> VerifiedToken:
     """Verify a token that was read by `read_token`; `ambient` tells how many facts the server adds to each evaluation, by name.
+
+    `kept` remembers what the blocks say of chains that begin alike: nothing of their signatures.
 
     Raises `BiscuitError`, and `RefusedBlock` where every signature holds.
 
@@ -147,21 +155,5 @@ def verify(
     if token is None:
         raise BiscuitError("a signature does not hold")
     # 3. The blocks.
-    blocks: tuple[Block, ...] = ()
-    try:
-        blocks = read_blocks(chain, limits.parts)
-        cost = lint(blocks, ambient, limits.cost)
-    except BiscuitError as error:
-        raise RefusedBlock(str(error), blocks) from None
-    return VerifiedToken(token, chain, blocks, ids, mentioned(blocks), cost, len(raw))
-
-
-def mentioned(blocks: tuple[Block, ...]) -> frozenset[str]:
-    """Return the names of all facts that checks ask about."""
-    return frozenset(
-        predicate.name
-        for block in blocks
-        for check in block.checks
-        for query in check.queries
-        for predicate in query.body
-    )
+    content = read_content(chain, ambient, parts=limits.parts, cost=limits.cost, kept=kept)
+    return VerifiedToken(token, chain, content, ids, len(raw))

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the blocks of a chain say, found out block by block, so that chains that begin alike share it.
+
+It rests on nothing but what the blocks say: two chains that say the same read the same, whoever has signed them. Whether
+the signatures hold is asked of each chain, and before anything of it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, Protocol
+
+from nhi.biscuit.format.chain import Chain, SignedBlock
+from nhi.biscuit.format.datalog import Block, Check, Tables
+from nhi.biscuit.format.decode import read_block
+from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.offline.attenuation import Attenuation, AttenuationsSoFar, next_attenuation
+from nhi.biscuit.offline.deadline import deadline_of_check
+from nhi.biscuit.offline.lint import MOST_COST, Costs, check_attenuation, lint
+from vault.values.times import Millis
+
+_TIME: Final = "time"
+
+
+class RefusedBlock(BiscuitError):
+    """The signatures hold, and a block is not taken: a holder of the token made it. `blocks` are all, where all can be read."""
+
+    def __init__(self, message: str, blocks: tuple[Block, ...]) -> None:
+        super().__init__(message)
+        self.blocks = blocks
+
+
+class ChainContent:
+    """Blocks that were read and linted: what the first ones of a chain say, up to some block."""
+
+    __slots__ = (
+        "_so_far",
+        "before",
+        "blocks",
+        "cost",
+        "costs",
+        "end",
+        "left",
+        "mentions",
+        "steady",
+        "tables",
+    )
+
+    def __init__(
+        self,
+        before: ChainContent | None,
+        block: Block,
+        tables: Tables,
+        left: int,
+        ambient: Mapping[str, int],
+        most: int = MOST_COST,
+    ) -> None:
+        """Add a block to those `before`; `left` is how many parts others may still have, `most` what all may cost.
+
+        Raises `BiscuitError`.
+        """
+        self.before = before
+        self.blocks: tuple[Block, ...] = (block,) if before is None else (*before.blocks, block)
+        self.tables = tables
+        self.left = left
+        asked = [
+            predicate.name for check in block.checks for query in check.queries for predicate in query.body
+        ]
+        self.mentions: frozenset[str] = frozenset(asked) if before is None else before.mentions.union(asked)
+        """Names of the facts that the checks ask about."""
+        ends = [deadline_of_check(check) for check in block.checks]
+        said = [*ends, Millis(0) if before is None else before.end]
+        self.end: Millis = min(filter(None, said), default=Millis(0))
+        """The earliest time (ms) after which some check fails for certain; 0 if none says so."""
+        self.steady: bool = (before is None or before.steady) and all(
+            end or not _asks(check, _TIME) for end, check in zip(ends, block.checks, strict=True)
+        )
+        """Whether what the checks say of time is all in `end`."""
+        self.costs: Costs = Costs((block,), ambient, None if before is None else before.costs)
+        self.cost: int = self._sum_up(before, block, ambient, most)
+        """What all checks cost."""
+        self._so_far: AttenuationsSoFar | None = None
+
+    def _sum_up(
+        self, before: ChainContent | None, block: Block, ambient: Mapping[str, int], most: int
+    ) -> int:
+        if before is not None:
+            check_attenuation(block)
+            if not self.costs.leave(before.costs, before.mentions, block):
+                return lint(self.blocks, ambient, most)
+        cost = self.costs.of(block) + (0 if before is None else before.cost)
+        if cost > most:
+            raise BiscuitError("the checks are too costly")
+        return cost
+
+    @property
+    def attenuations(self) -> tuple[Attenuation, ...]:
+        """What each block does."""
+        return self.so_far.found
+
+    @property
+    def so_far(self) -> AttenuationsSoFar:
+        """What each block does, for the next one."""
+        if self._so_far is None:
+            so_far = AttenuationsSoFar() if self.before is None else self.before.so_far
+            self._so_far = next_attenuation(so_far, self.blocks[-1], self.blocks[0])
+        return self._so_far
+
+
+def _asks(check: Check, name: str) -> bool:
+    return any(predicate.name == name for query in check.queries for predicate in query.body)
+
+
+class KeptContents(Protocol):
+    """Remembers contents by the digest of what they rest on: some of them, for some time."""
+
+    def get(self, digest: bytes) -> ChainContent | None:
+        """Return what is kept."""
+        ...
+
+    def put(self, digest: bytes, value: ChainContent, tags: tuple[str, ...], size: int) -> None:
+        """Keep what was read of so many bytes."""
+        ...
+
+
+def read_content(
+    chain: Chain, ambient: Mapping[str, int], *, parts: int, cost: int, kept: KeptContents | None = None
+) -> ChainContent:
+    """Return what all blocks say, which have at most so many parts and cost at most so much.
+
+    What is `kept` of a chain that begins alike is not read again, and what may be shared with others is put there: all
+    but the last block. Raises `RefusedBlock`.
+    """
+    digests = _digests(chain) if kept is not None else ()
+    found: ChainContent | None = None
+    for digest in reversed(digests):
+        found = kept.get(digest) if kept is not None else None
+        if found is not None:
+            break
+    blocks: tuple[Block, ...] = ()
+    try:
+        read = _read(chain, found, parts)
+        blocks = (*(found.blocks if found is not None else ()), *(block for block, _, _ in read))
+        for block, tables, left in read:
+            found = ChainContent(found, block, tables, left, ambient, cost)
+            place = len(found.blocks)
+            if kept is not None and place <= len(digests):
+                kept.put(digests[place - 1], found, (), len(chain.blocks[place - 1].block))
+    except BiscuitError as error:
+        raise RefusedBlock(str(error), blocks) from None
+    if found is None:
+        raise AssertionError("a chain without blocks")
+    return found
+
+
+def _read(chain: Chain, found: ChainContent | None, parts: int) -> list[tuple[Block, Tables, int]]:
+    """Return the blocks that are still to be read, each with the tables behind it and the parts that are left."""
+    tables = Tables() if found is None else found.tables
+    left = parts if found is None else found.left
+    read = []
+    for place in range(0 if found is None else len(found.blocks), len(chain.blocks)):
+        tables = Tables(tables)
+        block, left = read_block(chain.blocks[place], place, tables, left)
+        read.append((block, tables, left))
+    return read
+
+
+def _digests(chain: Chain) -> tuple[bytes, ...]:
+    """Return for each block but the last what it and those before it say, in a digest."""
+    found = []
+    before = b""
+    for signed in chain.blocks[:-1]:
+        before = sha256(before + _signer(signed) + signed.block).digest()
+        found.append(before)
+    return tuple(found)
+
+
+def _signer(signed: SignedBlock) -> bytes:
+    """Return who else vouches for a block: its length follows from its first byte."""
+    if signed.external is None:
+        return b"\0"
+    key = signed.external.key
+    return bytes((1 + key.algorithm,)) + key.data

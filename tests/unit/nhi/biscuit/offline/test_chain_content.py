@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What blocks say is remembered for chains that begin alike: it is what a chain that nobody knows says, and nothing else."""
+
+from random import Random
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from nhi.biscuit.credential.cache import BiscuitCache
+from nhi.biscuit.format.chain import (
+    ExternalSignature,
+    block_payload,
+    external_payload,
+    read_chain,
+    write_chain,
+)
+from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.offline.attenuation import attenuations
+from nhi.biscuit.offline.chain_content import ChainContent, RefusedBlock
+from nhi.biscuit.offline.deadline import deadline_of
+from nhi.biscuit.offline.keys import public_key
+from nhi.biscuit.offline.lint import lint
+from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, read_token, verify
+from tests.unit.nhi.biscuit.tokens import AMBIENT, ED25519, hostile_block, lets, mint, narrowed
+
+BELOW = 'check if resource($r), $r.starts_with("secret/data/app/");'
+READS = 'check if operation($o), {"read"}.contains($o);'
+UNTIL = "check if time($t), $t < 2027-01-01T00:00:00Z;"
+
+
+class Kept(BiscuitCache[ChainContent]):
+    """Counts what was found and what was put."""
+
+    def __init__(self, most: int = 1 << 20) -> None:
+        super().__init__(most)
+        self.found = self.made = 0
+
+    def get(self, digest: bytes) -> ChainContent | None:
+        content = super().get(digest)
+        self.found += content is not None
+        return content
+
+    def put(self, digest: bytes, value: ChainContent, tags: tuple[str, ...], size: int) -> None:
+        self.made += 1
+        super().put(digest, value, tags, size)
+
+
+def _checked(raw: bytes, kept: Kept | None = None) -> VerifiedToken:
+    limits = TokenLimits(size=65_536)
+    return verify(raw, read_token(raw, limits), public_key(ED25519), AMBIENT, limits, kept)
+
+
+def _told(raw: bytes, kept: Kept | None = None) -> object:
+    """Return all that is found out about a chain, or why it is refused."""
+    try:
+        verified = _checked(raw, kept)
+    except RefusedBlock as refused:
+        return str(refused), refused.blocks
+    content = verified.content
+    return content.blocks, content.mentions, content.end, content.steady, content.cost, content.attenuations
+
+
+def test_chains_that_begin_alike_are_read_once_as_far_as_they_do() -> None:
+    kept, raw = Kept(), mint()
+    assert lets(_checked(narrowed(raw, BELOW, READS), kept))
+    assert (kept.found, kept.made) == (0, 2)
+    assert lets(_checked(narrowed(raw, BELOW, UNTIL), kept))
+    assert (kept.found, kept.made) == (1, 2)
+    assert not lets(_checked(narrowed(raw, BELOW, READS), kept), operation="delete")
+    assert not lets(_checked(narrowed(raw, UNTIL, READS), kept), operation="delete")
+    assert (kept.found, kept.made) == (3, 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_remembered_is_what_a_chain_says_that_nobody_knows(seed: int) -> None:
+    random, kept, raw = Random(seed), Kept(), mint()
+    sources = [
+        BELOW,
+        READS,
+        UNTIL,
+        "f(1); f(2); check if f($a);",
+        'workload("other");',
+        "check if time($t), $t > $t;",
+    ]
+    sources += [hostile_block(random) for _ in range(6)]
+    taken = 0
+    for _ in range(60):
+        chain = narrowed(raw, *random.choices(sources, k=random.randint(1, 4)))
+        fresh = _told(chain)
+        assert _told(chain, kept) == fresh
+        if isinstance(fresh, tuple) and len(fresh) == 6:
+            blocks, _, end, _, cost, so_far = fresh
+            assert (end, cost, so_far) == (deadline_of(blocks), lint(blocks, AMBIENT), attenuations(blocks))
+            taken += 1
+    assert taken > 10 and kept.found > 10
+
+
+def test_known_blocks_under_another_signature_are_refused() -> None:
+    kept = Kept()
+    chain = read_chain(narrowed(mint(), BELOW, READS))
+    _checked(write_chain(chain), kept)
+    for place in range(3):
+        signed = chain.blocks[place]
+        changed = signed.signature[:40] + bytes([signed.signature[40] ^ 1]) + signed.signature[41:]
+        blocks = list(chain.blocks)
+        blocks[place] = msgspec.structs.replace(signed, signature=changed)
+        with pytest.raises(BiscuitError, match="does not hold"):
+            _checked(write_chain(msgspec.structs.replace(chain, blocks=tuple(blocks))), kept)
+
+
+def _vouched(raw: bytes, approver: Ed25519PrivateKey | None) -> bytes:
+    """Return a token whose second block says the same whoever vouches for it; a third one follows."""
+    chain = read_chain(narrowed(raw, 'right("read"); check if true;'))
+    holder = Ed25519PrivateKey.from_private_bytes(read_chain(raw).next_secret or b"")
+    first, second = chain.blocks
+    if approver is not None:
+        signature = approver.sign(external_payload(second.block, first.signature))
+        second = msgspec.structs.replace(second, external=ExternalSignature(signature, public_key(approver)))
+        second = msgspec.structs.replace(
+            second, signature=holder.sign(block_payload(second, first.signature))
+        )
+    return narrowed(write_chain(msgspec.structs.replace(chain, blocks=(first, second))), READS)
+
+
+def test_a_block_that_somebody_else_vouches_for_is_another_block() -> None:
+    kept, raw = Kept(), mint()
+    keys = [None, *(Ed25519PrivateKey.from_private_bytes(bytes([one]) * 32) for one in (1, 2))]
+    for key in keys:
+        content = _checked(_vouched(raw, key), kept).content
+        assert content.blocks[1].external == (public_key(key) if key is not None else None)
+
+
+def test_what_is_remembered_is_bounded_and_what_was_used_longest_ago_leaves() -> None:
+    kept = Kept(40_000)
+    for one in range(20):
+        _checked(narrowed(mint(), f'check if resource("secret/{one}");', READS), kept)
+    assert len(kept) == 4
+    assert kept.bytes <= 40_000
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        "f(3);",
+        "".join(f"other({one});" for one in range(40)),
+        f'other("{"x" * 2000}");',
+        "other(1);",
+    ],
+    ids=["what it asks for", "many facts", "a long text", "nothing that counts"],
+)
+def test_what_a_block_states_makes_the_checks_before_it_as_dear_as_it_always_did(added: str) -> None:
+    kept = Kept()
+    before = "f(1); f(2); check if f($a), f($b), $a != $b;"
+    _checked(narrowed(mint(), before, READS), kept)
+    content = _checked(narrowed(mint(), before, added), kept).content
+    assert kept.found == 1
+    assert content.cost == lint(content.blocks, AMBIENT)
