@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is written down of tokens' use: those never presented, when the others came last, to the hour; and nothing in a turn."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from nhi.biscuit.credential.first_seen import Presentation, Presentations
-from nhi.biscuit.records import uses
+from nhi.biscuit.records import lineage, uses
 from nhi.biscuit.records.uses import COARSE, LAST, UNSEEN, USES
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
@@ -240,3 +241,51 @@ def test_a_write_whose_token_is_revoked_while_it_waits_for_its_turn_is_refused_a
     monkeypatch.setattr(Pipeline, "parse", waits)
     assert issuer.status(token, DB, "POST", {"data": {"a": "3"}}) == 403
     assert "nhi/revoke" in parsed
+
+
+def test_chains_that_come_at_once_are_written_down_together(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, second = issuer.issue(), issuer.issue()
+    chains = [issuer.narrow(whole, f'check if resource("{DB}"); n({n});') for n in range(12)]
+    chains += [issuer.narrow(second, READS), second]
+    commits: list[object] = []
+    begin = MemoryStorage.write
+
+    def counted(self: MemoryStorage, *, optimistic: bool = False) -> object:
+        commits.append(self)
+        return begin(self, optimistic=optimistic)
+
+    async def ask(token: str) -> int:
+        return (await issuer.application.ask("GET", f"/v1/{DB}", token=token)).status
+
+    async def all_at_once() -> list[int]:
+        return await asyncio.gather(*map(ask, chains))
+
+    monkeypatch.setattr(MemoryStorage, "write", counted)
+    assert issuer.application.run(all_at_once()) == [200] * 14
+    assert len(commits) <= 3
+    assert [len(issuer.tree(one)["nodes"]) for one in (whole, second)] == [13, 2]
+    told = [
+        one["response"]["sighting"]
+        for one in issuer.application.records()
+        if "sighting" in one.get("response", {})
+    ]
+    assert sum(len(one["first_seen"]) for one in told) == 15
+    assert _found(issuer)[0]["presented"] is True
+
+
+def test_of_chains_that_come_at_once_a_tree_takes_as_many_as_one_after_the_other(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineage, "MOST_NODES", 5)
+    whole = issuer.issue()
+    chains = [issuer.narrow(whole, f"n({n}); {READS}") for n in range(9)]
+
+    async def all_at_once() -> list[Any]:
+        asked = (issuer.application.ask("GET", f"/v1/{DB}", token=one) for one in chains)
+        return await asyncio.gather(*asked)
+
+    assert [answer.status for answer in issuer.application.run(all_at_once())] == [200] * 9
+    shown = issuer.tree(whole)
+    assert (len(shown["nodes"]), shown["credential"]["anomalies"]) == (5, ["more-than-recorded"])

@@ -8,14 +8,15 @@ node of its own. When a token was last used is kept to the hour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final, NamedTuple
 
 import msgspec
 
+from nhi.biscuit.credential.shared_writes import SharedWrites
 from nhi.biscuit.credential.verdict import Refusal, Verdict
-from nhi.biscuit.offline.attenuation import attenuations
+from nhi.biscuit.offline.attenuation import Attenuation, attenuations
 from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.records import lineage, store, uses
 from nhi.biscuit.records.lineage import Node, Orphan, Tree
@@ -24,6 +25,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import Call
 from vault.storage.protocol import StorageFailure
+from vault.values.ids import MountId, NamespaceId, TokenId
 from vault.values.times import Millis, time_after, time_between
 
 _SINGLE_REQUEST: Final = 120_000
@@ -41,14 +43,22 @@ class Presentation(NamedTuple):
     again: Millis = Millis(0)
 
 
+class NewChain(NamedTuple):
+    """A chain that a call presents for the first time, or from a new address."""
+
+    call: Call
+    verdict: Verdict
+
+
 class Presentations:
-    """Records what is presented for the first time, in a transaction of its own."""
+    """Records what is presented for the first time, in transactions of its own."""
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
+        self._shared: SharedWrites[NewChain, Presentation] = SharedWrites(self._begin, _write_down)
 
     async def note(self, call: Call, core: ReadView, verdict: Verdict) -> Presentation:
-        """Record what `call` presents, unless that is known. It opens a transaction of its own, once for each call.
+        """Record what `call` presents, unless that is known, durably: in a transaction that is shared with others who do.
 
         1. A token that nobody here issued is recorded apart.
         2. One that has expired is not recorded.
@@ -72,17 +82,10 @@ class Presentations:
                 last = call.now
             return Presentation(_sources(old, verdict, call), time_after(last, uses.COARSE))
         # 4. New.
-        owner = verdict.owner.namespace
-        async with self._barrier.write(owner, core_prefix(owner)) as tx:
-            view = verdict.view(tx)
-            old = await lineage.tree(view, verdict.issued.token_id)
-            new = _grown_tree(old, verdict, call, await _revocations(view, verdict))
-            if new is not None:
-                await lineage.put(view, verdict.owner, old, new)
-                if old is None:
-                    await uses.first(view, verdict.issued, call.now)
-                call.record.noted = {**call.record.noted, "sighting": _audit_facts(old, new, verdict)}
-        return Presentation(_sources(new or old, verdict, call), time_after(call.now, uses.COARSE))
+        return await self._shared.add(verdict.owner.namespace, NewChain(call, verdict))
+
+    def _begin(self, owner: NamespaceId) -> AbstractAsyncContextManager[View]:
+        return self._barrier.write(owner, core_prefix(owner))
 
     async def _used(self, verdict: Verdict, issued: IssuedToken, now: Millis) -> None:
         """Keep that a token is used. A storage that takes nothing now is no reason to refuse it."""
@@ -110,6 +113,42 @@ class Presentations:
         call.record.noted = {**call.record.noted, "sighting": told}
 
 
+async def _write_down(tx: View, sightings: Sequence[NewChain]) -> list[Presentation]:
+    """Add chains to the trees of their tokens, and tell the audit records of the calls. Each tree is written once."""
+    of_tree: dict[tuple[MountId, TokenId], list[int]] = {}
+    for place, (_, verdict) in enumerate(sightings):
+        of_tree.setdefault((verdict.owner.mount, verdict.token_id), []).append(place)
+    found: dict[int, Presentation] = {}
+    for places in of_tree.values():
+        together = [sightings[place] for place in places]
+        found |= zip(places, await _grow(tx, together), strict=True)
+    return [found[place] for place in range(len(sightings))]
+
+
+async def _grow(tx: View, sightings: Sequence[NewChain]) -> list[Presentation]:
+    """Add chains to the tree of their one token. Where they are too many for it, as many as it takes."""
+    first = sightings[0]
+    view = first.verdict.view(tx)
+    before = tree = await lineage.tree(view, first.verdict.token_id)
+    grown: list[tuple[Tree | None, Tree | None]] = []
+    for call, verdict in sightings:
+        new = _grown_tree(tree, verdict, call, await _revocations(view, verdict))
+        grown.append((tree, new))
+        tree = new or tree
+    if tree is not None and tree is not before:
+        if len(sightings) > 1 and not lineage.fits(tree):
+            return [presented for one in sightings for presented in await _grow(tx, [one])]
+        await lineage.put(view, first.verdict.owner, before, tree)
+        if before is None:
+            await uses.first(view, tree.issued, first.call.now)
+    found = []
+    for (call, verdict), (old, new) in zip(sightings, grown, strict=True):
+        if new is not None:
+            call.record.noted = {**call.record.noted, "sighting": _audit_facts(old, new, verdict)}
+        found.append(Presentation(_sources(new or old, verdict, call), time_after(call.now, uses.COARSE)))
+    return found
+
+
 def _is_new(old: Tree | None, verdict: Verdict) -> bool:
     """Whether there is a block to write down that is not known yet."""
     return old is None or (
@@ -127,7 +166,7 @@ def _grown_tree(
     ids = _recorded_ids(verdict)
     if old is not None and old.more and any(one not in nodes for one in ids):
         return None
-    found = attenuations(verdict.blocks) if any(one not in nodes for one in ids) else ()
+    found = _attenuations(verdict) if any(one not in nodes for one in ids) else ()
     before = ""
     for index, one in enumerate(ids):
         if one not in nodes:
@@ -150,6 +189,12 @@ def _grown_tree(
     before_all = old or Tree(issued=verdict.issued)
     new = msgspec.structs.replace(before_all, nodes=tuple(nodes.values()))
     return None if old is not None and new.nodes == old.nodes else new
+
+
+def _attenuations(verdict: Verdict) -> tuple[Attenuation, ...]:
+    """Return what each block of a chain does."""
+    verified = verdict.verified
+    return attenuations(verdict.blocks) if verified is None else verified.content.attenuations
 
 
 def _with_source(node: Node, verdict: Verdict, address: str) -> Node:

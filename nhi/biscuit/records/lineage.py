@@ -172,13 +172,22 @@ async def put_orphan(view: View, new: Orphan) -> None:
     await view.put(ORPHANS, _ORPHANS.encode(Orphans(old.seen if full else (*old.seen, new), full)))
 
 
+def fits(new: Tree) -> bool:
+    """Whether a tree is not too large to be kept whole."""
+    return _fits(new, _TREE.encode(new))
+
+
+def _fits(new: Tree, encoded: bytes) -> bool:
+    return len(new.nodes) <= MOST_NODES and len(encoded) <= MOST_BYTES
+
+
 async def put(view: View, owner: MountRef, old: Tree | None, new: Tree) -> bool:
     """Keep a tree; False where it has become too large, and only that was kept."""
     if old is None:
         kept_for = (await settings(view)).lineage_ttl
         new = msgspec.structs.replace(new, until=millis_after(new.issued.expires, kept_for))
     encoded = _TREE.encode(new)
-    kept = len(new.nodes) <= MOST_NODES and len(encoded) <= MOST_BYTES
+    kept = _fits(new, encoded)
     if not kept:
         new = msgspec.structs.replace(old or new, more=True)
         encoded = _TREE.encode(new)
