@@ -164,9 +164,8 @@ class PostgresStorage:
             if epoch == since:
                 return epoch, []
             if not known:
-                self._database.epoch = (
-                    epoch  # it is lower where an older backup is in place: transactions begin there
-                )
+                # It is lower where an older backup is in place: transactions begin there.
+                self._database.epoch = epoch
                 return epoch, None
             return epoch, [
                 Change(self._database.epoch_of(connection, n), kind, key)
