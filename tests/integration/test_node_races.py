@@ -29,7 +29,7 @@ def nodes(postgres: Callable[[], Cluster], tmp_path_factory: pytest.TempPathFact
 
 
 class Stalled(Exception):
-    """The machine did other work for seconds, and a deadline passed: nothing was answered, so nothing is shown."""
+    """The machine did other work for so long that a deadline passed: nothing was answered, so nothing is shown."""
 
 
 class Look(NamedTuple):
@@ -78,6 +78,8 @@ class Watcher(threading.Thread):
     def _until(self, condition: Callable[[], bool]) -> None:
         with self._more:
             self._more.wait_for(lambda: self._failure is not None or condition(), PATIENCE)
+        if isinstance(self._failure, TimeoutError):
+            raise Stalled
         assert self._failure is None and condition(), self._failure
 
     def while_doing(self, act: Callable[[], object], before: int, after: int) -> None:
@@ -127,7 +129,10 @@ class Race:
 
 
 def did(client: Client, method: str, path: str, body: object = None) -> Any:
-    answer = client.request(method, f"/v1/{path}", body)
+    try:
+        answer = client.request(method, f"/v1/{path}", body)
+    except TimeoutError:
+        raise Stalled from None
     if answer.status == _NO_ANSWER:
         raise Stalled
     assert answer.status < 300, (path, answer.status, answer.body)
