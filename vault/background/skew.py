@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """How far this machine's clock is from the one that all nodes share, that of the database.
 
-Versions, epochs and the fence rest on no clock. Timers go by the shared one. When a token ends is judged by each node's
-own: so one whose clock is far off makes none.
+Versions, epochs and the fence rest on no clock. When a token ends is judged by each node's own: so one whose clock is far
+off makes none. A timer is due when both clocks say so: by its own a node finds that there is something to do, and by the
+shared one no node takes it before the others would.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Skew:
         """By how much this clock is ahead, in milliseconds; behind, where it is negative."""
 
     async def now(self) -> Millis:
-        """Measure it, and return the moment by the shared clock. Raises `StorageFailure`.
+        """Measure it, and return the earlier of both clocks' moments. Raises `StorageFailure`.
 
         What may be the way to the database and back is not taken for a difference.
         """
@@ -42,7 +43,7 @@ class Skew:
             return before
         after = self._clock.millis()
         self._note(before - theirs if theirs < before else min(after - theirs, 0))
-        return theirs
+        return min(before, theirs)
 
     def _note(self, millis: int) -> None:
         was, self.millis = self._degree, millis
