@@ -11,11 +11,14 @@ from tests.house.tree import ROOT, files
 _TYPES = {
     "accessor": "TokenAccessor, MountAccessor or SecretIdAccessor",
     "entity_id": "EntityId",
+    "group_id": "GroupId",
+    "lease_id": "LeaseId",
     "mount_accessor": "MountAccessor",
     "mount_id": "MountId",
     "namespace_id": "NamespaceId",
     "secret_id_accessor": "SecretIdAccessor",
     "token_id": "TokenId",
+    "token_key": "TokenKey",
 }
 _APART = {
     "nhi/auth/jwt/cel/protocol.py": "what a program of its own is told, which imports nothing of ours",
@@ -54,6 +57,9 @@ def test_an_id_has_its_type() -> None:
         "entity_id: str = ''",
         "accessor: str",
         "def f(mount_id: str): ...",
+        "async def end(self, lease_id: str) -> None: ...",
+        "group_id: str",
+        "token_key: str | None = None",
     ],
 )
 def test_a_bare_id_is_found(line: str) -> None:

@@ -16,7 +16,7 @@ from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 from tests.perf.lease_seed import parts_of
 from vault.storage.sqlite.storage import SqliteStorage
 from vault.token.model import TokenEntry
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenKey
 from vault.values.times import Nanos, Seconds
 
 _LIFE = Seconds(30 * 86400)
@@ -51,7 +51,7 @@ async def _plant(database: Path, share: str, count: int) -> Family:
                 ttl=_LIFE,
                 expires=Nanos(now + _LIFE * 1_000_000_000),
                 renewable=True,
-                parent=parent,
+                parent=TokenKey(parent),
                 parent_created=now if parent else Nanos(0),
                 depth=depth,
             )

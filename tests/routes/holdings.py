@@ -6,7 +6,7 @@ from tests.routes.driver import Application
 from vault.framework.call import ROOT, Call
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, LeaseId
 from vault.values.times import Seconds
 
 
@@ -33,7 +33,7 @@ async def new_lease(application: Application, token: str) -> str:
 async def is_over(application: Application, lease_id: str) -> bool:
     """Return whether a lease has ended, its removal being at most a matter of time."""
     parts = application.vault._parts
-    lease = await parts.leases.get(parts.barrier.reader(ROOT_ID, "ns/root/"), lease_id)
+    lease = await parts.leases.get(parts.barrier.reader(ROOT_ID, "ns/root/"), LeaseId(lease_id))
     return lease is None or lease.expires <= parts.clock.nanos()
 
 

@@ -17,7 +17,7 @@ from vault.engines.system.mounts.rules import LOCKABLE
 from vault.framework.call import Call
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
-from vault.values.ids import NamespaceId
+from vault.values.ids import NO_TOKEN_KEY, NamespaceId
 from vault.values.times import Seconds
 
 EVERYTHING = (
@@ -143,7 +143,7 @@ class Tenants(Application):
             mount=FAKE_MOUNT,
         )
         call.identity = who("somebody")
-        call.identity.key = ""
+        call.identity.key = NO_TOKEN_KEY
         lease = parts.leases.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=MARK.encode())
         async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
             await parts.leases.issue(core, lease)

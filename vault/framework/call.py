@@ -27,6 +27,7 @@ from vault.values.ids import (
     MountId,
     NamespaceId,
     TokenAccessor,
+    TokenKey,
 )
 from vault.values.times import Millis, Nanos, Seconds
 
@@ -149,7 +150,7 @@ class Identity:
     """
 
     token: Secret
-    key: str
+    key: TokenKey
     accessor: TokenAccessor
     policies: tuple[str, ...]
     display_name: str = "token"

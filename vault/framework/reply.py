@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from vault.framework.errors import Unauthenticated, VaultError
-from vault.values.ids import NOBODY, EntityId, TokenAccessor
+from vault.values.ids import NO_LEASE, NOBODY, EntityId, LeaseId, TokenAccessor
 from vault.values.times import Nanos, Seconds
 
 T = TypeVar("T", covariant=True)
@@ -65,7 +65,7 @@ class Reply(msgspec.Struct, Generic[T]):
 
     data: T | None = None
     auth: Auth | None = None
-    lease_id: str = ""
+    lease_id: LeaseId = NO_LEASE
     lease_duration: Seconds = Seconds(0)
     renewable: bool = False
     warnings: list[str] = msgspec.field(default_factory=list)

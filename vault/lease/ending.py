@@ -25,7 +25,7 @@ from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease, LeaseFailure, Revoker
 from vault.lease.store import LeaseStore, home
 from vault.lease.turns import Turns
-from vault.values.ids import NamespaceId
+from vault.values.ids import LeaseId, NamespaceId
 from vault.values.times import Millis, millis_to_seconds, nanos_to_millis, time_after
 
 MOST_ATTEMPTS: Final = 6
@@ -110,8 +110,9 @@ class Endings:
         except Exception as error:  # noqa: BLE001 -- nobody waits for it: the log is where its end is told
             self._log.crash("expiration", "work on leases ended early; it can be asked for again", error)
 
-    async def due(self, core: View, lease_id: str) -> None:
+    async def due(self, core: View, key: str) -> None:
         """Take up a lease whose timer is due; called in a transaction, possibly more than once."""
+        lease_id = LeaseId(key)
         lease = await self._store.get(core, lease_id)
         if lease is None or lease.parked:
             return
@@ -123,7 +124,7 @@ class Endings:
         if self._turns.put(lease.mount, lease_id):
             self._news.set()
 
-    async def end(self, lease_id: str, *, force: bool = False) -> None:
+    async def end(self, lease_id: LeaseId, *, force: bool = False) -> None:
         """Take back what a lease is for, and remove the lease; with `force`, whatever the engine says.
 
         Raises `LeaseFailure`; the lease is then kept.
@@ -133,7 +134,7 @@ class Endings:
                 raise failure
 
     async def end_all(
-        self, lease_ids: Sequence[str], *, force: bool = False
+        self, lease_ids: Sequence[LeaseId], *, force: bool = False
     ) -> Sequence[LeaseFailure | None]:
         """As `end`, for leases of one namespace, which are removed together; return what became of each."""
         place = home(lease_ids[0])
@@ -224,7 +225,7 @@ class Endings:
                 self._turns.done(*taken)
                 self._news.set()
 
-    async def _settle(self, lease_id: str) -> None:
+    async def _settle(self, lease_id: LeaseId) -> None:
         try:
             await self.end(lease_id)
         except LeaseFailure as failure:

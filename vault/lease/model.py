@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from vault.barrier.view import ReadView, View
-from vault.values.ids import MountAccessor, MountId
+from vault.values.ids import NO_TOKEN_KEY, LeaseId, MountAccessor, MountId, TokenKey
 from vault.values.times import (
     Nanos,
     Seconds,
@@ -29,7 +29,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `detail` is what the engine needs to take it back; only the barrier protects it.
     """
 
-    id: str
+    id: LeaseId
     kind: str
     mount: MountId
     accessor: MountAccessor
@@ -38,7 +38,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ttl: Seconds
     longest: Seconds
     renewable: bool = True
-    token: str = ""
+    token: TokenKey = NO_TOKEN_KEY
     chain: tuple[str, ...] = ()
     """Of a credential that is a chain, all that it was made from, and itself."""
     detail: bytes = b""

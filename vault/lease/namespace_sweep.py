@@ -15,7 +15,7 @@ from vault.lease.store import LeaseStore
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.storage.protocol import Timer
-from vault.values.ids import NamespaceId
+from vault.values.ids import LeaseId, NamespaceId
 from vault.values.times import Millis, time_after
 
 _PAGE: Final = 64
@@ -58,7 +58,7 @@ class Sweeper:
         while names := await self._leases.below(place, "", after=after, limit=_PAGE):
             waiting = False
             for name in names:
-                lease = await self._leases.get(core, name)
+                lease = await self._leases.get(core, LeaseId(name))
                 if lease is None or lease.parked:
                     lost += 1
                     continue

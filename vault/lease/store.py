@@ -25,7 +25,7 @@ from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
 from vault.namespace.waiting import ENDED_LEASE, park
 from vault.storage.protocol import Timer
-from vault.values.ids import NamespaceId
+from vault.values.ids import NO_TOKEN_KEY, LeaseId, NamespaceId, TokenKey
 from vault.values.times import Millis, Seconds, millis_to_seconds, nanos_after, nanos_to_millis, time_between
 
 _ID: Final = "lease/id/"
@@ -62,11 +62,11 @@ class LeaseStore:
             longest = min(longest, max(Seconds(0), millis_to_seconds(time_between(call.now, caller.expires))))
         ttl = min(ttl, longest)
         now = self._clock.nanos()
-        key = caller.key if caller.kind == "service" else ""
+        key = caller.key if caller.kind == "service" else NO_TOKEN_KEY
         if caller.revocation_ids:
-            key = bound(CHAIN + caller.revocation_ids[0], caller.namespace)
+            key = TokenKey(bound(CHAIN + caller.revocation_ids[0], caller.namespace))
         return Lease(
-            id=bound(f"{call.path}/{self._entropy.base62(_RANDOM)}", call.namespace),
+            id=LeaseId(bound(f"{call.path}/{self._entropy.base62(_RANDOM)}", call.namespace)),
             kind=mount.kind,
             mount=mount.uuid,
             accessor=mount.accessor,
@@ -86,7 +86,7 @@ class LeaseStore:
         if lease.token:
             await core.space(home(lease.token)).put(_of_token(lease), text(lease.id))
 
-    async def get(self, core: ReadView, lease_id: str) -> Lease | None:
+    async def get(self, core: ReadView, lease_id: LeaseId) -> Lease | None:
         """Return a lease, over or not."""
         value = await core.space(home(lease_id)).get(_ID + lease_id)
         return None if value is None else _KIND.decode(value)
@@ -129,30 +129,30 @@ class LeaseStore:
         found = []
         for name in await core.list(_PARKED, limit=limit):
             lease_id = await core.get(_PARKED + name)
-            lease = await self.get(core, lease_id.decode()) if lease_id is not None else None
+            lease = await self.get(core, LeaseId(lease_id.decode())) if lease_id is not None else None
             if lease is not None:
                 found.append(lease)
         return found
 
-    async def token_gone(self, core: View, token: str) -> bool:
+    async def token_gone(self, core: View, token: TokenKey) -> bool:
         """Have what was made for a token that is gone taken back: some of it. Return whether there is more."""
         prefix = f"{_TOKEN}{token}/"
         names = await core.list(prefix, limit=_ROUND)
         for name in names:
             lease_id = await core.get(prefix + name)
             if lease_id is not None:
-                await self.end(core, lease_id.decode())
+                await self.end(core, LeaseId(lease_id.decode()))
             await core.delete(prefix + name)
         return len(names) == _ROUND
 
-    async def chains(self, core: ReadView) -> AsyncIterator[tuple[str, str]]:
+    async def chains(self, core: ReadView) -> AsyncIterator[tuple[TokenKey, str]]:
         """Yield the keys of all chains that leases of the given view were made for, each with its first block."""
         after = CHAIN
         while names := await core.list(_TOKEN, after=after, limit=_ROUND):
             for name in names:
                 if not name.startswith(CHAIN):
                     return
-                key = name.removesuffix("/")
+                key = TokenKey(name.removesuffix("/"))
                 yield key, key.removeprefix(CHAIN).partition(".")[0]
             after = names[-1]
 
@@ -162,11 +162,11 @@ class LeaseStore:
         place = core.space(namespace.id)
         for name in await place.list(prefix):
             lease_id = await place.get(prefix + name)
-            lease = await self.get(core, lease_id.decode()) if lease_id is not None else None
+            lease = await self.get(core, LeaseId(lease_id.decode())) if lease_id is not None else None
             if lease is not None and gone in lease.chain:
                 await self.end(core, lease.id)
 
-    async def end(self, core: View, lease_id: str) -> None:
+    async def end(self, core: View, lease_id: LeaseId) -> None:
         """Have one lease taken back, now or once its namespace is open again."""
         try:
             lease = await self.get(core, lease_id)
@@ -180,7 +180,7 @@ class LeaseStore:
         """Have everything taken back whose lease is below `prefix`: what a mount made that is moved or removed."""
         pace = TimeSlice()
         for name in await self.below(core, prefix):
-            await self.end(core, prefix + name)
+            await self.end(core, LeaseId(prefix + name))
             await pace.step()
 
     async def drop_strays(self, core: View) -> int:
@@ -189,7 +189,7 @@ class LeaseStore:
         for index in (_TOKEN, _PARKED):
             for name in await core.scan(index):
                 lease_id = await core.get(index + name)
-                if lease_id is None or await self.get(core, lease_id.decode()) is None:
+                if lease_id is None or await self.get(core, LeaseId(lease_id.decode())) is None:
                     await core.delete(index + name)
                     gone += 1
         return gone
@@ -199,7 +199,7 @@ class LeaseStore:
         return msgspec.structs.replace(lease, expires=min(lease.expires, self._clock.nanos()))
 
 
-def home(lease_id_or_key: str) -> NamespaceId:
+def home(lease_id_or_key: LeaseId | TokenKey) -> NamespaceId:
     """Return the id of the namespace that a lease or a token belongs to; the root's for what nobody has made."""
     return namespace_id(lease_id_or_key.rpartition("/")[2]) or ROOT.id
 
@@ -208,5 +208,5 @@ def _of_token(lease: Lease) -> str:
     return f"{_TOKEN}{lease.token}/{_digest(lease.id)}"
 
 
-def _digest(lease_id: str) -> str:
+def _digest(lease_id: LeaseId) -> str:
     return hashlib.sha256(lease_id.encode()).hexdigest()

@@ -10,7 +10,7 @@ from vault.barrier.view import View, core_prefix
 from vault.framework.telemetry.log import Log
 from vault.lease.store import LeaseStore
 from vault.token.store import TokenStore
-from vault.values.ids import NamespaceId
+from vault.values.ids import LeaseId, NamespaceId
 
 _PAGE: Final = 100
 """Leases that are looked at in one transaction: others write in between."""
@@ -40,8 +40,8 @@ class Tidy:
             while True:
                 async with self._barrier.write(namespace_id, core_prefix(namespace_id)) as core:
                     page = await self._store.below(core, "", after=after, limit=_PAGE)
-                    for lease_id in page:
-                        mended += await self._mend(core, lease_id)
+                    for name in page:
+                        mended += await self._mend(core, LeaseId(name))
                 seen += len(page)
                 if len(page) < _PAGE:
                     break
@@ -53,7 +53,7 @@ class Tidy:
         finally:
             self._running = False
 
-    async def _mend(self, core: View, lease_id: str) -> int:
+    async def _mend(self, core: View, lease_id: LeaseId) -> int:
         lease = await self._store.get(core, lease_id)
         if lease is None or lease.parked:
             return 0

@@ -20,6 +20,7 @@ from vault.token.ancestors import Ancestor
 from vault.token.entities import ENTITY_KIND, entity_key, present
 from vault.token.model import TOKEN_KIND, TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import TokenKey
 from vault.values.times import Millis, Nanos, millis_to_nanos, nanos_to_millis
 
 MOST_CACHED: Final = 10_000
@@ -48,15 +49,15 @@ class Family:
     """Which cached tokens hang on which: when one is dropped, so are all that hang on it."""
 
     def __init__(self) -> None:
-        self._below: dict[str, set[str]] = {}
+        self._below: dict[TokenKey, set[TokenKey]] = {}
 
-    def join(self, key: str, above: Sequence[str]) -> None:
+    def join(self, key: TokenKey, above: Sequence[TokenKey]) -> None:
         """Remember what a key hangs on, nearest first."""
         for hook in above:
             self._below.setdefault(hook, set()).add(key)
             key = hook
 
-    def fall(self, key: str) -> Iterator[str]:
+    def fall(self, key: TokenKey) -> Iterator[TokenKey]:
         """Forget a key and all that hang on it; yield each."""
         falling = [key]
         while falling:
@@ -100,7 +101,7 @@ class ServiceTokens:
         self._barrier = barrier
         self._follower = follower
         self._cache: BoundedCache[bytes, Identity] = BoundedCache(most, _let_go)
-        self._digests: dict[str, bytes] = {}
+        self._digests: dict[TokenKey, bytes] = {}
         self._family = Family()
         self._owned: dict[str, set[bytes]] = {}
         follower.own(TOKEN_KIND, self._drop, marks=True, knows=True)
@@ -117,7 +118,7 @@ class ServiceTokens:
             self._family.clear()
             self._owned.clear()
         else:
-            for fallen in self._family.fall(key):
+            for fallen in self._family.fall(TokenKey(key)):
                 digest = self._digests.pop(fallen, None)
                 if digest is not None:
                     self._cache.drop(digest)
@@ -182,7 +183,7 @@ class ServiceTokens:
                 self._owned.setdefault(owner, set()).add(digest)
         return identity
 
-    async def _spend(self, call: Call, key: str, ancestor: Ancestor | None) -> Identity:
+    async def _spend(self, call: Call, key: TokenKey, ancestor: Ancestor | None) -> Identity:
         """Take one use off, durably, before anything is done with it."""
         async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as core:
             entry = await self._store.spend(core, key, millis_to_nanos(call.now))
@@ -192,7 +193,7 @@ class ServiceTokens:
         return await self._identity(core_reader(self._barrier, call.namespace), call, key, entry, ancestor)
 
     async def _identity(
-        self, core: ReadView, call: Call, key: str, entry: TokenEntry, ancestor: Ancestor | None
+        self, core: ReadView, call: Call, key: TokenKey, entry: TokenEntry, ancestor: Ancestor | None
     ) -> Identity:
         home = self._store.namespace(key)
         if home is None:
@@ -202,7 +203,7 @@ class ServiceTokens:
 
 
 async def identified(
-    store: TokenStore, core: ReadView, token: Secret, key: str, entry: TokenEntry, now: Nanos
+    store: TokenStore, core: ReadView, token: Secret, key: TokenKey, entry: TokenEntry, now: Nanos
 ) -> Identity:
     """Return who a token that was found `living` stands for at `now` (nanoseconds).
 
@@ -246,7 +247,7 @@ def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:
 
 def to_identity(
     token: Secret,
-    key: str,
+    key: TokenKey,
     entry: TokenEntry,
     namespace: Namespace,
     standing: EntityState | None,

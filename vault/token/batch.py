@@ -20,7 +20,7 @@ from vault.token.authenticator import core_reader
 from vault.token.entities import present
 from vault.token.model import TOKEN, TokenEntry
 from vault.token.store import TokenStore
-from vault.values.ids import NO_ACCESSOR
+from vault.values.ids import NO_ACCESSOR, NO_TOKEN_KEY
 from vault.values.times import Nanos, millis_to_nanos, nanos_to_millis
 
 PREFIX: Final = "b."
@@ -69,7 +69,7 @@ class BatchTokens:
         if not entry.alive(now):
             return None
         if entry.parent:
-            keys = await self._store.ancestor_keys(core, "", entry, now)
+            keys = await self._store.ancestor_keys(core, NO_TOKEN_KEY, entry, now)
             if keys is None or keys.left:
                 return None
         return entry
@@ -87,7 +87,7 @@ class BatchTokens:
         standing = await present(self._store.entities, core, home.id, entry.entity)
         return Identity(
             token=call.token,
-            key="",
+            key=NO_TOKEN_KEY,
             accessor=NO_ACCESSOR,
             policies=entry.policies,
             display_name=entry.display_name,

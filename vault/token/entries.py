@@ -25,7 +25,7 @@ from vault.storage.protocol import Timer
 from vault.token.ancestors import Ancestor, Ancestors, NoAncestors
 from vault.token.entities import Entities, NoEntities
 from vault.token.model import PREFIX, TOKEN, TOKEN_KIND, TOKEN_LENGTH, TokenEntry
-from vault.values.ids import NamespaceId, TokenAccessor
+from vault.values.ids import NO_TOKEN_KEY, NamespaceId, TokenAccessor, TokenKey
 from vault.values.times import Millis, Nanos, nanos_to_millis, nanos_to_millis_up, second_of, time_after
 
 _SALT: Final = "token/salt"
@@ -49,7 +49,7 @@ Live = Callable[[NamespaceId], Namespace | None]
 
 class _AccessorEntry(msgspec.Struct, frozen=True, kw_only=True):
     accessor: TokenAccessor
-    key: str
+    key: TokenKey
 
 
 _ACCESSOR: Final = RecordKind("token accessor", _AccessorEntry)
@@ -62,14 +62,14 @@ class AncestorKeys(NamedTuple):
     credential, no token of the store, that it was made with.
     """
 
-    above: Sequence[str]
+    above: Sequence[TokenKey]
     until: Nanos
     left: bool
     ancestor: Ancestor | None = None
 
     def shown(self, entry: TokenEntry) -> TokenEntry:
         """Return the token as it is by now."""
-        return msgspec.structs.replace(entry, parent="", orphan=True) if self.left else entry
+        return msgspec.structs.replace(entry, parent=NO_TOKEN_KEY, orphan=True) if self.left else entry
 
 
 class TokenEntries:
@@ -107,14 +107,14 @@ class TokenEntries:
         """Drop the salt at seal."""
         self._keyed = None
 
-    def key(self, token: str) -> str:
+    def key(self, token: str) -> TokenKey:
         """Return the name under which a token is stored: `h`, HMAC-SHA256 of it, and its namespace.
 
         Raises `BarrierSealed` before `load`: while a vault is being unsealed no token can be called known or unknown.
         """
         digest = "h" + self._hash(token.encode())
         home = namespace_id(token)
-        return digest if home in (None, ROOT.id) else f"{digest}.{home}"
+        return TokenKey(digest if home in (None, ROOT.id) else f"{digest}.{home}")
 
     def _hash(self, data: bytes) -> str:
         if self._keyed is None:
@@ -143,20 +143,20 @@ class TokenEntries:
         """Return a new random accessor."""
         return TokenAccessor(bound(self._entropy.base62(TOKEN_LENGTH), namespace))
 
-    async def get(self, core: ReadView, key: str) -> TokenEntry | None:
+    async def get(self, core: ReadView, key: TokenKey) -> TokenEntry | None:
         """Return the stored token, alive or not."""
         home = self.namespace(key)
         value = await core.space(home.id).get(ENTRY + key) if home is not None else None
         return TOKEN.decode(value) if value is not None else None
 
     async def ancestor_keys(
-        self, core: ReadView, key: str, entry: TokenEntry, now: Nanos
+        self, core: ReadView, key: TokenKey, entry: TokenEntry, now: Nanos
     ) -> AncestorKeys | None:
         """Return what a token hangs on; None where any of that is gone, or over at `now` (nanoseconds).
 
         A token ends with its parent, although what is below a revoked one leaves storage only by and by.
         """
-        above: list[str] = []
+        above: list[TokenKey] = []
         until, left = entry.expires, False
         ancestor = await self.ancestor(core, key, entry, now) if entry.chain else None
         if ancestor is not None:
@@ -184,49 +184,54 @@ class TokenEntries:
             key, entry = hook, parent
         return AncestorKeys(above, until, left, ancestor)
 
-    async def ancestor(self, core: ReadView, key: str, entry: TokenEntry, now: Nanos) -> Ancestor | None:
+    async def ancestor(self, core: ReadView, key: TokenKey, entry: TokenEntry, now: Nanos) -> Ancestor | None:
         """Return what a token was made with that is no token of the store; None where it is not good at `now` (ns)."""
         home = self.namespace(key)
         return None if home is None else await self.ancestors.find(core, home, entry.chain, now)
 
     async def hanging(
-        self, core: ReadView, hook: str, most: int, now: Nanos
-    ) -> Sequence[tuple[str, TokenEntry]]:
+        self, core: ReadView, hook: TokenKey, most: int, now: Nanos
+    ) -> Sequence[tuple[TokenKey, TokenEntry]]:
         """Return tokens that hang on something, through others too, of those alive at `now` (ns) at most so many."""
-        found: list[tuple[str, TokenEntry]] = []
+        found: list[tuple[TokenKey, TokenEntry]] = []
         pending = [hook]
         while pending and len(found) < most:
             above = pending.pop(0)
-            for key in await core.space(home_of(above)).list(f"{CHILD}{above}/", limit=most):
+            for name in await core.space(home_of(above)).list(f"{CHILD}{above}/", limit=most):
+                key = TokenKey(name)
                 entry = await self.get(core, key)
                 if entry is not None and entry.alive(now):
                     found.append((key, entry))
                     pending.append(key)
         return found[:most]
 
-    async def living(self, core: ReadView, key: str, now: Nanos) -> TokenEntry | None:
+    async def living(self, core: ReadView, key: TokenKey, now: Nanos) -> TokenEntry | None:
         """Return a token that may be used at `now` (nanoseconds), as may all that it hangs on; else None."""
         entry = await self.get(core, key)
         return None if entry is None else await self._upheld(core, key, entry, now)
 
     async def living_by_accessor(
         self, core: ReadView, accessor: TokenAccessor, now: Nanos
-    ) -> tuple[str, TokenEntry] | None:
+    ) -> tuple[TokenKey, TokenEntry] | None:
         """As `by_accessor`, of a token that may be used at `now` (nanoseconds)."""
         found = await self.by_accessor(core, accessor)
         entry = None if found is None else await self._upheld(core, *found, now)
         return None if found is None or entry is None else (found[0], entry)
 
-    async def _upheld(self, core: ReadView, key: str, entry: TokenEntry, now: Nanos) -> TokenEntry | None:
+    async def _upheld(
+        self, core: ReadView, key: TokenKey, entry: TokenEntry, now: Nanos
+    ) -> TokenEntry | None:
         keys = await self.ancestor_keys(core, key, entry, now) if entry.alive(now) else None
         return None if keys is None else keys.shown(entry)
 
-    async def vacant(self, core: ReadView, key: str) -> bool:
+    async def vacant(self, core: ReadView, key: TokenKey) -> bool:
         """Whether there is no token with this key, and nothing left of an earlier one with the same."""
         place = core.space(home_of(key))
         return await place.get(ENTRY + key) is None and await place.get(GONE + key) is None
 
-    async def by_accessor(self, core: ReadView, accessor: TokenAccessor) -> tuple[str, TokenEntry] | None:
+    async def by_accessor(
+        self, core: ReadView, accessor: TokenAccessor
+    ) -> tuple[TokenKey, TokenEntry] | None:
         """Return key and entry of the token with this accessor in the namespace of `core`."""
         value = await core.get(ACCESSOR + self.accessor_key(accessor))
         if value is None:
@@ -257,7 +262,7 @@ class TokenEntries:
         """Yield, page by page, the names directly below `prefix`; a folder ends in `/`."""
         return pages(core.list, LEASE + prefix)
 
-    async def create(self, core: View, token: str, entry: TokenEntry) -> str:
+    async def create(self, core: View, token: str, entry: TokenEntry) -> TokenKey:
         """Store a new token with its indexes and its expiry timer; return its key."""
         key = self.key(token)
         home = at(core, key)
@@ -273,19 +278,19 @@ class TokenEntries:
         await self._arm(core, key, entry)
         return key
 
-    async def update(self, core: View, key: str, entry: TokenEntry) -> None:
+    async def update(self, core: View, key: TokenKey, entry: TokenEntry) -> None:
         """Replace a stored token, and invalidate what is cached of it."""
         await at(core, key).put(ENTRY + key, TOKEN.encode(entry))
         await core.invalidate(TOKEN_KIND, key)
         await self._arm(core, key, entry)
 
-    async def _arm(self, core: View, key: str, entry: TokenEntry) -> None:
+    async def _arm(self, core: View, key: TokenKey, entry: TokenEntry) -> None:
         if entry.expires:
             await core.at(Timer(TOKEN_KIND, key, nanos_to_millis_up(entry.expires)))
         else:
             await core.cancel(TOKEN_KIND, key)
 
-    async def spend(self, core: View, key: str, now: Nanos) -> TokenEntry | None:
+    async def spend(self, core: View, key: TokenKey, now: Nanos) -> TokenEntry | None:
         """Take one use off a limited token at `now` (nanoseconds); None when there is none to take.
 
         At the last use it stays at -1 for as long as the request may take that makes it.
@@ -313,31 +318,31 @@ def _parent_of(parent: TokenEntry, entry: TokenEntry) -> bool:
     return second_of(parent.created) <= entry.created
 
 
-def home_of(key: str) -> NamespaceId:
+def home_of(key: TokenKey) -> NamespaceId:
     """Return the id of the namespace of the token with this key, which we made."""
     return namespace_id(key) or ROOT.id
 
 
-def at(core: View, key: str) -> View:
+def at(core: View, key: TokenKey) -> View:
     """Return the place of the token with this key, which we made."""
     return core.space(home_of(key))
 
 
-def mount_hook(logins: str, home: NamespaceId) -> str:
+def mount_hook(logins: str, home: NamespaceId) -> TokenKey:
     """Return what the tokens of logins on an auth mount hang on: a key as tokens have, of no token."""
-    return f"m{logins}" if home == ROOT.id else f"m{logins}.{home}"
+    return TokenKey(f"m{logins}" if home == ROOT.id else f"m{logins}.{home}")
 
 
-def chain_hook(chain: str, home: NamespaceId) -> str:
+def chain_hook(chain: str, home: NamespaceId) -> TokenKey:
     """Return what hangs on a credential that is no token of the store, by its name: a key as tokens have, of no token."""
     own = chain.rpartition("/")[2]
-    return f"c{own}" if home == ROOT.id else f"c{own}.{home}"
+    return TokenKey(f"c{own}" if home == ROOT.id else f"c{own}.{home}")
 
 
-def hook_of(key: str, entry: TokenEntry) -> str:
+def hook_of(key: TokenKey, entry: TokenEntry) -> TokenKey:
     """Return the key of what a token hangs on: its parent, a chain, the mount that it logged in on; "" for nothing."""
     if entry.parent:
         return entry.parent
     if entry.chain:
         return chain_hook(entry.chain, home_of(key))
-    return mount_hook(entry.mount, home_of(key)) if entry.mount else ""
+    return mount_hook(entry.mount, home_of(key)) if entry.mount else NO_TOKEN_KEY

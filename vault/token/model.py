@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.values.ids import NOBODY, EntityId, TokenAccessor
+from vault.values.ids import NO_TOKEN_KEY, NOBODY, EntityId, TokenAccessor, TokenKey
 from vault.values.times import Nanos, Seconds, nanos_to_seconds_up, time_between
 
 TOKEN_KIND: Final = "token"  # noqa: S105 -- the kind of cached fact and timer, not a token
@@ -29,7 +29,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     path: str
     display_name: str
     created: Nanos
-    parent: str = ""
+    parent: TokenKey = NO_TOKEN_KEY
     parent_created: Nanos = Nanos(0)
     """When its parent was made: another token that was given the parent's id is none. 0 where that was not written yet."""
     depth: int = 0

@@ -34,7 +34,7 @@ from vault.token.entries import (
     mount_hook,
 )
 from vault.token.model import TOKEN, TOKEN_KIND
-from vault.values.ids import NamespaceId
+from vault.values.ids import NO_TOKEN_KEY, NamespaceId, TokenKey
 from vault.values.times import Millis
 
 GONE_KIND: Final = "token-gone"
@@ -42,7 +42,7 @@ GONE_KIND: Final = "token-gone"
 _ROUND: Final = 64
 """Tokens that one transaction removes: some 20 milliseconds in which no other transaction writes."""
 
-Purge = Callable[[View, str], Awaitable[bool]]
+Purge = Callable[[View, TokenKey], Awaitable[bool]]
 """Remove what belongs to the token with this key, which is gone; the view is its namespace's.
 
 Return whether it has to be asked again, as there was more than one transaction should do.
@@ -58,11 +58,11 @@ class TokenStore(TokenEntries):
         """Register what must disappear with a token."""
         self._purges = [*self._purges, purge]
 
-    async def revoke_tree(self, core: View, key: str) -> None:
+    async def revoke_tree(self, core: View, key: TokenKey) -> None:
         """Revoke a token and every token below it, with all that was made with them."""
         await self.revoke_trees(core, [key])
 
-    async def revoke_trees(self, core: View, keys: Sequence[str]) -> None:
+    async def revoke_trees(self, core: View, keys: Sequence[TokenKey]) -> None:
         """Revoke several tokens, as `revoke_tree`. Readers get a turn in between; writers wait."""
         pace = TimeSlice()
         for key in keys:
@@ -70,7 +70,7 @@ class TokenStore(TokenEntries):
                 await self.go_on(core, key, REVOKED)
             await pace.step()
 
-    async def consume(self, core: View, key: str) -> None:
+    async def consume(self, core: View, key: TokenKey) -> None:
         """Remove a token of few uses that hangs on nothing, and that nothing can hang on: no process has it in a cache.
 
         Such a token is in no cache, nor what it may do; see `vault.token.authenticator`.
@@ -91,34 +91,34 @@ class TokenStore(TokenEntries):
         """Have every token removed that was made with a credential of this name, no token of the store, which has ended."""
         await self.revoke_hanging(core, chain_hook(chain, namespace_id))
 
-    async def revoke_hanging(self, core: View, hook: str) -> None:
+    async def revoke_hanging(self, core: View, hook: TokenKey) -> None:
         """Have everything removed that hangs on what has ended, and so is worth nothing already: timers do, by rounds."""
         await self._later(core, hook, REVOKED, Millis(1))
 
-    async def revoke_orphaning(self, core: View, key: str) -> None:
+    async def revoke_orphaning(self, core: View, key: TokenKey) -> None:
         """Revoke one token; its children live on as orphans."""
         if await self._end(core, key):
             await self.go_on(core, key, ORPHANED)
 
-    async def due(self, core: View, key: str, now: Millis) -> None:
+    async def due(self, core: View, key: TokenKey, now: Millis) -> None:
         """Go on at `now` (milliseconds) with what hung on a token; called in a transaction, possibly repeatedly."""
         how = await at(core, key).get(GONE + key)
         if how is not None:
             await self.go_on(core, key, how, now)
 
-    async def adopt(self, core: View, key: str) -> None:
+    async def adopt(self, core: View, key: TokenKey) -> None:
         """Write down with a token that it is an orphan: its parent is gone and left it behind.
 
         It goes on hanging on the chain that it was made with.
         """
         entry = await self.get(core, key)
         if entry is not None and await self.get(core, entry.parent) is None:
-            entry = msgspec.structs.replace(entry, parent="", orphan=True)
+            entry = msgspec.structs.replace(entry, parent=NO_TOKEN_KEY, orphan=True)
             await at(core, key).put(ENTRY + key, TOKEN.encode(entry))
             if hook := hook_of(key, entry):
                 await at(core, hook).put(f"{CHILD}{hook}/{key}", MARK)
 
-    async def go_on(self, core: View, key: str, how: bytes, now: Millis = Millis(1)) -> None:
+    async def go_on(self, core: View, key: TokenKey, how: bytes, now: Millis = Millis(1)) -> None:
         """Do one round of what is left to do for a token that is gone, and have the rest done after `now`."""
         more = await self._purge(core, key)
         if how == ORPHANED:
@@ -130,7 +130,7 @@ class TokenStore(TokenEntries):
         else:
             await at(core, key).delete(GONE + key)
 
-    async def _sweep(self, core: View, top: str, now: Millis) -> bool:
+    async def _sweep(self, core: View, top: TokenKey, now: Millis) -> bool:
         """Remove some of what is below a token; return whether there is more directly below it."""
         pending, left, more, pace = [top], _ROUND, False, TimeSlice()
         while pending:
@@ -142,7 +142,7 @@ class TokenStore(TokenEntries):
                 else:
                     await self._later(core, key, REVOKED, now)
                 continue
-            for name in names:
+            for name in map(TokenKey, names):
                 await at(core, key).delete(f"{CHILD}{key}/{name}")
                 if await self._end(core, name, known=True):
                     pending.append(name)
@@ -154,10 +154,10 @@ class TokenStore(TokenEntries):
                 pending.append(key)
         return more
 
-    async def _release(self, core: View, key: str) -> bool:
+    async def _release(self, core: View, key: TokenKey) -> bool:
         """Make orphans of some that are directly below a token; return whether there are more."""
         names = await at(core, key).list(f"{CHILD}{key}/", limit=_ROUND)
-        for name in names:
+        for name in map(TokenKey, names):
             await at(core, key).delete(f"{CHILD}{key}/{name}")
             try:
                 await self.adopt(core, name)
@@ -165,14 +165,14 @@ class TokenStore(TokenEntries):
                 await park(core, sealed.owner, ORPHANED_TOKEN, name)
         return len(names) == _ROUND
 
-    async def _later(self, core: View, key: str, how: bytes, now: Millis) -> None:
+    async def _later(self, core: View, key: TokenKey, how: bytes, now: Millis) -> None:
         await at(core, key).put(GONE + key, raw(how))
         await core.at(Timer(GONE_KIND, key, now))
 
-    async def _purge(self, core: View, key: str) -> bool:
+    async def _purge(self, core: View, key: TokenKey) -> bool:
         return any([await purge(at(core, key), key) for purge in self._purges])
 
-    async def _end(self, core: View, key: str, *, known: bool = False) -> bool:
+    async def _end(self, core: View, key: TokenKey, *, known: bool = False) -> bool:
         """Remove the rows of a token itself; return whether that could be done, and what hung on it is to follow.
 
         `known` says that every process was told of a token above it, which drops this one from memory too.

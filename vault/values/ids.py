@@ -28,7 +28,17 @@ TokenAccessor = NewType("TokenAccessor", str)
 """Names a token to whoever may not have it."""
 NO_ACCESSOR: Final = TokenAccessor("")
 """Stands for the accessor of a credential that has none."""
+TokenKey = NewType("TokenKey", str)
+"""Where a token is kept: made from the token, which it does not give away. What tokens hang on has one as well."""
+NO_TOKEN_KEY: Final = TokenKey("")
+"""Stands for the key of a token where there is none."""
 SecretIdAccessor = NewType("SecretIdAccessor", str)
 """Names a secret id of AppRole to whoever may not have it."""
+LeaseId = NewType("LeaseId", str)
+"""Names a lease."""
+NO_LEASE: Final = LeaseId("")
+"""Stands for the lease of a reply that has none."""
+GroupId = NewType("GroupId", str)
+"""Names a group of entities."""
 TokenId = NewType("TokenId", str)
 """Names a Biscuit, with all that was made from it."""

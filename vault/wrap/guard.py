@@ -21,6 +21,7 @@ from vault.framework.secret import Secret
 from vault.token.addresses import within
 from vault.token.authenticator import Authenticator, core_reader, identified
 from vault.token.store import TokenStore
+from vault.values.ids import TokenKey
 from vault.values.times import millis_to_nanos
 from vault.wrap.signed import IllegalSignature
 from vault.wrap.wrapper import Wrapper
@@ -81,7 +82,7 @@ class WrappingGuard:
         return await identified(self._tokens, core, call.token, key, entry, millis_to_nanos(call.now))
 
 
-async def waiting(wrapper: Wrapper, core: ReadView, call: Call, data: Mapping[str, Json]) -> str:
+async def waiting(wrapper: Wrapper, core: ReadView, call: Call, data: Mapping[str, Json]) -> TokenKey:
     """Return the key of the wrapping token in the body, else of the caller's own token.
 
     Raises `Unauthenticated` where there is no token to look at, `Malformed` for one that is no good.

@@ -18,6 +18,7 @@ from vault.framework.limits import AT_ONCE
 from vault.framework.reply import Reply, WrapInfo
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import TokenKey
 from vault.values.times import Nanos, Seconds, nanos_after
 from vault.wrap.signed import SignedTokens
 
@@ -153,12 +154,12 @@ class Wrapper:
             creation_path=made.path,
         )
 
-    async def rewrap(self, call: Call, core: View, key: str, made: NewWrapping) -> WrapInfo:
+    async def rewrap(self, call: Call, core: View, key: TokenKey, made: NewWrapping) -> WrapInfo:
         """Move a response, `renewed`, to a new token in the same namespace."""
         await self.consume(core, key)
         return await self.keep(call, core, made, self._tokens.namespace(key) or call.namespace)
 
-    async def find(self, core: ReadView, token: str, *, spent: bool = False) -> str | None:
+    async def find(self, core: ReadView, token: str, *, spent: bool = False) -> TokenKey | None:
         """Return the key of a wrapping token that is still good, by which `fetch` has what waits.
 
         `spent` also takes the token whose only use was taken off for the request that asks now.
@@ -173,7 +174,7 @@ class Wrapper:
         return key if entry.alive(self._clock.nanos()) else None
 
     async def fetch(
-        self, call: Call, core: ReadView, key: str, make: Callable[[WrappedReply], T]
+        self, call: Call, core: ReadView, key: TokenKey, make: Callable[[WrappedReply], T]
     ) -> T | None:
         """Return what `make` makes of the response behind a key, in whichever namespace it waits; None without one.
 
@@ -220,7 +221,7 @@ class Wrapper:
         """Return the plain token in a signed one, and any other as it is. Raises `IllegalSignature`."""
         return await self._signed.opened(token) if self._signed is not None else token
 
-    async def consume(self, core: View, key: str) -> None:
+    async def consume(self, core: View, key: TokenKey) -> None:
         """Revoke the wrapping token and forget its response."""
         await self._tokens.consume(core, key)
 
@@ -229,6 +230,6 @@ def _is_envelope(body: bytes) -> bool:
     return body[: len(_ID)] == _ID and body[_ID_END : _ID_END + 1] == b'"'
 
 
-async def _purge(core: View, key: str) -> bool:
+async def _purge(core: View, key: TokenKey) -> bool:
     await core.delete(_PREFIX + key)
     return False

@@ -17,7 +17,7 @@ from nhi.biscuit.records.model import IssuedToken, MountRef
 from vault.framework.call import Identity, Namespace
 from vault.framework.identity import IdentityFacts
 from vault.framework.secret import Secret
-from vault.values.ids import EntityId, TokenAccessor
+from vault.values.ids import NO_TOKEN_KEY, EntityId, TokenAccessor
 from vault.values.times import Millis, millis_to_nanos, millis_to_seconds_up, time_between
 
 
@@ -62,7 +62,7 @@ def to_identity(token: Secret, presented: PresentedBiscuit) -> Identity:
     issued = presented.issued
     return Identity(
         token=token,
-        key="",
+        key=NO_TOKEN_KEY,
         accessor=TokenAccessor(presented.verified.ids[-1].hex()),
         policies=policies_of(presented.verified.blocks[0]),
         display_name=f"nhi-{issued.workload}",

@@ -18,6 +18,7 @@ from vault.barrier.stored import RecordKind
 from vault.barrier.view import View
 from vault.storage.protocol import Timer
 from vault.token.store import TokenStore
+from vault.values.ids import NO_TOKEN_KEY, TokenKey
 from vault.values.times import HOUR, Millis, Seconds, millis_after, nanos_to_millis
 
 ONCE: Final = "once/"
@@ -38,7 +39,7 @@ class SingleUseProof(msgspec.Struct, frozen=True, array_like=True):
     until: Millis
     registration: str
     issued: Seconds = Seconds(0)
-    token: str = ""
+    token: TokenKey = NO_TOKEN_KEY
 
 
 class _ForgottenProofs(msgspec.Struct, frozen=True, array_like=True):

@@ -21,7 +21,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
-from vault.values.ids import MountAccessor
+from vault.values.ids import GroupId, MountAccessor
 
 
 class GroupAliasParams(Params, frozen=True, kw_only=True):
@@ -130,7 +130,7 @@ class GroupAliasEngine(Engine):
         """Return the group that gets the alias, None for a new one. Raises `Malformed` where it cannot have it."""
         if not params.canonical_id:
             return known
-        group = await groups.group(call.core, params.canonical_id)
+        group = await groups.group(call.core, GroupId(params.canonical_id))
         if group is None:
             raise Malformed("invalid group ID given in 'canonical_id'")
         if not group.external:

@@ -21,7 +21,7 @@ from vault.framework.fields import CommaList, Doc, Json, Pairs
 from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
-from vault.values.ids import EntityId
+from vault.values.ids import EntityId, GroupId
 
 
 class GroupParams(Params, frozen=True, kw_only=True):
@@ -48,13 +48,13 @@ class GroupNameParams(GroupParams, frozen=True, kw_only=True):
     name: Annotated[str, Doc("Name of the group.")]
 
 
-class GroupId(Params, frozen=True):
+class GroupById(Params, frozen=True):
     """Which group."""
 
     id: Annotated[str, Doc("Id of the group.")]
 
 
-class GroupName(Params, frozen=True):
+class GroupByName(Params, frozen=True):
     """Which group."""
 
     name: Annotated[str, Doc("Name of the group.")]
@@ -84,22 +84,22 @@ class GroupEngine(Engine):
         return await self._write(call, params)
 
     @read("group/id/{id:word}")
-    async def read_group(self, call: Call, params: GroupId) -> dict[str, Json]:
+    async def read_group(self, call: Call, params: GroupById) -> dict[str, Json]:
         """Read a group with what is in it."""
-        return await self.show(call, await groups.group(own(call), params.id))
+        return await self.show(call, await groups.group(own(call), GroupId(params.id)))
 
     @read("group/name/{name:word}")
-    async def read_group_by_name(self, call: Call, params: GroupName) -> dict[str, Json]:
+    async def read_group_by_name(self, call: Call, params: GroupByName) -> dict[str, Json]:
         """Read a group with what is in it."""
         return await self.show(call, await groups.by_name(own(call), params.name))
 
     @delete("group/id/{id:word}")
-    async def delete_group(self, call: Call, params: GroupId) -> None:
+    async def delete_group(self, call: Call, params: GroupById) -> None:
         """Remove a group; what was in it stays."""
-        await _remove(call, await groups.group(call.core, params.id))
+        await _remove(call, await groups.group(call.core, GroupId(params.id)))
 
     @delete("group/name/{name:word}")
-    async def delete_group_by_name(self, call: Call, params: GroupName) -> None:
+    async def delete_group_by_name(self, call: Call, params: GroupByName) -> None:
         """Remove a group; what was in it stays."""
         await _remove(call, await groups.by_name(call.core, params.name))
 
@@ -143,7 +143,7 @@ class GroupEngine(Engine):
         """Return a new group, which is not stored."""
         now = self._clock.nanos()
         return Group(
-            id=self._identities.id(call.namespace),
+            id=GroupId(self._identities.id(call.namespace)),
             name=name or self._identities.name("group", call.namespace),
             created=now,
             updated=now,
@@ -196,7 +196,8 @@ class GroupEngine(Engine):
         if params.member_group_ids is None:
             return
         above = {group.id, *await groups.above(core, [group.id])}
-        for inner in params.member_group_ids:
+        wanted = [GroupId(inner) for inner in params.member_group_ids]
+        for inner in wanted:
             if inner == group.id:
                 raise Malformed(
                     f'member group ID "{quote(inner)}" is same as the ID of the group', chained=True
@@ -206,15 +207,15 @@ class GroupEngine(Engine):
             if inner in above:
                 raise Malformed(f'cyclic relationship detected for member group ID "{quote(inner)}"')
         before = set(await groups.inner_groups(core, group.id))
-        await groups.set_inner_groups(core, group.id, params.member_group_ids)
-        for inner in before ^ set(params.member_group_ids):
+        await groups.set_inner_groups(core, group.id, wanted)
+        for inner in before ^ set(wanted):
             await groups.touch(core, inner, released=inner in before)
 
     async def _meant(self, call: Call, params: GroupParams) -> Group | None:
         """Return the group that is changed; None for a new one. Raises `Malformed` for an id that none has."""
         if not params.id:
             return await groups.by_name(call.core, params.name) if params.name else None
-        found = await groups.group(call.core, params.id)
+        found = await groups.group(call.core, GroupId(params.id))
         if found is None:
             raise Malformed("invalid group ID")
         return found

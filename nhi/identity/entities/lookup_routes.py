@@ -14,7 +14,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, Json
 from vault.framework.names import check_length
 from vault.framework.route import Params, write
-from vault.values.ids import EntityId, MountAccessor
+from vault.values.ids import EntityId, GroupId, MountAccessor
 
 
 class LookupParams(Params, frozen=True):
@@ -58,7 +58,7 @@ class LookupEngine(Engine):
         _one(params)
         core = own(call)
         if params.id:
-            found = await groups.group(core, params.id)
+            found = await groups.group(core, GroupId(params.id))
         elif params.name:
             found = await groups.by_name(core, params.name)
         elif params.alias_id:

@@ -20,7 +20,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import CommaList, Doc, Json
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
-from vault.values.ids import EntityId
+from vault.values.ids import EntityId, GroupId
 
 _ALONE: Final = frozenset({"nhi"})
 """Methods whose clients cannot have a second factor."""
@@ -99,7 +99,7 @@ class EnforcementEngine(Engine):
             if await reach.method(call.core, self._chain(call.namespace), one) is None:
                 raise Malformed("one of the provided method ids doesn't exist")
         for one in new.groups:
-            if await groups.group(call.core, one) is None:
+            if await groups.group(call.core, GroupId(one)) is None:
                 raise Malformed("one of the provided group ids doesn't exist")
         for one in new.entities:
             if await store.entity(call.core, EntityId(one)) is None:

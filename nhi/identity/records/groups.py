@@ -16,7 +16,7 @@ from nhi.identity.records.names import former_place, hashed_name, place
 from vault.barrier.stored import MARK, text
 from vault.barrier.view import ReadView, View
 from vault.token.entities import ENTITY_KIND, entity_key
-from vault.values.ids import NOBODY, EntityId, MountAccessor, NamespaceId
+from vault.values.ids import NOBODY, EntityId, GroupId, MountAccessor, NamespaceId
 
 _GROUP: Final = "identity/group/"
 _NAME: Final = "identity/group-name/"
@@ -28,7 +28,7 @@ _INNER: Final = "identity/group-inner/"
 _OUTER: Final = "identity/group-outer/"
 
 
-async def group(core: ReadView, group_id: str) -> Group | None:
+async def group(core: ReadView, group_id: GroupId) -> Group | None:
     """Return the group with this id."""
     value = await core.get(_GROUP + group_id)
     return GROUP.decode(value) if value is not None else None
@@ -36,7 +36,7 @@ async def group(core: ReadView, group_id: str) -> Group | None:
 
 async def groups(core: ReadView) -> Sequence[Group]:
     """Return all groups, by id."""
-    return await _all(core, await core.list(_GROUP))
+    return await _all(core, await _ids(core, _GROUP))
 
 
 async def by_name(core: ReadView, name: str) -> Group | None:
@@ -74,7 +74,7 @@ async def put(core: View, namespace_id: NamespaceId, new: Group, old: Group | No
     await changed(core, namespace_id)
 
 
-async def touch(core: View, group_id: str, *, listed: bool = False, released: bool = False) -> None:
+async def touch(core: View, group_id: GroupId, *, listed: bool = False, released: bool = False) -> None:
     """Count that an entity of this group was removed (`listed`), or that another group took it in or let it go."""
     found = await group(core, group_id)
     if found is not None:
@@ -103,52 +103,52 @@ async def remove(core: View, namespace_id: NamespaceId, old: Group) -> None:
     await changed(core, namespace_id)
 
 
-async def members(core: ReadView, group_id: str) -> Sequence[str]:
+async def members(core: ReadView, group_id: GroupId) -> Sequence[str]:
     """Return the ids of the entities that are in a group themselves, sorted."""
     return await core.list(f"{_MEMBER}{group_id}/")
 
 
-async def inner_groups(core: ReadView, group_id: str) -> Sequence[str]:
+async def inner_groups(core: ReadView, group_id: GroupId) -> Sequence[GroupId]:
     """Return the ids of the groups that are in a group themselves, sorted."""
-    return await core.list(f"{_INNER}{group_id}/")
+    return await _ids(core, f"{_INNER}{group_id}/")
 
 
-async def outer_groups(core: ReadView, group_id: str) -> Sequence[str]:
+async def outer_groups(core: ReadView, group_id: GroupId) -> Sequence[GroupId]:
     """Return the ids of the groups that a group is in itself, sorted."""
-    return await core.list(f"{_OUTER}{group_id}/")
+    return await _ids(core, f"{_OUTER}{group_id}/")
 
 
-async def set_members(core: View, group_id: str, wanted: Iterable[str]) -> None:
+async def set_members(core: View, group_id: GroupId, wanted: Iterable[str]) -> None:
     """Make exactly these entities the members of a group."""
     await _replace(core, (_MEMBER, _OF_ENTITY), group_id, set(wanted), set(await members(core, group_id)))
 
 
-async def set_inner_groups(core: View, group_id: str, wanted: Iterable[str]) -> None:
+async def set_inner_groups(core: View, group_id: GroupId, wanted: Iterable[GroupId]) -> None:
     """Make exactly these groups the inner ones of a group."""
     await _replace(core, (_INNER, _OUTER), group_id, set(wanted), set(await inner_groups(core, group_id)))
 
 
-async def of_entity(core: ReadView, entity_id: EntityId) -> Sequence[str]:
+async def of_entity(core: ReadView, entity_id: EntityId) -> Sequence[GroupId]:
     """Return the ids of the groups that an entity is in itself, sorted."""
-    return await core.list(f"{_OF_ENTITY}{entity_id}/")
+    return await _ids(core, f"{_OF_ENTITY}{entity_id}/")
 
 
-async def join(core: View, group_id: str, entity_id: EntityId) -> None:
+async def join(core: View, group_id: GroupId, entity_id: EntityId) -> None:
     """Put an entity into a group."""
     await core.put(f"{_MEMBER}{group_id}/{entity_id}", MARK)
     await core.put(f"{_OF_ENTITY}{entity_id}/{group_id}", MARK)
 
 
-async def leave(core: View, group_id: str, entity_id: EntityId) -> None:
+async def leave(core: View, group_id: GroupId, entity_id: EntityId) -> None:
     """Take an entity out of a group."""
     await core.delete(f"{_MEMBER}{group_id}/{entity_id}")
     await core.delete(f"{_OF_ENTITY}{entity_id}/{group_id}")
 
 
-async def above(core: ReadView, direct: Iterable[str]) -> Sequence[str]:
+async def above(core: ReadView, direct: Iterable[GroupId]) -> Sequence[GroupId]:
     """Return the ids of the groups that these are in, however far up, without these themselves."""
     seen = set(direct)
-    found: list[str] = []
+    found: list[GroupId] = []
     pending = list(direct)
     while pending:
         for outer in await outer_groups(core, pending.pop(0)):
@@ -166,7 +166,7 @@ async def all_of(core: ReadView, entity_id: EntityId) -> tuple[Sequence[Group], 
 
 
 async def _replace(
-    core: View, places: tuple[str, str], group_id: str, wanted: set[str], known: set[str]
+    core: View, places: tuple[str, str], group_id: GroupId, wanted: set[str], known: set[str]
 ) -> None:
     down, up = places
     for gone in known - wanted:
@@ -177,7 +177,11 @@ async def _replace(
         await core.put(f"{up}{new}/{group_id}", MARK)
 
 
-async def _all(core: ReadView, ids: Iterable[str]) -> Sequence[Group]:
+async def _ids(core: ReadView, folder: str) -> Sequence[GroupId]:
+    return [GroupId(name) for name in await core.list(folder)]
+
+
+async def _all(core: ReadView, ids: Iterable[GroupId]) -> Sequence[Group]:
     found = [await group(core, one) for one in ids]
     return [one for one in found if one is not None]
 
@@ -193,4 +197,4 @@ async def _unlink(core: View, old: Group) -> None:
 
 async def _pointed(core: ReadView, path: str) -> Group | None:
     value = await core.get(path)
-    return await group(core, value.decode()) if value is not None else None
+    return await group(core, GroupId(value.decode())) if value is not None else None

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.barrier.stored import RecordKind
-from vault.values.ids import EntityId, MountAccessor
+from vault.values.ids import EntityId, GroupId, MountAccessor
 from vault.values.times import Nanos
 
 
@@ -55,7 +55,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     An external group's members are those whom the authority of its alias puts into it.
     """
 
-    id: str
+    id: GroupId
     name: str
     created: Nanos
     updated: Nanos

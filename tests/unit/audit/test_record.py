@@ -25,7 +25,7 @@ from vault.framework.request.operation import Operation
 from vault.framework.route import Access, Parameter, Params, Route
 from vault.framework.secret import Secret
 from vault.policy.decision.acl import AclVerdict
-from vault.values.ids import TokenAccessor
+from vault.values.ids import LeaseId, TokenAccessor
 from vault.values.times import Nanos, Seconds
 
 KEY = b"k" * 32
@@ -254,7 +254,7 @@ def test_leases_and_new_tokens_are_named() -> None:
         token_type="service",
     )
     reply: Reply[Any] = Reply(
-        auth=auth, lease_id="secret/a/x", warnings=["careful"], issued=Nanos(5), display_name="token"
+        auth=auth, lease_id=LeaseId("secret/a/x"), warnings=["careful"], issued=Nanos(5), display_name="token"
     )
     body = _response(_renderer(), _call(), reply)["response"]
     assert body["secret"] == {"lease_id": "secret/a/x"}

@@ -21,7 +21,7 @@ from vault.framework.request.operation import WRITES, Operation
 from vault.framework.route_table import RouteTable
 from vault.framework.secret import Secret
 from vault.storage.memory import MemoryStorage
-from vault.values.ids import ROOT_ID, TokenAccessor
+from vault.values.ids import ROOT_ID, TokenAccessor, TokenKey
 from vault.values.times import Seconds
 
 START = 1_700_000_000_000_000_000
@@ -131,7 +131,11 @@ class Driver:
 def who(name: str, kind: str = "service") -> Identity:
     """Return a caller."""
     return Identity(
-        Secret(f"s.{name}"), f"key-{name}", TokenAccessor(f"accessor-{name}"), ("default",), kind=kind
+        Secret(f"s.{name}"),
+        TokenKey(f"key-{name}"),
+        TokenAccessor(f"accessor-{name}"),
+        ("default",),
+        kind=kind,
     )
 
 

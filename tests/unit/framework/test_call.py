@@ -11,7 +11,7 @@ from vault.framework.request.head import Head, Proofs
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.repeated.plan import Plan
-from vault.values.ids import TokenAccessor
+from vault.values.ids import NO_TOKEN_KEY, TokenAccessor
 from vault.values.times import Millis, Seconds
 
 CANARY = "s.k4n4ry"
@@ -34,7 +34,7 @@ WRAPPED = WrapInfo(
             Millis(0),
             Destination(),
             None,  # type: ignore[arg-type]  # nothing here asks for the route
-            Identity(Secret(CANARY), "", TokenAccessor(""), ()),
+            Identity(Secret(CANARY), NO_TOKEN_KEY, TokenAccessor(""), ()),
             None,
             {"token": CANARY},  # type: ignore[arg-type]  # nor for parameters of its type
             Operation.UPDATE,

@@ -12,7 +12,7 @@ from tests.unit.lease.bench import CORE, SECOND, Bench
 from vault.framework.call import Namespace
 from vault.framework.errors import Malformed
 from vault.lease.model import prolonged
-from vault.values.ids import ROOT_ID, NamespaceId
+from vault.values.ids import ROOT_ID, NamespaceId, TokenKey
 from vault.values.times import Millis, Nanos, Seconds
 
 
@@ -70,7 +70,7 @@ def test_a_lease_is_kept_in_its_namespace_and_its_token_finds_it_from_another() 
         assert any(path.startswith("ns/root/lease/token/key-first/") for path in stored)
         assert not await bench.store.below(bench.barrier.reader(ROOT_ID, CORE), "")
         async with bench.barrier.write(ROOT_ID, CORE) as core:
-            await bench.store.token_gone(core, "key-first")
+            await bench.store.token_gone(core, TokenKey("key-first"))
         found = await bench.get(lease)
         assert found is not None
         assert found.expires < lease.expires
@@ -135,7 +135,7 @@ def test_what_a_token_made_is_over_with_it_and_nothing_else_is() -> None:
         other = await bench.issue(bench.call(identity=who("second")))
         async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.store.park(core, parked)
-            await bench.store.token_gone(core, "key-first")
+            await bench.store.token_gone(core, TokenKey("key-first"))
         now = bench.clock.nanos()
         found = await bench.get(mine)
         assert found is not None

@@ -23,7 +23,7 @@ from vault.namespace import ids
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, check_name
 from vault.storage.memory import MemoryStorage
-from vault.values.ids import ROOT_ID, MountAccessor, MountId, NamespaceId
+from vault.values.ids import ROOT_ID, LeaseId, MountAccessor, MountId, NamespaceId
 from vault.values.times import Millis, Nanos, Seconds
 
 CORE = "ns/root/"
@@ -196,7 +196,11 @@ def test_a_namespace_goes_after_what_its_leases_stand_for() -> None:
 
         await sweep()
         place = barrier.reader(NamespaceId("dddddd"), "ns/dddddd/")
-        ended = [name for name in await leases.below(place, "") if (await leases.get(place, name)) != made[0]]
+        ended = [
+            name
+            for name in await leases.below(place, "")
+            if (await leases.get(place, LeaseId(name))) != made[0]
+        ]
         assert len(ended) == 70 and await place.get("mnt/x/secret") is not None
         due = {
             (timer.kind, timer.key)
@@ -232,6 +236,6 @@ def test_what_is_not_marked_is_never_swept() -> None:
 
 def lease(identifier: str, expires: Nanos) -> Lease:
     return Lease(
-        id=identifier, kind="kv", mount=MountId("m"), accessor=MountAccessor("a"), issued=Nanos(0), expires=expires, ttl=Seconds(60), longest=Seconds(60),
-        renewable=True, token="", detail=b"",
+        id=LeaseId(identifier), kind="kv", mount=MountId("m"), accessor=MountAccessor("a"), issued=Nanos(0), expires=expires, ttl=Seconds(60), longest=Seconds(60),
+        renewable=True, detail=b"",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from vault.barrier.view import View
 from vault.framework.clock import Entropy
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
-from vault.values.ids import ROOT_ID, TokenAccessor
+from vault.values.ids import ROOT_ID, TokenAccessor, TokenKey
 from vault.values.times import Millis, Nanos
 
 
@@ -219,7 +219,7 @@ def test_no_use_is_taken_off_an_unlimited_token_or_one_that_is_used_up_or_gone()
             used = await house.tokens.create(core, "s.used", _entry(uses=-1))
             assert await house.tokens.spend(core, free, Nanos(0)) == _entry()
             assert await house.tokens.spend(core, used, Nanos(0)) is None
-            assert await house.tokens.spend(core, "habsent", Nanos(0)) is None
+            assert await house.tokens.spend(core, TokenKey("habsent"), Nanos(0)) is None
 
     play(scenario)
 

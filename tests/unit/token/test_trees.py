@@ -14,7 +14,7 @@ from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
 from vault.token.model import DEEPEST
 from vault.token.store import GONE_KIND
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenKey
 from vault.values.times import Millis
 
 MANY = 200
@@ -45,7 +45,7 @@ async def _sweep(house: TokenHouse) -> int:
             rounds += 1
             async with house.barrier.write(ROOT_ID, CORE) as core:
                 await core.cancel(timer.kind, timer.key)
-                await house.tokens.due(core, timer.key, house.clock.millis())
+                await house.tokens.due(core, TokenKey(timer.key), house.clock.millis())
     return rounds
 
 

@@ -14,6 +14,7 @@ from vault.framework.call import Call
 from vault.framework.fields import Json
 from vault.framework.reply import Reply
 from vault.install import Installation, Kind, Services
+from vault.values.ids import TokenKey
 
 
 def install(services: Services) -> Installation:
@@ -23,7 +24,7 @@ def install(services: Services) -> Installation:
     def own_entry(call: Call) -> Awaitable[Reply[Mapping[str, Json]]]:
         return entries.read_entry(call, EntryPath(path="response"))
 
-    async def remove_entries(core: View, key: str) -> bool:
+    async def remove_entries(core: View, key: TokenKey) -> bool:
         home = services.tokens.namespace(key)
         for table in services.router.within(home) if home is not None else ():
             mount = table.get("cubbyhole/")

@@ -36,7 +36,7 @@ from vault.token.lifetime import LifetimeLimits, renewed_lifetime
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
-from vault.values.ids import TokenAccessor
+from vault.values.ids import TokenAccessor, TokenKey
 from vault.values.times import Seconds, nanos_after, nanos_to_nearest_second, nanos_to_seconds, time_between
 
 
@@ -239,7 +239,7 @@ class TokenEngine(RoleRoutes):
             return None
         return await self._tokens.entities.standing(core, home.id, entry.entity)
 
-    async def _by_accessor(self, core: ReadView, accessor: TokenAccessor) -> tuple[str, TokenEntry]:
+    async def _by_accessor(self, core: ReadView, accessor: TokenAccessor) -> tuple[TokenKey, TokenEntry]:
         if not accessor:
             raise Malformed("missing accessor", chained=True)
         found = await self._tokens.living_by_accessor(core, accessor, self._clock.nanos())
@@ -300,7 +300,7 @@ class TokenEngine(RoleRoutes):
         return await self._extend(call, key, entry, increment, token)
 
     async def _extend(
-        self, call: Call, key: str, entry: TokenEntry, increment: Seconds, token: str
+        self, call: Call, key: TokenKey, entry: TokenEntry, increment: Seconds, token: str
     ) -> Reply[None] | None:
         """Renew a token, in the open transaction; None where its auth method leaves it as it is. Raises `Malformed`.
 

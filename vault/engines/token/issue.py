@@ -27,7 +27,7 @@ from vault.token.issue import to_auth
 from vault.token.lifetime import Lifetime, LifetimeLimits, first_lifetime
 from vault.token.model import DEEPEST, TokenEntry
 from vault.token.store import TokenStore
-from vault.values.ids import NO_ACCESSOR
+from vault.values.ids import NO_ACCESSOR, NO_TOKEN_KEY
 from vault.values.times import Nanos, nanos_after, second_of
 
 _NAME = re.compile(r"[^a-zA-Z0-9-]")
@@ -145,7 +145,7 @@ class TokenIssuer:
             path=f"auth/token/{call.local}{suffix}",
             display_name=_display_name(params.display_name),
             created=now,
-            parent="" if orphan else caller.key,
+            parent=NO_TOKEN_KEY if orphan else caller.key,
             parent_created=Nanos(0) if orphan else caller.created,
             depth=0 if orphan else caller.depth + 1,
             metadata={**(params.meta or {}), **(ancestor.metadata if ancestor is not None else {})} or None,

@@ -52,6 +52,7 @@ from vault.server.seals.watch import SealWatch
 from vault.storage.protocol import Storage, StorageFailure, Timer
 from vault.token.authenticator import ServiceTokens
 from vault.ui.session.sessions import UiSessions
+from vault.values.ids import LeaseId, TokenKey
 from vault.wire.http import Front
 from vault.wire.in_flight import RunningRequests
 from vault.wrap.guard import WrappingGuard
@@ -429,11 +430,11 @@ class Vault:
         """Do what waited for a namespace to open."""
         parts = self._parts
         if kind == REVOKED_TOKEN:
-            await parts.tokens.revoke_tree(core, key)
+            await parts.tokens.revoke_tree(core, TokenKey(key))
         elif kind == ORPHANED_TOKEN:
-            await parts.tokens.adopt(core, key)
+            await parts.tokens.adopt(core, TokenKey(key))
         elif kind == ENDED_LEASE:
-            await parts.leases.end(core, key)
+            await parts.leases.end(core, LeaseId(key))
         else:
             await core.at(Timer(kind.removeprefix(TIMER), key, parts.clock.millis()))
 

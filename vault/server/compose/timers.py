@@ -16,6 +16,7 @@ from vault.namespace.entry import NAMESPACE_KIND
 from vault.server.compose.parts import Parts
 from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND
+from vault.values.ids import TokenKey
 
 _AT_ONCE: Final = {"postgresql": 16}
 """Timers that are run side by side, by the kind of storage; one elsewhere."""
@@ -27,12 +28,13 @@ def background(
     """Return the loop over all timers of a vault, and those that engines brought; `migrate` is run now and then."""
 
     async def expire_token(core: View, key: str) -> None:
-        entry = await parts.tokens.get(core, key)
+        token = TokenKey(key)
+        entry = await parts.tokens.get(core, token)
         if entry is not None and not entry.alive(parts.clock.nanos()):
-            await parts.tokens.revoke_tree(core, key)
+            await parts.tokens.revoke_tree(core, token)
 
     async def sweep_tokens(core: View, key: str) -> None:
-        await parts.tokens.due(core, key, parts.clock.millis())
+        await parts.tokens.due(core, TokenKey(key), parts.clock.millis())
 
     async def count_encryptions() -> None:
         await parts.follower.follow()

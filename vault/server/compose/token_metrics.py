@@ -14,6 +14,7 @@ from vault.token.entities import Entities
 from vault.token.entries import Live, Mounted
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
+from vault.values.ids import TokenKey
 
 
 class CountedTokens(TokenStore):
@@ -33,21 +34,21 @@ class CountedTokens(TokenStore):
         self._creations = metrics.timing("token.create")
         self._revocations = metrics.timing("token.revoke-tree")
 
-    async def get(self, core: ReadView, key: str) -> TokenEntry | None:
+    async def get(self, core: ReadView, key: TokenKey) -> TokenEntry | None:
         """See `TokenStore.get`."""
         began = perf_counter_ns()
         found = await super().get(core, key)
         self._lookups.observe(perf_counter_ns() - began)
         return found
 
-    async def create(self, core: View, token: str, entry: TokenEntry) -> str:
+    async def create(self, core: View, token: str, entry: TokenEntry) -> TokenKey:
         """See `TokenStore.create`."""
         began = perf_counter_ns()
         key = await super().create(core, token, entry)
         self._creations.observe(perf_counter_ns() - began)
         return key
 
-    async def revoke_tree(self, core: View, key: str) -> None:
+    async def revoke_tree(self, core: View, key: TokenKey) -> None:
         """See `TokenStore.revoke_tree`."""
         began = perf_counter_ns()
         await super().revoke_tree(core, key)

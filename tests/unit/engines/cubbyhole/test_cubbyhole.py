@@ -10,7 +10,7 @@ from vault.engines.cubbyhole.engine import Cubbyhole
 from vault.engines.cubbyhole.store import purge
 from vault.framework.call import Identity
 from vault.framework.request.operation import Operation
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenKey
 
 
 def _play(scenario: Callable[[Driver], Coroutine[Any, Any, None]]) -> None:
@@ -106,8 +106,8 @@ def test_a_purge_takes_one_tokens_entries_and_no_others() -> None:
             await hole("POST", "a", {"v": name})
             await hole("POST", "f/b", {"v": name})
         async with hole.barrier.write(ROOT_ID, "logical/one/") as view:
-            assert await purge(view, "key-1") == 2
-            assert await purge(view, "key-none") == 0
+            assert await purge(view, TokenKey("key-1")) == 2
+            assert await purge(view, TokenKey("key-none")) == 0
         assert await hole.stored() == ["key-11/a", "key-11/f/b"]
 
     _play(scenario)

@@ -10,7 +10,7 @@ from vault.engines.token.roles import TokenRole
 from vault.framework.call import Identity
 from vault.framework.errors import Malformed
 from vault.framework.secret import Secret
-from vault.values.ids import TokenAccessor
+from vault.values.ids import TokenAccessor, TokenKey
 
 MAKES = 'path "auth/token/create/*" { capabilities = ["update"] }'
 
@@ -77,7 +77,7 @@ def test_what_is_disallowed_wins() -> None:
 
 
 def test_a_pattern_knows_no_magic_but_the_star() -> None:
-    caller = Identity(Secret("s.x"), "key", TokenAccessor("accessor"), ("makes",))
+    caller = Identity(Secret("s.x"), TokenKey("key"), TokenAccessor("accessor"), ("makes",))
     fits = TokenRole(name="ci", allowed_policies_glob=("a.c*", "[ab]"))
     assert role_policies(fits, CreateToken(policies=("a.cd",)), caller, inherits=True) == ("a.cd", "default")
     for name in ("abc", "xa.c", "a"):
@@ -86,7 +86,7 @@ def test_a_pattern_knows_no_magic_but_the_star() -> None:
 
 
 def test_in_another_namespace_a_makers_own_policies_mean_nothing() -> None:
-    caller = Identity(Secret("s.x"), "key", TokenAccessor("accessor"), ("makes", "root"))
+    caller = Identity(Secret("s.x"), TokenKey("key"), TokenAccessor("accessor"), ("makes", "root"))
     restricting = TokenRole(name="ci", disallowed_policies=("x",))
     assert role_policies(restricting, CreateToken(), caller, inherits=False) == ("default",)
 

@@ -14,7 +14,7 @@ from vault.framework.fields import Anything, Doc, Span
 from vault.framework.route import Params
 from vault.lease.model import Lease
 from vault.token.model import TokenEntry
-from vault.values.ids import MountAccessor
+from vault.values.ids import LeaseId, MountAccessor
 from vault.values.times import Nanos, Seconds
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -101,7 +101,7 @@ class LeaseView(msgspec.Struct, frozen=True, kw_only=True):
 class IrrevocableLease(msgspec.Struct, frozen=True):
     """A lease that could not be revoked, and why."""
 
-    lease_id: str
+    lease_id: LeaseId
     mount_id: MountAccessor  # OpenBao's name for it
     error: str
 
@@ -120,14 +120,14 @@ class Counts(msgspec.Struct, frozen=True):
     lease_count: int
 
 
-def require_lease_id(params: LeaseParams, in_path: str = "") -> str:
+def require_lease_id(params: LeaseParams, in_path: str = "") -> LeaseId:
     """Return the lease id, from the body or the path. Raises `Malformed`."""
     given = params.lease_id or in_path
     if not isinstance(given, str):
         raise Malformed("invalid lease ID")
     if not given:
         raise Malformed("lease_id must be specified")
-    return given
+    return LeaseId(given)
 
 
 def limit_of(params: LeaseListParams) -> int:
@@ -164,7 +164,7 @@ def _given_up(lease: Lease) -> str:
     return f"out of retries: failed to revoke entry: {lease.reason}"
 
 
-def show_token(lease_id: str, entry: TokenEntry, now: Nanos) -> LeaseView:
+def show_token(lease_id: LeaseId, entry: TokenEntry, now: Nanos) -> LeaseView:
     """Return a token as it is shown at `now` (nanoseconds)."""
     return LeaseView(
         expire_time=rfc3339(entry.expires) if entry.expires else None,

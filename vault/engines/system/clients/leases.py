@@ -26,7 +26,7 @@ from vault.storage.paging import pages
 from vault.token.authenticator import core_reader
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
-from vault.values.ids import NamespaceId
+from vault.values.ids import LeaseId, NamespaceId, TokenKey
 from vault.values.times import Millis, Seconds, nanos_to_seconds, time_after, time_between
 
 _PAGE: Final = 64
@@ -154,7 +154,7 @@ class LeaseEngine(Engine):
             counts[lease.accessor] = counts.get(lease.accessor, 0) + 1
         return shapes.Counts(counts, sum(counts.values()))
 
-    async def _renew(self, call: Call, lease_id: str, increment: Seconds) -> Reply[None]:
+    async def _renew(self, call: Call, lease_id: LeaseId, increment: Seconds) -> Reply[None]:
         now = self._clock.nanos()
         lease = await self._find(call, call.core, lease_id)
         if lease is None:
@@ -184,7 +184,7 @@ class LeaseEngine(Engine):
         except LeaseFailure as failure:
             raise Malformed(f"failed to renew entry: {failure}") from None
 
-    async def _revoke(self, call: Call, lease_id: str) -> None:
+    async def _revoke(self, call: Call, lease_id: LeaseId) -> None:
         lease = await self._find(call, call.core, lease_id)
         if lease is not None:
             await self._store.replace(call.core, self._store.ended(lease))
@@ -195,7 +195,7 @@ class LeaseEngine(Engine):
         if found is not None:
             await self._tokens.revoke_tree(call.core, found[0])
 
-    async def _end(self, lease_id: str) -> None:
+    async def _end(self, lease_id: LeaseId) -> None:
         try:
             await self._endings.end(lease_id)
         except LeaseFailure as failure:
@@ -208,7 +208,7 @@ class LeaseEngine(Engine):
         """Revoke all leases below a prefix. Raises `Malformed` for the first failure, once all were tried."""
         core = core_reader(self._barrier, call.namespace)
         await self._sweep_tokens(call, core, prefix)
-        failed: tuple[str, int, LeaseFailure] | None = None
+        failed: tuple[LeaseId, int, LeaseFailure] | None = None
         tried = 0
         async for page in self._below(call, core, prefix):
             for lease_id, failure in zip(page, await self._endings.end_all(page, force=force), strict=True):
@@ -221,36 +221,39 @@ class LeaseEngine(Engine):
                 f'failed to revoke "{quote(lease_id)}" ({number} / {tried}): failed to revoke entry: {reason}'
             )
 
-    async def _find(self, call: Call, core: ReadView, lease_id: str) -> Lease | None:
+    async def _find(self, call: Call, core: ReadView, lease_id: LeaseId) -> Lease | None:
         """Return a lease of the call's namespace or of one below it."""
         if not self._tokens.reaches(call.namespace, lease_id.rpartition("/")[2]):
             return None
         return await self._store.get(core, lease_id)
 
-    async def _find_token(self, call: Call, core: ReadView, lease_id: str) -> tuple[str, TokenEntry] | None:
+    async def _find_token(
+        self, call: Call, core: ReadView, lease_id: LeaseId
+    ) -> tuple[TokenKey, TokenEntry] | None:
         """Return key and entry of a token of the call's namespace or of one below it, by its lease."""
         if not self._tokens.reaches(call.namespace, lease_id.rpartition("/")[2]):
             return None
         return await token_of(core, self._tokens, lease_id, self._clock.nanos())
 
-    async def _below(self, call: Call, core: ReadView, prefix: str) -> AsyncIterator[Sequence[str]]:
+    async def _below(self, call: Call, core: ReadView, prefix: str) -> AsyncIterator[Sequence[LeaseId]]:
         """Yield the lease ids of a prefix, page by page: the lease of that name, or those below it."""
-        if await self._find(call, core, prefix) is not None:
-            yield [prefix]
+        named = LeaseId(prefix)
+        if await self._find(call, core, named) is not None:
+            yield [named]
             return
         async for page in pages(partial(self._store.below, core), f"{prefix}/", size=_PAGE):
-            yield [f"{prefix}/{name}" for name in page]
+            yield [LeaseId(f"{prefix}/{name}") for name in page]
 
     async def _sweep_tokens(self, call: Call, core: ReadView, prefix: str) -> None:
         """Revoke the token that a prefix names, or those below it. They are worthless at once."""
-        exact = await self._find_token(call, core, prefix)
+        exact = await self._find_token(call, core, LeaseId(prefix))
         if exact is not None:
             await self._revoke_tokens(call, [exact[0]])
             return
         async for page in self._tokens.leases(core, f"{prefix}/"):
-            await self._revoke_tokens(call, [name.rpartition("/")[2] for name in page])
+            await self._revoke_tokens(call, [TokenKey(name.rpartition("/")[2]) for name in page])
 
-    async def _revoke_tokens(self, call: Call, keys: Sequence[str]) -> None:
+    async def _revoke_tokens(self, call: Call, keys: Sequence[TokenKey]) -> None:
         for at in range(0, len(keys), _TOKENS):
             async with self._barrier.write(call.namespace.id, core_prefix(call.namespace.id)) as tx:
                 await self._tokens.revoke_trees(tx, keys[at : at + _TOKENS])

@@ -27,7 +27,7 @@ from vault.token.authenticator import core_reader, identified
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
-from vault.values.ids import TokenAccessor
+from vault.values.ids import NO_TOKEN_KEY, TokenAccessor, TokenKey
 from vault.values.times import Nanos, millis_to_nanos, millis_to_seconds
 
 _LISTING: Final = frozenset({"list", "scan"})
@@ -222,12 +222,12 @@ class CapabilityEngine(Engine):
         """Return the identity of the token with an accessor. Raises `Malformed` where there is none here."""
         core = core_reader(self._barrier, call.namespace)
         found = await self._tokens.living_by_accessor(core, accessor, millis_to_nanos(call.now))
-        key, stored = found if found is not None else ("", None)
+        key, stored = found if found is not None else (NO_TOKEN_KEY, None)
         entry = _require(stored, "invalid accessor")
         return await self._identity(core, key, entry, millis_to_nanos(call.now))
 
     async def _identity(
-        self, core: ReadView, key: str, entry: TokenEntry, now: Nanos, token: str = ""
+        self, core: ReadView, key: TokenKey, entry: TokenEntry, now: Nanos, token: str = ""
     ) -> Identity:
         """Return the identity of a token at `now` (nanoseconds). Raises `Malformed` where its entity is disabled."""
         try:

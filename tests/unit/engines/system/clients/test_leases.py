@@ -20,7 +20,7 @@ from vault.lease.ending import MOST_ATTEMPTS, Endings
 from vault.lease.model import Lease
 from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
-from vault.values.ids import ROOT_ID
+from vault.values.ids import NO_TOKEN_KEY, ROOT_ID
 from vault.values.times import Millis, Seconds
 
 L = "sys/leases"
@@ -75,7 +75,7 @@ class Leased(House):
             mount=FAKE_MOUNT,
         )
         call.identity = who("somebody")
-        call.identity.key = self.tokens.key(token) if token else ""
+        call.identity.key = self.tokens.key(token) if token else NO_TOKEN_KEY
         lease = self.leases.new(
             call, ttl=Seconds(60), longest=Seconds(600), detail=account.encode(), renewable=renewable
         )
