@@ -214,16 +214,16 @@ class Pipeline:
         call.admitted = True
 
     async def authenticate(self, call: Call) -> None:
-        """Find out who calls, and from where. A public route takes a valid token along and ignores any other."""
-        token = call.token.reveal()
-        public = call.bound.route.access.public
+        """Find out who calls, and from where. A public route takes a valid token along, if records tell, and ignores others."""
+        token, access = call.token.reveal(), call.bound.route.access
+        public = access.public
         call.identity = None
         if call.login is not None and call.login.identity is not None:
             call.identity, call.token = call.login.identity, call.login.identity.token
             if call.identity.namespace is not call.namespace:
                 self.move_to_token_namespace(call, call.identity)
             return
-        if self._barrier.sealed or (public and not token):
+        if self._barrier.sealed or (public and (not token or access.unaudited)):
             return
         try:
             for authenticator in self._authenticators:
@@ -343,18 +343,17 @@ class Pipeline:
         try:
             result = await call.bound.invoke(call, call.params)
         except (VaultError, AskFirst, BarrierFailure, UnfitPath):
-            if seen is not None:
+            if seen is not None and not call.bound.route.access.factless:
                 await self.fence(call, seen)
             raise
-        if seen is not None and seen.epoch != call.epoch:
-            access = call.bound.route.access
-            if not (access.public and access.when_sealed):  # those may have replaced the facts
-                await self.fence(call, seen)
+        # What rests on no facts may have replaced them.
+        if seen is not None and seen.epoch != call.epoch and not call.bound.route.access.factless:
+            await self.fence(call, seen)
         return result
 
     async def require_current_facts(self, call: Call) -> None:
         """Refuse nobody by facts that are no longer true either. Raises `FactsChanged`."""
-        if not self._barrier.sealed:
+        if not (self._barrier.sealed or (call.admitted and call.bound.route.access.factless)):
             await self.fence(call, self._barrier.reader(ROOT.id, ""))
 
     async def fence(self, call: Call, seen: ReadView) -> None:

@@ -11,6 +11,7 @@ from vault.engines.system.seal import last_answer, seal
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import ReadTx, StorageBusy, StorageFailure
 
+PUBLIC = ("sys/health", "sys/seal-status", "sys/leader", "sys/init")
 READ = ("GET", "/v1/secret/data/x")
 
 
@@ -81,6 +82,27 @@ def test_who_comes_while_too_many_wait_is_told_to_come_back(away: tuple[Applicat
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert answer.json() == {"errors": ["too much work is waiting; try again"]}
     storage.fails = False
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
+def test_who_shows_a_token_or_asks_wrongly_is_answered_as_others_are(
+    away: tuple[Application, Away], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    application, storage = away
+    monkeypatch.setattr(last_answer, "_PATIENCE", 0.05)
+    uses = application.request("POST", "/v1/auth/token/create", {"num_uses": 1}, token="root")
+    few = uses.json()["auth"]["client_token"]
+    for path in PUBLIC:
+        assert application.request("GET", f"/v1/{path}").status == 200
+    setattr(storage, how, True)
+    for token in ("root", "s.unknown", few, "b.AAAA"):
+        for path in PUBLIC:
+            assert application.request("GET", f"/v1/{path}", token=token).status == 200
+    for wrong in ("standbyok=maybe", "sealedcode=x"):
+        assert application.request("GET", f"/v1/sys/health?{wrong}", token="root").status == 400
+    assert application.request("PUT", "/v1/sys/unseal", b"{").status == 400
+    setattr(storage, how, False)
+    assert application.request("GET", "/v1/auth/token/lookup-self", token=few).status == 200
 
 
 def test_one_that_is_sealed_meanwhile_says_so(away: tuple[Application, Away]) -> None:

@@ -93,6 +93,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     free_for: tuple[str, ...] = ()
     despite_audit: bool = False
 
+    @property
+    def factless(self) -> bool:
+        """Whether it answers anybody while sealed too: once no limit keeps a call out, what is stored does not either."""
+        return self.public and self.when_sealed
+
 
 BISCUITS: Final = ("biscuit",)
 """`free_for` of routes about the credential itself: Biscuits have no `default` policy."""

@@ -112,7 +112,7 @@ class SealEngine(Engine):
     async def read_init(self, call: Call) -> Reply[InitStatus]:
         """Tell whether this vault is initialised."""
         del call
-        return Reply(data=InitStatus(await self._lifecycle.is_initialized()), plain=True)
+        return Reply(data=InitStatus((await self._public_status()).initialized), plain=True)
 
     @write("init", public=True, when_sealed=True, writes=False, body="http.InitRequest")
     async def initialise(self, call: Call, params: InitParams) -> Reply[InitResult]:
