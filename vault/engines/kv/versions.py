@@ -69,7 +69,12 @@ async def add(
     oldest = logic.oldest_after(row, config)
     if row.newest is not None and row.data:
         await store.save_data(view, path, row.current, row.data)
-    await store.drop_data(view, path, [version.number for version in before if version.number < oldest])
+    gone = 0
+    while (
+        gone < len(before) and before[gone].number < oldest
+    ):  # the oldest come first, and mostly it is one or none
+        gone += 1
+    await store.drop_data(view, path, [version.number for version in before[:gone]])
     newest = Version(row.current + 1, now, logic.deletion_time(row, config, now))
     apart = len(encoded) > AT_ONCE
     if apart:
@@ -82,7 +87,7 @@ async def add(
         data=b"" if apart else encoded,
         apart=apart,
         oldest=oldest,
-        older=store.packed([version for version in before if version.number >= oldest]),
+        older=store.packed(before[gone:]),
     )
     await store.save(view, path, row)
     return logic.version_result(newest, row)

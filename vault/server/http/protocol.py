@@ -81,6 +81,34 @@ class _Former:
         await cycle.send(message)
 
 
+class _NobodyWaits:
+    """Stands for the event that wakes who waits for a body."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+
+class _WaitingCycle(RequestResponseCycle):
+    """The cycle of a request that came again and has to wait. It came whole: what is so for each of them is the class's.
+
+    Each write whose head is known has one, so it is made of no more than what an answer needs.
+    """
+
+    access_log = False
+    message_event: Any = _NobodyWaits()
+    disconnected = waiting_for_100_continue = more_body = response_started = response_complete = False
+    keep_alive = True
+    chunked_encoding = None
+    expected_content_length = 0
+
+    def __init__(self, connection: Connection) -> None:
+        self.scope: Any = {"type": "http", "method": "GET"}  # nobody asks for more
+        self.transport = connection.transport
+        self.flow = connection.flow
+        self.default_headers = connection.server_state.default_headers
+        self.on_response = connection.on_response_complete
+
+
 def _clear_blocks() -> None:
     """Write over what is given out next for a `deque`: an empty one keeps its block as it was found, as long as it lives.
 
@@ -201,20 +229,7 @@ class Connection(FramedProtocol):
         """Return the cycle of a request that came again, and was not answered at once."""
         cycle: Any = self.cycle
         if cycle is None or cycle.response_complete:
-            cycle = self.cycle = RequestResponseCycle(
-                scope={"type": "http", "method": "GET"},  # type: ignore[typeddict-item]  # nobody asks for more
-                transport=self.transport,
-                flow=self.flow,
-                logger=self.logger,
-                access_logger=self.access_logger,
-                access_log=False,
-                default_headers=self.server_state.default_headers,
-                message_event=asyncio.Event(),
-                expect_100_continue=False,
-                keep_alive=True,
-                on_response=self.on_response_complete,
-            )
-            cycle.more_body = False
+            cycle = self.cycle = _WaitingCycle(self)
         return cast("RequestResponseCycle", cycle)
 
     def _repeated(self, data: bytes) -> bool:

@@ -58,7 +58,7 @@ _PRUNE: Final = "DELETE FROM change WHERE n <= (SELECT n FROM change ORDER BY n 
 class PendingWrites:
     """Rows by path (None where one is removed), timers by kind and key (None: cancelled), and what became untrue."""
 
-    __slots__ = ("_folders", "_left", "_long_bytes", "_sorted", "_weight", "rows", "timers", "untrue")
+    __slots__ = ("_folders", "_left", "_long_bytes", "_sorted", "_weight", "full", "rows", "timers", "untrue")
 
     def __init__(self) -> None:
         self._folders: set[str] = set()
@@ -71,16 +71,13 @@ class PendingWrites:
         """Where `end` left something for `end_long`."""
         self._weight = 0
         self._long_bytes = 0
-
-    @property
-    def full(self) -> bool:
-        """Whether it is more than should wait in memory."""
-        return self._weight > _HEAVIEST or self._long_bytes > _LONGEST
+        self.full = False
+        """Whether one transaction put more here than should wait in memory."""
 
     @property
     def heavy(self) -> bool:
         """Whether nothing more is to wait for the commit of this."""
-        return self._long_bytes > _HEAVIEST or self.full
+        return self._long_bytes > _HEAVIEST or self._weight > _HEAVIEST
 
     @property
     def empty(self) -> bool:
@@ -93,18 +90,25 @@ class PendingWrites:
         length = len(value)
         if length > LONG:
             self._long_bytes += length
+            self.full = self.full or self._long_bytes > _LONGEST
         else:
             self._weight += length + _WEIGHT
+            if self._weight > _HEAVIEST:
+                self.full = True
 
     def delete(self, path: str) -> None:
         """Note that a row is removed."""
         self.rows[path] = None
         self._weight += _WEIGHT
+        if self._weight > _HEAVIEST:
+            self.full = True
 
     def set_timer(self, kind: str, key: str, timer: Timer | None) -> None:
         """Note a timer; None where it is cancelled."""
         self.timers[kind, key] = timer
         self._weight += _WEIGHT
+        if self._weight > _HEAVIEST:
+            self.full = True
 
     def touches(self, prefix: str) -> bool:
         """Whether any row is below `prefix`, which is empty or ends in `/`."""
@@ -129,7 +133,7 @@ class PendingWrites:
         """
         rows, timers, long = self.rows, self.timers, self._long_bytes > 0
         self.rows, self.timers = {}, {}
-        self._weight = self._long_bytes = 0
+        self._weight, self._long_bytes, self.full = 0, 0, False
         self._folders, self._sorted = set(), 0
         left = _write(connection, rows, timers, long=long)
         return partial(_write_long, connection, rows, left) if left else None

@@ -69,7 +69,8 @@ class Transaction(RememberingReader):
 
     def _look(self, path: str) -> bytes | int | None:
         """Return what is at `path`, or how long it is where that is much."""
-        self._check()
+        if self._ended or self._broken is not None:
+            self._check()
         own, known = self._own.rows, self._known
         try:
             if self.epoch and (path in own or path in known):
@@ -227,7 +228,8 @@ class Transaction(RememberingReader):
 
     def _write(self, name: str) -> None:
         """Announce what will wait. What SQLite would not take never waits: it would cost others of the batch theirs."""
-        self._check()
+        if self._ended or self._broken is not None:
+            self._check()
         try:
             self._connection.announce(name)
         except StorageFailure as problem:
