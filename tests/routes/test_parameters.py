@@ -110,7 +110,7 @@ def test_each_field_takes_or_refuses_each_json_type(application: Application, ta
 
 
 @every_route
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_parameters_that_chance_made_get_an_answer(
     application: Application, target: Target, data: st.DataObject
