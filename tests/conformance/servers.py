@@ -176,4 +176,13 @@ class CoffreServer(Server):
         return f'storage "sqlite" {{\n  path = "{self.directory}/vault.db"\n}}'
 
 
-KINDS: dict[str, type[Server]] = {kind.kind: kind for kind in (OpenBaoServer, CoffreServer)}
+class WorkersServer(CoffreServer):
+    """Our server with two workers: each request has a connection of its own, which either may have accepted."""
+
+    kind = "coffre-workers"
+
+    def _config(self) -> str:
+        return f"workers = 2\n{super()._config()}"
+
+
+KINDS: dict[str, type[Server]] = {kind.kind: kind for kind in (OpenBaoServer, CoffreServer, WorkersServer)}

@@ -302,6 +302,7 @@ class Supervisor:
         self._selector.unregister(child.control)
         child.control.close()
         _, status = os.waitpid(child.pid, 0)
+        self._bury_orphans()
         self._tell_crew()
         if self._ending is not None:
             return
@@ -315,6 +316,15 @@ class Supervisor:
         self._deaths = self._deaths + 1 if time.monotonic() - child.began < SETTLED_SECONDS else 0
         pause = min(_FIRST_PAUSE * 2**self._deaths, _LONGEST_PAUSE) if self._deaths > 1 else 0.0
         self._due = sorted([*self._due, time.monotonic() + pause])
+
+    def _bury_orphans(self) -> None:
+        """As process 1 of a container it is the parent of what dead workers have started, too."""
+        own = {child.pid for child in self._children.values()}
+        with contextlib.suppress(ChildProcessError):
+            while (
+                ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            ) is not None and ended.si_pid not in own:
+                os.waitpid(ended.si_pid, 0)
 
     def _kill(self, child: _Child, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -65,6 +65,10 @@ class _MoreBody(msgspec.Struct, frozen=True, array_like=True, tag="more"):
     """Asks for the next piece of the body."""
 
 
+class _Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
+    """Says that the other end is there. What is sent before may never have arrived, and what is sent after may have."""
+
+
 class _Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
     status: int
     headers: Headers
@@ -72,7 +76,8 @@ class _Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
     more: bool
 
 
-_DECODER: Final = msgspec.msgpack.Decoder(_Head | _Body | _MoreBody | _Reply)
+Frame = _Head | _Body | _MoreBody | _Reply | _Hello
+_DECODER: Final = msgspec.msgpack.Decoder(Frame)
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -89,10 +94,17 @@ class Channel:
         self._writer.write(len(encoded).to_bytes(_LENGTH) + encoded)
         await self._writer.drain()
 
-    async def hear(self) -> _Head | _Body | _MoreBody | _Reply:
+    async def greeted(self) -> bool:
+        """Whether the other end is there."""
+        try:
+            return isinstance(await self.hear(), _Hello)
+        except (EOFError, OSError):
+            return False
+
+    async def hear(self) -> Frame:
         """Return the next one."""
         length = int.from_bytes(await self._reader.readexactly(_LENGTH))
-        frame: _Head | _Body | _MoreBody | _Reply = _DECODER.decode(await self._reader.readexactly(length))
+        frame: Frame = _DECODER.decode(await self._reader.readexactly(length))
         return frame
 
     @property
@@ -187,6 +199,7 @@ async def answer_all(channel: Channel, answers: Mapping[Place, tuple[Listener, A
     `busy` is told of each beginning and end.
     """
     try:
+        await channel.say(_Hello())
         while True:
             busy(now=False)
             asked = await channel.hear()

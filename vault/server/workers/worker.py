@@ -13,6 +13,7 @@ import contextlib
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Final
 
 from vault.framework.telemetry.log import Log
@@ -21,8 +22,11 @@ from vault.server.config.settings import Listener
 from vault.server.workers import control, tunnel
 from vault.server.workers.tunnel import Channel, Place, Receive, Send
 
+_OPEN_PATIENCE: Final = 30.0
+"""Seconds that a worker may take to open, which may include waiting for a slow token."""
 PATIENCE: Final = 5.0
 """Seconds that a worker may take to do what another asks; after that it is ended. Sealing waits 2 for storage by itself, twice."""
+_PAUSE: Final = 0.05
 _DRAIN_SECONDS: Final = 10.0
 _LENGTH: Final = 4
 _LONGEST: Final = 64 << 20
@@ -32,6 +36,7 @@ _SHOW, _TAKE, _SEAL, _MEASURES = "show", "take", "seal", "measures"
 
 _IN_MEMORY: Final = re.compile(
     r"/sys/(?:init|unseal|seal(?!-status)|rekey|rotate|generate-root|namespaces)|^/ui(?:/|$)"
+    r"|/oidc/(?:auth_url|callback|poll)"
 )
 """Paths below which something lives in memory over several requests. Any other that looks like one may go along."""
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -136,11 +141,16 @@ class Worker:
         found = await asyncio.gather(*(self._ask(other, _MEASURES) for other in others))
         return [(str(other), told) for other, told in zip(others, found, strict=True) if told is not None]
 
-    async def pass_on(self, place: Place, scope: Message, receive: Receive, send: Send) -> None:
-        """Have the first worker answer a request."""
-        first, channel = self._crew[0], None
+    async def pass_on(
+        self, place: Place, inner: Answer, scope: Message, receive: Receive, send: Send
+    ) -> None:
+        """Have the first worker answer a request; `inner` answers it where that is this one by now."""
+        channel = None
         try:
-            channel = await self._channel(first)
+            first, channel = await self._channel()
+            if channel is None:
+                await (inner(scope, receive, send) if self.first else tunnel.lost(send))
+                return
             again = await tunnel.pass_on(channel, place, scope, receive, send)
         except BaseException:
             if channel is not None:
@@ -152,16 +162,29 @@ class Worker:
         else:
             channel.close()
 
-    async def _channel(self, first: int) -> Channel:
-        if self._idle[0] != first:
-            self._forget_idle(first)
-        while self._idle[1]:
-            channel = self._idle[1].pop()
-            if not channel.ended:
-                return channel
+    async def _channel(self) -> tuple[int, Channel | None]:
+        """Return the first worker and a connection to it, None where there is none, or it is this one.
+
+        One that has died takes no request: the supervisor soon names another.
+        """
+        until = monotonic() + PATIENCE
+        while not self.first and monotonic() < until:
+            first = self._crew[0]
+            if self._idle[0] != first:
+                self._forget_idle(first)
+            while self._idle[1]:
+                channel = self._idle[1].pop()
+                if not channel.ended:
+                    return first, channel
+                channel.close()
+            channel = Channel(*await asyncio.open_unix_connection(sock=self._connect(first, _REQUEST)))
+            if await channel.greeted():
+                return first, channel
             channel.close()
-        near = self._connect(first, _REQUEST)
-        return Channel(*await asyncio.open_unix_connection(sock=near))
+            moved = asyncio.get_running_loop().create_task(self._moved())
+            await asyncio.wait((moved,), timeout=_PAUSE)
+            moved.cancel()
+        return 0, None
 
     def _forget_idle(self, first: int) -> None:
         for channel in self._idle[1]:
@@ -203,7 +226,7 @@ class Worker:
     async def _ask(self, number: int, verb: str, said: bytes = b"") -> bytes | None:
         """Return what a colleague answers, None where it does not."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(_OPEN_PATIENCE if verb == _TAKE else PATIENCE):
                 with self._connect(number, verb) as near:
                     await _write(near, said)
                     return await _read(near)
@@ -291,7 +314,7 @@ class _Before:
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
         if self._worker.passes(scope):
-            return self._worker.pass_on(self._place, scope, receive, send)
+            return self._worker.pass_on(self._place, self._inner, scope, receive, send)
         return self._inner(scope, receive, send)
 
 

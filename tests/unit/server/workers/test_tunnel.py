@@ -46,6 +46,7 @@ def asked(pieces: list[bytes], answer: Answer, times: int = 1) -> tuple[list[Any
     async def scenario() -> None:
         near, far = await channels()
         serving = asyncio.create_task(tunnel.answer_all(far, {PLACE: (LISTENER, answer)}, _nobody))
+        assert await near.greeted()
         for _ in range(times):
             left = list(pieces)
 
@@ -140,6 +141,8 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_heard_of() -> None:
             {"type": "http.disconnect"},
         ]
 
+        assert await near.greeted()
+
         async def receive() -> Any:
             return messages.pop(0)
 
@@ -150,5 +153,15 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_heard_of() -> None:
         near.close()
         await serving
         assert seen == []
+
+    asyncio.run(scenario())
+
+
+def test_an_end_that_is_gone_greets_nobody() -> None:
+    async def scenario() -> None:
+        near, far = await channels()
+        far.close()
+        assert await near.greeted() is False
+        near.close()
 
     asyncio.run(scenario())
