@@ -111,6 +111,9 @@ def test_clients_see_both_and_one_that_steps_down_is_left_alone_for_a_while(node
     assert [node["last_echo"] is None for node in shown] == [
         node["api_address"] == _url(one) for node in shown
     ]
+    with one.client() as client:
+        metrics = client.request("GET", "/v1/sys/metrics?format=prometheus").body
+    assert b"\nvault_storage_nodes 2" in metrics
     table = _bao(other, "operator", "members")
     assert table.count(" true ") == 2
     assert _url(one) in table

@@ -62,6 +62,11 @@ class Nodes:
         """Another server that serves, as was known a moment ago."""
         return next((node for node in self._known if active(node) and not self.is_own(node)), None)
 
+    @property
+    def count(self) -> int:
+        """How many lived when storage was asked last, of servers that share it."""
+        return len(self._known)
+
     def is_own(self, node: Node) -> bool:
         """Whether a node is this server."""
         return (node.hostname, node.api_addr) == (self._own.hostname, self._own.api_addr)

@@ -261,11 +261,11 @@ def make(
         skew=Skew(storage, clock, log),
         fetcher=Fetcher(Places(config.outbound_allow)),
         endings=_endings(barrier, leases, clock, entropy, log, metrics),
-        nodes=_nodes(config, storage, clock),
+        nodes=_nodes(config, storage, clock, metrics),
     )
 
 
-def _nodes(config: Config, storage: Storage, clock: Clock) -> Nodes:
+def _nodes(config: Config, storage: Storage, clock: Clock, metrics: Metrics) -> Nodes:
     own = Node(
         hostname=socket.gethostname(),
         api_addr=address(config),
@@ -274,7 +274,10 @@ def _nodes(config: Config, storage: Storage, clock: Clock) -> Nodes:
         api=VERSION,
         serves=False,
     )
-    return Nodes(storage, clock, own, shared=config.storage.kind == "postgresql")
+    nodes = Nodes(storage, clock, own, shared=config.storage.kind == "postgresql")
+    if nodes.shared:
+        metrics.gauge("storage.nodes", lambda: float(nodes.count))
+    return nodes
 
 
 def _tokens(

@@ -18,7 +18,7 @@ from vault.server.config.settings import StorageSettings
 from vault.server.failure import StartFailure
 from vault.server.process import storages
 from vault.storage.copies import sqlite_ends
-from vault.storage.copies.move import Moved, move
+from vault.storage.copies.move import MoveResult, move
 from vault.storage.copies.snapshot import Progress
 from vault.storage.protocol import StorageFailure
 
@@ -58,7 +58,7 @@ def carry(source: StorageSettings, destination: StorageSettings, progress: Progr
     return msgspec.structs.asdict(asyncio.run(_carry(source, destination, progress)))
 
 
-async def _carry(source: StorageSettings, destination: StorageSettings, progress: Progress) -> Moved:
+async def _carry(source: StorageSettings, destination: StorageSettings, progress: Progress) -> MoveResult:
     async with _postgres(source, as_target=False) as near, _postgres(destination, as_target=True) as far:
         # Files come last: root acts for their owner meanwhile, who need not be allowed to read a password.
         async with _sqlite(source, near, as_target=False) as origin:

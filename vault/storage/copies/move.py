@@ -56,7 +56,7 @@ class Target(Origin, Protocol):
         ...
 
 
-class Moved(msgspec.Struct, frozen=True):
+class MoveResult(msgspec.Struct, frozen=True):
     """What was carried."""
 
     entries: int
@@ -65,7 +65,7 @@ class Moved(msgspec.Struct, frozen=True):
     """Those of the values."""
 
 
-async def move(origin: Origin, target: Target, progress: Progress) -> Moved:
+async def move(origin: Origin, target: Target, progress: Progress) -> MoveResult:
     """Copy everything, compare it, and keep it. Raises `StorageFailure`; then nothing is kept."""
     entries, timers = await origin.count()
     if not entries:
@@ -95,7 +95,7 @@ async def move(origin: Origin, target: Target, progress: Progress) -> Moved:
     progress("copying", 100)
     await _compare(origin, target, whole, progress)
     await target.finish()
-    return Moved(entries, timers, size + weight)
+    return MoveResult(entries, timers, size + weight)
 
 
 def _refuse_unfit(path: str) -> None:
