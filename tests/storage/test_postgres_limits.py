@@ -13,6 +13,7 @@ from tests.nodes import make_role
 from tests.postgres import Cluster, give_to_user, started
 from tests.storage.proxy import Proxy
 from tests.storage.stores import add, everything, fill, until_kept
+from tests.storage.test_postgres_away import soon
 from vault.storage.postgres.administration import install
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.postgres.storage import PostgresStorage
@@ -92,6 +93,7 @@ def test_a_node_works_with_two_connections_and_takes_more_when_it_can(few: Place
             await asyncio.gather(
                 *(storage.reader().scan("two/") for _ in range(5)), storage.news(0), return_exceptions=True
             )
+        await soon(lambda: fill(storage, "written"))
         await _load(storage, "again")
         await few.limit("CONNECTION LIMIT 10")
         began = time.monotonic()
