@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -214,12 +215,23 @@ def test_a_namespace_is_sealed_and_opened_in_all_workers_through_any(pair: Pair)
                 assert each.request("GET", "/v1/sys/mounts", headers=headers).status == 503, turn
 
 
-def test_a_session_of_the_page_is_known_whichever_worker_is_asked(pair: Pair) -> None:
+def test_who_signed_in_to_the_page_through_one_worker_is_known_to_the_other(pair: Pair) -> None:
     pair.settled()
     with pair.both() as (one, other):
-        form = other.request("GET", "/ui/")
-        assert form.status == 200
-        assert one.request("GET", "/ui/").status == 200
+        page = other.request("GET", "/ui/", token="")
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', page.body.decode()))
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Origin": f"http://127.0.0.1:{pair.server.port}",
+            "Cookie": page.headers.get("set-cookie", "").partition(";")[0],
+        }
+        sent = urlencode({**fields, "token": pair.server.root}).encode()
+        signed_in = one.request("POST", "/ui/sign-in", sent, headers=headers, token="")
+        assert signed_in.status == 303, signed_in.body
+        cookie = {"Cookie": signed_in.headers["set-cookie"].partition(";")[0]}
+        for each in (one, other):
+            page = each.request("GET", "/ui/", headers=cookie, token="")
+            assert page.status == 303 or b"/ui/sign-out" in page.body, page.body[:500]
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["first", "other"])
