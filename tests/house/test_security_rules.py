@@ -39,7 +39,7 @@ def test_every_test_and_file_that_a_document_names_exists() -> None:
         name
         for path in files(".py")
         if "tests" in path.parts
-        for name in functions(path.read_text(encoding="utf-8"))
+        for name in (path.stem, *functions(path.read_text(encoding="utf-8")))
     }
     texts = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in files(".md")}
     tests = {

@@ -44,6 +44,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/identity/provider/provider_routes.py": "_agreed _authorize",
         "nhi/identity/provider/token_routes.py": "_access _claims _described _redeemed _said",
         "vault/background/loop.py": "work",
+        "vault/background/skew.py": "now",
         "vault/repeated/plans.py": "recall",
         "vault/cache/ages.py": "begin of",
         "vault/engines/kv/engine.py": (
@@ -72,7 +73,8 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/lease/store.py": "ended new",
         "vault/lease/namespace_sweep.py": "_end_leases due",
         "vault/policy/gate.py": "_verdict check decide filter narrow",
-        "vault/server/compose/app.py": "_close _resume _watch_forever expire_token sweep_tokens",
+        "vault/server/compose/app.py": "_close _resume _watch_forever",
+        "vault/server/compose/timers.py": "expire_token sweep_tokens",
         "vault/server/compose/unsealing.py": "ensure_root",
         "vault/server/compose/parts.py": "_sealing make",
         "vault/token/authenticator.py": "_load _spend known",

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -157,7 +158,7 @@ def _play(cluster: Cluster, folder: Path, kills: int) -> None:
                 kill(site, dice)
                 began = time.monotonic()
                 for node in nodes:
-                    wait_until(lambda node=node: _is_well(node), node.log.read_text, _WELL)  # type: ignore[misc]
+                    wait_until(partial(_is_well, node), node.log.read_text, _WELL)
                 worst[kill] = max(worst[kill], time.monotonic() - began)
         with nodes[0].client() as client:
             raised = load.judge(client)

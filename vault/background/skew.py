@@ -29,8 +29,8 @@ class Skew:
         self._storage = storage
         self._clock = clock
         self._log = log
-        self.millis = 0
-        """By how much this clock is ahead, in milliseconds; behind, where it is negative."""
+        self.ahead = Millis(0)
+        """By how much this clock is ahead; behind, where it is negative."""
 
     async def now(self) -> Millis:
         """Measure it, and return the earlier of both clocks' moments. Raises `StorageFailure`.
@@ -42,14 +42,14 @@ class Skew:
         if theirs is None:
             return before
         after = self._clock.millis()
-        self._note(before - theirs if theirs < before else min(after - theirs, 0))
+        self._note(Millis(before - theirs if theirs < before else min(after - theirs, 0)))
         return min(before, theirs)
 
-    def _note(self, millis: int) -> None:
-        was, self.millis = self._degree, millis
+    def _note(self, ahead: Millis) -> None:
+        was, self.ahead = self._degree, ahead
         if self._degree == was:
             return
-        off = f"{millis / 1000:.1f} s"
+        off = f"{ahead / 1000:.1f} s"
         if self._degree == 0:
             self._log.note("clock", "the clock agrees with the database's again", ahead=off)
         elif self._degree == 1:
@@ -64,7 +64,7 @@ class Skew:
     @property
     def _degree(self) -> int:
         """0 where nothing is to be told, 1 where it is, 2 where tokens would end at the wrong moment."""
-        return (abs(self.millis) > _TOLD) + (abs(self.millis) > _MOST)
+        return (abs(self.ahead) > _TOLD) + (abs(self.ahead) > _MOST)
 
     @property
     def told(self) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from vault.framework.fields import Doc, FieldKind
 from vault.framework.route import Params
-from vault.values.times import Seconds
+from vault.values.times import Millis, Seconds
 
 _Count = Annotated[int, FieldKind("int", struct="InitRequest")]
 _Keys = Annotated[tuple[str, ...], FieldKind("strings", struct="InitRequest")]
@@ -136,5 +136,5 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many audit devices did not take their last record."""
     storage_unreachable: bool = False
     """Whether storage does not answer, so that this is what it said last."""
-    clock_skew_ms: int = 0
+    clock_skew_ms: Millis = Millis(0)
     """By how much this node's clock is ahead of the database's, where that is worth telling."""

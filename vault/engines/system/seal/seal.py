@@ -39,7 +39,7 @@ from vault.seal.health import SlotHealth
 from vault.seal.init import InitPlan, InitRequest
 from vault.seal.lifecycle import Lifecycle, Status
 from vault.seal.records.record import SHAMIR_SLOT
-from vault.values.times import millis_to_seconds
+from vault.values.times import Millis, millis_to_seconds
 
 _CODES: Final = (
     "activecode",
@@ -236,7 +236,7 @@ class SealEngine(Engine):
             audit_blocked=blocked,
             audit_failing=failing,
             storage_unreachable=self._state.silent > 0,
-            clock_skew_ms=self._hooks.skew.millis if self._hooks.skew.told else 0,
+            clock_skew_ms=self._hooks.skew.ahead if self._hooks.skew.told else Millis(0),
         )
         turns_away = self._state.silent > _TURNS_AWAY or self._hooks.skew.too_far
         return Reply(data=health, plain=True, status=503 if turns_away else code)
