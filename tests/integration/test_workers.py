@@ -237,7 +237,7 @@ def test_who_signed_in_to_the_page_through_one_worker_is_known_to_the_other(pair
 @pytest.mark.parametrize("which", [0, 1], ids=["first", "other"])
 def test_a_killed_worker_is_replaced_by_one_that_is_open(pair: Pair, which: int) -> None:
     pair.settled()
-    before = pair.pids()
+    before, warnings = pair.pids(), pair.log().count("attention")
     with pair.both() as workers:
         os.kill(before[which], signal.SIGKILL)
         writes = [
@@ -249,6 +249,7 @@ def test_a_killed_worker_is_replaced_by_one_that_is_open(pair: Pair, which: int)
         assert [answer.status for answer in writes[1:]] == [200] * (ROUNDS - 1)
     pair.settled()
     assert len(pair.pids()) == 2
+    assert pair.log().count("attention") == warnings, "the configuration is what it was"
     assert set(before) - set(pair.pids()) == {before[which]}
     with pair.both() as workers:
         for each in workers:

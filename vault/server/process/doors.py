@@ -20,6 +20,11 @@ from vault.server.process import resources
 class Doors(Protocol):
     """What is the process's own matter, or that of all processes of a server."""
 
+    @property
+    def warns(self) -> bool:
+        """Whether this process tells what operators should know of the configuration and the machine."""
+        ...
+
     def opened(self, config: Config) -> AbstractContextManager[list[socket.socket]]:
         """Return a socket for each listener, bound and listening. Raises `StartFailure`."""
         ...
@@ -35,6 +40,8 @@ class Doors(Protocol):
 
 class OwnDoors:
     """Those of a server that is one process."""
+
+    warns = True
 
     @contextlib.contextmanager
     def opened(self, config: Config) -> Iterator[list[socket.socket]]:

@@ -126,7 +126,7 @@ class Server:
         config = self._config
         self._hear(application, listening, log)
         self._doors.serving(listening)
-        for warning in warnings:
+        for warning in warnings if self._doors.warns else ():
             log.caution("server", "attention", reason=warning)
         for address, listener in zip(listening.addresses, config.listeners, strict=True):
             log.note(

@@ -100,6 +100,7 @@ class _InheritedDoors:
         self, config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int
     ) -> None:
         self._one_writes = config.storage.kind == "sqlite"
+        self.warns = number == 1
         self._bound = bound
         self._end = end
         self._number = number

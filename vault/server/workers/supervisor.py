@@ -310,9 +310,8 @@ class Supervisor:
         if not self._served:
             self._failure = child.failure or f"the first worker {reason} before it served"
             return
-        self._log.failure(
-            "server", "a worker has ended, and another one is started", pid=child.pid, reason=reason
-        )
+        tell = self._log.failure if status else self._log.caution
+        tell("server", "a worker has ended, and another one is started", pid=child.pid, reason=reason)
         self._deaths = self._deaths + 1 if time.monotonic() - child.began < SETTLED_SECONDS else 0
         pause = min(_FIRST_PAUSE * 2**self._deaths, _LONGEST_PAUSE) if self._deaths > 1 else 0.0
         self._due = sorted([*self._due, time.monotonic() + pause])
