@@ -144,9 +144,9 @@ class LaggingStorage(MemoryStorage):
         """See `Storage.write`."""
         return _Write(super().write())
 
-    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, *, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`."""
-        return await _late(super().claim(now, limit, hold))
+        return await _late(super().claim(now, limit, hold=hold))
 
     async def next_due(self) -> Millis | None:
         """See `Storage.next_due`."""

@@ -33,7 +33,7 @@ def asked(token: str) -> str:
     return _text(request(read_chain(from_text(token, LARGEST))))
 
 
-def given(asking: str, change: str, until: int, checks: Sequence[str], key: str) -> str:
+def given(asking: str, change: str, *, until: int, checks: Sequence[str], key: str) -> str:
     """Return an approval of `change` until `until` (seconds), signed by a private key in PEM. Raises `BiscuitError`."""
     terms: dict[str, Term] = {"change": change, "until": datetime.fromtimestamp(until, UTC)}
     source = "".join(f"{text.strip().rstrip(';')};\n" for text in ("approved({change}, {until})", *checks))

@@ -219,7 +219,7 @@ def test_a_failed_read_leaves_the_reader_usable(store: Store, name: str) -> None
         await reader.get("old")
         await reader.list("")
         await reader.scan("")
-        await storage.claim(Millis(3), 1, Millis(0))
+        await storage.claim(Millis(3), 1, hold=Millis(0))
         await storage.next_due()
         await storage.news(1)
 

@@ -78,7 +78,7 @@ class Place:
                 for timer in TIMERS:
                     await tx.at(timer)
                 await tx.invalidate("a", "b")
-            assert len(await storage.claim(Millis(0), 10, Millis(1000))) == 2
+            assert len(await storage.claim(Millis(0), 10, hold=Millis(1000))) == 2
             await storage.close()
 
         asyncio.run(story())
@@ -90,7 +90,7 @@ class Place:
             storage = self.open(settings)
             reader = storage.reader()
             entries = {path: await reader.get(path) for path in await reader.scan("")}
-            timers = [*await storage.claim(Millis(1 << 60), 10_000, Millis(1))]
+            timers = [*await storage.claim(Millis(1 << 60), 10_000, hold=Millis(1))]
             await storage.close()
             return entries, timers
 

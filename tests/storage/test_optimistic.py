@@ -136,6 +136,6 @@ def test_one_within_another_is_an_error(store: Store) -> None:
             with pytest.raises(RuntimeError, match="already"):
                 await fill(storage, "inner")
             with pytest.raises(RuntimeError, match="already"):
-                await storage.claim(Millis(1), 1, Millis(1))
+                await storage.claim(Millis(1), 1, hold=Millis(1))
 
     store.play(story)

@@ -176,6 +176,6 @@ def test_a_path_may_be_as_long_as_every_storage_takes(store: Store, path: str) -
             await tx.at(Timer("k", path[1:], Millis(1)))
             await tx.invalidate("k", path[1:])
         assert await everything(storage) == {path: b"1"}
-        assert [timer.key for timer in await storage.claim(Millis(1), 1, Millis(1))] == [path[1:]]
+        assert [timer.key for timer in await storage.claim(Millis(1), 1, hold=Millis(1))] == [path[1:]]
 
     store.play(story)

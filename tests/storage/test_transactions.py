@@ -207,7 +207,7 @@ def test_a_transaction_within_a_transaction_is_an_error_and_not_a_deadlock(store
         assert await storage.reader().scan("") == ["next", "outer"]
         async with storage.write():
             with pytest.raises(RuntimeError, match="already"):
-                await storage.claim(Millis(1), 1, Millis(1))
+                await storage.claim(Millis(1), 1, hold=Millis(1))
 
     store.play(story)
 

@@ -108,7 +108,7 @@ class Background:
 
     async def work(self) -> bool:
         """Run what is due now, one batch; return whether there was anything."""
-        timers = await self._storage.claim(await self._skew.now(), _BATCH, _HOLD)
+        timers = await self._storage.claim(await self._skew.now(), _BATCH, hold=_HOLD)
         left = iter(timers)
         lanes = (self._fire_all(left) for _ in range(min(self._at_once, len(timers))))
         failures = [end for end in await asyncio.gather(*lanes, return_exceptions=True) if end is not None]

@@ -55,7 +55,7 @@ def header(term: int) -> bytes:
     return _ENTRY_HEADER.pack(VERSION, term)
 
 
-def seal(key: Key, head: bytes, scope: bytes, path: str, plaintext: bytes, nonce: bytes) -> bytes:
+def seal(key: Key, *, head: bytes, scope: bytes, path: str, plaintext: bytes, nonce: bytes) -> bytes:
     """Encrypt `plaintext` for the full storage `path`.
 
     `head` comes from `header`, `scope` from `entry_scope`; `nonce` is 12 fresh random bytes.

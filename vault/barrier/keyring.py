@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -157,14 +156,22 @@ class Keyring:
         if term is None:
             raise self.gone
         term.unsaved += 1
-        return envelope.seal(term.key, term.head, scope, path, plaintext, random(envelope.NONCE_BYTES))
+        return envelope.seal(
+            term.key,
+            head=term.head,
+            scope=scope,
+            path=path,
+            plaintext=plaintext,
+            nonce=random(envelope.NONCE_BYTES),
+        )
 
     def encryption(self, scope: bytes, path: str, plaintext: bytes, random: Random) -> Callable[[], bytes]:
         """Return what encrypts, once, in a thread if it likes, under the key that is active now; it is counted already."""
         term = self.active
         term.unsaved += 1
         nonce = random(envelope.NONCE_BYTES)
-        return partial(envelope.seal, term.key, term.head, scope, path, plaintext, nonce)
+        key, head = term.key, term.head
+        return lambda: envelope.seal(key, head=head, scope=scope, path=path, plaintext=plaintext, nonce=nonce)
 
     def decrypt(self, scope: bytes, path: str, data: bytes) -> bytes:
         """Decrypt under the key the entry names; `UnknownTerm` or another `BarrierFailure`."""

@@ -41,7 +41,7 @@ _INVALID_RECOVERY: Final = "invalid recovery configuration: "
 _PGP_COUNT: Final = "count mismatch between number of provided PGP keys and number of shares"
 
 
-class InitRequest(msgspec.Struct, frozen=True):
+class InitRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What `sys/init` was asked for: secret shares for Shamir's seal alone, recovery shares for key slots."""
 
     secret_shares: int = 0

@@ -159,7 +159,7 @@ def _paths(options: Options, environment: Mapping[str, str]) -> tuple[str, ...]:
 def with_log_flags(config: Config, options: Options) -> Config:
     """Let the flags that concern the log replace what the configuration says. Raises `StartFailure`."""
     given = {
-        name: configuration.checked(name, getattr(options, name), f"flag -{name.replace('_', '-')}")
+        name: configuration.checked(name, getattr(options, name), source=f"flag -{name.replace('_', '-')}")
         for name in ("log_level", "log_format", "log_file")
         if getattr(options, name)
     }

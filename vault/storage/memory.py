@@ -282,7 +282,7 @@ class MemoryStorage:
         """See `Storage.write`."""
         return _Write(self)
 
-    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, *, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable come first."""
         await self.enter()
         try:

@@ -159,7 +159,7 @@ class Storage(Protocol):
         """
         ...
 
-    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, *, hold: Millis) -> Sequence[Timer]:
         """Claim up to `limit` timers due at `now` (ms), for `hold` ms: nobody else gets them until then.
 
         A claimed timer stays until it is cancelled or set again; an unfinished one comes back after

@@ -119,11 +119,11 @@ class Pages:
         ttl = told.data.get("ttl")
         number = self._sessions.begin(
             secret,
-            namespace,
-            str(name or "a token"),
-            request.client.host if request.client is not None else "",
-            Seconds(ttl if isinstance(ttl, int) else 0),
-            whose_token(told),
+            namespace=namespace,
+            name=str(name or "a token"),
+            address=request.client.host if request.client is not None else "",
+            ttl=Seconds(ttl if isinstance(ttl, int) else 0),
+            person=whose_token(told),
         )
         if number is None:
             return self._sign_in(request, _MANY, 429)

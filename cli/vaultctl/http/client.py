@@ -128,7 +128,7 @@ class Client:
         if self._settings.print_policy:
             from vaultctl.http.dry_run import policy_for
 
-            raise DryRunOutput(policy_for(method, path, search))
+            raise DryRunOutput(policy_for(method, path, query=search))
 
     def _send_with_retries(
         self, method: str, target: str, headers: dict[str, str], payload: bytes | None, retries: int

@@ -65,7 +65,7 @@ def curl_command(
     return " ".join(words)
 
 
-def capabilities(method: str, path: str, query: str) -> list[str]:
+def capabilities(method: str, path: str, *, query: str) -> list[str]:
     """The ACL capabilities that a request needs on its path."""
     asked = query.split("&")
     if method == "GET" and "list=true" in asked:
@@ -80,9 +80,9 @@ def capabilities(method: str, path: str, query: str) -> list[str]:
     return needed
 
 
-def policy_for(method: str, path: str, query: str) -> str:
+def policy_for(method: str, path: str, *, query: str) -> str:
     """An HCL policy that allows the request and nothing else."""
-    words = ", ".join(f'"{word}"' for word in capabilities(method, path, query))
+    words = ", ".join(f'"{word}"' for word in capabilities(method, path, query=query))
     return f'path "{path}" {{\n  capabilities = [{words}]\n}}'
 
 

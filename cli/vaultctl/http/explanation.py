@@ -87,7 +87,7 @@ def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = Fals
         return "The token asked about is unknown, expired or revoked."
     if not any("permission denied" in text for text in error.errors):
         return ""
-    needed = capabilities(error.method, error.path, error.query)
+    needed = capabilities(error.method, error.path, query=error.query)
     words = " or ".join(f'"{word}"' for word in needed if word != "sudo")
     lack = words + (' and "sudo"' if "sudo" in needed else "") + f' on path "{error.path}"'
     if error.errors == ("permission denied",):

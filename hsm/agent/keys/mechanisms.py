@@ -90,7 +90,7 @@ def unwrap_cbc_hmac(session: TokenSession, label: str, wrapped: WrappedKey) -> b
     key_id = _id(wrapped)
     _expect(wrapped, iv=_CBC_IV, ct=_CBC_BYTES, mac=_MAC)
     key = able(find(session, ObjectClass.SECRET_KEY, label, key_id, KeyType.AES), "decrypt", label, key_id)
-    _authenticate(session, label, key_id, wrapped.iv + wrapped.ct, wrapped.mac)
+    _authenticate(session, label, key_id, data=wrapped.iv + wrapped.ct, code=wrapped.mac)
     return bytes(key.decrypt(wrapped.ct, mechanism=Mechanism.AES_CBC_PAD, mechanism_param=wrapped.iv))
 
 
@@ -153,7 +153,7 @@ def _mac(session: TokenSession, label: str, key_id: bytes, data: bytes) -> bytes
     return bytes(key.sign(data, mechanism=Mechanism.SHA256_HMAC))
 
 
-def _authenticate(session: TokenSession, label: str, key_id: bytes, data: bytes, code: bytes) -> None:
+def _authenticate(session: TokenSession, label: str, key_id: bytes, *, data: bytes, code: bytes) -> None:
     """See that `code` is that of `data`, under whichever of several HMAC keys: the code shows which is the right one.
 
     Raises `IntegrityError`, and `KeyAmbiguous` for more keys than are tried.

@@ -220,7 +220,7 @@ class OidcEngine(Engine):
         if max(len(params.code), len(params.id_token)) > signature.LARGEST:
             return page.failed("What the provider sent is too large.")
         try:
-            sign_in = self._states.post(call, params.state, params.code, params.id_token)
+            sign_in = self._states.post(call, params.state, code=params.code, id_token=params.id_token)
         except Malformed as refusal:
             return page.failed(refusal.message)
         if sign_in.mode == "direct":

@@ -141,7 +141,7 @@ class States:
         again = replace(found, confirmed=False, code="", id_token="", confirmation=confirmation)
         self._keep(call, name, again)
 
-    def post(self, call: Call, state: str, code: str, id_token: str) -> SignIn:
+    def post(self, call: Call, state: str, *, code: str, id_token: str) -> SignIn:
         """Keep what the provider posted for a sign-in that is under way. Raises `Malformed` where there is none.
 
         An ID token is kept only where one was asked for: it would stand in for a code without verifier and secret.

@@ -150,7 +150,7 @@ class Failures:
         self._mounts: BoundedCache[str, _Mount] = BoundedCache(_MOUNTS)
         self._told = -_QUIET
 
-    def note(self, call: Call, registration: str, method: str, reason: Reason, detail: str = "") -> None:
+    def note(self, call: Call, registration: str, method: str, reason: Reason, *, detail: str = "") -> None:
         """Count that a login failed, once for each call; `registration` is empty where there is none of the name.
 
         The record of the call has the reason.

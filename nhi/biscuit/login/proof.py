@@ -131,7 +131,7 @@ class ProofChecker:
     ) -> Unauthenticated:
         """Note why a login fails; return what the caller is told, which is the same for every reason."""
         name = registration.name if registration is not None else ""
-        self._failures.note(call, name, method, reason if name else Reason.UNKNOWN, detail)
+        self._failures.note(call, name, method, reason if name else Reason.UNKNOWN, detail=detail)
         return Unauthenticated(_WRONG)
 
     async def at_hand(self, call: Call, name: str, secret: str) -> WorkloadProof | None:

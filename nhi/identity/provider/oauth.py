@@ -61,7 +61,7 @@ def _loopback(given: str, known: str) -> bool:
     return found is not None and found[0].startswith("http:") and found[1] != "0"
 
 
-def proves(verifier: str, challenge: str, method: str) -> bool:
+def proves(verifier: str, *, challenge: str, method: str) -> bool:
     """Whether a verifier is the one that a challenge was made of (RFC 7636 section 4.6)."""
     if method == "S256":
         digest = hashlib.sha256(verifier.encode()).digest()

@@ -213,7 +213,7 @@ class TokenEndpointEngine(Engine):
             raise OAuthError("invalid_request", "expected code_verifier for token exchange")
         if params.code_verifier and not code.challenge:
             raise OAuthError("invalid_request", "unexpected code_verifier for token exchange")
-        if code.challenge and not proves(params.code_verifier, code.challenge, code.method):
+        if code.challenge and not proves(params.code_verifier, challenge=code.challenge, method=code.method):
             raise OAuthError("invalid_grant", "invalid code_verifier for token exchange")
         return code
 

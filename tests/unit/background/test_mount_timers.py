@@ -50,7 +50,7 @@ def test_a_timer_leads_to_the_data_of_its_mount_and_is_set_again_where_it_came_t
             return Millis(9) if len(seen) == 1 else None
 
         for due in (5, 9):
-            (timer,) = await storage.claim(Millis(due), 10, Millis(0))
+            (timer,) = await storage.claim(Millis(due), 10, hold=Millis(0))
             assert timer.kind == "parcel"
             async with barrier.write(ROOT_ID, "ns/root/") as core:
                 await core.cancel(timer.kind, timer.key)
@@ -69,6 +69,6 @@ def test_a_timer_moves_and_is_cancelled_by_its_name() -> None:
             await TIMERS.set(call, "a", Millis(7))
             await TIMERS.set(call, "b", Millis(6))
             await TIMERS.cancel(call, "b")
-        assert await storage.claim(Millis(9), 10, Millis(0)) == [Timer("parcel", "n1/one/a", Millis(7))]
+        assert await storage.claim(Millis(9), 10, hold=Millis(0)) == [Timer("parcel", "n1/one/a", Millis(7))]
 
     asyncio.run(scenario())

@@ -15,7 +15,9 @@ SCOPE = envelope.entry_scope("root")
 
 
 def _sealed(path: str = "a/b", plaintext: bytes = b"value", scope: bytes = SCOPE, term: int = 1) -> bytes:
-    return envelope.seal(KEY, envelope.header(term), scope, path, plaintext, os.urandom(12))
+    return envelope.seal(
+        KEY, head=envelope.header(term), scope=scope, path=path, plaintext=plaintext, nonce=os.urandom(12)
+    )
 
 
 def test_entries_are_laid_out_as_in_the_vectors() -> None:
@@ -23,7 +25,17 @@ def test_entries_are_laid_out_as_in_the_vectors() -> None:
         key, scope = Key(bytes.fromhex(v["key"])), envelope.entry_scope(v["namespace"])
         data = bytes.fromhex(v["envelope"])
         nonce, plaintext = bytes.fromhex(v["nonce"]), bytes.fromhex(v["plaintext"])
-        assert envelope.seal(key, envelope.header(v["term"]), scope, v["path"], plaintext, nonce) == data
+        assert (
+            envelope.seal(
+                key,
+                head=envelope.header(v["term"]),
+                scope=scope,
+                path=v["path"],
+                plaintext=plaintext,
+                nonce=nonce,
+            )
+            == data
+        )
         assert envelope.term_of(data) == v["term"]
         assert envelope.open_entry(key, scope, v["path"], data) == plaintext
 

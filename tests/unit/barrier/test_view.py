@@ -83,7 +83,7 @@ def test_timers_and_invalidations_pass_through() -> None:
             await view.at(Timer("expire", "y", NOW))
             await view.cancel("expire", "y")
             await view.invalidate("mount", "m")
-        assert [t.key for t in await storage.claim(NOW, 10, Millis(1000))] == ["x"]
+        assert [t.key for t in await storage.claim(NOW, 10, hold=Millis(1000))] == ["x"]
         _, changes = await storage.news(1)
         assert changes is not None
         assert [(c.kind, c.key) for c in changes] == [("mount", "m")]

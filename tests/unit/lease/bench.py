@@ -145,7 +145,7 @@ class Bench:
 
     async def tick(self) -> int:
         """Run the timers that are due, as the background loop does, and let the workers finish."""
-        timers = await self.storage.claim(self.clock.millis(), 1000, Millis(1))
+        timers = await self.storage.claim(self.clock.millis(), 1000, hold=Millis(1))
         for timer in timers:
             async with self.barrier.write(ROOT_ID, CORE) as core:
                 await core.cancel(timer.kind, timer.key)

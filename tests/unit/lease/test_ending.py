@@ -136,7 +136,7 @@ def test_a_system_that_hangs_costs_its_own_mount_alone() -> None:
         assert bench.other.busiest == 4
         gate, bench.other.hanging = bench.other.hanging, None
         bench.clock.sleep(1)
-        timers = await bench.storage.claim(bench.clock.millis(), 100, Millis(1))
+        timers = await bench.storage.claim(bench.clock.millis(), 100, hold=Millis(1))
         for timer in timers:
             async with bench.barrier.write(ROOT_ID, CORE) as core:
                 await bench.endings.due(core, timer.key)

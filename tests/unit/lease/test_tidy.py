@@ -44,7 +44,10 @@ def test_lost_timers_are_set_again_on_every_page() -> None:
         assert tidy.begin()
         await tidy.run(ROOT_ID)
         assert await bench.due() == 60
-        assert len(await bench.storage.claim(Millis(bench.clock.millis() + 100_000), 1000, Millis(1))) == 230
+        assert (
+            len(await bench.storage.claim(Millis(bench.clock.millis() + 100_000), 1000, hold=Millis(1)))
+            == 230
+        )
         assert "count=230" in bench.stream.getvalue()
 
     asyncio.run(scenario())

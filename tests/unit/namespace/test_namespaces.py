@@ -204,7 +204,7 @@ def test_a_namespace_goes_after_what_its_leases_stand_for() -> None:
         assert len(ended) == 70 and await place.get("mnt/x/secret") is not None
         due = {
             (timer.kind, timer.key)
-            for timer in await storage.claim(Millis(clock.millis() + 5000), 999, Millis(1))
+            for timer in await storage.claim(Millis(clock.millis() + 5000), 999, hold=Millis(1))
         }
         assert (NAMESPACE_KIND, "dddddd") in due and ("lease", made[0].id) in due
         async with barrier.write(ROOT_ID, CORE) as core:

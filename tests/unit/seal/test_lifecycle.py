@@ -207,7 +207,12 @@ def test_shares_and_token_are_encrypted_to_their_holders() -> None:
     async def scenario() -> None:
         vault = Vault()
         holders = [Holder("one"), Holder("two")]
-        request = InitRequest(2, 2, [h.text for h in holders], holders[0].text)
+        request = InitRequest(
+            secret_shares=2,
+            secret_threshold=2,
+            pgp_keys=[h.text for h in holders],
+            root_token_pgp_key=holders[0].text,
+        )
         plan = await vault.init(request)
         assert list(plan.pgp_fingerprints) == [h.fingerprint for h in holders]
         assert [base64.b64decode(key).hex() for key in plan.keys_base64] == list(plan.keys)

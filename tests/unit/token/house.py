@@ -73,7 +73,7 @@ class TokenHouse(House):
 
     async def due(self, moment: Millis) -> list[str]:
         """Return the keys of the tokens whose timers are due at `moment` (milliseconds)."""
-        return [t.key for t in await self.storage.claim(moment, 100, Millis(0)) if t.kind == TOKEN_KIND]
+        return [t.key for t in await self.storage.claim(moment, 100, hold=Millis(0)) if t.kind == TOKEN_KIND]
 
 
 async def opened() -> TokenHouse:

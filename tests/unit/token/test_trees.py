@@ -39,7 +39,7 @@ async def _sweep(house: TokenHouse) -> int:
     """Let the timers do what is left; return how many rounds that took."""
     rounds = 0
     while due := [
-        t for t in await house.storage.claim(house.clock.millis(), 100, Millis(0)) if t.kind == GONE_KIND
+        t for t in await house.storage.claim(house.clock.millis(), 100, hold=Millis(0)) if t.kind == GONE_KIND
     ]:
         for timer in due:
             rounds += 1

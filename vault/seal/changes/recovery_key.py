@@ -109,7 +109,7 @@ async def _with(
     assert config.recovery is not None
     path = recovery_path(config.recovery.revision)
     record = decode(path, data, RecoveryKey)
-    place = seal_store.recovery_place(slot.name, config.generation, path)
+    place = seal_store.recovery_place(slot.name, generation=config.generation, path=path)
     value = await envelope.seal(slot, place, key.reveal(), changes.random, identity)
     more = msgspec.structs.replace(record, wrapped={**record.wrapped, slot.name: value})
     return RecoveryUpdate(path, data, more)

@@ -158,7 +158,7 @@ async def unwrap_recovery(tx: ReadTx, config: SealConfig, slots: Slots) -> Key:
         slot = slots.get(name)
         if slot is None or name not in record.wrapped:
             continue
-        place = recovery_place(name, config.generation, path)
+        place = recovery_place(name, generation=config.generation, path=path)
         try:
             return Key(await slot_envelope.unseal(slot, place, record.wrapped[name]))
         except HsmError as failure:
@@ -178,7 +178,7 @@ async def wrap_recovery(
         if slot is None:
             continue
         try:
-            place = recovery_place(name, generation, path)
+            place = recovery_place(name, generation=generation, path=path)
             wrapped[name] = await slot_envelope.seal(slot, place, key.reveal(), random, entry.key)
         except HsmError as failure:
             reasons[name] = failure
@@ -226,7 +226,7 @@ def count(found: dict[str, int], value: bytes) -> None:
     found[version] = found.get(version, 0) + 1
 
 
-def recovery_place(name: str, generation: str, path: str) -> RecordAddress:
+def recovery_place(name: str, *, generation: str, path: str) -> RecordAddress:
     """Return where the recovery key belongs under slot `name`."""
     return RecordAddress(slot=name, purpose="recovery", cluster=generation, namespace=_NAMESPACE, path=path)
 

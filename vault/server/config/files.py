@@ -81,7 +81,7 @@ def setting_from_environment(name: str, environment: Mapping[str, str]) -> str:
     return environment.get(f"BAO_{name}") or environment.get(f"VAULT_{name}") or ""
 
 
-def checked(key: str, given: str, source: str) -> str:
+def checked(key: str, given: str, *, source: str) -> str:
     """Read a top-level setting that came from elsewhere. Raises `StartFailure` naming `source`."""
     try:
         return str(settings_of(Config)[key].read(given))
@@ -225,7 +225,7 @@ def _check_workers(
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {
-        key: checked(key, given, f"environment BAO_{name} or VAULT_{name}")
+        key: checked(key, given, source=f"environment BAO_{name} or VAULT_{name}")
         for name, key in _ENVIRONMENT.items()
         if (given := setting_from_environment(name, environment))
     }

@@ -133,7 +133,7 @@ class PostgresStorage:
         """See `Storage.write`."""
         return _Block(self, optimistic=optimistic)
 
-    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, *, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable are taken. They are told by when they are due."""
         self._outside()
         self._database.announce("claim")

@@ -155,13 +155,13 @@ class SqliteStorage:
         """
         return _Write(self._reader, self._writers_long, self._group, self._rows)
 
-    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, *, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`; the longest claimable are taken first. Without any due, nothing is written."""
         first = await self.next_due()
         if first is None or first > now:
             return []
         async with _Write(self._reader, self._writers_long, self._group, self._rows) as tx:
-            return await tx.claim(now, limit, hold)
+            return await tx.claim(now, limit, hold=hold)
 
     async def next_due(self) -> Millis | None:
         """See `Storage.next_due`."""

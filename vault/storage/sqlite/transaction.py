@@ -204,7 +204,7 @@ class Transaction(RememberingReader):
         """See `Tx.before_commit`."""
         self._group.open.checks[check] = None
 
-    async def claim(self, now: Millis, limit: int, hold: Millis) -> Sequence[Timer]:
+    async def claim(self, now: Millis, limit: int, *, hold: Millis) -> Sequence[Timer]:
         """See `Storage.claim`."""
         with self._statement():
             await self._spill()

@@ -32,7 +32,7 @@ def millis(text: str) -> Millis | None:
     return None if found is None else Millis(round(found.timestamp() * 1000))
 
 
-def time_field(label: str, name: str, text: str) -> Html:
+def time_field(label: str, *, name: str, text: str) -> Html:
     """Return an input for a time, with the present value."""
     found = _parsed(text)
     value = "" if found is None else found.isoformat()[:19].removesuffix(":00")

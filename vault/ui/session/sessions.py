@@ -71,7 +71,7 @@ class UiSessions:
         return self._entropy.base62(_CHARACTERS)
 
     def begin(
-        self, token: Secret, namespace: str, name: str, address: str, ttl: Seconds, person: str = ""
+        self, token: Secret, *, namespace: str, name: str, address: str, ttl: Seconds, person: str = ""
     ) -> str | None:
         """Begin a session, and return the number that the browser keeps; None where there are too many already.
 

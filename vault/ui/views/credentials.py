@@ -259,8 +259,8 @@ def _filter(visit: Visit, given: Mapping[str, str], chosen: str) -> Html:
         el("input", type="hidden", name="mount", value=visit.mount),
         field("Workload", "workload", value=given["workload"]),
         field("From address", "source", value=given["source"], placeholder="10.0.0.7"),
-        time_field("First seen from", "since", given["since"]),
-        time_field("First seen before", "until", given["until"]),
+        time_field("First seen from", name="since", text=given["since"]),
+        time_field("First seen before", name="until", text=given["until"]),
         anomaly_field(given["anomaly"], "with or without"),
         el(
             "label",

@@ -39,7 +39,9 @@ def approve(invocation: Invocation) -> int:
             checks = [read_file(one[1:]) if one.startswith("@") else one for one in invocation.texts("check")]
             until = int(time.time()) + _seconds(invocation)
             key = _key(invocation)
-            invocation.say(given(text_of(invocation, request), _change(invocation), until, checks, key))
+            invocation.say(
+                given(text_of(invocation, request), _change(invocation), until=until, checks=checks, key=key)
+            )
     return EXIT_OK
 
 

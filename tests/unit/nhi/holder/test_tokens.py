@@ -141,13 +141,15 @@ def test_a_token_that_needs_an_approval_counts_with_a_fresh_one_of_its_own_only(
     token = to_text(narrowed(mint(), wants))
     assert not lets(checked(from_text(token)))
     until = int(NOW.timestamp()) + 300
-    approval = given(asked(token), 'CHG-7"); evil("', until, ['check if operation("read")'], _pem(key))
+    approval = given(
+        asked(token), 'CHG-7"); evil("', until=until, checks=['check if operation("read")'], key=_pem(key)
+    )
     whole = checked(from_text(approved(token, approval)))
     assert [fact.terms[0].value for fact in whole.blocks[2].facts] == ['CHG-7"); evil("']
     assert lets(whole)
     assert not lets(whole, operation="update")
     assert not lets(whole, time=NOW + timedelta(seconds=300))
-    stranger = given(asked(token), "CHG-7", until, [], _pem(Ed25519PrivateKey.generate()))
+    stranger = given(asked(token), "CHG-7", until=until, checks=[], key=_pem(Ed25519PrivateKey.generate()))
     assert not lets(checked(from_text(approved(token, stranger))))
     with pytest.raises(BiscuitError, match="not made for this token"):
         approved(to_text(narrowed(mint(), wants)), approval)
@@ -158,11 +160,11 @@ def test_an_approval_is_refused_for_what_is_no_key_no_request_and_no_datalog() -
     rsa = _pem(generate_private_key(65537, 2048))
     for wrong in ("", "-----BEGIN PRIVATE KEY-----", rsa, _pem(ec.generate_private_key(ec.SECP384R1()))):
         with pytest.raises(BiscuitError, match="the key must be"):
-            given(request, "c", 1, [], wrong)
+            given(request, "c", until=1, checks=[], key=wrong)
     for wrong in ("", "%", "AAAA"):
         with pytest.raises(BiscuitError):
-            given(wrong, "c", 1, [], key)
+            given(wrong, "c", until=1, checks=[], key=key)
     with pytest.raises(BiscuitError, match="Datalog"):
-        given(request, "c", 1, ["allow if true"], key)
+        given(request, "c", until=1, checks=["allow if true"], key=key)
     with pytest.raises(BiscuitError, match="sealed"):
         asked(sealed(to_text(mint())))

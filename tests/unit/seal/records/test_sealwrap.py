@@ -39,7 +39,9 @@ class Wraps:
             await self.machine.init(RECOVERY)
             await self.machine.life.auto_unseal()
         else:
-            await self.machine.give((await self.machine.init(InitRequest(1, 1))).keys)
+            await self.machine.give(
+                (await self.machine.init(InitRequest(secret_shares=1, secret_threshold=1))).keys
+            )
         return self
 
     async def put(self, path: str, value: bytes) -> None:

@@ -37,7 +37,7 @@ def sessions(clock: _Clock) -> UiSessions:
 def _begin(
     sessions: UiSessions, token: str = "s.token", address: str = "10.0.0.1", ttl: Seconds = Seconds(0)
 ) -> str:
-    number = sessions.begin(Secret(token), "team", "ann", address, ttl)
+    number = sessions.begin(Secret(token), namespace="team", name="ann", address=address, ttl=ttl)
     assert number is not None
     return number
 
@@ -109,8 +109,10 @@ def test_where_too_many_are_signed_in_nobody_is_put_out_for_a_new_one(
 ) -> None:
     monkeypatch.setattr(module, bound, 3)
     kept = [_begin(sessions, f"s.{place}") for place in range(3)]
-    assert sessions.begin(Secret("s.new"), "", "eve", "10.0.0.1", Seconds(0)) is None
-    elsewhere = sessions.begin(Secret("s.new"), "", "eve", "10.0.0.2", Seconds(0))
+    assert (
+        sessions.begin(Secret("s.new"), namespace="", name="eve", address="10.0.0.1", ttl=Seconds(0)) is None
+    )
+    elsewhere = sessions.begin(Secret("s.new"), namespace="", name="eve", address="10.0.0.2", ttl=Seconds(0))
     assert (elsewhere is None) is (bound == "MOST")
     assert all(sessions.find(number) is not None for number in kept)
     again = _begin(sessions, "s.1")
@@ -125,7 +127,9 @@ def test_whoever_has_most_places_makes_room_for_somebody_new(
 
     def begin(token: str, person: str) -> str | None:
         clock.now += 1
-        return sessions.begin(Secret(token), "", "ann", "10.0.0.1", Seconds(0), person)
+        return sessions.begin(
+            Secret(token), namespace="", name="ann", address="10.0.0.1", ttl=Seconds(0), person=person
+        )
 
     first, second = begin("s.0", "ann"), begin("s.1", "ann")
     crowd = [begin(f"s.c{place}", "crowd") for place in range(4)]
@@ -147,7 +151,17 @@ def test_one_entity_with_many_tokens_has_so_many_sessions_and_loses_its_oldest(
     other = _begin(sessions, "s.other")
     for place in range(module.OF_ADDRESS):
         clock.now += 1
-        assert sessions.begin(Secret(f"s.{place}"), "", "ann", "10.0.0.1", Seconds(0), "ann") is not None
+        assert (
+            sessions.begin(
+                Secret(f"s.{place}"),
+                namespace="",
+                name="ann",
+                address="10.0.0.1",
+                ttl=Seconds(0),
+                person="ann",
+            )
+            is not None
+        )
     assert len(sessions._kept) == 1 + module.OF_PERSON
     assert sessions.find(other) is not None
 

@@ -272,7 +272,7 @@ def test_a_refusal_is_an_exception_that_shows_no_token() -> None:
 def _asked(front: Front, view: str, **fields: str) -> Response:
     """What somebody who is signed in gets for a GET."""
     sessions = UiSessions(Clock(), Entropy())
-    number = sessions.begin(Secret("s.x"), "", "ann", "10.0.0.1", Seconds(0))
+    number = sessions.begin(Secret("s.x"), namespace="", name="ann", address="10.0.0.1", ttl=Seconds(0))
     scope = {
         "type": "http",
         "method": "GET",
@@ -322,7 +322,7 @@ def test_a_session_is_of_whom_the_server_says_and_not_of_whom_a_token_says(
 )
 def test_whatever_is_no_page_is_answered_by_one(path: str, method: str, status: int) -> None:
     sessions = UiSessions(Clock(), Entropy())
-    number = sessions.begin(Secret("s.x"), "", "ann", "10.0.0.1", Seconds(0))
+    number = sessions.begin(Secret("s.x"), namespace="", name="ann", address="10.0.0.1", ttl=Seconds(0))
     for cookie, back in ((f"{COOKIE}={number}", "/ui/overview"), ("", "/ui/")):
         page, text = _routed(Pages(Front(), sessions), path, method, cookie)
         assert (page["status"], b"text/html; charset=utf-8" in dict(page["headers"]).values()) == (

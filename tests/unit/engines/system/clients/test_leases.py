@@ -85,7 +85,7 @@ class Leased(House):
 
     async def fire(self) -> None:
         """Run the timers of leases that are due, and let the workers finish."""
-        for timer in await self.storage.claim(self.clock.millis(), 100, Millis(1)):
+        for timer in await self.storage.claim(self.clock.millis(), 100, hold=Millis(1)):
             async with self.barrier.write(ROOT_ID, CORE) as core:
                 await core.cancel(timer.kind, timer.key)
                 await self.endings.due(core, timer.key)

@@ -215,7 +215,7 @@ def test_a_policy_ends_at_its_time_and_a_later_write_lets_it_live() -> None:
         assert (await house("GET", f"{ACL}/p")).status == 200
         house.clock.sleep(3601)
         assert (await house("GET", f"{ACL}/p")).status == 404
-        timers = await house.storage.claim(house.clock.millis(), 9, Millis(1000))
+        timers = await house.storage.claim(house.clock.millis(), 9, hold=Millis(1000))
         assert [(timer.kind, timer.key) for timer in timers] == [("policy", "root:p")]
         async with house.barrier.write(ROOT_ID, CORE) as core:
             await engine.expire(core, "root:p")
@@ -232,7 +232,7 @@ def test_a_write_without_an_end_takes_the_timer_away() -> None:
         await house("POST", f"{ACL}/p", {"policy": READ})
         house.clock.sleep(4_000_000_000)
         assert (await house("GET", f"{ACL}/p")).status == 200
-        assert not await house.storage.claim(house.clock.millis(), 9, Millis(1000))
+        assert not await house.storage.claim(house.clock.millis(), 9, hold=Millis(1000))
 
     play(scenario)
 

@@ -105,7 +105,7 @@ async def fire(house: AuthHouse) -> list[str]:
     """Run the timers of secret ids that are due."""
     due = [
         one
-        for one in await house.storage.claim(house.clock.millis(), 100, Millis(0))
+        for one in await house.storage.claim(house.clock.millis(), 100, hold=Millis(0))
         if one.kind == SECRET_IDS.kind
     ]
     for timer in due:

@@ -225,7 +225,7 @@ def test_what_waits_is_used_once_and_not_for_ever_and_leaves_nothing() -> None:
         assert late.encode() not in await it.house.everything()
         it.house.clock.sleep(301)
         assert (await it.end(late, it.code())).status == 400
-        timers = await it.house.storage.claim(it.house.clock.millis(), 100, Millis(0))
+        timers = await it.house.storage.claim(it.house.clock.millis(), 100, hold=Millis(0))
         async with it.house.barrier.write(ROOT_ID, CORE) as core:
             for timer in timers:
                 if timer.kind == MFA_KIND:

@@ -114,7 +114,7 @@ def test_a_code_is_redeemed_once_and_soon_and_leaves_nothing() -> None:
         late = await it.code()
         it.house.clock.sleep(CODE_LIFE + 1)
         assert (await it.redeem(late)).status == 400
-        timers = await it.house.storage.claim(it.house.clock.millis(), 100, Millis(0))
+        timers = await it.house.storage.claim(it.house.clock.millis(), 100, hold=Millis(0))
         async with it.house.barrier.write(ROOT_ID, CORE) as core:
             for timer in timers:
                 if timer.kind == CODE_KIND:
@@ -306,5 +306,7 @@ def test_a_verifier_proves_its_own_challenge_as_the_rfc_has_it() -> None:
         "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
         "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
     )
-    assert proves(verifier, challenge, "S256")
-    assert not proves(verifier + "x", challenge, "S256") and not proves(verifier, challenge, "plain")
+    assert proves(verifier, challenge=challenge, method="S256")
+    assert not proves(verifier + "x", challenge=challenge, method="S256") and not proves(
+        verifier, challenge=challenge, method="plain"
+    )
