@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from hsm.protocol import Failure
+from hsm.protocol import AgentFailure
 from hsm.token_info import TokenInfo, WantedToken
 from hsm.versions import KeyVersion
 
@@ -61,7 +61,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str = ""
     key: KeyVersion | None = None
-    failure: Failure | None = None
+    failure: AgentFailure | None = None
 
 
 class ReportOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,4 +98,4 @@ class ReportLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     trials: tuple[CheckInfo, ...] = ()
     begins: CheckInfo | None = None
     result: CheckResult | None = None
-    failure: Failure | None = None
+    failure: AgentFailure | None = None

@@ -31,7 +31,7 @@ class BadFrame(Exception):
     """What came is no frame of ours: the other side is broken, and the connection of no more use."""
 
 
-class Failure(msgspec.Struct, frozen=True):
+class AgentFailure(msgspec.Struct, frozen=True):
     """An error of ours on its way from the agent."""
 
     kind: str
@@ -53,12 +53,12 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     operation: Operation
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True):
+class AgentReply(msgspec.Struct, frozen=True, array_like=True):
     """The answer to a request: a result of the operation's own type, or why there is none."""
 
     number: int
     result: msgspec.Raw
-    failure: Failure | None = None
+    failure: AgentFailure | None = None
 
 
 def encode(message: msgspec.Struct) -> bytes:
@@ -70,7 +70,7 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 _DECODERS: Final[Mapping[object, msgspec.msgpack.Decoder[Any]]] = {
-    kind: msgspec.msgpack.Decoder(kind) for kind in (AgentConfig, Request, Reply, *ANSWERS)
+    kind: msgspec.msgpack.Decoder(kind) for kind in (AgentConfig, Request, AgentReply, *ANSWERS)
 }
 """Made when this is loaded, by one thread: what msgspec would otherwise find out about a type when it is first
 decoded ends the process where two threads are the first at once.
@@ -78,7 +78,7 @@ decoded ends the process where two threads are the first at once.
 
 
 def decode(body: bytes | msgspec.Raw, kind: type[Decoded]) -> Decoded:
-    """Return the `AgentConfig`, `Request` or `Reply` in a frame's body, or the answer in a reply. Raises `BadFrame`."""
+    """Return the `AgentConfig`, `Request` or `AgentReply` in a frame's body, or the answer in a reply. Raises `BadFrame`."""
     try:
         return cast(Decoded, _DECODERS[kind].decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

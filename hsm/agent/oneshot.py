@@ -19,7 +19,7 @@ from hsm.agent.session.pool import SessionPool
 from hsm.errors import HsmError, SlotUnavailable
 from hsm.orders import Answer, CheckValue, ImportKek, Order, TokenAccess
 from hsm.pin import Pin
-from hsm.protocol import Failure
+from hsm.protocol import AgentFailure
 from hsm.runtime import boot_id
 from hsm.versions import from_printable, next_version
 
@@ -46,7 +46,7 @@ def main() -> int:
     try:
         answer = _perform(log_in(order.access), order.task)
     except HsmError as error:
-        answer = Answer(failure=Failure(type(error).__name__, str(error)))
+        answer = Answer(failure=AgentFailure(type(error).__name__, str(error)))
     with output:
         output.write(msgspec.json.encode(answer))
     return 0

@@ -20,7 +20,7 @@ from hsm.agent.session.exceptions import classify
 from hsm.agent.session.token import info_of
 from hsm.errors import HsmError
 from hsm.orders import CheckInfo, CheckResult, ReportLine, ReportOrder
-from hsm.protocol import Failure
+from hsm.protocol import AgentFailure
 
 
 def main(*, entropy: Entropy) -> int:
@@ -43,7 +43,7 @@ def _try(order: ReportOrder, entropy: Entropy, tell: Callable[[ReportLine], obje
         except pkcs11.PKCS11Error as error:
             raise classify(error, f"{order.access.wanted}: opening a session") from error
     except HsmError as error:
-        tell(ReportLine(failure=Failure(type(error).__name__, str(error))))
+        tell(ReportLine(failure=AgentFailure(type(error).__name__, str(error))))
         return 1
     if order.dry_run:
         return 0

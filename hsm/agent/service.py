@@ -32,7 +32,17 @@ from hsm.agent.session.module import Module, load
 from hsm.errors import BadConfig, HsmError, SlotUnavailable
 from hsm.operations import AgentConfig
 from hsm.pin import Pin
-from hsm.protocol import LOADED, READY, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
+from hsm.protocol import (
+    LOADED,
+    READY,
+    AgentFailure,
+    AgentReply,
+    BadFrame,
+    FrameReader,
+    Request,
+    decode,
+    encode,
+)
 from hsm.runtime import boot_id
 
 _RECEIVE: Final = 1 << 16
@@ -59,7 +69,7 @@ class Agent:
     def serve(self) -> None:
         """Open the module as the first frame says, then answer until the server closes the channel."""
         fall_silent()
-        self._send(encode(Reply(LOADED, _raw(None))))
+        self._send(encode(AgentReply(LOADED, _raw(None))))
         body = self._receive()
         if body is None:
             return
@@ -68,10 +78,10 @@ class Agent:
         try:
             self._open(config)
         except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it
-            self._send(encode(Reply(READY, _raw(None), failure(error))))
+            self._send(encode(AgentReply(READY, _raw(None), failure(error))))
             self._finish([])
             return
-        self._send(encode(Reply(READY, _raw(None))))
+        self._send(encode(AgentReply(READY, _raw(None))))
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(config.max_sessions)]
         for thread in threads:
             thread.start()
@@ -119,9 +129,9 @@ class Agent:
 
     def _answered(self, request: Request) -> bytes:
         try:
-            return encode(Reply(request.number, _raw(self._answer(request.operation))))
+            return encode(AgentReply(request.number, _raw(self._answer(request.operation))))
         except Exception as error:  # noqa: BLE001 - whatever it is, the server must hear of it
-            return encode(Reply(request.number, _raw(None), failure(error)))
+            return encode(AgentReply(request.number, _raw(None), failure(error)))
 
     def _answer(self, operation: operations.Operation) -> Any:  # noqa: ANN401 - each operation has its own
         if isinstance(operation, operations.ListTokens):
@@ -176,12 +186,12 @@ def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: AN
     raise BadConfig("a list of tokens is not the device's to give")
 
 
-def failure(error: Exception) -> Failure:
+def failure(error: Exception) -> AgentFailure:
     """Return an error as the server hears of it; of one that is not ours, the type alone."""
     if isinstance(error, HsmError):
         kind = "SlotUnavailable" if isinstance(error, SessionLost | UnclearFault) else type(error).__name__
-        return Failure(kind, str(error)[:_LONGEST_MESSAGE], error.ckr)
-    return Failure("SlotUnavailable", f"the agent failed with {type(error).__name__}")
+        return AgentFailure(kind, str(error)[:_LONGEST_MESSAGE], error.ckr)
+    return AgentFailure("SlotUnavailable", f"the agent failed with {type(error).__name__}")
 
 
 def _raw(value: object) -> msgspec.Raw:

@@ -28,7 +28,7 @@ from hsm.client.launch import PROGRAM, Launch, last_words, start
 from hsm.errors import AgentDied, BadConfig, HsmError, PinBlocked, SlotUnavailable
 from hsm.operations import Operation
 from hsm.pin import Pin, PinMark
-from hsm.protocol import FIRST, LOADED, READY, BadFrame, FrameReader, Reply, Request, decode, encode
+from hsm.protocol import FIRST, LOADED, READY, AgentReply, BadFrame, FrameReader, Request, decode, encode
 
 __all__ = ["LOADING_SECONDS", "MOST_WAITING", "PROGRAM", "AgentProcess", "Launch"]
 
@@ -224,7 +224,7 @@ class AgentProcess:
         times = [job.expires for job in (*self._running.values(), *self._waiting)]
         return min(*times, now + _IDLE_SECONDS, now + _IDLE_SECONDS if self._ready else deadline)
 
-    def _received(self) -> list[Reply]:
+    def _received(self) -> list[AgentReply]:
         try:
             received = self._channel.recv(_RECEIVE)
         except BlockingIOError:
@@ -233,7 +233,7 @@ class AgentProcess:
             received = b""
         if not received:
             raise (AgentDied if self._ready else SlotUnavailable)(self._obituary())
-        return [decode(body, Reply) for body in self._reader.feed(received)]
+        return [decode(body, AgentReply) for body in self._reader.feed(received)]
 
     def _obituary(self) -> str:
         """Say what the process died of: by what signal or code, and by which exception where its program never loaded."""
@@ -246,7 +246,7 @@ class AgentProcess:
         said = "" if self._loaded else last_words(self._child)
         return f"the agent died{how}{said and ': ' + said}"
 
-    def _take(self, reply: Reply) -> None:
+    def _take(self, reply: AgentReply) -> None:
         """Hand a reply to the caller that waits for it."""
         if reply.number == READY:
             if reply.failure is not None:

@@ -20,7 +20,7 @@ from hsm.errors import BadConfig, IntegrityError, KeyMissing, SlotUnavailable
 from hsm.key_slot import WrappedKey
 from hsm.operations import AgentConfig, ProbeResult, PublicHalf
 from hsm.pin import Pin
-from hsm.protocol import FIRST, LOADED, READY, FrameReader, Reply, Request, decode, encode
+from hsm.protocol import FIRST, LOADED, READY, AgentReply, FrameReader, Request, decode, encode
 from hsm.token_info import TokenInfo
 from hsm.versions import KeyVersion
 from tests.hsm.spoiling import answer, spoiled
@@ -50,12 +50,12 @@ class Server:
         self.thread = threading.Thread(target=serve)
         self.thread.start()
 
-    def receive(self) -> Reply:
+    def receive(self) -> AgentReply:
         while not self._bodies:
             self._bodies += self._reader.feed(self.channel.recv(1 << 16))
-        return decode(self._bodies.pop(0), Reply)
+        return decode(self._bodies.pop(0), AgentReply)
 
-    def open(self, config: AgentConfig) -> Reply:
+    def open(self, config: AgentConfig) -> AgentReply:
         assert self.receive().number == LOADED
         self.channel.sendall(encode(config))
         reply = self.receive()

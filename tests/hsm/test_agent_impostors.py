@@ -36,10 +36,10 @@ def agent_program(tmp_path: Path, body: str) -> tuple[str, ...]:
     return (sys.executable, str(path))
 
 
-READY_TEXT = "channel.sendall(encode(Reply(LOADED, raw)) + encode(Reply(READY, raw)))\nreceive()\n"
+READY_TEXT = "channel.sendall(encode(AgentReply(LOADED, raw)) + encode(AgentReply(READY, raw)))\nreceive()\n"
 
 
-ANSWER_TEXT = "r = decode(receive(), Request)\nchannel.sendall(encode(Reply(r.number, raw)))\n"
+ANSWER_TEXT = "r = decode(receive(), Request)\nchannel.sendall(encode(AgentReply(r.number, raw)))\n"
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,17 @@ ANSWER_TEXT = "r = decode(receive(), Request)\nchannel.sendall(encode(Reply(r.nu
         ("", "the agent died|the agent is gone", 10.0),
         (READY_TEXT + "receive()", "the agent died", 10.0),
         ("channel.sendall(b'\\xff' * 8)\nreceive()\ntime.sleep(60)", "answers nonsense", 10.0),
-        (READY_TEXT + "channel.sendall(encode(Reply(99, raw)))\ntime.sleep(60)", "answers nonsense", 10.0),
+        (
+            READY_TEXT + "channel.sendall(encode(AgentReply(99, raw)))\ntime.sleep(60)",
+            "answers nonsense",
+            10.0,
+        ),
         (READY_TEXT + ANSWER_TEXT + "time.sleep(60)", "answers nonsense", 10.0),
-        ("channel.sendall(encode(Reply(LOADED, raw)))\ntime.sleep(60)", "not open the token in time", 0.1),
+        (
+            "channel.sendall(encode(AgentReply(LOADED, raw)))\ntime.sleep(60)",
+            "not open the token in time",
+            0.1,
+        ),
         (READY_TEXT + "time.sleep(60)", "no answer within", 0.3),
     ],
 )
@@ -92,7 +100,7 @@ def test_what_a_crash_interrupts_is_answered_within_its_own_time_although_the_ne
 ) -> None:
     body = (
         "if os.path.exists(__file__ + '.next'):\n"
-        "    channel.sendall(encode(Reply(LOADED, raw)))\n"
+        "    channel.sendall(encode(AgentReply(LOADED, raw)))\n"
         "    time.sleep(60)\n"
         "open(__file__ + '.next', 'w').close()\n" + READY_TEXT + ANSWER_TEXT + "receive()\n"
     )
@@ -119,7 +127,7 @@ def test_the_time_of_a_request_counts_its_wait_for_others_which_is_no_hang_of_th
         "for name in ('first', 'second', 'third'):\n"
         "    r = decode(receive(), Request)\n"
         "    while not os.path.exists(os.path.join(os.path.dirname(__file__), name)): time.sleep(0.01)\n"
-        "    channel.sendall(encode(Reply(r.number, raw)))\n"
+        "    channel.sendall(encode(AgentReply(r.number, raw)))\n"
         "receive()\n"
     )
     launch = Launch(

@@ -22,7 +22,7 @@ import msgspec
 from vault.framework.concurrency.deadline import within
 from vault.outbound import tls
 from vault.outbound.failure import Unreachable
-from vault.outbound.names import Lookup, Names, machine
+from vault.outbound.names import Lookup, NameLookup, machine
 from vault.outbound.places import Places
 from vault.outbound.shares import Owner, Shares
 from vault.outbound.url import Url, parse
@@ -73,7 +73,7 @@ class Fetcher:
 
     def __init__(self, places: Places, lookup: Lookup = machine) -> None:
         self._places = places
-        self._names = Names(lookup)
+        self._names = NameLookup(lookup)
         self._shares = Shares(_TOGETHER)
 
     async def send(self, request: OutboundRequest) -> Answer:

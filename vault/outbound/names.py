@@ -47,7 +47,7 @@ class _Lookup:
     result: asyncio.Future[Sequence[str]] = field(repr=False)
 
 
-class Names:
+class NameLookup:
     """Looks names up. All methods belong to one event loop."""
 
     def __init__(self, lookup: Lookup = machine, threads: int = THREADS) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hsm import operations
 from hsm.errors import BadConfig, PinBlocked, SlotUnavailable
 from hsm.key_slot import WrappedKey
-from hsm.protocol import LARGEST, BadFrame, Failure, FrameReader, Reply, Request, decode, encode
+from hsm.protocol import LARGEST, AgentFailure, AgentReply, BadFrame, FrameReader, Request, decode, encode
 
 
 @given(st.lists(st.binary(max_size=300)), st.integers(1, 50))
@@ -37,7 +37,7 @@ def test_nonsense_is_a_bad_frame_and_nothing_else(parts: list[bytes]) -> None:
 
 @given(st.binary(max_size=200))
 def test_a_body_decodes_or_is_a_bad_frame(body: bytes) -> None:
-    for kind in (Request, Reply, operations.AgentConfig):
+    for kind in (Request, AgentReply, operations.AgentConfig):
         try:
             assert isinstance(decode(body, kind), kind)
         except BadFrame:
@@ -47,7 +47,7 @@ def test_a_body_decodes_or_is_a_bad_frame(body: bytes) -> None:
 _FIRST = """
 import os, sys, threading
 from hsm.client.agent_client import _decoded
-from hsm.protocol import Reply, Request, decode
+from hsm.protocol import AgentReply, Request, decode
 from hsm.operations import ProbeResult
 
 body = sys.stdin.buffer.read()
@@ -75,7 +75,10 @@ for _ in range(60):
     ("what", "body"),
     [
         ("decode(body, Request)", encode(Request(7, operations.Random(4)))[4:]),
-        ("decode(body, Reply)", encode(Reply(7, msgspec.Raw(b"\xc0"), Failure("BadConfig", "no")))[4:]),
+        (
+            "decode(body, AgentReply)",
+            encode(AgentReply(7, msgspec.Raw(b"\xc0"), AgentFailure("BadConfig", "no")))[4:],
+        ),
         ("_decoded(body, ProbeResult)", msgspec.msgpack.encode(operations.ProbeResult(token=None))),
     ],
 )
@@ -118,25 +121,25 @@ def test_an_operation_arrives_as_it_was_sent(operation: operations.Operation) ->
 
 
 def test_a_failure_becomes_its_error_again() -> None:
-    found = Failure("PinBlocked", "no", "PinIncorrect").error()
+    found = AgentFailure("PinBlocked", "no", "PinIncorrect").error()
     assert type(found) is PinBlocked
     assert (str(found), found.ckr) == ("no", "PinIncorrect")
-    assert type(Failure("BadConfig", "x").error()) is BadConfig
+    assert type(AgentFailure("BadConfig", "x").error()) is BadConfig
 
 
 @pytest.mark.parametrize("kind", ["SystemExit", "annotations", "", "NoSuchThing"])
 def test_an_unknown_failure_is_an_agent_that_does_not_work(kind: str) -> None:
-    assert type(Failure(kind, "x").error()) is SlotUnavailable
+    assert type(AgentFailure(kind, "x").error()) is SlotUnavailable
 
 
 def test_a_reply_carries_any_result() -> None:
     raw = msgspec.Raw(msgspec.msgpack.encode({"a": [1, b"2"]}))
-    (body,) = FrameReader().feed(encode(Reply(3, raw)))
-    found = decode(body, Reply)
+    (body,) = FrameReader().feed(encode(AgentReply(3, raw)))
+    found = decode(body, AgentReply)
     assert msgspec.msgpack.decode(found.result) == {"a": [1, b"2"]}
     assert found.failure is None
 
 
 def test_a_body_nested_too_deep_is_a_bad_frame() -> None:
     with pytest.raises(BadFrame):
-        decode(b"\x92\x01" + b"\x91" * 60000, Reply)
+        decode(b"\x92\x01" + b"\x91" * 60000, AgentReply)

@@ -13,7 +13,7 @@ from tests.unit.outbound.service import service
 from vault.outbound import names
 from vault.outbound.failure import Unreachable
 from vault.outbound.fetch import Fetcher, OutboundRequest
-from vault.outbound.names import Names
+from vault.outbound.names import NameLookup
 from vault.outbound.places import Places
 from vault.outbound.shares import Owner
 
@@ -41,7 +41,9 @@ class Silent:
 
 
 @asynccontextmanager
-async def hanging(find: Names, resolver: Silent, owners: Sequence[Owner], each: int) -> AsyncIterator[None]:
+async def hanging(
+    find: NameLookup, resolver: Silent, owners: Sequence[Owner], each: int
+) -> AsyncIterator[None]:
     """Look up `each` silent names for each owner, until all that may have a thread have one."""
     waiting = [
         asyncio.create_task(find.find(owner, f"{owner.mount}-{number}.silent.test"))
@@ -63,7 +65,7 @@ async def hanging(find: Names, resolver: Silent, owners: Sequence[Owner], each: 
 def test_however_many_silent_names_somebody_has_others_names_are_found(tenants: int) -> None:
     async def scenario() -> None:
         resolver = Silent()
-        find = Names(resolver)
+        find = NameLookup(resolver)
         owners = [
             Owner(f"t{tenant}", f"m{tenant}-{mount}") for tenant in range(tenants) for mount in range(5)
         ]
@@ -79,7 +81,7 @@ def test_however_many_silent_names_somebody_has_others_names_are_found(tenants: 
 def test_a_mount_whose_names_are_silent_leaves_threads_to_the_tenants_other_mounts() -> None:
     async def scenario() -> None:
         resolver = Silent()
-        find = Names(resolver)
+        find = NameLookup(resolver)
         async with hanging(find, resolver, [MINE], 100):
             assert await asyncio.wait_for(find.find(Owner("mine", "n"), "good.test"), PATIENCE)
 
@@ -116,7 +118,7 @@ def test_a_request_for_one_tenant_goes_through_while_anothers_names_are_silent()
 def test_a_name_is_looked_up_once_for_all_who_wait_for_it() -> None:
     async def scenario() -> None:
         resolver = Silent()
-        find = Names(resolver)
+        find = NameLookup(resolver)
         waiting = [
             asyncio.create_task(find.find(owner, "one.silent.test"))
             for owner in (MINE, OTHERS)
@@ -170,7 +172,7 @@ def test_who_comes_after_a_look_up_has_been_silent_for_long_is_told_so_at_once(
 def test_a_failure_is_remembered_for_a_moment_and_an_answer_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         resolver = Silent()
-        find = Names(resolver)
+        find = NameLookup(resolver)
         for _ in range(50):
             with pytest.raises(OSError):
                 await find.find(MINE, "a.nobody.test")
@@ -189,7 +191,7 @@ def test_a_failure_is_remembered_for_a_moment_and_an_answer_is_not(monkeypatch: 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "2001:db8::1"])
 def test_an_address_is_its_own_and_takes_no_thread(address: str) -> None:
     resolver = Silent()
-    assert asyncio.run(Names(resolver).find(MINE, address)) == (address,)
+    assert asyncio.run(NameLookup(resolver).find(MINE, address)) == (address,)
     assert resolver.asked == []
 
 
@@ -200,7 +202,7 @@ def test_where_the_machine_has_no_more_threads_the_name_is_not_found_and_the_tur
         def none(self: threading.Thread) -> None:
             raise RuntimeError
 
-        find = Names(Silent(), threads=2)
+        find = NameLookup(Silent(), threads=2)
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", none)
             for number in range(5):
@@ -223,7 +225,7 @@ def test_a_look_up_that_never_ends_does_not_hold_up_the_end_of_the_loop() -> Non
 
     async def scenario() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(Names(resolver).find(MINE, "one.silent.test"), 0.01)
+            await asyncio.wait_for(NameLookup(resolver).find(MINE, "one.silent.test"), 0.01)
 
     asyncio.run(scenario())
     assert not resolver.over.is_set()

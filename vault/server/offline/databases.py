@@ -38,9 +38,9 @@ def migrate(
 def check(paths: Sequence[str], environment: Mapping[str, str]) -> tuple[list[dict[str, str]], int]:
     """Return what the examination has shown, and the exit code for it. Raises `Failures`."""
     address = storages.address(_settings(paths, environment))
-    from vault.storage.postgres.examination import Finding, examine
+    from vault.storage.postgres.examination import DatabaseFinding, examine
 
-    async def look() -> list[Finding]:
+    async def look() -> list[DatabaseFinding]:
         return [finding async for finding in examine(address)]
 
     found = asyncio.run(look())

@@ -59,7 +59,7 @@ class Finding(msgspec.Struct, frozen=True):
     message: str = ""
 
 
-class Report(msgspec.Struct, frozen=True):
+class Diagnosis(msgspec.Struct, frozen=True):
     """All of it; the worst counts."""
 
     name: str
@@ -84,7 +84,9 @@ def main(
     found = list(look(paths, environment, skip=skip, clock=Clock(), room=room))
     worst = max((one.status for one in found), key=_BADNESS.index)
     if json:
-        text = msgspec.json.format(msgspec.json.encode(Report("Diagnose", worst, found)), indent=2).decode()
+        text = msgspec.json.format(
+            msgspec.json.encode(Diagnosis("Diagnose", worst, found)), indent=2
+        ).decode()
     else:
         text = "\n".join(
             f"[ {_SHOWN[one.status]} ] {one.name}" + (f": {one.message}" if one.message else "")

@@ -14,7 +14,7 @@ from vault.storage.postgres import parts, schema
 from vault.storage.postgres.batches import Batch, arguments
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.postgres.database import Database
-from vault.storage.postgres.lanes import Row
+from vault.storage.postgres.lanes import EntryRow
 from vault.storage.postgres.unit import Unit
 from vault.storage.protocol import LONG, StorageFailure, Timer
 from vault.values.times import Millis
@@ -41,7 +41,7 @@ class Rows:
         while found:
             rows = await self._connection.rows(schema.ENTRIES, after, _PAGE)
             for path, value, version, length in rows:
-                row = Row(0, value, version, length)
+                row = EntryRow(0, value, version, length)
                 yield path, await parts.get_in(self._connection, path, row) or b""
             found = len(rows) == _PAGE
             after = rows[-1][0] if rows else ""

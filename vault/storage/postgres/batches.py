@@ -17,7 +17,7 @@ from typing import Any, Final
 from vault.storage.postgres import schema
 from vault.storage.postgres.connection import Connection, Full, Lost
 from vault.storage.postgres.database import Database, Slot
-from vault.storage.postgres.lanes import Lanes, Row
+from vault.storage.postgres.lanes import EntryRow, Lanes
 from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.unit import Unit, ask_all
 from vault.storage.protocol import Conflict, StorageFailure
@@ -185,7 +185,10 @@ class Batches:
         """Tell whoever waits that a unit is durable."""
         unit.epoch, unit.version = epoch, version
         self._lanes.remember(
-            [(path, Row(0, value, 0 if value is None else version)) for path, value in unit.rows.items()],
+            [
+                (path, EntryRow(0, value, 0 if value is None else version))
+                for path, value in unit.rows.items()
+            ],
             written=True,
         )
         if unit.durable is not None and not unit.durable.done():

@@ -30,7 +30,7 @@ _RIGHTS: Final = """
 """
 
 
-class Finding(NamedTuple):
+class DatabaseFinding(NamedTuple):
     """What one look has shown."""
 
     name: str
@@ -38,16 +38,16 @@ class Finding(NamedTuple):
     message: str = ""
 
 
-async def examine(address: Address) -> AsyncIterator[Finding]:
+async def examine(address: Address) -> AsyncIterator[DatabaseFinding]:
     """Look at one thing after the other, and end where nothing more can be looked at. No data is changed."""
     database = Database(address)
     try:
         one = await database.connect()
     except StorageFailure as failure:
-        yield Finding("Connection", "fail", str(failure))
+        yield DatabaseFinding("Connection", "fail", str(failure))
         return
     try:
-        yield Finding("Connection", "ok", f"the primary, timeline {one.timeline}")
+        yield DatabaseFinding("Connection", "ok", f"the primary, timeline {one.timeline}")
         other = await database.connect()
         try:
             yield await _turn(one, other)
@@ -58,12 +58,12 @@ async def examine(address: Address) -> AsyncIterator[Finding]:
         async for finding in _settings(one, address):
             yield finding
     except StorageFailure as failure:
-        yield Finding("Statements", "fail", str(failure))
+        yield DatabaseFinding("Statements", "fail", str(failure))
     finally:
         one.abort()
 
 
-async def _turn(one: Connection, other: Connection) -> Finding:
+async def _turn(one: Connection, other: Connection) -> DatabaseFinding:
     """Let one take the turn: the other has to wait until that is over."""
     await one.run(schema.TAKE_TURN)
     waits = asyncio.get_running_loop().create_task(other.run(schema.TAKE_TURN))
@@ -72,11 +72,13 @@ async def _turn(one: Connection, other: Connection) -> Finding:
     await waits
     await other.run("ROLLBACK")
     if done:
-        return Finding("Turn", "fail", "two connections held it at once: this database ignores row locks")
-    return Finding("Turn", "ok", "one at a time")
+        return DatabaseFinding(
+            "Turn", "fail", "two connections held it at once: this database ignores row locks"
+        )
+    return DatabaseFinding("Turn", "ok", "one at a time")
 
 
-async def _versions(database: Database, connection: Connection) -> Finding:
+async def _versions(database: Database, connection: Connection) -> DatabaseFinding:
     """Let a transaction fail that read what is not so, and one commit that read what is."""
     results = []
     for version in (1, 0):
@@ -86,50 +88,54 @@ async def _versions(database: Database, connection: Connection) -> Finding:
         row = await connection.row(schema.COMMIT, *arguments(batch, database))
         results.append(bool(row[0]))
     if results != [True, False]:
-        return Finding("Versions", "fail", "a transaction by outdated rows was not told from another")
-    return Finding("Versions", "ok", "outdated transactions are refused")
+        return DatabaseFinding("Versions", "fail", "a transaction by outdated rows was not told from another")
+    return DatabaseFinding("Versions", "ok", "outdated transactions are refused")
 
 
-async def _rights(connection: Connection) -> Finding:
+async def _rights(connection: Connection) -> DatabaseFinding:
     superuser, writes, creates = await connection.row(_RIGHTS)
     if superuser or writes or creates:
         what = "is a superuser" if superuser else "may write past the turn"
-        return Finding(
+        return DatabaseFinding(
             "Privileges",
             "warn",
             f"this user {what}; give the nodes a role of their own: operator db init -owner",
         )
-    return Finding("Privileges", "ok", "reads the tables and calls the functions, nothing else")
+    return DatabaseFinding("Privileges", "ok", "reads the tables and calls the functions, nothing else")
 
 
-async def _settings(connection: Connection, address: Address) -> AsyncIterator[Finding]:
+async def _settings(connection: Connection, address: Address) -> AsyncIterator[DatabaseFinding]:
     fsync, pages, commit, names, standbys, endless, encrypted = await connection.row(_SETTINGS)
     if "off" in {fsync, pages}:
-        yield Finding("Durability", "fail", "fsync or full_page_writes is off: a power cut destroys the data")
+        yield DatabaseFinding(
+            "Durability", "fail", "fsync or full_page_writes is off: a power cut destroys the data"
+        )
     elif commit in {"off", "local"}:
-        yield Finding(
+        yield DatabaseFinding(
             "Durability", "warn", f"synchronous_commit is {commit}: acknowledged writes can be lost"
         )
     else:
-        yield Finding("Durability", "ok", f"synchronous_commit is {commit}")
+        yield DatabaseFinding("Durability", "ok", f"synchronous_commit is {commit}")
     if names:
-        yield Finding("Standbys", "ok", "commits wait for synchronous standbys")
+        yield DatabaseFinding("Standbys", "ok", "commits wait for synchronous standbys")
     elif standbys:
-        yield Finding(
+        yield DatabaseFinding(
             "Standbys",
             "warn",
             f"{standbys} follow, none of them synchronously: a failover can lose what was acknowledged, revocations too; "
             "set synchronous_standby_names",
         )
     else:
-        yield Finding("Standbys", "warn", "there are none that this user can see: one disk holds everything")
+        yield DatabaseFinding(
+            "Standbys", "warn", "there are none that this user can see: one disk holds everything"
+        )
     if endless:
-        yield Finding(
+        yield DatabaseFinding(
             "Limits", "warn", f"{endless} of this role's time-outs are off; run operator db init as its owner"
         )
     else:
-        yield Finding("Limits", "ok", "the role's time-outs are set")
+        yield DatabaseFinding("Limits", "ok", "the role's time-outs are set")
     if encrypted or address.host.startswith("/"):
-        yield Finding("TLS", "ok", "on" if encrypted else "a Unix socket")
+        yield DatabaseFinding("TLS", "ok", "on" if encrypted else "a Unix socket")
     else:
-        yield Finding("TLS", "warn", "off")
+        yield DatabaseFinding("TLS", "warn", "off")

@@ -33,7 +33,7 @@ _MOST: Final = 1024
 """Reads that wait: more are refused."""
 
 
-class Row(NamedTuple):
+class EntryRow(NamedTuple):
     """An entry as a statement saw it: no value, and version 0, where there is none.
 
     Nor is there a value, but a length, where that is long.
@@ -54,7 +54,7 @@ class Range(NamedTuple):
     version: int
 
 
-class Page(NamedTuple):
+class RangePage(NamedTuple):
     """What a statement found in a range, which may have more."""
 
     epoch: int
@@ -83,21 +83,21 @@ class Lanes:
         self.first: Final = Slot(database)
         self._slots = [self.first, Slot(database, [self.first, writer])]
         self._free = [*self._slots]
-        self._gets: deque[tuple[str | None, asyncio.Future[Row]]] = deque()
+        self._gets: deque[tuple[str | None, asyncio.Future[EntryRow]]] = deque()
         self._jobs: deque[_Job[Any]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = False
-        self._recent: dict[str, tuple[float, Row]] = {}
-        self._pages: dict[Asked, tuple[float, Page]] = {}
+        self._recent: dict[str, tuple[float, EntryRow]] = {}
+        self._pages: dict[Asked, tuple[float, RangePage]] = {}
 
-    def recent_page(self, asked: Asked) -> Page | None:
+    def recent_page(self, asked: Asked) -> RangePage | None:
         """Return what was in a range a moment ago, without an epoch: a guess, as `recent` gives."""
         known = self._pages.get(asked)
         if known is None or known[0] < asyncio.get_running_loop().time():
             return None
         return known[1]
 
-    def remember_page(self, asked: Asked, page: Page) -> None:
+    def remember_page(self, asked: Asked, page: RangePage) -> None:
         """Guess from now on that this is in a range, if it is not much."""
         self._pages.pop(asked, None)
         if len(page.paths) <= _FEW:
@@ -105,7 +105,7 @@ class Lanes:
             if len(self._pages) > _FEW:
                 del self._pages[next(iter(self._pages))]
 
-    def recent(self, path: str) -> Row | None:
+    def recent(self, path: str) -> EntryRow | None:
         """Return an entry as it was a moment ago, without an epoch: good as a guess that is checked when it matters."""
         known = self._recent.get(path)
         if known is None or known[0] < asyncio.get_running_loop().time():
@@ -118,7 +118,7 @@ class Lanes:
         for path in paths:
             self._recent.pop(path, None)
 
-    def remember(self, entries: Iterable[tuple[str | None, Row]], *, written: bool = False) -> None:
+    def remember(self, entries: Iterable[tuple[str | None, EntryRow]], *, written: bool = False) -> None:
         """Guess from now on that these are so, but for what is known to be older; they were read, or `written`."""
         now = asyncio.get_running_loop().time()
         for path, row in entries:
@@ -137,9 +137,9 @@ class Lanes:
         while len(self._recent) > _REMEMBERED:
             del self._recent[next(iter(self._recent))]
 
-    def get(self, path: str | None) -> asyncio.Future[Row]:
+    def get(self, path: str | None) -> asyncio.Future[EntryRow]:
         """Return what will be the entry at a path; of None, there is none."""
-        answer: asyncio.Future[Row] = self._accept()
+        answer: asyncio.Future[EntryRow] = self._accept()
         self._gets.append((path, answer))
         return answer
 
@@ -210,13 +210,13 @@ class Lanes:
             if not answer.done():
                 answer.set_result(row)
 
-    async def _rows(self, connection: Connection, paths: Sequence[str | None]) -> Sequence[Row]:
+    async def _rows(self, connection: Connection, paths: Sequence[str | None]) -> Sequence[EntryRow]:
         if len(paths) == 1:
             return [await row_at(self._database, connection, paths[0])]
         newest, *columns = await connection.row(schema.ROWS, paths)
         epoch = self._database.epoch_of(connection, newest)
         return [
-            Row(epoch, value, version or 0, length or 0)
+            EntryRow(epoch, value, version or 0, length or 0)
             for value, version, length in zip(*columns, strict=True)
         ]
 
@@ -240,10 +240,10 @@ class Lanes:
             await slot.close()
 
 
-async def row_at(database: Database, connection: Connection, path: str | None) -> Row:
+async def row_at(database: Database, connection: Connection, path: str | None) -> EntryRow:
     """Ask for one entry."""
     newest, value, version, length = await connection.row(schema.ROW, path)
-    return Row(database.epoch_of(connection, newest), value, version or 0, length or 0)
+    return EntryRow(database.epoch_of(connection, newest), value, version or 0, length or 0)
 
 
 async def _again(slot: Slot, ask: Callable[[Connection], Awaitable[T]]) -> T:

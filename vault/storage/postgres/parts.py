@@ -10,14 +10,14 @@ from typing import Final
 
 from vault.storage.postgres import schema
 from vault.storage.postgres.connection import Connection
-from vault.storage.postgres.lanes import Lanes, Row
+from vault.storage.postgres.lanes import EntryRow, Lanes
 from vault.storage.protocol import LONG
 from vault.storage.single_thread import SingleThread
 
 _THREAD: Final = SingleThread("vault-parts")
 
 
-async def get(lanes: Lanes, path: str | None) -> Row:
+async def get(lanes: Lanes, path: str | None) -> EntryRow:
     """Return an entry, however long."""
     row = await lanes.get(path)
     if path is None or row.length <= LONG:
@@ -25,7 +25,7 @@ async def get(lanes: Lanes, path: str | None) -> Row:
     return await rest(lanes, path, row)
 
 
-async def rest(lanes: Lanes, path: str, row: Row) -> Row:
+async def rest(lanes: Lanes, path: str, row: EntryRow) -> EntryRow:
     """Return an entry that is long, or what is in its place by then."""
 
     async def part(version: int, start: int) -> bytes | None:
@@ -38,14 +38,14 @@ async def rest(lanes: Lanes, path: str, row: Row) -> Row:
     return row._replace(value=value)
 
 
-async def get_in(connection: Connection, path: str, row: Row) -> bytes | None:
+async def get_in(connection: Connection, path: str, row: EntryRow) -> bytes | None:
     """Return the value of an entry that nobody can change meanwhile."""
     if row.length <= LONG:
         return row.value
     return await _joined(lambda version, start: _part(connection, path, version, start), row)
 
 
-async def _joined(part: Callable[[int, int], Awaitable[bytes | None]], row: Row) -> bytes | None:
+async def _joined(part: Callable[[int, int], Awaitable[bytes | None]], row: EntryRow) -> bytes | None:
     """Fetch all pieces of one version. None where it is not there any more."""
     parts: list[bytes] = []
     for start in range(1, row.length + 1, LONG):

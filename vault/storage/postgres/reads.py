@@ -11,14 +11,14 @@ from vault.storage.order import end_of
 from vault.storage.postgres import parts, schema
 from vault.storage.postgres.connection import Connection
 from vault.storage.postgres.database import Database
-from vault.storage.postgres.lanes import Lanes, Page, Range
+from vault.storage.postgres.lanes import Lanes, Range, RangePage
 
 _PAGE: Final = 256
 _LARGEST_PAGE: Final = 4096
 _UNSTORABLE: Final = re.compile("[\\0\ud800-\udfff]")
 
 
-NextPage = Callable[[str, str, int], Awaitable[Page]]
+NextPage = Callable[[str, str, int], Awaitable[RangePage]]
 """Given where a range begins and ends, and how many paths are wanted at most."""
 
 
@@ -43,12 +43,14 @@ def bounds(prefix: str, after: str) -> tuple[str, str] | None:
     return start, end_of(prefix) or schema.END_OF_ALL
 
 
-async def page_of(database: Database, connection: Connection, start: str, beyond: str, most: int) -> Page:
+async def page_of(
+    database: Database, connection: Connection, start: str, beyond: str, most: int
+) -> RangePage:
     """Ask for one page."""
     newest, paths, count, version = await connection.row(schema.PAGE, start, beyond, most)
     whole = count < most
     seen = Range(start, beyond if whole else f"{paths[-1]}\1", count, version)
-    return Page(database.epoch_of(connection, newest), paths, seen, whole)
+    return RangePage(database.epoch_of(connection, newest), paths, seen, whole)
 
 
 async def paths_below(page: NextPage, prefix: str, after: str, limit: int) -> Sequence[str]:
@@ -128,13 +130,13 @@ class Reader:
         self._database.announce("scan")
         return await paths_below(self._page, prefix, after, limit)
 
-    async def _page(self, start: str, beyond: str, most: int) -> Page:
+    async def _page(self, start: str, beyond: str, most: int) -> RangePage:
         page = await next_page(self._database, self._lanes, start, beyond, most)
         self._saw(page.epoch)
         return page
 
 
-async def next_page(database: Database, lanes: Lanes, start: str, beyond: str, most: int) -> Page:
+async def next_page(database: Database, lanes: Lanes, start: str, beyond: str, most: int) -> RangePage:
     """Ask a lane for one page."""
     page = await lanes.ask(lambda connection: page_of(database, connection, start, beyond, most))
     lanes.remember_page((start, beyond, most), page)

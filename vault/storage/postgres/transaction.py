@@ -10,7 +10,7 @@ from vault.storage.order import refuse_unfit
 from vault.storage.postgres import parts
 from vault.storage.postgres.batches import Batches
 from vault.storage.postgres.database import Database
-from vault.storage.postgres.lanes import Lanes, Page, Row
+from vault.storage.postgres.lanes import EntryRow, Lanes, RangePage
 from vault.storage.postgres.reads import (
     names_below,
     next_page,
@@ -150,7 +150,7 @@ class Transaction(Statements):
         row = await self._row(path)
         return row.rows[path] is not None if isinstance(row, Unit) else row.version > 0
 
-    async def _row(self, path: str) -> Row | Unit:
+    async def _row(self, path: str) -> EntryRow | Unit:
         """Return what is at a path, or who wrote there and has not committed, and note that it was read."""
         if self._line is None and await self._batches.lines.join(path):
             self._line = path
@@ -193,7 +193,7 @@ class Transaction(Statements):
         self.begin("scan")
         return await paths_below(self._page, prefix, after, limit)
 
-    async def _page(self, start: str, beyond: str, most: int) -> Page:
+    async def _page(self, start: str, beyond: str, most: int) -> RangePage:
         """Return a page of what is stored and was written here. What others are about to commit is waited for."""
         while self._batches.touches(start, beyond):
             await self._batches.settle()

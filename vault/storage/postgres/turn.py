@@ -16,7 +16,7 @@ from vault.storage.postgres import parts, schema
 from vault.storage.postgres.batches import Batch, arguments, found_out
 from vault.storage.postgres.connection import Connection, Lost, Silent
 from vault.storage.postgres.database import Database, Slot
-from vault.storage.postgres.lanes import Lanes, Page, row_at
+from vault.storage.postgres.lanes import Lanes, RangePage, row_at
 from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.reads import bounds, names_below, page_of, paths_below, storable
 from vault.storage.postgres.transaction import Statements
@@ -194,7 +194,7 @@ class TurnTransaction(Statements):
         self.begin("scan")
         return await paths_below(self._page, prefix, after, limit)
 
-    async def _page(self, start: str, beyond: str, most: int) -> Page:
+    async def _page(self, start: str, beyond: str, most: int) -> RangePage:
         page = await self._ask(page_of(self._database, self._connection, start, beyond, most))
         self.epoch = page.epoch
         return page._replace(paths=[*merged(page.paths, self.unit, start, page.seen.beyond)])

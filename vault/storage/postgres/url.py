@@ -15,7 +15,7 @@ class UnfitUrl(ValueError):
     """It cannot be used; the text says why and what to do, and holds nothing of it."""
 
 
-class Target(NamedTuple):
+class DatabaseAddress(NamedTuple):
     """What a URL names: `host` is a name, an address, or the absolute directory of a Unix socket."""
 
     host: str
@@ -29,7 +29,7 @@ class Target(NamedTuple):
         return os.path.isabs(self.host)
 
 
-def parse(url: str) -> Target:
+def parse(url: str) -> DatabaseAddress:
     """Take a URL apart. Raises `UnfitUrl`."""
     try:
         parts = urlsplit(url)
@@ -54,4 +54,4 @@ def parse(url: str) -> Target:
     user, database = unquote(parts.username or ""), unquote(parts.path.removeprefix("/"))
     if not (host and user and database):
         raise UnfitUrl(f"must name user, host and database: {_FORM}")
-    return Target(host, port, user, database)
+    return DatabaseAddress(host, port, user, database)

@@ -16,14 +16,14 @@ LARGEST_BATCH: Final = 256
 Outcome = StorageFailure | None
 
 
-class Batch:
+class OpenBatch:
     """The open transaction: how many writers are in it and what they wrote, whether it takes more, how it ended.
 
     `epoch` is the one that it moved to when it was written, 0 if it did not.
     `before` is the batch that it stands on while that is being committed: SQLite does not know of this one yet.
     """
 
-    def __init__(self, base: int, before: Batch | None = None) -> None:
+    def __init__(self, base: int, before: OpenBatch | None = None) -> None:
         """`base` is the stamp of what it stands on."""
         self.base = base
         self.stamp = base

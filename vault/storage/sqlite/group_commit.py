@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 
 from vault.storage.protocol import StorageFailure
 from vault.storage.single_thread import SingleThread
-from vault.storage.sqlite.batch import Batch, Outcome, fresh_stamp
+from vault.storage.sqlite.batch import OpenBatch, Outcome, fresh_stamp
 from vault.storage.sqlite.database import Connection, is_busy
 from vault.storage.sqlite.files import Files
 from vault.storage.sqlite.pending_writes import PendingWrites
@@ -61,8 +61,8 @@ class GroupCommit:
         self._file: Final = self._connection.file
         self._thread: Final = thread
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
-        self._batch: Batch | None = None
-        self._committing: Batch | None = None
+        self._batch: OpenBatch | None = None
+        self._committing: OpenBatch | None = None
         self._wanted = 0
         """Writers that a batch should have: half of those who are about, so that disk and processor work in turn."""
         self._lingers = False
@@ -102,7 +102,7 @@ class GroupCommit:
         self._holder = task
 
     @property
-    def open(self) -> Batch:
+    def open(self) -> OpenBatch:
         """The batch that whoever has the turn is in. Raises `StorageFailure` where SQLite has rolled it back."""
         batch = self._batch
         if batch is not None:
@@ -272,14 +272,14 @@ class GroupCommit:
             self._roll_back()
             raise
         if batch is None:
-            self._batch = Batch(stamp)
+            self._batch = OpenBatch(stamp)
         elif batch.base == stamp:
             batch.found()
         else:
             self._roll_back()
             self._fail(batch, StorageFailure(f"storage {self._file}: another process came first; try again"))
 
-    def _fail(self, batch: Batch, problem: StorageFailure) -> None:
+    def _fail(self, batch: OpenBatch, problem: StorageFailure) -> None:
         """Give up the open batch."""
         self._batch = None
         batch.end(problem)
@@ -315,13 +315,13 @@ class GroupCommit:
                 self._inside = True
                 turn.set_result(None)
 
-    def _linger(self, batch: Batch) -> None:
+    def _linger(self, batch: OpenBatch) -> None:
         """Wait for more writers, as long as they keep coming."""
         if not self._lingers:
             self._lingers = True
             asyncio.get_running_loop().call_soon(self._look_again, batch, batch.size, _LULL)
 
-    def _look_again(self, batch: Batch, size: int, left: int) -> None:
+    def _look_again(self, batch: OpenBatch, size: int, left: int) -> None:
         if self._batch is batch and batch.size < self._wanted and left:
             left = left - 1 if batch.size == size else _LULL
             asyncio.get_running_loop().call_soon(self._look_again, batch, batch.size, left)
@@ -392,7 +392,7 @@ class GroupCommit:
                     turn.set_result(problem)
         self._advance()
 
-    def _commit_in_thread(self, batch: Batch) -> None:
+    def _commit_in_thread(self, batch: OpenBatch) -> None:
         """Let SQLite have what waits, here, where no other thread wants the interpreter, and commit in the thread.
 
         What is long is written there too: that takes longer than it costs to want the interpreter. The files are looked at
@@ -412,7 +412,7 @@ class GroupCommit:
                     self._rows.expect(batch.pending.rows, batch.base, batch.stamp, moves=moves)
                 batch.epoch = batch.pending.end(self.connection, batch.stamp)  # 4.
             if not batch.spilled and not batch.pending.untrue and self._turnstile.enter_now():
-                self._batch = Batch(batch.stamp, batch)
+                self._batch = OpenBatch(batch.stamp, batch)
                 self._rows.expect_no_other()
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting for it
             self._rows.end(kept=False)
@@ -432,7 +432,7 @@ class GroupCommit:
             return self._failure(error, "committing")
         return None
 
-    def _committed(self, batch: Batch, outcome: Outcome) -> None:
+    def _committed(self, batch: OpenBatch, outcome: Outcome) -> None:
         if outcome is None:
             try:
                 self._files.check()  # or nobody would find what was committed
@@ -447,7 +447,7 @@ class GroupCommit:
             self._follow(following, outcome)
         self._advance()
 
-    def _follow(self, batch: Batch, outcome: Outcome) -> None:
+    def _follow(self, batch: OpenBatch, outcome: Outcome) -> None:
         """Begin for the batch that stands on the one that was just committed, if that went well and it is needed."""
         if outcome is None and (batch.size or self._inside):
             try:

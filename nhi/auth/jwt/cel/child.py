@@ -65,7 +65,7 @@ _GO: Final = {
 """Types of results as OpenBao calls them."""
 
 
-class Refusal(Exception):
+class ProgramRefusal(Exception):
     """A program is wrong or fails; the text quotes nothing of it."""
 
 
@@ -82,12 +82,12 @@ def _environment(names: tuple[str, ...]) -> cel.Env:
 
 @lru_cache(maxsize=256)
 def _compiled(names: tuple[str, ...], text: str, *, checked: bool) -> cel.Expression:
-    """Return an expression. Raises `Refusal`; where it is `checked`, also for a name or type that does not fit."""
+    """Return an expression. Raises `ProgramRefusal`; where it is `checked`, also for a name or type that does not fit."""
     environment = _environment(names)
     try:
         parsed = environment.compile(text, disable_check=True)
     except RuntimeError as error:
-        raise Refusal(f"invalid CEL syntax{_where(str(error))}") from None
+        raise ProgramRefusal(f"invalid CEL syntax{_where(str(error))}") from None
     if not checked:
         return parsed
     try:
@@ -95,7 +95,7 @@ def _compiled(names: tuple[str, ...], text: str, *, checked: bool) -> cel.Expres
     except RuntimeError as error:
         wrong = [found for found in _PROBLEM.finditer(str(error)) if not _MIXED.match(found[3])]
         if wrong or not _PROBLEM.search(str(error)):
-            raise Refusal(_where(wrong[0][0] if wrong else "")) from None
+            raise ProgramRefusal(_where(wrong[0][0] if wrong else "")) from None
         return parsed
 
 
@@ -109,29 +109,29 @@ def _where(text: str) -> str:
 
 
 def check(question: Question) -> None:
-    """Make sure that a program can be run. Raises `Refusal`."""
+    """Make sure that a program can be run. Raises `ProgramRefusal`."""
     for number, (name, text) in enumerate(question.variables):
         try:
             _compiled((), text, checked=False)
-        except Refusal as refusal:
-            raise Refusal(
+        except ProgramRefusal as refusal:
+            raise ProgramRefusal(
                 f"failed to validate variables: variable[{number}].{name}: failed to validate: {refusal}"
             ) from None
     names = tuple(name for name, _ in question.variables)
     if {"claims", "now"} & {*names}:
-        raise Refusal("error type-checking CEL MainProgram: overlapping identifier")
+        raise ProgramRefusal("error type-checking CEL MainProgram: overlapping identifier")
     try:
         _compiled((), question.expression, checked=False)
-    except Refusal as refusal:
-        raise Refusal(str(refusal).replace("syntax", "syntax for main expression", 1)) from None
+    except ProgramRefusal as refusal:
+        raise ProgramRefusal(str(refusal).replace("syntax", "syntax for main expression", 1)) from None
     try:
         _compiled(names, question.expression, checked=True)
-    except Refusal as refusal:
-        raise Refusal(f"error type-checking CEL MainProgram{refusal}") from None
+    except ProgramRefusal as refusal:
+        raise ProgramRefusal(f"error type-checking CEL MainProgram{refusal}") from None
 
 
 def run(question: Question) -> Answer:
-    """Run a program. Raises `Refusal`."""
+    """Run a program. Raises `ProgramRefusal`."""
     moment = datetime.fromtimestamp(question.now // 1_000_000_000, UTC)
     moment += timedelta(microseconds=question.now % 1_000_000_000 // 1000)
     data: dict[str, Any] = {"claims": _numbers(question.claims), "now": moment}
@@ -139,14 +139,14 @@ def run(question: Question) -> Answer:
     for number, (name, text) in enumerate(question.variables):
         try:
             data[name] = _kept(_value(names, text, data))
-        except Refusal as refusal:
-            raise Refusal(
+        except ProgramRefusal as refusal:
+            raise ProgramRefusal(
                 f"{_EVALUATED}variables: variable[{number}].{name}: failed to evaluate expression: {refusal}"
             ) from None
     try:
         return _answer(_value(names, question.expression, data, checked=True))
-    except Refusal as refusal:
-        raise Refusal(f"{_EVALUATED}expression: {refusal}") from None
+    except ProgramRefusal as refusal:
+        raise ProgramRefusal(f"{_EVALUATED}expression: {refusal}") from None
 
 
 def _numbers(claim: Json) -> Json:
@@ -163,18 +163,18 @@ def _numbers(claim: Json) -> Json:
 def _value(
     names: tuple[str, ...], text: str, data: Mapping[str, Any], *, checked: bool = False
 ) -> cel.Value | None:
-    """Return what an expression comes to, None for an optional value. Raises `Refusal`."""
+    """Return what an expression comes to, None for an optional value. Raises `ProgramRefusal`."""
     try:
         found = _compiled(names, text, checked=checked).eval(data=data)
     except RuntimeError as error:
-        raise Refusal(_reason(str(error))) from None
+        raise ProgramRefusal(_reason(str(error))) from None
     if found.type().name() != "ERROR":
         return found
     try:
         failure = str(found.value())
     except TypeError:  # the library calls an optional value an error, and cannot show it
         return None
-    raise Refusal(_reason(failure))
+    raise ProgramRefusal(_reason(failure))
 
 
 def _reason(text: str) -> str:
@@ -182,9 +182,9 @@ def _reason(text: str) -> str:
 
 
 def _kept(value: cel.Value | None) -> Kept:
-    """Return the value of a variable as what a later expression sees again, with its type. Raises `Refusal`."""
+    """Return the value of a variable as what a later expression sees again, with its type. Raises `ProgramRefusal`."""
     if value is None:
-        raise Refusal("a variable cannot hold an optional value")
+        raise ProgramRefusal("a variable cannot hold an optional value")
     kind, found = value.type().name(), value.value()
     if kind == "UINT":
         return UInt64Value(value=found)
@@ -197,7 +197,7 @@ def _kept(value: cel.Value | None) -> Kept:
         span.FromTimedelta(found)
         return span
     if kind == "TYPE":
-        raise Refusal("a variable cannot hold a type")
+        raise ProgramRefusal("a variable cannot hold a type")
     if isinstance(found, list):
         return [_kept(item) for item in found]
     if isinstance(found, dict):
@@ -263,7 +263,7 @@ def _reply(question: Question) -> Answer:
             check(question)
             return Answer()
         return run(question)
-    except Refusal as refusal:
+    except ProgramRefusal as refusal:
         return Answer(refused=str(refusal))
 
 
