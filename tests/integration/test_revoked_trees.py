@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
-from tests.perf.lease_seed import parts_of
+from tests.perf.lease_seed import vault_of
 from vault.storage.sqlite.storage import SqliteStorage
 from vault.token.model import TokenEntry
 from vault.values.ids import ROOT_ID, TokenKey
@@ -35,11 +35,11 @@ async def _plant(database: Path, share: str, count: int) -> Family:
     """Give a vault a token with `count` descendants, nine in ten of which are grandchildren."""
     storage = SqliteStorage.open(database)
     try:
-        parts = parts_of(storage)
-        await parts.lifecycle.unseal(share)
-        tokens = parts.tokens
-        await tokens.load(parts.barrier.reader(ROOT_ID, "ns/root/"))
-        now = parts.clock.nanos()
+        vault = vault_of(storage)
+        await vault.key_slots.lifecycle.unseal(share)
+        tokens = vault.credentials.tokens
+        await tokens.load(vault.ground.barrier.reader(ROOT_ID, "ns/root/"))
+        now = vault.ground.clock.nanos()
 
         def entry(parent: str, depth: int) -> TokenEntry:
             return TokenEntry(
@@ -58,7 +58,7 @@ async def _plant(database: Path, share: str, count: int) -> Family:
 
         root, some = tokens.new_token(), []
         for start in range(0, count, 5000):
-            async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+            async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
                 top = tokens.key(root) if start else await tokens.create(core, root, entry("", 0))
                 parent = ""
                 for number in range(start, min(start + 5000, count)):
@@ -68,7 +68,7 @@ async def _plant(database: Path, share: str, count: int) -> Family:
                     parent = key if child else parent
                     if number % max(1, count // 40) < 2:
                         some.append((token, made.accessor))
-        await parts.barrier.save_counts()
+        await vault.ground.barrier.save_counts()
         return Family(root, some)
     finally:
         await storage.close()

@@ -64,19 +64,19 @@ class Holdings:
         self.application.run(self._fill(size))
 
     async def _fill(self, size: int) -> None:
-        parts = self.application.vault._parts
-        mount = parts.router.root.find("secret/x")
+        vault = self.application.vault
+        mount = vault.mounts.router.root.find("secret/x")
         assert mount is not None
         while self.size < size:
             more = min(_AT_ONCE, size - self.size)
-            async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+            async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
                 secrets = core.mount(mount.entry.uuid)
                 for number in range(self.size, self.size + more):
                     await self._add(core, secrets, number)
             self.size += more
 
     async def _add(self, core: View, secrets: View, number: int) -> None:
-        tokens, now = self.application.vault._parts.tokens, self.application.clock.nanos()
+        tokens, now = self.application.vault.credentials.tokens, self.application.clock.nanos()
         row = Row(created=now, updated=now, current=1, newest=Version(1, now), data=_SECRET)
         await store.save(secrets, f"many/{number}", row)
         entry = TokenEntry(

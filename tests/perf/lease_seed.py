@@ -14,8 +14,7 @@ from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.server.compose.capacities import USUAL
-from vault.server.compose.parts import Parts, make
+from vault.server.compose.app import Vault
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.storage import SqliteStorage
@@ -52,27 +51,27 @@ async def seed(database: Path, share: str, amount: Amount) -> float:
 async def fill(storage: Storage, share: str, amount: Amount) -> float:
     """As `seed`, for a storage that is open."""
     began = time.perf_counter()
-    parts = parts_of(storage)
-    await parts.lifecycle.unseal(share)
-    await parts.tokens.load(parts.barrier.reader(ROOT_ID, "ns/root/"))
+    vault = vault_of(storage)
+    await vault.key_slots.lifecycle.unseal(share)
+    await vault.credentials.tokens.load(vault.ground.barrier.reader(ROOT_ID, "ns/root/"))
 
     async def lease(core: View, path: str) -> None:
         call = Call()
         fill_call(
             call,
             path=f"{LEASES}/{path}",
-            now=parts.clock.millis(),
+            now=vault.ground.clock.millis(),
             mount=mount_facts(uuid=KIND, path=f"{KIND}/", kind=KIND, accessor=f"{KIND}_1", category=""),
         )
         call.identity = who("somebody")
-        call.identity.key = parts.tokens.key("s.nobody")
-        made = parts.leases.new(call, ttl=_LIFE, longest=_LIFE, detail=b"account-0123456789")
-        await parts.leases.issue(core, made)
+        call.identity.key = vault.credentials.tokens.key("s.nobody")
+        made = vault.leases.store.new(call, ttl=_LIFE, longest=_LIFE, detail=b"account-0123456789")
+        await vault.leases.store.issue(core, made)
 
     async def token(core: View, path: str) -> None:
-        now = parts.clock.nanos()
+        now = vault.ground.clock.nanos()
         entry = TokenEntry(
-            accessor=parts.tokens.new_accessor(),
+            accessor=vault.credentials.tokens.new_accessor(),
             policies=("bench", "default"),
             path=f"{TOKENS}/{path}",
             display_name="token",
@@ -82,30 +81,28 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
             renewable=True,
             orphan=True,
         )
-        await parts.tokens.create(core, parts.tokens.new_token(), entry)
+        await vault.credentials.tokens.create(core, vault.credentials.tokens.new_token(), entry)
 
     for one, count in ((lease, amount.leases), (token, amount.tokens)):
         going = min(amount.going, count)
-        await _many(parts, one, STAYING, count - going)
-        await _many(parts, one, GOING, going)
-    await parts.barrier.save_counts()
+        await _many(vault, one, STAYING, count - going)
+        await _many(vault, one, GOING, going)
+    await vault.ground.barrier.save_counts()
     return time.perf_counter() - began
 
 
-async def _many(parts: Parts, one: Callable[[View, str], Awaitable[None]], path: str, count: int) -> None:
+async def _many(vault: Vault, one: Callable[[View, str], Awaitable[None]], path: str, count: int) -> None:
     for at in range(0, count, _AT_ONCE):
-        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+        async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
             for _ in range(min(_AT_ONCE, count - at)):
                 await one(core, path)
 
 
-def parts_of(storage: Storage) -> Parts:
-    """Put a vault together on a storage, without a server."""
+def vault_of(storage: Storage) -> Vault:
+    """Put a vault together on a storage, without a server and not started."""
     clock = Clock()
     config = Config(
         listeners=(Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True),),
         storage=StorageSettings(kind="inmem"),
     )
-    return make(
-        config, storage, clock=clock, entropy=Entropy(), metrics=Metrics(clock), log=Log(), capacities=USUAL
-    )
+    return Vault(config, storage, clock=clock, entropy=Entropy(), metrics=Metrics(clock), log=Log())

@@ -52,7 +52,7 @@ async def build(
     vault = await app.build(
         config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log, colleagues=colleagues
     )
-    vault._parts.endings.serve(KIND, Accounts())
+    vault.leases.endings.serve(KIND, Accounts())
     return vault
 
 

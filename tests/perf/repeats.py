@@ -74,7 +74,7 @@ CASES: dict[str, Callable[[Application], Any]] = {
     "without plans, so without heads": lambda _: _off(Plans, "holds", lambda *_: False),
     "without rows in memory": lambda _: _off(Rows, "find", lambda *_: None),
     "without one write for many records": lambda application: patch.object(
-        application.vault._parts.audit, "_batch", None
+        application.vault.controls.audit, "_batch", None
     ),
 }
 

@@ -23,7 +23,7 @@ def filled() -> Iterator[Application]:
     with Application() as application:
         application.request("PUT", "/v1/sys/seal", token="root")
         application.run(fill(application.storage, application.key, AMOUNT))
-        application.vault._parts.endings.serve(KIND, Accounts())
+        application.vault.leases.endings.serve(KIND, Accounts())
         application.reopen()
         yield application
 

@@ -9,7 +9,7 @@ from tests.lagging import LaggingStorage
 from tests.postgres import Cluster, Lent
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, Issuer
-from vault.server.compose.capacities import USUAL, Capacities
+from vault.server.compose.groups.capacities import USUAL, Capacities
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
 

@@ -27,8 +27,8 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.install import Install
 from vault.server.compose.app import Vault
-from vault.server.compose.capacities import USUAL, Capacities
 from vault.server.compose.catalog import ENGINES
+from vault.server.compose.groups.capacities import USUAL, Capacities
 from vault.server.config.seal_settings import HsmPolicy
 from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
@@ -187,7 +187,7 @@ class Application:
             engines=self._engines,
             capacities=self._capacities,
         )
-        self.vault._parts.lifecycle.slots.join(self._slots)
+        self.vault.key_slots.lifecycle.slots.join(self._slots)
         known = self._like or (Application._furnished if self._copied else None)
         if self._beside is not None:
             known = self._beside.storage, self._beside.key
@@ -306,7 +306,7 @@ class Application:
         async def work() -> None:
             await self.vault._background.work()
             for _ in range(MOST_TURNS):
-                if not self.vault._parts.endings.waiting:
+                if not self.vault.leases.endings.waiting:
                     return
                 await asyncio.sleep(0)
 
@@ -314,7 +314,7 @@ class Application:
 
     def reopen(self) -> None:
         """Unseal again, if a request sealed the vault."""
-        if self.vault._parts.barrier.sealed:
+        if self.vault.ground.barrier.sealed:
             self.request("PUT", "/v1/sys/unseal", {"key": self.key})
 
     def token(self, policy: str) -> str:
@@ -377,7 +377,7 @@ def targets() -> list[Target]:
     with Application() as application:
         found = [
             Target(mount.mounted.path, bound.route)
-            for mount in application.vault._parts.router.root
+            for mount in application.vault.mounts.router.root
             for bound in mount.backend.routes.all
         ]
     return sorted(found, key=str)

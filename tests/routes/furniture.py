@@ -145,6 +145,6 @@ def log_in(application: Application) -> str:
 
 def seal(application: Application) -> None:
     """Seal the vault, if it is not."""
-    if not application.vault._parts.barrier.sealed:
+    if not application.vault.ground.barrier.sealed:
         answer = application.request("PUT", "/v1/sys/seal", token="root")
         assert answer.status == 204, answer.body

@@ -12,33 +12,38 @@ from vault.values.times import Seconds
 
 async def new_lease(application: Application, token: str) -> str:
     """Make a lease for the holder of a token, a Biscuit or one of the store, as an engine does."""
-    parts = application.vault._parts
+    vault = application.vault
     call = Call()
     fill_call(
         call,
         namespace=ROOT,
         path="fake/creds/x",
-        now=parts.clock.millis(),
+        now=vault.ground.clock.millis(),
         mount=FAKE_MOUNT,
     )
     call.token, call.client_address = Secret(token), "127.0.0.1"
-    knows = ServiceTokens(parts.tokens, parts.barrier, parts.follower)
-    call.identity = await (parts.biscuits if parts.biscuits.recognises(token) else knows).authenticate(call)
-    lease = parts.leases.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=b"")
-    async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
-        await parts.leases.issue(core, lease)
+    knows = ServiceTokens(vault.credentials.tokens, vault.ground.barrier, vault.ground.follower)
+    call.identity = await (
+        vault.credentials.biscuits if vault.credentials.biscuits.recognises(token) else knows
+    ).authenticate(call)
+    lease = vault.leases.store.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=b"")
+    async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
+        await vault.leases.store.issue(core, lease)
     return lease.id
 
 
 async def is_over(application: Application, lease_id: str) -> bool:
     """Return whether a lease has ended, its removal being at most a matter of time."""
-    parts = application.vault._parts
-    lease = await parts.leases.get(parts.barrier.reader(ROOT_ID, "ns/root/"), LeaseId(lease_id))
-    return lease is None or lease.expires <= parts.clock.nanos()
+    vault = application.vault
+    lease = await vault.leases.store.get(vault.ground.barrier.reader(ROOT_ID, "ns/root/"), LeaseId(lease_id))
+    return lease is None or lease.expires <= vault.ground.clock.nanos()
 
 
 async def entries_left(application: Application, *tokens: str) -> list[bool]:
     """Return of which of some tokens of the store an entry is left."""
-    parts = application.vault._parts
-    core = parts.barrier.reader(ROOT_ID, "ns/root/")
-    return [await parts.tokens.get(core, parts.tokens.key(one)) is not None for one in tokens]
+    vault = application.vault
+    core = vault.ground.barrier.reader(ROOT_ID, "ns/root/")
+    return [
+        await vault.credentials.tokens.get(core, vault.credentials.tokens.key(one)) is not None
+        for one in tokens
+    ]

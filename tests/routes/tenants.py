@@ -43,7 +43,7 @@ class Tenants(Application):
         super().__init__(self.memory)
         self.ids: dict[str, dict[str, str]] = {}
         self._made = 0
-        self.vault._parts.endings.serve("fake", OtherSystem())
+        self.vault.leases.endings.serve("fake", OtherSystem())
         for path in (MINE, THEIRS, BLANK):
             made = self.root("POST", f"sys/namespaces/{path.rstrip('/')}", {"custom_metadata": {"of": path}})
             self.ids[path] = {"namespace": made["data"]["id"], "uuid": made["data"]["uuid"]}
@@ -131,22 +131,22 @@ class Tenants(Application):
 
     async def _issue(self, path: str) -> str:
         """Make a lease, as an engine in this namespace does; return its identifier."""
-        parts, identifier = self.vault._parts, NamespaceId(self.ids[path]["namespace"])
+        vault, identifier = self.vault, NamespaceId(self.ids[path]["namespace"])
         call = Call()
-        namespace = parts.namespaces.live(identifier)
+        namespace = vault.mounts.namespaces.live(identifier)
         assert namespace is not None
         fill_call(
             call,
             namespace=namespace,
             path="fake/creds/x",
-            now=parts.clock.millis(),
+            now=vault.ground.clock.millis(),
             mount=FAKE_MOUNT,
         )
         call.identity = who("somebody")
         call.identity.key = NO_TOKEN_KEY
-        lease = parts.leases.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=MARK.encode())
-        async with parts.barrier.write(identifier, core_prefix(identifier)) as core:
-            await parts.leases.issue(core, lease)
+        lease = vault.leases.store.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=MARK.encode())
+        async with vault.ground.barrier.write(identifier, core_prefix(identifier)) as core:
+            await vault.leases.store.issue(core, lease)
         return lease.id
 
     def _people(self, path: str, mark: str) -> None:

@@ -144,7 +144,7 @@ def test_no_answer_leaves_before_its_records_are_written(
 def test_what_no_device_records_is_not_answered(
     application: Application, client: Client, head: bytes
 ) -> None:
-    (writer,) = application.vault._parts.audit._devices.values()
+    (writer,) = application.vault.controls.audit._devices.values()
     device = writer._device
     other = Client(application)
     kept = os.dup(device._fd)  # type: ignore[attr-defined]  # a file that may not be written, in the device's place
@@ -170,7 +170,7 @@ def test_whoever_waits_for_records_is_refused_in_the_form_that_was_asked_for(
     for client, head in zip(clients, heads, strict=True):
         client.send(head, head, head)
         assert client.passes(head)
-    (device,) = application.vault._parts.audit._devices.values()
+    (device,) = application.vault.controls.audit._devices.values()
     write = device.write
 
     def fails(line: bytes, now: float) -> None:

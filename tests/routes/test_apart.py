@@ -171,7 +171,7 @@ def test_sl_74_a_long_response_is_looked_at_moved_and_fetched_off_the_loop(sign:
             assert answer.body[51:] == read[51:-1]
             assert answer.headers["content-type"] == "application/json"
             recorded = application.records()[-1]["response"]["data"]
-            hashed = application.vault._parts.audit.hash("file", answer.body.decode())
+            hashed = application.vault.controls.audit.hash("file", answer.body.decode())
             assert recorded["http_raw_body"] == hashed
             assert application.request("POST", "/v1/sys/wrapping/unwrap", token=token).status == 400
 
@@ -219,8 +219,8 @@ def _waiting(application: Application) -> str:
 
 
 _POOLS: Mapping[str, Callable[[Application], Pool]] = {
-    "fetch": lambda application: application.vault._parts.wrapper._fetching,
-    "record": lambda application: application.vault._parts.audit._pool,
+    "fetch": lambda application: application.vault.credentials.wrapper._fetching,
+    "record": lambda application: application.vault.controls.audit._pool,
     "answer": lambda application: application.vault._requests.pool,
 }
 

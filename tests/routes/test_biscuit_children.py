@@ -346,10 +346,10 @@ def test_what_was_made_for_a_child_is_taken_back_with_its_biscuit(able: Issuer) 
     leases = [application.run(new_lease(application, one)) for one in (held, spared)]
     able.root("nhi/revoke", {"token": token})
     _settle(application)
-    parts = application.vault._parts
-    core = parts.barrier.reader(ROOT_ID, "ns/root/")
-    found = [application.run(parts.leases.get(core, one)) for one in leases]
-    now = parts.clock.nanos()
+    vault = application.vault
+    core = vault.ground.barrier.reader(ROOT_ID, "ns/root/")
+    found = [application.run(vault.leases.store.get(core, one)) for one in leases]
+    now = vault.ground.clock.nanos()
     assert [one is None or one.expires <= now for one in found] == [True, False]
 
 
@@ -470,9 +470,9 @@ def _settle(application: Application) -> None:
 
 
 async def _cubbyholes(application: Application, token: str) -> list[str]:
-    parts = application.vault._parts
-    mount = parts.router.root.get("cubbyhole/")
+    vault = application.vault
+    mount = vault.mounts.router.root.get("cubbyhole/")
     assert mount is not None
-    view = parts.barrier.reader(ROOT_ID, mount.prefix)
-    key = parts.tokens.key(token)
+    view = vault.ground.barrier.reader(ROOT_ID, mount.prefix)
+    key = vault.credentials.tokens.key(token)
     return [name for name in await view.scan("") if key in name]

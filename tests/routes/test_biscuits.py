@@ -236,8 +236,8 @@ def test_a_token_of_another_issuer_or_without_record_is_refused_and_noticed(issu
 
 async def _forget(application: Application, record: str) -> None:
     """Remove a record as somebody would who has made a token past this server."""
-    barrier = application.vault._parts.barrier
-    table = application.vault._parts.router.root
+    barrier = application.vault.ground.barrier
+    table = application.vault.mounts.router.root
     mount = next(mount for mount in table if mount.entry.path == "nhi/")
     async with barrier.write(ROOT_ID, f"ns/root/mnt/{mount.entry.uuid}/") as view:
         await view.delete(record)

@@ -73,17 +73,17 @@ def _spent(issuer: Issuer, tokens: list[str]) -> float:
 
 
 async def _revoke(application: Application) -> None:
-    table = application.vault._parts.router.root
+    table = application.vault.mounts.router.root
     mount = next(mount for mount in table if mount.entry.path == "nhi/")
     owner = MountRef(ROOT_ID, mount.entry.uuid)
     now = application.clock.millis()
     for begin in range(0, REVOCATIONS, PAGE):
-        async with application.vault._parts.barrier.write(ROOT_ID, "ns/root/") as core:
+        async with application.vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
             view = core.mount(mount.entry.uuid)
             for number in range(begin, begin + PAGE):
                 row = Revocation(at=now, until=Millis(now + 86_400_000), reason="")
                 await store.revoke(view, owner, f"{number:032x}", row)
-        await application.vault._parts.follower.follow()
+        await application.vault.ground.follower.follow()
 
 
 def test_a_million_revocations_cost_little_memory_and_no_time(issuer: Issuer) -> None:

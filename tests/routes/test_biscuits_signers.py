@@ -48,7 +48,7 @@ def _newest(issuer: Issuer) -> int:
 
 def _signers(issuer: Issuer) -> key_store.SigningKeys:
     """The application's own, for others may not be collected yet."""
-    follower = issuer.application.vault._parts.follower
+    follower = issuer.application.vault.ground.follower
     (found,) = [
         one for one in gc.get_objects() if type(one) is key_store.SigningKeys and one._follower is follower
     ]
@@ -84,11 +84,11 @@ def test_a_key_that_another_process_retired_signs_nothing_more(issuer: Issuer) -
     proof = {"client_id": login["client_id"], "client_secret": login["client_secret"]}
     application = issuer.application
     assert application.request("POST", "/v1/nhi/login", proof).status == 200
-    parts = application.vault._parts
-    [mount] = [mount for mount in parts.router.root if mount.entry.path == "nhi/"]
+    vault = application.vault
+    [mount] = [mount for mount in vault.mounts.router.root if mount.entry.path == "nhi/"]
 
     async def retire() -> None:
-        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+        async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
             view = core.mount(mount.entry.uuid)
             (key,) = [key for key in await store.keys(view) if key.state is KeyState.ACTIVE]
             await store.put_key(view, msgspec.structs.replace(key, state=KeyState.RETIRED))

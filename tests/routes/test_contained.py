@@ -27,7 +27,7 @@ def test_what_is_done_before_the_transaction_is_never_done_unrecorded() -> None:
 
 
 def test_both_records_are_one_write_and_stand_before_the_commit(application: Application) -> None:
-    (device,) = application.vault._parts.audit._devices.values()
+    (device,) = application.vault.controls.audit._devices.values()
     write, taken, versions = device.write, list[bytes](), list[object]()
 
     def noting(line: bytes, now: float) -> None:
@@ -55,7 +55,7 @@ def test_a_file_that_became_a_pipe_is_waited_for_from_its_first_record_on(body: 
         application.audit.rename(application.audit.with_suffix(".1"))
         os.mkfifo(application.audit)
         reader = os.open(application.audit, os.O_RDONLY | os.O_NONBLOCK)
-        application.run(application.vault._parts.audit.reopen())
+        application.run(application.vault.controls.audit.reopen())
         assert application.request(method, TARGET, body, token="root").status == 200
         assert len(os.read(reader, 1 << 16).splitlines()) == 2
         os.close(reader)
@@ -64,7 +64,7 @@ def test_a_file_that_became_a_pipe_is_waited_for_from_its_first_record_on(body: 
 def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its_request(
     application: Application,
 ) -> None:
-    (device,) = application.vault._parts.audit._devices.values()
+    (device,) = application.vault.controls.audit._devices.values()
     write = device.write
     before = application.request("GET", TARGET, token="root").json()["data"]
 
@@ -88,7 +88,7 @@ def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its
 def test_sl_53_what_lost_against_another_is_tried_again_only_where_a_device_has_its_records(
     application: Application, monkeypatch: pytest.MonkeyPatch, *, lost: bool
 ) -> None:
-    audit = application.vault._parts.audit
+    audit = application.vault.controls.audit
     (device,) = audit._devices.values()
     before = application.request("GET", TARGET, token="root").json()["data"]
     application.records()
@@ -140,7 +140,7 @@ def test_what_asks_others_first_is_recorded_before_they_are_asked(
 
 
 def test_a_refusal_that_keeps_what_it_wrote_is_recorded_before_that_is_kept(application: Application) -> None:
-    (device,) = application.vault._parts.audit._devices.values()
+    (device,) = application.vault.controls.audit._devices.values()
     write, kept = device.write, list[bool]()
     entries = application.storage.data.entries  # type: ignore[attr-defined]  # the memory's
     wrong = {"role_id": "x", "secret_id": "wrong"}

@@ -68,9 +68,9 @@ class Shop:
             if like is not None
             else Application(MemoryStorage(), engines=engines)
         )
-        self.parts = self.application.vault._parts
+        self.vault = self.application.vault
         self.clock = self.application.clock
-        self.mount = next(one for one in self.parts.router.root if one.entry.path == "voucher/")
+        self.mount = next(one for one in self.vault.mounts.router.root if one.entry.path == "voucher/")
         self.token = "root"
 
     def ask(self, method: str, path: str, body: object = None, *, token: str | None = None) -> Answer:
@@ -97,7 +97,7 @@ class Shop:
 
     @property
     def data(self) -> ReadView:
-        return self.parts.barrier.reader(ROOT_ID, "ns/root/").mount(self.mount.entry.uuid)
+        return self.vault.ground.barrier.reader(ROOT_ID, "ns/root/").mount(self.mount.entry.uuid)
 
     def kept(self) -> list[str]:
         """What the mount keeps, but for its salt and key."""
@@ -107,7 +107,9 @@ class Shop:
         """Change the mount's data behind its back."""
 
         async def change() -> None:
-            async with self.parts.barrier.write(ROOT_ID, f"ns/root/mnt/{self.mount.entry.uuid}/") as data:
+            async with self.vault.ground.barrier.write(
+                ROOT_ID, f"ns/root/mnt/{self.mount.entry.uuid}/"
+            ) as data:
                 await work(data)
 
         self.application.run(change())

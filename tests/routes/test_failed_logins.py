@@ -25,7 +25,7 @@ from tests.routes.test_proofs import (
 )
 from tests.tokens import KEY, OTHER, pem, token
 from tests.unit.outbound.authority import Authority
-from vault.server.compose.capacities import Capacities
+from vault.server.compose.groups.capacities import Capacities
 
 __all__ = ["issuer"]
 GRANT = {"grant_type": "client_credentials"}
@@ -206,8 +206,8 @@ def test_strangers_fill_neither_the_list_nor_the_log_and_their_names_are_nowhere
     ):
         assert word in lines[0]
     issuer.application.clock.sleep(11)
-    issuer.application.vault._parts.failures.settle()
-    issuer.application.vault._parts.failures.settle()
+    issuer.application.vault.credentials.failures.settle()
+    issuer.application.vault.credentials.failures.settle()
     lines = [line for line in issuer.application.log.getvalue().splitlines() if "failed to log in" in line]
     assert (len(lines), "count=30" in lines[1], "address=10.0.0.29" in lines[1]) == (2, True, True)
     everywhere = (
@@ -233,7 +233,7 @@ def test_a_seal_forgets_failures() -> None:
     with Application() as application:
         issuer = Issuer(application)
         application.request("POST", "/v1/nhi/login", {"client_id": "a", "client_secret": "x"})
-        failures = application.vault._parts.failures
+        failures = application.vault.credentials.failures
         assert len(failures._mounts) == 1
         issuer.root("sys/seal", method="PUT")
         assert len(failures._mounts) == 0

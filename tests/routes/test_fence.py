@@ -78,7 +78,7 @@ def test_a_token_that_was_revoked_is_refused_whatever_was_under_way(
     met = set()
     for token, request in _begun(other, lambda: one.token(READER), before):
         _done(one.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root"))
-        follower = other.vault._parts.follower
+        follower = other.vault.ground.follower
         if follower._looking is None:  # else the request itself is about to know
             one.run(follower.follow())  # another request of the same server was quicker
         assert other.request("GET", READ, token=token).status == 403

@@ -19,7 +19,7 @@ from tests.routes.holdings import is_over, new_lease
 from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from vault.framework.clock import rfc3339
 from vault.framework.concurrency import time_slice as pace
-from vault.server.compose.capacities import Capacities
+from vault.server.compose.groups.capacities import Capacities
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds, nanos_after, second_of
@@ -214,9 +214,9 @@ def test_a_token_that_nobody_issued_is_an_alarm(issuer: Issuer) -> None:
 
 
 async def _delete(application: Application, path: str) -> None:
-    table = application.vault._parts.router.root
+    table = application.vault.mounts.router.root
     mount = next(mount for mount in table if mount.entry.path == "nhi/")
-    async with application.vault._parts.barrier.write(ROOT_ID, f"ns/root/mnt/{mount.entry.uuid}/") as view:
+    async with application.vault.ground.barrier.write(ROOT_ID, f"ns/root/mnt/{mount.entry.uuid}/") as view:
         await view.delete(path)
 
 

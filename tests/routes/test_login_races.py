@@ -73,7 +73,7 @@ def test_an_alias_from_before_stays_its_owners_while_it_is_written_anew(everybod
     former = former_place(MountAccessor(accessor), "Hal")
 
     async def move() -> None:
-        async with everybody.application.vault._parts.barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
+        async with everybody.application.vault.ground.barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
             await core.delete(f"identity/entity-factor/{place(MountAccessor(accessor), 'Hal')}")
             await core.put(f"identity/entity-factor/{former}", alias.encode())
 

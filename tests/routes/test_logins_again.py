@@ -34,7 +34,7 @@ class Logins:
 
     def __init__(self, application: Application) -> None:
         self.application = application
-        self.identities: Any = application.vault._parts.tokens.entities
+        self.identities: Any = application.vault.credentials.tokens.entities
         made = self.do("POST", "auth/approle/role/x/secret-id", {"metadata": '{"a":"b"}'})["data"]
         self.proof = {"role_id": "x", "secret_id": made["secret_id"]}
         entity = self.login()["entity"]
@@ -70,7 +70,7 @@ class Logins:
         }
 
     def remembered(self) -> bool:
-        era = self.application.vault._parts.follower.era
+        era = self.application.vault.ground.follower.era
         return any(one.era is era for one in self.identities._entered._entries.values())
 
 
@@ -114,10 +114,10 @@ def test_a_sealed_vault_remembers_nobody(logins: Logins) -> None:
 
 def test_what_another_process_changes_is_seen_by_the_very_next_login(logins: Logins) -> None:
     assert [logins.login() for _ in range(2)] and logins.remembered()
-    parts = logins.application.vault._parts
+    vault = logins.application.vault
 
     async def elsewhere() -> None:
-        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+        async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
             old = await store.entity(core, logins.names["entity"])
             assert old is not None
             await store.put(core, ROOT_ID, msgspec.structs.replace(old, disabled=True), old)

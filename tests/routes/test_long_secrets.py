@@ -107,7 +107,7 @@ def test_sl_74_what_is_refused_is_hashed_off_the_loop_too(application: Applicati
     assert application.request("POST", "/v1/plain/y", _BODY, token=weak).status == 403
     assert stalls.STALLS.longest[0] < _MOST
     record = application.records()[-1]
-    hashed = application.vault._parts.audit.hash("file", "a" * _SIZE)
+    hashed = application.vault.controls.audit.hash("file", "a" * _SIZE)
     assert hashed in record["request"]["data"].values()
 
 

@@ -26,8 +26,8 @@ class Bereft:
     def __init__(self) -> None:
         self.slots = {name: SoftSlot(name) for name in "abc"}
         self.app = Application(MemoryStorage(), slots=[self.slots["a"]])
-        self.parts = self.app.vault._parts
-        self.parts.lifecycle.slots.join([self.slots["b"], self.slots["c"]])
+        self.vault = self.app.vault
+        self.vault.key_slots.lifecycle.slots.join([self.slots["b"], self.slots["c"]])
         self.issuer = Issuer(self.app)
         assert self.issuer.issue()
         self.reopened("a")
@@ -58,7 +58,7 @@ class Bereft:
         """Return which slots each wrapped value is for."""
 
         async def read() -> dict[str, set[str]]:
-            core = self.parts.barrier.reader(ROOT_ID, "ns/root/")
+            core = self.vault.ground.barrier.reader(ROOT_ID, "ns/root/")
             return {
                 path: set(msgspec.json.decode(await core.get(PREFIX + path) or b"")["slots"])
                 for path in await core.scan(PREFIX)
@@ -109,7 +109,7 @@ def test_a_slot_that_was_away_gets_what_opens_and_the_recovery_key(bereft: Beref
     bereft.did("POST", "seal-slots/c")
     bereft.slots["c"].away = LOST
     bereft.recovery_anew()
-    bereft.parts.safe.keys.forget()
+    bereft.vault.key_slots.safe.keys.forget()
     bereft.reopened("a", "c")
     bereft.slots["c"].away = None
     bereft.watch()
@@ -177,7 +177,7 @@ def test_abandon_takes_nothing_that_a_slot_opens(bereft: Bereft) -> None:
 def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_back() -> None:
     slot = SoftSlot("a")
     app = Application(MemoryStorage(), slots=[slot])
-    issuer, parts = Issuer(app), app.vault._parts
+    issuer, vault = Issuer(app), app.vault
     assert issuer.issue()
 
     def reopened(**more: object) -> None:
@@ -191,7 +191,7 @@ def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_b
         found: list[str] = app.request("GET", "/v1/sys/seal-status").json().get("warnings", [])
         return found
 
-    parts.lifecycle.slots.enabled, parts.lifecycle.slots.disabled = [], [slot]
+    vault.key_slots.lifecycle.slots.enabled, vault.key_slots.lifecycle.slots.disabled = [], [slot]
     slot.away = LOST
     reopened(migrate=True)
     assert ["held by slot a only" in told for told in warnings()] == [True]
@@ -199,7 +199,7 @@ def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_b
     slot.away = None
     assert warnings() == []
     assert issuer.issue()
-    parts.lifecycle.slots.disabled = []
+    vault.key_slots.lifecycle.slots.disabled = []
     reopened()
     assert issuer.issue()
     app.close()
@@ -208,12 +208,12 @@ def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_b
 def test_a_slot_whose_name_another_token_has_now_is_given_what_the_other_held() -> None:
     a, b = SoftSlot("a"), SoftSlot("b")
     app = Application(MemoryStorage(), slots=[a, b])
-    issuer, parts = Issuer(app), app.vault._parts
+    issuer, vault = Issuer(app), app.vault
     b.away = LOST
     app.request("POST", "/v1/sys/rotate/root", {"no_links": True, "drop": ["b", "shamir"]}, token="root")
     b.away = None
     b.replace()
-    app.run(parts.lifecycle.slot_changes.add("b"))  # and the server was killed just then
+    app.run(vault.key_slots.lifecycle.slot_changes.add("b"))  # and the server was killed just then
     app.vault._seal_watch.look_soon()
     app.run(app.vault._seal_watch.step())
     a.away = LOST
@@ -232,7 +232,7 @@ def test_what_of_the_safe_does_not_open_is_told_once_and_damage_is_an_alarm(bere
     )
     bereft.slots["a"].away = None
     bereft.slots["a"].replace()
-    bereft.parts.wraps.drop()
+    bereft.vault.key_slots.wraps.drop()
     bereft.watch()
     bereft.watch()
     assert (
@@ -276,8 +276,8 @@ def test_a_recovery_key_that_a_lost_slot_alone_has_goes_with_it_if_somebody_says
 def test_what_a_slot_holds_that_the_vault_left_while_it_was_away_can_be_given_up() -> None:
     slot = SoftSlot("a")
     app = Application(MemoryStorage(), slots=[slot])
-    parts = app.vault._parts
-    parts.lifecycle.slots.enabled, parts.lifecycle.slots.disabled = [], [slot]
+    vault = app.vault
+    vault.key_slots.lifecycle.slots.enabled, vault.key_slots.lifecycle.slots.disabled = [], [slot]
     app.request("POST", "/v1/sys/seal", token="root")
     slot.away = LOST
     app.request("PUT", "/v1/sys/unseal", {"key": app.key, "migrate": True})
@@ -306,18 +306,18 @@ def test_what_a_slot_holds_that_the_vault_left_while_it_was_away_can_be_given_up
 def test_what_the_server_has_in_memory_is_given_to_a_new_slot_though_its_only_holder_is_lost() -> None:
     slots = {name: SoftSlot(name) for name in "ab"}
     app = Application(MemoryStorage(), slots=[slots["a"]])
-    issuer, parts = Issuer(app), app.vault._parts
+    issuer, vault = Issuer(app), app.vault
     assert issuer.issue()
-    parts.lifecycle.slots.join([slots["b"]])
-    parts.wraps.drop()
+    vault.key_slots.lifecycle.slots.join([slots["b"]])
+    vault.key_slots.wraps.drop()
     slots["a"].away = LOST
     added = app.request("POST", "/v1/sys/seal-slots/b", token="root")
     assert added.status == 200
     [told] = added.json()["warnings"]
     assert told.startswith("the recovery key stays as it is")  # it is in nobody's memory
     app.request("POST", "/v1/sys/seal", token="root")
-    app.vault._parts.lifecycle._kept_sealed = False
+    app.vault.key_slots.lifecycle._kept_sealed = False
     assert app.run(app.vault._open_by_slots())
     assert issuer.issue()
-    assert list(parts.safe.keys.known) == list(parts.signing.known) == [1]
+    assert list(vault.key_slots.safe.keys.known) == list(vault.key_slots.signing.known) == [1]
     app.close()

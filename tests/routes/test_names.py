@@ -202,7 +202,7 @@ def test_what_was_kept_while_all_names_were_folded_is_its_owners_alone(everybody
         return await core.get(now) is not None, await core.get(before) is not None
 
     _within(everybody, move)
-    identities: Any = everybody.application.vault._parts.tokens.entities
+    identities: Any = everybody.application.vault.credentials.tokens.entities
     identities._entered = BoundedCache(8)  # nobody is remembered, as after a start
     other = _entity(login(everybody, "erik"))
     assert _entity(login(everybody, "Erik")) == owner != other
@@ -251,7 +251,7 @@ def test_a_group_alias_from_before_is_found_by_its_own_spelling_alone(everybody:
 
 def _within(world: World, work: Callable[[View], object]) -> object:
     """Do something to the data of the root namespace."""
-    barrier = world.application.vault._parts.barrier
+    barrier = world.application.vault.ground.barrier
 
     async def done() -> object:
         async with barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:

@@ -215,26 +215,26 @@ def test_credentials_count_the_service_tokens_that_were_made_with_them_and_live(
 
 async def _ended(application: Application) -> bool:
     """End what was made with the chains of the one workload, as its timer does; return whether there is more."""
-    parts = application.vault._parts
-    mount = parts.router.root.get("nhi/")
+    vault = application.vault
+    mount = vault.mounts.router.root.get("nhi/")
     assert mount is not None
     owner = MountRef(ROOT_ID, mount.entry.uuid)
-    async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+    async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
         view = core.mount(mount.entry.uuid)
         tags = {name.rpartition("/")[0] for name in await view.scan(store.HANGING)}
         tag = next(one for one in tags if one.startswith("workload/"))
-        return await end_children(core, parts.tokens, owner, tag)
+        return await end_children(core, vault.credentials.tokens, owner, tag)
 
 
 async def _enforce(application: Application, one: Enforcement) -> None:
-    async with application.vault._parts.barrier.write(ROOT_ID, "ns/root/") as core:
+    async with application.vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
         await model.put_enforcement(core, one)
 
 
 async def _held(application: Application, *tokens: str) -> list[bool]:
     """Return which tokens still have something in their cubbyholes."""
-    parts = application.vault._parts
-    mount = parts.router.root.get("cubbyhole/")
+    vault = application.vault
+    mount = vault.mounts.router.root.get("cubbyhole/")
     assert mount is not None
-    names = await parts.barrier.reader(ROOT_ID, mount.prefix).scan("")
-    return [any(parts.tokens.key(one) in name for name in names) for one in tokens]
+    names = await vault.ground.barrier.reader(ROOT_ID, mount.prefix).scan("")
+    return [any(vault.credentials.tokens.key(one) in name for name in names) for one in tokens]

@@ -11,7 +11,7 @@ import pytest
 from tests.routes.driver import Application
 from vault.framework.clock import rfc3339
 from vault.repeated.plan import Plan
-from vault.server.compose.capacities import Capacities
+from vault.server.compose.groups.capacities import Capacities
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds, nanos_after, second_of
 
@@ -124,7 +124,7 @@ def test_nobody_is_known_from_before_the_vault_was_sealed_until_it_knows_what_ha
 ) -> None:
     body = {"policies": ["root"], "no_parent": True}
     made = application.request("POST", "/v1/auth/token/create", body, token="root").json()
-    token, parts = made["auth"]["client_token"], application.vault._parts
+    token, vault = made["auth"]["client_token"], application.vault
 
     def answers() -> list[int]:
         asked = ("in-flight-req", "host-info", "policies/acl/default")
@@ -132,11 +132,11 @@ def test_nobody_is_known_from_before_the_vault_was_sealed_until_it_knows_what_ha
 
     async def opening_slowly() -> None:
         await application.vault._close()
-        await parts.lifecycle.unseal(application.key)
-        await parts.tokens.load(parts.barrier.reader(ROOT_ID, "ns/root/"))
-        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:  # as another process may
-            await parts.tokens.revoke_tree(core, parts.tokens.key(token))
-        parts.tokens.forget()
+        await vault.key_slots.lifecycle.unseal(application.key)
+        await vault.credentials.tokens.load(vault.ground.barrier.reader(ROOT_ID, "ns/root/"))
+        async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:  # as another process may
+            await vault.credentials.tokens.revoke_tree(core, vault.credentials.tokens.key(token))
+        vault.credentials.tokens.forget()
 
     assert answers() == [200] * 3
     application.run(opening_slowly())

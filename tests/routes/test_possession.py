@@ -15,7 +15,7 @@ from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
 from tests.tokens import EDWARDS, KEY, jwk, pem, token
 from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
-from vault.server.compose.capacities import Capacities
+from vault.server.compose.groups.capacities import Capacities
 
 CA = Authority("trusted")
 MINE, THIEF = CA.issue("mine"), CA.issue("thief")
@@ -153,7 +153,7 @@ def test_two_proofs_are_none(issuer: Issuer) -> None:
 
 def _used(issuer: Issuer) -> dict[str, int]:
     """Return how many proofs of which key are remembered."""
-    used = issuer.application.vault._parts.biscuits.possession._spent
+    used = issuer.application.vault.credentials.biscuits.possession._spent
     return {thumbprint: len(of.proofs) for thumbprint, of in used.items()}
 
 

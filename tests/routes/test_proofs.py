@@ -20,7 +20,7 @@ from tests.tokens import OTHER as OTHER_KEY
 from tests.unit.outbound.authority import Authority
 from tests.unit.outbound.service import service
 from vault.framework.call import ROOT
-from vault.server.compose.capacities import Capacities
+from vault.server.compose.groups.capacities import Capacities
 from vault.values.ids import ROOT_ID
 
 ISSUER = "https://issuer.example"
@@ -263,10 +263,10 @@ def test_a_reviewers_token_is_for_no_other_cluster_than_it_was_given_for(
     cluster = {"kubernetes_host": "https://k", "kubernetes_ca_cert": "x", "token_reviewer_jwt": "reviewer"}
     _register(issuer, **rest, **cluster)
     issuer.root("nhi/registrations/r", change)
-    parts = issuer.application.vault._parts
-    mount = parts.router.of(ROOT).get("nhi/")
+    vault = issuer.application.vault
+    mount = vault.mounts.router.of(ROOT).get("nhi/")
     assert mount is not None
-    view = parts.barrier.reader(ROOT_ID, mount.prefix)
+    view = vault.ground.barrier.reader(ROOT_ID, mount.prefix)
     found = issuer.application.run(store.registration(view, "r"))
     assert found.attestation.token_reviewer_jwt == kept
 

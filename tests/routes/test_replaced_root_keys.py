@@ -164,19 +164,19 @@ def test_shares_open_a_namespace_whose_root_key_two_processes_replaced_one_after
     one, other = both
     share = _namespace(both)
     namespace_id = _do(one, "GET", "sys/namespaces/a")["data"]["id"]
-    barrier = other.vault._parts.barrier
+    barrier = other.vault.ground.barrier
     inner = barrier.write
 
     @asynccontextmanager
     async def waiting(where: NamespaceId, prefix: str) -> AsyncIterator[View]:
         monkeypatch.undo()
-        await asyncio.to_thread(one.run, one.vault._parts.sealing.renew_root(namespace_id))
-        await other.vault._parts.follower.follow()
+        await asyncio.to_thread(one.run, one.vault.key_slots.sealing.renew_root(namespace_id))
+        await other.vault.ground.follower.follow()
         async with inner(where, prefix) as core:
             yield core
 
     monkeypatch.setattr(barrier, "write", waiting)
-    other.run(other.vault._parts.sealing.renew_root(namespace_id))
+    other.run(other.vault.key_slots.sealing.renew_root(namespace_id))
     for each in both:
         assert _read(each, "a/kv/x") == (200, None)
         _do(each, "PUT", "sys/namespaces/a/seal")
@@ -211,13 +211,13 @@ def test_the_root_key_of_a_namespace_that_is_replaced_once_more_while_it_is_foll
     one, other = both
     _namespace(both)
     namespace_id = _do(one, "GET", "sys/namespaces/a")["data"]["id"]
-    namespaces = other.vault._parts.namespaces
+    namespaces = other.vault.mounts.namespaces
     inner = namespaces.stored
 
     async def stored(core: ReadView, where: NamespaceId) -> NamespaceEntry | None:
         monkeypatch.undo()
         found = await inner(core, where)
-        await asyncio.to_thread(one.run, one.vault._parts.sealing.renew_root(namespace_id))
+        await asyncio.to_thread(one.run, one.vault.key_slots.sealing.renew_root(namespace_id))
         return found
 
     monkeypatch.setattr(namespaces, "stored", stored)
@@ -259,7 +259,7 @@ def test_encryptions_that_storage_cannot_be_told_before_the_vault_is_sealed_are_
     share = _namespace(both)
     _do(other, "POST", "a/kv/x", {"a": 3})
     _do(other, "POST", "secret/data/x", {"data": {"a": 3}})
-    barrier = other.vault._parts.barrier
+    barrier = other.vault.ground.barrier
     ring = barrier.rings()[0]
     for keyring in (barrier.keyring, ring.keyring):
         keyring.active.unsaved += 1_000_000
@@ -327,18 +327,18 @@ def test_a_vault_is_sealed_although_the_keyring_of_a_namespace_lacks_a_key_or_sa
 ) -> None:
     one, other = both
     _namespace(both)
-    parts = other.vault._parts
-    keyring = parts.barrier.rings()[0].keyring
+    vault = other.vault
+    keyring = vault.ground.barrier.rings()[0].keyring
     keyring.adopt(keyring.rotate(Millis(0), os.urandom))
     keyring.active.unsaved += 1
     other.run(other.vault._closing())
-    assert parts.barrier.sealed
+    assert vault.ground.barrier.sealed
 
     async def rest() -> None:
         raise ValueError
 
-    monkeypatch.setattr(one.vault._parts.sealing, "rest", rest)
+    monkeypatch.setattr(one.vault.key_slots.sealing, "rest", rest)
     with pytest.raises(ValueError, match=r"^$"):
         one.run(one.vault._closing())
     monkeypatch.undo()
-    assert one.vault._parts.barrier.sealed
+    assert one.vault.ground.barrier.sealed

@@ -23,8 +23,10 @@ from vault.barrier.failure import NamespaceSealed
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import BareKeys, Safe
+from vault.server.compose.app import Vault
+from vault.server.compose.safe_migration import SafeMigration
 from vault.storage.memory import MemoryStorage
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, NamespaceId
 
 MINUTE = 60
 
@@ -39,29 +41,34 @@ class Sealed(Issuer):
         self.root("identity/oidc/key/k", {"algorithm": "ES256", "allowed_client_ids": "*"})
 
     @property
-    def parts(self) -> Any:
-        return self.application.vault._parts
+    def vault(self) -> Vault:
+        return self.application.vault
+
+    def migration(self) -> SafeMigration:
+        """Return the job that puts signing keys into the safe, as at a start."""
+        vault = self.vault
+        return SafeMigration(vault.ground, vault.mounts, vault.key_slots, vault.credentials.pairs)
 
     async def _rows(self) -> list[bytes]:
-        core = self.parts.barrier.reader("root", "")
+        core = self.vault.ground.barrier.reader(ROOT_ID, "")
         return [await core.get(path) or b"" for path in await core.scan("") if path.startswith("ns/root/")]
 
     async def mount(self) -> Any:
         """Return a view of the mount's data."""
-        [mount] = [mount for mount in self.parts.router.root if mount.entry.path == "nhi/"]
-        return self.parts.barrier.reader("root", "ns/root/").mount(mount.entry.uuid)
+        [mount] = [mount for mount in self.vault.mounts.router.root if mount.entry.path == "nhi/"]
+        return self.vault.ground.barrier.reader(ROOT_ID, "ns/root/").mount(mount.entry.uuid)
 
     async def secrets(self) -> list[bytes]:
         """Return the secret half of every key."""
         view = await self.mount()
-        core = self.parts.barrier.reader("root", "ns/root/")
+        core = self.vault.ground.barrier.reader(ROOT_ID, "ns/root/")
         named = await model.named_key(core, "k")
         boss = await store.approver(view, "boss")
         assert named is not None and named.current is not None and named.following is not None
         assert boss is not None
         keys: list[IssuerKey | Approver] = [*await store.keys(view), boss]
-        found = [_number(await key_store.from_safe(self.parts.safe, key)) for key in keys]
-        pairs = [await opened(self.parts.safe, pair) for pair in (named.current, named.following)]
+        found = [_number(await key_store.from_safe(self.vault.key_slots.safe, key)) for key in keys]
+        pairs = [await opened(self.vault.key_slots.safe, pair) for pair in (named.current, named.following)]
         return [*found, *(pair.private for pair in pairs)]
 
     async def shown(self) -> list[bytes]:
@@ -72,9 +79,9 @@ class Sealed(Issuer):
     async def bare(self) -> None:
         """Keep every key as versions before the safe did."""
         view = await self.mount()
-        async with self.parts.barrier.write("root", "ns/root/") as core:
+        async with self.vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
             inner = core.sub(view.prefix.removeprefix(core.prefix))
-            safe = self.parts.safe
+            safe = self.vault.key_slots.safe
             for key in await store.keys(inner):
                 await store.put_key(inner, await _bare(safe, key))
             boss = await store.approver(inner, "boss")
@@ -88,16 +95,16 @@ class Sealed(Issuer):
 
     async def rotated(self) -> bool:
         """Whether the key of identity tokens, whose time it is, signs with its next pair now."""
-        barrier, rotate = self.parts.barrier, self.parts.pairs.rotate
-        async with barrier.write("root", "ns/root/") as core:
+        barrier, rotate = self.vault.ground.barrier, self.vault.credentials.pairs.rotate
+        async with barrier.write(ROOT_ID, "ns/root/") as core:
             before = await model.named_key(core, "k")
             assert before is not None and before.following is not None
             await model.put_key(core, ROOT_ID, msgspec.structs.replace(before, rotates=0))
         with pytest.raises(AskFirst) as first:
-            async with barrier.write("root", "ns/root/") as core:
+            async with barrier.write(ROOT_ID, "ns/root/") as core:
                 await rotate(core, "root:k")
         await first.value.ask()
-        async with barrier.write("root", "ns/root/") as core:
+        async with barrier.write(ROOT_ID, "ns/root/") as core:
             await rotate(core, "root:k")
             after = await model.named_key(core, "k")
         return after is not None and after.current == before.following
@@ -152,7 +159,7 @@ def test_keys_from_before_the_safe_sign_and_are_put_into_it(sealed: Sealed, how:
     if how == "rewrap":
         sealed.root("sys/seal-slots/a/rewrap")
     else:
-        application.run(sealed.parts.safe_migration()())
+        application.run(sealed.migration()())
     assert application.run(sealed.secrets()) == secrets
     assert application.run(sealed.shown()) == []
     assert sealed.held() == {"safe"}
@@ -171,8 +178,8 @@ def test_signing_asks_no_device_and_a_device_that_is_away_keeps_nobody_from_sign
 
 def test_nothing_is_signed_until_a_slot_opens_the_safe_again_and_then_it_is(sealed: Sealed) -> None:
     application = sealed.application
-    sealed.parts.safe.keys.forget()
-    sealed.parts.wraps.drop()
+    sealed.vault.key_slots.safe.keys.forget()
+    sealed.vault.key_slots.wraps.drop()
     sealed.slot.away = SlotUnavailable("away")
     for path in ("nhi/issue/r1", "nhi/keys", "nhi/approvers/other", "identity/oidc/key/other"):
         answer = application.request("POST", f"/v1/{path}", {}, token="root")
@@ -187,9 +194,9 @@ def test_nothing_is_signed_until_a_slot_opens_the_safe_again_and_then_it_is(seal
 
 
 def test_sealing_forgets_the_safe(sealed: Sealed) -> None:
-    assert sealed.parts.safe.keys.known
+    assert sealed.vault.key_slots.safe.keys.known
     sealed.root("sys/seal")
-    assert not sealed.parts.safe.keys.known
+    assert not sealed.vault.key_slots.safe.keys.known
 
 
 def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
@@ -198,18 +205,18 @@ def test_a_namespace_that_is_sealed_meanwhile_keeps_no_other_from_the_safe(
     application = sealed.application
     sealed.root("sys/namespaces/n")
     application.run(sealed.bare())
-    [inner] = list(sealed.parts.namespaces)
+    [inner] = list(sealed.vault.mounts.namespaces)
     shut = [inner.id]
-    bare = sealed.parts.pairs.bare
+    bare = sealed.vault.credentials.pairs.bare
 
-    def sealed_now(namespace_id: str) -> BareKeys[model.NamedKey]:
+    def sealed_now(namespace_id: NamespaceId) -> BareKeys[model.NamedKey]:
         if namespace_id in shut:
             raise NamespaceSealed(inner.id)
         found: BareKeys[model.NamedKey] = bare(namespace_id)
         return found
 
-    monkeypatch.setattr(sealed.parts.pairs, "bare", sealed_now)
-    gathering = sealed.parts.safe_migration()
+    monkeypatch.setattr(sealed.vault.credentials.pairs, "bare", sealed_now)
+    gathering = sealed.migration()
     application.run(gathering())
     assert application.run(sealed.shown()) == []
     assert inner.id not in gathering._done

@@ -35,7 +35,7 @@ def test_whoever_comes_first_what_somebody_sealed_is_opened_by_no_slot(
 ) -> None:
     async def scenario() -> None:
         vault = application.vault
-        sealed = vault._parts.barrier
+        sealed = vault.ground.barrier
         if begins != "open":
             await vault._closing()
         async with vault._turn:
@@ -57,7 +57,7 @@ def test_shares_open_what_somebody_sealed_and_slots_open_it_again_from_then_on(
     application: Application,
 ) -> None:
     assert application.request("POST", "/v1/sys/seal", token="root").status == 204
-    [slot] = application.vault._parts.lifecycle.slots.enabled
+    [slot] = application.vault.key_slots.lifecycle.slots.enabled
     assert isinstance(slot, SoftSlot)
     slot.calls.clear()
     application.run(application.vault._open_by_slots())
@@ -79,10 +79,10 @@ def test_shares_that_come_between_the_wish_to_seal_and_the_sealing_change_nothin
         async with vault._turn:
             sealing = asyncio.ensure_future(vault._sealing())
             await asyncio.sleep(0)
-            await vault._parts.lifecycle.unseal(application.key)
+            await vault.key_slots.lifecycle.unseal(application.key)
             await vault._opened()
         await sealing
         await vault._open_by_slots()
-        assert vault._parts.barrier.sealed
+        assert vault.ground.barrier.sealed
 
     application.run(scenario())

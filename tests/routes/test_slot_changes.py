@@ -43,7 +43,7 @@ class Estate:
     def __init__(self) -> None:
         self.slots = {name: SoftSlot(name) for name in "abc"}
         self.application = Application(MemoryStorage(), slots=[self.slots["a"], self.slots["b"]])
-        self.application.vault._parts.lifecycle.slots.join([self.slots["c"]])
+        self.application.vault.key_slots.lifecycle.slots.join([self.slots["c"]])
         self.ask("POST", "seal-slots/shamir", {})
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -58,7 +58,7 @@ class Estate:
         """Let these slots be away, and those alone; nothing that was read is remembered."""
         for name, slot in self.slots.items():
             slot.away = AWAY if name in names else None
-        self.application.vault._parts.wraps.drop()
+        self.application.vault.key_slots.wraps.drop()
 
 
 @pytest.fixture
@@ -116,9 +116,9 @@ def _shares_unheld(estate: Estate) -> None:
     """Leave the vault to a slot, without anybody's shares."""
 
     async def forget() -> None:
-        parts = estate.application.vault._parts
-        config = await parts.lifecycle.slot_changes.config()
-        async with parts.storage.write() as tx:
+        vault = estate.application.vault
+        config = await vault.key_slots.lifecycle.slot_changes.config()
+        async with vault.ground.storage.write() as tx:
             without = await seal_store.drop_recovery(tx, config.without("shamir"))
             await seal_store.write_config(tx, without)
 
@@ -129,9 +129,9 @@ def _sole_holder(estate: Estate) -> None:
     """Let `a` alone hold the recovery key, and `b` be full."""
 
     async def take() -> None:
-        parts = estate.application.vault._parts
-        config = await parts.lifecycle.slot_changes.config()
-        async with parts.storage.write() as tx:
+        vault = estate.application.vault
+        config = await vault.key_slots.lifecycle.slot_changes.config()
+        async with vault.ground.storage.write() as tx:
             await recovery_key.take_recovery(tx, config, {"b"})
 
     estate.application.run(take())
@@ -152,7 +152,7 @@ def _no_randomness(estate: Estate) -> None:
     async def draw(count: int) -> bytes:
         raise SlotUnavailable(f"no token gives {count} bytes")
 
-    estate.application.vault._parts.lifecycle.slots.draw = draw
+    estate.application.vault.key_slots.lifecycle.slots.draw = draw
 
 
 REFUSED: list[tuple[str, str, Callable[[Estate], None], dict[str, object]]] = [
@@ -217,8 +217,8 @@ def test_what_is_to_be_dropped_is_dropped_although_it_answers(estate: Estate) ->
             f"slot {name} {verb} dropped and opens the vault no more; sys/seal-slots/{name} adds it again"
             for name in ("b", "shamir")
         ]
-    parts = estate.application.vault._parts
-    config = estate.application.run(parts.lifecycle.slot_changes.config())
+    vault = estate.application.vault
+    config = estate.application.run(vault.key_slots.lifecycle.slot_changes.config())
     assert (config.slots, config.root_version) == (("a",), 2)
     assert "seal/slots/b" not in str(estate.kept())
 
@@ -243,7 +243,7 @@ def test_a_slot_that_goes_away_once_it_counts_is_added_with_a_warning(
     estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault = estate.application.vault
-    changes = vault._parts.lifecycle.slot_changes
+    changes = vault.key_slots.lifecycle.slot_changes
     add = changes.add
 
     async def added(name: str) -> object:
@@ -284,7 +284,8 @@ def test_what_fails_once_a_slot_has_everything_else_is_told(
     answer = estate.ask("POST", "seal-slots/c")
     assert (answer.status, answer.json()["warnings"]) == (200, [OUTSTANDING.format("c", told)])
     assert (
-        "c" in estate.application.run(estate.application.vault._parts.lifecycle.slot_changes.config()).slots
+        "c"
+        in estate.application.run(estate.application.vault.key_slots.lifecycle.slot_changes.config()).slots
     )
     if isinstance(failure, NamespaceSealed | Unavailable):
         again = estate.ask("POST", "seal-slots/c/rewrap")
@@ -295,13 +296,13 @@ def test_a_slot_that_goes_away_between_the_answer_and_the_rotation_is_not_droppe
     estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vault = estate.application.vault
-    response = vault._parts.audit.response
+    response = vault.controls.audit.response
 
     def leaves(*record: Any) -> None:
         response(*record)
         estate.away("b")
 
-    monkeypatch.setattr(vault._parts.audit, "response", leaves)
+    monkeypatch.setattr(vault.controls.audit, "response", leaves)
     refused = estate.ask("POST", "rotate/root", NO_LINKS)
     assert refused.status == 400
     assert "b (away)" in refused.json()["errors"][0]

@@ -109,7 +109,7 @@ def test_one_that_is_sealed_meanwhile_says_so(away: tuple[Application, Away]) ->
     application, storage = away
     assert application.request("GET", "/v1/sys/health").status == 200
     storage.fails = True
-    application.vault._parts.barrier.seal()
+    application.vault.ground.barrier.seal()
     health = application.request("GET", "/v1/sys/health")
     assert (health.status, health.json()["sealed"]) == (503, True)
     storage.fails = False

@@ -132,7 +132,7 @@ def test_a_worker_that_is_started_in_a_sealed_vault_stays_sealed_until_all_are_o
     do(crew.first, "PUT", "sys/seal")
     other = crew.another()
     assert status(other) == status(crew.first) == 503
-    assert other.vault._parts.lifecycle.stays_sealed()
+    assert other.vault.key_slots.lifecycle.stays_sealed()
     crew.unseal(crew.first)
     assert status(other) == status(crew.first) == 200
 
@@ -197,7 +197,7 @@ def test_keys_that_storage_kept_a_worker_from_using_are_asked_for_again(crew: Cr
         raise StorageFailure("storage x: it does not answer")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(other.vault._parts.lifecycle, "_expect", away)
+        patch.setattr(other.vault.key_slots.lifecycle, "_expect", away)
         crew.unseal(crew.first)
     assert (status(crew.first), status(other)) == (200, 503)
     assert "cannot be used yet" in crew.first.log.getvalue()
@@ -223,6 +223,6 @@ def test_a_log_level_is_that_of_all_workers_and_of_those_that_come_later(crew: C
 
 
 def test_no_state_of_a_worker_shows_a_key(crew: Crew) -> None:
-    held = crew.first.vault._parts.lifecycle.held()
+    held = crew.first.vault.key_slots.lifecycle.held()
     assert repr(held) == "HeldKeys(…)"
-    assert held.root_key == crew.first.vault._parts.barrier.root_key.reveal()
+    assert held.root_key == crew.first.vault.ground.barrier.root_key.reveal()

@@ -161,7 +161,7 @@ def test_a_biscuit_whose_first_block_is_known_obeys_what_another_process_has_jus
     for _ in range(2):
         narrow = issuer.narrow(whole, READS)
         assert other.request("GET", f"/v1/{DB}", token=narrow).status == 200
-    assert len(other.vault._parts.biscuits._facts) == 2
+    assert len(other.vault.credentials.biscuits._facts) == 2
     narrow, next_one = (issuer.narrow(whole, READS) for _ in range(2))
     path, body = end
     if "KID" in path:

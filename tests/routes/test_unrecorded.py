@@ -61,12 +61,12 @@ def kept(application: Application) -> tuple[object, ...]:
     """Everything that storage holds, and whether the vault is open."""
     assert isinstance(application.storage, MemoryStorage)
     data = application.storage.data
-    return dict(data.entries), dict(data.alarms), application.vault._parts.barrier.sealed
+    return dict(data.entries), dict(data.alarms), application.vault.ground.barrier.sealed
 
 
 def unheard(application: Application, kind: str, method: str, path: str, body: object) -> int:
     """Ask while no device takes records of `kind`; return the status, and see that nothing has changed."""
-    device = application.vault._parts.audit._open["file"]
+    device = application.vault.controls.audit._open["file"]
     heard = device.device
     before = kept(application)
     device.device = Deaf(heard, kind)  # type: ignore[assignment]  # it stands for one
@@ -98,7 +98,7 @@ def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None
             return health.get("audit_blocked"), float(shown[b"vault_audit_blocked"]), secret
 
         assert seen() == (None, 0, 200)
-        device = application.vault._parts.audit._open["file"]
+        device = application.vault.controls.audit._open["file"]
         heard = device.device
         device.device = Deaf(heard, "response")  # type: ignore[assignment]  # it stands for one
         assert seen()[2] == 500  # what no device took is seen by the next look
@@ -114,7 +114,7 @@ def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None
 def test_sl_53_metrics_that_nobody_records_make_no_token() -> None:
     """Only to be looked at they are answered then: wrapping them would leave a token that no record tells of."""
     with Application() as application:
-        device = application.vault._parts.audit._open["file"]
+        device = application.vault.controls.audit._open["file"]
         before, heard = kept(application), device.device
         for kind in ("request", "response"):
             device.device = Deaf(heard, kind)  # type: ignore[assignment]  # it stands for one

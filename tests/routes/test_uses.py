@@ -17,7 +17,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.errors import FactsChanged
 from vault.framework.reply import Reply
 from vault.pipeline import Pipeline
-from vault.server.compose.capacities import Capacities
+from vault.server.compose.groups.capacities import Capacities
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.values.ids import ROOT_ID
@@ -41,10 +41,10 @@ def _now(issuer: Issuer) -> str:
 
 
 def _kept(issuer: Issuer, folder: str) -> list[str]:
-    parts = issuer.application.vault._parts
-    mount = parts.router.of(ROOT).get("nhi/")
+    vault = issuer.application.vault
+    mount = vault.mounts.router.of(ROOT).get("nhi/")
     assert mount is not None
-    view = parts.barrier.reader(ROOT_ID, mount.prefix)
+    view = vault.ground.barrier.reader(ROOT_ID, mount.prefix)
     return list(issuer.application.run(view.list(folder)))
 
 
@@ -145,7 +145,7 @@ def test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothin
         clock.sleep(60)
         assert [issuer.status(token, one) for one in (DB, OTHER)] == [200, 200]
     assert (commits, looks) == ([], [])
-    issuer.application.vault._parts.biscuits._cache.drop(None)
+    issuer.application.vault.credentials.biscuits._cache.drop(None)
     assert issuer.status(token, LOOK) == 200
     assert (commits, len(looks)) == ([], 1)
     assert (

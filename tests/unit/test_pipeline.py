@@ -110,12 +110,12 @@ def test_a_revocation_by_another_process_is_obeyed_by_the_next_request(applicati
     made = application.request("POST", "/v1/auth/token/create", {}, token="root").json()["auth"]
     lookup = "/v1/auth/token/lookup-self"
     assert application.request("GET", lookup, token=made["client_token"]).status == 200
-    parts = application.vault._parts
-    key = parts.tokens.key(made["client_token"])
+    vault = application.vault
+    key = vault.credentials.tokens.key(made["client_token"])
 
     async def revoke_behind_its_back() -> None:
-        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
-            await parts.tokens.revoke_tree(core, key)
+        async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
+            await vault.credentials.tokens.revoke_tree(core, key)
 
     application.run(revoke_behind_its_back())
     assert application.request("GET", lookup, token=made["client_token"]).status == 403
@@ -262,7 +262,7 @@ def test_a_seal_in_the_middle_of_a_request_answers_that_the_vault_is_sealed(
 ) -> None:
     def seal(name: str) -> None:
         if name == "get":
-            application.vault._parts.barrier.seal()
+            application.vault.ground.barrier.seal()
 
     interference.at = seal
     answer = application.request("POST", "/v1/secret/data/late", {"data": {"a": 1}}, token="root")
@@ -280,7 +280,7 @@ def test_a_seal_while_the_caller_is_looked_up_lets_nobody_in_unasked(
 
     def seal(name: str) -> None:
         if name == "put":
-            application.vault._parts.barrier.seal()
+            application.vault.ground.barrier.seal()
 
     interference.at = seal
     answer = application.request("GET", f"/v1/{path}", token=made["client_token"])
@@ -359,17 +359,17 @@ def test_a_write_that_waited_never_goes_to_a_namespace_that_its_path_no_longer_l
 ) -> None:
     for path, body in (("sys/namespaces/team", {}), ("team/sys/mounts/kv", {"type": "kv"})):
         assert application.request("POST", f"/v1/{path}", body, token="root").status < 300
-    parts = application.vault._parts
-    tenant = parts.namespaces._by_path["team/"]
-    catch_up, before, turns = parts.follower.catch_up, tenant.namespace, iter(("as it was", "another"))
+    vault = application.vault
+    tenant = vault.mounts.namespaces._by_path["team/"]
+    catch_up, before, turns = vault.ground.follower.catch_up, tenant.namespace, iter(("as it was", "another"))
 
     async def another_for_a_moment() -> None:
         await catch_up()
         turn = next(turns, "as it was")
         tenant.namespace = Namespace(NamespaceId("zzzzzz"), "team/") if turn == "another" else before
-        parts.router._found.clear()
+        vault.mounts.router._found.clear()
 
-    monkeypatch.setattr(parts.follower, "catch_up", another_for_a_moment)
+    monkeypatch.setattr(vault.ground.follower, "catch_up", another_for_a_moment)
     answer = ask_after_a_change(application, "POST", "team/kv/a", {"x": "1"})
     assert answer.status == 204 and next(turns, None) is None
     paths = application.run(application.storage.reader().scan("ns/"))

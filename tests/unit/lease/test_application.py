@@ -19,9 +19,9 @@ class Leasing:
 
     def __init__(self, application: Application) -> None:
         self.application = application
-        self.parts = application.vault._parts
+        self.vault = application.vault
         self.other = OtherSystem()
-        self.parts.endings.serve("fake", self.other)
+        self.vault.leases.endings.serve("fake", self.other)
 
     async def issue(self, token: str, *, ttl: Seconds) -> str:
         """Make an account for the holder of a token; return its lease."""
@@ -29,15 +29,15 @@ class Leasing:
         fill_call(
             call,
             path="fake/creds/role",
-            now=self.parts.clock.millis(),
+            now=self.vault.ground.clock.millis(),
             mount=FAKE_MOUNT,
         )
         call.identity = who("holder")
-        call.identity.key = self.parts.tokens.key(token)
+        call.identity.key = self.vault.credentials.tokens.key(token)
         self.other.accounts.add("account")
-        lease = self.parts.leases.new(call, ttl=ttl, longest=Seconds(3600), detail=b"account")
-        async with self.parts.barrier.write(ROOT_ID, CORE) as core:
-            await self.parts.leases.issue(core, lease)
+        lease = self.vault.leases.store.new(call, ttl=ttl, longest=Seconds(3600), detail=b"account")
+        async with self.vault.ground.barrier.write(ROOT_ID, CORE) as core:
+            await self.vault.leases.store.issue(core, lease)
         return lease.id
 
 

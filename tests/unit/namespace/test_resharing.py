@@ -186,8 +186,8 @@ def test_shares_for_holders_of_keys_are_kept_in_the_namespace(tenancy: Tenancy) 
 
 def test_a_change_of_shares_goes_on_when_whoever_asked_is_gone(tenancy: Tenancy) -> None:
     tenancy.furnished("a", TWO)
-    sealing = tenancy.vault._parts.sealing
-    entry = tenancy.vault._parts.namespaces.at("a/")
+    sealing = tenancy.vault.key_slots.sealing
+    entry = tenancy.vault.mounts.namespaces.at("a/")
     assert entry is not None
 
     async def cancelled() -> None:
@@ -200,7 +200,7 @@ def test_a_change_of_shares_goes_on_when_whoever_asked_is_gone(tenancy: Tenancy)
         await asyncio.gather(*sealing._shield._tasks)
 
     tenancy.run(cancelled())
-    changed = tenancy.vault._parts.namespaces.at("a/")
+    changed = tenancy.vault.mounts.namespaces.at("a/")
     assert changed is not None
     assert changed.seal is not None
     assert len(changed.seal.links) == 1

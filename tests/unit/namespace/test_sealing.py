@@ -85,8 +85,8 @@ def test_sealing_closes_one_namespace_with_all_in_it_and_no_other(tenancy: Tenan
 
 
 def _tables(tenancy: Tenancy, path: str) -> list[Any]:
-    root = tenancy.vault._parts.router.root.namespace
-    return [t for t in tenancy.vault._parts.router.within(root) if t.namespace.path.startswith(path)]
+    root = tenancy.vault.mounts.router.root.namespace
+    return [t for t in tenancy.vault.mounts.router.within(root) if t.namespace.path.startswith(path)]
 
 
 def test_the_vaults_keys_open_nothing_in_it(tenancy: Tenancy) -> None:
@@ -95,7 +95,7 @@ def test_the_vaults_keys_open_nothing_in_it(tenancy: Tenancy) -> None:
     tenancy.do("POST", "a/kid/sys/mounts/kv", {"type": "kv"})
     ids.append(tenancy.do("GET", f"a/{NS}/kid")["data"]["id"])
     ids.append(tenancy.furnished("a/own"))
-    keyring = tenancy.vault._parts.barrier.keyring
+    keyring = tenancy.vault.ground.barrier.keyring
     for identifier in ids:
         kept = tenancy.kept(identifier)
         assert len(kept) > 4
@@ -150,29 +150,31 @@ def test_what_was_revoked_meanwhile_is_gone_before_anybody_is_let_in(tenancy: Te
 @pytest.mark.parametrize("how", ["over", "token revoked"])
 def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenancy, how: str) -> None:
     identifier = tenancy.furnished("a")
-    parts = tenancy.vault._parts
+    vault = tenancy.vault
     other = OtherSystem()
     other.accounts.add("account")
-    parts.endings.serve("fake", other)
+    vault.leases.endings.serve("fake", other)
     holder = tenancy.do("POST", "auth/token/create", {"policies": ["root"]})["auth"]["client_token"]
 
     async def issue() -> None:
         call = Call()
-        namespace = parts.namespaces.live(NamespaceId(identifier))
+        namespace = vault.mounts.namespaces.live(NamespaceId(identifier))
         assert namespace is not None
         fill_call(
             call,
             namespace=namespace,
             path="fake/creds/x",
-            now=parts.clock.millis(),
+            now=vault.ground.clock.millis(),
             mount=FAKE_MOUNT,
         )
         call.identity = who("holder")
-        call.identity.key = parts.tokens.key(holder)
+        call.identity.key = vault.credentials.tokens.key(holder)
         ttl = 0 if how == "over" else 3600
-        lease = parts.leases.new(call, ttl=Seconds(ttl), longest=Seconds(7200), detail=b"account")
-        async with parts.barrier.write(NamespaceId(identifier), core_prefix(NamespaceId(identifier))) as core:
-            await parts.leases.issue(core, lease)
+        lease = vault.leases.store.new(call, ttl=Seconds(ttl), longest=Seconds(7200), detail=b"account")
+        async with vault.ground.barrier.write(
+            NamespaceId(identifier), core_prefix(NamespaceId(identifier))
+        ) as core:
+            await vault.leases.store.issue(core, lease)
 
     tenancy.run(issue())
     tenancy.do("PUT", f"{NS}/a/seal")

@@ -37,6 +37,7 @@ from vault.engines.system.operations.status import ServerFacts, StatusEngine
 from vault.engines.system.policies.acl import PolicyEngine
 from vault.engines.system.policies.capabilities import CapabilityEngine
 from vault.engines.system.seal.generate_root import RootTokenEngine
+from vault.engines.system.seal.genesis import Genesis
 from vault.engines.system.seal.legacy_rekey import RekeyEngine, RootEngine
 from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
 from vault.engines.system.seal.rotate_root import RootRotationEngine
@@ -59,12 +60,16 @@ from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND
 from vault.seal.consent.share_holders import VaultHolders
 from vault.seal.lifecycle import Lifecycle
-from vault.server.compose.capacities import Capacities
-from vault.server.compose.groups import Controls, Credentials, KeySlots
+from vault.server.compose.groups.capacities import Capacities
+from vault.server.compose.groups.controls import Controls
+from vault.server.compose.groups.credentials import Credentials
+from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.key_slots import KeySlots
 from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
 from vault.server.config.sanitized import sanitized
 from vault.server.config.settings import Config
+from vault.storage.protocol import ReadTx
 from vault.token.batch import BatchTokens
 from vault.token.issue import Renewals
 from vault.token.other_credentials import OtherCredentials
@@ -84,14 +89,16 @@ ENGINES: Final[tuple[Install, ...]] = (
 
 
 def catalog(
+    ground: Ground,
     services: Services,
     external: ExternalKeyEngine,
     credentials: Credentials,
-    slots: KeySlots,
+    key_slots: KeySlots,
     controls: Controls,
-    config: Config,
+    endings: Endings,
     capacities: Capacities,
     *,
+    genesis: Genesis,
     passage: SealHooks,
     migrate: Callable[[], Awaitable[None]],
     running: Callable[[], Iterable[Call]],
@@ -118,12 +125,12 @@ def catalog(
     installed += [identity, nhi]
     token = _tokens(services, batch, renewals(services.router, installed), biscuits)
     system = (
-        *_seal(services, slots, controls.audit, passage, migrate),
-        *_mounts(services, slots.sealing, controls.gate),
-        *_rights(services, controls, external, biscuits, config),
-        *_status(services, config, running, whole_metrics),
+        *_seal(services, key_slots, controls.audit, genesis, passage, ground.storage.reader, migrate),
+        *_mounts(services, key_slots.sealing, controls.gate),
+        *_rights(services, controls, external, biscuits, ground.config),
+        *_status(services, ground.config, running, whole_metrics),
         NodesEngine(passage.nodes),
-        *operators(services, controls, batch, biscuits, config.log_level, share_levels),
+        *operators(services, controls, endings, batch, biscuits, ground.config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
     )
@@ -185,7 +192,9 @@ def _seal(
     services: Services,
     slots: KeySlots,
     audit: Broker,
+    genesis: Genesis,
     passage: SealHooks,
+    reader: Callable[[], ReadTx],
     migrate: Callable[[], Awaitable[None]],
 ) -> tuple[Engine, ...]:
     barrier, clock, entropy, log = services.barrier, services.clock, services.entropy, services.log
@@ -197,13 +206,13 @@ def _seal(
         SealEngine(
             slots.lifecycle,
             slots.health,
-            slots.genesis,
+            genesis,
             passage,
             lambda: (audit.blocked, audit.failing),
         ),
         KeyringRotationEngine(barrier),
         shares,
-        SealSlotEngine(slots.lifecycle, slots.health, slots.wraps, log, slots.storage.reader, migrate),
+        SealSlotEngine(slots.lifecycle, slots.health, slots.wraps, log, reader, migrate),
         root_tokens,
         RekeyEngine(shares),
         RootEngine(root_tokens),

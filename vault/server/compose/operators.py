@@ -17,7 +17,7 @@ from vault.framework.engine import Engine
 from vault.install import Services
 from vault.lease.ending import Endings
 from vault.lease.tidy import Tidy
-from vault.server.compose.groups import Controls
+from vault.server.compose.groups.controls import Controls
 from vault.token.batch import BatchTokens
 from vault.token.other_credentials import OtherCredentials
 from vault.token.still_valid import StillValid
@@ -26,6 +26,7 @@ from vault.token.still_valid import StillValid
 def operators(
     services: Services,
     controls: Controls,
+    endings: Endings,
     batch: BatchTokens,
     biscuits: OtherCredentials,
     log_level: str,
@@ -36,7 +37,7 @@ def operators(
     lasting = StillValid(tokens, batch, biscuits, barrier, services.clock)
     return (
         PasswordPolicyEngine(barrier, services.entropy, services.pool),
-        _leases(services, controls.endings),
+        _leases(services, endings),
         QuotaEngine(controls.quotas, services.router, services.namespaces, barrier),
         CorsEngine(controls.origins),
         MonitorEngine(services.log, lasting),

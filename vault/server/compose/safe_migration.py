@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 from nhi.biscuit.issue import key_store
 from nhi.identity.oidc.pairs import KeyPairs
-from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.framework.errors import NotFound
-from vault.framework.keys.safe import Safe
-from vault.framework.telemetry.log import Log
-from vault.mount.router import Router
-from vault.namespace.book import Namespaces
+from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.key_slots import KeySlots, open_numbered
+from vault.server.compose.groups.mounts import Mounts
 from vault.values.ids import MountId
 
 
@@ -25,27 +23,23 @@ class SafeMigration:
 
     def __init__(
         self,
-        barrier: Barrier,
-        router: Router,
-        namespaces: Namespaces,
+        ground: Ground,
+        mounts: Mounts,
+        key_slots: KeySlots,
         pairs: KeyPairs,
-        safe: Safe,
-        prepare: Callable[[], Awaitable[None]],
-        log: Log,
     ) -> None:
-        """`prepare` has the keys of the safe at hand, as far as key slots open them."""
-        self._barrier = barrier
-        self._router = router
-        self._namespaces = namespaces
+        self._barrier = ground.barrier
+        self._log = ground.log
+        self._router = mounts.router
+        self._namespaces = mounts.namespaces
+        self._key_slots = key_slots
+        self._safe = key_slots.safe
         self._pairs = pairs
-        self._safe = safe
-        self._prepare = prepare
-        self._log = log
         self._done: set[str] = set()
 
     async def __call__(self) -> None:
         """Put what lies outside the safe into it, of namespaces that were not looked at yet. Raises `Unavailable`."""
-        await self._prepare()
+        await open_numbered(self._key_slots.signing, self._safe, self._log)
         for namespace in (ROOT, *(entry.as_namespace() for entry in list(self._namespaces))):
             if namespace.id in self._done or self._namespaces.shut(namespace):
                 continue

@@ -15,12 +15,9 @@ from typing import Final
 
 import msgspec
 
-from vault.barrier.barrier import Barrier
-from vault.cache.follow import Follower
 from vault.engines.system.seal.genesis import Genesis
 from vault.framework import schema
 from vault.framework.call import Call, Destination
-from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import VaultError
 from vault.framework.fields import Json
 from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
@@ -28,10 +25,10 @@ from vault.framework.reply import Reply
 from vault.framework.request.head import Head
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
-from vault.framework.telemetry.log import Log
 from vault.seal.failure import SealFailure, SealRefusal
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import Lifecycle
+from vault.server.compose.groups.ground import Ground
 from vault.server.config.initialize import FirstRequest, Source, Template
 from vault.server.failure import StartFailure
 from vault.values.ids import ROOT_ID
@@ -61,26 +58,22 @@ class SelfInit:
 
     def __init__(
         self,
-        genesis: Genesis,
+        ground: Ground,
         lifecycle: Lifecycle,
-        barrier: Barrier,
-        follower: Follower,
+        genesis: Genesis,
         handle: Handle,
         *,
         open_vault: Callable[[], Awaitable[bool]],
         closing: Callable[[], Awaitable[None]],
-        clock: Clock,
-        entropy: Entropy,
-        log: Log,
     ) -> None:
         """`open_vault` unseals by the key slots, `closing` seals."""
         self._genesis = genesis
         self._lifecycle = lifecycle
-        self._barrier = barrier
-        self._follower = follower
-        self._clock = clock
-        self._entropy = entropy
-        self._log = log
+        self._barrier = ground.barrier
+        self._follower = ground.follower
+        self._clock = ground.clock
+        self._entropy = ground.entropy
+        self._log = ground.log
         self._handle = handle
         self._open = open_vault
         self._close = closing

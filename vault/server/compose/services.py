@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What logins share, by the settings of their mounts, and what the first token that is accepted proves."""
+"""What the server offers to its engines, logins' share of it by the settings of their mounts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,64 @@ from collections.abc import Sequence
 
 from nhi.identity.mfa.second_factors import SecondFactors
 from vault.barrier.barrier import Barrier
-from vault.framework.call import Call, Identity
+from vault.framework.call import Call
 from vault.framework.clock import Clock
 from vault.framework.errors import NotFound
+from vault.framework.keys.external import ExternalKeys
+from vault.framework.keys.safe import Safe
+from vault.install import Services
 from vault.mount.entry import LockoutConfig, MountConfig, MountEntry
 from vault.mount.router import Router
-from vault.seal.lifecycle import Lifecycle
+from vault.outbound.fetch import Fetcher
+from vault.outbound.places import Places
+from vault.policy.store import PolicyStore
+from vault.server.compose.groups.credentials import Credentials
+from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.leases import Leases
+from vault.server.compose.groups.mounts import Mounts
 from vault.server.config.settings import UserLockout
-from vault.token.authenticator import ServiceTokens
 from vault.token.batch import BatchTokens
 from vault.token.issue import LoginIssuer
 from vault.token.lifetime import LifetimeLimits
 from vault.token.lockout import Lockout
 from vault.token.store import TokenStore
 from vault.values.times import Seconds
+
+
+def make_services(
+    ground: Ground,
+    mounts: Mounts,
+    credentials: Credentials,
+    policies: PolicyStore,
+    leases: Leases,
+    safe: Safe,
+    external_keys: ExternalKeys,
+) -> Services:
+    """Make what engines take their pick of."""
+    tokens, router, limits = credentials.tokens, mounts.router, leases.limits
+    clock, barrier, config = ground.clock, ground.barrier, ground.config
+    return Services(
+        clock=clock,
+        entropy=ground.entropy,
+        log=ground.log,
+        metrics=ground.metrics,
+        pool=ground.pool,
+        barrier=barrier,
+        follower=ground.follower,
+        limits=limits,
+        tokens=tokens,
+        issuer=login_issuer(tokens, credentials.batch, clock, limits, router, credentials.factors),
+        lockout=login_lockout(config.user_lockout, barrier, clock, router),
+        leases=leases.store,
+        wrapper=credentials.wrapper,
+        router=router,
+        namespaces=mounts.namespaces,
+        policies=policies,
+        safe=safe,
+        external_keys=external_keys,
+        fetcher=Fetcher(Places(config.outbound_allow)),
+        address=ground.address,
+    )
 
 
 def lockout_config(stanza: UserLockout) -> LockoutConfig:
@@ -63,19 +107,3 @@ def _entry(router: Router, call: Call) -> MountEntry:
     if mount is None:
         raise NotFound
     return mount.entry
-
-
-class Witness:
-    """Service tokens; the first one that is accepted proves that what came with a new vault arrived."""
-
-    def __init__(self, inner: ServiceTokens, lifecycle: Lifecycle) -> None:
-        self._inner = inner
-        self._lifecycle = lifecycle
-        self.recognises = inner.recognises
-        self.known = inner.known
-
-    async def authenticate(self, call: Call) -> Identity:
-        """See `Authenticator.authenticate`."""
-        identity = await self._inner.authenticate(call)
-        self._lifecycle.prove()
-        return identity

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What is done in the background, by the kind of its timer."""
+"""What is done in the background, by the kind of its timer, and what waited for a namespace to open."""
 
 from __future__ import annotations
 
@@ -7,51 +7,79 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from vault.background.loop import Background
+from vault.background.skew import Skew
 from vault.barrier.view import View
 from vault.engines.system.seal.rotate_keyring import keep_count
+from vault.framework.clock import Clock
 from vault.install import Installation
 from vault.lease.model import LEASE_KIND
 from vault.lease.namespace_sweep import Sweeper
+from vault.lease.store import LeaseStore
+from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
-from vault.server.compose.parts import Parts
+from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
+from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.leases import Leases
+from vault.storage.protocol import Timer
 from vault.token.model import TOKEN_KIND
-from vault.token.store import GONE_KIND
-from vault.values.ids import TokenKey
+from vault.token.store import GONE_KIND, TokenStore
+from vault.values.ids import LeaseId, TokenKey
 
 _AT_ONCE: Final = {"postgresql": 16}
 """Timers that are run side by side, by the kind of storage; one elsewhere."""
 
 
 def background(
-    parts: Parts, installed: Iterable[Installation], migrate: Callable[[], Awaitable[None]]
+    ground: Ground,
+    namespaces: Namespaces,
+    tokens: TokenStore,
+    leases: Leases,
+    skew: Skew,
+    installed: Iterable[Installation],
+    migrate: Callable[[], Awaitable[None]],
 ) -> Background:
     """Return the loop over all timers of a vault, and those that engines brought; `migrate` is run now and then."""
+    clock, barrier, follower = ground.clock, ground.barrier, ground.follower
 
     async def expire_token(core: View, key: str) -> None:
         token = TokenKey(key)
-        entry = await parts.tokens.get(core, token)
-        if entry is not None and not entry.alive(parts.clock.nanos()):
-            await parts.tokens.revoke_tree(core, token)
+        entry = await tokens.get(core, token)
+        if entry is not None and not entry.alive(clock.nanos()):
+            await tokens.revoke_tree(core, token)
 
     async def sweep_tokens(core: View, key: str) -> None:
-        await parts.tokens.due(core, TokenKey(key), parts.clock.millis())
+        await tokens.due(core, TokenKey(key), clock.millis())
 
     async def count_encryptions() -> None:
-        await parts.follower.follow()
-        await keep_count(parts.barrier)
+        await follower.follow()
+        await keep_count(barrier)
 
     return Background(
-        parts.storage,
-        parts.barrier,
+        ground.storage,
+        barrier,
         {
             TOKEN_KIND: expire_token,
             GONE_KIND: sweep_tokens,
-            NAMESPACE_KIND: Sweeper(parts.namespaces, parts.leases, parts.clock, parts.log).due,
-            LEASE_KIND: parts.endings.due,
+            NAMESPACE_KIND: Sweeper(namespaces, leases.store, clock, ground.log).due,
+            LEASE_KIND: leases.endings.due,
             **{kind: due for each in installed for kind, due in each.timers.items()},
         },
         {"keyring": count_encryptions, "safe": migrate},
-        skew=parts.skew,
-        log=parts.log,
-        at_once=_AT_ONCE.get(parts.config.storage.kind, 1),
+        skew=skew,
+        log=ground.log,
+        at_once=_AT_ONCE.get(ground.config.storage.kind, 1),
     )
+
+
+async def do_waiting(
+    tokens: TokenStore, leases: LeaseStore, clock: Clock, core: View, kind: str, key: str
+) -> None:
+    """Do what waited for a namespace to open."""
+    if kind == REVOKED_TOKEN:
+        await tokens.revoke_tree(core, TokenKey(key))
+    elif kind == ORPHANED_TOKEN:
+        await tokens.adopt(core, TokenKey(key))
+    elif kind == ENDED_LEASE:
+        await leases.end(core, LeaseId(key))
+    else:
+        await core.at(Timer(kind.removeprefix(TIMER), key, clock.millis()))

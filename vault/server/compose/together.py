@@ -20,7 +20,8 @@ from vault.framework.telemetry.sum import Sum, measured
 from vault.seal.failure import SealFailure
 from vault.seal.lifecycle import HeldKeys
 from vault.server.application import Answer, Colleagues
-from vault.server.compose.parts import Parts
+from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.key_slots import KeySlots
 from vault.server.config.settings import Listener
 from vault.storage.protocol import StorageFailure
 from vault.values.ids import NamespaceId
@@ -58,14 +59,16 @@ class Together:
 
     def __init__(
         self,
-        parts: Parts,
+        ground: Ground,
+        key_slots: KeySlots,
         turn: asyncio.Lock,
         opened: Callable[[], Awaitable[None]],
         closing: Close,
         colleagues: Colleagues | None,
     ) -> None:
         """`turn` is held while the vault is opened or closed."""
-        self._parts = parts
+        self._ground = ground
+        self._key_slots = key_slots
         self._turn = turn
         self._opened = opened
         self._closing = closing
@@ -73,13 +76,13 @@ class Together:
         self._missed = False
         """Whether keys were given that could not be used when they came."""
         if colleagues is not None:
-            parts.sealing.on_change(self._share_all, self._newer_of)
-            parts.lifecycle.on_replaced(self._newest)
+            key_slots.sealing.on_change(self._share_all, self._newer_of)
+            key_slots.lifecycle.on_replaced(self._newest)
 
     @property
     def sealed(self) -> bool:
         """See `Member`."""
-        return self._parts.barrier.sealed
+        return self._ground.barrier.sealed
 
     async def join(self) -> None:
         """Be one of the workers, open if they are."""
@@ -103,12 +106,14 @@ class Together:
     async def share(self) -> None:
         """Have all workers open, as this one is."""
         if self._colleagues is not None and not self.sealed:
-            await self._colleagues.share(msgspec.msgpack.encode(_State(keys=self._parts.lifecycle.held())))
+            await self._colleagues.share(
+                msgspec.msgpack.encode(_State(keys=self._key_slots.lifecycle.held()))
+            )
 
     async def share_levels(self) -> None:
         """Have all workers log as this one does."""
         if self._colleagues is not None:
-            await self._colleagues.share(msgspec.msgpack.encode(_State(levels=self._parts.log.levels)))
+            await self._colleagues.share(msgspec.msgpack.encode(_State(levels=self._ground.log.levels)))
 
     async def _share_all(self) -> None:
         if self._colleagues is not None and not self.sealed:
@@ -146,21 +151,17 @@ class Together:
 
     async def metrics(self) -> Metrics:
         """Return the metrics of all workers together."""
-        own = self._parts.metrics
+        own = self._ground.metrics
         if self._colleagues is None:
             return await own.whole()
         return Sum(own, str(self._colleagues.number), await self._colleagues.measures())
 
     async def show(self) -> bytes:
         """See `Member`."""
+        lifecycle, levels = self._key_slots.lifecycle, self._ground.log.levels
         if self.sealed:
-            kept = self._parts.lifecycle.stays_sealed()
-            return msgspec.msgpack.encode(_State(kept=kept, levels=self._parts.log.levels))
-        state = _State(
-            keys=self._parts.lifecycle.held(),
-            namespaces=self._parts.sealing.held(),
-            levels=self._parts.log.levels,
-        )
+            return msgspec.msgpack.encode(_State(kept=lifecycle.stays_sealed(), levels=levels))
+        state = _State(keys=lifecycle.held(), namespaces=self._key_slots.sealing.held(), levels=levels)
         return msgspec.msgpack.encode(state)
 
     async def take(self, state: bytes) -> None:
@@ -168,9 +169,9 @@ class Together:
         told = _DECODER.decode(state)
         if told.levels is not None:
             level, apart = told.levels
-            self._parts.log.set_level(level)
+            self._ground.log.set_level(level)
             for module, other in apart.items():
-                self._parts.log.set_level(other, module)
+                self._ground.log.set_level(other, module)
         if told.keys is None:
             if told.kept:
                 await self._closing(kept=True)
@@ -178,13 +179,13 @@ class Together:
         self._missed = True
         try:
             async with self._turn:
-                if await self._parts.lifecycle.take_over(told.keys):
+                if await self._key_slots.lifecycle.take_over(told.keys):
                     await self._opened()
-            if told.namespaces is not None and await self._parts.sealing.take_over(told.namespaces):
-                await self._parts.follower.begin_anew()
+            if told.namespaces is not None and await self._key_slots.sealing.take_over(told.namespaces):
+                await self._ground.follower.begin_anew()
             self._missed = False
         except (SealFailure, BarrierFailure, StorageFailure) as failure:
-            self._parts.log.caution("seal", "another worker's keys cannot be used yet", reason=str(failure))
+            self._ground.log.caution("seal", "another worker's keys cannot be used yet", reason=str(failure))
 
     async def seal(self) -> None:
         """See `Member`."""
@@ -193,4 +194,4 @@ class Together:
 
     async def measures(self) -> bytes:
         """See `Member`."""
-        return measured(self._parts.metrics)
+        return measured(self._ground.metrics)

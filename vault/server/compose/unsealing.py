@@ -5,52 +5,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from hsm.errors import HsmError, IntegrityError
-from vault.audit.broker import AUDIT_KIND, Broker
+from vault.audit.broker import AUDIT_KIND
 from vault.background.nodes import Nodes
 from vault.barrier import formats
-from vault.barrier.barrier import KEYRING_KIND, Barrier
+from vault.barrier.barrier import KEYRING_KIND
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.stored import NewerFormat
-from vault.cache.follow import Drop, Follower
-from vault.engines.system.operations.cors import CORS_KIND, CrossOrigins
+from vault.cache.follow import Drop
+from vault.engines.system.operations.cors import CORS_KIND
 from vault.engines.system.seal.genesis import CLUSTER, CLUSTER_PATH, Genesis
 from vault.engines.system.seal.seal import Cluster
-from vault.framework.clock import Clock, Entropy
-from vault.framework.keys.safe import Safe
-from vault.framework.telemetry.log import Log
-from vault.framework.telemetry.metrics import Metrics
+from vault.framework.clock import Entropy
 from vault.mount.entry import MOUNT_KIND, MountEntry
 from vault.mount.router import Router
-from vault.mount.table import accessor
+from vault.mount.table import MountTable, accessor
 from vault.namespace.entry import NAMESPACE_KIND
-from vault.namespace.sealing import NamespaceSealing
 from vault.policy.store import POLICY_KIND, PolicyStore
-from vault.quota.book import Quotas
 from vault.quota.model import QUOTA_KIND
 from vault.seal.failure import RootKeyReplaced, SealFailure
-from vault.seal.health import SlotHealth
 from vault.seal.init import InitRequest
 from vault.seal.lifecycle import SAVE_SECONDS, SEAL_KIND, Lifecycle
-from vault.seal.records.sealwrap import SealWrap, ValuesLost
-from vault.seal.records.slots import NoSlotAnswers, gist
 from vault.server.application import DevResult
-from vault.server.compose.token_metrics import show_state
-from vault.storage.protocol import Storage, StorageFailure
+from vault.server.compose.groups.controls import Controls
+from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.key_slots import KeySlots, carry_wrapped, open_numbered
+from vault.server.compose.groups.token_metrics import show_state
+from vault.storage.protocol import StorageFailure
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.values.ids import ROOT_ID, MountId
-from vault.wrap.signing_key import SigningKeys
 
 _CORE: Final = "ns/root/"
-_SIGNING: Final = "a key that signs wrapping tokens"
-_SAFE: Final = "a key of the safe"
 _UNCOUNTED: Final = (
     "encryptions are not counted in storage, which does not take it or has another keyring: they count once this process "
     "has the keys again; where it ends before, have the keys replaced early: rotate"
@@ -67,25 +57,13 @@ class Presence(msgspec.Struct):
 class OpenState(msgspec.Struct, frozen=True, kw_only=True):
     """All that a vault keeps in memory while it is open: loaded when it opens, forgotten when it seals."""
 
-    storage: Storage
-    barrier: Barrier
-    lifecycle: Lifecycle
-    health: SlotHealth
-    wraps: SealWrap
-    signing: SigningKeys
-    safe: Safe
-    sealing: NamespaceSealing
-    follower: Follower
+    ground: Ground
+    key_slots: KeySlots
     router: Router
     tokens: TokenStore
-    policies: PolicyStore
-    audit: Broker
-    quotas: Quotas
-    origins: CrossOrigins
+    controls: Controls
     presence: Presence
     nodes: Nodes
-    metrics: Metrics
-    log: Log
 
     def own_facts(self, leave: Callable[[RootKeyReplaced | NewerFormat], None]) -> None:
         """Say who keeps which fact in memory, so that each is dropped when it becomes untrue.
@@ -95,10 +73,10 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
 
         async def refresh_root() -> None:
             try:
-                await self.barrier.refresh()
+                await self.ground.barrier.refresh()
             except BarrierFailure:  # another process may have replaced the root key
                 try:
-                    await self.lifecycle.follow_root()
+                    await self.key_slots.lifecycle.follow_root()
                 except RootKeyReplaced as failure:
                     leave(failure)
                     raise BarrierSealed from failure
@@ -108,9 +86,9 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         async def refresh_keyring(key: str | None) -> None:
             del key
             await refresh_root()
-            for ring in self.barrier.rings():
-                if not await self.sealing.follow(ring):
-                    self.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
+            for ring in self.ground.barrier.rings():
+                if not await self.key_slots.sealing.follow(ring):
+                    self.ground.log.failure("seal", _CLOSED, namespace_id=ring.namespace_id)
 
         async def drop_namespace(key: str | None) -> None:
             if (
@@ -121,31 +99,31 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
 
         async def drop_deleted(key: str | None) -> None:
             del key
-            if not self.barrier.sealed:
-                await self.signing.tidy()
-                await self.safe.keys.tidy()
+            if not self.ground.barrier.sealed:
+                await self.key_slots.signing.tidy()
+                await self.key_slots.safe.keys.tidy()
 
         async def reload_audit(key: str | None) -> None:
             del key
-            if not self.barrier.sealed:
-                await self.audit.load(self.barrier.reader(ROOT_ID, _CORE))
+            if not self.ground.barrier.sealed:
+                await self.controls.audit.load(self.ground.barrier.reader(ROOT_ID, _CORE))
 
-        self.follower.own(formats.FORMATS_KIND, self._refusing_newer(leave))
-        self.follower.own(POLICY_KIND, self.policies.drop)
-        self.follower.own(NAMESPACE_KIND, drop_namespace)
-        self.follower.own(MOUNT_KIND, self.router.drop)
-        self.follower.own(KEYRING_KIND, refresh_keyring)
-        self.follower.own(AUDIT_KIND, reload_audit)
-        self.follower.own(SEAL_KIND, drop_deleted)
-        self.follower.own(QUOTA_KIND, self.quotas.drop)
-        self.follower.own(CORS_KIND, self.origins.drop)
+        self.ground.follower.own(formats.FORMATS_KIND, self._refusing_newer(leave))
+        self.ground.follower.own(POLICY_KIND, self.controls.policies.drop)
+        self.ground.follower.own(NAMESPACE_KIND, drop_namespace)
+        self.ground.follower.own(MOUNT_KIND, self.router.drop)
+        self.ground.follower.own(KEYRING_KIND, refresh_keyring)
+        self.ground.follower.own(AUDIT_KIND, reload_audit)
+        self.ground.follower.own(SEAL_KIND, drop_deleted)
+        self.ground.follower.own(QUOTA_KIND, self.controls.quotas.drop)
+        self.ground.follower.own(CORS_KIND, self.controls.origins.drop)
 
     def _refusing_newer(self, leave: Callable[[NewerFormat], None]) -> Drop:
         async def refuse_newer(key: str | None) -> None:
             del key
             try:
-                if not self.barrier.sealed:
-                    await formats.check(self.storage.reader())
+                if not self.ground.barrier.sealed:
+                    await formats.check(self.ground.storage.reader())
             except NewerFormat as failure:
                 leave(failure)
                 raise BarrierSealed from failure
@@ -154,45 +132,49 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
 
     async def load(self) -> None:
         """Load everything that an open vault keeps in memory. Raises `NewerFormat` for what a newer release wrote."""
-        await formats.note(self.storage)
-        await carry_wrapped(self.lifecycle, self.wraps, self.health, self.log)
-        core = self.barrier.reader(ROOT_ID, _CORE)
-        await self.audit.prepare(core, lambda: self.barrier.write(ROOT_ID, _CORE))
-        await self.audit.load(core)
-        await open_numbered(self.signing, self.safe, self.log)
+        await formats.note(self.ground.storage)
+        await carry_wrapped(
+            self.key_slots.lifecycle, self.key_slots.wraps, self.key_slots.health, self.ground.log
+        )
+        core = self.ground.barrier.reader(ROOT_ID, _CORE)
+        await self.controls.audit.prepare(core, lambda: self.ground.barrier.write(ROOT_ID, _CORE))
+        await self.controls.audit.load(core)
+        await open_numbered(self.key_slots.signing, self.key_slots.safe, self.ground.log)
         await self.tokens.load(core)  # nobody is known before the audit log is open
         cluster = await core.get(CLUSTER_PATH)
         if cluster is not None:
             entry = CLUSTER.decode(cluster)
             self.presence.cluster = Cluster(entry.name, entry.id)
-            show_state(self.metrics, self.barrier, entry.name)
-        await self.follower.catch_up()
+            show_state(self.ground.metrics, self.ground.barrier, entry.name)
+        await self.ground.follower.catch_up()
         self.nodes.opened()
 
     async def resume(self) -> None:
         """Do in an open vault what waits for a slot. Raises `BarrierSealed` once it is sealed."""
-        await carry_wrapped(self.lifecycle, self.wraps, self.health, self.log)
-        await open_numbered(self.signing, self.safe, self.log)
+        await carry_wrapped(
+            self.key_slots.lifecycle, self.key_slots.wraps, self.key_slots.health, self.ground.log
+        )
+        await open_numbered(self.key_slots.signing, self.key_slots.safe, self.ground.log)
 
     async def close(self) -> None:
         """Seal, and forget everything that came from the open vault, whatever fails."""
-        was_open = not self.barrier.sealed
+        was_open = not self.ground.barrier.sealed
         try:
             try:
                 await self._save_counts()
             finally:
-                await self.lifecycle.seal()
+                await self.key_slots.lifecycle.seal()
         finally:
-            if was_open and self.barrier.uncounted:
-                self.log.failure("seal", _UNCOUNTED, count=self.barrier.uncounted)
-            self.sealing.forget()
+            if was_open and self.ground.barrier.uncounted:
+                self.ground.log.failure("seal", _UNCOUNTED, count=self.ground.barrier.uncounted)
+            self.key_slots.sealing.forget()
             self.tokens.forget()
             self.router.seal()
-            self.audit.forget()
-            await self.follower.forget()
-            self.quotas.seal()
-            self.origins.seal()
-            await self.policies.drop(None)
+            self.controls.audit.forget()
+            await self.ground.follower.forget()
+            self.controls.quotas.seal()
+            self.controls.origins.seal()
+            await self.controls.policies.drop(None)
             self.presence.cluster = None
             self.nodes.closed()
 
@@ -200,53 +182,13 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         """Save how often the keys of namespaces were used; storage that does not answer keeps nobody from sealing."""
         with contextlib.suppress(TimeoutError, StorageFailure, BarrierFailure):
             async with asyncio.timeout(SAVE_SECONDS):
-                await self.sealing.rest()
+                await self.key_slots.sealing.rest()
 
 
-async def open_numbered(signing: SigningKeys, safe: Safe, log: Log) -> None:
-    """Have the keys at hand that sign wrapping tokens, and those of the safe, and tell once of each that does not open.
-
-    Nothing is signed by what no slot opens until one does.
-    """
-    for keys, what in ((signing, _SIGNING), (safe.keys, _SAFE)):
-        try:
-            await keys.prepare()
-        except BarrierFailure as failure:
-            log.failure("seal", f"what is noted of {what} cannot be read", reason=str(failure))
-        for number, reason in keys.news().items():
-            if number:
-                level = log.failure if _damaged(reason) else log.caution
-                level("seal", f"{what} does not open", key_version=str(number), reason=str(reason))
-            else:
-                log.caution("seal", f"no slot takes {what}, and none opens", reason=str(reason))
-
-
-def _damaged(failure: SealFailure) -> bool:
-    """Whether it is the value's fault that it does not open, whatever slot is there."""
-    reasons = failure.reasons.values() if isinstance(failure, NoSlotAnswers) else (failure,)
-    return any(isinstance(reason, IntegrityError | SealFailure) for reason in reasons)
-
-
-async def carry_wrapped(lifecycle: Lifecycle, wraps: SealWrap, health: SlotHealth, log: Log) -> None:
-    """Bring wrapped values along to the slots that there are now, and forget what others hold of them.
-
-    The vault may have left those others while they were away. It is told once which values they alone hold still.
-    """
-    config = await lifecycle.config()
-    if config is None:
-        return
-    try:
-        left = await wraps.carry(config.wrapped)
-        await wraps.forget()
-        health.left_to = Counter(holder for one in left.values() for holder in one.holders)
-        if left:
-            raise ValuesLost(left)
-    except (HsmError, SealFailure, StorageFailure) as failure:
-        if health.left_why != gist(failure):
-            log.caution("seal", "wrapped values are left to slots of before", reason=str(failure))
-        health.left_why = gist(failure)
-    else:
-        health.left_why = ""
+def make_genesis(ground: Ground, lifecycle: Lifecycle, policies: PolicyStore, mounts: MountTable) -> Genesis:
+    """Make what creates the vault."""
+    name = ground.config.cluster_name
+    return Genesis(ground.storage, lifecycle, policies, mounts, ground.clock, ground.entropy, name)
 
 
 async def first_start(
@@ -273,23 +215,21 @@ async def first_start(
     return DevResult(unseal_key=shares.keys[0], root_token=token)
 
 
-async def ensure_root(
-    barrier: Barrier, tokens: TokenStore, follower: Follower, clock: Clock, token: str
-) -> None:
+async def ensure_root(ground: Ground, tokens: TokenStore, token: str) -> None:
     """Make `token` a root token unless there is such a token already; for development mode."""
-    async with barrier.write(ROOT_ID, _CORE) as core:
+    async with ground.barrier.write(ROOT_ID, _CORE) as core:
         if await tokens.vacant(core, tokens.key(token)):
             entry = TokenEntry(
                 accessor=tokens.new_accessor(),
                 policies=("root",),
                 path="auth/token/create",
                 display_name="token",
-                created=clock.nanos(),
+                created=ground.clock.nanos(),
                 orphan=True,
                 leased=True,
             )
             await tokens.create(core, token, entry)
-    await follower.follow()
+    await ground.follower.follow()
 
 
 def _secret_mount(entropy: Entropy) -> MountEntry:

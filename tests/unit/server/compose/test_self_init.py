@@ -94,14 +94,13 @@ def play(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 async def accessors(vault: Vault) -> int:
-    parts = vault._parts
-    return len(await parts.tokens.accessors(core_reader(parts.barrier, ROOT)))
+    return len(await vault.credentials.tokens.accessors(core_reader(vault.ground.barrier, ROOT)))
 
 
 def test_the_token_that_sets_up_is_gone_before_anybody_can_ask(scene: Scene) -> None:
     async def scenario() -> None:
         vault = await scene.start(request())
-        assert vault._parts.router.root.get("first/") is not None
+        assert vault.mounts.router.root.get("first/") is not None
         assert await accessors(vault) == 0
         await vault.stop()
         recorded = [json.loads(line) for line in scene.audit.read_text().splitlines()]
@@ -116,8 +115,8 @@ def test_a_vault_that_is_there_is_left_alone(scene: Scene) -> None:
     async def scenario() -> None:
         await (await scene.start(request())).stop()
         vault = await scene.start(request(path='"sys/mounts/second"'))
-        assert vault._parts.router.root.get("second/") is None
-        assert not vault._parts.barrier.sealed
+        assert vault.mounts.router.root.get("second/") is None
+        assert not vault.ground.barrier.sealed
         await vault.stop()
 
     play(scenario)
@@ -142,7 +141,7 @@ def test_what_may_be_refused_is_passed_over(scene: Scene) -> None:
     async def scenario() -> None:
         wrong = request("wrong", data='{ type = "nope" }', more="allow_failure = true")
         vault = await scene.start(wrong, request())
-        assert vault._parts.router.root.get("first/") is not None
+        assert vault.mounts.router.root.get("first/") is not None
         await vault.stop()
 
     play(scenario)
@@ -158,7 +157,7 @@ def test_values_come_from_the_environment_and_from_files(
         kind = source(eval_type="string", eval_source="file", path=str(scene.folder / "kind"))
         where = source(eval_type="string", eval_source="env", env_var="WHERE")
         vault = await scene.start(request(path=where, data=f"{{ type = {kind} }}"))
-        assert vault._parts.router.root.get("elsewhere/") is not None
+        assert vault.mounts.router.root.get("elsewhere/") is not None
         await vault.stop()
 
     play(scenario)

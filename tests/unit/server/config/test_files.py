@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vault.audit.target import Claim
 from vault.mount.entry import LockoutConfig
 from vault.server.__main__ import run
-from vault.server.compose import parts
+from vault.server.compose.groups.leases import lifetime_limits
 from vault.server.compose.services import lockout_config
 from vault.server.config import reference, unsupported
 from vault.server.config.collisions import claims
@@ -70,10 +70,10 @@ def test_the_smallest_file_has_safe_defaults(tmp_path: Path) -> None:
 
 
 def test_what_lasts_as_usual_lasts_no_longer_than_anything_may(tmp_path: Path) -> None:
-    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER + 'max_lease_ttl = "40h"')) == LifetimeLimits(
+    assert lifetime_limits(loaded(tmp_path, STORAGE + LISTENER + 'max_lease_ttl = "40h"')) == LifetimeLimits(
         default=Seconds(40 * 3600), longest=Seconds(40 * 3600)
     )
-    assert parts._limits(loaded(tmp_path, STORAGE + LISTENER)) == LifetimeLimits(
+    assert lifetime_limits(loaded(tmp_path, STORAGE + LISTENER)) == LifetimeLimits(
         default=Seconds(768 * 3600), longest=Seconds(768 * 3600)
     )
 

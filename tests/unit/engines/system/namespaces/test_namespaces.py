@@ -48,7 +48,7 @@ def make(application: Application, *paths: str) -> None:
 
 
 def entry(application: Application, path: str) -> NamespaceEntry:
-    found = application.vault._parts.namespaces.at(path)
+    found = application.vault.mounts.namespaces.at(path)
     assert found is not None
     return found
 
@@ -56,9 +56,9 @@ def entry(application: Application, path: str) -> NamespaceEntry:
 def test_metadata_is_written_merged_and_cleared(application: Application) -> None:
     made = data(ask(application, "POST", f"{NS}/a", {"custom_metadata": {"b": "2", "a": "1"}}))
     assert list(made["custom_metadata"]) == ["a", "b"] and len(made["id"]) == 6
-    epoch = application.vault._parts.follower.epoch
+    epoch = application.vault.ground.follower.epoch
     again = data(ask(application, "POST", f"{NS}/a", {"custom_metadata": {"a": "1", "b": "2"}}))
-    assert again == made and application.vault._parts.follower.epoch == epoch
+    assert again == made and application.vault.ground.follower.epoch == epoch
     changed = data(ask(application, "PATCH", f"{NS}/a", {"custom_metadata": {"a": None, "c": "3"}}))
     assert changed["custom_metadata"] == {"b": "2", "c": "3"}
     for wrong in (5, True, ["x"], {"x": 1}):

@@ -46,7 +46,7 @@ def test_levels_are_set_for_one_part_or_for_all_and_reset(server: Application) -
 
 
 def test_a_level_holds_for_its_part_alone(server: Application) -> None:
-    log = server.vault._parts.log
+    log = server.vault.ground.log
     _ask(server, "POST", f"{LOGS}/core", {"level": "error"})
     before = len(server.log.getvalue())
     log.note("core", "quiet")

@@ -59,12 +59,12 @@ class Reader:
 
 
 def watches(server: Application) -> list[LogTail]:
-    return server.vault._parts.log._watches
+    return server.vault.ground.log._watches
 
 
 def test_lines_come_as_they_are_written_from_the_readers_own_level_on(server: Application) -> None:
     async def scenario() -> None:
-        log = server.vault._parts.log
+        log = server.vault.ground.log
         log.set_level("error")
         async with Reader(server, "log_level=warn") as reader:
             log.note("core", "quiet")
@@ -91,7 +91,7 @@ def test_an_answer_says_what_every_answer_says_and_no_type(server: Application) 
 def test_a_line_is_json_for_who_asks_for_it_and_holds_no_secret(server: Application) -> None:
     async def scenario() -> None:
         async with Reader(server, "log_format=JSON&log_level=TRACE") as reader:
-            server.vault._parts.log.detail("core", "told", password="hunter2")
+            server.vault.ground.log.detail("core", "told", password="hunter2")
             line = await reader.read()
             assert json.loads(line)["@message"] == "told"
             assert "hunter2" not in line
@@ -115,13 +115,13 @@ def test_a_reader_whose_token_ends_reads_no_further(server: Application) -> None
         made = await server.ask("POST", "/v1/auth/token/create", {"policies": ["monitor"]}, token="root")
         token = made.json()["auth"]["client_token"]
         async with Reader(server, token=token) as reader:
-            server.vault._parts.log.note("core", "first")
+            server.vault.ground.log.note("core", "first")
             assert "first" in await reader.read()
             await server.ask("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
-            server.vault._parts.log.note("core", "last")
+            server.vault.ground.log.note("core", "last")
             while (await reader.sent.get()).get("more_body"):
                 pass
-            server.vault._parts.log.note("core", "more")
+            server.vault.ground.log.note("core", "more")
             assert reader.sent.empty()
 
     server.run(scenario())
@@ -168,11 +168,11 @@ def test_nothing_is_told_to_whoever_may_be_told_no_longer(server: Application, k
     async def scenario() -> None:
         token, path, body = await _reader(server, kind)
         async with Reader(server, "log_level=error", token) as reader:
-            server.vault._parts.log.failure("core", "first")
+            server.vault.ground.log.failure("core", "first")
             assert "first" in await reader.read()
             ended = await server.ask("POST", f"/v1/{path}", body, token="root")
             assert ended.status < 300, ended.body
-            server.vault._parts.log.failure("core", "last")
+            server.vault.ground.log.failure("core", "last")
             end = await reader.sent.get()
             assert (end["body"], end.get("more_body", False)) == (b"", False)
 
@@ -182,7 +182,7 @@ def test_nothing_is_told_to_whoever_may_be_told_no_longer(server: Application, k
 def test_a_server_that_ends_ends_its_streams(server: Application) -> None:
     async def scenario() -> None:
         async with Reader(server) as reader:
-            server.vault._parts.log.end_watches()
+            server.vault.ground.log.end_watches()
             assert (await reader.sent.get())["body"] == b""
 
     server.run(scenario())
@@ -190,7 +190,7 @@ def test_a_server_that_ends_ends_its_streams(server: Application) -> None:
 
 def test_no_more_read_along_than_may(server: Application) -> None:
     async def scenario() -> None:
-        log = server.vault._parts.log
+        log = server.vault.ground.log
         held = [log.watch("info", "standard") for _ in range(16)]
         assert (await server.ask("GET", "/v1/sys/monitor", token="root")).status == 429
         for watch in held:

@@ -33,10 +33,10 @@ def test_of_two_who_initialise_at_once_only_one_gets_keys_unless_the_other_asked
 ) -> None:
     async def scenario() -> None:
         storage = MemoryStorage()
-        parts = empty(storage)._parts
+        vault = empty(storage)
         async with storage.write():
-            first = asyncio.create_task(parts.genesis.create(ONE))
-            second = asyncio.create_task(parts.genesis.create(ONE, replace=replace))
+            first = asyncio.create_task(vault.genesis.create(ONE))
+            second = asyncio.create_task(vault.genesis.create(ONE, replace=replace))
             for _ in range(5):
                 await asyncio.sleep(0)
         plan, _ = await first
@@ -45,8 +45,8 @@ def test_of_two_who_initialise_at_once_only_one_gets_keys_unless_the_other_asked
         else:
             with pytest.raises(SealRefusal, match="Vault is already initialized"):
                 await second
-        await parts.lifecycle.unseal(plan.keys[0])
-        assert not parts.barrier.sealed
+        await vault.key_slots.lifecycle.unseal(plan.keys[0])
+        assert not vault.ground.barrier.sealed
 
     asyncio.run(scenario())
 
@@ -64,5 +64,5 @@ def test_background_work_that_died_keeps_nobody_from_sealing() -> None:
 
     with Application() as application:
         application.run(seal(application))
-        assert application.vault._parts.barrier.sealed
+        assert application.vault.ground.barrier.sealed
         application.vault._background._task = None

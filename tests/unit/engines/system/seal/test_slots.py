@@ -158,11 +158,11 @@ def test_slots_are_added_ordered_tried_and_removed_without_a_pause() -> None:
 def test_a_rewrap_moves_everything_of_a_slot_to_its_newest_key() -> None:
     async def scenario() -> None:
         here = await Estate().open()
-        parts = here.vault._parts
-        wrapped = await parts.wraps.wrap(ROOT_ID, "audit/salt", b"salt")
-        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
-            await parts.wraps.put(core, "audit/salt", wrapped)
-        first = parts.lifecycle.slots.enabled[0]
+        vault = here.vault
+        wrapped = await vault.key_slots.wraps.wrap(ROOT_ID, "audit/salt", b"salt")
+        async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
+            await vault.key_slots.wraps.put(core, "audit/salt", wrapped)
+        first = vault.key_slots.lifecycle.slots.enabled[0]
         state = (await here("GET", "seal-slots/a/rewrap")).json()["data"]
         assert (state["references"], state["outstanding"], state["root_current"]) == ({"a1": 6}, 0, True)
         first._key_id = "a2"  # type: ignore[attr-defined]  # a key that was rotated outside
@@ -261,7 +261,7 @@ def test_a_slot_that_hangs_is_asked_for_an_audit_devices_salt_while_others_write
     async def scenario() -> None:
         here = await Estate().open()
         entered, hold = asyncio.Event(), asyncio.Event()
-        first = here.vault._parts.lifecycle.slots.enabled[0]
+        first = here.vault.key_slots.lifecycle.slots.enabled[0]
         wrap = first.wrap
 
         async def slow(dek: bytes, key: KeyIdentity | None = None) -> WrappedKey:
@@ -296,13 +296,13 @@ def test_hashes_stay_as_they_are_while_no_slot_answers(tmp_path: Path) -> None:
             return str((await here("PUT", "audit-hash/x", {"input": "secret"})).json()["data"]["hash"])
 
         before = await enabled("x")
-        here.vault._parts.wraps.drop()
-        for slot in here.vault._parts.lifecycle.slots.enabled:
+        here.vault.key_slots.wraps.drop()
+        for slot in here.vault.key_slots.lifecycle.slots.enabled:
             slot._keys = {}  # type: ignore[attr-defined]  # its key is gone
         assert (await here("DELETE", "audit/y")).status == 204
         assert await hashed() == before
         await here.vault._sealing()
-        assert here.vault._parts.audit._salts._known == {}
+        assert here.vault.controls.audit._salts._known == {}
 
     play(scenario)
 
@@ -310,17 +310,17 @@ def test_hashes_stay_as_they_are_while_no_slot_answers(tmp_path: Path) -> None:
 def test_an_audit_device_whose_salt_is_for_a_slot_that_is_gone_is_refused(tmp_path: Path) -> None:
     async def scenario() -> None:
         here = await Estate().open()
-        parts = here.vault._parts
-        parts.lifecycle.slots.enabled = parts.lifecycle.slots.enabled[:1]
-        salt = await parts.audit.salt_for(parts.barrier.reader(ROOT_ID, "ns/root/"), "x")
+        vault = here.vault
+        vault.key_slots.lifecycle.slots.enabled = vault.key_slots.lifecycle.slots.enabled[:1]
+        salt = await vault.controls.audit.salt_for(vault.ground.barrier.reader(ROOT_ID, "ns/root/"), "x")
         here.restart("a", "b")
         await here.vault._open_by_slots()
-        parts = here.vault._parts
+        vault = here.vault
         assert (await here("DELETE", "seal-slots/a")).status == 204
         config = DeviceConfig(path="x", kind="file", options={"file_path": str(tmp_path / "audit.log")})
-        async with parts.barrier.write(ROOT_ID, "ns/root/") as core:
+        async with vault.ground.barrier.write(ROOT_ID, "ns/root/") as core:
             with pytest.raises(Unavailable):
-                await parts.audit.enable(core, config, salt)
+                await vault.controls.audit.enable(core, config, salt)
 
     play(scenario)
 
@@ -368,7 +368,7 @@ def test_a_new_vault_is_replaced_until_its_token_was_used() -> None:
         again = await here("POST", "init", {**RECOVERY, "replace_unconfirmed": True})
         assert again.json()["errors"] == ["Vault is already initialized"]
         await here.vault._seal_watch.step()
-        config = await here.vault._parts.lifecycle.config()
+        config = await here.vault.key_slots.lifecycle.config()
         assert config is not None
         assert config.confirmed
 
@@ -383,7 +383,7 @@ def test_a_vault_that_no_slot_can_make_is_not_made() -> None:
         async def gone(dek: bytes, key: KeyIdentity | None = None) -> None:
             raise SlotUnavailable("gone")
 
-        for slot in here.vault._parts.lifecycle.slots:
+        for slot in here.vault.key_slots.lifecycle.slots:
             slot.wrap = gone  # type: ignore[assignment,method-assign]  # it does not answer
         answer = await here("POST", "init", RECOVERY)
         assert answer.status == 500
@@ -396,7 +396,7 @@ def test_a_vault_that_no_slot_can_make_is_not_made() -> None:
 def test_a_vault_that_is_still_loading_is_shown_as_sealed() -> None:
     async def scenario() -> None:
         here = await Estate().open()
-        presence = here.vault._parts.presence
+        presence = here.vault.presence
         async with here.vault._turn:
             cluster, presence.cluster = presence.cluster, None
             assert (await here("GET", "seal-status", token="")).json()["sealed"]
@@ -425,7 +425,7 @@ def test_while_a_vault_is_being_opened_a_good_token_is_not_told_that_it_is_a_bad
     async def scenario() -> None:
         here = await Estate().open()
         here.restart("a", "b")
-        await here.vault._parts.lifecycle.auto_unseal()
+        await here.vault.key_slots.lifecycle.auto_unseal()
         for method, path in (("GET", "seal-slots"), ("PUT", "seal"), ("GET", "policies/acl")):
             answer = await here(method, path)
             assert (answer.status, answer.json()["errors"]) == (503, ["Vault is sealed"])

@@ -13,7 +13,7 @@ from vault.framework.telemetry.log import Log
 from vault.seal.health import SlotHealth
 from vault.seal.records.sealwrap import SealWrap
 from vault.seal.records.slots import Slots
-from vault.server.compose.unsealing import carry_wrapped
+from vault.server.compose.groups.key_slots import carry_wrapped
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 

@@ -5,7 +5,7 @@ import asyncio
 
 from tests.unit.engines.system.house import CORE, House
 from vault.framework.telemetry.metrics import Metrics
-from vault.server.compose.token_metrics import CountedTokens, show_keys, show_state
+from vault.server.compose.groups.token_metrics import CountedTokens, show_keys, show_state
 from vault.token.ancestors import NoAncestors
 from vault.token.model import TokenEntry
 from vault.values.ids import ROOT_ID

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What every request passes, as operators set it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from vault.audit.broker import Broker
+from vault.audit.device import DeviceConfig, DeviceFailure
+from vault.audit.salts import Salts
+from vault.background.skew import Skew
+from vault.engines.system.operations.cors import CrossOrigins
+from vault.namespace.book import Namespaces
+from vault.policy.gate import Gate
+from vault.policy.store import PolicyStore
+from vault.quota.book import Quotas
+from vault.seal.records.sealwrap import SealWrap
+from vault.server.compose.groups.ground import Ground
+from vault.server.config.collisions import claims
+from vault.server.config.settings import Config
+from vault.server.failure import StartFailure
+
+
+class Controls(msgspec.Struct, frozen=True, kw_only=True):
+    """What allows, limits and records: policies, as stored and as compiled, rates, origins, audit devices, the clock's honesty."""
+
+    policies: PolicyStore
+    gate: Gate
+    quotas: Quotas
+    origins: CrossOrigins
+    audit: Broker
+    skew: Skew
+
+
+def make_controls(ground: Ground, namespaces: Namespaces, wraps: SealWrap) -> Controls:
+    """Make them. Raises `StartFailure` for an audit device that cannot be opened."""
+    barrier, follower, clock = ground.barrier, ground.follower, ground.clock
+    policies = PolicyStore(lambda: follower.epoch, ground.pool)
+    return Controls(
+        policies=policies,
+        gate=Gate(policies, barrier),
+        quotas=Quotas(barrier, namespaces, clock),
+        origins=CrossOrigins(barrier),
+        audit=_audit(ground, Salts(wraps)),
+        skew=Skew(ground.storage, clock, ground.log),
+    )
+
+
+def _audit(ground: Ground, salts: Salts) -> Broker:
+    config = ground.config
+    try:
+        return Broker(
+            _devices(config),
+            salts,
+            ground.clock,
+            ground.entropy,
+            ground.log,
+            ground.metrics,
+            claims(config),
+        )
+    except DeviceFailure as failure:
+        raise StartFailure(str(failure)) from failure
+
+
+def _devices(config: Config) -> Sequence[DeviceConfig]:
+    return [
+        DeviceConfig(
+            path=device.path,
+            kind=device.kind,
+            description=device.description,
+            local=device.local,
+            options=device.options,
+        )
+        for device in config.audit
+    ]

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The servers that work on one storage, of which this is one."""
+
+from __future__ import annotations
+
+import socket
+
+from vault import __version__
+from vault.background.nodes import Nodes
+from vault.engines.system.release import VERSION
+from vault.server.compose.groups.ground import Ground
+from vault.storage.protocol import Node
+
+
+def make_nodes(ground: Ground) -> Nodes:
+    """Make what tells the others of this one, and it of them."""
+    config = ground.config
+    own = Node(
+        hostname=socket.gethostname(),
+        api_addr=ground.address,
+        cluster_addr=config.cluster_addr,
+        version=__version__,
+        api=VERSION,
+        serves=False,
+    )
+    return Nodes(ground.storage, ground.clock, own, shared=config.storage.kind == "postgresql")
