@@ -23,7 +23,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease, LeaseFailure, Revoker
-from vault.lease.store import LeaseStore, home
+from vault.lease.store import LeaseStore, namespace_of
 from vault.lease.turns import Turns
 from vault.values.ids import LeaseId, NamespaceId
 from vault.values.times import Millis, millis_to_seconds, nanos_to_millis, time_after
@@ -137,7 +137,7 @@ class Endings:
         self, lease_ids: Sequence[LeaseId], *, force: bool = False
     ) -> Sequence[LeaseFailure | None]:
         """As `end`, for leases of one namespace, which are removed together; return what became of each."""
-        place = home(lease_ids[0])
+        place = namespace_of(lease_ids[0])
         reader = self._barrier.reader(place, core_prefix(place))
         pace = TimeSlice()
         leases = []
@@ -193,7 +193,7 @@ class Endings:
         revoker = self._revokers.get(lease.kind)
         if revoker is None:
             raise LeaseFailure("no engine of this server knows this kind of lease")
-        place = home(lease.id)
+        place = namespace_of(lease.id)
         data = self._barrier.reader(place, core_prefix(place) + mount_prefix(lease.mount))
         try:
             async with asyncio.timeout(self.longest):
@@ -229,7 +229,7 @@ class Endings:
         try:
             await self.end(lease_id)
         except LeaseFailure as failure:
-            place = home(lease_id)
+            place = namespace_of(lease_id)
             async with self._barrier.write(place, core_prefix(place)) as core:
                 lease = await self._store.get(core, lease_id)
                 if lease is not None:

@@ -84,16 +84,16 @@ class LeaseStore:
         """Store a new lease, with its timer."""
         await self.replace(core, lease)
         if lease.token:
-            await core.space(home(lease.token)).put(_of_token(lease), text(lease.id))
+            await core.space(namespace_of(lease.token)).put(_of_token(lease), text(lease.id))
 
     async def get(self, core: ReadView, lease_id: LeaseId) -> Lease | None:
         """Return a lease, over or not."""
-        value = await core.space(home(lease_id)).get(_ID + lease_id)
+        value = await core.space(namespace_of(lease_id)).get(_ID + lease_id)
         return None if value is None else _KIND.decode(value)
 
     async def replace(self, core: View, lease: Lease) -> None:
         """Store a lease that has changed, and move its timer to its end."""
-        await core.space(home(lease.id)).put(_ID + lease.id, _KIND.encode(lease))
+        await core.space(namespace_of(lease.id)).put(_ID + lease.id, _KIND.encode(lease))
         await self.arm(core, lease, nanos_to_millis(lease.expires))
 
     async def arm(self, core: View, lease: Lease, due: Millis) -> None:
@@ -102,19 +102,19 @@ class LeaseStore:
 
     async def park(self, core: View, lease: Lease) -> None:
         """Give up: keep the lease, count it, and leave it to an operator."""
-        place = core.space(home(lease.id))
+        place = core.space(namespace_of(lease.id))
         await place.put(_ID + lease.id, _KIND.encode(msgspec.structs.replace(lease, parked=True)))
         await place.put(_PARKED + _digest(lease.id), text(lease.id))
         await core.cancel(LEASE_KIND, lease.id)
 
     async def remove(self, core: View, lease: Lease) -> None:
         """Remove a lease: what it stood for is gone, or an operator takes that on himself."""
-        place = core.space(home(lease.id))
+        place = core.space(namespace_of(lease.id))
         await core.cancel(LEASE_KIND, lease.id)
         await place.delete(_ID + lease.id)
         await place.delete(_PARKED + _digest(lease.id))
         if lease.token:
-            await core.space(home(lease.token)).delete(_of_token(lease))
+            await core.space(namespace_of(lease.token)).delete(_of_token(lease))
 
     async def below(self, core: ReadView, prefix: str, *, after: str = "", limit: int = 0) -> Sequence[str]:
         """Return the identifiers below `prefix` (empty, or ends in `/`) without it, in order."""
@@ -199,7 +199,7 @@ class LeaseStore:
         return msgspec.structs.replace(lease, expires=min(lease.expires, self._clock.nanos()))
 
 
-def home(lease_id_or_key: LeaseId | TokenKey) -> NamespaceId:
+def namespace_of(lease_id_or_key: LeaseId | TokenKey) -> NamespaceId:
     """Return the id of the namespace that a lease or a token belongs to; the root's for what nobody has made."""
     return namespace_id(lease_id_or_key.rpartition("/")[2]) or ROOT.id
 

@@ -70,7 +70,7 @@ class NamespaceHolders:
     async def replace(self, key: Key, shares: int, threshold: int, *, root: bool) -> None:
         """As `ShareHolders`; the root key is replaced as well."""
         del root
-        await self._sealing.reshare(self._id, key, shares, threshold)
+        await self._sealing.rekey(self._id, key, shares, threshold)
 
 
 class EveryConsent:

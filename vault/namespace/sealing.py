@@ -245,7 +245,7 @@ class NamespaceSealing:
         await self._shield(self._replace_root(namespace_id, self._linked))
         await self._tell()
 
-    async def reshare(self, namespace_id: NamespaceId, key: Key, shares: int, threshold: int) -> None:
+    async def rekey(self, namespace_id: NamespaceId, key: Key, shares: int, threshold: int) -> None:
         """Replace the root key of an open namespace and, by `key`, what its shares combine to. Raises `SealRefusal`."""
 
         def split(old: ShareSeal, before: Key, now: Key) -> ShareSeal:

@@ -237,4 +237,4 @@ class AliasEngine(Engine):
         return owner
 
     async def _put(self, call: Call, new: Entity, old: Entity | None) -> None:
-        await store.put(call.core, call.namespace.id, new if old is None else new.again(), old)
+        await store.put(call.core, call.namespace.id, new if old is None else new.next_write(), old)

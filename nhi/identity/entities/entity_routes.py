@@ -166,7 +166,7 @@ class EntityEngine(Engine):
     async def _write(self, call: Call, params: EntityParams) -> Reply[dict[str, Json]] | None:
         checked_name(params.name)
         old = await self._meant(call, params)
-        new = old.again() if old is not None else self._identities.fresh(call.namespace)
+        new = old.next_write() if old is not None else self._identities.fresh(call.namespace)
         given: dict[str, Json] = {"updated": self._clock.nanos() if old is not None else new.updated}
         if params.name:
             given["name"] = params.name

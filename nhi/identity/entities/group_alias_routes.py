@@ -139,5 +139,5 @@ class GroupAliasEngine(Engine):
 
     async def _put(self, call: Call, old: Group | None, new: Group) -> None:
         if old is not None:
-            new = msgspec.structs.replace(new.again(), updated=self._clock.nanos())
+            new = msgspec.structs.replace(new.next_write(), updated=self._clock.nanos())
         await groups.put(call.core, call.namespace.id, new, old)

@@ -157,7 +157,7 @@ class GroupEngine(Engine):
             raise Malformed("group type cannot be changed")
         if params.type not in {None, "", "internal", "external"}:
             raise Malformed("invalid group type")
-        group = old.again() if old is not None else self.fresh(call, external=params.type == "external")
+        group = old.next_write() if old is not None else self.fresh(call, external=params.type == "external")
         if group.external and params.member_entity_ids is not None:
             raise Malformed("member entities can't be set manually for external groups")
         if group.external and params.member_group_ids is not None:

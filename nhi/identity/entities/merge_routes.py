@@ -62,7 +62,7 @@ class MergeEngine(Engine):
         for group_id in memberships:
             await groups.join(call.core, group_id, to.id)
         merged = (*to.merged, *(one for source in sources for one in (*source.merged, source.id)))
-        new = msgspec.structs.replace(to.again(), aliases=(*kept, *taken), merged=merged)
+        new = msgspec.structs.replace(to.next_write(), aliases=(*kept, *taken), merged=merged)
         await store.put(call.core, call.namespace.id, new, to)
 
 

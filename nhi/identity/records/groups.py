@@ -78,7 +78,7 @@ async def touch(core: View, group_id: GroupId, *, listed: bool = False, released
     """Count that an entity of this group was removed (`listed`), or that another group took it in or let it go."""
     found = await group(core, group_id)
     if found is not None:
-        new = msgspec.structs.replace(found.again(), listed=listed, released=released)
+        new = msgspec.structs.replace(found.next_write(), listed=listed, released=released)
         await core.put(_GROUP + group_id, GROUP.encode(new))
 
 

@@ -44,7 +44,7 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """Return the alias on the mount with this accessor."""
         return next((alias for alias in self.aliases if alias.accessor == accessor), None)
 
-    def again(self) -> Entity:
+    def next_write(self) -> Entity:
         """Return what its next write begins with. Metadata that was given as empty is then none, as in OpenBao."""
         return msgspec.structs.replace(self, metadata=self.metadata or None)
 
@@ -70,7 +70,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     released: bool = False
     """Whether its last write was that another group let it go: where it is in none, that reads as an empty list."""
 
-    def again(self) -> Group:
+    def next_write(self) -> Group:
         """Return what its next write begins with. What was empty when it was given is then nothing, as in OpenBao."""
         return msgspec.structs.replace(
             self, index=self.index + 1, metadata=self.metadata or None, policies=self.policies or None

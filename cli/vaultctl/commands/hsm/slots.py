@@ -102,7 +102,7 @@ def _print(invocation: Invocation, found: Report) -> None:
         for row in found.results
     ]
     invocation.say(f"{found.token.description}, firmware {found.token.firmware}\n")
-    invocation.say(columns([["Trial", "Needed for", "Passed", "ms", "Remark"], *rows]))
+    invocation.say(columns([["Check", "Needed for", "Passed", "ms", "Remark"], *rows]))
     invocation.say("")
     for warning in found.warnings:
         invocation.say(f"WARNING: {warning}")

@@ -16,9 +16,9 @@ import msgspec
 from vault.engines.system.seal.generate_root import AttemptParams, RootShareParams, RootTokenEngine
 from vault.engines.system.seal.rotate_root import (
     NewShares,
-    ReshareParams,
     RootRotationEngine,
     ShareParams,
+    ShareRekeyParams,
     VerificationResult,
 )
 from vault.framework.call import Call
@@ -140,7 +140,7 @@ class RekeyEngine(Engine):
 
     @write("rekey/init", public=True, writes=False)
     @write("rekey-recovery-key/init", public=True, writes=False)
-    async def begin(self, call: Call, params: ReshareParams) -> Reply[RekeyState] | Reply[RekeyResult]:
+    async def begin(self, call: Call, params: ShareRekeyParams) -> Reply[RekeyState] | Reply[RekeyResult]:
         """Begin to make new shares; it takes the consent of those who hold the old ones."""
         kind = await self._kind(call)
         if params.backup and not params.pgp_keys:

@@ -45,7 +45,7 @@ BACKUP_PATH: Final = "seal/backup/"
 _NOTHING: Final = "no rotation configuration found"
 
 
-class ReshareParams(Params, frozen=True):
+class ShareRekeyParams(Params, frozen=True):
     """How the new key is split."""
 
     secret_shares: Annotated[int, Doc("Number of shares to split the new key into.")] = 0
@@ -86,7 +86,7 @@ class ShareParams(Params, frozen=True):
     nonce: Annotated[str, Doc("Nonce of the rotation.")] = ""
 
 
-class ReshareState(msgspec.Struct, frozen=True, kw_only=True):
+class ShareRekeyState(msgspec.Struct, frozen=True, kw_only=True):
     """The progress; members after `t` are there once it has begun."""
 
     started: bool
@@ -211,12 +211,12 @@ class RootRotationEngine(Engine):
         return Reply(warnings=warnings) if warnings else None
 
     @read("rotate/root/init")
-    async def read_root(self, call: Call) -> ReshareState:
+    async def read_root(self, call: Call) -> ShareRekeyState:
         """Show whether new unseal shares are being made."""
         return await self._state("root", call.namespace)
 
     @write("rotate/root/init", writes=False)
-    async def begin_root(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+    async def begin_root(self, call: Call, params: ShareRekeyParams) -> ShareRekeyState | NewShares:
         """Begin to replace the root key and the unseal shares; it takes the consent of the share holders."""
         return await self.begin("root", call, params)
 
@@ -226,7 +226,7 @@ class RootRotationEngine(Engine):
         self.cancel("root", call.namespace)
 
     @write("rotate/root/update", writes=False)
-    async def submit_root(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
+    async def submit_root(self, call: Call, params: ShareParams) -> ShareRekeyState | NewShares:
         """Give one of the old shares, as consent; the last one is answered with the new shares."""
         return await self.submit("root", call, params)
 
@@ -258,12 +258,12 @@ class RootRotationEngine(Engine):
         await call.core.delete(BACKUP_PATH + "root")
 
     @read("rotate/recovery/init")
-    async def read_recovery(self, call: Call) -> ReshareState:
+    async def read_recovery(self, call: Call) -> ShareRekeyState:
         """Show whether new recovery shares are being made."""
         return await self._state("recovery", call.namespace)
 
     @write("rotate/recovery/init", writes=False)
-    async def begin_recovery(self, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+    async def begin_recovery(self, call: Call, params: ShareRekeyParams) -> ShareRekeyState | NewShares:
         """Begin to replace the recovery shares. Where there are none, they are made at once."""
         return await self.begin("recovery", call, params)
 
@@ -273,7 +273,7 @@ class RootRotationEngine(Engine):
         self.cancel("recovery", call.namespace)
 
     @write("rotate/recovery/update", writes=False)
-    async def submit_recovery(self, call: Call, params: ShareParams) -> ReshareState | NewShares:
+    async def submit_recovery(self, call: Call, params: ShareParams) -> ShareRekeyState | NewShares:
         """Give one of the old recovery shares, as consent; the last one is answered with the new shares."""
         return await self.submit("recovery", call, params)
 
@@ -306,7 +306,9 @@ class RootRotationEngine(Engine):
         """Forget the encrypted recovery shares."""
         await call.core.delete(BACKUP_PATH + "recovery")
 
-    async def begin(self, kind: ShareKind, call: Call, params: ReshareParams) -> ReshareState | NewShares:
+    async def begin(
+        self, kind: ShareKind, call: Call, params: ShareRekeyParams
+    ) -> ShareRekeyState | NewShares:
         """Begin to make new shares of a kind. Raises `Malformed` or `Failed`."""
         # 1. Begin. Where no consent is needed the new shares are in this answer already.
         await confirm_facts(call)
@@ -319,13 +321,13 @@ class RootRotationEngine(Engine):
         )
         done = await with_seal_errors(self._of(kind, call.namespace).begin(request, self._clock.millis()))
         shown = await self._answer(kind, call, done)
-        if isinstance(shown, ReshareState):
+        if isinstance(shown, ShareRekeyState):
             return shown
         return msgspec.structs.replace(
             shown, nonce=msgspec.UNSET, n=params.secret_shares, t=params.secret_threshold
         )
 
-    async def submit(self, kind: ShareKind, call: Call, params: ShareParams) -> ReshareState | NewShares:
+    async def submit(self, kind: ShareKind, call: Call, params: ShareParams) -> ShareRekeyState | NewShares:
         """Take one of the old shares. Raises `Malformed` or `Failed`."""
         # 2. Take an old share, as consent.
         await confirm_facts(call)
@@ -399,7 +401,7 @@ class RootRotationEngine(Engine):
 
     async def _answer(
         self, kind: ShareKind, call: Call, done: RekeyShares | None
-    ) -> ReshareState | NewShares:
+    ) -> ShareRekeyState | NewShares:
         if done is None:
             return await self._state(kind, call.namespace)
         call.after = partial(self._settle, kind, call.namespace, done)
@@ -414,12 +416,12 @@ class RootRotationEngine(Engine):
             verification_nonce=state.verification_nonce,
         )
 
-    async def _state(self, kind: ShareKind, namespace: Namespace) -> ReshareState:
+    async def _state(self, kind: ShareKind, namespace: Namespace) -> ShareRekeyState:
         required = await self.required(kind, namespace)
         state = self.state(kind, namespace)
         if not state.nonce:
-            return ReshareState(started=False, t=0, n=0, required=required)
-        return ReshareState(
+            return ShareRekeyState(started=False, t=0, n=0, required=required)
+        return ShareRekeyState(
             started=True,
             t=state.threshold,
             n=state.shares,
