@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.nodes import Site
 from tests.postgres import Cluster
 
 ROUNDS = 20
+CROWD = 400
 KILLS = 60
 _IN_FLIGHT = re.compile(r'^vault_core_in_flight_requests\{worker="(\d+)"\} 1\.0$', re.MULTILINE)
 _CLIENT_ERRORS = (OSError, http.client.HTTPException)
@@ -278,6 +280,24 @@ def test_a_worker_that_does_not_answer_is_ended_before_a_seal_is_answered(pair: 
         assert hung not in pair.pids()
         assert do(one, "PUT", "sys/unseal", {"key": pair.server.key})["sealed"] is False
         pair.settled()
+
+
+def test_a_first_worker_that_is_late_to_listen_is_not_taken_for_a_dead_one(pair: Pair) -> None:
+    """Whoever can connect has more passed on to it at once than its connection to the supervisor takes."""
+    pair.settled()
+    first, other = pair.pids()
+    with contextlib.ExitStack() as crowd:
+        os.kill(first, signal.SIGSTOP)
+        for _ in range(CROWD):
+            client = crowd.enter_context(socket.create_connection(("127.0.0.1", pair.server.port)))
+            client.sendall(b"GET /v1/sys/init HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: len(os.listdir(f"/proc/{other}/fd")) > 2 * CROWD, pair.log, _PATIENCE)
+        os.kill(other, signal.SIGKILL)
+        wait_until(lambda: other not in pair.pids(), pair.log, _PATIENCE)
+        assert first in pair.pids(), pair.log()
+        os.kill(first, signal.SIGCONT)
+    pair.settled()
+    assert first in pair.pids()
 
 
 def test_a_reload_reaches_every_worker_and_drops_nobody(pair: Pair) -> None:

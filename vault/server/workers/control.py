@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import array
 import socket
-from typing import Final
+from collections import deque
+from typing import Final, Protocol
 
 _LONGEST: Final = 16 * 1024
 
@@ -26,6 +27,8 @@ CREW: Final = "crew"
 """With the numbers of all who have joined, the one that has served for longest first."""
 TAKE: Final = "take"
 """With a verb, and the end of a socket whose other end a colleague has."""
+REQUEST: Final = "request"
+"""The verb of a socket through which requests are passed on."""
 HURRY: Final = "hurry"
 """To a worker that ends: without waiting for requests in flight."""
 
@@ -42,6 +45,58 @@ def send(control: socket.socket, text: str, beside: socket.socket | None = None)
     """Say `text`, and hand over the socket `beside`. Raises `OSError`, `BlockingIOError` for who does not listen."""
     more = [] if beside is None else [_handed(beside)]
     control.sendmsg([text.encode()[:_LONGEST]], more)
+
+
+class Wait(Protocol):
+    """Has an outbox flushed as soon as its other end listens again, or no more."""
+
+    def __call__(self, *, listening: bool) -> None:
+        """Do so."""
+        ...
+
+
+class Outbox:
+    """What is said to one end, in order. Who listens late hears it late, and nothing of it is lost."""
+
+    def __init__(self, control: socket.socket, wait: Wait) -> None:
+        self._control = control
+        self._wait = wait
+        self._waits = False
+        self._unsaid: deque[tuple[str, socket.socket | None]] = deque()
+
+    def __len__(self) -> int:
+        """Return how much has still to be said."""
+        return len(self._unsaid)
+
+    def say(self, text: str, beside: socket.socket | None = None) -> None:
+        """Say `text`, and hand over the socket `beside`, which is closed here then. One that is gone is told nothing."""
+        self._unsaid.append((text, beside))
+        if not self._waits:
+            self.flush()
+
+    def flush(self) -> None:
+        """Say as much as the other end takes."""
+        try:
+            while self._unsaid:
+                send(self._control, *self._unsaid[0])
+                self._said()
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.drop()
+        if self._waits != bool(self._unsaid):
+            self._waits = not self._waits
+            self._wait(listening=self._waits)
+
+    def drop(self) -> None:
+        """Say no more of it."""
+        while self._unsaid:
+            self._said()
+
+    def _said(self) -> None:
+        _, beside = self._unsaid.popleft()
+        if beside is not None:
+            beside.close()
 
 
 def _handed(beside: socket.socket) -> tuple[int, int, bytes]:

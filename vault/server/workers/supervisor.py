@@ -39,6 +39,8 @@ _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
 _END_SECONDS: Final = 30.0
 """How long workers may take to end, which includes their requests in flight."""
+_MOST_UNSAID: Final = 1024
+"""Connections for requests that are kept for a worker which does not listen; who wants one more tries it again."""
 _PR_SET_PDEATHSIG: Final = 1
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2})
 
@@ -46,10 +48,11 @@ _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signa
 class _Child:
     """One worker, as the supervisor knows it."""
 
-    def __init__(self, number: int, pid: int, end: socket.socket) -> None:
+    def __init__(self, number: int, pid: int, end: socket.socket, wait: control.Wait) -> None:
         self.number = number
         self.pid = pid
         self.control = end
+        self.outbox = control.Outbox(end, wait)
         self.began = time.monotonic()
         self.joined = False
         self.ready = False
@@ -137,11 +140,14 @@ class Supervisor:
 
     def _step(self) -> None:
         """Wait for the next thing that happens, and act on it."""
-        for key, _ in self._selector.select(self._pause()):
+        for key, events in self._selector.select(self._pause()):
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     self._woken.recv(4096)
-            else:
+                continue
+            if events & selectors.EVENT_WRITE:
+                key.data.outbox.flush()
+            if events & selectors.EVENT_READ:
                 self._hear(key.data)
         while self._pending:
             act, number = self._pending.popleft()
@@ -172,7 +178,7 @@ class Supervisor:
         """Let all workers finish what they do; asked again, without that."""
         if self._ending is not None:
             for child in self._children.values():
-                self._say(child, control.HURRY)
+                child.outbox.say(control.HURRY)
             return
         self._ending = time.monotonic() + _END_SECONDS
         self._due.clear()
@@ -211,7 +217,12 @@ class Supervisor:
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
-        child = self._children[number] = _Child(number, pid, mine)
+
+        def wait(*, listening: bool) -> None:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if listening else 0)
+            self._selector.modify(mine, events, child)
+
+        child = self._children[number] = _Child(number, pid, mine, wait)
         self._selector.register(mine, selectors.EVENT_READ, child)
 
     def _be_worker(self, mine: socket.socket, theirs: socket.socket, number: int) -> None:
@@ -225,6 +236,7 @@ class Supervisor:
             self._selector.close()
             for child in self._children.values():
                 child.control.close()
+                child.outbox.drop()
             mine.close()
             if os.getppid() == supervisor:
                 code = self._work(self._config, self._sockets, theirs, number)
@@ -247,8 +259,7 @@ class Supervisor:
             text, beside = message
             word, _, rest = text.partition(" ")
             if word == control.TO and beside is not None:
-                with beside:
-                    self._connect(rest, beside)
+                self._connect(rest, beside)
             elif word == control.SILENT:
                 silent = self._children.get(int(rest))
                 if silent is not None:
@@ -263,25 +274,20 @@ class Supervisor:
                 self._tell_crew()
 
     def _connect(self, said: str, beside: socket.socket) -> None:
-        """Hand a socket to the worker that it is for; where there is none, or it does not listen, the other end hears of it."""
+        """Hand a socket to the worker that it is for; where there is none, the other end hears of it."""
         number, _, verb = said.partition(" ")
         other = self._children.get(int(number))
-        if other is not None and other.joined:
-            with contextlib.suppress(OSError):
-                control.send(other.control, f"{control.TAKE} {verb}", beside)
+        crowded = other is not None and verb == control.REQUEST and len(other.outbox) >= _MOST_UNSAID
+        if other is None or not other.joined or crowded:
+            beside.close()
+        else:
+            other.outbox.say(f"{control.TAKE} {verb}", beside)
 
     def _tell_crew(self) -> None:
         joined = [child for child in self._children.values() if child.joined]
         crew = " ".join([control.CREW, *(str(child.number) for child in joined)])
         for child in joined:
-            self._say(child, crew)
-
-    def _say(self, child: _Child, text: str) -> None:
-        """Say something to a worker. One that has stopped listening is ended."""
-        try:
-            control.send(child.control, text)
-        except OSError:
-            self._kill(child, signal.SIGKILL)
+            child.outbox.say(crew)
 
     def _is_ready(self, child: _Child) -> None:
         """One more serves. The first is waited for: it sets up a new vault, and opens what is to be opened."""
@@ -301,6 +307,7 @@ class Supervisor:
         del self._children[child.number]
         self._selector.unregister(child.control)
         child.control.close()
+        child.outbox.drop()
         _, status = os.waitpid(child.pid, 0)
         self._bury_orphans()
         self._tell_crew()

@@ -9,7 +9,6 @@ that one worker asks of another.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -31,7 +30,6 @@ _DRAIN_SECONDS: Final = 10.0
 _LENGTH: Final = 4
 _LONGEST: Final = 64 << 20
 _MOST_IDLE: Final = 64
-_REQUEST: Final = "request"
 _SHOW, _TAKE, _SEAL, _MEASURES = "show", "take", "seal", "measures"
 
 _IN_MEMORY: Final = re.compile(
@@ -51,6 +49,7 @@ class Worker:
         """`end` leads to the supervisor. With `one_writes` the first worker answers whatever may write."""
         self.number = number
         self._control = end
+        self._outbox = control.Outbox(end, self._wait)
         self._log = log
         self._one_writes = one_writes
         self._crew: tuple[int, ...] = ()
@@ -92,7 +91,7 @@ class Worker:
         """See `Colleagues`."""
         self._member = member
         asyncio.get_running_loop().add_reader(self._control.fileno(), self._heard)
-        self._say(control.JOINED)
+        self._outbox.say(control.JOINED)
         while self.number not in self._crew:
             await self._moved()
         await self.look()
@@ -113,13 +112,15 @@ class Worker:
 
     async def leave(self) -> None:
         """See `Colleagues`. What others passed on is answered first."""
-        self._say(control.LEFT)
+        self._outbox.say(control.LEFT)
         if self._busy:
             await asyncio.wait(set(self._busy), timeout=_DRAIN_SECONDS)
         for task in list(self._served):
             task.cancel()
         self._forget_idle(0)
-        asyncio.get_running_loop().remove_reader(self._control.fileno())
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._control.fileno())
+        loop.remove_writer(self._control.fileno())
         self._member = None
 
     async def seal(self) -> None:
@@ -177,7 +178,7 @@ class Worker:
                 if not channel.ended:
                     return first, channel
                 channel.close()
-            channel = Channel(*await asyncio.open_unix_connection(sock=self._connect(first, _REQUEST)))
+            channel = Channel(*await asyncio.open_unix_connection(sock=self._connect(first, control.REQUEST)))
             if await channel.greeted():
                 return first, channel
             channel.close()
@@ -194,16 +195,18 @@ class Worker:
     def _others(self) -> list[int]:
         return [number for number in self._crew if number != self.number]
 
-    def _say(self, text: str, beside: socket.socket | None = None) -> None:
-        with contextlib.suppress(OSError):  # without a supervisor this process is about to end
-            control.send(self._control, text, beside)
+    def _wait(self, *, listening: bool) -> None:
+        loop = asyncio.get_running_loop()
+        if listening:
+            loop.add_writer(self._control.fileno(), self._outbox.flush)
+        else:
+            loop.remove_writer(self._control.fileno())
 
     def _connect(self, number: int, verb: str) -> socket.socket:
         """Return the near end of a socket to a colleague."""
         near, far = socket.socketpair()
         near.setblocking(False)
-        with far:
-            self._say(f"{control.TO} {number} {verb}", far)
+        self._outbox.say(f"{control.TO} {number} {verb}", far)
         return near
 
     async def _all(self, verb: str, said: bytes = b"") -> None:
@@ -214,7 +217,7 @@ class Worker:
             done = await asyncio.gather(*(self._ask(number, verb, said) for number in left))
             silent = {number for number, answer in zip(left, done, strict=True) if answer is None}
             for number in silent:
-                self._say(f"{control.SILENT} {number}")
+                self._outbox.say(f"{control.SILENT} {number}")
             while silent.intersection(self._crew):
                 await self._moved()
 
@@ -260,7 +263,7 @@ class Worker:
     async def _served_by(self, verb: str, near: socket.socket) -> None:
         """Do what a colleague asks. Without an answer it knows that it was not done."""
         try:
-            if verb == _REQUEST:
+            if verb == control.REQUEST:
                 await self._answer(Channel(*await asyncio.open_unix_connection(sock=near)))
                 return
             with near:
