@@ -20,7 +20,7 @@ _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
     ("tests/routes/test_key_rotation.py", "_new"): (1, "made slow, so that two rotations meet in it"),
     ("tests/routes/test_slot_changes.py", "__call__"): (1, "made to fail in the middle of a change"),
     ("tests/routes/test_storage_away.py", "_PATIENCE"): (
-        1,
+        2,
         "so short that a storage which hangs is not waited for",
     ),
     ("tests/routes/test_storage_away.py", "_TURNS_AWAY"): (
@@ -63,6 +63,7 @@ _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
     ),
     ("tests/routes/test_lost_values.py", "_kept_sealed"): (1, "as if nobody had asked for the seal"),
     ("tests/routes/test_names.py", "_entered"): (1, "nobody is remembered, as after a start"),
+    ("tests/routes/test_together.py", "_expect"): (1, "fails between two servers"),
     ("tests/stalls.py", "_run"): (1, "of asyncio: times each turn of the loop"),
     ("tests/storage/test_sqlite_ahead.py", "_begin"): (2, "lets another process in between"),
     ("tests/unit/engines/system/seal/test_seal.py", "_task"): (2, "died of a defect"),
@@ -76,6 +77,8 @@ _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
     ("tests/unit/seal/records/test_sealwrap.py", "_storage"): (1, "as `_barrier`"),
     ("tests/unit/seal/test_followed_meanwhile.py", "_storage"): (2, "lets another process in between"),
     ("tests/unit/seal/test_restored_meanwhile.py", "_storage"): (5, "lets a restore in between"),
+    ("tests/unit/server/workers/test_worker.py", "_crew"): (1, "a worker that its parent has not started"),
+    ("tests/unit/server/workers/test_worker.py", "_member"): (1, "as `_crew`"),
     ("tests/unit/storage/sqlite/test_row_cache.py", "_ask"): (2, "lets another process in between"),
     ("tests/unit/test_pipeline.py", "_authenticators"): (1, "a pipeline that knows no credential"),
     ("tests/unit/token/house.py", "_authenticators"): (1, "batch tokens in a vault that was made without"),
