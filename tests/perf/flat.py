@@ -31,6 +31,8 @@ FLAT: Final = 1.5
 is in memory."""
 CONNECTIONS: Final = 4
 """That a server has to PostgreSQL, whatever it holds (docs/scale.md)."""
+_SETTINGS: Final = {"shared_buffers": "128MB", "autovacuum": "on", "autovacuum_naptime": "1s"}
+"""Statistics come soon: what a connection has planned for a few rows is planned again by them."""
 _AT_ONCE: Final = 2000
 _SAMPLE: Final = 512
 """Tokens of which requests know."""
@@ -188,7 +190,7 @@ class _Place(NamedTuple):
 
 @contextmanager
 def _storages(kinds: Sequence[str]) -> Iterator[Iterator[_Place]]:
-    with tempfile.TemporaryDirectory() as folder, started({"shared_buffers": "128MB"}) as cluster:
+    with tempfile.TemporaryDirectory() as folder, started(_SETTINGS) as cluster:
         assert cluster.process is not None
         process = cluster.process.pid
 

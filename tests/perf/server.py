@@ -260,12 +260,12 @@ def _tree(pid: int) -> Iterator[int]:
 
 
 def _processor_ticks(pid: int) -> int:
-    """Ticks in user and system mode (fields 14 and 15 of proc(5)'s `stat`), 0 when the process is gone."""
+    """Ticks in user and system mode, also of children that ended (fields 14 to 17 of proc(5)'s `stat`); 0 when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except FileNotFoundError:
         return 0
-    return int(fields[11]) + int(fields[12])
+    return sum(map(int, fields[11:15]))
 
 
 def _resident_kibibytes(pid: int) -> int:
