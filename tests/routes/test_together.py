@@ -197,7 +197,7 @@ def test_keys_that_storage_kept_a_worker_from_using_are_asked_for_again(crew: Cr
         raise StorageFailure("storage x: it does not answer")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(other.vault.key_slots.lifecycle, "_expect", away)
+        patch.setattr(other.vault.key_slots.lifecycle, "take_over", away)
         crew.unseal(crew.first)
     assert (status(crew.first), status(other)) == (200, 503)
     assert "cannot be used yet" in crew.first.log.getvalue()

@@ -109,7 +109,7 @@ def receive(control: socket.socket) -> tuple[str, socket.socket | None] | None:
         said, files, _, _ = socket.recv_fds(control, _LONGEST, 1, socket.MSG_CMSG_CLOEXEC)
     except ConnectionResetError:
         return None
-    beside = socket.socket(fileno=files[0]) if files else None
+    beside = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=files[0]) if files else None
     if beside is not None:
         beside.setblocking(False)
     return (said.decode("utf-8", "replace"), beside) if said else None

@@ -40,6 +40,8 @@ class Busy(Protocol):
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True, tag="head"):
+    number: int
+    """That of the request: what answers it names it, so that no answer is taken for that of another request."""
     place: Place
     method: str
     path: str
@@ -64,12 +66,15 @@ class _Body(msgspec.Struct, frozen=True, array_like=True, tag="body"):
 class _MoreBody(msgspec.Struct, frozen=True, array_like=True, tag="more"):
     """Asks for the next piece of the body."""
 
+    number: int
+
 
 class _Hello(msgspec.Struct, frozen=True, array_like=True, tag="hello"):
     """Says that the other end is there. What is sent before may never have arrived, and what is sent after may have."""
 
 
 class _Reply(msgspec.Struct, frozen=True, array_like=True, tag="reply"):
+    number: int
     status: int
     headers: Headers
     data: bytes
@@ -85,6 +90,8 @@ class Channel:
     """One connection between two workers. A worker that is gone ends it: `EOFError` or `OSError`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.requests = 0
+        """How many have been passed on through it."""
         self._reader = reader
         self._writer = writer
 
@@ -100,6 +107,13 @@ class Channel:
             return isinstance(await self.hear(), _Hello)
         except (EOFError, OSError):
             return False
+
+    async def hear_of(self, number: int) -> _MoreBody | _Reply:
+        """Return the next one, which has to be about that request. Raises `EOFError` too."""
+        frame = await self.hear()
+        if isinstance(frame, _MoreBody | _Reply) and frame.number == number:
+            return frame
+        raise EOFError
 
     async def hear(self) -> Frame:
         """Return the next one."""
@@ -126,24 +140,20 @@ async def pass_on(channel: Channel, place: Place, scope: Message, receive: Recei
     """Have the other end answer a request. Return whether the channel may be used again."""
     started = False
     try:
-        await channel.say(await _head(place, scope, receive))
+        channel.requests += 1
+        await channel.say(await _head(channel.requests, place, scope, receive))
         while True:
-            frame = await channel.hear()
+            frame = await channel.hear_of(channel.requests)
             if isinstance(frame, _MoreBody):
                 await channel.say(_body(await receive()))
-            elif isinstance(frame, _Reply):
-                if not started:
-                    started = True
-                    await send(
-                        {
-                            "type": "http.response.start",
-                            "status": frame.status,
-                            "headers": list(frame.headers),
-                        }
-                    )
-                await send({"type": "http.response.body", "body": frame.data, "more_body": frame.more})
-                if not frame.more:
-                    return True
+                continue
+            if not started:
+                started = True
+                headers = list(frame.headers)
+                await send({"type": "http.response.start", "status": frame.status, "headers": headers})
+            await send({"type": "http.response.body", "body": frame.data, "more_body": frame.more})
+            if not frame.more:
+                return True
     except (EOFError, OSError):
         if started:
             raise
@@ -162,13 +172,14 @@ async def lost(send: Send) -> None:
     await send({"type": "http.response.body", "body": _LOST})
 
 
-async def _head(place: Place, scope: Message, receive: Receive) -> _Head:
+async def _head(number: int, place: Place, scope: Message, receive: Receive) -> _Head:
     state = scope.get("state", {})
     body, more = b"", True
     while more and len(body) < _AT_ONCE:
         piece = _body(await receive())
         body, more = body + piece.data, piece.more
     return _Head(
+        number=number,
         place=place,
         method=scope["method"],
         path=scope["path"],
@@ -253,7 +264,7 @@ class _PassedRequest:
         if piece is None:
             if not self._more:
                 await asyncio.get_running_loop().create_future()  # nobody tells that the client has left
-            await self._channel.say(_MoreBody())
+            await self._channel.say(_MoreBody(self._asked.number))
             heard = await self._channel.hear()
             if not isinstance(heard, _Body):
                 raise EOFError
@@ -266,4 +277,4 @@ class _PassedRequest:
             self._start = message["status"], tuple(message.get("headers", ()))
         else:
             body, more = message.get("body", b""), message.get("more_body", False)
-            await self._channel.say(_Reply(*self._start, data=body, more=more))
+            await self._channel.say(_Reply(self._asked.number, *self._start, data=body, more=more))

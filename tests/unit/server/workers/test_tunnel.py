@@ -165,3 +165,14 @@ def test_an_end_that_is_gone_greets_nobody() -> None:
         near.close()
 
     asyncio.run(scenario())
+
+
+def test_an_answer_to_another_request_is_nobodys() -> None:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        await done(send, 200, b"of this one")
+        await done(send, 200, b"of no request")
+
+    sent, again = asked([b""], answer, times=2)
+    assert again == [True, False]
+    assert [message["status"] for message in sent if "status" in message] == [200, 500]
+    assert b"of no request" not in b"".join(message.get("body", b"") for message in sent)

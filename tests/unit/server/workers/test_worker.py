@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Which requests a worker answers itself, and which the first one has to."""
 
+import asyncio
+import contextlib
 import io
-import socket
 from typing import Any
 
 import pytest
 
 from vault.framework.telemetry.log import Log
+from vault.server.workers import control
 from vault.server.workers.worker import Worker
 
 
@@ -18,19 +20,29 @@ class Other:
         self.sealed = sealed
 
 
-def worker(*, first: bool = False, one_writes: bool = False, sealed: bool = False) -> Worker:
-    made = Worker(socket.socket(socket.AF_UNIX), 2, Log(stream=io.StringIO()), one_writes=one_writes)
-    made._crew = (2, 3) if first else (1, 2)
-    member: Any = Other(sealed=sealed)
-    made._member = member
+async def joined(crew: str, other: Any, *, one_writes: bool) -> Worker:
+    """The second worker, told by a supervisor who is there; nobody has keys for it."""
+    near, far = control.pair()
+    with near, far:
+        made = Worker(near, 2, Log(stream=io.StringIO()), one_writes=one_writes)
+        control.send(far, f"{control.CREW} {crew}")
+        joining = asyncio.ensure_future(made.join(other))
+        while not joining.done():
+            await asyncio.sleep(0)
+            with contextlib.suppress(BlockingIOError):
+                message = control.receive(far)
+                if message is not None and message[1] is not None:
+                    message[1].close()
+        asyncio.get_running_loop().remove_reader(near.fileno())
     return made
 
 
+def worker(*, first: bool = False, one_writes: bool = False, sealed: bool = False) -> Worker:
+    return asyncio.run(joined("2 3" if first else "1 2", Other(sealed=sealed), one_writes=one_writes))
+
+
 def passes(made: Worker, method: str, path: str) -> bool:
-    try:
-        return made.passes({"method": method, "path": path})
-    finally:
-        made._control.close()
+    return made.passes({"method": method, "path": path})
 
 
 @pytest.mark.parametrize(
