@@ -100,12 +100,53 @@ def test_what_is_proven_and_what_is_warned_of(place: Place) -> None:
     assert found["Versions"] == ("success", "outdated transactions are refused")
     assert found["Privileges"] == ("success", "reads the tables and calls the functions, nothing else")
     assert found["Limits"] == ("success", "the role's time-outs are set")
+    assert found["Plans"] == ("success", "by indexes alone")
     assert found["Standbys"][0] == "warning"
     assert found["TLS"] == ("success", "a Unix socket")
     place.configure("owner")
     _, out, _ = place.typed("check")
     assert "[ warning ] Privileges: this user is a superuser; give the nodes a role of their own" in out
     assert "[ warning ] Limits: 3 of this role's time-outs are off" in out
+    assert "[ warning ] Plans: plans made while tables are small stay" in out
+
+
+def test_what_was_planned_for_small_tables_reads_none_of_them_whole(
+    place: Place, postgres: Callable[[], Cluster]
+) -> None:
+    """A plan is kept when the tables have grown, where nobody has counted their rows meanwhile."""
+    assert place.typed("init", "-owner=owner")[0] == 0
+
+    async def commits(storage: PostgresStorage, many: int) -> None:
+        for number in range(many):
+            async with storage.write(optimistic=True) as tx:
+                await tx.put("a", b"%d" % number + (await tx.get(f"none/{number}") or b""))
+            await asyncio.gather(*(storage.reader().get(f"other/{which}") for which in range(4)))
+
+    async def read_whole() -> int:
+        connection = await Connection.make(place.address("owner"))
+        (whole,) = await connection.row(
+            "SELECT sum(seq_scan)::int FROM pg_stat_user_tables WHERE relname IN ('entry', 'change')"
+        )
+        await connection.close()
+        return int(whole)
+
+    async def story() -> None:
+        storage = await PostgresStorage.open(place.address())
+        await commits(storage, 16)
+        postgres().run(
+            place.database,
+            "INSERT INTO coffre.entry SELECT 'b/' || n, '', 1 FROM generate_series(1, 20000) AS n",
+        )
+        await asyncio.sleep(1.1)  # for so long a connection may keep to itself what it has counted
+        await commits(storage, 1)
+        before = await read_whole()
+        await commits(storage, 16)
+        await asyncio.sleep(1.1)
+        await commits(storage, 1)
+        assert await read_whole() == before
+        await storage.close()
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("command", ["check", "migrate"])

@@ -21,12 +21,17 @@ _GRANTS: Final = (
     "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA coffre TO {role}",
 )
 """What a node may: read, and write by the functions, which keep to the turn."""
-_LIMITS: Final = (
+_SETTINGS: Final = (
     "ALTER ROLE {role} SET statement_timeout = '5s'",
     "ALTER ROLE {role} SET lock_timeout = '3s'",
     "ALTER ROLE {role} SET idle_in_transaction_session_timeout = '3s'",
+    "ALTER ROLE {role} SET enable_seqscan = off",
 )
-"""What it waits for at most. These are the role's own settings, as one that a connection makes is left behind in a pooler."""
+"""What it waits for at most, and that it reads by indexes alone: each statement has one for what it looks for, and a plan
+that was made while the tables were small is kept when they no longer are.
+
+These are the role's own settings, as one that a connection makes is left behind in a pooler.
+"""
 
 
 async def install(address: Address, role: str = "", *, fresh: bool = True) -> int:
@@ -49,7 +54,7 @@ async def install(address: Address, role: str = "", *, fresh: bool = True) -> in
         if role:
             for grant in _GRANTS:
                 await connection.run(grant.format(role=f'"{role}"'))
-            for setting in _LIMITS:
+            for setting in _SETTINGS:
                 with suppress(StorageFailure):  # an owner who may not is told by `operator db check`
                     await connection.run(setting.format(role=f'"{role}"'))
     finally:

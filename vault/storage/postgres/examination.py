@@ -21,6 +21,7 @@ _SETTINGS: Final = """
         current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication),
         (SELECT count(*) FROM pg_settings WHERE setting = '0' AND name IN
             ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')),
+        current_setting('enable_seqscan')::boolean,
         coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
 """
 _RIGHTS: Final = """
@@ -105,7 +106,7 @@ async def _rights(connection: Connection) -> DatabaseFinding:
 
 
 async def _settings(connection: Connection, address: Address) -> AsyncIterator[DatabaseFinding]:
-    fsync, pages, commit, names, standbys, endless, encrypted = await connection.row(_SETTINGS)
+    fsync, pages, commit, names, standbys, endless, whole, encrypted = await connection.row(_SETTINGS)
     if "off" in {fsync, pages}:
         yield DatabaseFinding(
             "Durability", "fail", "fsync or full_page_writes is off: a power cut destroys the data"
@@ -135,6 +136,15 @@ async def _settings(connection: Connection, address: Address) -> AsyncIterator[D
         )
     else:
         yield DatabaseFinding("Limits", "ok", "the role's time-outs are set")
+    if whole:
+        yield DatabaseFinding(
+            "Plans",
+            "warn",
+            "plans made while tables are small stay when they have grown, and read them whole; run operator db init as "
+            "its owner, or: ALTER ROLE … SET enable_seqscan = off",
+        )
+    else:
+        yield DatabaseFinding("Plans", "ok", "by indexes alone")
     if encrypted or address.host.startswith("/"):
         yield DatabaseFinding("TLS", "ok", "on" if encrypted else "a Unix socket")
     else:
