@@ -245,18 +245,17 @@ async def _forget(application: Application, record: str) -> None:
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_token_is_refused_soon(issuer: Issuer, case: str) -> None:
-    def refused_soon() -> bool:
-        token = issuer.narrow(issuer.issue(), HOSTILE[case])
+    def asked(text: str, status: int) -> float:
+        token = issuer.narrow(issuer.issue(), text)
         spent = []
         for _ in range(2):  # when it is seen for the first time, and again
             began = thread_time()
-            assert issuer.status(token, DB) == 403
+            assert issuer.status(token, DB) == status
             spent.append(thread_time() - began)
-        return max(spent) < 0.005
+        return max(spent)
 
-    assert any(
-        refused_soon() for _ in range(30)
-    )  # what else a machine does comes into some, and not into all
+    # Beyond what any new one costs. What else a machine does comes into some, and not into all.
+    assert any(asked(HOSTILE[case], 403) - asked(READS, 200) < 0.004 for _ in range(30))
 
 
 def test_a_sealed_token_is_taken(issuer: Issuer) -> None:
