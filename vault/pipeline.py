@@ -329,10 +329,10 @@ class Pipeline:
         if isinstance(result, RefusedReply):
             await self.release(call)
             return result
-        if isinstance(result, Reply) and (result.auth or result.display_name):  # it brings a token
-            self._issue()
         # 10. and 11. Filtered before it is wrapped: what waits for a wrapping token is asked by anybody who has that.
         reply = await self._wrapper.wrap(call, core, self.filter_listing(call, result))
+        if reply is not None and (reply.auth or reply.display_name or reply.wrap_info):  # it brings a token
+            self._issue()
         return await self.finish(call, reply, self._audit.before_commit)
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
