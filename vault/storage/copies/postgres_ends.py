@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import secrets
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -64,7 +62,7 @@ class NewRows(Rows):
         """See `Target.put`."""
         unit = Unit(0)
         for path, value in entries:
-            unit.put(path, value, await self._send(value) if len(value) > LONG else None)
+            unit.put(path, value, await parts.send_in(self._connection, value) if len(value) > LONG else None)
         await self._commit(unit)
 
     async def at(self, timers: Sequence[Timer]) -> None:
@@ -79,12 +77,6 @@ class NewRows(Rows):
         unit.untrue["", ""] = None
         await self._commit(unit)
         await self._connection.run("COMMIT")
-
-    async def _send(self, value: bytes) -> uuid.UUID:
-        name = uuid.UUID(int=secrets.randbits(128), version=4)
-        for number, start in enumerate(range(0, len(value), LONG)):
-            await self._connection.rows(schema.ADD_PART, name, number, value[start : start + LONG])
-        return name
 
     async def _commit(self, unit: Unit) -> None:
         if unit.writes:

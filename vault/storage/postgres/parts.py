@@ -63,12 +63,21 @@ async def _part(connection: Connection, path: str, version: int, start: int) -> 
 
 async def send(lanes: Lanes, value: bytes) -> uuid.UUID:
     """Send a value ahead of the transaction that will store it; return what it is known by until then."""
+    return await _sent(lambda *part: lanes.ask(lambda connection: _add(connection, *part)), value)
+
+
+async def send_in(connection: Connection, value: bytes) -> uuid.UUID:
+    """Send it within the transaction that will store it."""
+    return await _sent(lambda *part: _add(connection, *part), value)
+
+
+async def _sent(add: Callable[[uuid.UUID, int, bytes], Awaitable[None]], value: bytes) -> uuid.UUID:
+    """Send all pieces of one value."""
     name = uuid.UUID(int=secrets.randbits(128), version=4)
     for number, start in enumerate(range(0, len(value), LONG)):
-        piece = value[start : start + LONG]
-
-        async def add(connection: Connection, number: int = number, piece: bytes = piece) -> None:
-            await connection.rows(schema.ADD_PART, name, number, piece)
-
-        await lanes.ask(add)
+        await add(name, number, value[start : start + LONG])
     return name
+
+
+async def _add(connection: Connection, name: uuid.UUID, number: int, piece: bytes) -> None:
+    await connection.rows(schema.ADD_PART, name, number, piece)
