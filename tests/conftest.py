@@ -176,25 +176,26 @@ class _Scheduling(LoadScopeScheduling):  # type: ignore[misc] # xdist has no typ
     def remove_node(self, node: WorkerController) -> str | None:
         """Return the test that the worker died of, which is not run again."""
         units = self.assigned_work[node]
-        left = [(unit, nodeid) for unit in units.values() for nodeid, done in unit.items() if not done]
+        left = [(scope, nodeid) for scope, unit in units.items() for nodeid, done in unit.items() if not done]
         killer = None
         if left:
-            unit, killer = left[0]
-            unit[killer] = True
-        for scope in [scope for scope, tests in units.items() if all(tests.values())]:
-            del units[scope]
+            scope, killer = left[0]
+            self._finish(node, scope, killer)
         super().remove_node(node)
         return killer
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
-        """Note that a test is done, and forget a unit of which all are: xdist counts all that it remembers each time."""
+        """Note that a test is done."""
         nodeid = self.registered_collections[node][item_index]
-        scope = self._split_scope(nodeid)
+        self._finish(node, self._split_scope(nodeid), nodeid)
+        self._reschedule(node)
+
+    def _finish(self, node: WorkerController, scope: str, nodeid: str) -> None:
+        """Forget a unit of which all tests are done: xdist counts all that it remembers each time."""
         unit = self.assigned_work[node][scope]
         unit[nodeid] = True
         if all(unit.values()):
             del self.assigned_work[node][scope]
-        self._reschedule(node)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         """Send a worker the next unit; where its tests stand in the collection is looked up, not searched for."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 
 from vault.storage.postgres.administration import install
 from vault.storage.postgres.connection import Address, Connection
@@ -311,6 +312,19 @@ class Cluster:
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
         done: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
         return done.result(PATIENCE)
+
+
+def asked(patch: pytest.MonkeyPatch) -> list[str]:
+    """Return what fills with the statements that connections make from now on, those of several rows apart."""
+    statements: list[str] = []
+    row = Connection.row
+
+    def noted(connection: Connection, query: str, *values: object) -> Coroutine[Any, Any, Any]:
+        statements.append(query)
+        return row(connection, query, *values)
+
+    patch.setattr(Connection, "row", noted)
+    return statements
 
 
 @contextmanager

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from tests.fuzz.process import Client, VaultProcess, initialised, wait_until
 from tests.perf.lease_seed import vault_of
+from tests.perf.token_entries import entry_of
 from vault.storage.sqlite.storage import SqliteStorage
 from vault.token.model import TokenEntry
 from vault.values.ids import ROOT_ID, TokenKey
-from vault.values.times import Nanos, Seconds
+from vault.values.times import Nanos
 
-_LIFE = Seconds(30 * 86400)
 _CHILDREN_OF_EACH = 9
 
 
@@ -42,15 +43,8 @@ async def _plant(database: Path, share: str, count: int) -> Family:
         now = vault.ground.clock.nanos()
 
         def entry(parent: str, depth: int) -> TokenEntry:
-            return TokenEntry(
-                accessor=tokens.new_accessor(),
-                policies=("default",),
-                path="auth/token/create",
-                display_name="token",
-                created=now,
-                ttl=_LIFE,
-                expires=Nanos(now + _LIFE * 1_000_000_000),
-                renewable=True,
+            return replace(
+                entry_of(tokens, now),
                 parent=TokenKey(parent),
                 parent_created=now if parent else Nanos(0),
                 depth=depth,

@@ -14,7 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from tests.perf.server import processor_seconds
+from tests.perf.token_entries import entry_of
 from tests.postgres import Untimed, started
 from tests.routes.driver import Application
 from vault.barrier.view import View
@@ -22,9 +25,7 @@ from vault.engines.kv import store
 from vault.engines.kv.model import Row, Version
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.token.model import TokenEntry
 from vault.values.ids import ROOT_ID
-from vault.values.times import Nanos, Seconds
 
 FLAT: Final = 1.5
 """How much more a request may cost with the most entries than with the fewest: a tree of pages is deeper, and less of it
@@ -36,7 +37,6 @@ _SETTINGS: Final = {"shared_buffers": "128MB", "autovacuum": "on", "autovacuum_n
 _AT_ONCE: Final = 2000
 _SAMPLE: Final = 512
 """Tokens of which requests know."""
-_LIFE: Final = Seconds(30 * 86400)
 _SECRET: Final = (
     b'{"host":"db.example","password":"correct horse battery staple","username":"service-account"}'
 )
@@ -81,17 +81,7 @@ class Holdings:
         tokens, now = self.application.vault.credentials.tokens, self.application.clock.nanos()
         row = Row(created=now, updated=now, current=1, newest=Version(1, now), data=_SECRET)
         await store.save(secrets, f"many/{number}", row)
-        entry = TokenEntry(
-            accessor=tokens.new_accessor(),
-            policies=("default",),
-            path="auth/token/create",
-            display_name="token",
-            created=now,
-            ttl=_LIFE,
-            expires=Nanos(now + _LIFE * 1_000_000_000),
-            renewable=True,
-            orphan=True,
-        )
+        entry = replace(entry_of(tokens, now), orphan=True)
         token = tokens.new_token()
         await tokens.create(core, token, entry)
         if len(self.tokens) < _SAMPLE:

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from tests.calls import fill_call, mount_facts
 from tests.perf.lease_server import KIND
+from tests.perf.token_entries import LIFE, entry_of
 from tests.unit.engines.driver import who
 from vault.barrier.view import View
 from vault.framework.call import Call
@@ -18,15 +21,12 @@ from vault.server.compose.app import Vault
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.storage import SqliteStorage
-from vault.token.model import TokenEntry
 from vault.values.ids import ROOT_ID
-from vault.values.times import Nanos, Seconds
 
 LEASES = "accounts/creds"
 TOKENS = "auth/token/create"
 STAYING, GOING = "staying", "going"
 """Last parts of the paths whose leases and tokens stay, and of those that a measurement revokes."""
-_LIFE = Seconds(30 * 86400)
 _AT_ONCE = 10_000
 
 
@@ -65,23 +65,18 @@ async def fill(storage: Storage, share: str, amount: Amount) -> float:
         )
         call.identity = who("somebody")
         call.identity.key = vault.credentials.tokens.key("s.nobody")
-        made = vault.leases.store.new(call, ttl=_LIFE, longest=_LIFE, detail=b"account-0123456789")
+        made = vault.leases.store.new(call, ttl=LIFE, longest=LIFE, detail=b"account-0123456789")
         await vault.leases.store.issue(core, made)
 
     async def token(core: View, path: str) -> None:
-        now = vault.ground.clock.nanos()
-        entry = TokenEntry(
-            accessor=vault.credentials.tokens.new_accessor(),
+        tokens = vault.credentials.tokens
+        entry = replace(
+            entry_of(tokens, vault.ground.clock.nanos()),
             policies=("bench", "default"),
             path=f"{TOKENS}/{path}",
-            display_name="token",
-            created=now,
-            ttl=_LIFE,
-            expires=Nanos(now + _LIFE * 1_000_000_000),
-            renewable=True,
             orphan=True,
         )
-        await vault.credentials.tokens.create(core, vault.credentials.tokens.new_token(), entry)
+        await tokens.create(core, tokens.new_token(), entry)
 
     for one, count in ((lease, amount.leases), (token, amount.tokens)):
         going = min(amount.going, count)

@@ -7,10 +7,9 @@ from functools import partial
 
 import pytest
 
-from tests.postgres import Cluster
+from tests.postgres import Cluster, asked
 from tests.storage.stores import add, everything, fill, invalidate, number, until_kept
 from vault.storage.postgres import lanes
-from vault.storage.postgres.connection import Connection
 from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.schema import END_OF_ALL
 from vault.storage.postgres.storage import PostgresStorage
@@ -379,22 +378,15 @@ def test_what_another_node_commits_is_seen_by_the_next_statement(
 def test_many_reads_of_one_turn_of_the_loop_are_few_statements(
     database: Callable[[], PostgresStorage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    row = Connection.row
-
-    def counted(connection: Connection, query: str, *values: object) -> object:
-        asked.append(query)
-        return row(connection, query, *values)
-
     async def story() -> None:
         storage = database()
         await fill(storage, *(f"n/{n}" for n in range(100)))
-        monkeypatch.setattr(Connection, "row", counted)
+        statements = asked(monkeypatch)
         reader = storage.reader()
         found = await asyncio.gather(*(reader.get(f"n/{n}") for n in range(120)))
         assert found == [f"n/{n}".encode() for n in range(100)] + [None] * 20
-        assert len([query for query in asked if "entry" in query]) <= 2
-        asked.clear()
+        assert len([query for query in statements if "entry" in query]) <= 2
+        statements.clear()
 
         async def write(tx: Tx, n: int) -> None:
             await tx.put(f"w/{n}", b"")
@@ -403,7 +395,7 @@ def test_many_reads_of_one_turn_of_the_loop_are_few_statements(
             await until_kept(storage, lambda tx: write(tx, n))
 
         await asyncio.gather(*(put(n) for n in range(100)))
-        assert len([query for query in asked if "commit_batch" in query]) <= 2
+        assert len([query for query in statements if "commit_batch" in query]) <= 2
         await _closing(storage)
 
     asyncio.run(story())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.postgres import Cluster, Lent
+from tests.postgres import Cluster, Lent, asked
 from vault.background.loop import Background, Handler
 from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
@@ -19,7 +19,6 @@ from vault.barrier.view import View
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log import Log
 from vault.storage.postgres import schema
-from vault.storage.postgres.connection import Connection
 from vault.storage.protocol import Storage, Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
@@ -59,14 +58,7 @@ async def _due(storage: Storage, handler: Handler, at_once: int) -> Barrier:
 def test_a_batch_of_timers_shares_commits(
     postgres: Callable[[], Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    row = Connection.row
-
-    def counted(connection: Connection, query: str, *values: object) -> object:
-        asked.append(query)
-        return row(connection, query, *values)
-
-    monkeypatch.setattr(Connection, "row", counted)
+    statements = asked(monkeypatch)
 
     async def story() -> None:
         storage = Lent(postgres(), postgres().empty())
@@ -75,7 +67,7 @@ def test_a_batch_of_timers_shares_commits(
         await storage.close()
 
     asyncio.run(story())
-    assert asked.count(schema.COMMIT) <= 2 + 2 * _TIMERS // 16
+    assert statements.count(schema.COMMIT) <= 2 + 2 * _TIMERS // 16
 
 
 def test_those_that_change_one_row_are_each_done_once(postgres: Callable[[], Cluster]) -> None:
