@@ -69,8 +69,9 @@ class LoginGate:
     """Lets one process at a time log in to a token, and none with a PIN that was wrong.
 
     `directory` is private to the server's user and made if need be; `boot` tells this boot from the last; `guest`
-    is as above. `force` logs in although one more wrong PIN would lock the token. `now` gives seconds since the
-    machine was started, whatever its wall clock is set to: what other processes of this boot left is compared with it.
+    is as above. `force` logs in although one more wrong PIN would lock the token. `cost` is how slow the hash of a PIN
+    is. `now` gives seconds since the machine was started, whatever its wall clock is set to: what other processes of
+    this boot left is compared with it.
     """
 
     def __init__(
@@ -80,12 +81,14 @@ class LoginGate:
         *,
         guest: bool = False,
         force: bool = False,
+        cost: int = _SCRYPT_COST,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._boot = boot
         self._guest = guest
         self._force = force
+        self._cost = cost
         self._now = now
         self._known: tuple[str, Pin, str] | None = None
 
@@ -247,7 +250,7 @@ class LoginGate:
         if self._known is not None and self._known[0] == serial and self._known[1] is pin:
             return self._known[2]
         salt = hashlib.sha256(f"{self._boot}\0{serial}".encode()).digest()
-        digest = hashlib.scrypt(pin.reveal(), salt=salt, n=_SCRYPT_COST, r=8, p=1, dklen=16).hex()
+        digest = hashlib.scrypt(pin.reveal(), salt=salt, n=self._cost, r=8, p=1, dklen=16).hex()
         self._known = (serial, pin, digest)
         return digest
 

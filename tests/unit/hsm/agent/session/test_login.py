@@ -41,13 +41,18 @@ class Token:
         self.flags = 0
 
 
+def _gate(directory: Path, boot: str, **how: Any) -> LoginGate:
+    """A gate that hashes PINs a thousand times as fast."""
+    return LoginGate(directory, boot, cost=16, **how)
+
+
 def _try(gate: LoginGate, token: Token, pin: Pin, serial: str = "0011") -> None:
     with gate.attempt(serial, pin, lambda: token.flags):
         token.login(pin)
 
 
 def test_the_right_pin_leaves_no_marker(tmp_path: Path) -> None:
-    gate, token = LoginGate(tmp_path / "run", "boot"), Token()
+    gate, token = _gate(tmp_path / "run", "boot"), Token()
     _try(gate, token, RIGHT)
     _try(gate, token, RIGHT)
     assert token.tries == 2
@@ -61,7 +66,7 @@ def test_a_wrong_pin_is_tried_once_by_any_number_of_processes(tmp_path: Path) ->
 
     def process() -> None:
         try:
-            _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+            _try(_gate(tmp_path / "run", "boot"), token, WRONG)
         except PinBlocked as error:
             blocked.append(str(error))
 
@@ -77,7 +82,7 @@ def test_a_wrong_pin_is_tried_once_by_any_number_of_processes(tmp_path: Path) ->
 
 def test_what_the_marker_is_named_after(tmp_path: Path) -> None:
     token = Token()
-    gate = LoginGate(tmp_path / "run", "boot")
+    gate = _gate(tmp_path / "run", "boot")
     with pytest.raises(PinBlocked, match="the PIN is wrong"):
         _try(gate, token, WRONG)
     _try(gate, token, RIGHT)
@@ -85,7 +90,7 @@ def test_what_the_marker_is_named_after(tmp_path: Path) -> None:
     with pytest.raises(PinBlocked, match="the PIN is wrong"):
         _try(gate, token, WRONG, "0022")
     with pytest.raises(PinBlocked, match="the PIN is wrong"):
-        _try(LoginGate(tmp_path / "run", "next boot"), token, WRONG)
+        _try(_gate(tmp_path / "run", "next boot"), token, WRONG)
     assert token.tries == 5
     for path in (tmp_path / "run").iterdir():
         assert b"wrong" not in path.read_bytes() + path.name.encode()
@@ -93,7 +98,7 @@ def test_what_the_marker_is_named_after(tmp_path: Path) -> None:
 
 
 def test_the_message_names_the_marker_and_removing_it_helps(tmp_path: Path) -> None:
-    gate, token = LoginGate(tmp_path / "run", "boot"), Token()
+    gate, token = _gate(tmp_path / "run", "boot"), Token()
     with pytest.raises(PinBlocked):
         _try(gate, token, WRONG)
     (marker,) = (tmp_path / "run").glob("pin-refused-*")
@@ -106,7 +111,7 @@ def test_the_message_names_the_marker_and_removing_it_helps(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("error", [pkcs11.PinLocked, pkcs11.PinExpired, pkcs11.UserPinNotInitialized])
 def test_an_answer_that_cost_no_try_leaves_no_marker(tmp_path: Path, error: type[pkcs11.PKCS11Error]) -> None:
-    gate = LoginGate(tmp_path / "run", "boot")
+    gate = _gate(tmp_path / "run", "boot")
     for _ in range(2):
         with pytest.raises(PinBlocked) as raised, gate.attempt("1", RIGHT, int):
             raise error
@@ -114,7 +119,7 @@ def test_an_answer_that_cost_no_try_leaves_no_marker(tmp_path: Path, error: type
 
 
 def test_a_device_that_is_gone_is_not_the_pin_s_fault(tmp_path: Path) -> None:
-    gate = LoginGate(tmp_path / "run", "boot")
+    gate = _gate(tmp_path / "run", "boot")
     with pytest.raises(pkcs11.DeviceRemoved), gate.attempt("1", RIGHT, int):
         raise pkcs11.DeviceRemoved
     assert not list((tmp_path / "run").glob("pin-*"))
@@ -137,7 +142,7 @@ def _die(gate: LoginGate, token: Token, pin: Pin, directory: Path) -> None:
 
 
 def test_a_wrong_pin_that_nobody_heard_of_is_tried_once(tmp_path: Path) -> None:
-    gate, token = LoginGate(tmp_path, "boot"), Token()
+    gate, token = _gate(tmp_path, "boot"), Token()
     tmp_path.chmod(0o700)
     _die(gate, token, WRONG, tmp_path)
     for _ in range(2):
@@ -181,14 +186,14 @@ _UNCLEAR = [
 def test_a_wrong_pin_behind_another_code_is_tried_once_where_the_token_tells(
     tmp_path: Path, answer: pkcs11.PKCS11Error
 ) -> None:
-    gate, token = LoginGate(tmp_path / "run", "boot"), Mumbler(answer, tells=True)
+    gate, token = _gate(tmp_path / "run", "boot"), Mumbler(answer, tells=True)
     with pytest.raises(PinBlocked, match="the token has seen a wrong PIN") as raised:
         _try(gate, token, WRONG)
     assert raised.value.ckr == "PinIncorrect"
     token.flags = 0  # somebody else logged in with the right one since
     for _ in range(3):
         with pytest.raises(PinBlocked, match="not tried again"):
-            _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+            _try(_gate(tmp_path / "run", "boot"), token, WRONG)
     assert token.tries == 1
     _try(gate, token, RIGHT)
 
@@ -199,19 +204,19 @@ def test_a_wrong_pin_behind_another_code_locks_no_token_that_never_tells(
 ) -> None:
     token = Mumbler(answer, tells=False)
     with pytest.raises(type(answer)):
-        _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
-    with pytest.raises(pkcs11.DeviceRemoved), LoginGate(tmp_path / "run", "boot").attempt("0011", WRONG, int):
+        _try(_gate(tmp_path / "run", "boot"), token, WRONG)
+    with pytest.raises(pkcs11.DeviceRemoved), _gate(tmp_path / "run", "boot").attempt("0011", WRONG, int):
         raise pkcs11.DeviceRemoved  # which makes nobody forget
     with pytest.raises(PinBlocked, match="2 times in a row"):
-        _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+        _try(_gate(tmp_path / "run", "boot"), token, WRONG)
     for _ in range(3):
         with pytest.raises(PinBlocked, match="not tried again"):
-            _try(LoginGate(tmp_path / "run", "boot"), token, WRONG)
+            _try(_gate(tmp_path / "run", "boot"), token, WRONG)
     assert token.tries == 2
 
 
 def test_a_device_that_answers_unclearly_for_once_is_asked_again(tmp_path: Path) -> None:
-    gate, token = LoginGate(tmp_path / "run", "boot"), Token()
+    gate, token = _gate(tmp_path / "run", "boot"), Token()
     for _ in range(3):
         with pytest.raises(pkcs11.GeneralError), gate.attempt("0011", RIGHT, int):
             raise pkcs11.GeneralError
@@ -231,7 +236,7 @@ def test_a_pin_that_was_taken_before_outlives_unclear_answers_which_come_ever_mo
     tmp_path: Path,
 ) -> None:
     now = [1000.0]
-    gate = LoginGate(tmp_path / "run", "boot", now=lambda: now[0])
+    gate = _gate(tmp_path / "run", "boot", now=lambda: now[0])
     _try(gate, Token(), RIGHT)
     unwell = Unwell()
     for _ in range(3600):
@@ -240,7 +245,7 @@ def test_a_pin_that_was_taken_before_outlives_unclear_answers_which_come_ever_mo
         now[0] += 1
     assert unwell.tries == 2 + 6  # then after 30, 60, 120, 240, 480 and 960 seconds
     with pytest.raises(SlotUnavailable, match=r"8 unclear answers in a row; it is tried again in \d+ s"):
-        _try(LoginGate(tmp_path / "run", "boot", now=lambda: now[0]), Token(), RIGHT)
+        _try(_gate(tmp_path / "run", "boot", now=lambda: now[0]), Token(), RIGHT)
     now[0] += 1920
     _try(gate, Token(), RIGHT)
     with pytest.raises(pkcs11.GeneralError), gate.attempt("0011", RIGHT, int):
@@ -251,7 +256,7 @@ def test_a_pin_that_was_taken_before_outlives_unclear_answers_which_come_ever_mo
 def test_a_pin_that_was_taken_before_and_that_the_token_calls_wrong_is_not_tried_again(
     tmp_path: Path,
 ) -> None:
-    gate, token = LoginGate(tmp_path / "run", "boot"), Mumbler(pkcs11.GeneralError(), tells=True)
+    gate, token = _gate(tmp_path / "run", "boot"), Mumbler(pkcs11.GeneralError(), tells=True)
     with gate.attempt("0011", WRONG, int):
         pass  # it was right then
     for _ in range(3):
@@ -261,7 +266,7 @@ def test_a_pin_that_was_taken_before_and_that_the_token_calls_wrong_is_not_tried
 
 
 def test_a_token_that_cannot_be_asked_what_it_saw_is_asked_before_the_next_login(tmp_path: Path) -> None:
-    gate, token = LoginGate(tmp_path / "run", "boot"), Mumbler(pkcs11.GeneralError(), tells=True)
+    gate, token = _gate(tmp_path / "run", "boot"), Mumbler(pkcs11.GeneralError(), tells=True)
     asked: list[int] = []
 
     def flags() -> int:
@@ -289,7 +294,7 @@ def test_a_token_that_cannot_be_asked_what_it_saw_is_asked_before_the_next_login
     ids=repr,
 )
 def test_a_device_that_is_away_is_asked_for_ever(tmp_path: Path, answer: pkcs11.PKCS11Error) -> None:
-    gate = LoginGate(tmp_path / "run", "boot")
+    gate = _gate(tmp_path / "run", "boot")
     for _ in range(5):
         with pytest.raises(type(answer)), gate.attempt("1", RIGHT, lambda: WRONG_TRIED):
             raise answer
@@ -297,7 +302,7 @@ def test_a_device_that_is_away_is_asked_for_ever(tmp_path: Path, answer: pkcs11.
 
 
 def test_guests_guess_no_more_often_where_answers_are_unclear(tmp_path: Path) -> None:
-    guest = LoginGate(tmp_path / "run", "boot", guest=True)
+    guest = _gate(tmp_path / "run", "boot", guest=True)
     token = Mumbler(pkcs11.FunctionFailed(), tells=False)
     for number in range(GUESSES):
         with pytest.raises(pkcs11.FunctionFailed):
@@ -308,7 +313,7 @@ def test_guests_guess_no_more_often_where_answers_are_unclear(tmp_path: Path) ->
 
 
 def test_a_login_that_was_cut_off_is_made_again_where_the_token_saw_no_wrong_pin(tmp_path: Path) -> None:
-    gate, token = LoginGate(tmp_path, "boot"), Token()
+    gate, token = _gate(tmp_path, "boot"), Token()
     tmp_path.chmod(0o700)
     _die(gate, token, RIGHT, tmp_path)
     assert list(tmp_path.glob("pin-tried-*"))
@@ -325,18 +330,18 @@ def test_a_login_that_could_lock_the_token_is_not_tried(tmp_path: Path) -> None:
     ):
         token.flags = flags
         with pytest.raises(PinBlocked, match=problem):
-            _try(LoginGate(tmp_path / "run", "boot", force=force), token, RIGHT)
+            _try(_gate(tmp_path / "run", "boot", force=force), token, RIGHT)
     assert token.tries == 0
     for flags, force in ((0, False), (WRONG_TRIED, False), (0x80000, False), (FINAL_TRY, True)):
         token.flags = flags
-        _try(LoginGate(tmp_path / "run", "boot", force=force), token, RIGHT)
+        _try(_gate(tmp_path / "run", "boot", force=force), token, RIGHT)
     assert token.tries == 4
 
 
 def test_guests_cost_the_token_of_a_seal_no_try(tmp_path: Path) -> None:
     token, clock = Token(), [1000.0]
-    seal = LoginGate(tmp_path / "run", "boot", now=lambda: clock[0])
-    guest = LoginGate(tmp_path / "run", "boot", guest=True, now=lambda: clock[0])
+    seal = _gate(tmp_path / "run", "boot", now=lambda: clock[0])
+    guest = _gate(tmp_path / "run", "boot", guest=True, now=lambda: clock[0])
     _try(seal, token, RIGHT)
     for number in range(GUESSES):
         with pytest.raises(PinBlocked, match="with another PIN"):
@@ -354,7 +359,7 @@ def test_guests_cost_the_token_of_a_seal_no_try(tmp_path: Path) -> None:
 
 def test_guests_of_a_token_that_no_seal_is_on_guess_seldom(tmp_path: Path) -> None:
     token, clock = Token(), [1000.0]
-    guest = LoginGate(tmp_path / "run", "boot", guest=True, now=lambda: clock[0])
+    guest = _gate(tmp_path / "run", "boot", guest=True, now=lambda: clock[0])
     for number in range(GUESSES):
         with pytest.raises(PinBlocked, match="the PIN is wrong"):
             _try(guest, token, Pin(b"guess %d" % number))
@@ -369,7 +374,7 @@ def test_guests_of_a_token_that_no_seal_is_on_guess_seldom(tmp_path: Path) -> No
 
 
 def test_a_pin_of_the_seal_that_is_refused_is_no_measure_for_guests_any_longer(tmp_path: Path) -> None:
-    seal, guest = (LoginGate(tmp_path / "run", "boot", guest=guest) for guest in (False, True))
+    seal, guest = (_gate(tmp_path / "run", "boot", guest=guest) for guest in (False, True))
     _try(seal, Token(), RIGHT)
     changed = Token()
     with pytest.raises(PinBlocked, match="the PIN is wrong"), seal.attempt("0011", RIGHT, int):
@@ -388,14 +393,14 @@ def test_a_directory_that_others_could_use_is_refused(tmp_path: Path) -> None:
     for directory in (shared, link):
         with (
             pytest.raises(BadConfig, match="mode 0700"),
-            LoginGate(directory, "boot").attempt("1", RIGHT, int),
+            _gate(directory, "boot").attempt("1", RIGHT, int),
         ):
             pass
     (tmp_path / "file").touch()
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
         with (
             pytest.raises(BadConfig, match="cannot be made"),
-            LoginGate(directory, "b").attempt("1", RIGHT, int),
+            _gate(directory, "b").attempt("1", RIGHT, int),
         ):
             pass
 
@@ -417,12 +422,12 @@ def test_a_boot_has_an_id() -> None:
     assert len(boot_id()) == 36
 
 
-def test_one_gate_hashes_a_pin_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    hashed: list[bytes] = []
+def test_one_gate_hashes_a_pin_once_and_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[tuple[bytes, int]] = []
     real = hashlib.scrypt
 
     def counting(password: bytes, **how: Any) -> bytes:
-        hashed.append(password)
+        hashed.append((password, how["n"]))
         return real(password, **how)
 
     monkeypatch.setattr("hsm.agent.session.login.hashlib.scrypt", counting)
@@ -432,23 +437,24 @@ def test_one_gate_hashes_a_pin_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _try(gate, token, RIGHT, "0022")
     with pytest.raises(PinBlocked):
         _try(gate, token, WRONG, "0022")
-    assert hashed == [RIGHT.reveal(), RIGHT.reveal(), WRONG.reveal()]
+    slow = 1 << 14
+    assert hashed == [(RIGHT.reveal(), slow), (RIGHT.reveal(), slow), (WRONG.reveal(), slow)]
 
 
 def test_guesses_are_counted_by_the_clock_that_nobody_sets_and_not_past_a_boot(tmp_path: Path) -> None:
     before = time.monotonic()
     for place in range(GUESSES):
         with pytest.raises(PinBlocked):
-            _try(LoginGate(tmp_path / "run", "boot", guest=True), Token(), Pin(b"guess %d" % place))
+            _try(_gate(tmp_path / "run", "boot", guest=True), Token(), Pin(b"guess %d" % place))
     (guesses,) = (tmp_path / "run").glob("guesses-*")
     assert all(before - 1 <= moment <= time.monotonic() for moment in map(float, guesses.read_text().split()))
     with pytest.raises(PinBlocked, match="none is looked at"):
-        _try(LoginGate(tmp_path / "run", "boot", guest=True), Token(), RIGHT)
-    _try(LoginGate(tmp_path / "run", "next boot", guest=True), Token(), RIGHT)
+        _try(_gate(tmp_path / "run", "boot", guest=True), Token(), RIGHT)
+    _try(_gate(tmp_path / "run", "next boot", guest=True), Token(), RIGHT)
 
 
 def test_what_a_server_noted_by_another_clock_keeps_nobody_waiting(tmp_path: Path) -> None:
-    gate = LoginGate(tmp_path / "run", "boot")
+    gate = _gate(tmp_path / "run", "boot")
     _try(gate, Token(), RIGHT)
     for _ in range(2):
         with pytest.raises(pkcs11.GeneralError):
