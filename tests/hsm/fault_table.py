@@ -39,7 +39,7 @@ from hsm.token_info import FINAL_TRY, LOCKED, WRONG_TRIED, WantedToken
 from tests.house.tree import ROOT
 from tests.hsm import faults
 from tests.hsm.faults import Fault, FaultPlan
-from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.hsm.tokens import PIN, SOFTHSM, Contents, SoftHsm
 
 PAYLOAD: Final = bytes(range(32))
 PLACE: Final = envelope.RecordAddress(
@@ -104,12 +104,15 @@ COLUMNS: Final[dict[str, Fault]] = {
 """What goes wrong, by the table's heading."""
 
 
+_prepared: Final[dict[bool, tuple[Contents, bytes]]] = {}
+"""A token of each kind, signing or not, with a record that it sealed."""
+
+
 class Token:
     """A folder with a token and a record that it sealed, copied for each fault."""
 
     def __init__(self, folder: Path, *, signing: bool) -> None:
         self.softhsm = SoftHsm(folder / "softhsm")
-        self.softhsm.initialise("a")
         self.signing = signing
         (folder / "pin").write_text(PIN)
         (folder / "pin").chmod(0o400)
@@ -117,13 +120,19 @@ class Token:
         self.record = b""
 
     async def prepare(self) -> None:
-        """Make the key and seal the record."""
+        """Copy the token with its key and its record from the first one of this process."""
+        if self.signing in _prepared:
+            contents, self.record = _prepared[self.signing]
+            self.softhsm.restore(contents)
+            return
+        self.softhsm.initialise("a")
         slot = self.slot(self.softhsm.runtime)
         try:
             await slot.generate_kek("aes+hmac" if self.signing else "aes")
             self.record = await envelope.seal(slot, PLACE, PAYLOAD, os.urandom)
         finally:
             await slot.close()
+        _prepared[self.signing] = self.softhsm.contents(), self.record
 
     def slot(
         self,

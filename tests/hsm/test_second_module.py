@@ -59,9 +59,9 @@ def nss(tmp_path: Path) -> NssToken:
     return new_nss_token(tmp_path / "nss")
 
 
-@pytest.fixture(scope="module")
-def opencryptoki(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenCryptokiToken]:
-    with opencryptoki_token(tmp_path_factory.mktemp("ock") / "token") as token:
+@pytest.fixture
+def opencryptoki(tmp_path: Path) -> Iterator[OpenCryptokiToken]:
+    with opencryptoki_token(tmp_path / "ock") as token:
         yield token
 
 
@@ -193,14 +193,11 @@ def test_four_workers_with_a_wrong_pin_cost_opencryptoki_one_try(
             await asyncio.gather(*(worker.close() for worker in workers))
 
     assert not opencryptoki.flags() & (_COUNT_LOW | _FINAL_TRY | _LOCKED)
-    try:
-        asyncio.run(all_of_it())
-        flags = opencryptoki.flags()
-        assert flags & _COUNT_LOW
-        assert not flags & (_FINAL_TRY | _LOCKED)
-        assert asyncio.run(_error_of(_slot(opencryptoki, tmp_path))) is None
-    finally:
-        opencryptoki.reset_pin()
+    asyncio.run(all_of_it())
+    flags = opencryptoki.flags()
+    assert flags & _COUNT_LOW
+    assert not flags & (_FINAL_TRY | _LOCKED)
+    assert asyncio.run(_error_of(_slot(opencryptoki, tmp_path))) is None
 
 
 def test_the_last_try_is_left_to_the_operator(opencryptoki: OpenCryptokiToken, tmp_path: Path) -> None:
@@ -211,37 +208,35 @@ def test_the_last_try_is_left_to_the_operator(opencryptoki: OpenCryptokiToken, t
         finally:
             await slot.close()
 
-    try:
-        for pin in ("11111111", "22222222"):
-            assert isinstance(asyncio.run(try_(pin)), PinBlocked)
-        assert opencryptoki.flags() & _FINAL_TRY
-        error = asyncio.run(try_("33333333"))
-        assert isinstance(error, PinBlocked)
-        assert "one more wrong PIN locks it, so no login was tried" in str(error)
-        assert not opencryptoki.flags() & _LOCKED
-    finally:
-        opencryptoki.reset_pin()
+    for pin in ("11111111", "22222222"):
+        assert isinstance(asyncio.run(try_(pin)), PinBlocked)
+    assert opencryptoki.flags() & _FINAL_TRY
+    error = asyncio.run(try_("33333333"))
+    assert isinstance(error, PinBlocked)
+    assert "one more wrong PIN locks it, so no login was tried" in str(error)
+    assert not opencryptoki.flags() & _LOCKED
 
 
-def test_opencryptoki_works_on_while_its_daemon_is_gone(tmp_path: Path) -> None:
-    async def all_of_it(token: OpenCryptokiToken) -> None:
-        slot = _slot(token, tmp_path)
+def test_opencryptoki_works_on_while_its_daemon_is_gone(
+    opencryptoki: OpenCryptokiToken, tmp_path: Path
+) -> None:
+    async def all_of_it() -> None:
+        slot = _slot(opencryptoki, tmp_path)
         await slot.generate_kek("aes")
         wrapped = await slot.wrap(_DEK)
         agent = slot.agent_pid
-        token.end_daemon()
+        opencryptoki.end_daemon()
         for _ in range(3):
             assert await slot.unwrap(wrapped) == _DEK
         assert slot.agent_pid == agent  # another one could not even be started
-        late = _slot(token, tmp_path)
+        late = _slot(opencryptoki, tmp_path)
         with pytest.raises(SlotUnavailable):
             await late.unwrap(wrapped)
-        token.start_daemon()
+        opencryptoki.start_daemon()
         assert await late.unwrap(wrapped) == _DEK
         await asyncio.gather(slot.close(), late.close())
 
-    with opencryptoki_token(tmp_path / "ock") as token:
-        asyncio.run(all_of_it(token))
+    asyncio.run(all_of_it())
 
 
 def test_a_vault_opens_by_the_second_maker_when_the_first_is_unplugged(

@@ -4,8 +4,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from hsm.agent.device import Device
 from hsm.agent.session.login import LoginGate
@@ -17,7 +18,13 @@ from tests.house.tree import ROOT
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "9f3k-test-pin"
 SO_PIN = "so-7c1d-test-pin"
+_COST: Final = 16
+"""Of the hash of a PIN, where nobody is to be kept from guessing it."""
 
+Contents = Mapping[str, bytes]
+"""What files in a folder of tokens hold, by their paths in it."""
+_made: Final[dict[str, Contents]] = {}
+"""The first token of each label in this process, and others that are made once."""
 
 _DELETE = """
 import sys
@@ -62,7 +69,41 @@ class SoftHsm:
         return {**os.environ, "SOFTHSM2_CONF": str(self.configuration)}
 
     def initialise(self, label: str) -> None:
-        """Make a token."""
+        """Make a token: a copy of this process's first one of that label, or another where there is such a one here."""
+        made = _made.get(label)
+        if made is not None and not any((self.tokens / name).exists() for name in made):
+            self.restore(made)
+            return
+        before = self.contents()
+        self._initialise(label)
+        after = self.contents()
+        _made.setdefault(label, {name: after[name] for name in after.keys() - before.keys()})
+
+    def kept(self, name: str, make: Callable[[], None]) -> None:
+        """Have `make` make tokens here, or put here what it made when it was first asked for by this name."""
+        if name not in _made:
+            make()
+            _made[name] = self.contents()
+        else:
+            self.restore(_made[name])
+
+    def contents(self) -> Contents:
+        """What the files hold, to be put elsewhere by `restore`: no process may write to them meanwhile."""
+        return {
+            str(file.relative_to(self.tokens)): file.read_bytes()
+            for file in self.tokens.rglob("*")
+            if file.is_file()
+        }
+
+    def restore(self, contents: Contents) -> None:
+        """Put tokens here that were made elsewhere."""
+        for name, content in contents.items():
+            file = self.tokens / name
+            file.parent.mkdir(mode=0o700, exist_ok=True)
+            file.touch(mode=0o600)
+            file.write_bytes(content)
+
+    def _initialise(self, label: str) -> None:
         command = ["softhsm2-util", "--init-token", "--free", "--label", label]
         subprocess.run(
             [*command, "--so-pin", SO_PIN, "--pin", PIN],
@@ -82,8 +123,8 @@ class SoftHsm:
         return AgentConfig(**{**values, **changed})  # type: ignore[arg-type]  # tests give each field its type
 
     def gate(self, boot: str = "this-boot") -> LoginGate:
-        """A gate whose markers are this folder's own."""
-        return LoginGate(self.runtime, boot)
+        """A gate whose markers are this folder's own, and soon named."""
+        return LoginGate(self.runtime, boot, cost=_COST)
 
     def device(
         self, label: str, *, pin: str = PIN, module: Module | None = None, **changed: object
