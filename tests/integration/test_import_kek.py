@@ -11,7 +11,7 @@ from hsm.components import check_value, combine
 from tests.hsm.shell import Shell, new_shell
 from tests.hsm.tokens import PIN
 from tests.integration.processes import PATIENCE
-from tests.integration.test_seal_slots import Site
+from tests.integration.sealed_site import Site
 
 ONE, OTHER = bytes(range(32)), bytes(range(100, 132))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.hsm.slots import slot_on
 from tests.hsm.tokens import PIN, delete_keys
 from tests.integration.processes import ROOT
-from tests.integration.test_seal_slots import Site
+from tests.integration.sealed_site import Site
 from vaultctl.tree.hsm import COMMANDS
 
 
