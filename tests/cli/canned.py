@@ -69,7 +69,7 @@ class Theatre(ThreadingHTTPServer):
             timeout=60,
             check=False,
         )
-        return Shown(normalised(done.stdout), done.returncode, self.asked, done.stderr)
+        return Shown(self._kept(done.stdout, home), done.returncode, self.asked, done.stderr)
 
     def by_vaultctl(self, case: Case, home: Path) -> Shown:
         """Run the case with ours, in this process."""
@@ -82,7 +82,11 @@ class Theatre(ThreadingHTTPServer):
             stdout=stdout,
             stderr=stderr,
         )
-        return Shown(normalised(stdout.getvalue()), code, self.asked, stderr.getvalue())
+        return Shown(self._kept(stdout.getvalue(), home), code, self.asked, stderr.getvalue())
+
+    def _kept(self, stdout: str, home: Path) -> str:
+        """What was printed, but for what another run has otherwise."""
+        return normalised(stdout.replace(f":{self.server_port}", ":<port>").replace(str(home), "<home>"))
 
     def _enter(self, case: Case) -> None:
         self.case, self.asked = case, []

@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 from pytest_socket import enable_socket
 
-from tests.cli import (
-    cases_consent,
-    cases_estate,
-    cases_namespaces,
-    cases_operating,
-    cases_secrets,
-    cases_tokens,
-)
 from tests.cli.canned import Case, Theatre, theatre
+from tests.cli.recorded import CASES, furnish, mark, recorded
+from tests.cli.tree_of_bao import version
 
-CASES = [
-    *cases_consent.CASES,
-    *cases_estate.CASES,
-    *cases_namespaces.CASES,
-    *cases_operating.CASES,
-    *cases_secrets.CASES,
-    *cases_tokens.CASES,
-]
+_VERSION, _BY_BAO = recorded()
+_AGAIN = "run: python -m tests.cli.recorded"
+
+
+def _known() -> list[Case]:
+    """The first case of each command, or group of them, that ends with each exit code."""
+    found: dict[tuple[str, int], Case] = {}
+    for case in CASES:
+        if mark(case) in _BY_BAO:
+            found.setdefault((case.line.split()[0], _BY_BAO[mark(case)].code), case)
+    return list(found.values())
+
+
+_KNOWN = _known()
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,12 @@ def stage() -> Generator[Theatre]:
 
 def test_there_are_many_cases() -> None:
     assert len(CASES) >= 200
+    assert len({case.line.split()[0] for case in _KNOWN}) >= 20
+
+
+def test_what_was_written_down_is_of_this_binary_and_of_these_cases() -> None:
+    assert version() == _VERSION, _AGAIN
+    assert {mark(case) for case in CASES} == set(_BY_BAO), _AGAIN
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.line))
@@ -43,8 +49,21 @@ def test_both_programs_print_exit_and_ask_alike(
     case: Case, stage: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "binary.pgp").write_bytes(b"\x99\x01\x0d\x04")
-    (tmp_path / "text.b64").write_text("bQ==\n")
-    bao = stage.by_bao(case, tmp_path)
-    ours = stage.by_vaultctl(case, tmp_path)
-    assert ours == bao, bao.stderr + ours.stderr
+    ours = stage.by_vaultctl(case, furnish(tmp_path))
+    assert ours == _BY_BAO[mark(case)], ours.stderr
+
+
+@pytest.mark.parametrize("case", _KNOWN, ids=lambda case: str(case.line))
+def test_what_was_written_down_is_what_the_binary_shows(case: Case, stage: Theatre, tmp_path: Path) -> None:
+    shown = stage.by_bao(case, furnish(tmp_path))
+    assert shown == _BY_BAO[mark(case)], shown.stderr
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case not in _KNOWN], ids=lambda case: str(case.line)
+)
+def test_all_that_was_written_down_is_what_the_binary_shows(
+    case: Case, stage: Theatre, tmp_path: Path
+) -> None:
+    test_what_was_written_down_is_what_the_binary_shows(case, stage, tmp_path)

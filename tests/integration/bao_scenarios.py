@@ -321,3 +321,57 @@ read sys/capabilities-self
 write sys/capabilities-self paths=two/a paths=sys/mounts
 write -format=json sys/capabilities token=nobody paths=a
 """.strip().splitlines()
+
+NAMESPACES = """
+namespace list
+namespace create a
+namespace create -custom-metadata=k=v b
+namespace create -namespace=a inner
+namespace create sys
+namespace create a/b
+namespace list
+namespace list -detailed -namespace=a
+namespace scan
+namespace lookup b
+namespace patch -custom-metadata=x=y -remove-custom-metadata=k b
+namespace lookup -format=json b
+secrets enable -namespace=a -path=kv kv
+secrets enable -namespace=a -path=two -version=2 kv
+secrets list -namespace=a
+secrets list -namespace=a/inner
+secrets list -namespace=nowhere
+kv put -namespace=a kv/x y=z
+kv get -namespace=a kv/x
+kv get a/kv/x
+kv put -namespace=a two/x y=z
+kv get -namespace=a -format=json two/x
+kv get a/two/x
+kv list -namespace=a kv
+read -namespace=a kv/x
+policy write -namespace=a p - < path "kv/*" { capabilities = ["read", "list"] }
+policy list -namespace=a
+policy read -namespace=a p
+TOKEN=token create -namespace=a -policy=p -field=token
+OTHER=token create -policy=default -field=token
+-{TOKEN} token lookup
+-{TOKEN} kv get -namespace=a kv/x
+-{TOKEN} kv get a/kv/x
+-{TOKEN} kv put -namespace=a kv/x y=q
+-{TOKEN} kv get -namespace=b kv/x
+-{TOKEN} kv list secret
+-{TOKEN} secrets list -namespace=a
+-{TOKEN} token capabilities -namespace=a kv/x
+-{TOKEN} token renew
+-{OTHER} kv get -namespace=a kv/x
+token capabilities {TOKEN} a/kv/x
+token lookup -namespace=a {TOKEN}
+token revoke -namespace=a {TOKEN}
+-{TOKEN} token lookup
+namespace lock b
+namespace unlock -namespace=b
+audit list -namespace=a
+operator seal -namespace=a
+namespace delete a
+namespace delete -namespace=a inner
+namespace delete nowhere
+""".strip().splitlines()

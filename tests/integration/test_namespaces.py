@@ -3,93 +3,34 @@
 
 import re
 import time
-from collections.abc import Generator
-from contextlib import ExitStack
+from pathlib import Path
 
 import hvac
 import pytest
 from hvac import exceptions
-from pytest_socket import enable_socket
 
 from tests.fuzz.process import wait_until
-from tests.integration.coffre import KINDS, Place, open_server
+from tests.integration.bao_session import NAMESPACES, Shown, played, recorded
+from tests.integration.coffre import Place
 from tests.integration.processes import PATIENCE
-from tests.integration.test_bao_client import Session
-
-LINES = """
-namespace list
-namespace create a
-namespace create -custom-metadata=k=v b
-namespace create -namespace=a inner
-namespace create sys
-namespace create a/b
-namespace list
-namespace list -detailed -namespace=a
-namespace scan
-namespace lookup b
-namespace patch -custom-metadata=x=y -remove-custom-metadata=k b
-namespace lookup -format=json b
-secrets enable -namespace=a -path=kv kv
-secrets enable -namespace=a -path=two -version=2 kv
-secrets list -namespace=a
-secrets list -namespace=a/inner
-secrets list -namespace=nowhere
-kv put -namespace=a kv/x y=z
-kv get -namespace=a kv/x
-kv get a/kv/x
-kv put -namespace=a two/x y=z
-kv get -namespace=a -format=json two/x
-kv get a/two/x
-kv list -namespace=a kv
-read -namespace=a kv/x
-policy write -namespace=a p - < path "kv/*" { capabilities = ["read", "list"] }
-policy list -namespace=a
-policy read -namespace=a p
-TOKEN=token create -namespace=a -policy=p -field=token
-OTHER=token create -policy=default -field=token
--{TOKEN} token lookup
--{TOKEN} kv get -namespace=a kv/x
--{TOKEN} kv get a/kv/x
--{TOKEN} kv put -namespace=a kv/x y=q
--{TOKEN} kv get -namespace=b kv/x
--{TOKEN} kv list secret
--{TOKEN} secrets list -namespace=a
--{TOKEN} token capabilities -namespace=a kv/x
--{TOKEN} token renew
--{OTHER} kv get -namespace=a kv/x
-token capabilities {TOKEN} a/kv/x
-token lookup -namespace=a {TOKEN}
-token revoke -namespace=a {TOKEN}
--{TOKEN} token lookup
-namespace lock b
-namespace unlock -namespace=b
-audit list -namespace=a
-operator seal -namespace=a
-namespace delete a
-namespace delete -namespace=a inner
-namespace delete nowhere
-""".strip().splitlines()
 
 
-@pytest.fixture(scope="module")
-def sessions(tmp_path_factory: pytest.TempPathFactory) -> Generator[list[Session]]:
-    """One session at each server."""
-    enable_socket()
-    with ExitStack() as stack:
-        found = []
-        for kind in KINDS:
-            home = tmp_path_factory.mktemp(kind)
-            found.append(Session(stack.enter_context(open_server(kind, home)), home))
-        yield found
+def test_the_stock_command_line_sees_no_difference(tmp_path: Path) -> None:
+    for (line, theirs), ours in zip(
+        recorded()[1][NAMESPACES], played(NAMESPACES, "coffre", tmp_path), strict=True
+    ):
+        assert _timeless(theirs) == _timeless(ours), line
 
 
-def test_the_stock_command_line_sees_no_difference(sessions: list[Session]) -> None:
-    for line in LINES:
-        theirs, ours = (_timeless(session.play(line)) for session in sessions)
-        assert theirs == ours, line
+@pytest.mark.soak
+def test_what_was_written_down_is_what_the_field_shows(tmp_path: Path) -> None:
+    for (line, theirs), shown in zip(
+        recorded()[1][NAMESPACES], played(NAMESPACES, "openbao", tmp_path), strict=True
+    ):
+        assert _timeless(theirs) == _timeless(shown), line
 
 
-def _timeless(shown: tuple[str, str, int]) -> tuple[list[str], list[str], int]:
+def _timeless(shown: Shown) -> tuple[list[str], list[str], int]:
     """What was shown, but for ids of namespaces, which are any six characters, and a minute that went by."""
     out, err, code = shown
     return _masked(out), _masked(err), code
