@@ -7,10 +7,10 @@ A text is a literal, or is put together from literals, constants, counts, and na
 
 import ast
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, nodes
 
 _PACKAGES = ("vault/", "nhi/", "hsm/")
 _OF_OPERATORS = "vault/server/"
@@ -26,21 +26,21 @@ def _name(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _trees() -> Mapping[str, ast.Module]:
+def _trees() -> Mapping[str, Sequence[ast.AST]]:
     found = {str(path.relative_to(ROOT)): path for path in files(".py")}
     return {
-        name: ast.parse(path.read_text(encoding="utf-8"))
+        name: nodes(path.read_text(encoding="utf-8"))
         for name, path in found.items()
         if name.startswith(_PACKAGES) and not name.startswith(_OF_OPERATORS)
     }
 
 
-def _kinds(trees: Mapping[str, ast.Module]) -> set[str]:
+def _kinds(trees: Mapping[str, Sequence[ast.AST]]) -> set[str]:
     """The names of all classes of refusals."""
     bases = {
         node.name: {_name(base) for base in node.bases}
         for tree in trees.values()
-        for node in ast.walk(tree)
+        for node in tree
         if isinstance(node, ast.ClassDef)
     }
     known = set(_ROOTS)
@@ -49,9 +49,9 @@ def _kinds(trees: Mapping[str, ast.Module]) -> set[str]:
     return known
 
 
-def _texts(tree: ast.Module, kinds: set[str]) -> Iterator[ast.expr]:
+def _texts(tree: Sequence[ast.AST], kinds: set[str]) -> Iterator[ast.expr]:
     """Each expression that is the text of a refusal or of a warning."""
-    for node in ast.walk(tree):
+    for node in tree:
         if not isinstance(node, ast.Call):
             continue
         if _name(node.func) in kinds:
@@ -106,7 +106,7 @@ def composed() -> set[tuple[str, str]]:
     return composed_in(_trees())
 
 
-def composed_in(trees: Mapping[str, ast.Module]) -> set[tuple[str, str]]:
+def composed_in(trees: Mapping[str, Sequence[ast.AST]]) -> set[tuple[str, str]]:
     """As `composed`, of these files."""
     kinds = _kinds(trees)
     return {

@@ -9,6 +9,7 @@ measured, on servers of the trees in turn, in a minute and a half for two. `--co
 import argparse
 import ast
 import builtins
+import functools
 import re
 import sys
 from collections import Counter, defaultdict
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.house.sizes import SOFT_FILE_LINES, SOFT_FUNCTION_LINES, oversize
-from tests.house.tree import ROOT
+from tests.house.tree import ROOT, nodes
 from tests.perf.trees import checked_out, measured
 
 PRODUCT: Final = ("vault", "nhi", "hsm", "cli/vaultctl")
@@ -125,6 +126,7 @@ class Module:
     text: str
 
 
+@functools.cache
 def modules(root: Path) -> list[Module]:
     """Every module of the product below `root`, in order."""
     found = []
@@ -135,7 +137,9 @@ def modules(root: Path) -> list[Module]:
             .removeprefix("cli.")
             .removesuffix(".__init__")
         )
-        found.append(Module(dotted, path, ast.parse(text), text))
+        module = nodes(text)[0]
+        assert isinstance(module, ast.Module)
+        found.append(Module(dotted, path, module, text))
     return found
 
 
@@ -208,7 +212,7 @@ def imports(found: list[Module]) -> dict[str, set[str]]:
     known = {module.name for module in found}
     arrows: dict[str, set[str]] = {name: set() for name in known}
     for module in found:
-        for node in ast.walk(module.tree):
+        for node in nodes(module.text):
             if isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
                     inner = f"{node.module}.{alias.name}"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, statements
 
 TABLE = ROOT / "docs" / "security-rules.md"
 OPEN = "open"
@@ -55,8 +55,9 @@ def called() -> Iterator[tuple[str, str]]:
 
 def functions(text: str) -> set[str]:
     """The names of all functions in a module."""
-    tree = ast.parse(text)
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {
+        node.name for node in statements(text) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
 
 
 def updated(text: str) -> str:

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, statements
 
 FILE_LINES, FUNCTION_LINES = 500, 60
 SOFT_FILE_LINES, SOFT_FUNCTION_LINES = 300, 40
@@ -23,7 +23,7 @@ def oversize(path: Path, *, file_lines: int, function_lines: int) -> Iterator[st
     lines = len(text.splitlines())
     if lines > file_lines:
         yield f"{_shown(path)}: {lines} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in statements(text):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
             length = (node.end_lineno or first) - first + 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.house import report
-from tests.house.tree import ROOT
+from tests.house.tree import ROOT, nodes, spelled
 
 _PLAIN = {"str": 3, "bytes": 3, "int": 3, "float": 3, "bool": 3, "Millis": 2, "Nanos": 2, "Seconds": 2}
 """How many positional parameters of a type are too many."""
@@ -28,13 +28,13 @@ _APART = {
 
 def swappable(source: str) -> Iterator[tuple[str, str]]:
     """Return every public function or constructor with too many positional parameters of one type, and the type."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if node.name.startswith("_") and node.name != "__init__":
             continue
         hints = [argument.annotation for argument in (*node.args.posonlyargs, *node.args.args)]
-        types = Counter(ast.unparse(hint).removesuffix(" | None") for hint in hints if hint is not None)
+        types = Counter(spelled(hint).removesuffix(" | None") for hint in hints if hint is not None)
         for kind, most in _PLAIN.items():
             if types[kind] >= most:
                 yield node.name, kind

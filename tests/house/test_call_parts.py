@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, nodes
 from vault.framework.call import Call, Destination
 from vault.framework.request.head import Head, Options, Proofs
 
@@ -48,7 +48,7 @@ def test_only_its_own_stage_fills_in_a_part() -> None:
 
 def _written(source: str) -> Iterator[str]:
     """Return the parts that some code puts into what it calls `call` or `login`."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if (
             isinstance(node, ast.Attribute)
             and isinstance(node.ctx, ast.Store | ast.Del)

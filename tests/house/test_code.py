@@ -2,13 +2,12 @@
 """Rules over our code that no linter has: who may know the clock, chance, SQL, and which names say nothing."""
 
 import ast
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, nodes, spelled
 from vault.framework.telemetry.log import FIELDS
 
 _OURS = ("vault/", "hsm/", "nhi/", "cli/")
@@ -51,15 +50,10 @@ def _sources() -> list[Path]:
     return [path for path in files(".py") if str(path.relative_to(ROOT)).startswith(_OURS)]
 
 
-@functools.cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _nodes() -> Iterator[tuple[str, ast.AST]]:
     for path in _sources():
         name = str(path.relative_to(ROOT))
-        for node in ast.walk(_tree(path)):
+        for node in nodes(path.read_text(encoding="utf-8")):
             yield name, node
 
 
@@ -67,9 +61,9 @@ def _nodes() -> Iterator[tuple[str, ast.AST]]:
 def test_only_the_named_places_call(what: str) -> None:
     calls, places = _MAY_CALL[what]
     found = [
-        f"{name}:{node.lineno}: {ast.unparse(node.func)}"
+        f"{name}:{node.lineno}: {spelled(node.func)}"
         for name, node in _nodes()
-        if isinstance(node, ast.Call) and not name.startswith(places) and ast.unparse(node.func) in calls
+        if isinstance(node, ast.Call) and not name.startswith(places) and spelled(node.func) in calls
     ]
     assert found == []
 
@@ -97,7 +91,7 @@ def test_what_takes_time_is_done_in_the_pool_in_which_clients_take_turns() -> No
     found = {
         name
         for name, node in _nodes()
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _THREADS
+        if isinstance(node, ast.Call) and spelled(node.func).rpartition(".")[2] in _THREADS
     }
     assert found == _MAY_HAVE_THREADS.keys()
 
@@ -134,7 +128,10 @@ def test_no_class_has_a_name_that_says_nothing() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    lacking = [p for p in _sources() if not ast.get_docstring(_tree(p))]
+    modules = {path: nodes(path.read_text(encoding="utf-8"))[0] for path in _sources()}
+    lacking = [
+        path for path, node in modules.items() if isinstance(node, ast.Module) and not ast.get_docstring(node)
+    ]
     assert [str(path.relative_to(ROOT)) for path in lacking] == []
 
 
@@ -144,7 +141,7 @@ def test_every_field_that_we_log_is_one_that_is_written() -> None:
         (f"{name}:{node.lineno}", keyword.arg)
         for name, node in _nodes()
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-        if node.func.attr in methods and ast.unparse(node.func.value).endswith("log")
+        if node.func.attr in methods and spelled(node.func.value).endswith("log")
         for keyword in node.keywords
     ]
     assert len(logged) > 20

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, statements
 
 _OURS = {"vault", "hsm", "nhi", "vaultctl", "tests"}
 # What may be imported where, by the extra that brings it. The command line has what every installation has.
@@ -29,7 +29,7 @@ def _third_party(folder: str) -> Iterator[tuple[str, str]]:
         shown = str(path.relative_to(ROOT))
         if not shown.startswith(f"{folder}/"):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in statements(path.read_text(encoding="utf-8")):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 names.append(node.module)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, nodes, spelled
 
 _TYPES = {
     "accessor": "TokenAccessor, MountAccessor or SecretIdAccessor",
@@ -29,14 +29,14 @@ _APART = {
 
 def bare(source: str) -> Iterator[tuple[int, str]]:
     """Return every parameter and field with the name of an id and the type of a string."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.arg) and node.annotation is not None:
             name, hint = node.arg, node.annotation
         elif isinstance(node, ast.AnnAssign):
-            name, hint = ast.unparse(node.target).rpartition(".")[2], node.annotation
+            name, hint = spelled(node.target).rpartition(".")[2], node.annotation
         else:
             continue
-        if name in _TYPES and ast.unparse(hint) in {"str", "str | None"}:
+        if name in _TYPES and spelled(hint) in {"str", "str | None"}:
             yield node.lineno, name
 
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """No refusal and no warning is put together from what a client sent, but by `vault.framework.quote` (SL-51)."""
 
-import ast
-
 import pytest
 
 from tests.house.refusals import LISTED, composed, composed_in
+from tests.house.tree import nodes
 
 
 def listed() -> list[str]:
@@ -47,4 +46,4 @@ def test_the_rule_sees_every_way_to_put_a_text_together(line: str, parts: set[st
     source = (
         f"class Malformed(VaultError): ...\nclass Ours(Malformed): ...\nclass Other(Exception): ...\n{line}"
     )
-    assert composed_in({"one.py": ast.parse(source)}) == {("one.py", part) for part in parts}
+    assert composed_in({"one.py": nodes(source)}) == {("one.py", part) for part in parts}

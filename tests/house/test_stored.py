@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.house import stored
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, nodes, spelled
 from vault.barrier.stored import KINDS, RecordKind
 
 CODECS = {
@@ -57,14 +57,14 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
     for path in files(".py"):
         name = str(path.relative_to(ROOT))
         if name.startswith(("vault/", "nhi/", "hsm/")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in nodes(path.read_text(encoding="utf-8")):
                 if isinstance(node, ast.Call):
                     yield name, node
 
 
 def codec(call: ast.Call) -> bool:
     """Whether a call encodes or decodes, or makes what does."""
-    function = ast.unparse(call.func)
+    function = spelled(call.func)
     return function.startswith(("msgspec.json.", "msgspec.msgpack.", "json.", "pickle.", "marshal.")) and (
         function.rpartition(".")[2]
         in {"encode", "decode", "Encoder", "Decoder", "loads", "dumps", "load", "dump"}
@@ -78,16 +78,16 @@ def test_records_are_encoded_and_decoded_by_their_kind_alone() -> None:
 def test_what_is_stored_is_made_in_one_place_and_bytes_that_are_no_record_are_known() -> None:
     found: dict[str, list[str]] = {}
     for name, call in calls():
-        match ast.unparse(call.func):
+        match spelled(call.func):
             case "raw":
-                found.setdefault(name, []).append(ast.unparse(call.args[0]))
+                found.setdefault(name, []).append(spelled(call.args[0]))
             case "Stored":
                 assert name == "vault/barrier/stored.py"
     assert found == BYTES
 
 
 def test_every_kind_has_its_name_where_it_is_made() -> None:
-    made = [call.args[0] for _, call in calls() if ast.unparse(call.func) == "RecordKind"]
+    made = [call.args[0] for _, call in calls() if spelled(call.func) == "RecordKind"]
     names = [one.value for one in made if isinstance(one, ast.Constant)]
     assert len(names) == len(made)
     list(stored.newest())

@@ -33,7 +33,8 @@ def _hits(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{number}: {found.group()}"
         for path in paths
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(text := path.read_text(encoding="utf-8"))
+        for number, line in enumerate(text.splitlines(), 1)
         for found in pattern.finditer(line)
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, nodes, spelled
 
 _HOME = "vault/values/times.py"
 _APART = {
@@ -42,24 +42,24 @@ _UNIT = (1_000_000_000, 3_600_000, 86_400_000)
 
 def bare(source: str) -> Iterator[tuple[int, str]]:
     """Return every parameter, field and result with the name of a time and the type of a plain integer."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.arg) and node.annotation is not None:
             name, hint = node.arg, node.annotation
         elif isinstance(node, ast.AnnAssign):
-            name, hint = ast.unparse(node.target).rpartition(".")[2], node.annotation
+            name, hint = spelled(node.target).rpartition(".")[2], node.annotation
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
             name, hint = node.name, node.returns
         else:
             continue
-        if _TIME.fullmatch(name) and re.search(r"\bint\b", ast.unparse(hint)):
+        if _TIME.fullmatch(name) and re.search(r"\bint\b", spelled(hint)):
             yield node.lineno, name
 
 
 def converted(source: str) -> Iterator[int]:
     """Return every line with a number that turns one unit of time into another."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if (isinstance(node, ast.Constant) and node.value in _UNIT) or (
-            isinstance(node, ast.BinOp) and ast.unparse(node) == "10 ** 9"
+            isinstance(node, ast.BinOp) and spelled(node) == "10 ** 9"
         ):
             yield node.lineno
 

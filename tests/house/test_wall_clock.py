@@ -42,6 +42,8 @@ def readings(source: str) -> Iterator[tuple[str, str]]:
 def _reads(node: ast.Attribute) -> bool:
     if node.attr in _READINGS:
         return True
+    if node.attr != "now" and not any(node.attr in asked for asked in _MACHINE.values()):
+        return False
     holder = ast.unparse(node.value).rpartition(".")[2]
     if node.attr in _MACHINE.get(holder, ()):
         return True

@@ -4,7 +4,7 @@
 import ast
 from collections.abc import Iterator
 
-from tests.house.tree import ROOT, files
+from tests.house.tree import ROOT, files, nodes
 
 _LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "create_unix_server"}
 _LISTENERS = {
@@ -31,7 +31,7 @@ def _used(names: set[str], *, of: str = "") -> Iterator[str]:
         name = str(path.relative_to(ROOT))
         if not name.startswith(("vault/", "nhi/", "hsm/", "cli/")):
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path.read_text(encoding="utf-8")):
             if isinstance(node, ast.Attribute) and node.attr in names:
                 value = node.value
                 if not of or of == (

@@ -7,8 +7,10 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 from tests.fuzz import process
 from tests.routes.driver import Answer, Application, Target
@@ -30,6 +32,7 @@ _FORMS = (
 _NAMING = ('{{"{}": 1}}', "{}=1&{}=2")
 """Forms in which the marker is the name of a parameter."""
 _LONG = "y" * 20_000
+_SHARES = 4
 
 
 CREDENTIAL = frozenset({"display_name", "policies", "token_policies", "metadata", "policy_results"})
@@ -133,8 +136,23 @@ def _among(target: Target, name: str) -> Iterator[tuple[str, dict[str, Any], boo
             yield target.path(**captures), half, False
 
 
-def plantings(target: Target) -> Iterator[Planted]:
-    """Every request of a route with a marker in it."""
+def plantings(target: Target, *, whole: bool = True) -> Iterator[Planted]:
+    """Every request of a route with a marker in it; one in `_SHARES` unless `whole`, of each field and capture some."""
+    step = 1 if whole else _SHARES
+    yield from islice(_plantings(target), crc32(str(target).encode()) % step, None, step)
+    for name in (p.name for p in target.route.parameters.values() if p.in_path):
+        for digits in (8, 32):
+            one = marker(digits)
+            yield Planted(
+                "path",
+                one,
+                target.path(**{name: one}),
+                {p.name: _VALUES.get(p.kind.name, "x") for p in target.fields},
+            )
+
+
+def _plantings(target: Target) -> Iterator[Planted]:
+    """Those whose marker is not in the path."""
     path = target.path()
     for name in [*(p.name for p in target.fields), "unknown"]:
         for to, others, every in _among(target, name):
@@ -153,15 +171,6 @@ def plantings(target: Target) -> Iterator[Planted]:
         text = form.replace("{}", one).replace("{{", "{").replace("}}", "}")
         place = "a parameter's name" if form in _NAMING else "body"
         yield Planted(place, one, path, text.encode("latin-1"))
-    for name in (p.name for p in target.route.parameters.values() if p.in_path):
-        for digits in (8, 32):
-            one = marker(digits)
-            yield Planted(
-                "path",
-                one,
-                target.path(**{name: one}),
-                {p.name: _VALUES.get(p.kind.name, "x") for p in target.fields},
-            )
 
 
 class Furnished(Application):

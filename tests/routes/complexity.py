@@ -69,7 +69,7 @@ _WITHOUT_FIELDS = {"body", "form", "queries", "path"}
 _FEW = {"digits", "parents after names", "a string without end", "percent codes in a value"}
 """What is tried of them, where not everything is."""
 _SHARES = 3
-"""Of so many patterns a holder's field is tried with one: each field with others, as most are read by the same few parsers."""
+"""Of so many patterns a place is tried with one: each place with others, as most are read by the same few parsers."""
 _ENDING = {"revoke-self", "renew-self", "unwrap"}
 """Ends of the paths that take the caller's own token away, or may."""
 
@@ -298,20 +298,24 @@ class Trial:
             return place.patterns
         some = WORST if own or self._whole else _FEW
         found = [pattern for pattern in place.patterns if pattern in some]
-        if self._whole or place.who in STRANGERS or place.kind not in {"field", "query"}:
+        if self._whole:
             return found
-        return found[crc32(str(place).encode()) % _SHARES :: _SHARES]
+        return found[crc32(str(place).encode()) % min(_SHARES, len(found)) :: _SHARES]
 
     def _rate(self, place: Place, pattern: str, worst: Worst) -> float:
         """Return how many seconds a MiB takes: of what is sent in full, or of a part where even that takes little."""
         quarter, size = place.sizes
-        glance = min(GLANCE // 4, quarter)
-        peek = self._least(place, pattern, glance, place.most, worst)
-        if peek > place.most:
-            return self._fault(place, pattern, glance, peek, f"more than {place.most:.3f} s")
-        if not place.full or not (self._whole or place.usual):
-            part = quarter if self._whole else min(GLANCE, size)
+        brief = not place.full or not (self._whole or place.usual)
+        part = quarter if self._whole else min(GLANCE, size)
+        if self._whole or not brief:
+            glance = min(GLANCE // 4, quarter)
+            peek = self._least(place, pattern, glance, place.most, worst)
+            if peek > place.most:
+                return self._fault(place, pattern, glance, peek, f"more than {place.most:.3f} s")
+        if brief:
             seconds = self._least(place, pattern, part, place.most, worst)
+            if seconds > place.most:
+                return self._fault(place, pattern, part, seconds, f"more than {place.most:.3f} s")
             times = size / part
             if self._whole:  # a part tells enough where even its square would be little
                 enough = seconds * times**2 <= place.most

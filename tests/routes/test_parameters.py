@@ -4,6 +4,7 @@
 import string
 from typing import Any
 from urllib.parse import urlencode
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,8 @@ VALUES: list[Any] = [
     {"type": "kv", "options": {"version": "x"}},
 ]  # fmt: skip
 """Each JSON type, and within each what parsers trip over."""
+_SHARES = 4
+"""Of so many values of a JSON type a field is tried with one; in `make soak` with all."""
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
@@ -94,19 +97,39 @@ def ask(application: Application, target: Target, path: str, data: dict[str, Any
     application.reopen()
 
 
-@every_route
-def test_each_field_takes_or_refuses_each_json_type(application: Application, target: Target) -> None:
+def some(where: str) -> list[Any]:
+    """Return one value in `_SHARES` of each JSON type, and others for another place."""
+    of: dict[type, list[Any]] = {}
+    for value in VALUES:
+        of.setdefault(type(value), []).append(value)
+    begin = crc32(where.encode())
+    return [value for group in of.values() for value in group[begin % min(_SHARES, len(group)) :: _SHARES]]
+
+
+def ask_each(application: Application, target: Target, *, whole: bool) -> None:
+    """Try values in each field, and as the body: all that there are if `whole`."""
     fields = [parameter.name for parameter in target.route.parameters.values()]
     for name in [*fields, "unexpected_field"]:
-        for value in VALUES:
+        for value in VALUES if whole else some(f"{target} {name}"):
             ask(application, target, target.path(), {**USUAL.get(target.route.template, {}), name: value})
     if target.bodied:
-        for value in VALUES:
+        for value in VALUES if whole else some(str(target)):
             body = schema.encode(value)
             answer = application.request(target.method, target.path(), body, token="root")
             assert b"internal error" not in answer.body
             application.reopen()
     assert "defect" not in application.log.getvalue()
+
+
+@every_route
+def test_each_field_takes_or_refuses_each_json_type(application: Application, target: Target) -> None:
+    ask_each(application, target, whole=False)
+
+
+@pytest.mark.soak
+@every_route
+def test_each_field_takes_or_refuses_each_value(application: Application, target: Target) -> None:
+    ask_each(application, target, whole=True)
 
 
 @every_route
