@@ -14,10 +14,11 @@ _AT_ONCE = 64 << 20
 def in_memory(pid: int, wanted: Collection[bytes]) -> Counter[bytes]:
     """Count those that are in the writable memory of a process; what is not there is not in the answer."""
     found: Counter[bytes] = Counter()
-    alike: dict[bytes, list[bytes]] = {}  # one search for all that begin alike, as tokens do
+    alike: dict[bytes, set[bytes]] = {}  # one search for all that begin alike, as tokens do
     for each in wanted:
-        alike.setdefault(each[:4], []).append(each)
-    alike = {those[0] if len(those) == 1 else start: those for start, those in alike.items()}
+        alike.setdefault(each[:2], set()).add(each)
+    alike = {min(those) if len(those) == 1 else start: those for start, those in alike.items()}
+    sizes = {start: {len(each) for each in those} for start, those in alike.items()}
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
             where, rights = line.split()[:2]
@@ -31,10 +32,10 @@ def in_memory(pid: int, wanted: Collection[bytes]) -> Counter[bytes]:
                     content = memory.read(min(end - begin, _AT_ONCE))
                 except OSError:
                     break
-                for start, all_of_it in alike.items():
+                for start, those in alike.items():
                     at = content.find(start)
                     while at >= 0:
-                        found.update(each for each in all_of_it if content.startswith(each, at))
+                        found.update(those & {content[at : at + size] for size in sizes[start]})
                         at = content.find(start, at + 1)
                 if len(content) < longest or begin + len(content) >= end:
                     break
