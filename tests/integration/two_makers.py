@@ -11,18 +11,22 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from hsm.client.launch import PROGRAM
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.client.settings import Pkcs11Settings
 from hsm.pin import FilePin
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
-from tests.hsm.tokens_nss import new_nss_token
+from tests.hsm.tokens_nss import nss_token
 from tests.hsm.tokens_opencryptoki import OpenCryptokiToken
 from tests.integration.processes import PATIENCE, VAULT, Running, running
 from tests.ports import free_port
+
+_PAUSE = 0.01
+"""Seconds between two turns of a client: a hundred of them in a second find what fails, and leave the machine to others."""
 
 
 class Second(Protocol):
@@ -40,6 +44,9 @@ class Second(Protocol):
     mark: str
     """What tells its agents: a word in the names of the files that they have mapped."""
 
+    def furnish(self, make: Callable[[], None]) -> None:
+        """Have `make` make a key in it, or bring the one that it made before."""
+
     def unplug(self) -> None:
         """Take it away. What is open may work on."""
 
@@ -52,16 +59,24 @@ class Nss:
 
     name, algorithm, mark = "nss", "aes+hmac", "libsoftokn3"
     inside: tuple[str, ...] = ()
+    _made: ClassVar[dict[str, bytes]] = {}
+    """The files of the first one with a key."""
 
     def __init__(self, folder: Path) -> None:
         self._at, self._away = folder / "nss", folder / "away-nss"
-        token = new_nss_token(self._at)
+        token = nss_token(self._at, self._made)
         self.library, self.label, self.parameters, self.pin = (
             token.library,
             token.label,
             token.parameters,
             token.pin,
         )
+
+    def furnish(self, make: Callable[[], None]) -> None:
+        """Make it where this is the first one of this process: the others are copies."""
+        if not self._made:
+            make()
+            self._made.update((file.name, file.read_bytes()) for file in self._at.iterdir())
 
     def unplug(self) -> None:
         """Take the folder away."""
@@ -86,6 +101,10 @@ class OpenCryptoki:
             token.inside,
         )
 
+    def furnish(self, make: Callable[[], None]) -> None:
+        """Make it."""
+        make()
+
     def unplug(self) -> None:
         """End the daemon."""
         self._token.end_daemon()
@@ -103,40 +122,47 @@ class Makers:
         self.port = free_port()
         self.token = ""
         self.softhsm = SoftHsm(folder / "softhsm")
-        self.softhsm.initialise("a")
         self.second: Second = second or Nss(folder)
         self.names = ("softhsm", self.second.name)
         for name, pin in zip(self.names, (PIN, self.second.pin), strict=True):
             self.pin_file(name).write_text(pin)
             self.pin_file(name).chmod(0o400)
-        asyncio.run(self._make_keys())
+        self.softhsm.kept("two makers", self._make_first)
+        self.second.furnish(partial(self._make_key, self.second.name))
 
     def pin_file(self, maker: str) -> Path:
         """Where the PIN of a maker's token is."""
         return self.folder / f"pin-{maker}"
 
-    async def _make_keys(self) -> None:
-        for name, algorithm in zip(self.names, ("aes", self.second.algorithm), strict=True):
-            first = name == "softhsm"
-            settings = Pkcs11Settings(
-                lib=SOFTHSM if first else str(self.second.library),
-                library_parameters="" if first else self.second.parameters,
-                token_label="a" if first else self.second.label,
-                pin=FilePin(self.pin_file(name)),
-                key_label="kek",
-                timeout=20,
-            )
-            slot = Pkcs11Slot(
-                settings,
-                chance=lambda: 0.0,
-                directory=self.softhsm.runtime,
-                environment=self.softhsm.environment,
-                program=PROGRAM if first else (*self.second.inside, *PROGRAM),
-            )
+    def _make_first(self) -> None:
+        self.softhsm.initialise("a")
+        self._make_key("softhsm")
+
+    def _make_key(self, name: str) -> None:
+        first = name == "softhsm"
+        settings = Pkcs11Settings(
+            lib=SOFTHSM if first else str(self.second.library),
+            library_parameters="" if first else self.second.parameters,
+            token_label="a" if first else self.second.label,
+            pin=FilePin(self.pin_file(name)),
+            key_label="kek",
+            timeout=20,
+        )
+        slot = Pkcs11Slot(
+            settings,
+            chance=lambda: 0.0,
+            directory=self.softhsm.runtime,
+            environment=self.softhsm.environment,
+            program=PROGRAM if first else (*self.second.inside, *PROGRAM),
+        )
+
+        async def make() -> None:
             try:
-                await slot.generate_kek(algorithm)
+                await slot.generate_kek("aes" if first else self.second.algorithm)
             finally:
                 await slot.close()
+
+        asyncio.run(make())
 
     def stanza(self, maker: str) -> str:
         """The seal stanza of a maker's token."""
@@ -304,6 +330,7 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(error)
                 return
+            self._stop.wait(_PAUSE)
         connection.close()
 
     def _turn(self, connection: http.client.HTTPConnection, number: int, turn: int) -> None:
