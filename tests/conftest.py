@@ -5,6 +5,7 @@ import gc
 import os
 import resource
 import signal
+import subprocess
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
@@ -16,7 +17,7 @@ from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from tests import stalls
+from tests import forks, stalls
 from tests.pooler import pooler
 from tests.postgres import Cluster, started
 from tests.shared import Shared
@@ -44,6 +45,8 @@ _SHARING = ('scope="module"', "xdist_group")
 _READING = frozenset({"house"})
 # OpenBao's program looks for garbage a quarter as often, which is a tenth of what it costs to run a command.
 os.environ.setdefault("GOGC", "400")
+# Our programs are loaded once, and forked for each test that starts one.
+subprocess.Popen = forks.ForkedPopen  # type: ignore[misc] # a class that does the same
 
 # A slow machine shared with other work must not fail a property: no deadlines.
 _RELAXED = [HealthCheck.too_slow]
@@ -62,6 +65,11 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """End what this process started for all its tests."""
+    forks.end()
 
 
 @pytest.fixture(params=["memory", "memory-lagging", "sqlite", "postgresql"])
@@ -95,6 +103,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Open loopback for the folders that need it and for tests marked `loopback`; close it for the rest."""
+    forks.execute(always=item.get_closest_marker("executed") is not None)
     if _folder(item.path) in _LOOPBACK_FOLDERS or item.get_closest_marker("loopback"):
         enable_socket()
         socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)

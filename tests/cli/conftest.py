@@ -4,9 +4,7 @@
 from collections.abc import Callable, Generator
 
 import pytest
-from pytest_socket import enable_socket
 
-from tests.cli.fork_server import ForkServer, fork_server
 from tests.cli.servers import PROGRAMS, Server, dev_server
 from tests.started import started_once
 
@@ -21,14 +19,6 @@ def program(request: pytest.FixtureRequest) -> str:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], Server]]:
     """Gives the development server of a program, started when it is first asked for."""
     yield from started_once(dev_server, tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def vaultctl() -> Generator[ForkServer]:
-    """Runs `vaultctl` without starting the interpreter for each command line."""
-    enable_socket()
-    with fork_server() as running:
-        yield running
 
 
 @pytest.fixture

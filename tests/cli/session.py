@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.cli.fork_server import ForkServer
 from tests.cli.servers import Server
 
 _PLACES = {
@@ -76,10 +75,8 @@ def steps(path: Path) -> Iterator[Step]:
 class Shell:
     """Runs a session's commands in a folder of their own, with `vaultctl` on the path."""
 
-    def __init__(self, folder: Path, server: Server, fork_server: ForkServer | None = None) -> None:
-        """`fork_server` runs the commands that need no shell."""
+    def __init__(self, folder: Path, server: Server) -> None:
         self._folder = folder
-        self._fork_server = fork_server
         programs = folder / "bin"
         programs.mkdir()
         vaultctl = programs / "vaultctl"
@@ -120,10 +117,9 @@ class Shell:
 
     def _done(self, command: str) -> subprocess.CompletedProcess[str]:
         environment = {**self._environment, **self._variables}
-        if self._fork_server and _PLAIN.fullmatch(command):
-            return self._fork_server.run(shlex.split(command)[1:], environment, self._folder)
-        return subprocess.run(
-            ["/bin/sh", "-c", command],
+        plain = _PLAIN.fullmatch(command)  # it needs no shell
+        done = subprocess.run(
+            [sys.executable, "-m", *shlex.split(command)] if plain else ["/bin/sh", "-c", command],
             env=environment,
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
@@ -132,6 +128,9 @@ class Shell:
             timeout=120,
             check=False,
         )
+        if done.returncode < 0:
+            done.returncode = 128 - done.returncode  # as a shell says it
+        return done
 
 
 def _without_release(lines: list[str]) -> list[str]:

@@ -15,6 +15,8 @@ import pytest
 from vaultctl import __version__
 from vaultctl.main import run
 
+pytestmark = pytest.mark.executed
+
 _ROOT = Path(__file__).parents[2]
 _VAULTCTL = [sys.executable, "-m", "vaultctl"]
 

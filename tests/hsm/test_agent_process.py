@@ -28,6 +28,8 @@ from tests.hsm.faults import DEVICE_ERROR, Fault, FaultPlan
 from tests.hsm.slots import DEK, PIN_VARIABLE, gone, open_files, proc, run, slot_on, stop, with_program
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
 
+pytestmark = pytest.mark.executed
+
 
 def test_a_module_that_crashes_costs_the_requests_under_way_and_no_more(softhsm: SoftHsm) -> None:
     async def story(slot: Pkcs11Slot) -> None:

@@ -116,6 +116,7 @@ def play(token: SoftHsm) -> Play:
     return run
 
 
+@pytest.mark.executed
 def test_an_agent_sees_nothing_of_what_seals_keep_in_the_environment(token: SoftHsm, tmp_path: Path) -> None:
     file = tmp_path / "server.hcl"
     file.write_text(

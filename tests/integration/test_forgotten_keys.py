@@ -25,6 +25,8 @@ from vault.storage.sqlite.storage import SqliteStorage
 from vault.values.ids import ROOT_ID, NamespaceId
 from vault.values.times import Millis
 
+pytestmark = pytest.mark.executed
+
 NAMESPACE = 'seal "shamir" { shares = 2 threshold = 2 }'
 Keys = Mapping[str, bytes]
 

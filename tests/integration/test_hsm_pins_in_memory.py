@@ -10,6 +10,8 @@ from tests.integration.memory import in_memory
 from tests.integration.processes import Running
 from tests.integration.two_makers import Makers, agents
 
+pytestmark = pytest.mark.executed
+
 
 @pytest.fixture
 def makers(tmp_path: Path) -> Makers:

@@ -29,6 +29,8 @@ from tests.integration.processes import (
 )
 from tests.ports import free_port
 
+pytestmark = pytest.mark.executed
+
 
 def test_answers_carry_a_date_and_no_server_header(tmp_path: Path) -> None:
     port = free_port()
