@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from nhi.biscuit.credential.first_seen import Presentation, Presentations
-from nhi.biscuit.records import lineage, uses
+from nhi.biscuit.records import lineage, store, uses
+from nhi.biscuit.records.model import IssuedToken
 from nhi.biscuit.records.uses import COARSE, LAST, UNSEEN, USES
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, LOOK, OTHER, READS, Issuer
-from vault.barrier.view import View
+from vault.barrier.view import ReadView, View
 from vault.framework.call import ROOT, Call
 from vault.framework.clock import rfc3339
 from vault.framework.errors import FactsChanged
@@ -20,7 +21,7 @@ from vault.pipeline import Pipeline
 from vault.server.compose.groups.capacities import Capacities
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
-from vault.values.ids import ROOT_ID
+from vault.values.ids import ROOT_ID, TokenId
 from vault.values.times import Nanos
 
 HOUR = COARSE // 1000
@@ -273,6 +274,40 @@ def test_chains_that_come_at_once_are_written_down_together(
     ]
     assert sum(len(one["first_seen"]) for one in told) == 15
     assert _found(issuer)[0]["presented"] is True
+
+
+def test_what_is_stored_of_a_token_is_known_while_its_first_chain_is_written_down(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = issuer.issue()
+    first, second = issuer.narrow(whole, READS), issuer.narrow(whole, f"n(1); {READS}")
+    token_id = issuer.token_id(whole)
+    looked_up: list[TokenId] = []
+    find_issued, note = store.issued, Presentations.note
+    writing, written = asyncio.Event(), asyncio.Event()
+
+    async def counted(view: ReadView, token_id: TokenId) -> IssuedToken | None:
+        looked_up.append(token_id)
+        return await find_issued(view, token_id)
+
+    async def held(self: Presentations, *given: Any) -> Presentation:
+        if not writing.is_set():
+            writing.set()
+            await written.wait()
+        return await note(self, *given)
+
+    async def one_after_the_other() -> list[int]:
+        asked = asyncio.create_task(issuer.application.ask("GET", f"/v1/{DB}", token=first))
+        await writing.wait()
+        later = await issuer.application.ask("GET", f"/v1/{DB}", token=second)
+        written.set()
+        return [later.status, (await asked).status]
+
+    monkeypatch.setattr(store, "issued", counted)
+    monkeypatch.setattr(Presentations, "note", held)
+    assert issuer.application.run(one_after_the_other()) == [200, 200]
+    assert looked_up == [token_id]
+    assert len(issuer.tree(whole)["nodes"]) == 3
 
 
 def test_of_chains_that_come_at_once_a_tree_takes_as_many_as_one_after_the_other(

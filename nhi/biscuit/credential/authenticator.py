@@ -114,6 +114,8 @@ class BiscuitAuthenticator:
         3. That it was presented is recorded, for the first time or from a new address: also of one that is refused.
         4. It is refused, or stands for an identity.
         5. The identity is cached, unless a fact changed meanwhile.
+
+        What storage said of its first block is kept from step 2 on: others that begin like it come while it is recorded.
         """
         # 1. Refused before.
         digest = _digest(call.token)
@@ -125,6 +127,8 @@ class BiscuitAuthenticator:
         verdict = await self._judge_presented(core, call, digest)
         if verdict is None:
             raise Unauthenticated
+        if self._is_current(core, state):
+            self._facts.keep(verdict)
         # 3. The record of it, once for each call, and in no transaction of others.
         presentation: Presentation | None = None
         facts = facts_of(call)
@@ -136,13 +140,16 @@ class BiscuitAuthenticator:
         if presented is None or call.now >= presented.expires:
             raise Unauthenticated
         identity = to_identity(call.token, presented)
-        # 5. The cache. What was dropped while it was judged would not be dropped again.
-        if presentation is not None and core.epoch == self._follower.epoch and state is self._follower.state:
+        # 5. The cache.
+        if presentation is not None and self._is_current(core, state):
             identity.recheck_at = presentation.again
             kept = (presented, identity, presentation.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
-            self._facts.keep(verdict)
         return identity
+
+    def _is_current(self, core: ReadView, state: object) -> bool:
+        """Whether what was read since `state` may be kept: what was dropped meanwhile would not be dropped again."""
+        return core.epoch == self._follower.epoch and state is self._follower.state
 
     def _accepted(self, verdict: Verdict) -> PresentedBiscuit | None:
         """Return the token of a verdict without a refusal; else None."""

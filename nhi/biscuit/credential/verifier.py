@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -145,27 +146,27 @@ class BiscuitVerifier:
                 self._log.caution("nhi", "a valid signature has no record of its issuance: is the key safe?")
                 return replace(verdict, refusal=Refusal.ORPHAN)
             return replace(verdict, refusal=Refusal.EXPIRED)
-        verdict = replace(verdict, issued=issued)
+        refused = partial(replace, verdict, issued=issued)
         if verdict.now >= issued.expires:
-            return replace(verdict, refusal=Refusal.EXPIRED)
+            return refused(refusal=Refusal.EXPIRED)
         # 5. What the token ends with.
         if verdict.verified is None:
-            return replace(verdict, refusal=Refusal.BLOCK)
+            return refused(refusal=Refusal.BLOCK)
         workload = await store.workload(view, issued.workload) if issue is None else issue.workload
         if not issued.owned(workload, verdict.now):
-            return replace(verdict, refusal=Refusal.WORKLOAD)
-        verdict = replace(verdict, until=min(issued.expires, workload.expires))
+            return refused(refusal=Refusal.WORKLOAD)
         if not all(self._has_login(verdict.namespace, login) for login in issued.hangs_on(verdict.owner)):
-            return replace(verdict, refusal=Refusal.MOUNT)
+            return refused(refusal=Refusal.MOUNT)
         if not key.verifies:
-            return replace(verdict, refusal=Refusal.KEY)
+            return refused(refusal=Refusal.KEY)
         # 6. Its blocks: the id of one names all that was made from it, so each of the chain is looked for.
         for block_id in verdict.ids if issue is None else verdict.ids[1:] or verdict.ids:
             if await store.revoked(view, block_id.hex()) is not None:
-                return replace(verdict, refusal=Refusal.REVOKED)
+                return refused(refusal=Refusal.REVOKED)
         if len(verdict.ids) > issued.max_depth:
-            return replace(verdict, refusal=Refusal.DEPTH)
-        return replace(verdict, signer=signer, issue=issue or Issue(issued, workload))
+            return refused(refusal=Refusal.DEPTH)
+        until = min(issued.expires, workload.expires)
+        return replace(verdict, issued=issued, until=until, signer=signer, issue=issue or Issue(issued, workload))
 
     async def _issued(self, view: ReadView, verdict: Verdict, issue: Issue | None) -> IssuedToken | None:
         if issue is not None and issue.issued.token_id == verdict.token_id:
