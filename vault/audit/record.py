@@ -182,17 +182,26 @@ class Renderer:
             identity.cache[key] = known
         return known
 
+    def _hashes(self, identity: Identity) -> tuple[str, str]:
+        """Return the hashes of a caller's token, which may be long, and of its accessor."""
+        key = (self, "hashes")
+        known = identity.cache.get(key)
+        if not isinstance(known, tuple):
+            known = self._hasher.text(identity.token.reveal()), self._hasher.accessor(identity.accessor)
+            identity.cache[key] = known
+        return known
+
     def _identity(self, identity: Identity, granting: Sequence[str], *, allowed: bool) -> object:
-        hasher = self._hasher
         namespace = identity.namespace.id
         policies = [{"name": name, "namespace_id": namespace, "type": "acl"} for name in granting]
         results: dict[str, object] = {"allowed": allowed}
         if policies:
             results["granting_policies"] = policies
+        token, accessor = self._hashes(identity)
         return _without_empty(
             {
-                "client_token": hasher.text(identity.token.reveal()),
-                "accessor": hasher.accessor(identity.accessor),
+                "client_token": token,
+                "accessor": accessor,
                 "display_name": identity.display_name,
                 "policies": identity.all_policies,
                 "token_policies": identity.policies,
@@ -254,11 +263,9 @@ class Renderer:
         key = (self, "credential")
         known = identity.cache.get(key)
         if not isinstance(known, bytes):
-            hashed = schema.encode(self._hasher.text(identity.token.reveal()))
-            known = b',"client_token":%b' % hashed
-            if identity.accessor:
-                accessor = schema.encode(self._hasher.accessor(identity.accessor))
-                known += b',"client_token_accessor":%b' % accessor
+            token, accessor = self._hashes(identity)
+            known = b',"client_token":%b' % schema.encode(token)
+            known += b',"client_token_accessor":%b' % schema.encode(accessor) if accessor else b""
             identity.cache[key] = known
         return known
 
