@@ -86,7 +86,7 @@ class BiscuitAuthenticator:
         self._kept_chains.drop(key)
         self._facts.drop(key)
         if key is None:
-            self._verifier.contents.drop(None)
+            self._verifier.forget()
 
     def recognises(self, token: str) -> bool:
         """See `Authenticator.recognises`."""

@@ -17,17 +17,18 @@ from nhi.biscuit.credential.known_facts import KnownFacts
 from nhi.biscuit.credential.presented_biscuit import fact_bytes
 from nhi.biscuit.credential.verdict import Issue, Refusal, Signer, Verdict
 from nhi.biscuit.format.chain import Chain
-from nhi.biscuit.format.datalog import Block
-from nhi.biscuit.format.decode import read_blocks
+from nhi.biscuit.format.datalog import Block, Check
+from nhi.biscuit.format.decode import CheckKey, read_blocks
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids
-from nhi.biscuit.offline.chain_content import ChainContent, RefusedBlock
+from nhi.biscuit.offline.chain_content import ChainContent, KnownBlocks, RefusedBlock
 from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.facts import AMBIENT
 from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, from_text, read_token, verify
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import IssuedToken, KeyState
 from vault.barrier.view import ReadView
+from vault.cache.follow import BoundedCache
 from vault.framework.call import Namespace
 from vault.framework.telemetry.log import Log
 from vault.values.ids import NamespaceId, TokenId
@@ -37,6 +38,8 @@ Live = Callable[[NamespaceId], Namespace | None]
 Mounted = Callable[[Namespace, str], bool]
 _READ_BYTES: Final = 16 * 1024 * 1024
 """The most memory, by estimate, for what blocks say."""
+_CHECKS: Final = 1024
+"""Checks that are remembered, each with the texts that its token names: 8 KB at most."""
 
 
 class BiscuitVerifier:
@@ -51,8 +54,15 @@ class BiscuitVerifier:
         self._has_login = has_login
         self._log = log
         self._limits = limits
-        self.contents: BiscuitCache[ChainContent] = BiscuitCache(_READ_BYTES)
-        """What blocks say that several chains may begin with: they are read once, and verified for each chain."""
+        self._contents: BiscuitCache[ChainContent] = BiscuitCache(_READ_BYTES)
+        self._checks: BoundedCache[CheckKey, tuple[Check, int]] = BoundedCache(_CHECKS)
+        self._known = KnownBlocks(self._contents, self._checks)
+        """What blocks say that several chains may have: they are read once, and verified for each chain."""
+
+    def forget(self) -> None:
+        """Forget what was read of blocks."""
+        self._contents.drop(None)
+        self._checks.drop(None)
 
     async def judge(
         self, core: ReadView, token: str, now: Millis, known: KnownFacts | None = None
@@ -116,7 +126,7 @@ class BiscuitVerifier:
         verified: VerifiedToken | None = None
         problem = ""
         try:
-            verified = verify(raw, chain, signer.key.key, AMBIENT, self._limits, self.contents)
+            verified = verify(raw, chain, signer.key.key, AMBIENT, self._limits, self._known)
             blocks, ids = verified.blocks, verified.ids
         except RefusedBlock as refused:
             blocks, problem = refused.blocks or _authority(chain), str(refused)
@@ -166,7 +176,9 @@ class BiscuitVerifier:
         if len(verdict.ids) > issued.max_depth:
             return refused(refusal=Refusal.DEPTH)
         until = min(issued.expires, workload.expires)
-        return replace(verdict, issued=issued, until=until, signer=signer, issue=issue or Issue(issued, workload))
+        return replace(
+            verdict, issued=issued, until=until, signer=signer, issue=issue or Issue(issued, workload)
+        )
 
     async def _issued(self, view: ReadView, verdict: Verdict, issue: Issue | None) -> IssuedToken | None:
         if issue is not None and issue.issued.token_id == verdict.token_id:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from nhi.biscuit.format.chain import Chain, Key, SignedBlock, read_key
 from nhi.biscuit.format.datalog import (
@@ -31,6 +31,8 @@ DEEPEST: Final = 16
 """Terms within terms, and closures within closures; the library takes some 40 of the first."""
 MOST_PARTS: Final = 65_536
 """Parts of a token that is shown; what is taken is a matter of `nhi.biscuit.offline.verify.TokenLimits`."""
+LONGEST_KNOWN: Final = 1024
+"""Bytes of the longest check that is remembered."""
 VERSIONS: Final = range(3, 7)
 """Versions of the language: 3.0 to 3.3."""
 _BLOCK: Final = {1: BYTES, 2: BYTES, 3: NUMBER, 4: BYTES, 5: BYTES, 6: BYTES, 7: BYTES, 8: BYTES}
@@ -58,6 +60,22 @@ _TERM_KINDS: Final = {int(kind): kind for kind in TermKind}
 _OP_KINDS: Final = {int(kind): kind for kind in OpKind}
 
 
+CheckKey = tuple[tuple[str, ...], tuple[Key, ...], bytes]
+"""All that a check is read from: the texts and keys that were named so far, and its bytes."""
+
+
+class KnownChecks(Protocol):
+    """Remembers checks with how many parts each has, some of them, for some time: holders write the same ones again."""
+
+    def get(self, key: CheckKey, /) -> tuple[Check, int] | None:
+        """Return what is remembered."""
+        ...
+
+    def put(self, key: CheckKey, value: tuple[Check, int]) -> None:
+        """Remember what was read."""
+        ...
+
+
 def read_blocks(chain: Chain, most: int = MOST_PARTS) -> tuple[Block, ...]:
     """Read every block of a token, which have at most `most` parts together (statements, terms, steps of expressions).
 
@@ -71,23 +89,26 @@ def read_blocks(chain: Chain, most: int = MOST_PARTS) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def read_block(signed: SignedBlock, place: int, tables: Tables, most: int) -> tuple[Block, int]:
+def read_block(
+    signed: SignedBlock, place: int, tables: Tables, most: int, known: KnownChecks | None = None
+) -> tuple[Block, int]:
     """Read one block, with at most `most` parts; return it, and how many others may still have. It adds to `tables`.
 
-    A third party's block starts from its own tables. Raises `BiscuitError`.
+    A third party's block starts from its own tables. A check that is `known` is not read again. Raises `BiscuitError`.
     """
     external = signed.external.key if signed.external is not None else None
-    reader = _Reader(f"block {place}", tables if external is None else Tables(), most)
+    reader = _Reader(f"block {place}", tables if external is None else Tables(), most, known)
     return reader.block(signed.block, external), reader.left
 
 
 class _Reader:
     """Reads one block; `what` names it in refusals, `left` is how many parts it may still have."""
 
-    __slots__ = ("left", "tables", "what")
+    __slots__ = ("known", "left", "tables", "what")
 
-    def __init__(self, what: str, tables: Tables, left: int) -> None:
+    def __init__(self, what: str, tables: Tables, left: int, known: KnownChecks | None) -> None:
         self.what = what
+        self.known = known
         self.tables = tables
         self.left = left
 
@@ -113,13 +134,13 @@ class _Reader:
             version,
             tuple([self.fact(part) for part in parts[4]]),
             tuple([self.rule(part) for part in parts[5]]),
-            tuple([self.check(part) for part in parts[6]]),
+            tuple(self.checks(parts[6])),
             tuple([self.scope(part) for part in parts[7]]),
             external,
         )
 
-    def spend(self) -> None:
-        self.left -= 1
+    def spend(self, parts: int = 1) -> None:
+        self.left -= parts
         if self.left < 0:
             raise BiscuitError("the blocks have too many parts")
 
@@ -230,6 +251,26 @@ class _Reader:
         if head is None:
             raise self.wrong("a rule without a head")
         return Rule(head, tuple(body), tuple(expressions), tuple(scopes))
+
+    def checks(self, datas: list[bytes]) -> list[Check]:
+        known = self.known
+        if known is None or not datas:
+            return [self.check(data) for data in datas]
+        symbols, keys = tuple(self.tables.symbols), tuple(self.tables.keys)
+        found = []
+        for data in datas:
+            key = symbols, keys, data
+            remembered = known.get(key)
+            if remembered is not None:
+                check, parts = remembered
+                self.spend(parts)
+            else:
+                before = self.left
+                check = self.check(data)
+                if len(data) <= LONGEST_KNOWN:
+                    known.put(key, (check, before - self.left))
+            found.append(check)
+        return found
 
     def check(self, data: bytes) -> Check:
         queries = []

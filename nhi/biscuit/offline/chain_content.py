@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from nhi.biscuit.format.chain import Chain, SignedBlock
 from nhi.biscuit.format.datalog import Block, Check, Tables
-from nhi.biscuit.format.decode import read_block
+from nhi.biscuit.format.decode import KnownChecks, read_block
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.offline.attenuation import Attenuation, AttenuationsSoFar, next_attenuation
 from nhi.biscuit.offline.deadline import deadline_of_check
@@ -124,29 +124,36 @@ class KeptContents(Protocol):
         ...
 
 
+class KnownBlocks(NamedTuple):
+    """What was read of other chains: their first blocks, and checks anywhere in them."""
+
+    contents: KeptContents
+    checks: KnownChecks
+
+
 def read_content(
-    chain: Chain, ambient: Mapping[str, int], *, parts: int, cost: int, kept: KeptContents | None = None
+    chain: Chain, ambient: Mapping[str, int], *, parts: int, cost: int, kept: KnownBlocks | None = None
 ) -> ChainContent:
     """Return what all blocks say, which have at most so many parts and cost at most so much.
 
     What is `kept` of a chain that begins alike is not read again, and what may be shared with others is put there: all
-    but the last block. Raises `RefusedBlock`.
+    but the last block, and every check. Raises `RefusedBlock`.
     """
     digests = _digests(chain) if kept is not None else ()
     found: ChainContent | None = None
     for digest in reversed(digests):
-        found = kept.get(digest) if kept is not None else None
+        found = kept.contents.get(digest) if kept is not None else None
         if found is not None:
             break
     blocks: tuple[Block, ...] = ()
     try:
-        read = _read(chain, found, parts)
+        read = _read(chain, found, parts, kept.checks if kept is not None else None)
         blocks = (*(found.blocks if found is not None else ()), *(block for block, _, _ in read))
         for block, tables, left in read:
             found = ChainContent(found, block, tables, left, ambient, cost)
             place = len(found.blocks)
             if kept is not None and place <= len(digests):
-                kept.put(digests[place - 1], found, (), len(chain.blocks[place - 1].block))
+                kept.contents.put(digests[place - 1], found, (), len(chain.blocks[place - 1].block))
     except BiscuitError as error:
         raise RefusedBlock(str(error), blocks) from None
     if found is None:
@@ -154,14 +161,16 @@ def read_content(
     return found
 
 
-def _read(chain: Chain, found: ChainContent | None, parts: int) -> list[tuple[Block, Tables, int]]:
+def _read(
+    chain: Chain, found: ChainContent | None, parts: int, known: KnownChecks | None
+) -> list[tuple[Block, Tables, int]]:
     """Return the blocks that are still to be read, each with the tables behind it and the parts that are left."""
     tables = Tables() if found is None else found.tables
     left = parts if found is None else found.left
     read = []
     for place in range(0 if found is None else len(found.blocks), len(chain.blocks)):
         tables = Tables(tables)
-        block, left = read_block(chain.blocks[place], place, tables, left)
+        block, left = read_block(chain.blocks[place], place, tables, left, known)
         read.append((block, tables, left))
     return read
 

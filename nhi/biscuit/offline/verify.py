@@ -21,7 +21,7 @@ from nhi.biscuit.format.chain import Chain, Key, read_chain
 from nhi.biscuit.format.datalog import Block
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.ids import canonical_ids, is_low
-from nhi.biscuit.offline.chain_content import ChainContent, KeptContents, read_content
+from nhi.biscuit.offline.chain_content import ChainContent, KnownBlocks, read_content
 from nhi.biscuit.offline.guard import guarded
 from nhi.biscuit.offline.keys import library_key
 from nhi.biscuit.offline.lint import MOST_COST
@@ -134,7 +134,7 @@ def verify(
     root: Key,
     ambient: Mapping[str, int],
     limits: TokenLimits,
-    kept: KeptContents | None = None,
+    kept: KnownBlocks | None = None,
 ) -> VerifiedToken:
     """Verify a token that was read by `read_token`; `ambient` tells how many facts the server adds to each evaluation, by name.
 

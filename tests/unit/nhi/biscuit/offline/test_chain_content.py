@@ -15,14 +15,17 @@ from nhi.biscuit.format.chain import (
     read_chain,
     write_chain,
 )
+from nhi.biscuit.format.datalog import Check
+from nhi.biscuit.format.decode import CheckKey
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.offline.attenuation import attenuations
-from nhi.biscuit.offline.chain_content import ChainContent, RefusedBlock
+from nhi.biscuit.offline.chain_content import ChainContent, KnownBlocks, RefusedBlock
 from nhi.biscuit.offline.deadline import deadline_of
 from nhi.biscuit.offline.keys import public_key
 from nhi.biscuit.offline.lint import lint
 from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, read_token, verify
 from tests.unit.nhi.biscuit.tokens import AMBIENT, ED25519, hostile_block, lets, mint, narrowed
+from vault.cache.follow import BoundedCache
 
 BELOW = 'check if resource($r), $r.starts_with("secret/data/app/");'
 READS = 'check if operation($o), {"read"}.contains($o);'
@@ -35,6 +38,7 @@ class Kept(BiscuitCache[ChainContent]):
     def __init__(self, most: int = 1 << 20) -> None:
         super().__init__(most)
         self.found = self.made = 0
+        self.checks: BoundedCache[CheckKey, tuple[Check, int]] = BoundedCache(64)
 
     def get(self, digest: bytes) -> ChainContent | None:
         content = super().get(digest)
@@ -46,9 +50,10 @@ class Kept(BiscuitCache[ChainContent]):
         super().put(digest, value, tags, size)
 
 
-def _checked(raw: bytes, kept: Kept | None = None) -> VerifiedToken:
-    limits = TokenLimits(size=65_536)
-    return verify(raw, read_token(raw, limits), public_key(ED25519), AMBIENT, limits, kept)
+def _checked(raw: bytes, kept: Kept | None = None, parts: int = TokenLimits().parts) -> VerifiedToken:
+    limits = TokenLimits(size=65_536, parts=parts)
+    known = KnownBlocks(kept, kept.checks) if kept is not None else None
+    return verify(raw, read_token(raw, limits), public_key(ED25519), AMBIENT, limits, known)
 
 
 def _told(raw: bytes, kept: Kept | None = None) -> object:
@@ -94,6 +99,46 @@ def test_what_is_remembered_is_what_a_chain_says_that_nobody_knows(seed: int) ->
             assert (end, cost, so_far) == (deadline_of(blocks), lint(blocks, AMBIENT), attenuations(blocks))
             taken += 1
     assert taken > 10 and kept.found > 10
+
+
+def test_a_check_that_was_read_in_any_chain_is_known_by_its_bytes_and_what_they_stand_for() -> None:
+    kept = Kept()
+    content = _checked(narrowed(mint(), BELOW), kept).content
+    known = len(kept.checks)
+    again = _checked(narrowed(mint(), f"user(1); {BELOW}"), kept).content
+    assert again.blocks[1].checks[0] is content.blocks[1].checks[0]
+    assert len(kept.checks) == known
+    other = _checked(narrowed(mint(), BELOW.replace("app", "web")), kept).content
+    assert other.blocks[1] == _checked(narrowed(mint(), BELOW.replace("app", "web"))).content.blocks[1]
+    assert len(kept.checks) == known + 1
+
+
+def test_a_check_that_is_known_has_as_many_parts_as_one_that_is_read() -> None:
+    kept, chain = Kept(), narrowed(mint(), READS)
+    parts = next(most for most in range(600) if isinstance(_limited(chain, most, None), VerifiedToken))
+    assert isinstance(_limited(chain, parts, kept), VerifiedToken)
+    kept.drop(None)
+    assert len(kept.checks) > 1
+    assert isinstance(_limited(chain, parts, kept), VerifiedToken)
+    kept.drop(None)
+    assert _limited(chain, parts - 1, kept) == "the blocks have too many parts"
+
+
+def test_a_long_check_is_not_remembered() -> None:
+    kept = Kept()
+    _checked(narrowed(mint(), READS), kept)
+    known = len(kept.checks)
+    many = ", ".join(str(one) for one in range(300))
+    _checked(narrowed(mint(), f"check if [{many}].contains(1);"), kept)
+    assert len(kept.checks) == known
+
+
+def _limited(raw: bytes, parts: int, kept: Kept | None) -> VerifiedToken | str:
+    """Return what a chain is where it may have so many parts, or why it is refused."""
+    try:
+        return _checked(raw, kept, parts)
+    except RefusedBlock as refused:
+        return str(refused)
 
 
 def test_known_blocks_under_another_signature_are_refused() -> None:
