@@ -12,8 +12,9 @@ from vaultctl.prompt import ask_hidden, check_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from hsm.client.pkcs11_slot import Pkcs11Slot
     from hsm.versions import KeyVersion
 
 _CUSTODIANS = ("first", "second")
@@ -32,9 +33,8 @@ def rotate(invocation: Invocation) -> int:
         from hsm.versions import newest
 
         device = TokenFlags(invocation)
-        found = device.run(lambda slot: slot.keys())
-        algorithm = _algorithm(invocation) or _kind_of(newest(found, device.key_label))
-        made = _make(invocation, device, found, algorithm)
+        wanted = _algorithm(invocation)
+        made = _make(invocation, device, lambda found: wanted or _kind_of(newest(found, device.key_label)))
         code = _show(invocation, device, made)
     return code if made is None else _remind(invocation, code)
 
@@ -46,13 +46,17 @@ def retire(invocation: Invocation) -> int:
         from hsm.versions import newest
 
         device = TokenFlags(invocation)
-        found = device.run(lambda slot: slot.keys())
-        if version not in [known.version for known in found]:
-            raise CommandError(f"key {device.key_label}: the token has no version {version}")
-        if newest(found, device.key_label).version == version:
-            raise CommandError(f"version {version} is the newest, which wraps: make another one first")
         dry_run = invocation.truth("dry-run")
-        device.run(lambda slot: slot.retire(version, dry_run=dry_run))
+
+        async def let(slot: Pkcs11Slot) -> None:
+            found = await slot.keys()
+            if version not in [known.version for known in found]:
+                raise CommandError(f"key {device.key_label}: the token has no version {version}")
+            if newest(found, device.key_label).version == version:
+                raise CommandError(f"version {version} is the newest, which wraps: make another one first")
+            await slot.retire(version, dry_run=dry_run)
+
+        device.run(let)
     if dry_run:
         return invocation.succeed(f"Would let version {version} of {device.key_label} unwrap only.")
     return invocation.succeed(f"Success! Version {version} of {device.key_label} only unwraps from now on.")
@@ -82,14 +86,18 @@ def import_components(invocation: Invocation) -> int:
 
 def make_first(invocation: Invocation, device: TokenFlags) -> KeyVersion | None:
     """Make the first version, or refuse; None in a dry run."""
-    found = device.run(lambda slot: slot.keys())
-    if found:
+    algorithm = _algorithm(invocation) or "aes"
+
+    def first(found: Sequence[KeyVersion]) -> str:
+        if not found:
+            return algorithm
         versions = ", ".join(known.version for known in found)
         raise CommandError(
             f"key {device.key_label}: the token has it already (versions {versions}); "
             "choose another label, or make the next version with hsm rotate-kek"
         )
-    return _make(invocation, device, found, _algorithm(invocation) or "aes")
+
+    return _make(invocation, device, first)
 
 
 def key_document(device: TokenFlags, made: KeyVersion) -> dict[str, object]:
@@ -114,10 +122,17 @@ def key_document(device: TokenFlags, made: KeyVersion) -> dict[str, object]:
 
 
 def _make(
-    invocation: Invocation, device: TokenFlags, found: Sequence[KeyVersion], algorithm: str
+    invocation: Invocation, device: TokenFlags, choose: Callable[[Sequence[KeyVersion]], str]
 ) -> KeyVersion | None:
+    """Make the version whose algorithm is chosen by those that are there: in one login. None in a dry run."""
     modifiable, dry_run = invocation.truth("modifiable"), invocation.truth("dry-run")
-    made = device.run(lambda slot: slot.generate_kek(algorithm, modifiable=modifiable, dry_run=dry_run))
+
+    async def make(slot: Pkcs11Slot) -> tuple[list[KeyVersion], str, KeyVersion]:
+        found = await slot.keys()
+        algorithm = choose(found)
+        return found, algorithm, await slot.generate_kek(algorithm, modifiable=modifiable, dry_run=dry_run)
+
+    found, algorithm, made = device.run(make)
     if dry_run:
         _say_next(invocation, device, found, f"generate ({algorithm})")
         return None
