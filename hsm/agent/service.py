@@ -27,7 +27,7 @@ from hsm.agent.device import Device, tokens
 from hsm.agent.hardening import fall_silent, harden, limit_memory
 from hsm.agent.keys.mechanisms import Entropy
 from hsm.agent.session.exceptions import SessionLost, UnclearFault, classify
-from hsm.agent.session.login import LoginGate
+from hsm.agent.session.login import SCRYPT_COST, LoginGate
 from hsm.agent.session.module import Module, load
 from hsm.errors import BadConfig, HsmError, SlotUnavailable
 from hsm.operations import AgentConfig
@@ -54,9 +54,13 @@ _LONGEST_MESSAGE: Final = 4096
 class Agent:
     """Serves one channel, with as many threads as it may have sessions."""
 
-    def __init__(self, channel: socket.socket, pin: Pin, *, entropy: Entropy) -> None:
+    def __init__(
+        self, channel: socket.socket, pin: Pin, *, entropy: Entropy, cost: int = SCRYPT_COST
+    ) -> None:
+        """`cost` is how slow the hash of the PIN is."""
         self._channel = channel
         self._pin = pin
+        self._cost = cost
         self._entropy = entropy
         self._reader = FrameReader()
         self._bodies: list[bytes] = []
@@ -107,6 +111,7 @@ class Agent:
                 boot_id(),
                 guest=config.guest,
                 force=config.force_pin_final_try,
+                cost=self._cost,
             )
             self._device = Device(config, self._module, self._pin, gate, entropy=self._entropy)
             self._device.start()
@@ -212,8 +217,8 @@ def quieter(hook: Callable[[Any], object]) -> Callable[[Unraisable], object]:
     return lambda found: None if isinstance(found.exc_value, pkcs11.PKCS11Error) else hook(found)
 
 
-def main(arguments: list[str], *, entropy: Entropy) -> None:
-    """Read the PIN, then serve the channel until the server closes it."""
+def main(arguments: list[str], *, entropy: Entropy, cost: int = SCRYPT_COST) -> None:
+    """Read the PIN, whose hash is as slow as `cost`, then serve the channel until the server closes it."""
     harden()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the server says when it is over
         signal.signal(ignored, signal.SIG_IGN)
@@ -222,4 +227,4 @@ def main(arguments: list[str], *, entropy: Entropy) -> None:
     with os.fdopen(pin_number, "rb") as pipe:
         pin = Pin(pipe.read())
     with socket.socket(fileno=channel_number) as channel, contextlib.suppress(OSError):
-        Agent(channel, pin, entropy=entropy).serve()
+        Agent(channel, pin, entropy=entropy, cost=cost).serve()

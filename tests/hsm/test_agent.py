@@ -24,7 +24,7 @@ from hsm.protocol import FIRST, LOADED, READY, AgentReply, FrameReader, Request,
 from hsm.token_info import TokenInfo
 from hsm.versions import KeyVersion
 from tests.hsm.spoiling import answer, spoiled
-from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.hsm.tokens import COST, PIN, SOFTHSM, SoftHsm
 
 DEK = bytes(range(32))
 
@@ -43,7 +43,7 @@ class Server:
         def serve() -> None:
             try:
                 with far:
-                    Agent(far, Pin(pin.encode()), entropy=os.urandom).serve()
+                    Agent(far, Pin(pin.encode()), entropy=os.urandom, cost=COST).serve()
             except BaseException as error:  # noqa: BLE001 - the test looks at what it was
                 self.problems.append(error)
 

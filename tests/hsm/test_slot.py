@@ -2,6 +2,7 @@
 """The key slot `pkcs11`: what it does, and what it says when token, key or PIN are not as they should be."""
 
 import asyncio
+import hashlib
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hsm.client.pkcs11_slot import Pkcs11Slot, list_tokens
 from hsm.errors import BadConfig, HsmError, IntegrityError, KeyMissing, PinBlocked, SlotUnavailable
 from hsm.key_slot import KeySlot, WrappedKey
 from hsm.pin import FilePin, Pin
+from hsm.runtime import boot_id
 from tests.hsm.faults import Fault, FaultPlan
 from tests.hsm.slots import DEK, gone, run, slot_on, with_program
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
@@ -119,6 +121,21 @@ def test_after_a_wrong_pin_the_slot_waits_for_another_one(softhsm: SoftHsm, tmp_
         await slot.close()
 
     asyncio.run(story())
+
+
+def test_an_agent_names_the_mark_of_a_wrong_pin_by_a_slow_hash(softhsm: SoftHsm) -> None:
+    async def story() -> str:
+        slot = slot_on(softhsm, pin="not-the-pin")
+        with pytest.raises(PinBlocked):
+            await slot.keys()
+        await slot.close()
+        found = await list_tokens(SOFTHSM, environment=softhsm.environment)
+        return next(token.serial for token in found if token.label == "a")
+
+    salt = hashlib.sha256(f"{boot_id()}\0{asyncio.run(story())}".encode()).digest()
+    slow = hashlib.scrypt(b"not-the-pin", salt=salt, n=1 << 14, r=8, p=1, dklen=16)
+    (mark,) = softhsm.runtime.glob("pin-refused-*")
+    assert mark.name == f"pin-refused-{slow.hex()}"
 
 
 class Rotated:

@@ -18,7 +18,7 @@ from tests.house.tree import ROOT
 SOFTHSM = "/usr/lib/softhsm/libsofthsm2.so"
 PIN = "9f3k-test-pin"
 SO_PIN = "so-7c1d-test-pin"
-_COST: Final = 16
+COST: Final = 16
 """Of the hash of a PIN, where nobody is to be kept from guessing it."""
 
 Contents = Mapping[str, bytes]
@@ -124,7 +124,7 @@ class SoftHsm:
 
     def gate(self, boot: str = "this-boot") -> LoginGate:
         """A gate whose markers are this folder's own, and soon named."""
-        return LoginGate(self.runtime, boot, cost=_COST)
+        return LoginGate(self.runtime, boot, cost=COST)
 
     def device(
         self, label: str, *, pin: str = PIN, module: Module | None = None, **changed: object

@@ -46,7 +46,8 @@ UNCLEAR_SECONDS: Final = 30.0
 """After so many, the pause before a PIN that was right before is tried again; doubled each time."""
 _DOUBLINGS: Final = 6
 
-_SCRYPT_COST: Final = 1 << 14
+SCRYPT_COST: Final = 1 << 14
+"""How slow the hash of a PIN is that names its marks: whoever reads the directory is not to find the PIN by trying."""
 _WRONG: Final = frozenset({"PinIncorrect", "PinInvalid", "PinLenRange"})
 """Answers that may have cost a try, as `HsmError.ckr`; a locked or expired PIN costs none."""
 _AWAY: Final = frozenset(
@@ -81,7 +82,7 @@ class LoginGate:
         *,
         guest: bool = False,
         force: bool = False,
-        cost: int = _SCRYPT_COST,
+        cost: int = SCRYPT_COST,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
