@@ -17,7 +17,7 @@ from tests.integration.memory import in_memory
 from vault.barrier.barrier import Barrier
 from vault.barrier.ring import stored
 from vault.barrier.view import core_prefix
-from vault.namespace import sealing
+from vault.namespace import seal
 from vault.namespace.book import Namespaces
 from vault.seal.lifecycle import Lifecycle
 from vault.seal.shares import shamir
@@ -48,8 +48,8 @@ async def keys_of(
             barrier.reader(ROOT_ID, core_prefix(ROOT_ID)), NamespaceId(namespace)
         )
         assert entry is not None and entry.seal is not None
-        combined = shamir.combine([sealing._share(share) for share in own])
-        key, root_key = sealing._keys(NamespaceId(namespace), entry.seal, combined)
+        combined = shamir.combine([seal._share(share) for share in own])
+        key, root_key = seal._keys(NamespaceId(namespace), entry.seal, combined)
         keyring = await stored(storage.reader(), NamespaceId(namespace), root_key)
         found |= {"namespace's unseal key": key.reveal(), "namespace's root key": root_key.reveal()}
         found["namespace's key"] = keyring.active.key.reveal()
@@ -124,7 +124,7 @@ def test_keys_and_shares_are_gone_from_memory_after_rotation_and_seal(vault: Vau
     gone(vault, forms(replaced))
     assert set(in_memory(vault.pid, [before["key 1"], after["key 2"]])) == {before["key 1"], after["key 2"]}
     given = {f"share {number}": bytes.fromhex(share) for number, share in enumerate(shares)}
-    given |= {f"namespace's {n}": sealing._share(share) for n, share in enumerate(namespace["key_shares"])}
+    given |= {f"namespace's {n}": seal._share(share) for n, share in enumerate(namespace["key_shares"])}
     with vault.client() as client:
         done(client, "PUT", "sys/seal")
     keys = {f"replaced {name}": key for name, key in before.items()} | {**after, **given}

@@ -45,7 +45,7 @@ MAKERS: Mapping[str, str] = {
     "vault/engines/token/engine.py": "renews a token that got in already",
     "vault/engines/system/seal/generate_root.py": "by the shares of the operators",
     "vault/engines/system/seal/genesis.py": "the first root token",
-    "vault/server/compose/unsealing.py": "the root token of the development mode",
+    "vault/server/compose/unseal.py": "the root token of the development mode",
     "vault/wrap/wrapper.py": "a token that opens one answer",
     "nhi/biscuit/issue/service.py": "workloads, which have no second factor: no enforcement may be about their mounts",
     "nhi/identity/mfa/second_factors.py": "tells a login what it waits for: its token is empty",

@@ -15,7 +15,7 @@ from vault.barrier.view import View
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.telemetry.log import Log
-from vault.namespace.waiting import TIMER, park
+from vault.namespace.parked import TIMER, park
 from vault.storage.protocol import CommitRefused, Conflict, Storage, StorageFailure, Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis

@@ -23,7 +23,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.errors import Malformed
 from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
-from vault.namespace.waiting import ENDED_LEASE, park
+from vault.namespace.parked import ENDED_LEASE, park
 from vault.storage.protocol import Timer
 from vault.values.ids import NO_TOKEN_KEY, LeaseId, NamespaceId, TokenKey
 from vault.values.times import Millis, Seconds, millis_to_seconds, nanos_after, nanos_to_millis, time_between

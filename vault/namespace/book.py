@@ -10,7 +10,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.entry import NAMESPACE, NAMESPACE_KIND, NamespaceEntry
-from vault.namespace.waiting import forget
+from vault.namespace.parked import forget
 from vault.values.ids import VAULT, NamespaceId
 
 _PREFIX: Final = "namespace/"

@@ -10,7 +10,7 @@ import msgspec
 from vault.barrier.key import Key, Random
 from vault.framework.call import ROOT, Namespace
 from vault.namespace.book import Namespaces
-from vault.namespace.sealing import NOT_SEALABLE, NamespaceSealing
+from vault.namespace.seal import NOT_SEALABLE, NamespaceSealing
 from vault.seal.consent.generate_root import RootGeneration
 from vault.seal.consent.rekey import Rekey, ShareKind
 from vault.seal.consent.share_holders import ShareHolders

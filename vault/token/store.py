@@ -17,7 +17,7 @@ from vault.barrier.failure import NamespaceSealed
 from vault.barrier.stored import MARK, raw
 from vault.barrier.view import View
 from vault.framework.concurrency.time_slice import TimeSlice
-from vault.namespace.waiting import ORPHANED_TOKEN, REVOKED_TOKEN, park
+from vault.namespace.parked import ORPHANED_TOKEN, REVOKED_TOKEN, park
 from vault.storage.protocol import Timer
 from vault.token.entries import (
     ACCESSOR,

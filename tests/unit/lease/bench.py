@@ -16,8 +16,8 @@ from vault.framework.call import Call, Identity
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure
+from vault.lease.revocation import Endings
 from vault.lease.store import LeaseStore
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID

@@ -32,7 +32,7 @@ from vault.install import Install, Installation
 from vault.mount.table import Catalog
 from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.server.application import Answer, Colleagues, DevResult, Message
-from vault.server.compose import unsealing
+from vault.server.compose import unseal
 from vault.server.compose.catalog import ENGINES, catalog, hook
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.groups import token_metrics
@@ -50,7 +50,7 @@ from vault.server.compose.safe_migration import SafeMigration
 from vault.server.compose.services import make_services
 from vault.server.compose.timers import background, do_waiting
 from vault.server.compose.together import Together
-from vault.server.compose.unsealing import OpenState, Presence, make_genesis
+from vault.server.compose.unseal import OpenState, Presence, make_genesis
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
 from vault.server.http.listener_app import listener_application
@@ -320,7 +320,7 @@ class Vault:
         With a key slot the vault opens by it, and the key is a recovery key. A second start with another
         `root_token_id` makes that token too.
         """
-        made = await unsealing.first_start(
+        made = await unseal.first_start(
             self.key_slots.lifecycle,
             self.genesis,
             self._tokens,
@@ -335,7 +335,7 @@ class Vault:
         if made is not None:
             return made
         if root_token_id:
-            await unsealing.ensure_root(self.ground, self._tokens, root_token_id)
+            await unseal.ensure_root(self.ground, self._tokens, root_token_id)
         return DevResult(unseal_key=key, root_token=root_token_id or "")
 
     async def _opened(self) -> None:

@@ -50,12 +50,12 @@ from vault.framework.engine import Engine
 from vault.framework.route_table import RouteTable
 from vault.framework.telemetry.metrics import WholeMetrics
 from vault.install import Install, Installation, Kind, Services
-from vault.lease.ending import Endings
+from vault.lease.revocation import Endings
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog
 from vault.namespace.consents import Consents, EveryConsent
-from vault.namespace.sealing import NamespaceSealing
+from vault.namespace.seal import NamespaceSealing
 from vault.policy.gate import Gate
 from vault.policy.store import POLICY_KIND
 from vault.seal.consent.share_holders import VaultHolders

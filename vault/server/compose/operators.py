@@ -15,7 +15,7 @@ from vault.engines.system.operations.monitor import MonitorEngine
 from vault.engines.system.policies.password import PasswordPolicyEngine
 from vault.framework.engine import Engine
 from vault.install import Services
-from vault.lease.ending import Endings
+from vault.lease.revocation import Endings
 from vault.lease.tidy import Tidy
 from vault.server.compose.groups.controls import Controls
 from vault.token.batch import BatchTokens

@@ -17,7 +17,7 @@ from vault.lease.namespace_sweep import Sweeper
 from vault.lease.store import LeaseStore
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
-from vault.namespace.waiting import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
+from vault.namespace.parked import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.leases import Leases
 from vault.storage.protocol import Timer

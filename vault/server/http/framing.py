@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from vault.server.http.smuggling import (
+from vault.server.http.head_rules import (
     CHUNKED,
     HEAD_END,
     LONGEST_HEAD,

@@ -25,7 +25,7 @@ from vault.repeated.head_cache import HEAD, Again, Came
 from vault.repeated.starter import Starter
 from vault.server.config.settings import Listener
 from vault.server.http.framing import FramedProtocol
-from vault.server.http.smuggling import HEAD_END
+from vault.server.http.head_rules import HEAD_END
 from vault.server.http.tls import presented
 from vault.wire.http import RESPOND
 

@@ -9,9 +9,9 @@ import pytest
 from uvicorn.server import ServerState
 
 from vault.server.config.settings import Listener
+from vault.server.http.head_rules import LONGEST_HEAD
 from vault.server.http.listeners import _uvicorn
 from vault.server.http.protocol import Connection
-from vault.server.http.smuggling import LONGEST_HEAD
 from vault.wire.http import RESPOND
 
 INNER = b"GET /inner HTTP/1.1\r\nhost: x\r\n\r\n"

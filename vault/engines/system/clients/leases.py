@@ -17,8 +17,8 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.route import list_, read, write
-from vault.lease.ending import Endings
 from vault.lease.model import Lease, LeaseFailure, prolonged
+from vault.lease.revocation import Endings
 from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
 from vault.lease.tokens import token_of

@@ -25,7 +25,7 @@ from vault.mount.table import MountTable, built_in
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry
 from vault.namespace.ids import LENGTH
-from vault.namespace.sealing import NamespaceSealing
+from vault.namespace.seal import NamespaceSealing
 from vault.policy.store import PolicyStore
 from vault.seal.failure import SealRefusal
 from vault.storage.protocol import Timer

@@ -19,7 +19,7 @@ from vault.framework.route import Params, delete, read, write
 from vault.mount.router import SEALED
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND, NamespaceEntry, WrongName, check_name
-from vault.namespace.sealing import NamespaceSealing
+from vault.namespace.seal import NamespaceSealing
 from vault.seal.failure import SealRefusal
 from vault.storage.protocol import Timer
 

@@ -31,7 +31,7 @@ from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
 from vault.framework.telemetry.log import Log
 from vault.namespace.consents import EveryConsent
-from vault.namespace.sealing import NamespaceSealing
+from vault.namespace.seal import NamespaceSealing
 from vault.seal.changes import dry_run, root_rotation
 from vault.seal.consent.rekey import Rekey, RekeyProgress, RekeyRequest, RekeyShares, ShareKind
 from vault.seal.failure import SealRefusal

@@ -13,7 +13,7 @@ from vault.barrier.failure import BarrierFailure
 from vault.framework.keys.safe import Safe
 from vault.framework.telemetry.log import Log
 from vault.namespace.book import Namespaces
-from vault.namespace.sealing import NamespaceSealing
+from vault.namespace.seal import NamespaceSealing
 from vault.seal.failure import SealFailure
 from vault.seal.health import SlotHealth
 from vault.seal.lifecycle import Lifecycle

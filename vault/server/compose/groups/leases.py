@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from vault.lease.ending import Endings
+from vault.lease.revocation import Endings
 from vault.lease.store import LeaseStore
 from vault.mount.entry import SYSTEM_MAX_TTL
 from vault.server.compose.groups.ground import Ground

@@ -16,8 +16,8 @@ from vault.engines.system.clients.leases import LeaseEngine
 from vault.framework.call import Call
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.lease.ending import MOST_ATTEMPTS, Endings
 from vault.lease.model import Lease
+from vault.lease.revocation import MOST_ATTEMPTS, Endings
 from vault.lease.store import LeaseStore
 from vault.lease.tidy import Tidy
 from vault.values.ids import NO_TOKEN_KEY, ROOT_ID

@@ -27,7 +27,7 @@ from vault.barrier.view import View, core_prefix
 from vault.framework.call import ROOT
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NamespaceEntry, ShareSeal
-from vault.namespace.waiting import done, waiting
+from vault.namespace.parked import done, waiting
 from vault.seal.failure import SealRefusal
 from vault.seal.init import ShownShares, check_shares, recipients, split
 from vault.seal.shares.encoding import NotBase64, from_base64

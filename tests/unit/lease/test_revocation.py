@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.lease.bench import CORE, Bench
 from vault.barrier.stored import raw
-from vault.lease.ending import MOST_ATTEMPTS, WAITING
 from vault.lease.model import LeaseFailure
+from vault.lease.revocation import MOST_ATTEMPTS, WAITING
 from vault.values.ids import ROOT_ID, MountId
 from vault.values.times import Millis, Seconds
 
