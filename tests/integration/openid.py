@@ -68,15 +68,16 @@ def visit(
     scripts: bool = False,
     width: int = 1280,
     dark: bool = False,
+    pictures: bool = False,
 ) -> Visit:
-    """Open a URL in a browser and take the steps; pictures of all pages are left in `folder`."""
+    """Open a URL in a browser and take the steps; with `pictures` one of each page is left in `folder`."""
     browser = shutil.which(_BROWSER)
     assert browser, f"{_BROWSER} is missing: run `.ci/system-packages test`"
     environment = {
         **_environment(),
         "CHROMIUM": browser,
         "HOME": str(folder),
-        "PICTURES": str(folder),
+        "PICTURES": str(folder) if pictures else "",
         "SCRIPTS": "1" if scripts else "0",
         "STEPS": json.dumps(steps),
         "WIDTH": str(width),

@@ -46,6 +46,7 @@ def draw(folder: Path) -> None:
                     folder=Path(home),
                     width=width,
                     dark=dark,
+                    pictures=True,
                 )
                 for number, name in enumerate(views, 3):  # after signing in, and where that leads
                     picture = small((Path(home) / f"{number}.png").read_bytes())

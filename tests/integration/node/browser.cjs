@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Headless Chromium, driven by playwright-core: opens URL and takes the steps of STEPS one by one. A step opens
-// what is folded up, fills in fields by their names, keeps a picture of what is there, and then presses the button with a
+// what is folded up, fills in fields by their names, keeps a picture of what is there in PICTURES (if any), and then presses the button with a
 // text, follows a link, goes to a path, or does with the keyboard alone what `keys` says (a name of a key, or a text to type).
 // Prints as JSON where it came to at last, what the pages said, what of each is wider than there is room for it (but for
 // what is made to be scrolled), and what the browser complained of. The window is WIDTH wide, and DARK where that is 1.
@@ -47,7 +47,7 @@ async function main() {
   let number = 0;
   const look = async () => {
     number += 1;
-    await page.screenshot({ path: path.join(PICTURES, `${number}.png`), fullPage: true });
+    if (PICTURES) await page.screenshot({ path: path.join(PICTURES, `${number}.png`), fullPage: true });
     told.pages.push({
       title: await page.title(),
       text: await page.innerText('body'),
