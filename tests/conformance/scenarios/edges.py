@@ -3,6 +3,7 @@
 
 from tests.conformance.scenario import Scenario, delete, get, lst, post, put
 from tests.conformance.scenarios.namespaces import NS, inside
+from tests.conformance.scenarios.userpass import hashed
 
 MOVES = [
     post(f"{NS}/ma"),
@@ -11,7 +12,7 @@ MOVES = [
     post("ma/sys/mounts/kv", {"type": "kv"}),
     post("ma/kv/a", {"x": "1"}),
     post("ma/sys/auth/up", {"type": "userpass"}),
-    post("ma/auth/up/users/u", {"password": "p", "token_policies": "default"}),
+    post("ma/auth/up/users/u", {**hashed("p"), "token_policies": "default"}),
     post("ma/auth/up/login/u", {"password": "p"}, save=("t:auth.client_token",), pick=("auth.policies",)),
     post("ma/sys/policies/acl/p", {"policy": 'path "kv/*" { capabilities=["read"] }'}),
     post(
@@ -115,7 +116,7 @@ LEASES = [
     put("sys/revoke-force/x"),
     put("sys/renew/x"),
     post("sys/auth/lu", {"type": "userpass"}),
-    post("auth/lu/users/u", {"password": "p", "token_ttl": "1h", "token_max_ttl": "2h"}),
+    post("auth/lu/users/u", {**hashed("p"), "token_ttl": "1h", "token_max_ttl": "2h"}),
     post("auth/lu/login/u", {"password": "p"}, save=("t:auth.client_token",), pick=("auth.lease_duration",)),
     lst("sys/leases/lookup/auth/lu/login/", shape=2),
     lst("sys/leases/lookup/auth/lu/login/u/", shape=2, save=("h:data.keys.0",)),

@@ -5,6 +5,7 @@ from tests.conformance.scenario import Scenario, Step, delete, get, lst, post
 from tests.conformance.scenarios.identity import entity, home
 from tests.conformance.scenarios.jwt import STATIC, claims
 from tests.conformance.scenarios.jwt_cel import program
+from tests.conformance.scenarios.userpass import hashed
 from tests.tokens import token
 
 M = "idf/identity/mfa/"
@@ -80,7 +81,7 @@ ENFORCEMENTS = [
     get("idn/identity/mfa/login-enforcement/e1"),
     lst("idn/identity/mfa/login-enforcement"),
     delete("idn/identity/mfa/method/totp/{m}", divergence="DV-07"),
-    post("idn/auth/na/users/ann", {"password": "p"}),
+    post("idn/auth/na/users/ann", hashed("p")),
     post(
         "idn/auth/na/login/ann", {"password": "p"}, token="", save=("r:auth.mfa_requirement.mfa_request_id",)
     ),
@@ -138,7 +139,7 @@ ENFORCEMENTS = [
     post(
         "idn/identity/mfa/login-enforcement/e2", {"mfa_method_ids": ["{m}"], "identity_entity_ids": ["{e}"]}
     ),
-    post("idn/auth/na/users/bob", {"password": "p"}),
+    post("idn/auth/na/users/bob", hashed("p")),
     post("idn/auth/na/login/bob", {"password": "p"}, token=""),
     post("idn/auth/na/login/ann", {"password": "p"}, token=""),
     delete("idn/identity/mfa/login-enforcement/e2"),
@@ -180,7 +181,7 @@ BELOW = [
     post(P + "login-enforcement/pe", {"mfa_method_ids": ["{pm}"], "auth_method_types": ["userpass"]}),
     get(K + "login-enforcement/pe"),
     lst(K + "login-enforcement"),
-    post("ifp/kid/auth/ka/users/ann", {"password": "p"}),
+    post("ifp/kid/auth/ka/users/ann", hashed("p")),
     post(
         "ifp/kid/auth/ka/login/ann",
         {"password": "p"},
@@ -247,7 +248,7 @@ MERGED = [
     post(G + "mfa/method/totp/{m}", {"issuer": "J", "digits": 8}),
     post(G + "mfa/method/totp/admin-generate", {"method_id": "{m}", "entity_id": "{c}"}),
     get(G + "entity/id/{c}"),
-    post("idg/auth/ga/users/ann", {"password": "p"}),
+    post("idg/auth/ga/users/ann", hashed("p")),
     post("idg/auth/ga/login/ann", {"password": "p"}, token="", save=("ann:auth.entity_id",)),
     post(G + "mfa/login-enforcement/of", {"mfa_method_ids": ["{m}"], "identity_entity_ids": ["{ann}"]}),
     post("idg/auth/ga/login/ann", {"password": "p"}, token=""),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from tests.conformance.scenario import Scenario, Step, delete, get, post
 from tests.conformance.scenarios.identity import home
+from tests.conformance.scenarios.userpass import hashed
 
 M = "idc/identity/mfa/"
 DAY = 86_400
@@ -53,7 +54,7 @@ def complete(payload: object, **options: object) -> Step:
 CODES = [
     *home("idc", "ca"),
     post("sys/mounts/totp-mfa", {"type": "totp"}),
-    post("idc/auth/ca/users/ann", {"password": "p"}),
+    post("idc/auth/ca/users/ann", hashed("p")),
     post(LOGIN, {"password": "p"}, token="", save=("ann:auth.entity_id",)),
     *factor("one"),
     *factor("two", algorithm="SHA256", digits=8),

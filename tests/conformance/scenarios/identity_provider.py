@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from tests.conformance.scenario import Scenario, Step, delete, get, lst, patch, post, step
 from tests.conformance.scenarios.identity import home
+from tests.conformance.scenarios.userpass import hashed
 
 B = "idq/identity/oidc/"
 BACK = "https://a.example/cb"
@@ -153,7 +154,7 @@ SIGNING_IN = [
     get(R + "client/shut", shape=2, save=("shut:data.client_id",)),
     post(R + "provider/p", {"scopes_supported": ["s1"], "allowed_client_ids": ["*"]}),
     post(R + "provider/narrow", {"allowed_client_ids": ["none"]}),
-    post("idr/auth/ra/users/ann", {"password": "p", "token_policies": "default"}),
+    post("idr/auth/ra/users/ann", {**hashed("p"), "token_policies": "default"}),
     post(
         "idr/auth/ra/login/ann", {"password": "p"}, token="", save=("t:auth.client_token", "e:auth.entity_id")
     ),

@@ -3,6 +3,7 @@
 
 from tests.conformance.scenario import Scenario, Step, delete, get, login, lst, policy, post
 from tests.conformance.scenarios.identity import home
+from tests.conformance.scenarios.userpass import hashed
 
 B = "ido/identity/oidc/"
 C = "idc/identity/oidc/"
@@ -102,7 +103,7 @@ KEYS = [
 TOKENS = [
     *home("idj", "ja"),
     post("idj/sys/policies/acl/oidc", {"policy": 'path "identity/oidc/token/*" { capabilities = ["read"] }'}),
-    post("idj/auth/ja/users/ann", {"password": "p", "token_policies": "oidc"}),
+    post("idj/auth/ja/users/ann", {**hashed("p"), "token_policies": "oidc"}),
     post(
         "idj/auth/ja/login/ann", {"password": "p"}, token="", save=("t:auth.client_token", "e:auth.entity_id")
     ),

@@ -4,6 +4,7 @@
 from tests.conformance.scenario import Scenario, Step, delete, get, post
 from tests.conformance.scenarios.identity import alias, entity, group, home
 from tests.conformance.scenarios.jwt import STATIC, claims, mount, role
+from tests.conformance.scenarios.userpass import hashed
 from tests.tokens import token as signed
 
 P = "idp/identity/"
@@ -22,7 +23,7 @@ def grants(name: str, path: str, capability: str = "read") -> Step:
 
 WORTH = [
     *home("idp", "pa", "pb"),
-    post("idp/auth/pa/users/ann", {"password": "p", "token_policies": "own"}),
+    post("idp/auth/pa/users/ann", {**hashed("p"), "token_policies": "own"}),
     post(
         "idp/auth/pa/login/ann", {"password": "p"}, token="", save=("t:auth.client_token", "e:auth.entity_id")
     ),
@@ -68,7 +69,7 @@ WORTH = [
     post(P + "group/id/{inner}", {"member_entity_ids": []}),
     may("{t}", "kv/group", "kv/outer", "kv/entity"),
     post(P + "entity-alias", {"name": "anna", "mount_accessor": "{pb}", "canonical_id": "{e}"}),
-    post("idp/auth/pb/users/anna", {"password": "q"}),
+    post("idp/auth/pb/users/anna", hashed("q")),
     post("idp/auth/pb/login/anna", {"password": "q"}, token="", save=("u:auth.client_token",)),
     may("{u}", "kv/entity", "kv/own"),
     post(P + "entity/id/{e}", {"disabled": True}),
@@ -94,7 +95,7 @@ TOKENS = [
         "idt/sys/policies/acl/mk",
         {"policy": 'path "auth/token/create*" { capabilities = ["update", "sudo"] }'},
     ),
-    post("idt/auth/ta/users/ann", {"password": "p"}),
+    post("idt/auth/ta/users/ann", hashed("p")),
     post(
         "idt/auth/ta/login/ann", {"password": "p"}, token="", save=("t:auth.client_token", "e:auth.entity_id")
     ),
@@ -143,7 +144,7 @@ MERGED = [
         {"policy": 'path "auth/token/create" { capabilities = ["update"] }'},
     ),
     *(
-        post(f"idy/auth/q{name[0]}/users/{name}", {"password": "p", "token_policies": "child"})
+        post(f"idy/auth/q{name[0]}/users/{name}", {**hashed("p"), "token_policies": "child"})
         for name in ("ann", "bob", "cay")
     ),
     *(enters(f"q{name[0]}", name) for name in ("ann", "bob", "cay")),
@@ -280,7 +281,7 @@ CASE = [
     post("sys/auth/case-people", {"type": "userpass"}),
     get("sys/auth/case-people", save=("people:data.accessor",)),
     get("sys/auth/case-roles", save=("roles:data.accessor",)),
-    post("auth/case-people/users/Zoe", {"password": "p"}),
+    post("auth/case-people/users/Zoe", hashed("p")),
     post(
         "identity/entity-alias", {"name": "ZOE", "mount_accessor": "{people}"}, save=("z:data.canonical_id",)
     ),

@@ -5,6 +5,7 @@ import json
 from base64 import urlsafe_b64encode
 
 from tests.conformance.scenario import Scenario, Step, delete, get, lst, policy, post, step
+from tests.conformance.scenarios.userpass import hashed
 
 NAMES = "X-Vault-Inline-Auth-"
 MOUNT = "auth/inline"
@@ -52,9 +53,9 @@ BEGIN = [
     policy("inline", RULES),
     post(f"sys/mounts/{KV}", {"type": "kv"}),
     post(f"{KV}/a", {"x": "1"}),
-    post(f"{MOUNT}/users/bob", {"password": "secret", "token_policies": "inline"}),
-    post(f"{MOUNT}/users/bat", {"password": "secret", "token_policies": "inline", "token_type": "batch"}),
-    post(f"{MOUNT}/users/once", {"password": "secret", "token_policies": "inline", "token_num_uses": 1}),
+    post(f"{MOUNT}/users/bob", {**hashed("secret"), "token_policies": "inline"}),
+    post(f"{MOUNT}/users/bat", {**hashed("secret"), "token_policies": "inline", "token_type": "batch"}),
+    post(f"{MOUNT}/users/once", {**hashed("secret"), "token_policies": "inline", "token_num_uses": 1}),
 ]
 
 GOOD = [
@@ -141,7 +142,7 @@ ELSEWHERE = [
     step("POST", "sys/policies/acl/inline", {"policy": RULES}, headers=TEAM),
     post(f"sys/mounts/{KV}", {"type": "kv"}, headers=TEAM),
     post(f"{KV}/a", {"x": "team"}, headers=TEAM),
-    post(f"{MOUNT}/users/bob", {"password": "team", "token_policies": "inline"}, headers=TEAM),
+    post(f"{MOUNT}/users/bob", {**hashed("team"), "token_policies": "inline"}, headers=TEAM),
     as_bob(get(f"{KV}/a", headers=TEAM), password="team"),
     as_bob(get(f"{KV}/a", headers=TEAM), password="team", Namespace="inline-team"),
     as_bob(get(f"inline-team/{KV}/a"), password="team", Namespace="inline-team"),

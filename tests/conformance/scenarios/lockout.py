@@ -28,8 +28,8 @@ def accessor(at: str, name: str) -> Step:
 USERS = [
     userpass.mount("lk"),
     accessor("lk", "lk"),
-    post("auth/lk/users/bob", {"password": "x"}),
-    post("auth/lk/users/eve", {"password": "x"}),
+    post("auth/lk/users/bob", userpass.hashed("x")),
+    post("auth/lk/users/eve", userpass.hashed("x")),
     *guess("lk", "bob", "Bob", "BOB", "bob", "bOb"),
     right("lk", "bob"),
     right("lk", "BOB"),
@@ -55,7 +55,7 @@ USERS = [
     right("lk", "eve", pick=AUTH),
     *guess("lk", "nobody", "nobody", "nobody", "nobody", "nobody"),
     post("auth/lk/login/nobody", {"password": "bad"}, token="", divergence="DV-41"),
-    post("auth/lk/users/near", {"password": "x", "token_bound_cidrs": "10.0.0.0/8"}),
+    post("auth/lk/users/near", {**userpass.hashed("x"), "token_bound_cidrs": "10.0.0.0/8"}),
     *(right("lk", "near") for _ in range(7)),
     post("sys/auth/lk/tune", {"user_lockout_config": {"lockout_threshold": "2"}}),
     *guess("lk", "eve", "eve", "eve"),
@@ -128,7 +128,7 @@ NAMESPACES = [
     post("sys/namespaces/lns", {}),
     post("sys/auth/ln", {"type": "userpass"}, headers=INSIDE),
     get("sys/auth/ln", headers=INSIDE, pick=("data.type",), save=("ln:data.accessor",)),
-    post("auth/ln/users/kim", {"password": "x", "token_ttl": "1h"}, headers=INSIDE),
+    post("auth/ln/users/kim", {**userpass.hashed("x"), "token_ttl": "1h"}, headers=INSIDE),
     right("ln", "kim", headers=INSIDE, pick=AUTH, save=("t:auth.client_token",)),
     get("auth/token/lookup-self", token="{t}", pick=TOKEN),
     get(LOCKED, headers=INSIDE, pick=SEEN),
@@ -141,7 +141,7 @@ NAMESPACES = [
 ]
 MOVED = [
     userpass.mount("lm"),
-    post("auth/lm/users/kim", {"password": "x"}),
+    post("auth/lm/users/kim", userpass.hashed("x")),
     right("lm", "kim", pick=AUTH, save=("t:auth.client_token",)),
     post("sys/remount", {"from": "auth/lm", "to": "auth/lm2"}),
     get("auth/token/lookup-self", token="{t}", settle=403),

@@ -16,6 +16,7 @@ from tests.conformance.scenario import (
     post,
     scan,
 )
+from tests.conformance.scenarios.userpass import hashed
 
 TTL = {"X-Vault-Wrap-TTL": "120"}
 KEPT = ("k:wrap_info.token",)
@@ -68,7 +69,7 @@ FILTERED = [
 
 RENEWED = [
     post("sys/auth/tgr", {"type": "userpass"}),
-    post("auth/tgr/users/a", {"password": "p", "token_ttl": "2h", "token_max_ttl": "4h"}),
+    post("auth/tgr/users/a", {**hashed("p"), "token_ttl": "2h", "token_max_ttl": "4h"}),
     post("auth/tgr/login/a", {"password": "p"}, token="", save=("t:auth.client_token", "acc:auth.accessor")),
     post("sys/auth/tgr/tune", {"max_lease_ttl": "1h", "default_lease_ttl": "30m"}),
     post("auth/token/renew-self", {"increment": "3h"}, token="{t}"),
@@ -83,7 +84,7 @@ RENEWED = [
     post("sys/auth/tgr/tune", {"token_type": "batch"}),
     *_move("auth/tgr", "auth/tgs"),
     get("auth/token/lookup-self", token="{t}"),
-    post("auth/tgs/users/a", {"password": "p"}),
+    post("auth/tgs/users/a", hashed("p")),
     post("auth/tgs/login/a", {"password": "p"}, token="", save=("b:auth.client_token",)),
     post("auth/token/renew-self", {}, token="{b}"),
     post("auth/token/revoke-orphan", {"token": "{b}"}),
@@ -153,7 +154,7 @@ LOCKED = [
 
 UNCOUNTED = [
     post("sys/auth/tgu", {"type": "userpass"}),
-    post("auth/tgu/users/a", {"password": "p"}),
+    post("auth/tgu/users/a", hashed("p")),
     post("sys/auth/tgu/tune", {"user_lockout_config": {"lockout_threshold": "2", "lockout_duration": "1h"}}),
     *[post("auth/tgu/login/a", {"password": "x"}, token="")] * 2,
     post("auth/tgu/login/a", {"password": "p"}, token=""),
