@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The tests' own run: a test that kills its worker, or hangs where no exception ends it, fails and costs no other."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,8 @@ def test_behind(number):
 def test_a_worker_that_dies_or_hangs_fails_one_test(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(_TESTS)
     flags = ["-n", "3", "--dist", "loadscope", "--no-loadscope-reorder", "-p", "tests.conftest"]
+    # No other plugin, as each of six processes would load them all.
+    plugins = ["-p", "xdist", "-p", "pytest_timeout", "-p", "pytest_socket"]
     quick = ["-o", "timeout=2", "-o", "faulthandler_timeout=4"]
     done = subprocess.run(
         [
@@ -42,11 +45,13 @@ def test_a_worker_that_dies_or_hangs_fails_one_test(tmp_path: Path) -> None:
             ROOT / "pyproject.toml",
             "--rootdir",
             tmp_path,
+            *plugins,
             *flags,
             *quick,
             tmp_path,
         ],
         cwd=ROOT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=120,

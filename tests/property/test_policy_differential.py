@@ -73,16 +73,16 @@ def near(rng: random.Random, rules: Sequence[str]) -> str:
     return path if path.strip("/") else "a"
 
 
-def test_capabilities_are_those_of_openbao_for_random_policies_and_paths(bao: OpenBao) -> None:
-    rng = random.Random(SEED)
+def _capabilities(bao: OpenBao, rng: random.Random, *, texts: int, asked: int) -> None:
+    """Write so many policies, and ask so often what tokens with some of them may do on 34 paths."""
     pool: dict[str, tuple[list[str], Policy]] = {}
-    for index in range(1500 * SOAK):
+    for index in range(texts):
         paths, text = policy_text(rng)
         name = f"p{index}"
         assert bao.write(name, text or "# nothing") is None
         pool[name] = paths, parse_policy(name, text or "# nothing")
     differences = []
-    for _ in range(2000 * SOAK):
+    for _ in range(asked):
         names = sorted(rng.sample(sorted(pool), rng.randint(1, 3)))
         rules = [path for name in names for path in pool[name][0]]
         paths = sorted({near(rng, rules) for _ in range(34)})
@@ -95,6 +95,15 @@ def test_capabilities_are_those_of_openbao_for_random_policies_and_paths(bao: Op
             if answer["data"][path] != acl.capabilities(path, now=NOW)
         ]
     assert differences[:3] == []
+
+
+def test_capabilities_are_those_of_openbao_for_random_policies_and_paths(bao: OpenBao) -> None:
+    _capabilities(bao, random.Random(SEED), texts=500, asked=700)
+
+
+@pytest.mark.soak
+def test_capabilities_are_those_of_openbao_for_many_policies_and_paths(bao: OpenBao) -> None:
+    _capabilities(bao, random.Random(SEED + 1), texts=1500 * SOAK, asked=2000 * SOAK)
 
 
 KEYS = ["a", "b", "d/x", "d/y"]
@@ -213,11 +222,11 @@ class Bench:
         return status != 403
 
 
-def test_requests_are_allowed_and_refused_as_by_openbao(bao: OpenBao) -> None:
-    rng = random.Random(SEED)
+def _requests(bao: OpenBao, rng: random.Random, groups: int) -> None:
+    """Ask a dozen requests of each of so many groups of policies."""
     bench = Bench(bao)
     answers = {True: 0, False: 0}
-    for index in range(300 * SOAK):
+    for index in range(groups):
         texts = [constrained_policy(rng) for _ in range(rng.choice([1, 1, 2]))]
         names = [f"c{index}x{i}" for i in range(len(texts))]
         assert [bao.write(name, text) for name, text in zip(names, texts, strict=True)] == [None] * len(names)
@@ -232,7 +241,16 @@ def test_requests_are_allowed_and_refused_as_by_openbao(bao: OpenBao) -> None:
             allowed = bench.allows(method, key, data, token=token, wrap=wrap)
             assert verdict.allowed == allowed, (operation, path, data, wrap, texts)
             answers[allowed] += 1
-    assert min(answers.values()) > 100 * SOAK, "the cases must probe both answers"
+    assert min(answers.values()) > groups / 3, "the cases must probe both answers"
+
+
+def test_requests_are_allowed_and_refused_as_by_openbao(bao: OpenBao) -> None:
+    _requests(bao, random.Random(SEED), 120)
+
+
+@pytest.mark.soak
+def test_many_requests_are_allowed_and_refused_as_by_openbao(bao: OpenBao) -> None:
+    _requests(bao, random.Random(SEED + 1), 300 * SOAK)
 
 
 def test_a_tie_between_wildcards_goes_where_openbao_gives_it(bao: OpenBao) -> None:
