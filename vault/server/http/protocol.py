@@ -42,7 +42,7 @@ _HEAD_TOO_LARGE: Final = 431
 _BEHIND_VERB: Final = len("POST ")
 """Where the target of a request begins that may only ask."""
 _READS: Final = frozenset({"GET", "LIST"})
-"""Verbs of requests that are begun without a task."""
+"""Verbs of requests that are begun without a task each time; others are if their head is known."""
 _STAYS: Final = (b"connection", b"keep-alive")
 """Says to a client of HTTP/1.0 that the connection stays, as it wished: without it none would ask again."""
 _EMPTY: Final = frozenset({204, 304})
@@ -139,7 +139,8 @@ class Connection(FramedProtocol):
         self._repeating = False
         self._batch: RecordBatch | None = None
         self._always: tuple[object, bytes] = (None, b"")
-        self._begin = Starter(loop, self.tasks).begin
+        starter = Starter(loop, self.tasks)
+        self._begin, self._settle = starter.begin, starter.settle
         self._watched: object = self
         self._watched_since = 0.0
 
@@ -219,6 +220,7 @@ class Connection(FramedProtocol):
     def shutdown(self) -> None:
         if self._batch is not None:
             self._batch.flush()
+        self._settle()
         super().shutdown()
 
     async def send(self, message: Any) -> None:  # noqa: ANN401 - ASGI's own type
@@ -310,8 +312,10 @@ class Connection(FramedProtocol):
     def stalled(self, now: float) -> bool:
         """Tell whether the client has kept us waiting for the rest of one request for too long.
 
-        `now` is in seconds of the event loop's clock. What is waited for is known by its identity.
+        `now` is in seconds of the event loop's clock. What is waited for is known by its identity. A request that waits
+        for us has a task from now on, by which it is found if it takes too long.
         """
+        self._settle()
         waiting, patience = self._awaited()
         if waiting is None or waiting is not self._watched:
             self._watched, self._watched_since = waiting, now
