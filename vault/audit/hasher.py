@@ -86,10 +86,8 @@ class Hasher:
     def text(self, value: str) -> str:
         """Return the hash of a string."""
         known = self._times.get(value)
-        return self._fresh(value) if known is None else known
-
-    def _fresh(self, value: str) -> str:
-        """Hash what has no cached hash."""
+        if known is not None:
+            return known
         if self._raw:
             return value
         if len(value) > _PIECE:

@@ -38,8 +38,8 @@ _LARGEST: Final = 4 << 20
 _VERSION: Final = b"v2.7.2+builtin.bao"
 _LONGEST_PATH: Final = 512
 """Characters of the longest path whose encoded part is cached."""
-_PLACE: Final = b'%b,"operation":"%b"%b%b,"namespace":%b,"path":%b%b%b,"remote_address":'
-_SHARED: Final = b'"auth":%b,"request":{"id":"%b"%b%b,"remote_port":%d%b}'
+_PLACE: Final = b'%b,"operation":"%b"%b%b,"namespace":%b,"path":%b'
+_SHARED: Final = b'"auth":%b,"request":{"id":"%b"%b%b%b,"remote_address":%b,"remote_port":%d%b}'
 _EXCHANGE: Final = (
     b'%b{"time":"%b","type":"request",%b}\n%b{"time":"%b","type":"response",%b,"response":%b%b}\n'
 )
@@ -81,7 +81,7 @@ class Renderer:
         self._prefix = prefix
         self._elide_lists = elide_lists
         self._mounts: dict[MountFacts, tuple[bytes, bytes]] = {}
-        """What the records of requests and of answers say of each mount."""
+        """What the records of requests and of answers say of each mount, which the latter begin with."""
         self._places: BoundedCache[tuple[str, str, str], _Place] = BoundedCache(_REPLIES)
         self._addresses: BoundedCache[str, bytes] = BoundedCache(_ADDRESSES)
 
@@ -137,21 +137,23 @@ class Renderer:
         recorded = call.record.shared
         if recorded is not None and recorded[0] is self and recorded[1] is call.decision:
             return recorded[2]
-        auth, place = self._place(call, headers)
+        auth, place = self._place(call)
+        data = b',"data":' + self._request_data(call) if call.data else b""
+        named = self._headers(call, headers) if headers else b""
         address = self._addresses.get(call.client_address)
         if address is None:
             address = schema.encode(call.client_address)
             self._addresses.put(call.client_address, address)
         wrap = b',"wrap_ttl":%d' % call.options.wrap_ttl if call.options.wrap_ttl else b""
-        shared = _SHARED % (auth, call.id.encode(), place, address, call.client_port, wrap)
+        shared = _SHARED % (auth, call.id.encode(), place, data, named, address, call.client_port, wrap)
         call.record.shared = (self, call.decision, shared)
         return shared
 
-    def _place(self, call: Call, headers: Mapping[str, bool]) -> tuple[bytes, bytes]:
-        """Return caller, operation and path; cached for a caller who repeats a request without data."""
+    def _place(self, call: Call) -> tuple[bytes, bytes]:
+        """Return caller, operation and path; cached for a caller who repeats a request."""
         identity = call.identity
-        if identity is None or not identity.key or call.data or headers:
-            return self._auth(call), self._request(call, headers)
+        if identity is None or not identity.key:
+            return self._auth(call), self._request(call)
         where = call.destination
         key = (identity.key, where.path, call.operation)
         known = self._places.get(key)
@@ -161,9 +163,7 @@ class Renderer:
             or known.decision is not call.decision
             or known.mount is not where.mount
         ):
-            known = _Place(
-                identity.mark, call.decision, where.mount, self._auth(call), self._request(call, headers)
-            )
+            known = _Place(identity.mark, call.decision, where.mount, self._auth(call), self._request(call))
             if len(where.path) <= _LONGEST_PATH and where.mount.path:
                 self._places.put(key, known)
         return known.auth, known.place
@@ -216,12 +216,9 @@ class Renderer:
             }
         )
 
-    def _request(self, call: Call, headers: Mapping[str, bool]) -> bytes:
+    def _request(self, call: Call) -> bytes:
         encode = schema.encode
         identity = call.identity
-        data = b""
-        if call.data:
-            data = b',"data":' + self._request_data(call)
         return _PLACE % (
             b',"client_id":' + _client_id(identity) if identity is not None else b"",
             call.operation.encode(),
@@ -229,8 +226,6 @@ class Renderer:
             self._credential(call),
             _ROOT_NAMESPACE if call.namespace is ROOT else encode(_namespace(call)),
             encode(call.path),
-            data,
-            self._headers(call, headers) if headers else b"",
         )
 
     def _request_data(self, call: Call) -> bytes:
@@ -326,9 +321,10 @@ class Renderer:
 
     def _mounted(self, call: Call, encoded: bytes) -> bytes:
         """Put the mount's part before an encoded object."""
-        mount = self._mount(call)[1]
-        separator = b"," if mount and len(encoded) > 2 else b""
-        return b"{%b%b%b" % (mount[1:], separator, encoded[1:])
+        begun = self._mount(call)[1]
+        if not begun:
+            return encoded
+        return b"%b,%b" % (begun, encoded[1:]) if len(encoded) > 2 else begun + b"}"
 
     def _reply(self, call: Call, reply: Reply[object]) -> dict[str, object]:
         hasher = self._hasher
@@ -401,8 +397,9 @@ class Renderer:
             return b"", b""
         encode = schema.encode
         known = tuple(
-            b',"mount_point":%b,"mount_type":"%b","mount_accessor":"%b","%b":"%b","mount_class":"%b"'
+            b'%b"mount_point":%b,"mount_type":"%b","mount_accessor":"%b","%b":"%b","mount_class":"%b"'
             % (
+                begin,
                 encode(mount.path),
                 mount.kind.encode(),
                 mount.accessor.encode(),
@@ -410,7 +407,7 @@ class Renderer:
                 _VERSION,
                 mount.category.encode(),
             )
-            for version in (b"mount_running_version", b"mount_running_plugin_version")
+            for begin, version in ((b",", b"mount_running_version"), (b"{", b"mount_running_plugin_version"))
         )
         if len(self._mounts) > self._most_mounts:
             self._mounts.clear()
