@@ -32,16 +32,18 @@ ENTRY_DOMAIN: Final = "coffre.entry"
 
 _TAG_BYTES: Final = 16
 _ENTRY_HEADER: Final = Struct(">BI")
+_unpack_header: Final = _ENTRY_HEADER.unpack_from
 _NONCE_END: Final = _ENTRY_HEADER.size + NONCE_BYTES
 _ENTRY_SHORTEST: Final = _NONCE_END + _TAG_BYTES
 _WRAPPED_SHORTEST: Final = 1 + NONCE_BYTES + _TAG_BYTES
-_LENGTH: Final = Struct(">I")
+_pack: Final = Struct(">I").pack
+_HEAD: Final = _ENTRY_HEADER.size
 
 
 def bind(*fields: str) -> bytes:
     """Encode `fields` as additional data: each as its length in 4 bytes, then UTF-8. Injective."""
     encoded = [field.encode() for field in fields]
-    return b"".join(_LENGTH.pack(len(field)) + field for field in encoded)
+    return b"".join(_pack(len(field)) + field for field in encoded)
 
 
 @lru_cache(maxsize=1024)
@@ -61,26 +63,25 @@ def seal(key: Key, *, head: bytes, scope: bytes, path: str, plaintext: bytes, no
     `head` comes from `header`, `scope` from `entry_scope`; `nonce` is 12 fresh random bytes.
     """
     place = path.encode()
-    bound = head + scope + _LENGTH.pack(len(place)) + place
-    return head + nonce + key.aead.encrypt(nonce, plaintext, bound)
+    return head + nonce + key.aead.encrypt(nonce, plaintext, head + scope + _pack(len(place)) + place)
 
 
 def term_of(data: bytes) -> int:
     """Return the key term that an entry names; `BarrierFailure` when it cannot be an entry."""
     if len(data) < _ENTRY_SHORTEST:
         raise BarrierFailure("stored entry is cut short")
-    version, term = _ENTRY_HEADER.unpack_from(data)
+    version, term = _unpack_header(data)
     if version != VERSION:
         raise BarrierFailure("stored entry has an unknown version")
-    return int(term)
+    return term  # type: ignore[no-any-return]  # the struct says so
 
 
 def open_entry(key: Key, scope: bytes, path: str, data: bytes) -> bytes:
     """Decrypt what `seal` made for `path`, after `term_of` chose the key; else `BarrierFailure`."""
     place = path.encode()
-    bound = data[:5] + scope + _LENGTH.pack(len(place)) + place
+    bound = data[:_HEAD] + scope + _pack(len(place)) + place
     try:
-        return key.aead.decrypt(data[5:_NONCE_END], data[_NONCE_END:], bound)
+        return key.aead.decrypt(data[_HEAD:_NONCE_END], data[_NONCE_END:], bound)
     except InvalidTag:
         raise BarrierFailure("stored entry fails its integrity check") from None
 

@@ -98,22 +98,21 @@ class ReadView:
         data = await self._tx.get(full)
         if data is None:
             return None
-        opened = self.opened
-        if opened is not None:
-            known = opened.get((self._scope, full))
-            if known is not None and known[0] is data and self._keyring.terms:
-                return known[1]
+        opened, scope, keyring = self.opened, self._scope, self._keyring
+        place = scope, full
+        if opened and place in opened and opened[place][0] is data and keyring.terms:
+            return opened[place][1]
         if len(data) > LONG:
             return await self._by(full, data, self._apart)
         try:
-            value = self._keyring.decrypt(self._scope, full, data)
+            value = keyring.decrypt(scope, full, data)
         except UnknownTerm:
             if self._reload is None:
                 raise
             await self._reload()
-            value = self._keyring.decrypt(self._scope, full, data)
+            value = keyring.decrypt(scope, full, data)
         if opened is not None and len(opened) < _REMEMBERED:
-            opened[self._scope, full] = (data, value)
+            opened[place] = data, value
         return value
 
     async def get_by(self, path: str, use: Callable[[int, Callable[[], bytes]], Awaitable[T]]) -> T | None:

@@ -7,7 +7,7 @@ everything below `a/` lies in `["a/", "a0")`, and the smallest path greater than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from vault.storage.protocol import LONGEST_PATH, UnfitPath
 
@@ -20,8 +20,10 @@ _PATIENCE = 16
 
 def refuse_unfit(text: str) -> None:
     """Raise `UnfitPath` for a path, or a kind and its key, that some storage would not take: no vault is bound to its own."""
+    if text.isascii() and len(text) <= LONGEST_PATH and "\0" not in text:
+        return
     try:
-        length = len(text) if text.isascii() else len(text.encode())
+        length = len(text.encode())
     except UnicodeEncodeError:
         raise UnfitPath("the path holds half of a surrogate pair, which is no text") from None
     if length > LONGEST_PATH:
@@ -45,23 +47,14 @@ def end_of(prefix: str) -> str | None:
     return prefix[:-1] + "0" if prefix else None
 
 
-def folders_of(path: str) -> Iterator[str]:
-    """Yield every prefix that `path` lies below, the longest first and the empty one last."""
-    end = path.rfind("/")
-    while end >= 0:
-        yield path[: end + 1]
-        end = path.rfind("/", 0, end)
-    yield ""
-
-
 def all_folders(paths: Iterable[str], known: set[str] | None = None) -> set[str]:
     """Return every prefix that any of `paths` lies below, added to `known` if given."""
     folders = set() if known is None else known
     for path in paths:
-        for folder in folders_of(path):
-            if folder in folders:
-                break
+        folder = path[: path.rfind("/") + 1]
+        while folder not in folders:  # where one is known, those that it lies below are
             folders.add(folder)
+            folder = folder[: folder.rfind("/", 0, -1) + 1]
     return folders
 
 

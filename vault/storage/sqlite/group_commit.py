@@ -156,7 +156,7 @@ class GroupCommit:
         return await self.work(lambda: whole_row(self.connection, path))
 
     def release(self, own: PendingWrites) -> asyncio.Future[Outcome]:
-        """Leave with success and return what tells how the commit went; for `durable`.
+        """Leave with success and return what tells how the commit went. Nobody is answered before.
 
         Who makes anything untrue lets nobody further into this batch: nobody sees it before it is durable.
         Raises `StorageFailure` when the batch is gone; then `undo` is still to be called.
@@ -166,18 +166,12 @@ class GroupCommit:
             self.connection.run("release", "RELEASE writer")
             self._savepoint = False
         batch.size += 1
-        batch.pending.absorb(own)  # 3.
-        batch.closed = bool(own.untrue) or batch.pending.heavy
+        heavy = batch.pending.absorb(own)  # 3.
+        batch.closed = heavy or bool(own.untrue)
         self._inside, self._holder = False, None
         ended = batch.wait()
         self._advance()
         return ended
-
-    async def durable(self, ended: asyncio.Future[Outcome]) -> None:
-        """Return once the batch is durable, or raise `StorageFailure`. Cancelling the wait undoes nothing."""
-        outcome = await ended
-        if outcome is not None:
-            raise type(outcome)(str(outcome)) from outcome
 
     def undo(self) -> None:
         """Leave without a trace; the rest of the batch is not affected. Never waits."""

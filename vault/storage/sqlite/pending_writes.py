@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from operator import methodcaller
 from typing import Final
 
 from vault.storage.order import all_folders
@@ -33,7 +34,7 @@ _WEIGHT: Final = 4 << 10
 _LONGEST: Final = 64 << 20
 """Bytes of long rows that do."""
 
-_FEW: Final = 16
+_FEW: Final = 64
 """Rows of which each is looked at, rather than at the folders that they are in."""
 
 _PUT_ANY: Final = (
@@ -75,11 +76,6 @@ class PendingWrites:
         """Whether one transaction put more here than should wait in memory."""
 
     @property
-    def heavy(self) -> bool:
-        """Whether nothing more is to wait for the commit of this."""
-        return self._long_bytes > _HEAVIEST or self._weight > _HEAVIEST
-
-    @property
     def empty(self) -> bool:
         """Whether there is nothing to write."""
         return not (self.rows or self.timers or self.untrue)
@@ -113,18 +109,21 @@ class PendingWrites:
     def touches(self, prefix: str) -> bool:
         """Whether any row is below `prefix`, which is empty or ends in `/`."""
         if len(self.rows) <= _FEW:
-            return any(path.startswith(prefix) for path in self.rows)
+            return any(map(methodcaller("startswith", prefix), self.rows))
         all_folders(islice(self.rows, self._sorted, None), self._folders)
         self._sorted = len(self.rows)
         return prefix in self._folders
 
-    def absorb(self, later: PendingWrites) -> None:
-        """Add what a later transaction wrote."""
+    def absorb(self, later: PendingWrites) -> bool:
+        """Add what a later transaction wrote; return whether nothing more is to wait for the commit of this."""
         self.rows.update(later.rows)
-        self.timers.update(later.timers)
-        self.untrue.update(later.untrue)
+        if later.timers:
+            self.timers.update(later.timers)
+        if later.untrue:
+            self.untrue.update(later.untrue)
         self._weight += later._weight
         self._long_bytes += later._long_bytes
+        return self._weight > _HEAVIEST or self._long_bytes > _HEAVIEST
 
     def apply(self, connection: Connection) -> Callable[[], None] | None:
         """Write rows and timers, and know nothing of them any more. Raises `StorageFailure`: some may be written.

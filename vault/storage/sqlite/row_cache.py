@@ -86,14 +86,16 @@ class Rows:
         head = self._look()
         if head != self._head:
             self._learn(head)
-        if self._stamp != self._as_of.stamp:
-            expected, stamp = self._expected, self._stamp
+        epoch, as_of = self._as_of
+        stamp, kept = self._stamp, self._kept
+        if stamp != as_of:
+            expected = self._expected
             if expected is None or stamp != expected.after:
                 self._clear()
                 return None
             if expected.moves or path in expected.rows:
                 return None
-        return (self._as_of.epoch, self._kept[path]) if path in self._kept else None
+        return (epoch, kept[path]) if path in kept else None
 
     def _learn(self, head: bytes) -> None:
         """Find out which commit left this head. Raises `StorageFailure`."""

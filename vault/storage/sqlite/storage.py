@@ -65,7 +65,9 @@ class _Write:
             raise
         finally:
             self._tx.end()
-        await self._group.durable(ended)
+        outcome = await ended  # cancelling the wait undoes nothing
+        if outcome is not None:
+            raise type(outcome)(str(outcome)) from outcome
 
 
 def committing_thread(file: Path) -> SingleThread:

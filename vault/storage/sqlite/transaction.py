@@ -41,12 +41,12 @@ class Transaction(RememberingReader):
 
         So does `whole`, which reads what is long.
         """
-        super().__init__(reader, whole, rows)
-        self.committed = 0
+        self.epoch = self.committed = 0  # all that `RememberingReader` has, as there
+        self._connection, self._whole, self._rows = reader, whole, rows
         self._group = group
         self._own = PendingWrites()
         self._known: dict[str, bytes | int | None] = {}
-        """What was found but for what this writer did: it has its turn, so nobody else changes it."""
+        """What this writer found, or wrote: it has its turn, so nobody else changes it. Nothing that SQLite has to be asked for."""
         self._broken: StorageFailure | None = None
         self._ended = False
 
@@ -71,17 +71,17 @@ class Transaction(RememberingReader):
         """Return what is at `path`, or how long it is where that is much."""
         if self._ended or self._broken is not None:
             self._check()
-        own, known = self._own.rows, self._known
+        known = self._known
         try:
-            if self.epoch and (path in own or path in known):
+            if path in known and self.epoch:
                 self._connection.announce("get")
-                return own[path] if path in own else known[path]
+                return known[path]
             found = self._look_behind(path)
         except StorageFailure as problem:
             self._broken = problem
             raise
-        if path in own:
-            return own[path]
+        if path in known:
+            return known[path]
         if len(known) < _KNOWN:
             known[path] = found
         return found
@@ -139,9 +139,11 @@ class Transaction(RememberingReader):
         """See `Tx.put`."""
         self._write("put")
         refuse_unfit(path)
-        if self._own.full:
+        own = self._own
+        if own.full:
             await self._unload()
-        self._own.put(path, value)
+        own.put(path, value)
+        self._known[path] = value
 
     async def delete(self, path: str) -> None:
         """See `Tx.delete`."""
@@ -151,6 +153,7 @@ class Transaction(RememberingReader):
         if self._own.full:
             await self._unload()
         self._own.delete(path)
+        self._known[path] = None
 
     async def delete_prefix(self, prefix: str) -> int:
         """See `Tx.delete_prefix`."""
