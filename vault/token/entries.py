@@ -265,14 +265,16 @@ class TokenEntries:
     async def create(self, core: View, token: str, entry: TokenEntry) -> TokenKey:
         """Store a new token with its indexes and its expiry timer; return its key."""
         key = self.key(token)
-        home = at(core, key)
+        of = home_of(key)
+        home = core.space(of)
         await home.put(ENTRY + key, TOKEN.encode(entry))
         await home.put(
             ACCESSOR + self.accessor_key(entry.accessor),
             _ACCESSOR.encode(_AccessorEntry(accessor=entry.accessor, key=key)),
         )
         if hook := hook_of(key, entry):
-            await at(core, hook).put(f"{CHILD}{hook}/{key}", MARK)
+            above = home if home_of(hook) == of else at(core, hook)
+            await above.put(f"{CHILD}{hook}/{key}", MARK)
         if entry.leased:
             await home.put(f"{LEASE}{entry.path}/{key}", MARK)
         await self._arm(core, key, entry)

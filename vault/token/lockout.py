@@ -137,7 +137,8 @@ class Lockout:
         return self._settled(self._entry(call))
 
     def _settled(self, entry: MountEntry) -> LockoutConfig:
-        return (entry.config.user_lockout or LockoutConfig()).over(self._server(entry.kind))
+        own, server = entry.config.user_lockout, self._server(entry.kind)
+        return server if own is None else own.over(server)
 
     async def _found(self, call: Call, view: ReadView, name: str, *, known: bool) -> Attempts | None:
         """Return the failures of a name; an unknown name takes as long to ask for."""

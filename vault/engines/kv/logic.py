@@ -51,10 +51,10 @@ def deletion_time(row: Row, config: Config, now: Nanos) -> Nanos:
 
     The shorter of mount's and secret's setting holds; a negative one of the mount switches both off.
     """
-    if config.delete_after < 0:
+    own, mounts = row.delete_after, config.delete_after
+    if mounts < 0 or not (own or mounts):
         return Nanos(0)
-    settings = [seconds for seconds in (row.delete_after, config.delete_after) if seconds]
-    return nanos_after(now, min(settings)) if settings else Nanos(0)
+    return nanos_after(now, min(own or mounts, mounts or own))
 
 
 def oldest_after(row: Row, config: Config) -> int:

@@ -70,11 +70,10 @@ async def add(
     if row.newest is not None and row.data:
         await store.save_data(view, path, row.current, row.data)
     gone = 0
-    while (
-        gone < len(before) and before[gone].number < oldest
-    ):  # the oldest come first, and mostly it is one or none
+    while gone < len(before) and before[gone].number < oldest:  # the oldest come first: mostly it is one
         gone += 1
-    await store.drop_data(view, path, [version.number for version in before[:gone]])
+    if gone:
+        await store.drop_data(view, path, [version.number for version in before[:gone]])
     newest = Version(row.current + 1, now, logic.deletion_time(row, config, now))
     apart = len(encoded) > AT_ONCE
     if apart:
