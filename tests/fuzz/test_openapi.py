@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import requests
@@ -25,6 +26,7 @@ def vault(tmp_path: Path) -> Iterator[VaultProcess]:
 
 
 def every_operation(vault: VaultProcess) -> list[Any]:
+    """The operations of our document, but for those that end the server or the token."""
     with vault.client() as client:
         document = client.request("GET", "/v1/sys/internal/specs/openapi").json()
     schema = schemathesis.openapi.from_dict(document)
@@ -73,8 +75,18 @@ def try_out(
     return sent
 
 
-def try_out_everything(vault: VaultProcess, mode: GenerationMode, examples: int) -> int:
-    operations = every_operation(vault)
+def half(operations: list[Any], mode: GenerationMode) -> list[Any]:
+    """The operations that are tried in this mode where each is tried in one of the two."""
+    return [
+        operation
+        for operation in operations
+        if crc32(f"{operation.method} {operation.path}".encode()) % 2 == (mode is GenerationMode.NEGATIVE)
+    ]
+
+
+def try_out_everything(
+    vault: VaultProcess, operations: list[Any], mode: GenerationMode, examples: int
+) -> int:
     assert len(operations) > 60
     with requests.Session() as session:
         session.trust_env = False  # no look-up of proxies and passwords for each request
@@ -92,7 +104,7 @@ MODES = pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode
 
 @MODES
 def test_schemathesis_finds_no_defect_in_any_operation(vault: VaultProcess, mode: GenerationMode) -> None:
-    assert try_out_everything(vault, mode, 3) > 400
+    assert try_out_everything(vault, half(every_operation(vault), mode), mode, 3) > 200
 
 
 @pytest.mark.soak
@@ -101,4 +113,4 @@ def test_schemathesis_finds_no_defect_in_any_operation(vault: VaultProcess, mode
 def test_schemathesis_at_length_finds_no_defect_in_any_operation(
     vault: VaultProcess, mode: GenerationMode
 ) -> None:
-    print(f"{try_out_everything(vault, mode, 60)} requests")  # noqa: T201 -- the figure is the result
+    print(f"{try_out_everything(vault, every_operation(vault), mode, 60)} requests")  # noqa: T201 -- the figure is the result

@@ -188,10 +188,12 @@ class Application:
             capacities=self._capacities,
         )
         self.vault.key_slots.lifecycle.slots.join(self._slots)
-        known = self._like or (Application._furnished if self._copied else None)
+        known = self._like
         if self._beside is not None:
             known = self._beside.storage, self._beside.key
-        elif known is not None:
+        elif known is None and (self._copied or await self._begins_as_others()):
+            known = Application._furnished
+        if known is not None and self._beside is None:
             await load(known[0], self.storage)
         await self.vault.start()
         made = await self.vault.bootstrap_dev(
@@ -204,6 +206,12 @@ class Application:
             kept = MemoryStorage()
             copy_data(self.storage, kept)
             Application._furnished = kept, self.key
+
+    async def _begins_as_others(self) -> bool:
+        """Whether a database that was given is to hold what others do: an empty one that nothing but shares opens."""
+        if self._slots or self._engines is not QUICK_LOGINS or isinstance(self.storage, MemoryStorage):
+            return False
+        return not await self.storage.reader().list("", limit=1)
 
     async def _begin(self) -> None:
         await self.ask("POST", "/v1/sys/mounts/plain", {"type": "kv"}, token="root")
@@ -364,6 +372,7 @@ async def load(source: Storage, target: Storage) -> None:
             await tx.put(path, value)
         for alarm in source.data.alarms.values():
             await tx.at(alarm.timer)
+        await tx.invalidate("all", "")  # where a vault was made, the epoch is no longer 0
 
 
 def os_truncate(file: Path) -> None:

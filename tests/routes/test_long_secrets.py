@@ -79,7 +79,16 @@ def test_sl_74_versions_of_24_mib(application: Application) -> None:
     assert application.request("GET", "/v1/secret/data/y", token="root").status == 404
 
 
-@pytest.mark.parametrize("path", ["plain/y", "cubbyhole/y"])
+@pytest.mark.parametrize(
+    ("application", "path"),
+    [
+        ("memory", "plain/y"),
+        ("sqlite", "cubbyhole/y"),
+        pytest.param("memory", "cubbyhole/y", marks=pytest.mark.soak),
+        pytest.param("sqlite", "plain/y", marks=pytest.mark.soak),
+    ],
+    indirect=["application"],
+)
 def test_sl_74_entries_of_24_mib(application: Application, path: str) -> None:
     for body in (_BODY, _NEWER):
         _asked(application, "POST", path, body)

@@ -23,6 +23,7 @@ VALUES: list[Any] = [
     {"type": "kv", "options": {"version": "x"}},
 ]  # fmt: skip
 """Each JSON type, and within each what parsers trip over."""
+_QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 _SHARES = 4
 """Of so many values of a JSON type a field is tried with one; in `make soak` with all."""
 
@@ -121,6 +122,16 @@ def ask_each(application: Application, target: Target, *, whole: bool) -> None:
     assert "defect" not in application.log.getvalue()
 
 
+def ask_by_chance(application: Application, target: Target, data: st.DataObject) -> None:
+    """Send one request with what chance makes for its fields and captures."""
+    fitting = {p.name: st.sampled_from(FITTING.get(p.kind.name, [60, "1h"])) for p in target.fields}
+    chosen: dict[str, Any] = data.draw(st.fixed_dictionaries({}, optional=fitting))
+    names = st.sampled_from([*fitting, "unexpected_field"]) | st.text(max_size=6)
+    chosen |= data.draw(st.dictionaries(names, JSON, max_size=2))
+    captures = {p.name: data.draw(CAPTURES) for p in target.route.parameters.values() if p.in_path}
+    ask(application, target, target.path(**captures), chosen)
+
+
 @every_route
 def test_each_field_takes_or_refuses_each_json_type(application: Application, target: Target) -> None:
     ask_each(application, target, whole=False)
@@ -133,17 +144,22 @@ def test_each_field_takes_or_refuses_each_value(application: Application, target
 
 
 @every_route
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=2, database=None, suppress_health_check=_QUIET)
 @given(data=st.data())
 def test_parameters_that_chance_made_get_an_answer(
     application: Application, target: Target, data: st.DataObject
 ) -> None:
-    fitting = {p.name: st.sampled_from(FITTING.get(p.kind.name, [60, "1h"])) for p in target.fields}
-    chosen: dict[str, Any] = data.draw(st.fixed_dictionaries({}, optional=fitting))
-    names = st.sampled_from([*fitting, "unexpected_field"]) | st.text(max_size=6)
-    chosen |= data.draw(st.dictionaries(names, JSON, max_size=2))
-    captures = {p.name: data.draw(CAPTURES) for p in target.route.parameters.values() if p.in_path}
-    ask(application, target, target.path(**captures), chosen)
+    ask_by_chance(application, target, data)
+
+
+@pytest.mark.soak
+@every_route
+@settings(max_examples=50, suppress_health_check=_QUIET)
+@given(data=st.data())
+def test_parameters_that_chance_made_at_length_get_an_answer(
+    application: Application, target: Target, data: st.DataObject
+) -> None:
+    ask_by_chance(application, target, data)
 
 
 @every_route

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,8 +34,7 @@ def play(folder: Path, seed: int, steps: int, loop: Callable[[], asyncio.Abstrac
         runner.run(story())
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "loop"), [*zip(range(4), itertools.cycle(LOOPS))])
 def test_both_always_answer_what_is_in_the_file(tmp_path: Path, seed: int, loop: str) -> None:
     play(tmp_path, seed, 40, LOOPS[loop])
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -67,14 +68,9 @@ async def compare(reader: ReadTx, model: dict[str, bytes], look: tuple[str, str,
     assert not await reader.has("nowhere")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(
-    transactions=st.lists(st.tuples(st.booleans(), st.lists(STEP, max_size=8)), max_size=5),
-    look=st.tuples(PREFIX, SEGMENT, st.integers(0, 4)),
-)
-def test_a_storage_answers_as_a_dictionary_would(
-    store: Store, transactions: list[tuple[bool, list[Step]]], look: tuple[str, str, int]
-) -> None:
+def play(store: Store, transactions: Sequence[tuple[bool, list[Step]]], look: tuple[str, str, int]) -> None:
+    """Do all that to a storage and to a dictionary, and compare what they answer."""
+
     async def story(storage: Storage) -> None:
         model: dict[str, bytes] = {}
         for keep, steps in transactions:
@@ -91,3 +87,27 @@ def test_a_storage_answers_as_a_dictionary_would(
         assert await everything(storage) == model
 
     store.play(story)
+
+
+_QUIET = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+anything = given(
+    transactions=st.lists(st.tuples(st.booleans(), st.lists(STEP, max_size=8)), max_size=5),
+    look=st.tuples(PREFIX, SEGMENT, st.integers(0, 4)),
+)
+
+
+@settings(max_examples=60, suppress_health_check=_QUIET)
+@anything
+def test_a_storage_answers_as_a_dictionary_would(
+    store: Store, transactions: list[tuple[bool, list[Step]]], look: tuple[str, str, int]
+) -> None:
+    play(store, transactions, look)
+
+
+@pytest.mark.soak
+@settings(max_examples=1000, suppress_health_check=_QUIET)
+@anything
+def test_a_storage_answers_as_a_dictionary_would_at_length(
+    store: Store, transactions: list[tuple[bool, list[Step]]], look: tuple[str, str, int]
+) -> None:
+    play(store, transactions, look)
