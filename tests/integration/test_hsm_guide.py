@@ -30,6 +30,8 @@ SH = blocks("sh", GUIDE)
 FIVE = SH["SoftHSM in five commands"][0].splitlines()
 STANZA = blocks("hcl", GUIDE)["SoftHSM in five commands"][0]
 (SECOND,) = re.findall(r"^   ```hcl\n(.*?)^   ```$", GUIDE, re.MULTILINE | re.DOTALL)
+PLAIN = re.compile(r"vaultctl( [\w./:=@,+-]+)+")
+"""A command that is the same without a shell, which starts faster so."""
 KEY = re.compile(r"^Key \d: (\S+)$", re.MULTILINE)
 
 
@@ -50,8 +52,11 @@ class Operator:
 
     def does(self, text: str) -> str:
         """Type commands in a shell whose variables stay; return what they print."""
+        plain = PLAIN.fullmatch(text)
         done = subprocess.run(
-            ["bash", "-eu", "-c", f"{text}\nenv -0 > {self.folder}/variables"],
+            [sys.executable, "-m", *text.split()]
+            if plain
+            else ["bash", "-eu", "-c", f"{text}\nenv -0 > {self.folder}/variables"],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -60,8 +65,9 @@ class Operator:
             check=False,
         )
         assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
-        variables = (self.folder / "variables").read_text().split("\0")
-        self.environment = dict(line.split("=", 1) for line in variables if line)
+        if not plain:
+            variables = (self.folder / "variables").read_text().split("\0")
+            self.environment = dict(line.split("=", 1) for line in variables if line)
         return done.stdout
 
     def follows(self, block: str) -> str:
