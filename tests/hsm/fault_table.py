@@ -141,9 +141,11 @@ class Token:
         *,
         timeout: float = _TIME,
         now: Callable[[], float] = time.monotonic,
+        quick: bool = True,
     ) -> Pkcs11Slot:
-        """A slot on the token; with a plan, its agent is spoiled by it."""
+        """A slot on the token; with a plan, its agent is spoiled by it, and `quick` to hash a PIN."""
         spoiled = ("tests.hsm.faulty_program", str(plan.folder), SOFTHSM) if plan else ()
+        agent = "tests.hsm.quick_agent" if plan and quick else "hsm.agent"
         return Pkcs11Slot(
             Pkcs11Settings(
                 lib=SOFTHSM,
@@ -158,7 +160,7 @@ class Token:
             directory=runtime,
             now=now,
             environment=self.softhsm.environment,
-            program=(sys.executable, "-P", "-m", *spoiled, "hsm.agent"),
+            program=(sys.executable, "-P", "-m", *spoiled, agent),
         )
 
 

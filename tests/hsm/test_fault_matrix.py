@@ -423,17 +423,17 @@ def test_four_workers_with_a_wrong_pin_try_it_once(tmp_path: Path, said: int) ->
         wrong.chmod(0o400)
         right, bench.token.pin = bench.token.pin, FilePin(wrong)
         bench.plan.put(Fault(function="C_Login", kind="says", code=said))
-        workers = [bench.token.slot(bench.runtime, bench.plan) for _ in range(4)]
+        workers = [bench.token.slot(bench.runtime, bench.plan, quick=False) for _ in range(4)]
         for _ in range(3):
             answers = await asyncio.gather(*(_error_of(worker) for worker in workers))
             assert all(isinstance(answer, PinBlocked) for answer in answers)
             assert bench.plan.calls("C_Login") == 1
-        restarted = [bench.token.slot(bench.runtime, bench.plan) for _ in range(2)]
+        restarted = [bench.token.slot(bench.runtime, bench.plan, quick=False) for _ in range(2)]
         answers = await asyncio.gather(*(_error_of(worker) for worker in restarted))
         assert all(isinstance(answer, PinBlocked) for answer in answers)
         assert bench.plan.calls("C_Login") == 1
         bench.token.pin = right
-        good = bench.token.slot(bench.runtime, bench.plan)
+        good = bench.token.slot(bench.runtime, bench.plan, quick=False)
         assert await envelope.unseal(good, PLACE, bench.token.record) == PAYLOAD
         await asyncio.gather(*(worker.close() for worker in [*workers, *restarted, good]))
 
