@@ -68,8 +68,10 @@ _WITHOUT_FIELDS = {"body", "form", "queries", "path"}
 """Kinds of places that are tried with a made-up token and while sealed: those that are read before fields are."""
 _FEW = {"digits", "parents after names", "a string without end", "percent codes in a value"}
 """What is tried of them, where not everything is."""
-_SHARES = 3
-"""Of so many patterns a place is tried with one: each place with others, as most are read by the same few parsers."""
+_SHARES, _HOLDERS_SHARES = 3, 5
+"""Of so many patterns a place is tried with one, and one of a holder's or an operator's: each place with others, as most
+are read by the same few parsers.
+"""
 _ENDING = {"revoke-self", "renew-self", "unwrap"}
 """Ends of the paths that take the caller's own token away, or may."""
 
@@ -300,7 +302,8 @@ class Trial:
         found = [pattern for pattern in place.patterns if pattern in some]
         if self._whole:
             return found
-        return found[crc32(str(place).encode()) % min(_SHARES, len(found)) :: _SHARES]
+        shares = _SHARES if place.who in STRANGERS else _HOLDERS_SHARES
+        return found[crc32(str(place).encode()) % min(shares, len(found)) :: shares]
 
     def _rate(self, place: Place, pattern: str, worst: Worst) -> float:
         """Return how many seconds a MiB takes: of what is sent in full, or of a part where even that takes little."""

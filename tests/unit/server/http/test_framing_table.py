@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Iterator, MutableMapping
 from typing import Any
+from zlib import crc32
 
 import pytest
 from uvicorn.server import ServerState
@@ -20,7 +21,7 @@ from vault.server.http.protocol import Connection
 VERBS = (b"GET", b"POST", b"PUT", b"DELETE", b"PATCH", b"HEAD", b"OPTIONS", b"LIST", b"SCAN", b"TRACE", b"get",
          b"FOO", b"M-SEARCH", b"PRI", b"SOURCE", b"A", b"L!#$%&'*+.^_`|~9")  # fmt: skip
 SPLIT = (b"POST", b"LIST", b"GETX")
-"""The verbs whose requests are cut in two at every place."""
+"""The verbs whose requests are cut in two at every place: of each row one, in `make soak` all."""
 AFTER = b"SCAN /after HTTP/1.1\r\nhost: x\r\n\r\n"
 LISTENER = Listener(kind="tcp")
 
@@ -230,41 +231,55 @@ async def passed(
     return SEEN.requests, [each.split()[0] for each in wire.written.split(b"HTTP/1.1 ")[1:]], closing
 
 
-def ways(sent: bytes, verb: bytes) -> Iterator[list[bytes]]:
-    """Return the ways in which bytes may arrive."""
+def ways(sent: bytes, *, whole: bool) -> Iterator[list[bytes]]:
+    """Return the ways in which bytes may arrive: at once and one by one; cut in two at every place if `whole`."""
     yield [sent]
     if len(sent) < 1000:
         yield [sent[place : place + 1] for place in range(len(sent))]
-        if verb in SPLIT:
+        if whole:
             yield from ([sent[:place], sent[place:]] for place in range(1, len(sent)))
+
+
+def one_of(row: str) -> tuple[bytes, ...]:
+    """The verb whose request of this row is cut in two, so that each row and each verb is."""
+    return (SPLIT[crc32(row.encode()) % 2],)
+
+
+async def served(row: str, cut: tuple[bytes, ...]) -> None:
+    request, body = TAKEN[row]
+    last = b"HTTP/1.0" in request
+    for verb in VERBS:
+        wanted = [(verb.decode(), b"/r", body)]
+        statuses = [b"204"]
+        if not last:
+            wanted.append(("SCAN", b"/after", b""))
+            statuses.append(b"204")
+        for parts in ways(request.replace(b"@", verb) + AFTER, whole=verb in cut):
+            assert await passed(parts) == (wanted, statuses, last), (verb, parts)
+
+
+async def refused(row: str, cut: tuple[bytes, ...]) -> None:
+    for verb in VERBS:
+        for parts in ways(REFUSED[row].replace(b"@", verb) + AFTER, whole=verb in cut):
+            assert await passed(parts) == ([], [b"400"], True), (verb, parts)
 
 
 @pytest.mark.parametrize("row", TAKEN)
 def test_what_can_be_read_in_one_way_is_served_whatever_its_verb_and_however_it_arrives(row: str) -> None:
-    request, body = TAKEN[row]
-    last = b"HTTP/1.0" in request
-
-    async def all_ways() -> None:
-        for verb in VERBS:
-            wanted = [(verb.decode(), b"/r", body)]
-            statuses = [b"204"]
-            if not last:
-                wanted.append(("SCAN", b"/after", b""))
-                statuses.append(b"204")
-            for parts in ways(request.replace(b"@", verb) + AFTER, verb):
-                assert await passed(parts) == (wanted, statuses, last), (verb, parts)
-
-    asyncio.run(all_ways())
+    asyncio.run(served(row, one_of(row)))
 
 
 @pytest.mark.parametrize("row", REFUSED)
 def test_what_can_be_read_in_two_ways_is_refused_and_what_follows_is_no_request(row: str) -> None:
-    async def all_ways() -> None:
-        for verb in VERBS:
-            for parts in ways(REFUSED[row].replace(b"@", verb) + AFTER, verb):
-                assert await passed(parts) == ([], [b"400"], True), (verb, parts)
+    asyncio.run(refused(row, one_of(row)))
 
-    asyncio.run(all_ways())
+
+@pytest.mark.soak
+def test_requests_of_every_verb_that_are_cut_anywhere_are_read_alike() -> None:
+    for row in TAKEN:
+        asyncio.run(served(row, SPLIT))
+    for row in REFUSED:
+        asyncio.run(refused(row, SPLIT))
 
 
 @pytest.mark.parametrize("row", TAKEN)
