@@ -27,6 +27,7 @@ from nhi.biscuit.format.protobuf import (
 LONGEST_SIGNATURE: Final = 72
 MOST_BLOCKS: Final = 128
 """Blocks of the longest token that is read at all; what may be presented is a matter of `TokenLimits`."""
+_ALGORITHMS: Final = tuple(Algorithm)
 _OUTER: Final = {1: NUMBER, 2: BYTES, 3: BYTES, 4: BYTES}
 _SIGNED: Final = {1: BYTES, 2: BYTES, 3: BYTES, 4: BYTES, 5: NUMBER}
 _KEY: Final = {1: NUMBER, 2: BYTES}
@@ -155,7 +156,7 @@ def read_key(data: bytes, what: str) -> Key:
     algorithm = taken_number(found, 1, what)
     if algorithm > Algorithm.P256:
         raise BiscuitError(f"{what}: its algorithm is unknown")
-    key = Key(Algorithm(algorithm), taken_bytes(found, 2, what))
+    key = Key(_ALGORITHMS[algorithm], taken_bytes(found, 2, what))
     if len(key.data) != PUBLIC_KEY_BYTES[key.algorithm]:
         raise BiscuitError(f"{what}: has the wrong length for its algorithm")
     return key

@@ -63,6 +63,9 @@ def read_all(
         value = data[at] if at < size else 0x80
         if value < 0x80:
             at += 1
+        elif not is_number and at + 1 < size and 0 < data[at + 1] < 0x80:  # lengths of blocks and signatures
+            value += (data[at + 1] - 1) << 7
+            at += 2
         else:
             value, at = _varint(data, at, what, largest if is_number else LARGEST)
         if is_number:
