@@ -79,6 +79,9 @@ class Client:
 class VaultProcess:
     """The process, its files below `folder`, and what is needed to unseal it again."""
 
+    program = "vault.server"
+    """The module that is run."""
+
     def __init__(
         self,
         folder: Path,
@@ -115,7 +118,7 @@ class VaultProcess:
         """Start, and wait until it answers."""
         with self.log.open("ab") as sink:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "vault.server", "-config", str(self.config)],
+                [sys.executable, "-m", self.program, "-config", str(self.config)],
                 stdout=sink if self._output is None else self._output,
                 stderr=sink,
                 cwd=REPOSITORY,

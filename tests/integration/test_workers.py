@@ -2,7 +2,6 @@
 """One server of two workers, as real processes: what one was told holds in the other, and who dies is replaced."""
 
 import contextlib
-import http.client
 import os
 import re
 import signal
@@ -10,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -18,68 +16,11 @@ import pytest
 from tests.fuzz.process import Client, VaultProcess, wait_until
 from tests.nodes import Site
 from tests.postgres import Cluster
+from tests.workers import CLIENT_ERRORS, PATIENCE, Hasty, Pair, do
 
 ROUNDS = 20
 CROWD = 400
 KILLS = 60
-_IN_FLIGHT = re.compile(r'^vault_core_in_flight_requests\{worker="(\d+)"\} 1\.0$', re.MULTILINE)
-_CLIENT_ERRORS = (OSError, http.client.HTTPException)
-
-
-class Pair:
-    """A server of two workers, and a way to ask each of them."""
-
-    def __init__(self, server: VaultProcess) -> None:
-        self.server = server
-
-    def pids(self) -> list[int]:
-        """The workers, the one that was started first before the others."""
-        children = Path(f"/proc/{self.server.pid}/task/{self.server.pid}/children")
-        return [int(pid) for pid in children.read_text(encoding="ascii").split()]
-
-    def log(self) -> str:
-        return self.server.log.read_text(encoding="utf-8", errors="replace")
-
-    @contextlib.contextmanager
-    def both(self) -> Iterator[tuple[Client, Client]]:
-        """A client of the first worker, and one of the other: a connection stays with whom accepted it."""
-        found: dict[int, Client] = {}
-        with contextlib.ExitStack() as clients:
-
-            def enough() -> bool:
-                client = clients.enter_context(self.server.client())
-                found.setdefault(self.whose(client), client)
-                return len(found) == 2
-
-            wait_until(enough, self.log, _PATIENCE)
-            first, other = sorted(found)
-            yield found[first], found[other]
-
-    def whose(self, client: Client) -> int:
-        """The number of the worker that has a client's connection: it alone has a request in flight now."""
-        shown = client.request("GET", "/v1/sys/metrics?format=prometheus").body.decode()
-        (number,) = _IN_FLIGHT.findall(shown)
-        return int(number)
-
-    def settled(self) -> None:
-        """Wait until two workers serve that are open."""
-
-        def two() -> bool:
-            with self.server.client() as client:
-                shown = client.request("GET", "/v1/sys/metrics?format=prometheus").body.decode()
-            return len(re.findall(r"^vault_core_unsealed\{.*\} 1\.0$", shown, re.MULTILINE)) == 2
-
-        wait_until(lambda: _tried(two), self.log, _PATIENCE)
-
-
-_PATIENCE = 20.0
-
-
-def _tried(step: Callable[[], bool]) -> bool:
-    try:
-        return step()
-    except _CLIENT_ERRORS:
-        return False
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +36,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
         code = server.stop()
     assert code == 0, server.log.read_text(encoding="utf-8")
     assert "Traceback" not in server.log.read_text(encoding="utf-8")
-
-
-def do(client: Client, method: str, path: str, body: object = None) -> Any:
-    answer = client.request(method, f"/v1/{path}", body)
-    assert answer.status < 300, (path, answer.status, answer.body)
-    return answer.json() if answer.body else {}
 
 
 def test_what_one_worker_wrote_or_revoked_holds_in_the_other_at_once(pair: Pair) -> None:
@@ -264,7 +199,7 @@ def test_a_worker_that_is_started_in_a_vault_that_somebody_sealed_stays_sealed(p
         do(other, "PUT", "sys/seal")
         (first, second), known = pair.pids(), pair.log().count("a worker serves")
         os.kill(second, signal.SIGKILL)
-        wait_until(lambda: pair.log().count("a worker serves") > known, pair.log, _PATIENCE)
+        wait_until(lambda: pair.log().count("a worker serves") > known, pair.log, PATIENCE)
         assert first in pair.pids()
         assert do(one, "GET", "sys/seal-status")["sealed"] is True
         assert do(one, "PUT", "sys/unseal", {"key": pair.server.key})["sealed"] is False
@@ -291,9 +226,9 @@ def test_a_first_worker_that_is_late_to_listen_is_not_taken_for_a_dead_one(pair:
         for _ in range(CROWD):
             client = crowd.enter_context(socket.create_connection(("127.0.0.1", pair.server.port)))
             client.sendall(b"GET /v1/sys/init HTTP/1.1\r\nHost: a\r\n\r\n")
-        wait_until(lambda: len(os.listdir(f"/proc/{other}/fd")) > 2 * CROWD, pair.log, _PATIENCE)
+        wait_until(lambda: len(os.listdir(f"/proc/{other}/fd")) > 2 * CROWD, pair.log, PATIENCE)
         os.kill(other, signal.SIGKILL)
-        wait_until(lambda: other not in pair.pids(), pair.log, _PATIENCE)
+        wait_until(lambda: other not in pair.pids(), pair.log, PATIENCE)
         assert first in pair.pids(), pair.log()
         os.kill(first, signal.SIGCONT)
     pair.settled()
@@ -305,7 +240,7 @@ def test_a_reload_reaches_every_worker_and_drops_nobody(pair: Pair) -> None:
     with pair.both() as workers:
         known = pair.log().count("server: reloaded")
         os.kill(pair.server.pid, signal.SIGHUP)
-        wait_until(lambda: pair.log().count("server: reloaded") == known + 2, pair.log, _PATIENCE)
+        wait_until(lambda: pair.log().count("server: reloaded") == known + 2, pair.log, PATIENCE)
         for each in workers:
             assert do(each, "GET", "sys/health")["sealed"] is False
 
@@ -334,17 +269,17 @@ def test_a_killed_supervisor_takes_its_workers_along_and_what_was_acknowledged_i
 
     def write() -> None:
         nonlocal kept
-        with pair.server.client() as client, contextlib.suppress(*_CLIENT_ERRORS):
+        with pair.server.client() as client, contextlib.suppress(*CLIENT_ERRORS):
             while True:
                 do(client, "POST", f"secret/data/n{kept + 1}", {"data": {}})
                 kept += 1
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    wait_until(lambda: kept > 20, pair.log, _PATIENCE)
+    wait_until(lambda: kept > 20, pair.log, PATIENCE)
     pair.server.kill()
     writer.join()
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), pair.log, _PATIENCE)
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), pair.log, PATIENCE)
     pair.server.start()
     pair.server.unseal()
     pair.settled()
@@ -355,15 +290,17 @@ def test_a_killed_supervisor_takes_its_workers_along_and_what_was_acknowledged_i
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_nothing_that_was_acknowledged_is_lost_whoever_is_killed_under_load(tmp_path: Path) -> None:
-    server = VaultProcess(tmp_path, more="workers = 2\n")
+def test_nothing_that_was_acknowledged_is_lost_whoever_is_killed_or_stands_still_under_load(
+    tmp_path: Path,
+) -> None:
+    server = Hasty(tmp_path, more="workers = 2\n")
     pair, kept, refused = Pair(server), {}, []
     ended = threading.Event()
 
     def write(name: str) -> None:
         number = 0
         while not ended.is_set():
-            with contextlib.suppress(*_CLIENT_ERRORS), server.client() as client:
+            with contextlib.suppress(*CLIENT_ERRORS), server.client() as client:
                 while not ended.is_set():
                     answer = client.request("POST", f"/v1/secret/data/{name}", {"data": {"n": number}})
                     if answer.status == 200:
@@ -385,7 +322,7 @@ def test_nothing_that_was_acknowledged_is_lost_whoever_is_killed_under_load(tmp_
                 server.start()
                 server.unseal()
             else:
-                os.kill(pair.pids()[turn % 2], signal.SIGKILL)
+                os.kill(pair.pids()[turn % 2], signal.SIGSTOP if turn % 10 in {2, 5} else signal.SIGKILL)
         pair.settled()
     finally:
         ended.set()

@@ -31,6 +31,8 @@ REQUEST: Final = "request"
 """The verb of a socket through which requests are passed on."""
 HURRY: Final = "hurry"
 """To a worker that ends: without waiting for requests in flight."""
+BEAT: Final = "beat"
+"""To a worker, whose event loop says the same back."""
 
 
 def pair() -> tuple[socket.socket, socket.socket]:

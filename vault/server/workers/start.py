@@ -100,6 +100,7 @@ class _InheritedDoors:
         self, config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int
     ) -> None:
         self._one_writes = config.storage.kind == "sqlite"
+        self._longest = config.default_max_request_duration
         self.warns = number == 1
         self._bound = bound
         self._end = end
@@ -114,7 +115,9 @@ class _InheritedDoors:
 
     def builder(self, build: Build, log: Log) -> Build:
         """See `Doors`."""
-        self._worker = Worker(self._end, self._number, log, one_writes=self._one_writes)
+        self._worker = Worker(
+            self._end, self._number, log, one_writes=self._one_writes, longest=self._longest
+        )
         return partial(build, colleagues=self._worker)
 
     def serving(self, listening: Listeners) -> None:

@@ -39,6 +39,11 @@ _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
 _END_SECONDS: Final = 30.0
 """How long workers may take to end, which includes their requests in flight."""
+BEAT_SECONDS: Final = 2.0
+"""How long between two times that workers are asked to show that their event loops go on."""
+_MOST_MISSED: Final = 10
+"""Beats that a worker may let pass. They are counted, not seconds: of those a machine that stood still as a whole has let
+many pass, and nobody asked."""
 _MOST_UNSAID: Final = 1024
 """Connections for requests that are kept for a worker which does not listen; who wants one more tries it again."""
 _PR_SET_PDEATHSIG: Final = 1
@@ -55,7 +60,12 @@ class _Child:
         self.outbox = control.Outbox(end, wait)
         self.began = time.monotonic()
         self.joined = False
+        self.left = False
         self.ready = False
+        self.asked = False
+        self.missed = 0
+        """Beats that passed since it was asked, in which another one answered; or since it left."""
+        self.ended = False
         self.failure = ""
 
 
@@ -63,9 +73,20 @@ class Supervisor:
     """One server's workers."""
 
     def __init__(
-        self, config: Config, *, work: Work, reread: Callable[[], Config], signals: Signals, clock: Clock
+        self,
+        config: Config,
+        *,
+        work: Work,
+        reread: Callable[[], Config],
+        signals: Signals,
+        clock: Clock,
+        beat: float = BEAT_SECONDS,
+        patience: float = _END_SECONDS,
     ) -> None:
-        """`reread` reads the configuration again, for SIGHUP; `signals` are those of the process."""
+        """`reread` reads the configuration again, for SIGHUP; `signals` are those of the process.
+
+        `beat` is how many seconds pass between two questions to workers; `patience` how many they have for their end.
+        """
         self._started = self._config = config
         self._work = work
         self._reread = reread
@@ -77,6 +98,10 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._pending: deque[tuple[Callable[[int], None], int]] = deque()
         self._due: list[float] = []
+        self._beat_seconds = beat
+        self._patience = patience
+        self._next_beat = time.monotonic() + beat
+        self._unanswered = 0
         self._deaths = 0
         self._served = False
         self._ending: float | None = None
@@ -159,10 +184,44 @@ class Supervisor:
         while self._due and self._due[0] <= now:
             del self._due[0]
             self._spawn()
+        if now >= self._next_beat:
+            self._next_beat = now + self._beat_seconds
+            self._beat()
 
-    def _pause(self) -> float | None:
-        times = [*self._due[:1], *([] if self._ending is None else [self._ending])]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+    def _pause(self) -> float:
+        times = [self._next_beat, *self._due[:1], *([] if self._ending is None else [self._ending])]
+        return max(0.0, min(times) - time.monotonic())
+
+    def _beat(self) -> None:
+        """Ask workers whether their event loops go on. One is ended that has not said so for long while another one did.
+
+        Where none does it is hardly theirs, but a disk's or the machine's, and with the last of them the keys would go.
+        """
+        joined = [child for child in self._children.values() if child.joined]
+        owing = [child for child in joined if child.asked]
+        self._unanswered = self._unanswered + 1 if joined and len(owing) == len(joined) else 0
+        if self._unanswered == _MOST_MISSED:
+            self._log.failure("server", "no worker answers, and none is ended", count=len(joined))
+        for child in joined:
+            if not child.asked:
+                child.asked, child.missed = True, 0
+                child.outbox.say(control.BEAT)
+            elif not self._unanswered:
+                child.missed += 1
+                if child.missed >= _MOST_MISSED:
+                    self._put_out(child)
+        for child in self._children.values():
+            if child.left:
+                child.missed += 1
+                if child.missed * self._beat_seconds >= self._patience:
+                    self._put_out(child)
+
+    def _put_out(self, child: _Child) -> None:
+        """End a worker that does not answer, which one that waits for a disk does later."""
+        if not child.ended:
+            child.ended = True
+            self._log.failure("server", "a worker does not answer and is ended", pid=child.pid)
+            self._kill(child, signal.SIGKILL)
 
     def _act(self, number: int) -> None:
         if number in {signal.SIGTERM, signal.SIGINT}:
@@ -180,7 +239,7 @@ class Supervisor:
             for child in self._children.values():
                 child.outbox.say(control.HURRY)
             return
-        self._ending = time.monotonic() + _END_SECONDS
+        self._ending = time.monotonic() + self._patience
         self._due.clear()
         for child in self._children.values():
             self._kill(child, signal.SIGTERM)
@@ -263,14 +322,15 @@ class Supervisor:
             elif word == control.SILENT:
                 silent = self._children.get(int(rest))
                 if silent is not None:
-                    self._log.failure("server", "a worker does not answer and is ended", pid=silent.pid)
-                    self._kill(silent, signal.SIGKILL)
+                    self._put_out(silent)
+            elif word == control.BEAT:
+                child.asked = False
             elif word == control.FAILED:
                 child.failure = rest
             elif word == control.READY:
                 self._is_ready(child)
             else:
-                child.joined = word == control.JOINED
+                child.joined, child.left, child.missed = word == control.JOINED, word == control.LEFT, 0
                 self._tell_crew()
 
     def _connect(self, said: str, beside: socket.socket) -> None:

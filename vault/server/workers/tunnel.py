@@ -29,6 +29,10 @@ _LENGTH: Final = 4
 _LOST: Final = (
     b'{"errors":["the worker that served this request has ended: it may have been done, or not"]}\n'
 )
+_LATE: Final = (
+    b'{"errors":["the worker that serves this request does not answer: it may have been done, or not"]}\n'
+)
+_UNHEARD: Final = b'{"errors":["the worker that serves such requests does not answer: this one was not done, try it again"]}\n'
 
 
 class Busy(Protocol):
@@ -136,16 +140,25 @@ def place_of(listener: Listener) -> Place:
     return listener.kind, listener.address
 
 
-async def pass_on(channel: Channel, place: Place, scope: Message, receive: Receive, send: Send) -> bool:
-    """Have the other end answer a request. Return whether the channel may be used again."""
+async def pass_on(
+    channel: Channel, place: Place, scope: Message, receive: Receive, send: Send, *, patience: float
+) -> bool:
+    """Have the other end answer a request. Return whether the channel may be used again.
+
+    It may take `patience` seconds to begin its answer, or to ask for more of the body. What it says later nobody hears.
+    """
     started = False
     try:
         channel.requests += 1
-        await channel.say(await _head(channel.requests, place, scope, receive))
+        said: _Head | _Body | None = await _head(channel.requests, place, scope, receive)
         while True:
-            frame = await channel.hear_of(channel.requests)
+            async with asyncio.timeout(None if started else patience):
+                if said is not None:
+                    await channel.say(said)
+                frame = await channel.hear_of(channel.requests)
+            said = None
             if isinstance(frame, _MoreBody):
-                await channel.say(_body(await receive()))
+                said = _body(await receive())
                 continue
             if not started:
                 started = True
@@ -154,22 +167,29 @@ async def pass_on(channel: Channel, place: Place, scope: Message, receive: Recei
             await send({"type": "http.response.body", "body": frame.data, "more_body": frame.more})
             if not frame.more:
                 return True
+    except TimeoutError:
+        await _say(send, 500, _LATE)
     except (EOFError, OSError):
         if started:
             raise
-        await lost(send)
+        await _say(send, 500, _LOST)
     return False
 
 
-async def lost(send: Send) -> None:
-    """Answer for a worker that has ended."""
+async def unheard(send: Send) -> None:
+    """Answer a request that could not be passed on."""
+    await _say(send, 503, _UNHEARD, (b"retry-after", b"1"))
+
+
+async def _say(send: Send, status: int, body: bytes, *more: tuple[bytes, bytes]) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"cache-control", b"no-store"),
-        (b"content-length", b"%d" % len(_LOST)),
+        (b"content-length", b"%d" % len(body)),
+        *more,
     ]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": _LOST})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _head(number: int, place: Place, scope: Message, receive: Receive) -> _Head:

@@ -25,6 +25,12 @@ _OPEN_PATIENCE: Final = 30.0
 """Seconds that a worker may take to open, which may include waiting for a slow token."""
 PATIENCE: Final = 5.0
 """Seconds that a worker may take to do what another asks; after that it is ended. Sealing waits 2 for storage by itself, twice."""
+_CHANNEL_PATIENCE: Final = 30.0
+"""Seconds that a request waits for a first worker: longer than it takes until one that stands still is replaced."""
+_GRACE: Final = 5.0
+"""Seconds that it may take longer than a request may: it answers by itself one that takes too long."""
+_MOST_WAITING: Final = 1024
+"""Requests that wait for it; whoever comes then is told so at once."""
 _PAUSE: Final = 0.05
 _DRAIN_SECONDS: Final = 10.0
 _LENGTH: Final = 4
@@ -45,13 +51,29 @@ _STATUS: Final = re.compile(r"/sys/seal-status")
 class Worker:
     """See `Colleagues`."""
 
-    def __init__(self, end: socket.socket, number: int, log: Log, *, one_writes: bool = False) -> None:
-        """`end` leads to the supervisor. With `one_writes` the first worker answers whatever may write."""
+    def __init__(
+        self,
+        end: socket.socket,
+        number: int,
+        log: Log,
+        *,
+        one_writes: bool = False,
+        longest: float,
+        most_waiting: int = _MOST_WAITING,
+    ) -> None:
+        """`end` leads to the supervisor. With `one_writes` the first worker answers whatever may write.
+
+        `longest` is how many seconds a request may take where its listener says nothing of that; `most_waiting` may
+        wait for the first worker.
+        """
         self.number = number
         self._control = end
         self._outbox = control.Outbox(end, self._wait)
         self._log = log
         self._one_writes = one_writes
+        self._longest = longest
+        self._most_waiting = most_waiting
+        self._waiting = 0
         self._crew: tuple[int, ...] = ()
         self._crew_changed = asyncio.Event()
         self._member: Member | None = None
@@ -75,7 +97,7 @@ class Worker:
         """See `Colleagues`."""
         place = tunnel.place_of(listener)
         self._answers[place] = (listener, answer)
-        return _Before(self, answer, place)
+        return _Before(self, answer, place, listener.max_request_duration or self._longest)
 
     def passes(self, scope: Message) -> bool:
         """Whether the first worker has to answer a request, and this is another one."""
@@ -142,17 +164,16 @@ class Worker:
         found = await asyncio.gather(*(self._ask(other, _MEASURES) for other in others))
         return [(str(other), told) for other, told in zip(others, found, strict=True) if told is not None]
 
-    async def pass_on(
-        self, place: Place, inner: Answer, scope: Message, receive: Receive, send: Send
-    ) -> None:
-        """Have the first worker answer a request; `inner` answers it where that is this one by now."""
+    async def pass_on(self, before: _Before, scope: Message, receive: Receive, send: Send) -> None:
+        """Have the first worker answer a request; who answers behind `before` does where that is this one by now."""
         channel = None
         try:
-            first, channel = await self._channel()
+            first, channel = await self._channel(before.longest)
             if channel is None:
-                await (inner(scope, receive, send) if self.first else tunnel.lost(send))
+                await (before.inner(scope, receive, send) if self.first else tunnel.unheard(send))
                 return
-            again = await tunnel.pass_on(channel, place, scope, receive, send)
+            patience = before.longest + _GRACE
+            again = await tunnel.pass_on(channel, before.place, scope, receive, send, patience=patience)
         except BaseException:
             if channel is not None:
                 channel.close()
@@ -163,13 +184,13 @@ class Worker:
         else:
             channel.close()
 
-    async def _channel(self) -> tuple[int, Channel | None]:
+    async def _channel(self, longest: float) -> tuple[int, Channel | None]:
         """Return the first worker and a connection to it, None where there is none, or it is this one.
 
-        One that has died takes no request: the supervisor soon names another.
+        One that has died, or stands still, takes no request: the supervisor soon names another.
         """
-        until = monotonic() + PATIENCE
-        while not self.first and monotonic() < until:
+        until = monotonic() + min(longest, _CHANNEL_PATIENCE)
+        while not self.first:
             first = self._crew[0]
             if self._idle[0] != first:
                 self._forget_idle(first)
@@ -178,14 +199,42 @@ class Worker:
                 if not channel.ended:
                     return first, channel
                 channel.close()
-            channel = Channel(*await asyncio.open_unix_connection(sock=self._connect(first, control.REQUEST)))
-            if await channel.greeted():
-                return first, channel
-            channel.close()
-            moved = asyncio.get_running_loop().create_task(self._moved())
-            await asyncio.wait((moved,), timeout=_PAUSE)
-            moved.cancel()
+            left = until - monotonic()
+            if left <= 0 or self._waiting >= self._most_waiting:
+                break
+            self._waiting += 1
+            try:
+                found = await self._new_channel(first, left)
+            finally:
+                self._waiting -= 1
+            if found is not None:
+                return first, found
         return 0, None
+
+    async def _new_channel(self, first: int, seconds: float) -> Channel | None:
+        """Return a new connection to a worker once it is there, None where it is not within so many seconds."""
+        channel = Channel(*await asyncio.open_unix_connection(sock=self._connect(first, control.REQUEST)))
+        greeted = False
+        try:
+            greeted = await self._greeted(channel, seconds)
+        finally:
+            if not greeted:
+                channel.close()
+        return channel if greeted else None
+
+    async def _greeted(self, channel: Channel, seconds: float) -> bool:
+        """Whether the other end is there, before the supervisor names the crew anew, as it does where it is not."""
+        loop = asyncio.get_running_loop()
+        greeted, moved = loop.create_task(channel.greeted()), loop.create_task(self._moved())
+        try:
+            await asyncio.wait((greeted, moved), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if greeted.done() and greeted.result():
+                return True
+            await asyncio.wait((moved,), timeout=_PAUSE)
+            return False
+        finally:
+            greeted.cancel()
+            moved.cancel()
 
     def _forget_idle(self, first: int) -> None:
         for channel in self._idle[1]:
@@ -252,6 +301,8 @@ class Worker:
                 self._crew_changed.set()
             elif word == control.HURRY:
                 self._hurry()
+            elif word == control.BEAT:
+                self._outbox.say(control.BEAT)
             elif beside is not None:
                 self._serve(rest, beside)
 
@@ -306,10 +357,12 @@ class Worker:
 class _Before:
     """Stands before what answers on a listener; the inner one's own ways for what came before are kept."""
 
-    def __init__(self, worker: Worker, inner: Answer, place: Place) -> None:
+    def __init__(self, worker: Worker, inner: Answer, place: Place, longest: float) -> None:
+        """`longest` is how many seconds a request may take."""
         self._worker = worker
-        self._inner = inner
-        self._place = place
+        self.inner: Final = inner
+        self.place: Final = place
+        self.longest: Final = longest
         self.again = getattr(inner, "again", None)
         self.asked = getattr(inner, "asked", ())
         self.refused = getattr(inner, "refused", None)
@@ -317,8 +370,8 @@ class _Before:
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
         if self._worker.passes(scope):
-            return self._worker.pass_on(self._place, self._inner, scope, receive, send)
-        return self._inner(scope, receive, send)
+            return self._worker.pass_on(self, scope, receive, send)
+        return self.inner(scope, receive, send)
 
 
 async def _write(near: socket.socket, said: bytes) -> None:

@@ -38,7 +38,9 @@ async def channels() -> tuple[Channel, Channel]:
     return Channel(*near), Channel(*far)
 
 
-def asked(pieces: list[bytes], answer: Answer, times: int = 1) -> tuple[list[Any], list[bool]]:
+def asked(
+    pieces: list[bytes], answer: Answer, times: int = 1, patience: float = 60
+) -> tuple[list[Any], list[bool]]:
     """Pass a request on whose body comes in pieces; return what the client got, and what was said of each end."""
     sent: list[Any] = []
     again: list[bool] = []
@@ -56,7 +58,7 @@ def asked(pieces: list[bytes], answer: Answer, times: int = 1) -> tuple[list[Any
             async def send(message: Any) -> None:
                 sent.append(message)
 
-            again.append(await tunnel.pass_on(near, PLACE, SCOPE, receive, send))
+            again.append(await tunnel.pass_on(near, PLACE, SCOPE, receive, send, patience=patience))
         near.close()
         await serving
 
@@ -127,6 +129,50 @@ def test_a_worker_that_ends_before_it_answered_leaves_it_open_whether_it_was_don
     assert b"it may have been done, or not" in sent[1]["body"]
 
 
+def test_a_worker_that_does_not_answer_in_time_leaves_it_open_and_what_it_says_later_is_nobodys() -> None:
+    said: list[int] = []
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        body = await whole(receive)
+        said.append(len(body))
+        await asyncio.sleep(0.8)
+        await done(send, 200, b"too late")
+
+    for pieces in ([b"x"], [b"x" * LONG, b"y"]):
+        sent, again = asked(pieces, answer, patience=0.4)
+        assert [message.get("status") for message in sent] == [500, None]
+        assert b"it may have been done, or not" in sent[1]["body"]
+        assert again == [False]
+    assert len(said) == 2
+
+
+def test_a_client_may_take_longer_over_its_body_than_a_worker_over_its_answer() -> None:
+    async def scenario() -> None:
+        near, far = await channels()
+        sent: list[Any] = []
+
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            await done(send, 200, *await whole(receive))
+
+        serving = asyncio.create_task(tunnel.answer_all(far, {PLACE: (LISTENER, answer)}, _nobody))
+        left = [b"x" * LONG, b"y"]
+
+        async def receive() -> Any:
+            await asyncio.sleep(0.3)
+            return {"type": "http.request", "body": left.pop(0), "more_body": bool(left)}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        assert await near.greeted()
+        assert await tunnel.pass_on(near, PLACE, SCOPE, receive, send, patience=0.25)
+        assert sent[0]["status"] == 200
+        near.close()
+        await serving
+
+    asyncio.run(scenario())
+
+
 def test_a_client_that_leaves_in_the_middle_of_a_body_is_heard_of() -> None:
     async def scenario() -> None:
         near, far = await channels()
@@ -149,7 +195,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_heard_of() -> None:
         async def send(message: Any) -> None:
             del message
 
-        assert await tunnel.pass_on(near, PLACE, SCOPE, receive, send) is False
+        assert await tunnel.pass_on(near, PLACE, SCOPE, receive, send, patience=60) is False
         near.close()
         await serving
         assert seen == []
