@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Browsers: who may call from a page of another origin, and what a browser asks before it does (Fetch, section 3.2).
 
-While no other origin may call, a request passes by one comparison. From then on one that says it comes from an
-origin that is not listed is refused, whatever it asks for. A page of this server's own is of no other origin: its forms
-work as ever, and guard themselves against those that other pages send.
+While other origins may call, a request that says it comes from one that is not listed is refused, whatever it asks for. A page
+of this server's own is of no other origin: its forms work as ever, and guard themselves against those that other pages
+send. What may be is asked of the storage for each request that comes from a page of another origin: another process may have
+changed it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
 from vault.framework.telemetry.refusals import CountRefusal
-from vault.repeated.head_cache import Again, Outlet
+from vault.repeated.head_cache import HEAD, Again
 from vault.server.application import Answer, Message
 from vault.wire.http import NO_STORE, RESPOND, TRANSPORT
 
@@ -34,30 +35,29 @@ class Cors:
         self._inner = inner
         self.refused: Final = refused
         self._origins = origins
-        self._again: Again | None = getattr(inner, "again", None)
+        self.again: Final[Again | None] = getattr(inner, "again", None)
         self.asked: Final[Mapping[bytes, bool]] = getattr(inner, "asked", {})
-
-    def again(
-        self, head: bytes, client: tuple[str, int], outlet: Outlet, body: bytes | None
-    ) -> Coroutine[Any, Any, None] | None:
-        """Answer a request that came before, byte for byte, where that can be done; see `Front.again`."""
-        if self._again is None or self._origins.settings is not None:
-            return None
-        return self._again(head, client, outlet, body)
 
     def __call__(self, scope: Message, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
-        settings = self._origins.settings
-        if settings is None:
-            return self._inner(scope, receive, send)
         origin = _header(scope, b"origin")
         if not origin or _own(scope, origin):
             return self._inner(scope, receive, send)
+        scope[HEAD] = None  # it is asked about each time, so it never becomes one that came before
+        return self._from_elsewhere(scope, receive, send, origin)
+
+    async def _from_elsewhere(self, scope: Message, receive: Receive, send: Send, origin: bytes) -> None:
+        settings = await self._origins.newest()
+        if settings is None:
+            await self._inner(scope, receive, send)
+            return
         if not settings.allows(origin.decode("latin-1")):
             kind = (b"content-type", b"application/json")
-            return _send(send, 403, [NO_STORE, kind, TRANSPORT], _REFUSED)
+            await _send(send, 403, [NO_STORE, kind, TRANSPORT], _REFUSED)
+            return
         if scope["method"] == "OPTIONS":
-            return self._before(scope, send, settings, origin)
+            await self._before(scope, send, settings, origin)
+            return
         allowed = _allowed(settings, origin)
 
         async def headed(message: Message) -> None:
@@ -66,7 +66,7 @@ class Cors:
             await send(message)
 
         scope.pop(RESPOND, None)
-        return self._inner(scope, receive, headed)
+        await self._inner(scope, receive, headed)
 
     def _before(self, scope: Message, send: Send, settings: CorsSettings, origin: bytes) -> Awaitable[None]:
         """Answer what a browser asks before it calls."""

@@ -3,25 +3,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Final
+import contextlib
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from vault.barrier.barrier import Barrier
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import core_prefix
 from vault.framework.call import ROOT, Call
+from vault.framework.concurrency.deadline import within
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import CommaList, Doc
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, read, write
+from vault.storage.protocol import StorageFailure
 
 CORS_KIND: Final = "cors"
 """Kind of the cached fact for these settings."""
 _STORED: Final = "config/cors"
 _ANY: Final = "*"
+_PATIENCE: Final = 1.0
+"""Seconds that storage has to say whether the settings are others: balancers do not wait longer for a server's health."""
 _HEADERS: Final = (
     "Content-Type",
     "Authorization",
@@ -60,9 +66,18 @@ _SETTINGS: Final = RecordKind("CORS settings", CorsSettings)
 class CrossOrigins:
     """The settings, in memory while unsealed; None while no other origin may call."""
 
-    def __init__(self, barrier: Barrier) -> None:
+    def __init__(self, barrier: Barrier, catch_up: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """`catch_up` has `drop` called where another process has changed them."""
         self._barrier = barrier
+        self._catch_up = catch_up
         self.settings: CorsSettings | None = None
+
+    async def newest(self) -> CorsSettings | None:
+        """Return the settings that hold now, whoever made them; those of before where storage does not say in time."""
+        if not self._barrier.sealed:
+            with contextlib.suppress(StorageFailure, BarrierFailure, TimeoutError):
+                await within(_PATIENCE, self._catch_up())
+        return self.settings
 
     async def drop(self, key: str | None) -> None:
         """Read the settings again after a change."""

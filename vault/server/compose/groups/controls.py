@@ -42,7 +42,7 @@ def make_controls(ground: Ground, namespaces: Namespaces, wraps: SealWrap) -> Co
         policies=policies,
         gate=Gate(policies, barrier),
         quotas=Quotas(barrier, namespaces, clock),
-        origins=CrossOrigins(barrier),
+        origins=CrossOrigins(barrier, follower.catch_up),
         audit=_audit(ground, Salts(wraps)),
         skew=Skew(ground.storage, clock, ground.log),
     )

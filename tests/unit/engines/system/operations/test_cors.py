@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Browsers: pages of origins that are not listed are refused, whatever they ask for; at first none is listed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.routes.driver import Answer, Application
+from tests.shared import Shared
+from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import StorageFailure
 
 CORS = "/v1/sys/config/cors"
 PAGE = "https://page.example"
@@ -80,6 +83,44 @@ def test_settings_outlive_a_seal_and_end_when_they_are_deleted(server: Applicati
     assert _from(server, "https://other").status == 403
     assert server.request("DELETE", CORS, token="root").status == 204
     assert _from(server, "https://other").status == 200
+
+
+def test_what_another_process_has_set_holds_for_the_next_browser() -> None:
+    """A browser asks before anything is read, and sends the same bytes each time."""
+    listed = {"origin": PAGE, "access-control-request-method": "GET"}
+    shared = Shared("memory")
+    with Application(shared.open()) as server, Application(shared.open(), beside=server) as other:
+
+        def asked(origin: str) -> Sequence[object]:
+            before = other.request("OPTIONS", "/v1/sys/leader", headers={**listed, "origin": origin})
+            after = _from(other, origin)
+            return before.status, after.status, after.headers.get("access-control-allow-origin")
+
+        for _ in range(2):
+            assert asked(PAGE) == (405, 200, None)
+            assert _set(server, allowed_origins=[PAGE]) == 204
+            assert asked(PAGE) == (200, 200, PAGE)
+            assert _set(server, allowed_origins=["https://new.example"]) == 204
+            assert asked(PAGE) == (403, 403, None)
+            assert server.request("DELETE", CORS, token="root").status == 204
+
+
+def test_where_storage_does_not_answer_browsers_are_told_what_held_last() -> None:
+    away = False
+
+    def fail(name: str) -> None:
+        if away:
+            raise StorageFailure(name)
+
+    with Application(MemoryStorage(on_statement=fail)) as server:
+        _set(server, allowed_origins=[PAGE])
+        away = True
+        asks = {"access_control_request_method": "GET"}
+        assert [_from(server, each, "OPTIONS", **asks).status for each in ("https://other", PAGE)] == [
+            403,
+            200,
+        ]
+        away = False
 
 
 CONSENT = "/ui/vault/identity/oidc/provider/default/authorize"
