@@ -23,9 +23,7 @@ class Site:
     def __init__(self, cluster: Cluster, folder: Path, *, role: str = ROLE, second: str = "") -> None:
         """`second` is the directory of the socket by which the second server reaches the database, if not its own."""
         self.cluster, self._folder, self.role = cluster, folder, role
-        self.database = cluster.bare()
-        make_role(cluster, role)
-        asyncio.run(install(cluster.direct(self.database), role))
+        self.database = prepared(cluster, role)
         self.nodes = (self.node("one"), self.node("two", second))
 
     @property
@@ -36,10 +34,8 @@ class Site:
     def node(self, name: str, host: str = "") -> VaultProcess:
         """Make a server; `host` is the directory of the socket by which it reaches the database, if not the database's own."""
         (self._folder / name).mkdir()
-        where = f"postgresql://{self.role}@/{self.database}?host={host or self.address.host}"
-        return VaultProcess(
-            self._folder / name, storage=f'storage "postgresql" {{ connection_url = "{where}" }}'
-        )
+        storage = stanza(self.database, host or self.address.host, self.role)
+        return VaultProcess(self._folder / name, storage=storage)
 
     def start(self) -> Nodes:
         """Start both; the one is initialised, and the other opened with the same share."""
@@ -54,6 +50,19 @@ class Site:
     def stop(self) -> None:
         for node in self.nodes:
             node.stop()
+
+
+def prepared(cluster: Cluster, role: str = ROLE) -> str:
+    """Return a new database in which servers with that role can begin."""
+    database = cluster.bare()
+    make_role(cluster, role)
+    asyncio.run(install(cluster.direct(database), role))
+    return database
+
+
+def stanza(database: str, host: str, role: str = ROLE) -> str:
+    """Return how a server is told of a database; `host` is the directory of its socket."""
+    return f'storage "postgresql" {{ connection_url = "postgresql://{role}@/{database}?host={host}" }}'
 
 
 def make_role(cluster: Cluster, role: str) -> None:

@@ -8,15 +8,18 @@ import sys
 import time
 from collections import Counter
 
+from tests.conformance.nodes import KINDS
 from tests.conformance.play import Outcome, Pair
 from tests.conformance.scenarios import SCENARIOS
-from tests.conformance.servers import KINDS, NotStartedError
+from tests.conformance.servers import NotStartedError
 
 
 def main() -> int:
     """Runs the command; exit status 1 on any difference or when nothing was selected, 2 without a server."""
     options = _options()
     chosen = [one for one in SCENARIOS if not options.only or options.only in one.key]
+    if not KINDS[options.server].opens_as_one:
+        chosen = [one for one in chosen if not one.fresh]
     if options.shuffle is not None:
         random.Random(options.shuffle).shuffle(chosen)
     pair = Pair(options.server, options.against)
@@ -51,7 +54,7 @@ def _show(outcome: Outcome, options: argparse.Namespace) -> Outcome:
     if options.verbose:
         print(f"{outcome.scenario.key}: {' '.join(str(status) for status in outcome.statuses)}")
     for problem in outcome.problems:
-        print(f"\n{outcome.scenario.key}, {problem}")
+        print(f"\n{outcome.scenario.key}, {problem}", flush=True)
     return outcome
 
 

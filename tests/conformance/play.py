@@ -12,9 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 from tests.conformance import service
 from tests.conformance.compare import difference, dig, view
 from tests.conformance.divergences import ANSWER, comparable, declared
+from tests.conformance.nodes import KINDS
 from tests.conformance.normalise import Normaliser
 from tests.conformance.scenario import Scenario, Step
-from tests.conformance.servers import KINDS, Server
+from tests.conformance.servers import Server
 from tests.conformance.wire import Answer, send
 
 SETTLE_SECONDS = 60.0
@@ -54,11 +55,11 @@ class Side:
             headers["X-Vault-Token"] = self._fill(step.token, strict=True)
         target = target if target.startswith("/") else f"/v1/{target}"
         body = self._body(step.body)
-        answer = send(self._server.port, step.method, target, headers, body)
+        answer = send(self._server.next_port(), step.method, target, headers, body)
         deadline = time.monotonic() + SETTLE_SECONDS
         while _unsettled(step, answer) and time.monotonic() < deadline:
             time.sleep(0.02)
-            answer = send(self._server.port, step.method, target, headers, body)
+            answer = send(self._server.next_port(), step.method, target, headers, body)
         for capture in step.save:
             name, path = capture.split(":", 1)
             path, _, part = path.partition("?")

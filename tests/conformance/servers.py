@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Starts the two kinds of server on loopback, with the same configuration but for the storage stanza."""
+"""Starts the reference, and our server on SQLite, on loopback: the same configuration but for the storage stanza."""
 
 import http.client
 import json
@@ -28,6 +28,8 @@ class Server:
     """A running server process; `root` is its root token once `initialise` has been called."""
 
     kind = ""
+    opens_as_one = True
+    """Whether who opens it through one address has opened it: else there is nothing to play that opens or seals."""
 
     def __init__(self, *, seal: str = "", lasting: bool = False, listener: str = "") -> None:
         """`seal` is a stanza with ``{directory}`` in it; with `lasting` the storage outlives a restart.
@@ -108,14 +110,24 @@ ui       = false
                 return
             except (OSError, http.client.HTTPException):
                 time.sleep(0.03)
+        said = self.log_tail()
         self.stop()
-        raise NotStartedError(f"{self.kind} did not start:\n{self.log_tail()}")
+        raise NotStartedError(f"{self.kind} did not start:\n{said}")
 
     def initialise(self) -> None:
         """One share, threshold one, then unsealed; sets `root`."""
         keys = self._post("init", {"secret_shares": 1, "secret_threshold": 1})
         self.root = keys["root_token"]
-        self._post("unseal", {"key": keys["keys"][0]})
+        self.share = keys["keys"][0]
+        self.unseal(self.share)
+
+    def unseal(self, share: str) -> None:
+        """Open it; one share is enough."""
+        self._post("unseal", {"key": share})
+
+    def next_port(self) -> int:
+        """Where the next request goes."""
+        return self.port
 
     def _post(self, name: str, body: dict[str, object]) -> dict[str, str]:
         answer = send(self.port, "POST", f"/v1/sys/{name}", {}, json.dumps(body).encode())
@@ -183,6 +195,3 @@ class WorkersServer(CoffreServer):
 
     def _config(self) -> str:
         return f"workers = 2\n{super()._config()}"
-
-
-KINDS: dict[str, type[Server]] = {kind.kind: kind for kind in (OpenBaoServer, CoffreServer, WorkersServer)}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.servers import KINDS, Server
+from tests.conformance.nodes import KINDS
+from tests.conformance.servers import Server
 from tests.conformance.wire import send
 
 pytestmark = pytest.mark.loopback

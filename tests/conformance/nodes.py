@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Our server on PostgreSQL, alone and as two nodes; the database is started with the first of them."""
+
+import atexit
+from contextlib import ExitStack
+from functools import cache
+
+from tests.conformance.servers import CoffreServer, OpenBaoServer, Server, WorkersServer
+from tests.nodes import prepared, stanza
+from tests.postgres import Cluster, started
+
+
+@cache
+def _cluster() -> Cluster:
+    """The PostgreSQL of this process, which ends with it."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(started())
+
+
+class PostgresServer(CoffreServer):
+    """Our server on PostgreSQL."""
+
+    kind = "coffre-postgres"
+    stanza = ""
+
+    def _storage(self) -> str:
+        if not self.stanza:
+            database = prepared(_cluster())
+            self.stanza = stanza(database, _cluster().address(database).host)
+        return self.stanza
+
+
+class _Node(PostgresServer):
+    """One of several, with two workers."""
+
+    def __init__(self, **settings: str) -> None:
+        self.stanza = settings.pop("stanza", "")
+        super().__init__(listener=settings["listener"])
+
+    def _config(self) -> str:
+        return f"workers = 2\n{super()._config()}"
+
+
+class NodesServer(_Node):
+    """Two nodes of two workers each, asked in turn, as behind a balancer that sends each request elsewhere."""
+
+    kind = "coffre-nodes"
+    opens_as_one = False
+
+    def __init__(self, *, seal: str = "", lasting: bool = False, listener: str = "") -> None:
+        assert not seal and not lasting, "it is not started again"
+        self._asked = 0
+        super().__init__(listener=listener)
+        self._other = _Node(stanza=self.stanza, listener=listener)
+
+    def initialise(self) -> None:
+        super().initialise()
+        self._other.unseal(self.share)
+
+    def next_port(self) -> int:
+        self._asked += 1
+        return (self.port, self._other.port)[self._asked % 2]
+
+    def stop(self) -> None:
+        self._other.stop()
+        super().stop()
+
+
+KINDS: dict[str, type[Server]] = {
+    kind.kind: kind for kind in (OpenBaoServer, CoffreServer, WorkersServer, PostgresServer, NodesServer)
+}

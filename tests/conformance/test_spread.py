@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Servers of several processes answer as OpenBao does too, whichever of them a request reaches."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.conformance.play import Pair
+from tests.conformance.scenario import Scenario
+from tests.conformance.scenarios import SCENARIOS
+
+pytestmark = [pytest.mark.xdist_group("conformance-spread"), pytest.mark.timeout(900)]
+
+
+def is_of_one_node(scenario: Scenario) -> bool:
+    """Whether it is about what each node has for itself (`docs/scale.md`): being open, and the counts of limits of rate."""
+    limits = "sys/quotas/rate-limit/"
+    return scenario.fresh or any(
+        limits in step.path and step.method in {"POST", "PUT"} for step in scenario.steps
+    )
+
+
+def sample() -> list[Scenario]:
+    """The shortest of each area, and what is asked before anything is read: what browsers may, and how often clients."""
+    shortest: dict[str, Scenario] = {}
+    for scenario in sorted(SCENARIOS, key=lambda one: len(one.steps)):
+        if not scenario.fresh:
+            shortest.setdefault(scenario.area, scenario)
+    early = ("sys/config/cors", "sys/quotas/rate-limit/")
+    more = [one for one in SCENARIOS if any(step.path.startswith(early) for step in one.steps)]
+    return [*shortest.values(), *(one for one in more if one not in shortest.values())]
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Pair]:
+    """OpenBao, and our server with two workers."""
+    servers = Pair("coffre-workers")
+    yield servers
+    servers.stop()
+
+
+def problems(servers: Pair, scenarios: Sequence[Scenario]) -> str:
+    return "\n\n".join(problem for one in scenarios for problem in servers.outcome(one).problems)
+
+
+@pytest.mark.parametrize("scenario", sample(), ids=lambda scenario: scenario.key)
+def test_two_workers_answer_like_the_reference(workers: Pair, scenario: Scenario) -> None:
+    assert not problems(workers, [scenario])
+
+
+@pytest.mark.soak
+def test_two_workers_answer_like_the_reference_to_everything(workers: Pair) -> None:
+    assert not problems(workers, SCENARIOS)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", ["coffre-postgres", "coffre-nodes"])
+def test_nodes_answer_like_the_reference(kind: str) -> None:
+    """One to everything, and two of two workers each, asked in turn, to what is not of one node."""
+    servers = Pair(kind)
+    together = [one for one in SCENARIOS if not is_of_one_node(one)]
+    try:
+        assert not problems(servers, together if kind == "coffre-nodes" else SCENARIOS)
+    finally:
+        servers.stop()
