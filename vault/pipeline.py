@@ -203,9 +203,7 @@ class Pipeline:
             raise Sealed
 
     async def admit(self, call: Call) -> None:
-        """Ask the limits, which count a request once; who is refused by what is no longer true is asked again."""
-        if call.admitted:
-            return
+        """Ask the limits, which count a request once, by the facts of its last attempt."""
         try:
             self._admit(call)
         except Limited:

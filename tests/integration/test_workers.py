@@ -171,6 +171,30 @@ def test_who_signed_in_to_the_page_through_one_worker_is_known_to_the_other(pair
             assert page.status == 303 or b"/ui/sign-out" in page.body, page.body[:500]
 
 
+def test_a_quota_lets_through_as_much_as_it_says_whichever_worker_is_asked(pair: Pair) -> None:
+    pair.settled()
+    quota = {"path": "secret/", "rate": 7, "interval": "1h"}
+
+    def let_through(*clients: Client) -> int:
+        asked = [each.request("GET", "/v1/secret/data/a").status for _ in range(6) for each in clients]
+        assert {*asked} == {200, 429}
+        return asked.count(200)
+
+    with pair.both() as (one, other):
+        for each in (one, other):
+            do(each, "POST", "sys/quotas/rate-limit/all", quota)
+            assert let_through(one, other) == 7
+        do(other, "DELETE", "sys/quotas/rate-limit/all")
+        do(one, "GET", "secret/data/a")
+        do(other, "POST", "sys/quotas/rate-limit/all", {**quota, "rate": 9})
+        assert [one.request("GET", "/v1/secret/data/a").status for _ in range(4)] == [200] * 4
+        os.kill(pair.pids()[0], signal.SIGKILL)
+    pair.settled()
+    with pair.both() as (one, other):
+        assert let_through(one, other) == 5, "the dead one has counted four"
+        do(one, "DELETE", "sys/quotas/rate-limit/all")
+
+
 @pytest.mark.parametrize("which", [0, 1], ids=["first", "other"])
 def test_a_killed_worker_is_replaced_by_one_that_is_open(pair: Pair, which: int) -> None:
     pair.settled()

@@ -190,3 +190,13 @@ def test_a_listing_that_starts_over_forgets_the_limit_of_the_rule_before(
     assert keys() == (200, ["a", "b"])
     allow(rule)
     assert keys() == seen
+
+
+def test_a_request_that_is_answered_after_a_limit_was_set_is_counted(
+    both: tuple[Application, Application],
+) -> None:
+    one, other = both
+    other.request("GET", READ, token="root")
+    limit = {"path": "secret/", "rate": 2, "interval": "1h"}
+    assert one.request("POST", "/v1/sys/quotas/rate-limit/x", limit, token="root").status == 204
+    assert [other.request("GET", READ, token="root").status for _ in range(3)] == [200, 200, 429]

@@ -12,6 +12,7 @@ from tests.routes.driver import _LISTENER, Application
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.quota.tally import Tally
 from vault.server.application import Answer, Member
 from vault.server.compose.app import Vault
 from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
@@ -27,6 +28,7 @@ class Linked:
     def __init__(self, crew: "list[Linked]") -> None:
         self._crew = crew
         self.number = len(crew) + 1
+        self.tally: Tally | None = None
         self.member: Member | None = None
         crew.append(self)
 

@@ -251,6 +251,7 @@ class Call:
         "client_address",
         "client_port",
         "core",
+        "counted",
         "credential",
         "data",
         "decision",
@@ -305,7 +306,9 @@ class Call:
     # Admit asks the rate limits.
     admission: Sequence[tuple[bytes, bytes]]
     admitted: bool
-    """Headers on rate limits or a failed login; whether the rate limits, which are asked once, admitted the call."""
+    """Headers on rate limits or a failed login; whether the rate limits admitted the call."""
+    counted: tuple[int, str] | None
+    """Which of them has counted it, and as whose."""
 
     # Authenticate finds out who calls, authorise whether they may.
     token: Secret
@@ -355,6 +358,7 @@ class Call:
         self.destination = _UNKNOWN
         self.admission = ()
         self.admitted = self.spent = self.in_turn = False
+        self.counted = None
         self.credential = self.identity = self.decision = None
         self.epoch = 0
         self.asked = self.parsed = self.prepared = self.after = None

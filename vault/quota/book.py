@@ -20,6 +20,7 @@ from vault.quota.model import (
     Quota,
     QuotaSettings,
 )
+from vault.quota.tally import Tally
 from vault.quota.windows import WindowResult, Windows
 from vault.values.times import Millis
 
@@ -52,22 +53,29 @@ class Exemptions:
 class Quotas:
     """Lets requests in, or not. A request counts against the one quota that is most specific."""
 
-    def __init__(self, barrier: Barrier, namespaces: Namespaces, clock: Clock) -> None:
+    def __init__(
+        self, barrier: Barrier, namespaces: Namespaces, clock: Clock, tally: Tally | None = None
+    ) -> None:
+        """`tally` has what other workers count, where there are any."""
         self._barrier = barrier
         self._namespaces = namespaces
         self._clock = clock
-        self._windows = Windows()
+        self._tally = tally
+        self._windows = Windows(tally=tally)
         self._serial = 0
-        self.seal()
+        self._forget()
 
     def seal(self) -> None:
         """Forget everything at seal."""
+        self._forget()
+        self._windows.clear()
+
+    def _forget(self) -> None:
         self._serials: dict[Quota, int] = {}
         self._by_mount: dict[str, list[Quota]] = {}
         self._by_namespace: dict[str, Quota] = {}
         self._settings = QuotaSettings()
         self._exempt = Exemptions(self._settings.exempt)
-        self._windows.clear()
 
     async def drop(self, key: str | None) -> None:
         """Read all quotas again: `key` was written, or nobody knows which. Counts of all others go on."""
@@ -79,7 +87,7 @@ class Quotas:
         by_mount: dict[str, list[Quota]] = {}
         by_namespace: dict[str, Quota] = {}
         for quota in quotas.values():
-            serials[quota] = (quota.name != key and self._serials.get(quota)) or self._next()
+            serials[quota] = (quota.name != key and self._serials.get(quota)) or self._next(quota)
             if quota.mount:
                 by_mount.setdefault(quota.mount, []).append(quota)
             else:
@@ -89,20 +97,34 @@ class Quotas:
         self._serials, self._by_mount, self._by_namespace = serials, by_mount, by_namespace
         self._settings, self._exempt = settings, Exemptions(settings.exempt)
 
-    def _next(self) -> int:
+    def _next(self, quota: Quota) -> int:
+        """Return a number for a quota that was written: other than before, and the same in all workers."""
+        if self._tally is not None:
+            return hash((quota.name, self._tally.changes(quota.name))) or 1
         self._serial += 1
         return self._serial
 
+    def _changes(self, name: str) -> None:
+        if self._tally is not None:
+            self._tally.change(name)
+
     def admit(self, call: Call) -> None:
-        """Count a request, once namespace and mount are known and before the caller is. Raises `Limited`: not counted."""
+        """Count a request, once namespace and mount are known and before the caller is. Raises `Limited`: not counted.
+
+        One that was counted, and is asked about again because facts have changed, is counted by those of now alone.
+        """
         call.admission = ()
+        if call.counted is not None:
+            self._windows.give_back(*call.counted)
+            call.counted = None
         if not self._serials:
             return
         quota = self._deciding(call)
         if quota is None or call.namespace.path + call.path in self._exempt:
             return
+        serial = self._serials[quota]
         window = self._windows.take(
-            self._serials[quota],
+            serial,
             call.client_address,
             most=quota.most,
             interval=quota.interval,
@@ -117,6 +139,7 @@ class Quotas:
                 retry_after=window.retry,
                 recorded=self._settings.audited,
             )
+        call.counted = (serial, call.client_address)
 
     def _deciding(self, call: Call) -> Quota | None:
         """Return the most specific quota: of the path, of paths that begin so, of the mount, of the namespace."""
@@ -158,11 +181,13 @@ class Quotas:
 
     async def put(self, core: View, quota: Quota) -> None:
         """Store a quota, new or changed."""
+        self._changes(quota.name)
         await core.space(ROOT.id).put(_RATE + quota.name, QUOTA.encode(quota))
         await core.invalidate(QUOTA_KIND, quota.name)
 
     async def delete(self, core: View, name: str) -> None:
         """Remove a quota; removing what is not there is no error."""
+        self._changes(name)
         await core.space(ROOT.id).delete(_RATE + name)
         await core.invalidate(QUOTA_KIND, name)
 

@@ -11,6 +11,7 @@ import msgspec
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.quota.tally import Tally
 from vault.server.config.settings import Config, Listener
 from vault.storage.protocol import Storage
 
@@ -119,6 +120,8 @@ class Colleagues(Protocol):
 
     number: int
     """What this one is known by."""
+    tally: Tally | None
+    """What they have counted of clients."""
 
     def before(self, answer: Answer, listener: Listener) -> Answer:
         """Return what passes requests of `listener` on to the first worker that are for it, and gives `answer` the rest."""

@@ -115,6 +115,28 @@ def test_the_most_specific_quota_counts() -> None:
     asyncio.run(scenario())
 
 
+def test_who_is_asked_about_again_is_counted_once_and_by_the_facts_of_now() -> None:
+    async def scenario() -> None:
+        bench = await Bench().open(_quota(3), headers=True)
+
+        def left(call: Call) -> bytes:
+            bench.quotas.admit(call)
+            return dict(call.admission).get(b"x-ratelimit-remaining", b"")
+
+        call = bench.call()
+        assert [left(call), left(call), left(bench.call()), left(call)] == [b"2", b"2", b"1", b"1"]
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
+            await bench.quotas.put_settings(core, QuotaSettings(exempt=("kv/",), headers=True))
+        await bench.quotas.drop("")
+        assert left(call) == b"", "it is exempt now"
+        async with bench.barrier.write(ROOT_ID, CORE) as core:
+            await bench.quotas.put_settings(core, QuotaSettings(headers=True))
+        await bench.quotas.drop("")
+        assert left(bench.call()) == b"1", "and was not counted"
+
+    asyncio.run(scenario())
+
+
 def test_a_namespaces_quota_goes_before_those_above_it() -> None:
     async def scenario() -> None:
         bench = await Bench().open(_quota(10, inheritable=True), _quota(20, namespace=TEAM.id), headers=True)

@@ -93,7 +93,7 @@ class Vault:
         self.mounts = mounts = make_mounts(ground)
         self.key_slots = slots = make_key_slots(ground, mounts.namespaces)
         self.credentials = credentials = make_credentials(ground, mounts, slots, capacities)
-        self.controls = controls = make_controls(ground, mounts.namespaces, slots.wraps)
+        self.controls = controls = make_controls(ground, mounts.namespaces, slots.wraps, colleagues)
         self.leases = make_leases(ground)
         self.presence = Presence()
         self._nodes = make_nodes(ground)

@@ -17,6 +17,7 @@ import uvloop
 
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log, places
+from vault.quota.tally import Tally, shared_memory
 from vault.server.application import Build
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
@@ -44,8 +45,11 @@ def supervise(
     signals: Signals,
 ) -> None:
     """Serve with `config.workers` workers until asked to end. Raises what a server without them does."""
+    memory = shared_memory(config.workers)
 
-    def work(config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int) -> int:
+    def work(
+        config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int, seat: int
+    ) -> int:
         server = Server(
             config,
             reread=reread,
@@ -53,7 +57,7 @@ def supervise(
             clock=clock,
             entropy=entropy,
             signals=_Once(signals),
-            doors=_InheritedDoors(config, bound, end, number),
+            doors=_InheritedDoors(config, bound, end, number, Tally(memory, seat)),
         )
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -97,7 +101,7 @@ class _InheritedDoors:
     """See `Doors`: the supervisor has bound the sockets, and is told of what becomes of them."""
 
     def __init__(
-        self, config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int
+        self, config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int, tally: Tally
     ) -> None:
         self._one_writes = config.storage.kind == "sqlite"
         self._longest = config.default_max_request_duration
@@ -105,6 +109,7 @@ class _InheritedDoors:
         self._bound = bound
         self._end = end
         self._number = number
+        self._tally = tally
         self._worker: Worker | None = None
 
     @contextlib.contextmanager
@@ -116,7 +121,12 @@ class _InheritedDoors:
     def builder(self, build: Build, log: Log) -> Build:
         """See `Doors`."""
         self._worker = Worker(
-            self._end, self._number, log, one_writes=self._one_writes, longest=self._longest
+            self._end,
+            self._number,
+            log,
+            one_writes=self._one_writes,
+            longest=self._longest,
+            tally=self._tally,
         )
         return partial(build, colleagues=self._worker)
 

@@ -29,9 +29,9 @@ from vault.server.process.reload import as_started
 from vault.server.process.signals import Signals
 from vault.server.workers import control
 
-Work = Callable[[Config, list[socket.socket], socket.socket, int], int]
+Work = Callable[[Config, list[socket.socket], socket.socket, int, int], int]
 """Is a worker, in a process of its own: takes the configuration, the listeners' sockets, its end of the connection to the
-supervisor and its number, and returns the exit code."""
+supervisor, its number, and its seat, which was that of a dead one; returns the exit code."""
 
 SETTLED_SECONDS: Final = 10.0
 """Whoever lives as long did not die of its start."""
@@ -53,8 +53,9 @@ _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signa
 class _Child:
     """One worker, as the supervisor knows it."""
 
-    def __init__(self, number: int, pid: int, end: socket.socket, wait: control.Wait) -> None:
+    def __init__(self, end: socket.socket, wait: control.Wait, *, number: int, seat: int, pid: int) -> None:
         self.number = number
+        self.seat = seat
         self.pid = pid
         self.control = end
         self.outbox = control.Outbox(end, wait)
@@ -264,6 +265,7 @@ class Supervisor:
         mine, theirs = control.pair()
         self._numbers += 1
         number = self._numbers
+        seat = min(set(range(self._config.workers)) - {child.seat for child in self._children.values()})
         sys.stdout.flush()
         gc.freeze()
         signal.pthread_sigmask(
@@ -272,7 +274,7 @@ class Supervisor:
         try:
             pid = os.fork()
             if pid == 0:
-                self._be_worker(mine, theirs, number)
+                self._be_worker(mine, theirs, number, seat)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         theirs.close()
@@ -281,10 +283,10 @@ class Supervisor:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if listening else 0)
             self._selector.modify(mine, events, child)
 
-        child = self._children[number] = _Child(number, pid, mine, wait)
+        child = self._children[number] = _Child(mine, wait, number=number, seat=seat, pid=pid)
         self._selector.register(mine, selectors.EVENT_READ, child)
 
-    def _be_worker(self, mine: socket.socket, theirs: socket.socket, number: int) -> None:
+    def _be_worker(self, mine: socket.socket, theirs: socket.socket, number: int, seat: int) -> None:
         """Go on as a worker, and never return."""
         supervisor, code = os.getppid(), 1
         try:
@@ -298,7 +300,7 @@ class Supervisor:
                 child.outbox.drop()
             mine.close()
             if os.getppid() == supervisor:
-                code = self._work(self._config, self._sockets, theirs, number)
+                code = self._work(self._config, self._sockets, theirs, number, seat)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
         finally:

@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Final
 
 from vault.framework.telemetry.log import Log
+from vault.quota.tally import Tally
 from vault.server.application import Answer, Member, Message
 from vault.server.config.settings import Listener
 from vault.server.workers import control, tunnel
@@ -59,6 +60,7 @@ class Worker:
         *,
         one_writes: bool = False,
         longest: float,
+        tally: Tally | None = None,
         most_waiting: int = _MOST_WAITING,
     ) -> None:
         """`end` leads to the supervisor. With `one_writes` the first worker answers whatever may write.
@@ -67,6 +69,7 @@ class Worker:
         wait for the first worker.
         """
         self.number = number
+        self.tally = tally
         self._control = end
         self._outbox = control.Outbox(end, self._wait)
         self._log = log

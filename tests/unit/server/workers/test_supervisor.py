@@ -47,7 +47,8 @@ def supervised(config: Config, work: Work, patience: float) -> int:
     code = 1
     try:
 
-        def child(_: Config, __: list[socket.socket], end: socket.socket, number: int) -> int:
+        def child(_: Config, __: list[socket.socket], end: socket.socket, number: int, seat: int) -> int:
+            assert seat in {0, 1}
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             work(end, number)
             return 0

@@ -17,6 +17,7 @@ from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
 from vault.quota.book import Quotas
 from vault.seal.records.sealwrap import SealWrap
+from vault.server.application import Colleagues
 from vault.server.compose.groups.ground import Ground
 from vault.server.config.collisions import claims
 from vault.server.config.settings import Config
@@ -34,14 +35,16 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
     skew: Skew
 
 
-def make_controls(ground: Ground, namespaces: Namespaces, wraps: SealWrap) -> Controls:
+def make_controls(
+    ground: Ground, namespaces: Namespaces, wraps: SealWrap, colleagues: Colleagues | None = None
+) -> Controls:
     """Make them. Raises `StartFailure` for an audit device that cannot be opened."""
     barrier, follower, clock = ground.barrier, ground.follower, ground.clock
     policies = PolicyStore(lambda: follower.epoch, ground.pool)
     return Controls(
         policies=policies,
         gate=Gate(policies, barrier),
-        quotas=Quotas(barrier, namespaces, clock),
+        quotas=Quotas(barrier, namespaces, clock, colleagues.tally if colleagues is not None else None),
         origins=CrossOrigins(barrier, follower.catch_up),
         audit=_audit(ground, Salts(wraps)),
         skew=Skew(ground.storage, clock, ground.log),
