@@ -34,9 +34,15 @@ class PostgresServer(CoffreServer):
 class _Node(PostgresServer):
     """One of several, with two workers."""
 
-    def __init__(self, **settings: str) -> None:
-        self.stanza = settings.pop("stanza", "")
-        super().__init__(listener=settings["listener"])
+    def __init__(self, first: PostgresServer | None, listener: str) -> None:
+        """With `first` it is another node beside that one, by whose address clients know both."""
+        self._first = first
+        self.stanza = first.stanza if first is not None else ""
+        super().__init__(listener=listener)
+
+    @property
+    def public_port(self) -> int:
+        return self._first.port if self._first is not None else self.port
 
     def _config(self) -> str:
         return f"workers = 2\n{super()._config()}"
@@ -51,8 +57,8 @@ class NodesServer(_Node):
     def __init__(self, *, seal: str = "", lasting: bool = False, listener: str = "") -> None:
         assert not seal and not lasting, "it is not started again"
         self._asked = 0
-        super().__init__(listener=listener)
-        self._other = _Node(stanza=self.stanza, listener=listener)
+        super().__init__(None, listener)
+        self._other = _Node(self, listener)
 
     def initialise(self) -> None:
         super().initialise()

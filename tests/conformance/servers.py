@@ -95,7 +95,7 @@ audit "file" "file" {{
     hmac_names_and_numbers = "false"
   }}
 }}
-api_addr = "http://127.0.0.1:{self.port}"
+api_addr = "http://127.0.0.1:{self.public_port}"
 ui       = false
 {self._outbound()}
 """
@@ -124,6 +124,11 @@ ui       = false
     def unseal(self, share: str) -> None:
         """Open it; one share is enough."""
         self._post("unseal", {"key": share})
+
+    @property
+    def public_port(self) -> int:
+        """By which clients know it."""
+        return self.port
 
     def next_port(self) -> int:
         """Where the next request goes."""
