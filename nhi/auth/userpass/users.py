@@ -14,7 +14,7 @@ from nhi.auth.userpass.model import (
     UserName,
     UserParams,
 )
-from nhi.auth.userpass.passwords import Passwords, is_bcrypt
+from nhi.auth.userpass.passwords import Passwords, refuse_unfit_bcrypt
 from nhi.records import Keys, ListParams
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
@@ -99,8 +99,8 @@ class UserEngine(Engine):
         """Return the hash that is to be kept; None where none was given, or an empty one."""
         if params.password and params.password_hash:
             raise Malformed("only one of password or password_hash may be provided")
-        if params.password_hash and not is_bcrypt(params.password_hash):
-            raise Malformed("password_hash is not a valid bcrypt hash")
+        if params.password_hash:
+            refuse_unfit_bcrypt(params.password_hash)
         secret = params.password_hash or call.prepared
         assert isinstance(secret, str)
         if secret:

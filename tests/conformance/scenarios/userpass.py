@@ -55,6 +55,9 @@ WRITES: list[tuple[dict[str, object], str]] = [
     ({"password": "a", "token_bound_cidrs": "zz"}, "DV-02"),
     ({"password": {"a": 1}}, ""),
 ]
+WRITES += [
+    ({"password_hash": HASH.replace("$05$", f"${cost:02}$")}, "") for cost in (3, 4, 12, 13, 16, 17, 31, 32)
+]
 USERS = [
     mount("up-users"),
     lst(U[:-1]),

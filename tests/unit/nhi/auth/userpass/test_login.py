@@ -71,7 +71,7 @@ def test_sl_22_a_password_that_bcrypt_cannot_take_is_hashed_all_the_same(
 ) -> None:
     async def scenario() -> None:
         house = await opened()
-        made = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(4)).decode()
+        made = bcrypt.hashpw(b"x" * 72, bcrypt.gensalt(5)).decode()
         await house.good("POST", "auth/userpass/users/bob", {"password_hash": made})
         compare, compared = bcrypt.checkpw, []
 
@@ -171,7 +171,7 @@ def test_no_password_is_stored_and_none_is_shown() -> None:
 def test_a_hash_made_elsewhere_is_taken() -> None:
     async def scenario() -> None:
         house = await opened()
-        made = bcrypt.hashpw(b"from elsewhere", bcrypt.gensalt(4)).decode()
+        made = bcrypt.hashpw(b"from elsewhere", bcrypt.gensalt(5)).decode()
         await house.good("POST", "auth/userpass/users/bob", {"password_hash": made})
         assert (await house.log_in("bob", "from elsewhere")).status == 200
         assert (await house.log_in("bob", "from elsewhere!")).status == 400
