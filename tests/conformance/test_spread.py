@@ -15,11 +15,9 @@ pytestmark = [pytest.mark.xdist_group("conformance-spread"), pytest.mark.timeout
 
 
 def is_of_one_node(scenario: Scenario) -> bool:
-    """Whether it is about what each node has for itself (`docs/scale.md`): being open, and the counts of limits of rate."""
-    limits = "sys/quotas/rate-limit/"
-    return scenario.fresh or any(
-        limits in step.path and step.method in {"POST", "PUT"} for step in scenario.steps
-    )
+    """Whether it is about what each node has for itself (`docs/scale.md`): being open, what limits of rate count, sign-ins."""
+    alone = ("sys/quotas/rate-limit/", "/oidc/callback")
+    return scenario.fresh or any(part in step.path for step in scenario.steps for part in alone)
 
 
 def sample() -> list[Scenario]:
