@@ -177,7 +177,7 @@ class Follower:
     async def begin_anew(self) -> None:
         """Drop every fact while open: what they were read with is other, and no change in storage tells of it."""
         self.epoch = 0
-        self.moment, self.era = object(), object()
+        self.state, self.era = object(), object()
         self._epochs.clear()
         await self.catch_up()
 

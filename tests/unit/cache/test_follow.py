@@ -136,6 +136,23 @@ def test_the_first_look_and_the_first_after_forgetting_drop_everything() -> None
     asyncio.run(scenario())
 
 
+def test_nothing_that_was_true_is_taken_for_true_while_all_begins_anew() -> None:
+    async def scenario() -> None:
+        storage = LaggingStorage()
+        follower, owners = await _following(storage, "token")
+        state, era = follower.state, follower.era
+        begun = asyncio.ensure_future(follower.begin_anew())
+        seen: list[tuple[bool, bool]] = []
+        while not begun.done():
+            await asyncio.sleep(0)
+            if not owners["token"].dropped:
+                seen.append((follower.state is state, follower.era is era))
+        assert set(seen) == {(False, False)}
+        assert owners["token"].dropped == [None]
+
+    asyncio.run(scenario())
+
+
 def test_a_change_that_commits_while_facts_are_dropped_is_seen_at_the_next_look() -> None:
     async def scenario() -> None:
         storage = MemoryStorage()
