@@ -2,7 +2,9 @@
 """Starts our programs many times and loads them once: a process that has loaded them forks for each command.
 
 Each is a process of its own all the same, a child of whoever started it, with its arguments, environment, folder and
-descriptors. What it shares with others is what it would load first. Tests of how a program starts are marked `executed`.
+descriptors. What it shares with others is what it would load first, and the seed of Python's hashes: where two processes
+must not share that, one has a `PYTHONHASHSEED` of its own. Tests of how a program starts, of its command line or of its
+memory are marked `executed`.
 `python -m tests.forks WHAT SOCKET` is the process that forks.
 """
 
@@ -54,7 +56,6 @@ class _ForkServer:
         """Start it: it has loaded what is named `what`, and ends with this process."""
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.settimeout(_SECONDS)
-        self._turn = threading.Lock()
         self._process = _original(
             [sys.executable, "-m", __name__, what, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
@@ -73,19 +74,18 @@ class _ForkServer:
     def fork(self, asked: Mapping[str, object], descriptors: Sequence[int]) -> int:
         """Return the number of a new child of this process, which has the descriptors under the numbers asked for."""
         prctl = ctypes.CDLL(None).prctl
-        with self._turn:
-            prctl(
-                _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0
-            )  # its parent ends at once, so that it becomes a child of ours
-            try:
-                socket.send_fds(self._line, [json.dumps(asked).encode()], descriptors)
-                return int(self._line.recv(_MOST))
-            finally:
-                prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        # Its parent ends at once, so that it becomes a child of ours.
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        try:
+            socket.send_fds(self._line, [json.dumps(asked).encode()], descriptors)
+            return int(self._line.recv(_MOST))
+        finally:
+            prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 
 
 _original = subprocess.Popen
 _servers: dict[str, _ForkServer] = {}
+_turn = threading.Lock()
 _executed = False
 
 
@@ -93,6 +93,19 @@ def execute(*, always: bool) -> None:
     """Say whether programs are executed from now on, as everywhere else, and nothing forks for them."""
     global _executed
     _executed = always
+
+
+def _fork_of(what: str, asked: Mapping[str, object], descriptors: Sequence[int]) -> int:
+    """Fork in the process that has loaded `what`. One that was interrupted is not asked again: its answer is still to come."""
+    with _turn:
+        server = _servers.pop(what, None) or _ForkServer(what)
+        try:
+            pid = server.fork(asked, descriptors)
+        except BaseException:
+            server.end()
+            raise
+        _servers[what] = server
+        return pid
 
 
 def end() -> None:
@@ -146,10 +159,7 @@ class ForkedPopen(subprocess.Popen[Any]):
             "session": bool(start_new_session),
             "numbers": [0, 1, 2, *pass_fds],
         }
-        what = _PROGRAMS[module]
-        if what not in _servers:
-            _servers[what] = _ForkServer(what)
-        self.pid = _servers[what].fork(asked, [*streams, *pass_fds])
+        self.pid = _fork_of(_PROGRAMS[module], asked, [*streams, *pass_fds])
         self._child_created = True
         self._close_pipe_fds(*pipes)  # type: ignore[attr-defined] # what is private has no types
 

@@ -35,7 +35,10 @@ class Site:
         """Make a server; `host` is the directory of the socket by which it reaches the database, if not the database's own."""
         (self._folder / name).mkdir()
         storage = stanza(self.database, host or self.address.host, self.role)
-        return VaultProcess(self._folder / name, storage=storage)
+        # Nothing that nodes agree on may rest on the seed of Python's hashes.
+        return VaultProcess(
+            self._folder / name, storage=storage, environment={"PYTHONHASHSEED": str(len(name))}
+        )
 
     def start(self) -> Nodes:
         """Start both; the one is initialised, and the other opened with the same share."""

@@ -134,9 +134,10 @@ class Pipeline:
             return await self.write(call, core)
         if call.bound.route.access.writes or call.options.wrap_ttl:
             return await self.commit(call)
-        # 8. to 11. without one.
-        seen = None if self._barrier.sealed else call.reader
-        reply = await self.finish(call, self.filter_listing(call, await self.invoke(call, seen)))
+        # 8. and 9. without one.
+        result = await self.invoke(call, None if self._barrier.sealed else call.reader)
+        # 10. and 11.
+        reply = await self.finish(call, self.filter_listing(call, result))
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
             self.plans.keep(call, as_of, self._gate.until(call.identity))
@@ -339,12 +340,12 @@ class Pipeline:
         Nor does it fail on them: who replaced a key meanwhile made them so.
         """
         try:
-            result = await call.bound.invoke(call, call.params)
+            result = await call.bound.invoke(call, call.params)  # 8.
         except (VaultError, AskFirst, BarrierFailure, UnfitPath):
             if seen is not None and not call.bound.route.access.factless:
                 await self.fence(call, seen)
             raise
-        # What rests on no facts may have replaced them.
+        # 9. What rests on no facts may have replaced them.
         if seen is not None and seen.epoch != call.epoch and not call.bound.route.access.factless:
             await self.fence(call, seen)
         return result
@@ -361,7 +362,7 @@ class Pipeline:
         may have committed and brought the facts of this process up to date without this call.
         """
         if seen.epoch == 0:
-            await seen.get("")
+            await seen.get("")  # there is no such row: any read tells the epoch
         if seen.epoch != call.epoch:
             await self.stand(call, seen.epoch)
 
@@ -435,27 +436,27 @@ class Pipeline:
     async def retry(self, call: Call, again: FactsChanged | AskFirst | Conflict) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
         for times in range(_ATTEMPTS):
-            # 1. Ask others what the handler needs of them; that leaves a trace, so the request is recorded first.
+            # a. Ask others what the handler needs of them; that leaves a trace, so the request is recorded first.
             if isinstance(again, AskFirst):
                 await self.release(call)
                 call.prepared = await again.ask()
-            # 2. Forget the attempt, and learn the newest facts.
+            # b. Forget the attempt, and learn the newest facts.
             call.start_over()
             await self._follower.catch_up()
             call.epoch = self._follower.epoch
             try:
-                # 3. As before: what writes nothing, has to ask others first, or lost once (it stands in line this time).
+                # c. As before: what writes nothing, has to ask others first, or lost once (it stands in line this time).
                 self.resolve(call)
                 lost = times == 0 and isinstance(again, Conflict)
                 unprepared = call.bound.before is not None and call.prepared is None
                 if lost or unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
                     return raise_refusal(await self.attempt(call))
-                # 4. Outside the turn: what opens a transaction of its own (a token seen first), and what takes time.
+                # d. Outside the turn: what opens a transaction of its own (a token seen first), and what takes time.
                 await self.authenticate(call)
                 call.in_turn = True
                 if call.operation in _BODIED:
                     await self.parse(call)
-                # 5. In the turn nobody else commits: the facts of now stay true, and all stages run by them.
+                # e. In the turn nobody else commits: the facts of now stay true, and all stages run by them.
                 where = call.namespace.id
                 async with self._barrier.write(where, core_prefix(where)) as core:
                     await self._follower.catch_up()

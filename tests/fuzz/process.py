@@ -91,9 +91,11 @@ class VaultProcess:
         more: str = "",
         output: int | None = None,
         storage: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """`output` is where standard output goes, if not into the log; `storage` is a stanza, if not SQLite's."""
         self._output = output
+        self._environment = {**os.environ, **(environment or {})}
         self.port = free_port()
         self.folder = folder
         self.database = database or folder / "vault.db"
@@ -122,6 +124,7 @@ class VaultProcess:
                 stdout=sink if self._output is None else self._output,
                 stderr=sink,
                 cwd=REPOSITORY,
+                env=self._environment,
             )
         wait_until(self._answers, lambda: f"no answer:\n{self.log.read_text(errors='replace')[-3000:]}")
 

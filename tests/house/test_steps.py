@@ -21,9 +21,9 @@ _APART: Final = {"vault/seal/init_store.py": "each step is a method, or its call
 
 
 def unnamed(source: str) -> Iterator[str]:
+    """Return every step that a docstring numbers and no line does."""
     if not _NUMBERED.search(source):
         return
-    """Return every step that a docstring numbers and no line does."""
     named: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         found = _NAMED.match(token.string.removeprefix("# ")) if token.type == tokenize.COMMENT else None

@@ -12,6 +12,8 @@ from tests.hsm.faults import HUGE, Fault, FaultPlan
 from tests.hsm.slots import DEK, proc, slot_on, with_program
 from tests.hsm.tokens import SOFTHSM, SoftHsm
 
+pytestmark = pytest.mark.executed
+
 
 def _peak(pid: int | None) -> int:
     """The most memory that a process ever had in use, in bytes."""

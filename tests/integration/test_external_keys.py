@@ -73,6 +73,7 @@ def _without_pin(server: int, folder: Path) -> None:
         assert PIN.encode() not in file.read_bytes(), file
 
 
+@pytest.mark.executed
 def test_configs_keys_and_grants_work_with_a_token_and_survive_a_restart(
     tmp_path: Path, token: SoftHsm
 ) -> None:

@@ -7,8 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from tests.fuzz.process import PATIENCE, Client, VaultProcess, initialised, wait_until
 from tests.integration.memory import in_memory
+
+pytestmark = pytest.mark.executed
 
 TOKENS = 40
 

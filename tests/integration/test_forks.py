@@ -3,6 +3,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,19 @@ def test_programs_of_ours_are_forked_and_not_where_their_start_would_differ() ->
 @pytest.mark.executed
 def test_no_program_is_forked_for_a_test_of_how_it_starts() -> None:
     assert not _forked(_SLEEPING)
+
+
+def test_a_start_that_is_interrupted_or_fails_gives_its_answer_to_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unknown = _done(["kv", "get"], tmp_path)
+    assert unknown[0] == 1
+
+    def interrupted(*_: object) -> int:
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(socket.socket, "recv", interrupted)
+        with pytest.raises(TimeoutError):
+            _done(["version"], tmp_path)
+    assert _done(["kv", "get"], tmp_path) == unknown

@@ -27,6 +27,8 @@ from tests.integration.kept_keys import holds, kept_keys
 from tests.integration.processes import Running
 from tests.integration.two_makers import Makers, agents
 
+pytestmark = pytest.mark.executed
+
 _WRONG = "wrong-pin-0815"
 KINDS = (
     "root key",

@@ -109,7 +109,8 @@ def _few() -> Iterator[tuple[str, Any]]:
 
 
 _VALUES: Mapping[str, Any] = {
-    "int": 1, "bool": True, "span": "1h", "strings": ["x"], "map": {"a": "b"}, "string": "x",
+    "int": 1, "bool": True, "span": "1h", "strings": ["x"], "map": {"a": "b"}, "string": "x", "duration": "1h",
+    "pairs": {"a": "b"}, "ints": [1],
 }  # fmt: skip
 
 
@@ -123,7 +124,7 @@ def _among(target: Target, name: str) -> Iterator[tuple[str, dict[str, Any], boo
     chance = random.Random(f"{target} {name}")
     yield target.path(), others, True
     if others:
-        yield target.path(), {}, False
+        yield target.path(), {}, True
         for number in range(6):
             captures = (
                 {} if number % 2 else {p.name: "new" for p in target.route.parameters.values() if p.in_path}

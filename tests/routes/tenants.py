@@ -264,9 +264,9 @@ def made_up(identifier: str) -> str:
     The few random letters of a namespace's may be a number or a duration, as 12345d is: then that is one as well.
     """
     if len(identifier) > _LONGEST_ID and identifier[1] != ".":
-        # A Biscuit, whose proof at the end is replaced: it is spelled as any other.
+        # A Biscuit, whose proof at the end is replaced, but for its last letters: a word may not end in every one.
         raw = bytearray(base64.urlsafe_b64decode(identifier + "=="))
-        raw[-1] ^= 1
+        raw[-8] ^= 1
         return base64.urlsafe_b64encode(raw).decode()[: len(identifier)]
     kind, dot, rest = (
         identifier.partition(".") if identifier.startswith(("s.", "b.")) else ("", "", identifier)

@@ -44,7 +44,7 @@ def token(application: Application, client: Client) -> str:
 def heads_of(client: Client) -> HeadCache:
     """The heads that a client's listener knows."""
     app: Any = client.reader.app
-    heads: HeadCache = app.again.__self__._again.__self__._heads
+    heads: HeadCache = app.again.__self__._heads
     return heads
 
 

@@ -154,9 +154,9 @@ class Front:
         self, scope: Scope, receive: Receive, send: Send, known: KnownHead | None, outlet: Outlet | None
     ) -> None:
         lane = self._lane
-        call = Call()
+        call = Call()  # 1. What is asked for, by a head that is known or is read now.
         call.id, call.now = self._ids.next(), self._clock.millis()
-        began = 0
+        began = 0  # until the pipeline has it
         try:
             if known is not None:
                 plan: Plan | None = known.plan
@@ -172,13 +172,13 @@ class Front:
             try:
                 if call.login is not None:
                     await self._log_in(call)
-                reply = await self._handle(call, plan)
+                reply = await self._handle(call, plan)  # 2. The pipeline.
                 answer = await self._answer_apart(call, reply) if reply is not None and reply.long else None
             finally:
                 del lane.running[call]
                 times = lane.times.get((call.destination.mount.path, call.operation))
                 (lane.new_times(call) if times is None else times).append(perf_counter_ns() - began)
-        except Redirect as redirect:
+        except Redirect as redirect:  # 3. A refusal, in its form.
             await _redirect(redirect, scope, send)
         except Unprintable:
             lane.refused("path", call.client_address)
@@ -198,7 +198,7 @@ class Front:
             if reply is not None and reply.stream is not None:
                 await stream(reply.stream, _common(call), receive, send)
                 return
-            answer = answer or _answer(call, reply)
+            answer = answer or _answer(call, reply)  # 4. The answer, which leaves at once or with its record.
             if known is None and call.key is not None and call.body:
                 self._heads.learn_write(scope, call)
             batch = call.record.batch

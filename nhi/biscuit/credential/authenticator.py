@@ -131,9 +131,9 @@ class BiscuitAuthenticator:
             self._facts.keep(verdict)
         # 3. The record of it, once for each call, and in no transaction of others.
         presentation: Presentation | None = None
-        facts = facts_of(call)
-        if not (facts.noted or call.in_turn):
-            facts.noted = True
+        of_call = facts_of(call)
+        if not (of_call.noted or call.in_turn):
+            of_call.noted = True
             presentation = await self._presentations.note(call, core, verdict)
         # 4. The identity.
         presented = self._accepted(verdict)

@@ -56,7 +56,7 @@ class BiscuitVerifier:
         self._limits = limits
         self._contents: BiscuitCache[ChainContent] = BiscuitCache(_READ_BYTES)
         self._checks: BoundedCache[CheckKey, tuple[Check, int]] = BoundedCache(_CHECKS)
-        self._known = KnownBlocks(self._contents, self._checks)
+        self._known_blocks = KnownBlocks(self._contents, self._checks)
         """What blocks say that several chains may have: they are read once, and verified for each chain."""
 
     def forget(self) -> None:
@@ -126,7 +126,7 @@ class BiscuitVerifier:
         verified: VerifiedToken | None = None
         problem = ""
         try:
-            verified = verify(raw, chain, signer.key.key, AMBIENT, self._limits, self._known)
+            verified = verify(raw, chain, signer.key.key, AMBIENT, self._limits, self._known_blocks)
             blocks, ids = verified.blocks, verified.ids
         except RefusedBlock as refused:
             blocks, problem = refused.blocks or _authority(chain), str(refused)
