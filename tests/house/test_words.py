@@ -11,6 +11,10 @@ from tests.house import report
 from tests.house.tree import ROOT
 
 _RETIRED: Final = re.compile(r"`(\w+)`")
+_UNNAMED: Final = re.compile(
+    r"\b[Tt]he field(?:'s (?:words|own|scan)| (?:does|shows|writes|prints|counts|answers|has it)\b)|\b(?:as|by) (?:in )?the field\b(?! of)"
+)
+"""OpenBao, in words that only we would understand."""
 
 
 def _retired() -> set[str]:
@@ -41,6 +45,17 @@ def test_no_module_or_class_has_a_name_that_the_glossary_retired() -> None:
         if name.rpartition(".")[2] in retired
     }
     assert names == set()
+
+
+def test_openbao_is_called_by_its_name() -> None:
+    files = [
+        file
+        for folder in ("vault", "nhi", "hsm", "cli", "docs")
+        for file in (ROOT / folder).rglob("*.[pm][yd]")
+    ]
+    assert len(files) > 300
+    found = {str(file.relative_to(ROOT)) for file in files if _UNNAMED.search(file.read_text())}
+    assert found == set()
 
 
 def _qualified(module: report.Module) -> list[str]:

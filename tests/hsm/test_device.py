@@ -279,7 +279,7 @@ def test_os_urandom_is_fresh_each_time() -> None:
 @pytest.mark.parametrize(
     ("algorithm", "function"), [("aes", "C_GenerateKey"), ("rsa3072", "C_GenerateKeyPair")]
 )
-def test_a_rehearsal_asks_the_token_for_a_key_and_leaves_none(
+def test_a_dry_run_asks_the_token_for_a_key_and_leaves_none(
     device: Device, module: Module, algorithm: str, function: str
 ) -> None:
     found = device.generate_kek(algorithm, modifiable=False, dry_run=True)
@@ -292,7 +292,7 @@ def test_a_rehearsal_asks_the_token_for_a_key_and_leaves_none(
     assert device.keys() == [found]
 
 
-def test_a_rehearsal_of_both_keys_leaves_neither(device: Device) -> None:
+def test_a_dry_run_of_both_keys_leaves_neither(device: Device) -> None:
     for _ in range(2):
         assert device.generate_kek("aes+hmac", modifiable=True, dry_run=True).version == "v0001"
     assert device.generate_kek("aes+hmac", modifiable=True).version == "v0001"

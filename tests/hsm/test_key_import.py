@@ -151,7 +151,7 @@ def test_what_is_no_set_of_components_is_refused(components: list[bytes], says: 
         combine(components)
 
 
-def test_a_rehearsal_of_an_import_leaves_no_key(softhsm: SoftHsm, module: Module) -> None:
+def test_a_dry_run_of_an_import_leaves_no_key(softhsm: SoftHsm, module: Module) -> None:
     sessions = _sessions(softhsm, module, "a")
     made = sessions.run(
         lambda session: import_kek(session, "kek", b"v0001", os.urandom(KEY_BYTES), dry_run=True),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The guide to HSMs: its commands, as they are printed, do what it says, and so do their rehearsals.
+"""The guide to HSMs: its commands, as they are printed, do what it says, and so do their dry runs.
 
 The last of its five commands starts a server of its own: `test_server_hsm.py` has it.
 """
@@ -71,7 +71,7 @@ class Operator:
         return done.stdout
 
     def follows(self, block: str) -> str:
-        """Type a block's commands, each after its rehearsal where it has one."""
+        """Type a block's commands, each after its dry run where it has one."""
         printed = []
         for line in block.splitlines():
             if "-status" not in line:

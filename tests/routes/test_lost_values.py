@@ -151,9 +151,9 @@ def test_what_a_lost_slot_took_along_goes_only_if_somebody_says_so(bereft: Beref
     assert refused.status == 400
     assert all(lost in refused.json()["errors"][0] for lost in (*HELD, "abandon"))
     assert bereft.holders().keys() >= HELD
-    rehearsed = {**said, "abandon": True, "dry_run": True} if body else None
+    tried = {**said, "abandon": True, "dry_run": True} if body else None
     asked = path if body else f"{path}?abandon=true&dry_run=true"
-    warned = bereft.did(method, asked, rehearsed)[-1]
+    warned = bereft.did(method, asked, tried)[-1]
     assert all(lost in warned for lost in HELD)
     assert bereft.holders().keys() >= HELD
     done = {**said, "abandon": True} if body else None
@@ -264,9 +264,9 @@ def test_a_recovery_key_that_a_lost_slot_alone_has_goes_with_it_if_somebody_says
         bereft.ask("DELETE", "seal-slots/a?abandon=true").status == 400
     )  # it gives the key: nothing is lost
     bereft.slots["a"].away, bereft.slots["b"].away = LOST, None
-    rehearsed = bereft.did("DELETE", "seal-slots/a?abandon=true&dry_run=true")
-    assert bereft.did("DELETE", "seal-slots/a?abandon=true") == rehearsed
-    assert any("nobody holds shares of this vault any more" in told for told in rehearsed)
+    tried = bereft.did("DELETE", "seal-slots/a?abandon=true&dry_run=true")
+    assert bereft.did("DELETE", "seal-slots/a?abandon=true") == tried
+    assert any("nobody holds shares of this vault any more" in told for told in tried)
     wish = {"secret_shares": 1, "secret_threshold": 1}
     bereft.app.key = bereft.ask("POST", "rotate/recovery/init", wish).json()["data"]["keys"][0]
     bereft.did("POST", "seal-slots/shamir")

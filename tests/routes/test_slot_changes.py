@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Changes of the seal's slots: none is made unrecorded, and a rehearsal refuses what the change would, and changes nothing."""
+"""Changes of the seal's slots: none is made unrecorded, and a dry run refuses what the change would, and changes nothing."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -82,15 +82,15 @@ def test_sl_53_a_change_whose_record_nobody_takes_is_not_made(
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_a_rehearsal_of_what_would_be_done_changes_nothing(estate: Estate, change: Change) -> None:
+def test_a_dry_run_of_what_would_be_done_changes_nothing(estate: Estate, change: Change) -> None:
     method, path, body = change
     before = estate.kept()
-    answer = estate.ask(method, *_rehearsed(method, path, body))
+    answer = estate.ask(method, *_dry_run(method, path, body))
     assert answer.status in (200, 204)
     assert estate.kept() == before
 
 
-def _rehearsed(method: str, path: str, body: dict[str, object]) -> tuple[str, dict[str, object] | None]:
+def _dry_run(method: str, path: str, body: dict[str, object]) -> tuple[str, dict[str, object] | None]:
     return (path + "?dry_run=true", None) if method == "DELETE" else (path, {**body, "dry_run": True})
 
 
@@ -195,18 +195,18 @@ REFUSED: list[tuple[str, str, Callable[[Estate], None], dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "prepare", "body"), REFUSED)
-def test_a_rehearsal_refuses_what_the_change_would_in_the_same_words(
+def test_a_dry_run_refuses_what_the_change_would_in_the_same_words(
     estate: Estate, method: str, path: str, prepare: Callable[[Estate], None], body: dict[str, object]
 ) -> None:
     prepare(estate)
     before = estate.kept()
-    rehearsed = estate.ask(method, *_rehearsed(method, path, body))
+    tried = estate.ask(method, *_dry_run(method, path, body))
     assert estate.kept() == before
     done = estate.ask(method, path, body)
     assert estate.kept() == before
-    assert rehearsed.status == done.status >= 400
-    assert rehearsed.json()["errors"] == done.json()["errors"]
-    assert rehearsed.json()["errors"][0] != "internal error"
+    assert tried.status == done.status >= 400
+    assert tried.json()["errors"] == done.json()["errors"]
+    assert tried.json()["errors"][0] != "internal error"
 
 
 def test_what_is_to_be_dropped_is_dropped_although_it_answers(estate: Estate) -> None:

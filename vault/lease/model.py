@@ -56,7 +56,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.id.rpartition("/")[0]
 
     def remaining(self, now: Nanos) -> Seconds:
-        """Seconds left at `now` (nanoseconds); below 0 once it is over, as the field shows it."""
+        """Seconds left at `now` (nanoseconds); below 0 once it is over, as OpenBao shows it."""
         return nanos_to_seconds_cut(time_between(now, self.expires))
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ def prolonged(lease: Lease, increment: Seconds, now: Nanos) -> tuple[Lease, list
 
 
 def _spelt(seconds: Seconds) -> str:
-    """Write a duration as the field does: `768h`, `1h30m`, `0s`."""
+    """Write a duration as OpenBao does: `768h`, `1h30m`, `0s`."""
     minutes, left = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (left, "s"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Tokens as leases: the field shows every service token as a lease of the path that made it."""
+"""Tokens as leases: OpenBao shows every service token as a lease of the path that made it."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ NAMESPACE: Final = RecordKind("namespace", NamespaceEntry)
 
 
 class WrongName(ValueError):
-    """A text that cannot be a namespace's name; the message says why, in the field's words."""
+    """A text that cannot be a namespace's name; the message says why, in OpenBao's words."""
 
 
 def check_name(name: str) -> None:

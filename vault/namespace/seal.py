@@ -145,7 +145,7 @@ class NamespaceSealing:
     def make(
         self, namespace_id: NamespaceId, shares: int, threshold: int, pgp_keys: Sequence[str]
     ) -> NewKeys:
-        """Make keys for a new namespace, in memory. Raises `SealRefusal` with the field's words."""
+        """Make keys for a new namespace, in memory. Raises `SealRefusal` with OpenBao's words."""
         check_shares(shares, threshold, INVALID)
         to = recipients(pgp_keys, shares, self._now(), INVALID)
         root_key, key = Key(self._random(KEY_BYTES)), Key(self._random(KEY_BYTES))
@@ -358,7 +358,7 @@ class NamespaceSealing:
 
 
 def _share(text: str) -> bytes:
-    """Decode a share. Raises `SealRefusal` with the field's words."""
+    """Decode a share. Raises `SealRefusal` with OpenBao's words."""
     try:
         share = parse_share(text)
     except SealRefusal:

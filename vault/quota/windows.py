@@ -135,5 +135,5 @@ def _joined(known: _Client, others: Iterable[ClientCount], length: Millis, now: 
 
 
 def _whole(millis: Millis) -> Seconds:
-    """Return whole seconds as the field counts them: what has begun to pass is not whole any more."""
+    """Return whole seconds as OpenBao counts them: what has begun to pass is not whole any more."""
     return Seconds((millis - 1) // 1000)

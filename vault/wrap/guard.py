@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What wrapping tokens need before anybody is authenticated.
 
-Unwrapping says what is wrong with a wrapping token before it says anything about the caller, as the field
+Unwrapping says what is wrong with a wrapping token before it says anything about the caller, as OpenBao
 does; and a path that needs no token takes no use off the one that came along.
 """
 

@@ -258,7 +258,7 @@ SHARES = [
 
 NOBODY = {"nonce": "x", "key": "00" * 32}
 RE = "re/sys/rotate/root"
-RESHARING = [
+REKEY = [
     post(f"{NS}/bare"),
     *(
         step(method, f"sys/rotate/{path}", body, headers=inside("bare"))
@@ -417,7 +417,7 @@ SCENARIOS = (
     Scenario("namespaces", "collisions", COLLISIONS),
     Scenario("namespaces", "removal", REMOVAL),
     Scenario("namespaces", "sealing", SEALING),
-    Scenario("namespaces", "resharing", RESHARING),
+    Scenario("namespaces", "rekey", REKEY),
     Scenario("namespaces", "root-tokens", ROOT_TOKENS),
     Scenario("namespaces", "keys of its own", KEYS_OF_ITS_OWN),
     Scenario("namespaces", "shares", SHARES),

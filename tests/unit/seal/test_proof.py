@@ -393,7 +393,7 @@ def test_who_knows_an_old_root_key_gives_it_to_no_slot(shared: Shared, change: s
     shared.run(scenario())
 
 
-def test_a_rehearsal_of_removing_a_lost_slot_asks_it_for_the_recovery_key_once() -> None:
+def test_a_dry_run_of_removing_a_lost_slot_asks_it_for_the_recovery_key_once() -> None:
     async def scenario() -> None:
         a, b = named("a", "b")
         machine, _ = await opened(Slots(enabled=[a, b]))

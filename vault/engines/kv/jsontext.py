@@ -26,7 +26,7 @@ def _as_spelled(text: str) -> float | msgspec.Raw:
 
 
 def _as_float(text: str) -> float | msgspec.Raw:
-    """Return a number that is no integer so that it is written as the field writes 64-bit floats."""
+    """Return a number that is no integer so that it is written as OpenBao writes 64-bit floats."""
     number = float(text)
     if number == 0:
         return msgspec.Raw(b"-0") if text[0] == "-" else msgspec.Raw(b"0")
@@ -74,7 +74,7 @@ def as_floats(value: Json) -> bytes:
 
 
 def _whole(value: float) -> int | float:
-    """Return a whole number as the integer that its shortest spelling names, as the field prints it."""
+    """Return a whole number as the integer that its shortest spelling names, as OpenBao prints it."""
     written_out = abs(value) < _WRITTEN_OUT and value.is_integer() and str(value) != "-0.0"
     return int(Decimal(repr(value))) if written_out else value
 

@@ -103,7 +103,7 @@ def subkeys(value: Json, depth: int) -> Json:
 
 
 def go_duration(seconds: Seconds) -> str:
-    """Spell whole seconds as the field does: `1h30m0s`."""
+    """Spell whole seconds as OpenBao does: `1h30m0s`."""
     sign, length = ("-", -seconds) if seconds < 0 else ("", seconds)
     hours, minutes, rest = length // 3600, length // 60 % 60, length % 60
     if hours:
@@ -112,7 +112,7 @@ def go_duration(seconds: Seconds) -> str:
 
 
 def scan_order(paths: Sequence[str]) -> list[str]:
-    """Order sorted paths as the field's scan does: a folder's leaves, then its folders, last one first."""
+    """Order sorted paths as OpenBao's scan does: a folder's leaves, then its folders, last one first."""
     leaves: list[str] = []
     folders: dict[str, list[str]] = {}
     for path in paths:

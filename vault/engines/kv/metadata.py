@@ -89,7 +89,7 @@ class MetadataRoutes(Engine):
         changes = _changes(call, params)
         if not changes and params.delete_version_after is None and "custom_metadata" not in call.data:
             return None
-        if params.delete_version_after:  # 0 changes nothing: the field cannot tell it from 'not given'
+        if params.delete_version_after:  # 0 changes nothing: OpenBao cannot tell it from 'not given'
             changes["delete_after"] = _positive(params.delete_version_after, "Field validation failed: ")
         custom.checked(custom.given(params.custom_metadata))
         row = await store.load(call.tx, params.path)

@@ -53,7 +53,7 @@ class WriteSecret(SecretPath, frozen=True):
 
     data: Annotated[BareMap | None, _DATA] = None
     options: Annotated[BareMap | None, _OPTIONS] = None
-    version: Annotated[int, Doc("Without effect; accepted as the field does.")] = 0
+    version: Annotated[int, Doc("Without effect; accepted as OpenBao does.")] = 0
 
 
 class PatchSecret(SecretPath, frozen=True):
@@ -61,7 +61,7 @@ class PatchSecret(SecretPath, frozen=True):
 
     data: Annotated[Map | None, Doc("A merge patch (RFC 7396) for the newest version.")] = None
     options: Annotated[Map | None, _OPTIONS] = None
-    version: Annotated[int, Doc("Without effect; accepted as the field does.")] = 0
+    version: Annotated[int, Doc("Without effect; accepted as OpenBao does.")] = 0
 
 
 class Versions(SecretPath, frozen=True):

@@ -155,7 +155,7 @@ def _number(query: Mapping[str, str], name: str, usual: int) -> int:
 
 
 def duration(seconds: Seconds) -> str:
-    """Return seconds as the field shows them: `30s`, `1m0s`, `24h0m0s`."""
+    """Return seconds as OpenBao shows them: `30s`, `1m0s`, `24h0m0s`."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"

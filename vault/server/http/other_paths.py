@@ -21,7 +21,7 @@ _DESCRIBED: Final = "/.well-known/oauth-authorization-server"
 """Where clients look for what an authorization server says of itself (RFC 8414, section 3.1), before its own path."""
 _CONSENT: Final = "/ui/vault/{place:path}/authorize"
 _PLAIN: Final = ("/", "/ui", "/ui/{rest:path}", "/robots.txt")
-"""Paths that the field answers in plain text when it serves no user interface."""
+"""Paths that OpenBao answers in plain text when it serves no user interface."""
 
 
 def routes(front: Answer, sessions: UiSessions | None) -> Sequence[BaseRoute]:

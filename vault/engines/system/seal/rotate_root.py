@@ -191,8 +191,8 @@ class RootRotationEngine(Engine):
         """Rotate the vault's root key once the answer is recorded. The answer names the slots that this drops."""
         _check_alone(params)
         changes, links = self._lifecycle.slot_changes, not params.no_links
-        rehearsed = dry_run.rotate_root(changes, links=links, drop=params.drop, abandon=params.abandon)
-        dropped, lost = await with_seal_errors(rehearsed)
+        tried = dry_run.rotate_root(changes, links=links, drop=params.drop, abandon=params.abandon)
+        dropped, lost = await with_seal_errors(tried)
         if not params.dry_run:
             rotation = partial(
                 root_rotation.rotate_root,

@@ -32,7 +32,7 @@ def test_recovery_shares_are_replaced_once_they_were_given_back() -> None:
     play(scenario)
 
 
-def test_a_resharing_can_be_given_up() -> None:
+def test_a_rekey_can_be_given_up() -> None:
     async def scenario() -> None:
         here = await Estate().open()
         for kind in ("root", "recovery"):

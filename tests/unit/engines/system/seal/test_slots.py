@@ -187,8 +187,8 @@ def test_another_root_key_links_the_slot_for_shares_or_drops_it() -> None:
             assert refused.status == 400
             assert "open the vault no more: shamir (people's shares)" in refused.json()["errors"][0]
         body = {"no_links": True, "drop": "shamir"}
-        rehearsed = await here("POST", "rotate/root", {**body, "dry_run": True})
-        assert rehearsed.json()["warnings"] == [
+        tried = await here("POST", "rotate/root", {**body, "dry_run": True})
+        assert tried.json()["warnings"] == [
             "slot shamir would be dropped and opens the vault no more; sys/seal-slots/shamir adds it again"
         ]
         assert (await here.slots())["root_version"] == 2

@@ -31,7 +31,7 @@ def begin(tenancy: Tenancy, **wish: object) -> str:
     return nonce
 
 
-def reshared(tenancy: Tenancy, **wish: object) -> Any:
+def rekeyed(tenancy: Tenancy, **wish: object) -> Any:
     """Make new shares; return the answer to the last of the old ones."""
     nonce = begin(tenancy, **wish)
     for share in tenancy.shares["a"][:2]:
@@ -74,7 +74,7 @@ def token_of(tenancy: Tenancy) -> str:
 def test_new_shares_open_a_namespace_and_the_old_ones_no_more(tenancy: Tenancy) -> None:
     tenancy.furnished("a", TWO)
     old = list(tenancy.shares["a"])
-    new = reshared(tenancy)["keys"]
+    new = rekeyed(tenancy)["keys"]
     works(tenancy)
     assert not opens(tenancy, old)
     assert opens(tenancy, new[1:])
@@ -173,7 +173,7 @@ def test_shares_for_holders_of_keys_are_kept_in_the_namespace(tenancy: Tenancy) 
     identifier = tenancy.furnished("a", TWO)
     holders = [Holder(name) for name in ("one", "two")]
     before = tenancy.kept(identifier).keys()
-    made = reshared(tenancy, secret_shares=2, pgp_keys=[holder.text for holder in holders], backup=True)
+    made = rekeyed(tenancy, secret_shares=2, pgp_keys=[holder.text for holder in holders], backup=True)
     shares = [
         holder.read(base64.b64decode(key)) for holder, key in zip(holders, made["keys_base64"], strict=True)
     ]

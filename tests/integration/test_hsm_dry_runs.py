@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A rehearsal of a `vaultctl hsm` command changes nothing and refuses what the command would, in the same words."""
+"""A dry run of a `vaultctl hsm` command changes nothing and refuses what the command would, in the same words."""
 
 import subprocess
 import sys
@@ -157,7 +157,7 @@ def _sampled(cases: list[tuple[list[str], str]]) -> list[object]:
 
 
 def refused_both_times(shell: Shell, words: list[str], told: str) -> None:
-    """Check that a command is refused as a rehearsal and in earnest, in these words, and the rehearsal did nothing."""
+    """Check that a command is refused as a dry run and in earnest, in these words, and the dry run did nothing."""
     if "-token-label=" in words:
         del shell.environment["BAO_HSM_TOKEN_LABEL"]
     if "-key-label=" in words:
@@ -172,8 +172,8 @@ def refused_both_times(shell: Shell, words: list[str], told: str) -> None:
     words = [word.replace("/wrong", f"{shell.folder}/wrong") for word in words if not word.endswith("=")]
     command = command_of(words)
     before = kept(shell)
-    code, rehearsed = said(shell, [*command, "-dry-run", *words[len(command) :]])
-    assert (code != 0, told in rehearsed) == (True, True), rehearsed
+    code, tried = said(shell, [*command, "-dry-run", *words[len(command) :]])
+    assert (code != 0, told in tried) == (True, True), tried
     assert kept(shell) == before
     again, done = said(shell, words)
     assert told in done
@@ -181,20 +181,20 @@ def refused_both_times(shell: Shell, words: list[str], told: str) -> None:
 
 
 @pytest.mark.parametrize(("words", "told"), _sampled(_NO_KEY), ids=str)
-def test_what_a_command_refuses_its_rehearsal_refuses(shell: Shell, words: list[str], told: str) -> None:
+def test_what_a_command_refuses_its_dry_run_refuses(shell: Shell, words: list[str], told: str) -> None:
     refused_both_times(shell, words, told)
 
 
 @pytest.mark.parametrize(("words", "told"), _KEYED, ids=str)
-def test_what_a_key_refuses_a_rehearsal_refuses(keyed: Shell, words: list[str], told: str) -> None:
+def test_what_a_key_refuses_a_dry_run_refuses(keyed: Shell, words: list[str], told: str) -> None:
     refused_both_times(keyed, words, told)
 
 
 @pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.soak)], ids=["each", "all"])
-def test_a_rehearsal_that_is_not_refused_changes_nothing_and_then_the_command_works(
+def test_a_dry_run_that_is_not_refused_changes_nothing_and_then_the_command_works(
     shell: Shell, *, every: bool
 ) -> None:
-    """In an order in which each works: the rehearsal says what would be done, and then it is.
+    """In an order in which each works: the dry run says what would be done, and then it is.
 
     The first line of each command is always played, all others in the soak.
     """
@@ -222,8 +222,8 @@ def test_a_rehearsal_that_is_not_refused_changes_nothing_and_then_the_command_wo
             continue
         played.add(command)
         before = kept(shell)
-        code, rehearsed = said(shell, [*command, "-dry-run", *words[len(command) :]])
-        assert would in rehearsed
+        code, tried = said(shell, [*command, "-dry-run", *words[len(command) :]])
+        assert would in tried
         assert kept(shell) == before
         again, done = said(shell, words)
         assert again == code, done
@@ -237,13 +237,13 @@ _SERVERS = {
         for verb in ("list", "add", "verify", "promote", "demote", "remove", "rewrap")
     ),
 }
-"""Commands that ask the server, which `test_slot_rehearsals.py` has."""
+"""Commands that ask the server, which `test_slot_dry_runs.py` has."""
 
 
-def test_every_command_is_rehearsed_here() -> None:
+def test_every_command_has_a_dry_run_here() -> None:
     assert all(any(flag.name == "dry-run" for flag in command.flags) for command in COMMANDS)
-    rehearsed = {f"hsm {' '.join(command_of(words))}" for words, _ in (*_NO_KEY, *_KEYED)}
-    assert {command.name for command in COMMANDS} == rehearsed | _SERVERS
+    tried = {f"hsm {' '.join(command_of(words))}" for words, _ in (*_NO_KEY, *_KEYED)}
+    assert {command.name for command in COMMANDS} == tried | _SERVERS
 
 
 def test_evidence_that_is_not_there_is_missed_before_as_well(shell: Shell) -> None:

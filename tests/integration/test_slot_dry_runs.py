@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A rehearsal of a change of slots changes nothing and refuses what the change would, in the same words."""
+"""A dry run of a change of slots changes nothing and refuses what the change would, in the same words."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from vaultctl.tree.hsm import COMMANDS
 
 
 class Operator:
-    """Somebody who rehearses every command and then gives it."""
+    """Somebody who tries every command and then gives it."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -30,23 +30,23 @@ class Operator:
         }
 
     def does(self, line: str, *, refused: str = "", device: bool = False) -> None:
-        """Rehearse a command, see that nothing changed, give it; both are refused in the same words, or neither.
+        """Make a dry run of a command, see that nothing changed, give it; both are refused in the same words, or neither.
 
         A `device` that is away is away in other words each time: that it is, and that it is not asked for a while.
         """
         words = line.split()
         name = 3 if words[1] == "seal-slots" else 2
         before = self.slots()
-        rehearsed = self._run(*words[:name], "-dry-run", *words[name:])
+        tried = self._run(*words[:name], "-dry-run", *words[name:])
         assert self.slots() == before, line
         done = self._run(*words)
         self.given.add(" ".join(word for word in words if not word.startswith("-")))
-        assert (rehearsed.returncode, done.returncode) == ((2, 2) if refused else (0, 0)), (
-            f"{line}\n{rehearsed.stdout}{rehearsed.stderr}\n{done.stdout}{done.stderr}"
+        assert (tried.returncode, done.returncode) == ((2, 2) if refused else (0, 0)), (
+            f"{line}\n{tried.stdout}{tried.stderr}\n{done.stdout}{done.stderr}"
         )
         assert refused in done.stderr, line
         if refused and not device:
-            assert done.stderr.strip().splitlines()[-1].removeprefix("* ") in rehearsed.stderr, line
+            assert done.stderr.strip().splitlines()[-1].removeprefix("* ") in tried.stderr, line
 
     def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {
