@@ -25,8 +25,8 @@ from vault.token.model import TOKEN_KIND
 from vault.token.store import GONE_KIND, TokenStore
 from vault.values.ids import LeaseId, TokenKey
 
-_AT_ONCE: Final = {"postgresql": 16}
-"""Timers that are run side by side, by the kind of storage; one elsewhere."""
+_AT_ONCE: Final = 16
+"""Timers that are run side by side where the storage is shared; elsewhere one at a time."""
 
 
 def background(
@@ -67,7 +67,7 @@ def background(
         {"keyring": count_encryptions, "safe": migrate},
         skew=skew,
         log=ground.log,
-        at_once=_AT_ONCE.get(ground.config.storage.kind, 1),
+        at_once=_AT_ONCE if ground.config.storage.is_shared else 1,
     )
 
 

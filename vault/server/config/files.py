@@ -217,7 +217,7 @@ def _check_workers(
         findings.problems.append(f"workers must be at most {_MOST_WORKERS}: one for each core is enough")
     elif count > 1 and development:
         findings.problems.append("workers: a development server is one process; leave it out")
-    elif count > 1 and storage is not None and storage.kind == "inmem":
+    elif count > 1 and storage is not None and not storage.lasts:
         findings.problems.append(
             'workers: storage "inmem" is in the memory of one process; use another storage'
         )

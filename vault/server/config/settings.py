@@ -208,6 +208,21 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
         str, Setting(read.filled, "PEM file: that certificate's private key, not encrypted.")
     ] = ""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether what is kept outlives the server."""
+        return self.kind != "inmem"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, which one process at a time writes."""
+        return self.kind == "sqlite"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several nodes may be on it."""
+        return self.kind == "postgresql"
+
 
 class AuditDevice(msgspec.Struct, frozen=True, kw_only=True):
     """One declared audit device; `path` ends in a slash, `options` are the strings that `sys/audit` lists."""

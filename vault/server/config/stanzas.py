@@ -33,14 +33,6 @@ AUDIT_OPTIONS: Final = {
 }
 """Options of the `file` audit device and what they mean."""
 
-_STORAGES: Final = {
-    "sqlite": ("path",),
-    "postgresql": (
-        "connection_url", "password_file", "tls_disable", "tls_ca_file", "tls_cert_file", "tls_key_file",
-    ),
-    "inmem": (),
-}  # fmt: skip
-"""Kinds of storage, and which settings each has."""
 _LOCKOUT_KINDS: Final = ("all", "userpass", "approle", "ldap")
 _HEADER: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _STATUS: Final = re.compile(r"default|[1-5][0-9]{2}|[1-5]xx")
@@ -59,17 +51,23 @@ def storage(entry: Entry, content: Collection[Entry], findings: Findings) -> Sto
         )
         return StorageSettings(kind=kind)
     values = read(StorageSettings, f'storage "{kind}"', content, findings)
-    if kind == "sqlite" and not values.get("path"):
-        findings.refuse(entry, 'storage "sqlite" needs path, the name of its database file')
-    if kind == "inmem":
-        findings.warn(entry, 'storage "inmem" forgets everything when the server stops; not for production')
-    surplus = [name for name in values if name not in _STORAGES[kind]]
+    names, check = _STORAGES[kind]
+    surplus = [name for name in values if name not in names]
     if surplus:
         findings.refuse(entry, f'storage "{kind}" has no {" and no ".join(surplus)}; remove it')
     made = StorageSettings(kind=kind, **values)
-    if kind == "postgresql":
-        _check_postgresql(entry, made, findings)
+    check(entry, made, findings)
     return made
+
+
+def _check_memory(entry: Entry, made: StorageSettings, findings: Findings) -> None:
+    del made
+    findings.warn(entry, 'storage "inmem" forgets everything when the server stops; not for production')
+
+
+def _check_sqlite(entry: Entry, made: StorageSettings, findings: Findings) -> None:
+    if not made.path:
+        findings.refuse(entry, 'storage "sqlite" needs path, the name of its database file')
 
 
 def _check_postgresql(entry: Entry, made: StorageSettings, findings: Findings) -> None:
@@ -93,6 +91,17 @@ def _check_postgresql(entry: Entry, made: StorageSettings, findings: Findings) -
             entry,
             "tls_disable leaves the way to the database unprotected: whoever is on it is believed, and sees paths",
         )
+
+
+_STORAGES: Final = {
+    "sqlite": (("path",), _check_sqlite),
+    "postgresql": (
+        ("connection_url", "password_file", "tls_disable", "tls_ca_file", "tls_cert_file", "tls_key_file"),
+        _check_postgresql,
+    ),
+    "inmem": ((), _check_memory),
+}
+"""Kinds of storage: which settings each has, and what is wrong with them."""
 
 
 def user_lockouts(

@@ -151,7 +151,7 @@ class Development:
     def _database(self) -> str:
         """Where the secrets are kept; nothing where they are in memory."""
         stored = self._storage
-        return "" if stored is None or stored.kind == "inmem" else stored.path or stored.connection_url
+        return "" if stored is None or not stored.lasts else stored.path or stored.connection_url
 
     def _token_file(self) -> Path | None:
         """Where vaultctl and bao look for the token; None when it is not to be stored."""

@@ -67,7 +67,7 @@ def _settings(paths: Sequence[str], environment: Mapping[str, str]) -> StorageSe
     if not paths:
         raise StartFailure("give the server's configuration with -config")
     storage = configuration.load(paths, environment).storage
-    if storage.kind != "postgresql":
+    if not storage.is_shared:
         raise StartFailure(
             f'the configuration has storage "{storage.kind}"; this is for storage "postgresql"'
         )

@@ -164,7 +164,7 @@ def _files() -> Finding:
 
 
 def _disk(config: Config, room: Room) -> list[Finding]:
-    if config.storage.kind != "sqlite":
+    if not config.storage.is_file:
         return []
     folder = Path(config.storage.path).parent
     return [_room("Disk", folder, room)] if folder.is_dir() else []

@@ -42,7 +42,7 @@ def ends(file: str) -> tuple[StorageSettings, StorageSettings]:
             content = body(entry, 1, findings)
             if content is not None:
                 found[name] = stanzas.storage(entry, content, findings)
-                if found[name].kind == "inmem":
+                if not found[name].lasts:
                     findings.refuse(entry, 'storage "inmem" is gone when its server stops')
         elif name not in _BESIDE:
             unknown("", entry, [*_ENDS, *_BESIDE], findings)
@@ -69,7 +69,7 @@ async def _carry(source: StorageSettings, destination: StorageSettings, progress
 @asynccontextmanager
 async def _postgres(settings: StorageSettings, *, as_target: bool) -> AsyncIterator[Any]:
     """Open one end, if it is in PostgreSQL."""
-    if settings.kind != "postgresql":
+    if not settings.is_shared:
         yield None
         return
     address = storages.address(settings)

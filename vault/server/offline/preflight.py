@@ -27,7 +27,7 @@ def problems(config: Config, clock: Clock) -> list[str]:
 
 def storage(config: Config) -> Iterator[str]:
     """Tell why the database could not be opened or made."""
-    if config.storage.kind == "sqlite":
+    if config.storage.is_file:
         file = Path(config.storage.path)
         yield from _file(f"path of storage {file}", file)
 

@@ -22,24 +22,35 @@ _LONGEST_PASSWORD: Final = 4096
 @contextlib.asynccontextmanager
 async def opened(settings: StorageSettings) -> AsyncIterator[Storage]:
     """Open the storage, and close it at the end. Raises `StorageFailure`."""
-    storage: Storage
-    if settings.kind == "inmem":
-        from vault.storage.memory import MemoryStorage
-
-        storage = MemoryStorage()
-    elif settings.kind == "postgresql":
-        database = address(settings)
-        from vault.storage.postgres.storage import PostgresStorage
-
-        storage = await PostgresStorage.open(database)
-    else:
-        from vault.storage.sqlite.storage import SqliteStorage
-
-        storage = SqliteStorage.open(Path(settings.path))
+    storage = await _OPENERS[settings.kind](settings)
     try:
         yield storage
     finally:
         await storage.close()
+
+
+async def _memory(settings: StorageSettings) -> Storage:
+    from vault.storage.memory import MemoryStorage
+
+    del settings
+    return MemoryStorage()
+
+
+async def _sqlite(settings: StorageSettings) -> Storage:
+    from vault.storage.sqlite.storage import SqliteStorage
+
+    return SqliteStorage.open(Path(settings.path))
+
+
+async def _postgres(settings: StorageSettings) -> Storage:
+    database = address(settings)
+    from vault.storage.postgres.storage import PostgresStorage
+
+    return await PostgresStorage.open(database)
+
+
+_OPENERS: Final = {"inmem": _memory, "sqlite": _sqlite, "postgresql": _postgres}
+"""How a storage of each kind is opened; what it needs is loaded then."""
 
 
 def address(settings: StorageSettings) -> Address:

@@ -103,7 +103,7 @@ class _InheritedDoors:
     def __init__(
         self, config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int, tally: Tally
     ) -> None:
-        self._one_writes = config.storage.kind == "sqlite"
+        self._one_writes = config.storage.is_file
         self._longest = config.default_max_request_duration
         self.warns = number == 1
         self._bound = bound

@@ -23,7 +23,7 @@ def make_nodes(ground: Ground) -> Nodes:
         api=VERSION,
         serves=False,
     )
-    nodes = Nodes(ground.storage, ground.clock, own, shared=config.storage.kind == "postgresql")
+    nodes = Nodes(ground.storage, ground.clock, own, shared=config.storage.is_shared)
     if nodes.shared:
         ground.metrics.gauge("storage.nodes", lambda: float(nodes.count))
     return nodes
