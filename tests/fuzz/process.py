@@ -95,7 +95,7 @@ class VaultProcess:
     ) -> None:
         """`output` is where standard output goes, if not into the log; `storage` is a stanza, if not SQLite's."""
         self._output = output
-        self._environment = {**os.environ, **(environment or {})}
+        self._environment = environment or {}
         self.port = free_port()
         self.folder = folder
         self.database = database or folder / "vault.db"
@@ -124,7 +124,7 @@ class VaultProcess:
                 stdout=sink if self._output is None else self._output,
                 stderr=sink,
                 cwd=REPOSITORY,
-                env=self._environment,
+                env={**os.environ, **self._environment},
             )
         wait_until(self._answers, lambda: f"no answer:\n{self.log.read_text(errors='replace')[-3000:]}")
 
