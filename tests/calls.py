@@ -38,5 +38,5 @@ def fill_call(call: Call, **given: Any) -> Call:
         if of_part:
             setattr(call, name, replace(part, **of_part))
     for name, value in given.items():
-        setattr(call.record if name in CallRecord.__slots__ else call, name, value)
+        setattr(call.record if name in CallRecord.__struct_fields__ else call, name, value)
     return call

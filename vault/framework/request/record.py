@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+import msgspec
+
 from vault.framework.errors import VaultError
 from vault.values.times import Nanos
 
@@ -26,37 +28,31 @@ class RecordBatch(Protocol):
 
 
 _NOT_HELD: Final = Nanos(0)
-_NOTHING: Final[Mapping[str, Mapping[str, object]]] = {}
 
 
-class CallRecord:
+class CallRecord(msgspec.Struct, eq=False):
     """What the audit broker keeps of a call between its request's record and its response's."""
 
-    __slots__ = ("audited", "batch", "external_keys", "held", "noted", "sent", "settle", "shared")
-
-    audited: bool
+    audited: bool = False
     """Whether the request was recorded already; it is recorded once, however often it starts over."""
-    held: Nanos
+    held: Nanos = _NOT_HELD
     """When the request came, where its record is written together with the response's; else 0."""
-    batch: RecordBatch | None
+    batch: RecordBatch | None = None
     """The batch that holds the records; the answer waits for its write. None: answer at once."""
-    settle: Callable[[], None] | None
+    settle: Callable[[], None] | None = None
     """Writes the records that wait for a commit, and raises where no device takes them. None: none waited."""
-    shared: tuple[object, object, bytes] | None
+    shared: tuple[object, object, bytes] | None = None
     """What both records have in common, encoded already: for which device and decision, and the bytes."""
-    sent: tuple[object, Mapping[object, bytes]] | None
+    sent: tuple[object, Mapping[object, bytes]] | None = None
     """Long data of the request, and what each device records of it, encoded already."""
-    external_keys: Sequence[Mapping[str, str]]
+    external_keys: Sequence[Mapping[str, str]] = ()
     """The external keys that were used, as `ExternalKey.describe` names them."""
-    noted: Mapping[str, Mapping[str, object]]
+    noted: Mapping[str, Mapping[str, object]] = {}
     """What engines and credentials add to the response's record, by name."""
 
-    def __init__(self) -> None:
-        self.audited = False
-        self.held = _NOT_HELD
-        self.batch = self.settle = self.shared = self.sent = None
-        self.external_keys = ()
-        self.noted = _NOTHING
+    def __repr__(self) -> str:
+        """Tell nothing of what it holds."""
+        return "<CallRecord>"
 
     def end_attempt(self) -> None:
         """Write what waits for a commit that will not come, before another attempt is made.
