@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from vault.framework.call import Call, MountFacts
+from vault.framework.call import ROOT, Call, MountFacts, Namespace
 from vault.framework.request.record import CallRecord
-from vault.values.times import Seconds
+from vault.values.times import Millis, Seconds
 
 _PARTS: Final = ("head", "options", "proofs", "destination")
 """The parts that one stage fills in and no later one changes."""
@@ -26,8 +26,7 @@ def mount_facts(**given: Any) -> MountFacts:
     return MountFacts(**{**usual, "default_ttl": Seconds(0), "max_ttl": Seconds(0), **given})
 
 
-FAKE_MOUNT: Final = mount_facts(uuid="one", path="fake/", kind="fake", accessor="fake_1")
-"""The mount of an engine that hands out accounts, and is none."""
+_FAKE_MOUNT: Final = mount_facts(uuid="one", path="fake/", kind="fake", accessor="fake_1")
 
 
 def fill_call(call: Call, **given: Any) -> Call:
@@ -40,3 +39,8 @@ def fill_call(call: Call, **given: Any) -> Call:
     for name, value in given.items():
         setattr(call.record if name in CallRecord.__struct_fields__ else call, name, value)
     return call
+
+
+def call_for_account(now: Millis, *, namespace: Namespace = ROOT, path: str = "fake/creds/x") -> Call:
+    """Return a call for an account with a lease, of an engine that is none."""
+    return fill_call(Call(), namespace=namespace, path=path, now=now, mount=_FAKE_MOUNT)

@@ -68,6 +68,20 @@ class Pair:
         wait_until(lambda: _tried(two), self.log, PATIENCE)
 
 
+@contextlib.contextmanager
+def served_by_two(server: VaultProcess) -> Iterator[Pair]:
+    """Start a server of two workers, which ends well in the end."""
+    try:
+        server.start()
+        server.initialise()
+        yield Pair(server)
+    finally:
+        code = server.stop()
+    log = server.log.read_text(encoding="utf-8")
+    assert code == 0, log
+    assert "Traceback" not in log
+
+
 def _tried(step: Callable[[], bool]) -> bool:
     try:
         return step()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.fuzz.process import Answer, wait_until
 from tests.integration.hasty_server import BEAT_SECONDS
-from tests.workers import CLIENT_ERRORS, PATIENCE, Hasty, Pair, do
+from tests.workers import CLIENT_ERRORS, PATIENCE, Hasty, Pair, do, served_by_two
 
 LONG = 15 * BEAT_SECONDS
 """Half as long again as a worker may stand still that is alone with it."""
@@ -22,15 +22,8 @@ CROWD = 12
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    server = Hasty(tmp_path_factory.mktemp("frozen"), more="workers = 2\n")
-    try:
-        server.start()
-        server.initialise()
-        yield Pair(server)
-    finally:
-        code = server.stop()
-    assert code == 0, server.log.read_text(encoding="utf-8")
-    assert "Traceback" not in server.log.read_text(encoding="utf-8")
+    with served_by_two(Hasty(tmp_path_factory.mktemp("frozen"), more="workers = 2\n")) as pair:
+        yield pair
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import pytest
 from tests.fuzz.process import Client, VaultProcess, wait_until
 from tests.nodes import Site
 from tests.postgres import Cluster
-from tests.workers import CLIENT_ERRORS, PATIENCE, Hasty, Pair, do
+from tests.workers import CLIENT_ERRORS, PATIENCE, Hasty, Pair, do, served_by_two
 
 ROUNDS = 20
 CROWD = 400
@@ -26,16 +26,10 @@ KILLS = 60
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     server = VaultProcess(tmp_path_factory.mktemp("workers"), more="workers = 2\nui = true\n")
-    try:
-        server.start()
-        server.initialise()
+    with served_by_two(server) as pair:
         with server.client() as client:
             do(client, "POST", "secret/data/a", {"data": {"a": "b"}})
-        yield Pair(server)
-    finally:
-        code = server.stop()
-    assert code == 0, server.log.read_text(encoding="utf-8")
-    assert "Traceback" not in server.log.read_text(encoding="utf-8")
+        yield pair
 
 
 def test_what_one_worker_wrote_or_revoked_holds_in_the_other_at_once(pair: Pair) -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What hangs on a token, made and looked for in an application's storage: to be run with `Application.run`."""
 
-from tests.calls import FAKE_MOUNT, fill_call
+from tests.calls import call_for_account
 from tests.routes.driver import Application
-from vault.framework.call import ROOT, Call
 from vault.framework.secret import Secret
 from vault.token.authenticator import ServiceTokens
 from vault.values.ids import ROOT_ID, LeaseId
@@ -13,14 +12,7 @@ from vault.values.times import Seconds
 async def new_lease(application: Application, token: str) -> str:
     """Make a lease for the holder of a token, a Biscuit or one of the store, as an engine does."""
     vault = application.vault
-    call = Call()
-    fill_call(
-        call,
-        namespace=ROOT,
-        path="fake/creds/x",
-        now=vault.ground.clock.millis(),
-        mount=FAKE_MOUNT,
-    )
+    call = call_for_account(vault.ground.clock.millis())
     call.token, call.client_address = Secret(token), "127.0.0.1"
     knows = ServiceTokens(vault.credentials.tokens, vault.ground.barrier, vault.ground.follower)
     call.identity = await (

@@ -8,13 +8,12 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from tests.calls import FAKE_MOUNT, fill_call
+from tests.calls import call_for_account
 from tests.routes.driver import Answer, Application, Target
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
 from vault.engines.system.mounts.rules import LOCKABLE
-from vault.framework.call import Call
 from vault.namespace.ids import LENGTH
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import NO_TOKEN_KEY, NamespaceId
@@ -132,16 +131,9 @@ class Tenants(Application):
     async def _issue(self, path: str) -> str:
         """Make a lease, as an engine in this namespace does; return its identifier."""
         vault, identifier = self.vault, NamespaceId(self.ids[path]["namespace"])
-        call = Call()
         namespace = vault.mounts.namespaces.live(identifier)
         assert namespace is not None
-        fill_call(
-            call,
-            namespace=namespace,
-            path="fake/creds/x",
-            now=vault.ground.clock.millis(),
-            mount=FAKE_MOUNT,
-        )
+        call = call_for_account(vault.ground.clock.millis(), namespace=namespace)
         call.identity = who("somebody")
         call.identity.key = NO_TOKEN_KEY
         lease = vault.leases.store.new(call, ttl=Seconds(3600), longest=Seconds(7200), detail=MARK.encode())

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.calls import FAKE_MOUNT, fill_call
+from tests.calls import call_for_account
 from tests.routes.driver import Application
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import CORE, OtherSystem
-from vault.framework.call import Call
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds
 
@@ -25,13 +24,7 @@ class Leasing:
 
     async def issue(self, token: str, *, ttl: Seconds) -> str:
         """Make an account for the holder of a token; return its lease."""
-        call = Call()
-        fill_call(
-            call,
-            path="fake/creds/role",
-            now=self.vault.ground.clock.millis(),
-            mount=FAKE_MOUNT,
-        )
+        call = call_for_account(self.vault.ground.clock.millis(), path="fake/creds/role")
         call.identity = who("holder")
         call.identity.key = self.vault.credentials.tokens.key(token)
         self.other.accounts.add("account")

@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.calls import FAKE_MOUNT, fill_call
+from tests.calls import call_for_account
 from tests.unit.engines.driver import who
 from tests.unit.lease.bench import OtherSystem
 from tests.unit.namespace.tenancy import NS, ONE, SEALED, TWO, Tenancy
 from vault.barrier import envelope
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import core_prefix
-from vault.framework.call import Call
 from vault.values.ids import NamespaceId
 from vault.values.times import Seconds
 
@@ -157,16 +156,9 @@ def test_a_lease_that_ended_meanwhile_is_taken_back_when_it_opens(tenancy: Tenan
     holder = tenancy.do("POST", "auth/token/create", {"policies": ["root"]})["auth"]["client_token"]
 
     async def issue() -> None:
-        call = Call()
         namespace = vault.mounts.namespaces.live(NamespaceId(identifier))
         assert namespace is not None
-        fill_call(
-            call,
-            namespace=namespace,
-            path="fake/creds/x",
-            now=vault.ground.clock.millis(),
-            mount=FAKE_MOUNT,
-        )
+        call = call_for_account(vault.ground.clock.millis(), namespace=namespace)
         call.identity = who("holder")
         call.identity.key = vault.credentials.tokens.key(holder)
         ttl = 0 if how == "over" else 3600

@@ -7,13 +7,12 @@ import io
 import msgspec
 import pytest
 
-from tests.calls import FAKE_MOUNT, fill_call
+from tests.calls import call_for_account
 from tests.clocks import MOST_TURNS
 from tests.unit.engines.driver import who
 from tests.unit.engines.system.house import CORE, House, play
 from tests.unit.lease.bench import OtherSystem
 from vault.engines.system.clients.leases import LeaseEngine
-from vault.framework.call import Call
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.lease.model import Lease
@@ -67,13 +66,7 @@ class Leased(House):
         self.made += 1
         account = f"account-{self.made}"
         self.other.accounts.add(account)
-        call = Call()
-        fill_call(
-            call,
-            path=path,
-            now=self.clock.millis(),
-            mount=FAKE_MOUNT,
-        )
+        call = call_for_account(self.clock.millis(), path=path)
         call.identity = who("somebody")
         call.identity.key = self.tokens.key(token) if token else NO_TOKEN_KEY
         lease = self.leases.new(
