@@ -20,11 +20,11 @@ from vault.framework.errors import Malformed
 
 THREADS: Final = 2
 """Passwords that are hashed at one time."""
-_BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
+_BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+_MOST_COST: Final = 16
 """Up to 2^16 rounds: every one more doubles what a login costs this server."""
-_TOO_COSTLY: Final = re.compile(r"\$2[aby]\$(1[7-9]|2[0-9]|3[01])\$[./A-Za-z0-9]{53}")
-_LEAST_COST: Final = 5
-_MOST_COST: Final = 12
+_LEAST_GIVEN: Final = 5
+_MOST_GIVEN: Final = 12
 """What users are given, as in OpenBao."""
 _BCRYPT_BYTES: Final = 72
 _MEMORY: Final = 47_104
@@ -39,19 +39,20 @@ def argon2id() -> PasswordHasher:
 
 def is_bcrypt(text: str) -> bool:
     """Whether a text is a bcrypt hash that logins can be checked against."""
-    return _BCRYPT.fullmatch(text) is not None
+    found = _BCRYPT.fullmatch(text)
+    return found is not None and int(found[1]) <= _MOST_COST
 
 
 def refuse_unfit_bcrypt(text: str) -> None:
     """Raise `Malformed` for what is no bcrypt hash to give a user. Those that users have since earlier releases are good."""
-    found = _BCRYPT.fullmatch(text) or _TOO_COSTLY.fullmatch(text)
+    found = _BCRYPT.fullmatch(text)
     if found is None:
         raise Malformed("password_hash is not a valid bcrypt hash")
     cost = int(found[1])
-    if cost < _LEAST_COST:
-        raise Malformed(f"bcrypt cost of {cost} is too low, want {_LEAST_COST} at minimum")
-    if cost > _MOST_COST:
-        raise Malformed(f"bcrypt cost of {cost} exceeds maximum cost of {_MOST_COST}")
+    if cost < _LEAST_GIVEN:
+        raise Malformed(f"bcrypt cost of {cost} is too low, want {_LEAST_GIVEN} at minimum")
+    if cost > _MOST_GIVEN:
+        raise Malformed(f"bcrypt cost of {cost} exceeds maximum cost of {_MOST_GIVEN}")
 
 
 class Passwords:
