@@ -99,9 +99,10 @@ class ReadView:
         if data is None:
             return None
         opened, scope, keyring = self.opened, self._scope, self._keyring
-        place = scope, full
-        if opened and place in opened and opened[place][0] is data and keyring.terms:
-            return opened[place][1]
+        if opened:
+            known = opened.get((scope, full))
+            if known is not None and known[0] is data and keyring.terms:
+                return known[1]
         if len(data) > LONG:
             return await self._by(full, data, self._apart)
         try:
@@ -112,7 +113,7 @@ class ReadView:
             await self._reload()
             value = keyring.decrypt(scope, full, data)
         if opened is not None and len(opened) < _REMEMBERED:
-            opened[place] = data, value
+            opened[scope, full] = data, value
         return value
 
     async def get_by(self, path: str, use: Callable[[int, Callable[[], bytes]], Awaitable[T]]) -> T | None:

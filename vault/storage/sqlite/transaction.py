@@ -41,8 +41,8 @@ class Transaction(RememberingReader):
 
         So does `whole`, which reads what is long.
         """
-        self.epoch = self.committed = 0  # all that `RememberingReader` has, as there
-        self._connection, self._whole, self._rows = reader, whole, rows
+        super().__init__(reader, whole, rows)
+        self.committed = 0
         self._group = group
         self._own = PendingWrites()
         self._known: dict[str, bytes | int | None] = {}
