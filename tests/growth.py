@@ -12,8 +12,9 @@ STEP: Final = 4
 """How much longer the longer input is."""
 _LINEAR: Final = 8.0
 """How much more the longer input may cost: a linear cost grows by 4, one of n^1.5 by 8, a square by 16."""
-_NOTHING: Final = 0.002
-"""Seconds below which a cost is too small to be compared."""
+_NOTHING: Final = 0.02
+"""Seconds below which a cost is no harm and too small to be compared: what it asks of memory, which comes in leaps, is
+much of it. A square of a quarter of a million steps takes a minute, n^1.5 of as many a tenth of a second."""
 _TRIES: Final = 8
 """How often a cost is measured before its least counts."""
 _MEASURE: Final = b"[" + b"[]," * (1 << 17) + b"[]]"
