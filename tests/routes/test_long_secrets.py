@@ -2,9 +2,10 @@
 """Secrets of 24 MiB: nothing that is done to one holds the event loop, on any storage, and every part of it arrives."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec
 
 import pytest
 
@@ -15,6 +16,10 @@ from vault.storage.sqlite.storage import SqliteStorage
 _SIZE = 24 << 20
 _MOST = 0.02
 """Seconds of processor time that a step may take here. On the machine that this was measured on the longest takes a fifth."""
+_TRIES = 3
+_HELD: list[tuple[str, float]] = []
+"""For how long each request of the scenario that is being played held the loop, in seconds."""
+P = ParamSpec("P")
 _BODY = b'{"a":"%b"}' % (b"a" * _SIZE)
 _NEWER = b'{"a":"%b"}' % (b"b" * _SIZE)
 
@@ -27,14 +32,48 @@ def application(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Appl
         yield application
 
 
-def _asked(application: Application, method: str, path: str, body: Any = None, *, ttl: str = "") -> Answer:
-    """Ask, and look how long the loop was held."""
+def _undisturbed(scenario: Callable[P, None]) -> Callable[P, None]:
+    """Play a scenario, which leaves nothing, and judge what each of its requests held the loop for.
+
+    Whatever disturbs a measurement makes it longer, so the least of a few counts.
+    """
+
+    @wraps(scenario)
+    def played(*args: P.args, **kwargs: P.kwargs) -> None:
+        least: dict[tuple[int, str], float] = {}
+        for _ in range(_TRIES):
+            _HELD.clear()
+            scenario(*args, **kwargs)
+            assert _HELD
+            for place, (name, seconds) in enumerate(_HELD):
+                least[place, name] = min(seconds, least.get((place, name), seconds))
+            if max(least.values()) < _MOST:
+                return
+        assert {step: seconds for step, seconds in least.items() if seconds >= _MOST} == {}
+
+    return played
+
+
+def _sent(
+    application: Application,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    token: str = "root",
+    ttl: str = "",
+) -> Answer:
+    """Send a request, and note how long it held the loop."""
     headers = {"x-vault-wrap-ttl": ttl} if ttl else {}
     sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     stalls.STALLS.longest = 0.0, ""
-    answer = application.request(method, f"/v1/{path}", sent, token="root", headers=headers)
-    seconds, name = stalls.STALLS.longest
-    assert seconds < _MOST, f"{method} {path}: {name} took {seconds:.3f} s of the loop"
+    answer = application.request(method, f"/v1/{path}", sent, token=token, headers=headers)
+    _HELD.append((f"{method} {path}", stalls.STALLS.longest[0]))
+    return answer
+
+
+def _asked(application: Application, method: str, path: str, body: object = None, *, ttl: str = "") -> Answer:
+    answer = _sent(application, method, path, body, ttl=ttl)
     assert answer.status < 300, answer.body[:200]
     return answer
 
@@ -47,6 +86,7 @@ def _sign(answer: Answer) -> str:
     return text[0]
 
 
+@_undisturbed
 def test_sl_74_versions_of_24_mib(application: Application) -> None:
     older, newer = b'{"data":%b}' % _BODY, b'{"data":%b}' % _NEWER
     for body in (older, newer):
@@ -89,6 +129,7 @@ def test_sl_74_versions_of_24_mib(application: Application) -> None:
     ],
     indirect=["application"],
 )
+@_undisturbed
 def test_sl_74_entries_of_24_mib(application: Application, path: str) -> None:
     for body in (_BODY, _NEWER):
         _asked(application, "POST", path, body)
@@ -102,6 +143,7 @@ def test_sl_74_entries_of_24_mib(application: Application, path: str) -> None:
     assert application.request("GET", f"/v1/{path}", token="root").status == 404
 
 
+@_undisturbed
 def test_sl_74_responses_of_24_mib(application: Application) -> None:
     token = _asked(application, "POST", "sys/wrapping/wrap", _BODY, ttl="60").json()["wrap_info"]["token"]
     _asked(application, "POST", "sys/wrapping/lookup", {"token": token})
@@ -110,19 +152,17 @@ def test_sl_74_responses_of_24_mib(application: Application) -> None:
     assert _sign(_asked(application, "POST", "sys/wrapping/unwrap", {"token": token})) == "a"
 
 
+@_undisturbed
 def test_sl_74_what_is_refused_is_hashed_off_the_loop_too(application: Application) -> None:
-    stalls.STALLS.longest = 0.0, ""
     weak = application.token('path "plain/x" { capabilities = ["read"] }')
-    assert application.request("POST", "/v1/plain/y", _BODY, token=weak).status == 403
-    assert stalls.STALLS.longest[0] < _MOST
+    assert _sent(application, "POST", "plain/y", _BODY, token=weak).status == 403
     record = application.records()[-1]
     hashed = application.vault.controls.audit.hash("file", "a" * _SIZE)
     assert hashed in record["request"]["data"].values()
 
 
 @pytest.mark.parametrize("path", ["sys/policies/acl/y", "sys/policies/password/y"])
+@_undisturbed
 def test_sl_74_a_policy_of_24_mib_is_refused_undecoded(application: Application, path: str) -> None:
-    stalls.STALLS.longest = 0.0, ""
-    answer = application.request("POST", f"/v1/{path}", b'{"policy":"%b"}' % (b"a" * _SIZE), token="root")
+    answer = _sent(application, "POST", path, b'{"policy":"%b"}' % (b"a" * _SIZE))
     assert answer.status == 400, answer.body[:200]
-    assert stalls.STALLS.longest[0] < _MOST
