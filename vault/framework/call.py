@@ -235,136 +235,94 @@ class BoundRoute(msgspec.Struct, frozen=True):
 
 
 _UNKNOWN: Final = Destination()
-_NO_DATA: Final[Mapping[str, Json]] = {}
 
 
-class Call:
-    """One request on its way through the pipeline. Each stage fills in what it found out, and only reads the others'."""
+class _LaterParts:
+    """What a call has no value for until its stage fills it in: who reads it before that gets an `AttributeError`."""
 
     __slots__ = (
-        "admission",
-        "admitted",
-        "after",
-        "asked",
-        "body",
-        "bound",
-        "client_address",
-        "client_port",
-        "core",
-        "counted",
-        "credential",
-        "data",
-        "decision",
-        "destination",
-        "epoch",
-        "head",
-        "id",
-        "identity",
-        "in_turn",
-        "key",
-        "login",
-        "now",
-        "operation",
-        "options",
-        "params",
-        "parsed",
-        "prepared",
-        "proofs",
-        "reader",
-        "record",
-        "spent",
-        "token",
-        "tx",
-        "warnings",
-        "within",
+        *("id", "now", "client_address", "client_port", "token"),
+        *("bound", "operation", "params", "reader", "tx", "core"),
     )
 
-    # The front fills in what came.
+    # The front.
     id: str
     now: Millis
     """Milliseconds since the epoch at arrival: the one 'now' of this request."""
     client_address: str
     client_port: int
-    head: Head
-    options: Options
-    proofs: Proofs
-    """What the front read of the head; no later stage changes it."""
-    body: bytes
-    within: str
-    """The namespace that the header names, as the prefix of the path; empty for none."""
-    login: Login | None
-    """For a request with inline authentication, and for its login: the state of that login; None for all others."""
-    key: tuple[bytes, bytes, str] | None
-    """The key under which a plan for calls like this one is cached; see `vault.repeated.plans`. None for none."""
+    token: Secret
+    operation: Operation
 
-    # Resolve finds out where it leads.
-    destination: Destination
-    """Where the call leads. It is replaced as a whole; all other stages only read it."""
+    # Resolve.
     bound: BoundRoute
     """The route, or one that refuses where there is none; set once the mount table was asked."""
-
-    # Admit asks the rate limits.
-    admission: Sequence[tuple[bytes, bytes]]
-    admitted: bool
-    """Headers on rate limits or a failed login; whether the rate limits admitted the call."""
-    counted: tuple[int, str] | None
-    """Which of them has counted it, and as whose."""
-
-    # Authenticate finds out who calls, authorise whether they may.
-    token: Secret
-    credential: object
-    """What the authenticator of the token keeps of it for all attempts: its own business. None until then."""
-    spent: bool
-    """Whether this request already used up one use of a use-limited token."""
-    identity: Identity | None
-    decision: Decision | None
-    epoch: int
-    """The epoch of the facts (tokens, policies, mounts) by which this call was authorised, or a later one at which they
-    are true too."""
-    in_turn: bool
-    """Whether the call has its turn to write: who opened another transaction for it would wait for itself."""
-
-    # The handler works with these.
-    operation: Operation
-    parsed: dict[str, Json] | None
-    """The decoded body, None until then; it is decoded once for all attempts."""
-    data: Mapping[str, Json]
-    """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
-    asked: Mapping[str, Json] | None
-    """What `data` was before the ACL put the limit of a rule into it; None where it did not."""
-    params: Any
-    prepared: object
-    """The result of the route's `before`, which stays when the call starts over."""
     reader: ReadView
     """This mount's data; committed data, or the open transaction's in a write."""
+
+    # What the handler works with.
+    params: Any
     tx: View
     """The open transaction on this mount; set only while a write handler runs."""
     core: View
     """The open transaction on the namespace's own data; set only while a write handler runs."""
-    warnings: list[str]
-    after: Callable[[], Awaitable[None]] | None
+
+
+class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
+    """One request on its way through the pipeline. Each stage fills in what it found out, and only reads the others'."""
+
+    # The front fills in what came.
+    head: Head = NO_HEAD
+    options: Options = NO_OPTIONS
+    proofs: Proofs = NO_PROOFS
+    """What the front read of the head; no later stage changes it."""
+    body: bytes = b""
+    within: str = ""
+    """The namespace that the header names, as the prefix of the path; empty for none."""
+    login: Login | None = None
+    """For a request with inline authentication, and for its login: the state of that login; None for all others."""
+    key: tuple[bytes, bytes, str] | None = None
+    """The key under which a plan for calls like this one is cached; see `vault.repeated.plans`. None for none."""
+
+    # Resolve finds out where it leads.
+    destination: Destination = _UNKNOWN
+    """Where the call leads. It is replaced as a whole; all other stages only read it."""
+
+    # Admit asks the rate limits.
+    admission: Sequence[tuple[bytes, bytes]] = ()
+    admitted: bool = False
+    """Headers on rate limits or a failed login; whether the rate limits admitted the call."""
+    counted: tuple[int, str] | None = None
+    """Which of them has counted it, and as whose."""
+
+    # Authenticate finds out who calls, authorise whether they may.
+    credential: object = None
+    """What the authenticator of the token keeps of it for all attempts: its own business. None until then."""
+    spent: bool = False
+    """Whether this request already used up one use of a use-limited token."""
+    identity: Identity | None = None
+    decision: Decision | None = None
+    epoch: int = 0
+    """The epoch of the facts (tokens, policies, mounts) by which this call was authorised, or a later one at which they
+    are true too."""
+    in_turn: bool = False
+    """Whether the call has its turn to write: who opened another transaction for it would wait for itself."""
+
+    # The handler works with these.
+    parsed: dict[str, Json] | None = None
+    """The decoded body, None until then; it is decoded once for all attempts."""
+    data: Mapping[str, Json] = {}
+    """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
+    asked: Mapping[str, Json] | None = None
+    """What `data` was before the ACL put the limit of a rule into it; None where it did not."""
+    prepared: object = None
+    """The result of the route's `before`, which stays when the call starts over."""
+    warnings: list[str] = []
+    after: Callable[[], Awaitable[None]] | None = None
     """Runs once the answer is recorded and everything is committed."""
 
     # The audit broker keeps its own here.
-    record: CallRecord
-
-    def __init__(self) -> None:
-        self.head = NO_HEAD
-        self.options = NO_OPTIONS
-        self.proofs = NO_PROOFS
-        self.body = b""
-        self.within = ""
-        self.login = self.key = None
-        self.destination = _UNKNOWN
-        self.admission = ()
-        self.admitted = self.spent = self.in_turn = False
-        self.counted = None
-        self.credential = self.identity = self.decision = None
-        self.epoch = 0
-        self.asked = self.parsed = self.prepared = self.after = None
-        self.data = _NO_DATA
-        self.warnings = []
-        self.record = CallRecord()
+    record: CallRecord = msgspec.field(default_factory=CallRecord)
 
     @property
     def namespace(self) -> Namespace:
