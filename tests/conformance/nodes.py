@@ -4,6 +4,7 @@
 import atexit
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 
 from tests.conformance.servers import CoffreServer, OpenBaoServer, Server, WorkersServer
 from tests.nodes import prepared, stanza
@@ -63,6 +64,10 @@ class NodesServer(_Node):
     def initialise(self) -> None:
         super().initialise()
         self._other.unseal(self.share)
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        return self.directory, self._other.directory
 
     def next_port(self) -> int:
         self._asked += 1

@@ -65,8 +65,8 @@ def _our_own(key: str, value: object) -> bool:
 class Normaliser:
     """Placeholders of one scenario on one server; `fractions` counts the digits of the times it saw."""
 
-    def __init__(self, address: str, directory: str) -> None:
-        self._places = ((address, "<address>"), (directory, "<directory>"))
+    def __init__(self, address: str, *directories: str) -> None:
+        self._places = ((address, "<address>"), *((each, "<directory>") for each in directories))
         self._names: dict[str, dict[str, str]] = {}
         self.fractions: list[int] = []
 

@@ -43,7 +43,7 @@ class Side:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._captured = {"root": server.root}
-        self.normaliser = Normaliser(f"127.0.0.1:{server.port}", str(server.directory))
+        self.normaliser = Normaliser(f"127.0.0.1:{server.port}", *map(str, server.directories))
 
     def play(self, step: Step) -> Answer:
         """Sends the step and keeps its captures; a capture that is not there becomes a marked text."""

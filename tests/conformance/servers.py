@@ -130,6 +130,11 @@ ui       = false
         """By which clients know it."""
         return self.port
 
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Where it keeps what is its own."""
+        return (self.directory,)
+
     def next_port(self) -> int:
         """Where the next request goes."""
         return self.port

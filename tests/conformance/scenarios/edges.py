@@ -58,6 +58,13 @@ MOVES = [
     get("mb/sys/auth/up", pick=("data.type",)),
     post("mb/sys/namespaces/api-lock/lock"),
     post("sys/namespaces/api-lock/unlock/mb", {}),
+    delete("ma/sys/mounts/none"),
+    delete("mb/sys/auth/token"),
+    delete("mb/sys/mounts/cubbyhole"),
+    delete("ma/sys/mounts/sys"),
+    delete("ma/sys/mounts/identity"),
+]
+INTO_A_SEAL_OF_ITS_OWN = [
     post(
         "sys/namespaces/se",
         {"seal": 'seal "shamir" { shares = 1 threshold = 1 }'},
@@ -69,11 +76,6 @@ MOVES = [
     post("rmx/a", {"q": "1"}),
     post("sys/remount", {"from": "rmx", "to": "se/kv"}, save=("m:data.migration_id",), shape=2),
     get("sys/remount/status/{m}", settle_on='"migration_info"', shape=3),
-    delete("ma/sys/mounts/none"),
-    delete("mb/sys/auth/token"),
-    delete("mb/sys/mounts/cubbyhole"),
-    delete("ma/sys/mounts/sys"),
-    delete("ma/sys/mounts/identity"),
 ]
 LEASES = [
     *(
@@ -177,6 +179,7 @@ PASSWORDS = [
 ]
 SCENARIOS = [
     Scenario("edges", "moves", MOVES),
+    Scenario("edges", "moves to a seal of its own", INTO_A_SEAL_OF_ITS_OWN),
     Scenario("edges", "leases", LEASES),
     Scenario("edges", "passwords", PASSWORDS),
 ]
