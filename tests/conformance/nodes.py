@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Our server on PostgreSQL, alone and as two nodes; the database is started with the first of them."""
+"""Our server on PostgreSQL, alone and as two nodes, the second behind PgBouncer; both are started with the first of them."""
 
 import atexit
 from contextlib import ExitStack
@@ -8,28 +8,43 @@ from pathlib import Path
 
 from tests.conformance.servers import CoffreServer, OpenBaoServer, Server, WorkersServer
 from tests.nodes import prepared, stanza
+from tests.pooler import pooler
 from tests.postgres import Cluster, started
 
 
 @cache
-def _cluster() -> Cluster:
-    """The PostgreSQL of this process, which ends with it."""
+def _stack() -> ExitStack:
+    """What ends with this process."""
     stack = ExitStack()
     atexit.register(stack.close)
-    return stack.enter_context(started())
+    return stack
+
+
+@cache
+def _cluster() -> Cluster:
+    """The PostgreSQL of this process."""
+    return _stack().enter_context(started())
+
+
+@cache
+def _pooler() -> str:
+    """The directory of the socket of a PgBouncer before it."""
+    return _stack().enter_context(pooler(_cluster().folder))
 
 
 class PostgresServer(CoffreServer):
     """Our server on PostgreSQL."""
 
     kind = "coffre-postgres"
-    stanza = ""
+    database = ""
 
     def _storage(self) -> str:
-        if not self.stanza:
-            database = prepared(_cluster())
-            self.stanza = stanza(database, _cluster().address(database).host)
-        return self.stanza
+        self.database = self.database or prepared(_cluster())
+        return stanza(self.database, self._host())
+
+    def _host(self) -> str:
+        """The directory of the socket by which it reaches the database."""
+        return _cluster().address(self.database).host
 
 
 class _Node(PostgresServer):
@@ -38,8 +53,11 @@ class _Node(PostgresServer):
     def __init__(self, first: PostgresServer | None, listener: str) -> None:
         """With `first` it is another node beside that one, by whose address clients know both."""
         self._first = first
-        self.stanza = first.stanza if first is not None else ""
+        self.database = first.database if first is not None else ""
         super().__init__(listener=listener)
+
+    def _host(self) -> str:
+        return super()._host() if self._first is None else _pooler()
 
     @property
     def public_port(self) -> int:
