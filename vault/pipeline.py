@@ -7,6 +7,7 @@ What stands below comes in the order in which it runs: first the stages, then wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -42,7 +43,7 @@ from vault.policy.gate import Gate
 from vault.refusals import raise_refusal, refusing_route, to_refusal
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
-from vault.storage.protocol import Conflict, UnfitPath
+from vault.storage.protocol import Conflict, StorageFailure, UnfitPath
 from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
@@ -53,7 +54,6 @@ _ATTEMPTS: Final = 4
 """How often a call starts again because a fact that it stood on changed while it ran."""
 _NOTHING: Final = mount_prefix(NOWHERE.uuid)
 """Below this, no namespace ever stores anything."""
-
 
 Record = Callable[[Call, Reply[object] | None], Taken]
 
@@ -112,7 +112,7 @@ class Pipeline:
                 reply = await self.retry(call, again)
             after, call.after = call.after, None
             if after is not None:
-                self.flush_audit(call)
+                call.record.flush()
                 await after()
             return reply
         except Exception as error:  # noqa: BLE001 -- it is raised again
@@ -214,8 +214,7 @@ class Pipeline:
 
     async def authenticate(self, call: Call) -> None:
         """Find out who calls, and from where. A public route takes a valid token along, if records tell, and ignores others."""
-        token, access = call.token.reveal(), call.bound.route.access
-        public = access.public
+        token, access, public = call.token.reveal(), call.bound.route.access, call.bound.route.access.public
         call.identity = None
         if call.login is not None and call.login.identity is not None:
             call.identity, call.token = call.login.identity, call.login.identity.token
@@ -264,15 +263,15 @@ class Pipeline:
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""
         bound, identity = call.bound, call.identity
-        if (
-            identity is not None
-            and identity.namespace is not call.namespace
-            and not bound.route.access.public
-        ):
+        public = bound.route.access.public
+        if identity is not None and identity.namespace is not call.namespace and not public:
             self.require_namespace(call, identity)
-        if bound.exists is not None and call.operation is Operation.UPDATE and not await bound.exists(call):
-            call.operation = Operation.CREATE
-        if bound.route.access.public or call.operation is Operation.HELP:
+        if bound.exists is not None and call.operation is Operation.UPDATE:
+            # Where either is allowed alike, and recorded with the answer alone, the transaction finds out which it is.
+            call.unsettled = bound.route.access.contained and self._gate.lets_either(call)
+            if not call.unsettled:
+                await self.tell_create_from_update(call)
+        if public or call.operation is Operation.HELP:
             self.apply_credential_checks(call, identity)
             return
         if self._barrier.sealed:
@@ -289,6 +288,12 @@ class Pipeline:
         if bound.route.access.sudo and not (decision.sudo or decision.root):
             raise Forbidden(path=call.path, capability="sudo")
         self.apply_credential_checks(call, identity)
+
+    async def tell_create_from_update(self, call: Call) -> None:
+        """Find out whether there is something to update."""
+        call.unsettled = False
+        if call.bound.exists is not None:
+            call.operation = Operation.UPDATE if await call.bound.exists(call) else Operation.CREATE
 
     def require_namespace(self, call: Call, identity: Identity) -> None:
         """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""
@@ -320,8 +325,9 @@ class Pipeline:
         core.opened = call.reader.opened
         call.core = core
         call.reader = call.tx = core.mount(call.mount.uuid)
-        exists = call.bound.exists
-        if exists is not None and await exists(call) is (call.operation is Operation.CREATE):
+        allowed, unsettled = call.operation, call.unsettled
+        await self.tell_create_from_update(call)
+        if call.operation is not allowed and not unsettled:
             raise FactsChanged  # what the caller may do depends on whether there is something: it changed since
         # 8. and 9. A refusal that keeps what it wrote gets its answer recorded as every refusal does.
         result = await self.invoke(call, core)
@@ -412,13 +418,6 @@ class Pipeline:
                     raise
         return reply
 
-    def flush_audit(self, call: Call) -> None:
-        """Write the audit lines of a call now. Raises `Unavailable` where no device takes them."""
-        batch, call.record.batch = call.record.batch, None
-        failure = None if batch is None else batch.flush()
-        if failure is not None:
-            raise failure
-
     async def repeat(self, call: Call, plan: Plan) -> Reply[object] | None:
         """Answer a read about which the plan has what 1, 3, 4, 5 and 7 find out. Raises `FactsChanged`, as any attempt."""
         call.epoch = self._follower.epoch
@@ -488,6 +487,9 @@ class Pipeline:
             return refusal
         if isinstance(refusal, Sealed) or (isinstance(refusal, Limited) and not refusal.recorded):
             return refusal
+        if call.unsettled:  # no transaction came to it
+            with suppress(VaultError, BarrierFailure, StorageFailure, UnfitPath):
+                await self.tell_create_from_update(call)
         if not call.record.audited:
             later = self._audit.request(call, refusal)
             if later is not None:

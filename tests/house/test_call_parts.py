@@ -46,7 +46,7 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
         "nhi/biscuit/routes/login_mount.py": "a login by another name, while the mount it belongs to answers",
     },
     **dict.fromkeys(("bound", "identity", "decision", "params"), _STAGES),
-    **dict.fromkeys(("core", "epoch", "in_turn", "asked", "prepared", "admitted"), _ITSELF),
+    **dict.fromkeys(("core", "epoch", "in_turn", "asked", "prepared", "admitted", "unsettled"), _ITSELF),
     "tx": {_PIPELINE: "its stages", "nhi/biscuit/routes/login_mount.py": "a login by another name"},
     "reader": {
         _PIPELINE: "its stages",

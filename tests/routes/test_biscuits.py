@@ -53,6 +53,23 @@ def test_what_was_narrowed_offline_is_refused_elsewhere_and_cannot_be_widened(is
         assert issuer.status(issuer.narrow(narrow, block), DB) == 403
 
 
+def test_a_check_tells_create_from_update_where_the_policy_does_not(issuer: Issuer) -> None:
+    token = issuer.issue()
+    for _ in range(3):  # who calls, and by which rules, is known
+        assert issuer.status(token, DB, "POST", {"data": {}}) == 200
+    creates, updates = (
+        issuer.narrow(token, READS.replace('"read"', f'"{one}"')) for one in ("create", "update")
+    )
+    new = DB.replace("/db", "/new")
+    for _ in range(2):
+        assert issuer.status(updates, new, "POST", {"data": {}}) == 403
+        assert issuer.status(creates, DB, "POST", {"data": {}}) == 403
+        assert issuer.status(updates, DB, "POST", {"data": {}}) == 200
+    assert issuer.status(creates, new, "POST", {"data": {}}) == 200
+    assert issuer.status(creates, new, "POST", {"data": {}}) == 403
+    assert issuer.status(updates, new, "POST", {"data": {}}) == 200
+
+
 def test_a_narrower_end_is_kept_to_and_shown(issuer: Issuer) -> None:
     token = issuer.issue()
     past = issuer.narrow(token, "check if time($t), $t < 2020-01-01T00:00:00Z;")

@@ -302,6 +302,8 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
     """Whether this request already used up one use of a use-limited token."""
     identity: Identity | None = None
     decision: Decision | None = None
+    unsettled: bool = False
+    """Whether the transaction is to find out if the call creates or updates, as the caller may do either alike."""
     epoch: int = 0
     """The epoch of the facts (tokens, policies, mounts) by which this call was authorised, or a later one at which they
     are true too."""

@@ -95,6 +95,18 @@ class Gate:
             raise AssertionError("a call without a caller")
         return self._verdict(await self.acl(call.identity, call.now), call, call.identity)
 
+    def lets_either(self, call: Call) -> bool:
+        """Whether the caller may create and update alike, as far as is known from memory, so that it need not be known which.
+
+        Not where the credential itself has checks, which see the operation.
+        """
+        identity = call.identity
+        if identity is None or identity.narrowing is not None:
+            return False
+        acl = self._cached_acl(identity, call.now)
+        path = seen_by(identity, call.namespace.path + call.path)
+        return acl is not None and path is not None and acl.lets_either(path, now=millis_to_seconds(call.now))
+
     def _verdict(self, acl: Acl, call: Call, identity: Identity) -> AclVerdict:
         path = seen_by(identity, call.namespace.path + call.path)
         if path is None:

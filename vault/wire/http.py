@@ -218,10 +218,7 @@ class Front:
         """
         if reply.raw is not None:
             return _answer(call, reply)
-        batch, call.record.batch = call.record.batch, None
-        failure = None if batch is None else batch.flush()
-        if failure is not None:
-            raise failure
+        call.record.flush()
         owed = call.spent or call.bound.route.access.writes
         try:
             return await self._lane.pool.run(client_of(call), partial(_answer, call, reply), owed=owed)

@@ -54,6 +54,13 @@ class CallRecord(msgspec.Struct, eq=False):
         """Tell nothing of what it holds."""
         return "<CallRecord>"
 
+    def flush(self) -> None:
+        """Write what waits for the end of this turn of the event loop. Raises the refusal where no device takes it."""
+        batch, self.batch = self.batch, None
+        failure = None if batch is None else batch.flush()
+        if failure is not None:
+            raise failure
+
     def end_attempt(self) -> None:
         """Write what waits for a commit that will not come, before another attempt is made.
 
