@@ -7,7 +7,6 @@ What stands below comes in the order in which it runs: first the stages, then wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -43,7 +42,7 @@ from vault.policy.gate import Gate
 from vault.refusals import raise_refusal, refusing_route, to_refusal
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
-from vault.storage.protocol import Conflict, StorageFailure, UnfitPath
+from vault.storage.protocol import Conflict, UnfitPath
 from vault.token.authenticator import Authenticator
 from vault.wrap.wrapper import WRAPPING, Wrapper
 
@@ -168,7 +167,12 @@ class Pipeline:
             if later is not None:
                 await later
         # 7. Parameters, and what precedes a transaction. Others are asked for nobody whom newer facts would not let.
-        call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
+        try:
+            call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
+        except VaultError:
+            if call.unsettled:  # no transaction will come to it
+                await self.tell_create_from_update(call)
+            raise
         if call.bound.before is not None and call.prepared is None:
             await self.require_current_facts(call)
             call.prepared = await call.bound.before(call, call.params)
@@ -262,20 +266,19 @@ class Pipeline:
 
     async def authorise(self, call: Call) -> None:
         """Ask the ACL, with the path that the handler will get. Public routes need no one's permission."""
-        bound, identity = call.bound, call.identity
-        public = bound.route.access.public
-        if identity is not None and identity.namespace is not call.namespace and not public:
+        bound, identity, access = call.bound, call.identity, call.bound.route.access
+        if identity is not None and identity.namespace is not call.namespace and not access.public:
             self.require_namespace(call, identity)
         if bound.exists is not None and call.operation is Operation.UPDATE:
-            # Where either is allowed alike, and recorded with the answer alone, the transaction finds out which it is.
-            call.unsettled = bound.route.access.contained and self._gate.lets_either(call)
+            # Where either is allowed alike, and recorded with the answer alone, the transaction to come finds out.
+            call.unsettled = access.contained and self._gate.lets_either(call)
             if not call.unsettled:
                 await self.tell_create_from_update(call)
-        if public or call.operation is Operation.HELP:
+        if access.public or call.operation is Operation.HELP:
             self.apply_credential_checks(call, identity)
             return
         if self._barrier.sealed:
-            if bound.route.access.when_sealed:
+            if access.when_sealed:
                 return
             raise Sealed  # it was open when the call came in: nothing is allowed unasked
         decision = self._gate.decide(call) or await self._gate.check(call)
@@ -285,7 +288,7 @@ class Pipeline:
             call.data = {**call.data, "limit": decision.pagination_limit}
         if not decision.allowed:
             raise Forbidden(path=call.path, capability=call.operation)
-        if bound.route.access.sudo and not (decision.sudo or decision.root):
+        if access.sudo and not (decision.sudo or decision.root):
             raise Forbidden(path=call.path, capability="sudo")
         self.apply_credential_checks(call, identity)
 
@@ -487,9 +490,6 @@ class Pipeline:
             return refusal
         if isinstance(refusal, Sealed) or (isinstance(refusal, Limited) and not refusal.recorded):
             return refusal
-        if call.unsettled:  # no transaction came to it
-            with suppress(VaultError, BarrierFailure, StorageFailure, UnfitPath):
-                await self.tell_create_from_update(call)
         if not call.record.audited:
             later = self._audit.request(call, refusal)
             if later is not None:

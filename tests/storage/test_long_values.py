@@ -40,7 +40,11 @@ async def write(storage: Storage, do: Callable[[Tx], Awaitable[object]]) -> None
 
 
 def test_sl_74_a_long_value_is_written_read_replaced_and_removed_off_the_loop(store: Store) -> None:
+    turns: list[list[float]] = []
+    """For how long each step held the loop, each time that it was played: what disturbs one comes into one of them."""
+
     async def story(storage: Storage) -> None:
+        turns.append([])
         value, other, part = bytes(_SIZE), b"\xff" * _SIZE, bytes(4 << 20)
         seen: list[bytes | None] = []
 
@@ -64,13 +68,18 @@ def test_sl_74_a_long_value_is_written_read_replaced_and_removed_off_the_loop(st
                 await tx.put(f"f/{number}", part)
 
         for do in (lambda tx: tx.put("a", value), twice, spilled, shortened, folder):
-            assert await held(write(storage, do)) < _MOST
+            turns[-1].append(await held(write(storage, do)))
         assert seen == [value, value, other]
-        assert await held(storage.reader().get("f/3")) < _MOST
-        assert await held(write(storage, lambda tx: tx.delete_prefix("f/"))) < _MOST
+        turns[-1].append(await held(storage.reader().get("f/3")))
+        turns[-1].append(await held(write(storage, lambda tx: tx.delete_prefix("f/"))))
         assert await everything(storage) == {"a": b"short"}
 
-    store.play(story)
+    for _ in range(3):
+        store.play(story)
+        least = [min(step) for step in zip(*turns, strict=True)]
+        if max(least) < _MOST:
+            break
+    assert [seconds for seconds in least if seconds >= _MOST] == []
 
 
 def test_sl_74_who_looks_for_a_neighbour_does_not_read_a_long_value(store: Store) -> None:
@@ -87,11 +96,15 @@ def test_sl_74_who_looks_for_a_neighbour_does_not_read_a_long_value(store: Store
             assert len(await reader.list("n/")) >= 200
             return time.thread_time() - began
 
-        before = await look()
+        async def least() -> float:
+            """What it costs where nothing disturbs it, as near as a few tries come."""
+            return min([await look() for _ in range(4)])
+
+        before = await least()
         async with storage.write() as tx:
             await tx.put("n/100x", bytes(_SIZE))
         assert await reader.has("n/100x")
-        assert await look() < max(_MOST, 2 * before)
+        assert await least() < max(_MOST, 2 * before)
 
     store.play(story)
 

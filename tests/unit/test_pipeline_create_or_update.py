@@ -10,8 +10,8 @@ import pytest
 from tests.routes.driver import Application
 from vault.barrier.view import ReadView, View
 from vault.engines.kv import store
-from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import StorageFailure
+from vault.storage.memory import MemoryStorage, _Transaction
+from vault.storage.protocol import Conflict, StorageFailure
 from vault.storage.sqlite.storage import SqliteStorage
 
 CREATE_ONLY = 'path "secret/data/*" { capabilities = ["create"] }'
@@ -160,3 +160,40 @@ def test_what_is_refused_before_its_transaction_is_recorded_as_what_it_would_hav
         ("request", operation),
         ("response", operation),
     ]
+
+
+def test_what_is_refused_in_its_turn_is_recorded_as_what_it_would_have_been(tmp_path: Path) -> None:
+    """The first attempt fails by facts that another server changed, the second in a transaction, which then ends."""
+    mine, others = (SqliteStorage.open(tmp_path / "db") for _ in range(2))
+    with Application(mine) as application, Application(others, beside=application) as other:
+        token = _token(application, {"either": EITHER})
+        assert other.request("POST", "/v1/sys/mounts/more", {"type": "kv"}, token="root").status == 204
+        answer = application.request(
+            "POST", "/v1/secret/data/new", {"options": "wrong", "data": {}}, token=token
+        )
+        assert answer.status == 400
+        assert [told for *told, _ in _operations(application)] == [
+            ["request", "create"],
+            ["response", "create"],
+        ]
+
+
+@pytest.mark.parametrize("who", ["either", "root"])
+def test_who_lost_a_create_to_anothers_is_recorded_as_updating(
+    application: Application, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    token = "root" if who == "root" else _token(application, {"either": EITHER})
+    application.records()
+    commit = _Transaction.commit
+
+    def lose(transaction: _Transaction) -> None:
+        undone.undo()
+        commit(transaction)  # as if it were another's, who was faster
+        raise Conflict("another transaction changed what this one had read")
+
+    with monkeypatch.context() as undone:
+        undone.setattr(_Transaction, "commit", lose)
+        answer = application.request("POST", "/v1/secret/data/new", {"data": {}}, token=token)
+    assert (answer.status, answer.json()["data"]["version"]) == (200, 2)
+    told = [(kind, operation) for kind, operation, _ in _operations(application)]
+    assert told == [("request", "create"), ("response", "create"), ("response", "update")]

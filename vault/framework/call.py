@@ -370,6 +370,7 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
             self.data, self.asked = self.asked, None
         self.identity = None
         self.decision = None
+        self.unsettled = False
         self.after = None
         self.warnings = []
 

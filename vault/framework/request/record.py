@@ -66,6 +66,7 @@ class CallRecord(msgspec.Struct, eq=False):
 
         The request is recorded once for all attempts: were that lost, nothing else would tell of it. Raises as `settle`.
         """
+        self.shared = None  # what is decided alike may be another operation the next time
         settle, self.settle = self.settle, None
         if settle is not None:
             settle()
