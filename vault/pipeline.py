@@ -218,14 +218,14 @@ class Pipeline:
 
     async def authenticate(self, call: Call) -> None:
         """Find out who calls, and from where. A public route takes a valid token along, if records tell, and ignores others."""
-        token, access, public = call.token.reveal(), call.bound.route.access, call.bound.route.access.public
+        token, access = call.token.reveal(), call.bound.route.access
         call.identity = None
         if call.login is not None and call.login.identity is not None:
             call.identity, call.token = call.login.identity, call.login.identity.token
             if call.identity.namespace is not call.namespace:
                 self.move_to_token_namespace(call, call.identity)
             return
-        if self._barrier.sealed or (public and (not token or access.unaudited)):
+        if self._barrier.sealed or (access.public and (not token or access.unaudited)):
             return
         try:
             for authenticator in self._authenticators:
@@ -235,13 +235,13 @@ class Pipeline:
                         self.move_to_token_namespace(call, call.identity)
                     return
         except BarrierSealed:
-            if not public:
+            if not access.public:
                 raise
             return
         except Unauthenticated:
-            if not public:
+            if not access.public:
                 raise
-        if not public:
+        if not access.public:
             raise Unauthenticated
 
     def move_to_token_namespace(self, call: Call, identity: Identity) -> None:
