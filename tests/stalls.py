@@ -62,6 +62,22 @@ class Stalls:
 
 
 STALLS: Final = Stalls()
+_TRIES: Final = 3
+
+
+def held_too_long(play: Callable[[], Mapping[str, float]], most: float) -> Mapping[str, float]:
+    """Return which steps of what is played held the loop for `most` seconds or more, each time that it was played.
+
+    `play` leaves nothing behind, and returns the seconds of each step by its name. Whatever disturbs a measurement makes
+    it longer, so the least of a few counts, and the first time that all are in order ends it.
+    """
+    least: dict[str, float] = {}
+    for _ in range(_TRIES):
+        for name, seconds in play().items():
+            least[name] = min(seconds, least.get(name, seconds))
+        if all(seconds < most for seconds in least.values()):
+            return {}
+    return {name: seconds for name, seconds in least.items() if seconds >= most}
 
 
 @types.coroutine

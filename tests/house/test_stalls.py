@@ -58,3 +58,15 @@ def test_what_the_product_does_is_measured() -> None:
     stalls.after("anything")
     assert "stalls" in Pipeline.handle.__code__.co_filename
     assert "stalls" in asyncio.Handle._run.__code__.co_filename
+
+
+def test_the_least_of_a_few_plays_counts_and_the_first_in_order_ends_them() -> None:
+    def played(*times: dict[str, float]) -> tuple[object, int]:
+        left = list(times)
+        return stalls.held_too_long(lambda: left.pop(0), 1.0), len(times) - len(left)
+
+    fast, slow = {"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 2.0}
+    assert played(fast) == ({}, 1)
+    assert played(slow, fast) == ({}, 2)
+    assert played({"a": 2.0, "b": 0.5}, slow) == ({}, 2), "disturbed elsewhere each time"
+    assert played(slow, {"a": 0.5, "b": 1.5}, slow) == ({"b": 1.5}, 3)

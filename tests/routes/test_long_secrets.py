@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Secrets of 24 MiB: nothing that is done to one holds the event loop, on any storage, and every part of it arrives."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
@@ -16,7 +15,6 @@ from vault.storage.sqlite.storage import SqliteStorage
 _SIZE = 24 << 20
 _MOST = 0.02
 """Seconds of processor time that a step may take here. On the machine that this was measured on the longest takes a fifth."""
-_TRIES = 3
 _HELD: list[tuple[str, float]] = []
 """For how long each request of the scenario that is being played held the loop, in seconds."""
 P = ParamSpec("P")
@@ -33,23 +31,17 @@ def application(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Appl
 
 
 def _undisturbed(scenario: Callable[P, None]) -> Callable[P, None]:
-    """Play a scenario, which leaves nothing, and judge what each of its requests held the loop for.
-
-    Whatever disturbs a measurement makes it longer, so the least of a few counts.
-    """
+    """Judge what each request of a scenario, which leaves nothing, holds the loop for."""
 
     @wraps(scenario)
     def played(*args: P.args, **kwargs: P.kwargs) -> None:
-        least: dict[tuple[int, str], float] = {}
-        for _ in range(_TRIES):
+        def play() -> Mapping[str, float]:
             _HELD.clear()
             scenario(*args, **kwargs)
             assert _HELD
-            for place, (name, seconds) in enumerate(_HELD):
-                least[place, name] = min(seconds, least.get((place, name), seconds))
-            if max(least.values()) < _MOST:
-                return
-        assert {step: seconds for step, seconds in least.items() if seconds >= _MOST} == {}
+            return {f"{place}. {name}": seconds for place, (name, seconds) in enumerate(_HELD, 1)}
+
+        assert stalls.held_too_long(play, _MOST) == {}
 
     return played
 
@@ -65,9 +57,8 @@ def _sent(
 ) -> Answer:
     """Send a request, and note how long it held the loop."""
     headers = {"x-vault-wrap-ttl": ttl} if ttl else {}
-    sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     stalls.STALLS.longest = 0.0, ""
-    answer = application.request(method, f"/v1/{path}", sent, token=token, headers=headers)
+    answer = application.request(method, f"/v1/{path}", body, token=token, headers=headers)
     _HELD.append((f"{method} {path}", stalls.STALLS.longest[0]))
     return answer
 
