@@ -23,6 +23,7 @@ from vault.framework.errors import (
     Forbidden,
     Limited,
     NotFound,
+    Reason,
     Sealed,
     Unauthenticated,
     Unavailable,
@@ -84,8 +85,7 @@ class Pipeline:
         self._follower = follower
         self._wrapper = wrapper
         self.plans = Plans(follower)
-        self._log = log
-        self._pool = Pool(threads=1, name="body")
+        self._log, self._pool = log, Pool(threads=1, name="body")
 
     async def handle(self, call: Call, plan: Plan | None = None) -> Reply[object] | None:
         """Carry one request through every stage, or through those that its `plan` leaves: all that is decided about it.
@@ -287,9 +287,9 @@ class Pipeline:
             call.asked = call.data
             call.data = {**call.data, "limit": decision.pagination_limit}
         if not decision.allowed:
-            raise Forbidden(path=call.path, capability=call.operation)
+            raise Forbidden(path=call.path, capability=call.operation, reason=decision.reason)
         if access.sudo and not (decision.sudo or decision.root):
-            raise Forbidden(path=call.path, capability="sudo")
+            raise Forbidden(path=call.path, capability="sudo", reason=Reason.SUDO)
         self.apply_credential_checks(call, identity)
 
     async def tell_create_from_update(self, call: Call) -> None:
@@ -301,7 +301,7 @@ class Pipeline:
     def require_namespace(self, call: Call, identity: Identity) -> None:
         """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""
         if not identity.namespace.holds(call.namespace):
-            raise Forbidden(path=call.path, capability=call.operation)
+            raise Forbidden(path=call.path, capability=call.operation, reason=Reason.NAMESPACE)
 
     def apply_credential_checks(self, call: Call, identity: Identity | None) -> None:
         """Ask the credential's own checks, which only ever take away. Where anybody may call, it is left out."""
@@ -312,7 +312,7 @@ class Pipeline:
         if call.bound.route.access.public:
             call.identity = None
             return
-        raise Forbidden(path=call.path, capability=call.operation)
+        raise Forbidden(path=call.path, capability=call.operation, reason=Reason.CREDENTIAL)
 
     async def commit(self, call: Call) -> Reply[object] | None:
         """Run the handler in one transaction, and make what it changed known here before anybody is answered."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from vault.framework.errors import Unauthenticated
+from vault.framework.errors import Reason, Unauthenticated
 from vault.framework.fields import Json
 from vault.framework.identity import EntityState, IdentityFacts
 from vault.framework.reply import Reply
@@ -138,6 +138,21 @@ class Decision(Protocol):
     @property
     def granting(self) -> Sequence[str]:
         """The names of the policies that granted it, for the audit record."""
+        ...
+
+    @property
+    def rule(self) -> str:
+        """The path of the rule that decided, templates filled in; empty where no rule did."""
+        ...
+
+    @property
+    def policies(self) -> Sequence[str]:
+        """The names of the policies that have that rule, whether it granted or refused."""
+        ...
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why it was refused; None where it was allowed."""
         ...
 
 

@@ -7,19 +7,51 @@ paths, mounts and policies may appear, because clients of OpenBao match on them.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Self
 
 from vault.values.times import Seconds
+
+
+class Reason(StrEnum):
+    """Why a request is refused, as the log says it: a closed set of phrases, with nothing of the request in them.
+
+    No client is told: it would learn what its policies are made of.
+    """
+
+    NO_RULE = "no rule covers this path"
+    DENIED = "the rule denies"
+    CREATE = "the rule does not grant create"
+    READ = "the rule does not grant read"
+    UPDATE = "the rule does not grant update"
+    PATCH = "the rule does not grant patch"
+    DELETE = "the rule does not grant delete"
+    LIST = "the rule does not grant list"
+    SCAN = "the rule does not grant scan"
+    SUDO = "the rule does not grant sudo"
+    CONTROL_GROUP = "the rule asks for approval by a control group"
+    WRAPPING = "the rule asks for response wrapping within its bounds"
+    PARAMETERS = "the rule does not accept the parameters"
+    LIMIT = "the rule asks for a limit within its bounds"
+    TEMPLATE = "a value may not stand in the path of a templated rule"
+    NAMESPACE = "another namespace"
+    CREDENTIAL = "the credential's own checks"
+    NO_TOKEN = "no valid token"  # noqa: S105 - a phrase
+    TOO_MANY = "too many requests"
+    LOCKED = "locked by an administrator"
+    ENGINE = "the engine refuses"
 
 
 class VaultError(Exception):
     """Base of every refusal.
 
     `message` is empty where OpenBao answers with an empty list of errors. `chained` asks the v1 wire for
-    the list form (``1 error occurred: …``) that OpenBao uses for errors of its request path.
+    the list form (``1 error occurred: …``) that OpenBao uses for errors of its request path. `reason` is for the
+    log alone; None where the kind says it all.
     """
 
     chained = False
+    reason: Reason | None = None
 
     def __init__(self, message: str = "", *, detail: str = "", chained: bool | None = None) -> None:
         super().__init__(message)
@@ -42,6 +74,8 @@ class Malformed(VaultError):
 class Unauthenticated(VaultError):
     """There is no token, or it is not valid (any more)."""
 
+    reason = Reason.NO_TOKEN
+
     def __init__(self, message: str = "permission denied", *, detail: str = "") -> None:
         super().__init__(message, detail=detail)
 
@@ -58,8 +92,10 @@ class Forbidden(VaultError):
         path: str = "",
         capability: str = "",
         chained: bool | None = None,
+        reason: Reason | None = Reason.ENGINE,
     ) -> None:
         super().__init__(message, chained=chained)
+        self.reason = reason
         self.path = path
         self.capability = capability
 
@@ -97,6 +133,8 @@ class TooLarge(VaultError):
 class Limited(VaultError):
     """Too many requests; `retry_after` is in seconds, `recorded` says whether it goes to the audit log."""
 
+    reason = Reason.TOO_MANY
+
     def __init__(self, message: str, *, retry_after: Seconds = Seconds(1), recorded: bool = True) -> None:
         super().__init__(message)
         self.retry_after = retry_after
@@ -122,6 +160,8 @@ class Sealed(VaultError):
 
 class Locked(VaultError):
     """An administrator has closed this part of the API for now."""
+
+    reason = Reason.LOCKED
 
 
 class Unavailable(VaultError):

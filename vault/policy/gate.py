@@ -11,7 +11,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.view import core_prefix
 from vault.framework import schema
 from vault.framework.call import Call, Identity, Namespace
-from vault.framework.errors import NotFound
+from vault.framework.errors import NotFound, Reason
 from vault.framework.reply import Reply
 from vault.framework.request.operation import Operation
 from vault.policy.decision.acl import Acl, AclVerdict
@@ -19,7 +19,7 @@ from vault.policy.decision.readable import readable
 from vault.policy.store import PolicyStore
 from vault.values.times import Millis, millis_to_seconds
 
-_OUTSIDE: Final = AclVerdict(allowed=False)
+_OUTSIDE: Final = AclVerdict(allowed=False, reason=Reason.NAMESPACE)
 _FREE: Final = AclVerdict(allowed=True)
 """The decision for a call that needs no policy."""
 

@@ -15,7 +15,7 @@ from nhi.biscuit.records.model import LONGEST_TTL, IssuedToken, Registration, Re
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.framework.call import Call, Namespace
-from vault.framework.errors import Forbidden, Malformed
+from vault.framework.errors import Forbidden, Malformed, Reason
 from vault.framework.reply import Auth, Reply
 from vault.framework.secret import Secret
 from vault.token.authenticator import core_reader
@@ -79,7 +79,7 @@ class BiscuitService:
             raise Malformed("the registration that the Biscuit came from is gone")
         bound = presented.checks.bound
         if not near(call, registration) or (bound and not self._biscuits.possession.proves(call, bound)):
-            raise Forbidden(path=call.path, capability=call.operation)
+            raise Forbidden(path=call.path, capability=call.operation, reason=Reason.CREDENTIAL)
         made, record = await self._issuer.issue(
             call,
             (owner, presented.namespace.path),

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import msgspec
 
+from vault.framework.errors import Reason
 from vault.framework.identity import IdentityFacts
 from vault.policy.builtin import ROOT
 from vault.policy.decision.constraints import forced_limit, parameters_pass, wrapping_passes
@@ -25,6 +26,7 @@ _NEEDED = {
     name: CAPABILITY_NAMES[name] for name in ("create", "read", "update", "delete", "list", "patch", "scan")
 }
 _LISTING = frozenset({"list", "scan"})
+_UNGRANTED = {name: Reason(f"the rule does not grant {name}") for name in _NEEDED}
 
 
 class AclVerdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,8 @@ class AclVerdict(msgspec.Struct, frozen=True, kw_only=True):
     `sudo`: whether the deciding rule grants it. `granting`: the policies behind the capability, for the audit.
     `pagination_limit`: the limit a listing must use, None to leave the request's own. `filter_path`: the
     template that listed keys are filtered by, empty for none. `missing`: what was lacking, empty when allowed.
+    `rule`: the path of the rule that decided, templates filled in; empty for root and where none covers the path.
+    `policies`: those that have this rule, or that refuse everything. `reason`: why it was refused, for the log.
     """
 
     allowed: bool
@@ -42,6 +46,9 @@ class AclVerdict(msgspec.Struct, frozen=True, kw_only=True):
     pagination_limit: int | None = None
     filter_path: str = ""
     missing: str = ""
+    rule: str = ""
+    policies: tuple[str, ...] = ()
+    reason: Reason | None = None
 
 
 _ROOT_VERDICT = AclVerdict(allowed=True, root=True, sudo=True, granting=(ROOT,))
@@ -101,7 +108,10 @@ class Acl:
         if self.root:
             verdict = _ROOT_VERDICT
         elif self.refusal:
-            verdict = AclVerdict(allowed=False, missing=self.refusal)
+            refusing = tuple(policy.name for policy in self._policies if policy.refusal)
+            verdict = AclVerdict(
+                allowed=False, missing=self.refusal, policies=refusing, reason=Reason.TEMPLATE
+            )
         else:
             rule = self._table.find(path.lstrip("/"), listing=operation in _LISTING)
             verdict = _capable(rule, needed, operation)
@@ -199,11 +209,16 @@ def capability_words(rule: MergedRule | None) -> list[str]:
 
 def _capable(rule: MergedRule | None, needed: Capability, operation: str) -> AclVerdict:
     if rule is None:
-        return AclVerdict(allowed=False, missing=operation)
+        return AclVerdict(allowed=False, missing=operation, reason=Reason.NO_RULE)
     sudo = rule.grants(Capability.SUDO)
     if not needed or not rule.grants(needed):
-        return AclVerdict(allowed=False, sudo=sudo, missing=operation)
-    return AclVerdict(allowed=True, sudo=sudo, granting=rule.granting[needed])
+        reason = Reason.DENIED if rule.grants(Capability.DENY) else _UNGRANTED.get(operation, Reason.NO_RULE)
+        return AclVerdict(
+            allowed=False, sudo=sudo, missing=operation, rule=rule.path, policies=rule.policies, reason=reason
+        )
+    return AclVerdict(
+        allowed=True, sudo=sudo, granting=rule.granting[needed], rule=rule.path, policies=rule.policies
+    )
 
 
 def _constrained(
@@ -211,17 +226,19 @@ def _constrained(
 ) -> AclVerdict:
     """Return `verdict` after the rule's constraints."""
     if any(operation in f.capabilities for group in rule.control_groups for f in group.factors):
-        return AclVerdict(allowed=False, sudo=verdict.sudo, missing="control group approval")
+        return _refused(verdict, "control group approval", Reason.CONTROL_GROUP)
     if not wrapping_passes(rule, wrap_ttl):
-        return AclVerdict(
-            allowed=False, sudo=verdict.sudo, missing="response wrapping within the rule's bounds"
-        )
+        return _refused(verdict, "response wrapping within the rule's bounds", Reason.WRAPPING)
     if operation not in _LISTING:
         if operation == "delete" or parameters_pass(rule, data):
             return verdict
-        return AclVerdict(allowed=False, sudo=verdict.sudo, missing="parameters that the rule accepts")
+        return _refused(verdict, "parameters that the rule accepts", Reason.PARAMETERS)
     try:
         limit = forced_limit(rule, data)
     except PolicyError as error:
-        return AclVerdict(allowed=False, sudo=verdict.sudo, missing=error.message)
+        return _refused(verdict, error.message, Reason.LIMIT)
     return msgspec.structs.replace(verdict, pagination_limit=limit, filter_path=rule.filter_path)
+
+
+def _refused(verdict: AclVerdict, missing: str, reason: Reason) -> AclVerdict:
+    return msgspec.structs.replace(verdict, allowed=False, granting=(), missing=missing, reason=reason)

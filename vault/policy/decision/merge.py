@@ -11,7 +11,8 @@ from vault.policy.model import Capability, ControlGroup, Parameters, PathRule
 class MergedRule:
     """All rules on one path as one. It is read-only once merged; the cost of merging grows with what is added.
 
-    Bounds are 0 when unset; `granting` names the policies behind each capability.
+    Bounds are 0 when unset; `granting` names the policies behind each capability, `policies` all that have the rule:
+    where it denies, those that do.
     """
 
     __slots__ = (
@@ -24,11 +25,15 @@ class MergedRule:
         "max_wrapping_ttl",
         "min_wrapping_ttl",
         "pagination_limit",
+        "path",
+        "policies",
         "required",
     )
 
-    def __init__(self) -> None:
-        """A rule that grants nothing."""
+    def __init__(self, path: str = "") -> None:
+        """A rule on `path` that grants nothing."""
+        self.path = path
+        self.policies: tuple[str, ...] = ()
         self.capabilities = Capability(0)
         self.granting: dict[Capability, tuple[str, ...]] = {}
         self.allowed: dict[str, list[object]] = {}
@@ -60,16 +65,21 @@ class MergedRule:
 
     def add(self, rule: PathRule, policy: str) -> None:
         """Merge one more rule: capabilities add up, a deny clears everything, the tighter bound counts."""
+        denies = Capability.DENY in rule.capabilities
         if Capability.DENY in self.capabilities:
+            if denies:
+                self._name(policy)
             return
-        if Capability.DENY in rule.capabilities:
-            self.__init__()  # type: ignore[misc]  # a deny forgets all that was merged before
+        if denies:
+            self.__init__(self.path)  # type: ignore[misc]  # a deny forgets all that was merged before
             self.capabilities = Capability.DENY
+            self._name(policy)
             return
+        self._name(policy)
         self.capabilities |= rule.capabilities
         for capability in rule.capabilities:
             names = self.granting.get(capability, ())
-            if names[-1:] != (policy,):  # the rules of one policy follow each other
+            if names[-1:] != (policy,):
                 self.granting[capability] = (*names, policy)
         _add(self.allowed, rule.allowed)
         _add(self.denied, rule.denied)
@@ -81,13 +91,17 @@ class MergedRule:
         if rule.control_group is not None:
             self.control_groups.append(rule.control_group)
 
+    def _name(self, policy: str) -> None:
+        if self.policies[-1:] != (policy,):  # the rules of one policy follow each other
+            self.policies = (*self.policies, policy)
+
 
 def merge(rules: Iterable[tuple[str, PathRule]], *, now: float) -> dict[str, MergedRule]:
     """Merge (policy name, rule) pairs by path, without those that have expired at `now` (Unix time)."""
     merged: dict[str, MergedRule] = {}
     for policy, rule in rules:
         if rule.expires is None or rule.expires > now:
-            merged.setdefault(rule.path, MergedRule()).add(rule, policy)
+            merged.setdefault(rule.path, MergedRule(rule.path)).add(rule, policy)
     return merged
 
 

@@ -2,11 +2,15 @@
 """Decisions: which rule decides, what is merged, which constraints hold. Checked against OpenBao in tests/property."""
 
 import pytest
+from msgspec.structs import replace
 
+from vault.framework.errors import Reason
+from vault.framework.identity import IdentityFacts
 from vault.policy.builtin import DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY
 from vault.policy.decision.acl import Acl, AclVerdict, compile_acl
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.text.parse import parse_policy
+from vault.values.ids import EntityId
 
 
 def compiled(*texts: str, now: float = 0) -> Acl:
@@ -35,10 +39,74 @@ def test_root_may_do_everything() -> None:
 
 def test_a_verdict_says_who_grants_and_what_is_missing() -> None:
     acl = compiled(one("a", "read sudo"), one("a", "read list"))
-    assert acl.check("read", "a", now=0) == AclVerdict(allowed=True, sudo=True, granting=("p0", "p1"))
-    assert acl.check("list", "a", now=0) == AclVerdict(allowed=True, sudo=True, granting=("p1",))
-    assert acl.check("update", "a", now=0) == AclVerdict(allowed=False, sudo=True, missing="update")
-    assert acl.check("update", "b", now=0) == AclVerdict(allowed=False, missing="update")
+    by_a = AclVerdict(allowed=True, sudo=True, rule="a", policies=("p0", "p1"))
+    assert acl.check("read", "a", now=0) == replace(by_a, granting=("p0", "p1"))
+    assert acl.check("list", "a", now=0) == replace(by_a, granting=("p1",))
+    refused = replace(by_a, allowed=False, missing="update", reason=Reason.UPDATE)
+    assert acl.check("update", "a", now=0) == refused
+    assert acl.check("update", "b", now=0) == AclVerdict(
+        allowed=False, missing="update", reason=Reason.NO_RULE
+    )
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "rule", "policies", "reason"),
+    [
+        ("read", "a/x", "a/*", ("p0", "p1"), None),
+        ("list", "a/", "a/*", ("p0", "p1"), Reason.LIST),
+        ("read", "b/x/c", "b/+/c", ("p1",), None),
+        ("read", "d", "d", ("p1", "p2"), Reason.DENIED),
+        ("read", "nowhere", "", (), Reason.NO_RULE),
+        ("read", "w", "w", ("p2",), Reason.WRAPPING),
+        ("update", "w", "w", ("p2",), Reason.WRAPPING),
+        ("update", "m", "m", ("p2",), Reason.PARAMETERS),
+        ("list", "l/", "l/", ("p2",), Reason.LIMIT),
+        ("renew", "d", "d", ("p1", "p2"), Reason.DENIED),
+        ("renew", "a/x", "a/*", ("p0", "p1"), Reason.NO_RULE),
+    ],
+)
+def test_a_verdict_names_the_rule_that_decided_who_has_it_and_why_it_refused(
+    operation: str, path: str, rule: str, policies: tuple[str, ...], reason: Reason | None
+) -> None:
+    acl = compiled(
+        one("a/*", "read") + one("d", "read"),
+        one("a/*", "update") + one("b/+/c", "read") + one("d", "deny") + one("d", "read"),
+        one("d", "deny")
+        + one("w", "read update", "min_wrapping_ttl = 5")
+        + one("m", "update", 'required_parameters = ["x"]')
+        + one("l/", "list", "pagination_limit = 3"),
+    )
+    for _ in range(2):  # the second time from memory
+        verdict = acl.check(operation, path, now=0, data={"limit": "9"}, wrap_ttl=None)
+        assert (verdict.rule, verdict.policies, verdict.reason) == (rule, policies, reason)
+        assert verdict.allowed is (reason is None)
+        assert verdict.granting == () or verdict.allowed
+
+
+def test_a_policy_whose_template_cannot_be_filled_in_is_named() -> None:
+    policy = parse_policy("t", one("a/{{identity.entity.name}}", "read"))
+    facts = IdentityFacts(entity_id=EntityId("e"), entity_name="x/y")
+    verdict = compile_acl([policy, parse_policy("p", one("a/x", "read"))], now=0, facts=facts).check(
+        "read", "a/x", now=0
+    )
+    assert (verdict.allowed, verdict.rule, verdict.policies) == (False, "", ("t",))
+    assert verdict.reason is Reason.TEMPLATE
+
+
+def test_the_rule_has_its_templates_filled_in() -> None:
+    facts = IdentityFacts(entity_id=EntityId("e"), entity_name="x")
+    acl = compile_acl([parse_policy("t", one("a/{{identity.entity.name}}/*", "read"))], now=0, facts=facts)
+    assert acl.check("read", "a/x/y", now=0).rule == "a/x/*"
+
+
+def test_create_and_update_are_alike_where_one_rule_allows_both() -> None:
+    acl = compiled(
+        one("a/*", "create update"), one("a/*", "update") + one("b", "create update"), one("b", "deny")
+    )
+    assert compiled(one("a/*", "create update")).lets_either("a/x", now=0)
+    assert not acl.lets_either("a/x", now=0)  # other policies grant the one than the other
+    assert not acl.lets_either("b", now=0)
+    assert not acl.lets_either("c", now=0)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +286,7 @@ def test_a_controlled_capability_is_refused_while_nobody_can_approve() -> None:
     group = 'control_group { factor "f" { controlled_capabilities = ["read"] identity { group_names = ["g"] approvals = 1 } } }'
     acl = compiled(one("a", "read update", group))
     assert acl.check("read", "a", now=0).missing == "control group approval"
+    assert acl.check("read", "a", now=0).reason is Reason.CONTROL_GROUP
     assert allowed(acl, "update", "a")
 
 

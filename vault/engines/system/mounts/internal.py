@@ -14,7 +14,7 @@ from vault.engines.system.mounts.view import BriefRow, MountRow, show, show_brie
 from vault.engines.system.release import VERSION
 from vault.framework.call import Call
 from vault.framework.engine import Engine
-from vault.framework.errors import Forbidden, Malformed, NotFound
+from vault.framework.errors import Forbidden, Malformed, NotFound, Reason
 from vault.framework.fields import Doc
 from vault.framework.help.openapi import document
 from vault.framework.quote import quote
@@ -90,6 +90,7 @@ class InternalEngine(Engine):
                 "preflight capability check returned 403, please ensure client's policies grant access to path "
                 f'"{quote(path)}"',
                 chained=False,
+                reason=Reason.NO_RULE,
             )
         entry = found[0].entry
         return show(entry, path=inner + entry.path.removeprefix("auth/"))

@@ -9,7 +9,7 @@ from vault.background.nodes import Nodes, active
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
-from vault.framework.errors import Forbidden, Sealed
+from vault.framework.errors import Forbidden, Reason, Sealed
 from vault.framework.reply import Reply
 from vault.framework.route import read, write
 from vault.storage.protocol import Node
@@ -96,5 +96,5 @@ class NodesEngine(Engine):
         if not self._nodes.shared:
             return
         if call.decision is None or not (call.decision.sudo or call.decision.root):
-            raise Forbidden(path=call.path, capability="sudo")
+            raise Forbidden(path=call.path, capability="sudo", reason=Reason.SUDO)
         await self._nodes.step_down()
