@@ -11,9 +11,10 @@ from time import perf_counter_ns
 from typing import Final
 
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
+from vault.audit.device_salts import DeviceSalts
 from vault.audit.open_device import OpenDevice, assemble
 from vault.audit.record import data_of, sealed_line, trial_line
-from vault.audit.salts import Salts, SaltUnreadable
+from vault.audit.salts import Salts
 from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
 from vault.barrier.stored import RecordKind
@@ -32,8 +33,6 @@ from vault.values.times import Nanos
 AUDIT_KIND: Final = "audit"
 """Kind of the cached fact 'devices and audited headers'; the key is empty."""
 _NOT_HELD: Final = Nanos(0)
-_SALT: Final = "audit/salt/"
-"""Where earlier versions kept salts, before salts were wrapped for the key slots."""
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
 _LONGEST_HELD: Final = 1 << 16
@@ -80,11 +79,8 @@ class Broker:
         self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in _KINDS}
         self._log = log
         self._complained = -_COMPLAIN_EVERY
-        self._salts = salts
-        self._unopened: set[str] = set()
-        """Devices whose salt no slot could unwrap at the last attempt."""
+        self._salts = DeviceSalts(salts, entropy, log)
         self._clock = clock
-        self._entropy = entropy
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, OpenDevice] = {}
         self._recording: Sequence[OpenDevice] = ()
@@ -338,44 +334,11 @@ class Broker:
 
     async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
         """Make a salt for each declared device without one. It may ask an HSM; only storing is done in `write`."""
-        for path in self._declared:
-            wrapped = await self.salt_for(core, path)
-            if wrapped:
-                async with write() as tx:
-                    await self._salts.put(tx, path, wrapped)
-                    await tx.delete(_SALT + path)
+        await self._salts.prepare(core, write, self._declared)
 
     async def salt_for(self, core: ReadView, path: str) -> bytes:
-        """Return a wrapped salt for a device without one; None where it has one, or where no slot answers.
-
-        It may ask an HSM, so call it outside transactions.
-        """
-        earlier = await core.get(_SALT + path)
-        try:
-            if earlier is None and await self._salts.get(core, path) is not None:
-                wrapped = b""
-            else:
-                wrapped = await self._salts.wrap(path, earlier or self._fresh_salt())
-        except SaltUnreadable as error:
-            self._unopened.add(path)
-            self._log.caution("audit", "no slot opens a salt: hashes differ for now", reason=str(error))
-            return b""
-        self._unopened.discard(path)
-        return wrapped
-
-    async def _readable(self, core: ReadView, path: str) -> bytes:
-        """Return a device's salt; a temporary one where no slot can unwrap it. Raises `DeviceFailure`."""
-        try:
-            salt = await self._salts.get(core, path) or await core.get(_SALT + path)
-        except SaltUnreadable:
-            self._unopened.add(path)
-            salt = None
-        if salt is None and path not in self._unopened:
-            raise DeviceFailure(f'audit device "{path}" has no salt; unseal again')
-        return salt or self._fresh_salt()
-
-    def _fresh_salt(self) -> bytes:
-        return self._entropy.bytes(32).hex().encode()
+        """Return a wrapped salt for a device without one, as `DeviceSalts.wrapped_for`."""
+        return await self._salts.wrapped_for(core, path)
 
     async def load(self, core: ReadView) -> None:
         """Start recording with hashed values, after an unseal or a change of the devices."""
@@ -386,7 +349,7 @@ class Broker:
                 configs[path] = _CONFIG.decode(value)
         opened: dict[str, OpenDevice] = {}
         for path, config in configs.items():
-            salt = await self._readable(core, path)
+            salt = await self._salts.readable(core, path)
             device = self._devices.pop(path, None) or self._tried.pop(path, None) or self._open_device(config)
             opened[path] = assemble(config, device, salt)
             self._devices[path] = device
@@ -460,10 +423,7 @@ class Broker:
         self._forget_tried()
         self._tried[config.path] = device
         if salt:
-            try:
-                await self._salts.put(core, config.path, salt)
-            except SaltUnreadable as error:
-                raise Unavailable(str(error)) from error
+            await self._salts.put(core, config.path, salt)
         await core.put(_DEVICE + config.path, _CONFIG.encode(config))
         await core.invalidate(AUDIT_KIND, "")
 
