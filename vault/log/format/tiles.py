@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The hashes of a tree in files of 256, as C2SP's tlog-tiles has them: full tiles in a folder, the rest in memory.
+
+Level 0 has the leaves; each hash of a level above is that of one full tile below it. A full tile never changes.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vault.log.format.tree import HASH_BYTES, MissingHash, complete_hash
+
+WIDTH: Final = 256
+"""Hashes of a full tile."""
+TILE_BYTES: Final = WIDTH * HASH_BYTES
+HEIGHT: Final = 8
+"""Levels of the tree that a tile spans."""
+MOST_LEVELS: Final = 8
+"""Tiles of so many levels are enough for every tree."""
+
+_PATH: Final = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+_KEPT_TILES: Final = 64
+
+
+class BadTile(ValueError):
+    """A tile's name or content is not as tlog-tiles has it."""
+
+
+class Tile(msgspec.Struct, frozen=True):
+    """Which tile: its level, its place in the level, and how many hashes it has."""
+
+    level: int
+    index: int
+    width: int = WIDTH
+
+    @property
+    def path(self) -> str:
+        """Where it is, below the folder of the log: `tile/0/x001/234`."""
+        digits = f"{self.index:03}"
+        digits = digits.zfill(-(-len(digits) // 3) * 3)
+        groups = [digits[at : at + 3] for at in range(0, len(digits), 3)]
+        folders = "".join(f"x{group}/" for group in groups[:-1])
+        partial = "" if self.width == WIDTH else f".p/{self.width}"
+        return f"tile/{self.level}/{folders}{groups[-1]}{partial}"
+
+
+def parse_tile(path: str) -> Tile:
+    """Return the tile that a path names. Raises `BadTile` for any other spelling than the one there is."""
+    found = _PATH.fullmatch(path)
+    if found is None:
+        raise BadTile("a tile's path is tile/<level>/<index> with .p/<width> of a partial one")
+    tile = Tile(int(found[1]), int(found[2].replace("x", "").replace("/", "")), int(found[3] or WIDTH))
+    if tile.path != path or tile.level >= 1 << 6 or (found[3] and tile.width >= WIDTH):
+        raise BadTile(
+            "a tile's level is below 64, a partial one's width below 256, and its index has no needless parts"
+        )
+    return tile
+
+
+def read_tile(folder: Path, level: int, index: int) -> bytes:
+    """Return the hashes of a full tile, one after another. Raises `MissingHash` where it is not kept, `BadTile`."""
+    path = folder / Tile(level, index).path
+    try:
+        with path.open("rb") as file:
+            content = file.read(TILE_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingHash(f"tile {index} of level {level} is not kept") from None
+    if len(content) != TILE_BYTES:
+        raise BadTile(f"tile {index} of level {level} has not {TILE_BYTES} bytes")
+    return content
+
+
+def write_tile(folder: Path, level: int, index: int, content: bytes) -> None:
+    """Write a full tile so that it is there as a whole or not at all, also after a power cut."""
+    path = folder / Tile(level, index).path
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    new.replace(path)
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def kept_subtree(folder: Path) -> Callable[[int, int], bytes]:
+    """Return what finds the hashes of complete subtrees in the full tiles of a log, and nowhere else.
+
+    A hash in a tile that is not full yet is made of the full tile below it.
+    """
+    read = functools.lru_cache(maxsize=_KEPT_TILES)(functools.partial(read_tile, folder))
+
+    def hashes(row: int, first: int, *, count: int) -> list[bytes]:
+        try:
+            content = read(row, first // WIDTH)
+        except MissingHash:
+            if not row:
+                raise
+            return [
+                complete_hash(hashes(row - 1, index * WIDTH, count=WIDTH))
+                for index in range(first, first + count)
+            ]
+        begin = first % WIDTH
+        return [content[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(begin, begin + count)]
+
+    def subtree(level: int, index: int) -> bytes:
+        row, rest = divmod(level, HEIGHT)
+        return complete_hash(hashes(row, index << rest, count=1 << rest))
+
+    return subtree
+
+
+class Tiles:
+    """The tree of one log: hashes of full tiles in files below its folder, of those that are not full in memory.
+
+    Whoever appends to it is the only one who writes tiles there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Go on with the full tiles that are in the folder of a log. Raises `BadTile`.
+
+        The leaves after them are to be appended anew: `size` says from where on.
+        """
+        self._folder = folder
+        self._kept = kept_subtree(folder)
+        self._open: list[list[bytes]] = [[] for _ in range(MOST_LEVELS)]
+        self._full = [0] * MOST_LEVELS
+        for level in range(MOST_LEVELS):
+            self._full[level] = _count(folder, level)
+        for level in range(1, MOST_LEVELS):
+            for index in range(self._full[level] * WIDTH, self._full[level - 1]):
+                self._add(level, self._kept(level * HEIGHT, index))
+
+    @property
+    def size(self) -> int:
+        """How many leaves there are."""
+        return self._full[0] * WIDTH + len(self._open[0])
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf, and write the tiles that become full with it: of each 256 leaves one."""
+        self._add(0, leaf)
+
+    def subtree(self, level: int, index: int) -> bytes:
+        """Return the hash of a complete subtree, as `SubtreeHash` has it. Raises `MissingHash`."""
+        row, rest = divmod(level, HEIGHT)
+        if row >= MOST_LEVELS:
+            raise MissingHash("the tree is not so high")
+        first, count = index << rest, 1 << rest
+        if first // WIDTH != self._full[row]:
+            return self._kept(level, index)
+        hashes = self._open[row][first % WIDTH : first % WIDTH + count]
+        if len(hashes) != count:
+            raise MissingHash(f"the tree has no subtree {index} of level {level} yet")
+        return complete_hash(hashes)
+
+    def read(self, tile: Tile) -> bytes:
+        """Return the hashes of a tile, one after another; of a partial one as far as it is wide. Raises `MissingHash`."""
+        if tile.level >= MOST_LEVELS:
+            raise MissingHash("the tree is not so high")
+        if tile.index != self._full[tile.level]:
+            return read_tile(self._folder, tile.level, tile.index)[: tile.width * HASH_BYTES]
+        hashes = self._open[tile.level][: tile.width]
+        if len(hashes) != tile.width:
+            raise MissingHash("the tile is not so wide yet")
+        return b"".join(hashes)
+
+    def _add(self, level: int, value: bytes) -> None:
+        hashes = self._open[level]
+        hashes.append(value)
+        if len(hashes) == WIDTH:
+            write_tile(self._folder, level, self._full[level], b"".join(hashes))
+            above = complete_hash(hashes)
+            self._open[level] = []
+            self._full[level] += 1
+            self._add(level + 1, above)
+
+
+def _count(folder: Path, level: int) -> int:
+    """Return how many full tiles of a level there are: they are written in order, so the first that is missing tells."""
+    least, most = 0, 1
+    while (folder / Tile(level, most - 1).path).exists():
+        least, most = most, most * 2
+    while least < most - 1:
+        middle = (least + most) // 2
+        if (folder / Tile(level, middle - 1).path).exists():
+            least = middle
+        else:
+            most = middle
+    return least
