@@ -22,7 +22,7 @@ class ListParams(Params, frozen=True):
     """Which part of a list."""
 
     after: Annotated[str, Doc("Begin after this name.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.", clear=True)] = 0
 
 
 class Keys(msgspec.Struct, frozen=True):

@@ -8,9 +8,10 @@ import pytest
 
 from vault.framework.call import Call
 from vault.framework.engine import Engine
-from vault.framework.fields import Doc, FieldKind
+from vault.framework.fields import Doc, FieldKind, Map, Span
 from vault.framework.route import NoParams, Params, WrongDeclaration, list_, read, write
 from vault.framework.route_table import RouteTable
+from vault.values.times import Seconds
 
 
 class Named(Params, frozen=True):
@@ -35,6 +36,19 @@ class Untyped(Params, frozen=True):
     """Has a type that nothing coerces to."""
 
     when: Annotated[complex, Doc("What?")] = 0j
+
+
+class Anyhow(Params, frozen=True):
+    """Has a field whose value the log may show, whatever it is."""
+
+    data: Annotated[Map | None, Doc("What to keep.", clear=True)] = None
+
+
+class Half(Params, frozen=True):
+    """Has one field that the log may show, and one that it may not."""
+
+    ttl: Annotated[Span, Doc("How long.", clear=True)] = Seconds(0)
+    text: Annotated[str, Doc("What it is.")] = ""
 
 
 def no_docstring() -> type[Engine]:
@@ -136,6 +150,15 @@ def field_without_coercion() -> type[Engine]:
     return Wrong
 
 
+def clear_field_of_any_form() -> type[Engine]:
+    class Wrong(Engine):
+        @write("x")
+        async def change(self, call: Call, params: Anyhow) -> None:
+            """Change."""
+
+    return Wrong
+
+
 def exists_that_is_missing() -> type[Engine]:
     class Wrong(Engine):
         @write("x", exists="nowhere")
@@ -172,6 +195,7 @@ def overlap() -> type[Engine]:
         (field_without_doc, "field name has no Doc"),
         (field_without_default, "field colour needs a default"),
         (field_without_coercion, "no coercion for the type"),
+        (clear_field_of_any_form, "field data is clear, and may hold anything"),
         (exists_that_is_missing, "exists=nowhere is not a method"),
         (overlap, "overlaps show"),
     ],
@@ -181,6 +205,16 @@ def test_a_wrong_declaration_is_refused_when_its_class_is_created(
 ) -> None:
     with pytest.raises(WrongDeclaration, match=reason):
         declare()
+
+
+def test_a_field_is_hashed_in_the_log_unless_its_doc_says_that_it_is_clear() -> None:
+    class Fine(Engine):
+        @write("x")
+        async def change(self, call: Call, params: Half) -> None:
+            """Change."""
+
+    (route,) = Fine.routes
+    assert {name: one.clear for name, one in route.parameters.items()} == {"ttl": True, "text": False}
 
 
 def test_an_access_that_does_not_exist_is_refused() -> None:

@@ -23,9 +23,19 @@ Json = Any
 
 
 class Doc(msgspec.Struct, frozen=True):
-    """What a field means, in one sentence; it reaches help and OpenAPI."""
+    """What a field means, in one sentence; it reaches help and OpenAPI.
+
+    `clear` lets the log show the field's value; the value of any other field is hashed there. A field may be clear where
+    an auditor learns from it what was asked for, and it can only say: how long, how many, how often; which version;
+    yes or no; one of a fixed choice; an algorithm; or the name or path of what operators set up (policy, role, mount,
+    namespace, registration, key slot) or the id that this server gave to something. It may not be clear where it holds,
+    or by a client's mistake may well hold, a secret or a part of one, a token or its accessor, a code, a nonce, a
+    certificate or a key; a text for people, metadata, an address on the net, or anything about a person (the names of
+    entities and aliases are); or a value of any form (`map`, `pairs`, `any`). In doubt it is not clear.
+    """
 
     text: str
+    clear: bool = False
 
 
 class FieldKind(msgspec.Struct, frozen=True):
@@ -76,6 +86,10 @@ EMPTY: Final[Mapping[str, Json]] = {
     "pairs": {},
 }
 """The value that null stands for, by kind. For other kinds (times, objects) null is "not given"."""
+
+
+FREE_FORM: Final = frozenset({"map", "pairs", "any"})
+"""Kinds whose values have any form, and so are never clear."""
 
 
 class Mismatch(Exception):
@@ -336,6 +350,38 @@ def _strict(name: str, kind: FieldKind, value: Json) -> object:
         f"failed to decode JSON input: json: cannot unmarshal {got} into Go struct field "
         f"{kind.struct}.{name} of type {expected}"
     )
+
+
+_MEASURES: Final = frozenset({"int", "bool", "duration", "span", "ints"})
+_LONGEST_CLEAR: Final = 512
+_MOST_CLEAR: Final = 64
+
+
+def has_its_form(kind: FieldKind, value: Json) -> bool:
+    """Whether a value, as it came, looks like one of a clear field of this kind: what else a client put there may be secret.
+
+    A number or a length of time must read as one; a text is short, and a list of texts too.
+    """
+    if isinstance(value, list):
+        return (
+            kind.name in _LISTS and len(value) <= _MOST_CLEAR and all(_is_plain(kind, one) for one in value)
+        )
+    return _is_plain(kind, value)
+
+
+_LISTS: Final = frozenset({"strings", "commas", "ints"})
+
+
+def _is_plain(kind: FieldKind, value: Json) -> bool:
+    if isinstance(value, str) and len(value) > _LONGEST_CLEAR:
+        return False
+    if kind.name not in _MEASURES:
+        return isinstance(value, str) and kind.name not in FREE_FORM
+    try:
+        COERCE[kind.name](value, "")
+    except Mismatch:
+        return False
+    return True
 
 
 def coerce(name: str, kind: FieldKind, value: Json) -> object:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec.structs import replace
 
-from vault.framework.fields import Doc, FieldKind
+from vault.framework.fields import FREE_FORM, Doc, FieldKind
 from vault.framework.request.operation import Operation
 
 Handler = Callable[..., Awaitable[Any]]
@@ -48,7 +48,10 @@ class NoParams(Params, frozen=True):
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One declared field: name on the wire and in the struct, coercion, meaning, and whether it is in the path."""
+    """One declared field: name on the wire and in the struct, coercion, meaning, and whether it is in the path.
+
+    `clear`: whether the log may show its value; see `Doc`.
+    """
 
     name: str
     field: str
@@ -57,6 +60,7 @@ class Parameter(msgspec.Struct, frozen=True):
     type: object
     in_path: bool
     default: object
+    clear: bool = False
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,6 +253,8 @@ def _parameters(where: str, params: type[Params], captures: set[str]) -> Mapping
     for field in _fields(params):
         if not field.doc:
             raise WrongDeclaration(f"{where}: field {field.field} has no Doc")
+        if field.clear and field.kind.name in FREE_FORM:
+            raise WrongDeclaration(f"{where}: field {field.field} is clear, and may hold anything")
         in_path = field.field in captures
         if field.default is msgspec.NODEFAULT and not in_path:
             raise WrongDeclaration(f"{where}: field {field.field} needs a default (None for 'not given')")
@@ -269,7 +275,14 @@ def _fields(params: type[Params]) -> Sequence[Parameter]:
     defaults = (*(msgspec.NODEFAULT for _ in names[len(given) :]), *given)
     return [
         Parameter(
-            wire, name, kind, doc, inner, False, default.factory() if hasattr(default, "factory") else default
+            wire,
+            name,
+            kind,
+            doc.text,
+            inner,
+            False,
+            default.factory() if hasattr(default, "factory") else default,
+            doc.clear,
         )
         for name, wire, default in zip(names, params.__struct_encode_fields__, defaults, strict=True)
         for inner, kind, doc in (_unpack(types[name]),)
@@ -291,15 +304,18 @@ def _meant(
 _KINDS: Final = {str: FieldKind("string"), int: FieldKind("int"), bool: FieldKind("bool")}
 
 
-def _unpack(hint: object) -> tuple[object, FieldKind, str]:
+_NO_DOC: Final = Doc("")
+
+
+def _unpack(hint: object) -> tuple[object, FieldKind, Doc]:
     """Take a hint apart into type, kind and documentation, through Annotated and `| None`."""
     kind: FieldKind | None = None
-    doc = ""
+    doc = _NO_DOC
     while get_origin(hint) is Annotated or get_origin(hint) in (Union, types.UnionType):
         if get_origin(hint) is Annotated:
             hint, *extras = get_args(hint)
             kind = next((extra for extra in extras if isinstance(extra, FieldKind)), kind)
-            doc = next((extra.text for extra in extras if isinstance(extra, Doc)), doc)
+            doc = next((extra for extra in extras if isinstance(extra, Doc)), doc)
         else:
             (hint,) = [part for part in get_args(hint) if part is not type(None)]
     if kind is None:

@@ -46,6 +46,7 @@ def files() -> Mapping[str, str]:
     return {
         "openapi.json": _json(document(mounts, version=VERSION)),
         "routes.txt": "".join(f"{line}\n" for line in sorted(_lines(mounts))),
+        "log/clear.txt": "".join(f"{line}\n" for line in sorted(_clear(mounts))),
         "errors.json": _json(
             {
                 kind.__name__: {"status": status, "meaning": (inspect.getdoc(kind) or "").partition("\n")[0]}
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = FOLDER) -> int:
             sys.stderr.write(f"api-spec/{name} is out of date; run: python -m vault.server.spec\n")
         return 1 if stale else 0
     for name in stale:
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(files()[name], encoding="utf-8")
     return 0
 
@@ -98,6 +100,15 @@ def _lines(mounts: Mapping[str, Sequence[Route]]) -> Sequence[str]:
         for mount, routes in mounts.items()
         for route in routes
     ]
+
+
+def _clear(mounts: Mapping[str, Sequence[Route]]) -> Iterator[str]:
+    """Yield one line for each route with parameters that the log shows in clear: path, verb, their names."""
+    for mount, routes in mounts.items():
+        for route in routes:
+            names = sorted(name for name, one in route.parameters.items() if one.clear and not one.in_path)
+            if names:
+                yield " ".join([f"/v1/{mount}{route.template}", _VERBS[route.operation], *names])
 
 
 def _flags(route: Route) -> Sequence[str]:

@@ -28,29 +28,33 @@ _TYPES: Final = frozenset({"default", "service", "batch"})
 class TermsParams(Params, frozen=True, kw_only=True):
     """The `token_…` fields; what is not given stays."""
 
-    token_bound_cidrs: Annotated[BareCommas | None, Doc("Addresses that may use the token.")] = None
-    token_explicit_max_ttl: Annotated[BareSpan | None, Doc("Longest lifetime, which no renewal exceeds.")] = (
+    token_bound_cidrs: Annotated[BareCommas | None, Doc("Addresses that may use the token.", clear=True)] = (
         None
     )
-    token_max_ttl: Annotated[BareSpan | None, Doc("Longest lifetime that renewals reach.")] = None
-    token_no_default_policy: Annotated[BareBool | None, Doc("Leave the default policy out.")] = None
-    token_num_uses: Annotated[BareInt | None, Doc("Number of uses; 0 for unlimited.")] = None
-    token_period: Annotated[BareSpan | None, Doc("Lifetime that every renewal gives.")] = None
-    token_policies: Annotated[BareCommas | None, Doc("Policies of the token.")] = None
-    token_strictly_bind_ip: Annotated[
-        BareBool | None, Doc("Bind the token to the address that logged in.")
+    token_explicit_max_ttl: Annotated[
+        BareSpan | None, Doc("Longest lifetime, which no renewal exceeds.", clear=True)
     ] = None
-    token_ttl: Annotated[BareSpan | None, Doc("First lifetime.")] = None
-    token_type: Annotated[BareText | None, Doc("default, service or batch.")] = None
+    token_max_ttl: Annotated[BareSpan | None, Doc("Longest lifetime that renewals reach.", clear=True)] = None
+    token_no_default_policy: Annotated[BareBool | None, Doc("Leave the default policy out.", clear=True)] = (
+        None
+    )
+    token_num_uses: Annotated[BareInt | None, Doc("Number of uses; 0 for unlimited.", clear=True)] = None
+    token_period: Annotated[BareSpan | None, Doc("Lifetime that every renewal gives.", clear=True)] = None
+    token_policies: Annotated[BareCommas | None, Doc("Policies of the token.", clear=True)] = None
+    token_strictly_bind_ip: Annotated[
+        BareBool | None, Doc("Bind the token to the address that logged in.", clear=True)
+    ] = None
+    token_ttl: Annotated[BareSpan | None, Doc("First lifetime.", clear=True)] = None
+    token_type: Annotated[BareText | None, Doc("default, service or batch.", clear=True)] = None
 
 
 class OldTermsParams(TermsParams, frozen=True, kw_only=True):
     """The `token_…` fields, and the older names that most methods still take."""
 
-    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.")] = None
-    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.")] = None
-    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
-    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.")] = None
+    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.", clear=True)] = None
+    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.", clear=True)] = None
+    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.", clear=True)] = None
+    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.", clear=True)] = None
 
 
 OLD_NAMES: Final = {name: name for name in ("policies", "ttl", "max_ttl", "bound_cidrs")}

@@ -82,41 +82,55 @@ class RoleName(Params, frozen=True, kw_only=True):
 class RoleQuery(RoleName, frozen=True, kw_only=True):
     """Which role, and whether how it was used is shown too."""
 
-    usage: Annotated[bool, Doc(_SHOWN)] = False
+    usage: Annotated[bool, Doc(_SHOWN, clear=True)] = False
 
 
 class RoleParams(TermsParams, frozen=True, kw_only=True):
     """A role; what is not given stays."""
 
     role_name: Annotated[LowerCase, Doc("Name of the role.")]
-    bind_secret_id: Annotated[BareBool | None, Doc("Whether logins need a secret id; true.")] = None
-    bound_cidr_list: Annotated[BareCommas | None, Doc("Old name of secret_id_bound_cidrs.")] = None
+    bind_secret_id: Annotated[BareBool | None, Doc("Whether logins need a secret id; true.", clear=True)] = (
+        None
+    )
+    bound_cidr_list: Annotated[BareCommas | None, Doc("Old name of secret_id_bound_cidrs.", clear=True)] = (
+        None
+    )
     local_secret_ids: Annotated[
-        BareBool | None, Doc("Kept for clients; every secret id is in this cluster alone.")
+        BareBool | None, Doc("Kept for clients; every secret id is in this cluster alone.", clear=True)
     ] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
-    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.")] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
+    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.", clear=True)] = None
     role_id: Annotated[BareText | None, Doc("The role id; a random one is made for a new role.")] = None
-    secret_id_bound_cidrs: Annotated[BareCommas | None, Doc("Blocks of addresses that may log in.")] = None
-    secret_id_num_uses: Annotated[BareInt | None, Doc("Uses of a secret id; 0 for unlimited.")] = None
-    secret_id_ttl: Annotated[BareSpan | None, Doc("Lifetime of a secret id; 0 for unlimited.")] = None
+    secret_id_bound_cidrs: Annotated[
+        BareCommas | None, Doc("Blocks of addresses that may log in.", clear=True)
+    ] = None
+    secret_id_num_uses: Annotated[
+        BareInt | None, Doc("Uses of a secret id; 0 for unlimited.", clear=True)
+    ] = None
+    secret_id_ttl: Annotated[
+        BareSpan | None, Doc("Lifetime of a secret id; 0 for unlimited.", clear=True)
+    ] = None
 
 
 class AccessorList(RoleName, frozen=True):
     """Which part of the list of a role's accessors."""
 
     after: Annotated[str, Doc("Begin after this accessor.")] = ""
-    limit: Annotated[int, Doc("How many accessors to show at most; 0 or less for all.")] = 0
+    limit: Annotated[int, Doc("How many accessors to show at most; 0 or less for all.", clear=True)] = 0
 
 
 class NewSecretId(RoleName, frozen=True):
     """A secret id to be made."""
 
     metadata: Annotated[str, Doc("JSON object of strings, as text; it is the metadata of the tokens.")] = ""
-    cidr_list: Annotated[CommaList | None, Doc("Blocks of addresses that may log in with it.")] = None
-    token_bound_cidrs: Annotated[CommaList | None, Doc("Addresses that may use the tokens.")] = None
-    num_uses: Annotated[int | None, Doc("Uses, at most the role's; 0 for unlimited.")] = None
-    ttl: Annotated[Span | None, Doc("Lifetime, at most the role's; 0 for unlimited.")] = None
+    cidr_list: Annotated[
+        CommaList | None, Doc("Blocks of addresses that may log in with it.", clear=True)
+    ] = None
+    token_bound_cidrs: Annotated[CommaList | None, Doc("Addresses that may use the tokens.", clear=True)] = (
+        None
+    )
+    num_uses: Annotated[int | None, Doc("Uses, at most the role's; 0 for unlimited.", clear=True)] = None
+    ttl: Annotated[Span | None, Doc("Lifetime, at most the role's; 0 for unlimited.", clear=True)] = None
 
 
 class CustomSecretId(NewSecretId, frozen=True):
@@ -134,7 +148,7 @@ class SecretIdParams(RoleName, frozen=True):
 class SecretIdQuery(SecretIdParams, frozen=True):
     """A secret id of a role, and whether how it was used is shown too."""
 
-    usage: Annotated[bool, Doc(_SHOWN)] = False
+    usage: Annotated[bool, Doc(_SHOWN, clear=True)] = False
 
 
 class AccessorParams(RoleName, frozen=True):
@@ -146,7 +160,7 @@ class AccessorParams(RoleName, frozen=True):
 class AccessorQuery(AccessorParams, frozen=True):
     """A secret id of a role by its accessor, and whether how it was used is shown too."""
 
-    usage: Annotated[bool, Doc(_SHOWN)] = False
+    usage: Annotated[bool, Doc(_SHOWN, clear=True)] = False
 
 
 class LoginParams(Params, frozen=True):

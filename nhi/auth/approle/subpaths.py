@@ -27,63 +27,67 @@ _FIRST: Final = TokenTerms()
 class PoliciesParams(RoleName, frozen=True):
     """The policies."""
 
-    token_policies: Annotated[CommaList | None, Doc("Policies of the tokens.")] = None
-    policies: Annotated[CommaList | None, Doc("Old name of token_policies.")] = None
+    token_policies: Annotated[CommaList | None, Doc("Policies of the tokens.", clear=True)] = None
+    policies: Annotated[CommaList | None, Doc("Old name of token_policies.", clear=True)] = None
 
 
 class TtlParams(RoleName, frozen=True):
     """The first lifetime."""
 
-    token_ttl: Annotated[Span | None, Doc("First lifetime of the tokens.")] = None
+    token_ttl: Annotated[Span | None, Doc("First lifetime of the tokens.", clear=True)] = None
 
 
 class MaxTtlParams(RoleName, frozen=True):
     """The longest lifetime."""
 
-    token_max_ttl: Annotated[Span | None, Doc("Longest lifetime of the tokens.")] = None
+    token_max_ttl: Annotated[Span | None, Doc("Longest lifetime of the tokens.", clear=True)] = None
 
 
 class NumUsesParams(RoleName, frozen=True):
     """The number of uses."""
 
-    token_num_uses: Annotated[int | None, Doc("Uses of a token; 0 for unlimited.")] = None
+    token_num_uses: Annotated[int | None, Doc("Uses of a token; 0 for unlimited.", clear=True)] = None
 
 
 class BoundCidrsParams(RoleName, frozen=True):
     """The addresses that tokens are bound to."""
 
-    token_bound_cidrs: Annotated[CommaList | None, Doc("Addresses that may use the tokens.")] = None
+    token_bound_cidrs: Annotated[CommaList | None, Doc("Addresses that may use the tokens.", clear=True)] = (
+        None
+    )
 
 
 class PeriodParams(RoleName, frozen=True):
     """The period."""
 
-    token_period: Annotated[Span | None, Doc("Lifetime that every renewal gives.")] = None
-    period: Annotated[Span | None, Doc("Old name of token_period.")] = None
+    token_period: Annotated[Span | None, Doc("Lifetime that every renewal gives.", clear=True)] = None
+    period: Annotated[Span | None, Doc("Old name of token_period.", clear=True)] = None
 
 
 class SecretIdTtlParams(RoleName, frozen=True):
     """The lifetime of secret ids."""
 
-    secret_id_ttl: Annotated[Span | None, Doc("Lifetime of a secret id; 0 for unlimited.")] = None
+    secret_id_ttl: Annotated[Span | None, Doc("Lifetime of a secret id; 0 for unlimited.", clear=True)] = None
 
 
 class SecretIdNumUsesParams(RoleName, frozen=True):
     """The number of uses of secret ids."""
 
-    secret_id_num_uses: Annotated[int | None, Doc("Uses of a secret id; 0 for unlimited.")] = None
+    secret_id_num_uses: Annotated[int | None, Doc("Uses of a secret id; 0 for unlimited.", clear=True)] = None
 
 
 class SecretIdBoundCidrsParams(RoleName, frozen=True):
     """The addresses that may log in."""
 
-    secret_id_bound_cidrs: Annotated[CommaList | None, Doc("Blocks of addresses that may log in.")] = None
+    secret_id_bound_cidrs: Annotated[
+        CommaList | None, Doc("Blocks of addresses that may log in.", clear=True)
+    ] = None
 
 
 class BoundCidrListParams(RoleName, frozen=True):
     """The addresses that may log in, by their old name."""
 
-    bound_cidr_list: Annotated[CommaList | None, Doc("Old name of secret_id_bound_cidrs.")] = None
+    bound_cidr_list: Annotated[CommaList | None, Doc("Old name of secret_id_bound_cidrs.", clear=True)] = None
 
 
 class RoleIdParams(RoleName, frozen=True):

@@ -80,11 +80,13 @@ class RevocationList(msgspec.Struct, frozen=True, kw_only=True):
 class ConfigParams(Params, frozen=True, kw_only=True):
     """Settings of the mount; what is not given stays."""
 
-    disable_binding: Annotated[bool | None, Doc("Renew without the certificate of the login.")] = None
-    enable_identity_alias_metadata: Annotated[
-        bool | None, Doc("Keep the certificate's metadata with the alias.")
+    disable_binding: Annotated[
+        bool | None, Doc("Renew without the certificate of the login.", clear=True)
     ] = None
-    ocsp_cache_size: Annotated[int | None, Doc("Kept for clients; nothing is cached.")] = None
+    enable_identity_alias_metadata: Annotated[
+        bool | None, Doc("Keep the certificate's metadata with the alias.", clear=True)
+    ] = None
+    ocsp_cache_size: Annotated[int | None, Doc("Kept for clients; nothing is cached.", clear=True)] = None
 
 
 class RoleParams(OldTermsParams, frozen=True, kw_only=True):
@@ -103,15 +105,19 @@ class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     allowed_organizational_units: Annotated[BareCommas | None, Doc("Globs for organizational units.")] = None
     allowed_metadata_extensions: Annotated[BareCommas | None, Doc("Extensions that become metadata.")] = None
     required_extensions: Annotated[BareCommas | None, Doc("oid:glob; all must be met.")] = None
-    ocsp_enabled: Annotated[BareBool | None, Doc("Ask OCSP at each login.")] = None
+    ocsp_enabled: Annotated[BareBool | None, Doc("Ask OCSP at each login.", clear=True)] = None
     ocsp_ca_certificates: Annotated[BareText | None, Doc("CA certificates (PEM) of OCSP servers.")] = None
     ocsp_servers_override: Annotated[BareCommas | None, Doc("OCSP servers instead of the certificate's.")] = (
         None
     )
-    ocsp_fail_open: Annotated[BareBool | None, Doc("Let in whom no OCSP server knows anything of.")] = None
-    ocsp_query_all_servers: Annotated[BareBool | None, Doc("Every OCSP server must agree.")] = None
-    lease: Annotated[BareInt | None, Doc("Oldest name of token_ttl.")] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
+    ocsp_fail_open: Annotated[
+        BareBool | None, Doc("Let in whom no OCSP server knows anything of.", clear=True)
+    ] = None
+    ocsp_query_all_servers: Annotated[BareBool | None, Doc("Every OCSP server must agree.", clear=True)] = (
+        None
+    )
+    lease: Annotated[BareInt | None, Doc("Oldest name of token_ttl.", clear=True)] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
 
 
 class CrlParams(Params, frozen=True, kw_only=True):
@@ -125,7 +131,7 @@ class CrlParams(Params, frozen=True, kw_only=True):
 class LoginParams(Params, frozen=True):
     """Who logs in; the certificate comes from the connection."""
 
-    name: Annotated[LowerCase, Doc("The role; any that fits otherwise.")] = ""
+    name: Annotated[LowerCase, Doc("The role; any that fits otherwise.", clear=True)] = ""
 
 
 class Serials(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -62,35 +62,37 @@ class ConfigParams(Params, frozen=True, kw_only=True):
         CommaList, Doc("Public keys or certificates (PEM) that sign the tokens; checked before the review.")
     ] = ()
     issuer: Annotated[str, Doc("What the iss claim must be, unless disable_iss_validation.")] = ""
-    disable_iss_validation: Annotated[bool, Doc("Whether the issuer is left to the API server.")] = True
-    disable_local_ca_jwt: Annotated[bool, Doc("Do not use the pod's own CA and token.")] = False
+    disable_iss_validation: Annotated[
+        bool, Doc("Whether the issuer is left to the API server.", clear=True)
+    ] = True
+    disable_local_ca_jwt: Annotated[bool, Doc("Do not use the pod's own CA and token.", clear=True)] = False
 
 
 class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     """A role; what is not given stays, but for the selector."""
 
     name: Annotated[LowerCase, Doc("Name of the role.")]
-    bound_service_account_names: Annotated[BareCommas | None, Doc("Service accounts; globs; * for all.")] = (
-        None
-    )
-    bound_service_account_namespaces: Annotated[BareCommas | None, Doc("Namespaces; globs; * for all.")] = (
-        None
-    )
+    bound_service_account_names: Annotated[
+        BareCommas | None, Doc("Service accounts; globs; * for all.", clear=True)
+    ] = None
+    bound_service_account_namespaces: Annotated[
+        BareCommas | None, Doc("Namespaces; globs; * for all.", clear=True)
+    ] = None
     bound_service_account_namespace_selector: Annotated[
         BareText | None, Doc("Label selector for namespaces, as JSON.")
     ] = None
     audience: Annotated[BareText | None, Doc("Audience that the token must be for.")] = None
     alias_name_source: Annotated[
-        BareText | None, Doc("serviceaccount_uid, the default, or serviceaccount_name.")
+        BareText | None, Doc("serviceaccount_uid, the default, or serviceaccount_name.", clear=True)
     ] = None
-    num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.")] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
+    num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.", clear=True)] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
 
 
 class LoginParams(Params, frozen=True):
     """Who logs in."""
 
-    role: Annotated[LowerCase, Doc("The role.")] = ""
+    role: Annotated[LowerCase, Doc("The role.", clear=True)] = ""
     jwt: Annotated[str, Doc("The service account's token.")] = ""
 
 

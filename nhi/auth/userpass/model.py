@@ -50,8 +50,8 @@ class UserParams(OldTermsParams, frozen=True, kw_only=True):
 class PoliciesParams(UserName, frozen=True):
     """The policies of a user's tokens."""
 
-    token_policies: Annotated[CommaList | None, Doc("Policies of the tokens.")] = None
-    policies: Annotated[CommaList | None, Doc("Old name of token_policies.")] = None
+    token_policies: Annotated[CommaList | None, Doc("Policies of the tokens.", clear=True)] = None
+    policies: Annotated[CommaList | None, Doc("Old name of token_policies.", clear=True)] = None
 
 
 class LoginParams(UserName, frozen=True):

@@ -47,8 +47,12 @@ class ApproverPath(Params, frozen=True):
 class ApproverParams(ApproverPath, frozen=True):
     """A new approver's key."""
 
-    algorithm: Annotated[str, Doc("ed25519 or p256; of a key in a device, whatever it is.")] = "ed25519"
-    external: Annotated[str, Doc("`<config>:<key>` of an external key that this mount may use.")] = ""
+    algorithm: Annotated[str, Doc("ed25519 or p256; of a key in a device, whatever it is.", clear=True)] = (
+        "ed25519"
+    )
+    external: Annotated[
+        str, Doc("`<config>:<key>` of an external key that this mount may use.", clear=True)
+    ] = ""
 
 
 class ApproverInfo(msgspec.Struct, frozen=True):
@@ -64,7 +68,7 @@ class ApproveParams(ApproverPath, frozen=True):
 
     request: Annotated[str, Doc("What `vaultctl nhi approve -ask` prints of the token.")] = ""
     change: Annotated[str, Doc("What is approved: a ticket, a change.")] = ""
-    ttl: Annotated[Span, Doc("For how long; an hour at most.")] = Seconds(300)
+    ttl: Annotated[Span, Doc("For how long; an hour at most.", clear=True)] = Seconds(300)
 
 
 class Approval(msgspec.Struct, frozen=True):

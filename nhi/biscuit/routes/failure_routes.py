@@ -20,7 +20,7 @@ from vault.values.times import millis_to_nanos
 class FailuresParams(Params, frozen=True):
     """Which failures."""
 
-    registration: Annotated[str, Doc("Of this registration only.")] = ""
+    registration: Annotated[str, Doc("Of this registration only.", clear=True)] = ""
 
 
 class FailureInfo(msgspec.Struct, frozen=True, kw_only=True):

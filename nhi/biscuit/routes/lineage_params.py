@@ -18,7 +18,8 @@ class SettingsParams(Params, frozen=True):
     """Settings of the mount; what is not given stays."""
 
     lineage_ttl: Annotated[
-        Span | None, Doc("How long what was seen of a token is kept after its end; 30 days if never set.")
+        Span | None,
+        Doc("How long what was seen of a token is kept after its end; 30 days if never set.", clear=True),
     ] = None
 
 
@@ -31,16 +32,21 @@ class SettingsInfo(msgspec.Struct, frozen=True):
 class CredentialsParams(Params, frozen=True):
     """Which credentials; all that is given must fit."""
 
-    workload: Annotated[str, Doc("Of this workload.")] = ""
+    workload: Annotated[str, Doc("Of this workload.", clear=True)] = ""
     source: Annotated[str, Doc("Presented from this address.")] = ""
-    since: Annotated[str, Doc("First seen, or else issued, at or after this time (RFC 3339).")] = ""
-    until: Annotated[str, Doc("First seen, or else issued, before this time (RFC 3339).")] = ""
-    anomaly: Annotated[str, Doc("With this anomaly; `any` for any at all.")] = ""
+    since: Annotated[
+        str, Doc("First seen, or else issued, at or after this time (RFC 3339).", clear=True)
+    ] = ""
+    until: Annotated[str, Doc("First seen, or else issued, before this time (RFC 3339).", clear=True)] = ""
+    anomaly: Annotated[str, Doc("With this anomaly; `any` for any at all.", clear=True)] = ""
     presented: Annotated[
-        str, Doc("yes, or no for those that live and were never presented, or any for these and those.")
+        str,
+        Doc(
+            "yes, or no for those that live and were never presented, or any for these and those.", clear=True
+        ),
     ] = "yes"
     after: Annotated[str, Doc("What `next` of the page before said.")] = ""
-    limit: Annotated[int, Doc("At most so many, up to 1000.")] = 100
+    limit: Annotated[int, Doc("At most so many, up to 1000.", clear=True)] = 100
 
 
 class CredentialPath(Params, frozen=True):
@@ -206,7 +212,7 @@ class ReportParams(Params, frozen=True):
     """How much of the report."""
 
     after: Annotated[str, Doc("What `next` of the page before said.")] = ""
-    limit: Annotated[int, Doc("At most so many registrations, up to 1000; 0 for all.")] = 0
+    limit: Annotated[int, Doc("At most so many registrations, up to 1000; 0 for all.", clear=True)] = 0
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -36,9 +36,11 @@ FindNhiMount = Callable[[Namespace, str], MountFacts | None]
 class SignInParams(LoginParams, frozen=True):
     """A registration and its proof, by these names or by those of other methods."""
 
-    role: Annotated[str, Doc("Name of the registration, as JWT and Kubernetes logins call it.")] = ""
+    role: Annotated[
+        str, Doc("Name of the registration, as JWT and Kubernetes logins call it.", clear=True)
+    ] = ""
     role_id: Annotated[str, Doc("Name of the registration, as AppRole logins call it.")] = ""
-    name: Annotated[str, Doc("Name of the registration, as certificate logins call it.")] = ""
+    name: Annotated[str, Doc("Name of the registration, as certificate logins call it.", clear=True)] = ""
     secret_id: Annotated[str, Doc("Its secret, as AppRole logins call it.")] = ""
 
 

@@ -28,10 +28,10 @@ ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 class ClientParams(Params, frozen=True):
     """Who asks: by secret, by assertion, or with a certificate; id and secret may come by Basic authentication."""
 
-    client_id: Annotated[str, Doc("Name of the registration.")] = ""
+    client_id: Annotated[str, Doc("Name of the registration.", clear=True)] = ""
     client_secret: Annotated[str, Doc("Its secret.")] = ""
     client_assertion: Annotated[str, Doc("A JWT that the client signed (RFC 7523).")] = ""
-    client_assertion_type: Annotated[str, Doc(ASSERTION)] = ""
+    client_assertion_type: Annotated[str, Doc(ASSERTION, clear=True)] = ""
 
 
 class Clients:

@@ -43,9 +43,13 @@ _LONGEST: Final = 512
 class ExchangeParams(ClientParams, frozen=True):
     """A token request of either kind."""
 
-    grant_type: Annotated[str, Doc("client_credentials, or the name of token exchange.")] = ""
+    grant_type: Annotated[str, Doc("client_credentials, or the name of token exchange.", clear=True)] = ""
     scope: Annotated[
-        str, Doc("Policies, between spaces: some of the registration's. Of an exchanged Biscuit: operations.")
+        str,
+        Doc(
+            "Policies, between spaces: some of the registration's. Of an exchanged Biscuit: operations.",
+            clear=True,
+        ),
     ] = ""
     audience: Annotated[StringList, Doc("For whom: some of the registration's audiences.")] = ()
     resource: Annotated[
@@ -53,10 +57,12 @@ class ExchangeParams(ClientParams, frozen=True):
         Doc("As audience (RFC 8707). Of an exchanged Biscuit: path that it is to be good for, and below."),
     ] = ()
     subject_token: Annotated[str, Doc("The token that is exchanged.")] = ""
-    subject_token_type: Annotated[str, Doc("What it is: a JWT, or a Biscuit.")] = ""
+    subject_token_type: Annotated[str, Doc("What it is: a JWT, or a Biscuit.", clear=True)] = ""
     actor_token: Annotated[str, Doc("Not taken: who acts is who presents the token.")] = ""
-    requested_token_type: Annotated[str, Doc("The type of Biscuits, or nothing.")] = ""
-    ttl: Annotated[Span, Doc("How long an exchanged Biscuit is to be good, at most.")] = Seconds(0)
+    requested_token_type: Annotated[str, Doc("The type of Biscuits, or nothing.", clear=True)] = ""
+    ttl: Annotated[Span, Doc("How long an exchanged Biscuit is to be good, at most.", clear=True)] = Seconds(
+        0
+    )
 
 
 class BiscuitExchange:

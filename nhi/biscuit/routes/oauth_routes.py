@@ -68,7 +68,7 @@ class HintParams(ClientParams, frozen=True):
     """A token, with the client that asks about it."""
 
     token: Annotated[str, Doc("The token.")] = ""
-    token_type_hint: Annotated[str, Doc("Not needed.")] = ""
+    token_type_hint: Annotated[str, Doc("Not needed.", clear=True)] = ""
 
 
 class OAuthEngine(Engine):

@@ -44,11 +44,13 @@ class RevokeParams(TokenParams, frozen=True):
     block: Annotated[
         int,
         FieldKind("int", keeps=True),
-        Doc("Number of the block of `token`, 0 for the authority; the last if not given."),
+        Doc("Number of the block of `token`, 0 for the authority; the last if not given.", clear=True),
     ] = -1
     id: Annotated[str, Doc("Canonical id of a block, with everything made from it.")] = ""
-    workload: Annotated[str, Doc("Name of a workload, with all its tokens.")] = ""
-    kid: Annotated[int, Doc("Number of an issuer key, with all that it signed; it is destroyed.")] = 0
+    workload: Annotated[str, Doc("Name of a workload, with all its tokens.", clear=True)] = ""
+    kid: Annotated[
+        int, Doc("Number of an issuer key, with all that it signed; it is destroyed.", clear=True)
+    ] = 0
     reason: Annotated[str, Doc("Why; kept with the revocation of a block or a workload.")] = ""
 
 

@@ -27,10 +27,12 @@ from vault.values.ids import EntityId, MountAccessor
 class AliasParams(Params, frozen=True, kw_only=True):
     """An alias of an entity; what is not given stays."""
 
-    id: Annotated[str, Doc("Id of the alias; without it mount and name say which.")] = ""
-    canonical_id: Annotated[str, Doc("Id of the entity; without it a new one is made.")] = ""
-    entity_id: Annotated[str, Doc("Old name of canonical_id.")] = ""
-    mount_accessor: Annotated[str, Doc("Accessor of the mount that knows the entity by this name.")] = ""
+    id: Annotated[str, Doc("Id of the alias; without it mount and name say which.", clear=True)] = ""
+    canonical_id: Annotated[str, Doc("Id of the entity; without it a new one is made.", clear=True)] = ""
+    entity_id: Annotated[str, Doc("Old name of canonical_id.", clear=True)] = ""
+    mount_accessor: Annotated[
+        str, Doc("Accessor of the mount that knows the entity by this name.", clear=True)
+    ] = ""
     name: Annotated[str, Doc("The name.")] = ""
     custom_metadata: Annotated[Pairs | None, Doc("Metadata that logins leave alone.")] = None
 
@@ -44,10 +46,12 @@ class AliasIdParams(AliasParams, frozen=True, kw_only=True):
 class OldAliasParams(Params, frozen=True, kw_only=True):
     """An alias, as it was written before it had metadata of its own."""
 
-    id: Annotated[str, Doc("Id of the alias; without it mount and name say which.")] = ""
-    canonical_id: Annotated[str, Doc("Id of the entity; without it a new one is made.")] = ""
-    entity_id: Annotated[str, Doc("Old name of canonical_id.")] = ""
-    mount_accessor: Annotated[str, Doc("Accessor of the mount that knows the entity by this name.")] = ""
+    id: Annotated[str, Doc("Id of the alias; without it mount and name say which.", clear=True)] = ""
+    canonical_id: Annotated[str, Doc("Id of the entity; without it a new one is made.", clear=True)] = ""
+    entity_id: Annotated[str, Doc("Old name of canonical_id.", clear=True)] = ""
+    mount_accessor: Annotated[
+        str, Doc("Accessor of the mount that knows the entity by this name.", clear=True)
+    ] = ""
     name: Annotated[str, Doc("The name.")] = ""
 
     def today(self) -> AliasParams:

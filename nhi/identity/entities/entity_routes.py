@@ -27,11 +27,11 @@ from vault.values.ids import EntityId
 class EntityParams(Params, frozen=True, kw_only=True):
     """An entity; what is not given stays."""
 
-    id: Annotated[str, Doc("Id of the entity; without it the name says which.")] = ""
+    id: Annotated[str, Doc("Id of the entity; without it the name says which.", clear=True)] = ""
     name: Annotated[str, Doc("Name of the entity; a new one gets one made.")] = ""
     metadata: Annotated[Pairs | None, Doc("Metadata, which templates of policies can use.")] = None
-    policies: Annotated[CommaList | None, Doc("Policies of all its tokens.")] = None
-    disabled: Annotated[bool | None, Doc("Whether its tokens are refused.")] = None
+    policies: Annotated[CommaList | None, Doc("Policies of all its tokens.", clear=True)] = None
+    disabled: Annotated[bool | None, Doc("Whether its tokens are refused.", clear=True)] = None
 
 
 class EntityIdParams(EntityParams, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class EntityName(Params, frozen=True):
 class EntityIds(Params, frozen=True):
     """Which entities."""
 
-    entity_ids: Annotated[CommaList, Doc("Ids of the entities.")] = ()
+    entity_ids: Annotated[CommaList, Doc("Ids of the entities.", clear=True)] = ()
 
 
 class KeyInfo(msgspec.Struct, frozen=True):

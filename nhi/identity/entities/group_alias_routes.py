@@ -27,9 +27,11 @@ from vault.values.ids import GroupId, MountAccessor
 class GroupAliasParams(Params, frozen=True, kw_only=True):
     """An alias of an external group."""
 
-    id: Annotated[str, Doc("Id of the alias, to change it.")] = ""
-    canonical_id: Annotated[str, Doc("Id of the group; without it a new one is made.")] = ""
-    mount_accessor: Annotated[str, Doc("Accessor of the mount that knows the group by this name.")] = ""
+    id: Annotated[str, Doc("Id of the alias, to change it.", clear=True)] = ""
+    canonical_id: Annotated[str, Doc("Id of the group; without it a new one is made.", clear=True)] = ""
+    mount_accessor: Annotated[
+        str, Doc("Accessor of the mount that knows the group by this name.", clear=True)
+    ] = ""
     name: Annotated[str, Doc("The name.")] = ""
 
 

@@ -27,13 +27,15 @@ from vault.values.ids import EntityId, GroupId
 class GroupParams(Params, frozen=True, kw_only=True):
     """A group; what is not given stays."""
 
-    id: Annotated[str, Doc("Id of the group; without it the name says which.")] = ""
+    id: Annotated[str, Doc("Id of the group; without it the name says which.", clear=True)] = ""
     name: Annotated[str, Doc("Name of the group; a new one gets one made.")] = ""
-    type: Annotated[str | None, Doc("internal or external; it cannot be changed.")] = None
+    type: Annotated[str | None, Doc("internal or external; it cannot be changed.", clear=True)] = None
     metadata: Annotated[Pairs | None, Doc("Metadata.")] = None
-    policies: Annotated[CommaList | None, Doc("Policies of all that are in it.")] = None
-    member_entity_ids: Annotated[CommaList | None, Doc("Ids of the entities that are in it.")] = None
-    member_group_ids: Annotated[CommaList | None, Doc("Ids of the groups that are in it.")] = None
+    policies: Annotated[CommaList | None, Doc("Policies of all that are in it.", clear=True)] = None
+    member_entity_ids: Annotated[CommaList | None, Doc("Ids of the entities that are in it.", clear=True)] = (
+        None
+    )
+    member_group_ids: Annotated[CommaList | None, Doc("Ids of the groups that are in it.", clear=True)] = None
 
 
 class GroupIdParams(GroupParams, frozen=True, kw_only=True):

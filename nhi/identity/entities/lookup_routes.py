@@ -20,11 +20,13 @@ from vault.values.ids import EntityId, GroupId, MountAccessor
 class LookupParams(Params, frozen=True):
     """What is known: one of id, name, alias id, or alias name with mount."""
 
-    id: Annotated[str | None, Doc("Its id.")] = None
+    id: Annotated[str | None, Doc("Its id.", clear=True)] = None
     name: Annotated[str | None, Doc("Its name.")] = None
-    alias_id: Annotated[str | None, Doc("Id of an alias of it.")] = None
+    alias_id: Annotated[str | None, Doc("Id of an alias of it.", clear=True)] = None
     alias_name: Annotated[str | None, Doc("Name of an alias of it; with alias_mount_accessor.")] = None
-    alias_mount_accessor: Annotated[str | None, Doc("Accessor of the mount of that alias.")] = None
+    alias_mount_accessor: Annotated[str | None, Doc("Accessor of the mount of that alias.", clear=True)] = (
+        None
+    )
 
 
 class LookupEngine(Engine):

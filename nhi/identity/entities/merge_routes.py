@@ -23,14 +23,17 @@ from vault.values.ids import EntityId
 class MergeParams(Params, frozen=True):
     """Which entities become which."""
 
-    to_entity_id: Annotated[str, Doc("Id of the entity that stays.")] = ""
-    from_entity_ids: Annotated[CommaList, Doc("Ids of the entities that go.")] = ()
+    to_entity_id: Annotated[str, Doc("Id of the entity that stays.", clear=True)] = ""
+    from_entity_ids: Annotated[CommaList, Doc("Ids of the entities that go.", clear=True)] = ()
     conflicting_alias_ids_to_keep: Annotated[
-        CommaList, Doc("Ids of the aliases that stay where two are on one mount; with one entity that goes.")
+        CommaList,
+        Doc(
+            "Ids of the aliases that stay where two are on one mount; with one entity that goes.", clear=True
+        ),
     ] = ()
-    force: Annotated[bool, Doc("Take the second factors of the entities that go, where both have one.")] = (
-        False
-    )
+    force: Annotated[
+        bool, Doc("Take the second factors of the entities that go, where both have one.", clear=True)
+    ] = False
 
 
 class MergeEngine(Engine):

@@ -30,13 +30,21 @@ class EnforcementParams(Params, frozen=True, kw_only=True):
     """An enforcement; what is not given stays, but for the methods."""
 
     name: Annotated[str, Doc("Name of the enforcement.")]
-    mfa_method_ids: Annotated[CommaList | None, Doc("Ids of the methods of which one is needed.")] = None
-    auth_method_accessors: Annotated[CommaList | None, Doc("Accessors of the mounts that it is about.")] = (
+    mfa_method_ids: Annotated[
+        CommaList | None, Doc("Ids of the methods of which one is needed.", clear=True)
+    ] = None
+    auth_method_accessors: Annotated[
+        CommaList | None, Doc("Accessors of the mounts that it is about.", clear=True)
+    ] = None
+    auth_method_types: Annotated[CommaList | None, Doc("Kinds of mounts that it is about.", clear=True)] = (
         None
     )
-    auth_method_types: Annotated[CommaList | None, Doc("Kinds of mounts that it is about.")] = None
-    identity_group_ids: Annotated[CommaList | None, Doc("Ids of the groups that it is about.")] = None
-    identity_entity_ids: Annotated[CommaList | None, Doc("Ids of the entities that it is about.")] = None
+    identity_group_ids: Annotated[
+        CommaList | None, Doc("Ids of the groups that it is about.", clear=True)
+    ] = None
+    identity_entity_ids: Annotated[
+        CommaList | None, Doc("Ids of the entities that it is about.", clear=True)
+    ] = None
 
 
 class EnforcementName(Params, frozen=True):

@@ -41,15 +41,15 @@ _TOO_LONG = "the issuer's name is too long for a barcode: set qr_size to 0"
 class TotpParams(Params, frozen=True, kw_only=True):
     """A TOTP method; what is not given has its default, in an old method too."""
 
-    method_name: Annotated[str, Doc("Name that clients may use instead of the id.")] = ""
+    method_name: Annotated[str, Doc("Name that clients may use instead of the id.", clear=True)] = ""
     issuer: Annotated[str, Doc("Who an authenticator says that the code is for.")] = ""
-    period: Annotated[Span, Doc("How long a code is good.")] = Seconds(30)
-    digits: Annotated[int, Doc("Digits of a code: 6 or 8.")] = 6
-    algorithm: Annotated[str, Doc("SHA1, SHA256 or SHA512.")] = "SHA1"
-    skew: Annotated[int, Doc("Periods before and after the current one that count: 0 or 1.")] = 1
-    key_size: Annotated[int, Doc("Bytes of a secret.")] = 20
-    qr_size: Annotated[int, Doc("Pixels of a barcode's side; 0 for none.")] = 200
-    max_validation_attempts: Annotated[int, Doc("Wrong codes in a row before a pause.")] = 5
+    period: Annotated[Span, Doc("How long a code is good.", clear=True)] = Seconds(30)
+    digits: Annotated[int, Doc("Digits of a code: 6 or 8.", clear=True)] = 6
+    algorithm: Annotated[str, Doc("SHA1, SHA256 or SHA512.", clear=True)] = "SHA1"
+    skew: Annotated[int, Doc("Periods before and after the current one that count: 0 or 1.", clear=True)] = 1
+    key_size: Annotated[int, Doc("Bytes of a secret.", clear=True)] = 20
+    qr_size: Annotated[int, Doc("Pixels of a barcode's side; 0 for none.", clear=True)] = 200
+    max_validation_attempts: Annotated[int, Doc("Wrong codes in a row before a pause.", clear=True)] = 5
 
 
 class TotpIdParams(TotpParams, frozen=True, kw_only=True):
@@ -67,14 +67,14 @@ class MethodId(Params, frozen=True):
 class OwnMethod(Params, frozen=True):
     """Which method, for the caller."""
 
-    method_id: Annotated[str, Doc("Id of the method.")] = ""
+    method_id: Annotated[str, Doc("Id of the method.", clear=True)] = ""
 
 
 class EntityMethod(Params, frozen=True):
     """Which method, for whom."""
 
-    method_id: Annotated[str, Doc("Id of the method.")] = ""
-    entity_id: Annotated[str, Doc("Id of the entity.")] = ""
+    method_id: Annotated[str, Doc("Id of the method.", clear=True)] = ""
+    entity_id: Annotated[str, Doc("Id of the entity.", clear=True)] = ""
 
 
 class MadeMethod(msgspec.Struct, frozen=True):

@@ -32,10 +32,16 @@ class KeyParams(Params, frozen=True, kw_only=True):
     """A signing key; what is not given stays."""
 
     name: Annotated[str, Doc("Name of the key.")]
-    algorithm: Annotated[str | None, Doc("RS256, RS384, RS512, ES256, ES384, ES512 or EdDSA; RS256.")] = None
-    rotation_period: Annotated[BareSpan | None, Doc("How long a pair signs; 24 hours.")] = None
-    verification_ttl: Annotated[BareSpan | None, Doc("How long it verifies after that; 24 hours.")] = None
-    allowed_client_ids: Annotated[CommaList | None, Doc("Ids of the clients it signs for; * for all.")] = None
+    algorithm: Annotated[
+        str | None, Doc("RS256, RS384, RS512, ES256, ES384, ES512 or EdDSA; RS256.", clear=True)
+    ] = None
+    rotation_period: Annotated[BareSpan | None, Doc("How long a pair signs; 24 hours.", clear=True)] = None
+    verification_ttl: Annotated[
+        BareSpan | None, Doc("How long it verifies after that; 24 hours.", clear=True)
+    ] = None
+    allowed_client_ids: Annotated[
+        CommaList | None, Doc("Ids of the clients it signs for; * for all.", clear=True)
+    ] = None
 
 
 class KeyName(Params, frozen=True, kw_only=True):
@@ -47,7 +53,9 @@ class KeyName(Params, frozen=True, kw_only=True):
 class RotateParams(KeyName, frozen=True, kw_only=True):
     """Which signing key is rotated now."""
 
-    verification_ttl: Annotated[BareSpan | None, Doc("How long the pair of until now verifies.")] = None
+    verification_ttl: Annotated[
+        BareSpan | None, Doc("How long the pair of until now verifies.", clear=True)
+    ] = None
 
 
 class KeyInfo(msgspec.Struct, frozen=True):
@@ -65,8 +73,8 @@ class RoleParams(Params, frozen=True, kw_only=True):
     name: Annotated[str, Doc("Name of the role.")]
     key: Annotated[str | None, Doc("Name of the key that signs.")] = None
     template: Annotated[str | None, Doc("Template of claims: JSON, possibly in base64.")] = None
-    client_id: Annotated[str | None, Doc("Audience of the tokens; a random one is made.")] = None
-    ttl: Annotated[BareSpan | None, Doc("How long tokens are good; 24 hours.")] = None
+    client_id: Annotated[str | None, Doc("Audience of the tokens; a random one is made.", clear=True)] = None
+    ttl: Annotated[BareSpan | None, Doc("How long tokens are good; 24 hours.", clear=True)] = None
 
 
 class RoleName(Params, frozen=True, kw_only=True):

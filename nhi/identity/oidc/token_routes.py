@@ -70,7 +70,7 @@ class IntrospectParams(Params, frozen=True):
     """Which token."""
 
     token: Annotated[str, Doc("The identity token.")] = ""
-    client_id: Annotated[str, Doc("Audience that it must be for.")] = ""
+    client_id: Annotated[str, Doc("Audience that it must be for.", clear=True)] = ""
 
 
 def check_issuer(issuer: str) -> None:

@@ -30,8 +30,8 @@ class AssignmentParams(Params, frozen=True, kw_only=True):
     """An assignment; what is not given stays."""
 
     name: Annotated[str, Doc("Name of the assignment.")]
-    entity_ids: Annotated[CommaList | None, Doc("Ids of entities.")] = None
-    group_ids: Annotated[CommaList | None, Doc("Ids of groups.")] = None
+    entity_ids: Annotated[CommaList | None, Doc("Ids of entities.", clear=True)] = None
+    group_ids: Annotated[CommaList | None, Doc("Ids of groups.", clear=True)] = None
 
 
 class ScopeParams(Params, frozen=True, kw_only=True):
@@ -47,13 +47,23 @@ class ClientParams(Params, frozen=True, kw_only=True):
 
     name: Annotated[str, Doc("Name of the client.")]
     redirect_uris: Annotated[CommaList | None, Doc("Where people may be sent back to.")] = None
-    assignments: Annotated[CommaList | None, Doc("Names of the assignments that may sign in.")] = None
+    assignments: Annotated[
+        CommaList | None, Doc("Names of the assignments that may sign in.", clear=True)
+    ] = None
     key: Annotated[str | None, Doc("Name of the signing key; it cannot be changed.")] = None
-    id_token_ttl: Annotated[Span | None, Doc("How long identity tokens are good; 24 hours.")] = None
-    access_token_ttl: Annotated[Span | None, Doc("How long access tokens are good; 24 hours.")] = None
-    client_type: Annotated[str | None, Doc("confidential or public; it cannot be changed.")] = None
-    authorization_code: Annotated[bool | None, Doc("Whether people may sign in.")] = None
-    client_credentials: Annotated[bool | None, Doc("Whether the client may sign in itself.")] = None
+    id_token_ttl: Annotated[Span | None, Doc("How long identity tokens are good; 24 hours.", clear=True)] = (
+        None
+    )
+    access_token_ttl: Annotated[
+        Span | None, Doc("How long access tokens are good; 24 hours.", clear=True)
+    ] = None
+    client_type: Annotated[str | None, Doc("confidential or public; it cannot be changed.", clear=True)] = (
+        None
+    )
+    authorization_code: Annotated[bool | None, Doc("Whether people may sign in.", clear=True)] = None
+    client_credentials: Annotated[bool | None, Doc("Whether the client may sign in itself.", clear=True)] = (
+        None
+    )
 
 
 class ProviderParams(Params, frozen=True, kw_only=True):
@@ -61,8 +71,10 @@ class ProviderParams(Params, frozen=True, kw_only=True):
 
     name: Annotated[str, Doc("Name of the provider.")]
     issuer: Annotated[str | None, Doc("Scheme, host and port of the issuer; api_addr if it is empty.")] = None
-    allowed_client_ids: Annotated[CommaList | None, Doc("Ids of its clients; * for all.")] = None
-    scopes_supported: Annotated[CommaList | None, Doc("Names of the scopes that it knows.")] = None
+    allowed_client_ids: Annotated[CommaList | None, Doc("Ids of its clients; * for all.", clear=True)] = None
+    scopes_supported: Annotated[CommaList | None, Doc("Names of the scopes that it knows.", clear=True)] = (
+        None
+    )
 
 
 class NamePath(Params, frozen=True, kw_only=True):

@@ -33,18 +33,18 @@ class AuthorizeParams(Params, frozen=True, kw_only=True):
     """An authentication request (OpenID Connect Core 1.0 section 3.1.2.1)."""
 
     name: Annotated[str, Doc("Name of the provider.")]
-    client_id: Annotated[str, Doc("Id of the client.")] = ""
-    scope: Annotated[str, Doc("Scopes, openid among them, with spaces between.")] = ""
+    client_id: Annotated[str, Doc("Id of the client.", clear=True)] = ""
+    scope: Annotated[str, Doc("Scopes, openid among them, with spaces between.", clear=True)] = ""
     redirect_uri: Annotated[str, Doc("Where the caller is sent back to.")] = ""
-    response_type: Annotated[str, Doc("code.")] = ""
+    response_type: Annotated[str, Doc("code.", clear=True)] = ""
     state: Annotated[str, Doc("Comes back as it is.")] = ""
     nonce: Annotated[str, Doc("Comes back in the identity token.")] = ""
-    max_age: Annotated[int | None, Doc("Seconds since the caller's login, at most.")] = None
+    max_age: Annotated[int | None, Doc("Seconds since the caller's login, at most.", clear=True)] = None
     code_challenge: Annotated[str, Doc("Challenge (RFC 7636).")] = ""
-    code_challenge_method: Annotated[str, Doc("plain or S256.")] = ""
+    code_challenge_method: Annotated[str, Doc("plain or S256.", clear=True)] = ""
     request: Annotated[str, Doc("Not supported.")] = ""
     request_uri: Annotated[str, Doc("Not supported.")] = ""
-    prompt: Annotated[str, Doc("Kept for clients.")] = ""
+    prompt: Annotated[str, Doc("Kept for clients.", clear=True)] = ""
 
 
 class ProviderEngine(Engine):

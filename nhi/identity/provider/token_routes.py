@@ -40,13 +40,15 @@ class TokenParams(Params, frozen=True, kw_only=True):
     """A token request (RFC 6749 sections 4.1.3 and 4.4.2)."""
 
     name: Annotated[str, Doc("Name of the provider.")]
-    grant_type: Annotated[str, Doc("authorization_code or client_credentials.")] = ""
+    grant_type: Annotated[str, Doc("authorization_code or client_credentials.", clear=True)] = ""
     code: Annotated[str, Doc("The code.")] = ""
     redirect_uri: Annotated[str, Doc("Where the code was sent to.")] = ""
     code_verifier: Annotated[str, Doc("What the challenge was made of (RFC 7636).")] = ""
-    client_id: Annotated[str, Doc("Id of the client, unless it is in the Authorization header.")] = ""
+    client_id: Annotated[
+        str, Doc("Id of the client, unless it is in the Authorization header.", clear=True)
+    ] = ""
     client_secret: Annotated[str, Doc("Secret of the client, unless it is in the header.")] = ""
-    scope: Annotated[str, Doc("Scopes of a client's own token.")] = ""
+    scope: Annotated[str, Doc("Scopes of a client's own token.", clear=True)] = ""
 
 
 class TokenEndpointEngine(Engine):

@@ -14,6 +14,7 @@ from vault.framework.fields import (
     FieldKind,
     Mismatch,
     coerce,
+    has_its_form,
     parse_duration,
     to_comma_strings,
     to_ints,
@@ -68,6 +69,33 @@ def test_a_value_that_does_not_fit_is_refused_with_the_fields_name(kind: str, va
         coerce("colour", FieldKind(kind), value)
     with pytest.raises(Malformed, match=r'^error converting input for field "colour": '):
         coerce("colour", FieldKind(kind, bare=True), value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "has"),
+    [
+        ("int", 5, True), ("int", "5", True), ("int", True, True), ("int", SECRET, False), ("int", [5], False),
+        ("bool", "t", True), ("bool", SECRET, False), ("bool", None, False),
+        ("duration", "1h30m", True), ("span", 90, True), ("span", -1, False), ("span", SECRET, False),
+        ("ints", [1, "2"], True), ("ints", "1,2", True), ("ints", [1, SECRET], False),
+        ("string", SECRET, True), ("string", "x" * 512, True), ("string", "x" * 513, False),
+        ("string", 4711, False), ("string", [SECRET], False), ("lower", SECRET, True),
+        ("commas", ["a", "b"], True), ("commas", "a,b", True), ("commas", ["a", 4711], False),
+        ("strings", ["a"] * 64, True), ("strings", ["a"] * 65, False), ("strings", ["x" * 513], False),
+        ("strings", [["a"]], False), ("strings", {"a": "b"}, False),
+        ("map", SECRET, False), ("pairs", SECRET, False), ("any", SECRET, False), ("any", 5, False),
+    ],
+)  # fmt: skip
+def test_what_is_not_of_its_fields_form_is_told_apart(kind: str, value: Any, has: bool) -> None:
+    assert has_its_form(FieldKind(kind), value) is has
+
+
+@given(st.sampled_from(sorted(COERCE)), JSON)
+def test_any_json_has_its_fields_form_or_not(kind: str, value: Any) -> None:
+    has = has_its_form(FieldKind(kind), value)
+    if has:
+        coerce("field", FieldKind(kind), value)
+    assert not (has and isinstance(value, dict | float | None))
 
 
 @given(st.sampled_from(sorted(COERCE)), JSON)

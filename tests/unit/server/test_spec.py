@@ -37,4 +37,7 @@ def test_the_files_hold_every_mount_every_route_and_every_kind_of_error() -> Non
     paths = json.loads(files["openapi.json"])["paths"]
     mounts = {"auth", "cubbyhole", "identity", "kv", "nhi", "secret", "sys", "totp"}
     assert {path.split("/")[1] for path in paths} == mounts
+    clear = files["log/clear.txt"].splitlines()
+    assert "/v1/sys/remount POST from to" in clear
+    assert "/v1/secret/metadata/{path:any} LIST limit" in clear
     assert json.loads(files["errors.json"])["Forbidden"]["status"] == 403

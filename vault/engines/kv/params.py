@@ -10,20 +10,23 @@ from vault.framework.route import Params
 from vault.values.times import Seconds
 
 _PATH: Final = Doc("Where the secret is, below the mount.")
-_MAX: Final = Doc("How many versions to keep; 0 leaves it to the mount, and there to 10.")
-_CAS: Final = Doc("Whether every write must say which version it replaces.")
-_METADATA_CAS_REQUIRED: Final = Doc("Whether every write of metadata must say which version it replaces.")
-_METADATA_CAS: Final = Doc("Write only if this is the current version of the metadata.")
-_AFTER: Final = Doc("After how long a new version deletes itself; 0 for never.")
+_MAX: Final = Doc("How many versions to keep; 0 leaves it to the mount, and there to 10.", clear=True)
+_CAS: Final = Doc("Whether every write must say which version it replaces.", clear=True)
+_METADATA_CAS_REQUIRED: Final = Doc(
+    "Whether every write of metadata must say which version it replaces.", clear=True
+)
+_METADATA_CAS: Final = Doc("Write only if this is the current version of the metadata.", clear=True)
+_AFTER: Final = Doc("After how long a new version deletes itself; 0 for never.", clear=True)
 _CUSTOM: Final = Doc("Up to 64 keys with text of up to 512 bytes, not secret.")
 _DATA: Final = Doc("The secret: a JSON object.")
 _OPTIONS: Final = Doc("`cas`: write only if this is the current version; 0 for a secret that has none.")
-_VERSION: Final = Doc("Which version; 0 or less, as when left out, is the newest.")
+_VERSION: Final = Doc("Which version; 0 or less, as when left out, is the newest.", clear=True)
 DEPTH: Final = Doc(
     "How many levels of folders to open; 0 or less for all. Names are then in order, a folder that stays closed "
-    "ends in `/`, and `after` and `limit` count."
+    "ends in `/`, and `after` and `limit` count.",
+    clear=True,
 )
-_VERSIONS: Final = Doc("The numbers of the versions.")
+_VERSIONS: Final = Doc("The numbers of the versions.", clear=True)
 
 
 class SecretPath(Params, frozen=True):
@@ -45,7 +48,7 @@ class ReadSecret(SecretPath, frozen=True):
 class ReadSubkeys(ReadSecret, frozen=True):
     """Which secret, and how deep to look."""
 
-    depth: Annotated[int, Doc("How many levels of keys to show; 0 for all.")] = 0
+    depth: Annotated[int, Doc("How many levels of keys to show; 0 for all.", clear=True)] = 0
 
 
 class WriteSecret(SecretPath, frozen=True):
@@ -53,7 +56,7 @@ class WriteSecret(SecretPath, frozen=True):
 
     data: Annotated[BareMap | None, _DATA] = None
     options: Annotated[BareMap | None, _OPTIONS] = None
-    version: Annotated[int, Doc("Without effect; accepted as OpenBao does.")] = 0
+    version: Annotated[int, Doc("Without effect; accepted as OpenBao does.", clear=True)] = 0
 
 
 class PatchSecret(SecretPath, frozen=True):
@@ -61,7 +64,7 @@ class PatchSecret(SecretPath, frozen=True):
 
     data: Annotated[Map | None, Doc("A merge patch (RFC 7396) for the newest version.")] = None
     options: Annotated[Map | None, _OPTIONS] = None
-    version: Annotated[int, Doc("Without effect; accepted as OpenBao does.")] = 0
+    version: Annotated[int, Doc("Without effect; accepted as OpenBao does.", clear=True)] = 0
 
 
 class Versions(SecretPath, frozen=True):
@@ -106,7 +109,7 @@ class Listing(Params, frozen=True):
 
     path: Annotated[str, Doc("The folder, below the mount.")]
     after: Annotated[str, Doc("Show only names after this one.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.", clear=True)] = 0
 
 
 class ScanParams(Listing, frozen=True):

@@ -43,7 +43,9 @@ class ScanParams(SecretPath, frozen=True):
     depth: Annotated[int | None, DEPTH] = None
     after: Annotated[str, FieldKind("string", needs="depth"), Doc("Show only names after this one.")] = ""
     limit: Annotated[
-        int, FieldKind("int", needs="depth"), Doc("How many names to show at most; 0 or less for all.")
+        int,
+        FieldKind("int", needs="depth"),
+        Doc("How many names to show at most; 0 or less for all.", clear=True),
     ] = 0
 
 

@@ -20,19 +20,19 @@ class CreateToken(Params, frozen=True):
     id: Annotated[str, Doc("Value for the token. Needs sudo; a random one is made otherwise.")] = ""
     display_name: Annotated[str, Doc("Name for the token in the audit log.")] = ""
     explicit_max_ttl: Annotated[
-        str, Doc("Longest lifetime, counted from creation; renewals cannot exceed it.")
+        str, Doc("Longest lifetime, counted from creation; renewals cannot exceed it.", clear=True)
     ] = ""
     entity_alias: Annotated[str, Doc("Entity alias to associate with; only with a token role.")] = ""
-    num_uses: Annotated[int, Doc("Number of uses; 0 for unlimited.")] = 0
-    period: Annotated[str, Doc("Lifetime that every renewal gives, without a longest one.")] = ""
-    renewable: Annotated[bool, Doc("Whether the token can be renewed past its first TTL.")] = True
-    ttl: Annotated[str, Doc("First lifetime.")] = ""
-    lease: Annotated[str, Doc("Old name of ttl.")] = ""
-    type: Annotated[str, Doc("Kind of token: service.")] = ""
-    no_default_policy: Annotated[bool, Doc("Leave the default policy out.")] = False
-    no_parent: Annotated[bool, Doc("Make an orphan. Needs sudo.")] = False
+    num_uses: Annotated[int, Doc("Number of uses; 0 for unlimited.", clear=True)] = 0
+    period: Annotated[str, Doc("Lifetime that every renewal gives, without a longest one.", clear=True)] = ""
+    renewable: Annotated[bool, Doc("Whether the token can be renewed past its first TTL.", clear=True)] = True
+    ttl: Annotated[str, Doc("First lifetime.", clear=True)] = ""
+    lease: Annotated[str, Doc("Old name of ttl.", clear=True)] = ""
+    type: Annotated[str, Doc("Kind of token: service.", clear=True)] = ""
+    no_default_policy: Annotated[bool, Doc("Leave the default policy out.", clear=True)] = False
+    no_parent: Annotated[bool, Doc("Make an orphan. Needs sudo.", clear=True)] = False
     policies: Annotated[
-        StringList | None, Doc("Policies of the token; the caller's own if none are given.")
+        StringList | None, Doc("Policies of the token; the caller's own if none are given.", clear=True)
     ] = None
     meta: Annotated[Pairs | None, Doc("Metadata for the audit log.")] = None
 
@@ -52,7 +52,9 @@ class TokenParams(Params, frozen=True):
 class RenewParams(TokenParams, frozen=True):
     """A token to renew."""
 
-    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = Seconds(0)
+    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.", clear=True)] = Seconds(
+        0
+    )
 
 
 class AccessorParams(Params, frozen=True):
@@ -64,7 +66,9 @@ class AccessorParams(Params, frozen=True):
 class RenewAccessorParams(AccessorParams, frozen=True):
     """A token to renew by its accessor."""
 
-    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.")] = Seconds(0)
+    increment: Annotated[Span, Doc("Wished lifetime from now; 0 for the one it had.", clear=True)] = Seconds(
+        0
+    )
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):

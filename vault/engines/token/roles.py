@@ -74,23 +74,43 @@ class RoleParams(Params, frozen=True, kw_only=True):
     """A token role; what is not given stays."""
 
     role_name: Annotated[str, Doc("Name of the role.")]
-    allowed_policies: Annotated[BareCommas | None, Doc("Policies that its tokens may have.")] = None
-    allowed_policies_glob: Annotated[BareCommas | None, Doc("Patterns, with *, of more of them.")] = None
-    disallowed_policies: Annotated[BareCommas | None, Doc("Policies that its tokens may not have.")] = None
-    disallowed_policies_glob: Annotated[BareCommas | None, Doc("Patterns, with *, of more of them.")] = None
+    allowed_policies: Annotated[BareCommas | None, Doc("Policies that its tokens may have.", clear=True)] = (
+        None
+    )
+    allowed_policies_glob: Annotated[
+        BareCommas | None, Doc("Patterns, with *, of more of them.", clear=True)
+    ] = None
+    disallowed_policies: Annotated[
+        BareCommas | None, Doc("Policies that its tokens may not have.", clear=True)
+    ] = None
+    disallowed_policies_glob: Annotated[
+        BareCommas | None, Doc("Patterns, with *, of more of them.", clear=True)
+    ] = None
     allowed_entity_aliases: Annotated[BareCommas | None, Doc("Entity aliases that may be asked for.")] = None
-    orphan: Annotated[BareBool | None, Doc("Whether its tokens are orphans.")] = None
-    renewable: Annotated[BareBool | None, Doc("Whether its tokens may be renewed; true.")] = None
-    path_suffix: Annotated[BareText | None, Doc("Last part of the path that its tokens are made at.")] = None
-    token_bound_cidrs: Annotated[BareCommas | None, Doc("Addresses that may use its tokens.")] = None
-    token_explicit_max_ttl: Annotated[BareSpan | None, Doc("Longest lifetime, whatever renewals.")] = None
-    token_no_default_policy: Annotated[BareBool | None, Doc("Leave the default policy out.")] = None
-    token_num_uses: Annotated[BareInt | None, Doc("Uses of a token; 0 for unlimited.")] = None
-    token_period: Annotated[BareSpan | None, Doc("Lifetime that every renewal gives.")] = None
-    token_type: Annotated[BareText | None, Doc("service, batch, default-service or default-batch.")] = None
-    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.")] = None
-    explicit_max_ttl: Annotated[BareSpan | None, Doc("Old name of token_explicit_max_ttl.")] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.")] = None
+    orphan: Annotated[BareBool | None, Doc("Whether its tokens are orphans.", clear=True)] = None
+    renewable: Annotated[BareBool | None, Doc("Whether its tokens may be renewed; true.", clear=True)] = None
+    path_suffix: Annotated[
+        BareText | None, Doc("Last part of the path that its tokens are made at.", clear=True)
+    ] = None
+    token_bound_cidrs: Annotated[BareCommas | None, Doc("Addresses that may use its tokens.", clear=True)] = (
+        None
+    )
+    token_explicit_max_ttl: Annotated[
+        BareSpan | None, Doc("Longest lifetime, whatever renewals.", clear=True)
+    ] = None
+    token_no_default_policy: Annotated[BareBool | None, Doc("Leave the default policy out.", clear=True)] = (
+        None
+    )
+    token_num_uses: Annotated[BareInt | None, Doc("Uses of a token; 0 for unlimited.", clear=True)] = None
+    token_period: Annotated[BareSpan | None, Doc("Lifetime that every renewal gives.", clear=True)] = None
+    token_type: Annotated[
+        BareText | None, Doc("service, batch, default-service or default-batch.", clear=True)
+    ] = None
+    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.", clear=True)] = None
+    explicit_max_ttl: Annotated[BareSpan | None, Doc("Old name of token_explicit_max_ttl.", clear=True)] = (
+        None
+    )
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
 
 
 class RoleName(Params, frozen=True):
@@ -103,7 +123,7 @@ class ListParams(Params, frozen=True):
     """Which part of a list."""
 
     after: Annotated[str, Doc("Begin after this name.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.", clear=True)] = 0
 
 
 class RoleInfo(msgspec.Struct, frozen=True, kw_only=True):

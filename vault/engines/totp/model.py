@@ -40,17 +40,17 @@ class KeyParams(KeyName, frozen=True):
     """A new key; it replaces the one with this name."""
 
     account_name: Annotated[str, Doc("Whose key it is; needed where it is made here.")] = ""
-    algorithm: Annotated[str, Doc("SHA1, SHA256 or SHA512.")] = "SHA1"
-    digits: Annotated[int, Doc("Digits of a code: 6 or 8.")] = 6
-    exported: Annotated[bool, Doc("Whether a key that is made here is shown, this once.")] = True
-    generate: Annotated[bool, Doc("Whether the key is made here.")] = False
+    algorithm: Annotated[str, Doc("SHA1, SHA256 or SHA512.", clear=True)] = "SHA1"
+    digits: Annotated[int, Doc("Digits of a code: 6 or 8.", clear=True)] = 6
+    exported: Annotated[bool, Doc("Whether a key that is made here is shown, this once.", clear=True)] = True
+    generate: Annotated[bool, Doc("Whether the key is made here.", clear=True)] = False
     issuer: Annotated[str, Doc("Who the account is with; needed where the key is made here.")] = ""
     key: Annotated[str, Doc("The key, in base32.")] = ""
-    key_size: Annotated[int, Doc("Bytes of a key that is made here.")] = 20
-    period: Annotated[Span, Doc("Seconds for which a code is good.")] = Seconds(30)
-    qr_size: Annotated[int, Doc("Pixels of the QR code's sides; 0 for none.")] = 200
+    key_size: Annotated[int, Doc("Bytes of a key that is made here.", clear=True)] = 20
+    period: Annotated[Span, Doc("Seconds for which a code is good.", clear=True)] = Seconds(30)
+    qr_size: Annotated[int, Doc("Pixels of the QR code's sides; 0 for none.", clear=True)] = 200
     skew: Annotated[
-        int, Doc("Periods before and after the current one whose codes are good too: 0 or 1.")
+        int, Doc("Periods before and after the current one whose codes are good too: 0 or 1.", clear=True)
     ] = 1
     url: Annotated[str, Doc("An otpauth URL, instead of the other fields.")] = ""
 
@@ -65,7 +65,7 @@ class ListParams(Params, frozen=True):
     """Which part of a list."""
 
     after: Annotated[str, Doc("Begin after this name.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.", clear=True)] = 0
 
 
 class Keys(msgspec.Struct, frozen=True):

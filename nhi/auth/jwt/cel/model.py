@@ -66,9 +66,13 @@ class CelParams(Params, frozen=True, kw_only=True):
         ),
     ] = None
     bound_audiences: Annotated[CommaList | None, Doc("Audiences, one of which the token must be for.")] = None
-    clock_skew_leeway: Annotated[Duration | None, Doc("Leeway for every time; 60 s.")] = None
-    expiration_leeway: Annotated[Duration | None, Doc("Life of a token without exp; 150 s.")] = None
-    not_before_leeway: Annotated[Duration | None, Doc("How long before exp a token begins; 150 s.")] = None
+    clock_skew_leeway: Annotated[Duration | None, Doc("Leeway for every time; 60 s.", clear=True)] = None
+    expiration_leeway: Annotated[Duration | None, Doc("Life of a token without exp; 150 s.", clear=True)] = (
+        None
+    )
+    not_before_leeway: Annotated[
+        Duration | None, Doc("How long before exp a token begins; 150 s.", clear=True)
+    ] = None
     message: Annotated[str | None, Doc("Kept for clients; the program says why it refuses.")] = None
 
 

@@ -29,7 +29,9 @@ class LeaseParams(Params, frozen=True):
 class LeaseRenewParams(LeaseParams, frozen=True):
     """Names a lease and the TTL that it is to have."""
 
-    increment: Annotated[Span, Doc("TTL from now on; 0 for the TTL that it had at first.")] = Seconds(0)
+    increment: Annotated[Span, Doc("TTL from now on; 0 for the TTL that it had at first.", clear=True)] = (
+        Seconds(0)
+    )
 
 
 class RenewNamedParams(LeaseRenewParams, frozen=True, kw_only=True):
@@ -42,7 +44,7 @@ class LeaseRevokeParams(LeaseParams, frozen=True):
     """Names a lease."""
 
     sync: Annotated[
-        bool, Doc("False answers 202 instead of 204; the revocation is complete in both cases.")
+        bool, Doc("False answers 202 instead of 204; the revocation is complete in both cases.", clear=True)
     ] = True
 
 
@@ -62,21 +64,23 @@ class RevokePrefixParams(PrefixParams, frozen=True):
     """Names a part of the leases."""
 
     sync: Annotated[
-        bool, Doc("False answers 202 instead of 204; the revocation is complete in both cases.")
+        bool, Doc("False answers 202 instead of 204; the revocation is complete in both cases.", clear=True)
     ] = True
 
 
 class CountParams(Params, frozen=True):
     """Which leases."""
 
-    type: Annotated[str, Doc("irrevocable: those that could not be revoked.")] = ""
-    include_child_namespaces: Annotated[bool, Doc("Whether leases of namespaces below count too.")] = False
+    type: Annotated[str, Doc("irrevocable: those that could not be revoked.", clear=True)] = ""
+    include_child_namespaces: Annotated[
+        bool, Doc("Whether leases of namespaces below count too.", clear=True)
+    ] = False
 
 
 class LeaseListParams(CountParams, frozen=True):
     """Which leases, and how many."""
 
-    limit: Annotated[str, Doc("How many to show at most: a number, or none.")] = ""
+    limit: Annotated[str, Doc("How many to show at most: a number, or none.", clear=True)] = ""
 
 
 class LeaseNames(msgspec.Struct, frozen=True):

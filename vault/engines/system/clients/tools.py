@@ -46,10 +46,10 @@ _REPLACED: Final = (
 class RandomParams(Params, frozen=True):
     """The number of random bytes, and their encoding."""
 
-    bytes: Annotated[int, Doc("Number of bytes, 1 to 131072.")] = 32
-    format: Annotated[str, Doc("`base64` or `hex`.")] = "base64"
-    source: Annotated[str | None, Doc("Only in the path: `platform`, `seal` or `all`.")] = None
-    urlbytes: Annotated[str | None, Doc("Only in the path: the number of bytes.")] = None
+    bytes: Annotated[int, Doc("Number of bytes, 1 to 131072.", clear=True)] = 32
+    format: Annotated[str, Doc("`base64` or `hex`.", clear=True)] = "base64"
+    source: Annotated[str | None, Doc("Only in the path: `platform`, `seal` or `all`.", clear=True)] = None
+    urlbytes: Annotated[str | None, Doc("Only in the path: the number of bytes.", clear=True)] = None
 
 
 class RandomPathParams(RandomParams, frozen=True, kw_only=True):
@@ -61,10 +61,10 @@ class RandomPathParams(RandomParams, frozen=True, kw_only=True):
 class HashParams(Params, frozen=True):
     """What to hash, and how."""
 
-    algorithm: Annotated[str, Doc("`sha2-` or `sha3-` with 224, 256, 384 or 512.")] = "sha2-256"
+    algorithm: Annotated[str, Doc("`sha2-` or `sha3-` with 224, 256, 384 or 512.", clear=True)] = "sha2-256"
     input: Annotated[str, Doc("The data, base64 encoded.")] = ""
-    format: Annotated[str, Doc("`hex` or `base64`.")] = "hex"
-    urlalgorithm: Annotated[str | None, Doc("Only in the path: the algorithm.")] = None
+    format: Annotated[str, Doc("`hex` or `base64`.", clear=True)] = "hex"
+    urlalgorithm: Annotated[str | None, Doc("Only in the path: the algorithm.", clear=True)] = None
 
 
 class HashPathParams(HashParams, frozen=True, kw_only=True):

@@ -70,9 +70,11 @@ class ConfigPath(Params, frozen=True):
 class ConfigWrite(ConfigPath, frozen=True):
     """A config. The plugin's own fields come beside these."""
 
-    plugin: Annotated[str, Doc("Name of the KMS plugin: pkcs11.")] = ""
+    plugin: Annotated[str, Doc("Name of the KMS plugin: pkcs11.", clear=True)] = ""
     verify: Annotated[
-        bool, FieldKind("bool", keeps=True), Doc("Try the config with the device before it is stored.")
+        bool,
+        FieldKind("bool", keeps=True),
+        Doc("Try the config with the device before it is stored.", clear=True),
     ] = True
 
 
@@ -80,7 +82,7 @@ class Page(Params, frozen=True):
     """Which part of a list."""
 
     after: Annotated[str, Doc("Show only names after this one.")] = ""
-    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.")] = 0
+    limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.", clear=True)] = 0
 
 
 class KeyPage(Page, frozen=True, kw_only=True):
@@ -99,7 +101,9 @@ class KeyWrite(ExternalKeyPath, frozen=True):
     """A key. The plugin's own fields come beside these."""
 
     verify: Annotated[
-        bool, FieldKind("bool", keeps=True), Doc("Look for the key in the device before it is stored.")
+        bool,
+        FieldKind("bool", keeps=True),
+        Doc("Look for the key in the device before it is stored.", clear=True),
     ] = True
 
 

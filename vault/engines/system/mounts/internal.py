@@ -39,7 +39,7 @@ class InternalPath(Params, frozen=True):
 class SpecsParams(Params, frozen=True):
     """Options of the document."""
 
-    generic_mount_paths: Annotated[bool, Doc("Write mount paths as parameters.")] = False
+    generic_mount_paths: Annotated[bool, Doc("Write mount paths as parameters.", clear=True)] = False
     context: Annotated[str, Doc("Accepted for compatibility, without effect.")] = ""
 
 

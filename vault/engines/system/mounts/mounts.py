@@ -35,14 +35,20 @@ class EnableParams(Params, frozen=True):
     """A new mount."""
 
     path: Annotated[str, Doc("Where to mount.")]
-    type: Annotated[str, Doc("Kind of engine or auth method, as kv, kv-v2 or userpass.")] = ""
+    type: Annotated[str, Doc("Kind of engine or auth method, as kv, kv-v2 or userpass.", clear=True)] = ""
     description: Annotated[str, Doc("A description for people.")] = ""
     config: Annotated[Map | None, Doc("Settings: TTLs, audit keys, headers, listing visibility.")] = None
     options: Annotated[Pairs | None, Doc("Options of the kind, as version for kv.")] = None
-    local: Annotated[bool, Doc("Accepted for compatibility: every mount is local to this cluster.")] = False
-    seal_wrap: Annotated[bool, Doc("Accepted for compatibility: every value is encrypted alike.")] = False
-    external_entropy_access: Annotated[bool, Doc("Accepted for compatibility, without effect.")] = False
-    plugin_name: Annotated[str, Doc("The kind, where type is plugin.")] = ""
+    local: Annotated[
+        bool, Doc("Accepted for compatibility: every mount is local to this cluster.", clear=True)
+    ] = False
+    seal_wrap: Annotated[
+        bool, Doc("Accepted for compatibility: every value is encrypted alike.", clear=True)
+    ] = False
+    external_entropy_access: Annotated[
+        bool, Doc("Accepted for compatibility, without effect.", clear=True)
+    ] = False
+    plugin_name: Annotated[str, Doc("The kind, where type is plugin.", clear=True)] = ""
 
 
 class MountsEngine(Engine):

@@ -78,20 +78,20 @@ class Plugin(msgspec.Struct, frozen=True, kw_only=True):
 class ReloadParams(Params, frozen=True):
     """Which plugins."""
 
-    plugin: Annotated[str, Doc("Name of the plugin.")] = ""
-    mounts: Annotated[StringList, Doc("Paths of mounts; not together with plugin.")] = ()
-    scope: Annotated[str, Doc("Empty or global; there is one server.")] = ""
+    plugin: Annotated[str, Doc("Name of the plugin.", clear=True)] = ""
+    mounts: Annotated[StringList, Doc("Paths of mounts; not together with plugin.", clear=True)] = ()
+    scope: Annotated[str, Doc("Empty or global; there is one server.", clear=True)] = ""
 
 
 class ProgramParams(KindParams, frozen=True):
     """A program that would be a plugin; `kind` is its name in the older form, which has no kinds."""
 
-    sha256: Annotated[str, Doc("Digest of the program, in hexadecimal.")] = ""
-    sha_256: Annotated[str, Doc("Older name of sha256.")] = ""
+    sha256: Annotated[str, Doc("Digest of the program, in hexadecimal.", clear=True)] = ""
+    sha_256: Annotated[str, Doc("Older name of sha256.", clear=True)] = ""
     command: Annotated[str, Doc("The program.")] = ""
     args: Annotated[StringList, Doc("Its arguments.")] = ()
     env: Annotated[StringList, Doc("Its environment.")] = ()
-    version: Annotated[str, Doc("Its version.")] = ""
+    version: Annotated[str, Doc("Its version.", clear=True)] = ""
 
 
 class RegisterParams(ProgramParams, frozen=True, kw_only=True):

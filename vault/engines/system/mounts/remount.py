@@ -37,10 +37,10 @@ _QUEUED: Final = (
 class RemountParams(Params, frozen=True):
     """The old and the new path."""
 
-    source: Annotated[str, Doc("Path of the mount; auth/… for an auth method.")] = msgspec.field(
+    source: Annotated[str, Doc("Path of the mount; auth/… for an auth method.", clear=True)] = msgspec.field(
         default="", name="from"
     )
-    to: Annotated[str, Doc("The new path.")] = ""
+    to: Annotated[str, Doc("The new path.", clear=True)] = ""
 
 
 class StatusParams(Params, frozen=True):

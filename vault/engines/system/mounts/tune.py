@@ -43,33 +43,35 @@ class TuneParams(Params, frozen=True):
     """What to change; what is not given stays."""
 
     path: Annotated[str, Doc("Where the mount is.")]
-    default_lease_ttl: Annotated[str | None, Doc("Default TTL as 3600 or 1h; system for the server's.")] = (
-        None
-    )
-    max_lease_ttl: Annotated[str | None, Doc("Longest TTL as 3600 or 1h; system for the server's.")] = None
+    default_lease_ttl: Annotated[
+        str | None, Doc("Default TTL as 3600 or 1h; system for the server's.", clear=True)
+    ] = None
+    max_lease_ttl: Annotated[
+        str | None, Doc("Longest TTL as 3600 or 1h; system for the server's.", clear=True)
+    ] = None
     description: Annotated[str | None, Doc("A description for people.")] = None
     audit_non_hmac_request_keys: Annotated[
-        CommaList | None, Doc("Request fields that the audit log shows in the clear.")
+        CommaList | None, Doc("Request fields that the audit log shows in the clear.", clear=True)
     ] = None
     audit_non_hmac_response_keys: Annotated[
-        CommaList | None, Doc("Response fields that the audit log shows in the clear.")
+        CommaList | None, Doc("Response fields that the audit log shows in the clear.", clear=True)
     ] = None
     listing_visibility: Annotated[
-        str | None, Doc("unauth shows the mount to everybody; hidden or empty.")
+        str | None, Doc("unauth shows the mount to everybody; hidden or empty.", clear=True)
     ] = None
     passthrough_request_headers: Annotated[
-        CommaList | None, Doc("Request headers that are passed to the engine.")
+        CommaList | None, Doc("Request headers that are passed to the engine.", clear=True)
     ] = None
     allowed_response_headers: Annotated[
-        CommaList | None, Doc("Response headers that the engine may set.")
+        CommaList | None, Doc("Response headers that the engine may set.", clear=True)
     ] = None
     token_type: Annotated[
-        str | None, Doc("Type of tokens that an auth method issues: service, batch, default-…")
+        str | None, Doc("Type of tokens that an auth method issues: service, batch, default-…", clear=True)
     ] = None
     user_lockout_config: Annotated[
         Map | None, Doc("Lockout after failed logins, of auth methods with users.")
     ] = None
-    plugin_version: Annotated[str | None, Doc("Only the built-in version exists.")] = None
+    plugin_version: Annotated[str | None, Doc("Only the built-in version exists.", clear=True)] = None
     options: Annotated[Pairs | None, Doc("Options to merge; an empty value removes one.")] = None
 
 

@@ -23,7 +23,9 @@ from vault.values.ids import MountAccessor, NamespaceId
 class LockedParams(Params, frozen=True):
     """The auth method to show."""
 
-    mount_accessor: Annotated[str, Doc("Accessor of the auth method; all of them if it is not given.")] = ""
+    mount_accessor: Annotated[
+        str, Doc("Accessor of the auth method; all of them if it is not given.", clear=True)
+    ] = ""
 
 
 class UserUnlockParams(Params, frozen=True):

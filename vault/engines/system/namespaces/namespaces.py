@@ -52,7 +52,8 @@ class LockParams(Params, frozen=True):
     """Names a namespace to lock or to unlock."""
 
     path: Annotated[
-        str, Doc("Path of the namespace, relative to the caller's; the caller's own when left out.")
+        str,
+        Doc("Path of the namespace, relative to the caller's; the caller's own when left out.", clear=True),
     ] = ""
 
 

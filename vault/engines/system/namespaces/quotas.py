@@ -40,24 +40,35 @@ class QuotaWrite(QuotaName, frozen=True):
     """A quota. What is not given is reset."""
 
     path: Annotated[
-        str, Doc("A namespace, a mount or a path below one, maybe with a final `*`; empty for all.")
+        str,
+        Doc("A namespace, a mount or a path below one, maybe with a final `*`; empty for all.", clear=True),
     ] = ""
     rate: Annotated[Anything, Doc("Requests in one interval, more than 0.")] = 0
-    interval: Annotated[Span, Doc("Length of the interval; 0 for one second.")] = Seconds(0)
-    block_interval: Annotated[Span, Doc("How long a client over the limit is refused.")] = Seconds(0)
-    role: Annotated[str, Doc("Only logins with this role; no auth method here takes part in that.")] = ""
+    interval: Annotated[Span, Doc("Length of the interval; 0 for one second.", clear=True)] = Seconds(0)
+    block_interval: Annotated[Span, Doc("How long a client over the limit is refused.", clear=True)] = (
+        Seconds(0)
+    )
+    role: Annotated[
+        str, Doc("Only logins with this role; no auth method here takes part in that.", clear=True)
+    ] = ""
     inheritable: Annotated[
-        bool | None, Doc("Whether it applies to namespaces below too; yes for an empty path.")
+        bool | None, Doc("Whether it applies to namespaces below too; yes for an empty path.", clear=True)
     ] = None
-    type: Annotated[str, Doc("Accepted for compatibility, without effect.")] = ""
+    type: Annotated[str, Doc("Accepted for compatibility, without effect.", clear=True)] = ""
 
 
 class SettingsWrite(Params, frozen=True):
     """Settings of all quotas. What is not given is reset."""
 
-    rate_limit_exempt_paths: Annotated[StringList, Doc("Prefixes of paths that are not counted.")] = ()
-    enable_rate_limit_response_headers: Annotated[bool, Doc("Whether answers say how much is left.")] = False
-    enable_rate_limit_audit_logging: Annotated[bool, Doc("Whether refusals reach the audit log.")] = False
+    rate_limit_exempt_paths: Annotated[
+        StringList, Doc("Prefixes of paths that are not counted.", clear=True)
+    ] = ()
+    enable_rate_limit_response_headers: Annotated[
+        bool, Doc("Whether answers say how much is left.", clear=True)
+    ] = False
+    enable_rate_limit_audit_logging: Annotated[
+        bool, Doc("Whether refusals reach the audit log.", clear=True)
+    ] = False
 
 
 class QuotaNames(msgspec.Struct, frozen=True):

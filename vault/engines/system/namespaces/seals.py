@@ -41,13 +41,13 @@ class NamespaceUnsealParams(NamespacePath, frozen=True):
     """A share of a namespace's key."""
 
     key: Annotated[str, Doc("The share, in hexadecimal or base64.")] = ""
-    reset: Annotated[bool, Doc("Forget the shares that were given so far.")] = False
+    reset: Annotated[bool, Doc("Forget the shares that were given so far.", clear=True)] = False
 
 
 class DeleteSealedParams(NamespacePath, frozen=True):
     """Names a sealed namespace."""
 
-    force: Annotated[bool, Doc("Whether to remove the namespaces in it too.")] = False
+    force: Annotated[bool, Doc("Whether to remove the namespaces in it too.", clear=True)] = False
 
 
 class Removal(msgspec.Struct, frozen=True):

@@ -44,9 +44,9 @@ class DeviceParams(Params, frozen=True):
     """A new device."""
 
     path: Annotated[str, Doc("Name of the audit device.")]
-    type: Annotated[str, Doc("Kind of device: `file`.")] = ""
+    type: Annotated[str, Doc("Kind of device: `file`.", clear=True)] = ""
     description: Annotated[str, Doc("What the device is for.")] = ""
-    local: Annotated[bool, Doc("Whether the device is this cluster's own.")] = False
+    local: Annotated[bool, Doc("Whether the device is this cluster's own.", clear=True)] = False
     options: Annotated[Pairs, Doc("Options of the device, as `file_path`.")] = msgspec.field(
         default_factory=dict
     )
@@ -69,7 +69,7 @@ class HeaderParams(Params, frozen=True):
     """How a request header is recorded."""
 
     header: Annotated[str, Doc("Name of the header; case does not count.")]
-    hmac: Annotated[bool, Doc("Whether its values are hashed.")] = False
+    hmac: Annotated[bool, Doc("Whether its values are hashed.", clear=True)] = False
 
 
 class DeviceView(msgspec.Struct, frozen=True):

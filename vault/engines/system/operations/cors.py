@@ -94,10 +94,18 @@ class CrossOrigins:
 class CorsWrite(Params, frozen=True):
     """Which origins. What is not given is reset."""
 
-    allowed_origins: Annotated[CommaList, Doc("Origins whose pages may call, or `*` alone for all.")] = ()
-    allowed_headers: Annotated[CommaList, Doc("Headers that pages may send beside the usual ones.")] = ()
-    allow_credentials: Annotated[bool, Doc("Whether pages may send cookies and client certificates.")] = False
-    enable: Annotated[bool, Doc("Accepted for compatibility: to turn CORS off, delete the settings.")] = True
+    allowed_origins: Annotated[
+        CommaList, Doc("Origins whose pages may call, or `*` alone for all.", clear=True)
+    ] = ()
+    allowed_headers: Annotated[
+        CommaList, Doc("Headers that pages may send beside the usual ones.", clear=True)
+    ] = ()
+    allow_credentials: Annotated[
+        bool, Doc("Whether pages may send cookies and client certificates.", clear=True)
+    ] = False
+    enable: Annotated[
+        bool, Doc("Accepted for compatibility: to turn CORS off, delete the settings.", clear=True)
+    ] = True
 
 
 class CorsView(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ _OTHER_WORDS: Final = {"notice": "info", "warning": "warn", "err": "error"}
 class LevelParams(Params, frozen=True):
     """From which level on events are logged."""
 
-    level: Annotated[str | None, Doc("trace, debug, info, warn or error.")] = None
+    level: Annotated[str | None, Doc("trace, debug, info, warn or error.", clear=True)] = None
 
 
 class LoggerPath(Params, frozen=True):

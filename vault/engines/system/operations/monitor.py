@@ -23,8 +23,8 @@ _LOOK_SECONDS: Final = 1.0
 class MonitorParams(Params, frozen=True):
     """What is read, and how it looks."""
 
-    log_level: Annotated[str, Doc("Lowest level: trace, debug, info, warn or error.")] = "info"
-    log_format: Annotated[str, Doc("standard or json.")] = "standard"
+    log_level: Annotated[str, Doc("Lowest level: trace, debug, info, warn or error.", clear=True)] = "info"
+    log_format: Annotated[str, Doc("standard or json.", clear=True)] = "standard"
 
 
 class MonitorEngine(Engine):

@@ -49,7 +49,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
 class MetricsParams(Params, frozen=True):
     """The form of the metrics."""
 
-    format: Annotated[str, Doc("prometheus for its text form; JSON otherwise.")] = ""
+    format: Annotated[str, Doc("prometheus for its text form; JSON otherwise.", clear=True)] = ""
 
 
 class InstalledVersion(msgspec.Struct, frozen=True):

@@ -44,8 +44,8 @@ Capabilities = dict[str, Sequence[str]]
 class PathsParams(Params, frozen=True):
     """The paths in question."""
 
-    paths: Annotated[CommaList, Doc("Paths to ask about.")] = ()
-    path: Annotated[CommaList, Doc("Deprecated name of `paths`.")] = ()
+    paths: Annotated[CommaList, Doc("Paths to ask about.", clear=True)] = ()
+    path: Annotated[CommaList, Doc("Deprecated name of `paths`.", clear=True)] = ()
     token: Annotated[str, Doc("The token in question.")] = ""
 
 
@@ -53,18 +53,18 @@ class AccessorPathsParams(Params, frozen=True):
     """A token by its accessor, and the paths in question."""
 
     accessor: Annotated[str, Doc("Accessor of the token in question.")] = ""
-    paths: Annotated[CommaList, Doc("Paths to ask about.")] = ()
-    path: Annotated[CommaList, Doc("Deprecated name of `paths`.")] = ()
+    paths: Annotated[CommaList, Doc("Paths to ask about.", clear=True)] = ()
+    path: Annotated[CommaList, Doc("Deprecated name of `paths`.", clear=True)] = ()
 
 
 class ExplainParams(Params, frozen=True):
     """The path, and the token or the policies in question."""
 
-    path: Annotated[str, Doc("Path to ask about.")] = ""
-    capabilities: Annotated[CommaList, Doc("Capabilities to ask about; all when left out.")] = ()
+    path: Annotated[str, Doc("Path to ask about.", clear=True)] = ""
+    capabilities: Annotated[CommaList, Doc("Capabilities to ask about; all when left out.", clear=True)] = ()
     token: Annotated[str, Doc("The token in question; needs sudo. The caller's own when left out.")] = ""
     accessor: Annotated[str, Doc("Accessor of the token in question; needs sudo.")] = ""
-    policies: Annotated[CommaList, Doc("Names of the policies in question; needs sudo.")] = ()
+    policies: Annotated[CommaList, Doc("Names of the policies in question; needs sudo.", clear=True)] = ()
 
 
 class NamedPolicy(msgspec.Struct, frozen=True):

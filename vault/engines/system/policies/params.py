@@ -42,19 +42,21 @@ class PolicyWrite(Params, frozen=True):
 
     name: Annotated[str, Doc("Name of the policy; letters count as lower case.")]
     policy: Annotated[str | None, Doc("The rules, in HCL or JSON, possibly base64 encoded.")] = None
-    cas: Annotated[int | None, Doc("Write only if this is the current version; -1: only a new policy.")] = (
-        None
-    )
-    cas_required: Annotated[bool | None, Doc("Whether every write must say which version it replaces.")] = (
-        None
-    )
-    ttl: Annotated[Duration | None, Doc("The policy ends after this time; not with expiration.")] = None
+    cas: Annotated[
+        int | None, Doc("Write only if this is the current version; -1: only a new policy.", clear=True)
+    ] = None
+    cas_required: Annotated[
+        bool | None, Doc("Whether every write must say which version it replaces.", clear=True)
+    ] = None
+    ttl: Annotated[
+        Duration | None, Doc("The policy ends after this time; not with expiration.", clear=True)
+    ] = None
     expiration: Annotated[Anything | None, Doc("When the policy ends; not together with ttl.")] = None
     allow_slashes_in_identity_templates: Annotated[
-        bool | None, Doc("Whether identity templates in paths may bring slashes.")
+        bool | None, Doc("Whether identity templates in paths may bring slashes.", clear=True)
     ] = None
     allow_wildcards_in_identity_templates: Annotated[
-        bool | None, Doc("Whether identity templates in paths may bring `*` and `+`.")
+        bool | None, Doc("Whether identity templates in paths may bring `*` and `+`.", clear=True)
     ] = None
 
 

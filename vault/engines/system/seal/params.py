@@ -18,21 +18,26 @@ _Keys = Annotated[tuple[str, ...], FieldKind("strings", struct="InitRequest")]
 class InitParams(Params, frozen=True):
     """The shares, and the PGP keys to encrypt them to."""
 
-    secret_shares: Annotated[_Count, Doc("Number of shares to split the unseal key into.")] = 0
-    secret_threshold: Annotated[_Count, Doc("Number of shares that unseal.")] = 0
+    secret_shares: Annotated[_Count, Doc("Number of shares to split the unseal key into.", clear=True)] = 0
+    secret_threshold: Annotated[_Count, Doc("Number of shares that unseal.", clear=True)] = 0
     pgp_keys: Annotated[_Keys, Doc("PGP public keys, one per share, to encrypt the shares to.")] = ()
     root_token_pgp_key: Annotated[
         str, FieldKind("string", struct="InitRequest"), Doc("PGP public key to encrypt the root token to.")
     ] = ""
-    recovery_shares: Annotated[_Count, Doc("Number of recovery shares, for a seal with key slots.")] = 0
-    recovery_threshold: Annotated[_Count, Doc("Number of recovery shares that are needed.")] = 0
+    recovery_shares: Annotated[
+        _Count, Doc("Number of recovery shares, for a seal with key slots.", clear=True)
+    ] = 0
+    recovery_threshold: Annotated[_Count, Doc("Number of recovery shares that are needed.", clear=True)] = 0
     recovery_pgp_keys: Annotated[
         _Keys, Doc("PGP public keys, one per recovery share, to encrypt them to.")
     ] = ()
     replace_unconfirmed: Annotated[
         bool,
         FieldKind("bool", struct="InitRequest"),
-        Doc("Replace a vault that was initialised and never unsealed, when its keys did not arrive."),
+        Doc(
+            "Replace a vault that was initialised and never unsealed, when its keys did not arrive.",
+            clear=True,
+        ),
     ] = False
 
 
@@ -43,10 +48,10 @@ class UnsealParams(Params, frozen=True):
         str, FieldKind("string", struct="UnsealRequest"), Doc("One share, in hexadecimal or base64.")
     ] = ""
     reset: Annotated[
-        bool, FieldKind("bool", struct="UnsealRequest"), Doc("Forget the shares given so far.")
+        bool, FieldKind("bool", struct="UnsealRequest"), Doc("Forget the shares given so far.", clear=True)
     ] = False
     migrate: Annotated[
-        bool, FieldKind("bool", struct="UnsealRequest"), Doc("Take part in a seal migration.")
+        bool, FieldKind("bool", struct="UnsealRequest"), Doc("Take part in a seal migration.", clear=True)
     ] = False
 
 

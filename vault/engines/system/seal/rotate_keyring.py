@@ -24,9 +24,11 @@ from vault.values.times import Seconds, millis_to_nanos
 class RotationParams(Params, frozen=True):
     """When keys are rotated automatically; what is not given stays."""
 
-    enabled: Annotated[bool | None, Doc("Whether keys are rotated automatically.")] = None
-    interval: Annotated[Duration | None, Doc("How long a key stays active; 0 for no limit.")] = None
-    max_operations: Annotated[int | None, Doc("How many encryptions a key is used for.")] = None
+    enabled: Annotated[bool | None, Doc("Whether keys are rotated automatically.", clear=True)] = None
+    interval: Annotated[Duration | None, Doc("How long a key stays active; 0 for no limit.", clear=True)] = (
+        None
+    )
+    max_operations: Annotated[int | None, Doc("How many encryptions a key is used for.", clear=True)] = None
 
 
 class RotationView(msgspec.Struct, frozen=True):

@@ -48,15 +48,15 @@ _NOTHING: Final = "no rotation configuration found"
 class ShareRekeyParams(Params, frozen=True):
     """How the new key is split."""
 
-    secret_shares: Annotated[int, Doc("Number of shares to split the new key into.")] = 0
-    secret_threshold: Annotated[int, Doc("Number of shares that are needed.")] = 0
+    secret_shares: Annotated[int, Doc("Number of shares to split the new key into.", clear=True)] = 0
+    secret_threshold: Annotated[int, Doc("Number of shares that are needed.", clear=True)] = 0
     pgp_keys: Annotated[
         StringList,
         Doc("PGP public keys, one per share, to encrypt the shares to."),
     ] = ()
-    backup: Annotated[bool, Doc("Keep the encrypted shares, to be read again.")] = False
+    backup: Annotated[bool, Doc("Keep the encrypted shares, to be read again.", clear=True)] = False
     require_verification: Annotated[
-        bool, Doc("Keep the old shares until enough of the new ones were given back.")
+        bool, Doc("Keep the old shares until enough of the new ones were given back.", clear=True)
     ] = False
 
 
@@ -67,15 +67,22 @@ class RootRotateParams(Params, frozen=True):
         bool,
         Doc(
             "After a compromise: drop slots that cannot get the new root key now (those that do not answer, and the one "
-            "for shares), rather than let the old root key lead to the new. Each must be named in drop."
+            "for shares), rather than let the old root key lead to the new. Each must be named in drop.",
+            clear=True,
         ),
     ] = False
-    drop: Annotated[StringList, Doc("With no_links: the slots to drop, whether they answer or not.")] = ()
+    drop: Annotated[
+        StringList, Doc("With no_links: the slots to drop, whether they answer or not.", clear=True)
+    ] = ()
     abandon: Annotated[
-        bool, Doc("With no_links: delete wrapped values that no slot opens any more, rather than refuse.")
+        bool,
+        Doc(
+            "With no_links: delete wrapped values that no slot opens any more, rather than refuse.",
+            clear=True,
+        ),
     ] = False
     dry_run: Annotated[
-        bool, Doc("Change nothing: refuse what would be refused, and warn of what would be.")
+        bool, Doc("Change nothing: refuse what would be refused, and warn of what would be.", clear=True)
     ] = False
 
 

@@ -53,14 +53,20 @@ class SlotName(Params, frozen=True):
 class SlotChange(SlotName, frozen=True):
     """A change of a slot, or a dry run of it."""
 
-    dry_run: Annotated[bool, Doc("Change nothing: refuse what would be refused, and show what is.")] = False
+    dry_run: Annotated[
+        bool, Doc("Change nothing: refuse what would be refused, and show what is.", clear=True)
+    ] = False
 
 
 class SlotRemoval(SlotChange, frozen=True):
     """A slot to be removed."""
 
     abandon: Annotated[
-        bool, Doc("Delete wrapped values that no slot opens any more, this one included, rather than refuse.")
+        bool,
+        Doc(
+            "Delete wrapped values that no slot opens any more, this one included, rather than refuse.",
+            clear=True,
+        ),
     ] = False
 
 
