@@ -159,6 +159,24 @@ def clear_field_of_any_form() -> type[Engine]:
     return Wrong
 
 
+def event_of_a_wrong_name() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x", event="Fine")
+        async def show(self, call: Call) -> None:
+            """Show."""
+
+    return Wrong
+
+
+def resource_without_a_name() -> type[Engine]:
+    class Wrong(Engine):
+        @read("x", resource="kv.secret")
+        async def show(self, call: Call) -> None:
+            """Show."""
+
+    return Wrong
+
+
 def exists_that_is_missing() -> type[Engine]:
     class Wrong(Engine):
         @write("x", exists="nowhere")
@@ -196,6 +214,8 @@ def overlap() -> type[Engine]:
         (field_without_default, "field colour needs a default"),
         (field_without_coercion, "no coercion for the type"),
         (clear_field_of_any_form, "field data is clear, and may hold anything"),
+        (event_of_a_wrong_name, "Fine is no name of an event"),
+        (resource_without_a_name, "no capture names the kv.secret"),
         (exists_that_is_missing, "exists=nowhere is not a method"),
         (overlap, "overlaps show"),
     ],

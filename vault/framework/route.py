@@ -23,6 +23,8 @@ from vault.framework.request.operation import Operation
 Handler = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=Handler)
 
+EVENT: Final = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_-]+)+")
+"""What the name of an event is made of."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::([a-z]+))?\}")
 _CAPTURE: Final = {
     "": "[^/]+",
@@ -80,6 +82,9 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     `free_for` are the kinds of credentials that need no policy for it; a policy that denies it still counts.
     `despite_audit`: a read that is answered even if no device takes its record, because it shows that none does.
     It is refused where its answer would be wrapped, because that issues a token.
+    `event` is what the log calls it, after `esa.`; empty for the kind of the mount and the operation. `resource` is the
+    type of what it is about, for routes whose captures name that below the mount; empty where its path does. See
+    `vault.log.events`.
     """
 
     public: bool = False
@@ -96,6 +101,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     contained: bool = False
     free_for: tuple[str, ...] = ()
     despite_audit: bool = False
+    event: str = ""
+    resource: str = ""
 
     @property
     def factless(self) -> bool:
@@ -237,6 +244,10 @@ def _build(
     if len(set(captures)) < len(captures):
         raise WrongDeclaration(f"{where}: a name is captured twice in {template}")
     parameters = _parameters(where, params, set(captures))
+    if access.event and EVENT.fullmatch(access.event) is None:
+        raise WrongDeclaration(f"{where}: {access.event} is no name of an event")
+    if access.resource and not captures:
+        raise WrongDeclaration(f"{where}: no capture names the {access.resource}")
     for what in ("exists", "before"):
         method = getattr(access, what)
         if method and not callable(getattr(engine, method, None)):

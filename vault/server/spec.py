@@ -19,6 +19,7 @@ from vault.framework.request.operation import Operation
 from vault.framework.route import Route
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.log.events import event_name
 from vault.mount.table import Backend, Catalog
 from vault.server.compose.app import Vault
 from vault.server.config.settings import Config, Listener, StorageSettings
@@ -30,6 +31,8 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "api-spec"
 
 _PATHS: Final = {"system": "sys/"}
 """Where a kind of mount lies that is not called like its path."""
+_KINDS: Final = {"secret/": "kv", "sys/": "system"}
+"""The kinds of mounts that lie elsewhere."""
 _VERBS: Final = {
     Operation.READ: "GET",
     Operation.LIST: "LIST",
@@ -46,6 +49,7 @@ def files() -> Mapping[str, str]:
     return {
         "openapi.json": _json(document(mounts, version=VERSION)),
         "routes.txt": "".join(f"{line}\n" for line in sorted(_lines(mounts))),
+        "log/events.txt": "".join(f"{line}\n" for line in sorted(_events(mounts))),
         "log/clear.txt": "".join(f"{line}\n" for line in sorted(_clear(mounts))),
         "errors.json": _json(
             {
@@ -109,6 +113,18 @@ def _clear(mounts: Mapping[str, Sequence[Route]]) -> Iterator[str]:
             names = sorted(name for name, one in route.parameters.items() if one.clear and not one.in_path)
             if names:
                 yield " ".join([f"/v1/{mount}{route.template}", _VERBS[route.operation], *names])
+
+
+def _events(mounts: Mapping[str, Sequence[Route]]) -> set[str]:
+    """Return one line for each event and route that it is of: the name, the path, the verb; and one for help."""
+    found = set()
+    for mount, routes in mounts.items():
+        kind = _KINDS.get(mount) or mount.rstrip("/").rpartition("/")[2]
+        found.add(f"{event_name(None, kind, Operation.HELP)} /v1/{mount}* HELP")
+        for route in routes:
+            name = event_name(route, kind, route.operation)
+            found.add(f"{name} /v1/{mount}{route.template} {_VERBS[route.operation]}")
+    return found
 
 
 def _flags(route: Route) -> Sequence[str]:

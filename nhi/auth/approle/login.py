@@ -39,7 +39,7 @@ class LoginEngine(Engine):
         self._lockout = lockout
         self._clock = clock
 
-    @write("login", public=True, contained=True)
+    @write("login", public=True, contained=True, event="auth.login")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in. A use of the secret id is taken in the transaction that makes the token, or there is no token."""
         if not params.role_id:

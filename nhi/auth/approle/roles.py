@@ -33,7 +33,7 @@ class RoleEngine(Engine):
         """Make the key of the mount's hashes."""
         await store.prepare(view, self._entropy.bytes(32))
 
-    @list_("role")
+    @list_("role", event="approle.role.list")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles."""
         names = await call.reader.list(store.ROLES, after=params.after, limit=max(params.limit, 0))
@@ -41,7 +41,7 @@ class RoleEngine(Engine):
             raise NotFound
         return Keys(names)
 
-    @read("role/{role_name:word}")
+    @read("role/{role_name:word}", event="approle.role.read")
     async def read_role(self, call: Call, params: RoleQuery) -> dict[str, Json]:
         """Show a role; how it was used, where that is asked for."""
         role = await store.role(call.reader, params.role_name)
@@ -57,7 +57,7 @@ class RoleEngine(Engine):
             **shown(role.terms, OLD_NAMES),
         }
 
-    @write("role/{role_name:word}", exists="role_exists")
+    @write("role/{role_name:word}", exists="role_exists", event="approle.role.write")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays."""
         old = await store.role(call.tx, params.role_name)
@@ -92,7 +92,7 @@ class RoleEngine(Engine):
             )
         return Reply(warnings=warnings) if warnings else None
 
-    @delete("role/{role_name:word}")
+    @delete("role/{role_name:word}", event="approle.role.delete")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role with its secret ids; nothing happens where there is none."""
         role = await store.role(call.tx, params.role_name)

@@ -57,19 +57,19 @@ class SecretIdEngine(Engine):
         self._entropy = entropy
         self._longest = longest
 
-    @write("role/{role_name:word}/secret-id")
+    @write("role/{role_name:word}/secret-id", event="approle.secret_id.issue")
     async def generate(self, call: Call, params: NewSecretId) -> Reply[CreatedSecretId]:
         """Make a random secret id. It is shown this once."""
         return await self._make(call, params, "")
 
-    @write("role/{role_name:word}/custom-secret-id")
+    @write("role/{role_name:word}/custom-secret-id", event="approle.secret_id.issue")
     async def register(self, call: Call, params: CustomSecretId) -> Reply[CreatedSecretId]:
         """Register a secret id that the caller brings."""
         if not params.secret_id:
             raise Malformed("missing secret_id")
         return await self._make(call, params, params.secret_id)
 
-    @list_("role/{role_name:word}/secret-id")
+    @list_("role/{role_name:word}/secret-id", event="approle.secret_id.list")
     async def list_accessors(self, call: Call, params: AccessorList) -> Keys:
         """List the accessors of a role's secret ids, in their order."""
         role = await store.role(call.reader, params.role_name)
@@ -84,7 +84,7 @@ class SecretIdEngine(Engine):
             raise NotFound
         return Keys(found)
 
-    @write("role/{role_name:word}/secret-id/lookup", writes=False)
+    @write("role/{role_name:word}/secret-id/lookup", writes=False, event="approle.secret_id.lookup")
     async def look_up(self, call: Call, params: SecretIdQuery) -> SecretIdInfo | None:
         """Show what is known of a secret id; nothing where there is none."""
         if not params.secret_id:
@@ -93,7 +93,12 @@ class SecretIdEngine(Engine):
         name = await store.digest(call.reader, "secret-id", params.secret_id)
         return self._info(await store.secret(call.reader, role, name), usage=params.usage)
 
-    @write("role/{role_name:word}/secret-id-accessor/lookup", writes=False, asks=True)
+    @write(
+        "role/{role_name:word}/secret-id-accessor/lookup",
+        writes=False,
+        asks=True,
+        event="approle.secret_id.lookup",
+    )
     async def look_up_accessor(
         self, call: Call, params: AccessorQuery
     ) -> Reply[NotFoundNotice] | SecretIdInfo | None:
@@ -108,27 +113,27 @@ class SecretIdEngine(Engine):
             return None
         return self._info(await store.secret(call.reader, role, place.digest), usage=params.usage)
 
-    @write("role/{role_name:word}/secret-id/destroy")
+    @write("role/{role_name:word}/secret-id/destroy", event="approle.secret_id.revoke")
     async def destroy(self, call: Call, params: SecretIdParams) -> None:
         """Destroy a secret id; nothing happens where there is none."""
         await _destroy(call, params)
 
-    @delete("role/{role_name:word}/secret-id/destroy")
+    @delete("role/{role_name:word}/secret-id/destroy", event="approle.secret_id.revoke")
     async def destroy_by_delete(self, call: Call, params: SecretIdParams) -> None:
         """Destroy a secret id; nothing happens where there is none."""
         await _destroy(call, params)
 
-    @write("role/{role_name:word}/secret-id-accessor/destroy")
+    @write("role/{role_name:word}/secret-id-accessor/destroy", event="approle.secret_id.revoke")
     async def destroy_accessor(self, call: Call, params: AccessorParams) -> None:
         """Destroy a secret id by its accessor, through its own role alone."""
         await _destroy_accessor(call, params)
 
-    @delete("role/{role_name:word}/secret-id-accessor/destroy")
+    @delete("role/{role_name:word}/secret-id-accessor/destroy", event="approle.secret_id.revoke")
     async def destroy_accessor_by_delete(self, call: Call, params: AccessorParams) -> None:
         """Destroy a secret id by its accessor, through its own role alone."""
         await _destroy_accessor(call, params)
 
-    @write("tidy/secret-id")
+    @write("tidy/secret-id", event="approle.secret_id.tidy")
     async def tidy(self, call: Call) -> Reply[None]:
         """Remove the secret ids that have ended, without waiting for their timers."""
         now = self._clock.nanos()

@@ -103,12 +103,12 @@ class TermPathEngine(Engine):
         """`longest` is the server's longest TTL in seconds."""
         self._longest = longest
 
-    @read(_ROLE + "policies")
+    @read(_ROLE + "policies", event="approle.role.read")
     async def read_policies(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the policies of the tokens."""
         return _term(await _shown(call, params), "policies", "policies")
 
-    @write(_ROLE + "policies")
+    @write(_ROLE + "policies", event="approle.role.write")
     async def write_policies(self, call: Call, params: PoliciesParams) -> None:
         """Set the policies of the tokens."""
         role = await _changing(call, params)
@@ -116,32 +116,32 @@ class TermPathEngine(Engine):
         tidy = {name: _tidied(value) for name, value in given.items() if value is not None}
         await _set(call, role, "token_policies", tidy)
 
-    @delete(_ROLE + "policies")
+    @delete(_ROLE + "policies", event="approle.role.write")
     async def delete_policies(self, call: Call, params: RoleName) -> None:
         """Give the tokens the default policy alone."""
         await _clear(call, params, "policies", "policies")
 
-    @read(_ROLE + "token-ttl")
+    @read(_ROLE + "token-ttl", event="approle.role.read")
     async def read_ttl(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the first lifetime of the tokens."""
         return _term(await _shown(call, params), "ttl")
 
-    @write(_ROLE + "token-ttl")
+    @write(_ROLE + "token-ttl", event="approle.role.write")
     async def write_ttl(self, call: Call, params: TtlParams) -> None:
         """Set the first lifetime of the tokens."""
         await _set(call, await _changing(call, params), "token_ttl", {"token_ttl": params.token_ttl})
 
-    @delete(_ROLE + "token-ttl")
+    @delete(_ROLE + "token-ttl", event="approle.role.write")
     async def delete_ttl(self, call: Call, params: RoleName) -> None:
         """Give the tokens the mount's default lifetime."""
         await _clear(call, params, "ttl")
 
-    @read(_ROLE + "token-max-ttl")
+    @read(_ROLE + "token-max-ttl", event="approle.role.read")
     async def read_max_ttl(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the longest lifetime of the tokens."""
         return _term(await _shown(call, params), "max_ttl")
 
-    @write(_ROLE + "token-max-ttl")
+    @write(_ROLE + "token-max-ttl", event="approle.role.write")
     async def write_max_ttl(self, call: Call, params: MaxTtlParams) -> None:
         """Set the longest lifetime of the tokens."""
         role = await _changing(call, params)
@@ -149,49 +149,49 @@ class TermPathEngine(Engine):
             raise Malformed("token_max_ttl should be greater than or equal to token_ttl")
         await _set(call, role, "token_max_ttl", {"token_max_ttl": params.token_max_ttl})
 
-    @delete(_ROLE + "token-max-ttl")
+    @delete(_ROLE + "token-max-ttl", event="approle.role.write")
     async def delete_max_ttl(self, call: Call, params: RoleName) -> None:
         """Give the tokens the mount's longest lifetime."""
         await _clear(call, params, "max_ttl")
 
-    @read(_ROLE + "token-num-uses")
+    @read(_ROLE + "token-num-uses", event="approle.role.read")
     async def read_num_uses(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the number of uses of the tokens."""
         return _term(await _shown(call, params), "num_uses")
 
-    @write(_ROLE + "token-num-uses")
+    @write(_ROLE + "token-num-uses", event="approle.role.write")
     async def write_num_uses(self, call: Call, params: NumUsesParams) -> None:
         """Set the number of uses of the tokens."""
         role = await _changing(call, params)
         await _set(call, role, "token_num_uses", {"token_num_uses": params.token_num_uses})
 
-    @delete(_ROLE + "token-num-uses")
+    @delete(_ROLE + "token-num-uses", event="approle.role.write")
     async def delete_num_uses(self, call: Call, params: RoleName) -> None:
         """Let the tokens be used without limit."""
         await _clear(call, params, "num_uses")
 
-    @read(_ROLE + "token-bound-cidrs")
+    @read(_ROLE + "token-bound-cidrs", event="approle.role.read")
     async def read_bound_cidrs(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the addresses that may use the tokens."""
         return {"token_bound_cidrs": (await _shown(call, params)).terms.bound_cidrs or None}
 
-    @write(_ROLE + "token-bound-cidrs")
+    @write(_ROLE + "token-bound-cidrs", event="approle.role.write")
     async def write_bound_cidrs(self, call: Call, params: BoundCidrsParams) -> None:
         """Set the addresses that may use the tokens."""
         role = await _changing(call, params)
         await _set(call, role, "", {"token_bound_cidrs": params.token_bound_cidrs})
 
-    @delete(_ROLE + "token-bound-cidrs")
+    @delete(_ROLE + "token-bound-cidrs", event="approle.role.write")
     async def delete_bound_cidrs(self, call: Call, params: RoleName) -> None:
         """Let the tokens be used from everywhere."""
         await _clear(call, params, "bound_cidrs")
 
-    @read(_ROLE + "period")
+    @read(_ROLE + "period", event="approle.role.read")
     async def read_period(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the lifetime that every renewal gives."""
         return _term(await _shown(call, params), "period", "period")
 
-    @write(_ROLE + "period")
+    @write(_ROLE + "period", event="approle.role.write")
     async def write_period(self, call: Call, params: PeriodParams) -> None:
         """Set the lifetime that every renewal gives."""
         role = await _changing(call, params)
@@ -199,7 +199,7 @@ class TermPathEngine(Engine):
             raise Malformed("period is greater than the backend's maximum lease TTL")
         await _set(call, role, "period", {"token_period": params.token_period, "period": params.period})
 
-    @delete(_ROLE + "period")
+    @delete(_ROLE + "period", event="approle.role.write")
     async def delete_period(self, call: Call, params: RoleName) -> None:
         """Let renewals end at the longest lifetime."""
         await _clear(call, params, "period", "period")
@@ -208,77 +208,77 @@ class TermPathEngine(Engine):
 class RolePathEngine(Engine):
     """What a role says of itself and of its secret ids."""
 
-    @read(_ROLE + "secret-id-ttl")
+    @read(_ROLE + "secret-id-ttl", event="approle.role.read")
     async def read_secret_id_ttl(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the lifetime of secret ids."""
         return {"secret_id_ttl": (await _shown(call, params)).secret_id_ttl}
 
-    @write(_ROLE + "secret-id-ttl")
+    @write(_ROLE + "secret-id-ttl", event="approle.role.write")
     async def write_secret_id_ttl(self, call: Call, params: SecretIdTtlParams) -> None:
         """Set the lifetime of secret ids."""
         await _put(call, params, "secret_id_ttl", params.secret_id_ttl)
 
-    @delete(_ROLE + "secret-id-ttl")
+    @delete(_ROLE + "secret-id-ttl", event="approle.role.write")
     async def delete_secret_id_ttl(self, call: Call, params: RoleName) -> None:
         """Let secret ids live without limit."""
         await _reset(call, params, "secret_id_ttl", 0)
 
-    @read(_ROLE + "secret-id-num-uses")
+    @read(_ROLE + "secret-id-num-uses", event="approle.role.read")
     async def read_secret_id_num_uses(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the number of uses of secret ids."""
         return {"secret_id_num_uses": (await _shown(call, params)).secret_id_num_uses}
 
-    @write(_ROLE + "secret-id-num-uses")
+    @write(_ROLE + "secret-id-num-uses", event="approle.role.write")
     async def write_secret_id_num_uses(self, call: Call, params: SecretIdNumUsesParams) -> None:
         """Set the number of uses of secret ids."""
         await _put(call, params, "secret_id_num_uses", params.secret_id_num_uses)
 
-    @delete(_ROLE + "secret-id-num-uses")
+    @delete(_ROLE + "secret-id-num-uses", event="approle.role.write")
     async def delete_secret_id_num_uses(self, call: Call, params: RoleName) -> None:
         """Let secret ids be used without limit."""
         await _reset(call, params, "secret_id_num_uses", 0)
 
-    @read(_ROLE + "secret-id-bound-cidrs")
+    @read(_ROLE + "secret-id-bound-cidrs", event="approle.role.read")
     async def read_secret_id_bound_cidrs(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the addresses that may log in."""
         return {"secret_id_bound_cidrs": (await _shown(call, params)).secret_id_bound_cidrs}
 
-    @write(_ROLE + "secret-id-bound-cidrs")
+    @write(_ROLE + "secret-id-bound-cidrs", event="approle.role.write")
     async def write_secret_id_bound_cidrs(self, call: Call, params: SecretIdBoundCidrsParams) -> None:
         """Set the addresses that may log in."""
         await _bind(call, params, params.secret_id_bound_cidrs)
 
-    @delete(_ROLE + "secret-id-bound-cidrs")
+    @delete(_ROLE + "secret-id-bound-cidrs", event="approle.role.write")
     async def delete_secret_id_bound_cidrs(self, call: Call, params: RoleName) -> None:
         """Let everybody with a secret id log in, from everywhere."""
         await _reset(call, params, "secret_id_bound_cidrs", None)
 
-    @read(_ROLE + "bound-cidr-list")
+    @read(_ROLE + "bound-cidr-list", event="approle.role.read")
     async def read_bound_cidr_list(self, call: Call, params: RoleName) -> Reply[dict[str, Json]]:
         """Show nothing any more: the addresses are at secret-id-bound-cidrs."""
         await _shown(call, params)
         return Reply({"bound_cidr_list": None}, warnings=[_OLD_LIST])
 
-    @write(_ROLE + "bound-cidr-list")
+    @write(_ROLE + "bound-cidr-list", event="approle.role.write")
     async def write_bound_cidr_list(self, call: Call, params: BoundCidrListParams) -> None:
         """Set the addresses that may log in, by their old name."""
         await _bind(call, params, params.bound_cidr_list)
 
-    @delete(_ROLE + "bound-cidr-list")
+    @delete(_ROLE + "bound-cidr-list", event="approle.role.write")
     async def delete_bound_cidr_list(self, call: Call, params: RoleName) -> None:
         """Do nothing: the addresses are removed at secret-id-bound-cidrs."""
 
-    @read(_ROLE + "local-secret-ids")
+    @read(_ROLE + "local-secret-ids", event="approle.role.read")
     async def read_local_secret_ids(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show whether secret ids are said to be of this cluster alone."""
         return {"local_secret_ids": (await _shown(call, params)).local_secret_ids}
 
-    @read(_ROLE + "role-id")
+    @read(_ROLE + "role-id", event="approle.role_id.read")
     async def read_role_id(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show the role id."""
         return {"role_id": (await _shown(call, params)).role_id}
 
-    @write(_ROLE + "role-id")
+    @write(_ROLE + "role-id", event="approle.role_id.write")
     async def write_role_id(self, call: Call, params: RoleIdParams) -> None:
         """Set the role id; the old one is good for nothing from then on."""
         await _put(call, params, "role_id", params.role_id or None)

@@ -39,12 +39,12 @@ class ConfigEngine(Engine):
         """`longest` is the server's longest TTL in seconds."""
         self._longest = longest
 
-    @read("config")
+    @read("config", event="cert.config.read")
     async def read_config(self, call: Call) -> Config:
         """Show the settings."""
         return await CONFIG.find(call.reader) or Config()
 
-    @write("config")
+    @write("config", event="cert.config.write")
     async def write_config(self, call: Call, params: ConfigParams) -> None:
         """Change settings; what is not given stays."""
         size = params.ocsp_cache_size
@@ -56,12 +56,12 @@ class ConfigEngine(Engine):
         old = await CONFIG.find(call.tx) or Config()
         await CONFIG.keep(call.tx, msgspec.structs.replace(old, **given))
 
-    @list_("certs")
+    @list_("certs", event="cert.role.list")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles."""
         return await ROLES.names(call, params)
 
-    @read("certs/{name:word}")
+    @read("certs/{name:word}", event="cert.role.read")
     async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show a role."""
         role = await ROLES.find(call.reader, params.name)
@@ -69,7 +69,7 @@ class ConfigEngine(Engine):
             raise NotFound
         return {**{name: getattr(role, name) for name in _FIELDS}, **shown(role.terms, OLD_NAMES)}
 
-    @write("certs/{name:word}")
+    @write("certs/{name:word}", event="cert.role.write")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays."""
         check_length(display_name=params.display_name)
@@ -89,7 +89,7 @@ class ConfigEngine(Engine):
             warnings=[f"Given max_ttl of {given_ttl} seconds is greater than {_USUAL} of {longest} seconds"]
         )
 
-    @delete("certs/{name:word}")
+    @delete("certs/{name:word}", event="cert.role.delete")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; nothing happens where there is none."""
         await ROLES.remove(call.tx, params.name)

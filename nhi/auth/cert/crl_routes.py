@@ -148,12 +148,12 @@ class CrlEngine(Engine):
     def __init__(self, kept: RevocationLists) -> None:
         self._lists = kept
 
-    @list_("crls")
+    @list_("crls", event="cert.crl.list")
     async def list_crls(self, call: Call, params: ListParams) -> Keys:
         """List the names of all revocation lists."""
         return await CRLS.names(call, params)
 
-    @read("crls/{name:word}")
+    @read("crls/{name:word}", event="cert.crl.read")
     async def read_crl(self, call: Call, params: RoleName) -> Serials:
         """Show the serial numbers on a list."""
         found = await CRLS.find(call.reader, params.name)
@@ -161,14 +161,14 @@ class CrlEngine(Engine):
             raise Malformed(f"no such CRL {quote(params.name)}")
         return Serials({serial: {} for serial in await serials.every(call.reader, params.name, found)})
 
-    @write("crls/{name:word}", before="fetch")
+    @write("crls/{name:word}", before="fetch", event="cert.crl.write")
     async def write_crl(self, call: Call, params: CrlParams) -> None:
         """Keep a list, instead of the one with this name; not one that is older, or for other certificates."""
         found = call.prepared
         assert isinstance(found, ParsedList)
         await self._lists.keep(call.tx, params.name, found)
 
-    @delete("crls/{name:word}")
+    @delete("crls/{name:word}", event="cert.crl.delete")
     async def delete_crl(self, call: Call, params: RoleName) -> None:
         """Remove a list."""
         found = await CRLS.find(call.tx, params.name)

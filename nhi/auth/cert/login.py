@@ -52,7 +52,7 @@ class LoginEngine(Engine):
         self._ocsp = ocsp
         self._clock = clock
 
-    @write("login", public=True, before="verify")
+    @write("login", public=True, before="verify", event="auth.login")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in."""
         del params

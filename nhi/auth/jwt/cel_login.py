@@ -49,7 +49,7 @@ class CelLoginEngine(Engine):
         self._programs = programs
         self._clock = clock
 
-    @write("cel/login", public=True, before="judge")
+    @write("cel/login", public=True, before="judge", event="auth.login")
     async def cel_login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in by a role whose program decides."""
         del params

@@ -37,7 +37,7 @@ class ConfigEngine(Engine):
     def __init__(self, sets: KeySets) -> None:
         self._sets = sets
 
-    @read("config")
+    @read("config", event="jwt.config.read")
     async def read_config(self, call: Call) -> Reply[dict[str, Json]]:
         """Show the configuration, and whether the provider answers. The client secret is not shown."""
         config = await CONFIG.find(call.reader)
@@ -56,7 +56,7 @@ class ConfigEngine(Engine):
                 warnings = [f"failed to construct JWK validator: keyset configuration error: {failure}"]
         return Reply(data=shown, warnings=warnings)
 
-    @write("config", before="ask")
+    @write("config", before="ask", event="jwt.config.write")
     async def write_config(self, call: Call, params: ConfigParams) -> Reply[None] | None:
         """Change the configuration as a whole; what is not given is empty from now on."""
         old = await CONFIG.find(call.tx)

@@ -43,7 +43,7 @@ class LoginEngine(Engine):
         self._issuer = issuer
         self._verifier = verifier
 
-    @write("login", public=True, before="verify")
+    @write("login", public=True, before="verify", event="auth.login")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in."""
         del params

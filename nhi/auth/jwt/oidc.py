@@ -81,7 +81,7 @@ class OidcEngine(Engine):
         self._states = kept
         self._entropy = entropy
 
-    @write("oidc/auth_url", public=True, writes=False, before="prepare")
+    @write("oidc/auth_url", public=True, writes=False, before="prepare", event="auth.login.start")
     async def auth_url(self, call: Call, params: AuthUrlParams) -> Reply[Mapping[str, str]]:
         """Begin a sign-in; the URL is empty where the role does not allow it."""
         del params
@@ -89,7 +89,7 @@ class OidcEngine(Engine):
         assert isinstance(told, dict)
         return Reply(data=told)
 
-    @read("oidc/callback", public=True, writes=True, before="returned")
+    @read("oidc/callback", public=True, writes=True, before="returned", event="auth.login")
     async def callback(self, call: Call, params: CallbackParams) -> Reply[None]:
         """Take what the provider sent: log the client in, or ask the user to confirm."""
         del params
@@ -98,7 +98,7 @@ class OidcEngine(Engine):
             return found
         return await self._enter(call, found)
 
-    @write("oidc/callback", public=True, before="posted")
+    @write("oidc/callback", public=True, before="posted", event="auth.login")
     async def callback_form(self, call: Call, params: FormParams) -> Reply[None]:
         """Take what the provider sent in a form, for the client that comes for it or the user who confirms it."""
         del params
@@ -106,7 +106,7 @@ class OidcEngine(Engine):
         assert isinstance(found, Reply)
         return found
 
-    @write("oidc/poll", public=True, before="polled")
+    @write("oidc/poll", public=True, before="polled", event="auth.login")
     async def poll(self, call: Call, params: PollParams) -> Reply[None]:
         """Log the client in, once the user has signed in."""
         del params

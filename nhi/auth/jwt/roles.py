@@ -31,12 +31,12 @@ class RoleEngine(Engine):
         """`longest` is the server's longest TTL in seconds."""
         self._longest = longest
 
-    @list_("role")
+    @list_("role", event="jwt.role.list")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles."""
         return await ROLES.names(call, params)
 
-    @read("role/{name:word}")
+    @read("role/{name:word}", event="jwt.role.read")
     async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show a role."""
         role = await ROLES.find(call.reader, params.name)
@@ -47,7 +47,7 @@ class RoleEngine(Engine):
             del found["poll_interval"]
         return {**found, **shown(role.terms, OLD_NAMES)}
 
-    @write("role/{name:word}", exists="role_exists")
+    @write("role/{name:word}", exists="role_exists", event="jwt.role.write")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays, but for its type, and how a browser comes back."""
         old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
@@ -75,7 +75,7 @@ class RoleEngine(Engine):
             )
         return Reply(warnings=warnings) if warnings else None
 
-    @delete("role/{name:word}")
+    @delete("role/{name:word}", event="jwt.role.delete")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; nothing happens where there is none."""
         await ROLES.remove(call.tx, params.name)

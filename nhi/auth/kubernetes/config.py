@@ -46,7 +46,7 @@ class ConfigEngine(Engine):
         self._pod = pod
         self._longest = longest
 
-    @read("config")
+    @read("config", event="kubernetes.config.read")
     async def read_config(self, call: Call) -> dict[str, Json]:
         """Show the configuration, without the reviewer's token."""
         config = await CONFIG.find(call.reader)
@@ -56,7 +56,7 @@ class ConfigEngine(Engine):
         found = {name: getattr(config, name) for name in shown}
         return {**found, f"{_HIDDEN}_set": bool(config.token_reviewer_jwt)}
 
-    @write("config")
+    @write("config", event="kubernetes.config.write")
     async def write_config(self, call: Call, params: ConfigParams) -> None:
         """Change the configuration as a whole; what is not given is empty from now on."""
         if not params.kubernetes_host:
@@ -72,12 +72,12 @@ class ConfigEngine(Engine):
         new = Config(**{name: getattr(params, name) for name in Config.__struct_fields__})
         await CONFIG.keep(call.tx, new)
 
-    @list_("role")
+    @list_("role", event="kubernetes.role.list")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles."""
         return await ROLES.names(call, params)
 
-    @read("role/{name:word}")
+    @read("role/{name:word}", event="kubernetes.role.read")
     async def read_role(self, call: Call, params: RoleName) -> dict[str, Json]:
         """Show a role."""
         role = await ROLES.find(call.reader, params.name)
@@ -92,7 +92,7 @@ class ConfigEngine(Engine):
         }
         return {**found, "audience": role.audience} if role.audience else found
 
-    @write("role/{name:word}", exists="role_exists")
+    @write("role/{name:word}", exists="role_exists", event="kubernetes.role.write")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a role; what is not given stays, but for the selector."""
         old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
@@ -114,7 +114,7 @@ class ConfigEngine(Engine):
             return None
         return Reply(warnings=[_TRUNCATED])
 
-    @delete("role/{name:word}")
+    @delete("role/{name:word}", event="kubernetes.role.delete")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; nothing happens where there is none."""
         await ROLES.remove(call.tx, params.name)

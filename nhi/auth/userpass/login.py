@@ -36,7 +36,7 @@ class LoginEngine(Engine):
         self._passwords = passwords
         self._entropy = entropy
 
-    @write("login/{username:word}", public=True, before="examine")
+    @write("login/{username:word}", public=True, before="examine", event="auth.login")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Log in."""
         user = await USERS.find(call.tx, params.username)
@@ -56,7 +56,7 @@ class LoginEngine(Engine):
         )
         return await self._issuer.issue(call, grant)
 
-    @write("login/{rest:any}", public=True)
+    @write("login/{rest:any}", public=True, event="auth.login")
     async def no_login(self, call: Call, params: Elsewhere) -> None:
         """Refuse a name that no user can have, in the words for a user that does not exist."""
         del call, params

@@ -35,12 +35,12 @@ class UserEngine(Engine):
         self._passwords = passwords
         self._entropy = entropy
 
-    @list_("users")
+    @list_("users", event="userpass.user.list")
     async def list_users(self, call: Call, params: ListParams) -> Keys:
         """List the names of all users."""
         return await USERS.names(call, params)
 
-    @read("users/{username:word}")
+    @read("users/{username:word}", event="userpass.user.read")
     async def read_user(self, call: Call, params: UserName) -> dict[str, Json]:
         """Show what is said of a user's tokens."""
         user = await USERS.find(call.reader, params.username)
@@ -48,7 +48,7 @@ class UserEngine(Engine):
             raise NotFound
         return shown(user.terms, OLD_NAMES)
 
-    @write("users/{username:word}", exists="user_exists", before="hashed")
+    @write("users/{username:word}", exists="user_exists", before="hashed", event="userpass.user.write")
     async def write_user(self, call: Call, params: UserParams) -> None:
         """Make or change a user; what is not given stays."""
         old = await USERS.find(call.tx, params.username)
@@ -61,12 +61,12 @@ class UserEngine(Engine):
             call.tx, user.name, msgspec.structs.replace(user, terms=terms, secret=secret or user.secret)
         )
 
-    @delete("users/{username:word}")
+    @delete("users/{username:word}", event="userpass.user.delete")
     async def delete_user(self, call: Call, params: UserName) -> None:
         """Remove a user; nothing happens where there is none."""
         await USERS.remove(call.tx, params.username)
 
-    @write("users/{username:word}/password", before="hashed")
+    @write("users/{username:word}/password", before="hashed", event="userpass.password.write")
     async def write_password(self, call: Call, params: PasswordParams) -> None:
         """Change a user's password."""
         user = await _existing(call, params)
@@ -75,7 +75,7 @@ class UserEngine(Engine):
             raise Malformed(_NEITHER)
         await USERS.keep(call.tx, user.name, msgspec.structs.replace(user, secret=secret))
 
-    @write("users/{username:word}/policies")
+    @write("users/{username:word}/policies", event="userpass.user.write")
     async def write_policies(self, call: Call, params: PoliciesParams) -> None:
         """Change the policies of a user's tokens."""
         user = await _existing(call, params)

@@ -84,17 +84,17 @@ class ApprovalEngine(Engine):
     def __init__(self, issuer: BiscuitIssuer) -> None:
         self._issuer = issuer
 
-    @list_("approvers")
+    @list_("approvers", event="nhi.approver.list")
     async def list_approvers(self, call: Call) -> Names:
         """List the names of all approvers."""
         return await names_in(call, store.APPROVERS)
 
-    @read("approvers/{name:name}")
+    @read("approvers/{name:name}", event="nhi.approver.read")
     async def read_approver(self, call: Call, params: ApproverPath) -> ApproverInfo:
         """Show an approver's public key."""
         return _shown(await _approver(call, params.name))
 
-    @write("approvers/{name:name}")
+    @write("approvers/{name:name}", event="nhi.approver.write")
     async def make_approver(self, call: Call, params: ApproverParams) -> ApproverInfo:
         """Make an approver, with a new key or one in a device. There must be none of this name."""
         if await store.approver(call.tx, params.name) is not None:
@@ -112,12 +112,12 @@ class ApprovalEngine(Engine):
         await store.put_approver(call.tx, made)
         return _shown(made)
 
-    @delete("approvers/{name:name}")
+    @delete("approvers/{name:name}", event="nhi.approver.delete")
     async def delete_approver(self, call: Call, params: ApproverPath) -> None:
         """Remove an approver. Registrations that name it give no tokens until they name others."""
         await call.tx.delete(store.APPROVERS + params.name)
 
-    @write("approve/{name:name}", writes=False)
+    @write("approve/{name:name}", writes=False, event="nhi.approve")
     async def approve(self, call: Call, params: ApproveParams) -> Approval:
         """Approve a change for one token, which is good for it while the approval is fresh."""
         approver = await _approver(call, params.name)

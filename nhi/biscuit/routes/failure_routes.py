@@ -49,7 +49,7 @@ class FailureEngine(Engine):
     def __init__(self, failures: Failures) -> None:
         self._failures = failures
 
-    @read("failures")
+    @read("failures", event="nhi.failure.list")
     async def list_failures(self, call: Call, params: FailuresParams) -> FailuresInfo:
         """Show which logins failed of late, and why, as far as this server remembers; the audit log has them all."""
         found = self._failures.of(call.mount.uuid)

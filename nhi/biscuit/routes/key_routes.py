@@ -51,7 +51,7 @@ class IssuerKeyEngine(Engine):
         """See `Engine.unmounting`: whatever the keys have signed ends."""
         await self._mount_removal.end(core, MountRef(home.id, mount.uuid), mount.logins)
 
-    @list_("keys")
+    @list_("keys", event="nhi.key.list")
     async def list_keys(self, call: Call) -> Names:
         """List the numbers of all issuer keys, the oldest first."""
         found = await store.keys(call.reader)
@@ -59,7 +59,7 @@ class IssuerKeyEngine(Engine):
             raise NotFound
         return Names([str(key.kid) for key in found])
 
-    @write("keys")
+    @write("keys", event="nhi.key.create")
     async def make_key(self, call: Call, params: KeyParams) -> KeyInfo:
         """Make an issuer key, or take one in a device. Tokens are signed by the newest active one."""
         algorithm = _ALGORITHMS.get(params.algorithm)
@@ -68,7 +68,7 @@ class IssuerKeyEngine(Engine):
         state = KeyState.STAGED if params.staged else KeyState.ACTIVE
         return _shown(await self._issuer.new_key(call, algorithm, params.external, state))
 
-    @read("keys/{kid}")
+    @read("keys/{kid}", event="nhi.key.read")
     async def read_key(self, call: Call, params: KeyPath) -> KeyInfo:
         """Show an issuer key."""
         key = await store.key(call.reader, _number(params.kid))
@@ -76,7 +76,7 @@ class IssuerKeyEngine(Engine):
             raise NotFound
         return _shown(key)
 
-    @write("keys/{kid}")
+    @write("keys/{kid}", event="nhi.key.write")
     async def change_key(self, call: Call, params: KeyChange) -> KeyInfo:
         """Activate, retire or destroy an issuer key. The tokens of a destroyed one end at once."""
         key = await store.key(call.tx, _number(params.kid))

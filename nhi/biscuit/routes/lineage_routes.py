@@ -75,19 +75,19 @@ class LineageEngine(Engine):
         self._children = children
         self._has_login = has_login
 
-    @read("config")
+    @read("config", event="nhi.config.read")
     async def read_config(self, call: Call) -> SettingsInfo:
         """Show the settings of the mount."""
         return SettingsInfo((await lineage.settings(call.reader)).lineage_ttl)
 
-    @write("config")
+    @write("config", event="nhi.config.write")
     async def write_config(self, call: Call, params: SettingsParams) -> SettingsInfo:
         """Change the settings of the mount. What was seen before keeps the end that it had."""
         if params.lineage_ttl is not None:
             await lineage.put_settings(call.tx, lineage.LineageSettings(params.lineage_ttl))
         return SettingsInfo((await lineage.settings(call.tx)).lineage_ttl)
 
-    @read("credentials")
+    @read("credentials", event="nhi.credential.list")
     async def credentials(self, call: Call, params: CredentialsParams) -> Credentials:
         """Find credentials by workload, time, source or anomaly, the newest first: presented, or alive and never presented."""
         if not 1 <= params.limit <= _MOST:
@@ -120,7 +120,7 @@ class LineageEngine(Engine):
                 return Credentials(found, after)
         return Credentials(found, "")
 
-    @read("credentials/{token_id}")
+    @read("credentials/{token_id}", event="nhi.credential.read")
     async def tree(self, call: Call, params: CredentialPath) -> TreeInfo:
         """Show the tree of a credential: each block that was presented, what it took away, and what is odd."""
         if not _TOKEN_ID.match(params.token_id):
@@ -140,7 +140,7 @@ class LineageEngine(Engine):
             tokens=[_child(one) for one in await self._made(call, tree.issued)],
         )
 
-    @read("orphans")
+    @read("orphans", event="nhi.orphan.list")
     async def orphans(self, call: Call) -> OrphansInfo:
         """Show tokens with a good signature that were not issued here: another party may have a key."""
         found = await lineage.orphans(call.reader)
@@ -157,7 +157,7 @@ class LineageEngine(Engine):
         ]
         return OrphansInfo(shown, found.more)
 
-    @read("report")
+    @read("report", event="nhi.report.read")
     async def report(self, call: Call, params: ReportParams) -> Report:
         """Show how the tokens of each registration come about; who still logs in by secret comes first on each page."""
         if not 0 <= params.limit <= _MOST:

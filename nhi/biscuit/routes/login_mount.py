@@ -74,12 +74,12 @@ class LoginMountEngine(Engine):
         if owner is not None:
             await self._mount_removal.end(core, MountRef(home.id, owner.uuid), mount.logins)
 
-    @write("login", public=True, contained=True)
+    @write("login", public=True, contained=True, event="auth.login")
     async def login(self, call: Call, params: SignInParams) -> Reply[None]:
         """Issue a Biscuit to a workload that proves its registration, by the method of the registration."""
         return await self._login(call, _plain(params))
 
-    @write("login/{client_id:name}", public=True, contained=True)
+    @write("login/{client_id:name}", public=True, contained=True, event="auth.login")
     async def login_by_password(self, call: Call, params: PasswordParams) -> Reply[None]:
         """Issue a Biscuit to a workload that has the secret of its registration."""
         return await self._login(call, LoginParams(client_id=params.client_id, client_secret=params.password))

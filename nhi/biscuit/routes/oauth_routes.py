@@ -83,12 +83,12 @@ class OAuthEngine(Engine):
         self._clients = clients
         self._narrower = BiscuitExchange(biscuits)
 
-    @read(".well-known/oauth-authorization-server", public=True)
+    @read(".well-known/oauth-authorization-server", public=True, event="nhi.public.read")
     async def describe(self, call: Call) -> Answer:
         """Show where which endpoint is, and what it takes (RFC 8414)."""
         return Reply(metadata(self._clients.issuer(call)), plain=True)
 
-    @write("oauth2/token", public=True, before="prove")
+    @write("oauth2/token", public=True, before="prove", event="nhi.issue")
     async def token(self, call: Call, params: TokenRequest) -> Answer:
         """Issue a token to a client that proves itself, or a narrower one for a token."""
         # 1. Biscuit for Biscuit.
@@ -171,7 +171,7 @@ class OAuthEngine(Engine):
         except Unauthenticated:
             return None
 
-    @write("oauth2/introspect", public=True, before="prove_client")
+    @write("oauth2/introspect", public=True, before="prove_client", event="nhi.introspect")
     async def introspect(self, call: Call, params: HintParams) -> Answer:
         """Say whether a token of this mount is good now, to any client of it; and what its checks, not asked, demand."""
         if await self._granted(call) is None:
@@ -200,7 +200,7 @@ class OAuthEngine(Engine):
             answer["cnf"] = {"x5t#S256" if bound.kind == X5T else "jkt": bound.thumbprint}
         return Reply(answer, plain=True)
 
-    @write("oauth2/revoke", public=True, before="prove_client")
+    @write("oauth2/revoke", public=True, before="prove_client", event="nhi.revoke")
     async def revoke(self, call: Call, params: HintParams) -> Answer:
         """Revoke a token of the client that asks, with everything made from it; of any other, nothing."""
         client = await self._granted(call)

@@ -54,7 +54,7 @@ class PublicationEngine(Engine):
         self._signed: BoundedCache[str, tuple[float, str]] = BoundedCache(_MOUNTS)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    @read("public-keys", public=True)
+    @read("public-keys", public=True, event="nhi.public.read")
     async def public_keys(self, call: Call) -> Reply[dict[str, list[dict[str, str | int]]]]:
         """Show what verifiers need: the keys of tokens that are good, and the staged ones that come next."""
         return Reply(
@@ -71,7 +71,7 @@ class PublicationEngine(Engine):
             }
         )
 
-    @read(".well-known/biscuit-web-keys", public=True)
+    @read(".well-known/biscuit-web-keys", public=True, event="nhi.public.read")
     async def web_keys(self, call: Call) -> Reply[list[dict[str, Json]]]:
         """Show the same keys as the Biscuit specification has it: a list, without an envelope."""
         issuer = self._clients.issuer(call)
@@ -88,7 +88,7 @@ class PublicationEngine(Engine):
             plain=True,
         )
 
-    @read("revocations", public=True)
+    @read("revocations", public=True, event="nhi.revocation.list")
     async def revocations(self, call: Call) -> Reply[dict[str, str | int]]:
         """Show a signed list of the blocks and workloads that were revoked, for verifiers that do not ask here."""
         kept = self._kept(call)

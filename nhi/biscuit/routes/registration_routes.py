@@ -47,12 +47,12 @@ class RegistrationEngine(Engine):
         self._entropy = entropy
         self._policies = policies
 
-    @list_("registrations")
+    @list_("registrations", event="nhi.registration.list")
     async def list_registrations(self, call: Call) -> Names:
         """List the names of all registrations."""
         return await names_in(call, store.REGISTRATIONS)
 
-    @read("registrations/{name:name}")
+    @read("registrations/{name:name}", event="nhi.registration.read")
     async def read_registration(self, call: Call, params: RegistrationPath) -> RegistrationInfo:
         """Show a registration."""
         found = await _registration(call, params.name)
@@ -76,7 +76,7 @@ class RegistrationEngine(Engine):
             secret_expire_time=rfc3339(millis_to_nanos(found.secret_expires)) if found.secret_expires else "",
         )
 
-    @write("registrations/{name:name}", exists="has_registration")
+    @write("registrations/{name:name}", exists="has_registration", event="nhi.registration.write")
     async def write_registration(self, call: Call, params: RegistrationParams) -> Reply[None] | None:
         """Make a registration, or change what is given of one. Where its method changes, the old one's settings go.
 
@@ -126,7 +126,7 @@ class RegistrationEngine(Engine):
         ]
         return Reply(warnings=warnings) if warnings else None
 
-    @delete("registrations/{name:name}")
+    @delete("registrations/{name:name}", event="nhi.registration.delete")
     async def delete_registration(self, call: Call, params: RegistrationPath) -> None:
         """Remove a registration. Tokens that it gave stay good until they end, and are not renewed."""
         await call.tx.delete(store.REGISTRATIONS + params.name)
@@ -134,7 +134,7 @@ class RegistrationEngine(Engine):
         await call.tx.delete(uses.USES + params.name)
         await call.tx.delete(single_use.FORGOTTEN + params.name)
 
-    @write("registrations/{name:name}/secret")
+    @write("registrations/{name:name}/secret", event="nhi.secret.issue")
     async def make_secret(self, call: Call, params: SecretParams) -> SecretInfo:
         """Make a new client secret in place of any other, shown once; or import the hash of one that is in use."""
         found = await _registration(call, params.name)
@@ -151,7 +151,7 @@ class RegistrationEngine(Engine):
         await store.put_registration(call.tx, changed)
         return SecretInfo(found.name, secret)
 
-    @delete("registrations/{name:name}/secret")
+    @delete("registrations/{name:name}/secret", event="nhi.secret.revoke")
     async def delete_secret(self, call: Call, params: RegistrationPath) -> None:
         """Remove a registration's client secret. The next login with it is refused."""
         found = await _registration(call, params.name)

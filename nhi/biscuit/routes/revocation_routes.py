@@ -83,7 +83,7 @@ class RevocationEngine(Engine):
         self._barrier = barrier
         self._entropy = entropy
 
-    @write("revoke/preview", writes=False)
+    @write("revoke/preview", writes=False, event="nhi.revocation.preview")
     async def preview(self, call: Call, params: RevokeParams) -> RevokePreview:
         """Show what a revocation would end, of what was presented here; what was not ends as well."""
         core = core_reader(self._barrier, call.namespace)
@@ -92,7 +92,7 @@ class RevocationEngine(Engine):
         call.reader.epoch = max(core.epoch, call.reader.epoch)
         return shown
 
-    @write("revoke")
+    @write("revoke", event="nhi.revoke")
     async def revoke(self, call: Call, params: RevokeParams) -> RevokePreview:
         """Revoke a block, a workload or a key, with everything that was or will be made from it; say what that was."""
         if len(params.reason) > _LONGEST_REASON:

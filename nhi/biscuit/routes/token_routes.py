@@ -66,7 +66,7 @@ class IssueEngine(Engine):
         self._biscuits = biscuits
         self._barrier = barrier
 
-    @write("issue/{name:name}")
+    @write("issue/{name:name}", event="nhi.issue")
     async def issue(self, call: Call, params: IssueParams) -> Reply[None]:
         """Issue a token of a registration."""
         registration, workload = await owned(call.tx, params.name)
@@ -79,7 +79,7 @@ class IssueEngine(Engine):
         )
         return Reply(auth=auth_of(token, issued), display_name=f"nhi-{workload.name}")
 
-    @write("login", public=True, contained=True)
+    @write("login", public=True, contained=True, event="auth.login")
     async def login(self, call: Call, params: LoginParams) -> Reply[None]:
         """Issue a token to a workload that proves its registration, by the method of the registration."""
         return await self.log_in(call, params)
@@ -120,7 +120,7 @@ class IssueEngine(Engine):
             call, params.client_id, LoginEvidence(method=method, token=token, audiences=self._names(call))
         )
 
-    @write("introspect", writes=False)
+    @write("introspect", writes=False, event="nhi.introspect")
     async def introspect(self, call: Call, params: TokenParams) -> TokenInfo:
         """Show what a token is and says, and whether it is good now. Its checks are shown, not asked."""
         core = core_reader(self._barrier, call.namespace)

@@ -28,12 +28,12 @@ class WorkloadEngine(Engine):
         self._clock = clock
         self._entropy = entropy
 
-    @list_("workloads")
+    @list_("workloads", event="nhi.workload.list")
     async def list_workloads(self, call: Call) -> Names:
         """List the names of all workloads."""
         return await names_in(call, store.WORKLOADS)
 
-    @read("workloads/{name:name}")
+    @read("workloads/{name:name}", event="nhi.workload.read")
     async def read_workload(self, call: Call, params: WorkloadPath) -> WorkloadInfo:
         """Show a workload."""
         found = await _workload(call, params.name)
@@ -46,7 +46,7 @@ class WorkloadEngine(Engine):
             expire_time=rfc3339(millis_to_nanos(found.expires)),
         )
 
-    @write("workloads/{name:name}", exists="has_workload")
+    @write("workloads/{name:name}", exists="has_workload", event="nhi.workload.write")
     async def write_workload(self, call: Call, params: WorkloadParams) -> None:
         """Make a workload, or change and enable it. It needs an owner, and an end."""
         if not params.owner:
@@ -63,14 +63,14 @@ class WorkloadEngine(Engine):
         )
         await store.put_workload(call.tx, new)
 
-    @delete("workloads/{name:name}")
+    @delete("workloads/{name:name}", event="nhi.workload.delete")
     async def delete_workload(self, call: Call, params: WorkloadPath) -> None:
         """Remove a workload. Its tokens end at once."""
         old = await store.workload(call.tx, params.name)
         if old is not None:
             await forget_workload(call, old)
 
-    @write("workloads/{name:name}/revoke")
+    @write("workloads/{name:name}/revoke", event="nhi.revoke")
     async def revoke_workload(self, call: Call, params: WorkloadPath) -> None:
         """End all tokens of a workload at once, and give it no others until it is written again."""
         old = await _workload(call, params.name)

@@ -85,33 +85,33 @@ class AliasEngine(Engine):
         self._shapes = shapes
         self._clock = clock
 
-    @write("alias")
-    @write("persona")
+    @write("alias", event="identity.alias.write")
+    @write("persona", event="identity.alias.write")
     async def write_old_alias(self, call: Call, params: OldAliasParams) -> Reply[Mapping[str, str]] | None:
         """Make an alias, with an entity if none is given, or change one by its id or by mount and name."""
         return await self._write(call, params.today())
 
-    @write("alias/id/{id:word}")
-    @write("persona/id/{id:word}")
+    @write("alias/id/{id:word}", event="identity.alias.write")
+    @write("persona/id/{id:word}", event="identity.alias.write")
     async def write_old_alias_by_id(
         self, call: Call, params: OldAliasIdParams
     ) -> Reply[Mapping[str, str]] | None:
         """Change an alias by its id."""
         return await self._write(call, params.today())
 
-    @write("entity-alias")
+    @write("entity-alias", event="identity.alias.write")
     async def write_alias(self, call: Call, params: AliasParams) -> Reply[Mapping[str, str]] | None:
         """Make an alias, with an entity if none is given, or change one by its id or by mount and name."""
         return await self._write(call, params)
 
-    @write("entity-alias/id/{id:word}")
+    @write("entity-alias/id/{id:word}", event="identity.alias.write")
     async def write_alias_by_id(self, call: Call, params: AliasIdParams) -> Reply[Mapping[str, str]] | None:
         """Change an alias by its id."""
         return await self._write(call, params)
 
-    @read("entity-alias/id/{id:word}")
-    @read("alias/id/{id:word}")
-    @read("persona/id/{id:word}")
+    @read("entity-alias/id/{id:word}", event="identity.alias.read")
+    @read("alias/id/{id:word}", event="identity.alias.read")
+    @read("persona/id/{id:word}", event="identity.alias.read")
     async def read_alias(self, call: Call, params: AliasId) -> dict[str, Json]:
         """Read an alias."""
         found = await store.by_alias(own(call), params.id)
@@ -119,9 +119,9 @@ class AliasEngine(Engine):
             raise NotFound
         return self._shapes.alias(call, found[1], found[0].id)
 
-    @delete("entity-alias/id/{id:word}")
-    @delete("alias/id/{id:word}")
-    @delete("persona/id/{id:word}")
+    @delete("entity-alias/id/{id:word}", event="identity.alias.delete")
+    @delete("alias/id/{id:word}", event="identity.alias.delete")
+    @delete("persona/id/{id:word}", event="identity.alias.delete")
     async def delete_alias(self, call: Call, params: AliasId) -> None:
         """Remove an alias; its entity stays."""
         found = await store.by_alias(call.core, params.id)
@@ -130,9 +130,9 @@ class AliasEngine(Engine):
             left = tuple(one for one in entity.aliases if one.id != alias.id)
             await self._put(call, msgspec.structs.replace(entity, aliases=left), entity)
 
-    @list_("entity-alias/id")
-    @list_("alias/id")
-    @list_("persona/id")
+    @list_("entity-alias/id", event="identity.alias.list")
+    @list_("alias/id", event="identity.alias.list")
+    @list_("persona/id", event="identity.alias.list")
     async def list_aliases(self, call: Call) -> KeyInfo:
         """List aliases by id, with what they are."""
         info = {

@@ -90,44 +90,44 @@ class EntityEngine(Engine):
         self._shapes = shapes
         self._clock = clock
 
-    @write("entity")
+    @write("entity", event="identity.entity.write")
     async def write_entity(self, call: Call, params: EntityParams) -> Reply[dict[str, Json]] | None:
         """Make an entity, or change one by its id or name."""
         return await self._write(call, params)
 
-    @write("entity/id/{id:word}")
+    @write("entity/id/{id:word}", event="identity.entity.write")
     async def write_entity_by_id(self, call: Call, params: EntityIdParams) -> Reply[dict[str, Json]] | None:
         """Change an entity by its id."""
         return await self._write(call, params)
 
-    @write("entity/name/{name:path}")
+    @write("entity/name/{name:path}", event="identity.entity.write")
     async def write_entity_by_name(
         self, call: Call, params: EntityNameParams
     ) -> Reply[dict[str, Json]] | None:
         """Make an entity, or change one by its name."""
         return await self._write(call, params)
 
-    @read("entity/id/{id:word}")
+    @read("entity/id/{id:word}", event="identity.entity.read")
     async def read_entity(self, call: Call, params: EntityPath) -> dict[str, Json]:
         """Read an entity with its aliases and groups."""
         return await self.show(call, await store.entity(own(call), EntityId(params.id)))
 
-    @read("entity/name/{name:path}")
+    @read("entity/name/{name:path}", event="identity.entity.read")
     async def read_entity_by_name(self, call: Call, params: EntityName) -> dict[str, Json]:
         """Read an entity with its aliases and groups."""
         return await self.show(call, await store.by_name(own(call), params.name))
 
-    @delete("entity/id/{id:word}")
+    @delete("entity/id/{id:word}", event="identity.entity.delete")
     async def delete_entity(self, call: Call, params: EntityPath) -> None:
         """Remove an entity with its aliases; its tokens are refused from now on."""
         await remove(call, await store.entity(call.core, EntityId(params.id)))
 
-    @delete("entity/name/{name:path}")
+    @delete("entity/name/{name:path}", event="identity.entity.delete")
     async def delete_entity_by_name(self, call: Call, params: EntityName) -> None:
         """Remove an entity with its aliases; its tokens are refused from now on."""
         await remove(call, await store.by_name(call.core, params.name))
 
-    @write("entity/batch-delete")
+    @write("entity/batch-delete", event="identity.entity.delete")
     async def delete_entities(self, call: Call, params: EntityIds) -> None:
         """Remove entities; those that are not there are passed over."""
         if not params.entity_ids:
@@ -135,7 +135,7 @@ class EntityEngine(Engine):
         for entity_id in params.entity_ids:
             await remove(call, await store.entity(call.core, EntityId(entity_id)))
 
-    @list_("entity/id")
+    @list_("entity/id", event="identity.entity.list")
     async def list_entities(self, call: Call) -> KeyInfo:
         """List entities by id, with their names and aliases."""
         found = await store.entities(own(call))
@@ -148,7 +148,7 @@ class EntityEngine(Engine):
                 info[one.id]["aliases"] = [self._shapes.brief(call, alias) for alias in one.aliases]
         return KeyInfo(info, list(info))
 
-    @list_("entity/name")
+    @list_("entity/name", event="identity.entity.list")
     async def list_entity_names(self, call: Call) -> Keys:
         """List the names of entities, in the order of their ids."""
         found = await store.entities(own(call))

@@ -58,21 +58,21 @@ class GroupAliasEngine(Engine):
         self._groups = group_engine
         self._clock = clock
 
-    @write("group-alias")
+    @write("group-alias", event="identity.alias.write")
     async def write_group_alias(
         self, call: Call, params: GroupAliasParams
     ) -> Reply[Mapping[str, str]] | None:
         """Make an alias of a group, with the group if none is given, or change one by its id."""
         return await self._write(call, params)
 
-    @write("group-alias/id/{id:word}")
+    @write("group-alias/id/{id:word}", event="identity.alias.write")
     async def write_group_alias_by_id(
         self, call: Call, params: GroupAliasIdParams
     ) -> Reply[Mapping[str, str]] | None:
         """Change an alias of a group."""
         return await self._write(call, params)
 
-    @read("group-alias/id/{id:word}")
+    @read("group-alias/id/{id:word}", event="identity.alias.read")
     async def read_group_alias(self, call: Call, params: GroupAliasId) -> dict[str, Json]:
         """Read an alias of a group."""
         group = await groups.by_alias(own(call), params.id)
@@ -80,14 +80,14 @@ class GroupAliasEngine(Engine):
             raise NotFound
         return self._shapes.alias(call, group.alias, group.id)
 
-    @delete("group-alias/id/{id:word}")
+    @delete("group-alias/id/{id:word}", event="identity.alias.delete")
     async def delete_group_alias(self, call: Call, params: GroupAliasId) -> None:
         """Remove an alias of a group; the group stays, and who is in it."""
         group = await groups.by_alias(call.core, params.id)
         if group is not None:
             await self._put(call, group, msgspec.structs.replace(group, alias=None))
 
-    @list_("group-alias/id")
+    @list_("group-alias/id", event="identity.alias.list")
     async def list_group_aliases(self, call: Call) -> KeyInfo:
         """List aliases of groups by id, with what they are."""
         info = {

@@ -70,42 +70,42 @@ class GroupEngine(Engine):
         self._shapes = shapes
         self._clock = clock
 
-    @write("group")
+    @write("group", event="identity.group.write")
     async def write_group(self, call: Call, params: GroupParams) -> Reply[dict[str, Json]] | None:
         """Make a group, or change one by its id or name."""
         return await self._write(call, params)
 
-    @write("group/id/{id:word}")
+    @write("group/id/{id:word}", event="identity.group.write")
     async def write_group_by_id(self, call: Call, params: GroupIdParams) -> Reply[dict[str, Json]] | None:
         """Change a group by its id."""
         return await self._write(call, params)
 
-    @write("group/name/{name:word}")
+    @write("group/name/{name:word}", event="identity.group.write")
     async def write_group_by_name(self, call: Call, params: GroupNameParams) -> Reply[dict[str, Json]] | None:
         """Make a group, or change one by its name."""
         return await self._write(call, params)
 
-    @read("group/id/{id:word}")
+    @read("group/id/{id:word}", event="identity.group.read")
     async def read_group(self, call: Call, params: GroupById) -> dict[str, Json]:
         """Read a group with what is in it."""
         return await self.show(call, await groups.group(own(call), GroupId(params.id)))
 
-    @read("group/name/{name:word}")
+    @read("group/name/{name:word}", event="identity.group.read")
     async def read_group_by_name(self, call: Call, params: GroupByName) -> dict[str, Json]:
         """Read a group with what is in it."""
         return await self.show(call, await groups.by_name(own(call), params.name))
 
-    @delete("group/id/{id:word}")
+    @delete("group/id/{id:word}", event="identity.group.delete")
     async def delete_group(self, call: Call, params: GroupById) -> None:
         """Remove a group; what was in it stays."""
         await _remove(call, await groups.group(call.core, GroupId(params.id)))
 
-    @delete("group/name/{name:word}")
+    @delete("group/name/{name:word}", event="identity.group.delete")
     async def delete_group_by_name(self, call: Call, params: GroupByName) -> None:
         """Remove a group; what was in it stays."""
         await _remove(call, await groups.by_name(call.core, params.name))
 
-    @list_("group/id")
+    @list_("group/id", event="identity.group.list")
     async def list_groups(self, call: Call) -> KeyInfo:
         """List groups by id, with their names and sizes."""
         core = own(call)
@@ -120,7 +120,7 @@ class GroupEngine(Engine):
             raise NotFound
         return KeyInfo(info, list(info))
 
-    @list_("group/name")
+    @list_("group/name", event="identity.group.list")
     async def list_group_names(self, call: Call) -> Keys:
         """List the names of groups, in the order of their ids."""
         found = await groups.groups(own(call))

@@ -36,7 +36,7 @@ class LookupEngine(Engine):
         self._entities = entity_engine
         self._groups = group_engine
 
-    @write("lookup/entity", writes=False, asks=True)
+    @write("lookup/entity", writes=False, asks=True, event="identity.entity.lookup")
     async def lookup_entity(self, call: Call, params: LookupParams) -> dict[str, Json] | None:
         """Look an entity up."""
         _one(params)
@@ -54,7 +54,7 @@ class LookupEngine(Engine):
             found = pair[0] if pair is not None else None
         return await self._entities.show(call, found) if found is not None else None
 
-    @write("lookup/group", writes=False, asks=True)
+    @write("lookup/group", writes=False, asks=True, event="identity.group.lookup")
     async def lookup_group(self, call: Call, params: LookupParams) -> dict[str, Json] | None:
         """Look a group up."""
         _one(params)

@@ -39,7 +39,7 @@ class MergeParams(Params, frozen=True):
 class MergeEngine(Engine):
     """Merging. Aliases, groups and second factors go over; policies and metadata of what goes do not."""
 
-    @write("entity/merge")
+    @write("entity/merge", event="identity.entity.merge")
     async def merge_entities(self, call: Call, params: MergeParams) -> None:
         """Give one entity the aliases and groups of others, and remove these."""
         to, sources = await _meant(call, params)

@@ -62,7 +62,7 @@ class EnforcementEngine(Engine):
         self._chain = chain
         self._entropy = entropy
 
-    @write("mfa/login-enforcement/{name:word}")
+    @write("mfa/login-enforcement/{name:word}", event="identity.mfa.enforcement.write")
     async def write_enforcement(self, call: Call, params: EnforcementParams) -> None:
         """Make or change an enforcement."""
         if params.mfa_method_ids is None:
@@ -80,7 +80,7 @@ class EnforcementEngine(Engine):
         await self._check(call, new)
         await model.put_enforcement(call.core, new)
 
-    @read("mfa/login-enforcement/{name:word}")
+    @read("mfa/login-enforcement/{name:word}", event="identity.mfa.enforcement.read")
     async def read_enforcement(self, call: Call, params: EnforcementName) -> dict[str, Json]:
         """Read an enforcement."""
         found = await model.enforcement(own(call), params.name)
@@ -88,7 +88,7 @@ class EnforcementEngine(Engine):
             raise NotFound
         return _shown(call, found)
 
-    @list_("mfa/login-enforcement")
+    @list_("mfa/login-enforcement", event="identity.mfa.enforcement.list")
     async def list_enforcements(self, call: Call) -> KeyInfo:
         """List enforcements by name, with what they are."""
         found = {one.name: _shown(call, one) for one in await model.enforcements(own(call))}
@@ -96,7 +96,7 @@ class EnforcementEngine(Engine):
             raise NotFound
         return KeyInfo(found, list(found))
 
-    @delete("mfa/login-enforcement/{name:word}")
+    @delete("mfa/login-enforcement/{name:word}", event="identity.mfa.enforcement.delete")
     async def delete_enforcement(self, call: Call, params: EnforcementName) -> None:
         """Remove an enforcement."""
         await call.core.delete(model.ENFORCEMENTS + params.name)

@@ -117,7 +117,7 @@ class MethodEngine(Engine):
         self._chain = chain
         self._entropy = entropy
 
-    @write("mfa/method/totp")
+    @write("mfa/method/totp", event="identity.mfa.method.write")
     async def write_totp(self, call: Call, params: TotpParams) -> MadeMethod:
         """Make a TOTP method, or change the one with this name."""
         check_length(issuer=params.issuer, method_name=params.method_name)
@@ -126,7 +126,7 @@ class MethodEngine(Engine):
         await model.put_method(call.core, _checked(method_id, params))
         return MadeMethod(method_id)
 
-    @write("mfa/method/totp/{method_id:uuid}")
+    @write("mfa/method/totp/{method_id:uuid}", event="identity.mfa.method.write")
     async def write_totp_by_id(self, call: Call, params: TotpIdParams) -> None:
         """Change a TOTP method."""
         check_length(issuer=params.issuer, method_name=params.method_name)
@@ -138,8 +138,8 @@ class MethodEngine(Engine):
         name = params.method_name or known.name
         await model.put_method(call.core, msgspec.structs.replace(changed, name=name))
 
-    @read("mfa/method/totp/{method_id:uuid}")
-    @read("mfa/method/{method_id:uuid}")
+    @read("mfa/method/totp/{method_id:uuid}", event="identity.mfa.method.read")
+    @read("mfa/method/{method_id:uuid}", event="identity.mfa.method.read")
     async def read_method(self, call: Call, params: MethodId) -> dict[str, Json]:
         """Read a method, of this namespace or one above it."""
         found = await reach.method(own(call), self._chain(call.namespace), params.method_id)
@@ -147,8 +147,8 @@ class MethodEngine(Engine):
             raise NotFound
         return _shown(*found)
 
-    @list_("mfa/method/totp")
-    @list_("mfa/method")
+    @list_("mfa/method/totp", event="identity.mfa.method.list")
+    @list_("mfa/method", event="identity.mfa.method.list")
     async def list_methods(self, call: Call) -> KeyInfo:
         """List methods by id, with what they are; those of the namespaces above too."""
         known = await reach.methods(own(call), self._chain(call.namespace))
@@ -157,7 +157,7 @@ class MethodEngine(Engine):
             raise NotFound
         return KeyInfo(found, list(found))
 
-    @delete("mfa/method/totp/{method_id:uuid}")
+    @delete("mfa/method/totp/{method_id:uuid}", event="identity.mfa.method.delete")
     async def delete_totp(self, call: Call, params: MethodId) -> None:
         """Remove a method that nothing enforces, here or below, with all secrets."""
         await self._refuse_others(call, params.method_id, chained=True)
@@ -171,23 +171,23 @@ class MethodEngine(Engine):
         await call.core.delete(model.METHODS + params.method_id)
         await call.core.delete_prefix(f"{model.SECRETS}{params.method_id}/")
 
-    @write("mfa/method/duo")
-    @write("mfa/method/okta")
-    @write("mfa/method/pingid")
+    @write("mfa/method/duo", event="identity.mfa.method.write")
+    @write("mfa/method/okta", event="identity.mfa.method.write")
+    @write("mfa/method/pingid", event="identity.mfa.method.write")
     async def write_absent(self, call: Call) -> None:
         """Refuse a method that this server does not have."""
         del call
         raise Malformed("this server has no such second factor: use mfa/method/totp")
 
-    @list_("mfa/method/duo")
-    @list_("mfa/method/okta")
-    @list_("mfa/method/pingid")
+    @list_("mfa/method/duo", event="identity.mfa.method.list")
+    @list_("mfa/method/okta", event="identity.mfa.method.list")
+    @list_("mfa/method/pingid", event="identity.mfa.method.list")
     async def list_absent(self, call: Call) -> KeyInfo:
         """List methods that this server does not have: none."""
         del call
         raise NotFound
 
-    @write("mfa/method/totp/generate")
+    @write("mfa/method/totp/generate", event="identity.mfa.secret.issue")
     async def generate(self, call: Call, params: OwnMethod) -> Reply[SharedSecret]:
         """Make the caller's own secret. It is shown this once, and never replaced."""
         if not params.method_id:
@@ -196,14 +196,14 @@ class MethodEngine(Engine):
         inside = caller.namespace.id == call.namespace.id
         return await self._share(call, params.method_id, caller.entity_id if inside else NOBODY)
 
-    @write("mfa/method/totp/admin-generate")
+    @write("mfa/method/totp/admin-generate", event="identity.mfa.secret.issue")
     async def admin_generate(self, call: Call, params: EntityMethod) -> Reply[SharedSecret]:
         """Make an entity's secret. It is shown this once, and never replaced."""
         if not params.method_id:
             raise Malformed("missing method ID")
         return await self._share(call, params.method_id, EntityId(params.entity_id))
 
-    @write("mfa/method/totp/admin-destroy")
+    @write("mfa/method/totp/admin-destroy", event="identity.mfa.secret.delete")
     async def admin_destroy(self, call: Call, params: EntityMethod) -> None:
         """Forget an entity's secret, so that another can be made."""
         if not params.method_id:

@@ -44,7 +44,7 @@ class ValidateEngine(Engine):
         self._issuer = issuer
         self._clock = clock
 
-    @write("mfa/validate", public=True)
+    @write("mfa/validate", public=True, event="auth.login.mfa")
     async def validate(self, call: Call, params: ValidateParams) -> Reply[None]:
         """Complete a login by its second factor. Once it is complete, too late, or its method gone, it is not there any more."""
         if not params.mfa_request_id:

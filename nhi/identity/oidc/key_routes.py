@@ -100,7 +100,7 @@ class SigningKeyEngine(Engine):
         self._clock = clock
         self._entropy = entropy
 
-    @write("oidc/key/{name:word}", exists="has_key")
+    @write("oidc/key/{name:word}", exists="has_key", event="identity.oidc.key.write")
     async def write_key(self, call: Call, params: KeyParams) -> None:
         """Make or change a signing key. Another algorithm begins with other pairs; the old one still verifies."""
         old = await named_key(call.core, params.name)
@@ -125,7 +125,7 @@ class SigningKeyEngine(Engine):
             key = msgspec.structs.replace(key, rotates=rotates)
         await put_key(call.core, call.namespace.id, key)
 
-    @write("oidc/key/{name:word}/rotate")
+    @write("oidc/key/{name:word}/rotate", event="identity.oidc.key.rotate")
     async def rotate_key(self, call: Call, params: RotateParams) -> None:
         """Sign with the next pair from now on."""
         key = await named_key(call.core, params.name)
@@ -136,7 +136,7 @@ class SigningKeyEngine(Engine):
         key = key.with_pairs(*pairs, self._clock.nanos(), ttl)
         await put_key(call.core, call.namespace.id, key)
 
-    @read("oidc/key/{name:word}")
+    @read("oidc/key/{name:word}", event="identity.oidc.key.read")
     async def read_key(self, call: Call, params: KeyName) -> KeyInfo:
         """Read a signing key, without its pairs."""
         key = await named_key(own(call), params.name)
@@ -144,12 +144,12 @@ class SigningKeyEngine(Engine):
             raise NotFound
         return KeyInfo(key.algorithm, key.allowed_client_ids, key.rotation_period, key.verification_ttl)
 
-    @list_("oidc/key")
+    @list_("oidc/key", event="identity.oidc.key.list")
     async def list_keys(self, call: Call) -> Keys:
         """List the names of signing keys."""
         return Keys(await model.key_names(own(call)))
 
-    @delete("oidc/key/{name:word}")
+    @delete("oidc/key/{name:word}", event="identity.oidc.key.delete")
     async def delete_key(self, call: Call, params: KeyName) -> None:
         """Remove a signing key that no role and no client uses."""
         if params.name == model.DEFAULT:
@@ -169,7 +169,7 @@ class SigningKeyEngine(Engine):
         await call.core.delete(model.KEYS + params.name)
         await call.core.cancel(model.KEY_KIND, model.timer_key(call.namespace.id, params.name))
 
-    @write("oidc/role/{name:word}", exists="has_role")
+    @write("oidc/role/{name:word}", exists="has_role", event="identity.oidc.role.write")
     async def write_role(self, call: Call, params: RoleParams) -> None:
         """Make or change a role."""
         old = await model.role(call.core, params.name)
@@ -196,7 +196,7 @@ class SigningKeyEngine(Engine):
         await self._pairs.ready(call, key)
         await model.put_role(call.core, role)
 
-    @read("oidc/role/{name:word}")
+    @read("oidc/role/{name:word}", event="identity.oidc.role.read")
     async def read_role(self, call: Call, params: RoleName) -> RoleInfo:
         """Read a role."""
         role = await model.role(own(call), params.name)
@@ -204,7 +204,7 @@ class SigningKeyEngine(Engine):
             raise NotFound
         return RoleInfo(role.client_id, role.key, role.template, role.ttl)
 
-    @list_("oidc/role")
+    @list_("oidc/role", event="identity.oidc.role.list")
     async def list_roles(self, call: Call) -> Keys:
         """List the names of roles."""
         names = await own(call).list(model.ROLES)
@@ -212,7 +212,7 @@ class SigningKeyEngine(Engine):
             raise NotFound
         return Keys(names)
 
-    @delete("oidc/role/{name:word}")
+    @delete("oidc/role/{name:word}", event="identity.oidc.role.delete")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a role; tokens that it gave stay good while another has the same key."""
         await call.core.delete(model.ROLES + params.name)

@@ -96,12 +96,12 @@ class IdentityTokenEngine(Engine):
         self._pairs = pairs
         self._clock = clock
 
-    @read("oidc/config")
+    @read("oidc/config", event="identity.oidc.config.read")
     async def read_config(self, call: Call) -> ConfigInfo:
         """Show who tokens say they are from."""
         return ConfigInfo((await own(call).get(model.CONFIG) or b"").decode())
 
-    @write("oidc/config")
+    @write("oidc/config", event="identity.oidc.config.write")
     async def write_config(self, call: Call, params: ConfigParams) -> Reply[None] | None:
         """Say who tokens are from."""
         if params.issuer:
@@ -109,7 +109,7 @@ class IdentityTokenEngine(Engine):
         await call.core.put(model.CONFIG, text(params.issuer))
         return Reply(warnings=[EXPLICIT_ISSUER]) if params.issuer else None
 
-    @read("oidc/token/{name:word}")
+    @read("oidc/token/{name:word}", event="identity.oidc.token.issue")
     async def read_token(self, call: Call, params: TokenParams) -> IdentityToken:
         """Sign a token that says who the caller is."""
         core = own(call)
@@ -138,7 +138,7 @@ class IdentityTokenEngine(Engine):
         }
         return IdentityToken(role.client_id, await self._pairs.sign(key.current, claims), role.ttl)
 
-    @write("oidc/introspect", writes=False)
+    @write("oidc/introspect", writes=False, event="identity.oidc.introspect")
     async def introspect(self, call: Call, params: IntrospectParams) -> Reply[Mapping[str, object]]:
         """Say whether an identity token is good now."""
         problem = await self._problem(call, params)
@@ -164,7 +164,7 @@ class IdentityTokenEngine(Engine):
             return "entity was not found"
         return "entity is disabled" if entity.disabled else ""
 
-    @read("oidc/.well-known/openid-configuration", public=True)
+    @read("oidc/.well-known/openid-configuration", public=True, event="identity.oidc.public.read")
     async def read_discovery(self, call: Call) -> Reply[Mapping[str, object]]:
         """Describe the issuer (OpenID Connect Discovery 1.0 section 3)."""
         issuer = await self.issuer(call, own(call))
@@ -177,7 +177,7 @@ class IdentityTokenEngine(Engine):
         }
         return published(found, "max-age=3600")
 
-    @read("oidc/.well-known/keys", public=True)
+    @read("oidc/.well-known/keys", public=True, event="identity.oidc.public.read")
     async def read_jwks(self, call: Call) -> Reply[Mapping[str, object]]:
         """Publish the keys that sign for a role (RFC 7517), the next ones too."""
         core = own(call)

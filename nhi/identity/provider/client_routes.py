@@ -90,7 +90,7 @@ class ClientEngine(Engine):
         self._pairs = pairs
         self._entropy = entropy
 
-    @write("oidc/assignment/{name:word}", exists="has_assignment")
+    @write("oidc/assignment/{name:word}", exists="has_assignment", event="identity.oidc.assignment.write")
     async def write_assignment(self, call: Call, params: AssignmentParams) -> None:
         """Make or change an assignment."""
         if params.name == model.ALL:
@@ -100,7 +100,7 @@ class ClientEngine(Engine):
         groups = old.groups if params.group_ids is None else params.group_ids
         await model.put(call.core, Assignment(name=params.name, entities=entities, groups=groups))
 
-    @read("oidc/assignment/{name:word}")
+    @read("oidc/assignment/{name:word}", event="identity.oidc.assignment.read")
     async def read_assignment(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read an assignment."""
         found = await model.assignment(own(call), params.name)
@@ -108,12 +108,12 @@ class ClientEngine(Engine):
             raise NotFound
         return {"entity_ids": found.entities, "group_ids": found.groups}
 
-    @list_("oidc/assignment")
+    @list_("oidc/assignment", event="identity.oidc.assignment.list")
     async def list_assignments(self, call: Call) -> Keys:
         """List the names of assignments."""
         return Keys(sorted({model.ALL, *await own(call).list(model.ASSIGNMENTS)}))
 
-    @delete("oidc/assignment/{name:word}")
+    @delete("oidc/assignment/{name:word}", event="identity.oidc.assignment.delete")
     async def delete_assignment(self, call: Call, params: NamePath) -> None:
         """Remove an assignment that no client uses."""
         if params.name == model.ALL:
@@ -122,7 +122,7 @@ class ClientEngine(Engine):
         _unused("assignment", params.name, "clients", users)
         await call.core.delete(model.ASSIGNMENTS + params.name)
 
-    @write("oidc/scope/{name:word}", exists="has_scope")
+    @write("oidc/scope/{name:word}", exists="has_scope", event="identity.oidc.scope.write")
     async def write_scope(self, call: Call, params: ScopeParams) -> None:
         """Make or change a scope."""
         if params.name == OPENID:
@@ -133,7 +133,7 @@ class ClientEngine(Engine):
         description = old.description if params.description is None else params.description
         await model.put(call.core, Scope(name=params.name, description=description, template=text))
 
-    @read("oidc/scope/{name:word}")
+    @read("oidc/scope/{name:word}", event="identity.oidc.scope.read")
     async def read_scope(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read a scope."""
         found = await model.scope(own(call), params.name)
@@ -141,7 +141,7 @@ class ClientEngine(Engine):
             raise NotFound
         return {"description": found.description, "template": found.template}
 
-    @list_("oidc/scope")
+    @list_("oidc/scope", event="identity.oidc.scope.list")
     async def list_scopes(self, call: Call) -> Keys:
         """List the names of scopes."""
         names = await own(call).list(model.SCOPES)
@@ -149,14 +149,14 @@ class ClientEngine(Engine):
             raise NotFound
         return Keys(names)
 
-    @delete("oidc/scope/{name:word}")
+    @delete("oidc/scope/{name:word}", event="identity.oidc.scope.delete")
     async def delete_scope(self, call: Call, params: NamePath) -> None:
         """Remove a scope that no provider knows."""
         users = [one.name for one in await model.providers(call.core) if params.name in one.scopes]
         _unused("scope", params.name, "providers", users)
         await call.core.delete(model.SCOPES + params.name)
 
-    @write("oidc/client/{name:word}", exists="has_client")
+    @write("oidc/client/{name:word}", exists="has_client", event="identity.oidc.client.write")
     async def write_client(self, call: Call, params: ClientParams) -> None:
         """Make or change a client. Id and secret are made with it."""
         old = await model.client(call.core, params.name)
@@ -206,7 +206,7 @@ class ClientEngine(Engine):
             if await model.assignment(call.core, name) is None:
                 raise Malformed("an assignment does not exist")
 
-    @read("oidc/client/{name:word}")
+    @read("oidc/client/{name:word}", event="identity.oidc.client.read")
     async def read_client(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read a client, with its secret."""
         found = await model.client(own(call), params.name)
@@ -214,7 +214,7 @@ class ClientEngine(Engine):
             raise NotFound
         return _client(found) | ({} if found.public else {"client_secret": found.secret})
 
-    @list_("oidc/client")
+    @list_("oidc/client", event="identity.oidc.client.list")
     async def list_clients(self, call: Call) -> KeyInfo:
         """List clients by name, with what they are."""
         found = {one.name: _client(one) for one in await model.clients(own(call))}
@@ -222,14 +222,14 @@ class ClientEngine(Engine):
             raise NotFound
         return KeyInfo(found, list(found))
 
-    @delete("oidc/client/{name:word}")
+    @delete("oidc/client/{name:word}", event="identity.oidc.client.delete")
     async def delete_client(self, call: Call, params: NamePath) -> None:
         """Remove a client; it gets nothing any more."""
         found = await model.client(call.core, params.name)
         if found is not None:
             await model.delete_client(call.core, found)
 
-    @write("oidc/provider/{name:word}", exists="has_provider")
+    @write("oidc/provider/{name:word}", exists="has_provider", event="identity.oidc.provider.write")
     async def write_provider(self, call: Call, params: ProviderParams) -> Reply[None] | None:
         """Make or change a provider."""
         old = await model.provider(call.core, params.name) or Provider(name=params.name)
@@ -248,7 +248,7 @@ class ClientEngine(Engine):
         await model.put(call.core, new)
         return Reply(warnings=[EXPLICIT_ISSUER]) if new.issuer else None
 
-    @delete("oidc/provider/{name:word}")
+    @delete("oidc/provider/{name:word}", event="identity.oidc.provider.delete")
     async def delete_provider(self, call: Call, params: NamePath) -> None:
         """Remove a provider."""
         if params.name == tokens.DEFAULT:

@@ -57,7 +57,7 @@ class ProviderEngine(Engine):
         self._clock = clock
         self._entropy = entropy
 
-    @read("oidc/provider/{name:word}")
+    @read("oidc/provider/{name:word}", event="identity.oidc.provider.read")
     async def read_provider(self, call: Call, params: NamePath) -> dict[str, Json]:
         """Read a provider."""
         found = await model.provider(own(call), params.name)
@@ -65,13 +65,17 @@ class ProviderEngine(Engine):
             raise NotFound
         return self._shown(call, found)
 
-    @list_("oidc/provider")
+    @list_("oidc/provider", event="identity.oidc.provider.list")
     async def list_providers(self, call: Call) -> KeyInfo:
         """List providers by name, with what they are."""
         found = {one.name: self._shown(call, one) for one in await model.providers(own(call))}
         return KeyInfo(found, list(found))
 
-    @read("oidc/provider/{name:word}/.well-known/openid-configuration", public=True)
+    @read(
+        "oidc/provider/{name:word}/.well-known/openid-configuration",
+        public=True,
+        event="identity.oidc.public.read",
+    )
     async def read_discovery(self, call: Call, params: NamePath) -> Reply[Mapping[str, object]]:
         """Describe a provider (OpenID Connect Discovery 1.0 section 3)."""
         provider = await model.provider(own(call), params.name)
@@ -97,7 +101,7 @@ class ProviderEngine(Engine):
         }
         return published(document, "max-age=3600")
 
-    @read("oidc/provider/{name:word}/.well-known/keys", public=True)
+    @read("oidc/provider/{name:word}/.well-known/keys", public=True, event="identity.oidc.public.read")
     async def read_jwks(self, call: Call, params: NamePath) -> Reply[Mapping[str, object]]:
         """Publish the keys that sign for a provider's clients (RFC 7517)."""
         core = own(call)
@@ -107,17 +111,17 @@ class ProviderEngine(Engine):
         names = {one.key for one in await model.clients(core) if provider.allows(one.client_id)}
         return published({"keys": await self._tokens.jwks(core, names)})
 
-    @read("oidc/provider/{name:word}/authorize", writes=True)
+    @read("oidc/provider/{name:word}/authorize", writes=True, event="identity.oidc.authorize")
     async def authorize(self, call: Call, params: AuthorizeParams) -> Reply[Any]:
         """Consent to be signed in to a client: a code is answered, which the client redeems."""
         return await self._authorize(call, params)
 
-    @write("oidc/provider/{name:word}/authorize")
+    @write("oidc/provider/{name:word}/authorize", event="identity.oidc.authorize")
     async def authorize_by_post(self, call: Call, params: AuthorizeParams) -> Reply[Any]:
         """Consent to be signed in to a client: a code is answered, which the client redeems."""
         return await self._authorize(call, params)
 
-    @read("oidc/provider/{name:word}/authorize/client", public=True)
+    @read("oidc/provider/{name:word}/authorize/client", public=True, event="identity.oidc.authorize")
     async def read_asking_client(self, call: Call, params: AuthorizeParams) -> Reply[Any]:
         """Name the client of an authentication request, for the page on which people sign in to it.
 

@@ -70,7 +70,7 @@ class TokenEndpointEngine(Engine):
         self._clock = clock
         self._entropy = entropy
 
-    @write("oidc/provider/{name:word}/token", public=True)
+    @write("oidc/provider/{name:word}/token", public=True, event="identity.oidc.token.issue")
     async def redeem(self, call: Call, params: TokenParams) -> Reply[Any]:
         """Redeem a code, or sign a client in itself. What is refused here is refused in OAuth's words."""
         try:
@@ -80,12 +80,12 @@ class TokenEndpointEngine(Engine):
             reply.headers = {**(reply.headers or {}), **_FRESH}
             return reply
 
-    @read("oidc/provider/{name:word}/userinfo", public=True)
+    @read("oidc/provider/{name:word}/userinfo", public=True, event="identity.oidc.userinfo")
     async def read_userinfo(self, call: Call, params: NamePath) -> Reply[Any]:
         """Show the claims that an access token is for (OpenID Connect Core 1.0 section 5.3)."""
         return await self._userinfo(call, params)
 
-    @write("oidc/provider/{name:word}/userinfo", public=True, writes=False)
+    @write("oidc/provider/{name:word}/userinfo", public=True, writes=False, event="identity.oidc.userinfo")
     async def read_userinfo_by_post(self, call: Call, params: NamePath) -> Reply[Any]:
         """Show the claims that an access token is for (OpenID Connect Core 1.0 section 5.3)."""
         return await self._userinfo(call, params)

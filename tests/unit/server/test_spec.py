@@ -37,6 +37,10 @@ def test_the_files_hold_every_mount_every_route_and_every_kind_of_error() -> Non
     paths = json.loads(files["openapi.json"])["paths"]
     mounts = {"auth", "cubbyhole", "identity", "kv", "nhi", "secret", "sys", "totp"}
     assert {path.split("/")[1] for path in paths} == mounts
+    events = files["log/events.txt"].splitlines()
+    assert "esa.auth.login /v1/auth/approle/login POST" in events
+    assert "esa.kv.read /v1/secret/data/{path:any} GET" in events
+    assert "esa.sys.help /v1/sys/* HELP" in events
     clear = files["log/clear.txt"].splitlines()
     assert "/v1/sys/remount POST from to" in clear
     assert "/v1/secret/metadata/{path:any} LIST limit" in clear

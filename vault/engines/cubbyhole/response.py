@@ -26,7 +26,7 @@ class CubbyholeResponseEngine(Engine):
         self._barrier = barrier
         self._otherwise = otherwise
 
-    @read("response")
+    @read("response", event="wrap.unwrap")
     async def read_response(self, call: Call) -> Reply[Mapping[str, Json]]:
         """Fetch the response behind the caller's wrapping token, as text; deprecated.
 

@@ -28,7 +28,7 @@ class VersionedKV(MetadataRoutes):
         Operation.UPDATE: "put",
     }
 
-    @read("data/{path:any}")
+    @read("data/{path:any}", resource="kv.secret")
     async def read_secret(self, call: Call, params: ReadSecret) -> Reply[SecretResult]:
         """Read a secret.
 
@@ -52,7 +52,7 @@ class VersionedKV(MetadataRoutes):
         kept = same if row.custom is None else None
         return Reply(SecretResult(data, shown), same=kept, long=long)
 
-    @write("data/{path:any}", exists="secret_exists", contained=True)
+    @write("data/{path:any}", exists="secret_exists", contained=True, resource="kv.secret")
     async def write_secret(self, call: Call, params: WriteSecret) -> VersionResult:
         """Write a new version of a secret."""
         if "data" not in call.data:
@@ -65,7 +65,7 @@ class VersionedKV(MetadataRoutes):
         made = await self.writing.of(call, jsontext.as_floats, data) if long else jsontext.as_floats(data)
         return await versions.add(call.tx, params.path, row, config, made, self.clock.nanos())
 
-    @patch("data/{path:any}", contained=True)
+    @patch("data/{path:any}", contained=True, resource="kv.secret")
     async def patch_secret(self, call: Call, params: PatchSecret) -> VersionResult | Reply[VersionResult]:
         """Write a new version that differs from the newest by a merge patch (RFC 7396)."""
         if "data" not in call.data:
@@ -88,7 +88,7 @@ class VersionedKV(MetadataRoutes):
         )
         return await versions.add(call.tx, params.path, row, config, changed, now)
 
-    @delete("data/{path:any}", contained=True)
+    @delete("data/{path:any}", contained=True, resource="kv.secret")
     async def delete_newest(self, call: Call, params: SecretPath) -> None:
         """Delete the newest version; it can be restored."""
         row = await store.load(call.tx, params.path)
@@ -97,7 +97,7 @@ class VersionedKV(MetadataRoutes):
             if newest is not row.newest:
                 await versions.replace_newest(call.tx, params.path, row, newest)
 
-    @write("delete/{path:any}", contained=True)
+    @write("delete/{path:any}", contained=True, event="kv.delete", resource="kv.secret")
     async def delete_versions(self, call: Call, params: Versions) -> None:
         """Delete versions; they can be restored."""
         if not params.versions:
@@ -109,7 +109,7 @@ class VersionedKV(MetadataRoutes):
             lambda _row, version: logic.deleted(version, self.clock.nanos()),
         )
 
-    @write("undelete/{path:any}", contained=True)
+    @write("undelete/{path:any}", contained=True, event="kv.undelete", resource="kv.secret")
     async def undelete_versions(self, call: Call, params: Versions) -> None:
         """Restore deleted versions. Where versions delete themselves, the time starts again."""
         if not params.versions:
@@ -123,7 +123,7 @@ class VersionedKV(MetadataRoutes):
             lambda row, version: logic.undeleted(version, logic.deletion_time(row, config, now)),
         )
 
-    @write("destroy/{path:any}", contained=True)
+    @write("destroy/{path:any}", contained=True, event="kv.destroy", resource="kv.secret")
     async def destroy_versions(self, call: Call, params: Versions) -> None:
         """Remove the data of versions for good."""
         if not params.versions:
@@ -132,7 +132,7 @@ class VersionedKV(MetadataRoutes):
             call.tx, params.path, params.versions, lambda _row, version: logic.destroyed(version)
         )
 
-    @read("subkeys/{path:any}")
+    @read("subkeys/{path:any}", event="kv.subkeys.read", resource="kv.secret")
     async def read_subkeys(self, call: Call, params: ReadSubkeys) -> Reply[SubkeysResult]:
         """Read the keys of a secret, without the values."""
         now = self.clock.nanos()

@@ -35,7 +35,7 @@ class MetadataRoutes(Engine):
         self.writing = Pool(threads=1, name="kv-write")
         """Who waits in this one holds a transaction, so it is never asked by anybody else."""
 
-    @read("config")
+    @read("config", event="kv.config.read")
     async def read_config(self, call: Call) -> ConfigResult:
         """Read the mount's settings."""
         config = await store.load_config(call.reader)
@@ -46,7 +46,7 @@ class MetadataRoutes(Engine):
             config.metadata_cas_required,
         )
 
-    @write("config")
+    @write("config", event="kv.config.write")
     async def write_config(self, call: Call, params: WriteConfig) -> None:
         """Change the mount's settings; what is left out stays."""
         changes = _changes(call, params)
@@ -56,7 +56,7 @@ class MetadataRoutes(Engine):
             changes["delete_after"] = max(params.delete_version_after, -1)
         await store.save_config(call.tx, replace(await store.load_config(call.tx), **changes))
 
-    @read("metadata/{path:any}")
+    @read("metadata/{path:any}", event="kv.metadata.read", resource="kv.secret")
     async def read_metadata(self, call: Call, params: SecretPath) -> MetadataResult:
         """Read a secret's settings and the history of its versions."""
         row = await store.load(call.reader, params.path)
@@ -64,7 +64,13 @@ class MetadataRoutes(Engine):
             raise NotFound
         return logic.metadata_result(row, store.versions(row))
 
-    @write("metadata/{path:any}", exists="metadata_exists", contained=True)
+    @write(
+        "metadata/{path:any}",
+        exists="metadata_exists",
+        contained=True,
+        event="kv.metadata.write",
+        resource="kv.secret",
+    )
     async def write_metadata(self, call: Call, params: WriteMetadata) -> Reply[None] | None:
         """Set a secret's settings; what is left out stays. The secret need not have a version yet."""
         changes = _changes(call, params)
@@ -83,7 +89,7 @@ class MetadataRoutes(Engine):
         await self._save(call, params.path, row or Row(created=now, updated=now), changes, now)
         return _mandated(call, params, config)
 
-    @patch("metadata/{path:any}", contained=True)
+    @patch("metadata/{path:any}", contained=True, event="kv.metadata.patch", resource="kv.secret")
     async def patch_metadata(self, call: Call, params: PatchMetadata) -> Reply[None] | None:
         """Change a secret's settings; keys of `custom_metadata` that are left out stay, those null go."""
         changes = _changes(call, params)
@@ -111,29 +117,29 @@ class MetadataRoutes(Engine):
         changed = {**changes, "updated": now, "metadata_version": row.metadata_version + 1}
         await store.save(call.tx, path, replace(row, **changed))
 
-    @delete("metadata/{path:any}", contained=True)
+    @delete("metadata/{path:any}", contained=True, event="kv.metadata.delete", resource="kv.secret")
     async def delete_metadata(self, call: Call, params: SecretPath) -> None:
         """Remove a secret with all its versions and its settings, for good."""
         row = await store.load(call.tx, params.path)
         if row is not None:
             await store.drop(call.tx, params.path, row)
 
-    @list_("metadata/{path:any}", reads="data/")
+    @list_("metadata/{path:any}", reads="data/", resource="kv.folder")
     async def list_metadata(self, call: Call, params: Listing) -> Keys:
         """List the names in a folder; a folder's ends in `/`."""
         return Keys(await _names(call.reader, params))
 
-    @scan("metadata/{path:any}", reads="data/")
+    @scan("metadata/{path:any}", reads="data/", resource="kv.folder")
     async def scan_metadata(self, call: Call, params: ScanParams) -> Keys:
         """List every secret below a folder. Without `depth`, `after` and `limit` are without effect."""
         return Keys(await _leaves(call.reader, params))
 
-    @list_("detailed-metadata/{path:any}", reads="data/")
+    @list_("detailed-metadata/{path:any}", reads="data/", resource="kv.folder")
     async def list_detailed(self, call: Call, params: Listing) -> DetailedKeys:
         """List the names in a folder, with the metadata of each secret."""
         return await _detailed(call.reader, params, await _names(call.reader, params))
 
-    @scan("detailed-metadata/{path:any}", reads="data/")
+    @scan("detailed-metadata/{path:any}", reads="data/", resource="kv.folder")
     async def scan_detailed(self, call: Call, params: ScanParams) -> DetailedKeys:
         """List every secret below a folder, with its metadata."""
         return await _detailed(call.reader, params, await _leaves(call.reader, params))

@@ -60,7 +60,7 @@ class PlainKV(Engine):
         self._writing = Pool(threads=1, name="kv-write")
         """Who waits in this one holds a transaction, so it is never asked by anybody else."""
 
-    @read("{path:any}")
+    @read("{path:any}", resource="kv.secret")
     async def read_secret(self, call: Call, params: SecretPath) -> Reply[Mapping[str, Json]]:
         """Read a secret. `lease_duration` is how long it should be kept: its own `ttl` or `lease`."""
         stored = await call.reader.get(ENTRIES + params.path)
@@ -72,7 +72,7 @@ class PlainKV(Engine):
         same = self._digest(stored) if len(stored) <= _LONGEST_KNOWN else None
         return Reply(secret, lease_duration=lasts, own_names=True, same=same, long=long)
 
-    @write("{path:any}", exists="secret_exists", contained=True)
+    @write("{path:any}", exists="secret_exists", contained=True, resource="kv.secret")
     async def write_secret(self, call: Call, params: SecretPath) -> None:
         """Write a secret, replacing what was there. `ttl` and `lease` are fields like any other."""
         if not params.path:
@@ -82,12 +82,12 @@ class PlainKV(Engine):
         text = await self._writing.of(call, _text, call) if len(call.body) > AT_ONCE else _text(call)
         await call.tx.put(ENTRIES + params.path, raw(text))
 
-    @delete("{path:any}", contained=True)
+    @delete("{path:any}", contained=True, resource="kv.secret")
     async def delete_secret(self, call: Call, params: SecretPath) -> None:
         """Remove a secret."""
         await call.tx.delete(ENTRIES + params.path)
 
-    @list_("{path:any}")
+    @list_("{path:any}", resource="kv.folder")
     async def list_secrets(self, call: Call, params: SecretPath) -> Keys:
         """List the names in a folder; a folder's ends in `/`."""
         names = await call.reader.list(_folder(params.path))
@@ -95,7 +95,7 @@ class PlainKV(Engine):
             raise NotFound
         return Keys(names)
 
-    @scan("{path:any}")
+    @scan("{path:any}", resource="kv.folder")
     async def scan_secrets(self, call: Call, params: ScanParams) -> Keys:
         """List every secret below a folder. Without `depth`, `after` and `limit` are unknown."""
         if params.depth is not None:

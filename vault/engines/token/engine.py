@@ -65,17 +65,17 @@ class TokenEngine(RoleRoutes):
         self._limits = limits
         self._issuer = TokenIssuer(tokens, batch, policies, clock, limits)
 
-    @write("create", contained=True)
+    @write("create", contained=True, event="auth.token.issue")
     async def create(self, call: Call, params: CreateToken) -> Reply[None]:
         """Issue a token, a child of the caller's own."""
         return await self._issuer.issue(call, params, orphan=False)
 
-    @write("create-orphan", contained=True)
+    @write("create-orphan", contained=True, event="auth.token.issue")
     async def create_orphan(self, call: Call, params: CreateToken) -> Reply[None]:
         """Issue a token without a parent: the right to this path is all that it takes."""
         return await self._issuer.issue(call, params, orphan=True)
 
-    @write("create/{role_name}", contained=True)
+    @write("create/{role_name}", contained=True, event="auth.token.issue")
     async def create_with_role(self, call: Call, params: CreateWithRole) -> Reply[None]:
         """Issue a token as a role says."""
         role = await role_named(call.core, params.role_name)
@@ -83,52 +83,52 @@ class TokenEngine(RoleRoutes):
             raise Malformed(f"unknown role {quote(params.role_name)}")
         return await self._issuer.issue(call, params, orphan=False, role=role)
 
-    @write("lookup", writes=False)
+    @write("lookup", writes=False, event="auth.token.lookup")
     async def lookup(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
         """Show a token; the caller's own if none is given."""
         return await self._lookup(call, params.token or call.caller().token.reveal())
 
-    @read("lookup")
+    @read("lookup", event="auth.token.lookup")
     async def lookup_by_query(self, call: Call, params: TokenParams) -> Reply[TokenInfo]:
         """Show a token; the caller's own if none is given."""
         return await self._lookup(call, params.token or call.caller().token.reveal())
 
-    @read("lookup-self", own=True, free_for=BISCUITS)
+    @read("lookup-self", own=True, free_for=BISCUITS, event="auth.token.lookup")
     async def lookup_self(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, call.caller().token.reveal())
 
-    @write("lookup-self", writes=False, own=True, free_for=BISCUITS)
+    @write("lookup-self", writes=False, own=True, free_for=BISCUITS, event="auth.token.lookup")
     async def lookup_self_by_post(self, call: Call) -> Reply[TokenInfo]:
         """Show the caller's own token."""
         return await self._lookup(call, call.caller().token.reveal())
 
-    @write("lookup-accessor", writes=False, asks=True)
+    @write("lookup-accessor", writes=False, asks=True, event="auth.token.lookup")
     async def lookup_accessor(self, call: Call, params: AccessorParams) -> TokenInfo:
         """Show a token by its accessor, without the token itself."""
         _, entry = await self._by_accessor(self._core(call), TokenAccessor(params.accessor))
         standing = await self._standing(self._core(call), call.namespace, entry)
         return self._info(entry, "", call.namespace, standing)
 
-    @write("renew")
+    @write("renew", event="auth.token.renew")
     async def renew(self, call: Call, params: RenewParams) -> Reply[None] | None:
         """Extend a token's life."""
         if not params.token:
             raise Malformed("missing token ID")
         return await self._renew(call, params.token, params.increment)
 
-    @write("renew-self", own=True, free_for=BISCUITS)
+    @write("renew-self", own=True, free_for=BISCUITS, event="auth.token.renew")
     async def renew_self(self, call: Call, params: RenewParams) -> Reply[None] | None:
         """Extend the life of the caller's own token."""
         return await self._renew(call, call.caller().token.reveal(), params.increment)
 
-    @write("renew-accessor")
+    @write("renew-accessor", event="auth.token.renew")
     async def renew_accessor(self, call: Call, params: RenewAccessorParams) -> Reply[None] | None:
         """Extend a token's life by its accessor."""
         key, entry = await self._by_accessor(call.core, TokenAccessor(params.accessor))
         return await self._extend(call, key, entry, params.increment, "")
 
-    @write("revoke")
+    @write("revoke", event="auth.token.revoke")
     async def revoke(self, call: Call, params: TokenParams) -> None:
         """Revoke a token and every token below it."""
         if not params.token:
@@ -139,7 +139,7 @@ class TokenEngine(RoleRoutes):
         elif self._tokens.reaches(call.namespace, params.token):
             await self._tokens.revoke_tree(call.core, self._tokens.key(params.token))
 
-    @write("revoke-self", own=True, free_for=BISCUITS)
+    @write("revoke-self", own=True, free_for=BISCUITS, event="auth.token.revoke")
     async def revoke_self(self, call: Call) -> None:
         """Revoke the caller's own token and every token below it."""
         if call.caller().kind == "batch":
@@ -150,7 +150,7 @@ class TokenEngine(RoleRoutes):
             return
         await self._tokens.revoke_tree(call.core, call.caller().key)
 
-    @write("revoke-accessor")
+    @write("revoke-accessor", event="auth.token.revoke")
     async def revoke_accessor(self, call: Call, params: AccessorParams) -> Reply[None] | None:
         """Revoke a token by its accessor, and every token below it."""
         if not params.accessor:
@@ -162,7 +162,7 @@ class TokenEngine(RoleRoutes):
         await self._tokens.revoke_tree(call.core, found[0])
         return None
 
-    @write("revoke-orphan")
+    @write("revoke-orphan", event="auth.token.revoke")
     async def revoke_orphan(self, call: Call, params: TokenParams) -> None:
         """Revoke one token; its children become orphans. Needs update and sudo."""
         if call.decision is None or not (call.decision.sudo or call.decision.root):
@@ -182,7 +182,7 @@ class TokenEngine(RoleRoutes):
             if await self._batch.open(call.core, token, self._clock.nanos()) is not None:
                 raise Malformed("batch tokens cannot be revoked")
 
-    @list_("accessors", sudo=True)
+    @list_("accessors", sudo=True, event="auth.token.list")
     async def list_accessors(self, call: Call) -> Keys:
         """List the accessors of all tokens."""
         found = await self._tokens.accessors(self._core(call))
@@ -190,7 +190,7 @@ class TokenEngine(RoleRoutes):
             raise NotFound
         return Keys(found)
 
-    @write("tidy", writes=False)
+    @write("tidy", writes=False, event="auth.token.tidy")
     async def tidy(self, call: Call) -> Reply[None]:
         """Look for entries that lost their token. Ours are removed with it, so there is nothing to find."""
         del call

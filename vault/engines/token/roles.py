@@ -160,7 +160,7 @@ class RoleRoutes(Engine):
         """Return the data of the call's namespace."""
         raise NotImplementedError
 
-    @list_("roles")
+    @list_("roles", event="auth.token.role.list")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:
         """List token roles."""
         names = await self._core(call).list(_PREFIX, after=params.after, limit=max(params.limit, 0))
@@ -168,7 +168,7 @@ class RoleRoutes(Engine):
             raise NotFound
         return Keys(names)
 
-    @read("roles/{role_name:word}")
+    @read("roles/{role_name:word}", event="auth.token.role.read")
     async def read_role(self, call: Call, params: RoleName) -> RoleInfo:
         """Read a token role."""
         role = await role_named(self._core(call), params.role_name)
@@ -176,7 +176,7 @@ class RoleRoutes(Engine):
             raise NotFound
         return _info(role)
 
-    @write("roles/{role_name:word}", exists="role_exists")
+    @write("roles/{role_name:word}", exists="role_exists", event="auth.token.role.write")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
         """Make or change a token role; what is not given stays."""
         old = await role_named(call.core, params.role_name)
@@ -192,7 +192,7 @@ class RoleRoutes(Engine):
         await call.core.put(_PREFIX + role.name, _KIND.encode(role))
         return Reply(warnings=warnings) if warnings else None
 
-    @delete("roles/{role_name:word}")
+    @delete("roles/{role_name:word}", event="auth.token.role.delete")
     async def delete_role(self, call: Call, params: RoleName) -> None:
         """Remove a token role; its tokens live on, and cannot be renewed."""
         await call.core.delete(_PREFIX + params.role_name)

@@ -47,7 +47,7 @@ class Totp(Engine):
         self._clock = clock
         self._entropy = entropy
 
-    @list_("keys")
+    @list_("keys", event="totp.key.list")
     async def list_keys(self, call: Call, params: ListParams) -> Keys:
         """List the names of all keys."""
         names = await call.reader.list(_KEYS, after=params.after, limit=max(params.limit, 0))
@@ -55,7 +55,7 @@ class Totp(Engine):
             raise NotFound
         return Keys(names)
 
-    @read("keys/{name:word}")
+    @read("keys/{name:word}", event="totp.key.read")
     async def read_key(self, call: Call, params: KeyName) -> KeyInfo:
         """Show what is known of a key; the key itself is not shown."""
         key = await _find(call.reader, params.name)
@@ -63,7 +63,7 @@ class Totp(Engine):
             raise NotFound
         return KeyInfo(key.account_name, key.algorithm, key.digits, key.issuer, key.period)
 
-    @write("keys/{name:word}", before="prepare_key")
+    @write("keys/{name:word}", before="prepare_key", event="totp.key.write")
     async def write_key(self, call: Call, params: KeyParams) -> ExportedKey | None:
         """Make a key, or take one from elsewhere; it replaces the one with this name."""
         prepared = call.prepared
@@ -71,12 +71,12 @@ class Totp(Engine):
         await call.tx.put(_KEYS + params.name, _KIND.encode(prepared.key))
         return prepared.shown
 
-    @delete("keys/{name:word}")
+    @delete("keys/{name:word}", event="totp.key.delete")
     async def delete_key(self, call: Call, params: KeyName) -> None:
         """Remove a key; nothing happens where there is none."""
         await call.tx.delete(_KEYS + params.name)
 
-    @read("code/{name:word}")
+    @read("code/{name:word}", event="totp.code.issue")
     async def read_code(self, call: Call, params: KeyName) -> Code:
         """Make the code of this moment."""
         key = await _known(call.reader, params.name)
@@ -86,7 +86,7 @@ class Totp(Engine):
             codes.code(key, counter), now, Seconds((counter + 1) * key.period), codes.duration(key.period)
         )
 
-    @write("code/{name:word}")
+    @write("code/{name:word}", event="totp.code.verify")
     async def check_code(self, call: Call, params: CodeParams) -> Validity:
         """Check a code. A good one is good once."""
         key = await _known(call.tx, params.name)

@@ -37,12 +37,12 @@ class CelRoleEngine(Engine):
     def __init__(self, programs: Programs) -> None:
         self._programs = programs
 
-    @list_("cel/role")
+    @list_("cel/role", event="jwt.role.list")
     async def list_cel_roles(self, call: Call, params: ListParams) -> Keys:
         """List the names of all roles with programs."""
         return await CEL_ROLES.names(call, params)
 
-    @read("cel/role/{name:word}")
+    @read("cel/role/{name:word}", event="jwt.role.read")
     async def read_cel_role(self, call: Call, params: CelName) -> dict[str, Json]:
         """Show a role."""
         role = await CEL_ROLES.find(call.reader, params.name)
@@ -50,17 +50,17 @@ class CelRoleEngine(Engine):
             raise NotFound
         return _shown(role)
 
-    @write("cel/role/{name:word}", before="made")
+    @write("cel/role/{name:word}", before="made", event="jwt.role.write")
     async def write_cel_role(self, call: Call, params: CelParams) -> dict[str, Json]:
         """Make a role anew; what is not given is as usual."""
         return await self._keep(call, params)
 
-    @patch("cel/role/{name:word}", before="changed")
+    @patch("cel/role/{name:word}", before="changed", event="jwt.role.write")
     async def patch_cel_role(self, call: Call, params: CelParams) -> dict[str, Json]:
         """Change a role; what is not given stays."""
         return await self._keep(call, params)
 
-    @delete("cel/role/{name:word}")
+    @delete("cel/role/{name:word}", event="jwt.role.delete")
     async def delete_cel_role(self, call: Call, params: CelName) -> None:
         """Remove a role; nothing happens where there is none."""
         await CEL_ROLES.remove(call.tx, params.name)

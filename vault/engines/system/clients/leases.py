@@ -64,7 +64,7 @@ class LeaseEngine(Engine):
         self._clock = clock
         self._follow = follow
 
-    @write("leases/lookup", writes=False, asks=True)
+    @write("leases/lookup", writes=False, asks=True, event="lease.lookup")
     async def look_up(self, call: Call, params: shapes.LeaseParams) -> shapes.LeaseView:
         """Show a lease."""
         lease_id = shapes.require_lease_id(params)
@@ -77,7 +77,7 @@ class LeaseEngine(Engine):
             raise Malformed("invalid lease")
         return shapes.show_token(lease_id, found[1], now)
 
-    @list_("leases/lookup/{prefix:any}", sudo=True)
+    @list_("leases/lookup/{prefix:any}", sudo=True, event="lease.list")
     async def list_leases(self, call: Call, params: shapes.PrefixParams) -> shapes.LeaseNames:
         """List lease ids directly below a prefix. Needs sudo."""
         core = core_reader(self._barrier, call.namespace)
@@ -89,35 +89,35 @@ class LeaseEngine(Engine):
             raise NotFound
         return shapes.LeaseNames(sorted(names))
 
-    @write("leases/renew")
+    @write("leases/renew", event="lease.renew")
     async def renew(self, call: Call, params: shapes.LeaseRenewParams) -> Reply[None]:
         """Prolong a lease, from now on and never beyond its longest time."""
         return await self._renew(call, shapes.require_lease_id(params), params.increment)
 
-    @write("leases/renew/{url_lease_id:path}")
+    @write("leases/renew/{url_lease_id:path}", event="lease.renew")
     async def renew_named(self, call: Call, params: shapes.RenewNamedParams) -> Reply[None]:
         """Prolong a lease; one in the body goes before the one in the path."""
         return await self._renew(call, shapes.require_lease_id(params, params.url_lease_id), params.increment)
 
-    @write("leases/revoke")
+    @write("leases/revoke", event="lease.revoke")
     async def revoke(self, call: Call, params: shapes.LeaseRevokeParams) -> Reply[None] | None:
         """End a lease; nothing happens where there is none."""
         await self._revoke(call, shapes.require_lease_id(params))
         return _accept(params)
 
-    @write("leases/revoke/{url_lease_id:path}")
+    @write("leases/revoke/{url_lease_id:path}", event="lease.revoke")
     async def revoke_named(self, call: Call, params: shapes.RevokeNamedParams) -> Reply[None] | None:
         """End a lease; one in the body goes before the one in the path."""
         await self._revoke(call, shapes.require_lease_id(params, params.url_lease_id))
         return _accept(params)
 
-    @write("leases/revoke-prefix/{prefix:path}", sudo=True)
+    @write("leases/revoke-prefix/{prefix:path}", sudo=True, event="lease.revoke.prefix")
     async def revoke_prefix(self, call: Call, params: shapes.RevokePrefixParams) -> Reply[None] | None:
         """End the lease of this identifier, or all leases below it. Needs sudo."""
         call.after = partial(self._sweep, call, params.prefix, force=False)
         return _accept(params)
 
-    @write("leases/revoke-force/{prefix:path}", sudo=True)
+    @write("leases/revoke-force/{prefix:path}", sudo=True, event="lease.revoke.force")
     async def revoke_force(self, call: Call, params: shapes.PrefixParams) -> None:
         """Remove the leases below a prefix even where the target system fails. Needs sudo.
 
@@ -125,7 +125,7 @@ class LeaseEngine(Engine):
         """
         call.after = partial(self._sweep, call, params.prefix, force=True)
 
-    @write("leases/tidy")
+    @write("leases/tidy", event="lease.tidy")
     async def tidy(self, call: Call) -> Reply[None]:
         """Put leases in order, in the background."""
         if not self._tidy.begin():
@@ -133,7 +133,7 @@ class LeaseEngine(Engine):
         call.after = partial(self._start_tidy, call.namespace.id)
         return Reply(status=202, warnings=[_STARTED], unended=True)
 
-    @read("leases", sudo=True)
+    @read("leases", sudo=True, event="lease.list")
     async def list_irrevocable(self, call: Call, params: shapes.LeaseListParams) -> shapes.Irrevocable:
         """List the leases that could not be revoked. Needs sudo."""
         limit = shapes.limit_of(params)
@@ -144,7 +144,7 @@ class LeaseEngine(Engine):
         leases = [shapes.show_irrevocable(lease) for lease in shown]
         return shapes.Irrevocable(len(parked), leases)
 
-    @read("leases/count")
+    @read("leases/count", event="lease.count")
     async def count_irrevocable(self, call: Call, params: shapes.CountParams) -> shapes.Counts:
         """Count the leases that could not be revoked, by mount."""
         if params.type != "irrevocable":

@@ -93,12 +93,12 @@ class ToolEngine(Engine):
         self._entropy = entropy
         self._pool = pool
 
-    @write("tools/random", writes=False)
+    @write("tools/random", writes=False, event="sys.random")
     async def random(self, call: Call, params: RandomParams) -> Reply[RandomBytes]:
         """Make random bytes."""
         return self._random(call, params, "", params.bytes)
 
-    @write("tools/random/{choice:path}", writes=False)
+    @write("tools/random/{choice:path}", writes=False, event="sys.random")
     async def random_chosen(self, call: Call, params: RandomPathParams) -> Reply[RandomBytes]:
         """Make random bytes from a source, or of a number, that the path says."""
         source, slash, count = params.choice.partition("/")
@@ -106,12 +106,12 @@ class ToolEngine(Engine):
             source, count = "", source
         return self._random(call, params, source, _count(count) if count else params.bytes)
 
-    @write("tools/hash", writes=False)
+    @write("tools/hash", writes=False, event="sys.hash")
     async def hash(self, call: Call, params: HashParams) -> Reply[Sum]:
         """Hash data."""
         return await self._hash(call, params, params.algorithm)
 
-    @write("tools/hash/{chosen:path}", writes=False)
+    @write("tools/hash/{chosen:path}", writes=False, event="sys.hash")
     async def hash_chosen(self, call: Call, params: HashPathParams) -> Reply[Sum]:
         """Hash data with the algorithm that the path says."""
         return await self._hash(call, params, params.chosen)

@@ -53,7 +53,7 @@ class WrappingEngine(Engine):
         self._wrapper = wrapper
         self._barrier = barrier
 
-    @write("wrapping/wrap", writes=False, contained=True)
+    @write("wrapping/wrap", writes=False, contained=True, event="wrap.wrap")
     async def wrap(self, call: Call) -> Reply[dict[str, Json]]:
         """Wrap the body of the request, so that it can be fetched once."""
         if not call.options.wrap_ttl:
@@ -61,13 +61,13 @@ class WrappingEngine(Engine):
         call.warnings = []
         return Reply(dict(call.data), long=len(call.body) > AT_ONCE)
 
-    @read("wrapping/lookup", public=True)
+    @read("wrapping/lookup", public=True, event="wrap.lookup")
     async def read_lookup(self, call: Call, params: WrappingToken) -> WrapLookup:
         """Show where the response behind a wrapping token came from, without using it up."""
         del params
         return await self._lookup(call)
 
-    @write("wrapping/lookup", public=True, writes=False)
+    @write("wrapping/lookup", public=True, writes=False, event="wrap.lookup")
     async def lookup(self, call: Call, params: WrappingToken) -> WrapLookup:
         """Show where the response behind a wrapping token came from, without using it up."""
         del params
@@ -78,7 +78,7 @@ class WrappingEngine(Engine):
         del params
         return await self._fetch(call, lambda wrapped: self._wrapper.present(wrapped, call.id))
 
-    @write("wrapping/unwrap", contained=True, before="present")
+    @write("wrapping/unwrap", contained=True, before="present", event="wrap.unwrap")
     async def unwrap(self, call: Call, params: WrappingToken) -> Reply[None]:
         """Fetch the response behind a wrapping token, which is used up by it."""
         del params
@@ -95,7 +95,7 @@ class WrappingEngine(Engine):
         del params
         return await self._fetch(call, self._wrapper.renewed)
 
-    @write("wrapping/rewrap", contained=True, before="renew")
+    @write("wrapping/rewrap", contained=True, before="renew", event="wrap.rewrap")
     async def rewrap(self, call: Call, params: WrappingToken) -> Reply[None]:
         """Move a waiting response to a new wrapping token; the old one is used up."""
         del params

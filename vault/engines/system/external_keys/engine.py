@@ -132,12 +132,12 @@ class ExternalKeyEngine(Engine):
         self._barrier = barrier
         self._providers = providers
 
-    @list_(_ALL)
+    @list_(_ALL, event="external_key.config.list")
     async def list_configs(self, call: Call, params: Page) -> ConfigNames:
         """List configs."""
         return await self._names(call, store.CONFIGS, params)
 
-    @read(_ONE)
+    @read(_ONE, event="external_key.config.read")
     async def read_config(self, call: Call, params: ConfigPath) -> Reply[Options]:
         """Read a config. Its secrets are not shown."""
         _check(params.config)
@@ -148,7 +148,7 @@ class ExternalKeyEngine(Engine):
         shown = {name: _REDACTED if name in hidden else value for name, value in config.options.items()}
         return Reply({**shown, "plugin": config.plugin})
 
-    @write(_ONE, before="try_config")
+    @write(_ONE, before="try_config", event="external_key.config.write")
     async def write_config(self, call: Call, params: ConfigWrite) -> None:
         """Create or replace a config. Its keys and their grants stay."""
         await self._put_config(call, params, _config_of(call, params))
@@ -157,7 +157,7 @@ class ExternalKeyEngine(Engine):
         """Return the config to store; it is tried first, unless the client declined that."""
         return await self._try_config(_config_of(call, params), params)
 
-    @patch(_ONE, before="try_patched_config")
+    @patch(_ONE, before="try_patched_config", event="external_key.config.write")
     async def patch_config(self, call: Call, params: ConfigWrite) -> None:
         """Change a config: a field that is null is removed, one that is not given stays."""
         await self._put_config(call, params, await _patched(call, call.core, params))
@@ -167,19 +167,19 @@ class ExternalKeyEngine(Engine):
         config = await _patched(call, core_reader(self._barrier, call.namespace), params)
         return await self._try_config(config, params)
 
-    @delete(_ONE)
+    @delete(_ONE, event="external_key.config.delete")
     async def delete_config(self, call: Call, params: ConfigPath) -> None:
         """Remove a config with its keys and their grants. What is in the device stays there."""
         _check(params.config)
         await store.delete_config(call.core, params.config)
 
-    @list_(_KEYS)
+    @list_(_KEYS, event="external_key.key.list")
     async def list_keys(self, call: Call, params: KeyPage) -> ConfigNames:
         """List the keys of a config."""
         _check(params.config)
         return await self._names(call, store.keys_of(params.config), params)
 
-    @read(_KEY)
+    @read(_KEY, event="external_key.key.read")
     async def read_key(self, call: Call, params: ExternalKeyPath) -> Reply[Options]:
         """Read a key: which key of the device it names."""
         _check(params.config, params.key)
@@ -188,7 +188,7 @@ class ExternalKeyEngine(Engine):
         self._readable((await store.owner(view, params.config)).plugin)
         return Reply(key.options)
 
-    @write(_KEY, before="try_key")
+    @write(_KEY, before="try_key", event="external_key.key.write")
     async def write_key(self, call: Call, params: KeyWrite) -> None:
         """Create or replace a key. Its grants stay."""
         old = await store.load_key(call.core, params.config, params.key)
@@ -199,7 +199,7 @@ class ExternalKeyEngine(Engine):
         _check(params.config, params.key)
         return await self._tried_key(call, params, _own(call, "verify"))
 
-    @patch(_KEY, before="try_patched_key")
+    @patch(_KEY, before="try_patched_key", event="external_key.key.write")
     async def patch_key(self, call: Call, params: KeyWrite) -> None:
         """Change a key: a field that is null is removed, one that is not given stays."""
         old = await store.find_key(call.core, params.config, params.key)
@@ -214,13 +214,13 @@ class ExternalKeyEngine(Engine):
         old = await store.find_key(view, params.config, params.key)
         return await self._tried_key(call, params, store.merged(old.options, _own(call, "verify")))
 
-    @delete(_KEY)
+    @delete(_KEY, event="external_key.key.delete")
     async def delete_key(self, call: Call, params: ExternalKeyPath) -> None:
         """Remove a key with its grants. What is in the device stays there."""
         _check(params.config, params.key)
         await store.delete_key(call.core, params.config, params.key)
 
-    @list_(_GRANTS)
+    @list_(_GRANTS, event="external_key.grant.list")
     async def list_grants(self, call: Call, params: ExternalKeyPath) -> ConfigNames:
         """List the mounts that may use a key."""
         _check(params.config, params.key)
@@ -230,12 +230,12 @@ class ExternalKeyEngine(Engine):
             raise NotFound
         return ConfigNames(key.grants)
 
-    @write(_GRANT)
+    @write(_GRANT, event="external_key.grant.write")
     async def write_grant(self, call: Call, params: GrantPath) -> None:
         """Let the mount at a path use a key. The path need not be mounted yet."""
         await self._grant(call, params, granted=True)
 
-    @delete(_GRANT)
+    @delete(_GRANT, event="external_key.grant.delete")
     async def delete_grant(self, call: Call, params: GrantPath) -> None:
         """Withdraw the grant of a mount."""
         await self._grant(call, params, granted=False)

@@ -58,7 +58,7 @@ class InternalEngine(Engine):
         self._namespaces = namespaces
         self._gate = gate
 
-    @read("internal/ui/mounts", public=True)
+    @read("internal/ui/mounts", public=True, event="mount.list")
     async def read_visible_mounts(self, call: Call) -> VisibleMounts:
         """Show the mounts that the token reaches into; without a token, those that are listed for everybody."""
         found: dict[bool, dict[str, MountRow | BriefRow]] = {True: {}, False: {}}
@@ -75,7 +75,7 @@ class InternalEngine(Engine):
                 found[entry.is_auth][place] = show(entry)
         return VisibleMounts(auth=found[True], secret=found[False])
 
-    @read("internal/ui/mounts/{path:path}", public=True)
+    @read("internal/ui/mounts/{path:path}", public=True, event="mount.read")
     async def read_mount_of_path(self, call: Call, params: InternalPath) -> MountRow:
         """Show the mount that a path belongs to, to a token that reaches into it.
 
@@ -95,7 +95,7 @@ class InternalEngine(Engine):
         entry = found[0].entry
         return show(entry, path=inner + entry.path.removeprefix("auth/"))
 
-    @read("internal/ui/namespaces", public=True)
+    @read("internal/ui/namespaces", public=True, event="namespace.list")
     async def read_namespaces(self, call: Call) -> Reply[dict[str, list[str]]]:
         """Show the namespaces in this one that the token lives in, or that its policies reach into."""
         if not call.token:

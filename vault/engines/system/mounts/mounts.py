@@ -63,21 +63,21 @@ class MountsEngine(Engine):
         self._entropy = entropy
         self._max_ttl = max_ttl
 
-    @read("mounts")
+    @read("mounts", event="mount.list")
     async def read_mounts(self, call: Call) -> Reply[dict[str, MountRow]]:
         """Show all secrets engines."""
         entries = [mount.entry for mount in self._router.of(call.namespace) if not mount.entry.is_auth]
         rows = {entry.path: show(entry) for entry in sorted(entries, key=lambda entry: entry.path)}
         return Reply(data=rows, embed=True)
 
-    @read("auth")
+    @read("auth", event="mount.list")
     async def read_auths(self, call: Call) -> Reply[dict[str, MountRow]]:
         """Show all auth methods."""
         entries = [mount.entry for mount in self._router.of(call.namespace) if mount.entry.is_auth]
         rows = {entry.path[5:]: show(entry) for entry in sorted(entries, key=lambda entry: entry.path)}
         return Reply(data=rows, embed=True)
 
-    @read("mounts/{path:path}")
+    @read("mounts/{path:path}", event="mount.read")
     async def read_mount(self, call: Call, params: MountPath) -> Reply[MountRow]:
         """Show the secrets engine that serves a path."""
         path = rules.directory(params.path)
@@ -86,7 +86,7 @@ class MountsEngine(Engine):
             raise Malformed(f"No secret engine mount at {quote(path)}")
         return Reply(data=show(mount.entry), embed=True)
 
-    @read("auth/{path:path}", sudo=True)
+    @read("auth/{path:path}", sudo=True, event="mount.read")
     async def read_auth(self, call: Call, params: MountPath) -> Reply[MountRow]:
         """Show one auth method. Needs sudo."""
         path = rules.directory(params.path)
@@ -95,7 +95,7 @@ class MountsEngine(Engine):
             raise Malformed(f"No auth engine at {quote(path)}")
         return Reply(data=show(mount.entry), embed=True)
 
-    @write("mounts/{path:path}")
+    @write("mounts/{path:path}", event="mount.enable")
     async def enable(self, call: Call, params: EnableParams) -> None:
         """Enable a secrets engine at a path that is free."""
         path = rules.new_directory(params.path)
@@ -119,7 +119,7 @@ class MountsEngine(Engine):
         entry = self._entry(path, kind, params)
         await self._add(call, msgspec.structs.replace(entry, options=options, config=config))
 
-    @write("auth/{path:path}", sudo=True)
+    @write("auth/{path:path}", sudo=True, event="mount.enable")
     async def enable_auth(self, call: Call, params: EnableParams) -> None:
         """Enable an auth method at a path that is free. Needs sudo."""
         path = "auth/" + rules.new_directory(params.path)
@@ -136,7 +136,7 @@ class MountsEngine(Engine):
         entry = self._entry(path, kind, params)
         await self._add(call, msgspec.structs.replace(entry, options=options, config=config))
 
-    @delete("mounts/{path:path}")
+    @delete("mounts/{path:path}", event="mount.disable")
     async def disable(self, call: Call, params: MountPath) -> None:
         """Disable a secrets engine and remove all its data; nothing happens where there is none."""
         path = rules.directory(params.path)
@@ -148,7 +148,7 @@ class MountsEngine(Engine):
         await leave(call.core, call.namespace, mount)
         await self._router.of(call.namespace).remove(call.core, mount.entry)
 
-    @delete("auth/{path:path}", sudo=True)
+    @delete("auth/{path:path}", sudo=True, event="mount.disable")
     async def disable_auth(self, call: Call, params: MountPath) -> None:
         """Disable an auth method; its data and the tokens of its logins go too. Needs sudo."""
         path = "auth/" + rules.directory(params.path)

@@ -112,7 +112,7 @@ class PluginEngine(Engine):
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    @read("plugins/catalog")
+    @read("plugins/catalog", event="config.plugin.list")
     async def read_catalog(self, call: Call) -> PluginCatalog:
         """Show everything that can be mounted."""
         del call
@@ -126,7 +126,7 @@ class PluginEngine(Engine):
             auth=names["auth"], database=names["database"], detailed=lines, secret=names["secret"]
         )
 
-    @list_("plugins/catalog/{kind}", sudo=True)
+    @list_("plugins/catalog/{kind}", sudo=True, event="config.plugin.list")
     async def list_plugins(self, call: Call, params: KindParams) -> PluginNames:
         """List the plugins of one kind. Needs sudo."""
         del call
@@ -134,7 +134,7 @@ class PluginEngine(Engine):
             raise UnsupportedOperation
         return PluginNames(self._names(params.kind))
 
-    @read("plugins/catalog/{kind}/{name}", sudo=True)
+    @read("plugins/catalog/{kind}/{name}", sudo=True, event="config.plugin.read")
     async def read_plugin(self, call: Call, params: PluginParams) -> Plugin:
         """Show one plugin. Needs sudo."""
         del call
@@ -155,28 +155,28 @@ class ProgramEngine(Engine):
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    @read("plugins/catalog/{kind}", sudo=True)
+    @read("plugins/catalog/{kind}", sudo=True, event="config.plugin.list")
     async def read_untyped(self, call: Call, params: KindParams) -> Reply[None]:
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
         del call
         _check_untyped(params)
         return _older(f'cannot read plugin information from catalog for "{quote(params.kind)}"')
 
-    @write("plugins/catalog/{kind}", sudo=True, writes=False)
+    @write("plugins/catalog/{kind}", sudo=True, writes=False, event="config.plugin.write")
     async def register_untyped(self, call: Call, params: ProgramParams) -> None:
         """Refuse a program, as in the form with a kind. Needs sudo."""
         del call
         _check_untyped(params)
         _refuse_program(params)
 
-    @delete("plugins/catalog/{kind}", sudo=True, writes=False)
+    @delete("plugins/catalog/{kind}", sudo=True, writes=False, event="config.plugin.delete")
     async def deregister_untyped(self, call: Call, params: KindParams) -> Reply[None]:
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
         del call
         _check_untyped(params)
         return _older(f'cannot deregister plugin from catalog for "{quote(params.kind)}"')
 
-    @write("plugins/reload/backend", writes=False)
+    @write("plugins/reload/backend", writes=False, event="config.plugin.reload")
     async def reload_plugins(self, call: Call, params: ReloadParams) -> Reply[ReloadResult]:
         """Reload plugins: done at once, as they are part of the server."""
         if params.plugin and params.mounts:
@@ -189,13 +189,13 @@ class ProgramEngine(Engine):
         self._check_mounts(params.mounts)
         return Reply(ReloadResult(call.id))
 
-    @write("plugins/catalog/{kind}/{name}", sudo=True)
+    @write("plugins/catalog/{kind}/{name}", sudo=True, event="config.plugin.write")
     async def register_plugin(self, call: Call, params: RegisterParams) -> None:
         """Refuse a program: every plugin is part of the server (SL-95). Needs sudo."""
         del call
         _refuse_program(params)
 
-    @delete("plugins/catalog/{kind}/{name}", sudo=True)
+    @delete("plugins/catalog/{kind}/{name}", sudo=True, event="config.plugin.delete")
     async def deregister_plugin(self, call: Call, params: PluginParams) -> None:
         """Remove a program from the catalogue, where there is none. Needs sudo."""
         del call, params

@@ -93,7 +93,7 @@ class RemountEngine(Engine):
         self._barrier = barrier
         self._entropy = entropy
 
-    @write("remount", sudo=True)
+    @write("remount", sudo=True, event="mount.move")
     async def remount(self, call: Call, params: RemountParams) -> Reply[RemountResult]:
         """Move a mount with all its data. Needs sudo. The tokens that it has issued are revoked.
 
@@ -135,7 +135,7 @@ class RemountEngine(Engine):
             warnings=[_QUEUED],
         )
 
-    @read("remount/status/{id}")
+    @read("remount/status/{id}", event="mount.move.status")
     async def read_status(self, call: Call, params: StatusParams) -> MigrationStatus:
         """Show how a move went."""
         stored = await core_reader(self._barrier, call.namespace).get(_PREFIX + params.id)

@@ -94,22 +94,22 @@ class TuningEngine(Engine):
         self._default_ttl = default_ttl
         self._max_ttl = max_ttl
 
-    @read("mounts/{path:path}/tune")
+    @read("mounts/{path:path}/tune", event="mount.read")
     async def read_tune(self, call: Call, params: MountPath) -> Reply[TuneRow]:
         """Show how a mount is tuned."""
         return self._show(call, rules.directory(params.path))
 
-    @read("auth/{path:path}/tune", sudo=True)
+    @read("auth/{path:path}/tune", sudo=True, event="mount.read")
     async def read_auth_tune(self, call: Call, params: MountPath) -> Reply[TuneRow]:
         """Show how an auth method is tuned. Needs sudo."""
         return self._show(call, "auth/" + rules.directory(params.path))
 
-    @write("mounts/{path:path}/tune")
+    @write("mounts/{path:path}/tune", event="mount.tune")
     async def tune(self, call: Call, params: TuneParams) -> Reply[None] | None:
         """Change a mount; what is not given stays."""
         return await self._tune(call, rules.directory(params.path), params)
 
-    @write("auth/{path:path}/tune", sudo=True)
+    @write("auth/{path:path}/tune", sudo=True, event="mount.tune")
     async def tune_auth(self, call: Call, params: TuneParams) -> Reply[None] | None:
         """Change an auth method; what is not given stays. Needs sudo."""
         return await self._tune(call, "auth/" + rules.directory(params.path), params)

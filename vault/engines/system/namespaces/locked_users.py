@@ -67,7 +67,7 @@ class LockedUsersEngine(Engine):
         self._router = router
         self._barrier = barrier
 
-    @read("locked-users")
+    @read("locked-users", event="auth.lockout.list")
     async def read_locked(self, call: Call, params: LockedParams) -> LockedUsers:
         """Show who is locked out of this namespace, and of namespaces below it with locked users."""
         asked = MountAccessor(params.mount_accessor)
@@ -97,7 +97,7 @@ class LockedUsersEngine(Engine):
                     rows.append(LockedMount(entry.accessor, len(names), names))
         return sorted(rows, key=lambda row: row.mount_accessor)
 
-    @write("locked-users/{mount_accessor}/unlock/{alias_identifier:path}")
+    @write("locked-users/{mount_accessor}/unlock/{alias_identifier:path}", event="auth.lockout.unlock")
     async def unlock(self, call: Call, params: UserUnlockParams) -> None:
         """Unlock a user; nothing happens where they are not locked."""
         for mount in self._router.of(call.namespace):

@@ -119,7 +119,7 @@ class NamespaceEngine(NamespaceSeals):
         self._clock = clock
         self._entropy = entropy
 
-    @list_("namespaces")
+    @list_("namespaces", event="namespace.list")
     async def list_namespaces(self, call: Call) -> NamespaceList:
         """List the namespaces directly in this one."""
         found = self._listed(call, deep=False)
@@ -127,13 +127,13 @@ class NamespaceEngine(NamespaceSeals):
             raise NotFound
         return found
 
-    @scan("namespaces")
+    @scan("namespaces", event="namespace.list")
     async def scan_namespaces(self, call: Call) -> Reply[NamespaceList | dict[str, str]]:
         """List all namespaces below this one."""
         found = self._listed(call, deep=True)
         return Reply(data=found if found.keys else {})
 
-    @read("namespaces/{path:path}")
+    @read("namespaces/{path:path}", event="namespace.read")
     async def read_namespace(self, call: Call, params: NamespacePath) -> NamespaceView:
         """Show a namespace."""
         entry = self._find(call, params.path)
@@ -141,7 +141,7 @@ class NamespaceEngine(NamespaceSeals):
             raise NotFound
         return _view(entry)
 
-    @write("namespaces/{path:path}")
+    @write("namespaces/{path:path}", event="namespace.write")
     async def write_namespace(self, call: Call, params: NamespaceWrite) -> NamespaceView:
         """Make a namespace in this one, or replace the metadata of one that is there."""
         metadata = _texts(params.custom_metadata or {})
@@ -157,7 +157,7 @@ class NamespaceEngine(NamespaceSeals):
             await self._namespaces.put(call.core, entry)
         return _view(entry)
 
-    @patch("namespaces/{path:path}")
+    @patch("namespaces/{path:path}", event="namespace.write")
     async def patch_namespace(self, call: Call, params: NamespaceWrite) -> NamespaceView:
         """Change the metadata of a namespace: null removes a name, or all of them."""
         entry = self._find(call, params.path)
@@ -172,7 +172,7 @@ class NamespaceEngine(NamespaceSeals):
             await self._namespaces.put(call.core, entry)
         return _view(entry)
 
-    @delete("namespaces/{path:path}")
+    @delete("namespaces/{path:path}", event="namespace.delete")
     async def delete_namespace(self, call: Call, params: NamespacePath) -> Reply[Removal]:
         """Remove a namespace and everything in it. It answers nothing from now on; its data is removed after that.
 
@@ -188,22 +188,22 @@ class NamespaceEngine(NamespaceSeals):
             await call.core.at(Timer(NAMESPACE_KIND, entry.id, call.now))
         return Reply(data=Removal("in-progress"))
 
-    @write("namespaces/api-lock/lock")
+    @write("namespaces/api-lock/lock", event="namespace.lock")
     async def lock(self, call: Call) -> UnlockKey:
         """Lock the API of this namespace, and of all below it; answer the key that unlocks it."""
         return await self._lock(call, "")
 
-    @write("namespaces/api-lock/lock/{path:path}")
+    @write("namespaces/api-lock/lock/{path:path}", event="namespace.lock")
     async def lock_inner(self, call: Call, params: InnerLockParams) -> UnlockKey:
         """Lock the API of a namespace below this one; answer the key that unlocks it."""
         return await self._lock(call, params.path)
 
-    @write("namespaces/api-lock/unlock")
+    @write("namespaces/api-lock/unlock", event="namespace.unlock")
     async def unlock(self, call: Call, params: NamespaceUnlockParams) -> Reply[None] | None:
         """Unlock the API of this namespace, with the key, or by sudo without it."""
         return await self._unlock(call, "", params.unlock_key)
 
-    @write("namespaces/api-lock/unlock/{path:path}")
+    @write("namespaces/api-lock/unlock/{path:path}", event="namespace.unlock")
     async def unlock_inner(self, call: Call, params: InnerUnlockParams) -> Reply[None] | None:
         """Unlock the API of a namespace below this one, with the key, or by sudo without it."""
         return await self._unlock(call, params.path, params.unlock_key)

@@ -107,7 +107,7 @@ class QuotaEngine(Engine):
         self._namespaces = namespaces
         self._barrier = barrier
 
-    @list_("quotas/rate-limit")
+    @list_("quotas/rate-limit", event="config.quota.list")
     async def list_quotas(self, call: Call) -> QuotaNames:
         """List the names of the quotas."""
         quotas = await self._quotas.quotas(core_reader(self._barrier, ROOT))
@@ -116,7 +116,7 @@ class QuotaEngine(Engine):
             raise NotFound
         return QuotaNames(names)
 
-    @read("quotas/rate-limit/{name:name}")
+    @read("quotas/rate-limit/{name:name}", event="config.quota.read")
     async def read_quota(self, call: Call, params: QuotaName) -> QuotaView:
         """Read a quota."""
         quota = (await self._quotas.quotas(core_reader(self._barrier, ROOT))).get(params.name)
@@ -132,7 +132,7 @@ class QuotaEngine(Engine):
             rate=int(quota.rate) if quota.rate.is_integer() else quota.rate,
         )
 
-    @write("quotas/rate-limit/{name:name}")
+    @write("quotas/rate-limit/{name:name}", event="config.quota.write")
     async def write_quota(self, call: Call, params: QuotaWrite) -> None:
         """Create or replace a quota. It holds from the next request on, and begins to count anew."""
         rate = _rate(params.rate)
@@ -155,18 +155,18 @@ class QuotaEngine(Engine):
                 raise Malformed(f'quota rule with similar properties exists under the name "{quote(name)}"')
         await self._quotas.put(call.core, quota)
 
-    @delete("quotas/rate-limit/{name:name}")
+    @delete("quotas/rate-limit/{name:name}", event="config.quota.delete")
     async def delete_quota(self, call: Call, params: QuotaName) -> None:
         """Delete a quota; nothing happens where there is none."""
         await self._quotas.delete(call.core, params.name)
 
-    @read("quotas/config")
+    @read("quotas/config", event="config.quota.settings.read")
     async def read_settings(self, call: Call) -> SettingsView:
         """Show the settings of all quotas."""
         found = await self._quotas.read_settings(core_reader(self._barrier, ROOT))
         return SettingsView(found.audited, found.headers, found.exempt)
 
-    @write("quotas/config")
+    @write("quotas/config", event="config.quota.settings.write")
     async def write_settings(self, call: Call, params: SettingsWrite) -> None:
         """Change the settings of all quotas."""
         settings = QuotaSettings(

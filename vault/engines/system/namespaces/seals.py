@@ -75,18 +75,18 @@ class NamespaceSeals(Engine):
         self._namespaces = namespaces
         self._sealing = sealing
 
-    @read("namespaces/{path:path}/seal-status")
+    @read("namespaces/{path:path}/seal-status", event="namespace.status")
     async def read_seal_status(self, call: Call, params: NamespacePath) -> NamespaceSealView:
         """Show whether a namespace is sealed."""
         return self._state(self._sealable(call, params.path))
 
-    @write("namespaces/{path:path}/seal", writes=False)
+    @write("namespaces/{path:path}/seal", writes=False, event="namespace.seal")
     async def seal(self, call: Call, params: NamespacePath) -> None:
         """Seal a namespace and all below it: it answers nothing any more, and its keys leave the memory."""
         await confirm_facts(call)
         await self._sealing.seal(self._sealable(call, params.path))
 
-    @write("namespaces/{path:path}/unseal", writes=False)
+    @write("namespaces/{path:path}/unseal", writes=False, event="namespace.unseal")
     async def unseal(self, call: Call, params: NamespaceUnsealParams) -> NamespaceSealView:
         """Give a share of a namespace's key."""
         if not params.key and not params.reset:
@@ -99,7 +99,7 @@ class NamespaceSeals(Engine):
             raise Malformed(str(refusal)) from None
         return self._state(entry)
 
-    @delete("namespaces/{path:path}/delete-sealed")
+    @delete("namespaces/{path:path}/delete-sealed", event="namespace.delete")
     async def delete_sealed(self, call: Call, params: DeleteSealedParams) -> Reply[Removal]:
         """Remove a sealed namespace with all its data. Secrets of its leases stay valid in their target systems."""
         entry = self._find(call, params.path)

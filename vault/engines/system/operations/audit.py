@@ -109,7 +109,7 @@ class AuditEngine(Engine):
         self._allow_creation = allow_creation
         self._allow_prefix = allow_prefix
 
-    @read("audit", sudo=True)
+    @read("audit", sudo=True, event="log.device.list")
     async def list_devices(self, call: Call) -> Reply[dict[str, DeviceView]]:
         """Show all audit devices. Needs sudo."""
         del call
@@ -124,7 +124,7 @@ class AuditEngine(Engine):
             else b""
         )
 
-    @write("audit/{path:path}", sudo=True, before="salt")
+    @write("audit/{path:path}", sudo=True, before="salt", event="log.device.enable")
     async def enable_device(self, call: Call, params: DeviceParams) -> None:
         """Add an audit device, where the configuration allows this. Needs sudo.
 
@@ -146,13 +146,13 @@ class AuditEngine(Engine):
         assert isinstance(call.prepared, bytes)
         await self._broker.enable(call.core, config, call.prepared)
 
-    @delete("audit/{path:path}", sudo=True)
+    @delete("audit/{path:path}", sudo=True, event="log.device.disable")
     async def disable_device(self, call: Call, params: DevicePath) -> None:
         """Remove an audit device that was added through the API. Needs sudo."""
         device = self._find(params.path)
         await self._broker.disable(call.core, device.path if device is not None else params.path)
 
-    @write("audit-hash/{path:path}", writes=False)
+    @write("audit-hash/{path:path}", writes=False, event="log.hash")
     async def hash_value(self, call: Call, params: AuditHashParams) -> Reply[HashResult]:
         """Show the hash that a value has in the records of a device, to search for it."""
         del call
@@ -163,14 +163,14 @@ class AuditEngine(Engine):
             raise Malformed(f'unknown audit backend "{quote(_name(params.path))}"')
         return Reply(HashResult(self._broker.hash(device.path, params.input)), embed=True)
 
-    @read("config/auditing/request-headers", sudo=True)
+    @read("config/auditing/request-headers", sudo=True, event="log.header.list")
     async def list_headers(self, call: Call) -> Reply[Headers]:
         """Show which request headers are recorded. Needs sudo."""
         del call
         found = {name: HeaderView(hashed) for name, hashed in sorted(self._broker.headers.items())}
         return Reply(Headers(found), embed=True)
 
-    @read("config/auditing/request-headers/{header:path}", sudo=True)
+    @read("config/auditing/request-headers/{header:path}", sudo=True, event="log.header.read")
     async def read_header(self, call: Call, params: HeaderPath) -> Reply[dict[str, HeaderView]]:
         """Show how a request header is recorded. Needs sudo."""
         del call
@@ -179,14 +179,14 @@ class AuditEngine(Engine):
             raise Malformed("Could not find header in config")
         return Reply({params.header: HeaderView(hashed)}, embed=True)
 
-    @write("config/auditing/request-headers/{header:path}", sudo=True)
+    @write("config/auditing/request-headers/{header:path}", sudo=True, event="log.header.write")
     async def write_header(self, call: Call, params: HeaderParams) -> None:
         """Record a request header from now on; one that carries credentials only hashed. Needs sudo."""
         if params.header.lower() in _CREDENTIALS and not params.hmac:
             raise Malformed("this header carries credentials: set hmac to true")
         await self._broker.audit_header(call.core, params.header.lower(), hashed=params.hmac)
 
-    @delete("config/auditing/request-headers/{header:path}", sudo=True)
+    @delete("config/auditing/request-headers/{header:path}", sudo=True, event="log.header.delete")
     async def delete_header(self, call: Call, params: HeaderPath) -> None:
         """Stop recording a request header. Needs sudo."""
         await self._broker.audit_header(call.core, params.header.lower(), hashed=None)

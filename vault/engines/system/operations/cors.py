@@ -123,7 +123,7 @@ class CorsEngine(Engine):
     def __init__(self, origins: CrossOrigins) -> None:
         self._origins = origins
 
-    @read("config/cors", sudo=True)
+    @read("config/cors", sudo=True, event="config.cors.read")
     async def read_cors(self, call: Call) -> Reply[CorsView]:
         """Show which origins may call. Needs sudo."""
         del call
@@ -138,7 +138,7 @@ class CorsEngine(Engine):
         )
         return Reply(view, embed=True)
 
-    @write("config/cors", sudo=True)
+    @write("config/cors", sudo=True, event="config.cors.write")
     async def write_cors(self, call: Call, params: CorsWrite) -> None:
         """Let pages of some origins call. Needs sudo."""
         if not params.allowed_origins:
@@ -155,7 +155,7 @@ class CorsEngine(Engine):
         await call.core.put(_STORED, _SETTINGS.encode(settings))
         await call.core.invalidate(CORS_KIND, "")
 
-    @delete("config/cors", sudo=True)
+    @delete("config/cors", sudo=True, event="config.cors.delete")
     async def delete_cors(self, call: Call) -> None:
         """Let no other origin call. Needs sudo."""
         await call.core.delete(_STORED)

@@ -95,13 +95,13 @@ class CounterEngine(Engine):
         ]
         return Total(sum([await count(core_reader(self._barrier, space)) for space in spaces]))
 
-    @read("internal/inspect/router/{tag}", sudo=True)
+    @read("internal/inspect/router/{tag}", sudo=True, event="sys.inspect.read")
     async def inspect_router(self, call: Call, params: InspectPath) -> None:
         """Refuse: the insides of the server are not shown. Needs sudo."""
         del call, params
         raise Malformed(_NO_INSPECTION)
 
-    @read("internal/inspect/request", sudo=True)
+    @read("internal/inspect/request", sudo=True, event="sys.inspect.read")
     async def inspect_request(self, call: Call) -> None:
         """Refuse: the insides of the server are not shown. Needs sudo."""
         del call

@@ -45,34 +45,34 @@ class LoggerEngine(Engine):
         self._configured = configured
         self._share = share
 
-    @read("loggers")
+    @read("loggers", event="config.logger.list")
     async def read_loggers(self, call: Call) -> Reply[Mapping[str, str]]:
         """Show the level of every part of the log."""
         del call
         return Reply({module: self._log.level(module) for module in MODULES})
 
-    @write("loggers", writes=False)
+    @write("loggers", writes=False, event="config.logger.write")
     async def write_loggers(self, call: Call, params: LevelParams) -> None:
         """Set the level of the whole log."""
         del call
         self._log.set_level(_level(params.level))
         await self._share()
 
-    @delete("loggers", writes=False)
+    @delete("loggers", writes=False, event="config.logger.delete")
     async def reset_loggers(self, call: Call) -> None:
         """Return to the level that the configuration names."""
         del call
         self._log.set_level(self._configured)
         await self._share()
 
-    @read("loggers/{name}")
+    @read("loggers/{name}", event="config.logger.read")
     async def read_logger(self, call: Call, params: LoggerPath) -> Reply[Mapping[str, str]]:
         """Show the level of one part of the log; nothing where there is no such part."""
         del call
         known = params.name in MODULES
         return Reply({params.name: self._log.level(params.name)} if known else {})
 
-    @write("loggers/{name}", writes=False)
+    @write("loggers/{name}", writes=False, event="config.logger.write")
     async def write_logger(self, call: Call, params: LoggerParams) -> None:
         """Set the level of one part of the log."""
         del call
@@ -80,7 +80,7 @@ class LoggerEngine(Engine):
         self._log.set_level(level, _module(params.name))
         await self._share()
 
-    @delete("loggers/{name}", writes=False)
+    @delete("loggers/{name}", writes=False, event="config.logger.delete")
     async def reset_logger(self, call: Call, params: LoggerPath) -> None:
         """Return one part of the log to the level that the configuration names."""
         del call

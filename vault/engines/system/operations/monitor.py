@@ -34,7 +34,7 @@ class MonitorEngine(Engine):
         self._log = log
         self._lasting = lasting
 
-    @read("monitor")
+    @read("monitor", event="sys.monitor.read")
     async def monitor(self, call: Call, params: MonitorParams) -> Reply[None]:
         """Stream the server's log."""
         level = params.log_level.lower() or "info"

@@ -87,7 +87,7 @@ class NodesEngine(Engine):
         where = (other.api_addr, other.cluster_addr) if other is not None else ("", "")
         return Reply(data=Leader(True, False, "", *where), plain=True)
 
-    @write("step-down", writes=False)
+    @write("step-down", writes=False, event="sys.step_down")
     async def step_down(self, call: Call) -> None:
         """Have the load balancer send requests to the other servers of the cluster for ten seconds. Needs sudo.
 

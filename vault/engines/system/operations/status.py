@@ -114,13 +114,13 @@ class StatusEngine(Engine):
         when = rfc3339(millis_to_nanos(call.now))
         return HostInfo(found.cpu, found.cpu_times, found.disk, found.host, found.memory, when)
 
-    @read("in-flight-req")
+    @read("in-flight-req", event="sys.requests.list")
     async def read_in_flight(self, call: Call) -> Reply[object]:
         """Show the requests that are being answered now, this one included."""
         running = {found.id: _describe(found) for found in (*self._server.in_flight(), call)}
         return Reply(raw=encode(running))
 
-    @read("metrics", despite_audit=True)
+    @read("metrics", despite_audit=True, event="sys.metrics.read")
     async def read_metrics(self, call: Call, params: MetricsParams) -> Reply[object]:
         """Show the metrics, as JSON or as Prometheus reads them."""
         del call
@@ -139,7 +139,7 @@ class StatusEngine(Engine):
         del call
         raise UnsupportedPath(chained=False)
 
-    @read("config/state/sanitized")
+    @read("config/state/sanitized", event="config.read")
     async def read_settings(self, call: Call) -> Reply[Mapping[str, object]]:
         """Show the settings that are no secret."""
         del call

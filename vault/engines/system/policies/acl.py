@@ -52,12 +52,12 @@ class PolicyEngine(Engine):
         self._barrier = barrier
         self._clock = clock
 
-    @list_("policies/acl")
+    @list_("policies/acl", event="policy.list")
     async def list_policies(self, call: Call) -> PolicyNames:
         """List the names of all ACL policies."""
         return PolicyNames([*await self._names(call), *_everything(call)])
 
-    @list_("policies/acl/{prefix:path}")
+    @list_("policies/acl/{prefix:path}", event="policy.list")
     async def list_policies_below(self, call: Call, params: PolicyPrefix) -> PolicyNames:
         """List the names of the ACL policies below a prefix."""
         names = await self._names(call, params.prefix)
@@ -65,28 +65,28 @@ class PolicyEngine(Engine):
             raise NotFound
         return PolicyNames(names)
 
-    @list_("policies/detailed/acl")
+    @list_("policies/detailed/acl", event="policy.list")
     async def list_details(self, call: Call) -> PolicyDetails:
         """List all ACL policies with their texts and settings."""
         return await self._details(call, await self._names(call))
 
-    @list_("policies/detailed/acl/{prefix:path}")
+    @list_("policies/detailed/acl/{prefix:path}", event="policy.list")
     async def list_details_below(self, call: Call, params: PolicyPrefix) -> PolicyDetails:
         """List the ACL policies below a prefix, and `root`, with their texts and settings."""
         return await self._details(call, await self._names(call, params.prefix))
 
-    @read("policies/acl/{name:path}")
+    @read("policies/acl/{name:path}", event="policy.read")
     async def read_policy(self, call: Call, params: PolicyName) -> PolicyView:
         """Read an ACL policy."""
         name, entry = await self._find(call, params.name)
         return view(name, entry, legacy=False)
 
-    @write("policies/acl/{name:path}", before="prepare")
+    @write("policies/acl/{name:path}", before="prepare", event="policy.write")
     async def write_policy(self, call: Call, params: PolicyWrite) -> None:
         """Create or replace an ACL policy. Settings that are not given return to their defaults."""
         await self._replace(call, params)
 
-    @patch("policies/acl/{name:path}", before="prepare_patch")
+    @patch("policies/acl/{name:path}", before="prepare_patch", event="policy.write")
     async def patch_policy(self, call: Call, params: PolicyWrite) -> Reply[None]:
         """Change an ACL policy: its text or settings, each only where given.
 
@@ -115,35 +115,35 @@ class PolicyEngine(Engine):
         await self._put(call, name, entry)
         return Reply()
 
-    @delete("policies/acl/{name:path}")
+    @delete("policies/acl/{name:path}", event="policy.delete")
     async def delete_policy(self, call: Call, params: PolicyName) -> None:
         """Delete an ACL policy. Tokens keep its name, which grants nothing from now on."""
         await self._delete(call, params.name)
 
-    @read("policy")
+    @read("policy", event="policy.list")
     async def read_legacy_names(self, call: Call) -> Reply[LegacyPolicyNames]:
         """List the names of all ACL policies."""
         return await self._legacy_names(call)
 
-    @list_("policy")
+    @list_("policy", event="policy.list")
     async def list_legacy(self, call: Call) -> Reply[LegacyPolicyNames]:
         """List the names of all ACL policies."""
         return await self._legacy_names(call)
 
-    @list_("policy/{prefix:path}")
+    @list_("policy/{prefix:path}", event="policy.list")
     async def list_legacy_below(self, call: Call, params: PolicyPrefix) -> Reply[LegacyPolicyNames]:
         """List the names of the ACL policies below a prefix."""
         names = await self._names(call, params.prefix)
         data = LegacyPolicyNames(names, names) if names else LegacyPolicyNames(None)
         return Reply(data, embed=True)
 
-    @read("policy/{name:path}")
+    @read("policy/{name:path}", event="policy.read")
     async def read_legacy(self, call: Call, params: PolicyName) -> Reply[PolicyView]:
         """Read an ACL policy; its text is called `rules` here."""
         name, entry = await self._find(call, params.name)
         return Reply(view(name, entry, legacy=True), embed=True)
 
-    @write("policy/{name:path}", before="prepare")
+    @write("policy/{name:path}", before="prepare", event="policy.write")
     async def write_legacy(self, call: Call, params: LegacyPolicyWrite) -> Reply[None] | None:
         """Create or replace an ACL policy."""
         await self._replace(call, params)
@@ -151,7 +151,7 @@ class PolicyEngine(Engine):
             return Reply(warnings=[_RULES_WARNING])
         return None
 
-    @delete("policy/{name:path}")
+    @delete("policy/{name:path}", event="policy.delete")
     async def delete_legacy(self, call: Call, params: PolicyName) -> None:
         """Delete an ACL policy."""
         await self._delete(call, params.name)

@@ -102,7 +102,7 @@ class CapabilityEngine(Engine):
         self._gate = gate
         self._barrier = barrier
 
-    @write("capabilities", writes=False)
+    @write("capabilities", writes=False, event="policy.capabilities")
     async def read_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
         """Show what a token may do on some paths."""
         if not params.token:
@@ -110,13 +110,13 @@ class CapabilityEngine(Engine):
         paths = _paths_of(params.paths, params.path)
         return await self._answer(call, await self._by_token(call, params.token), paths)
 
-    @write("capabilities-self", writes=False, asks=True, free_for=BISCUITS)
+    @write("capabilities-self", writes=False, asks=True, free_for=BISCUITS, event="policy.capabilities")
     async def read_own_capabilities(self, call: Call, params: PathsParams) -> Reply[Capabilities]:
         """Show what the caller's own token may do on some paths."""
         paths = _paths_of(params.paths, params.path)
         return await self._answer(call, call.caller(), paths)
 
-    @write("capabilities-accessor", writes=False, asks=True)
+    @write("capabilities-accessor", writes=False, asks=True, event="policy.capabilities")
     async def read_accessor_capabilities(
         self, call: Call, params: AccessorPathsParams
     ) -> Reply[Capabilities]:
@@ -127,7 +127,7 @@ class CapabilityEngine(Engine):
         paths = _paths_of(params.paths, params.path)
         return await self._answer(call, identity, paths)
 
-    @read("internal/ui/resultant-acl")
+    @read("internal/ui/resultant-acl", event="policy.capabilities")
     async def read_resultant_acl(self, call: Call) -> dict[str, object]:
         """Show everything that the caller's policies grant, so that a user interface can hide the rest."""
         caller = call.caller()
@@ -139,7 +139,12 @@ class CapabilityEngine(Engine):
                 shown[name] = {inside + path: _reordered(rule) for path, rule in sorted(rules.items())}
         return shown
 
-    @write("internal/policies/explain", writes=False, free_for=("service", "batch", *BISCUITS))
+    @write(
+        "internal/policies/explain",
+        writes=False,
+        free_for=("service", "batch", *BISCUITS),
+        event="policy.explain",
+    )
     async def explain(self, call: Call, params: ExplainParams) -> Explanation:
         """Show which rule of which policy decides on a path, and what is missing where it refuses.
 

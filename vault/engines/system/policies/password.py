@@ -72,7 +72,7 @@ class PasswordPolicyEngine(Engine):
         self._entropy = entropy
         self._pool = pool
 
-    @list_("policies/password")
+    @list_("policies/password", event="policy.password.list")
     async def list_password_policies(self, call: Call) -> PasswordPolicyNames:
         """List the names of the password policies."""
         names = listing_order(await core_reader(self._barrier, call.namespace).scan(_STORED))
@@ -80,23 +80,23 @@ class PasswordPolicyEngine(Engine):
             raise NotFound
         return PasswordPolicyNames(names)
 
-    @read("policies/password/{name:path}")
+    @read("policies/password/{name:path}", event="policy.password.read")
     async def read_password_policy(self, call: Call, params: PasswordPolicyName) -> PasswordPolicy:
         """Read a password policy."""
         return PasswordPolicy(await self._text(call, params.name))
 
-    @write("policies/password/{name:path}", before="prepare")
+    @write("policies/password/{name:path}", before="prepare", event="policy.password.write")
     async def write_password_policy(self, call: Call, params: PasswordPolicyWrite) -> None:
         """Create or replace a password policy."""
         await call.core.put(_STORED + params.name, text(str(call.prepared)))
 
-    @delete("policies/password/{name:path}")
+    @delete("policies/password/{name:path}", event="policy.password.delete")
     async def delete_password_policy(self, call: Call, params: PasswordPolicyName) -> None:
         """Delete a password policy; nothing happens where there is none."""
         _refuse_generator(params.name)
         await call.core.delete(_STORED + params.name)
 
-    @read("policies/password/{name:path}/generate", before="prepare_rules")
+    @read("policies/password/{name:path}/generate", before="prepare_rules", event="policy.password.generate")
     async def generate_password(self, call: Call, params: PasswordPolicyName) -> Reply[Password]:
         """Make a password by a policy. All passwords that the policy allows are equally likely."""
         rules = read_rules(await self._text(call, params.name))

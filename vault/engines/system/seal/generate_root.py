@@ -99,12 +99,12 @@ class RootTokenEngine(Engine):
         self._entropy = entropy
         self._log = log
 
-    @read("generate-root-token/attempt")
+    @read("generate-root-token/attempt", event="seal.root_token.status")
     async def read_attempt(self, call: Call) -> AttemptState:
         """Show whether a root token is being made."""
         return await self._state(call.namespace, "")
 
-    @write("generate-root-token/attempt", writes=False)
+    @write("generate-root-token/attempt", writes=False, event="seal.root_token.start")
     async def begin(self, call: Call, params: AttemptParams) -> AttemptState:
         """Begin to make a root token; it takes the consent of the share holders."""
         # 1. The pad is made here unless the operator brings a pad or a PGP key.
@@ -117,13 +117,13 @@ class RootTokenEngine(Engine):
             consent.begin(with_pad, params.pgp_key, self._clock.millis(), length=length)
         return await self._state(call.namespace, made)
 
-    @delete("generate-root-token/attempt", writes=False)
+    @delete("generate-root-token/attempt", writes=False, event="seal.root_token.cancel")
     async def cancel(self, call: Call) -> None:
         """Cancel the attempt."""
         with contextlib.suppress(SealRefusal):
             self._of(call.namespace).cancel()
 
-    @write("generate-root-token/update", writes=False)
+    @write("generate-root-token/update", writes=False, event="seal.root_token.share")
     async def submit(self, call: Call, params: RootShareParams) -> AttemptState:
         """Give one share, as consent; the last one is answered with the hidden token."""
         for name, value in (("nonce", params.nonce), ("key", params.key)):
@@ -151,7 +151,7 @@ class RootTokenEngine(Engine):
             encoded_token=self._prepare(call, done) if done is not None else "",
         )
 
-    @write("decode-token", public=True, writes=False)
+    @write("decode-token", public=True, writes=False, event="seal.root_token.decode")
     async def decode(self, call: Call, params: DecodeParams) -> DecodedToken:
         """Decode a hidden token with its pad."""
         # 4. The pad, which only the operator has, gives the token.

@@ -132,14 +132,14 @@ class RekeyEngine(Engine):
         """`shares` is the engine of `sys/rotate/root`, which does the work."""
         self._shares = shares
 
-    @read("rekey/init", public=True)
-    @read("rekey-recovery-key/init", public=True)
+    @read("rekey/init", public=True, event="seal.rekey.status")
+    @read("rekey-recovery-key/init", public=True, event="seal.rekey.status")
     async def show(self, call: Call) -> Reply[RekeyState]:
         """Show whether new shares are being made."""
         return await self._state(await self._kind(call))
 
-    @write("rekey/init", public=True, writes=False)
-    @write("rekey-recovery-key/init", public=True, writes=False)
+    @write("rekey/init", public=True, writes=False, event="seal.rekey.start")
+    @write("rekey-recovery-key/init", public=True, writes=False, event="seal.rekey.start")
     async def begin(self, call: Call, params: ShareRekeyParams) -> Reply[RekeyState] | Reply[RekeyResult]:
         """Begin to make new shares; it takes the consent of those who hold the old ones."""
         kind = await self._kind(call)
@@ -152,23 +152,23 @@ class RekeyEngine(Engine):
         made = await _reworded_await(kind, self._shares.begin(kind, call, params))
         return _reply(made) if isinstance(made, NewShares) else await self._state(kind)
 
-    @delete("rekey/init", public=True, writes=False)
-    @delete("rekey-recovery-key/init", public=True, writes=False)
+    @delete("rekey/init", public=True, writes=False, event="seal.rekey.cancel")
+    @delete("rekey-recovery-key/init", public=True, writes=False, event="seal.rekey.cancel")
     async def cancel(self, call: Call) -> None:
         """Give it up."""
         self._shares.cancel(await self._kind(call))
 
-    @read("rekey/update", public=True)
-    @read("rekey-recovery-key/update", public=True)
-    @delete("rekey/update", public=True, writes=False)
-    @delete("rekey-recovery-key/update", public=True, writes=False)
+    @read("rekey/update", public=True, event="seal.rekey.status")
+    @read("rekey-recovery-key/update", public=True, event="seal.rekey.status")
+    @delete("rekey/update", public=True, writes=False, event="seal.rekey.cancel")
+    @delete("rekey-recovery-key/update", public=True, writes=False, event="seal.rekey.cancel")
     async def ask_for_share(self, call: Call) -> None:
         """Refuse: a share is missing."""
         _check_offered(call)
         raise Malformed(_NO_KEY)
 
-    @write("rekey/update", public=True, writes=False)
-    @write("rekey-recovery-key/update", public=True, writes=False)
+    @write("rekey/update", public=True, writes=False, event="seal.rekey.share")
+    @write("rekey-recovery-key/update", public=True, writes=False, event="seal.rekey.share")
     async def submit(self, call: Call, params: ShareParams) -> Reply[RekeyState] | Reply[RekeyResult]:
         """Give one of the old shares, as consent; the last one is answered with the new shares."""
         _check_offered(call)
@@ -179,14 +179,14 @@ class RekeyEngine(Engine):
         made = await _reworded_await(kind, self._shares.submit(kind, call, given))
         return _reply(made) if isinstance(made, NewShares) else await self._state(kind)
 
-    @read("rekey/verify", public=True)
-    @read("rekey-recovery-key/verify", public=True)
+    @read("rekey/verify", public=True, event="seal.rekey.status")
+    @read("rekey-recovery-key/verify", public=True, event="seal.rekey.status")
     async def show_verification(self, call: Call) -> Reply[RekeyVerification]:
         """Show how many of the new shares were given back."""
         return self._verification(await self._kind(call))
 
-    @write("rekey/verify", public=True, writes=False)
-    @write("rekey-recovery-key/verify", public=True, writes=False)
+    @write("rekey/verify", public=True, writes=False, event="seal.rekey.verify")
+    @write("rekey-recovery-key/verify", public=True, writes=False, event="seal.rekey.verify")
     async def verify(
         self, call: Call, params: ShareParams
     ) -> Reply[RekeyVerification] | Reply[RekeyVerificationResult]:
@@ -203,8 +203,8 @@ class RekeyEngine(Engine):
             return Reply(RekeyVerificationResult(params.nonce, complete=True), plain=True)
         return self._verification(kind)
 
-    @delete("rekey/verify", public=True, writes=False)
-    @delete("rekey-recovery-key/verify", public=True, writes=False)
+    @delete("rekey/verify", public=True, writes=False, event="seal.rekey.cancel")
+    @delete("rekey-recovery-key/verify", public=True, writes=False, event="seal.rekey.cancel")
     async def restart_verification(self, call: Call) -> Reply[RekeyVerification]:
         """Begin to verify anew."""
         kind = await self._kind(call)
@@ -258,32 +258,32 @@ class RootEngine(Engine):
         """`tokens` is the engine of `sys/generate-root-token`, which does the work."""
         self._tokens = tokens
 
-    @read("generate-root/attempt", public=True)
+    @read("generate-root/attempt", public=True, event="seal.root_token.status")
     async def show_attempt(self, call: Call) -> Reply[RootAttempt]:
         """Show whether a root token is being made."""
         _check_offered(call)
         return _attempt(msgspec.to_builtins(await self._tokens.read_attempt(call)))
 
-    @write("generate-root/attempt", public=True, writes=False)
+    @write("generate-root/attempt", public=True, writes=False, event="seal.root_token.start")
     async def begin_attempt(self, call: Call, params: AttemptParams) -> Reply[RootAttempt]:
         """Begin to make a root token; it takes the consent of the share holders."""
         _check_offered(call)
         return _attempt(msgspec.to_builtins(await self._tokens.begin(call, params)))
 
-    @delete("generate-root/attempt", public=True, writes=False)
+    @delete("generate-root/attempt", public=True, writes=False, event="seal.root_token.cancel")
     async def cancel_attempt(self, call: Call) -> None:
         """Give it up."""
         _check_offered(call)
         await self._tokens.cancel(call)
 
-    @read("generate-root/update", public=True)
-    @delete("generate-root/update", public=True, writes=False)
+    @read("generate-root/update", public=True, event="seal.root_token.status")
+    @delete("generate-root/update", public=True, writes=False, event="seal.root_token.cancel")
     async def ask_for_consent(self, call: Call) -> None:
         """Refuse: a share is missing."""
         _check_offered(call)
         raise Malformed(_NO_KEY)
 
-    @write("generate-root/update", public=True, writes=False)
+    @write("generate-root/update", public=True, writes=False, event="seal.root_token.share")
     async def give_consent(self, call: Call, params: RootShareParams) -> Reply[RootAttempt]:
         """Give one share, as consent; the last one is answered with the hidden token."""
         _check_offered(call)

@@ -53,37 +53,37 @@ class KeyringRotationEngine(Engine):
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
 
-    @write("rotate", sudo=True)
+    @write("rotate", sudo=True, event="seal.rotate.keyring")
     async def rotate(self, call: Call) -> None:
         """Encrypt with a new key from now on. Needs sudo."""
         await self._rotate(call)
 
-    @write("rotate/keyring", sudo=True)
+    @write("rotate/keyring", sudo=True, event="seal.rotate.keyring")
     async def rotate_keyring(self, call: Call) -> None:
         """Encrypt with a new key from now on. Needs sudo."""
         await self._rotate(call)
 
-    @read("rotate/config")
+    @read("rotate/config", event="seal.rotate.config.read")
     async def read_config(self, call: Call) -> RotationView:
         """Show when keys are rotated automatically."""
         return _show(self._keys(call).keyring.rotation)
 
-    @read("rotate/keyring/config")
+    @read("rotate/keyring/config", event="seal.rotate.config.read")
     async def read_keyring_config(self, call: Call) -> RotationView:
         """Show when keys are rotated automatically."""
         return _show(self._keys(call).keyring.rotation)
 
-    @write("rotate/config")
+    @write("rotate/config", event="seal.rotate.config.write")
     async def configure(self, call: Call, params: RotationParams) -> None:
         """Set when keys are rotated automatically."""
         await self._configure(call, params)
 
-    @write("rotate/keyring/config")
+    @write("rotate/keyring/config", event="seal.rotate.config.write")
     async def configure_keyring(self, call: Call, params: RotationParams) -> None:
         """Set when keys are rotated automatically."""
         await self._configure(call, params)
 
-    @read("key-status")
+    @read("key-status", event="seal.rotate.status")
     async def read_key_status(self, call: Call) -> Reply[KeyStatus]:
         """Show the key in use."""
         term = self._keys(call).keyring.active

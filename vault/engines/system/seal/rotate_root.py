@@ -171,7 +171,7 @@ class RootRotationEngine(Engine):
         self._clock = clock
         self._log = log
 
-    @write("rotate/root", sudo=True, writes=False)
+    @write("rotate/root", sudo=True, writes=False, event="seal.rotate.root")
     async def rotate_root(self, call: Call, params: RootRotateParams) -> Reply[None] | None:
         """Replace the root key. Needs sudo.
 
@@ -217,98 +217,98 @@ class RootRotationEngine(Engine):
         warnings += deleted(lost)
         return Reply(warnings=warnings) if warnings else None
 
-    @read("rotate/root/init")
+    @read("rotate/root/init", event="seal.rekey.status")
     async def read_root(self, call: Call) -> ShareRekeyState:
         """Show whether new unseal shares are being made."""
         return await self._state("root", call.namespace)
 
-    @write("rotate/root/init", writes=False)
+    @write("rotate/root/init", writes=False, event="seal.rekey.start")
     async def begin_root(self, call: Call, params: ShareRekeyParams) -> ShareRekeyState | NewShares:
         """Begin to replace the root key and the unseal shares; it takes the consent of the share holders."""
         return await self.begin("root", call, params)
 
-    @delete("rotate/root/init", writes=False)
+    @delete("rotate/root/init", writes=False, event="seal.rekey.cancel")
     async def cancel_root(self, call: Call) -> None:
         """Give it up."""
         self.cancel("root", call.namespace)
 
-    @write("rotate/root/update", writes=False)
+    @write("rotate/root/update", writes=False, event="seal.rekey.share")
     async def submit_root(self, call: Call, params: ShareParams) -> ShareRekeyState | NewShares:
         """Give one of the old shares, as consent; the last one is answered with the new shares."""
         return await self.submit("root", call, params)
 
-    @read("rotate/root/verify")
+    @read("rotate/root/verify", event="seal.rekey.status")
     async def read_root_verification(self, call: Call) -> VerificationState:
         """Show how many of the new shares were given back."""
         return self._verification("root", call.namespace)
 
-    @write("rotate/root/verify", writes=False)
+    @write("rotate/root/verify", writes=False, event="seal.rekey.verify")
     async def verify_root(self, call: Call, params: ShareParams) -> VerificationState | VerificationResult:
         """Give back one of the new shares; with enough of them they count, and the old ones no longer do."""
         return await self.verify("root", call, params)
 
-    @delete("rotate/root/verify", writes=False)
+    @delete("rotate/root/verify", writes=False, event="seal.rekey.cancel")
     async def restart_root_verification(self, call: Call) -> VerificationState:
         """Begin to verify anew."""
         return await self._restart("root", call.namespace)
 
-    @read("rekey/backup")
-    @read("rotate/root/backup")
+    @read("rekey/backup", event="seal.rekey.backup.read")
+    @read("rotate/root/backup", event="seal.rekey.backup.read")
     async def read_root_backup(self, call: Call) -> Reply[Backup]:
         """Show the encrypted unseal shares that were kept."""
         return await self._backup("root", call)
 
-    @delete("rekey/backup")
-    @delete("rotate/root/backup")
+    @delete("rekey/backup", event="seal.rekey.backup.delete")
+    @delete("rotate/root/backup", event="seal.rekey.backup.delete")
     async def delete_root_backup(self, call: Call) -> None:
         """Forget the encrypted unseal shares."""
         await call.core.delete(BACKUP_PATH + "root")
 
-    @read("rotate/recovery/init")
+    @read("rotate/recovery/init", event="seal.rekey.status")
     async def read_recovery(self, call: Call) -> ShareRekeyState:
         """Show whether new recovery shares are being made."""
         return await self._state("recovery", call.namespace)
 
-    @write("rotate/recovery/init", writes=False)
+    @write("rotate/recovery/init", writes=False, event="seal.rekey.start")
     async def begin_recovery(self, call: Call, params: ShareRekeyParams) -> ShareRekeyState | NewShares:
         """Begin to replace the recovery shares. Where there are none, they are made at once."""
         return await self.begin("recovery", call, params)
 
-    @delete("rotate/recovery/init", writes=False)
+    @delete("rotate/recovery/init", writes=False, event="seal.rekey.cancel")
     async def cancel_recovery(self, call: Call) -> None:
         """Give it up."""
         self.cancel("recovery", call.namespace)
 
-    @write("rotate/recovery/update", writes=False)
+    @write("rotate/recovery/update", writes=False, event="seal.rekey.share")
     async def submit_recovery(self, call: Call, params: ShareParams) -> ShareRekeyState | NewShares:
         """Give one of the old recovery shares, as consent; the last one is answered with the new shares."""
         return await self.submit("recovery", call, params)
 
-    @read("rotate/recovery/verify")
+    @read("rotate/recovery/verify", event="seal.rekey.status")
     async def read_recovery_verification(self, call: Call) -> VerificationState:
         """Show how many of the new recovery shares were given back."""
         return self._verification("recovery", call.namespace)
 
-    @write("rotate/recovery/verify", writes=False)
+    @write("rotate/recovery/verify", writes=False, event="seal.rekey.verify")
     async def verify_recovery(
         self, call: Call, params: ShareParams
     ) -> VerificationState | VerificationResult:
         """Give back one of the new recovery shares; with enough of them they count."""
         return await self.verify("recovery", call, params)
 
-    @delete("rotate/recovery/verify", writes=False)
+    @delete("rotate/recovery/verify", writes=False, event="seal.rekey.cancel")
     async def restart_recovery_verification(self, call: Call) -> VerificationState:
         """Begin to verify anew."""
         return await self._restart("recovery", call.namespace)
 
-    @read("rekey/recovery-key-backup")
-    @read("rotate/recovery/backup")
+    @read("rekey/recovery-key-backup", event="seal.rekey.backup.read")
+    @read("rotate/recovery/backup", event="seal.rekey.backup.read")
     async def read_recovery_backup(self, call: Call) -> Reply[Backup]:
         """Show the encrypted recovery shares that were kept."""
         return await self._backup("recovery", call)
 
-    @delete("rekey/recovery-key-backup")
-    @delete("rotate/recovery/backup")
+    @delete("rekey/recovery-key-backup", event="seal.rekey.backup.delete")
+    @delete("rotate/recovery/backup", event="seal.rekey.backup.delete")
     async def delete_recovery_backup(self, call: Call) -> None:
         """Forget the encrypted recovery shares."""
         await call.core.delete(BACKUP_PATH + "recovery")

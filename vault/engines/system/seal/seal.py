@@ -108,13 +108,13 @@ class SealEngine(Engine):
         self._state = LastAnswer(lifecycle.status)
         self._slots = LastAnswer(health.shown)
 
-    @read("init", public=True, when_sealed=True, unaudited=True)
+    @read("init", public=True, when_sealed=True, unaudited=True, event="seal.status")
     async def read_init(self, call: Call) -> Reply[InitStatus]:
         """Tell whether this vault is initialised."""
         del call
         return Reply(data=InitStatus((await self._public_status()).initialized), plain=True)
 
-    @write("init", public=True, when_sealed=True, writes=False, body="http.InitRequest")
+    @write("init", public=True, when_sealed=True, writes=False, body="http.InitRequest", event="seal.init")
     async def initialise(self, call: Call, params: InitParams) -> Reply[InitResult]:
         """Initialise a new vault: make its keys, and show the shares and the first token once.
 
@@ -176,7 +176,9 @@ class SealEngine(Engine):
         except SealFailure as failure:
             log.caution("seal", "not unsealed; it will be tried again", reason=str(failure))
 
-    @write("unseal", public=True, when_sealed=True, writes=False, body="http.UnsealRequest")
+    @write(
+        "unseal", public=True, when_sealed=True, writes=False, body="http.UnsealRequest", event="seal.unseal"
+    )
     async def unseal(self, call: Call, params: UnsealParams) -> Reply[SealStatus]:
         """Give one share of the unseal key; with enough of them the vault opens."""
         del call
@@ -201,12 +203,12 @@ class SealEngine(Engine):
             await self._hooks.opened()
         return Reply(data=await self._status(status), plain=True)
 
-    @write("seal", when_sealed=True, writes=False, sudo=True)
+    @write("seal", when_sealed=True, writes=False, sudo=True, event="seal.seal")
     async def seal(self, call: Call) -> None:
         """Forget the keys. Needs update and sudo."""
         call.after = self._hooks.sealing
 
-    @read("seal-status", public=True, when_sealed=True, unaudited=True)
+    @read("seal-status", public=True, when_sealed=True, unaudited=True, event="seal.status")
     async def read_seal_status(self, call: Call) -> Reply[SealStatus]:
         """Show the state of the seal."""
         del call

@@ -149,19 +149,19 @@ class SealSlotEngine(Engine):
         self._reader = reader
         self._gather = gather
 
-    @list_("seal-slots", sudo=True)
+    @list_("seal-slots", sudo=True, event="seal.slot.list")
     async def list_slots(self, call: Call) -> Reply[SlotList]:
         """List the slots with their states. Warns of removed slots that still hold wrapped values."""
         return await self.read_slots(call)
 
-    @read("seal-slots", sudo=True)
+    @read("seal-slots", sudo=True, event="seal.slot.list")
     async def read_slots(self, call: Call) -> Reply[SlotList]:
         """List the slots with their states. Warns of removed slots that still hold wrapped values."""
         del call
         left = [LEFT.format(*one) for one in sorted(self._health.left_to.items())]
         return Reply(await self._list(), warnings=left)
 
-    @read("seal-slots/{name}", sudo=True)
+    @read("seal-slots/{name}", sudo=True, event="seal.slot.read")
     async def read_slot(self, call: Call, params: SlotName) -> SlotInfo:
         """Show one slot."""
         del call
@@ -170,7 +170,7 @@ class SealSlotEngine(Engine):
             raise NotFound
         return found
 
-    @write("seal-slots/{name}", sudo=True, writes=False)
+    @write("seal-slots/{name}", sudo=True, writes=False, event="seal.slot.enable")
     async def add(self, call: Call, params: SlotChange) -> Reply[SlotInfo]:
         """Make a configured slot part of the vault.
 
@@ -212,7 +212,7 @@ class SealSlotEngine(Engine):
             self._log.caution("seal", lost_phrase(lost), slot=name)
         await self._gather()
 
-    @delete("seal-slots/{name}", sudo=True, writes=False)
+    @delete("seal-slots/{name}", sudo=True, writes=False, event="seal.slot.remove")
     async def remove(self, call: Call, params: SlotRemoval) -> Reply[None] | None:
         """Take a slot from the vault. The last one that works is refused.
 
@@ -226,7 +226,7 @@ class SealSlotEngine(Engine):
         warnings = [*([NOBODY] if nobody_holds(config) else []), *deleted(lost)]
         return Reply(warnings=warnings) if warnings else None
 
-    @write("seal-slots/{name}/verify", sudo=True, writes=False)
+    @write("seal-slots/{name}/verify", sudo=True, writes=False, event="seal.slot.verify")
     async def verify(self, call: Call, params: SlotChange) -> Verification:
         """Open the slot's canary and its root key, and compare that with the one in use."""
         await confirm_facts(call)
@@ -234,12 +234,12 @@ class SealSlotEngine(Engine):
         version = await with_seal_errors(self._lifecycle.slot_changes.verify(params.name))
         return Verification(params.name, verified=not params.dry_run, key_version=version)
 
-    @write("seal-slots/{name}/promote", sudo=True, writes=False)
+    @write("seal-slots/{name}/promote", sudo=True, writes=False, event="seal.slot.promote")
     async def promote(self, call: Call, params: SlotChange) -> SlotInfo:
         """Try this slot before all others from now on."""
         return await self._move(call, params, "a slot is tried first now", first=True)
 
-    @write("seal-slots/{name}/demote", sudo=True, writes=False)
+    @write("seal-slots/{name}/demote", sudo=True, writes=False, event="seal.slot.demote")
     async def demote(self, call: Call, params: SlotChange) -> SlotInfo:
         """Try this slot after all others from now on."""
         return await self._move(call, params, "a slot is tried last now", first=False)
@@ -250,7 +250,7 @@ class SealSlotEngine(Engine):
         config = await with_seal_errors(dry_run.move(changes, params.name, first=first))
         return await self._change(call, params, config, partial(changes.move, first=first), done)
 
-    @write("seal-slots/{name}/rewrap", sudo=True, writes=False)
+    @write("seal-slots/{name}/rewrap", sudo=True, writes=False, event="seal.slot.rewrap")
     async def rewrap(self, call: Call, params: SlotChange) -> Reply[RewrapState]:
         """Rewrap everything that this slot holds under the newest version of its key: only this slot is asked.
 
@@ -330,7 +330,7 @@ class SealSlotEngine(Engine):
         if not params.dry_run:
             call.after = make
 
-    @read("seal-slots/{name}/rewrap", sudo=True)
+    @read("seal-slots/{name}/rewrap", sudo=True, event="seal.slot.rewrap.status")
     async def read_rewrap(self, call: Call, params: SlotName) -> RewrapState:
         """Show how many values are under which version of the slot's key."""
         del call
