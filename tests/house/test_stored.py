@@ -33,6 +33,8 @@ CODECS = {
     "vault/server/compose/together.py": "what two processes say to each other",
     "vault/server/workers/tunnel.py": "what two processes say to each other",
     "vault/framework/schema.py": "requests and answers",
+    "vault/log/format/canonical.py": "records of the log",
+    "vault/log/format/segment.py": "files of the log, beside its records",
     "vault/policy/decision/explain.py": "an answer",
     "vault/server/dev/server.py": "a file of development mode",
     "vault/server/offline/diagnosis.py": "an answer",
