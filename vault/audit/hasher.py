@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Collection, Mapping
-from functools import cache, partial
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -269,11 +269,5 @@ def _is_number(parameter: Parameter | None) -> bool:
 def _value(data: object, name: str) -> object:
     """Return the value behind a name on the wire."""
     if isinstance(data, msgspec.Struct):
-        return getattr(data, _fields(type(data))[name])
+        return getattr(data, schema.wire_fields(type(data))[name])
     return data.get(name) if isinstance(data, Mapping) else None
-
-
-@cache
-def _fields(kind: type[msgspec.Struct]) -> Mapping[str, str]:
-    """Return the field behind each name on the wire."""
-    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))

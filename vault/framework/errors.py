@@ -7,10 +7,13 @@ paths, mounts and policies may appear, because clients of OpenBao match on them.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from vault.values.times import Seconds
+
+_WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class Reason(StrEnum):
@@ -65,6 +68,11 @@ class VaultError(Exception):
         made = type(self).__new__(type(self), *self.args)
         made.__dict__.update(self.__dict__)
         return made
+
+
+def problem_type(error: VaultError) -> str:
+    """Return the URI of a kind of refusal, as problem documents (RFC 9457) and the log name it."""
+    return f"urn:coffre:error:{_WORDS.sub('-', type(error).__name__).lower()}"
 
 
 class Malformed(VaultError):

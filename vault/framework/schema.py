@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate
 from typing import Any, Final
 
@@ -50,6 +50,12 @@ _STEPS: Final = bytes({0x5B: 1, 0x7B: 1, 0x5D: 255, 0x7D: 255}.get(byte, 0) for 
 """For each byte, how it changes the nesting depth, as a signed byte."""
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if not _STEPS[byte])
 _COMPLEX: Final = "refused JSON input due to high complexity: exceeded maximum "
+
+
+@cache
+def wire_fields(kind: type[msgspec.Struct]) -> Mapping[str, str]:
+    """Return the field behind each name on the wire."""
+    return dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
 
 
 def check_limits(body: bytes, limits: JsonLimits = USUAL_LIMITS) -> None:

@@ -3,24 +3,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from vault.framework import schema
 from vault.framework.call import Call
-from vault.framework.errors import Busy, Forbidden, Limited, VaultError
-
-_WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+from vault.framework.errors import Busy, Forbidden, Limited, VaultError, problem_type
 
 
 def problem(call: Call, error: VaultError, status: int) -> bytes:
     """Return the problem document of a refusal. Only authenticated callers see path and capability."""
-    kind = _WORDS.sub("-", type(error).__name__).lower()
+    kind = problem_type(error)
+    title = kind.rpartition(":")[2].replace("-", " ")
     document: dict[str, object] = {
-        "type": f"urn:coffre:error:{kind}",
-        "title": kind.replace("-", " "),
+        "type": kind,
+        "title": title,
         "status": status,
-        "detail": error.message or kind.replace("-", " "),
+        "detail": error.message or title,
         "instance": f"urn:uuid:{call.id}",
     }
     if isinstance(error, Forbidden) and call.identity is not None and error.path:
