@@ -16,13 +16,14 @@ _LISTENERS = {
 nothing is answered but by fixed pages."""
 _HEADERS = {
     "vault/audit/record.py",
+    "vault/log/record.py",
     "vault/repeated/head_cache.py",
     "vault/wire/http.py",
     "vault/wire/inline_auth.py",
     "vault/wire/proofs.py",
 }
 """Who reads the headers of a call's head: to take a login out of them, to know a request of the same bytes, and to
-record those that an operator has named."""
+record those that an operator has named, and the trace of the caller."""
 
 
 def _used(names: set[str], *, of: str = "") -> Iterator[str]:

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What the log says of a request: who, what, by which rule, how it ended; and no value but what a route declares clear."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.routes.driver import Answer, Application
+from tests.unit.log.folders import records
+
+POLICY = 'path "secret/data/*" { capabilities = ["read"] }\npath "sys/seal" { capabilities = ["deny"] }'
+
+
+@pytest.fixture
+def here() -> Iterator[Application]:
+    application = Application()
+    yield application
+    application.close()
+
+
+def _after(
+    here: Application, method: str, target: str, body: object = None, **more: Any
+) -> tuple[Answer, list[Any]]:
+    """The answer of a request, and the records that it left."""
+    before = len(records(here.history))
+    answer = here.request(method, target, body, **more)
+    return answer, records(here.history)[before:]
+
+
+def _token(here: Application) -> Any:
+    here.request("POST", "/v1/sys/policies/acl/reader", {"policy": POLICY}, token="root")
+    made = here.request("POST", "/v1/auth/token/create", {"policies": ["reader"]}, token="root")
+    return made.json()["auth"]
+
+
+def _hashes(here: Application, value: str) -> str:
+    """What stands for a value."""
+    common = here.vault.controls.audit.common
+    assert common is not None
+    return common.hashes(value)[0]
+
+
+def test_a_read_leaves_one_record_that_says_all(here: Application) -> None:
+    auth = _token(here)
+    answer, found = _after(here, "GET", "/v1/secret/data/x", token=auth["client_token"])
+    (record,) = found
+    assert record["event_name"] == "esa.kv.read"
+    assert record["resource"] == {"id": "secret/x", "type": "kv.secret"}
+    assert record["actor"] == {"id": f"accessor:{auth['accessor']}", "type": "token"}
+    assert record["credential"] == {"accessor": auth["accessor"], "kind": "service"}
+    assert record["policy"] == {"grant": [{"policy": "reader", "rule": "secret/data/*"}]}
+    assert (record["phase"], record["outcome"], record["status_code"]) == ("outcome", "success", 200)
+    assert record["request.id"] == answer.json()["request_id"]
+    assert record["url.path"] == "secret/data/x"
+    assert record["client.address"] == "127.0.0.1"
+
+
+def test_a_write_whose_every_effect_is_in_its_transaction_leaves_one_record(here: Application) -> None:
+    _, found = _after(here, "POST", "/v1/secret/data/y", {"data": {"a": "b"}}, token="root")
+    assert [record["phase"] for record in found] == ["outcome"]
+
+
+def test_any_other_leaves_an_attempt_before_it_acts(here: Application) -> None:
+    _, found = _after(here, "PUT", "/v1/sys/policies/acl/p", {"policy": POLICY}, token="root")
+    attempt, outcome = found
+    assert (attempt["phase"], outcome["phase"]) == ("attempt", "outcome")
+    assert "outcome" not in attempt
+    shared = {*attempt} - {
+        "phase",
+        "seq",
+        "prev_hash",
+        "tenant_seq",
+        "tenant_prev_hash",
+        "observed_timestamp",
+        "timestamp",
+    }
+    assert {name: attempt[name] for name in shared} == {name: outcome[name] for name in shared}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "reason", "rule"),
+    [
+        ("DELETE", "/v1/secret/data/x", "the rule does not grant delete", "secret/data/*"),
+        ("GET", "/v1/sys/policies/acl/x", "no rule covers this path", None),
+        ("POST", "/v1/sys/seal", "the rule denies", "sys/seal"),
+    ],
+)
+def test_log_003_a_refusal_says_why_and_by_which_rule(
+    here: Application, method: str, target: str, reason: str, rule: str | None
+) -> None:
+    _, found = _after(here, method, target, token=_token(here)["client_token"])
+    (record,) = found
+    assert (record["outcome"], record["status_code"]) == ("denied", 403)
+    assert record["error_type"] == "urn:coffre:error:forbidden"
+    assert record["policy"]["reason"] == reason
+    assert record["policy"].get("rule") == rule
+
+
+def test_log_003_a_request_without_a_valid_credential_is_recorded_too(here: Application) -> None:
+    _, found = _after(here, "GET", "/v1/secret/data/x", token="hvs.wrong")
+    (record,) = found
+    assert record["actor"] == {"type": "anonymous"}
+    assert (record["outcome"], record["error_type"]) == ("denied", "urn:coffre:error:unauthenticated")
+
+
+def test_log_007_the_trace_of_a_valid_traceparent_is_in_the_record(here: Application) -> None:
+    trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    header = {"traceparent": f"00-{trace}-{span}-01"}
+    _, found = _after(here, "GET", "/v1/secret/data/x", token="root", headers=header)
+    assert (found[0]["trace_id"], found[0]["span_id"]) == (trace, span)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+        "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" + "-x" * 200,
+        "x",
+    ],
+)
+def test_an_invalid_traceparent_is_left_out(here: Application, value: str) -> None:
+    _, found = _after(here, "GET", "/v1/secret/data/x", token="root", headers={"traceparent": value})
+    assert not {"trace_id", "span_id"} & {*found[0]}
+
+
+def test_values_are_hashed_and_what_the_route_declares_clear_stays(here: Application) -> None:
+    body = {"policies": ["reader"], "ttl": "1h", "meta": {"who": "hunter2"}, "display_name": "hunter2"}
+    _, found = _after(here, "POST", "/v1/auth/token/create", body, token="root")
+    sent = found[0]["fields"]["request"]
+    assert (sent["policies"], sent["ttl"]) == (["reader"], "1h")
+    assert "hunter2" not in json.dumps(found)
+    assert sent["display_name"] == {"$h": _hashes(here, "hunter2")}
+
+
+def test_strings_numbers_and_names_of_a_secret_are_hashed(here: Application) -> None:
+    secret = {"hunter2": 4711471147114711, "list": ["hunter3", {"deep": "hunter4"}], "yes": True, "no": None}
+    _, wrote = _after(here, "POST", "/v1/secret/data/z", {"data": secret}, token="root")
+    _, read = _after(here, "GET", "/v1/secret/data/z", token="root")
+    text = json.dumps([wrote, read])
+    for value in ("hunter", "4711", "deep", "list", "yes"):
+        assert value not in text
+    said = wrote[0]["fields"]["request"]["data"]
+    name, number = f"$h:{_hashes(here, 'hunter2')}", {"$h": _hashes(here, "4711471147114711")}
+    assert said[name] == number
+    assert read[0]["fields"]["response"]["data"]["data"][name] == number
+    assert said[f"$h:{_hashes(here, 'yes')}"] == {"$t": "boolean"}
+    assert said[f"$h:{_hashes(here, 'no')}"] == {"$t": "null"}
+
+
+def test_log_012_more_than_a_hundred_values_are_counted(here: Application) -> None:
+    secret = {f"k{number}": number for number in range(150)}
+    _, found = _after(here, "POST", "/v1/secret/data/z", {"data": secret}, token="root")
+    assert found[0]["fields"]["request"] == {"$omitted": 150}
+
+
+def test_log_012_a_record_is_never_longer_than_an_entry_may_be(here: Application) -> None:
+    names = [f"p{number:04}" + "x" * 200 for number in range(99)]
+    body = {
+        "policies": [f"{name}{'y' * 290}" for name in names],
+        "meta": {name * 3: name for name in names[:0]},
+    }
+    here.request("POST", "/v1/auth/token/create", {**body, "no_parent": True}, token="root")
+    secret = {("n" * 300) + str(number): "v" for number in range(99)}
+    here.request("POST", "/v1/secret/data/z", {"data": secret}, token="root")
+    lines = [line for path in here.history.rglob("*.jsonl") for line in path.read_bytes().splitlines()]
+    assert max(map(len, lines)) <= 65_535
+
+
+def test_the_answer_of_a_login_names_the_credential_and_shows_no_token(here: Application) -> None:
+    answer, found = _after(here, "POST", "/v1/auth/userpass/login/x", {"password": "x"})
+    auth = answer.json()["auth"]
+    assert found[-1]["event_name"] == "esa.auth.login"
+    said = found[-1]["fields"]["response"]["auth"]
+    assert (said["accessor"], said["policies"]) == (auth["accessor"], auth["policies"])
+    assert auth["client_token"] not in json.dumps(found)
+
+
+def test_what_happens_while_sealed_is_recorded_without_values(here: Application) -> None:
+    here.request("POST", "/v1/sys/seal", token="root")
+    _, found = _after(here, "POST", "/v1/sys/unseal", {"key": here.key})
+    assert here.key not in json.dumps(found)
+    events = [(record["event_name"], record["phase"]) for record in found]
+    assert ("esa.seal.opened", "notice") in events
+    assert ("esa.seal.unseal", "outcome") in events
+
+
+def test_records_of_a_namespace_are_of_its_tenant(here: Application) -> None:
+    made = here.request("POST", "/v1/sys/namespaces/n", token="root").json()
+    _, found = _after(here, "GET", "/v1/n/sys/mounts", token="root")
+    assert found[0]["tenant"] == made["data"]["id"]
+    assert found[0]["url.path"] == "n/sys/mounts"
+    assert found[0]["tenant_seq"] == 0

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A log goes on where it ended: after a kill, a torn line, a lost end, or beside another process."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.unit.log.folders import draft, opened, records, wrote
+from vault.framework.clock import Clock, Entropy
+from vault.framework.telemetry.log import Log
+from vault.log.recovery import LogInUse, node_id
+from vault.log.signing import Checkpoints
+from vault.log.writer import LogLimits
+
+SEED = b"s" * 32
+
+
+def _signed(folder: Path, *, count: int = 3) -> None:
+    """A log of `count` records whose last checkpoint covers all."""
+    log = opened(folder)
+    wrote(log, *[draft() for _ in range(count)])
+    checkpoints = Checkpoints(log.writer, f"o/{log.id}", Clock(), Log())
+    checkpoints.use(SEED)
+    checkpoints.sign_now()
+    log.writer.close()
+
+
+def _open_segment(folder: Path) -> Path:
+    return max(folder.rglob("*.jsonl"))
+
+
+def test_a_log_goes_on_after_a_stop(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    wrote(log, draft(), draft(tenant="a"))
+    root = log.writer.chain.root()
+    log.writer.close()
+    again = opened(tmp_path)
+    assert (again.id, again.lost, again.writer.chain.root()) == (log.id, "", root)
+    wrote(again, draft(tenant="a"))
+    found = records(tmp_path)
+    assert [(record["seq"], record["tenant_seq"]) for record in found] == [(0, 0), (1, 0), (2, 1)]
+    assert found[2]["tenant_prev_hash"] == found[2]["prev_hash"]
+
+
+@pytest.mark.parametrize("torn", [b'{"actor"', b"\0" * 40, b"{}\n", b'{"log":1}\n', b"\n"])
+def test_a_torn_line_is_cut_off(tmp_path: Path, torn: bytes) -> None:
+    log = opened(tmp_path)
+    wrote(log, draft(), draft())
+    log.writer.close()
+    with _open_segment(tmp_path).open("ab") as file:
+        file.write(torn)
+    again = opened(tmp_path)
+    assert (again.id, again.lost) == (log.id, "")
+    wrote(again, draft())
+    assert [record["seq"] for record in records(tmp_path)] == [0, 1, 2]
+
+
+def test_a_start_reads_the_newest_segment_alone(tmp_path: Path) -> None:
+    limits = LogLimits(segment_bytes=900)
+    log = opened(tmp_path, limits=limits)
+    wrote(log, *[draft(tenant=name) for name in "abcabcabc"])
+    root = log.writer.chain.root()
+    log.writer.close()
+    for path in sorted(tmp_path.rglob("*.jsonl"))[:-1]:
+        path.unlink()
+    again = opened(tmp_path, limits=limits)
+    assert again.writer.chain.root() == root
+    wrote(again, draft(tenant="a"))
+    assert records(tmp_path)[-1]["tenant_seq"] == 3
+
+
+def test_a_log_that_lost_its_end_is_left_and_a_new_epoch_says_so(tmp_path: Path) -> None:
+    _signed(tmp_path)
+    segment = _open_segment(tmp_path)
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join(lines[:2]))
+    again = opened(tmp_path)
+    assert again.id.endswith("-0-2")
+    assert again.lost.endswith("-0-1: it ends after 2 records, and 3 were signed")
+    assert segment.read_bytes() == b"".join(lines[:2])
+    again.writer.close()
+    assert opened(tmp_path).id == again.id
+
+
+def test_a_log_with_another_end_than_was_signed_is_left(tmp_path: Path) -> None:
+    _signed(tmp_path)
+    segment = _open_segment(tmp_path)
+    segment.write_bytes(segment.read_bytes().replace(b"kv.read", b"kv.list", 1))
+    again = opened(tmp_path)
+    assert again.id.endswith("-0-2")
+    assert "3 were signed" in again.lost
+
+
+def test_a_chain_made_anew_is_not_gone_on_with(tmp_path: Path) -> None:
+    _signed(tmp_path)
+    other = tmp_path / "other"
+    forged = opened(other)
+    wrote(forged, *[draft("esa.kv.list") for _ in range(3)])
+    text = _open_segment(other).read_bytes()
+    segment = _open_segment(tmp_path / node_and_log(tmp_path))
+    segment.write_bytes(text.replace(forged.id.encode(), node_and_log(tmp_path).encode()))
+    again = opened(tmp_path)
+    assert again.lost
+
+
+def node_and_log(folder: Path) -> str:
+    return f"{node_id(folder, Entropy())}-0-1"
+
+
+def test_a_missing_open_segment_is_a_lost_end(tmp_path: Path) -> None:
+    _signed(tmp_path)
+    _open_segment(tmp_path).unlink()
+    assert "3 were signed" in opened(tmp_path).lost
+
+
+def test_a_torn_checkpoint_leaves_the_one_before_it_and_the_next_is_whole(tmp_path: Path) -> None:
+    _signed(tmp_path)
+    file = next(tmp_path.rglob("*.checkpoints"))
+    with file.open("ab") as opening:
+        opening.write(b'{"time":"2026')
+    again = opened(tmp_path)
+    assert again.lost == ""
+    wrote(again, draft())
+    checkpoints = Checkpoints(again.writer, f"o/{again.id}", Clock(), Log())
+    checkpoints.use(SEED)
+    checkpoints.sign_now()
+    last = json.loads(file.read_bytes().splitlines()[-1])
+    assert last["note"].splitlines()[1] == "4"
+
+
+def test_each_process_writes_a_log_of_its_own(tmp_path: Path) -> None:
+    one, other = opened(tmp_path), opened(tmp_path)
+    assert (one.id[9:], other.id[9:]) == ("0-1", "1-1")
+    one.writer.close()
+    assert opened(tmp_path).id == one.id
+
+
+def test_too_many_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vault.log.recovery.MOST_WORKERS", 1)
+    kept = opened(tmp_path)
+    with pytest.raises(LogInUse, match="give each server a folder of its own"):
+        opened(tmp_path)
+    kept.writer.close()
+
+
+def test_a_node_keeps_its_name(tmp_path: Path) -> None:
+    name = node_id(tmp_path, Entropy())
+    assert len(name) == 8
+    assert node_id(tmp_path, Entropy()) == name
+    assert [path.name for path in tmp_path.iterdir()] == ["node"]

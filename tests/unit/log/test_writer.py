@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The writer: whole lines or none, segments of bounded size and age, and a full disk that costs no number."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.log.folders import draft, opened, records, wrote
+from vault.log.writer import LogFailure, LogLimits, follows
+
+
+def _segments(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.jsonl"))
+
+
+def test_a_segment_ends_at_its_size_and_the_next_begins_with_the_number_that_it_is_called_by(
+    tmp_path: Path,
+) -> None:
+    log = opened(tmp_path, limits=LogLimits(segment_bytes=1000))
+    wrote(log, *[draft() for _ in range(9)])
+    names = _segments(tmp_path)
+    assert len(names) > 1
+    for path in tmp_path.rglob("*.jsonl"):
+        first = json.loads(path.read_bytes().splitlines()[0])
+        assert path.name == f"{first['seq']:020d}.jsonl"
+    assert [record["seq"] for record in records(tmp_path)] == list(range(9))
+
+
+def test_a_segment_ends_at_its_age(tmp_path: Path) -> None:
+    log = opened(tmp_path, limits=LogLimits(segment_seconds=10))
+    chain = log.writer.chain
+    for now in (0.0, 9.0, 10.0, 11.0):
+        log.writer.write(chain.append(draft()), now)
+    assert _segments(tmp_path) == [f"{0:020d}.jsonl", f"{2:020d}.jsonl"]
+
+
+@pytest.mark.parametrize("short", [False, True], ids=["at once", "in the middle"])
+def test_a_full_disk_refuses_and_leaves_no_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, short: bool
+) -> None:
+    log = opened(tmp_path)
+    wrote(log, draft(), draft())
+    real, calls = os.write, []
+
+    def full(fd: int, data: bytes) -> int:
+        calls.append(1)
+        if short and len(calls) == 1:
+            return real(fd, data[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(LogFailure, match="the disk is full; free space"):
+            wrote(log, draft())
+    wrote(log, draft("esa.kv.list"))
+    found = records(tmp_path)
+    assert [record["seq"] for record in found] == [0, 1, 2]
+    assert found[2]["event_name"] == "esa.kv.list"
+
+
+def test_who_made_a_record_while_one_before_it_failed_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened(tmp_path)
+    chain = log.writer.chain
+    first, second = chain.append(draft()), chain.append(draft())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", _broken)
+        with pytest.raises(LogFailure):
+            log.writer.write(first, 0.0)
+    with pytest.raises(LogFailure, match="did not take the record before"):
+        log.writer.write(second, 0.0)
+    assert records(tmp_path) == []
+    wrote(log, draft())
+    assert [record["seq"] for record in records(tmp_path)] == [0]
+
+
+def _broken(*_: Any) -> int:
+    raise OSError(errno.EIO, "Input/output error")
+
+
+def test_records_are_taken_in_their_order_alone(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    chain = log.writer.chain
+    first, second = chain.append(draft()), chain.append(draft())
+    with pytest.raises(LogFailure):
+        log.writer.write(second, 0.0)
+    log.writer.write(first + second, 0.0)
+    assert len(records(tmp_path)) == 2
+
+
+def test_a_number_is_not_found_in_a_value() -> None:
+    line = json.dumps(
+        {"fields": '","seq":7,', "schema": "s", "seq": 12, "t": 0}, separators=(",", ":")
+    ).encode()
+    assert follows(line, 12)
+    assert not follows(line, 7)
+    assert not follows(line, 1)
+
+
+def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    log = opened(tmp_path / "log")
+    wrote(log, draft())
+    for path in (tmp_path / "log").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The log of this process: what makes its records, what writes them, and the keys that it has while unsealed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Final
+
+import msgspec
+
+from vault import __version__
+from vault.barrier.view import ReadView, View
+from vault.framework.clock import Clock, Entropy, rfc3339_whole
+from vault.framework.errors import VaultError
+from vault.framework.telemetry.log import Log
+from vault.log.draft import Draft
+from vault.log.keys import LogKeys, make_keys, read_keys
+from vault.log.record import SCHEMA, LogRenderer
+from vault.log.recovery import OpenedLog
+from vault.log.signing import Checkpoints
+from vault.log.values import ValueHasher
+from vault.values.ids import ROOT_ID
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class CommonLog:
+    """One log, open for writing. Whoever records writes lines in the order in which they were made."""
+
+    prompt: Final = True
+    """A write returns promptly: it goes to memory of the operating system."""
+
+    def __init__(
+        self,
+        opened: OpenedLog,
+        *,
+        origin: str,
+        clock: Clock,
+        entropy: Entropy,
+        log: Log,
+        status: Mapping[type[VaultError], int],
+    ) -> None:
+        """`origin` and the log's id name it in checkpoints; `status` is the HTTP status of each kind of refusal."""
+        self.id: Final = opened.id
+        self.lost: Final = opened.lost
+        self.writer: Final = opened.writer
+        self._clock, self._entropy = clock, entropy
+        chain = opened.writer.chain
+        self.renderer: Final = LogRenderer(chain.append, lambda: chain.seq, status)
+        self.checkpoints: Final = Checkpoints(opened.writer, f"{origin}/{opened.id}", clock, log)
+        self._keys: LogKeys | None = None
+
+    def write(self, line: bytes, now: float) -> None:
+        """Write lines that the renderer made. Raises `LogFailure`."""
+        if line:
+            self.writer.write(line, now)
+
+    def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bytes:
+        """Return the record of something that no request asked for. What is `said` holds no value from outside."""
+        now = rfc3339_whole(self._clock.nanos()).encode()
+        return self.writer.chain.append(
+            Draft(
+                b'{"actor":{"type":"server"},"event_name":%b,%b'
+                % (_encode(event), b'"fields":%b,' % _encode(said) if said else b""),
+                b'"outcome":"%b","phase":"notice",' % outcome.encode(),
+                b'"schema":"%b",' % SCHEMA.encode(),
+                b'"tenant":"%b",' % ROOT_ID.encode(),
+                b'"timestamp":"%b"}' % now,
+                ROOT_ID,
+            )
+        )
+
+    def started(self) -> Mapping[str, object]:
+        """Return what the record of a start says: the release, and which log lost its end, and why."""
+        said = {"service.name": "coffre", "service.version": __version__}
+        return {**said, "lost": self.lost} if self.lost else said
+
+    async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
+        """Make the log's keys where there are none yet; `core` is the root namespace's own data."""
+        if await read_keys(core) is None:
+            async with write() as tx:
+                await make_keys(tx, self._entropy)
+
+    async def load(self, core: ReadView) -> None:
+        """Hash and sign from now on."""
+        keys = await read_keys(core)
+        if keys is None:
+            return
+        self._keys = keys
+        self.renderer.use(ValueHasher(keys.current, keys.hashing[keys.current]))
+        self.checkpoints.use(keys.signing)
+
+    def hashes(self, value: str) -> list[str]:
+        """Return what stands for a value in the log, under each key that there is or was; nothing while sealed."""
+        if self._keys is None:
+            return []
+        return [ValueHasher(name, key).hash(value) for name, key in self._keys.hashing.items()]
+
+    def forget(self) -> None:
+        """Sign what is there, and drop the keys."""
+        self.checkpoints.sign_now()
+        self.checkpoints.use(None)
+        self.renderer.use(None)
+        self._keys = None
+
+    def close(self) -> None:
+        """Sign what is there, and release the files."""
+        self.checkpoints.sign_now()
+        self.writer.close()

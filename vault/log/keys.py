@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The keys of the log: one that hashes values, one that signs checkpoints. They are the log's own, stored behind the barrier.
+
+Keys of hashes are numbered; old ones stay, so that what was hashed with them can still be found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from vault.barrier.stored import RecordKind
+from vault.barrier.view import ReadView, View
+from vault.framework.clock import Entropy
+
+_PATH: Final = "log/keys"
+_KEY_BYTES: Final = 32
+
+
+class LogKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """`hashing` by the id of the key, of which `current` is in use; `signing` is the seed of an Ed25519 key."""
+
+    hashing: Mapping[str, bytes]
+    current: str
+    signing: bytes
+
+    def __repr__(self) -> str:
+        """Show no key."""
+        return f"<LogKeys {self.current}>"
+
+
+_KEYS: Final = RecordKind("keys of the log", LogKeys)
+
+
+async def read_keys(core: ReadView) -> LogKeys | None:
+    """Return the keys, or None before there are any; `core` is the root namespace's own data."""
+    stored = await core.get(_PATH)
+    return None if stored is None else _KEYS.decode(stored)
+
+
+async def make_keys(core: View, entropy: Entropy) -> None:
+    """Make the keys, unless another node did meanwhile."""
+    if await core.get(_PATH) is None:
+        made = LogKeys(
+            hashing={"h1": entropy.bytes(_KEY_BYTES)}, current="h1", signing=entropy.bytes(_KEY_BYTES)
+        )
+        await core.put(_PATH, _KEYS.encode(made))
+
+
+async def rotate_hashing(core: View, entropy: Entropy) -> str:
+    """Hash with a new key from now on, and return its id. The caller has all nodes load it."""
+    stored = await core.get(_PATH)
+    if stored is None:
+        return ""
+    keys = _KEYS.decode(stored)
+    name = f"h{len(keys.hashing) + 1}"
+    changed = msgspec.structs.replace(
+        keys, hashing={**keys.hashing, name: entropy.bytes(_KEY_BYTES)}, current=name
+    )
+    await core.put(_PATH, _KEYS.encode(changed))
+    return name

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Records of requests: who did what to which resource, by which rule, and how it ended.
+
+A call that changes nothing before its answer is recorded leaves one record, its outcome. Any other leaves an attempt
+before it acts, and its outcome, which says all that the attempt does. What callers and paths have in common from call to
+call is encoded once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from vault.cache.follow import BoundedCache
+from vault.framework import schema
+from vault.framework.call import Call, Decision, Identity, MountFacts
+from vault.framework.clock import rfc3339_whole
+from vault.framework.errors import Forbidden, Unauthenticated, VaultError, problem_type
+from vault.framework.reply import Auth, Reply, WrapInfo
+from vault.log.draft import Draft
+from vault.log.events import event_name, resource
+from vault.log.values import ValueHasher
+from vault.values.times import Nanos
+
+SCHEMA: Final = "https://coffre.eu/schemas/log/v1"
+LARGEST: Final = 65_535
+"""Bytes of the longest record (LOG-012, and the entries of C2SP tlog-tiles)."""
+_CHAINED: Final = 512
+"""Bytes that the log adds to a draft, at most."""
+_CACHED: Final = 4096
+"""Entries of each cache."""
+_LONGEST_KEPT: Final = 4096
+"""Bytes of the longest encoded answer in the cache."""
+_LONGEST_PATH: Final = 512
+"""Characters of the longest path whose encoded part is cached."""
+_TRACE: Final = re.compile(
+    rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
+)
+_LONGEST_TRACE: Final = 256
+_DENIED: Final = (Forbidden, Unauthenticated)
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+"""Encodes in the form of RFC 8785 what has no floats and no names beyond ASCII."""
+
+
+class _Place(NamedTuple):
+    """The encoded parts that a caller's records of one path have in common, with what they are valid for."""
+
+    mark: object
+    decision: Decision | None
+    mount: MountFacts
+    actor: bytes
+    credential: bytes
+    event: bytes
+    policy: bytes
+    resource: bytes
+    tenant: bytes
+    path: bytes
+
+
+class _Details(NamedTuple):
+    """What a record says of how the call went: the decision and the outcome, error, data, status. Each may be empty."""
+
+    decision: bytes
+    error: bytes
+    fields: bytes
+    status: bytes
+
+
+class Append(Protocol):
+    """Gives a draft its place in the log, and returns the line."""
+
+    def __call__(self, draft: Draft) -> bytes:
+        """Return the line, with its line break."""
+        ...
+
+
+class LogRenderer:
+    """Turns calls and replies into the records of one log."""
+
+    def __init__(
+        self, append: Append, seq: Callable[[], int], status: Mapping[type[VaultError], int]
+    ) -> None:
+        """`seq` tells the number of the next record; `status` is the HTTP status of each kind of refusal."""
+        self._append, self._seq, self._status = append, seq, status
+        self._addresses: BoundedCache[str, bytes] = BoundedCache(_CACHED)
+        self.use(None)
+
+    def use(self, hasher: ValueHasher | None) -> None:
+        """Hash values with this key from now on, None while sealed: then they are left out. Nothing of before is reused."""
+        self.hasher = hasher
+        self._places: BoundedCache[tuple[str, str, str], _Place] = BoundedCache(_CACHED)
+        self._answers: BoundedCache[tuple[MountFacts, object], bytes] = BoundedCache(_CACHED)
+
+    def exchange(
+        self,
+        call: Call,
+        reply: Reply[object] | None,
+        times: tuple[Nanos, Nanos],
+        headers: Mapping[str, bool],
+        error: VaultError | None,
+    ) -> bytes:
+        """Return the one record of a call that changed nothing before."""
+        del headers
+        return self._outcome(call, reply, times[0], error)
+
+    def request(self, call: Call, now: Nanos, headers: Mapping[str, bool], error: VaultError | None) -> bytes:
+        """Return the attempt, before anything is done; nothing for a call that is refused, whose outcome says all."""
+        del headers
+        if error is not None:
+            return b""
+        place = self._place(call)
+        said = _Details(b'"phase":"attempt",' + place.policy, b"", self._fields(call, None), b"")
+        return self._line(call, place, now, said)
+
+    def response(
+        self,
+        call: Call,
+        reply: Reply[object] | None,
+        now: Nanos,
+        headers: Mapping[str, bool],
+        error: VaultError | None,
+    ) -> bytes:
+        """Return the outcome, before the answer leaves."""
+        del headers
+        return self._outcome(call, reply, now, error)
+
+    def _outcome(
+        self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
+    ) -> bytes:
+        place = self._place(call)
+        call.record.receipt = self._seq()
+        if error is None:
+            status = 204 if reply is None else reply.status or 200
+            said = _Details(
+                b'"outcome":"success","phase":"outcome",' + place.policy,
+                b"",
+                self._fields(call, reply),
+                b'"status_code":%d,' % status,
+            )
+            return self._line(call, place, now, said)
+        denied = isinstance(error, _DENIED)
+        said = _Details(
+            b'"outcome":"%b","phase":"outcome",%b'
+            % (b"denied" if denied else b"failed", _refused(call.decision, error)),
+            b'"error_type":"%b",' % problem_type(error).encode(),
+            self._fields(call, None),
+            b'"status_code":%d,' % self._status.get(type(error), 500),
+        )
+        return self._line(call, place, now, said)
+
+    def _line(self, call: Call, place: _Place, now: Nanos, said: _Details) -> bytes:
+        draft = self._draft(call, place, now, said)
+        if sum(map(len, draft)) > LARGEST - _CHAINED:
+            draft = self._draft(call, place, now, said._replace(fields=self._digest(said.fields)))
+        return self._append(draft)
+
+    def _draft(self, call: Call, place: _Place, now: Nanos, said: _Details) -> Draft:
+        span, trace = _trace(call)
+        return Draft(
+            b'{%b%b%b%b%b%b"http.request.method":"%b",'
+            % (
+                place.actor,
+                self._address(call),
+                place.credential,
+                said.error,
+                place.event,
+                said.fields,
+                call.head.method.encode(),
+            ),
+            said.decision,
+            b'"request.id":"%b",%b' % (call.id.encode(), place.resource),
+            b"%b%b%b" % (span, said.status, place.tenant),
+            b'"timestamp":"%b",%b%b' % (rfc3339_whole(now).encode(), trace, place.path),
+            call.namespace.id,
+        )
+
+    def _place(self, call: Call) -> _Place:
+        """Return what this caller's records of this path have in common, cached for a caller who repeats a request."""
+        identity, where = call.identity, call.destination
+        if identity is None or not identity.key:
+            return self._make_place(call, None)
+        key = (identity.key, where.path, call.operation)
+        known = self._places.get(key)
+        if (
+            known is None
+            or known.mark is not identity.mark
+            or known.decision is not call.decision
+            or known.mount is not where.mount
+        ):
+            known = self._make_place(call, identity.mark)
+            if len(where.path) <= _LONGEST_PATH and where.mount.path:
+                self._places.put(key, known)
+        return known
+
+    def _make_place(self, call: Call, mark: object) -> _Place:
+        where = call.destination
+        bound = getattr(call, "bound", None)
+        event = event_name(bound.route if bound is not None else None, where.mount.kind, call.operation)
+        kind, name = resource(call)
+        return _Place(
+            mark,
+            call.decision,
+            where.mount,
+            b'"actor":%b,' % _encode(_actor(call.identity)),
+            b"" if call.identity is None else b'"credential":%b,' % _encode(_credential(call.identity)),
+            b'"event_name":%b,' % _encode(event),
+            _granted(call.decision),
+            b'"resource":%b,"schema":"%b",' % (_encode({"id": name, "type": kind}), SCHEMA.encode()),
+            b'"tenant":%b,' % _encode(where.namespace.id),
+            b'"url.path":%b}' % _encode(where.full),
+        )
+
+    def _address(self, call: Call) -> bytes:
+        address = call.client_address
+        known = self._addresses.get(address)
+        if known is None:
+            known = b'"client.address":%b,' % _encode(address)
+            self._addresses.put(address, known)
+        return known
+
+    def _fields(self, call: Call, reply: Reply[object] | None) -> bytes:
+        """Return what is said of the data of request and answer, with its comma; nothing where there is none."""
+        sent = self._sent(call) if call.data else b""
+        answered = b"" if reply is None else self._answered(call, reply)
+        if not sent and not answered:
+            return b""
+        parts = [b'"request":' + sent] if sent else []
+        if answered:
+            parts.append(b'"response":' + answered)
+        return b'"fields":{%b},' % b",".join(parts)
+
+    def _sent(self, call: Call) -> bytes:
+        if self.hasher is None:
+            return b""
+        known = call.record.sent
+        if known is not None and known[0] == call.data and self in known[1]:
+            return known[1][self]
+        return _encode(self._said_of_request(self.hasher, call))
+
+    def _said_of_request(self, hasher: ValueHasher, call: Call) -> object:
+        bound = getattr(call, "bound", None)
+        return hasher.request(call.data, bound.route.parameters if bound is not None else {})
+
+    def request_hasher(self, call: Call) -> Callable[[], bytes]:
+        """Return the function that a thread runs to hash long data of a request."""
+        hasher = None if self.hasher is None else self.hasher.twin()
+        return lambda: b"" if hasher is None else _encode(self._said_of_request(hasher, call))
+
+    def _answered(self, call: Call, reply: Reply[object]) -> bytes:
+        if self.hasher is None:
+            return b""
+        if reply.recorded is not None and self in reply.recorded:
+            return reply.recorded[self]
+        if reply.same is None or reply.auth is not None or reply.wrap_info is not None:
+            return _said_of_answer(self.hasher, reply)
+        key = (call.destination.mount, reply.same)
+        known = self._answers.get(key)
+        if known is None:
+            known = _said_of_answer(self.hasher, reply)
+            if len(known) <= _LONGEST_KEPT:
+                self._answers.put(key, known)
+        return known
+
+    def reply_hasher(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
+        """Return the function that a thread runs to hash a long answer; None where that is done already."""
+        if self.hasher is None:
+            return None
+        if reply.same is not None and self._answers.get((call.mount, reply.same)) is not None:
+            return None
+        return partial(_said_of_answer, self.hasher.twin(), reply)
+
+    def _digest(self, fields: bytes) -> bytes:
+        """Return what stands for fields that are too long for one record: their hash and their size (LOG-012)."""
+        if self.hasher is None:
+            return b""
+        return b'"fields":%b,' % _encode({"$h": self.hasher.hash(fields.decode()), "$size": len(fields)})
+
+
+def _said_of_answer(hasher: ValueHasher, reply: Reply[object]) -> bytes:
+    """Return what the log says of an answer: its data hashed, and in clear which credential it brings."""
+    said: dict[str, object] = {}
+    if reply.auth is not None:
+        said["auth"] = _issued(reply.auth)
+    if reply.wrap_info is not None:
+        said["wrap"] = _wrapped(reply.wrap_info)
+    if reply.lease_id:
+        said["lease_id"] = reply.lease_id
+    if reply.raw is not None:
+        said["data"] = {"$h": hasher.hash(reply.raw.decode("latin-1")), "$size": len(reply.raw)}
+    elif reply.data is not None:
+        said["data"] = hasher.answer(reply.data, schema.to_plain(reply.data), own=reply.own_names)
+    return _encode(said) if said else b""
+
+
+def _issued(auth: Auth) -> Mapping[str, object]:
+    return {
+        "accessor": auth.accessor,
+        "entity_id": auth.entity_id,
+        "kind": auth.token_type,
+        "policies": list(auth.policies or ()),
+        "ttl": auth.lease_duration,
+    }
+
+
+def _wrapped(info: WrapInfo) -> Mapping[str, object]:
+    return {"accessor": info.accessor, "creation_path": info.creation_path, "ttl": info.ttl}
+
+
+def _actor(identity: Identity | None) -> Mapping[str, object]:
+    """Return who acts. Ids are opaque: names are looked up on reading, so that erasing a person changes no line."""
+    if identity is None:
+        return {"type": "anonymous"}
+    if identity.policies == ("root",):
+        return {"id": f"accessor:{identity.accessor}", "type": "root"}
+    if identity.entity_id:
+        return {"id": identity.entity_id, "type": "entity"}
+    return {"id": f"accessor:{identity.accessor}", "type": "token"}
+
+
+def _credential(identity: Identity) -> Mapping[str, object]:
+    found: dict[str, object] = {"accessor": identity.accessor, "kind": identity.kind}
+    if identity.revocation_ids:
+        found["blocks"] = list(identity.revocation_ids)
+    return found
+
+
+def _granted(decision: Decision | None) -> bytes:
+    """Return which policies allowed it, and by which rule; root's have none."""
+    if decision is None or not decision.granting:
+        return b""
+    rule = {"rule": decision.rule} if decision.rule else {}
+    return b'"policy":%b,' % _encode({"grant": [{"policy": name, **rule} for name in decision.granting]})
+
+
+def _refused(decision: Decision | None, error: VaultError) -> bytes:
+    """Return why it was refused, and the rule that decided where one did."""
+    if error.reason is None:
+        return b""
+    rule = {"rule": decision.rule} if decision is not None and decision.rule else {}
+    return b'"policy":%b,' % _encode({"reason": error.reason, **rule})
+
+
+def _trace(call: Call) -> tuple[bytes, bytes]:
+    """Return the members for span and trace of a valid `traceparent` (W3C Trace Context, section 3.2)."""
+    for name, value in call.head.headers:
+        if name == b"traceparent" and len(value) <= _LONGEST_TRACE:
+            found = _TRACE.fullmatch(value)
+            if found is not None:
+                return b'"span_id":"%b",' % found[2], b'"trace_id":"%b",' % found[1]
+    return b"", b""

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Opens a log where it ended, whatever ended it.
+
+1. Take the newest log of this node and worker, and its lock; make one where there is none.
+2. Read the state that was stored when its newest segment began, and every whole line after it. A torn last line, or
+   what follows a line that does not chain, was never answered for and is cut off.
+3. A log that is shorter than its last checkpoint, or another one, has lost its end: it stays as it is, and a new epoch
+   begins. The new log says so in its first record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vault.framework.clock import Entropy, parse_rfc3339_whole
+from vault.log.chain import Chain, ChainState
+from vault.log.format.checkpoint import BadCheckpoint, parse_checkpoint
+from vault.log.format.note import BadNote, parse_note
+from vault.log.format.tree import leaf_hash
+from vault.log.writer import SEGMENT, STATE, LogLimits, LogWriter
+from vault.values.times import Nanos
+
+NODE: Final = "node"
+LOCK: Final = "lock"
+CHECKPOINTS: Final = ".checkpoints"
+_ID: Final = re.compile(r"([0-9a-f]{8})-(\d{1,4})-(\d{1,9})")
+MOST_WORKERS: Final = 64
+"""Logs that one node may write at a time."""
+_CHECKPOINTS_END: Final = 1 << 17
+"""Bytes that a start reads of a file of checkpoints."""
+_LONGEST: Final = 65_536
+"""Bytes of the longest line."""
+
+
+class LogInUse(Exception):
+    """Too many processes write logs in one folder; the message says which."""
+
+
+class LogDamaged(Exception):
+    """The log lost its end, or its end is another one than was signed; the message says how."""
+
+
+class OpenedLog(msgspec.Struct, frozen=True):
+    """A log that is ready to be written, and what is to be said in its first record."""
+
+    writer: LogWriter
+    id: str
+    lost: str = ""
+    """The id of the log that lost its end, and why; empty where nothing was lost."""
+
+
+class _Position(msgspec.Struct):
+    """What a start reads of a record."""
+
+    log: str
+    seq: int
+    prev_hash: str
+    observed_timestamp: str
+    tenant: str
+    tenant_seq: int
+
+
+class _StoredNote(msgspec.Struct):
+    """A checkpoint as stored."""
+
+    note: str
+
+
+_DECODER: Final = msgspec.json.Decoder(_Position)
+
+
+def open_log(
+    folder: Path, limits: LogLimits, entropy: Entropy, *, nanos: Callable[[], Nanos], monotonic: float
+) -> OpenedLog:
+    """Open the first log of this node that nobody writes, or make one. It reads a whole segment.
+
+    `nanos` tells the time (since the epoch), `monotonic` is a monotonic clock's in seconds. Raises `LogInUse`, and
+    `OSError` where the folder cannot be used.
+    """
+    node = node_id(folder, entropy)
+    for worker in range(MOST_WORKERS):
+        # 1.
+        epochs = [int(found[3]) for found in _logs(folder) if (found[1], int(found[2])) == (node, worker)]
+        newest = f"{node}-{worker}-{max(epochs, default=1)}"
+        lock = _lock(folder / newest)
+        if lock < 0:
+            continue
+        try:
+            return OpenedLog(_resume(folder / newest, newest, limits, nanos, monotonic, lock), newest)
+        except LogDamaged as damage:
+            # 3. The damaged log stays locked: another process would begin an epoch of its own.
+            fresh = f"{node}-{worker}-{max(epochs) + 1}"
+            writer = _resume(folder / fresh, fresh, limits, nanos, monotonic, _lock(folder / fresh))
+            os.close(lock)
+            return OpenedLog(writer, fresh, f"{newest}: {damage}")
+    raise LogInUse(f"{MOST_WORKERS} processes write logs in {folder}; give each server a folder of its own")
+
+
+def node_id(folder: Path, entropy: Entropy) -> str:
+    """Return the name of this node in log ids: eight hexadecimal digits, made once. Raises `OSError`."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / NODE
+    if not path.exists():
+        fresh = folder / f"{NODE}.{os.getpid()}"
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            file.write(entropy.bytes(4).hex() + "\n")
+            file.flush()
+            os.fsync(fd)
+        with contextlib.suppress(
+            FileExistsError
+        ):  # several workers start at once, and one of them names the node
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+def _logs(folder: Path) -> Iterator[re.Match[str]]:
+    for entry in os.scandir(folder):
+        found = _ID.fullmatch(entry.name)
+        if found is not None and entry.is_dir():
+            yield found
+
+
+def _lock(folder: Path) -> int:
+    """Return the descriptor of a log's lock, -1 where another process has it; the log is made. Raises `OSError`."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        if error.errno not in {errno.EAGAIN, errno.EACCES}:
+            raise
+        return -1
+    return fd
+
+
+def _resume(
+    own: Path, log: str, limits: LogLimits, nanos: Callable[[], Nanos], monotonic: float, lock: int
+) -> LogWriter:
+    """Return the writer of a log that is there. Raises `LogDamaged`, `OSError`."""
+    first = _newest_segment(own)
+    chain = Chain(log, _state(own, first), nanos)
+    # 2.
+    size, signed_root = _last_signed(own)
+    whole = 0
+    for line in _lines(own / f"{first:020d}{SEGMENT}"):
+        if not _continues(chain, log, line):
+            break
+        whole += len(line)
+        if chain.seq == size and chain.root()[1] != signed_root:
+            raise LogDamaged(f"its first {size} records are not those that were signed")
+    if chain.seq < size:
+        raise LogDamaged(f"it ends after {chain.seq} records, and {size} were signed")
+    writer = LogWriter(own, chain, limits, lock)
+    writer.begin(first, whole, monotonic)
+    return writer
+
+
+def _newest_segment(own: Path) -> int:
+    """Return the number of the first record of the open segment. Raises `LogDamaged` where it is gone."""
+    segments = [int(name.removesuffix(SEGMENT)) for name in os.listdir(own) if name.endswith(SEGMENT)]
+    if segments:
+        return max(segments)
+    if any(name.endswith(".gz") for name in os.listdir(own)):
+        raise LogDamaged("its open segment is missing")
+    return 0
+
+
+def _state(own: Path, first: int) -> ChainState:
+    try:
+        state = msgspec.json.decode((own / f"{first:020d}{STATE}").read_bytes(), type=ChainState)
+    except FileNotFoundError:
+        if first == 0:
+            return ChainState()
+        raise LogDamaged(f"the state before record {first} is missing") from None
+    except msgspec.MsgspecError:
+        raise LogDamaged(f"the state before record {first} cannot be read") from None
+    if state.seq != first:
+        raise LogDamaged(f"the state before record {first} is that of another record")
+    return state
+
+
+def _last_signed(own: Path) -> tuple[int, bytes]:
+    """Return size and root of the newest checkpoint; nothing where none was signed."""
+    for name in sorted((name for name in os.listdir(own) if name.endswith(CHECKPOINTS)), reverse=True):
+        for line in reversed(_end(own / name).splitlines()):
+            try:
+                note = parse_note(msgspec.json.decode(line, type=_StoredNote).note.encode())
+                checkpoint = parse_checkpoint(note.text)
+            except (msgspec.MsgspecError, BadNote, BadCheckpoint):
+                continue  # torn, or the rest of what was too long to be read: the one before it stands
+            return checkpoint.size, checkpoint.root
+    return 0, b""
+
+
+def _end(path: Path) -> bytes:
+    """Return the end of a file of checkpoints, which it completes with a line break where it is torn."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _CHECKPOINTS_END))
+        found = file.read()
+        if found and not found.endswith(b"\n"):
+            file.write(b"\n")
+    return found
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Yield the whole lines of a file, with their line breaks."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        while line := file.readline(_LONGEST + 1):
+            if not line.endswith(b"\n"):
+                return
+            yield line
+
+
+def _continues(chain: Chain, log: str, line: bytes) -> bool:
+    """Take a record that is in the file into the chain, if it is the next one."""
+    try:
+        record = _DECODER.decode(line)
+        observed = parse_rfc3339_whole(record.observed_timestamp)
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    if (record.log, record.seq, record.prev_hash) != (log, chain.seq, chain.last):
+        return False
+    chain.continued(leaf_hash(line[:-1]), record.tenant, observed)
+    return True
