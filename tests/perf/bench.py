@@ -105,8 +105,10 @@ def measure(run: Run) -> None:
     servers = [programs.openbao(scratch / THEIRS, tls)]
     if options.beside:
         servers.append(programs.coffre(scratch / BEFORE, tls, name=BEFORE, checkout=options.beside))
+    if options.log:
+        servers.append(programs.coffre(scratch / BEFORE, tls, name=BEFORE))
     if OURS in options.only:
-        servers.append(programs.coffre(scratch / OURS, tls))
+        servers.append(programs.coffre(scratch / OURS, tls, log=options.log))
     for program in servers:
         figures[program.name] = _started(program, scratch, options.server_core)
     with ExitStack() as stack:
@@ -253,6 +255,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--beside", type=_checkout, help="another checkout of ours, with its .venv, as it was before"
     )
+    parser.add_argument("--log", action="store_true", help="ours keeps the log; beside it, as it is without")
     parser.add_argument("--json", type=Path, help="write all figures to this file as JSON")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="coffre-bench-") as folder, stoppable():

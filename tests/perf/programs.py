@@ -96,10 +96,11 @@ def coffre(
     environment: Mapping[str, str] | None = None,
     name: str = "coffre",
     checkout: Path | None = None,
+    log: bool = False,
 ) -> Program:
     """Ours, on its default storage unless `storage` is a stanza. `seal` is that of a key slot, for shares if empty.
 
-    With `checkout` it is the server of another checkout, run by that one's environment.
+    `log` says whether it keeps the log beside its audit file. With `checkout` it is the server of another checkout, run by that one's environment.
     """
     folder.mkdir()
     port = free_port()
@@ -108,6 +109,7 @@ def coffre(
         f"""
 {storage or f'storage "sqlite" {{ path = {_quoted(folder / "coffre.db")} }}'}
 {seal}
+{f"log {{ path = {_quoted(folder / 'log')} }}" if log else ""}
 {_shared(folder, tls, port)}
 """,
         encoding="utf-8",

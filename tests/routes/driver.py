@@ -30,7 +30,7 @@ from vault.server.compose.app import Vault
 from vault.server.compose.catalog import ENGINES
 from vault.server.compose.groups.capacities import USUAL, Capacities
 from vault.server.config.seal_settings import HsmPolicy
-from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
+from vault.server.config.settings import AuditDevice, Config, Listener, LogSettings, StorageSettings
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.storage import SqliteStorage
@@ -163,6 +163,7 @@ class Application:
         self._beside = beside
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
+        self.history = Path(self._folder.name) / "log"
         self.log = io.StringIO()
         self._runner = asyncio.Runner()
         self.client = ("127.0.0.1", 4711)
@@ -174,6 +175,7 @@ class Application:
             listeners=(_LISTENER,),
             storage=StorageSettings(kind="inmem"),
             audit=(AuditDevice(kind="file", path="file", options={"file_path": str(self.audit)}),),
+            log=LogSettings(path=str(self.history)),
             outbound_allow=self._outbound,
             hsm=self._hsm,
         )

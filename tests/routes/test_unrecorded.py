@@ -10,6 +10,7 @@ import pytest
 from tests.routes.driver import TARGETS, Application, Target
 from vault.audit.device import DeviceFailure
 from vault.framework.request.operation import Operation
+from vault.log.writer import LogFailure
 from vault.storage.memory import MemoryStorage
 
 _READS = {Operation.READ, Operation.LIST, Operation.SCAN}
@@ -69,7 +70,7 @@ def unheard(application: Application, kind: str, method: str, path: str, body: o
     device = application.vault.controls.audit._open["file"]
     heard = device.device
     before = kept(application)
-    device.device = Deaf(heard, kind)  # type: ignore[assignment]  # it stands for one
+    device.device = Deaf(heard, kind)
     try:
         status = application.request(method, path, body, token="root").status
     finally:
@@ -87,6 +88,31 @@ def test_sl_53_what_cannot_be_recorded_has_not_happened(application: Application
             assert status >= 400 or target.route.access.unaudited, (kind, status)
 
 
+@pytest.mark.parametrize("target", _CHANGING, ids=str)
+def test_sl_53_what_the_log_does_not_take_has_not_happened(
+    application: Application, monkeypatch: pytest.MonkeyPatch, target: Target
+) -> None:
+    """Although the audit device took it: the log is no device among others."""
+    common = application.vault.controls.audit.common
+    assert common is not None
+    writer = common.writer
+
+    def refuse(line: bytes, now: float) -> None:
+        del line, now
+        writer.chain.take_back()
+        raise LogFailure("the disk is full")
+
+    bodies: list[object] = [{}, _MOST_FIELDS] if target.bodied else [None]
+    for body in bodies:
+        before = kept(application)
+        with monkeypatch.context() as patched:
+            patched.setattr(writer, "write", refuse)
+            status = application.request(target.method, target.path(), body, token="root").status
+        assert status >= 400 or target.route.access.unaudited
+        assert kept(application) == before
+    assert application.request("GET", "/v1/secret/config", token="root").status == 200
+
+
 def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None:
     with Application() as application:
 
@@ -100,7 +126,7 @@ def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None
         assert seen() == (None, 0, 200)
         device = application.vault.controls.audit._open["file"]
         heard = device.device
-        device.device = Deaf(heard, "response")  # type: ignore[assignment]  # it stands for one
+        device.device = Deaf(heard, "response")
         assert seen()[2] == 500  # what no device took is seen by the next look
         assert seen() == (True, 1, 500)
         assert application.request("GET", "/v1/sys/health").json()["audit_failing"] == 1
@@ -117,7 +143,7 @@ def test_sl_53_metrics_that_nobody_records_make_no_token() -> None:
         device = application.vault.controls.audit._open["file"]
         before, heard = kept(application), device.device
         for kind in ("request", "response"):
-            device.device = Deaf(heard, kind)  # type: ignore[assignment]  # it stands for one
+            device.device = Deaf(heard, kind)
             for headers in (
                 {"x-vault-wrap-ttl": "60"},
                 {"x-vault-wrap-ttl": "60", "x-vault-wrap-format": "jwt"},

@@ -6,13 +6,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from time import perf_counter_ns
 from typing import Final
 
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
+from vault.audit.device_health import DeviceHealth
 from vault.audit.device_salts import DeviceSalts
-from vault.audit.open_device import OpenDevice, assemble
+from vault.audit.open_device import OpenDevice, Recorder, assemble
 from vault.audit.record import data_of, sealed_line, trial_line
 from vault.audit.salts import Salts
 from vault.audit.target import Claim, is_file, is_foreign, target
@@ -27,6 +27,7 @@ from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.log.common_log import CommonLog
 from vault.repeated.audit_batch import AuditBatch
 from vault.values.times import Nanos
 
@@ -38,10 +39,7 @@ _HEADERS: Final = "audit/headers"
 _LONGEST_HELD: Final = 1 << 16
 """Bytes of the longest record that waits for a commit: hundreds may."""
 _KINDS: Final = ("request", "response")
-_NOBODY: Final = "no audit device took the record"
 _FOREIGN: Final = "file_path is a file that holds something else than audit records; name a new file"
-_COMPLAIN_EVERY: Final = 1.0
-"""Seconds between two log lines about devices that fail."""
 
 Taken = Awaitable[None] | None
 """Tells later whether a record is taken, and raises `Unavailable` if not. None: it is taken already."""
@@ -69,35 +67,34 @@ class Broker:
         log: Log,
         metrics: Metrics | None = None,
         claims: Sequence[Claim] = (),
+        common: CommonLog | None = None,
     ) -> None:
         """Open the declared devices. Raises `DeviceFailure`. `metrics` count the work of the devices, if given.
 
-        `claims` are the files that no device may write to.
+        `claims` are the files that no device may write to; `common` is the log, None where none is kept.
         """
         metrics = metrics or Metrics(clock)
         self._written = {kind: metrics.timing(f"audit.log_{kind}") for kind in _KINDS}
-        self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in _KINDS}
         self._log = log
-        self._complained = -_COMPLAIN_EVERY
         self._salts = DeviceSalts(salts, entropy, log)
         self._clock = clock
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, OpenDevice] = {}
-        self._recording: Sequence[OpenDevice] = ()
+        self.common: Final = common
+        self._required = None if common is None else Recorder(common, common.renderer)
+        self._recording: Sequence[Recorder] = ()
         self._pool = Pool(threads=1, name="record")
         self._batch: AuditBatch | None = None
         self._headers: dict[str, bool] = {}
         self._claims = claims
         self._tried: dict[str, Writer] = {}
         """New devices that took a test line. They stay open: the reader of a pipe leaves when its writer closes it."""
-        self.blocked = False
-        """Whether no device took the last record: then requests are refused until one does."""
-        metrics.gauge("audit.blocked", lambda: float(self.blocked))
-        self._failing: set[Writer] = set()
+        self._health = DeviceHealth(clock, log, metrics, _KINDS)
         metrics.gauge("audit.failing", lambda: float(self.failing))
         self._prompt = False
         """Whether the last record was taken at once, and the next one will be."""
         self._devices = {path: self._open_device(config) for path, config in self._declared.items()}
+        self._record_on({})
 
     def _open_device(self, config: DeviceConfig) -> Writer:
         return Writer(config.path, open_device(config, self._claims))
@@ -108,11 +105,14 @@ class Broker:
         return [entry.config for entry in self._open.values()] or list(self._declared.values())
 
     @property
+    def blocked(self) -> bool:
+        """Whether no device took the last record: then requests are refused until one does."""
+        return self._health.blocked
+
+    @property
     def failing(self) -> int:
         """How many devices did not take their last record, even if another device took it."""
-        return len(
-            self._failing & {*self._devices.values(), *(entry.device for entry in self._open.values())}
-        )
+        return len(self._health.failing & {*self._devices.values(), *(one.device for one in self._recording)})
 
     @property
     def headers(self) -> Mapping[str, bool]:
@@ -136,13 +136,11 @@ class Broker:
         return self._request(call, held, None) if held else None
 
     def _request(self, call: Call, now: Nanos, error: VaultError | None) -> Taken:
-        if self._open:
-            headers = self._headers
-            lines = [entry.renderer.request(call, now, headers, error) for entry in self._recording]
-            return self._send(lines, "request")
-        if self._devices:
-            return self._send_sealed(sealed_line(call, "request", now, error))
-        return None
+        headers = self._headers
+        lines = [entry.renderer.request(call, now, headers, error) for entry in self._recording]
+        if self._records_sealed:
+            return self._send_sealed(lines, sealed_line(call, "request", now, error))
+        return self._send(lines, "request") if lines else None
 
     async def hash_request(self, call: Call) -> None:
         """Hash long data of a request in a thread, before it is recorded and outside transactions, once.
@@ -176,12 +174,11 @@ class Broker:
             error = reply.refusal
         now = self._clock.nanos()
         held, call.record.held = call.record.held, _NOT_HELD
-        if self._open:
-            return self._send(self._response_lines(call, reply, (held, now), error), "response")
-        if self._devices:
+        lines = self._response_lines(call, reply, (held, now), error)
+        if self._records_sealed:
             line = sealed_line(call, "request", held, None) if held else b""
-            return self._send_sealed(line + sealed_line(call, "response", now, error))
-        return None
+            return self._send_sealed(lines, line + sealed_line(call, "response", now, error))
+        return self._send(lines, "response") if lines else None
 
     def _response_lines(
         self,
@@ -242,7 +239,8 @@ class Broker:
 
         The waiting batch goes first, to keep the order.
 
-        A record counts as taken as soon as one device has it. Raises `Unavailable`; the returned wait may too.
+        A record counts as taken as soon as one device has it, and the log, which comes first and never waits. Raises
+        `Unavailable`; the returned wait may too.
         """
         if self._batch is not None and not count:
             self._batch.flush()  # records of earlier calls go first
@@ -251,8 +249,12 @@ class Broker:
         later: list[Outcome] = []
         for entry, line in zip(self._recording, lines, strict=True):
             device = entry.device
-            outcome = self._write(device, line, now)
-            if outcome is True:
+            outcome = self._health.write(device, line, now)
+            if entry is self._required:
+                if outcome is not True:
+                    raise self._health.nobody(kind, count or 1)
+                taken = prompt = len(lines) == 1
+            elif outcome is True:
                 taken, prompt = True, prompt or device.prompt
             elif outcome is not False:
                 later.append(outcome)
@@ -263,23 +265,34 @@ class Broker:
         else:
             self._written[kind].observe(spent)
         if taken:
-            self._somebody()
+            self._health.somebody()
             return None
         if later and not count:  # a batch cannot wait: its answers leave in this turn of the loop
             return self._first(later, kind)
-        raise self._nobody(kind, count or 1)
+        raise self._health.nobody(kind, count or 1)
 
-    def _send_sealed(self, line: bytes) -> Taken:
-        """Record without keys for hashes: that it happened, where and from which address, and no value (SL-53)."""
+    @property
+    def _records_sealed(self) -> bool:
+        """Whether there are devices without a key for their hashes, which record what happens while sealed."""
+        return bool(self._devices) and not self._open
+
+    def _send_sealed(self, lines: Sequence[bytes], line: bytes) -> Taken:
+        """Record without keys for hashes: that it happened, where and from which address, and no value (SL-53).
+
+        `lines` are those of the log, if there is one; the devices take `line`.
+        """
         now = self._clock.monotonic()
-        outcomes = [self._write(device, line, now) for device in self._devices.values()]
+        for entry, own in zip(self._recording, lines, strict=True):
+            if self._health.write(entry.device, own, now) is not True:
+                raise self._health.nobody(_KINDS[0])
+        outcomes = [self._health.write(device, line, now) for device in self._devices.values()]
         if True in outcomes:
-            self._somebody()
+            self._health.somebody()
             return None
         later = [outcome for outcome in outcomes if not isinstance(outcome, bool)]
         if later:
             return self._first(later, _KINDS[0])
-        raise self._nobody(_KINDS[0])
+        raise self._health.nobody(_KINDS[0])
 
     async def _first(self, outcomes: Sequence[Outcome], kind: str) -> None:
         """Wait for the first device that takes a record. Raises `Unavailable`."""
@@ -287,53 +300,14 @@ class Broker:
         while waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if any(outcome.result() is None for outcome in done):
-                self._somebody()
+                self._health.somebody()
                 return
-        raise self._nobody(kind)
-
-    def _somebody(self) -> None:
-        """Note that a device took a record; log it after a time in which none did."""
-        if self.blocked:
-            self.blocked = False
-            self._log.note("audit", "records are taken again, and requests are served")
-
-    def _nobody(self, kind: str, count: int = 1) -> Unavailable:
-        """Count records that no device took, and return the refusal."""
-        self.blocked = True
-        self._failures[kind].count += count
-        return Unavailable(detail=_NOBODY)
-
-    def _write(self, device: Writer, line: bytes, now: float) -> Outcome | bool:
-        """Return whether a device took a line, or the future that will tell."""
-        try:
-            outcome = device.write(line, now)
-        except DeviceFailure as failure:
-            self._failing.add(device)
-            self._complain(failure)
-            return False
-        if outcome is None:
-            if self._failing:
-                self._failing.discard(device)
-            return True
-        outcome.add_done_callback(partial(self._count_outcome, device))
-        return outcome
-
-    def _count_outcome(self, device: Writer, outcome: Outcome) -> None:
-        failure = None if outcome.cancelled() else outcome.result()
-        if failure is None:
-            self._failing.discard(device)
-        else:
-            self._failing.add(device)
-            self._complain(failure)
-
-    def _complain(self, failure: DeviceFailure) -> None:
-        now = self._clock.monotonic()
-        if now - self._complained >= _COMPLAIN_EVERY:
-            self._complained = now
-            self._log.failure("audit", "a device did not take a record", error=str(failure))
+        raise self._health.nobody(kind)
 
     async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
         """Make a salt for each declared device without one. It may ask an HSM; only storing is done in `write`."""
+        if self.common is not None:
+            await self.common.prepare(core, write)
         await self._salts.prepare(core, write, self._declared)
 
     async def salt_for(self, core: ReadView, path: str) -> bytes:
@@ -342,6 +316,8 @@ class Broker:
 
     async def load(self, core: ReadView) -> None:
         """Start recording with hashed values, after an unseal or a change of the devices."""
+        if self.common is not None:
+            await self.common.load(core)
         configs = dict(self._declared)
         for path in await core.scan(_DEVICE):
             value = await core.get(_DEVICE + path)
@@ -368,6 +344,8 @@ class Broker:
     def forget(self) -> None:
         """Drop the keys at seal; declared devices stay open."""
         self._record_on({})
+        if self.common is not None:
+            self.common.forget()
         self._salts.forget()
         self._headers = {}
 
@@ -376,8 +354,17 @@ class Broker:
         if self._batch is not None:
             self._batch.flush()
         self._open, self._prompt = opened, False
-        self._recording = tuple(opened.values())
-        self._batch = AuditBatch(len(opened), self._write_batch, self._defect) if opened else None
+        required = () if self._required is None else (self._required,)
+        self._recording = (*required, *opened.values())
+        batched = bool(self._recording) and not self._records_sealed
+        self._batch = AuditBatch(len(self._recording), self._write_batch, self._defect) if batched else None
+
+    def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> None:
+        """Have the log say what no request asked for. What it cannot take is told in the server log."""
+        if self.common is not None:
+            if self._batch is not None:
+                self._batch.flush()
+            self._health.write(self.common, self.common.notice(event, said, outcome), self._clock.monotonic())
 
     async def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""
@@ -393,6 +380,19 @@ class Broker:
         if failures:
             raise DeviceFailure("; ".join(failures))
 
+    def start(self) -> None:
+        """Begin to sign the log once a second."""
+        if self.common is not None:
+            self.notice("esa.server.start", self.common.started())
+            self.common.checkpoints.start()
+
+    async def stop(self) -> None:
+        """End that, and release every target."""
+        if self.common is not None:
+            await self.common.checkpoints.stop()
+            self.notice("esa.server.stop", {})
+        self.close()
+
     def close(self) -> None:
         """Release every target."""
         if self._batch is not None:
@@ -403,6 +403,8 @@ class Broker:
         for device in self._devices.values():
             device.finish()
         self._devices = {}
+        if self.common is not None:
+            self.common.close()
 
     async def enable(self, core: View, config: DeviceConfig, salt: bytes) -> None:
         """Store a device that was enabled through the API, after it took a test line; `salt` comes from `salt_for`."""

@@ -34,6 +34,7 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.server.application import Answer, Colleagues, DevResult, Message
 from vault.server.compose import unseal
 from vault.server.compose.catalog import ENGINES, catalog, hook
+from vault.server.compose.common_log import open_common_log
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.groups import token_metrics
 from vault.server.compose.groups.capacities import USUAL, Capacities
@@ -93,7 +94,9 @@ class Vault:
         self.mounts = mounts = make_mounts(ground)
         self.key_slots = slots = make_key_slots(ground, mounts.namespaces)
         self.credentials = credentials = make_credentials(ground, mounts, slots, capacities)
-        self.controls = controls = make_controls(ground, mounts.namespaces, slots.wraps, colleagues)
+        self.controls = controls = make_controls(
+            ground, mounts.namespaces, slots.wraps, colleagues, open_common_log(ground)
+        )
         self.leases = make_leases(ground)
         self.presence = Presence()
         self._nodes = make_nodes(ground)
@@ -256,6 +259,7 @@ class Vault:
         except BarrierFailure as failure:
             raise StartFailure(str(failure)) from failure
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
+        self.controls.audit.start()
         await self._together.join()
         self._nodes.start()
         first = self.ground.config.initialize
@@ -291,7 +295,7 @@ class Vault:
         await self._seal_watch.stop()
         await self._closing()
         await self._nodes.stop()
-        self.controls.audit.close()
+        await self.controls.audit.stop()
 
     async def reload(self, config: Config) -> None:
         """Take in key slots that are new, and open audit files anew. Raises `StartFailure` for what cannot be.

@@ -139,6 +139,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         core = self.ground.barrier.reader(ROOT_ID, _CORE)
         await self.controls.audit.prepare(core, lambda: self.ground.barrier.write(ROOT_ID, _CORE))
         await self.controls.audit.load(core)
+        self.controls.audit.notice("esa.seal.opened", {})
         await open_numbered(self.key_slots.signing, self.key_slots.safe, self.ground.log)
         await self.tokens.load(core)  # nobody is known before the audit log is open
         cluster = await core.get(CLUSTER_PATH)
@@ -170,6 +171,8 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             self.key_slots.sealing.forget()
             self.tokens.forget()
             self.router.seal()
+            if was_open:
+                self.controls.audit.notice("esa.seal.closed", {})
             self.controls.audit.forget()
             await self.ground.follower.forget()
             self.controls.quotas.seal()

@@ -19,14 +19,24 @@ from vault.server.config import seal_stanzas, stanzas
 from vault.server.config.collisions import clashes
 from vault.server.config.initialize import initialize
 from vault.server.config.reader import Entry, Findings, body, entries, read, settings_of
-from vault.server.config.settings import Config, StorageSettings, Telemetry
+from vault.server.config.settings import Config, LogSettings, StorageSettings, Telemetry
 from vault.server.config.values import Unreadable
 from vault.server.failure import StartFailure
 
 _LARGEST_BYTES: Final = 1 << 20
 _SHAMIR: Final = "shamir"
 _MOST_WORKERS: Final = 64
-_STANZAS: Final = ("listener", "storage", "seal", "hsm", "audit", "telemetry", "user_lockout", "initialize")
+_STANZAS: Final = (
+    "listener",
+    "storage",
+    "seal",
+    "hsm",
+    "audit",
+    "log",
+    "telemetry",
+    "user_lockout",
+    "initialize",
+)
 _ENVIRONMENT: Final = {
     "API_ADDR": "api_addr",
     "CLUSTER_ADDR": "cluster_addr",
@@ -39,6 +49,7 @@ _LABELS: Final = {
     "seal": 1,
     "hsm": 0,
     "audit": 2,
+    "log": 0,
     "telemetry": 0,
     "user_lockout": 1,
     "initialize": 1,
@@ -150,6 +161,7 @@ def _checked(
     telemetry = read(
         Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
     )
+    log = read(LogSettings, "log", [e for _, content in inside["log"] for e in content], findings)
     first = initialize(inside["initialize"], findings)
     if first and not any(seal.kind != _SHAMIR and not seal.disabled for seal in seals):
         findings.refuse(inside["initialize"][0][0], "initialize needs a seal that opens by itself")
@@ -168,6 +180,7 @@ def _checked(
         listeners=listeners,
         storage=storage,
         audit=audit,
+        log=LogSettings(**log),
         user_lockout=lockouts,
         telemetry=Telemetry(**telemetry),
         seals=seals,

@@ -154,6 +154,7 @@ def render() -> str:
         _table("`telemetry` of a listener", "", settings.ListenerTelemetry),
         _table('`audit "file" "NAME"`', _AUDIT, settings.AuditDevice),
         _list("`options` of an audit device", ("option", "meaning"), stanzas.AUDIT_OPTIONS),
+        _table("`log`", "", settings.LogSettings),
         _table('`user_lockout "all"`, or an auth method', _LOCKOUT, settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
         _table('`seal "shamir"`', _SHAMIR, seal_settings.ShamirSeal),

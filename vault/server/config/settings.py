@@ -242,6 +242,31 @@ class AuditDevice(msgspec.Struct, frozen=True, kw_only=True):
         return place if target.is_file(place) else ""
 
 
+class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The log of what was done, which nobody can rewrite unseen; see audit.md. Without a path none is kept."""
+
+    path: Annotated[
+        str,
+        Setting(
+            read.filled,
+            "Folder of the log, mode 0700, on a local disk; it is made. Each server needs one of its own. A request whose "
+            "record cannot be written there is refused.",
+            "none: no log is kept",
+        ),
+    ] = ""
+    origin: Annotated[
+        str,
+        Setting(
+            read.origin,
+            "Names this server's logs in signed checkpoints: a domain and a path of yours, as `vault.example.eu/log`.",
+        ),
+    ] = "coffre.invalid/log"
+    segment_size: Annotated[
+        int, Setting(read.limit, "A segment of the log ends at this size, in bytes.", "67108864")
+    ] = 64 << 20
+    segment_age: Annotated[float, Setting(read.duration, "A segment ends after this time.", "24h")] = 86_400
+
+
 class UserLockout(msgspec.Struct, frozen=True, kw_only=True):
     """When repeated wrong passwords lock a user out; `kind` is `all` or an auth method."""
 
@@ -276,6 +301,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     """Where it was read from."""
     audit: tuple[AuditDevice, ...] = ()
+    log: LogSettings = LogSettings()
     user_lockout: tuple[UserLockout, ...] = ()
     telemetry: Telemetry = Telemetry()
     warnings: tuple[str, ...] = ()

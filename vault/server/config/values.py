@@ -33,6 +33,7 @@ class Setting(NamedTuple):
 _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _PART: Final = re.compile(r"([\d.]+)([a-z]*)")
+_ORIGIN: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?:/[A-Za-z0-9._~-]{1,64}){0,8}")
 _TRUE: Final = frozenset({"1", "t", "true", "T", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "false", "F", "FALSE", "False"})
 _LONGEST_SECONDS: Final = 9_223_372_036
@@ -50,6 +51,14 @@ def filled(value: Value) -> str:
     found = text(value)
     if not found:
         raise Unreadable("a string that is not empty")
+    return found
+
+
+def origin(value: Value) -> str:
+    """Read the origin of checkpoints: a schema-less URL without white space and plus (C2SP tlog-checkpoint)."""
+    found = filled(value)
+    if not _ORIGIN.fullmatch(found):
+        raise Unreadable("a domain and a path, as vault.example.eu/log")
     return found
 
 

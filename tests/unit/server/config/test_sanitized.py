@@ -16,6 +16,7 @@ HIDDEN = {
     "initialize",
     "audit",
     "hsm",
+    "log",
     "log_file",
     "outbound_allow",
     "pid_file",

@@ -12,6 +12,7 @@ from vault.audit.device import DeviceConfig, DeviceFailure
 from vault.audit.salts import Salts
 from vault.background.skew import Skew
 from vault.engines.system.operations.cors import CrossOrigins
+from vault.log.common_log import CommonLog
 from vault.namespace.book import Namespaces
 from vault.policy.gate import Gate
 from vault.policy.store import PolicyStore
@@ -36,9 +37,13 @@ class Controls(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_controls(
-    ground: Ground, namespaces: Namespaces, wraps: SealWrap, colleagues: Colleagues | None = None
+    ground: Ground,
+    namespaces: Namespaces,
+    wraps: SealWrap,
+    colleagues: Colleagues | None = None,
+    common: CommonLog | None = None,
 ) -> Controls:
-    """Make them. Raises `StartFailure` for an audit device that cannot be opened."""
+    """Make them; `common` is the log, if one is kept. Raises `StartFailure` for an audit device that cannot be opened."""
     barrier, follower, clock = ground.barrier, ground.follower, ground.clock
     policies = PolicyStore(lambda: follower.epoch, ground.pool)
     return Controls(
@@ -46,12 +51,12 @@ def make_controls(
         gate=Gate(policies, barrier),
         quotas=Quotas(barrier, namespaces, clock, colleagues.tally if colleagues is not None else None),
         origins=CrossOrigins(barrier, follower.catch_up),
-        audit=_audit(ground, Salts(wraps)),
+        audit=_audit(ground, Salts(wraps), common),
         skew=Skew(ground.storage, clock, ground.log),
     )
 
 
-def _audit(ground: Ground, salts: Salts) -> Broker:
+def _audit(ground: Ground, salts: Salts, common: CommonLog | None) -> Broker:
     config = ground.config
     try:
         return Broker(
@@ -62,6 +67,7 @@ def _audit(ground: Ground, salts: Salts) -> Broker:
             ground.log,
             ground.metrics,
             claims(config),
+            common,
         )
     except DeviceFailure as failure:
         raise StartFailure(str(failure)) from failure

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whether devices take records: counted, told in the server log, and shown by health and metrics."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from vault.audit.device import DeviceFailure
+from vault.audit.open_device import Sink
+from vault.audit.writer import Outcome
+from vault.framework.clock import Clock
+from vault.framework.errors import Unavailable
+from vault.framework.telemetry.log import Log
+from vault.framework.telemetry.metrics import Metrics
+from vault.log.writer import LogFailure
+
+_NOBODY: Final = "no audit device took the record"
+_COMPLAIN_EVERY: Final = 1.0
+"""Seconds between two log lines about devices that fail."""
+
+
+class DeviceHealth:
+    """What became of the last record, of each device and of all."""
+
+    def __init__(self, clock: Clock, log: Log, metrics: Metrics, kinds: tuple[str, ...]) -> None:
+        """`kinds` of records are counted apart."""
+        self._clock, self._log = clock, log
+        self._complained = -_COMPLAIN_EVERY
+        self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in kinds}
+        self.blocked = False
+        """Whether no device took the last record: then requests are refused until one does."""
+        metrics.gauge("audit.blocked", lambda: float(self.blocked))
+        self.failing: set[Sink] = set()
+        """Devices that did not take their last record."""
+
+    def write(self, device: Sink, line: bytes, now: float) -> Outcome | bool:
+        """Return whether a device took a line, or the future that will tell."""
+        try:
+            outcome = device.write(line, now)
+        except (DeviceFailure, LogFailure) as failure:
+            self.failing.add(device)
+            self._complain(failure)
+            return False
+        if outcome is None:
+            if self.failing:
+                self.failing.discard(device)
+            return True
+        outcome.add_done_callback(partial(self._count_outcome, device))
+        return outcome
+
+    def somebody(self) -> None:
+        """Note that a device took a record; log it after a time in which none did."""
+        if self.blocked:
+            self.blocked = False
+            self._log.note("audit", "records are taken again, and requests are served")
+
+    def nobody(self, kind: str, count: int = 1) -> Unavailable:
+        """Count records that no device took, and return the refusal."""
+        self.blocked = True
+        self._failures[kind].count += count
+        return Unavailable(detail=_NOBODY)
+
+    def _count_outcome(self, device: Sink, outcome: Outcome) -> None:
+        failure = None if outcome.cancelled() else outcome.result()
+        if failure is None:
+            self.failing.discard(device)
+        else:
+            self.failing.add(device)
+            self._complain(failure)
+
+    def _complain(self, failure: DeviceFailure | LogFailure) -> None:
+        now = self._clock.monotonic()
+        if now - self._complained >= _COMPLAIN_EVERY:
+            self._complained = now
+            self._log.failure("audit", "a device did not take a record", error=str(failure))

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Opens the log of this process, as the configuration says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import monotonic
+
+from vault.log.common_log import CommonLog
+from vault.log.recovery import LogInUse, open_log
+from vault.log.writer import LogLimits
+from vault.server.compose.groups.ground import Ground
+from vault.server.failure import StartFailure
+from vault.wire.v1 import STATUS
+
+
+def open_common_log(ground: Ground) -> CommonLog | None:
+    """Return the log, None where none is configured. Raises `StartFailure` where it cannot be opened."""
+    settings = ground.config.log
+    if not settings.path:
+        return None
+    limits = LogLimits(segment_bytes=settings.segment_size, segment_seconds=settings.segment_age)
+    try:
+        opened = open_log(
+            Path(settings.path), limits, ground.entropy, nanos=ground.clock.nanos, monotonic=monotonic()
+        )
+    except LogInUse as failure:
+        raise StartFailure(str(failure)) from failure
+    except OSError as failure:
+        raise StartFailure(
+            f"log path {settings.path} cannot be used: {failure.strerror}; make it a folder of this server's user"
+        ) from failure
+    return CommonLog(
+        opened,
+        origin=settings.origin,
+        clock=ground.clock,
+        entropy=ground.entropy,
+        log=ground.log,
+        status=STATUS,
+    )
