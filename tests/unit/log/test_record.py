@@ -195,3 +195,40 @@ def test_records_of_a_namespace_are_of_its_tenant(here: Application) -> None:
     assert found[0]["tenant"] == made["data"]["id"]
     assert found[0]["url.path"] == "n/sys/mounts"
     assert found[0]["tenant_seq"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("GET", "/v1/secret/data/x", None),
+        ("POST", "/v1/secret/data/y", {"data": {}}),
+        ("DELETE", "/v1/secret/data/y", None),
+        ("GET", "/v1/secret/data/absent", None),
+        ("POST", "/v1/sys/policies/acl/x", {"policy": "?"}),
+        ("GET", "/v1/sys/raw/x", None),
+    ],
+)
+def test_an_answer_has_a_receipt_of_its_outcome(
+    here: Application, method: str, target: str, body: object
+) -> None:
+    for _ in range(3):
+        answer, found = _after(here, method, target, body, token="root")
+        last = found[-1]
+        assert answer.headers["log-receipt"] == f'log="{last["log"]}", seq={last["seq"]}'
+        assert last["phase"] == "outcome"
+
+
+def test_what_is_not_recorded_has_no_receipt(here: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "log-receipt" not in here.request("GET", "/v1/sys/health").headers
+
+    def broken(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    for method in ("GET", "POST"):
+        with monkeypatch.context() as patched:
+            patched.setattr("vault.log.writer.os.write", broken)
+            answer = here.request(
+                method, "/v1/secret/data/x", {"data": {}} if method == "POST" else None, token="root"
+            )
+        assert answer.status == 500
+        assert "log-receipt" not in answer.headers
