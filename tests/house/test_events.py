@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The names of events in the log: of one form, each for what it says, and none that an auditor looks for left to chance."""
 
+import ast
 import re
 from typing import Final
 
-from tests.house.tree import ROOT
+from tests.house.tree import ROOT, files, nodes
 
 _NAME: Final = re.compile(r"esa\.[a-z0-9_]+(\.[a-z0-9_-]+)+")
 _CHANGES: Final = re.compile(
@@ -20,6 +21,21 @@ def _events() -> list[tuple[str, str, str]]:
 
 def test_every_name_has_its_form() -> None:
     assert [name for name, _, _ in _events() if _NAME.fullmatch(name) is None] == []
+
+
+def test_what_the_server_notes_unasked_is_listed_and_all_that_is_listed_is_noted() -> None:
+    noted = {
+        node.args[0].value
+        for path in files(".py")
+        if path.is_relative_to(ROOT / "vault")
+        for node in nodes(path.read_text(encoding="utf-8"))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "notice"
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert noted == {name for name, _, verb in _events() if verb == "NOTICE"}
 
 
 def test_every_login_is_one_event() -> None:

@@ -9,40 +9,18 @@ API declares as numbers stay readable on purpose: a version, a time to live. Wha
 
 import json
 import re
-import secrets
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.fuzz.process import VaultProcess
-from tests.routes.canary import marker, without_names
+from tests.routes.canary import NUMBERS, marker, new_number, numbered, without_names
 from tests.routes.driver import MERGE_PATCH, TARGETS, Target
 
-NUMBERS = frozenset({"int", "duration", "span", "float"})
 LEFT_OUT = {"seal", "revoke-self", "step-down", "monitor"}
 ANSWERED = {"POST sys/capabilities", "POST sys/capabilities-self", "POST sys/capabilities-accessor"}
 """Whose answers have paths as names."""
 _MARKED = re.compile(r"mark-[0-9a-f]+|[0-9]{13,}")
 """Where in a text a marker can be: among megabytes of records there are few such places."""
-
-
-def new_number() -> int:
-    return 10**14 + secrets.randbelow(9 * 10**14)
-
-
-def bodies(target: Target) -> Iterator[tuple[str, list[str], Any]]:
-    """Return where something was planted, the markers, and the body."""
-    for field in target.fields:
-        number, name, inner = new_number(), marker(), new_number()
-        if field.kind.name not in NUMBERS:
-            yield field.name, [str(number)], {field.name: number}
-            yield field.name, [str(number // 8)], {field.name: number / 8}
-        yield field.name, [name, str(inner)], {field.name: {name: inner, "a": {name: [inner]}}}
-        yield field.name, [name, str(number)], {field.name: [number, {name: number}]}
-    name, number = marker(), new_number()
-    yield "unknown", [name, str(number)], {name: number}
-    yield "unknown", [name, str(number)], {"unknown": {name: [number, {name: None}]}}
 
 
 def test_no_number_and_no_name_of_a_client_is_in_a_record(vault: VaultProcess) -> None:
@@ -51,7 +29,10 @@ def test_no_number_and_no_name_of_a_client_is_in_a_record(vault: VaultProcess) -
         for target in TARGETS:
             if not target.bodied or target.route.template in LEFT_OUT or str(target) in ANSWERED:
                 continue
-            for place, markers, body in bodies(target):
+            numbers = {field.name for field in target.fields if field.kind.name in NUMBERS}
+            for place, markers, body in numbered(target):
+                if place in numbers and isinstance(body[place], int | float):
+                    continue
                 client.request(target.method, target.path(), body, headers={"Content-Type": MERGE_PATCH})
                 planted.append((target, place, markers))
     assert len(planted) > 1000 and vault.alive

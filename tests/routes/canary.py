@@ -232,6 +232,46 @@ def said(answer: Answer | process.Answer) -> str:
     return json.dumps(parsed.get("warnings")) if isinstance(parsed, dict) else ""
 
 
+TEXTS = frozenset({"string", "lower", "strings", "commas"})
+"""Kinds of fields whose values may be any text."""
+NUMBERS = frozenset({"int", "duration", "span"})
+"""Kinds of fields whose values are numbers."""
+
+
+def is_clear(target: Target, name: str, kinds: frozenset[str] = TEXTS) -> bool:
+    """Whether the log may show what stands in this field of the body or the query, if it is of one of these kinds."""
+    field = next((one for one in target.fields if one.name == name), None)
+    return field is not None and field.clear and field.kind.name in kinds
+
+
+def without_paths(record: Any) -> Any:
+    """A record of the log without what it says of paths, which are in clear."""
+    kept = {key: item for key, item in record.items() if key not in {"url.path", "resource"}}
+    kept["resource"] = record.get("resource", {}).get("type")
+    answered = kept.get("fields", {}).get("response", {})
+    for name in ("lease_id", "wrap"):
+        answered.pop(name, None)
+    return kept
+
+
+def numbered(target: Target) -> Iterator[tuple[str, list[str], Any]]:
+    """In which field something was planted, markers that are numbers and names, and the body that holds them."""
+    for field in target.fields:
+        number, name, inner = new_number(), marker(), new_number()
+        yield field.name, [str(number)], {field.name: number}
+        yield field.name, [str(number // 8)], {field.name: number / 8}
+        yield field.name, [name, str(inner)], {field.name: {name: inner, "a": {name: [inner]}}}
+        yield field.name, [name, str(number)], {field.name: [number, {name: number}]}
+    name, number = marker(), new_number()
+    yield "unknown", [name, str(number)], {name: number}
+    yield "unknown", [name, str(number)], {"unknown": {name: [number, {name: None}]}}
+
+
+def new_number() -> int:
+    """A number of 15 digits that no other is alike."""
+    return 10**14 + secrets.randbelow(9 * 10**14)
+
+
 def without_names(record: Any, place: str = "") -> Any:
     """An audit record without the names that it holds in the clear."""
     if not isinstance(record, dict):

@@ -343,6 +343,11 @@ class Application:
         os_truncate(self.audit)
         return [json.loads(line) for line in lines if having is None or having.search(line.decode())]
 
+    def logged(self, having: re.Pattern[str] | None = None) -> list[Any]:
+        """The records of the log since its beginning, or those of them in whose text a pattern is found."""
+        lines = [line for file in self.history.rglob("*.jsonl") for line in file.read_text().splitlines()]
+        return [json.loads(line) for line in lines if having is None or having.search(line)]
+
     def close(self) -> None:
         self._runner.run(self.vault.stop())
         self._runner.run(self.storage.close())

@@ -3,16 +3,30 @@
 
 A marker stands in turn in each field, header, query, path and body of each route, alone and among plausible fields,
 in every JSON type and in the shapes that parsers look into. It is looked for in refusals, warnings, the log, the
-metrics and the audit file. The answer of a success is what the server is for. What else may repeat it:
+metrics, the audit file and the log of what was done. The answer of a success is what the server is for. What else may
+repeat it:
 
 - a refusal, a warning and the audit record of it: a *name* that stands in the request's path;
 - the name of a parameter that is unknown, in a warning, and of a policy, a mount or a key of metadata (`NAMED`);
 - `state` of an authentication request, which comes back with its error (RFC 6749, 4.1.2.1).
+
+A record of the log repeats the path of a request, and the value of a field that is declared clear; nothing else.
 """
+
+import json
 
 import pytest
 
-from tests.routes.canary import ANSWERED, MARKER, Furnished, plantings, said, values
+from tests.routes.canary import (
+    ANSWERED,
+    MARKER,
+    Furnished,
+    is_clear,
+    plantings,
+    said,
+    values,
+    without_paths,
+)
 from tests.routes.driver import TARGETS, Target
 
 NAMED = {
@@ -45,7 +59,7 @@ def routes(mount: str) -> list[Target]:
 def leaks(mount: str, *, whole: bool) -> str:
     """What of the requests to one mount was repeated where, a line for each."""
     with Furnished() as application:
-        found, places, clear = set[str](), {}, set[str]()
+        found, places, clear, shown = set[str](), {}, set[str](), set[str]()
         for target in routes(mount):
             for planted in plantings(target, whole=whole):
                 token = "" if "x-vault-token" in (planted.headers or {}) else "root"
@@ -54,6 +68,8 @@ def leaks(mount: str, *, whole: bool) -> str:
                 )
                 key = str(target), planted.place
                 places[planted.marker] = key
+                if is_clear(target, "ttl" if planted.place == "body" else planted.place):
+                    shown.add(planted.marker)
                 if planted.place in {"path", "a parameter's name"} or key in NAMED | ASKED_BACK | ANSWERED:
                     clear.add(planted.marker)
                 elif planted.marker in (text := said(answer)):
@@ -61,13 +77,14 @@ def leaks(mount: str, *, whole: bool) -> str:
             application.reopen()
         assert places
         recorded = [text for record in application.records(MARKER) for text in values(record)]
-        sinks = {"audit": "\n".join(recorded), "log": application.log.getvalue()}
+        sinks = {"audit": "\n".join(recorded), "server log": application.log.getvalue()}
+        sinks["log"] = json.dumps([without_paths(record) for record in application.logged(MARKER)])
         for path in ("sys/metrics", "sys/metrics?format=prometheus"):
             metrics = application.request("GET", f"/v1/{path}", token="root")
             assert metrics.status == 200
             sinks[path] = metrics.body.decode()
         for sink, text in sinks.items():
-            held = set(MARKER.findall(text)) - (clear if sink == "audit" else set())
+            held = set(MARKER.findall(text)) - {"audit": clear, "log": shown}.get(sink, set())
             found |= {f"{sink}: {places[one]}" for one in held}
     return "\n".join(sorted(found))
 

@@ -83,10 +83,9 @@ class LogRenderer:
     """Turns calls and replies into the records of one log."""
 
     def __init__(
-        self, log: str, append: Append, seq: Callable[[], int], status: Mapping[type[VaultError], int]
+        self, append: Append, seq: Callable[[], int], status: Mapping[type[VaultError], int]
     ) -> None:
-        """`log` is the id of the log, `seq` tells the number of the next record; `status` is the HTTP status of each kind of refusal."""
-        self._log = log.encode()
+        """`seq` tells the number of the next record; `status` is the HTTP status of each kind of refusal."""
         self._append, self._seq, self._status = append, seq, status
         self._addresses: BoundedCache[str, bytes] = BoundedCache(_CACHED)
         self.use(None)
@@ -134,7 +133,7 @@ class LogRenderer:
         self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
     ) -> bytes:
         place = self._place(call)
-        call.record.receipt = b'log="%b", seq=%d' % (self._log, self._seq())
+        call.record.receipt = self._seq()
         if error is None:
             status = 204 if reply is None else reply.status or 200
             said = _Details(

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from vault.framework import schema
-from vault.framework.fields import Json
+from vault.framework.fields import Json, has_its_form
 from vault.framework.route import Parameter
 
 MOST: Final = 100
@@ -87,7 +87,7 @@ class ValueHasher:
         try:
             return {
                 key if key in known else self.name(key): self._clear(item)
-                if key in known and known[key].clear
+                if key in known and known[key].clear and has_its_form(known[key].kind, item)
                 else self._hidden(item)
                 for key, item in data.items()
             }

@@ -19,7 +19,7 @@ from vault.framework.request.operation import Operation
 from vault.framework.route import Route
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.log.events import event_name
+from vault.log.events import NOTICES, event_name
 from vault.mount.table import Backend, Catalog
 from vault.server.compose.app import Vault
 from vault.server.config.settings import Config, Listener, StorageSettings
@@ -116,8 +116,8 @@ def _clear(mounts: Mapping[str, Sequence[Route]]) -> Iterator[str]:
 
 
 def _events(mounts: Mapping[str, Sequence[Route]]) -> set[str]:
-    """Return one line for each event and route that it is of: the name, the path, the verb; and one for help."""
-    found = set()
+    """Return one line for each event and route that it is of: name, path, verb; and one for help, and for each notice."""
+    found = {f"{name} - NOTICE" for name in NOTICES}
     for mount, routes in mounts.items():
         kind = _KINDS.get(mount) or mount.rstrip("/").rpartition("/")[2]
         found.add(f"{event_name(None, kind, Operation.HELP)} /v1/{mount}* HELP")

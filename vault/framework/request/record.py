@@ -43,8 +43,8 @@ class CallRecord(msgspec.Struct, eq=False):
     """Writes the records that wait for a commit, and raises where no device takes them. None: none waited."""
     shared: tuple[object, object, bytes] | None = None
     """What both records have in common, encoded already: for which device and decision, and the bytes."""
-    receipt: bytes = b""
-    """Where the outcome is in the log, as the answer says it (a Dictionary of RFC 9651); empty where none was recorded."""
+    receipt: int = -1
+    """The number of the outcome in the log; negative where none was recorded."""
     sent: tuple[object, Mapping[object, bytes]] | None = None
     """Long data of the request, and what each device records of it, encoded already."""
     external_keys: Sequence[Mapping[str, str]] = ()
