@@ -52,7 +52,7 @@ def _problem(record: object, line: bytes) -> str:
     """Return why a line is not the canonical form of what was read from it; "" where it is."""
     if not isinstance(record, dict):
         return "it is no JSON object"
-    plain = not line.translate(None, _BELOW_SURROGATES)
+    plain = line.isascii() or not line.translate(None, _BELOW_SURROGATES)
     if (_SORTED.encode(record) if plain else _AS_IT_IS.encode(_ordered(record))) != line:
         return "it is not in canonical form"
     if _SIXTEEN in line.translate(_DIGITS) and _too_large(record):

@@ -164,7 +164,7 @@ class Segment(msgspec.Struct, frozen=True, order=True):
             except FileNotFoundError:
                 if not self.closed:
                     raise
-        return io.BufferedReader(gzip.open(self.path(CLOSED)), _CHUNK)
+        return gzip.open(self.path(CLOSED))
 
     def _from_start(self, seq: int) -> Iterator[bytes]:
         if seq < self.first:
@@ -178,9 +178,12 @@ class Segment(msgspec.Struct, frozen=True, order=True):
         first, offset, _ = found.members[bisect_right(found.members, seq, key=lambda member: member[0]) - 1]
         return itertools.islice(read_lines(io.BytesIO(self.member(offset))), seq - first, None)
 
-    def member(self, offset: int) -> bytes:
-        """Return the lines that are compressed together at a place of the compressed file. Raises `BadSegment`."""
-        unpacker, parts, left = zlib.decompressobj(_GZIP), [], _MEMBER_BYTES
+    def member(self, offset: int, *, most: int = _MEMBER_BYTES) -> bytes:
+        """Return the lines that are compressed together at a place of the compressed file: no more than `most` bytes.
+
+        Raises `BadSegment`, also where they are more than records can be.
+        """
+        unpacker, parts, left = zlib.decompressobj(_GZIP), [], most
         try:
             with self.path(CLOSED).open("rb") as file:
                 file.seek(offset)
@@ -189,7 +192,7 @@ class Segment(msgspec.Struct, frozen=True, order=True):
                     left -= len(parts[-1])
         except (OSError, ValueError, OverflowError, zlib.error) as failure:
             raise BadSegment(f"segment {self.first} can't be read: {_told(failure)}") from None
-        if not unpacker.eof:
+        if not unpacker.eof and most == _MEMBER_BYTES:
             raise BadSegment(f"segment {self.first} has no whole member where its manifest says")
         return b"".join(parts)
 

@@ -2,6 +2,7 @@
 """Segments are read whole, a record at a time, and as far as they can be."""
 
 import gzip
+import os
 from pathlib import Path
 
 import msgspec
@@ -139,6 +140,13 @@ def test_a_manifest_that_is_none_is_refused(log: WrittenLog, content: bytes, pro
     segment = Segment(log.folder, 0)
     segment.path(MANIFEST).write_bytes(content)
     with pytest.raises(BadSegment, match=problem):
+        segment.manifest()
+
+
+def test_a_manifest_that_is_too_long_is_not_read(log: WrittenLog) -> None:
+    segment = Segment(log.folder, 0)
+    os.truncate(segment.path(MANIFEST), (64 << 20) + 1)
+    with pytest.raises(BadSegment, match="has more than 67108864 bytes"):
         segment.manifest()
 
 

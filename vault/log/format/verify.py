@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Verifies a copied log folder, without a server: what is in it, and what checkpoints that were kept elsewhere say of it.
+
+It reads each log once, from its beginning, and keeps of it what a writer keeps: a hash for each bit of its size, and
+the end of each tenant's part. What it can't know it says: records that no checkpoint covers which was kept elsewhere
+can have been made anew by whoever has the files and the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from vault.log.format.checkpoint_check import CheckpointCheck
+from vault.log.format.finding import RECORD_FAULTS, Finding, Kind, span
+from vault.log.format.record_check import RecordCheck
+from vault.log.format.segment import LogId, Segment, list_logs, list_segments
+from vault.log.format.segment_check import SegmentCheck
+from vault.log.format.tiles import BadTile, kept_subtree
+from vault.log.format.tree import CompactRange, MissingHash, SubtreeHash, root_hash
+from vault.log.format.trust import HeldCheckpoints, KnownCheckpoint, Opener, Trust
+
+MOST_FINDINGS: Final = 100
+"""Faults of one log that are told; of more it is said how many there are."""
+
+
+class LogReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is of one log, and how much of it is proven. Records are counted from 0, also those that were purged."""
+
+    log: str
+    first: int
+    """The first record that is there."""
+    size: int
+    """How many records the log has."""
+    covered: int
+    """The first so many are those of a checkpoint that was kept elsewhere, or that witnesses have cosigned."""
+    signed: int
+    """The first so many are those of a checkpoint that a known key signed."""
+    time: str
+    """When the last record was appended; "" without records."""
+    findings: tuple[Finding, ...]
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first record that is not as it should be, as far as the records themselves tell; None where none is."""
+        bad = [one.first for one in self.findings if one.kind in RECORD_FAULTS and one.first is not None]
+        return min(bad, default=None)
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What verification found: of each log, and of what belongs to none that is there."""
+
+    logs: tuple[LogReport, ...]
+    others: tuple[Finding, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings."""
+        return (*(finding for log in self.logs for finding in log.findings), *self.others)
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """Those that say that something is not as it should be."""
+        return tuple(finding for finding in self.findings if finding.fault)
+
+
+def verify_folder(
+    folder: Path,
+    trust: Trust,
+    held: Iterable[bytes] = (),
+    progress: Callable[[str, int], None] | None = None,
+) -> Report:
+    """Verify all logs of a folder; `held` are signed notes of checkpoints that were kept elsewhere.
+
+    `progress` is told a log and how many of its records are verified, after each segment. Raises `OSError` where the folder can't be listed.
+    """
+    known = HeldCheckpoints(held, trust)
+    logs = list_logs(folder)
+    reports = [
+        _LogCheck(folder / str(log), known.by_log.get(str(log), ()), trust, progress).run() for log in logs
+    ]
+    absent = sorted(known.by_log.keys() - {str(log) for log in logs})
+    others = [
+        *known.findings,
+        *(
+            Finding(kind=Kind.ABSENT, log=log, words="a checkpoint of it is held, and the log is not there")
+            for log in absent
+        ),
+        *_absent_epochs(logs),
+    ]
+    if not trust.keys:
+        others.append(Finding(kind=Kind.COVERAGE, log="", words="no key is given: no signature was verified"))
+    return Report(logs=tuple(reports), others=tuple(others))
+
+
+def _absent_epochs(logs: Sequence[LogId]) -> list[Finding]:
+    """Return which logs are missing among those of one worker, which are numbered."""
+    found = []
+    for _, group in groupby(logs, key=lambda log: (log.node, log.worker)):
+        there = list(group)
+        epochs = {log.epoch for log in there}
+        found += [
+            Finding(
+                kind=Kind.ABSENT,
+                log=str(LogId(there[0].node, there[0].worker, epoch)),
+                words="later logs of its worker are there, and it is not",
+            )
+            for epoch in range(min(epochs), max(epochs))
+            if epoch not in epochs
+        ]
+    return found
+
+
+class _LogCheck:
+    """One log of a folder, read once and from its beginning."""
+
+    def __init__(
+        self,
+        folder: Path,
+        held: Iterable[KnownCheckpoint],
+        trust: Trust,
+        progress: Callable[[str, int], None] | None,
+    ) -> None:
+        """`folder` is the log's; `held` are its checkpoints that were kept elsewhere, the smallest first."""
+        self._log, self._progress = folder.name, progress
+        self._findings: list[Finding] = []
+        self._faults = 0
+        self._segments = list_segments(folder)
+        self._first = self._segments[0].first if self._segments else 0
+        self._subtree = kept_subtree(folder)
+        self._records = RecordCheck(self._log, self._report, first=self._first)
+        self._checkpoints = CheckpointCheck(self._log, held, Opener(self._log, trust), self._report)
+
+    def run(self) -> LogReport:
+        """Check all of it."""
+        if self._first:
+            self._begin_purged()
+        self._checkpoints.compare(self._first, self._root_at)
+        for number, segment in enumerate(self._segments, 1):
+            self._check_segment(segment, newest=number == len(self._segments))
+            if self._progress is not None:
+                self._progress(self._log, self._records.seq)
+        self._checkpoints.end(self._records.seq)
+        if self._faults > MOST_FINDINGS:
+            words = f"{self._faults - MOST_FINDINGS} faults more, which are not told"
+            self._findings.append(Finding(kind=Kind.RECORD, log=self._log, words=words))
+        self._findings += _coverage(self._log, self._checkpoints, self._records.seq)
+        return LogReport(
+            log=self._log,
+            first=self._first,
+            size=self._records.seq,
+            covered=self._checkpoints.covered,
+            signed=self._checkpoints.signed,
+            time=self._records.time,
+            findings=tuple(self._findings),
+        )
+
+    def _begin_purged(self) -> None:
+        """Begin after records that are not there any more: the hash tiles of the log stand for them."""
+        kind, words = Kind.PURGED, f"{span(0, self._first - 1)}: not there, hash tiles stand for them"
+        try:
+            self._records.continue_from(
+                CompactRange.of(self._first, self._subtree), self._subtree(0, self._first - 1)
+            )
+        except (MissingHash, BadTile, OSError):
+            words = f"{span(0, self._first - 1)}: not there, nor hash tiles that stand for them; no checkpoint can be compared"
+            kind = Kind.ABSENT
+        self._report(Finding(kind=kind, log=self._log, words=words, first=0, last=self._first - 1))
+
+    def _check_segment(self, segment: Segment, *, newest: bool) -> None:
+        if segment.first > self._records.seq:
+            self._records.miss(segment.first)
+        self._checkpoints.begin_segment(segment)
+        self._taken()
+        SegmentCheck(segment, self._records, self._report, newest=newest).run(self._taken)
+        self._checkpoints.end_segment(segment, newest=newest)
+
+    def _taken(self) -> None:
+        if self._records.seq >= self._checkpoints.next:
+            self._checkpoints.compare(self._records.seq, self._root_at)
+
+    def _root_at(self, size: int) -> bytes | None:
+        tree = self._records.tree
+        if tree is not None and tree.size == size:
+            return tree.root()
+        if size > self._first:
+            return None
+        return _kept_root(size, self._subtree)
+
+    def _report(self, finding: Finding) -> None:
+        self._faults += finding.fault
+        if not finding.fault or self._faults <= MOST_FINDINGS:
+            self._findings.append(finding)
+
+
+def _kept_root(size: int, subtree: SubtreeHash) -> bytes | None:
+    try:
+        return root_hash(size, subtree)
+    except (MissingHash, BadTile, OSError):
+        return None
+
+
+def _coverage(log: str, checkpoints: CheckpointCheck, size: int) -> list[Finding]:
+    """Return which records are covered by checkpoints that nobody can have made anew, and which are not."""
+    found = []
+    covered, signed = checkpoints.covered, checkpoints.signed
+    if covered:
+        words = f"{span(0, covered - 1)}: covered by a checkpoint that was kept elsewhere"
+        found.append(Finding(kind=Kind.COVERAGE, log=log, words=words, first=0, last=covered - 1))
+    if covered < size:
+        words = (
+            f"{span(covered, size - 1)}: covered by no checkpoint that was kept elsewhere;"
+            " whoever has the files and the key can have rewritten them"
+        )
+        if signed > covered:
+            words += f" (the log itself has signed the first {signed} records)"
+        found.append(Finding(kind=Kind.COVERAGE, log=log, words=words, first=covered, last=size - 1))
+    return found
