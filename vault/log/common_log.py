@@ -47,7 +47,7 @@ class CommonLog:
         self.writer: Final = opened.writer
         self._clock, self._entropy = clock, entropy
         chain = opened.writer.chain
-        self.renderer: Final = LogRenderer(chain.append, lambda: chain.seq, status)
+        self.renderer: Final = LogRenderer(opened.id, chain.append, lambda: chain.seq, status)
         self.checkpoints: Final = Checkpoints(opened.writer, f"{origin}/{opened.id}", clock, log)
         self._keys: LogKeys | None = None
 

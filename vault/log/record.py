@@ -9,7 +9,7 @@ call is encoded once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
@@ -21,6 +21,7 @@ from vault.framework.call import Call, Decision, Identity, MountFacts
 from vault.framework.clock import rfc3339_whole
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError, problem_type
 from vault.framework.reply import Auth, Reply, WrapInfo
+from vault.framework.request.record import CallRecord
 from vault.log.draft import Draft
 from vault.log.events import event_name, resource
 from vault.log.values import ValueHasher
@@ -41,6 +42,11 @@ _TRACE: Final = re.compile(
     rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
 )
 _LONGEST_TRACE: Final = 256
+_SCHEMA: Final = b'"schema":"%b",' % SCHEMA.encode()
+_VERSIONED: Final = "kv.secret"
+"""The type of resources that have versions."""
+_MOST_POLICIES: Final = 32
+"""Policies that one record names; of more, it tells how many."""
 _DENIED: Final = (Forbidden, Unauthenticated)
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -58,6 +64,8 @@ class _Place(NamedTuple):
     event: bytes
     policy: bytes
     resource: bytes
+    """Up to where the version would be."""
+    versioned: bool
     tenant: bytes
     path: bytes
 
@@ -69,6 +77,8 @@ class _Details(NamedTuple):
     error: bytes
     fields: bytes
     status: bytes
+    version: bytes = b""
+    """That of the resource."""
 
 
 class Append(Protocol):
@@ -83,9 +93,10 @@ class LogRenderer:
     """Turns calls and replies into the records of one log."""
 
     def __init__(
-        self, append: Append, seq: Callable[[], int], status: Mapping[type[VaultError], int]
+        self, log: str, append: Append, seq: Callable[[], int], status: Mapping[type[VaultError], int]
     ) -> None:
-        """`seq` tells the number of the next record; `status` is the HTTP status of each kind of refusal."""
+        """`log` is the id of the log, `seq` tells the number of the next record; `status` is the HTTP status of each kind of refusal."""
+        self._log = log.encode()
         self._append, self._seq, self._status = append, seq, status
         self._addresses: BoundedCache[str, bytes] = BoundedCache(_CACHED)
         self.use(None)
@@ -133,7 +144,7 @@ class LogRenderer:
         self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
     ) -> bytes:
         place = self._place(call)
-        call.record.receipt = self._seq()
+        call.record.receipt = b'log="%b", seq=%d' % (self._log, self._seq())
         if error is None:
             status = 204 if reply is None else reply.status or 200
             said = _Details(
@@ -141,6 +152,7 @@ class LogRenderer:
                 b"",
                 self._fields(call, reply),
                 b'"status_code":%d,' % status,
+                _version(reply) if place.versioned and reply is not None else b"",
             )
             return self._line(call, place, now, said)
         denied = isinstance(error, _DENIED)
@@ -173,7 +185,7 @@ class LogRenderer:
                 call.head.method.encode(),
             ),
             said.decision,
-            b'"request.id":"%b",%b' % (call.id.encode(), place.resource),
+            b'"request.id":"%b",%b%b},%b' % (call.id.encode(), place.resource, said.version, _SCHEMA),
             b"%b%b%b" % (span, said.status, place.tenant),
             b'"timestamp":"%b",%b%b' % (rfc3339_whole(now).encode(), trace, place.path),
             call.namespace.id,
@@ -210,7 +222,8 @@ class LogRenderer:
             b"" if call.identity is None else b'"credential":%b,' % _encode(_credential(call.identity)),
             b'"event_name":%b,' % _encode(event),
             _granted(call.decision),
-            b'"resource":%b,"schema":"%b",' % (_encode({"id": name, "type": kind}), SCHEMA.encode()),
+            b'"resource":%b' % _encode({"id": name, "type": kind})[:-1],
+            kind == _VERSIONED,
             b'"tenant":%b,' % _encode(where.namespace.id),
             b'"url.path":%b}' % _encode(where.full),
         )
@@ -227,6 +240,9 @@ class LogRenderer:
         """Return what is said of the data of request and answer, with its comma; nothing where there is none."""
         sent = self._sent(call) if call.data else b""
         answered = b"" if reply is None else self._answered(call, reply)
+        record = call.record
+        if record.changed or record.external_keys or record.noted:
+            return b'"fields":%b,' % _with_notes(record, sent, answered)
         if not sent and not answered:
             return b""
         parts = [b'"request":' + sent] if sent else []
@@ -281,6 +297,14 @@ class LogRenderer:
         return b'"fields":%b,' % _encode({"$h": self.hasher.hash(fields.decode()), "$size": len(fields)})
 
 
+def _with_notes(record: CallRecord, sent: bytes, answered: bytes) -> bytes:
+    """Return the data with what engines and credentials add to it: names and digests, no secrets."""
+    fields = {**record.noted, "changed": record.changed, "external_keys": record.external_keys}
+    plain = {name: schema.to_plain(value) for name, value in fields.items() if value}
+    data = {name: msgspec.Raw(said) for name, said in (("request", sent), ("response", answered)) if said}
+    return _encode({**plain, **data})
+
+
 def _said_of_answer(hasher: ValueHasher, reply: Reply[object]) -> bytes:
     """Return what the log says of an answer: its data hashed, and in clear which credential it brings."""
     said: dict[str, object] = {}
@@ -333,16 +357,32 @@ def _granted(decision: Decision | None) -> bytes:
     """Return which policies allowed it, and by which rule; root's have none."""
     if decision is None or not decision.granting:
         return b""
-    rule = {"rule": decision.rule} if decision.rule else {}
-    return b'"policy":%b,' % _encode({"grant": [{"policy": name, **rule} for name in decision.granting]})
+    return b'"policy":%b,' % _encode({"grant": _rules(decision.granting, decision.rule)})
 
 
 def _refused(decision: Decision | None, error: VaultError) -> bytes:
     """Return why it was refused, and the rule that decided where one did."""
     if error.reason is None:
         return b""
-    rule = {"rule": decision.rule} if decision is not None and decision.rule else {}
-    return b'"policy":%b,' % _encode({"reason": error.reason, **rule})
+    said: dict[str, object] = {"reason": error.reason}
+    if decision is not None and decision.rule and not decision.allowed:
+        said["by"] = _rules(decision.policies, decision.rule)
+    return b'"policy":%b,' % _encode(said)
+
+
+def _rules(policies: Sequence[str], rule: str) -> list[object]:
+    """Return a rule with each policy that has it; root's has no path."""
+    path = {"rule": rule} if rule else {}
+    found: list[object] = [{"policy": name, **path} for name in policies[:_MOST_POLICIES]]
+    more = len(policies) - _MOST_POLICIES
+    return [*found, {"$omitted": more}] if more > 0 else found
+
+
+def _version(reply: Reply[object]) -> bytes:
+    """Return the member for the version of a resource, where the answer is about one."""
+    data = reply.data
+    version = getattr(getattr(data, "metadata", data), "version", None)
+    return b',"version":%d' % version if isinstance(version, int) else b""
 
 
 def _trace(call: Call) -> tuple[bytes, bytes]:

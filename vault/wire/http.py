@@ -196,15 +196,14 @@ class Front:
             await _refuse(call, Internal(detail=type(error).__name__), scope, send)
         else:
             if reply is not None and reply.stream is not None:
-                await stream(reply.stream, _common(call), receive, send)
+                await stream(reply.stream, _receipted(call, _common(call)), receive, send)
                 return
             answer = answer or _answer(call, reply)  # 4. The answer, which leaves at once or with its record.
             if known is None and call.key is not None and call.body:
                 self._heads.learn_write(scope, call)
             batch = call.record.batch
             if batch is None:
-                if not _at_once(scope, *answer):
-                    await _send(send, *answer)
+                await _reply(call, answer, scope, send)
             elif outlet is not None and answer[2] is _COMMON and answer[0] not in _BODILESS:
                 outlet.wait(batch)
                 batch.then(partial(_leave, call, outlet, answer))
@@ -411,8 +410,10 @@ def _leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | Non
     """Send an answer with the usual headers, or its refusal; close a connection that cannot be answered."""
     left = False
     try:
+        if failure is not None:
+            call.record.receipt = b""  # it names a record that is not there
         status, body, headers = answer if failure is None else _refusal(call, failure)
-        head = _COMMON_HEAD if headers is _COMMON else _lines(headers)
+        head = _common_head(call) if headers is _COMMON else _lines(_receipted(call, headers))
         left = outlet.respond(status, head, body)
     finally:
         if not left:
@@ -423,9 +424,10 @@ async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
     """Write the waiting audit lines now, then answer."""
     failure = None if call.record.batch is None else call.record.batch.flush()
     if failure is not None:
+        call.record.receipt = b""  # it names a record that is not there
         await _refuse(call, failure, scope, send)
-    elif not _at_once(scope, *answer):
-        await _send(send, *answer)
+    else:
+        await _reply(call, answer, scope, send)
 
 
 def _early(error: VaultError) -> Reason:
@@ -449,9 +451,7 @@ def _refusal(call: Call, error: VaultError) -> Answer:
 
 
 async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:
-    answer = _refusal(call, error)
-    if not _at_once(scope, *answer):
-        await _send(send, *answer)
+    await _reply(call, _refusal(call, error), scope, send)
 
 
 async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
@@ -467,12 +467,26 @@ async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
     await _send(send, 307, body, headers)
 
 
-def _at_once(scope: Scope, status: int, body: bytes, headers: Headers) -> bool:
-    """Send an answer directly through the connection if it can; False where ASGI must do it."""
-    if headers is not _COMMON or status in _BODILESS:
-        return False
-    respond = scope.get(RESPOND)
-    return respond is not None and bool(respond(status, _COMMON_HEAD, body))
+def _common_head(call: Call) -> bytes:
+    """Return the usual header lines, with the receipt."""
+    receipt = call.record.receipt
+    return b"%blog-receipt: %b\r\n" % (_COMMON_HEAD, receipt) if receipt else _COMMON_HEAD
+
+
+def _receipted(call: Call, headers: Headers) -> Headers:
+    """Return headers with the receipt: where the outcome is in the log, for who wants a proof of it."""
+    receipt = call.record.receipt
+    return [*headers, (b"log-receipt", receipt)] if receipt else headers
+
+
+async def _reply(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
+    """Send an answer directly through the connection if that can, else by ASGI."""
+    status, body, headers = answer
+    if headers is _COMMON and status not in _BODILESS:
+        respond = scope.get(RESPOND)
+        if respond is not None and respond(status, _common_head(call), body):
+            return
+    await _send(send, status, body, _receipted(call, headers))
 
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:

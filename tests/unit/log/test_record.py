@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the log says of a request: who, what, by which rule, how it ended; and no value but what a route declares clear."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +48,7 @@ def test_a_read_leaves_one_record_that_says_all(here: Application) -> None:
     answer, found = _after(here, "GET", "/v1/secret/data/x", token=auth["client_token"])
     (record,) = found
     assert record["event_name"] == "esa.kv.read"
-    assert record["resource"] == {"id": "secret/x", "type": "kv.secret"}
+    assert record["resource"] == {"id": "secret/x", "type": "kv.secret", "version": 2}
     assert record["actor"] == {"id": f"accessor:{auth['accessor']}", "type": "token"}
     assert record["credential"] == {"accessor": auth["accessor"], "kind": "service"}
     assert record["policy"] == {"grant": [{"policy": "reader", "rule": "secret/data/*"}]}
@@ -67,7 +68,9 @@ def test_any_other_leaves_an_attempt_before_it_acts(here: Application) -> None:
     attempt, outcome = found
     assert (attempt["phase"], outcome["phase"]) == ("attempt", "outcome")
     assert "outcome" not in attempt
+    assert attempt["fields"].items() <= outcome["fields"].items()
     shared = {*attempt} - {
+        "fields",
         "phase",
         "seq",
         "prev_hash",
@@ -94,8 +97,8 @@ def test_log_003_a_refusal_says_why_and_by_which_rule(
     (record,) = found
     assert (record["outcome"], record["status_code"]) == ("denied", 403)
     assert record["error_type"] == "urn:coffre:error:forbidden"
-    assert record["policy"]["reason"] == reason
-    assert record["policy"].get("rule") == rule
+    by = {} if rule is None else {"by": [{"policy": "reader", "rule": rule}]}
+    assert record["policy"] == {"reason": reason, **by}
 
 
 def test_log_003_a_request_without_a_valid_credential_is_recorded_too(here: Application) -> None:
@@ -195,3 +198,67 @@ def test_records_of_a_namespace_are_of_its_tenant(here: Application) -> None:
     assert found[0]["tenant"] == made["data"]["id"]
     assert found[0]["url.path"] == "n/sys/mounts"
     assert found[0]["tenant_seq"] == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("GET", "/v1/secret/data/x", None),
+        ("POST", "/v1/secret/data/y", {"data": {}}),
+        ("DELETE", "/v1/secret/data/y", None),
+        ("GET", "/v1/secret/data/absent", None),
+        ("POST", "/v1/sys/policies/acl/x", {"policy": "?"}),
+        ("GET", "/v1/sys/raw/x", None),
+    ],
+)
+def test_an_answer_has_a_receipt_of_its_outcome(
+    here: Application, method: str, target: str, body: object
+) -> None:
+    for _ in range(3):
+        answer, found = _after(here, method, target, body, token="root")
+        last = found[-1]
+        assert answer.headers["log-receipt"] == f'log="{last["log"]}", seq={last["seq"]}'
+        assert last["phase"] == "outcome"
+
+
+def test_what_is_not_recorded_has_no_receipt(here: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "log-receipt" not in here.request("GET", "/v1/sys/health").headers
+
+    def broken(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    for method in ("GET", "POST"):
+        with monkeypatch.context() as patched:
+            patched.setattr("vault.log.writer.os.write", broken)
+            answer = here.request(
+                method, "/v1/secret/data/x", {"data": {}} if method == "POST" else None, token="root"
+            )
+        assert answer.status == 500
+        assert "log-receipt" not in answer.headers
+
+
+def test_log_011_a_change_of_a_policy_names_old_and_new(here: Application) -> None:
+    def digest(text: str) -> str:
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+    first, second = (f'path "a{number}" {{ capabilities = ["read"] }}' for number in range(2))
+    _, made = _after(here, "PUT", "/v1/sys/policies/acl/p", {"policy": first}, token="root")
+    _, changed = _after(here, "PUT", "/v1/sys/policies/acl/p", {"policy": second}, token="root")
+    _, gone = _after(here, "DELETE", "/v1/sys/policies/acl/p", token="root")
+    assert made[-1]["fields"]["changed"] == {"new": digest(first)}
+    assert changed[-1]["fields"]["changed"] == {"old": digest(first), "new": digest(second)}
+    assert gone[-1]["fields"]["changed"] == {"old": digest(second)}
+
+
+def test_log_012_a_record_names_few_of_many_policies(here: Application) -> None:
+    names = [f"p{number:03}" for number in range(100)]
+    for name in names:
+        here.request("PUT", f"/v1/sys/policies/acl/{name}", {"policy": POLICY}, token="root")
+    made = here.request("POST", "/v1/auth/token/create", {"policies": names}, token="root").json()
+    token = made["auth"]["client_token"]
+    _, found = _after(here, "GET", "/v1/secret/data/x", token=token)
+    granted = found[0]["policy"]["grant"]
+    assert granted[:32] == [{"policy": name, "rule": "secret/data/*"} for name in names[:32]]
+    assert granted[32:] == [{"$omitted": 68}]
+    _, refused = _after(here, "DELETE", "/v1/secret/data/x", token=token)
+    assert refused[0]["policy"]["by"] == granted

@@ -43,14 +43,17 @@ class CallRecord(msgspec.Struct, eq=False):
     """Writes the records that wait for a commit, and raises where no device takes them. None: none waited."""
     shared: tuple[object, object, bytes] | None = None
     """What both records have in common, encoded already: for which device and decision, and the bytes."""
-    receipt: int = -1
-    """The number of the outcome in the log; negative where none was recorded."""
+    receipt: bytes = b""
+    """Where the outcome is in the log, as the answer says it (a Dictionary of RFC 9651); empty where none was recorded."""
     sent: tuple[object, Mapping[object, bytes]] | None = None
     """Long data of the request, and what each device records of it, encoded already."""
     external_keys: Sequence[Mapping[str, str]] = ()
     """The external keys that were used, as `ExternalKey.describe` names them."""
     noted: Mapping[str, Mapping[str, object]] = {}
     """What engines and credentials add to the response's record, by name."""
+
+    changed: Mapping[str, str] = {}
+    """For the log, of a change of rights: digests of what was there, as `old`, and of what is, as `new` (NIS2 3.2)."""
 
     def __repr__(self) -> str:
         """Tell nothing of what it holds."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Final
 
 from vault.barrier.barrier import Barrier
@@ -112,7 +113,7 @@ class PolicyEngine(Engine):
             allow_slashes=_or_old(params.allow_slashes_in_identity_templates, old.allow_slashes),
             allow_wildcards=_or_old(params.allow_wildcards_in_identity_templates, old.allow_wildcards),
         )
-        await self._put(call, name, entry)
+        await self._put(call, name, entry, old)
         return Reply()
 
     @delete("policies/acl/{name:path}", event="policy.delete")
@@ -259,10 +260,11 @@ class PolicyEngine(Engine):
             allow_slashes=params.allow_slashes_in_identity_templates or False,
             allow_wildcards=params.allow_wildcards_in_identity_templates or False,
         )
-        await self._put(call, name, entry)
+        await self._put(call, name, entry, old)
 
-    async def _put(self, call: Call, name: str, entry: PolicyEntry) -> None:
-        """Store a policy and set or remove the timer that ends it."""
+    async def _put(self, call: Call, name: str, entry: PolicyEntry, old: PolicyEntry | None) -> None:
+        """Store a policy in the place of `old`, and set or remove the timer that ends it."""
+        call.record.changed = {**_digest("old", old), **_digest("new", entry)}
         await self._policies.put(call.core, name, entry, call.namespace.id)
         key = policy_key(call.namespace.id, name)
         if entry.expires:
@@ -277,8 +279,14 @@ class PolicyEngine(Engine):
         if name in BUILT_IN:
             raise Malformed(f'cannot delete "{quote(name)}" policy')
         if valid_name(name):
+            call.record.changed = _digest("old", await self._load(call.core, name))
             await self._policies.delete(call.core, name, call.namespace.id)
             await call.core.cancel(POLICY_KIND, policy_key(call.namespace.id, name))
+
+
+def _digest(which: str, entry: PolicyEntry | None) -> dict[str, str]:
+    """Return the digest of a policy's text under this name; nothing where there is none."""
+    return {} if entry is None else {which: f"sha256:{sha256(entry.text.encode()).hexdigest()}"}
 
 
 def _everything(call: Call) -> Sequence[str]:
