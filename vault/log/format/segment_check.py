@@ -21,6 +21,8 @@ class SegmentCheck:
         """`newest` tells that no other segment follows, so that its last line may be torn."""
         self._segment, self._records, self._report, self._newest = segment, records, report, newest
         self._log = segment.folder.name
+        self._ended = True
+        """Whether the file was read to its end."""
 
     def run(self, taken: Callable[[], None]) -> None:
         """Check all of it; `taken` is called after each record."""
@@ -36,7 +38,7 @@ class SegmentCheck:
             if records.take(line[:-1]):
                 taken()
             begins = begins or records.time
-        if manifest is not None:
+        if manifest is not None and self._ended:
             found = _Content(digest.hexdigest(), size, begins, starts)
             self._compare(manifest, found)
 
@@ -49,6 +51,7 @@ class SegmentCheck:
                     return
                 yield line
         except BadSegment as failure:
+            self._ended = False
             self._report(
                 Finding(kind=Kind.SEGMENT, log=self._log, words=str(failure), first=self._records.seq)
             )

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The tampering table: whoever has the files and the key of a log changes it, and this is what verification says.
+
+The log has seven records, 0 to 6, written by the real writer and signed at 4 and at 7. A row says what is done to a
+copy of its files, which checkpoints a reader elsewhere has kept, and each fault that is told, word by word. Where
+nothing is told, nothing can be known: so it must be said what is not covered.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.log.attacks import (
+    Attack,
+    chain_anew,
+    change_tenant,
+    cut,
+    drop_anew,
+    edit,
+    edit_record,
+    note_of_another_log,
+    remove_checkpoints,
+    remove_log,
+    reorder,
+    set_time_back,
+    show_notes,
+    sign_anew,
+    sign_by_another_key,
+    spell,
+)
+from tests.log.genuine import TRUST, Genuine
+from tests.log.written import LOG, WrittenLog, chained, record
+from vault.log.format.finding import Kind
+from vault.log.format.note import parse_note, verify_note
+from vault.log.format.segment import CHECKPOINTS, CLOSED, MANIFEST, SEGMENT, Segment
+from vault.log.format.verify import Report, verify_folder
+
+HELD_4 = "a held checkpoint has another root at 4"
+HELD_7 = "a held checkpoint has another root at 7"
+FRAUD = "and a key of the log has signed both: proof of fraud"
+
+
+class Row(NamedTuple):
+    """What is done, by `attack`; which checkpoints are `held`; what is `told` of it."""
+
+    name: str
+    attack: Attack
+    held: Sequence[int]
+    told: Sequence[str]
+
+
+ROWS = [
+    Row("nothing", WrittenLog.write, [4, 7], []),
+    Row(
+        "edit record 2", edit_record(2), [4, 7],
+        [
+            "record 2: the next one names another hash",
+            f"records 0 to 3: something in them was rewritten, {HELD_4}",
+            "record 5: it does not follow record 0 of its tenant",
+        ],
+    ),
+    Row(
+        "edit record 2, nothing held", edit_record(2), [],
+        [
+            "record 2: the next one names another hash",
+            "records 0 to 3: something in them was rewritten, or the log's own checkpoint of 4 was",
+            "record 5: it does not follow record 0 of its tenant",
+        ],
+    ),
+    Row(
+        "edit the last record", edit_record(6), [4, 7],
+        [f"records 4 to 6: something in them was rewritten, {HELD_7}"],
+    ),
+    Row(
+        "edit the last record, nothing held", edit_record(6), [],
+        ["records 4 to 6: something in them was rewritten, or the log's own checkpoint of 7 was"],
+    ),
+    Row("edit the last record and sign anew, only 4 held", edit_record(6, signed=True), [4], []),
+    Row("edit the last record and sign anew, nothing held", edit_record(6, signed=True), [], []),
+    Row("drop record 3", reorder([0, 1, 2, 4, 5, 6]), [4, 7], ["record 3: record 4 stands in its place"]),
+    Row(
+        "swap records 3 and 4", reorder([0, 1, 2, 4, 3, 5, 6]), [4, 7],
+        ["record 3: record 4 stands in its place", "record 5: record 3 stands in its place"],
+    ),
+    Row("repeat record 3", reorder([0, 1, 2, 3, 3, 4, 5, 6]), [4, 7], ["record 4: record 3 stands in its place"]),
+    Row(
+        "drop record 3 and chain and sign anew", drop_anew, [4, 7],
+        [
+            f"records 0 to 3: something in them was rewritten, {HELD_4}",
+            f"two checkpoints of 4 records disagree, {FRAUD}",
+            "record 6: missing, a held checkpoint is of 7 records and the log has 6",
+        ],
+    ),
+    Row(
+        "add white space to record 4", spell(4, b'"seq":', b'"seq": '), [4, 7],
+        [
+            "record 4: it is not in canonical form",
+            "record 4: the next one names another hash",
+            f"records 4 to 6: something in them was rewritten, {HELD_7}",
+        ],
+    ),
+    Row(
+        "write a member of record 4 twice", spell(4, b'"seq":4', b'"seq":4,"seq":4'), [4, 7],
+        [
+            "record 4: it is not in canonical form",
+            "record 4: the next one names another hash",
+            f"records 4 to 6: something in them was rewritten, {HELD_7}",
+        ],
+    ),
+    Row(
+        "tear the last line", cut(6, torn=b'{"event_name":'), [4, 7],
+        ["record 6: missing, a held checkpoint is of 7 records and the log has 6"],
+    ),
+    Row("tear the last line, only 4 held", cut(6, torn=b'{"event_name":'), [4], []),
+    Row(
+        "cut after 5 records", cut(5), [4, 7],
+        ["records 5 to 6: missing, a held checkpoint is of 7 records and the log has 5"],
+    ),
+    Row("cut after 5 records, only 4 held", cut(5), [4], []),
+    Row(
+        "cut after 5 records and leave the checkpoint, only 4 held", cut(5, forget=False), [4],
+        ["records 5 to 6: missing, the log's own checkpoint is of 7 records and the log has 5"],
+    ),
+    Row(
+        "rewrite from 2 and chain anew", edit_record(2, chained_anew=True), [4, 7],
+        [f"records 0 to 3: something in them was rewritten, {HELD_4}"],
+    ),
+    Row(
+        "rewrite from 2, chain and sign anew", edit_record(2, chained_anew=True, signed=True), [4, 7],
+        [
+            f"records 0 to 3: something in them was rewritten, {HELD_4}",
+            f"two checkpoints of 4 records disagree, {FRAUD}",
+        ],
+    ),
+    Row(
+        "rewrite from 5 and chain anew", edit_record(5, chained_anew=True), [4, 7],
+        [f"records 4 to 6: something in them was rewritten, {HELD_7}"],
+    ),
+    Row(
+        "rewrite from 5, chain and sign anew", edit_record(5, chained_anew=True, signed=True), [4, 7],
+        [
+            f"records 4 to 6: something in them was rewritten, {HELD_7}",
+            f"two checkpoints of 7 records disagree, {FRAUD}",
+        ],
+    ),
+    Row("rewrite from 5, chain and sign anew, only 4 held", edit_record(5, chained_anew=True, signed=True), [4], []),
+    Row("rewrite from 2, chain and sign anew, nothing held", edit_record(2, chained_anew=True, signed=True), [], []),
+    Row(
+        "show an old checkpoint as the newest", show_notes(lambda log: log.notes[4], lambda log: log.notes[7], lambda log: log.notes[4]), [],
+        ["a checkpoint of 4 records follows one of 7"],
+    ),
+    Row(
+        "show the log and checkpoint of before, 7 held", cut(4), [7],
+        ["records 4 to 6: missing, a held checkpoint is of 7 records and the log has 4"],
+    ),
+    Row("show the log and checkpoint of before, only 4 held", cut(4), [4], []),
+    Row(
+        "show a checkpoint of another log", show_notes(note_of_another_log), [4],
+        ["a checkpoint of segment 0: it is another log's"],
+    ),
+    Row(
+        "edit a checkpoint", show_notes(lambda log: log.notes[7].replace(b"\n7\n", b"\n6\n")), [4],
+        ["a checkpoint of segment 0: invalid signature"],
+    ),
+    Row(
+        "sign with another key", sign_by_another_key, [4],
+        ["a checkpoint of segment 0: no known signature", "a checkpoint of segment 0: no known signature"],
+    ),
+    Row("remove all checkpoints", remove_checkpoints, [4, 7], []),
+    Row(
+        "set the time of record 3 back, chain and sign anew", set_time_back, [],
+        ["record 3: its time is before that of the record before it"],
+    ),
+    Row(
+        "give record 5 to another tenant", change_tenant, [],
+        [
+            "record 5: it is said not to be the first of its tenant",
+            "record 5: the next one names another hash",
+            "records 4 to 6: something in them was rewritten, or the log's own checkpoint of 7 was",
+        ],
+    ),
+    Row("remove the log", remove_log, [7], ["a checkpoint of it is held, and the log is not there"]),
+    Row("remove the log, nothing held", remove_log, [], []),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> Genuine:
+    return Genuine(tmp_path_factory.mktemp("tampering") / "true", count=7, signed=(4, 7))
+
+
+def _words(report: Report) -> list[str]:
+    return sorted(finding.words for finding in report.faults)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_of_each_attack_it_is_told_what_can_be_known(genuine: Genuine, tmp_path: Path, row: Row) -> None:
+    row.attack(genuine.attacked(tmp_path))
+    report = verify_folder(tmp_path, TRUST, [genuine.notes[size] for size in row.held])
+    assert _words(report) == sorted(row.told)
+    for log in report.logs:
+        uncovered = [finding for finding in log.findings if "covered by no checkpoint" in finding.words]
+        assert [finding.last for finding in uncovered] == ([log.size - 1] if log.covered < log.size else [])
+
+
+@pytest.mark.parametrize(
+    ("attack", "record"),
+    [
+        (edit_record(2), 2),
+        (reorder([0, 1, 2, 4, 5, 6]), 3),
+        (reorder([0, 1, 2, 4, 3, 5, 6]), 3),
+        (reorder([0, 1, 2, 3, 3, 4, 5, 6]), 4),
+        (spell(4, b'"seq":', b'"seq": '), 4),
+        (edit_record(6), None),
+        (edit_record(2, chained_anew=True), None),
+    ],
+)
+def test_the_first_bad_record_is_named_where_the_chain_was_not_made_anew(
+    genuine: Genuine, tmp_path: Path, attack: Attack, record: int | None
+) -> None:
+    attack(genuine.attacked(tmp_path))
+    [found] = verify_folder(tmp_path, TRUST, [genuine.notes[7]]).logs
+    assert found.first_bad == record
+
+
+def test_two_readers_who_were_shown_two_histories_have_proof_for_everybody(
+    genuine: Genuine, tmp_path: Path
+) -> None:
+    other = genuine.attacked(tmp_path / "other")
+    edit_record(5, chained_anew=True, signed=True)(other)
+    genuine.attacked(tmp_path / "shown").write()
+    for shown in ("shown", "other"):
+        report = verify_folder(tmp_path / shown, TRUST, [genuine.notes[7], other.notes[7]])
+        frauds = [finding for finding in report.faults if finding.kind == Kind.FRAUD]
+        assert {finding.words for finding in frauds} == {f"two checkpoints of 7 records disagree, {FRAUD}"}
+        one, two = (parse_note(note.encode()) for note in frauds[0].notes)
+        key = TRUST.verifiers(LOG)
+        assert verify_note(one, key)
+        assert verify_note(two, key)
+        assert (one.text != two.text, one.text.split("\n")[:2]) == (True, two.text.split("\n")[:2])
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Genuine:
+    """A log in several segments, of which all but the last one are closed once an attacker has written it."""
+    return Genuine(tmp_path_factory.mktemp("closed") / "true", count=10, signed=(4, 9), segment=3)
+
+
+def _swap_files(log: WrittenLog) -> None:
+    first, second = (Segment(log.folder, first).path(CLOSED) for first in (0, 3))
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+
+
+def _remove_segment(log: WrittenLog) -> None:
+    for kind in (CLOSED, MANIFEST, CHECKPOINTS):
+        Segment(log.folder, 3).path(kind).unlink(missing_ok=True)
+
+
+def _edit_closed(log: WrittenLog) -> None:
+    manifest = Segment(log.folder, 3).path(MANIFEST)
+    before = manifest.read_bytes()
+    log.lines[4] = edit(log.lines[4], event_name="esa.kv.list")
+    log.write()
+    manifest.write_bytes(before)
+
+
+def _truncate(log: WrittenLog) -> None:
+    path = Segment(log.folder, 3).path(CLOSED)
+    path.write_bytes(path.read_bytes()[:-12])
+
+
+def _append(log: WrittenLog) -> None:
+    path = Segment(log.folder, 3).path(SEGMENT)
+    path.write_bytes(b"".join(line + b"\n" for line in [*log.lines[3:6], log.lines[6]]))
+    for kind in (CLOSED, MANIFEST):
+        Segment(log.folder, 3).path(kind).unlink()
+
+
+CLOSED_ROWS = [
+    Row("nothing", lambda _: None, [4, 9], []),
+    Row("remove a segment", _remove_segment, [4, 9], ["records 3 to 5: missing"]),
+    Row(
+        "edit a record of a closed segment and not its manifest", _edit_closed, [9],
+        [
+            "record 4: the next one names another hash",
+            "record 7: it does not follow record 1 of its tenant",
+            "the manifest of segment 3 says another digest, root, end of tenants' parts",
+            "records 0 to 8: something in them was rewritten, a held checkpoint has another root at 9",
+        ],
+    ),
+    Row(
+        "cut a closed segment", _truncate, [9],
+        [
+            "segment 3 can't be read: Compressed file ended before the end-of-stream marker was reached",
+            "record 5: missing",
+        ],
+    ),
+    Row(
+        "open a closed segment and put the next one's record into it", _append, [9],
+        ["record 7: record 6 stands in its place", "the manifest of segment 6 says another place of records"],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", CLOSED_ROWS, ids=lambda row: row.name)
+def test_of_each_attack_on_closed_segments_too(closed: Genuine, tmp_path: Path, row: Row) -> None:
+    stolen = closed.attacked(tmp_path)
+    stolen.write()
+    assert stolen.starts == [0, 3, 6, 9]
+    row.attack(stolen)
+    report = verify_folder(tmp_path, TRUST, [closed.notes[size] for size in row.held])
+    assert _words(report) == sorted(row.told)
+
+
+def test_segments_in_each_others_place_are_found_out(closed: Genuine, tmp_path: Path) -> None:
+    stolen = closed.attacked(tmp_path)
+    stolen.write()
+    _swap_files(stolen)
+    report = verify_folder(tmp_path, TRUST)
+    assert report.faults[0].words == "record 0: record 3 stands in its place"
+    assert report.logs[0].first_bad == 0
+
+
+@given(st.data())
+def test_whatever_byte_is_changed_under_a_held_checkpoint_it_is_noticed(
+    closed: Genuine, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    stolen = closed.attacked(tmp_path_factory.mktemp("flipped"))
+    stolen.write()
+    segments = [Segment(stolen.folder, first) for first in stolen.starts]
+    segment = data.draw(st.sampled_from(segments[:3]))
+    path = segment.path(CLOSED)
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    report = verify_folder(stolen.folder.parent, TRUST, [closed.notes[9]])
+    try:
+        same = list(segment.lines()) == [
+            line + b"\n" for line in stolen.lines[segment.first : segment.first + 3]
+        ]
+    except Exception:  # noqa: BLE001 -- whatever it is, the lines are not the same
+        same = False
+    assert bool(report.faults) is not same
+
+
+_CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["edit", "drop", "swap", "repeat", "insert", "chain", "sign"]),
+        st.integers(0, 9),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(changes=_CHANGES, held=st.sets(st.sampled_from([4, 9])), data=st.data())
+def test_whatever_is_done_covered_records_are_as_they_were_or_it_is_told(
+    closed: Genuine,
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[str, int]],
+    held: set[int],
+    data: st.DataObject,
+) -> None:
+    stolen = closed.attacked(tmp_path_factory.mktemp("anything"))
+    for what, place in changes:
+        _change(stolen, what, place % len(stolen.lines))
+    stolen.starts = sorted({0, *data.draw(st.sets(st.integers(1, len(stolen.lines) - 1), max_size=3))})
+    stolen.write()
+    report = verify_folder(stolen.folder.parent, TRUST, [closed.notes[size] for size in held])
+    covered = max(held, default=0)
+    if not report.faults:
+        assert stolen.lines[:covered] == closed.lines[:covered]
+        assert report.logs[0].covered == covered
+    elif stolen.lines == closed.lines and stolen.notes == closed.notes:
+        pytest.fail(f"{report.faults[0]}, and nothing was changed")
+
+
+def _change(log: WrittenLog, what: str, place: int) -> None:
+    lines = log.lines
+    match what:
+        case "edit":
+            lines[place] = edit(lines[place], event_name="esa.kv.list")
+        case "drop" if len(lines) > 2:
+            del lines[place]
+        case "swap":
+            lines[place - 1], lines[place] = lines[place], lines[place - 1]
+        case "repeat":
+            lines.insert(place, lines[place])
+        case "insert":
+            lines.insert(place, chained([record(99)])[0])
+        case "chain":
+            chain_anew(log)
+        case "sign":
+            sign_anew(log)
