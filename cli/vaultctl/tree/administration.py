@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Declarations: keys and root tokens by consent, auth methods, audit devices, plugins, and a server's log and past."""
+"""Declarations: keys and root tokens by consent, auth methods, plugins, and a server's log and past."""
 
 from __future__ import annotations
 
@@ -268,20 +268,6 @@ COMMANDS = (
     Command("auth move", "auth:move", "[options] SOURCE DESTINATION", _PATHS, "Move an auth method"),
     Command("auth disable", "auth:disable", "[options] PATH", _ONE, "Remove an auth method and its tokens"),
     Command("secrets move", "secrets:move", "[options] SOURCE DESTINATION", _PATHS, "Move a secrets engine"),
-    Command(
-        "audit enable",
-        "audit:enable",
-        "[options] TYPE [KEY=VALUE...]",
-        (1, None, "at least 1"),
-        "Create an audit device",
-        details="Servers take audit devices from their configuration unless unsafe_allow_api_audit_creation is set.",
-        flags=(
-            Flag("path", "text", "Name of the device; default: the type."),
-            Flag("description", "text", "What the device is for."),
-            Flag("local", "bool", "Not replicated."),
-        ),
-    ),
-    Command("audit disable", "audit:disable", "[options] PATH", _ONE, "Remove an audit device"),
     Command(
         "plugin list",
         "plugin:list_plugins",

@@ -51,6 +51,7 @@ def find_command(words: Sequence[str]) -> tuple[Command | None, list[str]]:
 def all_commands() -> list[Command]:
     """Every command, for help and completion."""
     from vaultctl.tree.administration import COMMANDS as operating
+    from vaultctl.tree.audit import COMMANDS as audit
     from vaultctl.tree.env import COMMANDS as env
     from vaultctl.tree.hsm import COMMANDS as hsm
     from vaultctl.tree.kv import COMMANDS as kv
@@ -59,7 +60,7 @@ def all_commands() -> list[Command]:
     from vaultctl.tree.system import COMMANDS as system
     from vaultctl.tree.tokens import COMMANDS as tokens
 
-    every = (*env, *hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens)
+    every = (*audit, *env, *hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens)
     return sorted(every, key=lambda command: command.name)
 
 
@@ -80,6 +81,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree.namespaces import COMMANDS as namespaces
 
         return namespaces
+    if first == "audit":
+        from vaultctl.tree.audit import COMMANDS as audit
+
+        return audit
     if first == "nhi":
         from vaultctl.tree.nhi import COMMANDS as nhi
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Declarations: the server itself, mounts, policies, audit, help and completion."""
+"""Declarations: the server itself, mounts, policies, help and completion."""
 
 from __future__ import annotations
 
@@ -156,18 +156,9 @@ COMMANDS = (
     ),
     Command("secrets disable", "secrets:disable", "[options] PATH", _ONE, "Remove a mount and all its data"),
     Command(
-        "audit list",
-        "audit:list_devices",
-        "[options]",
-        _NONE,
-        "List audit devices",
-        output="format",
-        flags=(Flag("detailed", "bool", "Show every setting."),),
+        "path-help", "about:path_help", "[options] PATH", _ONE, "The server's help on a path", output="format"
     ),
-    Command(
-        "path-help", "audit:path_help", "[options] PATH", _ONE, "The server's help on a path", output="format"
-    ),
-    Command("version", "audit:version", "", (0, None, "0"), "Print the version", remote=False),
+    Command("version", "about:version", "", (0, None, "0"), "Print the version", remote=False),
     Command(
         "completion",
         "completion.script:script",

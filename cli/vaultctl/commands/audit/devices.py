@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""audit list, enable and disable, path-help and version."""
+"""audit list, enable and disable."""
 
 from __future__ import annotations
 
@@ -66,26 +66,4 @@ def disable(invocation: Invocation) -> int:
     with ErrorPrefix("Error disabling audit device"):
         invocation.client.send("DELETE", f"sys/audit/{path}")
     invocation.say(f"Success! Disabled audit device (if it was enabled) at: {path}/")
-    return EXIT_OK
-
-
-def path_help(invocation: Invocation) -> int:
-    """Print the server's help on a path."""
-    from vaultctl.text.json import compact, sort_keys
-
-    path = invocation.args[0].strip(" /")
-    with ErrorPrefix("Error retrieving help"):
-        answer = invocation.client.send("GET", path, query={"help": "1"}).json()
-    if invocation.form == "json":
-        invocation.emit(compact(sort_keys(answer.get("openapi"))))
-        return EXIT_OK
-    invocation.say(str(answer.get("help") or "").rstrip("\n"))
-    return EXIT_OK
-
-
-def version(invocation: Invocation) -> int:
-    """Print the version of this command."""
-    from vaultctl import __version__
-
-    invocation.say(f"vaultctl v{__version__}")
     return EXIT_OK
