@@ -214,8 +214,8 @@ def wait_until(
 
 @contextmanager
 def initialised(folder: Path) -> Iterator[VaultProcess]:
-    """Start a server in `folder`, initialise and unseal it, and stop it in the end."""
-    vault = VaultProcess(folder)
+    """Start a server in `folder`, which keeps a log in `folder/log`; initialise and unseal it, and stop it in the end."""
+    vault = VaultProcess(folder, more=f'log {{ path = "{folder / "log"}" }}\n')
     try:
         vault.start()
         vault.initialise()

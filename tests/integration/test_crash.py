@@ -4,15 +4,20 @@
 import http.client
 import json
 import random
+import re
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.process import PATIENCE, Client, VaultProcess, initialised
+from tests.fuzz.process import PATIENCE, Answer, Client, VaultProcess, initialised
+from vault.log.format.trust import Trust
+from vault.log.format.verify import verify_folder
 
 CLIENTS = 4
+_RECEIPT = re.compile(r'log="([0-9a-f-]+)", seq=(\d+)')
 _LOST = (OSError, http.client.HTTPException)
 """What a client sees when the server dies under it: the request may or may not have happened."""
 
@@ -25,6 +30,8 @@ class Acknowledged:
     tokens: dict[str, str] = field(default_factory=dict)
     """Accessor by token, of those whose revocation was never even asked for."""
     revoked: dict[str, str] = field(default_factory=dict)
+    receipts: list[tuple[str, int]] = field(default_factory=list)
+    """Log and number of each outcome that an answer named."""
 
     @property
     def count(self) -> int:
@@ -66,12 +73,12 @@ class Writer(threading.Thread):
     def _write(self, path: str, value: str) -> None:
         before = self.told.secrets.pop(path, None)  # in flight, either value may be found
         answer = self._client.request("POST", f"/v1/secret/data/{path}", {"data": {"value": value}})
-        if self._told(answer.status, 200) or before is None:
+        if self._told(answer, 200) or before is None:
             self.told.secrets[path] = value
 
     def _create(self) -> None:
         answer = self._client.request("POST", "/v1/auth/token/create", {"policies": ["default"]})
-        if self._told(answer.status, 200):
+        if self._told(answer, 200):
             auth = answer.json()["auth"]
             self.told.tokens[auth["client_token"]] = auth["accessor"]
 
@@ -81,13 +88,16 @@ class Writer(threading.Thread):
         body, name = ({"token": token}, "revoke")
         if self._chance.random() < 0.5:
             body, name = ({"accessor": accessor}, "revoke-accessor")
-        if self._told(self._client.request("POST", f"/v1/auth/token/{name}", body).status, 204):
+        if self._told(self._client.request("POST", f"/v1/auth/token/{name}", body), 204):
             self.told.revoked[token] = accessor
 
-    def _told(self, status: int, expected: int) -> bool:
-        if status != expected:
-            self.problem = f"{self.name} got {status} instead of {expected}"
-        return status == expected
+    def _told(self, answer: Answer, expected: int) -> bool:
+        if answer.status != expected:
+            self.problem = f"{self.name} got {answer.status} instead of {expected}"
+        receipt = _RECEIPT.fullmatch(answer.headers["log-receipt"])
+        assert receipt is not None
+        self.told.receipts.append((receipt[1], int(receipt[2])))
+        return answer.status == expected
 
 
 def _load_and_kill(vault: VaultProcess, number: int, chance: random.Random) -> list[Acknowledged]:
@@ -149,6 +159,24 @@ def _check_audit(vault: VaultProcess, start: int) -> int:
         return file.tell()
 
 
+def _check_log(vault: VaultProcess, told: Sequence[Acknowledged]) -> None:
+    """What was answered is in the log, whole and in its order: the log goes on after a kill, and none begins."""
+    folder = vault.folder / "log"
+    report = verify_folder(folder, Trust())
+    assert report.faults == (), report.faults
+    (log,) = report.logs
+    assert log.first == 0
+    named = {receipt for one in told for receipt in one.receipts}
+    assert {name for name, _ in named} <= {log.log}
+    outcomes = {
+        record["seq"]
+        for path in sorted((folder / log.log).glob("*.jsonl"))
+        for record in map(json.loads, path.read_bytes().splitlines())
+        if record["phase"] == "outcome" and record["outcome"] == "success"
+    }
+    assert {seq for _, seq in named} <= outcomes
+
+
 def _kill_rounds(folder: Path, rounds: int) -> tuple[int, int]:
     """Kill so many times, on one vault; check each round by itself and, at the end, all of them once more."""
     chance = random.Random(rounds)
@@ -159,6 +187,7 @@ def _kill_rounds(folder: Path, rounds: int) -> tuple[int, int]:
             told = _load_and_kill(vault, number, chance)
             vault.start()
             audited = _check_audit(vault, audited)
+            _check_log(vault, told)
             vault.unseal()
             for one in (*told, *chance.sample(everything, min(2, len(everything)))):
                 _check(vault, one)
@@ -166,6 +195,7 @@ def _kill_rounds(folder: Path, rounds: int) -> tuple[int, int]:
         for one in everything:
             _check(vault, one)
         _check_audit(vault, 0)
+        _check_log(vault, everything)
     log = vault.log.read_text(errors="replace")
     assert "Traceback" not in log and "defect" not in log
     return sum(one.count for one in everything), sum(len(one.revoked) for one in everything)
