@@ -29,6 +29,7 @@ CODECS = {
     "vault/framework/hcl/lexer.py": "a string in HCL",
     "vault/framework/telemetry/log.py": "lines of the log",
     "vault/log/common_log.py": "records of the log",
+    "vault/log/cursor.py": "encrypted for a client, under a key of the log",
     "vault/log/record.py": "records of the log",
     "vault/log/recovery.py": "records of the log, and the state beside a segment",
     "vault/log/signing.py": "checkpoints of the log",

@@ -89,7 +89,7 @@ class Broker:
         self._claims = claims
         self._tried: dict[str, Writer] = {}
         """New devices that took a test line. They stay open: the reader of a pipe leaves when its writer closes it."""
-        self._health = DeviceHealth(clock, log, metrics, _KINDS)
+        self._health = DeviceHealth(clock, log, metrics, _KINDS, self._tell_of_device)
         metrics.gauge("audit.failing", lambda: float(self.failing))
         self._prompt = False
         """Whether the last record was taken at once, and the next one will be."""
@@ -369,6 +369,17 @@ class Broker:
             if self._batch is not None:
                 self._batch.flush()
             self._health.write(self.common, self.common.notice(event, said, outcome), self._clock.monotonic())
+
+    def _tell_of_device(self, name: str, failing: bool) -> None:  # noqa: FBT001 -- what became of it
+        """Have the log say that a device began or ceased to fail, once what is being recorded now is (LOG-031)."""
+        if self.common is not None and name != self.common.name:
+            asyncio.get_running_loop().call_soon(self._note_device, name, failing)
+
+    def _note_device(self, name: str, failing: bool) -> None:  # noqa: FBT001 -- what became of it
+        if failing:
+            self.notice("esa.log.device.failed", {"device": name}, "failed")
+        else:
+            self.notice("esa.log.device.recovered", {"device": name})
 
     async def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""

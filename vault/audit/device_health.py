@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -23,9 +24,16 @@ _COMPLAIN_EVERY: Final = 1.0
 class DeviceHealth:
     """What became of the last record, of each device and of all."""
 
-    def __init__(self, clock: Clock, log: Log, metrics: Metrics, kinds: tuple[str, ...]) -> None:
-        """`kinds` of records are counted apart."""
-        self._clock, self._log = clock, log
+    def __init__(
+        self,
+        clock: Clock,
+        log: Log,
+        metrics: Metrics,
+        kinds: tuple[str, ...],
+        changed: Callable[[str, bool], None],
+    ) -> None:
+        """`kinds` of records are counted apart; `changed` is told of a device that it begins or ceases to fail."""
+        self._clock, self._log, self._changed = clock, log, changed
         self._complained = -_COMPLAIN_EVERY
         self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in kinds}
         self.blocked = False
@@ -39,12 +47,11 @@ class DeviceHealth:
         try:
             outcome = device.write(line, now)
         except (DeviceFailure, LogFailure) as failure:
-            self.failing.add(device)
-            self._complain(failure)
+            self._fails(device, failure)
             return False
         if outcome is None:
             if self.failing:
-                self.failing.discard(device)
+                self._works(device)
             return True
         outcome.add_done_callback(partial(self._count_outcome, device))
         return outcome
@@ -64,10 +71,20 @@ class DeviceHealth:
     def _count_outcome(self, device: Sink, outcome: Outcome) -> None:
         failure = None if outcome.cancelled() else outcome.result()
         if failure is None:
-            self.failing.discard(device)
+            self._works(device)
         else:
+            self._fails(device, failure)
+
+    def _works(self, device: Sink) -> None:
+        if device in self.failing:
+            self.failing.discard(device)
+            self._changed(device.name, False)
+
+    def _fails(self, device: Sink, failure: DeviceFailure | LogFailure) -> None:
+        if device not in self.failing:
             self.failing.add(device)
-            self._complain(failure)
+            self._changed(device.name, True)
+        self._complain(failure)
 
     def _complain(self, failure: DeviceFailure | LogFailure) -> None:
         now = self._clock.monotonic()

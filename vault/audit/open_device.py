@@ -63,6 +63,11 @@ class Sink(Protocol):
     """Takes lines: a device behind its writer, or the log."""
 
     @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
     def prompt(self) -> bool:
         """Whether the next write is made at once."""
         ...

@@ -49,7 +49,7 @@ class Writer:
     def __init__(self, name: str, device: AuditDevice, most_bytes: int = _MOST_BYTES) -> None:
         """`most_bytes` may wait for the device."""
         self._most_bytes = most_bytes
-        self._name = name
+        self.name: Final = name
         self._device = device
         self._apart_until = 0.0
         self._jobs: deque[_Job] = deque()
@@ -110,7 +110,7 @@ class Writer:
             self._jobs.append(job)
             self._news.notify()
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=f"audit {self._name}", daemon=True)
+            self._thread = threading.Thread(target=self._run, name=f"audit {self.name}", daemon=True)
             self._thread.start()
         return job.outcome
 
@@ -121,7 +121,7 @@ class Writer:
 
     def _late(self) -> DeviceFailure:
         return DeviceFailure(
-            f'audit device "{self._name}": it took no record for {DEADLINE:.0f} s; see that its pipe is read, or its disk answers'
+            f'audit device "{self.name}": it took no record for {DEADLINE:.0f} s; see that its pipe is read, or its disk answers'
         )
 
     def _run(self) -> None:
@@ -137,7 +137,7 @@ class Writer:
             except DeviceFailure as failed:
                 failure = failed
             except Exception as error:  # noqa: BLE001 -- the record is not taken, and the thread goes on
-                failure = DeviceFailure(f'audit device "{self._name}": {type(error).__name__}')
+                failure = DeviceFailure(f'audit device "{self.name}": {type(error).__name__}')
             with contextlib.suppress(RuntimeError):  # the loop is closed: no request waits any more
                 job.loop.call_soon_threadsafe(self._done, job, failure)
         self._device.close()

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     TEMPLATE = "a value may not stand in the path of a templated rule"
     NAMESPACE = "another namespace"
     CREDENTIAL = "the credential's own checks"
+    LOG = "no rule names the log"
     NO_TOKEN = "no valid token"  # noqa: S105 - a phrase
     TOO_MANY = "too many requests"
     LOCKED = "locked by an administrator"

@@ -95,7 +95,7 @@ class Chain:
         line = _LINE % (
             draft.opening,
             self._log,
-            rfc3339_whole(observed).encode(),
+            rfc3339_whole(observed),
             draft.decision,
             self._last,
             draft.request,

@@ -14,8 +14,9 @@ from vault.barrier.view import ReadView, View
 from vault.framework.clock import Clock, Entropy, rfc3339_whole
 from vault.framework.errors import VaultError
 from vault.framework.telemetry.log import Log
+from vault.log.cursor import Cursors
 from vault.log.draft import Draft
-from vault.log.keys import LogKeys, make_keys, read_keys
+from vault.log.keys import FIRST, LogKeys, make_keys, read_keys
 from vault.log.record import SCHEMA, LogRenderer
 from vault.log.recovery import OpenedLog
 from vault.log.signing import Checkpoints
@@ -28,6 +29,7 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 class CommonLog:
     """One log, open for writing. Whoever records writes lines in the order in which they were made."""
 
+    name: Final = "log"
     prompt: Final = True
     """A write returns promptly: it goes to memory of the operating system."""
 
@@ -48,8 +50,10 @@ class CommonLog:
         self._clock, self._entropy = clock, entropy
         chain = opened.writer.chain
         self.renderer: Final = LogRenderer(opened.id, chain.append, lambda: chain.seq, status)
-        self.checkpoints: Final = Checkpoints(opened.writer, f"{origin}/{opened.id}", clock, log)
+        self.checkpoints: Final = Checkpoints(opened.writer, origin, clock, log)
         self._keys: LogKeys | None = None
+        self.cursors: Cursors | None = None
+        """Makes the cursors of searches, while unsealed."""
 
     def write(self, line: bytes, now: float) -> None:
         """Write lines that the renderer made. Raises `LogFailure`."""
@@ -58,7 +62,7 @@ class CommonLog:
 
     def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bytes:
         """Return the record of something that no request asked for. What is `said` holds no value from outside."""
-        now = rfc3339_whole(self._clock.nanos()).encode()
+        now = rfc3339_whole(self._clock.nanos())
         return self.writer.chain.append(
             Draft(
                 b'{"actor":{"type":"server"},"event_name":%b,%b'
@@ -90,6 +94,7 @@ class CommonLog:
         self._keys = keys
         self.renderer.use(ValueHasher(keys.current, keys.hashing[keys.current]))
         self.checkpoints.use(keys.signing)
+        self.cursors = Cursors(keys.hashing[FIRST], self._entropy)
 
     def hashes(self, value: str) -> list[str]:
         """Return what stands for a value in the log, under each key that there is or was; nothing while sealed."""
@@ -102,7 +107,7 @@ class CommonLog:
         self.checkpoints.sign_now()
         self.checkpoints.use(None)
         self.renderer.use(None)
-        self._keys = None
+        self._keys = self.cursors = None
 
     def close(self) -> None:
         """Sign what is there, and release the files."""

@@ -11,7 +11,17 @@ from vault.framework.call import Call
 from vault.framework.request.operation import Operation
 from vault.framework.route import Route
 
-NOTICES: Final = frozenset({"esa.seal.closed", "esa.seal.opened", "esa.server.start", "esa.server.stop"})
+NOTICES: Final = frozenset(
+    {
+        "esa.config.reload",
+        "esa.log.device.failed",
+        "esa.log.device.recovered",
+        "esa.seal.closed",
+        "esa.seal.opened",
+        "esa.server.start",
+        "esa.server.stop",
+    }
+)
 """What the log says of the server's own life, unasked."""
 _AREAS: Final = {"system": "sys", "": "request"}
 """Areas that are not called like the kind of the mount; a request that no mount answers has one of its own."""

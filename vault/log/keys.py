@@ -16,6 +16,8 @@ from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
 
 _PATH: Final = "log/keys"
+FIRST: Final = "h1"
+"""The id of the first key, which stays."""
 _KEY_BYTES: Final = 32
 
 
@@ -44,7 +46,7 @@ async def make_keys(core: View, entropy: Entropy) -> None:
     """Make the keys, unless another node did meanwhile."""
     if await core.get(_PATH) is None:
         made = LogKeys(
-            hashing={"h1": entropy.bytes(_KEY_BYTES)}, current="h1", signing=entropy.bytes(_KEY_BYTES)
+            hashing={FIRST: entropy.bytes(_KEY_BYTES)}, current=FIRST, signing=entropy.bytes(_KEY_BYTES)
         )
         await core.put(_PATH, _KEYS.encode(made))
 

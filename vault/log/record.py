@@ -24,14 +24,14 @@ from vault.framework.reply import Auth, Reply, WrapInfo
 from vault.framework.request.record import CallRecord
 from vault.log.draft import Draft
 from vault.log.events import event_name, resource
-from vault.log.values import ValueHasher
+from vault.log.values import LOG_VALUES, OmittedValues, ValueHasher, Values
 from vault.values.times import Nanos
 
 SCHEMA: Final = "https://coffre.eu/schemas/log/v1"
 LARGEST: Final = 65_535
 """Bytes of the longest record (LOG-012, and the entries of C2SP tlog-tiles)."""
-_CHAINED: Final = 512
-"""Bytes that the log adds to a draft, at most."""
+_CHAINED: Final = 2048
+"""Bytes of what is in no place and no fields, at most: what the log adds, ids, times, names of events."""
 _CACHED: Final = 4096
 """Entries of each cache."""
 _LONGEST_KEPT: Final = 4096
@@ -47,6 +47,7 @@ _VERSIONED: Final = "kv.secret"
 """The type of resources that have versions."""
 _MOST_POLICIES: Final = 32
 """Policies that one record names; of more, it tells how many."""
+_OMITTED: Final = OmittedValues()
 _DENIED: Final = (Forbidden, Unauthenticated)
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -68,6 +69,8 @@ class _Place(NamedTuple):
     versioned: bool
     tenant: bytes
     path: bytes
+    size: int
+    """Bytes of all these."""
 
 
 class _Details(NamedTuple):
@@ -166,10 +169,9 @@ class LogRenderer:
         return self._line(call, place, now, said)
 
     def _line(self, call: Call, place: _Place, now: Nanos, said: _Details) -> bytes:
-        draft = self._draft(call, place, now, said)
-        if sum(map(len, draft)) > LARGEST - _CHAINED:
-            draft = self._draft(call, place, now, said._replace(fields=self._digest(said.fields)))
-        return self._append(draft)
+        if place.size + len(said.fields) + len(said.decision) > LARGEST - _CHAINED:
+            said = said._replace(fields=self._digest(said.fields))
+        return self._append(self._draft(call, place, now, said))
 
     def _draft(self, call: Call, place: _Place, now: Nanos, said: _Details) -> Draft:
         span, trace = _trace(call)
@@ -187,7 +189,7 @@ class LogRenderer:
             said.decision,
             b'"request.id":"%b",%b%b},%b' % (call.id.encode(), place.resource, said.version, _SCHEMA),
             b"%b%b%b" % (span, said.status, place.tenant),
-            b'"timestamp":"%b",%b%b' % (rfc3339_whole(now).encode(), trace, place.path),
+            b'"timestamp":"%b",%b%b' % (rfc3339_whole(now), trace, place.path),
             call.namespace.id,
         )
 
@@ -214,18 +216,26 @@ class LogRenderer:
         bound = getattr(call, "bound", None)
         event = event_name(bound.route if bound is not None else None, where.mount.kind, call.operation)
         kind, name = resource(call)
+        actor = b'"actor":%b,' % _encode(_actor(call.identity))
+        credential = (
+            b"" if call.identity is None else b'"credential":%b,' % _encode(_credential(call.identity))
+        )
+        granted = _granted(call.decision)
+        about = b'"resource":%b' % _encode({"id": name, "type": kind})[:-1]
+        path = b'"url.path":%b}' % _encode(where.full)
         return _Place(
-            mark,
-            call.decision,
-            where.mount,
-            b'"actor":%b,' % _encode(_actor(call.identity)),
-            b"" if call.identity is None else b'"credential":%b,' % _encode(_credential(call.identity)),
-            b'"event_name":%b,' % _encode(event),
-            _granted(call.decision),
-            b'"resource":%b' % _encode({"id": name, "type": kind})[:-1],
-            kind == _VERSIONED,
-            b'"tenant":%b,' % _encode(where.namespace.id),
-            b'"url.path":%b}' % _encode(where.full),
+            mark=mark,
+            decision=call.decision,
+            mount=where.mount,
+            actor=actor,
+            credential=credential,
+            event=b'"event_name":%b,' % _encode(event),
+            policy=granted,
+            resource=about,
+            versioned=kind == _VERSIONED,
+            tenant=b'"tenant":%b,' % _encode(where.namespace.id),
+            path=path,
+            size=sum(map(len, (actor, credential, granted, about, path))),
         )
 
     def _address(self, call: Call) -> bytes:
@@ -251,44 +261,49 @@ class LogRenderer:
         return b'"fields":{%b},' % b",".join(parts)
 
     def _sent(self, call: Call) -> bytes:
-        if self.hasher is None:
+        values = self._values(call)
+        if values is None:
             return b""
         known = call.record.sent
         if known is not None and known[0] == call.data and self in known[1]:
             return known[1][self]
-        return _encode(self._said_of_request(self.hasher, call))
+        return _said_of_request(values, call)
 
-    def _said_of_request(self, hasher: ValueHasher, call: Call) -> object:
-        bound = getattr(call, "bound", None)
-        return hasher.request(call.data, bound.route.parameters if bound is not None else {})
+    def _values(self, call: Call) -> Values | None:
+        """Return what says something of values: hashes, or their number alone where the mount is set so."""
+        if self.hasher is None or call.destination.mount.options.get(LOG_VALUES) != "omit":
+            return self.hasher
+        return _OMITTED
 
     def request_hasher(self, call: Call) -> Callable[[], bytes]:
         """Return the function that a thread runs to hash long data of a request."""
-        hasher = None if self.hasher is None else self.hasher.twin()
-        return lambda: b"" if hasher is None else _encode(self._said_of_request(hasher, call))
+        values = self._values(call)
+        return bytes if values is None else partial(_said_of_request, values.twin(), call)
 
     def _answered(self, call: Call, reply: Reply[object]) -> bytes:
-        if self.hasher is None:
+        values = self._values(call)
+        if values is None:
             return b""
         if reply.recorded is not None and self in reply.recorded:
             return reply.recorded[self]
         if reply.same is None or reply.auth is not None or reply.wrap_info is not None:
-            return _said_of_answer(self.hasher, reply)
+            return _said_of_answer(values, reply)
         key = (call.destination.mount, reply.same)
         known = self._answers.get(key)
         if known is None:
-            known = _said_of_answer(self.hasher, reply)
+            known = _said_of_answer(values, reply)
             if len(known) <= _LONGEST_KEPT:
                 self._answers.put(key, known)
         return known
 
     def reply_hasher(self, call: Call, reply: Reply[object]) -> Callable[[], bytes] | None:
         """Return the function that a thread runs to hash a long answer; None where that is done already."""
-        if self.hasher is None:
+        values = self._values(call)
+        if values is None:
             return None
         if reply.same is not None and self._answers.get((call.mount, reply.same)) is not None:
             return None
-        return partial(_said_of_answer, self.hasher.twin(), reply)
+        return partial(_said_of_answer, values.twin(), reply)
 
     def _digest(self, fields: bytes) -> bytes:
         """Return what stands for fields that are too long for one record: their hash and their size (LOG-012)."""
@@ -305,7 +320,13 @@ def _with_notes(record: CallRecord, sent: bytes, answered: bytes) -> bytes:
     return _encode({**plain, **data})
 
 
-def _said_of_answer(hasher: ValueHasher, reply: Reply[object]) -> bytes:
+def _said_of_request(values: Values, call: Call) -> bytes:
+    """Return what the log says of a request's data."""
+    bound = getattr(call, "bound", None)
+    return _encode(values.request(call.data, bound.route.parameters if bound is not None else {}))
+
+
+def _said_of_answer(values: Values, reply: Reply[object]) -> bytes:
     """Return what the log says of an answer: its data hashed, and in clear which credential it brings."""
     said: dict[str, object] = {}
     if reply.auth is not None:
@@ -315,9 +336,9 @@ def _said_of_answer(hasher: ValueHasher, reply: Reply[object]) -> bytes:
     if reply.lease_id:
         said["lease_id"] = reply.lease_id
     if reply.raw is not None:
-        said["data"] = {"$h": hasher.hash(reply.raw.decode("latin-1")), "$size": len(reply.raw)}
+        said["data"] = values.raw(reply.raw)
     elif reply.data is not None:
-        said["data"] = hasher.answer(reply.data, schema.to_plain(reply.data), own=reply.own_names)
+        said["data"] = values.answer(reply.data, schema.to_plain(reply.data), own=reply.own_names)
     return _encode(said) if said else b""
 
 

@@ -37,8 +37,9 @@ class Checkpoints:
     """Signs one log."""
 
     def __init__(self, writer: LogWriter, origin: str, clock: Clock, log: Log) -> None:
-        """`origin` names the log in each checkpoint, and its key."""
-        self.origin: Final = origin
+        """`origin` and the log's own name together name it in each checkpoint, and its key."""
+        self._names = origin
+        self.origin: Final = f"{origin}/{writer.folder.name}"
         self._writer, self._clock, self._log = writer, clock, log
         self._signer: Signer | None = None
         self._signed = -1
@@ -49,6 +50,17 @@ class Checkpoints:
     def key(self) -> str:
         """The key that checkpoints are verified with, as C2SP spells it; empty while sealed."""
         return "" if self._signer is None else self._signer.verifier.vkey
+
+    @property
+    def signed(self) -> int:
+        """How many records the newest checkpoint covers that this process signed; -1 before there is one."""
+        return self._signed
+
+    def key_of(self, log: str) -> str:
+        """Return the key of another log of this vault: all are signed by one, each under its own name."""
+        if self._signer is None:
+            return ""
+        return self._signer.verifier.under(f"{self._names}/{log}").vkey
 
     def use(self, seed: bytes | None) -> None:
         """Sign with the Ed25519 key of this seed from now on; with None not at all."""
@@ -106,7 +118,7 @@ class Checkpoints:
 
     def _line(self, signer: Signer, size: int, root: bytes) -> bytes:
         note = sign_checkpoint(Checkpoint(origin=self.origin, size=size, root=root), [signer])
-        said = {"time": rfc3339_whole(self._clock.nanos()), "note": note.decode()}
+        said = {"time": rfc3339_whole(self._clock.nanos()).decode(), "note": note.decode()}
         return msgspec.json.encode(said) + b"\n"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from binascii import b2a_base64
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -38,6 +38,53 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})
 _LONGEST_TIME: Final = 30
 _TRUE: Final = {"$t": "boolean"}
 _NULL: Final = {"$t": "null"}
+
+
+LOG_VALUES: Final = "log_values"
+"""The option of a mount that says what the log has of its values: `hash`, or `omit` for nothing."""
+
+
+class Values(Protocol):
+    """What the log says of data."""
+
+    def twin(self) -> Values:
+        """Return what says the same, for a thread."""
+        ...
+
+    def request(self, data: Mapping[str, Json], known: Mapping[str, Parameter]) -> Json:
+        """Return what the log says of a request's data; `known` are the parameters of its route."""
+        ...
+
+    def answer(self, data: object, plain: Json, *, own: bool) -> Json:
+        """Return what the log says of an answer's data, of which `plain` is the form on the wire."""
+        ...
+
+    def raw(self, body: bytes) -> Json:
+        """Return what the log says of bytes."""
+        ...
+
+
+class OmittedValues:
+    """Says how many values there are, and nothing of what they are."""
+
+    def twin(self) -> Values:
+        """See `Values`."""
+        return self
+
+    def request(self, data: Mapping[str, Json], known: Mapping[str, Parameter]) -> Json:
+        """See `Values`."""
+        del known
+        return {"$omitted": count(data)}
+
+    def answer(self, data: object, plain: Json, *, own: bool) -> Json:
+        """See `Values`."""
+        del data, own
+        return {"$omitted": count(plain)}
+
+    def raw(self, body: bytes) -> Json:
+        """See `Values`."""
+        del body
+        return {"$omitted": 1}
 
 
 class TooManyValues(Exception):
@@ -69,6 +116,10 @@ class ValueHasher:
             for start in range(0, len(value), _PIECE):
                 keyed.update(value[start : start + _PIECE].encode("utf-8", "surrogatepass"))
         return self._prefix + b2a_base64(keyed.finalize(), newline=False).decode()
+
+    def raw(self, body: bytes) -> Json:
+        """Return what stands for bytes."""
+        return {"$h": self.hash(body.decode("latin-1")), "$size": len(body)}
 
     def name(self, value: str) -> str:
         """Return what stands for the name of a member; frequent ones are cached."""

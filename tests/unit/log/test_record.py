@@ -10,6 +10,7 @@ import pytest
 
 from tests.routes.driver import Answer, Application
 from tests.unit.log.folders import records
+from vault.audit.device import DeviceFailure
 
 POLICY = 'path "secret/data/*" { capabilities = ["read"] }\npath "sys/seal" { capabilities = ["deny"] }'
 
@@ -262,3 +263,46 @@ def test_log_012_a_record_names_few_of_many_policies(here: Application) -> None:
     assert granted[32:] == [{"$omitted": 68}]
     _, refused = _after(here, "DELETE", "/v1/secret/data/x", token=token)
     assert refused[0]["policy"]["by"] == granted
+
+
+def test_a_mount_may_leave_values_out(here: Application) -> None:
+    tuned = here.request(
+        "POST", "/v1/sys/mounts/secret/tune", {"options": {"log_values": "omit"}}, token="root"
+    )
+    assert tuned.status in {200, 204}
+    _, wrote = _after(here, "POST", "/v1/secret/data/pin", {"data": {"pin": 4711}}, token="root")
+    _, read = _after(here, "GET", "/v1/secret/data/pin", token="root")
+    assert wrote[0]["fields"]["request"] == {"$omitted": 1}
+    assert "$h" not in json.dumps([wrote, read])
+    _, other = _after(here, "POST", "/v1/plain/pin", {"pin": 4711}, token="root")
+    assert "$h" in json.dumps(other)
+
+
+@pytest.mark.parametrize("target", ["/v1/sys/mounts/new", "/v1/sys/auth/new", "/v1/sys/mounts/secret/tune"])
+def test_what_a_mount_says_of_values_is_hash_or_omit(here: Application, target: str) -> None:
+    kind = "userpass" if "auth" in target else "kv"
+    body = {"type": kind, "options": {"log_values": "clear"}}
+    answer = here.request("POST", target, body, token="root")
+    assert answer.status == 400
+    assert "log_values must be hash or omit" in answer.body.decode()
+
+
+def test_log_031_a_device_that_fails_and_works_again_is_an_event_of_each(here: Application) -> None:
+    entry = here.vault.controls.audit._open["file"]
+    device = entry.device
+    before = len(records(here.history))
+
+    def refuse(*_: object) -> None:
+        raise DeviceFailure("audit device: it is full")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(device, "write", refuse)
+        for _ in range(3):
+            assert here.request("GET", "/v1/secret/data/x", token="root").status == 500
+    assert here.request("GET", "/v1/secret/data/x", token="root").status == 200
+    here.request("GET", "/v1/sys/health")
+    found = [record for record in records(here.history)[before:] if record["phase"] == "notice"]
+    assert [(record["event_name"], record["fields"]) for record in found] == [
+        ("esa.log.device.failed", {"device": "file"}),
+        ("esa.log.device.recovered", {"device": "file"}),
+    ]

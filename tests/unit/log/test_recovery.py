@@ -20,7 +20,7 @@ def _signed(folder: Path, *, count: int = 3) -> None:
     """A log of `count` records whose last checkpoint covers all."""
     log = opened(folder)
     wrote(log, *[draft() for _ in range(count)])
-    checkpoints = Checkpoints(log.writer, f"o/{log.id}", Clock(), Log())
+    checkpoints = Checkpoints(log.writer, "o", Clock(), Log())
     checkpoints.use(SEED)
     checkpoints.sign_now()
     log.writer.close()
@@ -122,7 +122,7 @@ def test_a_torn_checkpoint_leaves_the_one_before_it_and_the_next_is_whole(tmp_pa
     again = opened(tmp_path)
     assert again.lost == ""
     wrote(again, draft())
-    checkpoints = Checkpoints(again.writer, f"o/{again.id}", Clock(), Log())
+    checkpoints = Checkpoints(again.writer, "o", Clock(), Log())
     checkpoints.use(SEED)
     checkpoints.sign_now()
     last = json.loads(file.read_bytes().splitlines()[-1])

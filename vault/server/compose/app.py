@@ -307,6 +307,7 @@ class Vault:
         await self._tell_of_stanzas(config)
         made = new_slots(config, slots, self.ground.entropy)
         slots.join(made)
+        self.controls.audit.notice("esa.config.reload", {})
         for slot in made:
             self.ground.log.note("seal", "a key slot is configured and can be added", slot=slot.name)
         if made:

@@ -180,7 +180,7 @@ def _checked(
         listeners=listeners,
         storage=storage,
         audit=audit,
-        log=LogSettings(**log),
+        log=LogSettings(**log) if inside["log"] or base is None else base.log,
         user_lockout=lockouts,
         telemetry=Telemetry(**telemetry),
         seals=seals,

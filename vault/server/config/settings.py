@@ -265,6 +265,14 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, Setting(read.limit, "A segment of the log ends at this size, in bytes.", "67108864")
     ] = 64 << 20
     segment_age: Annotated[float, Setting(read.duration, "A segment ends after this time.", "24h")] = 86_400
+    root_reads: Annotated[
+        bool,
+        Setting(
+            read.boolean,
+            "Let the root policy read the log through `sys/log`. Otherwise only a policy with a rule that names `sys/log/` "
+            "does.",
+        ),
+    ] = False
 
 
 class UserLockout(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from vault.server.config import seal_stanzas
 from vault.server.config.files import setting_from_environment
 from vault.server.config.flags import Options
 from vault.server.config.reader import Findings
-from vault.server.config.settings import Config, Listener, StorageSettings
+from vault.server.config.settings import Config, Listener, LogSettings, StorageSettings
 from vault.server.config.stanzas import host_and_port, is_loopback
 from vault.server.failure import StartFailure
 
@@ -87,6 +87,9 @@ class Development:
                 ),
             ),
             storage=StorageSettings(kind="sqlite" if stored else "inmem", path=stored),
+            log=LogSettings(path=f"{stored.removesuffix('.db')}-log", root_reads=True)
+            if stored
+            else LogSettings(),
             seals=self._seals,
             api_addr=self._url(self._address),
             disable_mlock=True,

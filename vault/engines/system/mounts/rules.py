@@ -12,6 +12,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json, Mismatch, parse_duration, to_duration
 from vault.framework.names import check_length
 from vault.framework.quote import quote
+from vault.log.values import LOG_VALUES
 from vault.mount.entry import LockoutConfig, MountConfig
 from vault.mount.table import Catalog
 from vault.values.times import Seconds
@@ -70,12 +71,19 @@ def choose_kind(name: str, plugin: str, options: Mapping[str, str]) -> tuple[str
     return name, dict(options)
 
 
+def check_log_values(options: Mapping[str, str]) -> None:
+    """Raise `Malformed` where the options say wrongly what the log has of a mount's values."""
+    if options.get(LOG_VALUES, "hash") not in {"hash", "omit"}:
+        raise Malformed(f"{LOG_VALUES} must be hash or omit")
+
+
 def check_secrets_kind(catalog: Catalog, kind: str, options: Mapping[str, str]) -> None:
     """Refuse a kind of secrets engine that cannot be mounted or does not exist."""
     if kind in _SINGLE:
         raise Malformed(f'mount type of "{quote(kind)}" is not mountable')
     if not catalog.knows(kind, auth=False):
         raise Malformed("type: plugin not found in the catalog")
+    check_log_values(options)
     if kind != "kv" and options.get("version"):
         raise Malformed(f'secrets engine "{quote(kind)}" does not allow setting a version')
     if catalog.find(kind, options, auth=False) is None:
@@ -86,6 +94,7 @@ def check_auth_kind(catalog: Catalog, kind: str, options: Mapping[str, str]) -> 
     """Refuse a kind of auth method that does not exist."""
     if not catalog.knows(kind, auth=True):
         raise Malformed("type: plugin not found in the catalog")
+    check_log_values(options)
     if options.get("version"):
         raise Malformed(f'auth method "{quote(kind)}" does not allow setting a version')
 

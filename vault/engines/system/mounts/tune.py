@@ -225,8 +225,9 @@ def _options(entry: MountEntry, given: Mapping[str, str] | None) -> dict[str, st
         return None
     if "version" in given:
         _check_version(entry, given["version"])
-    merged = {**(entry.options or {}), **given}
-    return {name: value for name, value in merged.items() if value}
+    merged = {name: value for name, value in {**(entry.options or {}), **given}.items() if value}
+    rules.check_log_values(merged)
+    return merged
 
 
 def _check_version(entry: MountEntry, text: str) -> None:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The JSON Schema of records. Readers keep members that it does not name: later releases add some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+_TEXT: Final = {"type": "string"}
+_HASH: Final = {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}
+_COUNT: Final = {"type": "integer", "minimum": 0}
+_TIME: Final = {"type": "string", "pattern": "^[0-9-]{10}T[0-9:]{8}\\.[0-9]{9}Z$"}
+_RULE: Final = {
+    "type": "object",
+    "properties": {"policy": _TEXT, "rule": _TEXT, "$omitted": _COUNT},
+}
+_VALUE: Final = (
+    'Values are hashed: {"$h": "<key id>:<base64 of HMAC-SHA-256>"}, with "$size" where they are long, and names of '
+    'a client\'s own members "$h:<key id>:<base64>". A boolean or null is {"$t": its type}; {"$omitted": n} stands for '
+    "n values. What a route declares clear stands as it came."
+)
+
+RECORD_SCHEMA: Final[Mapping[str, Any]] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "https://coffre.eu/schemas/log/v1",
+    "title": "A record of the log",
+    "type": "object",
+    "required": [
+        "actor",
+        "event_name",
+        "log",
+        "observed_timestamp",
+        "phase",
+        "prev_hash",
+        "schema",
+        "seq",
+        "tenant",
+        "tenant_prev_hash",
+        "tenant_seq",
+        "timestamp",
+    ],
+    "properties": {
+        "actor": {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "id": {
+                    "type": "string",
+                    "description": "The id of an entity, or accessor: and that of a token.",
+                },
+                "type": {"enum": ["anonymous", "entity", "root", "server", "token"]},
+            },
+        },
+        "client.address": _TEXT,
+        "credential": {
+            "type": "object",
+            "properties": {
+                "accessor": _TEXT,
+                "blocks": {
+                    "type": "array",
+                    "items": _TEXT,
+                    "description": "Revocation ids of all blocks of a Biscuit.",
+                },
+                "kind": _TEXT,
+            },
+        },
+        "error_type": _TEXT,
+        "event_name": {"type": "string", "pattern": "^esa(\\.[a-z0-9_-]+)+$"},
+        "fields": {"type": "object", "description": _VALUE},
+        "http.request.method": _TEXT,
+        "log": {"type": "string", "pattern": "^[0-9a-f]{8}-[0-9]+-[0-9]+$"},
+        "observed_timestamp": {
+            **_TIME,
+            "description": "When it was appended; it never goes back in one log.",
+        },
+        "outcome": {"enum": ["success", "denied", "failed"]},
+        "phase": {"enum": ["attempt", "outcome", "notice"]},
+        "policy": {
+            "type": "object",
+            "properties": {
+                "by": {"type": "array", "items": _RULE, "description": "The rule that refused it."},
+                "grant": {"type": "array", "items": _RULE, "description": "The rule that allowed it."},
+                "reason": {"type": "string", "description": "Why it was refused."},
+            },
+        },
+        "prev_hash": {
+            **_HASH,
+            "description": "The RFC 6962 leaf hash of the record before, and of nothing for the first.",
+        },
+        "request.id": _TEXT,
+        "resource": {
+            "type": "object",
+            "required": ["id", "type"],
+            "properties": {"id": _TEXT, "type": _TEXT, "version": _COUNT},
+        },
+        "schema": {"const": "https://coffre.eu/schemas/log/v1"},
+        "seq": {**_COUNT, "description": "The number of the record in its log, without gap: the only order."},
+        "span_id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
+        "status_code": {"type": "integer"},
+        "tenant": {"type": "string", "description": "The id of the namespace."},
+        "tenant_prev_hash": {**_HASH, "description": "As prev_hash, among the records of the tenant."},
+        "tenant_seq": {**_COUNT, "description": "As seq, among the records of the tenant."},
+        "timestamp": {**_TIME, "description": "When it happened."},
+        "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "url.path": {"type": "string", "description": "The canonical path, from the root namespace."},
+    },
+}
