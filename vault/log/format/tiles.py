@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ MOST_LEVELS: Final = 8
 
 _PATH: Final = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 _KEPT_TILES: Final = 64
+_WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class BadTile(ValueError):
@@ -78,22 +79,22 @@ def read_tile(folder: Path, level: int, index: int) -> bytes:
 
 
 def write_tile(folder: Path, level: int, index: int, content: bytes) -> None:
-    """Write a full tile so that it is there as a whole or not at all, also after a power cut."""
+    """Write a full tile so that it is there as a whole or not at all, whenever this process ends.
+
+    It is not synced: until their segment is closed, tiles can be made again of its records, and are.
+    """
     path = folder / Tile(level, index).path
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
-    file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        file = os.open(new, _WRITING, 0o600)
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(new, _WRITING, 0o600)
     try:
         os.write(file, content)
-        os.fsync(file)
     finally:
         os.close(file)
     new.replace(path)
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)
 
 
 def kept_subtree(folder: Path) -> Callable[[int, int], bytes]:
@@ -129,17 +130,19 @@ class Tiles:
     Whoever appends to it is the only one who writes tiles there.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Go on with the full tiles that are in the folder of a log. Raises `BadTile`.
+    def __init__(self, folder: Path, known: int | None = None) -> None:
+        """Go on with the full tiles that are in the folder of a log. Raises `BadTile`, `MissingHash`.
 
-        The leaves after them are to be appended anew: `size` says from where on.
+        Only those of the first `known` leaves are believed, where that is given: what a power cut left of others may be
+        anything, and they are written again. The leaves after them are to be appended anew: `size` says from where on.
         """
         self._folder = folder
         self._kept = kept_subtree(folder)
         self._open: list[list[bytes]] = [[] for _ in range(MOST_LEVELS)]
-        self._full = [0] * MOST_LEVELS
-        for level in range(MOST_LEVELS):
-            self._full[level] = _count(folder, level)
+        self._full = [
+            _count(folder, level) if known is None else known >> HEIGHT * (level + 1)
+            for level in range(MOST_LEVELS)
+        ]
         for level in range(1, MOST_LEVELS):
             for index in range(self._full[level] * WIDTH, self._full[level - 1]):
                 self._add(level, self._kept(level * HEIGHT, index))
@@ -153,15 +156,28 @@ class Tiles:
         """Add a leaf, and write the tiles that become full with it: of each 256 leaves one."""
         self._add(0, leaf)
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add leaves in their order, as `append` does. After an `OSError`, `size` tells how many were taken."""
+        at = 0
+        while at < len(leaves):
+            room = WIDTH - len(self._open[0])
+            self._open[0] += leaves[at : at + room]
+            self._close_full(0)
+            at += room
+
     def subtree(self, level: int, index: int) -> bytes:
         """Return the hash of a complete subtree, as `SubtreeHash` has it. Raises `MissingHash`."""
         row, rest = divmod(level, HEIGHT)
         if row >= MOST_LEVELS:
             raise MissingHash("the tree is not so high")
         first, count = index << rest, 1 << rest
-        if first // WIDTH != self._full[row]:
+        if first // WIDTH < self._full[row]:
             return self._kept(level, index)
-        hashes = self._open[row][first % WIDTH : first % WIDTH + count]
+        hashes = (
+            self._open[row][first % WIDTH : first % WIDTH + count]
+            if first // WIDTH == self._full[row]
+            else []
+        )
         if len(hashes) != count:
             raise MissingHash(f"the tree has no subtree {index} of level {level} yet")
         return complete_hash(hashes)
@@ -170,22 +186,26 @@ class Tiles:
         """Return the hashes of a tile, one after another; of a partial one as far as it is wide. Raises `MissingHash`."""
         if tile.level >= MOST_LEVELS:
             raise MissingHash("the tree is not so high")
-        if tile.index != self._full[tile.level]:
+        if tile.index < self._full[tile.level]:
             return read_tile(self._folder, tile.level, tile.index)[: tile.width * HASH_BYTES]
-        hashes = self._open[tile.level][: tile.width]
+        hashes = self._open[tile.level][: tile.width] if tile.index == self._full[tile.level] else []
         if len(hashes) != tile.width:
             raise MissingHash("the tile is not so wide yet")
         return b"".join(hashes)
 
     def _add(self, level: int, value: bytes) -> None:
+        self._close_full(level)  # of before, where it could not be written
+        self._open[level].append(value)
+        self._close_full(level)
+
+    def _close_full(self, level: int) -> None:
+        """Write the newest tile of a level if it is full by now, and begin the next one."""
         hashes = self._open[level]
-        hashes.append(value)
         if len(hashes) == WIDTH:
             write_tile(self._folder, level, self._full[level], b"".join(hashes))
-            above = complete_hash(hashes)
             self._open[level] = []
             self._full[level] += 1
-            self._add(level + 1, above)
+            self._add(level + 1, complete_hash(hashes))
 
 
 def _count(folder: Path, level: int) -> int:

@@ -63,8 +63,10 @@ def decode_hash(text: str | bytes) -> bytes:
 def complete_hash(hashes: Sequence[bytes]) -> bytes:
     """Return the hash of a complete subtree above `hashes`, whose number is a power of two."""
     layer = hashes
-    while len(layer) > 1:
-        layer = [node_hash(layer[at], layer[at + 1]) for at in range(0, len(layer), 2)]
+    while len(layer) > 1:  # `node_hash`, called for every second record otherwise
+        layer = [
+            sha256(b"\1" + left + right).digest() for left, right in zip(layer[::2], layer[1::2], strict=True)
+        ]
     return layer[0]
 
 

@@ -136,3 +136,45 @@ def test_a_tile_that_is_cut_is_refused(tmp_path: Path) -> None:
         Tiles(tmp_path)
     with pytest.raises(BadTile):
         read_tile(tmp_path, 0, 0)
+
+
+def test_leaves_may_be_added_many_at_a_time(tmp_path: Path) -> None:
+    tiles = Tiles(tmp_path)
+    for first in range(0, 3 * WIDTH, 100):
+        tiles.extend(_LEAVES[first : min(first + 100, 3 * WIDTH)])
+    assert tiles.size == 3 * WIDTH
+    assert root_hash(3 * WIDTH, tiles.subtree) == root(_LEAVES[: 3 * WIDTH])
+    tiles.extend([])
+    tiles.extend(_LEAVES[3 * WIDTH :])
+    assert root_hash(len(_LEAVES), tiles.subtree) == root(_LEAVES)
+    assert read_tile(tmp_path, 1, 0)
+
+
+def test_tiles_behind_what_is_known_are_written_again(tmp_path: Path) -> None:
+    Tiles(tmp_path).extend(_LEAVES[: 3 * WIDTH])
+    (tmp_path / Tile(0, 1).path).write_bytes(b"torn")
+    tiles = Tiles(tmp_path, WIDTH + 5)
+    assert tiles.size == WIDTH
+    with pytest.raises(MissingHash):
+        tiles.read(Tile(0, 2))
+    with pytest.raises(MissingHash):
+        tiles.subtree(8, 2)
+    tiles.extend(_LEAVES[WIDTH:])
+    assert root_hash(len(_LEAVES), tiles.subtree) == root(_LEAVES)
+    assert read_tile(tmp_path, 0, 1) == b"".join(_LEAVES[WIDTH : 2 * WIDTH])
+
+
+def test_a_tile_that_could_not_be_written_is_written_with_the_next_leaf(tmp_path: Path) -> None:
+    tiles = Tiles(tmp_path)
+    tiles.extend(_LEAVES[: WIDTH - 1])
+    blocked = tmp_path / "tile"
+    blocked.write_bytes(b"no folder")
+    with pytest.raises(OSError, match=r"."):
+        tiles.extend(_LEAVES[WIDTH - 1 : WIDTH + 50])
+    assert tiles.size == WIDTH
+    with pytest.raises(OSError, match=r"."):
+        tiles.append(_LEAVES[WIDTH])
+    assert tiles.size == WIDTH
+    blocked.unlink()
+    tiles.extend(_LEAVES[WIDTH:])
+    assert root_hash(len(_LEAVES), tiles.subtree) == root(_LEAVES)
