@@ -32,13 +32,14 @@ _MAY_HAVE_THREADS = {
     "vault/engines/system/external_keys/pkcs11.py": "wait for devices; each has so many",
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
     "vault/barrier/view.py": "encrypts and decrypts one long value for who holds a token, who then waits in the pool",
+    "vault/log/reader/folder.py": "closes segments, in the process of the log reader",
     "vault/storage/postgres/parts.py": "joins the parts of one long value for who holds a token, who then waits in the pool",
     "vault/storage/sqlite/storage.py": "commits",
     "vault/storage/sqlite/reads.py": "reads one long value for who holds a token, who then waits in the pool",
 }
 """Modules with threads of their own, and what these do. What strangers can have done goes through the pool, by turns."""
 _MAY_IMPORT = {
-    "sqlite3": ("vault/storage/",),
+    "sqlite3": ("vault/storage/", "vault/log/reader/index/store.py"),
     "asyncpg": ("vault/storage/postgres/connection.py",),
     "pkcs11": ("hsm/agent/",),
     "random": (),

@@ -9,11 +9,12 @@ from tests.house.tree import ROOT, files, nodes
 _LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "create_unix_server"}
 _LISTENERS = {
     "cli/vaultctl/commands/login/callback.py",
+    "vault/log/reader/__main__.py",
     "vault/server/http/listeners.py",
     "vault/server/http/sockets.py",
 }
-"""The server's own listeners: every request that comes through them is judged. And the port of a sign-in, on which
-nothing is answered but by fixed pages."""
+"""The server's own listeners: every request that comes through them is judged. The port of a sign-in, on which
+nothing is answered but by fixed pages. And the log reader's socket, in a folder that is the server's alone."""
 _HEADERS = {
     "vault/audit/record.py",
     "vault/log/record.py",

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What of a record is indexed."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.unit.log.reader.written import BEGAN, WrittenLog, nine_digits, record
+from vault.log.reader.index.entry import FIRST_VALUE, Entry, Kind, decode, nanos_of_text, values
+
+
+def _entry(**members: object) -> Entry:
+    return decode(WrittenLog(Path()).line(record(**members)))
+
+
+def test_each_kind_has_its_values() -> None:
+    entry = _entry(
+        credential={"accessor": "a-1", "blocks": ["b-1", "b-2"], "bound": "none", "kind": "biscuit"},
+        policy={"grant": [{"policy": "p", "rule": "kv/*"}, {"policy": "q", "rule": "kv/*"}]},
+        trace_id="t-1",
+        fields={"request": {"outcome": "another", "seq": "none"}},
+    )
+    assert {kind: values(entry, kind) for kind in Kind} == {
+        Kind.EVENT: {"esa.kv.read"}, Kind.RESOURCE: {"kv/payments/1"}, Kind.TYPE: {"kv.secret"}, Kind.OUTCOME: {"success"},
+        Kind.PHASE: {"outcome"}, Kind.TENANT: {"root"}, Kind.ACTOR: {"e-1"}, Kind.ADDRESS: {"10.2.0.9"},
+        Kind.POLICY: {"p", "q"}, Kind.RULE: {"kv/*"}, Kind.CREDENTIAL: {"a-1", "b-1", "b-2"}, Kind.REQUEST: {"r-1"},
+        Kind.TRACE: {"t-1"},
+    }  # fmt: skip
+    assert entry.seq == 0
+    assert entry.tenant_seq == 0
+
+
+def test_a_record_that_leaves_everything_out_has_no_values() -> None:
+    entry = decode(b'{"observed_timestamp":"","prev_hash":"","seq":7}')
+    assert {value for kind in Kind for value in values(entry, kind)} == set()
+    assert {FIRST_VALUE[kind](entry) for kind in Kind} == {""}
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{", b'{"seq":1}', b'{"observed_timestamp":"","prev_hash":"","seq":"1"}', b"[]"]
+)
+def test_what_is_no_record_is_refused(line: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        decode(line)
+
+
+@pytest.mark.parametrize(
+    ("event", "phase", "wakes"),
+    [
+        ("esa.kv.read", "outcome", True),
+        ("esa.log.query", "outcome", False),
+        ("esa.log.query", "attempt", False),
+        ("esa.log.device.failed", "notice", True),
+        ("esa.logs.read", "outcome", True),
+    ],
+)
+def test_only_a_record_of_reading_wakes_no_tail(event: str, phase: str, *, wakes: bool) -> None:
+    assert _entry(event_name=event, phase=phase).wakes is wakes
+
+
+def test_a_time_is_read_to_the_nanosecond() -> None:
+    assert nanos_of_text(nine_digits(BEGAN + 123_456_789)) == BEGAN + 123_456_789
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2026-11-28T09:00:00Z", "2026-11-28T09:00:00.000000000+", "2026-13-28T09:00:00.000000000Z"]
+)
+def test_another_form_of_a_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        nanos_of_text(text)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The server's side: it has one reader running, asks it, and says by one error that it does not answer."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.unit.log.reader.serving import NoProcess, asking, eventually, listening, run, serving, through
+from tests.unit.log.reader.written import LOG, WrittenLog, record
+from vault.log.reader import client, messages
+from vault.log.reader.client import LogReader, LogReaderAway
+from vault.log.reader.launch import ReaderProcess
+from vault.log.reader.messages import Hello, framed
+from vault.values.times import Nanos
+
+_EVERY = messages.Search(begins=Nanos(0), ends=Nanos(1 << 61))
+
+
+def _written(folder: Path) -> WrittenLog:
+    log = WrittenLog(folder)
+    log.write(*[record()] * 5)
+    log.sign()
+    return log
+
+
+def test_everything_can_be_asked(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = _written(tmp_path)
+        async with serving(tmp_path) as served, asking(tmp_path) as reader:
+            await through(served, LOG, 4)
+            assert [*map(bytes, (await reader.search(_EVERY)).records)] == log.lines[::-1]
+            assert (await reader.follow(messages.Follow(log=LOG, after=1))).after == 4
+            assert bytes((await reader.record(messages.Record(log=LOG, seq=2))).record) == log.lines[2]
+            assert (await reader.proof(messages.Proof(log=LOG, seq=2))).text
+            assert (await reader.consistency(messages.Consistency(log=LOG, old=1, new=5))).hashes
+            assert (await reader.tile(messages.ReadTile(log=LOG, path="tile/0/000.p/5"))).size == 160
+            assert (await reader.checkpoint(messages.NewestCheckpoint(log=LOG))).text
+            assert (await reader.segments(messages.ListSegments(log=LOG))).segments[0].first == 0
+            with pytest.raises(messages.Refused):
+                await reader.segment(messages.ReadSegment(log=LOG, first=0))
+            ask = messages.Count(begins=Nanos(0), ends=Nanos(1 << 61), buckets=1)
+            assert (await reader.count(ask)).counts == ({"success": 5},)
+            assert (await reader.status()).logs[0].log == LOG
+            assert reader.connected
+
+    run(scenario())
+
+
+def test_answers_reach_who_asked(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = _written(tmp_path)
+        async with serving(tmp_path) as served, asking(tmp_path) as reader:
+            await through(served, LOG, 4)
+            waiting = asyncio.get_running_loop().create_task(
+                reader.follow(messages.Follow(log=LOG, after=4, wait=0.3))
+            )
+            asks = [reader.record(messages.Record(log=LOG, seq=number % 5)) for number in range(50)]
+            assert [bytes(line.record) for line in await asyncio.gather(*asks)] == log.lines * 10
+            assert (await waiting).records == ()
+
+    run(scenario())
+
+
+def test_who_waits_no_more_keeps_nobody_from_asking(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        _written(tmp_path)
+        async with serving(tmp_path) as served, asking(tmp_path) as reader:
+            await through(served, LOG, 4)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await reader.follow(messages.Follow(log=LOG, after=4, wait=60))
+            assert (await reader.status()).logs
+            assert reader._line is not None
+            assert reader._line._waiting == {}
+
+    run(scenario())
+
+
+def test_a_reader_that_is_not_there_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "CONNECTED_SECONDS", 0.2)
+
+    async def scenario() -> None:
+        for folder in (tmp_path, tmp_path / "none"):
+            async with asking(folder) as reader:
+                with pytest.raises(LogReaderAway, match="the log reader does not answer"):
+                    await reader.status()
+                assert not reader.connected
+                assert reader.starts
+
+    run(scenario())
+
+
+def test_a_reader_that_goes_away_is_told_at_once_and_found_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        _written(tmp_path)
+        async with asking(tmp_path) as reader:
+            async with serving(tmp_path) as served:
+                await through(served, LOG, 4)
+                waiting = asyncio.get_running_loop().create_task(
+                    reader.follow(messages.Follow(log=LOG, after=4, wait=60))
+                )
+                await eventually(lambda: bool(served.folder._waiting))
+                assert reader._line is not None
+                reader._line._writer.transport.abort()
+                began = time.monotonic()
+                with pytest.raises(LogReaderAway):
+                    await waiting
+                assert time.monotonic() - began < 5
+            await eventually(lambda: not reader.connected)
+            async with serving(tmp_path) as served:
+                await through(served, LOG, 4)
+                assert (await reader.status()).logs
+
+    run(scenario())
+
+
+def test_readers_are_started_ever_more_slowly_while_that_does_not_help(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with asking(tmp_path) as reader:
+            await asyncio.sleep(1)
+            assert 2 <= reader.starts <= 6
+
+    run(scenario())
+
+
+def test_no_other_is_started_while_one_runs(tmp_path: Path) -> None:
+    class Running(NoProcess):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ended = False
+
+    async def scenario() -> None:
+        reader = LogReader(tmp_path, time.monotonic, Running)
+        reader.begin()
+        await asyncio.sleep(0.5)
+        assert reader.starts == 1
+        await reader.close()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("said", [framed(Hello("another")), b"\0\0\0\2{}", b"\xff\xff\xff\xff", b""])
+def test_one_that_speaks_otherwise_is_not_asked_and_told_to_end(tmp_path: Path, said: bytes) -> None:
+    heard: list[bytes] = []
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        if said:
+            heard.append(await reader.read(1000))
+        writer.close()
+
+    async def scenario() -> None:
+        async with listening(tmp_path, stranger), asking(tmp_path) as reader:
+            await eventually(lambda: reader.starts > 1)
+            assert not reader.connected
+        if b"another" in said:
+            assert b'"stop"' in heard[0]
+
+    run(scenario())
+
+
+def test_an_answer_that_makes_no_sense_is_no_answer(tmp_path: Path) -> None:
+    async def liar(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(framed(Hello(messages.VERSION)))
+        await reader.read(1000)
+        writer.write(framed(messages.Answer(1, msgspec.Raw(b'{"text":1}'))))
+        await reader.read(1000)
+        writer.close()
+
+    async def scenario() -> None:
+        async with listening(tmp_path, liar), asking(tmp_path) as reader:
+            with pytest.raises(LogReaderAway):
+                await reader.checkpoint(messages.NewestCheckpoint(log=LOG))
+
+    run(scenario())
+
+
+def test_nothing_is_started_before_it_begins(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        reader = LogReader(tmp_path, time.monotonic, NoProcess)
+        await asyncio.sleep(0.1)
+        assert reader.starts == 0
+        await reader.close()
+
+    run(scenario())
+
+
+def test_the_process_is_that_of_the_package() -> None:
+    assert ReaderProcess.__init__.__defaults__ is not None
+    assert ReaderProcess.__init__.__defaults__[0][1:] == ("-I", "-m", "vault.log.reader")

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""All logs of a folder are followed, whenever they come, and their ended segments closed."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.unit.log.reader.serving import following, run, through
+from tests.unit.log.reader.written import LOG, WrittenLog, record
+from vault.log.reader.folder import LogFolder
+from vault.log.reader.index.store import FILE
+from vault.log.reader.messages import Follow, ReaderStatus
+from vault.log.reader.tail import follow
+
+_OTHER = "01234567-1-1"
+
+
+def _closed(log: WrittenLog, *firsts: int) -> Callable[[ReaderStatus], bool]:
+    def so(_: ReaderStatus) -> bool:
+        return all(
+            (log.folder / f"{first:020}.manifest").exists()
+            and not (log.folder / f"{first:020}.jsonl").exists()
+            for first in firsts
+        )
+
+    return so
+
+
+def test_logs_are_found_when_they_come(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        first, second = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)
+        first.write(*[record()] * 5)
+        (tmp_path / "node").write_text("01234567\n")
+        (tmp_path / "elsewhere").mkdir()
+        async with following(tmp_path) as served:
+            await through(served, LOG, 4)
+            second.write(record())
+            first.write(record())
+            await through(served, _OTHER, 0)
+            await through(served, LOG, 5)
+            status = served.folder.status()
+            assert [(log.log, log.segments, log.proofs, log.damage) for log in status.logs] == [
+                (LOG, 1, True, ""),
+                (_OTHER, 1, True, ""),
+            ]
+            assert (status.done, status.total, status.trouble) == (7, 7, "")
+
+    run(scenario())
+
+
+def test_ended_segments_are_closed_and_the_index_is_copied_back(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        for _ in range(3):
+            log.write(*[record()] * 50)
+            log.next_segment()
+        async with following(tmp_path) as served:
+            await served.settled(_closed(log, 0, 50, 100))
+            await served.settled(lambda _: (tmp_path / FILE).stat().st_size > 20_000)
+        async with following(tmp_path) as served:
+            await through(served, LOG, 149)
+            assert [*served.folder.logs[LOG].segments.values()] == [True, True, True, False]
+
+    run(scenario())
+
+
+def test_a_plain_file_that_was_left_beside_its_manifest_is_removed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(*[record()] * 50)
+        plain = log.path
+        content = plain.read_bytes()
+        log.next_segment()
+        async with following(tmp_path) as served:
+            await served.settled(_closed(log, 0))
+        plain.write_bytes(content)
+        async with following(tmp_path) as served:
+            await served.settled(_closed(log, 0))
+            await through(served, LOG, 49)
+
+    run(scenario())
+
+
+def test_a_damaged_index_is_made_anew_while_it_runs(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        for _ in range(2):
+            log.write(*[record()] * 50)
+            log.next_segment()
+        async with following(tmp_path) as served:
+            await through(served, LOG, 99)
+            served.folder._index._db.execute("DROP TABLE block")
+            log.write(*[record()] * 5000)
+            await served.settled(lambda status: status.rebuilds == 1 and not status.rebuilding)
+            await through(served, LOG, 5099)
+            assert served.folder.status().logs[0].first == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 10_000])
+def test_a_file_that_is_no_index_is_replaced(tmp_path: Path, content: bytes) -> None:
+    async def scenario() -> None:
+        (tmp_path / FILE).write_bytes(content)
+        log = WrittenLog(tmp_path)
+        log.write(record())
+        async with following(tmp_path) as served:
+            await through(served, LOG, 0)
+            assert served.folder.rebuilds == bool(content)
+
+    run(scenario())
+
+
+def test_what_keeps_it_from_going_on_is_told_until_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(record())
+        async with following(tmp_path) as served:
+            await through(served, LOG, 0)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "listdir", _broken)
+                await served.settled(lambda status: "no space" in status.trouble)
+            await served.settled(lambda status: not status.trouble)
+
+    def _broken(*_: object) -> list[str]:
+        raise OSError(28, "no space left")
+
+    run(scenario())
+
+
+def test_a_log_whose_folder_is_gone_is_forgotten(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log, other = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)
+        log.write(record())
+        other.write(record())
+        async with following(tmp_path) as served:
+            await through(served, _OTHER, 0)
+            other.folder.rename(tmp_path / "away")
+            await served.settled(lambda status: [one.log for one in status.logs] == [LOG])
+
+    run(scenario())
+
+
+def test_a_tail_waits_for_a_record_that_is_none_of_reading(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(record())
+        async with following(tmp_path) as served:
+            await through(served, LOG, 0)
+            ask = Follow(log=LOG, after=0, wait=30)
+            waiting = asyncio.get_running_loop().create_task(served.folder.wait(ask))
+            log.write(record(event_name="esa.log.query"))
+            await through(served, LOG, 1)
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            log.write(record())
+            async with asyncio.timeout(10):
+                await waiting
+            page = await follow(served.folder.logs[LOG], served.folder.lines, ask)
+            assert [*map(bytes, page.records)] == log.lines[1:]
+            began = time.monotonic()
+            await served.folder.wait(Follow(log=LOG, after=2, wait=0.2))
+            assert time.monotonic() - began >= 0.2
+            assert served.folder._waiting == {}
+
+    run(scenario())
+
+
+def test_a_tail_of_a_log_that_is_not_there_waits_for_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with following(tmp_path) as served:
+            waiting = asyncio.get_running_loop().create_task(served.folder.wait(Follow(log=LOG, wait=30)))
+            await asyncio.sleep(0.05)
+            WrittenLog(tmp_path).write(record())
+            async with asyncio.timeout(10):
+                await waiting
+
+    run(scenario())
+
+
+def test_an_older_epoch_is_read_to_its_end_and_beyond(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        old, new = WrittenLog(tmp_path, "01234567-0-1"), WrittenLog(tmp_path, "01234567-0-2")
+        old.write(record())
+        async with following(tmp_path) as served:
+            await through(served, old.name, 0)
+            new.write(record())
+            await through(served, new.name, 0)
+            old.write(record())
+            await through(served, old.name, 1)
+
+    run(scenario())
+
+
+def test_it_opens_and_closes(tmp_path: Path) -> None:
+    folder = LogFolder(tmp_path, time.monotonic)
+    asyncio.run(folder.close())

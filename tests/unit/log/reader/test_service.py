@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The socket answers what is asked, refuses what is over a limit, and lets nobody wait for another."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tests.unit.log.reader.serving import Served, eventually, run, serving, through
+from tests.unit.log.reader.written import LOG, WrittenLog, record
+from vault.log.reader.messages import LARGEST_QUESTION, SOCKET, VERSION
+from vault.log.reader.service import ServiceLimits
+
+_EVERY = {"type": "search", "begins": 0, "ends": 1 << 61}
+
+
+class _Talk:
+    """A connection in plain JSON."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.number = 0
+
+    async def __aenter__(self) -> Self:
+        opened = os.open(self._folder, os.O_RDONLY)
+        try:
+            self.reader, self.writer = await asyncio.open_unix_connection(f"/proc/self/fd/{opened}/{SOCKET}")
+        finally:
+            os.close(opened)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+        with suppress(OSError):
+            await self.writer.wait_closed()
+
+    def say(self, body: bytes) -> None:
+        self.writer.write(len(body).to_bytes(4, "big") + body)
+
+    def ask(self, **members: Any) -> int:
+        self.number += 1
+        self.say(json.dumps({"number": self.number, "ask": members}).encode())
+        return self.number
+
+    async def heard(self) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            length = int.from_bytes(await self.reader.readexactly(4), "big")
+            found: dict[str, Any] = json.loads(await self.reader.readexactly(length))
+            return found
+
+    async def answer(self, **members: Any) -> dict[str, Any]:
+        number = self.ask(**members)
+        found = await self.heard()
+        assert found["number"] == number
+        return found
+
+    async def ended(self) -> bool:
+        async with asyncio.timeout(20):
+            return not await self.reader.read(1)
+
+
+def _play(
+    folder: Path,
+    scenario: Callable[[Served, _Talk], Coroutine[Any, Any, None]],
+    count: int = 20,
+    limits: ServiceLimits = ServiceLimits(),  # noqa: B008 -- it is frozen
+) -> None:
+    """Play a scenario with a folder of some records."""
+
+    async def main() -> None:
+        log = WrittenLog(folder)
+        log.write(*[record(tenant=f"t-{number % 2}") for number in range(count)])
+        log.sign()
+        async with serving(folder, limits) as served, _Talk(folder) as talk:
+            await through(served, LOG, count - 1)
+            assert await talk.heard() == {"version": VERSION}
+            await scenario(served, talk)
+
+    run(main())
+
+
+def test_each_question_has_its_answer(tmp_path: Path) -> None:
+    async def scenario(_: Served, talk: _Talk) -> None:
+        found = (await talk.answer(**_EVERY, limit=3))["answer"]
+        assert [line["seq"] for line in found["records"]] == [19, 18, 17]
+        assert (found["complete"], found["position"]["seq"]) == (True, 17)
+        found = (await talk.answer(type="follow", log=LOG, after=17))["answer"]
+        assert [line["seq"] for line in found["records"]] == [18, 19]
+        assert (await talk.answer(type="record", log=LOG, seq=5))["answer"]["record"]["seq"] == 5
+        assert (await talk.answer(type="proof", log=LOG, seq=5))["answer"]["text"].startswith(
+            "c2sp.org/tlog-proof@v1\n"
+        )
+        assert len((await talk.answer(type="consistency", log=LOG, old=4, new=8))["answer"]["hashes"]) == 1
+        assert (await talk.answer(type="tile", log=LOG, path="tile/0/000.p/20"))["answer"]["size"] == 640
+        assert (await talk.answer(type="checkpoint", log=LOG))["answer"]["text"]
+        assert (await talk.answer(type="segments", log=LOG))["answer"]["segments"] == [
+            {"first": 0, "closed": False, "last": -1, "sha256": "", "root": "", "checkpoint": "", "size": 0, "begins": "",
+             "ends": ""}
+        ]  # fmt: skip
+        assert (await talk.answer(type="segment", log=LOG, first=0))["refusal"]["kind"] == "missing"
+        found = (await talk.answer(type="count", begins=0, ends=1 << 61, buckets=2))["answer"]
+        assert found == {"counts": [{}, {"success": 20}], "done": None}
+        assert (await talk.answer(type="status"))["answer"]["logs"][0]["indexed_through"] == 19
+        assert (await talk.answer(type="record", log="none", seq=5))["refusal"]["kind"] == "missing"
+
+    _play(tmp_path, scenario)
+
+
+def test_answers_come_in_any_order(tmp_path: Path) -> None:
+    async def scenario(_: Served, talk: _Talk) -> None:
+        waiting = talk.ask(type="follow", log=LOG, after=19, wait=1)
+        quick = [talk.ask(**_EVERY) for _ in range(5)]
+        assert [(await talk.heard())["number"] for _ in quick] == quick
+        assert (await talk.heard())["number"] == waiting
+
+    _play(tmp_path, scenario)
+
+
+def test_what_is_malformed_is_told_and_the_connection_stays(tmp_path: Path) -> None:
+    async def scenario(_: Served, talk: _Talk) -> None:
+        for members in (
+            {"type": "none"},
+            {"type": "search"},
+            {**_EVERY, "limit": 1001},
+            {**_EVERY, "filters": {"x": ["y"]}},
+        ):
+            refusal = (await talk.answer(**members))["refusal"]
+            assert refusal["kind"] == "malformed"
+        assert (await talk.answer(type="status"))["answer"]["logs"]
+
+    _play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (LARGEST_QUESTION + 1).to_bytes(4, "big"),
+        b"\xff\xff\xff\xff",
+        b"\0\0\0\0",
+        b"\0\0\0\2{}",
+        b"\0\0\0\4\xff\xfe\xfd\xfc",
+        b"\0\0\0\x0f" + b'{"number":true}',
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_question_ends_its_connection_and_no_other(tmp_path: Path, said: bytes) -> None:
+    async def scenario(served: Served, talk: _Talk) -> None:
+        async with _Talk(tmp_path) as hostile:
+            await hostile.heard()
+            hostile.writer.write(said)
+            assert await hostile.ended()
+        assert (await talk.answer(type="status"))["answer"]["logs"]
+        assert served.service.connections == 1
+
+    _play(tmp_path, scenario)
+
+
+def test_a_frame_that_does_not_end_ends_its_connection(tmp_path: Path) -> None:
+    async def scenario(_: Served, talk: _Talk) -> None:
+        await asyncio.sleep(0.2)
+        assert (await talk.answer(type="status"))["answer"]["logs"]  # a frame may come as late as it likes
+        for part in (b"\0\0", b"\0\0\0\x20{"):
+            async with _Talk(tmp_path) as slow:
+                await slow.heard()
+                slow.writer.write(part)
+                assert await slow.ended()
+
+    _play(tmp_path, scenario, limits=ServiceLimits(frame_seconds=0.1))
+
+
+def test_no_more_questions_of_one_connection_are_taken_than_may_wait(tmp_path: Path) -> None:
+    async def scenario(_: Served, talk: _Talk) -> None:
+        for __ in range(5):
+            talk.ask(type="follow", log=LOG, after=19, wait=60)
+        await asyncio.sleep(0)
+        assert (await talk.answer(type="status"))["refusal"]["kind"] == "busy"
+
+    _play(tmp_path, scenario, limits=ServiceLimits(in_flight=5))
+
+
+def test_no_more_connections_are_taken_than_there_may_be(tmp_path: Path) -> None:
+    async def scenario(_: Served, talk: _Talk) -> None:
+        async with _Talk(tmp_path) as late:
+            assert await late.ended()
+        assert (await talk.answer(type="status"))["answer"]["logs"]
+
+    _play(tmp_path, scenario, limits=ServiceLimits(connections=1))
+
+
+def test_who_goes_away_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def scenario(served: Served, talk: _Talk) -> None:
+        async with _Talk(tmp_path) as gone:
+            await gone.heard()
+            for _ in range(50):
+                gone.ask(type="follow", log=LOG, after=19, wait=60)
+            await eventually(lambda: bool(served.folder._waiting))
+        await eventually(lambda: served.service.connections == 1 and not served.folder._waiting)
+        assert (await talk.answer(type="status"))["answer"]["logs"]
+
+    _play(tmp_path, scenario)
+
+
+def test_a_slow_search_keeps_no_other_question_waiting(tmp_path: Path) -> None:
+    """More searches than there may be at once are under way; others get their answers between their slices."""
+
+    async def scenario(_: Served, talk: _Talk) -> None:
+        async with _Talk(tmp_path) as slow:
+            await slow.heard()
+            for __ in range(16):
+                slow.ask(
+                    **{**_EVERY, "limit": 1000, "filters": {"request_id": ["r-1"], "actor": ["none", "e-1"]}}
+                )
+            for __ in range(5):
+                assert (await talk.answer(type="follow", log=LOG, after=17))["answer"]["records"]
+            assert (await talk.answer(type="record", log=LOG, seq=4000))["answer"]["record"]["seq"] == 4000
+            assert (await slow.heard())["answer"]["records"]
+
+    _play(tmp_path, scenario, count=5000)
+
+
+def test_a_damaged_index_is_made_anew_and_the_question_can_be_asked_again(tmp_path: Path) -> None:
+    async def scenario(served: Served, talk: _Talk) -> None:
+        served.folder._index._db.execute("UPDATE posting SET packed = X'00'")
+        refusals = 0
+        while True:
+            found = await talk.answer(**_EVERY, filters={"actor": ["e-1"]}, limit=1000)
+            if "answer" in found and found["answer"] and len(found["answer"]["records"]) == 1000:
+                break
+            refusals += found.get("refusal") is not None
+            await asyncio.sleep(0.02)
+        assert refusals == 1
+        assert served.folder.rebuilds == 1
+
+    _play(tmp_path, scenario, count=5000)
+
+
+def test_whoever_asks_may_let_it_end(tmp_path: Path) -> None:
+    async def scenario(served: Served, talk: _Talk) -> None:
+        await talk.answer(type="stop")
+        assert served.stopped.is_set()
+
+    _play(tmp_path, scenario)
+
+
+def test_what_fails_unexpectedly_is_an_answer_without_what_it_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(served: Served, talk: _Talk) -> None:
+        def broken() -> None:
+            raise ValueError("a secret")
+
+        monkeypatch.setattr(served.folder, "status", broken)
+        refusal = (await talk.answer(type="status"))["refusal"]
+        assert refusal == {"kind": "failed", "text": "the log reader failed with ValueError", "first": -1}
+
+    _play(tmp_path, scenario)

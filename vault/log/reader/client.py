@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Asks the log reader, from the server's event loop, and has one running: whoever finds none starts one.
+
+Several workers share one reader; of two that were started at the same time one ends again. A reader that has ended is
+started again, ever more slowly while that does not help.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from vault.log.reader import messages
+from vault.log.reader.launch import ReaderProcess, Start
+from vault.log.reader.messages import LONGEST_WAIT, SOCKET, VERSION, Ask, Question, Refused, Stop, framed
+
+ANSWER_SECONDS: Final = 20.0
+"""How long a question may take in all; a tail may take what it waits for besides."""
+CONNECTED_SECONDS: Final = 5.0
+"""How long a question waits for a connection."""
+_SHORTEST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 15.0
+"""Seconds between two tries at most."""
+_STEADY_SECONDS: Final = 30.0
+"""After so long a connection the next pause is the shortest again."""
+
+Reply = TypeVar("Reply", bound=msgspec.Struct)
+
+
+class LogReaderAway(Exception):
+    """The log reader does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the log reader does not answer; ask again later")
+
+
+class LogReader:
+    """The log reader of a folder, seen from the server. Nothing here blocks the event loop."""
+
+    def __init__(
+        self,
+        folder: Path,
+        now: Callable[[], float],
+        start: Start | None = None,
+        *,
+        longest_pause: float = LONGEST_PAUSE,
+    ) -> None:
+        """`now` counts seconds; `start` starts a reader, without it `python -m vault.log.reader`."""
+        self._longest_pause: Final = longest_pause
+        self._folder: Final = folder
+        self._now: Final = now
+        self._start: Final = start or (lambda: ReaderProcess(folder))
+        self._process: ReaderProcess | None = None
+        self._line: _Line | None = None
+        self._connected = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+        self.starts = 0
+        """How often a reader was started from here."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a reader can be asked at once."""
+        return self._line is not None
+
+    def begin(self) -> None:
+        """Have a reader running from now on: it indexes, and closes segments, whether it is asked or not."""
+        if self._keeping is None:
+            self._keeping = asyncio.get_running_loop().create_task(self._keep())
+
+    async def close(self) -> None:
+        """Leave the reader to others; without any it ends by itself."""
+        task, self._keeping = self._keeping, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def search(self, ask: messages.Search) -> messages.SearchPage:
+        """Return a page of a search. Raises `LogReaderAway`, `Refused`, as all of these do."""
+        return await self._ask(ask, messages.SearchPage)
+
+    async def follow(self, ask: messages.Follow) -> messages.TailPage:
+        """Return the next records of a log."""
+        return await self._ask(ask, messages.TailPage, ANSWER_SECONDS + ask.wait)
+
+    async def record(self, ask: messages.Record) -> messages.Line:
+        """Return one record."""
+        return await self._ask(ask, messages.Line)
+
+    async def proof(self, ask: messages.Proof) -> messages.Text:
+        """Return the proof of a record."""
+        return await self._ask(ask, messages.Text)
+
+    async def consistency(self, ask: messages.Consistency) -> messages.Hashes:
+        """Return the proof that a log only grew."""
+        return await self._ask(ask, messages.Hashes)
+
+    async def tile(self, ask: messages.ReadTile) -> messages.Content:
+        """Return hashes of the tree."""
+        return await self._ask(ask, messages.Content)
+
+    async def segments(self, ask: messages.ListSegments) -> messages.Segments:
+        """Return the segments of a log."""
+        return await self._ask(ask, messages.Segments)
+
+    async def segment(self, ask: messages.ReadSegment) -> messages.Content:
+        """Return a part of a file of a closed segment."""
+        return await self._ask(ask, messages.Content)
+
+    async def checkpoint(self, ask: messages.NewestCheckpoint) -> messages.Text:
+        """Return the newest checkpoint of a log."""
+        return await self._ask(ask, messages.Text)
+
+    async def count(self, ask: messages.Count) -> messages.OutcomeCounts:
+        """Return how many records there are."""
+        return await self._ask(ask, messages.OutcomeCounts)
+
+    async def status(self) -> messages.ReaderStatus:
+        """Return how the reader is."""
+        return await self._ask(messages.Status(), messages.ReaderStatus)
+
+    async def _ask(self, ask: Ask, form: type[Reply], seconds: float = ANSWER_SECONDS) -> Reply:
+        try:
+            async with asyncio.timeout(CONNECTED_SECONDS):
+                await self._connected.wait()
+            async with asyncio.timeout(seconds):
+                if self._line is None:
+                    raise LogReaderAway
+                found: Reply = _DECODERS[form](await self._line.ask(ask))
+                return found
+        except (TimeoutError, OSError, msgspec.MsgspecError):
+            raise LogReaderAway from None
+
+    # ------------------------------------------------------------------------------------------ keeping one
+    async def _keep(self) -> None:
+        """Stay connected, whatever becomes of the reader."""
+        pause = _SHORTEST_PAUSE
+        try:
+            while True:
+                line = await self._connect()
+                if line is None:
+                    self._launch()
+                else:
+                    began = self._now()
+                    self._line = line
+                    self._connected.set()
+                    await line.ended()
+                    self._connected.clear()
+                    self._line = None
+                    if self._now() - began >= _STEADY_SECONDS:
+                        pause = _SHORTEST_PAUSE
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, self._longest_pause)
+        finally:
+            line, self._line = self._line, None
+            self._connected.clear()
+            if line is not None:
+                await line.close()
+
+    def _launch(self) -> None:
+        """Start a reader, unless one that was started here still runs."""
+        if self._process is None or self._process.ended:
+            self._process = self._start()
+            self.starts += 1
+
+    async def _connect(self) -> _Line | None:
+        """Return a line to the reader; None where there is none, or one that speaks otherwise, which is told to end."""
+        found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            found.setblocking(False)
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                found.connect(f"/proc/self/fd/{folder}/{SOCKET}")  # its own path may be too long for a socket
+            finally:
+                os.close(folder)
+            reader, writer = await asyncio.open_unix_connection(sock=found)
+        except OSError:
+            found.close()
+            return None
+        line = _Line(reader, writer)
+        try:
+            async with asyncio.timeout(CONNECTED_SECONDS):
+                if await line.version() == VERSION:
+                    return line
+                with suppress(Refused):
+                    await line.ask(Stop())
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.MsgspecError):
+            pass
+        await line.close()
+        return None
+
+
+class _Line:
+    """A connection with any number of questions under way."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._number = 0
+        self._hearing: asyncio.Task[None] | None = None
+
+    async def version(self) -> str:
+        """Return what the reader says first, and listen to it from now on."""
+        said = messages.hello(await self._frame()).version
+        self._hearing = asyncio.get_running_loop().create_task(self._hear())
+        return said
+
+    async def ask(self, ask: Ask) -> msgspec.Raw:
+        """Return the answer. Raises `Refused`, and `OSError` where the connection ends before it."""
+        self._number += 1
+        number = self._number
+        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            if self._hearing is None or self._hearing.done():
+                raise ConnectionError
+            self._writer.write(framed(Question(number, ask)))
+            await self._writer.drain()
+            return await future
+        finally:
+            self._waiting.pop(number, None)
+
+    async def ended(self) -> None:
+        """Return when the connection has ended."""
+        if self._hearing is not None:
+            await asyncio.wait([self._hearing])
+        await self.close()
+
+    async def close(self) -> None:
+        """End it."""
+        if self._hearing is not None:
+            self._hearing.cancel()
+        self._writer.close()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError())
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+    async def _hear(self) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError, msgspec.MsgspecError):
+            while True:
+                said = messages.answer(await self._frame())
+                future = self._waiting.get(said.number)
+                if future is None or future.done():
+                    continue  # whoever asked has gone
+                if said.refusal is not None:
+                    future.set_exception(Refused(said.refusal.kind, said.refusal.text, said.refusal.first))
+                else:
+                    future.set_result(said.answer)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ConnectionError())
+
+    async def _frame(self) -> bytes:
+        length = messages.length_of(await self._reader.readexactly(4))
+        if length > messages.LARGEST_ANSWER:
+            raise ConnectionError
+        return await self._reader.readexactly(length)
+
+
+_DECODERS: Final[Mapping[type[msgspec.Struct], Callable[[msgspec.Raw], Any]]] = {
+    form: msgspec.json.Decoder(form).decode
+    for form in (
+        messages.SearchPage, messages.TailPage, messages.Line, messages.Text, messages.Hashes, messages.Content,
+        messages.Segments, messages.OutcomeCounts, messages.ReaderStatus,
+    )
+}  # fmt: skip
+
+__all__ = ["ANSWER_SECONDS", "LONGEST_WAIT", "LogReader", "LogReaderAway", "Refused"]

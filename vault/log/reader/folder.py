@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""All logs of a folder: finds them, lets each take its records in turn, and has their ended segments closed.
+
+Everything happens on one event loop in slices of a millisecond or two, so that no search, tail or log waits for another
+for longer, and no two threads ever see half of something. What blocks for longer than that, compressing and syncing,
+is done in one thread beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from vault.log.format.segment import SEGMENT, BadSegment, Segment, list_logs
+from vault.log.reader.closing import EndedSegment, close_segment, finish_closing
+from vault.log.reader.follower import FollowedLog
+from vault.log.reader.index.store import Index, IndexDamaged, IndexFull
+from vault.log.reader.lines import Lines, SegmentGone
+from vault.log.reader.messages import Follow, LogStatus, ReaderStatus
+from vault.log.reader.tail import wakes
+
+_SCAN_SECONDS: Final = 1.0
+"""How often new logs, and segments that were purged, are looked for."""
+_BUSY_SECONDS: Final = 0.02
+"""How soon records are looked for again while somebody waits for them."""
+_IDLE_SECONDS: Final = 0.1
+_UNCOPIED_BLOCKS: Final = 64
+"""Blocks after which the index is copied back: about 16 MiB."""
+_TROUBLED_SECONDS: Final = 1.0
+"""How soon it is tried again what failed, as on a full disk."""
+
+
+class LogFolder:
+    """The logs of one folder, as they are indexed."""
+
+    def __init__(self, folder: Path, now: Callable[[], float]) -> None:
+        """Open the index, or make it anew where it cannot be used. `now` counts seconds. Raises `OSError`, `IndexFull`."""
+        self.folder: Final = folder
+        self.lines: Final = Lines(folder)
+        self.logs: dict[str, FollowedLog] = {}
+        self.rebuilds = 0
+        self.trouble = ""
+        self._now = now
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="closing")
+        self._chores: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
+        self._woken: dict[str, int] = {}
+        self._live: set[str] = set()
+        """Logs that may have more: of each worker the newest, and those that were not read to their end."""
+        self._newest: set[str] = set()
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._scanned = float("-inf")
+        self._caught_up = False
+        self._copying = False
+        try:
+            self._index = Index(folder)
+        except IndexDamaged:
+            Index.remove(folder)
+            self._index = Index(folder)
+            self.rebuilds = 1
+
+    async def run(self) -> None:
+        """Follow all logs until it is cancelled."""
+        while True:
+            try:
+                busy = await self._round()
+                self._caught_up = self._caught_up or not busy
+                self.trouble = ""
+            except IndexDamaged:
+                self.rebuild()
+            except (OSError, IndexFull) as error:
+                self.trouble = _trouble(error)
+                await asyncio.sleep(_TROUBLED_SECONDS)
+            else:
+                await asyncio.sleep(0 if busy else _BUSY_SECONDS if self._waiting else _IDLE_SECONDS)
+
+    async def close(self) -> None:
+        """End the thread, once it is through with the segment that it closes, and close the files."""
+        for chore in self._chores:
+            chore.cancel()
+        self._thread.shutdown(cancel_futures=True)
+        self._index.close()
+        self.lines.close()
+
+    def rebuild(self) -> None:
+        """Throw the index away, and begin again with the segments."""
+        self._index.close()
+        Index.remove(self.folder)
+        self._index = Index(self.folder)
+        self.logs.clear()
+        self._seen.clear()
+        self._scanned = float("-inf")
+        self._caught_up = False
+        self.rebuilds += 1
+
+    async def wait(self, ask: Follow) -> None:
+        """Return when a tail is to be answered: when it has what it waits for, or its time is over."""
+        loop = asyncio.get_running_loop()
+        until = self._now() + ask.wait
+        while (left := until - self._now()) > 0:
+            log = self.logs.get(ask.log)
+            if log is not None and wakes(log, ask):
+                return
+            future = loop.create_future()
+            self._waiting.setdefault(ask.log, set()).add(future)
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await future
+            finally:
+                self._waiting[ask.log].discard(future)
+                if not self._waiting[ask.log]:
+                    del self._waiting[ask.log]
+
+    def status(self) -> ReaderStatus:
+        """Return how it is."""
+        logs = tuple(_status(log) for _, log in sorted(self.logs.items()))
+        done = sum(log.indexed_through + 1 - log.first for log in logs)
+        return ReaderStatus(
+            logs=logs,
+            index_bytes=self._index.size,
+            rebuilding=not self._caught_up,
+            done=done,
+            total=done + sum(log.behind for log in logs),
+            rebuilds=self.rebuilds,
+            trouble=self.trouble,
+        )
+
+    async def _round(self) -> bool:
+        """Let each log that may have more take some records. Return whether there is more to do at once."""
+        if self._now() - self._scanned >= _SCAN_SECONDS:
+            self._scanned = self._now()
+            for name in self._scan():
+                await self._look(name)
+            if self._index.uncopied >= _UNCOPIED_BLOCKS:
+                self._copy_back()
+        busy = False
+        for name in [*self._live]:
+            log = self.logs.get(name)
+            if log is None:
+                continue
+            if log.step():
+                busy = True
+                await asyncio.sleep(0)
+            elif name not in self._newest:
+                self._live.discard(name)
+            self._wake(log)
+        return busy
+
+    def _scan(self) -> list[str]:
+        """Return the logs that are to be looked at: new ones, those that may be written, and those with other files than before."""
+        ids = list_logs(self.folder)
+        self._newest = {str(id) for id in {(id.node, id.worker): id for id in ids}.values()}
+        for name in self.logs.keys() - {str(id) for id in ids}:
+            del self.logs[name]
+            self._live.discard(name)
+        seen = {str(id): self._state_of(str(id)) for id in ids}
+        found = [
+            name for name, state in seen.items() if self._seen.get(name) != state or name in self._newest
+        ]
+        self._seen = seen
+        return found
+
+    def _state_of(self, name: str) -> tuple[int, int]:
+        """Return what changes with the files of a log: when one came or went, and the size of the newest segment."""
+        folder = self.folder / name
+        newest = next(reversed(self.logs[name].segments), 0) if name in self.logs else 0
+        with suppress(FileNotFoundError):
+            return folder.stat().st_mtime_ns, Segment(folder, newest).path(SEGMENT).stat().st_size
+        return 0, 0
+
+    async def _look(self, name: str) -> None:
+        log = self.logs.get(name)
+        if log is None:
+            log = FollowedLog(name, self.folder, self.lines, self._index, self._close_segment)
+            self.logs[name] = log
+            self._finish_closing(log)
+        else:
+            log.look_again()
+        self._live.add(name)
+        await asyncio.sleep(0)
+
+    def _wake(self, log: FollowedLog) -> None:
+        if log.waking != self._woken.get(log.name) or log.damage:
+            self._woken[log.name] = log.waking
+            for future in self._waiting.get(log.name, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    # ------------------------------------------------------------------------------------------ in the thread
+    def _close_segment(self, ended: EndedSegment) -> None:
+        self._begin(self._closing(ended))
+
+    async def _closing(self, ended: EndedSegment) -> None:
+        """Have a segment closed, as soon as that can be done."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                manifest = await loop.run_in_executor(
+                    self._thread, partial(close_segment, self.folder / ended.log, ended)
+                )
+                break
+            except (SegmentGone, BadSegment):
+                return  # it was purged, or is read again and is damaged
+            except OSError as error:
+                self.trouble = _trouble(error)
+                await asyncio.sleep(_TROUBLED_SECONDS)
+        log = self.logs.get(ended.log)
+        if log is not None:
+            with suppress(IndexFull, IndexDamaged):  # the next step meets it as well
+                log.closed(ended.first, manifest.sha256)
+        self._copy_back()
+
+    def _copy_back(self) -> None:
+        """Have what was written to the index copied into its file, unless that is under way."""
+        if not self._copying:
+            self._copying = True
+            self._index.uncopied = 0
+            self._begin(self._copying_back())
+
+    async def _copying_back(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            with suppress(IndexFull, IndexDamaged):  # whoever uses the index meets it as well
+                await loop.run_in_executor(self._thread, partial(Index.copy_back, self.folder))
+        finally:
+            self._copying = False
+
+    def _finish_closing(self, log: FollowedLog) -> None:
+        """Remove plain files of segments that were closed when somebody ended this process."""
+        for first, closed in log.segments.items():
+            if closed and Segment(log.folder, first).path(SEGMENT).exists():
+                finish_closing(log.folder, first)
+
+    def _begin(self, chore: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+def _status(log: FollowedLog) -> LogStatus:
+    return LogStatus(
+        log=log.name,
+        first=log.first,
+        indexed_through=log.next - 1,
+        segments=len(log.segments),
+        behind=log.behind,
+        behind_bytes=log.behind_bytes,
+        observed=log.observed,
+        proofs=log.tree.whole,
+        damage=log.damage,
+    )
+
+
+def _trouble(error: Exception) -> str:
+    return f"the log reader cannot go on: {getattr(error, 'strerror', None) or error}"
