@@ -148,6 +148,24 @@ def parse_duration(text: str, name: str) -> int:
     return -total if text[:1] == "-" else total
 
 
+def parse_moment(text: str, name: str) -> str:
+    """A time as servers take it: as it was given, the beginning of a day (in UTC), or so long before now.
+
+    `name` is the flag for the message. UsageError for what is none of these.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    if text[4:5] == "-":
+        return f"{text}T00:00:00Z" if len(text) == len("2026-12-01") else text
+    try:
+        ago = timedelta(microseconds=parse_duration(text, name) // 1000)
+        return (datetime.now(UTC) - abs(ago)).isoformat()
+    except (UsageError, OverflowError):
+        raise UsageError(
+            f"invalid value for flag -{name}: a duration is needed, such as 24h, or a time, such as 2026-12-01T00:00:00Z"
+        ) from None
+
+
 def _days(text: str) -> int | None:
     whole = text[:-1]
     return int(whole) * 24 * NANOSECONDS["h"] if whole and _DIGITS.issuperset(whole) else None

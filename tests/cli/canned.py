@@ -23,17 +23,20 @@ _MOUNTS = "GET /v1/sys/internal/ui/mounts/"
 _HEADERS = ("X-Vault-Token", "X-Vault-Wrap-TTL", "X-Vault-Namespace")
 
 
+Answer = tuple[int, object] | tuple[int, object, Mapping[str, str]]
+
+
 @dataclass(frozen=True)
 class Case:
     """A command line, the answers it meets by `METHOD /path?query`, what stands on standard input and, besides the
     usual, in the environment.
 
-    An answer is a status and a JSON body. Without one of its own a KV mount is found at secret/ (version 2) and
+    An answer is a status and a JSON body, or one of bytes, and headers where it has any. Without one of its own a KV mount is found at secret/ (version 2) and
     at kv1/ (version 1), and everything else is missing.
     """
 
     line: str
-    answers: Mapping[str, tuple[int, object]] = field(default_factory=dict)
+    answers: Mapping[str, Answer] = field(default_factory=dict)
     text: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,10 +112,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.asked.append(
                 (self.command, self.path, json.loads(sent) if sent else None, kind, *words)
             )
-        status, body = self._found(f"{self.command} {self.path}")
-        payload = b"" if body is None else json.dumps(body).encode()
+        status, body, *headers = self._found(f"{self.command} {self.path}")
+        payload = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        for name, value in headers[0].items() if headers else ():
+            self.send_header(name, value)
         if status != 204:
             self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
@@ -120,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer  # noqa: N815  # names that the base class calls
 
-    def _found(self, request: str) -> tuple[int, object]:
+    def _found(self, request: str) -> Answer:
         given = self.server.case.answers.get(request)
         if given is not None:
             return given

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pytest_socket import enable_socket
 
-from tests.cli.canned import Case, Shown, Theatre, theatre
+from tests.cli.canned import Answer, Case, Shown, Theatre, theatre
 from tests.cli.recorded import CASES
 from vaultctl.text.terminal import emit, on_one_line, visible
 from vaultctl.tree.lookup import all_commands, find_command
@@ -26,6 +26,8 @@ _KEPT = {"\n", "\t"}
 
 
 _LINES = (
+    "audit devices", "audit export", "audit hash -", "audit prove -o=proof a-b-c:1", "audit query", "audit segments",
+    "audit show a-b-c:1", "audit status", "audit tail",
     "env export secret/x", "env import secret/x -", "run secret/x -- no-such-program", "hsm rewrap a", "identity explain a", "kv scan secret/", "namespace list", "namespace lock a", "namespace lookup a",
     "namespace patch a", "namespace scan", "namespace unlock a", "nhi approve -id=a", "nhi attenuate", "nhi credentials", "nhi failures",
     "nhi inspect", "nhi issue a", "nhi register a", "nhi report", "nhi revoke -token-id=a -dry-run", "nhi tree a",
@@ -112,13 +114,17 @@ def test_no_answer_moves_a_terminal(
     case: Case, stage: Theatre, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    answers = {asked: (status, hostile(body)) for asked, (status, body) in case.answers.items()}
+    answers: dict[str, Answer] = {
+        asked: (given[0], hostile(given[1])) for asked, given in case.answers.items()
+    }
     check(stage.by_vaultctl(replace(case, answers=answers), tmp_path), case)
-    refused = {asked: (400, {"errors": [HOSTILE, f"b\n{HOSTILE}"]}) for asked in case.answers}
+    refused: dict[str, Answer] = {
+        asked: (400, {"errors": [HOSTILE, f"b\n{HOSTILE}"]}) for asked in case.answers
+    }
     check(stage.by_vaultctl(replace(case, answers=refused), tmp_path), case)
-    warned = {
+    warned: dict[str, Answer] = {
         asked: (status, {**body, "warnings": [HOSTILE]} if isinstance(body, dict) else body)
-        for asked, (status, body) in case.answers.items()
+        for asked, (status, body, *_) in case.answers.items()
     }
     check(stage.by_vaultctl(replace(case, answers=warned), tmp_path), case)
 

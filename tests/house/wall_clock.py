@@ -8,8 +8,8 @@ a cache, a limit, a session. So every function that reads it is listed with the 
 WALL_CLOCK: dict[str, dict[str, str]] = {
     "it is stored, or compared with what is: the end of a token, a lease or a key, when something was written": {
         "cli/vaultctl/commands/nhi/approval.py": "approve",
-        "cli/vaultctl/commands/nhi/lineage.py": "_moment",
         "cli/vaultctl/commands/nhi/offline.py": "_limits",
+        "cli/vaultctl/flags.py": "parse_moment",
         "nhi/auth/approle/install.py": "expire_secret_id",
         "nhi/auth/approle/login.py": "_secret login",
         "nhi/auth/approle/secret_ids.py": "_info _make list_accessors tidy",

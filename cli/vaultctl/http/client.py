@@ -24,13 +24,18 @@ MERGE_PATCH = "application/merge-patch+json"
 
 
 class Response:
-    """A successful answer: its status and body bytes."""
+    """A successful answer: its status, body bytes and headers."""
 
-    __slots__ = ("body", "status")
+    __slots__ = ("_headers", "body", "status")
 
-    def __init__(self, status: int, body: bytes) -> None:
+    def __init__(self, status: int, body: bytes, headers: http.client.HTTPMessage) -> None:
         self.status = status
         self.body = body
+        self._headers = headers
+
+    def header(self, name: str) -> str:
+        """One header, or the empty string where it has none of that name."""
+        return self._headers.get(name) or ""
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object; empty when there is no body."""
@@ -61,6 +66,7 @@ class Client:
         query: Mapping[str, str | list[str]] | None = None,
         body: object = None,
         merge: bool = False,
+        accept: str = "",
         with_token: bool = True,
         preliminary: bool = False,
         accept_missing: bool = False,
@@ -70,7 +76,7 @@ class Client:
 
         `preliminary` marks a request that decides what the command's own request is: it is sent even under
         -output-curl-string and -output-policy, and its answer is never wrapped. `accept_missing` returns a 404 instead of raising;
-        `patient=False` tries once.
+        `patient=False` tries once. `accept` is the media type that is wanted.
         """
         path = path.lstrip("/")
         search = urlencode(sorted(query.items()), doseq=True) if query else ""
@@ -79,16 +85,18 @@ class Client:
         payload = None if body is None else compact(body).encode()
         if merge:
             headers["Content-Type"] = MERGE_PATCH
+        if accept:
+            headers["Accept"] = accept
         if preliminary:
             headers.pop("X-Vault-Wrap-TTL", None)
         else:
             self._print_instead(method, path, target, search, headers, payload)
-        status, content = self._send_with_retries(
+        response = self._send_with_retries(
             method, target, headers, payload, self._settings.retries if patient else 0
         )
-        if status < 400 or (status == 404 and accept_missing):
-            return Response(status, content)
-        raise self._refusal(method, path, target, search, status, content)
+        if response.status < 400 or (response.status == 404 and accept_missing):
+            return response
+        raise self._refusal(method, path, target, search, response.status, response.body)
 
     def follow(self, path: str, query: Mapping[str, str | list[str]]) -> Iterator[str]:
         """The pieces of an answer without an end, as they come. ApiError for status 400 and above."""
@@ -132,19 +140,20 @@ class Client:
 
     def _send_with_retries(
         self, method: str, target: str, headers: dict[str, str], payload: bytes | None, retries: int
-    ) -> tuple[int, bytes]:
+    ) -> Response:
         attempt = 0
         redirected = False
         while True:
             last = attempt >= retries
             try:
-                status, content, location = self._once(method, target, headers, payload)
+                response = self._once(method, target, headers, payload)
             except (OSError, http.client.HTTPException) as err:
                 self.close()
                 if last or not _worth_retrying(err):
                     why = reason(err, plain=self._address.startswith("http:"))
                     raise RequestError(f"{method} {self._address}{target}: {why}") from None
             else:
+                status, location = response.status, response.header("Location")
                 if (
                     status in (301, 302, 307, 308)
                     and location
@@ -154,13 +163,11 @@ class Client:
                     redirected, target = True, self._follow(location)
                     continue
                 if last or not (status in (412, 429) or (status >= 500 and status != 501)):
-                    return status, content
+                    return response
             time.sleep(1 + 0.25 * attempt)
             attempt += 1
 
-    def _once(
-        self, method: str, target: str, headers: dict[str, str], payload: bytes | None
-    ) -> tuple[int, bytes, str]:
+    def _once(self, method: str, target: str, headers: dict[str, str], payload: bytes | None) -> Response:
         connection = self._connection or connect(self._settings, self._address)
         self._connection = connection
         try:
@@ -172,7 +179,7 @@ class Client:
         if len(content) > self._longest:
             self.close()
             raise CommandError("the server's answer is longer than 64 MiB: is this address a vault?", 2)
-        return answer.status, content, answer.headers.get("Location") or ""
+        return Response(answer.status, content, answer.headers)
 
     def _follow(self, location: str) -> str:
         """The target of a redirect; never from https to http, nor to another server, which would be sent the token."""
@@ -193,6 +200,16 @@ class Client:
             self.close()
             self._address = f"{parts.scheme}://{parts.netloc}"
         return parts.path + (f"?{parts.query}" if parts.query else "")
+
+    @property
+    def timeout(self) -> float | None:
+        """How many seconds it waits for an answer; None for as long as it takes."""
+        return self._settings.timeout
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that its requests name; empty for the root."""
+        return self._settings.namespace
 
     @property
     def address(self) -> str:

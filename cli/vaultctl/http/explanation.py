@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from vaultctl.errors import ApiError
 
 _PREFLIGHT = "sys/internal/ui/mounts/"
+_LOG = "sys/log/"
 
 
 def explain(error: ApiError, *, has_token: bool, is_biscuit: bool = False) -> str:
@@ -87,6 +88,11 @@ def explain_refusal(error: ApiError, *, has_token: bool, is_biscuit: bool = Fals
         return "The token asked about is unknown, expired or revoked."
     if not any("permission denied" in text for text in error.errors):
         return ""
+    if error.path.startswith(_LOG) and error.errors != ("permission denied",):
+        return (
+            f'The right to read the log is one of its own: a policy has it by a rule that names "{_LOG}", and by no rule '
+            "for more. The root policy has it only where the server's configuration says root_reads."
+        )
     needed = capabilities(error.method, error.path, query=error.query)
     words = " or ".join(f'"{word}"' for word in needed if word != "sudo")
     lack = words + (' and "sudo"' if "sudo" in needed else "") + f' on path "{error.path}"'

@@ -11,6 +11,29 @@ EXAMPLES = {
         "audit enable file file_path=/var/log/coffre/audit.log",
         "audit enable -path=second file file_path=/mnt/audit.log mode=0640",
     ),
+    "audit devices": ("audit devices", "audit devices -format=json"),
+    "audit export": (
+        "audit export -state=exported.json > records.jsonl",
+        "audit export -folder=/mnt/copy/log -log=5f3a9c1e-0-0",
+    ),
+    "audit hash": ("audit hash", "printf %s \"$VALUE\" | vaultctl audit hash -"),
+    "audit prove": (
+        "audit prove -o=record.proof 5f3a9c1e-0-0:48211",
+        "audit prove -key=coffre.vkey -o=record.proof 5f3a9c1e-0-0:48211",
+    ),
+    "audit query": (
+        "audit query -resource=secret/payments/db -since=2026-11-24 -until=2026-11-25 -names",
+        "audit query -outcome=denied -since=24h",
+        "audit query -credential=BLOCK -reverse",
+    ),
+    "audit segments": ("audit segments", "audit segments -download=/mnt/copy/log"),
+    "audit show": ("audit show 5f3a9c1e-0-0:48211", "audit show -format=json 5f3a9c1e-0-0:48211"),
+    "audit status": ("audit status", "audit status -format=json"),
+    "audit tail": ("audit tail", "audit tail -outcome=denied,failed -n=0"),
+    "audit verify": (
+        "audit verify -key=coffre.vkey -checkpoint=kept.note /mnt/copy/log",
+        "audit verify -key=coffre.vkey -proof=record.proof",
+    ),
     "audit list": ("audit list", "audit list -detailed"),
     "auth disable": ("auth disable userpass", "auth disable approle-old/"),
     "auth enable": (
@@ -284,7 +307,7 @@ EXAMPLES = {
 """Two or three by command, as they follow `vaultctl`, or with all of the line where more stands before that."""
 
 _OF_GROUPS = {
-    "": ("login", "kv put", "kv get"), "audit": ("audit enable", "audit list"),
+    "": ("login", "kv put", "kv get"), "audit": ("audit query", "audit show", "audit verify"),
     "auth": ("auth enable", "auth list", "auth tune"), "env": ("env export", "env import"),
     "hsm": ("hsm list-slots", "hsm generate-kek", "hsm test"),
     "hsm ceremony": ("hsm ceremony run", "hsm ceremony sign", "hsm ceremony verify"),

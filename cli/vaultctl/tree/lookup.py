@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vaultctl.tree.command import Command
 
 GROUPS = {
-    "audit": "Audit devices",
+    "audit": "Audit devices, and the log: search, proofs, verification",
     "auth": "Auth methods and their mounts",
     "env": "Secrets as environment variables and `.env` files",
     "hsm": "Tokens of hardware security modules on this machine",

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Flags are parsed as `bao` parses them."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vaultctl.errors import UsageError
-from vaultctl.flags import Flag, environment_value, parse, parse_duration, wanted_format
+from vaultctl.flags import Flag, environment_value, parse, parse_duration, parse_moment, wanted_format
 from vaultctl.text.go import duration_text, human_duration
 
 _FLAGS = [
@@ -167,3 +169,14 @@ def test_whole_numbers_are_decimal_as_for_bao(text: str, number: int) -> None:
 def test_anything_else_is_no_whole_number(text: str) -> None:
     with pytest.raises(UsageError, match=r"^invalid value for flag -version: a whole number is needed$"):
         parse([Flag("version", "int", "")], [f"-version={text}"])
+
+
+def test_a_moment_is_a_time_a_day_or_so_long_ago() -> None:
+    assert parse_moment("2026-12-01T00:00:00+01:00", "since") == "2026-12-01T00:00:00+01:00"
+    assert parse_moment("2026-12-01", "since") == "2026-12-01T00:00:00Z"
+    moment = datetime.fromisoformat(parse_moment("2h", "since"))
+    ago = datetime.now(UTC) - moment
+    assert timedelta(hours=2) <= ago < timedelta(hours=2, minutes=5)
+    for wrong in ("tuesday", "9" * 18 + "h"):
+        with pytest.raises(UsageError, match="-since: a duration is needed, such as 24h, or a time"):
+            parse_moment(wrong, "since")

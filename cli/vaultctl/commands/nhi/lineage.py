@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.commands.nhi.tokens import mount, text_of
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
-from vaultctl.flags import parse_duration
+from vaultctl.flags import parse_moment
 from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
@@ -22,7 +22,7 @@ def credentials(invocation: Invocation) -> int:
     query: dict[str, str | list[str]] = {
         name: invocation.text(name) for name in names if invocation.text(name)
     }
-    query |= {name: _moment(name, invocation.text(name)) for name in ("since", "until") if name in query}
+    query |= {name: parse_moment(invocation.text(name), name) for name in ("since", "until") if name in query}
     query["presented"] = "no" if invocation.truth("never-presented") else "any"
     if invocation.number("limit") is not None:
         query["limit"] = str(invocation.number("limit"))
@@ -59,21 +59,6 @@ def credentials(invocation: Invocation) -> int:
     )
     empty = "None among those that were looked at fits." if further else "No credential fits."
     return _table(invocation, heads, rows, further, empty)
-
-
-def _moment(flag: str, text: str) -> str:
-    """A time as the server takes it: as it was given, or so long before now. UsageError for what is neither."""
-    from datetime import UTC, datetime, timedelta
-
-    if text[4:5] == "-":
-        return text
-    try:
-        ago = timedelta(microseconds=parse_duration(text, flag) // 1000)
-        return (datetime.now(UTC) - abs(ago)).isoformat()
-    except (UsageError, OverflowError):
-        raise UsageError(
-            f"invalid value for flag -{flag}: a duration is needed, such as 24h, or a time, such as 2026-12-01T00:00:00Z"
-        ) from None
 
 
 def tree(invocation: Invocation) -> int:

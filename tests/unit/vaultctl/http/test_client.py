@@ -95,6 +95,16 @@ def test_every_request_carries_the_token_and_the_marker(script: _Script) -> None
     assert headers["X-Vault-Wrap-TTL"] == "30s"
 
 
+def test_a_media_type_is_asked_for_and_headers_are_answered(script: _Script) -> None:
+    script.answers = [(200, b"x", {"X-Size": "7"}), (404, b"", {"Retry-After": "1"})]
+    client = _client(script, flags={"namespace": "ns1"})
+    found = client.send("GET", "x", accept="application/x-ndjson")
+    assert (found.header("x-size"), found.header("X-None"), found.body) == ("7", "", b"x")
+    assert client.send("GET", "x", accept_missing=True).header("Retry-After") == "1"
+    assert [headers.get("Accept") for *_, headers in script.asked] == ["application/x-ndjson", None]
+    assert (client.timeout, client.namespace) == (60.0, "ns1")
+
+
 def test_sl_59_an_error_holds_neither_token_nor_body(script: _Script) -> None:
     script.answers = [(400, b'{"errors":["bad field"]}', {}), (502, f"proxy saw {_TOKEN}".encode(), {})]
     for _ in range(2):
@@ -191,6 +201,8 @@ def test_a_refusal_is_explained_by_path_and_capability() -> None:
     assert '"list" on path "a/b"' in explained("a/b", "1 error occurred:\n\t* permission denied\n\n")
     assert "Most likely the token" in explained("a/b", "permission denied")
     assert '"sudo"' in explained("sys/raw/x", "1 error occurred:\n\t* permission denied\n\n")
+    log = explained("sys/log/records", "1 error occurred:\n\t* permission denied\n\n")
+    assert 'a rule that names "sys/log/"' in log and "root_reads" in log
     assert "mounted" in explained("sys/internal/ui/mounts/a", "preflight capability check returned 403")
     assert "locked" in explained("auth/nhi/login", "permission denied", has_token=False)
     assert explained("auth/nhi/login", "invalid client id or proof", has_token=False) == ""

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""audit status, audit devices: how the log is, how far it is indexed and signed, and where it is forwarded to."""
+
+from __future__ import annotations
+
+from vaultctl.commands.audit.pages import client_of
+from vaultctl.commands.audit.words import text_of
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE
+from vaultctl.invocation import ErrorPrefix
+from vaultctl.text.json import as_list, as_map
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vaultctl.http.client import Client
+    from vaultctl.invocation import Invocation
+
+_STATUS = "sys/log/status"
+_WELL = "healthy"
+"""What a device says that takes records in time."""
+
+
+def read_status(client: Client) -> dict[str, object]:
+    """How the log is, as the server says it."""
+    with ErrorPrefix(f"Error reading {_STATUS}"):
+        return as_map(client.send("GET", _STATUS).json().get("data"))
+
+
+def status(invocation: Invocation) -> int:
+    """Show how the log is; exit code 2 where something keeps it from being whole."""
+    from vaultctl.text.output import columns, key_values
+
+    found = read_status(client_of(invocation))
+    trouble = _trouble(found)
+    if not invocation.tabular:
+        invocation.print_value(found)
+        return EXIT_REMOTE if trouble else EXIT_OK
+    signed = text_of(found, "signed")
+    rows = [
+        ("Log of this process", text_of(found, "log")),
+        ("Records", text_of(found, "records")),
+        ("Signed", f"the first {signed}" if signed not in ("", "-1", "0") else "none yet"),
+        ("Key", text_of(found, "key")),
+        (
+            "Index",
+            f"{text_of(found, 'index_bytes')} bytes{', being made anew' if found.get('rebuilding') else ''}",
+        ),
+    ]
+    invocation.say(key_values(rows))
+    logs = [as_map(one) for one in as_list(found.get("logs"))]
+    if logs:
+        heads = ("Log", "First", "Indexed through", "Behind", "Segments", "Proofs", "Damage")
+        invocation.say("\n" + columns([heads, *map(_row, logs)]))
+    for words in trouble:
+        invocation.warn(f"WARNING! {words}")
+    return EXIT_REMOTE if trouble else EXIT_OK
+
+
+def _row(log: Mapping[str, object]) -> tuple[str, ...]:
+    through = text_of(log, "indexed_through")
+    return (
+        text_of(log, "log"),
+        text_of(log, "first"),
+        "none" if through == "-1" else through,
+        f"{text_of(log, 'behind')} records, {text_of(log, 'behind_bytes')} bytes",
+        text_of(log, "segments"),
+        "yes" if log.get("proofs") else "no",
+        text_of(log, "damage") or "none",
+    )
+
+
+def _trouble(found: Mapping[str, object]) -> list[str]:
+    """What is not as it should be, in the server's words."""
+    told = [f"The log reader does not go on: {text_of(found, 'trouble')}"] if found.get("trouble") else []
+    for log in map(as_map, as_list(found.get("logs"))):
+        if log.get("damage"):
+            told.append(f"{text_of(log, 'log')}: {text_of(log, 'damage')}")
+        elif log.get("proofs") is False:
+            told.append(f"{text_of(log, 'log')}: hashes of its tree are lost, so it has no proofs")
+    return told
+
+
+def devices(invocation: Invocation) -> int:
+    """Show where the log is forwarded to, and how far each device has it; exit code 2 where one does not take records in time."""
+    from vaultctl.text.output import columns
+
+    found = [as_map(one) for one in as_list(read_status(client_of(invocation)).get("devices"))]
+    code = EXIT_OK if all(text_of(one, "state") == _WELL for one in found) else EXIT_REMOTE
+    if not invocation.tabular:
+        invocation.print_value({"devices": found})
+        return code
+    if not found:
+        invocation.say("The log is forwarded nowhere.")
+        return EXIT_OK
+    heads = (
+        "Name",
+        "Kind",
+        "Policy",
+        "State",
+        "Behind",
+        "Oldest waits",
+        "Accepted",
+        "Failures",
+        "Last error",
+    )
+    invocation.say(columns([heads, *map(_device_row, found)]))
+    return code
+
+
+def _device_row(device: Mapping[str, object]) -> tuple[str, ...]:
+    seconds = device.get("lag_seconds")
+    return (
+        text_of(device, "name"),
+        text_of(device, "kind"),
+        text_of(device, "policy").replace("_", " "),
+        text_of(device, "state"),
+        f"{text_of(device, 'lag_records')} records",
+        f"{seconds:.0f} s" if isinstance(seconds, (int, float)) else "",
+        text_of(device, "accepted"),
+        text_of(device, "failures"),
+        text_of(device, "error") or "none",
+    )

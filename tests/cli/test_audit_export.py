@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""vaultctl audit export: every record once, in order, from where an earlier export ended."""
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from pytest_socket import enable_socket
+
+from tests.cli.audit_shown import shown
+from tests.cli.log_server import LOG, OTHER, LogServer, log_server
+from tests.log.written import written
+
+
+@pytest.fixture
+def server() -> Generator[LogServer]:
+    enable_socket()
+    with log_server(own=10, other=3) as running:
+        yield running
+
+
+def test_all_records_come_log_by_log_and_the_next_export_goes_on(server: LogServer, tmp_path: Path) -> None:
+    found = shown(server, ["export"], tmp_path)
+    assert found.code == 0
+    assert [line.encode() for line in found.stdout.splitlines()] == [*server.lines[LOG], *server.lines[OTHER]]
+    assert found.stderr == f"Exported. To go on from here: -after={LOG}:9,{OTHER}:2\n"
+    server.append(OTHER, {})
+    again = shown(server, ["export", f"-after={LOG}:9,{OTHER}:2"], tmp_path)
+    assert [line.encode() for line in again.stdout.splitlines()] == server.lines[OTHER][3:]
+
+
+def test_a_file_says_where_the_last_export_ended(server: LogServer, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    assert shown(server, ["export", f"-state={state}"], tmp_path).stderr == ""
+    assert json.loads(state.read_text()) == {LOG: 9, OTHER: 2}
+    assert shown(server, ["export", f"-state={state}"], tmp_path).stdout == ""
+    server.append(LOG, {})
+    assert len(shown(server, ["export", f"-state={state}"], tmp_path).stdout.splitlines()) == 1
+    state.write_text("nonsense")
+    assert shown(server, ["export", f"-state={state}"], tmp_path).code == 1
+    assert shown(server, ["export", f"-state={tmp_path / 'no' / 'folder'}"], tmp_path).code == 1
+
+
+def test_what_is_appended_meanwhile_is_for_the_next_export(server: LogServer, tmp_path: Path) -> None:
+    server.later = [lambda: server.append(LOG, {})]
+    assert len(shown(server, ["export", f"-log={LOG}"], tmp_path).stdout.splitlines()) == 10
+
+
+def test_what_is_missing_is_told_and_changes_the_exit_code(server: LogServer, tmp_path: Path) -> None:
+    server.hidden = {(LOG, 4)}
+    found = shown(server, ["export", f"-log={LOG}"], tmp_path)
+    assert (found.code, len(found.stdout.splitlines())) == (2, 9)
+    assert f"WARNING! {LOG}: record 4 is missing." in found.stderr
+
+
+def test_a_log_that_is_not_there_is_refused(server: LogServer, tmp_path: Path) -> None:
+    found = shown(server, ["export", "-log=0123abcd-9-9"], tmp_path)
+    assert (found.code, found.stderr) == (1, "-log: there is no log 0123abcd-9-9\n")
+
+
+def test_a_copied_folder_is_exported_without_a_server(tmp_path: Path) -> None:
+    log = written(tmp_path / "log", 23, starts=(0, 10, 17))
+    log.write(tail=b'{"torn":')
+    found = shown(None, ["export", f"-folder={tmp_path / 'log'}"], tmp_path)
+    assert (found.code, [line.encode() for line in found.stdout.splitlines()]) == (0, log.lines)
+    assert found.stderr == f"Exported. To go on from here: -after={LOG}:22\n"
+    again = shown(None, ["export", f"-folder={tmp_path / 'log' / LOG}", f"-after={LOG}:11"], tmp_path)
+    assert [line.encode() for line in again.stdout.splitlines()] == log.lines[12:]
+
+
+def test_a_segment_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    written(tmp_path / "log", 23, starts=(0, 10, 17))
+    (tmp_path / "log" / LOG / f"{10:020}.jsonl.gz").write_bytes(b"junk")
+    found = shown(None, ["export", f"-folder={tmp_path / 'log'}"], tmp_path)
+    assert (found.code, len(found.stdout.splitlines())) == (2, 16)
+    assert f"WARNING! {LOG}: segment 10 can't be read" in found.stderr
