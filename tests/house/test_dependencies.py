@@ -20,7 +20,7 @@ _EXTRAS = {
     "nhi": ["server", "cel", "postgres"],
     "hsm": ["hsm"],
     "cli": [],
-    "tests": ["server", "postgres", "hsm", "dev"],
+    "tests": ["server", "cel", "postgres", "hsm", "dev"],
 }
 
 

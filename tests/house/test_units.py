@@ -17,6 +17,7 @@ _APART = {
     "nhi/holder/approvals.py": "a holder's tool, called by a program that knows no server",
     "nhi/holder/limits.py": "a holder's tool, called by a program that knows no server",
     "vault/framework/clock.py": "asked twice by every request: a conversion would cost a call",
+    "vault/log/export/kinds.py": "records are exported by a program that knows no server, too",
     "vault/framework/telemetry/exposition.py": "milliseconds with a fraction, as metrics are shown",
     "vault/framework/telemetry/metrics.py": "every request is observed: a conversion would cost a call",
 }
