@@ -53,8 +53,14 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
         "nhi/biscuit/routes/login_mount.py": "a login by another name",
         "nhi/biscuit/routes/token_routes.py": "a token of another namespace",
     },
-    "admission": {"vault/wire/http.py": "a failed login", "vault/quota/book.py": "the rate limits"},
-    "counted": {"vault/quota/book.py": "the rate limits"},
+    "admission": {
+        "vault/wire/http.py": "a failed login",
+        "vault/quota/book.py": "the rate limits",
+        "vault/engines/system/log/proofs.py": "when a proof is there",
+    },
+    "counted": {
+        "vault/quota/book.py": "the rate limits",
+    },
     "parsed": {"vault/framework/schema.py": "what decodes bodies"},
     "credential": {"nhi/biscuit/credential/call_facts.py": "the authenticator's own"},
     "spent": {"vault/token/authenticator.py": "what counts uses"},

@@ -28,6 +28,8 @@ CODECS = {
     "vault/engines/kv/store.py": "a part of the KV row, listed with it",
     "vault/framework/hcl/lexer.py": "a string in HCL",
     "vault/framework/telemetry/log.py": "lines of the log",
+    "vault/engines/system/log/records.py": "an answer, and what a cursor is bound to",
+    "vault/engines/system/log/status.py": "an answer",
     "vault/log/common_log.py": "records of the log",
     "vault/log/cursor.py": "encrypted for a client, under a key of the log",
     "vault/log/record.py": "records of the log",

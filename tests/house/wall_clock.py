@@ -121,6 +121,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/audit/broker.py": "_try before_commit exchange request response",
         "vault/engines/system/seal/seal.py": "read_health",
         "vault/engines/system/operations/status.py": "_describe read_host",
+        "vault/engines/system/log/records.py": "_begun read_counts",
         "vault/log/common_log.py": "notice",
         "vault/log/signing.py": "_line",
         "vault/framework/telemetry/log.py": "_time",

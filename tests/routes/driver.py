@@ -188,6 +188,7 @@ class Application:
             log=Log(stream=self.log, level="trace", clock=clock),
             engines=self._engines,
             capacities=self._capacities,
+            reads_log=False,
         )
         self.vault.key_slots.lifecycle.slots.join(self._slots)
         known = self._like

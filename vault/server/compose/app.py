@@ -34,7 +34,7 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.server.application import Answer, Colleagues, DevResult, Message
 from vault.server.compose import unseal
 from vault.server.compose.catalog import ENGINES, catalog, hook
-from vault.server.compose.common_log import open_common_log
+from vault.server.compose.common_log import make_log_reader, open_common_log
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.groups import token_metrics
 from vault.server.compose.groups.capacities import USUAL, Capacities
@@ -86,17 +86,17 @@ class Vault:
         engines: Sequence[Install] = ENGINES,
         capacities: Capacities = USUAL,
         colleagues: Colleagues | None = None,
+        reads_log: bool = True,
     ) -> None:
-        """Put everything together, sealed. `engines` are those that need `Services` alone. Raises `StartFailure` for an audit device that cannot be opened."""
+        """Put everything together, sealed. `engines` are those that need `Services` alone; without `reads_log` no process is started that reads the log. Raises `StartFailure` for an audit device that cannot be opened."""
         self.ground = ground = make_ground(
             config, storage, clock=clock, entropy=entropy, metrics=metrics, log=log
         )
         self.mounts = mounts = make_mounts(ground)
         self.key_slots = slots = make_key_slots(ground, mounts.namespaces)
         self.credentials = credentials = make_credentials(ground, mounts, slots, capacities)
-        self.controls = controls = make_controls(
-            ground, mounts.namespaces, slots.wraps, colleagues, open_common_log(ground)
-        )
+        common = open_common_log(ground)
+        self.controls = controls = make_controls(ground, mounts.namespaces, slots.wraps, colleagues, common)
         self.leases = make_leases(ground)
         self.presence = Presence()
         self._nodes = make_nodes(ground)
@@ -120,10 +120,11 @@ class Vault:
             metrics, pipeline.handle, pipeline.refuse, Refusals(log, metrics, monotonic)
         )
         migrate = SafeMigration(ground, mounts, slots, credentials.pairs)
+        self._reader = make_log_reader(config) if reads_log else None
         installed = self._install(engines, capacities, migrate)
         mounts.router.seal()
         self._background = background(
-            ground, mounts.namespaces, tokens, self.leases, controls.skew, installed, migrate
+            ground, mounts.namespaces, tokens, self.leases, controls, installed, migrate
         )
         self._fixed = fixed_paths(mounts.router.root)
         self._watch: asyncio.Task[None] | None = None
@@ -169,6 +170,7 @@ class Vault:
             whole_metrics=self._together.metrics,
             share_levels=self._together.share_levels,
             migrate=migrate,
+            reader=self._reader,
             running=self._requests.running,
             engines=engines,
         )
@@ -260,6 +262,8 @@ class Vault:
             raise StartFailure(str(failure)) from failure
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
         self.controls.audit.start()
+        if self._reader is not None:
+            self._reader.begin()
         await self._together.join()
         self._nodes.start()
         first = self.ground.config.initialize
@@ -295,6 +299,8 @@ class Vault:
         await self._seal_watch.stop()
         await self._closing()
         await self._nodes.stop()
+        if self._reader is not None:
+            await self._reader.close()
         await self.controls.audit.stop()
 
     async def reload(self, config: Config) -> None:

@@ -23,6 +23,10 @@ from vault.engines.kv.upgrade import upgrade
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from vault.engines.system.log.proofs import ProofEngine
+from vault.engines.system.log.readers import LogReading
+from vault.engines.system.log.records import RecordEngine
+from vault.engines.system.log.status import LogStatusEngine
 from vault.engines.system.mounts.internal import InternalEngine, SpecsEngine
 from vault.engines.system.mounts.mounts import MountsEngine
 from vault.engines.system.mounts.plugins import PluginEngine, ProgramEngine
@@ -51,6 +55,7 @@ from vault.framework.route_table import RouteTable
 from vault.framework.telemetry.metrics import WholeMetrics
 from vault.install import Install, Installation, Kind, Services
 from vault.lease.revocation import Endings
+from vault.log.reader.client import LogReader
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
 from vault.mount.table import Backend, Catalog
@@ -101,6 +106,7 @@ def catalog(
     genesis: Genesis,
     passage: SealHooks,
     migrate: Callable[[], Awaitable[None]],
+    reader: LogReader | None,
     running: Callable[[], Iterable[Call]],
     whole_metrics: WholeMetrics,
     share_levels: Callable[[], Awaitable[None]],
@@ -108,7 +114,7 @@ def catalog(
 ) -> tuple[Catalog, Sequence[Installation]]:
     """Return every kind of mount, and all that was installed.
 
-    `migrate` puts signing keys into the safe; `running` tells the calls that are being answered, `whole_metrics`
+    `migrate` puts signing keys into the safe; `reader` is asked what the log has, None where none is kept; `running` tells the calls that are being answered, `whole_metrics`
     what all workers have measured; `share_levels` has all of them log as this one.
     """
     factors, identities, batch = credentials.factors, credentials.identities, credentials.batch
@@ -130,6 +136,7 @@ def catalog(
         *_rights(services, controls, external, biscuits, ground.config),
         *_status(services, ground.config, running, whole_metrics),
         NodesEngine(passage.nodes),
+        *_log(services, controls, reader, ground.config),
         *operators(services, controls, endings, batch, biscuits, ground.config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
@@ -268,6 +275,18 @@ def _status(
     return (
         StatusEngine(server, services.barrier, whole_metrics, services.pool),
         ToolEngine(services.entropy, services.pool),
+    )
+
+
+def _log(
+    services: Services, controls: Controls, reader: LogReader | None, config: Config
+) -> tuple[Engine, ...]:
+    common = controls.audit.common
+    reading = LogReading(reader, services.namespaces, root_reads=config.log.root_reads)
+    return (
+        RecordEngine(reading, common, services.clock),
+        ProofEngine(reading),
+        LogStatusEngine(reading, common),
     )
 
 

@@ -7,11 +7,18 @@ from pathlib import Path
 from time import monotonic
 
 from vault.log.common_log import CommonLog
+from vault.log.reader.client import LogReader
 from vault.log.recovery import LogInUse, open_log
 from vault.log.writer import LogLimits
 from vault.server.compose.groups.ground import Ground
+from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
 from vault.wire.v1 import STATUS
+
+
+def make_log_reader(config: Config) -> LogReader | None:
+    """Return what asks the log reader, which is not started yet; None where no log is configured."""
+    return LogReader(Path(config.log.path), monotonic) if config.log.path else None
 
 
 def open_common_log(ground: Ground) -> CommonLog | None:

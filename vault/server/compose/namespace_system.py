@@ -13,6 +13,9 @@ from vault.engines.system.clients.leases import LeaseEngine
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from vault.engines.system.log.proofs import ProofEngine
+from vault.engines.system.log.records import RecordEngine
+from vault.engines.system.log.status import LogStatusEngine
 from vault.engines.system.mounts.internal import InternalEngine, SpecsEngine
 from vault.engines.system.mounts.mounts import MountsEngine
 from vault.engines.system.mounts.plugins import PluginEngine
@@ -64,6 +67,11 @@ PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
             for what in ("init", "update", "verify", "backup")
         }
     ),
+    RecordEngine: frozenset({"log/records", "log/records/search", "log/counts", "log/records/{log}/{seq}"}),
+    ProofEngine: frozenset(
+        {"log/records/{log}/{seq}/proof", "log/checkpoints/{log}", "log/consistency/{log}"}
+    ),
+    LogStatusEngine: frozenset({"log/hash", "log/schema"}),
     CounterEngine: frozenset({"internal/counters/entities"}),
     NodesEngine: frozenset({"leader", "ha-status"}),
     SealEngine: frozenset({"seal-status"}),

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from vault.background.loop import Background
-from vault.background.skew import Skew
 from vault.barrier.view import View
 from vault.engines.system.seal.rotate_keyring import keep_count
 from vault.framework.clock import Clock
@@ -18,6 +17,7 @@ from vault.lease.store import LeaseStore
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.namespace.parked import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
+from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.leases import Leases
 from vault.storage.protocol import Timer
@@ -34,7 +34,7 @@ def background(
     namespaces: Namespaces,
     tokens: TokenStore,
     leases: Leases,
-    skew: Skew,
+    controls: Controls,
     installed: Iterable[Installation],
     migrate: Callable[[], Awaitable[None]],
 ) -> Background:
@@ -65,7 +65,7 @@ def background(
             **{kind: due for each in installed for kind, due in each.timers.items()},
         },
         {"keyring": count_encryptions, "safe": migrate},
-        skew=skew,
+        skew=controls.skew,
         log=ground.log,
         at_once=_AT_ONCE if ground.config.storage.is_shared else 1,
     )

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/log` of a real server: what happened is found, by whom a policy lets, whole and proven."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.fuzz.process import PATIENCE, Answer, Client, VaultProcess, initialised
+from vault.log.format.note_key import Verifier
+from vault.log.format.proof import check_proof, parse_proof
+from vault.log.format.tree import leaf_hash
+
+READER = 'path "sys/log/*" { capabilities = ["read", "update", "list"] }'
+APP = 'path "secret/data/shop/*" { capabilities = ["read"] }'
+EVERYTHING = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+pytestmark = pytest.mark.loopback
+_RECEIPT = re.compile(r'log="([0-9a-f-]+)", seq=(\d+)')
+
+
+@pytest.fixture(scope="module")
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultProcess]:
+    with initialised(tmp_path_factory.mktemp("vault")) as process:
+        with process.client() as root:
+            for name, text in (("reader", READER), ("app", APP), ("everything", EVERYTHING)):
+                root.request("PUT", f"/v1/sys/policies/acl/{name}", {"policy": text})
+        yield process
+
+
+def _client(vault: VaultProcess, policy: str, **more: Any) -> Client:
+    with vault.client() as root:
+        answer = root.request("POST", "/v1/auth/token/create", {"policies": [policy], **more})
+        return vault.client(answer.json()["auth"]["client_token"])
+
+
+def _receipt(answer: Answer) -> tuple[str, int]:
+    found = _RECEIPT.fullmatch(answer.headers["log-receipt"])
+    assert found is not None
+    return found[1], int(found[2])
+
+
+def _through(reader: Client, receipt: tuple[str, int]) -> None:
+    """Wait until a record is indexed."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        page = reader.request("GET", "/v1/sys/log/records?limit=1").json()["data"]
+        if page["indexed_through"].get(receipt[0], -1) >= receipt[1]:
+            return
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_who_read_a_secret_is_found_with_the_rule_that_let_them(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "app") as app, _client(vault, "reader") as reader:
+        root.request("POST", "/v1/secret/data/shop/pin", {"data": {"pin": 4711}})
+        read = app.request("GET", "/v1/secret/data/shop/pin")
+        refused = app.request("DELETE", "/v1/secret/data/shop/pin")
+        _through(reader, _receipt(refused))
+        target = "/v1/sys/log/records?resource=secret/shop/pin&event=esa.kv.read"
+        (record,) = reader.request("GET", target).json()["data"]["records"]
+        assert record["policy"] == {"grant": [{"policy": "app", "rule": "secret/data/shop/*"}]}
+        assert (record["log"], record["seq"]) == _receipt(read)
+        target = "/v1/sys/log/records?resource=secret/shop/*&outcome=denied"
+        (denied,) = reader.request("GET", target).json()["data"]["records"]
+        assert denied["policy"]["reason"] == "the rule does not grant delete"
+        assert denied["resource"] == {"id": "secret/shop/pin", "type": "kv.secret"}
+
+
+@pytest.mark.parametrize("policy", ["everything", "app"])
+def test_the_right_to_read_the_log_is_one_of_its_own(vault: VaultProcess, policy: str) -> None:
+    with _client(vault, policy) as other, vault.client() as root, _client(vault, "reader") as reader:
+        for client in (other, root):
+            for target in ("records", "status", "counts", "schema", "checkpoints/x", "segments/x"):
+                answer = client.request("GET", f"/v1/sys/log/{target}")
+                assert answer.status == 403, target
+        _through(reader, _receipt(answer))
+        target = "/v1/sys/log/records?outcome=denied&event=esa.log.*&limit=1"
+        (record,) = reader.request("GET", target).json()["data"]["records"]
+        assert record["policy"]["reason"] == "no rule names the log"
+
+
+def test_paging_gives_every_record_once_while_others_are_written(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "reader") as reader:
+        for number in range(30):
+            last = root.request("POST", f"/v1/secret/data/paged/{number}", {"data": {}})
+        _through(reader, _receipt(last))
+        for order in ("asc", "desc"):
+            target = f"/v1/sys/log/records?resource=secret/paged/*&event=esa.kv.write&limit=7&order={order}"
+            found: list[str] = []
+            cursor = ""
+            while True:
+                page = reader.request("GET", target + cursor).json()["data"]
+                found += [record["resource"]["id"] for record in page["records"]]
+                if page["next"] is None:
+                    break
+                cursor = f"&cursor={page['next']}"
+                root.request("POST", f"/v1/secret/data/other/{len(found)}", {"data": {}})
+            expected = [f"secret/paged/{number}" for number in range(30)]
+            assert found == (expected if order == "asc" else expected[::-1])
+
+
+def test_a_cursor_is_of_one_search(vault: VaultProcess) -> None:
+    with _client(vault, "reader") as reader:
+        page = reader.request("GET", "/v1/sys/log/records?limit=1").json()["data"]
+        changed = page["next"][:-2] + ("AA" if page["next"][-2:] != "AA" else "BB")
+        for target in (
+            f"/v1/sys/log/records?limit=1&cursor={changed}",
+            f"/v1/sys/log/records?limit=1&outcome=denied&cursor={page['next']}",
+            "/v1/sys/log/records?cursor=c1.x",
+        ):
+            answer = reader.request("GET", target)
+            assert answer.status == 400
+            assert "cursor is not of this search" in answer.body.decode()
+
+
+def test_log_022_what_is_no_filter_is_refused(vault: VaultProcess) -> None:
+    with _client(vault, "reader") as reader:
+        for wrong, words in (
+            ("colour=red", "no filter colour"),
+            ("limit=1001", "limit must be between 1 and 1000"),
+            ("order=up", "order must be asc or desc"),
+            ("from=yesterday", "from must be a time in RFC 3339"),
+            ("from=2026-02-30T00:00:00Z", "from must be a time in RFC 3339"),
+            ("after=0&outcome=denied", "a log is followed without filters"),
+            ("after=0&wait=61", "wait must be at most 60"),
+            ("log=x", "say after which record"),
+        ):
+            answer = reader.request("GET", f"/v1/sys/log/records?{wrong}")
+            assert (answer.status, words in answer.body.decode()) == (400, True), answer.body
+
+
+def test_log_023_lines_end_with_a_line_about_the_page(vault: VaultProcess) -> None:
+    with _client(vault, "reader") as reader:
+        answer = reader.request(
+            "GET", "/v1/sys/log/records?limit=3", headers={"Accept": "application/x-ndjson"}
+        )
+        assert answer.headers["content-type"] == "application/x-ndjson"
+        *lines, end = answer.body.splitlines()
+        assert len(lines) == 3
+        assert {*json.loads(end)["$page"]} == {"complete", "indexed_through", "next"}
+        assert {json.loads(line)["schema"] for line in lines} == {"https://coffre.eu/schemas/log/v1"}
+
+
+def test_log_020_following_gives_every_record_once_and_in_order(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "reader") as reader:
+        log, last = _receipt(root.request("POST", "/v1/secret/data/followed", {"data": {}}))
+        after, seen = -1, []
+        while after < last:
+            page = reader.request("GET", f"/v1/sys/log/records?log={log}&after={after}&limit=20&wait=5")
+            data = page.json()["data"]
+            seen += [record["seq"] for record in data["records"]]
+            after = data["next"]
+        assert seen == list(range(after + 1))
+
+
+def test_log_024_reading_wakes_no_tail(vault: VaultProcess) -> None:
+    with _client(vault, "reader") as reader, _client(vault, "reader") as other:
+        log, seq = _receipt(other.request("GET", "/v1/sys/log/records?limit=1"))
+        began = time.monotonic()
+        page = reader.request("GET", f"/v1/sys/log/records?log={log}&after={seq}&wait=2").json()["data"]
+        assert time.monotonic() - began >= 1.9
+        assert len(page["records"]) <= 1
+
+
+def test_log_050_a_record_is_proven_offline(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "reader") as reader:
+        log, seq = _receipt(root.request("POST", "/v1/secret/data/proven", {"data": {"a": "b"}}))
+        _through(reader, (log, seq))
+        until = time.monotonic() + PATIENCE
+        while (answer := reader.request("GET", f"/v1/sys/log/records/{log}/{seq}/proof")).status != 200:
+            assert (answer.status, answer.headers.get("retry-after")) == (404, "1"), answer.body
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        lines = reader.request(
+            "GET", f"/v1/sys/log/records/{log}/{seq}", headers={"Accept": "application/x-ndjson"}
+        )
+        line = lines.body.splitlines()[0]
+        status = reader.request("GET", "/v1/sys/log/status").json()["data"]
+        key = Verifier.parse(status["keys"][log])
+        checked = check_proof(parse_proof(answer.body), leaf_hash(line), key.name, [key])
+        assert checked.checkpoint.size > seq
+        with pytest.raises(ValueError):
+            check_proof(parse_proof(answer.body), leaf_hash(line + b" "), key.name, [key])
+
+
+def test_a_value_is_found_by_who_knows_it(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "reader") as reader:
+        log, seq = _receipt(root.request("POST", "/v1/secret/data/known", {"data": {"pin": "hunter2"}}))
+        (known,) = reader.request("POST", "/v1/sys/log/hash", {"input": "hunter2"}).json()["data"]["hashes"]
+        _through(reader, (log, seq))
+        (record,) = reader.request("GET", f"/v1/sys/log/records/{log}/{seq}").json()["data"]["records"]
+        assert json.dumps({"$h": known}) in json.dumps(record)
+
+
+def test_log_025_a_tenant_sees_nothing_of_another(vault: VaultProcess) -> None:
+    with vault.client() as root:
+        for name in ("crimson", "azure"):
+            root.request("POST", f"/v1/sys/namespaces/{name}")
+            root.request("POST", f"/v1/{name}/sys/mounts/{name}-kv", {"type": "kv"})
+            root.request("PUT", f"/v1/{name}/sys/policies/acl/reader", {"policy": READER})
+            for number in range(3):
+                last = root.request("POST", f"/v1/{name}/{name}-kv/{name}-{number}", {"pin": name})
+        made = root.request("POST", "/v1/azure/auth/token/create", {"policies": ["reader"]})
+        whole = _client(vault, "reader")
+        _through(whole, _receipt(last))
+        log, seq = _receipt(root.request("GET", "/v1/crimson/crimson-kv/crimson-0"))
+        _through(whole, (log, seq))
+        with vault.client(made.json()["auth"]["client_token"]) as blue, whole:
+            answers = [
+                blue.request("GET", f"/v1/azure/sys/log/{target}")
+                for target in (
+                    "records?limit=1000",
+                    "records?event=esa.kv.*",
+                    f"records?log={log}&after=-1&limit=1000",
+                    f"records/{log}/{seq}",
+                    f"records/{log}/{seq}/proof",
+                    "counts?buckets=1",
+                    "status",
+                    f"segments/{log}",
+                    f"segments/{log}/0",
+                    f"tiles/{log}/tile/0/000",
+                    "records?resource=crimson*",
+                )
+            ]
+            found = blue.request("GET", "/v1/azure/sys/log/records?limit=1000").json()["data"]["records"]
+            assert answers[-1].json()["data"]["records"] == []
+        assert len(found) >= 5
+        assert {record["tenant"] for record in found} == {found[0]["tenant"]}
+        for answer in answers:
+            assert b"crimson" not in answer.body
+        assert [answer.status for answer in answers[3:5]] == [404, 404]
+        counted = sum(sum(part.values()) for part in answers[5].json()["data"]["buckets"])
+        assert counted <= len(found) + len(answers)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/log/records`: two ways to read. *Follow* goes by number and loses nothing; *search* filters, and says how far it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+
+import msgspec
+
+from vault.engines.system.log.params import MOST, CountTimes, RecordSearch, between
+from vault.engines.system.log.readers import LogReading
+from vault.framework.call import ROOT, Call
+from vault.framework.clock import Clock, rfc3339
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed
+from vault.framework.fields import Doc
+from vault.framework.quote import quoted_words
+from vault.framework.reply import Reply
+from vault.framework.route import Params, read, write
+from vault.log.common_log import CommonLog
+from vault.log.cursor import Place
+from vault.log.reader.messages import LONGEST_WAIT, Count, Follow, Position, Record, Search, Tenants
+from vault.values.times import Nanos
+
+NDJSON: Final = "application/x-ndjson"
+_BY_LIMIT: Final = "limit"
+"""The field that the ACL itself may set."""
+
+
+class RecordPath(Params, frozen=True):
+    """One record."""
+
+    log: Annotated[str, Doc("The id of the log.")]
+    seq: Annotated[int, Doc("The number of the record.")]
+
+
+class LogPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Records, each as it is in the log, and how to go on.
+
+    `next` is the cursor or the number to go on with; None after the last page of a search. `complete` is false where
+    the time for a page was over before it was full. `indexed_through` is, by log, the last record that a search can find.
+    """
+
+    records: Sequence[msgspec.Raw]
+    next: str | int | None
+    complete: bool = True
+    indexed_through: Mapping[str, object] | None = None
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many records each outcome has, by parts of a time that are equally long."""
+
+    begins: str
+    ends: str
+    buckets: Sequence[Mapping[str, int]]
+    complete: bool
+
+
+class RecordEngine(Engine):
+    """Reads the log. What it answers is not repeated in the record of the reading, which names filters and counts."""
+
+    def __init__(self, reading: LogReading, common: CommonLog | None, clock: Clock) -> None:
+        """`common` is this server's own log, None where it keeps none."""
+        self._reading, self._common, self._clock = reading, common, clock
+
+    @read("log/records", event="log.query")
+    async def read_records(self, call: Call, params: RecordSearch) -> Reply[LogPage]:
+        """Search the log, or with `after` follow one.
+
+        An answer in `application/x-ndjson`, one record on a line, ends with a line `{"$page": …}`: without it, it was cut.
+        """
+        return await self._read(call, params)
+
+    @write("log/records/search", writes=False, asks=True, event="log.query")
+    async def search_records(self, call: Call, params: RecordSearch) -> Reply[LogPage]:
+        """Search the log, with filters that no proxy writes down."""
+        return await self._read(call, params)
+
+    @read("log/counts", event="log.query")
+    async def read_counts(self, call: Call, params: CountTimes) -> Counts:
+        """Count records by outcome over a time, for a picture of it."""
+        tenants = self._reading.permit(call)
+        _refuse_unknown(call)
+        if not 1 <= params.buckets <= 500:
+            raise Malformed("buckets must be between 1 and 500")
+        begins, ends = between(params, self._clock.nanos())
+        ask = Count(
+            filters=params.filters(), begins=begins, ends=ends, buckets=params.buckets, tenants=tenants
+        )
+        with self._reading.asking() as reader:
+            found = await reader.count(ask)
+        outcomes = [{name: count for name, count in part.items() if name} for part in found.counts]
+        return Counts(
+            begins=rfc3339(begins), ends=rfc3339(ends), buckets=outcomes, complete=found.done is None
+        )
+
+    @read("log/records/{log}/{seq}", event="log.read")
+    async def read_record(self, call: Call, params: RecordPath) -> Reply[LogPage]:
+        """Read one record."""
+        tenants = self._reading.permit(call)
+        with self._reading.asking() as reader:
+            found = await reader.record(Record(log=params.log, seq=params.seq, tenants=tenants))
+        return _page(call, LogPage(records=[found.record], next=None))
+
+    async def _read(self, call: Call, params: RecordSearch) -> Reply[LogPage]:
+        tenants = self._reading.permit(call)
+        _refuse_unknown(call)
+        if not 1 <= params.limit <= MOST:
+            raise Malformed(f"limit must be between 1 and {MOST}")
+        if params.after is not None:
+            return _page(call, await self._follow(call, params, params.after))
+        if params.log or params.wait:
+            raise Malformed("log and wait are for following a log: say after which record, or -1")
+        return _page(call, await self._search(call, params, tenants))
+
+    async def _follow(self, call: Call, params: RecordSearch, after: int) -> LogPage:
+        if params.filters() or params.begins or params.ends or params.cursor:
+            raise Malformed("a log is followed without filters: leave them out, or search without after")
+        if params.wait > LONGEST_WAIT or after < -1:
+            raise Malformed(f"wait must be at most {LONGEST_WAIT} seconds, and after at least -1")
+        own = self._common.id if self._common is not None else ""
+        tenant = None if call.namespace is ROOT else call.namespace.id
+        ask = Follow(log=params.log or own, after=after, limit=params.limit, wait=params.wait, tenant=tenant)
+        with self._reading.asking() as reader:
+            found = await reader.follow(ask)
+        return LogPage(records=found.records, next=found.after)
+
+    async def _search(self, call: Call, params: RecordSearch, tenants: Tenants) -> LogPage:
+        if params.order not in {"asc", "desc"}:
+            raise Malformed("order must be asc or desc")
+        filters = params.filters()
+        query = msgspec.json.encode([call.namespace.id, params.order, sorted(filters.items())])
+        begins, ends, position = self._begun(params, query)
+        ask = Search(
+            filters=filters,
+            begins=begins,
+            ends=ends,
+            order="asc" if params.order == "asc" else "desc",
+            limit=params.limit,
+            tenants=tenants,
+            position=position,
+        )
+        with self._reading.asking() as reader:
+            found = await reader.search(ask)
+        return LogPage(
+            records=found.records,
+            next=self._next(found.position, begins, ends, query),
+            complete=found.complete,
+            indexed_through=found.indexed_through if tenants is None else found.tenants_through,
+        )
+
+    def _begun(self, params: RecordSearch, query: bytes) -> tuple[Nanos, Nanos, Position | None]:
+        """Return where a search begins or goes on. Raises `Malformed` for a cursor of another search."""
+        if not params.cursor:
+            return *between(params, self._clock.nanos()), None
+        if params.begins or params.ends:
+            raise Malformed("a cursor has the times of its search: leave out from and to")
+        cursors = None if self._common is None else self._common.cursors
+        place = None if cursors is None else cursors.read(params.cursor, query)
+        if place is None:
+            raise Malformed(
+                "cursor is not of this search: give what the last page calls next, with the same filters"
+            )
+        return place.begins, place.ends, Position(place.time, place.log, place.seq)
+
+    def _next(self, position: Position | None, begins: Nanos, ends: Nanos, query: bytes) -> str | None:
+        if position is None or self._common is None or self._common.cursors is None:
+            return None
+        place = Place(position.time, position.log, position.seq, begins, ends)
+        return self._common.cursors.write(place, query)
+
+
+def _refuse_unknown(call: Call) -> None:
+    """Refuse what is no filter, rather than answer as if it were not there (LOG-022). Raises `Malformed`."""
+    unknown = sorted(call.data.keys() - call.bound.route.parameters.keys() - {_BY_LIMIT})
+    if unknown:
+        raise Malformed(f"the log has no filter {quoted_words(unknown)}")
+
+
+def _page(call: Call, page: LogPage) -> Reply[LogPage]:
+    """Return a page in the form that was asked for. It is recorded by its size."""
+    if NDJSON.encode() not in call.head.accept:
+        return Reply(page, long=len(page.records) > 1)
+    about = {
+        "complete": page.complete,
+        "indexed_through": page.indexed_through,
+        "next": page.next,
+    }
+    end = msgspec.json.encode({"$page": {name: value for name, value in about.items() if value is not None}})
+    lines = [bytes(record) for record in page.records]
+    return Reply(page, raw=b"\n".join([*lines, end, b""]), content_type=NDJSON, long=True)

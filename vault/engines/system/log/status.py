@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`sys/log/status`, the hashes of values, and the schema of records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import msgspec
+
+from vault.engines.system.log.readers import LogReading
+from vault.framework.call import Call
+from vault.framework.engine import Engine
+from vault.framework.errors import NotFound
+from vault.framework.fields import Doc
+from vault.framework.reply import Reply
+from vault.framework.route import Params, read, write
+from vault.log.common_log import CommonLog
+from vault.log.reader.messages import LogStatus
+from vault.log.schema import RECORD_SCHEMA
+
+
+class HashParams(Params, frozen=True):
+    """A value to look for."""
+
+    input: Annotated[str, Doc("The value.")] = ""
+
+
+class ValueHashes(msgspec.Struct, frozen=True):
+    """What stands for a value in records, under each key that there is or was, the newest last."""
+
+    hashes: Sequence[str]
+
+
+class LogState(msgspec.Struct, frozen=True, kw_only=True):
+    """How the log is: what this process writes, the keys of its checkpoints, and what the reader has of every log."""
+
+    log: str
+    records: int
+    signed: int
+    key: str
+    keys: Mapping[str, str]
+    logs: Sequence[LogStatus]
+    index_bytes: int
+    rebuilding: bool
+    trouble: str
+
+
+class LogStatusEngine(Engine):
+    """Tells of the log itself."""
+
+    def __init__(self, reading: LogReading, common: CommonLog | None) -> None:
+        """`common` is this server's own log, None where it keeps none."""
+        self._reading, self._common = reading, common
+
+    @read("log/status", event="log.status")
+    async def read_status(self, call: Call) -> LogState:
+        """Show how the log is: how far it is written, signed and indexed, and the keys that verify it."""
+        self._reading.permit_all(call)
+        with self._reading.asking() as reader:
+            found = await reader.status()
+        common = self._kept()
+        return LogState(
+            log=common.id,
+            records=common.writer.chain.written,
+            signed=common.checkpoints.signed,
+            key=common.checkpoints.key,
+            keys={log.log: common.checkpoints.key_of(log.log) for log in found.logs},
+            logs=found.logs,
+            index_bytes=found.index_bytes,
+            rebuilding=found.rebuilding,
+            trouble=found.trouble,
+        )
+
+    @write("log/hash", writes=False, event="log.hash")
+    async def hash_value(self, call: Call, params: HashParams) -> ValueHashes:
+        """Return what stands for a value in records. Who may ask can try out values: grant it to few."""
+        self._reading.permit(call)
+        return ValueHashes(self._kept().hashes(params.input))
+
+    @read("log/schema", event="log.schema")
+    async def read_schema(self, call: Call) -> Reply[object]:
+        """Read the JSON Schema of records."""
+        self._reading.permit(call)
+        return Reply(raw=msgspec.json.encode(RECORD_SCHEMA), content_type="application/schema+json")
+
+    def _kept(self) -> CommonLog:
+        if self._common is None:
+            raise NotFound("no log is kept on this server")
+        return self._common
