@@ -208,6 +208,22 @@ def test_without_the_servers_key_a_proof_is_written_and_said_to_be_unverified(
     assert _verify(tmp_path, f"-proof={path}", f"-key={KEY}").code == 0
 
 
+def test_checkpoints_that_are_kept_are_held_against_the_log(server: LogServer, tmp_path: Path) -> None:
+    kept, copy = tmp_path / "kept", tmp_path / "copy"
+    found = shown(server, ["checkpoints"], tmp_path)
+    assert [json.loads(line)["note"].encode() for line in found.stdout.splitlines()] == [
+        server.note(LOG),
+        server.note(OTHER),
+    ]
+    kept.write_text(found.stdout + shown(server, ["checkpoints", LOG], tmp_path).stdout)
+    assert shown(server, ["segments", f"-download={copy}"], tmp_path).code == 0
+    read = _verify(tmp_path, f"-key={KEY}", f"-checkpoint={kept}", str(copy))
+    assert (read.code, read.stdout.count("covered by a checkpoint that was kept elsewhere")) == (0, 2)
+    server.faults[f"checkpoints/{LOG}"] = [(404, b"{}", {})]
+    assert shown(server, ["checkpoints", LOG], tmp_path) == (0, "", "")
+    assert shown(server, ["checkpoints", "a/b"], tmp_path).code == 1
+
+
 def test_segments_are_listed(server: LogServer, tmp_path: Path) -> None:
     found = shown(server, ["segments"], tmp_path)
     assert [line.split()[:3] for line in found.stdout.splitlines()[2:]] == [

@@ -7,6 +7,7 @@ a cache, a limit, a session. So every function that reads it is listed with the 
 
 WALL_CLOCK: dict[str, dict[str, str]] = {
     "it is stored, or compared with what is: the end of a token, a lease or a key, when something was written": {
+        "cli/vaultctl/commands/audit/evidence/checkpoints.py": "_now",
         "cli/vaultctl/commands/nhi/approval.py": "approve",
         "cli/vaultctl/commands/nhi/offline.py": "_limits",
         "cli/vaultctl/flags.py": "parse_moment",

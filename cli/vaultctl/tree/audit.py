@@ -120,6 +120,15 @@ _LOG = (
         ),
     ),
     Command(
+        "audit checkpoints",
+        "audit.evidence.checkpoints:checkpoints",
+        "[options] [LOG...]",
+        (0, None, "any number"),
+        "Print the newest checkpoint of each log, to be kept elsewhere",
+        details="One JSON document a line. Appended to a file on another machine, they let `vaultctl audit verify "
+        "-checkpoint` find out what was rewritten since.",
+    ),
+    Command(
         "audit export",
         "audit.export:export",
         "[options]",

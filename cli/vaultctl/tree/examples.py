@@ -11,6 +11,7 @@ EXAMPLES = {
         "audit enable file file_path=/var/log/coffre/audit.log",
         "audit enable -path=second file file_path=/mnt/audit.log mode=0640",
     ),
+    "audit checkpoints": ("audit checkpoints > kept.jsonl", "audit checkpoints 5f3a9c1e-0-0"),
     "audit devices": ("audit devices", "audit devices -format=json"),
     "audit export": (
         "audit export -state=exported.json > records.jsonl",

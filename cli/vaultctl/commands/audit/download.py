@@ -13,6 +13,7 @@ import hashlib
 import os
 import zlib
 
+from vaultctl.commands.audit.evidence.checkpoints import newest_note
 from vaultctl.commands.audit.following import FollowedLog
 from vaultctl.commands.audit.pages import LARGEST_PAGE
 from vaultctl.errors import EXIT_REMOTE, CommandError
@@ -99,10 +100,7 @@ class LogDownload:
         new.replace(target)
 
     def _take_open(self, first: int) -> None:
-        path = f"sys/log/checkpoints/{self._log}"
-        with ErrorPrefix(f"Error reading {path}"):
-            answer = self._client.send("GET", path, accept_missing=True)
-        note = answer.body.decode("utf-8", "replace") if answer.status != 404 else ""
+        note = newest_note(self._client, self._log)
         size = [*note.split("\n"), "", ""][1]
         if size.isascii() and size.isdigit() and int(size) > first:
             self._follow(first, int(size))

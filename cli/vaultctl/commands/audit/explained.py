@@ -58,6 +58,7 @@ def _who(record: Record, names: Names) -> str:
     told = {
         "root": f"the holder of a root token, accessor {name}",
         "token": f"a token without an entity, accessor {name}",
+        "server": "the server itself",
         "anonymous": "nobody: no token was sent, or none that is valid",
     }.get(text_of(actor, "type"), "")
     if entity:

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from vaultctl.commands.audit.words import text_of
 from vaultctl.errors import CommandError
-from vaultctl.text.json import as_map
+from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vaultctl.http.client import Client
+
+_MADE = "entity_"
+"""How a name begins that nobody has chosen."""
 
 
 class EntityNames:
@@ -34,6 +40,17 @@ class EntityNames:
         except CommandError:
             self._refused = True
             return
-        name = as_map(answer.get("data")).get("name")
-        if isinstance(name, str) and name:
+        name = _name_in(as_map(answer.get("data")))
+        if name:
             self.known[entity] = name
+
+
+def _name_in(found: Mapping[str, object]) -> str:
+    """What people call an entity: its name, or of one that the server has named what it logs in as, and where."""
+    name = text_of(found, "name")
+    if not name.startswith(_MADE):
+        return name
+    for alias in map(as_map, as_list(found.get("aliases"))):
+        where = text_of(alias, "mount_path").removeprefix("auth/")
+        return f"{text_of(alias, 'name')} at {where}"
+    return name

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     """Gives the name of an entity by its id; the empty string where that is not known."""
 
 HEADS = ("Time", "Event", "Outcome", "Actor", "Resource", "By which rule, or why not", "Record")
-_ENTITY = "entity"
+_NO_ENTITIES = ("root", "token", "anonymous", "server", "")
+"""Types of actors that are no entities."""
 
 
 def no_names(_: str) -> str:
@@ -61,7 +62,7 @@ def outcome_of(record: Record) -> str:
 def entity_of(record: Record) -> str:
     """The id of the entity that acted; the empty string where it was none."""
     actor = as_map(record.get("actor"))
-    return text_of(actor, "id") if text_of(actor, "type") not in ("root", "token", "anonymous") else ""
+    return text_of(actor, "id") if text_of(actor, "type") not in _NO_ENTITIES else ""
 
 
 def actor_of(record: Record, names: Names) -> str:

@@ -89,5 +89,6 @@ def test_who_has_no_token_and_what_has_too_many_values_is_said() -> None:
         == "attempt: not said here: the outcome is a record of its own, with the same request id"
     )
     assert rows["Request data"] == "500 values, too many to be recorded one by one"
+    assert dict(explained({"actor": {"type": "server"}}, no_names))["Who"] == "the server itself"
     root = dict(explained({"actor": {"type": "root", "id": "accessor:a"}}, no_names))
     assert root["Who"] == "the holder of a root token, accessor a"

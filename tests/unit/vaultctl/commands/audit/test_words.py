@@ -16,6 +16,7 @@ _RULE = {"policy": "team", "rule": "secret/data/team/*"}
         ({"id": "accessor:a1", "type": "token"}, "token a1"),
         ({"id": "accessor:a1", "type": "root"}, "root a1"),
         ({"type": "anonymous"}, "anonymous"),
+        ({"type": "server"}, "server"),
         ({}, ""),
     ],
 )
