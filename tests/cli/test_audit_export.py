@@ -11,6 +11,7 @@ from pytest_socket import enable_socket
 from tests.cli.audit_shown import shown
 from tests.cli.log_server import LOG, OTHER, LogServer, log_server
 from tests.log.written import written
+from vault.log.export.forms import native
 
 
 @pytest.fixture
@@ -75,3 +76,14 @@ def test_a_segment_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     found = shown(None, ["export", f"-folder={tmp_path / 'log'}"], tmp_path)
     assert (found.code, len(found.stdout.splitlines())) == (2, 16)
     assert f"WARNING! {LOG}: segment 10 can't be read" in found.stderr
+
+
+@pytest.mark.parametrize("form", ["otlp", "ocsf", "ecs"])
+def test_records_in_the_forms_of_others_lead_back_to_the_record(
+    form: str, server: LogServer, tmp_path: Path
+) -> None:
+    found = shown(server, ["export", f"-format={form}"], tmp_path)
+    documents = [document.encode() for document in found.stdout.splitlines()]
+    lines = [line for document in documents for line in native(document, form)]
+    assert (found.code, lines) == (0, [*server.lines[LOG], *server.lines[OTHER]])
+    assert len(documents) == (2 if form == "otlp" else 13)

@@ -151,7 +151,7 @@ def test_no_record_fits(tmp_path: Path) -> None:
         (["segments", "a/b"], "LOG is the name of a log"),
         (["tail", "-format=yaml"], "use table or ndjson"),
         (["tail", "-n=-1"], "invalid value for flag -n"),
-        (["export", "-format=yaml"], "use native"),
+        (["export", "-format=yaml"], "use native, otlp, ocsf or ecs"),
         (["prove", f"{LOG}:1"], "-o is needed"),
         (["hash", "geheim"], "a value is no argument"),
     ],

@@ -133,11 +133,11 @@ _LOG = (
         "audit.export:export",
         "[options]",
         _NONE,
-        "Print records, as they are in the log",
+        "Print records, as they are or in the forms of other systems",
         output="format",
-        formats=("native",),
+        formats=("native", "otlp", "ocsf", "ecs"),
         details="Records of each log in order, up to those that there are now; one JSON document a line. What is missing is "
-        "told, and makes the exit code 2. -folder needs the extra audit.",
+        "told, and makes the exit code 2. The forms of others, and -folder, need the extra audit.",
         flags=(
             Flag("after", "list", "LOG:SEQ that an earlier export ended with; may be repeated."),
             Flag("state", "text", "File that says where the last export ended: read first, and written."),

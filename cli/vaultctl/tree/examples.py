@@ -14,7 +14,7 @@ EXAMPLES = {
     "audit checkpoints": ("audit checkpoints > kept.jsonl", "audit checkpoints 5f3a9c1e-0-0"),
     "audit devices": ("audit devices", "audit devices -format=json"),
     "audit export": (
-        "audit export -state=exported.json > records.jsonl",
+        "audit export -state=exported.json -format=ocsf > events.jsonl",
         "audit export -folder=/mnt/copy/log -log=5f3a9c1e-0-0",
     ),
     "audit hash": ("audit hash", "printf %s \"$VALUE\" | vaultctl audit hash -"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""audit export: records as they are, from a server or from a copied log folder."""
+"""audit export: records as they are, or in the forms of others, from a server or from a copied log folder."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     Part = tuple[str, int, list[bytes]]
     """Records that follow each other: their log, the number of the last one, and their lines."""
 
+_NATIVE = "native"
+_FORMS = {"table": _NATIVE, "json": _NATIVE}
+"""What a format that many commands have means here."""
+
 
 def export(invocation: Invocation) -> int:
     """Print records, log by log, from where an earlier export ended up to what there is now."""
     if invocation.form == "yaml":
-        raise UsageError("Invalid output format: use native")
+        raise UsageError("Invalid output format: use native, otlp, ocsf or ecs")
+    form = _FORMS.get(invocation.form, invocation.form)
     reached = _begin(invocation)
     exporting = _Source(invocation)
     source = exporting.folder(reached) if invocation.text("folder") else exporting.server(reached)
     for log, last, lines in source:
-        _print(invocation, lines)
+        _print(invocation, lines, form)
         invocation.stdout.flush()
         reached[log] = last
         _keep(invocation, reached)
@@ -141,6 +146,13 @@ class _Source:
             self._invocation.warn(f"WARNING! {words}.")
 
 
-def _print(invocation: Invocation, lines: list[bytes]) -> None:
-    for line in lines:
-        invocation.emit(line.decode("utf-8", "backslashreplace"))
+def _print(invocation: Invocation, lines: list[bytes], form: str) -> None:
+    if form == _NATIVE:
+        for line in lines:
+            invocation.emit(line.decode("utf-8", "backslashreplace"))
+        return
+    with OfflineErrors():
+        from vault.log.export.forms import batch
+
+        made = batch(lines, form)
+    invocation.emit(made.decode().removesuffix("\n"))
