@@ -31,7 +31,10 @@ class Severity(IntEnum):
 
 _VERBS: Final = {
     Action.CREATE: "create enable generate init issue",
-    Action.READ: "capabilities count explain hash help introspect list lookup preview read scan status userinfo verify",
+    Action.READ: (
+        "capabilities checkpoint count explain export hash help introspect list lookup preview prove query read scan schema"
+        " status userinfo verify"
+    ),
     Action.UPDATE: "approve demote lock merge move patch promote renew rewrap rotate tune undelete unlock write",
     Action.DELETE: "cancel delete destroy disable remove revoke tidy",
 }
