@@ -21,7 +21,12 @@ _MAY_CALL = {
     "chance": (_CHANCE, ("vault/framework/clock.py", "vault/server/", "cli/", "hsm/pin.py")),
 }
 _RESOLVES = {"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}
-_MAY_RESOLVE = ("vault/outbound/names.py", "vault/server/http/sockets.py", "cli/")
+_MAY_RESOLVE = (
+    "vault/log/forward/transport/stream.py",
+    "vault/outbound/names.py",
+    "vault/server/http/sockets.py",
+    "cli/",
+)
 """Where a name's look-up has a thread of its own, or nobody else waits yet."""
 _MAY_WAIT = ("hsm/client/pkcs11_slot.py",)
 """Waits there for the end of an agent, some seconds at most, and nothing else does."""
