@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from vault.framework.clock import Clock, Entropy
+from vault.log.forward.forwarders import Forwarders
 from vault.log.reader.folder import LogFolder
 from vault.log.reader.messages import LOCK, SOCKET
 from vault.log.reader.service import Service
@@ -44,9 +46,14 @@ def main(arguments: list[str]) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return HELD
+    forwarders = Forwarders(folder, host=socket.gethostname(), clock=Clock(), entropy=Entropy())
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    asyncio.run(_serve(folder))
+    forwarders.start()
+    try:
+        asyncio.run(_serve(folder))
+    finally:
+        forwarders.stop()
     return 0
 
 

@@ -82,7 +82,7 @@ def claims(config: Config) -> Sequence[Claim]:
     found = [Claim("its configuration", path) for path in config.files]
     if config.storage.path:
         found += (Claim("path of storage", path) for path in beside(config.storage.path))
-    for part in (config, config.storage, config.log, *config.listeners, *config.seals):
+    for part in (config, config.storage, config.log, *config.log.devices, *config.listeners, *config.seals):
         found += _files_of(part)
     return [claim for claim in found if claim.path]
 

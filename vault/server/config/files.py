@@ -18,6 +18,7 @@ from vault.framework.hcl.syntax_tree import HclError
 from vault.server.config import seal_stanzas, stanzas
 from vault.server.config.collisions import clashes
 from vault.server.config.initialize import initialize
+from vault.server.config.log_devices import log_devices
 from vault.server.config.reader import Entry, Findings, body, entries, read, settings_of
 from vault.server.config.settings import Config, LogSettings, StorageSettings, Telemetry
 from vault.server.config.values import Unreadable
@@ -161,7 +162,7 @@ def _checked(
     telemetry = read(
         Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
     )
-    log = read(LogSettings, "log", [e for _, content in inside["log"] for e in content], findings)
+    log = _log(inside["log"], findings)
     first = initialize(inside["initialize"], findings)
     if first and not any(seal.kind != _SHAMIR and not seal.disabled for seal in seals):
         findings.refuse(inside["initialize"][0][0], "initialize needs a seal that opens by itself")
@@ -180,7 +181,7 @@ def _checked(
         listeners=listeners,
         storage=storage,
         audit=audit,
-        log=LogSettings(**log) if inside["log"] or base is None else base.log,
+        log=log if inside["log"] or base is None else base.log,
         user_lockout=lockouts,
         telemetry=Telemetry(**telemetry),
         seals=seals,
@@ -189,6 +190,15 @@ def _checked(
         warnings=tuple(findings.warnings),
         **values,
     )
+
+
+def _log(found: Collection[tuple[Entry, tuple[Entry, ...]]], findings: Findings) -> LogSettings:
+    content = [entry for _, inner in found for entry in inner]
+    values = read(LogSettings, "log", content, findings, also=("device",))
+    stanzas = [entry for entry in content if entry.item.key == "device"]
+    if stanzas and not values.get("path"):
+        findings.refuse(stanzas[0], "a log device needs the path of the log")
+    return LogSettings(devices=log_devices(stanzas, findings), **values)
 
 
 def _added(base: Config, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vault.server.config import flags, seal_settings, settings, stanzas, unsupported
+from vault.server.config import flags, log_devices, seal_settings, settings, stanzas, unsupported
 from vault.server.config.reader import settings_of
 
 _INTRODUCTION = """\
@@ -155,6 +155,9 @@ def render() -> str:
         _table('`audit "file" "NAME"`', _AUDIT, settings.AuditDevice),
         _list("`options` of an audit device", ("option", "meaning"), stanzas.AUDIT_OPTIONS),
         _table("`log`", "", settings.LogSettings),
+        _table(
+            '`device "syslog" "NAME"` of `log`, or `socket`, `http`, `otlp`', _DEVICE, log_devices.LogDevice
+        ),
         _table('`user_lockout "all"`, or an auth method', _LOCKOUT, settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
         _table('`seal "shamir"`', _SHAMIR, seal_settings.ShamirSeal),
@@ -209,6 +212,22 @@ _PKCS11: Mapping[str, str] = {
 _LOCKOUT = """\
 For `userpass` and `approle`. What a stanza does not set is as in that of `all`. A mount that is tuned goes before, but
 locks nobody out where `disable_lockout` is set here.
+"""
+_DEVICE = """\
+Whom the log is sent to, record by record and in order; what each kind promises is in [audit-devices.md](audit-devices.md).
+Devices are declared here alone: nobody can make one by the API.
+
+```hcl
+log {
+  path = "/var/lib/coffre/log"
+
+  device "syslog" "siem" {
+    address     = "tls://siem.example:6514"
+    policy      = "required"
+    tls_ca_file = "/etc/coffre/siem-ca.pem"
+  }
+}
+```
 """
 _AUDIT = "The server refuses requests that no audit device can record. SIGHUP opens the files anew.\n"
 

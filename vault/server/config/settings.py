@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 
 from vault.audit import target
+from vault.log.forward.settings import DeviceSettings
 from vault.server.config import values as read
 from vault.server.config.initialize import FirstRequest
 from vault.server.config.seal_settings import HsmPolicy, SealSettings
@@ -273,6 +274,8 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
             "does.",
         ),
     ] = False
+    devices: tuple[DeviceSettings, ...] = ()
+    """Whom the log is sent to."""
 
 
 class UserLockout(msgspec.Struct, frozen=True, kw_only=True):
