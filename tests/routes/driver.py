@@ -65,7 +65,7 @@ class Answer:
     """What the application sent."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     body: bytes
 
     def json(self) -> Any:

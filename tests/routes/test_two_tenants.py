@@ -82,6 +82,8 @@ NO_IDENTIFIERS = {
     "entity_alias",  # a name that a login gives
     "lease",  # how long
     "local_secret_ids",  # whether they are local
+    "request_id",  # a filter of the log, of which each tenant sees its own part
+    "trace_id",  # such a filter
     "nonce",  # of an attempt at the root namespace's keys
 }
 """Parameters that are called so and identify nothing that a tenant has."""
@@ -120,6 +122,10 @@ ROOTS_ALONE = frozenset(
         "internal/counters/tokens",
         "internal/inspect/request",
         "internal/inspect/router/{tag}",
+        "log/segments/{log}",
+        "log/segments/{log}/{first}",
+        "log/status",
+        "log/tiles/{log}/tile/{path:path}",
         "loggers",
         "loggers/{name}",
         "metrics",

@@ -147,7 +147,8 @@ class LogRenderer:
         self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
     ) -> bytes:
         place = self._place(call)
-        call.record.receipt = b'log="%b", seq=%d' % (self._log, self._seq())
+        if call.identity is not None:  # strangers need not learn how much goes on here
+            call.record.receipt = b'log="%b", seq=%d' % (self._log, self._seq())
         if error is None:
             status = 204 if reply is None else reply.status or 200
             said = _Details(

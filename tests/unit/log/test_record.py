@@ -224,6 +224,7 @@ def test_an_answer_has_a_receipt_of_its_outcome(
 
 def test_what_is_not_recorded_has_no_receipt(here: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "log-receipt" not in here.request("GET", "/v1/sys/health").headers
+    assert "log-receipt" not in here.request("GET", "/v1/secret/data/x", token="wrong").headers
 
     def broken(*_: object) -> int:
         raise OSError(28, "No space left on device")
