@@ -29,7 +29,7 @@ class Genuine:
         line_bytes = 340  # a few less than one has
         log = opened(folder, limits=LogLimits(segment_bytes=segment * line_bytes))
         assert log.id == LOG
-        checkpoints = Checkpoints(log.writer, f"{ORIGIN}/{LOG}", MovedClock(NOON), Log())
+        checkpoints = Checkpoints(log.writer, ORIGIN, MovedClock(NOON), Log())
         checkpoints.use(SEED)
         for size in range(1, count + 1):
             wrote(log, draft(tenant=("root", "ns1", "ns2")[size % 3]))

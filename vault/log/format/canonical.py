@@ -16,7 +16,7 @@ LARGEST_INTEGER: Final = (1 << 53) - 1
 LONGEST_RECORD: Final = 65_535
 """Bytes of the longest record, without its newline."""
 
-_DIGITS: Final = bytes(48 if chr(byte).isdigit() and byte < 128 else 32 for byte in range(256))
+_DIGITS: Final = bytes(48 if 48 <= byte < 58 else 32 for byte in range(256))
 _SIXTEEN: Final = b"0" * 16
 """Digits of the smallest integer that is too large, each made a zero by `_DIGITS`."""
 _BELOW_SURROGATES: Final = bytes(range(0xEE))

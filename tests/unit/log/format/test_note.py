@@ -76,6 +76,14 @@ def test_sixteen_large_signatures_beside_a_known_one_are_passed_over() -> None:
     assert len(open_note(raw, [_KEY])[1]) == 1
 
 
+def test_a_note_may_be_as_large_as_that_and_no_larger() -> None:
+    text = "x" * (MOST_BYTES - len(_EXAMPLE) + len("This is an example message."))
+    raw = _EXAMPLE.replace(b"This is an example message.", text.encode())
+    assert len(raw) == MOST_BYTES
+    assert parse_note(raw).text == f"{text}\n"
+    assert len(parse_note(b"text\n\n" + _LINE * MOST_SIGNATURES).signatures) == MOST_SIGNATURES
+
+
 def test_without_a_known_key_nothing_is_believed() -> None:
     same_name = ed25519("example.com/foo").verifier
     for keys in ([], [same_name], [_KEY.under("example.com/bar")]):

@@ -88,6 +88,8 @@ def test_an_ecdsa_key_is_one_on_p256() -> None:
             Verifier("name", KeyKind.ECDSA, spki)
     with pytest.raises(BadKey, match="SPKI in DER"):
         Verifier("name", KeyKind.ECDSA, b"\x30\x00")
+    with pytest.raises(BadKey, match="has 32 bytes"):
+        Verifier("name", KeyKind.COSIGNATURE, bytes(31))
     with pytest.raises(BadKey, match="too long"):
         Verifier("name", KeyKind.ECDSA, bytes(257))
 
@@ -114,7 +116,9 @@ def test_a_cosignature_is_of_a_text_and_a_time() -> None:
     assert signature[:8] == (1_679_315_147).to_bytes(8, "big")
     key.public_key().verify(signature[8:], b"cosignature/v1\ntime 1679315147\ntext\n")
     assert cosigned(b"text\n", 5) == b"cosignature/v1\ntime 5\ntext\n"
+    latest, too_late = (cosign(b"text\n", time, key.sign) for time in ((1 << 63) - 1, 1 << 63))
+    assert verifier.verify(b"text\n", latest) == (1 << 63) - 1
     earlier = (1_679_315_146).to_bytes(8, "big") + signature[8:]
-    for wrong in (earlier, signature[:7], b"\xff" * 8 + signature[8:], b""):
+    for wrong in (earlier, signature[:7], too_late, b""):
         with pytest.raises(BadSignature, match="invalid signature"):
             verifier.verify(b"text\n", wrong)

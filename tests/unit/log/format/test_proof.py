@@ -56,6 +56,11 @@ def test_what_is_made_is_read_and_verified(size: int, extra: bytes) -> None:
     assert check_proof(again, LEAVES[size // 2], "a/log", [log.verifier]).checkpoint == checkpoint
 
 
+def test_a_proof_of_a_tree_as_large_as_can_be_is_read() -> None:
+    proof = LogProof(index=0, hashes=(_LEAF,) * 63, checkpoint=b"", extra=bytes(64 << 10))
+    assert parse_proof(proof.format()) == proof
+
+
 @pytest.mark.parametrize(
     "raw",
     [
