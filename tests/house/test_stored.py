@@ -36,6 +36,7 @@ CODECS = {
     "vault/log/recovery.py": "records of the log, and the state beside a segment",
     "vault/log/reader/client.py": "what two processes say to each other",
     "vault/log/reader/follower.py": "records of the log",
+    "vault/log/reader/index/block.py": "the index of the log, which is made anew where its version is another",
     "vault/log/reader/index/entry.py": "records of the log",
     "vault/log/reader/index/store.py": "the index of the log, which is made anew where its version is another",
     "vault/log/reader/messages.py": "what two processes say to each other",

@@ -23,18 +23,17 @@ from vault.log.format.tree import EMPTY_ROOT, decode_hash, encode_hash
 from vault.log.reader.closing import EndedSegment
 from vault.log.reader.index.block import OpenBlock
 from vault.log.reader.index.columns import MOST_RECORDS
-from vault.log.reader.index.entry import TIME_LENGTH, Entry, decode, nanos_of_text
+from vault.log.reader.index.entry import Entry, decode, nanos_of_text, nanos_of_texts
 from vault.log.reader.index.store import Block, Index, IndexDamaged, IndexedSegment, StoredBlock
 from vault.log.reader.kept_tree import KeptTree
 from vault.log.reader.lines import Lines, SegmentGone, read_manifest, segments_in
 from vault.values.times import Nanos
 
-CHUNK: Final = 128 << 10
-"""Bytes that are taken at once: about a millisecond of work."""
+CHUNK: Final = 256 << 10
+"""Bytes that are taken at once: about two milliseconds of work."""
 _END: Final = 1 << 62
 """Behind every record."""
 _NO_LEAF: Final = encode_hash(EMPTY_ROOT)
-_SECOND: Final = len("2026-11-28T09:00:00.")
 
 
 class _Log(msgspec.Struct):
@@ -168,9 +167,9 @@ class FollowedLog:
             if self.open.count and (self.open.full or self.open.segment != self._segment):
                 self._flush()
             followed = self._next in self.segments and self._next != self._segment
-            chunk = self._lines.following(self.name, self._segment, begin=self._offset, most=CHUNK)
-            if chunk:
-                self._take(chunk)
+            lines = self._lines.following(self.name, self._segment, begin=self._offset, most=CHUNK)
+            if lines:
+                self._take(lines)
             elif followed:
                 self._end_segment()
             else:
@@ -199,10 +198,8 @@ class FollowedLog:
             self._note_segment(segment, state, sha256)
 
     # ------------------------------------------------------------------------------------------ records
-    def _take(self, chunk: bytes) -> None:
+    def _take(self, lines: list[bytes]) -> None:
         """Take whole lines, as many as the open block has room for. Raises `_Unfit` at one that does not follow."""
-        lines = chunk.split(b"\n")
-        lines.pop()
         self._begin_chunk(lines[0])
         del lines[MOST_RECORDS - self.open.count :]
         try:
@@ -219,11 +216,7 @@ class FollowedLog:
         seq, count = self._next, len(lines)
         try:
             entries = [*map(decode, lines)]
-            texts = [entry.time for entry in entries]
-            seconds = {
-                text: nanos_of_text(f"{text}000000000Z") for text in {text[:_SECOND] for text in texts}
-            }
-            times = [seconds[text[:_SECOND]] + int(text[_SECOND:-1]) for text in texts]
+            times = nanos_of_texts([entry.time for entry in entries])
         except ValueError as error:  # as those of msgspec are
             raise _Unfit(f"record {seq}: it cannot be read: {error}") from None
         leaves = [sha256(b"\0" + line).digest() for line in lines]
@@ -232,21 +225,19 @@ class FollowedLog:
             raise _Unfit(f"record {seq}: it has another number")
         if [entry.prev_hash for entry in entries] != [self._leaf or entries[0].prev_hash, *hashes[:-1]]:
             raise _Unfit(f"record {seq}: it names another hash than that of the record before it")
-        if [self._observed, *times] != sorted([self._observed, *times]) or {*map(len, texts)} != {
-            TIME_LENGTH
-        }:
-            raise _Unfit(f"record {seq}: its time goes back, or is not in nanoseconds")
+        if [self._observed, *times] != sorted([self._observed, *times]):
+            raise _Unfit(f"record {seq}: its time goes back")
         if seq < self._tree.believed and not self._tree.agrees(seq, leaves):
             raise _Unfit(f"record {seq}: it is not the one whose leaf is in the tree")
         tenants, numbers = [entry.tenant for entry in entries], [entry.tenant_seq for entry in entries]
         self._check_tenants(tenants, numbers)
         self._tenants.update(zip(tenants, zip(numbers, hashes, strict=True), strict=True))
-        ends = [*accumulate(map(len, lines), lambda end, size: end + size + 1, initial=self._offset)][1:]
+        ends = [*accumulate([len(line) + 1 for line in lines], initial=self._offset)][1:]
         self._next, self._leaf, self._offset, self._observed = (
             seq + count,
             hashes[-1],
             ends[-1],
-            Nanos(times[-1]),
+            times[-1],
         )
         self.open.extend(entries, times, ends)
         self._note_waking(entries)

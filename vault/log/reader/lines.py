@@ -93,8 +93,8 @@ class Lines:
             found, at = found + more, at + len(more)
         return found[: end - begin]
 
-    def following(self, log: str, segment: int, *, begin: int, most: int) -> bytes:
-        """Return whole lines from a place on: about `most` bytes, and none where there is no whole one yet.
+    def following(self, log: str, segment: int, *, begin: int, most: int) -> list[bytes]:
+        """Return whole lines from a place on, without newlines: about `most` bytes, none where there is no whole one yet.
 
         Raises `SegmentGone`, `BadSegment`: also for a line that is longer than any may be.
         """
@@ -103,10 +103,11 @@ class Lines:
             found = os.pread(file, max(most, LONGEST_LINE + 1), begin)
         else:
             found = self._from(log, segment, begin)
-        end = found.rfind(b"\n") + 1
-        if not end and (len(found) > LONGEST_LINE or (found and file < 0)):
+        lines = found.split(b"\n")
+        torn = lines.pop()
+        if not lines and (len(torn) >= LONGEST_LINE or (torn and file < 0)):
             raise BadSegment("a line has no end")
-        return found[:end]
+        return lines
 
     def size(self, log: str, segment: int) -> int:
         """Return how many bytes a segment has, uncompressed. Raises `SegmentGone`, `BadSegment`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
-from zlib import crc32
 
 import msgspec
 
@@ -88,25 +87,14 @@ class Match(NamedTuple):
         """Return those of some candidates that have the value: one of them tells for all that are known to be alike."""
         if not bits:
             return 0
-        if found.alike:
-            first = self._alike(block, (bits & -bits).bit_length() - 1, kind, found.value)
-            if first is not None:
-                return bits if first else 0
+        if found.alike and (entry := self._entry(block, (bits & -bits).bit_length() - 1)) is not None:
+            return bits if found.value in values(entry, kind) else 0
         has = 0
         for at in records_of(bits):
             entry = self._entry(block, at)
             if entry is not None and found.value in values(entry, kind):
                 has |= 1 << at
         return has
-
-    def _alike(self, block: Block, at: int, kind: Kind, value: str) -> bool | None:
-        """Return whether what a record has under the checksum of a value is that value; None where it has two such."""
-        entry = self._entry(block, at)
-        if entry is None:
-            return None
-        key = crc32(value.encode())
-        same = {one for one in values(entry, kind) if crc32(one.encode()) == key}
-        return same == {value} if len(same) == 1 else None
 
     def _entry(self, block: Block, at: int) -> Entry | None:
         try:

@@ -225,7 +225,7 @@ def test_a_slow_search_keeps_no_other_question_waiting(tmp_path: Path) -> None:
 
 def test_a_damaged_index_is_made_anew_and_the_question_can_be_asked_again(tmp_path: Path) -> None:
     async def scenario(served: Served, talk: _Talk) -> None:
-        served.folder._index._db.execute("UPDATE posting SET packed = X'00'")
+        served.folder._index._db.execute("UPDATE part SET packed = X'00'")
         refusals = 0
         while True:
             found = await talk.answer(**_EVERY, filters={"actor": ["e-1"]}, limit=1000)

@@ -4,24 +4,77 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from operator import attrgetter
 from typing import Final
+
+import msgspec
 
 from vault.log.reader.index.columns import (
     MOST_RECORDS,
-    UNIQUE,
+    BadColumn,
     Candidates,
     ChecksumColumn,
     CodeColumn,
+    Codes,
     Criterion,
-    find,
-    groups,
+    find_begun,
+    find_named,
+    find_summed,
+    find_unique,
+    pack_sums,
 )
-from vault.log.reader.index.entry import FIRST_VALUE, SEVERAL, Entry, Kind, values
+from vault.log.reader.index.entry import Credential, Entry, Grant, Kind
 from vault.values.times import Nanos
 
-_MOST_MORE: Final = 16_384
-"""Values that the records of a block may have beyond one each."""
+
+class Column(IntEnum):
+    """What is stored of a block, by the numbers of the index."""
+
+    EVENT = 0
+    """Event, type, outcome, phase and tenant of each record: few together."""
+    GRANT = 1
+    """The rules that allowed it."""
+    CALLER = 2
+    """Actor, address and credential."""
+    RESOURCE = 3
+    REQUEST = 4
+    TRACE = 5
+    TENANT = 6
+    """By tenant, the number that its first record has in its own chain."""
+    ACTOR_SUMS = 7
+    ADDRESS_SUMS = 8
+    CREDENTIAL_SUMS = 9
+    """Of each caller the checksums of what it has."""
+    EVENT_NAMES = 10
+    GRANT_NAMES = 11
+    RESOURCE_NAMES = 12
+    RESOURCE_SUMS = 13
+
+
+Read = Callable[[Column], bytes]
+"""Returns what is stored of a column."""
+_EVENT_KINDS: Final = (Kind.EVENT, Kind.TYPE, Kind.OUTCOME, Kind.PHASE, Kind.TENANT)
+_SUMS: Final = {
+    Kind.ACTOR: (Column.ACTOR_SUMS, Column.CALLER),
+    Kind.ADDRESS: (Column.ADDRESS_SUMS, Column.CALLER),
+    Kind.CREDENTIAL: (Column.CREDENTIAL_SUMS, Column.CALLER),
+    Kind.RESOURCE: (Column.RESOURCE_SUMS, Column.RESOURCE),
+}
+_events: Final[Callable[[Entry], tuple[str, ...]]] = attrgetter(
+    "event", "resource.type", "outcome", "phase", "tenant"
+)
+_grants: Final[Callable[[Entry], tuple[Grant, ...]]] = attrgetter("policy.grant")
+_callers: Final[Callable[[Entry], tuple[str, str, Credential]]] = attrgetter(
+    "actor.id", "address", "credential"
+)
+_resources: Final[Callable[[Entry], str]] = attrgetter("resource.id")
+_pack: Final = msgspec.msgpack.Encoder().encode
+_tenants: Final = msgspec.msgpack.Decoder(dict[str, int]).decode
+_names: Final = msgspec.msgpack.Decoder(list[str]).decode
+_keys: Final = msgspec.msgpack.Decoder(list[list[str]]).decode
 
 
 class OpenBlock:
@@ -36,8 +89,29 @@ class OpenBlock:
         """Where the first line begins, and where each ends."""
         self.tenants: dict[str, int] = {}
         """By tenant, the number that its first record here has in its own chain."""
-        self.columns: Final[Mapping[Kind, CodeColumn | ChecksumColumn]] = {
-            kind: ChecksumColumn() if kind in UNIQUE else CodeColumn() for kind in Kind
+        self._events: CodeColumn[tuple[str, ...]] = CodeColumn()
+        self._grants: CodeColumn[tuple[Grant, ...]] = CodeColumn()
+        self._callers: CodeColumn[tuple[str, str, Credential]] = CodeColumn()
+        self._resources: CodeColumn[str] = CodeColumn()
+        self._requests, self._traces = ChecksumColumn(), ChecksumColumn()
+        callers, grants = self._callers, self._grants
+        self._parts: Mapping[Column, Callable[[], bytes]] = {
+            Column.EVENT: self._events.packed,
+            Column.GRANT: grants.packed,
+            Column.CALLER: callers.packed,
+            Column.RESOURCE: self._resources.packed,
+            Column.REQUEST: self._requests.packed,
+            Column.TRACE: self._traces.packed,
+            Column.TENANT: lambda: _pack(self.tenants),
+            Column.ACTOR_SUMS: lambda: pack_sums([actor for actor, _, _ in callers.keys]),
+            Column.ADDRESS_SUMS: lambda: pack_sums([address for _, address, _ in callers.keys]),
+            Column.CREDENTIAL_SUMS: lambda: _pack_credentials(
+                [credential for _, _, credential in callers.keys]
+            ),
+            Column.EVENT_NAMES: lambda: _pack(self._events.keys),
+            Column.GRANT_NAMES: lambda: _pack([*map(_parts_of, grants.keys)]),
+            Column.RESOURCE_SUMS: lambda: pack_sums(self._resources.keys),
+            Column.RESOURCE_NAMES: lambda: _pack(self._resources.keys),
         }
 
     @property
@@ -58,35 +132,93 @@ class OpenBlock:
     @property
     def full(self) -> bool:
         """Whether it takes no more records."""
-        return len(self.times) >= MOST_RECORDS or any(
-            self.columns[kind].more >= _MOST_MORE for kind in SEVERAL
-        )
+        return len(self.times) >= MOST_RECORDS
 
     def extend(self, entries: Sequence[Entry], times: Sequence[int], places: Sequence[int]) -> None:
         """Take the next records: their entries, their times, and where their lines end in the segment."""
-        for kind, column in self.columns.items():
-            column.extend(map(FIRST_VALUE[kind], entries))
-        for at, entry in enumerate(entries, len(self.times)):
-            if entry.credential.blocks or len(entry.policy.grant) > 1:
-                self._add_more(at, entry)
-            if entry.tenant not in self.tenants:
-                self.tenants[entry.tenant] = entry.tenant_seq
+        known = len(self._events)
+        self._events.extend(map(_events, entries))
+        if len(self._events) > known:  # there may be a tenant that is new
+            for entry in entries:
+                self.tenants.setdefault(entry.tenant, entry.tenant_seq)
+        self._grants.extend(map(_grants, entries))
+        self._callers.extend(map(_callers, entries))
+        self._resources.extend(map(_resources, entries))
+        self._requests.extend([entry.request for entry in entries])
+        self._traces.extend([entry.trace for entry in entries])
         self.times.extend(times)
         self.places.extend(places)
 
-    def _add_more(self, at: int, entry: Entry) -> None:
-        for kind in SEVERAL:
-            column = self.columns[kind]
-            assert isinstance(column, CodeColumn)
-            for value in values(entry, kind) - {FIRST_VALUE[kind](entry)}:
-                column.add(at, value)
-
     def find(self, criterion: Criterion) -> Iterator[Candidates]:
         """Yield the records that have, or may have, what a criterion asks for."""
-        column = self.columns[criterion.kind]
-        return find(criterion, packed, lambda: column.names) if (packed := column.packed()) else iter(())
+        return find(criterion, self.packed)
 
     def groups(self, kind: Kind) -> Mapping[str, int]:
         """Return by value the records that have it, of a kind with few values."""
-        column = self.columns[kind]
-        return groups(packed, column.names) if (packed := column.packed()) else {}
+        return groups(kind, self.packed)
+
+    def packed(self, column: Column) -> bytes:
+        """Return what is stored of a column."""
+        return self._parts[column]()
+
+
+def find(criterion: Criterion, read: Read) -> Iterator[Candidates]:
+    """Yield the records of a block that have, or may have, what a criterion asks for. Raises `BadColumn`."""
+    kind = criterion.kind
+    if kind in _EVENT_KINDS:
+        at = _EVENT_KINDS.index(kind)
+        return find_named(
+            criterion, [key[at : at + 1] for key in _read_keys(read(Column.EVENT_NAMES))], read(Column.EVENT)
+        )
+    if kind in {Kind.POLICY, Kind.RULE}:
+        keys = _read_keys(read(Column.GRANT_NAMES))
+        return find_named(criterion, [key[kind is Kind.RULE :: 2] for key in keys], read(Column.GRANT))
+    if kind is Kind.RESOURCE and criterion.prefixes:
+        return find_begun(criterion, _read_names(read(Column.RESOURCE_NAMES)), read(Column.RESOURCE))
+    if kind in _SUMS:
+        sums, codes = _SUMS[kind]
+        return find_summed(criterion, read(sums), read(codes))
+    return find_unique(criterion, read(Column.REQUEST if kind is Kind.REQUEST else Column.TRACE))
+
+
+def groups(kind: Kind, read: Read) -> Mapping[str, int]:
+    """Return by value the records of a block that have it, of one of the kinds of an event. Raises `BadColumn`."""
+    at, codes = _EVENT_KINDS.index(kind), Codes(read(Column.EVENT))
+    numbers: dict[str, set[int]] = {}
+    for number, key in enumerate(_read_keys(read(Column.EVENT_NAMES))):
+        if key[at]:
+            numbers.setdefault(key[at], set()).add(number)
+    return {value: codes.bits(its) for value, its in numbers.items()}
+
+
+def _pack_credentials(credentials: Sequence[Credential]) -> bytes:
+    more = [(number, block) for number, credential in enumerate(credentials) for block in credential.blocks]
+    return pack_sums([credential.accessor for credential in credentials], more)
+
+
+def _parts_of(grants: Iterable[Grant]) -> list[str]:
+    return [part for grant in grants for part in (grant.policy, grant.rule)]
+
+
+def read_tenants(packed: bytes) -> Mapping[str, int]:
+    """Return the tenants of a block, each with the number of its first record. Raises `BadColumn`."""
+    with _believing():
+        return _tenants(packed)
+
+
+def _read_keys(packed: bytes) -> Sequence[Sequence[str]]:
+    with _believing():
+        return _keys(packed)
+
+
+def _read_names(packed: bytes) -> Sequence[str]:
+    with _believing():
+        return _names(packed)
+
+
+@contextmanager
+def _believing() -> Iterator[None]:
+    try:
+        yield
+    except msgspec.MsgspecError:
+        raise BadColumn("names that cannot be read") from None

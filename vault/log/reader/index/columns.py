@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What the records of a block have of one kind, as it grows and as it is stored.
+"""What the records of a block have, as it grows and as it is stored.
 
-Each record has a number that stands for its value, and each number the checksum of the value; of kinds with nearly as
-many values as records, each record has the checksum itself. A record with several values has its further ones behind. Which records are meant is one integer: a bit for each
-record, the first one lowest.
+What many records have alike goes into one column of numbers, each of which stands for a key with the values of several
+kinds: who called, what it was, which rules allowed it. What nearly every record has of its own is a checksum by record.
+Which records are meant is one integer: a bit for each record, the first one lowest.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, compress
-from typing import Final, NamedTuple
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import compress, count
+from typing import Final, Generic, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
 
-from vault.log.reader.index.entry import NAMED, Kind
+from vault.log.reader.index.entry import Kind
 
 MOST_RECORDS: Final = 4096
 """Records of the largest block."""
-UNIQUE: Final = frozenset({Kind.REQUEST, Kind.TRACE})
-"""Kinds with nearly as many values as records."""
 _NARROW: Final = 256
-_HEAD: Final = struct.Struct("=III")
+_HEAD: Final = struct.Struct("=II")
 _KEY: Final = struct.Struct("=I")
 _ONE: Final = ord("1")
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class BadColumn(Exception):
@@ -42,8 +43,10 @@ class Criterion(msgspec.Struct, frozen=True):
     prefixes: tuple[str, ...] = ()
 
     def has(self, value: str) -> bool:
-        """Whether a value is asked for."""
-        return value in self.values or (bool(self.prefixes) and value.startswith(self.prefixes))
+        """Whether a value is asked for; what is empty is none."""
+        return bool(value) and (
+            value in self.values or (bool(self.prefixes) and value.startswith(self.prefixes))
+        )
 
 
 class Candidates(NamedTuple):
@@ -53,55 +56,34 @@ class Candidates(NamedTuple):
     value: str = ""
     """A value that they may have: the index has its checksum, and the records tell. Empty where they have it."""
     alike: bool = False
-    """Whether these all have one value, so that one of them tells for all."""
+    """Whether these all have the same values, so that one of them tells for all."""
 
 
-class CodeColumn:
-    """Grows by the values of records, many of which are the same."""
+class CodeColumn(Generic[Key]):
+    """Grows by the keys of records, many of which are the same."""
 
     def __init__(self) -> None:
         self._codes = array("H")
-        self._names: dict[str, int] = {}
-        self._more: list[tuple[int, int]] = []
+        self._numbers: defaultdict[Key, int] = defaultdict(count().__next__)
 
-    def extend(self, values: Iterable[str]) -> None:
-        """Take the values of the next records, an empty one of a record that has none."""
-        values = [*values]
-        try:
-            numbers = [*map(self._names.__getitem__, values)]
-        except KeyError:
-            self._number({*values}.difference(self._names))
-            numbers = [*map(self._names.__getitem__, values)]
-        self._codes.extend(numbers)
+    def extend(self, keys: Iterable[Key]) -> None:
+        """Take the keys of the next records."""
+        self._codes.extend(map(self._numbers.__getitem__, keys))
 
-    def _number(self, new: Collection[str]) -> None:
-        self._names.update(zip(new, range(len(self._names), len(self._names) + len(new)), strict=True))
-
-    def add(self, at: int, value: str) -> None:
-        """Take another value of a record."""
-        if value not in self._names:
-            self._number([value])
-        self._more.append((at, self._names[value]))
+    def __len__(self) -> int:
+        """How many different keys there are."""
+        return len(self._numbers)
 
     @property
-    def more(self) -> int:
-        """How many further values there are."""
-        return len(self._more)
-
-    @property
-    def names(self) -> list[str]:
-        """The values, in the order of their numbers."""
-        return [*self._names]
+    def keys(self) -> Sequence[Key]:
+        """The keys, in the order of their numbers."""
+        return [*self._numbers]
 
     def packed(self) -> bytes:
-        """Return what `Codes` reads; nothing where there is no value."""
-        if not self._names.keys() - {""}:
-            return b""
-        wide = len(self._names) > _NARROW
-        codes = (self._codes if wide else array("B", self._codes)).tobytes()
-        keys = array("I", map(crc32, map(str.encode, self._names)))
-        head = _HEAD.pack(len(self._codes), len(self._more), len(keys))
-        return b"".join((head, keys, array("H", chain.from_iterable(self._more)), codes))
+        """Return what `Codes` reads."""
+        wide = len(self._numbers) > _NARROW
+        codes = self._codes if wide else array("B", self._codes)
+        return _HEAD.pack(len(codes), wide) + codes.tobytes()
 
 
 class Codes:
@@ -109,76 +91,105 @@ class Codes:
 
     def __init__(self, packed: bytes) -> None:
         """Raises `BadColumn`."""
-        count, more, names = _head(packed)
-        wide = names > _NARROW
-        begin = _HEAD.size + 4 * names
-        end = begin + 4 * more
-        if len(packed) != end + count * (1 + wide):
+        count, wide = _head(packed)
+        if len(packed) != _HEAD.size + count * (1 + wide):
             raise BadColumn("codes of another size")
-        self._keys = packed[_HEAD.size : begin]
-        self._more = memoryview(packed)[begin:end].cast("H")
-        self._codes: Sequence[int] = memoryview(packed)[end:].cast("H") if wide else packed[end:]
-
-    def numbers(self, value: str) -> list[int]:
-        """Return the numbers that may stand for a value: those with its checksum."""
-        return _found(self._keys, value)
+        codes = packed[_HEAD.size :]
+        self._codes: bytes | memoryview[int] = memoryview(codes).cast("H") if wide else codes
 
     def bits(self, numbers: Collection[int]) -> int:
-        """Return the records of the values that some numbers stand for."""
+        """Return the records of the keys that some numbers stand for."""
         if isinstance(self._codes, bytes):
             table = bytearray(b"0") * _NARROW
             for number in numbers:
                 table[number] = _ONE
-            bits = int(self._codes.translate(table)[::-1] or b"0", 2)
-        else:
-            bits = bits_of([at for at, number in enumerate(self._codes) if number in numbers])
-        further = zip(self._more[::2], self._more[1::2], strict=True)
-        return bits | bits_of([at for at, number in further if number in numbers])
+            return int(self._codes.translate(table)[::-1] or b"0", 2)
+        return bits_of([at for at, number in enumerate(self._codes) if number in numbers])
 
 
 class ChecksumColumn:
     """Grows by the values of records, few of which are the same."""
 
-    more: Final = 0
-
     def __init__(self) -> None:
-        self._keys = array("I")
+        self._sums = array("I")
 
     def extend(self, values: Iterable[str]) -> None:
         """Take the values of the next records, an empty one of a record that has none."""
-        self._keys.extend(map(crc32, map(str.encode, values)))
-
-    @property
-    def names(self) -> list[str]:
-        """Nothing: no value is kept."""
-        return []
+        self._sums.extend(map(crc32, map(str.encode, values)))
 
     def packed(self) -> bytes:
-        """Return what `Checksums` reads; nothing where there is no value."""
-        return self._keys.tobytes() if any(self._keys) else b""
+        """Return the checksums; nothing where there is no value."""
+        return self._sums.tobytes() if any(self._sums) else b""
 
 
-def find(criterion: Criterion, packed: bytes, names: Callable[[], Sequence[str]]) -> Iterator[Candidates]:
-    """Yield the records of a block that have, or may have, what a criterion asks for. Raises `BadColumn`."""
-    if criterion.kind in UNIQUE:
-        for value in criterion.values:
-            yield Candidates(bits_of(_found(packed, value)), value)
-        return
-    codes = Codes(packed)
-    if criterion.kind in NAMED:
-        if criterion.prefixes or any(map(codes.numbers, criterion.values)):
-            numbers = {number for number, name in enumerate(names()) if name and criterion.has(name)}
-            yield Candidates(codes.bits(numbers) if numbers else 0)
-        return
+def pack_sums(values: Sequence[str], more: Sequence[tuple[int, str]] = ()) -> bytes:
+    """Return the checksums of the value that each key has, in the order of their numbers, and of further ones by number."""
+    sums = array("I", map(crc32, map(str.encode, values)))
+    sums.extend([crc32(value.encode()) for _, value in more])
+    return (
+        _HEAD.pack(len(values), len(more))
+        + sums.tobytes()
+        + array("H", [number for number, _ in more]).tobytes()
+    )
+
+
+class SumsOfKeys:
+    """What `pack_sums` packed."""
+
+    def __init__(self, packed: bytes) -> None:
+        """Raises `BadColumn`."""
+        self._count, more = _head(packed)
+        end = _HEAD.size + 4 * (self._count + more)
+        if len(packed) != end + 2 * more:
+            raise BadColumn("sums of another size")
+        self._sums, self._more = packed[_HEAD.size : end], memoryview(packed)[end:].cast("H")
+
+    def numbers(self, value: str) -> list[int]:
+        """Return the numbers of keys that may have a value: those with its checksum."""
+        places = places_of(self._sums, value)
+        return [place if place < self._count else self._more[place - self._count] for place in places]
+
+
+def find_named(criterion: Criterion, values: Sequence[Iterable[str]], packed: bytes) -> Iterator[Candidates]:
+    """Yield the records whose key has what a criterion asks for, by the values of each key. Raises `BadColumn`."""
+    numbers = {number for number, its in enumerate(values) if any(map(criterion.has, its))}
+    if numbers:
+        yield Candidates(Codes(packed).bits(numbers))
+
+
+def find_begun(criterion: Criterion, names: Sequence[str], packed: bytes) -> Iterator[Candidates]:
+    """Yield the records whose key is asked for, or begins with what is. Raises `BadColumn`."""
+    values, prefixes = criterion.values, criterion.prefixes
+    numbers = {
+        number for number, name in enumerate(names) if name.startswith(prefixes) or name in values if name
+    }
+    if numbers:
+        yield Candidates(Codes(packed).bits(numbers))
+
+
+def find_summed(criterion: Criterion, sums: bytes, packed: bytes) -> Iterator[Candidates]:
+    """Yield the records whose key may have what a criterion asks for, by checksums. Raises `BadColumn`."""
+    known, codes = SumsOfKeys(sums), Codes(packed)
     for value in criterion.values:
-        for number in codes.numbers(value):
+        for number in known.numbers(value):
             yield Candidates(codes.bits({number}), value, alike=True)
 
 
-def groups(packed: bytes, names: Sequence[str]) -> Mapping[str, int]:
-    """Return by value the records of a block that have it, of a kind with few values. Raises `BadColumn`."""
-    codes = Codes(packed)
-    return {name: codes.bits({number}) for number, name in enumerate(names) if name}
+def find_unique(criterion: Criterion, sums: bytes) -> Iterator[Candidates]:
+    """Yield the records that may have what a criterion asks for, by the checksum of each."""
+    for value in criterion.values:
+        yield Candidates(bits_of(places_of(sums, value)), value)
+
+
+def places_of(sums: bytes, value: str) -> list[int]:
+    """Return where the checksum of a value is among checksums."""
+    key = _KEY.pack(crc32(value.encode()))
+    found, at = [], sums.find(key)
+    while at >= 0:
+        if not at & 3:
+            found.append(at >> 2)
+        at = sums.find(key, at + 1)
+    return found
 
 
 def bits_of(records: Sequence[int]) -> int:
@@ -207,20 +218,9 @@ def within(times: Sequence[int], begin: int, end: int) -> int:
     return ((1 << last) - (1 << first)) if first < last else 0
 
 
-def _found(keys: bytes, value: str) -> list[int]:
-    """Return where the checksum of a value is among checksums."""
-    key = _KEY.pack(crc32(value.encode()))
-    found, at = [], keys.find(key)
-    while at >= 0:
-        if not at & 3:
-            found.append(at >> 2)
-        at = keys.find(key, at + 1)
-    return found
-
-
-def _head(packed: bytes) -> tuple[int, int, int]:
+def _head(packed: bytes) -> tuple[int, int]:
     try:
-        first, second, third = _HEAD.unpack_from(packed)
+        first, second = _HEAD.unpack_from(packed)
     except struct.error:
         raise BadColumn("nothing is stored") from None
-    return first, second, third
+    return first, second

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
-from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -19,9 +18,9 @@ READING: Final = "esa.log."
 """What the event of a record of reading begins with: a tail that it woke would feed itself."""
 NOTICE: Final = "notice"
 """The phase of what the log says by itself, as of a device that failed: of no reading, whatever its event."""
-_SECOND: Final = len("2026-11-28T09:00:00")
-TIME_LENGTH: Final = len("2026-11-28T09:00:00.000000000Z")
-"""Characters of a time in the log."""
+_MINUTE: Final = len("2026-11-28T09:00:")
+_DOT: Final = len("2026-11-28T09:00:00")
+_TIME: Final = len("2026-11-28T09:00:00.000000000Z")
 
 
 class Kind(IntEnum):
@@ -44,28 +43,28 @@ class Kind(IntEnum):
 
 BY_PREFIX: Final = frozenset({Kind.EVENT, Kind.RESOURCE})
 """Kinds whose filters may end in `*`."""
-NAMED: Final = frozenset({*Kind} - {Kind.ACTOR, Kind.ADDRESS, Kind.CREDENTIAL, Kind.REQUEST, Kind.TRACE})
-"""Kinds whose values the index has as they are. Of the others it has checksums, and a record tells which value it is."""
-SEVERAL: Final = (Kind.CREDENTIAL, Kind.POLICY, Kind.RULE)
-"""Kinds of which a record may have several values."""
 
 
 class _Actor(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
 
 
-class _Credential(msgspec.Struct, frozen=True, gc=False):
+class Credential(msgspec.Struct, frozen=True, gc=False):
+    """What a caller shows: its accessor, and the revocation ids of a Biscuit's blocks."""
+
     accessor: TokenAccessor = NO_ACCESSOR
     blocks: tuple[str, ...] = ()
 
 
-class _Grant(msgspec.Struct, frozen=True, gc=False):
+class Grant(msgspec.Struct, frozen=True, gc=False):
+    """A policy that allowed something, and which of its rules."""
+
     policy: str = ""
     rule: str = ""
 
 
 class _Policy(msgspec.Struct, frozen=True, gc=False):
-    grant: tuple[_Grant, ...] = ()
+    grant: tuple[Grant, ...] = ()
 
 
 class _Resource(msgspec.Struct, frozen=True, gc=False):
@@ -90,7 +89,7 @@ class Entry(
 
     actor: _Actor = _Actor()
     address: str = ""
-    credential: _Credential = _Credential()
+    credential: Credential = Credential()
     event: str = ""
     time: str
     outcome: str = ""
@@ -101,7 +100,6 @@ class Entry(
     resource: _Resource = _Resource()
     seq: int
     tenant: str = ""
-    tenant_prev_hash: str = ""
     tenant_seq: int = -1
     trace: str = ""
 
@@ -115,44 +113,41 @@ decode: Final[Callable[[bytes], Entry]] = msgspec.json.Decoder(Entry).decode
 """Returns the entry of a line. Raises `msgspec.MsgspecError`."""
 
 
-FIRST_VALUE: Final[Mapping[Kind, Callable[[Entry], str]]] = {
-    Kind.EVENT: attrgetter("event"),
-    Kind.RESOURCE: attrgetter("resource.id"),
-    Kind.TYPE: attrgetter("resource.type"),
-    Kind.OUTCOME: attrgetter("outcome"),
-    Kind.PHASE: attrgetter("phase"),
-    Kind.TENANT: attrgetter("tenant"),
-    Kind.ACTOR: attrgetter("actor.id"),
-    Kind.ADDRESS: attrgetter("address"),
-    Kind.POLICY: lambda entry: entry.policy.grant[0].policy if entry.policy.grant else "",
-    Kind.RULE: lambda entry: entry.policy.grant[0].rule if entry.policy.grant else "",
-    Kind.CREDENTIAL: attrgetter("credential.accessor"),
-    Kind.REQUEST: attrgetter("request"),
-    Kind.TRACE: attrgetter("trace"),
-}
-"""By kind, what returns the value of a record, or its first one; empty where it has none."""
-_FURTHER: Final[Mapping[Kind, Callable[[Entry], Iterable[str]]]] = {
-    Kind.CREDENTIAL: attrgetter("credential.blocks"),
-    Kind.POLICY: lambda entry: [grant.policy for grant in entry.policy.grant],
-    Kind.RULE: lambda entry: [grant.rule for grant in entry.policy.grant],
-}
-
-
 def values(entry: Entry, kind: Kind) -> set[str]:
     """Return what a record has of a kind: of most one value, of some several, and nothing where that is empty."""
-    found = {FIRST_VALUE[kind](entry)}
-    if kind in _FURTHER:
-        found.update(_FURTHER[kind](entry))
-    return found - {""}
+    return {value for value in _VALUES[kind](entry) if value}
+
+
+_VALUES: Final[Mapping[Kind, Callable[[Entry], Iterable[str]]]] = {
+    Kind.EVENT: lambda entry: (entry.event,),
+    Kind.RESOURCE: lambda entry: (entry.resource.id,),
+    Kind.TYPE: lambda entry: (entry.resource.type,),
+    Kind.OUTCOME: lambda entry: (entry.outcome,),
+    Kind.PHASE: lambda entry: (entry.phase,),
+    Kind.TENANT: lambda entry: (entry.tenant,),
+    Kind.ACTOR: lambda entry: (entry.actor.id,),
+    Kind.ADDRESS: lambda entry: (entry.address,),
+    Kind.POLICY: lambda entry: [grant.policy for grant in entry.policy.grant],
+    Kind.RULE: lambda entry: [grant.rule for grant in entry.policy.grant],
+    Kind.CREDENTIAL: lambda entry: (entry.credential.accessor, *entry.credential.blocks),
+    Kind.REQUEST: lambda entry: (entry.request,),
+    Kind.TRACE: lambda entry: (entry.trace,),
+}
 
 
 def nanos_of_text(text: str) -> Nanos:
     """Return the point in time that a record names: RFC 3339 in UTC, with nine digits. Raises `ValueError`."""
-    if len(text) != TIME_LENGTH or text[_SECOND] != "." or text[-1] != "Z":
+    return nanos_of_texts([text])[0]
+
+
+def nanos_of_texts(texts: Sequence[str]) -> list[Nanos]:
+    """Return the points in time that records name. Raises `ValueError`."""
+    if {*map(len, texts)} - {_TIME}:
         raise ValueError("a time of the log has nine digits and is in UTC")
-    return Nanos(_second(text[:_SECOND]) + int(text[_SECOND + 1 : -1]))
+    # The seconds and the digits behind the point are one number of nanoseconds.
+    return [_minute(text[:_MINUTE]) + int(text[_MINUTE:_DOT] + text[_DOT + 1 : -1]) for text in texts]  # type: ignore[misc]  # sums of nanoseconds
 
 
 @functools.lru_cache(maxsize=64)
-def _second(text: str) -> Nanos:
-    return seconds_to_nanos(Seconds(int(datetime.fromisoformat(f"{text}+00:00").timestamp())))
+def _minute(text: str) -> Nanos:
+    return seconds_to_nanos(Seconds(int(datetime.fromisoformat(f"{text}00+00:00").timestamp())))

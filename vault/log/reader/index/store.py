@@ -21,23 +21,21 @@ from zlib import crc32
 
 import msgspec
 
-from vault.log.reader.index.block import OpenBlock
-from vault.log.reader.index.columns import BadColumn, Candidates, Criterion, find, groups
-from vault.log.reader.index.entry import NAMED, Kind
+from vault.log.reader.index.block import Column, OpenBlock, find, groups, read_tenants
+from vault.log.reader.index.columns import BadColumn, Candidates, Criterion
+from vault.log.reader.index.entry import Kind
 from vault.values.times import Nanos
 
 VERSION: Final = f"1 {sys.byteorder}"
 """Of what is in the file. An index of another one is made anew."""
 FILE: Final = "index.db"
-_KINDS: Final = 16
-"""Numbers between two blocks in the table of postings: more than there are kinds."""
-_TENANTS: Final = 15
-"""Where in the table of postings the tenants of a block are."""
+_COLUMNS: Final = 16
+"""Numbers between two blocks in the table of columns: more than there are of these."""
 KEPT_BYTES: Final = 32 << 20
 """Bytes of values that are kept in memory."""
 _CACHE_KIB: Final = 8192
 _SUM: Final = struct.Struct("=I")
-_NUMBERS: Final = struct.Struct("=8q")
+_NUMBERS: Final = struct.Struct("=7q")
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _FULL: Final = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
@@ -47,9 +45,9 @@ _TABLES: Final = """
 CREATE TABLE meta (version TEXT NOT NULL);
 CREATE TABLE log (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE block (id INTEGER PRIMARY KEY, log INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
-    segment INTEGER NOT NULL, begins INTEGER NOT NULL, ends INTEGER NOT NULL, kinds INTEGER NOT NULL, sum INTEGER NOT NULL,
+    segment INTEGER NOT NULL, begins INTEGER NOT NULL, ends INTEGER NOT NULL, sum INTEGER NOT NULL,
     times BLOB NOT NULL, places BLOB NOT NULL);
-CREATE TABLE posting (id INTEGER PRIMARY KEY, packed BLOB NOT NULL, names BLOB NOT NULL);
+CREATE TABLE part (id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE segment (log INTEGER NOT NULL, first INTEGER NOT NULL, packed BLOB NOT NULL, PRIMARY KEY (log, first));
 """
 
@@ -84,7 +82,6 @@ class StoredBlock(msgspec.Struct, frozen=True, eq=False):
     segment: int
     begins: Nanos
     ends: Nanos
-    kinds: int
 
     @property
     def times(self) -> Sequence[int]:
@@ -96,36 +93,28 @@ class StoredBlock(msgspec.Struct, frozen=True, eq=False):
         """Where the first line begins in the segment, and where each ends."""
         return memoryview(self.index.value("block", "places", self.id)).cast("I")
 
-    def find(self, criterion: Criterion) -> Iterator[Candidates]:
-        """Yield the records that have, or may have, what a criterion asks for."""
-        if not self.kinds >> criterion.kind & 1:
-            return iter(())
-        with _believing():
-            return iter([*find(criterion, self._packed(criterion.kind), lambda: self._names(criterion.kind))])
-
-    def groups(self, kind: Kind) -> Mapping[str, int]:
-        """Return by value the records that have it, of a kind with few values."""
-        if not self.kinds >> kind & 1:
-            return {}
-        with _believing():
-            return groups(self._packed(kind), self._names(kind))
-
-    def _packed(self, kind: Kind) -> bytes:
-        return self.index.value("posting", "packed", self.id * _KINDS + kind)
-
-    def _names(self, kind: Kind) -> list[str]:
-        return _names(self.index.value("posting", "names", self.id * _KINDS + kind))
-
     @property
     def tenants(self) -> Mapping[str, int]:
         """By tenant, the number that its first record here has in its own chain."""
-        return _numbers(self.index.value("posting", "packed", self.id * _KINDS + _TENANTS))
+        with _believing():
+            return read_tenants(self._packed(Column.TENANT))
+
+    def find(self, criterion: Criterion) -> Iterator[Candidates]:
+        """Yield the records that have, or may have, what a criterion asks for."""
+        with _believing():
+            return iter([*find(criterion, self._packed)])
+
+    def groups(self, kind: Kind) -> Mapping[str, int]:
+        """Return by value the records that have it, of a kind with few values."""
+        with _believing():
+            return groups(kind, self._packed)
+
+    def _packed(self, column: Column) -> bytes:
+        return self.index.value("part", "packed", self.id * _COLUMNS + column)
 
 
 Block = OpenBlock | StoredBlock
 """A block of a log, newest or stored."""
-_names: Final = msgspec.msgpack.Decoder(list[str]).decode
-_numbers: Final = msgspec.msgpack.Decoder(dict[str, int]).decode
 _segment: Final = msgspec.msgpack.Decoder(IndexedSegment).decode
 
 
@@ -194,56 +183,33 @@ class Index:
         """Return the blocks of a log, the oldest first."""
         with _telling():
             rows = self._db.execute(
-                "SELECT id, first, count, segment, begins, ends, kinds, sum, log FROM block WHERE log = ? ORDER BY first",
+                "SELECT id, first, count, segment, begins, ends, sum, log FROM block WHERE log = ? ORDER BY first",
                 (self._log(log),),
             ).fetchall()
         for *numbers, sum_, of in rows:
             if crc32(_NUMBERS.pack(*numbers, of)) != sum_:
                 raise IndexDamaged("a block's numbers are not those that were written")
-        return [StoredBlock(self, *row[:7]) for row in rows]
+        return [StoredBlock(self, *row[:6]) for row in rows]
 
     def add_block(self, log: str, block: OpenBlock) -> StoredBlock:
         """Store a block that is full or the last of its segment, and return it."""
-        postings: list[tuple[Kind, bytes, bytes]] = []
-        for kind, column in block.columns.items():
-            packed = column.packed()
-            if packed:
-                postings.append(
-                    (
-                        kind,
-                        _summed(packed),
-                        _summed(msgspec.msgpack.encode(column.names if kind in NAMED else [])),
-                    )
-                )
-        kinds = sum(1 << kind for kind, *_ in postings)
+        parts = [(column, _summed(block.packed(column))) for column in Column]
         self.uncopied += 1
+        self._last += 1  # never one that was used before: a search may still have that block
+        numbers = (self._last, block.first, block.count, block.segment, block.begins, block.ends)
         with self._write():
             of = self._log(log)
-            self._last += 1  # never one that was used before: a search may still have that block
-            numbers = (
-                self._last,
-                block.first,
-                block.count,
-                block.segment,
-                block.times[0],
-                block.times[-1],
-                kinds,
-            )
             self._db.execute(
-                "INSERT INTO block (id, first, count, segment, begins, ends, kinds, sum, log, times, places)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO block (id, first, count, segment, begins, ends, sum, log, times, places)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*numbers, crc32(_NUMBERS.pack(*numbers, of)), of,
                  _summed(block.times.tobytes()), _summed(block.places.tobytes())),
             )  # fmt: skip
             self._db.executemany(
-                "INSERT INTO posting VALUES (?, ?, ?)",
-                [(numbers[0] * _KINDS + kind, packed, names) for kind, packed, names in postings],
+                "INSERT INTO part VALUES (?, ?)",
+                [(self._last * _COLUMNS + column, packed) for column, packed in parts],
             )
-            self._db.execute(
-                "INSERT INTO posting VALUES (?, ?, ?)",
-                (numbers[0] * _KINDS + _TENANTS, _summed(msgspec.msgpack.encode(block.tenants)), b""),
-            )
-        return StoredBlock(self, numbers[0], *numbers[1:4], Nanos(numbers[4]), Nanos(numbers[5]), kinds)
+        return StoredBlock(self, *numbers)
 
     @staticmethod
     def copy_back(folder: Path) -> None:
@@ -268,7 +234,7 @@ class Index:
             ).fetchall()
             for (id,) in ids:
                 self._db.execute(
-                    "DELETE FROM posting WHERE id >= ? AND id < ?", (id * _KINDS, (id + 1) * _KINDS)
+                    "DELETE FROM part WHERE id >= ? AND id < ?", (id * _COLUMNS, (id + 1) * _COLUMNS)
                 )
                 self._db.execute("DELETE FROM block WHERE id = ?", (id,))
             self._db.execute(
@@ -321,8 +287,7 @@ _QUERIES: Final = {
     for table, column in (
         ("block", "times"),
         ("block", "places"),
-        ("posting", "packed"),
-        ("posting", "names"),
+        ("part", "packed"),
     )
 }
 

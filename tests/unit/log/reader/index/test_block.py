@@ -3,9 +3,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.unit.log.reader.written import WrittenLog, record
-from vault.log.reader.index.block import OpenBlock
-from vault.log.reader.index.columns import MOST_RECORDS, Criterion, records_of
+from vault.log.reader.index.block import Column, OpenBlock, Read, find, read_tenants
+from vault.log.reader.index.columns import MOST_RECORDS, BadColumn, Criterion, records_of
 from vault.log.reader.index.entry import Entry, Kind, decode
 
 
@@ -51,27 +53,57 @@ def test_a_record_is_found_by_each_of_its_values() -> None:
         (Kind.TRACE, "none", []),
     ):
         found = [*block.find(Criterion(kind, frozenset([value])))]
-        assert sorted(at for candidates in found for at in records_of(candidates.bits)) == records, (
+        assert sorted({at for candidates in found for at in records_of(candidates.bits)}) == records, (
             kind,
             value,
         )
-    assert {policy: records_of(bits) for policy, bits in block.groups(Kind.POLICY).items()} == {
-        "p": [0],
-        "q": [0],
-    }
     assert block.groups(Kind.TYPE).keys() == {"kv.secret"}
 
 
-def test_it_is_full_with_so_many_records_or_so_many_values() -> None:
+@pytest.mark.parametrize("kind", [Kind.EVENT, Kind.TYPE, Kind.OUTCOME, Kind.PHASE, Kind.TENANT])
+def test_groups_have_the_records_of_each_value(kind: Kind) -> None:
+    members: list[dict[str, object]] = [
+        {"event_name": f"e{at % 2}", "outcome": f"o{at % 3}", "phase": f"p{at % 4}", "tenant": f"t{at % 5}",
+         "resource": {"id": "r", "type": f"r{at % 6}"}}
+        for at in range(60)
+    ]  # fmt: skip
+    modulus = {Kind.EVENT: 2, Kind.OUTCOME: 3, Kind.PHASE: 4, Kind.TENANT: 5, Kind.TYPE: 6}[kind]
+    found = _grown(*members).groups(kind)
+    assert sorted(map(records_of, found.values())) == [
+        [*range(first, 60, modulus)] for first in range(modulus)
+    ]
+
+
+def test_what_is_empty_is_in_no_group() -> None:
+    assert _grown({"outcome": ""}, {}).groups(Kind.OUTCOME).keys() == {"success"}
+
+
+@pytest.mark.parametrize("column", {*Column} - {Column.REQUEST, Column.TRACE})
+def test_what_cannot_be_read_is_told(column: Column) -> None:
+    block = _grown({"policy": {"grant": [{"policy": "p", "rule": "r"}]}}, {})
+
+    def read(which: Column) -> bytes:
+        return b"\xc1" if which is column else block.packed(which)
+
+    with pytest.raises(BadColumn):
+        _read_all(read)
+    _read_all(block.packed)
+
+
+def _read_all(read: Read) -> None:
+    for kind, value in (
+        (Kind.EVENT, "esa.kv.read"), (Kind.POLICY, "p"), (Kind.ACTOR, "e-1"), (Kind.ADDRESS, "10.2.0.9"),
+        (Kind.CREDENTIAL, "a"), (Kind.RESOURCE, "kv/payments/1"),
+    ):  # fmt: skip
+        assert all(candidates.bits for candidates in find(Criterion(kind, frozenset([value])), read))
+    assert [*find(Criterion(Kind.RESOURCE, frozenset(), ("kv",)), read)]
+    assert read_tenants(read(Column.TENANT))
+
+
+def test_it_is_full_with_so_many_records() -> None:
     (entry,) = _entries({})
     block = OpenBlock(0, segment=0, begin=0)
     block.extend([entry] * (MOST_RECORDS - 1), [0] * (MOST_RECORDS - 1), [0] * (MOST_RECORDS - 1))
     fullness = [block.full]
     block.extend([entry], [0], [0])
-    assert [*fullness, block.full] == [False, True]
-    (wide,) = _entries({"credential": {"accessor": "a", "blocks": [str(number) for number in range(1000)]}})
-    block = OpenBlock(0, segment=0, begin=0)
-    block.extend([wide] * 16, [0] * 16, [0] * 16)
-    fullness = [block.full]
-    block.extend([wide], [0], [0])
     assert [*fullness, block.full] == [False, True]

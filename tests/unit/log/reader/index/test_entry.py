@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.unit.log.reader.written import BEGAN, WrittenLog, nine_digits, record
-from vault.log.reader.index.entry import FIRST_VALUE, Entry, Kind, decode, nanos_of_text, values
+from vault.log.reader.index.entry import Entry, Kind, decode, nanos_of_text, values
 
 
 def _entry(**members: object) -> Entry:
@@ -34,7 +34,6 @@ def test_each_kind_has_its_values() -> None:
 def test_a_record_that_leaves_everything_out_has_no_values() -> None:
     entry = decode(b'{"observed_timestamp":"","prev_hash":"","seq":7}')
     assert {value for kind in Kind for value in values(entry, kind)} == set()
-    assert {FIRST_VALUE[kind](entry) for kind in Kind} == {""}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_a_time_is_read_to_the_nanosecond() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2026-11-28T09:00:00Z", "2026-11-28T09:00:00.000000000+", "2026-13-28T09:00:00.000000000Z"]
+    "text", ["", "2026-11-28T09:00:00Z", "2026-11-28T09:00:00.0000000000Z", "2026-13-28T09:00:00.000000000Z"]
 )
 def test_another_form_of_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

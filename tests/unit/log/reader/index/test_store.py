@@ -128,10 +128,10 @@ def test_another_file_is_damage(tmp_path: Path, content: bytes) -> None:
         "UPDATE block SET ends = ends + 1",
         "UPDATE block SET times = zeroblob(length(times))",
         "UPDATE block SET places = 'text'",
-        "UPDATE posting SET packed = zeroblob(length(packed))",
-        "UPDATE posting SET names = X'' WHERE id & 15 = 0",
-        "DELETE FROM posting",
-        "DROP TABLE posting",
+        "UPDATE part SET packed = zeroblob(length(packed))",
+        "UPDATE part SET packed = X'' WHERE id & 15 = 10",
+        "DELETE FROM part",
+        "DROP TABLE part",
     ],
 )
 def test_whatever_is_changed_is_told(tmp_path: Path, statement: str) -> None:
