@@ -164,6 +164,26 @@ def test_records_that_were_purged_before_they_were_taken_are_counted(tmp_path: P
         assert [each["seq"] for each in received("socket", receiver)[0]] == list(range(first, 100))
 
 
+def test_without_devices_there_is_no_report_and_after_the_last_one_it_tells_of_none(tmp_path: Path) -> None:
+    receiver = StreamReceiver()
+    with running(Site(tmp_path, [])) as site:
+        site.write(1)
+        site.forwarders.stop()
+        assert not (tmp_path / "devices.state").exists()
+        site.restart()
+        write_settings(tmp_path, [device("socket", receiver)])
+        wait_until(lambda: bool(site.forwarders.status()), site.forwarders.status)
+        site.wait_for_all()
+        wait_until(lambda: _told(tmp_path) == 1, site.forwarders.status)
+        write_settings(tmp_path, [])
+        wait_until(lambda: _told(tmp_path) == 0, site.forwarders.status)
+
+
+def _told(folder: Path) -> int:
+    report = read_report(folder)
+    return -1 if report is None else len(report.devices)
+
+
 def test_devices_come_and_go_with_the_settings_and_keep_their_place(tmp_path: Path) -> None:
     first, second = StreamReceiver(), HttpReceiver()
     devices = [device("socket", first, name="first"), device("http", second, name="second")]

@@ -13,6 +13,7 @@ from vault.log.forward.device import Device, defect
 from vault.log.forward.kinds.make import make_sender
 from vault.log.forward.kinds.stream_sender import SETTLES
 from vault.log.forward.overview import Overview
+from vault.log.forward.report import FILE as REPORT
 from vault.log.forward.report import Report, write_report
 from vault.log.forward.settings import FILE, BadSettings, DeviceSettings, read_settings
 from vault.log.forward.status import DeviceStatus
@@ -48,6 +49,8 @@ class Forwarders:
         self._seen: object = None
         """Which file of settings was read."""
         self._problem = ""
+        self._told = (folder / REPORT).exists()
+        """Whether the report tells of anything."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-devices", daemon=True)
 
@@ -72,7 +75,8 @@ class Forwarders:
     def status(self) -> list[DeviceStatus]:
         """Return what is known of each device. It reads files."""
         with self._lock:
-            self._overview.look()
+            if self._devices:
+                self._overview.look()
             return [self._overview.status(device) for device in self._devices.values()]
 
     def _run(self) -> None:
@@ -88,7 +92,11 @@ class Forwarders:
             self._problem = defect(error)
 
     def _write(self) -> None:
+        """Write the report; without devices once, as there is nothing to be told."""
         devices = tuple(self.status())
+        if not devices and not self._problem and not self._told:
+            return
+        self._told = bool(devices or self._problem)
         try:
             write_report(
                 self._folder, Report(at=self._clock.monotonic(), devices=devices, problem=self._problem)
