@@ -38,6 +38,7 @@ _MAY_HAVE_THREADS = {
     "vault/framework/concurrency/offload.py": "the pool in which clients take turns",
     "vault/barrier/view.py": "encrypts and decrypts one long value for who holds a token, who then waits in the pool",
     "vault/log/reader/folder.py": "closes segments, in the process of the log reader",
+    "vault/log/witness/server/listening.py": "one for all submissions, in the process of a witness",
     "vault/storage/postgres/parts.py": "joins the parts of one long value for who holds a token, who then waits in the pool",
     "vault/storage/sqlite/storage.py": "commits",
     "vault/storage/sqlite/reads.py": "reads one long value for who holds a token, who then waits in the pool",

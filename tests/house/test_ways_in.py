@@ -10,11 +10,13 @@ _LISTENING = {"listen", "create_server", "start_server", "start_unix_server", "c
 _LISTENERS = {
     "cli/vaultctl/commands/login/callback.py",
     "vault/log/reader/__main__.py",
+    "vault/log/witness/server/listening.py",
     "vault/server/http/listeners.py",
     "vault/server/http/sockets.py",
 }
 """The server's own listeners: every request that comes through them is judged. The port of a sign-in, on which
-nothing is answered but by fixed pages. And the log reader's socket, in a folder that is the server's alone."""
+nothing is answered but by fixed pages. The log reader's socket, in a folder that is the server's alone. And the port of a
+witness, which is no server of secrets."""
 _HEADERS = {
     "vault/audit/record.py",
     "vault/log/record.py",

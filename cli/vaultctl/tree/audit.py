@@ -207,5 +207,23 @@ _DEVICES = (
         output="format",
         flags=(Flag("detailed", "bool", "Show every setting."),),
     ),
+    Command(
+        "audit witness",
+        "audit.witness:run",
+        "[options]",
+        _NONE,
+        "Run a witness: it sees that logs only grow, and signs that",
+        remote=False,
+        details="It needs no server. Its word rests on its state: keep it, and never go back to a copy of it.",
+        flags=(
+            Flag("key", "text", "File with the witness's key; made where it is not there."),
+            Flag("name", "text", "Name of a new key, such as witness.example.eu/w1."),
+            Flag("state", "text", "Folder of what the witness has seen; made with a new key."),
+            Flag("log", "texts", "Verifier key of a log, or of a server for all its logs; may be repeated."),
+            Flag("listen", "text", "HOST:PORT to listen on; 127.0.0.1:8380 unless set."),
+            Flag("tls-cert-file", "text", "PEM file with the certificate to serve HTTPS with."),
+            Flag("tls-key-file", "text", "PEM file with the private key of that certificate."),
+        ),
+    ),
 )
 COMMANDS = (*_DEVICES, *_LOG)

@@ -36,6 +36,10 @@ EXAMPLES = {
         "audit verify -key=coffre.vkey -proof=record.proof",
     ),
     "audit list": ("audit list", "audit list -detailed"),
+    "audit witness": (
+        "audit witness -key=/etc/witness/key -name=witness.example.eu/w1 -state=/var/lib/witness -log=$VKEY",
+        "audit witness -listen=0.0.0.0:8380 -key=/etc/witness/key -state=/var/lib/witness -log=$VKEY",
+    ),
     "auth disable": ("auth disable userpass", "auth disable approle-old/"),
     "auth enable": (
         "auth enable userpass",

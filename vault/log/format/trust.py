@@ -29,7 +29,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
     def verifiers(self, log: str) -> list[Verifier]:
         """Return the keys of the server, under the name that it has for a log."""
-        return [key.under(f"{_origin(key.name)}/{log}") for key in self.keys]
+        return [key.under(f"{server_of(key.name)}/{log}") for key in self.keys]
 
 
 class KnownCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,8 +121,8 @@ def fraud(log: str, one: KnownCheckpoint, other: KnownCheckpoint) -> Finding:
     )
 
 
-def _origin(name: str) -> str:
-    """Return the name of a server's key without the log that it may end in."""
+def server_of(name: str) -> str:
+    """Return the name of a server's key, or of a log of it, without the log that it may end in."""
     origin, _, last = name.rpartition("/")
     try:
         LogId.parse(last)
