@@ -127,7 +127,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/system/log/records.py": "_begun read_counts",
         "vault/log/common_log.py": "notice",
         "vault/log/forward/overview.py": "_age",
-        "vault/log/signing.py": "_line",
+        "vault/log/signing.py": "_store",
         "vault/framework/telemetry/log.py": "_time",
         "vault/framework/telemetry/metrics.py": "__init__",
     },

@@ -9,7 +9,7 @@ from hsm.client.agent_client import AgentClient
 from hsm.client.backoff import BackOff
 from hsm.client.launch import PROGRAM, Launch
 from hsm.client.process import AgentProcess
-from hsm.operations import AgentConfig, GenerateKeyPair
+from hsm.operations import AgentConfig, GenerateKeyPair, PublicHalf, PublicKey
 from hsm.pin import Pin
 from tests.hsm.tokens import PIN, SoftHsm
 
@@ -48,3 +48,8 @@ def generate(client: AgentClient, *algorithms: str) -> None:
     """Make a key pair of each algorithm, with the algorithm as its label."""
     for algorithm in algorithms:
         client.ask_blocking(GenerateKeyPair(algorithm, IDS[algorithm], algorithm), bytes, 60)
+
+
+def public(client: AgentClient, label: str) -> bytes:
+    """The public half of a pair, as the token gives it: an SPKI in DER."""
+    return client.ask_blocking(PublicKey(label, None), PublicHalf, 60).public

@@ -35,7 +35,8 @@ class FakeDevice:
     def describe(self) -> Mapping[str, str]:
         return {"ref": self.ref}
 
-    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
+    async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
+        assert call is not None
         call.record.external_keys = [*call.record.external_keys, self.describe()]
         self.asked += 1
         if self.failure is not None:
@@ -49,7 +50,7 @@ class FakeDevice:
 class SlowDevice(FakeDevice):
     """A device that lets others ask before it answers."""
 
-    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
+    async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
         await asyncio.sleep(0)
         return await super().use(call, work)
 

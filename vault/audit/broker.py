@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from time import perf_counter_ns
@@ -380,6 +381,14 @@ class Broker:
             self.notice("esa.log.device.failed", {"device": name}, "failed")
         else:
             self.notice("esa.log.device.recovered", {"device": name})
+
+    async def sign_last(self) -> None:
+        """Have the log signed before its keys are dropped, also with what takes time; `forget` signs what is left."""
+        if self.common is not None:
+            if self._batch is not None:
+                self._batch.flush()
+            with contextlib.suppress(OSError):  # the checkpoint before it stands
+                await self.common.checkpoints.sign_last()
 
     async def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""

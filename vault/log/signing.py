@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Checkpoints: once a second while records come, the log's size and root are signed, after all that is on the disk.
 
-A checkpoint is a C2SP signed note. It is appended to the file of the open segment's checkpoints, from where the log
-reader gives it out.
+A checkpoint is a C2SP signed note, with a line of an Ed25519 key, and one of a key in an HSM where there is one. It is
+appended to the file of the open segment's checkpoints, from where the log reader gives it out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from functools import partial
 from typing import Final
 
@@ -22,7 +23,9 @@ from vault.framework.telemetry.log import Log
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
 from vault.log.format.note import Signer
 from vault.log.format.note_key import KeyKind, Verifier
+from vault.log.hsm_line import HsmLine, HsmState
 from vault.log.recovery import CHECKPOINTS
+from vault.log.witness.newest import SignedNow
 from vault.log.writer import LogWriter
 
 INTERVAL: Final = 1.0
@@ -42,7 +45,13 @@ class Checkpoints:
         self.origin: Final = f"{origin}/{writer.folder.name}"
         self._writer, self._clock, self._log = writer, clock, log
         self._signer: Signer | None = None
-        self._signed = -1
+        self._hsm: HsmLine | None = None
+        self._newest: SignedNow | None = None
+        self._whole = False
+        """Whether the newest checkpoint has all the signatures that it can have."""
+        self._turn = threading.Lock()
+        self._stored = -1
+        """How many records the last checkpoint in the file covers."""
         self._pool = Pool(threads=1, name="checkpoint")
         self._task: asyncio.Task[None] | None = None
 
@@ -54,7 +63,12 @@ class Checkpoints:
     @property
     def signed(self) -> int:
         """How many records the newest checkpoint covers that this process signed; -1 before there is one."""
-        return self._signed
+        return -1 if self._newest is None else self._newest.checkpoint.size
+
+    @property
+    def newest(self) -> SignedNow | None:
+        """The newest checkpoint that this process signed; None before there is one."""
+        return self._newest
 
     def key_of(self, log: str) -> str:
         """Return the key of another log of this vault: all are signed by one, each under its own name."""
@@ -62,10 +76,21 @@ class Checkpoints:
             return ""
         return self._signer.verifier.under(f"{self._names}/{log}").vkey
 
+    def hsm_state(self, log: str) -> HsmState | None:
+        """Return how the key in the HSM is, under the name of a log; None where there is none."""
+        return None if self._hsm is None else self._hsm.state(f"{self._names}/{log}")
+
+    def sign_beside(self, hsm: HsmLine) -> None:
+        """Have a key in an HSM sign too."""
+        self._hsm = hsm
+
     def use(self, seed: bytes | None) -> None:
         """Sign with the Ed25519 key of this seed from now on; with None not at all."""
         self._signer = None
-        if seed is not None:
+        if seed is None:
+            if self._hsm is not None:
+                self._hsm.forget()
+        else:
             private = Ed25519PrivateKey.from_private_bytes(seed)
             public = private.public_key().public_bytes_raw()
             self._signer = Signer(Verifier(self.origin, KeyKind.ED25519, public), private.sign)
@@ -94,42 +119,77 @@ class Checkpoints:
 
     async def sign(self) -> None:
         """Sign the log as it is, once that is on the disk; nothing where that is done. Raises `OSError`."""
-        size, root = self._writer.chain.root()
-        if self._signer is None or size == self._signed:
+        signer, segment = self._signer, self._writer.segment
+        checkpoint = self._checkpoint()
+        known = checkpoint.size == self.signed
+        if signer is None or (known and self._whole):
             return
-        line = self._line(self._signer, size, root)
-        descriptors = self._writer.unsynced()
-        path = self._path
-        await self._pool.run(_OWN, partial(_store, descriptors, path, line), owed=True)
-        self._signed = max(self._signed, size)
+        beside = None if self._hsm is None else await self._hsm.sign(self.origin, checkpoint.text())
+        if not known or beside is not None:
+            await self._keep(signer, beside, checkpoint, segment)
+
+    async def sign_last(self) -> None:
+        """As `sign`, before the log is sealed: the HSM is tried within a short time. Raises `OSError`."""
+        signer, segment = self._signer, self._writer.segment
+        if signer is None or self._hsm is None:
+            return  # `sign_now` does all there is to do
+        checkpoint = self._checkpoint()
+        beside = await self._hsm.sign_last(self.origin, checkpoint.text())
+        if beside is not None:
+            await self._keep(signer, beside, checkpoint, segment)
 
     def sign_now(self) -> None:
         """Sign the log as it is before this returns: it is sealed, or ends. A failure leaves the last checkpoint."""
-        size, root = self._writer.chain.root()
-        if self._signer is None or size == self._signed:
+        checkpoint = self._checkpoint()
+        if self._signer is None or checkpoint.size == self.signed:
             return
+        made = self._made(self._signer, None, checkpoint, self._writer.segment)
         with contextlib.suppress(OSError):
-            _store(self._writer.unsynced(), self._path, self._line(self._signer, size, root))
-            self._signed = size
+            self._store(self._writer.unsynced(), made)
+            self._newest, self._whole = made, self._hsm is None
 
-    @property
-    def _path(self) -> str:
-        return str(self._writer.folder / f"{self._writer.segment:020d}{CHECKPOINTS}")
+    def _checkpoint(self) -> Checkpoint:
+        size, root = self._writer.chain.root()
+        return Checkpoint(origin=self.origin, size=size, root=root)
 
-    def _line(self, signer: Signer, size: int, root: bytes) -> bytes:
-        note = sign_checkpoint(Checkpoint(origin=self.origin, size=size, root=root), [signer])
-        said = {"time": rfc3339_whole(self._clock.nanos()).decode(), "note": note.decode()}
-        return msgspec.json.encode(said) + b"\n"
+    async def _keep(
+        self, signer: Signer, beside: Signer | None, checkpoint: Checkpoint, segment: int
+    ) -> None:
+        """Store a checkpoint, off the loop; nothing where the log was sealed meanwhile. Raises `OSError`."""
+        if self._signer is not signer or checkpoint.size < self.signed:
+            return
+        made = self._made(signer, beside, checkpoint, segment)
+        await self._pool.run(_OWN, partial(self._store, self._writer.unsynced(), made), owed=True)
+        if checkpoint.size >= self.signed:
+            self._newest, self._whole = made, self._hsm is None or beside is not None
+
+    def _made(self, signer: Signer, beside: Signer | None, checkpoint: Checkpoint, segment: int) -> SignedNow:
+        signers = [signer] if beside is None else [signer, beside]
+        return SignedNow(checkpoint=checkpoint, note=sign_checkpoint(checkpoint, signers), segment=segment)
+
+    def _store(self, descriptors: list[int], made: SignedNow) -> None:
+        """Have the records on the disk, then the checkpoint over them. It blocks. Raises `OSError`."""
+        _sync(descriptors)
+        said = {"time": rfc3339_whole(self._clock.nanos()).decode(), "note": made.note.decode()}
+        path = str(self._writer.folder / f"{made.segment:020d}{CHECKPOINTS}")
+        with self._turn:
+            # One that was overtaken by a larger one is not written behind that.
+            if made.checkpoint.size >= self._stored:
+                _append(path, msgspec.json.encode(said) + b"\n")
+                self._stored = made.checkpoint.size
 
 
-def _store(descriptors: list[int], path: str, line: bytes) -> None:
-    """Have the records on the disk, then the checkpoint over them. It blocks. Raises `OSError`."""
+def _sync(descriptors: list[int]) -> None:
+    """Have what was written on the disk, and close the files. Raises `OSError`."""
     try:
         for fd in descriptors:
             os.fsync(fd)
     finally:
         for fd in descriptors:
             os.close(fd)
+
+
+def _append(path: str, line: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         os.write(fd, line)

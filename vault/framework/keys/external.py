@@ -41,12 +41,12 @@ class ExternalKey(Protocol):
         """Tell which key in which device this is (serial number, labels, version), for the audit record."""
         ...
 
-    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
+    async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
         """Return what `work` makes with the key, in a thread, because it waits for the device at each signature.
 
         Never within a transaction: see `AskFirst`.
 
-        The audit record of `call` names the key, whether this succeeds or fails.
+        The audit record of `call` names the key, whether this succeeds or fails. None is the server's own use.
         Raises `Unavailable` when the device does not answer, and `Failed` when it refuses.
         """
         ...

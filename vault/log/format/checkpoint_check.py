@@ -7,6 +7,7 @@ was kept elsewhere can't both be true, they convict that key.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -16,7 +17,7 @@ from vault.log.format.finding import Finding, Kind, span
 from vault.log.format.note import BadNote, UnknownSigner
 from vault.log.format.note_key import BadSignature
 from vault.log.format.record_check import Report
-from vault.log.format.segment import BadSegment, Segment
+from vault.log.format.segment import CHECKPOINTS, COSIGNED, BadSegment, Segment
 from vault.log.format.trust import KnownCheckpoint, Opener, fraud
 
 _NEVER: Final = 1 << 64
@@ -35,8 +36,8 @@ class CheckpointCheck:
         self._held = deque(held)
         self._own: Iterator[KnownCheckpoint] = iter(())
         self._next_own: KnownCheckpoint | None = None
-        self._own_size = 0
-        """The size of the last one beside segments."""
+        self._own_sizes = dict.fromkeys((CHECKPOINTS, COSIGNED), 0)
+        """By kind of file the size of the last one beside segments."""
         self._missing_size = 0
         """The largest size of which the log itself says that it had it, and has not."""
         self.covered = 0
@@ -51,7 +52,9 @@ class CheckpointCheck:
 
     def begin_segment(self, segment: Segment) -> None:
         """Go on with the checkpoints beside a segment."""
-        self._own = self._read(segment)
+        self._own = heapq.merge(
+            self._read(segment, CHECKPOINTS), self._read(segment, COSIGNED), key=lambda one: one.size
+        )
         self._next_own = next(self._own, None)
         self.next = self._smallest()
 
@@ -118,20 +121,20 @@ class CheckpointCheck:
             self._told_fraud = True
             self._report(fraud(self._log, other, one))
 
-    def _read(self, segment: Segment) -> Iterator[KnownCheckpoint]:
-        """Yield the checkpoints beside a segment that count, and tell of others."""
+    def _read(self, segment: Segment, kind: str) -> Iterator[KnownCheckpoint]:
+        """Yield the checkpoints of one file beside a segment that count, and tell of others."""
         try:
-            for stored in segment.checkpoints():
+            for stored in segment.checkpoints(kind):
                 try:
                     one = self._opener.open(stored.note.encode(), held=False)
                 except (BadNote, BadCheckpoint, BadSignature, UnknownSigner) as problem:
                     self._tell(Kind.CHECKPOINT, f"a checkpoint of segment {segment.first}: {problem}")
                     continue
-                before = max(self._own_size, segment.first)
+                before = max(self._own_sizes[kind], segment.first)
                 if one.size < before:
                     self._tell(Kind.CHECKPOINT, f"a checkpoint of {one.size} records follows one of {before}")
                     continue
-                self._own_size = one.size
+                self._own_sizes[kind] = one.size
                 yield one
         except BadSegment as failure:
             self._tell(Kind.CHECKPOINT, str(failure))

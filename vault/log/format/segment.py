@@ -27,6 +27,8 @@ SEGMENT: Final = ".jsonl"
 CLOSED: Final = ".jsonl.gz"
 MANIFEST: Final = ".manifest"
 CHECKPOINTS: Final = ".checkpoints"
+COSIGNED: Final = ".cosigned"
+"""Checkpoints with the cosignatures of witnesses: the same as `CHECKPOINTS`, but fewer, and later."""
 MEMBER_RECORDS: Final = 256
 """Records that are compressed together, at most, so that one is read without those before it."""
 
@@ -106,7 +108,7 @@ class Segment(msgspec.Struct, frozen=True, order=True):
     first: int
 
     def path(self, kind: str) -> Path:
-        """Return the path of its file of this kind: `SEGMENT`, `CLOSED`, `MANIFEST` or `CHECKPOINTS`."""
+        """Return the path of its file of this kind: `SEGMENT`, `CLOSED`, `MANIFEST`, `CHECKPOINTS` or `COSIGNED`."""
         return self.folder / f"{self.first:020}{kind}"
 
     @property
@@ -144,10 +146,13 @@ class Segment(msgspec.Struct, frozen=True, order=True):
             raise LookupError(f"segment {self.first} has no record {seq}")
         return line[:-1]
 
-    def checkpoints(self) -> Iterator[StoredCheckpoint]:
-        """Yield the checkpoints that were signed while it was open. A torn line is passed over. Raises `BadSegment`."""
+    def checkpoints(self, kind: str = CHECKPOINTS) -> Iterator[StoredCheckpoint]:
+        """Yield the checkpoints that were signed while it was open; with `COSIGNED` those that witnesses have cosigned.
+
+        A torn line is passed over. Raises `BadSegment`.
+        """
         try:
-            with self.path(CHECKPOINTS).open("rb") as file:
+            with self.path(kind).open("rb") as file:
                 yield from read_checkpoints(file)
         except FileNotFoundError:
             return

@@ -46,6 +46,7 @@ from vault.server.compose.groups.leases import make_leases
 from vault.server.compose.groups.mounts import make_mounts
 from vault.server.compose.groups.nodes import make_nodes
 from vault.server.compose.listener_paths import fixed_paths, offered_paths
+from vault.server.compose.log_signing import sign_with_hsm
 from vault.server.compose.request_path import make_pipeline
 from vault.server.compose.safe_migration import SafeMigration
 from vault.server.compose.services import make_services
@@ -156,6 +157,9 @@ class Vault:
         external = ExternalKeyEngine(
             ground.barrier, external_key_providers(ground.entropy, config, os.environ)
         )
+        common = controls.audit.common
+        if common is not None:
+            sign_with_hsm(common.checkpoints, external, config.log.signing_key, ground.log)
         mounts.router.catalog, installed = catalog(
             ground,
             make_services(ground, mounts, credentials, controls.policies, self.leases, slots.safe, external),

@@ -173,7 +173,10 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             self.router.seal()
             if was_open:
                 self.controls.audit.notice("esa.seal.closed", {})
-            self.controls.audit.forget()
+            try:
+                await self.controls.audit.sign_last()
+            finally:
+                self.controls.audit.forget()
             await self.ground.follower.forget()
             self.controls.quotas.seal()
             self.controls.origins.seal()

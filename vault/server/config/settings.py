@@ -274,6 +274,15 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
             "does.",
         ),
     ] = False
+    signing_key: Annotated[
+        str,
+        Setting(
+            read.filled,
+            "External key `CONFIG:KEY` of the root namespace, on P-256, that signs checkpoints beside the log's own key. It "
+            "has to be granted to the mount `sys` ([external-keys.md](external-keys.md)).",
+            "none",
+        ),
+    ] = ""
     devices: tuple[DeviceSettings, ...] = ()
     """Whom the log is sent to."""
 

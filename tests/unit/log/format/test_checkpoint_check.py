@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from tests.log.written import LOG, ORIGIN, WrittenLog, chained, record, root_of, written
-from tests.unit.log.format.signing import ed25519
+from tests.unit.log.format.signing import cosignature, ed25519, witness
 from vault.log.format.checkpoint_check import CheckpointCheck
 from vault.log.format.finding import Finding, Kind
-from vault.log.format.segment import CHECKPOINTS, Segment
+from vault.log.format.note import format_note, parse_note
+from vault.log.format.segment import CHECKPOINTS, COSIGNED, Segment
 from vault.log.format.trust import HeldCheckpoints, Opener, Trust
 
 _TRUST = Trust(keys=(ed25519(ORIGIN).verifier,))
@@ -55,6 +56,51 @@ def test_checkpoints_that_fit_cover_what_they_are_of(tmp_path: Path) -> None:
     assert (check.covered, check.signed, found) == (0, 9, [])
     check, found = _check(log, [log.notes[7]], trust=Trust())
     assert (check.covered, check.signed, found) == (7, 0, [])
+
+
+def _cosign(log: WrittenLog, size: int, note: bytes) -> None:
+    """Store a checkpoint with the cosignature of a witness beside the others."""
+    read = parse_note(note)
+    cosigned = format_note(read.text, [*read.signatures, cosignature(read.text, "w.example/7", 7)])
+    line = msgspec.json.encode({"time": "", "note": cosigned.decode()}) + b"\n"
+    with Segment(log.folder, 0).path(COSIGNED).open("ab") as file:
+        file.write(line)
+
+
+_WITNESSED = msgspec.structs.replace(_TRUST, witnesses=(witness("w.example/7", 7)[0],), quorum=1)
+
+
+def test_what_witnesses_cosigned_is_as_good_as_what_was_kept_elsewhere(tmp_path: Path) -> None:
+    log = _log(tmp_path, _LINES, 4, 7, 9)
+    for size in (4, 7):
+        _cosign(log, size, log.notes[size])
+    check, found = _check(log, trust=_WITNESSED)
+    assert (check.covered, check.signed, found) == (7, 9, [])
+    check, found = _check(log)
+    assert (check.covered, check.signed, found) == (0, 9, [])
+
+
+def test_a_log_that_was_made_anew_since_witnesses_saw_it_is_convicted(tmp_path: Path) -> None:
+    log = _log(tmp_path / "log", _LINES, 4, 7)
+    other = _log(tmp_path / "other", [*_LINES[:5], *_OTHERS[5:]], 4, 9)
+    for size in (4, 7):
+        _cosign(other, size, log.notes[size])
+    check, found = _check(other, trust=_WITNESSED)
+    assert check.covered == 4
+    assert [finding.kind for finding in found] == [Kind.REWRITTEN, Kind.FRAUD]
+    assert (
+        found[0].words
+        == "records 4 to 6: something in them was rewritten, a checkpoint that witnesses saw has another root at 7"
+    )
+    assert found[1].notes[1] == other.notes[9].decode()
+
+
+def test_cosigned_checkpoints_are_in_the_order_of_their_sizes_too(tmp_path: Path) -> None:
+    log = _log(tmp_path, _LINES, 4, 7)
+    for size in (7, 4):
+        _cosign(log, size, log.notes[size])
+    _, found = _check(log, trust=_WITNESSED)
+    assert _words(found) == ["a checkpoint of 4 records follows one of 7"]
 
 
 def test_what_was_rewritten_lies_after_the_last_held_one_that_fits(tmp_path: Path) -> None:

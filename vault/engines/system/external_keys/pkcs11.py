@@ -161,8 +161,9 @@ class _Key:
     def describe(self) -> Mapping[str, str]:
         return self._description
 
-    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
-        call.record.external_keys = [*call.record.external_keys, self._description]
+    async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
+        if call is not None:
+            call.record.external_keys = [*call.record.external_keys, self._description]
         return await self._provider.use(self._token, self._pair, self._description, work)
 
 

@@ -32,8 +32,18 @@ class ValueHashes(msgspec.Struct, frozen=True):
     hashes: Sequence[str]
 
 
+class HsmKeyState(msgspec.Struct, frozen=True, kw_only=True):
+    """The key in an HSM that signs checkpoints too: by log its verifier key, once it has signed, and why it does not."""
+
+    keys: Mapping[str, str]
+    trouble: str
+
+
 class LogState(msgspec.Struct, frozen=True, kw_only=True):
-    """How the log is: what this process writes, the keys of its checkpoints, and what the reader has of every log."""
+    """How the log is: what this process writes, the keys of its checkpoints, and what the reader has of every log.
+
+    `hsm` is the key in an HSM that signs beside the log's own, None where none is configured.
+    """
 
     log: str
     records: int
@@ -44,6 +54,7 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
     index_bytes: int
     rebuilding: bool
     trouble: str
+    hsm: HsmKeyState | None
 
 
 class LogStatusEngine(Engine):
@@ -70,6 +81,7 @@ class LogStatusEngine(Engine):
             index_bytes=found.index_bytes,
             rebuilding=found.rebuilding,
             trouble=found.trouble,
+            hsm=_hsm(common, found.logs),
         )
 
     @write("log/hash", writes=False, event="log.hash")
@@ -88,3 +100,12 @@ class LogStatusEngine(Engine):
         if self._common is None:
             raise NotFound("no log is kept on this server")
         return self._common
+
+
+def _hsm(common: CommonLog, logs: Sequence[LogStatus]) -> HsmKeyState | None:
+    own = common.checkpoints.hsm_state(common.id)
+    if own is None:
+        return None
+    found = {log.log: common.checkpoints.hsm_state(log.log) for log in logs}
+    keys = {name: state.key for name, state in found.items() if state is not None and state.key}
+    return HsmKeyState(keys=keys, trouble=own.trouble)

@@ -33,7 +33,7 @@ class BoxKey:
     def describe(self) -> Mapping[str, str]:
         return {"serial": "42", "label": self._label}
 
-    async def use(self, call: Call, work: Callable[[PrivateKey], T]) -> T:
+    async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
         return work(self._private)
 
 

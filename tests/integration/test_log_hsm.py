@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Checkpoints of a server's log, signed by a key in a SoftHSM token too: while it answers, hangs, and may not be used."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.hsm import pairs
+from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
+from tests.integration.processes import VAULT, Running, config, running
+from tests.integration.test_server_vault import Client
+from tests.ports import free_port
+from vault.log.format.checkpoint import parse_checkpoint
+from vault.log.format.note import parse_note
+from vault.log.format.note_key import KeyKind, Verifier
+
+KEY = "sys/external-keys/configs/hsm-a/keys/log"
+GRANT = f"{KEY}/grants/sys"
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> SoftHsm:
+    """A token with a key pair on P-256."""
+    made = SoftHsm(tmp_path / "softhsm")
+    made.initialise("a")
+    with pairs.agent(made, "a") as client:
+        pairs.generate(client, "p256")
+    return made
+
+
+class Site:
+    """A server with a log, and what it signed."""
+
+    def __init__(self, folder: Path, server: Running, client: Client) -> None:
+        self.folder, self.server, self.client = folder / "log", server, client
+
+    def ask(self, method: str, path: str, body: object = None) -> None:
+        status, answer = self.client.ask(method, path, body)
+        assert status in {200, 204}, (path, answer)
+
+    def lines(self) -> list[int]:
+        """Of each checkpoint, oldest first, how many signatures it has."""
+        notes = [
+            json.loads(line)["note"]
+            for path in sorted(self.folder.glob("*/*.checkpoints"))
+            for line in path.read_text().splitlines()
+        ]
+        return [len(parse_note(note.encode()).signatures) for note in notes]
+
+    def newest(self) -> bytes:
+        (path,) = self.folder.glob("*/*.checkpoints")
+        return str(json.loads(path.read_text().splitlines()[-1])["note"]).encode()
+
+    def until(self, so: Callable[[], bool]) -> None:
+        """Have records come until something is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not so():
+            assert time.monotonic() < deadline
+            self.client.ask("GET", "auth/token/lookup-self")
+            time.sleep(0.1)
+
+    def until_signed(self, *, twice: bool) -> None:
+        """Wait for three checkpoints in a row that are signed so."""
+        begun = len(self.lines())
+        self.until(lambda: self.lines()[begun:][-3:] == [1 + twice] * 3)
+
+    def state(self) -> tuple[str, str]:
+        """What the status says of the key in the HSM: its verifier key under this log's name, and what is the matter."""
+        data = self.client.ask("GET", "sys/log/status")[1]["data"]
+        return data["hsm"]["keys"].get(data["log"], ""), data["hsm"]["trouble"]
+
+    def told(self, words: str) -> int:
+        return sum(words in line for line in self.server.lines)
+
+
+@contextmanager
+def site(folder: Path, token: SoftHsm) -> Iterator[Site]:
+    """Start a server whose log is signed by an external key that is not there yet."""
+    port = free_port()
+    environment = {
+        "BAO_PKCS11_ALIASES": f"soft={SOFTHSM}",
+        "SOFTHSM2_CONF": str(token.configuration),
+        "RUNTIME_DIRECTORY": str(token.folder),
+    }
+    log = f'log {{ path = "{folder}/log" origin = "vault.example.eu/log" root_reads = true signing_key = "hsm-a:log" }}'
+    flag = config(folder, port, more=log)
+    with running(flag, home=folder, environment=environment, module=VAULT) as server, Client(port) as client:
+        made = client.ask("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})[1]
+        assert client.ask("POST", "sys/unseal", {"key": made["keys"][0]})[0] == 200
+        client.token = made["root_token"]
+        yield Site(folder, server, client)
+
+
+def _agents(server: int) -> list[int]:
+    """The processes that have a token open, of a server's children."""
+    tasks = Path(f"/proc/{server}/task")
+    found = [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+    return [child for child in found if b"hsm.agent" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+MISSING = "checkpoints of the log have no signature of the key in the HSM"
+BACK = "checkpoints of the log have the signature of the key in the HSM again"
+
+
+def test_the_log_is_signed_by_the_hsm_while_that_answers_and_without_it_while_not(
+    tmp_path: Path, token: SoftHsm
+) -> None:
+    with site(tmp_path, token) as one:
+        one.until_signed(twice=False)
+        assert (one.told(MISSING), one.told("hsm-a:log") * one.told("does not exist")) == (1, 1)
+        one.ask(
+            "POST",
+            "sys/external-keys/configs/hsm-a",
+            {"plugin": "pkcs11", "lib": "soft", "token_label": "a", "pin": PIN},
+        )
+        one.ask("POST", KEY, {"label": "p256"})
+        one.ask("POST", GRANT)
+        one.until_signed(twice=True)
+        assert (one.told(MISSING), one.told(BACK)) == (1, 1)
+        key, trouble = one.state()
+        assert trouble == ""
+        _verify(one.newest(), token, key)
+        (agent,) = _agents(one.server.process.pid)
+        os.kill(agent, signal.SIGSTOP)
+        one.until_signed(twice=False)
+        assert one.state()[1] != ""
+        os.kill(agent, signal.SIGCONT)
+        one.until_signed(twice=True)
+        assert (one.told(MISSING), one.told(BACK)) == (2, 2)
+        one.ask("DELETE", GRANT)
+        one.until_signed(twice=False)
+        assert one.told("is missing grant for key") == 1
+        one.ask("POST", GRANT)
+        one.until_signed(twice=True)
+        one.ask("POST", "sys/seal")
+        one.until(lambda: one.told("sealed") > 0)
+        assert one.lines()[-1] == 2
+        assert not any(PIN in line for line in one.server.lines)
+
+
+def _verify(note: bytes, token: SoftHsm, vkey: str) -> None:
+    """Verify the signature on P-256 with the token's public key, as the token gives it, and as the status shows it."""
+    read = parse_note(note)
+    with pairs.agent(token, "a") as client:
+        spki = pairs.public(client, "p256")
+    key = Verifier(parse_checkpoint(read.text).origin, KeyKind.ECDSA, spki)
+    (line,) = [one for one in read.signatures if one.key_id == key.key_id]
+    key.verify(read.text.encode(), line.value)
+    assert key.vkey == vkey
