@@ -42,6 +42,7 @@ CODECS = {
     "vault/log/reader/messages.py": "what two processes say to each other",
     "vault/log/reader/service.py": "what two processes say to each other",
     "vault/log/signing.py": "checkpoints of the log",
+    "vault/log/witness/rounds.py": "checkpoints of the log",
     "vault/log/writer.py": "the state beside a segment",
     "vault/framework/telemetry/exposition.py": "an answer",
     "vault/framework/telemetry/sum.py": "what two processes say to each other",

@@ -128,6 +128,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/log/common_log.py": "notice",
         "vault/log/forward/overview.py": "_age",
         "vault/log/signing.py": "_store",
+        "vault/log/witness/rounds.py": "_age _store",
         "vault/framework/telemetry/log.py": "_time",
         "vault/framework/telemetry/metrics.py": "__init__",
     },

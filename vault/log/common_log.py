@@ -21,6 +21,7 @@ from vault.log.record import SCHEMA, LogRenderer
 from vault.log.recovery import OpenedLog
 from vault.log.signing import Checkpoints
 from vault.log.values import ValueHasher
+from vault.log.witness.rounds import Witnesses
 from vault.values.ids import ROOT_ID
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
@@ -51,6 +52,8 @@ class CommonLog:
         chain = opened.writer.chain
         self.renderer: Final = LogRenderer(opened.id, chain.append, lambda: chain.seq, status)
         self.checkpoints: Final = Checkpoints(opened.writer, origin, clock, log)
+        self.witnesses: Witnesses | None = None
+        """Who is asked whether the log only grows, once there is a log reader."""
         self._keys: LogKeys | None = None
         self.cursors: Cursors | None = None
         """Makes the cursors of searches, while unsealed."""

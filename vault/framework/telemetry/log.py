@@ -29,6 +29,7 @@ FIELDS: Final = frozenset(
         "accessor", "address", "ahead", "api", "at", "cause", "cluster_name", "count", "device", "engine", "error", "exception",
         "expires", "file", "key_version", "level", "library", "listener", "method", "mount", "namespace_id", "pid",
         "reason", "registration", "request_id", "seal", "seconds", "setting", "signal", "slot", "storage", "term", "tls", "type", "version",
+        "witness",
     }
 )  # fmt: skip
 """Fields that may be logged: what an operator configured, counts, and identifiers that are no secret."""

@@ -29,6 +29,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.refusals import Refusals
 from vault.install import Install, Installation
+from vault.log.witness.rounds import Witnesses
 from vault.mount.table import Catalog
 from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.server.application import Answer, Colleagues, DevResult, Message
@@ -53,6 +54,7 @@ from vault.server.compose.services import make_services
 from vault.server.compose.timers import background, do_waiting
 from vault.server.compose.together import Together
 from vault.server.compose.unseal import OpenState, Presence, make_genesis
+from vault.server.compose.witnesses import make_witnesses
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
 from vault.server.http.listener_app import listener_application
@@ -160,6 +162,8 @@ class Vault:
         common = controls.audit.common
         if common is not None:
             sign_with_hsm(common.checkpoints, external, config.log.signing_key, ground.log)
+        if common is not None and self._reader is not None:
+            common.witnesses = make_witnesses(ground, common, self._reader)
         mounts.router.catalog, installed = catalog(
             ground,
             make_services(ground, mounts, credentials, controls.policies, self.leases, slots.safe, external),
@@ -252,6 +256,11 @@ class Vault:
         """Which kinds of mount there are."""
         return self.mounts.router.catalog
 
+    @property
+    def _witnesses(self) -> Witnesses | None:
+        common = self.controls.audit.common
+        return None if common is None else common.witnesses
+
     async def start(self) -> None:
         """Begin to watch over requests and key slots, and let a new vault set itself up. Raises `StartFailure`.
 
@@ -268,6 +277,8 @@ class Vault:
         self.controls.audit.start()
         if self._reader is not None:
             self._reader.begin()
+        if (witnesses := self._witnesses) is not None:
+            witnesses.start()
         await self._together.join()
         self._nodes.start()
         first = self.ground.config.initialize
@@ -303,6 +314,8 @@ class Vault:
         await self._seal_watch.stop()
         await self._closing()
         await self._nodes.stop()
+        if (witnesses := self._witnesses) is not None:
+            await witnesses.stop()
         if self._reader is not None:
             await self._reader.close()
         await self.controls.audit.stop()

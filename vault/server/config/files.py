@@ -15,12 +15,11 @@ import msgspec
 
 from vault.framework.hcl import parser as hcl
 from vault.framework.hcl.syntax_tree import HclError
-from vault.server.config import seal_stanzas, stanzas
+from vault.server.config import log_stanza, seal_stanzas, stanzas
 from vault.server.config.collisions import clashes
 from vault.server.config.initialize import initialize
-from vault.server.config.log_devices import log_devices
 from vault.server.config.reader import Entry, Findings, body, entries, read, settings_of
-from vault.server.config.settings import Config, LogSettings, StorageSettings, Telemetry
+from vault.server.config.settings import Config, StorageSettings, Telemetry
 from vault.server.config.values import Unreadable
 from vault.server.failure import StartFailure
 
@@ -162,7 +161,7 @@ def _checked(
     telemetry = read(
         Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
     )
-    log = _log(inside["log"], findings)
+    log = log_stanza.log(inside["log"], findings)
     first = initialize(inside["initialize"], findings)
     if first and not any(seal.kind != _SHAMIR and not seal.disabled for seal in seals):
         findings.refuse(inside["initialize"][0][0], "initialize needs a seal that opens by itself")
@@ -190,15 +189,6 @@ def _checked(
         warnings=tuple(findings.warnings),
         **values,
     )
-
-
-def _log(found: Collection[tuple[Entry, tuple[Entry, ...]]], findings: Findings) -> LogSettings:
-    content = [entry for _, inner in found for entry in inner]
-    values = read(LogSettings, "log", content, findings, also=("device",))
-    stanzas = [entry for entry in content if entry.item.key == "device"]
-    if stanzas and not values.get("path"):
-        findings.refuse(stanzas[0], "a log device needs the path of the log")
-    return LogSettings(devices=log_devices(stanzas, findings), **values)
 
 
 def _added(base: Config, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -158,6 +158,7 @@ def render() -> str:
         _table(
             '`device "syslog" "NAME"` of `log`, or `socket`, `http`, `otlp`', _DEVICE, log_devices.LogDevice
         ),
+        _table('`witness "NAME"` of the log', _WITNESS, settings.WitnessStanza),
         _table('`user_lockout "all"`, or an auth method', _LOCKOUT, settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
         _table('`seal "shamir"`', _SHAMIR, seal_settings.ShamirSeal),
@@ -225,6 +226,21 @@ log {
     address     = "tls://siem.example:6514"
     policy      = "required"
     tls_ca_file = "/etc/coffre/siem-ca.pem"
+  }
+}
+```
+"""
+_WITNESS = """\
+Who sees that the log only grows, and signs that ([audit-witness.md](audit-witness.md)). A witness that is away delays nothing.
+
+```hcl
+log {
+  path   = "/var/lib/coffre/log"
+  origin = "vault.example.eu/log"
+  quorum = 1
+  witness "north" {
+    url = "https://witness.example.org"
+    key = "witness.example.org/w1+8e637601+BKiXmKhSdLwM94epf+TrbD2x0O5uUBIhueJxD/3Htn5F"
   }
 }
 ```

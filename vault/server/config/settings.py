@@ -243,6 +243,27 @@ class AuditDevice(msgspec.Struct, frozen=True, kw_only=True):
         return place if target.is_file(place) else ""
 
 
+class WitnessStanza(msgspec.Struct, frozen=True, kw_only=True):
+    """One witness of the log; see audit-witness.md."""
+
+    name: str
+    url: Annotated[
+        str,
+        Setting(
+            read.filled, "Its submission prefix: `add-checkpoint` is asked below it, by HTTPS. Required."
+        ),
+    ] = ""
+    key: Annotated[str, Setting(read.filled, "Its verifier key, `NAME+ID+BASE64`. Required.")] = ""
+    tls_ca_file: Annotated[
+        str,
+        Setting(
+            read.filled,
+            "PEM file: the authorities that its certificate is checked against.",
+            "the system's",
+        ),
+    ] = ""
+
+
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The log of what was done, which nobody can rewrite unseen; see audit.md. Without a path none is kept."""
 
@@ -283,6 +304,16 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
             "none",
         ),
     ] = ""
+    quorum: Annotated[
+        int,
+        Setting(
+            read.limit, "How many witnesses have to cosign a checkpoint for `sys/log/status` to show it."
+        ),
+    ] = 1
+    witness_interval: Annotated[
+        float, Setting(read.duration, "Witnesses are asked so often, if there is a new checkpoint.", "30s")
+    ] = 30
+    witnesses: tuple[WitnessStanza, ...] = ()
     devices: tuple[DeviceSettings, ...] = ()
     """Whom the log is sent to."""
 

@@ -18,6 +18,7 @@ from vault.framework.route import Params, read, write
 from vault.log.common_log import CommonLog
 from vault.log.reader.messages import LogStatus
 from vault.log.schema import RECORD_SCHEMA
+from vault.log.witness.rounds import WitnessReport
 
 
 class HashParams(Params, frozen=True):
@@ -42,7 +43,8 @@ class HsmKeyState(msgspec.Struct, frozen=True, kw_only=True):
 class LogState(msgspec.Struct, frozen=True, kw_only=True):
     """How the log is: what this process writes, the keys of its checkpoints, and what the reader has of every log.
 
-    `hsm` is the key in an HSM that signs beside the log's own, None where none is configured.
+    `hsm` is the key in an HSM that signs beside the log's own, None where none is configured. `witnessed` is the newest
+    checkpoint that enough witnesses have cosigned, None where no witness is configured.
     """
 
     log: str
@@ -55,6 +57,7 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
     rebuilding: bool
     trouble: str
     hsm: HsmKeyState | None
+    witnessed: WitnessReport | None
 
 
 class LogStatusEngine(Engine):
@@ -82,6 +85,7 @@ class LogStatusEngine(Engine):
             rebuilding=found.rebuilding,
             trouble=found.trouble,
             hsm=_hsm(common, found.logs),
+            witnessed=None if common.witnesses is None else common.witnesses.state(),
         )
 
     @write("log/hash", writes=False, event="log.hash")
