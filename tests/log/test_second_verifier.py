@@ -110,10 +110,16 @@ def test_it_finds_checkpoints_proofs_and_tiles_right(program: Path, large: tuple
     )
 
 
-def test_it_finds_what_a_server_wrote_right(program: Path, tmp_path: Path) -> None:
-    genuine = Genuine(tmp_path / "log", count=20, signed=(1, 8, 20), segment=6)
-    assert len(genuine.segments) == 4
-    assert _ask(program, genuine.folder / LOG, list(genuine.notes.values())) == []
+def test_it_finds_what_a_server_wrote_and_its_log_reader_closed_right(program: Path, tmp_path: Path) -> None:
+    genuine = Genuine(tmp_path / "log", count=530, signed=(1, 8, 257, 530), segment=220)
+    folder = genuine.folder / LOG
+    assert _ask(program, folder, list(genuine.notes.values())) == []
+    genuine.close_segments()
+    assert [each.closed for each in genuine.segments] == [True, True, False]
+    tiles = [folder / Tile(0, index).path for index in (0, 1)]
+    assert _ask(program, folder, list(genuine.notes.values()), tiles=tiles) == []
+    report = verify_folder(genuine.folder, TRUST, genuine.notes.values())
+    assert (report.faults, report.logs[0].covered) == ((), 530)
 
 
 def test_it_refuses_proofs_tiles_and_checkpoints_that_are_wrong(
