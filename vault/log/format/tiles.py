@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The hashes of a tree in files of 256, as C2SP's tlog-tiles has them: full tiles in a folder, the rest in memory.
 
-Level 0 has the leaves; each hash of a level above is that of one full tile below it. A full tile never changes.
+Level 0 has the leaves; each hash of a level above is that of one full tile below it. A full tile never changes. Where
+records are purged whose leaves fill no tile, these are kept in a partial one: nothing else has them any more.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ MOST_LEVELS: Final = 8
 """Tiles of so many levels are enough for every tree."""
 
 _PATH: Final = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
+_WIDTH: Final = re.compile(r"[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]")
 _KEPT_TILES: Final = 64
 _WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
@@ -97,10 +99,62 @@ def write_tile(folder: Path, level: int, index: int, content: bytes) -> None:
     new.replace(path)
 
 
-def kept_subtree(folder: Path) -> Callable[[int, int], bytes]:
-    """Return what finds the hashes of complete subtrees in the full tiles of a log, and nowhere else.
+def read_partial(folder: Path, index: int, *, least: int) -> bytes:
+    """Return the leaves of a tile that was not full when records of it were purged: `least` of them, or more.
 
-    A hash in a tile that is not full yet is made of the full tile below it.
+    Raises `MissingHash` where so many are not kept, `BadTile`.
+    """
+    place = folder / f"{Tile(0, index).path}.p"
+    try:
+        width = max((int(name) for name in os.listdir(place) if _WIDTH.fullmatch(name)), default=0)
+    except (FileNotFoundError, NotADirectoryError):
+        width = 0
+    if width < least:
+        raise MissingHash(f"{least} leaves of tile {index} are not kept")
+    with (place / str(width)).open("rb") as file:
+        content = file.read(TILE_BYTES)
+    if len(content) != width * HASH_BYTES:
+        raise BadTile(f"the partial tile {index} has not {width} leaves")
+    return content
+
+
+def keep_partial(folder: Path, index: int, content: bytes) -> None:
+    """Have the leaves of a tile that is not full on the disk when this returns. Raises `OSError`."""
+    path = folder / Tile(0, index, len(content) // HASH_BYTES).path
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    file = os.open(new, _WRITING, 0o600)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    new.replace(path)
+    for parent in (one for one in path.parents if one.is_relative_to(folder)):
+        opened = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def kept_leaves(folder: Path, size: int) -> bytes:
+    """Return the leaves that a tree of this size has behind its last full tile. Raises `MissingHash`, `BadTile`."""
+    index, width = divmod(size, WIDTH)
+    return _leaves(folder, index, least=width)[: width * HASH_BYTES] if width else b""
+
+
+def _leaves(folder: Path, index: int, *, least: int) -> bytes:
+    try:
+        return read_tile(folder, 0, index)
+    except MissingHash:
+        return read_partial(folder, index, least=least)
+
+
+def kept_subtree(folder: Path) -> Callable[[int, int], bytes]:
+    """Return what finds the hashes of complete subtrees in the tiles of a log, and nowhere else.
+
+    A hash in a tile that is not full yet is made of the full tile below it; leaves may be in a partial one.
     """
     read = functools.lru_cache(maxsize=_KEPT_TILES)(functools.partial(read_tile, folder))
 
@@ -108,12 +162,12 @@ def kept_subtree(folder: Path) -> Callable[[int, int], bytes]:
         try:
             content = read(row, first // WIDTH)
         except MissingHash:
-            if not row:
-                raise
-            return [
-                complete_hash(hashes(row - 1, index * WIDTH, count=WIDTH))
-                for index in range(first, first + count)
-            ]
+            if row:
+                return [
+                    complete_hash(hashes(row - 1, index * WIDTH, count=WIDTH))
+                    for index in range(first, first + count)
+                ]
+            content = read_partial(folder, first // WIDTH, least=first % WIDTH + count)
         begin = first % WIDTH
         return [content[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(begin, begin + count)]
 

@@ -122,6 +122,10 @@ class LogReader:
         """Return how many records there are."""
         return await self._ask(ask, messages.OutcomeCounts)
 
+    async def purge(self, ask: messages.Purge) -> messages.PurgeResult:
+        """Remove the oldest segments of a log."""
+        return await self._ask(ask, messages.PurgeResult)
+
     async def status(self) -> messages.ReaderStatus:
         """Return how the reader is."""
         return await self._ask(messages.Status(), messages.ReaderStatus)
@@ -270,7 +274,7 @@ _DECODERS: Final[Mapping[type[msgspec.Struct], Callable[[msgspec.Raw], Any]]] = 
     form: msgspec.json.Decoder(form).decode
     for form in (
         messages.SearchPage, messages.TailPage, messages.Line, messages.Text, messages.Hashes, messages.Content,
-        messages.Segments, messages.OutcomeCounts, messages.ReaderStatus,
+        messages.Segments, messages.OutcomeCounts, messages.PurgeResult, messages.ReaderStatus,
     )
 }  # fmt: skip
 

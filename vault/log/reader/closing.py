@@ -20,7 +20,7 @@ import msgspec
 from vault.log.format.segment import CLOSED, MANIFEST, SEGMENT, BadSegment, Manifest, Segment
 from vault.log.format.tiles import WIDTH, Tile
 from vault.log.format.tree import encode_hash
-from vault.log.reader.lines import LONGEST_LINE, SegmentGone, newest_notes, read_manifest
+from vault.log.reader.lines import LONGEST_LINE, STATE, SegmentGone, newest_notes, read_manifest, sync_folder
 
 MEMBER_RECORDS: Final = 64
 """Records that are compressed together. Of 256, which the format allows, one costs four times as much to read alone."""
@@ -75,9 +75,10 @@ def close_segment(folder: Path, ended: EndedSegment) -> Manifest:
 
 
 def finish_closing(folder: Path, first: int) -> None:
-    """Remove the plain file of a segment that has its manifest. Raises `OSError`."""
-    Segment(folder, first).path(SEGMENT).unlink(missing_ok=True)
-    _sync_folder(folder)
+    """Remove the plain file of a segment that has its manifest, and where the writer stood. Raises `OSError`."""
+    for kind in (SEGMENT, STATE):
+        Segment(folder, first).path(kind).unlink(missing_ok=True)
+    sync_folder(folder)
 
 
 def _compress(plain: BinaryIO, packed: BinaryIO, first: int) -> tuple[str, list[tuple[int, int, int]]]:
@@ -108,9 +109,9 @@ def _write_manifest(folder: Path, manifest: Manifest) -> None:
     with _created(fresh) as file:
         file.write(manifest.encode())
         _sync(file)
-    _sync_folder(folder)  # the compressed file has its name before there is a manifest that speaks of it
+    sync_folder(folder)  # the compressed file has its name before there is a manifest that speaks of it
     fresh.replace(path)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def _sync_tiles(folder: Path, ended: EndedSegment) -> None:
@@ -126,7 +127,7 @@ def _sync_tiles(folder: Path, ended: EndedSegment) -> None:
             folders.update(parent for parent in path.parents if parent.is_relative_to(folder))
         level += 1
     for parent in folders:
-        _sync_folder(parent)
+        sync_folder(parent)
 
 
 def _created(path: Path) -> BinaryIO:
@@ -137,11 +138,3 @@ def _created(path: Path) -> BinaryIO:
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

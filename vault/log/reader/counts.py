@@ -10,7 +10,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.columns import within
 from vault.log.reader.index.entry import Kind
-from vault.log.reader.index.store import Block
+from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines
 from vault.log.reader.messages import Count, OutcomeCounts
 from vault.log.reader.query import Match, criteria_of
@@ -33,7 +33,20 @@ class _Tally:
         return self._blocks[-1] if self._blocks and self._blocks[-1][0].begins < end else None
 
     def count(self, begin: int, end: int, counts: Counter[str]) -> bool:
-        """Count what the next block has from a time and before another. Return whether it has more after that."""
+        """Count what the next block has from a time and before another. Return whether it has more after that.
+
+        One that was purged meanwhile has nothing.
+        """
+        try:
+            if self._count(begin, end, counts):
+                return True
+        except BlockGone:
+            pass
+        self._blocks.pop()
+        self._groups = None
+        return False
+
+    def _count(self, begin: int, end: int, counts: Counter[str]) -> bool:
         block, count = self._blocks[-1]
         if self._groups is None:
             bits = self._match.records(block, (1 << count) - 1)
@@ -50,11 +63,7 @@ class _Tally:
             number = (found & inside).bit_count()
             if number:
                 counts[outcome] += number
-        if block.ends >= end:
-            return True
-        self._blocks.pop()
-        self._groups = None
-        return False
+        return block.ends >= end
 
 
 async def count(

@@ -20,8 +20,9 @@ from vault.log.format.segment import SEGMENT, BadSegment, Segment, list_logs
 from vault.log.reader.closing import EndedSegment, close_segment, finish_closing
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.store import Index, IndexDamaged, IndexFull
-from vault.log.reader.lines import Lines, SegmentGone
-from vault.log.reader.messages import Follow, LogStatus, ReaderStatus
+from vault.log.reader.lines import STATE, Lines, SegmentGone
+from vault.log.reader.messages import Follow, LogStatus, PurgeResult, ReaderStatus, Refused
+from vault.log.reader.purging import leaves_to_keep, oldest_closed, purge_segments, remove_remains
 from vault.log.reader.tail import wakes
 
 _SCAN_SECONDS: Final = 1.0
@@ -117,6 +118,20 @@ class LogFolder:
                 if not self._waiting[ask.log]:
                     del self._waiting[ask.log]
 
+    async def purge(self, log: FollowedLog, through: int) -> PurgeResult:
+        """Remove the oldest segments of a log, up to a record, and forget them. Raises `Refused`, `OSError`, `IndexFull`."""
+        segments = oldest_closed(log.folder, through)
+        if not segments:
+            return PurgeResult(segments=0)
+        if segments[-1].last >= log.next:
+            raise Refused("busy", "these records are not indexed yet; ask again")
+        leaves = leaves_to_keep(log.tree, segments[-1])
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, partial(purge_segments, log.folder, segments, leaves))
+        await self._look(log.name)
+        self._copy_back()
+        return PurgeResult(segments=len(segments))
+
     def status(self) -> ReaderStatus:
         """Return how it is."""
         logs = tuple(_status(log) for _, log in sorted(self.logs.items()))
@@ -180,6 +195,7 @@ class LogFolder:
             log = FollowedLog(name, self.folder, self.lines, self._index, self._close_segment)
             self.logs[name] = log
             self._finish_closing(log)
+            remove_remains(log.folder)
         else:
             log.look_again()
         self._live.add(name)
@@ -232,9 +248,10 @@ class LogFolder:
             self._copying = False
 
     def _finish_closing(self, log: FollowedLog) -> None:
-        """Remove plain files of segments that were closed when somebody ended this process."""
+        """Remove what is left of segments that were closed when somebody ended this process."""
         for first, closed in log.segments.items():
-            if closed and Segment(log.folder, first).path(SEGMENT).exists():
+            left = (Segment(log.folder, first).path(kind) for kind in (SEGMENT, STATE))
+            if closed and any(path.exists() for path in left):
                 finish_closing(log.folder, first)
 
     def _begin(self, chore: Coroutine[None, None, None]) -> None:

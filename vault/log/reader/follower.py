@@ -11,6 +11,7 @@ from binascii import b2a_base64
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Final
 import msgspec
 
 from vault.log.format.segment import SEGMENT, BadSegment, Segment
-from vault.log.format.tree import EMPTY_ROOT, decode_hash, encode_hash
+from vault.log.format.tiles import BadTile, kept_leaves, kept_subtree
+from vault.log.format.tree import EMPTY_ROOT, MissingHash, decode_hash, encode_hash
 from vault.log.reader.closing import EndedSegment
 from vault.log.reader.index.block import OpenBlock
 from vault.log.reader.index.columns import MOST_RECORDS
@@ -330,8 +332,16 @@ class FollowedLog:
         if not later or self._segment in self.segments:
             return False
         self._purged(later[0])
-        self._begin(ChainState(later[0], "", Nanos(0), {}, b""))
+        self._begin(self._after_purge(later[0]))
         return True
+
+    def _after_purge(self, oldest: int) -> ChainState:
+        """Return what is known where the records before one were purged: their leaves, unless tiles are lost too."""
+        leaf, leaves = "", b""
+        with suppress(MissingHash, BadTile, OSError):
+            leaf = encode_hash(kept_subtree(self.folder)(0, oldest - 1))
+            leaves = kept_leaves(self.folder, oldest)
+        return ChainState(oldest, leaf, Nanos(0), {}, leaves)
 
     def _purged(self, oldest: int) -> None:
         self._index.remove_between(self.name, 0, oldest)
@@ -358,7 +368,7 @@ class FollowedLog:
     def _resumed(self) -> ChainState:
         """Return where the index ends: behind the last closed segment that is in it as a whole. Drop what else it has."""
         oldest = end = next(iter(self.segments), 0)
-        state = ChainState(end, "" if end else _NO_LEAF, Nanos(0), {}, b"")
+        state = self._after_purge(end) if end else ChainState(0, _NO_LEAF, Nanos(0), {}, b"")
         known = {segment.first: segment for segment in self._index.segments(self.name)}
         while self.segments.get(end) and end in known:
             try:

@@ -16,6 +16,8 @@ from vault.log.format.segment import CHECKPOINTS, SEGMENT, BadSegment, Manifest,
 
 LONGEST_LINE: Final = LONGEST_RECORD + 1
 """Bytes of the longest line, with its newline."""
+STATE: Final = ".state"
+"""The file in which the writer keeps where a segment begins."""
 _OPEN_FILES: Final = 64
 _KEPT_MANIFESTS: Final = 64
 _KEPT_BYTES: Final = 8 << 20
@@ -63,6 +65,15 @@ def newest_notes(folder: Path, first: int) -> Iterator[str]:
     except FileNotFoundError:
         return
     yield from reversed(found)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk. It blocks. Raises `OSError`."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 class Lines:

@@ -151,6 +151,13 @@ class Count(Struct, frozen=True, kw_only=True, tag="count"):
     done: Moment | None = None
 
 
+class Purge(Struct, frozen=True, kw_only=True, tag="purge"):
+    """Remove the oldest segments of a log that end with a record up to this one, whole and closed ones alone."""
+
+    log: LogName
+    through: Seq
+
+
 class Status(Struct, frozen=True, tag="status"):
     """How the reader is."""
 
@@ -170,6 +177,7 @@ Ask = (
     | ReadSegment
     | NewestCheckpoint
     | Count
+    | Purge
     | Status
     | Stop
 )
@@ -251,6 +259,12 @@ class OutcomeCounts(Struct, frozen=True, kw_only=True):
 
     counts: tuple[Mapping[str, int], ...]
     done: Moment | None
+
+
+class PurgeResult(Struct, frozen=True, kw_only=True):
+    """How many segments were removed."""
+
+    segments: int
 
 
 class LogStatus(Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from vault.log.format.segment import BadSegment
 from vault.log.reader.index.columns import Candidates, Criterion, records_of
 from vault.log.reader.index.entry import BY_PREFIX, Entry, Kind, decode, values
-from vault.log.reader.index.store import Block
+from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines, SegmentGone
 from vault.log.reader.messages import Filters, Tenants
 
@@ -77,10 +77,10 @@ class Match(NamedTuple):
 
     def line(self, block: Block, at: int) -> bytes:
         """Return a record of a block; nothing where it is there no more."""
-        places = block.places
         try:
+            places = block.places
             return self.lines.read(self.log, block.segment, begin=places[at], end=places[at + 1])[:-1]
-        except (SegmentGone, BadSegment):
+        except (SegmentGone, BadSegment, BlockGone):
             return b""
 
     def _having(self, block: Block, kind: Kind, found: Candidates, bits: int) -> int:

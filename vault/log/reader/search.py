@@ -19,7 +19,7 @@ from vault.framework.concurrency.time_slice import TimeSlice
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.columns import records_of, within
 from vault.log.reader.index.entry import decode
-from vault.log.reader.index.store import Block
+from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines
 from vault.log.reader.messages import MOST_BYTES, Position, Search, SearchPage
 from vault.log.reader.query import Match, criteria_of
@@ -101,12 +101,16 @@ class _Cursor:
         return -min(self._block.ends, self._range.ends - 1), -self._rank, -_END
 
     def look(self) -> None:
-        """Search the block whose turn it is."""
+        """Search the block whose turn it is; one that was purged meanwhile has nothing."""
         assert self._block is not None
-        bits = self._range.bits(self._block, self._count)
-        found = records_of(self.match.records(self._block, bits)) if bits else []
+        try:
+            bits = self._range.bits(self._block, self._count)
+            found = records_of(self.match.records(self._block, bits)) if bits else []
+            times = self._block.times if found else ()
+        except BlockGone:
+            found, times = [], ()
         if found:
-            self._times = self._block.times
+            self._times = times
             self.hits = found if self._sign < 0 else found[::-1]
         else:
             self._block, self._count = next(self._blocks, (None, 0))

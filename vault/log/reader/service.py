@@ -32,6 +32,7 @@ from vault.log.reader.messages import (
     ListSegments,
     NewestCheckpoint,
     Proof,
+    Purge,
     Question,
     ReadSegment,
     ReadTile,
@@ -161,6 +162,8 @@ class Service:
             case Follow():
                 await folder.wait(ask)
                 return await follow(self._log(ask.log), folder.lines, ask)
+            case Purge():
+                return await folder.purge(self._log(ask.log), ask.through)
             case Status():
                 return folder.status()
             case Stop():

@@ -12,7 +12,7 @@ from vault.log.format.segment import BadSegment
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.columns import Criterion, records_of
 from vault.log.reader.index.entry import Kind
-from vault.log.reader.index.store import Block
+from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines, SegmentGone
 from vault.log.reader.messages import MOST_BYTES, Follow, Refused, TailPage
 from vault.log.reader.query import Match
@@ -32,6 +32,8 @@ async def follow(log: FollowedLog, lines: Lines, ask: Follow) -> TailPage:
             if ask.tenant is None
             else await _tenants_records(log, lines, ask, ask.tenant)
         )
+    except BlockGone:
+        raise Refused("busy", "records were purged meanwhile; ask again") from None
     except (SegmentGone, BadSegment):
         raise Refused(
             "missing", "the segment of these records cannot be read; see the status of the log"

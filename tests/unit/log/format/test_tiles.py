@@ -12,8 +12,11 @@ from vault.log.format.tiles import (
     BadTile,
     Tile,
     Tiles,
+    keep_partial,
+    kept_leaves,
     kept_subtree,
     parse_tile,
+    read_partial,
     read_tile,
 )
 from vault.log.format.tree import CompactRange, MissingHash, complete_hash, leaf_hash, range_hash, root_hash
@@ -178,3 +181,27 @@ def test_a_tile_that_could_not_be_written_is_written_with_the_next_leaf(tmp_path
     blocked.unlink()
     tiles.extend(_LEAVES[WIDTH:])
     assert root_hash(len(_LEAVES), tiles.subtree) == root(_LEAVES)
+
+
+def test_leaves_of_no_full_tile_are_kept_and_are_the_rest_of_the_tree(tmp_path: Path) -> None:
+    tiles = Tiles(tmp_path)
+    tiles.extend(_LEAVES[: WIDTH + 40])
+    for width in (7, 40):
+        keep_partial(tmp_path, 1, b"".join(_LEAVES[WIDTH : WIDTH + width]))
+    assert sorted(path.name for path in (tmp_path / "tile/0/001.p").iterdir()) == ["40", "7"]
+    subtree = kept_subtree(tmp_path)
+    for size in (3, WIDTH, WIDTH + 1, WIDTH + 39, WIDTH + 40):
+        assert root_hash(size, subtree) == root(_LEAVES[:size])
+        assert kept_leaves(tmp_path, size) == b"".join(_LEAVES[size - size % WIDTH : size])
+    with pytest.raises(MissingHash):
+        root_hash(WIDTH + 41, subtree)
+    with pytest.raises(MissingHash):
+        kept_leaves(tmp_path, WIDTH + 41)
+    assert len(read_partial(tmp_path, 1, least=5)) == TILE_BYTES // WIDTH * 40
+
+
+def test_a_partial_tile_that_is_cut_is_refused(tmp_path: Path) -> None:
+    keep_partial(tmp_path, 0, b"".join(_LEAVES[:9]))
+    (tmp_path / "tile/0/000.p/9").write_bytes(b"short")
+    with pytest.raises(BadTile):
+        read_partial(tmp_path, 0, least=1)

@@ -56,6 +56,10 @@ class IndexDamaged(Exception):
     """The index is not what was written, or of another version. It is to be removed and made anew."""
 
 
+class BlockGone(Exception):
+    """A block is not there any more: its records were purged, or are taken again. Nothing is damaged."""
+
+
 class IndexFull(Exception):
     """The index cannot be written now, as on a full disk. Nothing is lost: it can be tried again."""
 
@@ -128,6 +132,8 @@ class Index:
         self._kept_bytes, self._most_kept = 0, kept_bytes
         self._logs: dict[str, int] = {}
         self._last = 0
+        self._removed: set[int] = set()
+        """Blocks that were removed since: a search may still have them."""
         self.uncopied = 0
         """How many blocks were added and not yet copied back, as far as whoever has that done says."""
         with _telling():
@@ -232,6 +238,7 @@ class Index:
             ids = self._db.execute(
                 "SELECT id FROM block WHERE log = ? AND first >= ? AND first < ?", (of, first, end)
             ).fetchall()
+            self._removed.update(id for (id,) in ids)
             for (id,) in ids:
                 self._db.execute(
                     "DELETE FROM part WHERE id >= ? AND id < ?", (id * _COLUMNS, (id + 1) * _COLUMNS)
@@ -244,7 +251,7 @@ class Index:
         self._kept_bytes = 0
 
     def value(self, table: str, column: str, id: int) -> bytes:
-        """Return what is in a row, without its checksum."""
+        """Return what is in a row, without its checksum. Raises `BlockGone` too."""
         key = (table, column, id)
         kept = self._kept.get(key)
         if kept is not None:
@@ -253,6 +260,8 @@ class Index:
         with _telling():
             found = self._db.execute(_QUERIES[table, column], (id,)).fetchone()
         if found is None:
+            if (id if table == "block" else id // _COLUMNS) in self._removed:
+                raise BlockGone
             raise IndexDamaged("a row of the index is missing")
         value = _checked(found[0])
         self._kept[key] = value

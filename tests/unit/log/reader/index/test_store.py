@@ -12,7 +12,14 @@ from vault.log.reader.index import store
 from vault.log.reader.index.block import OpenBlock
 from vault.log.reader.index.columns import Criterion, records_of
 from vault.log.reader.index.entry import Kind, decode
-from vault.log.reader.index.store import Index, IndexDamaged, IndexedSegment, IndexFull, StoredBlock
+from vault.log.reader.index.store import (
+    BlockGone,
+    Index,
+    IndexDamaged,
+    IndexedSegment,
+    IndexFull,
+    StoredBlock,
+)
 
 _EVERY = Criterion(Kind.EVENT, frozenset(), ("",))
 
@@ -91,8 +98,10 @@ def test_a_removed_block_is_never_taken_for_a_later_one(index: Index) -> None:
     index.remove_between("log", 0, 10)
     new = index.add_block("log", _block(count=1))
     assert new.id != old.id
-    with pytest.raises(IndexDamaged):
+    with pytest.raises(BlockGone):
         _ = old.times
+    with pytest.raises(BlockGone):
+        _ = old.tenants
     assert len(new.times) == 1
 
 
