@@ -23,12 +23,13 @@ from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool, client_of
-from vault.framework.errors import Malformed, Unavailable, VaultError
+from vault.framework.errors import Busy, Malformed, Unavailable, VaultError
 from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.log.common_log import CommonLog
+from vault.log.forward.settings import DeviceSettings
 from vault.repeated.audit_batch import AuditBatch
 from vault.values.times import Nanos
 
@@ -69,10 +70,12 @@ class Broker:
         metrics: Metrics | None = None,
         claims: Sequence[Claim] = (),
         common: CommonLog | None = None,
+        receivers: Sequence[DeviceSettings] = (),
     ) -> None:
         """Open the declared devices. Raises `DeviceFailure`. `metrics` count the work of the devices, if given.
 
-        `claims` are the files that no device may write to; `common` is the log, None where none is kept.
+        `claims` are the files that no device may write to; `common` is the log, None where none is kept, and
+        `receivers` are whom it is sent to.
         """
         metrics = metrics or Metrics(clock)
         self._written = {kind: metrics.timing(f"audit.log_{kind}") for kind in _KINDS}
@@ -82,6 +85,7 @@ class Broker:
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, OpenDevice] = {}
         self.common: Final = common
+        self._watch = None if common is None else common.watch(receivers, self._note_receiver)
         self._required = None if common is None else Recorder(common, common.renderer)
         self._recording: Sequence[Recorder] = ()
         self._pool = Pool(threads=1, name="record")
@@ -121,11 +125,15 @@ class Broker:
         return self._headers
 
     def request(self, call: Call, error: VaultError | None = None, *, hold: bool = False) -> Taken:
-        """Record a request before it is acted on. Raises `Unavailable` when no device takes it, at once or later.
+        """Record a request before it is acted on. Raises `Unavailable` when no device takes it, at once or later, and `Busy`
+        while a required device that the log is sent to does not have its newest records (LOG-030).
 
         `hold` keeps the line until the response's: a call that changes nothing writes both together.
         """
         now = self._clock.nanos()
+        behind = "" if self._watch is None or error is not None else self._watch.refusal
+        if behind and not call.bound.route.access.despite_devices:
+            raise Busy(behind)
         if hold:
             call.record.held = now
             return None
@@ -373,14 +381,15 @@ class Broker:
 
     def _tell_of_device(self, name: str, failing: bool) -> None:  # noqa: FBT001 -- what became of it
         """Have the log say that a device began or ceased to fail, once what is being recorded now is (LOG-031)."""
+        event = "esa.log.device.failed" if failing else "esa.log.device.recovered"
         if self.common is not None and name != self.common.name:
-            asyncio.get_running_loop().call_soon(self._note_device, name, failing)
+            asyncio.get_running_loop().call_soon(self._note_receiver, event, {"device": name})
 
-    def _note_device(self, name: str, failing: bool) -> None:  # noqa: FBT001 -- what became of it
-        if failing:
-            self.notice("esa.log.device.failed", {"device": name}, "failed")
+    def _note_receiver(self, event: str, said: Mapping[str, object]) -> None:
+        if event == "esa.log.device.failed":
+            self.notice("esa.log.device.failed", said, "failed")
         else:
-            self.notice("esa.log.device.recovered", {"device": name})
+            self.notice("esa.log.device.recovered", said)
 
     async def sign_last(self) -> None:
         """Have the log signed before its keys are dropped, also with what takes time; `forget` signs what is left."""
@@ -405,14 +414,18 @@ class Broker:
             raise DeviceFailure("; ".join(failures))
 
     def start(self) -> None:
-        """Begin to sign the log once a second."""
+        """Begin to sign the log once a second, and to watch over the devices that it is sent to."""
         if self.common is not None:
+            if self._watch is not None:
+                self._watch.start()
             self.notice("esa.server.start", self.common.started())
             self.common.checkpoints.start()
 
     async def stop(self) -> None:
         """End that, and release every target."""
         if self.common is not None:
+            if self._watch is not None:
+                await self._watch.stop()
             await self.common.checkpoints.stop()
             self.notice("esa.server.stop", {})
         self.close()

@@ -109,6 +109,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it answers anybody while sealed too: once no limit keeps a call out, what is stored does not either."""
         return self.public and self.when_sealed
 
+    @property
+    def despite_devices(self) -> bool:
+        """Whether it is answered although a required device lacks records of the log: it shows why, or opens the vault."""
+        return self.despite_audit or self.when_sealed
+
 
 BISCUITS: Final = ("biscuit",)
 """`free_for` of routes about the credential itself: Biscuits have no `default` policy."""

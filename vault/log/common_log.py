@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -16,6 +16,8 @@ from vault.framework.errors import VaultError
 from vault.framework.telemetry.log import Log
 from vault.log.cursor import Cursors
 from vault.log.draft import Draft
+from vault.log.forward.settings import DeviceSettings
+from vault.log.forward.watch import DeviceWatch
 from vault.log.keys import FIRST, LogKeys, make_keys, read_keys
 from vault.log.record import SCHEMA, LogRenderer
 from vault.log.recovery import OpenedLog
@@ -54,9 +56,23 @@ class CommonLog:
         self.checkpoints: Final = Checkpoints(opened.writer, origin, clock, log)
         self.witnesses: Witnesses | None = None
         """Who is asked whether the log only grows, once there is a log reader."""
+        self.devices: DeviceWatch | None = None
+        """What is known of the devices that the log is sent to."""
         self._keys: LogKeys | None = None
         self.cursors: Cursors | None = None
         """Makes the cursors of searches, while unsealed."""
+
+    def watch(
+        self, devices: Sequence[DeviceSettings], notice: Callable[[str, Mapping[str, object]], None]
+    ) -> DeviceWatch | None:
+        """Return the watch over whom the log is sent to, None where that is nobody.
+
+        Of all processes that share a folder, the first has its log say what happens to them.
+        """
+        if devices:
+            folder, first = self.writer.folder.parent, self.id.split("-")[1] == "0"
+            self.devices = DeviceWatch(folder, devices, self._clock, notice, tells=lambda: first)
+        return self.devices
 
     def write(self, line: bytes, now: float) -> None:
         """Write lines that the renderer made. Raises `LogFailure`."""

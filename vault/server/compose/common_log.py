@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from vault.log.common_log import CommonLog
+from vault.log.forward.settings import write_settings
 from vault.log.reader.client import LogReader
 from vault.log.recovery import LogInUse, open_log
 from vault.log.writer import LogLimits
@@ -31,6 +32,7 @@ def open_common_log(ground: Ground) -> CommonLog | None:
         opened = open_log(
             Path(settings.path), limits, ground.entropy, nanos=ground.clock.nanos, monotonic=monotonic()
         )
+        write_settings(Path(settings.path), settings.devices)
     except LogInUse as failure:
         raise StartFailure(str(failure)) from failure
     except OSError as failure:

@@ -16,6 +16,7 @@ from vault.framework.fields import Doc
 from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.log.common_log import CommonLog
+from vault.log.forward.status import DeviceStatus
 from vault.log.reader.messages import LogStatus
 from vault.log.schema import RECORD_SCHEMA
 from vault.log.witness.rounds import WitnessReport
@@ -53,6 +54,8 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     keys: Mapping[str, str]
     logs: Sequence[LogStatus]
+    devices: Sequence[DeviceStatus]
+    """Whom the log is sent to."""
     index_bytes: int
     rebuilding: bool
     trouble: str
@@ -67,7 +70,7 @@ class LogStatusEngine(Engine):
         """`common` is this server's own log, None where it keeps none."""
         self._reading, self._common = reading, common
 
-    @read("log/status", event="log.status")
+    @read("log/status", event="log.status", despite_audit=True)
     async def read_status(self, call: Call) -> LogState:
         """Show how the log is: how far it is written, signed and indexed, and the keys that verify it."""
         self._reading.permit_all(call)
@@ -81,6 +84,7 @@ class LogStatusEngine(Engine):
             key=common.checkpoints.key,
             keys={log.log: common.checkpoints.key_of(log.log) for log in found.logs},
             logs=found.logs,
+            devices=() if common.devices is None else common.devices.devices,
             index_bytes=found.index_bytes,
             rebuilding=found.rebuilding,
             trouble=found.trouble,

@@ -68,6 +68,7 @@ def _audit(ground: Ground, salts: Salts, common: CommonLog | None) -> Broker:
             ground.metrics,
             claims(config),
             common,
+            config.log.devices,
         )
     except DeviceFailure as failure:
         raise StartFailure(str(failure)) from failure
