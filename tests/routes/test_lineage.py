@@ -472,3 +472,13 @@ def test_a_mount_says_how_long_it_keeps_what_it_has_seen(issuer: Issuer) -> None
         issuer.application.run(issuer.application.vault._background.work())
     found = [issuer.application.request("GET", target, token="root").status for target in targets]
     assert found == [200, 404]
+
+
+def test_a_tree_is_found_by_each_of_its_blocks_too(issuer: Issuer) -> None:
+    token = issuer.issue()
+    assert issuer.status(issuer.narrow(token, READS), DB) == 200
+    shown = issuer.tree(token)
+    for node in shown["nodes"]:
+        assert issuer.root(f"nhi/credentials/{node['id']}", method="GET")["data"] == shown
+    unknown = f"/v1/nhi/credentials/{'00' * 16}"
+    assert issuer.application.request("GET", unknown, token="root").status == 404

@@ -52,7 +52,9 @@ class CredentialsParams(Params, frozen=True):
 class CredentialPath(Params, frozen=True):
     """Which credential."""
 
-    token_id: Annotated[str, Doc("Its id, which is in its first block.")]
+    token_id: Annotated[
+        str, Doc("Its id, which is in its first block, or the revocation id of any of its blocks.")
+    ]
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):

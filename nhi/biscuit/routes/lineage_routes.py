@@ -125,13 +125,9 @@ class LineageEngine(Engine):
         """Show the tree of a credential: each block that was presented, what it took away, and what is odd."""
         if not _TOKEN_ID.match(params.token_id):
             raise NotFound
-        token_id = TokenId(params.token_id)
-        tree = await lineage.tree(call.reader, token_id)
+        tree = await _tree_of(call.reader, params.token_id)
         if tree is None:
-            issued = await store.issued(call.reader, token_id)
-            if issued is None:
-                raise NotFound
-            tree = lineage.unseen(issued)
+            raise NotFound
         return TreeInfo(
             credential=await self._credential(call, tree),
             more=tree.more,
@@ -310,6 +306,19 @@ def _time(field: str, text: str) -> Millis:
     if found is None or found.tzinfo is None:
         raise Malformed(f"{field}: must be a time with its zone, as 2026-12-01T00:00:00Z")
     return Millis(round(found.timestamp() * 1000))
+
+
+async def _tree_of(view: ReadView, name: str) -> Tree | None:
+    """Return the tree of a credential by its id, or by that of a block that was presented; None where there is none."""
+    token_id = TokenId(name)
+    known = await lineage.tree(view, token_id)
+    if known is not None:
+        return known
+    issued = await store.issued(view, token_id)
+    if issued is not None:
+        return lineage.unseen(issued)
+    owner = await lineage.owner_of(view, name)
+    return None if owner is None else await lineage.tree(view, owner)
 
 
 async def _tree(view: ReadView, token_id: TokenId, *, presented: bool) -> Tree | None:
