@@ -88,6 +88,8 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/ui/views/registrations.py": "ending_soon",
         "vault/ui/session/sessions.py": "now",
         "vault/ui/views/workloads.py": "_state",
+        "vault/ui/views/log/proof.py": "_age",
+        "vault/ui/views/log/window.py": "window_of",
         "vault/wrap/guard.py": "_unspent",
         "vault/wrap/wrapper.py": "_made find keep renewed",
     },

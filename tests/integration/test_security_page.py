@@ -189,6 +189,8 @@ def test_a_sealed_vault_signs_everybody_out(tmp_path: Path) -> None:
 
 def test_a_token_that_sees_no_engine_is_told_so(browser: Browser, root: hvac.Client, name: str) -> None:
     page = browser.sign_in(token_with(root, name, 'path "secret/*" { capabilities = ["deny"] }'))
+    assert (page.status_code, "This token sees no mount" in page.text) == (403, True)
+    page = browser.get("/ui/workloads")
     assert (page.status_code, "This token sees no mount" in page.text) == (404, True)
 
 

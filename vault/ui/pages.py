@@ -28,6 +28,7 @@ from vault.ui.session.forms import fields_of
 from vault.ui.session.sessions import Session, UiSessions
 from vault.ui.session.visit import ApiRefusal, Visit, engines
 from vault.ui.views import anomalies, credentials, failures, overview, registrations, revocation, workloads
+from vault.ui.views.log import proof, record, search, status
 from vault.values.times import Seconds
 
 COOKIE: Final = "__Secure-coffre-ui"
@@ -48,7 +49,13 @@ _VIEWS: Final[dict[str, View]] = {
     "secrets": registrations.secrets,
     "failures": failures.failed_logins,
     "revoke": revocation.preview,
+    "log": search.log,
+    "log/record": record.record,
+    "log/proof": proof.proof,
+    "log/status": status.status,
 }
+_OF_THE_LOG: Final = frozenset({search.log, record.record, proof.proof, status.status})
+"""Views that need no mount: whoever reads the log need not see identities."""
 _ENDED: Final = "Your token has ended, or was revoked. Sign in with another one."
 _WRONG: Final = "This token is not valid, has ended, or may not look itself up."
 _NO_PAGE: Final = "There is no page at this address."
@@ -164,8 +171,8 @@ class Pages:
             api = ApiClient(self._front, request.scope, session.token, session.namespace)
             mounts = await engines(api)
             wanted = fields.get("mount", "").strip("/") or next(iter(mounts), "")
-            if wanted not in mounts:
-                return _nothing(session)
+            if wanted not in mounts and (wanted or view not in _OF_THE_LOG):
+                return elsewhere("log") if _led_on(view, wanted) else _nothing(session)
             mount = wanted
             return await view(Visit(api, session, fields, mounts, mount, self._sessions.now()))
         except Malformed as refusal:
@@ -271,6 +278,11 @@ def _sign_in(secret: str, problem: str, status: int) -> Response:
         ),
         status=status,
     )
+
+
+def _led_on(view: View, wanted: str) -> bool:
+    """Whether somebody who sees no identities is led from the first page to the log."""
+    return view is overview.overview and not wanted
 
 
 def _stranger(session: Session) -> Response:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: EUPL-1.2
 // Headless Chromium, driven by playwright-core: opens URL and takes the steps of STEPS one by one. A step opens
 // what is folded up, fills in fields by their names, keeps a picture of what is there in PICTURES (if any), and then presses the button with a
-// text, follows a link, goes to a path, or does with the keyboard alone what `keys` says (a name of a key, or a text to type).
+// text, follows a link, goes to a path, keeps in HOME what a link downloads, or does with the keyboard alone what `keys` says
+// (a name of a key, a text to type, or after `→` what Tab is to come to: the name of an input, or what a link says).
 // Prints as JSON where it came to at last, what the pages said, what of each is wider than there is room for it (but for
 // what is made to be scrolled), and what the browser complained of. The window is WIDTH wide, and DARK where that is 1.
 'use strict';
@@ -9,7 +10,7 @@
 const path = require('node:path');
 const { chromium } = require('playwright-core');
 
-const { CHROMIUM, PICTURES, STEPS, URL: url, SCRIPTS, WIDTH, DARK } = process.env;
+const { CHROMIUM, HOME, PICTURES, STEPS, URL: url, SCRIPTS, WIDTH, DARK } = process.env;
 const PATIENCE = 90_000; // milliseconds for whatever takes one
 
 function clipped() {
@@ -24,6 +25,11 @@ function clipped() {
     if (scrolled || box.right > room + 0.5) found.push(`${one.tagName}.${one.className}: ${one.textContent.slice(0, 60)}`);
   }
   return found;
+}
+
+function focused() {
+  const one = document.activeElement;
+  return one.name || one.getAttribute('aria-label') || one.textContent.trim();
 }
 
 async function main() {
@@ -55,15 +61,21 @@ async function main() {
       clipped: await page.evaluate(clipped),
     });
   };
-  for (const { open, fill = {}, press, follow, go, keys = [] } of JSON.parse(STEPS)) {
+  for (const { open, fill = {}, press, follow, download, go, keys = [] } of JSON.parse(STEPS)) {
     if (open) await page.getByText(open).click();
     for (const [name, value] of Object.entries(fill)) await page.fill(`[name="${name}"]`, value);
     await look();
     if (press) await page.getByRole('button', { name: press }).click();
     if (follow) await page.getByRole('link', { name: follow, exact: true }).first().click();
+    if (download) {
+      const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: download, exact: true }).click()]);
+      await file.saveAs(path.join(HOME, file.suggestedFilename()));
+    }
     if (go) await page.goto(new URL(go, url).href);
     for (const key of keys) {
-      if (key === 'Enter') await Promise.all([page.waitForNavigation(), page.keyboard.press(key)]);
+      if (key.startsWith('→')) {
+        for (let left = 300; left && (await page.evaluate(focused)) !== key.slice(1); left -= 1) await page.keyboard.press('Tab');
+      } else if (key === 'Enter') await Promise.all([page.waitForNavigation(), page.keyboard.press(key)]);
       else if (/^[A-Z]/.test(key)) await page.keyboard.press(key);
       else await page.keyboard.type(key);
     }

@@ -49,7 +49,8 @@ class Front:
         self.asked.append((scope["method"], path, query, json.loads(body) if body else None))
         status, answer = self.answers.get(path, (404, {"type": "urn:coffre:error:not-found"}))
         await send({"type": "http.response.start", "status": status, "headers": []})
-        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+        sent = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        await send({"type": "http.response.body", "body": sent})
 
 
 NOW = "2026-11-27T12:00:00Z"
@@ -57,6 +58,12 @@ NOW = "2026-11-27T12:00:00Z"
 
 def shown(view: Callable[[Visit], Awaitable[Response]], front: Front, **fields: str) -> str:
     """The text of a page, for a signed-in visitor of `nhi`."""
+    page = answered(view, front, **fields)
+    return bytes(page.body).decode() or page.headers["location"]
+
+
+def answered(view: Callable[[Visit], Awaitable[Response]], front: Front, **fields: str) -> Response:
+    """What such a visitor is answered."""
     session = Session(Secret("s.x"), "", "ann", Secret("form"), 0, 0)
     visit = Visit(
         ApiClient(front, {}, session.token), session, fields, ["more", "nhi"], "nhi", Millis(in_millis(NOW))
@@ -65,8 +72,7 @@ def shown(view: Callable[[Visit], Awaitable[Response]], front: Front, **fields: 
     async def asked() -> Response:
         return await view(visit)
 
-    page = asyncio.run(asked())
-    return bytes(page.body).decode() or page.headers["location"]
+    return asyncio.run(asked())
 
 
 def in_millis(time: str) -> int:

@@ -38,6 +38,7 @@ _PLACES: Final = (
     ("anomalies", "Anomalies"),
     ("secrets", "Client secrets"),
     ("failures", "Failed logins"),
+    ("log", "Log"),
 )
 _LONGEST: Final = 48
 """Characters of a name in the head."""

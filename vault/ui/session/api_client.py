@@ -27,10 +27,11 @@ _ANSWER: Final = JsonLimits(strings=1_000_000)
 
 
 class ApiAnswer(msgspec.Struct, frozen=True):
-    """The status and the JSON object of an answer."""
+    """The status and the JSON object of an answer; `raw` are its bytes, where it is a text of its own kind."""
 
     status: int
     body: Mapping[str, Json]
+    raw: bytes = b""
 
     @property
     def auth(self) -> Mapping[str, Json]:
@@ -80,6 +81,10 @@ class ApiClient:
         """List a path."""
         return await self._send("GET", path, b"", b"list=true", self._token.reveal())
 
+    async def read_text(self, path: str) -> ApiAnswer:
+        """Read a path whose answer is no JSON: it is in `raw`, unless it was refused."""
+        return await self._send("GET", path, b"", b"", self._token.reveal())
+
     async def post(self, path: str, fields: Mapping[str, object], token: str = "") -> ApiAnswer:
         """Write to a path."""
         return await self._send("POST", path, schema.encode(fields), b"", token or self._token.reveal())
@@ -110,7 +115,8 @@ class ApiClient:
             parts.append(message.get("body", b""))
 
         await self._front(scope, receive, send)
-        return ApiAnswer(status, _object(b"".join(parts)))
+        answer = b"".join(parts)
+        return ApiAnswer(status, _object(answer), answer)
 
 
 def _object(body: bytes) -> Mapping[str, Json]:

@@ -78,7 +78,7 @@ async def credential(visit: Visit) -> Response:
         f"Credential of {owner}",
         done(visit),
         facts(
-            ("Id", el("span", name, class_="id")),
+            ("Id", el("span", text(found, "token_id") or name, class_="id")),
             ("Workload", link(owner, "workload", mount=visit.mount, name=owner)),
             ("Registration", text(found, "registration")),
             ("Obtained by", method(text(found, "method"))),
@@ -133,7 +133,7 @@ def _hops(visit: Visit, answer: Mapping[str, Json], root: Node | None) -> Html:
                 when(text(node, "first_seen")),
                 lines(texts(node, "sources") or [text(node, "source")], "id"),
                 [odd(texts(node, "anomalies")), f"refused: {refused}" if refused else None],
-                _end(visit, block, node),
+                [_end(visit, block, node), " ", _acts(visit, block, node)],
                 id=f"b-{block.id}",
             )
         )
@@ -193,6 +193,12 @@ def _end(visit: Visit, block: Node, node: Mapping[str, Json]) -> Child:
     if block.state is State.EXPIRED:
         return state("expired")
     return el("a", "Revoke…", class_="act", href=href("revoke", mount=visit.mount, id=block.id))
+
+
+def _acts(visit: Visit, block: Node, node: Mapping[str, Json]) -> Html:
+    """Return a link to the records of what was done with a block, and with what was made from it."""
+    there = href("log", mount=visit.mount, credential=block.id, since=text(node, "first_seen")[:16])
+    return el("a", "What it did", class_="act", href=there, aria_label=f"What block {block.short} did")
 
 
 def link_to(visit: Visit, one: Mapping[str, Json]) -> Html:
