@@ -113,7 +113,7 @@ def test_each_question_has_its_answer(tmp_path: Path) -> None:
 
 def test_answers_come_in_any_order(tmp_path: Path) -> None:
     async def scenario(_: Served, talk: _Talk) -> None:
-        waiting = talk.ask(type="follow", log=LOG, after=19, wait=1)
+        waiting = talk.ask(type="follow", log=LOG, after=19, wait=4)
         quick = [talk.ask(**_EVERY) for _ in range(5)]
         assert [(await talk.heard())["number"] for _ in quick] == quick
         assert (await talk.heard())["number"] == waiting
