@@ -9,8 +9,10 @@ call is encoded once.
 from __future__ import annotations
 
 import re
+from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -47,6 +49,10 @@ _VERSIONED: Final = "kv.secret"
 """The type of resources that have versions."""
 _MOST_POLICIES: Final = 32
 """Policies that one record names; of more, it tells how many."""
+_MOST_RULES: Final = 16 << 10
+"""Bytes of the policies that one record names, with their rules."""
+_LONGEST_NAME: Final = 6 << 10
+"""Bytes of the longest path in clear, as encoded. What is stored has a shorter one; a request may ask for any."""
 _OMITTED: Final = OmittedValues()
 _DENIED: Final = (Forbidden, Unauthenticated)
 
@@ -170,7 +176,7 @@ class LogRenderer:
         return self._line(call, place, now, said)
 
     def _line(self, call: Call, place: _Place, now: Nanos, said: _Details) -> bytes:
-        if place.size + len(said.fields) + len(said.decision) > LARGEST - _CHAINED:
+        if said.fields and place.size + len(said.fields) + len(said.decision) > LARGEST - _CHAINED:
             said = said._replace(fields=self._digest(said.fields))
         return self._append(self._draft(call, place, now, said))
 
@@ -222,8 +228,8 @@ class LogRenderer:
             b"" if call.identity is None else b'"credential":%b,' % _encode(_credential(call.identity))
         )
         granted = _granted(call.decision)
-        about = b'"resource":%b' % _encode({"id": name, "type": kind})[:-1]
-        path = b'"url.path":%b}' % _encode(where.full)
+        about = b'"resource":%b' % _encode({"id": _short(name), "type": kind})[:-1]
+        path = b'"url.path":%b}' % _encode(_short(where.full))
         return _Place(
             mark=mark,
             decision=call.decision,
@@ -394,10 +400,27 @@ def _refused(decision: Decision | None, error: VaultError) -> bytes:
 
 def _rules(policies: Sequence[str], rule: str) -> list[object]:
     """Return a rule with each policy that has it; root's has no path."""
-    path = {"rule": rule} if rule else {}
-    found: list[object] = [{"policy": name, **path} for name in policies[:_MOST_POLICIES]]
-    more = len(policies) - _MOST_POLICIES
-    return [*found, {"$omitted": more}] if more > 0 else found
+    path = {"rule": _short(rule)} if rule else {}
+    found: list[object] = []
+    left = _MOST_RULES
+    for name in policies[:_MOST_POLICIES]:
+        one = {"policy": _short(name), **path}
+        left -= len(_encode(one))
+        if left < 0:
+            break
+        found.append(one)
+    more = len(policies) - len(found)
+    return [*found, {"$omitted": more}] if more else found
+
+
+def _short(name: str) -> str:
+    """Return a name as a record has it: its digest and size in bytes where it is too long for one (LOG-012)."""
+    if len(name) <= _LONGEST_NAME // 6:  # no character is longer, encoded
+        return name
+    plain = name.encode()
+    if len(_encode(name)) <= _LONGEST_NAME:
+        return name
+    return f"$sha256:{b2a_base64(sha256(plain).digest(), newline=False).decode()}:{len(plain)}"
 
 
 def _version(reply: Reply[object]) -> bytes:

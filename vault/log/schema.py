@@ -102,6 +102,9 @@ RECORD_SCHEMA: Final[Mapping[str, Any]] = {
         "tenant_seq": {**_COUNT, "description": "As seq, among the records of the tenant."},
         "timestamp": {**_TIME, "description": "When it happened."},
         "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-        "url.path": {"type": "string", "description": "The canonical path, from the root namespace."},
+        "url.path": {
+            "type": "string",
+            "description": "The canonical path, from the root namespace; `$sha256:<base64>:<bytes>` for one of more than 6 KiB.",
+        },
     },
 }

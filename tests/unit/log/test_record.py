@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the log says of a request: who, what, by which rule, how it ended; and no value but what a route declares clear."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -173,6 +175,33 @@ def test_log_012_a_record_is_never_longer_than_an_entry_may_be(here: Application
     here.request("POST", "/v1/secret/data/z", {"data": secret}, token="root")
     lines = [line for path in here.history.rglob("*.jsonl") for line in path.read_bytes().splitlines()]
     assert max(map(len, lines)) <= 65_535
+
+
+@pytest.mark.parametrize("letter", ["a", "%22", "%C3%A9"])
+def test_log_012_a_long_path_is_told_by_its_digest_and_size(here: Application, letter: str) -> None:
+    asked = "/v1/secret/data/" + letter * 9000
+    _, found = _after(here, "GET", asked)  # by a stranger
+    _, more = _after(here, "GET", asked, token="root")
+    path = unquote(asked.removeprefix("/v1/")).encode()
+    digest = base64.b64encode(hashlib.sha256(path).digest()).decode()
+    assert [one["url.path"] for one in found + more] == [f"$sha256:{digest}:{len(path)}"] * 2
+    assert more[0]["resource"]["id"].startswith("$sha256:")
+
+
+def test_log_012_long_rules_of_many_policies_are_told_by_their_number(here: Application) -> None:
+    path = "secret/data/" + "b" * 2300
+    assert here.request("POST", f"/v1/{path}", {"data": {}}, token="root").status == 200
+    names = [f"p{number}-{'x' * 100}" for number in range(32)]
+    for name in names:
+        policy = f'path "{path}" {{ capabilities = ["read"] }}'
+        here.request("POST", f"/v1/sys/policies/acl/{name}", {"policy": policy}, token="root")
+    made = here.request("POST", "/v1/auth/token/create", {"policies": names}, token="root")
+    token = made.json()["auth"]["client_token"]
+    _, (record,) = _after(here, "GET", f"/v1/{path}", token=token)
+    *named, more = record["policy"]["grant"]
+    assert len(named) + more["$omitted"] == len(names)
+    assert all(one["rule"] == path for one in named)
+    assert len(json.dumps(record)) < 40_000
 
 
 def test_the_answer_of_a_login_names_the_credential_and_shows_no_token(here: Application) -> None:
