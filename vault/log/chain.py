@@ -86,6 +86,11 @@ class Chain:
         """How many records are in the file."""
         return self._tree.size
 
+    @property
+    def waiting(self) -> int:
+        """How many records are not in the file yet."""
+        return len(self._unwritten)
+
     def append(self, draft: Draft) -> bytes:
         """Return a record as its line, with the line break; from now on the next one names its hash."""
         # Where the clock was set back, the log's time stands still (LOG-008).

@@ -85,11 +85,10 @@ class LogWriter:
         path = self.folder / f"{first:020d}{STATE}"
         fresh = path.with_suffix(".fresh")
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(fd, msgspec.json.encode(self.chain.written_state()))
+        with os.fdopen(fd, "wb") as file:  # which goes on after a short write
+            file.write(msgspec.json.encode(self.chain.written_state()))
+            file.flush()
             os.fsync(fd)
-        finally:
-            os.close(fd)
         fresh.rename(path)
 
     def write(self, line: bytes, now: float) -> None:
@@ -98,7 +97,8 @@ class LogWriter:
         A failure takes back all that the chain has and the file has not: whoever made a record meanwhile is refused too.
         """
         chain = self.chain
-        if not follows(line, chain.written):
+        if not follows(line, chain.written) or line.count(b"\n") > chain.waiting:
+            chain.take_back()  # what was made and never came here must not keep out all that follows
             raise LogFailure("the log did not take the record before this one")
         try:
             if self._size >= self._limits.segment_bytes or now >= self._ends:

@@ -89,8 +89,32 @@ def test_records_are_taken_in_their_order_alone(tmp_path: Path) -> None:
     first, second = chain.append(draft()), chain.append(draft())
     with pytest.raises(LogFailure):
         log.writer.write(second, 0.0)
-    log.writer.write(first + second, 0.0)
-    assert len(records(tmp_path)) == 2
+    with pytest.raises(LogFailure):
+        log.writer.write(first + second, 0.0)
+    assert records(tmp_path) == []
+
+
+def test_a_record_that_was_made_and_never_written_keeps_none_out_for_long(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    wrote(log, draft())
+    log.writer.chain.append(draft())  # whoever made it met a defect
+    with pytest.raises(LogFailure):
+        wrote(log, draft())
+    wrote(log, draft(), draft())
+    assert [record["seq"] for record in records(tmp_path)] == [0, 1, 2]
+    log.writer.close()
+    assert opened(tmp_path).lost == ""
+
+
+def test_short_writes_leave_a_whole_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = opened(tmp_path, limits=LogLimits(segment_bytes=1))
+    wrote(log, draft())
+    real = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda fd, data: real(fd, data[:20]))
+        wrote(log, draft())
+    log.writer.close()
+    assert opened(tmp_path).lost == ""
 
 
 def test_a_number_is_not_found_in_a_value() -> None:
