@@ -190,8 +190,15 @@ def _sync(descriptors: list[int]) -> None:
 
 
 def _append(path: str, line: bytes) -> None:
+    """Append a line, or nothing: the next one would go on where half a line ends. Raises `OSError`."""
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(fd, line)
+        size, written = os.fstat(fd).st_size, 0
+        try:
+            while written < len(line):
+                written += os.write(fd, line[written:])
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
     finally:
         os.close(fd)

@@ -2,11 +2,14 @@
 """Checkpoints of a log that is written: what signs them, what is stored, and in which order."""
 
 import asyncio
+import errno
 import io
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.clocks import SECOND, MovedClock
 from tests.unit.log.folders import draft, opened, wrote
@@ -278,4 +281,27 @@ def test_without_an_hsm_the_log_s_own_key_signs_alone(tmp_path: Path) -> None:
     assert checkpoints.newest.note.count("— ".encode()) == 1
     stored = [one for segment in list_segments(tmp_path / log.id) for one in segment.checkpoints()]
     assert [msgspec.structs.asdict(one)["note"].encode() for one in stored] == [checkpoints.newest.note]
+    log.writer.close()
+
+
+def test_a_full_disk_leaves_no_half_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = opened(tmp_path)
+    checkpoints = Checkpoints(log.writer, ORIGIN, Clock(), Log(stream=io.StringIO()))
+    checkpoints.use(SEED)
+    wrote(log, draft())
+    real, calls = os.write, []
+
+    def full(fd: int, data: bytes) -> int:
+        calls.append(data)
+        if len(calls) == 1:
+            return real(fd, data[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            asyncio.run(checkpoints.sign())
+    asyncio.run(checkpoints.sign())
+    (segment,) = list_segments(tmp_path / log.id)
+    assert len(list(segment.checkpoints())) == 1
     log.writer.close()
