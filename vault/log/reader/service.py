@@ -57,6 +57,8 @@ class ServiceLimits(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 64
     in_flight: int = 256
     """Questions of one connection that may be unanswered."""
+    tails: int = 128
+    """Tails among them: what waits for a minute must not keep out what is answered at once."""
     searches: int = 8
     """Searches that go on at the same time; others wait for their turn."""
     search_seconds: float = SECONDS
@@ -94,6 +96,7 @@ class Service:
             return
         self.connections += 1
         tasks: set[asyncio.Task[None]] = set()
+        tails: set[asyncio.Task[None]] = set()
         turn = asyncio.Lock()
         try:
             writer.write(framed(Hello(VERSION)))
@@ -101,11 +104,15 @@ class Service:
                 asked = _question(body)
                 if asked is None:
                     break
+                tail = _is_tail(asked)
                 if isinstance(asked, Question) and len(tasks) >= self._limits.in_flight:
                     asked = Answer(asked.number, refusal=_busy("too many questions are unanswered"))
+                elif tail and len(tails) >= self._limits.tails:
+                    asked = Answer(asked.number, refusal=_busy("too many wait for records; ask again later"))
                 task = asyncio.get_running_loop().create_task(self._reply(asked, writer, turn))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
+                for kept in (tasks, tails) if tail else (tasks,):
+                    kept.add(task)
+                    task.add_done_callback(kept.discard)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass  # it has gone
         finally:
@@ -210,6 +217,11 @@ def _question(body: bytes) -> Question | Answer | None:
         except msgspec.MsgspecError:
             return None
         return Answer(number, refusal=Refusal(kind="malformed", text=str(error)))
+
+
+def _is_tail(asked: Question | Answer) -> bool:
+    """Whether it may wait for records."""
+    return isinstance(asked, Question) and isinstance(asked.ask, Follow) and asked.ask.wait > 0
 
 
 def _busy(text: str) -> Refusal:

@@ -183,6 +183,17 @@ def test_no_more_questions_of_one_connection_are_taken_than_may_wait(tmp_path: P
     _play(tmp_path, scenario, limits=ServiceLimits(in_flight=5))
 
 
+def test_tails_keep_no_other_question_out(tmp_path: Path) -> None:
+    async def scenario(_: Served, talk: _Talk) -> None:
+        for __ in range(2):
+            talk.ask(type="follow", log=LOG, after=19, wait=60)
+        late = await talk.answer(type="follow", log=LOG, after=19, wait=60)
+        assert late["refusal"]["text"] == "too many wait for records; ask again later"
+        assert (await talk.answer(type="status"))["answer"]["logs"]
+
+    _play(tmp_path, scenario, limits=ServiceLimits(tails=2))
+
+
 def test_no_more_connections_are_taken_than_there_may_be(tmp_path: Path) -> None:
     async def scenario(_: Served, talk: _Talk) -> None:
         async with _Talk(tmp_path) as late:
