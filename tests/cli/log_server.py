@@ -52,6 +52,8 @@ class LogServer(ThreadingHTTPServer):
         self.status: dict[str, object] = {}
         self.later: list[Callable[[], object]] = []
         """What is done when a log is followed, one at each question."""
+        self.last: Callable[[], object] = bool
+        """What is done when a log is followed by somebody who does not wait."""
 
     @property
     def address(self) -> str:
@@ -120,6 +122,10 @@ class LogServer(ThreadingHTTPServer):
         log, after, limit = query["log"], int(query["after"]), int(query["limit"])
         if self.later:
             self.later.pop(0)()
+        if "wait" not in query:
+            self.last()
+        if not 1 <= limit <= 1000:
+            return 400, b'{"errors":["limit must be between 1 and 1000"]}', _NONE
         with self.grown:
             self.grown.wait_for(lambda: len(self.lines[log]) > after + 1, min(int(query.get("wait", 0)), 1))
             found = self.lines[log][after + 1 : after + 1 + limit]

@@ -197,6 +197,26 @@ def test_a_proof_that_was_tampered_with_proves_nothing(server: LogServer, tmp_pa
     }
 
 
+def test_a_record_that_says_another_number_than_its_place_is_not_proven(
+    server: LogServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "proof"
+    server.lines[LOG][3] = server.lines[LOG][3].replace(b'"seq":3', b'"seq":4')
+    found = shown(server, ["prove", f"-o={path}", f"{LOG}:3"], tmp_path)
+    assert (found.code, path.exists()) == (2, False)
+    assert "the record says that it is number 4, and its place is 3" in found.stderr
+
+
+def test_what_witnesses_alone_have_signed_proves_nothing(server: LogServer, tmp_path: Path) -> None:
+    path = tmp_path / "proof"
+    assert shown(server, ["prove", f"-o={path}", f"{LOG}:3"], tmp_path).code == 0
+    head, _, note = path.read_bytes().partition(b"\n\n")
+    text = parse_note(note).text
+    path.write_bytes(head + b"\n\n" + format_note(text, [cosignature(text, "w1")]))
+    found = _verify(tmp_path, f"-proof={path}", f"-key={KEY}", f"-witness={witness('w1')[0].vkey}")
+    assert found == (2, "Not proven: no key that was given has signed the checkpoint for this log.\n", "")
+
+
 def test_without_the_servers_key_a_proof_is_written_and_said_to_be_unverified(
     server: LogServer, tmp_path: Path
 ) -> None:

@@ -223,6 +223,12 @@ def test_trouble_of_the_log_is_told_and_changes_the_exit_code(server: LogServer,
 
 
 def test_devices_are_shown_with_what_they_wait_for(server: LogServer, tmp_path: Path) -> None:
+    assert shown(server, ["devices"], tmp_path) == (
+        2,
+        "",
+        "This server does not say where it sends its log.\n",
+    )
+    server.status = {"devices": []}
     assert shown(server, ["devices"], tmp_path) == (0, "The log is forwarded nowhere.\n", "")
     device = {
         "name": "siem", "kind": "syslog", "policy": "best_effort", "state": "retrying", "error": "refused",

@@ -78,6 +78,21 @@ def test_a_log_that_begins_meanwhile_is_followed_from_its_beginning(
     assert places == [(LOG, 5), ("0123abcd-0-2", 0), ("0123abcd-0-2", 1)]
 
 
+def test_a_log_with_a_successor_is_read_to_its_end_and_left(server: LogServer, tmp_path: Path) -> None:
+    server.later = [lambda: server.append("0123abcd-0-2", {})]
+    server.last = lambda: server.append("0123abcd-0-2", {})
+    assert _tail(server, tmp_path, "-n=0", "-format=ndjson", lines=2).code == 0
+    assert [query["log"] for _, query in server.asked if "after" in query and "wait" not in query] == [LOG]
+
+
+def test_a_record_is_one_line_whatever_it_holds(server: LogServer, tmp_path: Path) -> None:
+    forged = {"resource": {"id": "a\n2026-11-28T09:00:06Z forged\x1b[2J", "type": "kv.secret"}}
+    server.later = [lambda: server.append(LOG, forged)]
+    found = _tail(server, tmp_path, "-n=0", lines=1)
+    assert found.stdout.count("\n") == 1
+    assert "a\\n2026-11-28T09:00:06Z forged\\x1b[2J" in found.stdout
+
+
 @pytest.mark.parametrize(
     ("hidden", "told"),
     [((5,), "record 5 is missing"), ((5, 6), "records 5 to 6 are missing")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from vaultctl.commands.audit.pages import client_of
 from vaultctl.commands.audit.words import text_of
-from vaultctl.errors import EXIT_OK, EXIT_REMOTE
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 from vaultctl.invocation import ErrorPrefix
 from vaultctl.text.json import as_list, as_map
 
@@ -85,7 +85,10 @@ def devices(invocation: Invocation) -> int:
     """Show where the log is forwarded to, and how far each device has it; exit code 2 where one does not take records in time."""
     from vaultctl.text.output import columns
 
-    found = [as_map(one) for one in as_list(read_status(client_of(invocation)).get("devices"))]
+    told = read_status(client_of(invocation)).get("devices")
+    if told is None:
+        raise CommandError("This server does not say where it sends its log.", EXIT_REMOTE)
+    found = [as_map(one) for one in as_list(told)]
     code = EXIT_OK if all(text_of(one, "state") == _WELL for one in found) else EXIT_REMOTE
     if not invocation.tabular:
         invocation.print_value({"devices": found})
