@@ -15,6 +15,7 @@ from tests.log.written import ORIGIN, chained, record, root_of, time_of
 from tests.unit.log.format.signing import ed25519
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
 from vault.log.format.proof import LogProof
+from vault.log.format.tiles import WIDTH, Tile, parse_tile
 from vault.log.format.tree import complete_hash, leaf_hash
 from vault.log.format.tree_proof import inclusion_proof
 from vaultctl.text.json import parse
@@ -47,6 +48,8 @@ class LogServer(ThreadingHTTPServer):
         """The namespace that asks; "" for the root."""
         self.faults: dict[str, list[Answer]] = {}
         """By the path of a request the answers that are given instead, once each."""
+        self.purged = 0
+        """The oldest record that every log has."""
         self.hidden: set[tuple[str, int]] = set()
         """Records that a follow leaves out."""
         self.status: dict[str, object] = {}
@@ -87,6 +90,9 @@ class LogServer(ThreadingHTTPServer):
             return _data(self._status())
         if kind == "checkpoints":
             return 200, self.note(rest), _NONE
+        if kind == "tiles":
+            log, _, tile = rest.partition("/")
+            return self._tile(log, parse_tile(tile))
         if kind == "segments":
             log, _, first = rest.partition("/")
             return (
@@ -126,6 +132,8 @@ class LogServer(ThreadingHTTPServer):
             self.last()
         if not 1 <= limit <= 1000:
             return 400, b'{"errors":["limit must be between 1 and 1000"]}', _NONE
+        if after + 1 < self.purged:
+            return 404, b'{"errors":["the oldest record of the log is %d"]}' % self.purged, _NONE
         with self.grown:
             self.grown.wait_for(lambda: len(self.lines[log]) > after + 1, min(int(query.get("wait", 0)), 1))
             found = self.lines[log][after + 1 : after + 1 + limit]
@@ -146,6 +154,15 @@ class LogServer(ThreadingHTTPServer):
         hashes = tuple(inclusion_proof(seq, size, subtree))
         return 200, LogProof(index=seq, hashes=hashes, checkpoint=self.note(log)).format(), _NONE
 
+    def _tile(self, log: str, tile: Tile) -> Answer:
+        leaves = [leaf_hash(line) for line in self.lines[log]]
+        below = 8 * tile.level
+        begin = tile.index * WIDTH
+        if (begin + tile.width) << below > len(leaves):
+            return 404, b'{"errors":["the tree has no such tile"]}', _NONE
+        parts = range(begin, begin + tile.width)
+        return 200, b"".join(complete_hash(leaves[at << below : (at + 1) << below]) for at in parts), _NONE
+
     def _segments(self, log: str) -> list[dict[str, object]]:
         lines = self.lines[log]
         closed = [
@@ -153,9 +170,9 @@ class LogServer(ThreadingHTTPServer):
                 "first": first, "closed": True, "last": first + 3, "sha256": sha256(_content(lines, first)).hexdigest(),
                 "size": len(_content(lines, first)), "checkpoint": "", "begins": time_of(first), "ends": time_of(first + 3),
             }
-            for first in range(0, len(lines) - 4, 4)
+            for first in range(self.purged, len(lines) - 4, 4)
         ]  # fmt: skip
-        return [*closed, {"first": 4 * len(closed), "closed": False, "last": -1, "sha256": ""}]
+        return [*closed, {"first": (len(lines) - 1) // 4 * 4, "closed": False, "last": -1, "sha256": ""}]
 
     def _segment(self, log: str, first: int, query: dict[str, str]) -> Answer:
         packed = gzip.compress(_content(self.lines[log], first), mtime=0)

@@ -309,3 +309,43 @@ def test_what_is_not_closed_is_copied_up_to_its_checkpoint_if_nothing_is_missing
     (tmp_path / "other").write_text("")
     found = shown(server, ["segments", f"-download={tmp_path / 'other'}", LOG], tmp_path)
     assert (found.code, "cannot write" in found.stderr) == (1, True)
+
+
+def test_an_index_that_is_behind_the_checkpoint_is_waited_for(server: LogServer, tmp_path: Path) -> None:
+    nothing = (200, b'{"$page":{"complete":true,"next":7}}\n', dict[str, str]())
+    server.faults["records"] = [nothing, nothing]
+    assert shown(server, ["segments", f"-download={tmp_path / 'copy'}", LOG], tmp_path).code == 0
+    assert [query.get("wait") for path, query in server.asked if path == "records"] == [None, "1", "1"]
+    server.faults["records"] = [nothing] * 9
+    found = shown(server, ["segments", f"-download={tmp_path / 'other'}", LOG], tmp_path)
+    assert (found.code, found.stderr) == (2, f"{LOG}: ends before its checkpoint\n")
+
+
+@pytest.mark.parametrize(("count", "purged"), [(10, 4), (530, 516), (530, 512), (270, 256)])
+def test_what_was_purged_is_stood_for_by_tiles(count: int, purged: int, tmp_path: Path) -> None:
+    enable_socket()
+    with log_server(own=count) as server:
+        server.purged = purged
+        (tmp_path / "kept").write_bytes(server.note(LOG))
+        found = shown(server, ["segments", f"-download={tmp_path / 'copy'}"], tmp_path)
+        asked = [path for path, _ in server.asked if path.startswith("tiles")]
+    assert (found.code, len(asked) < 8) == (0, True)
+    told = json.loads(
+        _verify(
+            tmp_path,
+            f"-key={KEY}",
+            f"-checkpoint={tmp_path / 'kept'}",
+            "-format=json",
+            str(tmp_path / "copy"),
+        ).stdout
+    )
+    (log,) = told["logs"]
+    assert (told["good"], log["first"], log["size"], log["covered"]) == (True, purged, count, count)
+
+
+def test_a_purged_log_without_its_hashes_is_not_copied(server: LogServer, tmp_path: Path) -> None:
+    server.purged = 4
+    missing = (404, b"{}", dict[str, str]())
+    server.faults = {f"tiles/{LOG}/tile/0/000{kind}": [missing] for kind in ("", ".p/4")}
+    found = shown(server, ["segments", f"-download={tmp_path / 'copy'}", LOG], tmp_path)
+    assert (found.code, found.stderr) == (2, f"{LOG}: hashes of the records before its oldest one are lost\n")

@@ -55,6 +55,17 @@ def test_what_is_missing_is_told_and_changes_the_exit_code(server: LogServer, tm
     assert f"WARNING! {LOG}: record 4 is missing." in found.stderr
 
 
+def test_an_export_begins_with_the_oldest_record_and_tells_what_it_has_missed(
+    server: LogServer, tmp_path: Path
+) -> None:
+    server.purged = 6
+    found = shown(server, ["export", f"-log={LOG}"], tmp_path)
+    assert (found.code, [line.encode() for line in found.stdout.splitlines()]) == (0, server.lines[LOG][6:])
+    late = shown(server, ["export", f"-log={LOG}", f"-after={LOG}:3"], tmp_path)
+    assert (late.code, len(late.stdout.splitlines())) == (2, 4)
+    assert f"WARNING! {LOG}: records 4 to 5 were purged unread." in late.stderr
+
+
 def test_a_log_that_is_not_there_is_refused(server: LogServer, tmp_path: Path) -> None:
     found = shown(server, ["export", "-log=0123abcd-9-9"], tmp_path)
     assert (found.code, found.stderr) == (1, "-log: there is no log 0123abcd-9-9\n")

@@ -45,7 +45,10 @@ class FollowedLog:
         query: dict[str, str | list[str]] = {"log": self.log, "after": str(self.after), "limit": str(most)}
         if wait:
             query["wait"] = str(wait)
-        page = read_page(self._client, query)
+        try:
+            page = read_page(self._client, query)
+        except ApiError as refusal:
+            return self._skip(_oldest(refusal), refusal, wait, most)
         self.receipt = page.receipt
         wrong: list[str] = []
         for line in page.lines:
@@ -55,6 +58,15 @@ class FollowedLog:
                 f"{self.log}: the server goes on behind record {page.next}, and {self.after} was the last"
             )
         return page.lines, wrong
+
+    def _skip(self, oldest: int, refusal: ApiError, wait: int, most: int) -> tuple[list[bytes], list[str]]:
+        """Go on with the oldest record that there is: those before it were purged, which matters if some were read."""
+        if oldest <= self.after + 1:
+            raise refusal
+        told = f"{self.log}: {_span(self.after + 1, oldest, 'was', 'were')} purged unread"
+        begun, self.after, self._last = self.after >= 0, oldest - 1, ""
+        lines, wrong = self.page(wait, most)
+        return lines, [told, *wrong] if begun else wrong
 
     def close(self) -> None:
         """Close the connection."""
@@ -76,8 +88,18 @@ class FollowedLog:
 def _missing(log: str, first: int, number: int) -> str:
     if number < first:
         return f"{log}: record {number} came after record {first - 1}"
-    which = f"record {first} is" if number == first + 1 else f"records {first} to {number - 1} are"
-    return f"{log}: {which} missing"
+    return f"{log}: {_span(first, number, 'is', 'are')} missing"
+
+
+def _span(first: int, end: int, one: str, several: str) -> str:
+    """How records are named, with the verb that fits."""
+    return f"record {first} {one}" if end == first + 1 else f"records {first} to {end - 1} {several}"
+
+
+def _oldest(refusal: ApiError) -> int:
+    """The oldest record that a server still has, where it says so; -1 for another refusal."""
+    before, _, number = " ".join(refusal.errors).rpartition(" is ")
+    return int(number) if "oldest record" in before and number.isascii() and number.isdigit() else -1
 
 
 def ends_of(client: Client, page: Page) -> tuple[Positions, bool]:
