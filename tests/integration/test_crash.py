@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.process import PATIENCE, Answer, Client, VaultProcess, initialised
+from vault.log.format.segment import list_segments
 from vault.log.format.trust import Trust
 from vault.log.format.verify import verify_folder
 
@@ -170,8 +171,8 @@ def _check_log(vault: VaultProcess, told: Sequence[Acknowledged]) -> None:
     assert {name for name, _ in named} <= {log.log}
     outcomes = {
         record["seq"]
-        for path in sorted((folder / log.log).glob("*.jsonl"))
-        for record in map(json.loads, path.read_bytes().splitlines())
+        for segment in list_segments(folder / log.log)
+        for record in map(json.loads, segment.lines())
         if record["phase"] == "outcome" and record["outcome"] == "success"
     }
     assert {seq for _, seq in named} <= outcomes
