@@ -168,7 +168,7 @@ class LogRenderer:
         denied = isinstance(error, _DENIED)
         said = _Details(
             b'"outcome":"%b","phase":"outcome",%b'
-            % (b"denied" if denied else b"failed", _refused(call.decision, error)),
+            % (b"denied" if denied else b"failed", _refused(call.decision, error) or place.policy),
             b'"error_type":"%b",' % problem_type(error).encode(),
             self._fields(call, None),
             b'"status_code":%d,' % self._status.get(type(error), 500),

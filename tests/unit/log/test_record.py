@@ -104,6 +104,13 @@ def test_log_003_a_refusal_says_why_and_by_which_rule(
     assert record["policy"] == {"reason": reason, **by}
 
 
+def test_what_was_allowed_and_failed_names_the_rule_that_allowed_it(here: Application) -> None:
+    auth = _token(here)
+    answer, (record,) = _after(here, "GET", "/v1/secret/data/missing", token=auth["client_token"])
+    assert (answer.status, record["outcome"]) == (404, "failed")
+    assert record["policy"] == {"grant": [{"policy": "reader", "rule": "secret/data/*"}]}
+
+
 def test_log_003_a_request_without_a_valid_credential_is_recorded_too(here: Application) -> None:
     _, found = _after(here, "GET", "/v1/secret/data/x", token="hvs.wrong")
     (record,) = found
