@@ -127,9 +127,12 @@ def test_log_022_what_is_no_filter_is_refused(vault: VaultProcess) -> None:
             ("after=0&outcome=denied", "a log is followed without filters"),
             ("after=0&wait=61", "wait must be at most 60"),
             ("log=x", "say after which record"),
+            ("actor=", "give a value to filter by, or leave out actor"),
+            ("event=,&outcome=denied", "give a value to filter by, or leave out event"),
         ):
             answer = reader.request("GET", f"/v1/sys/log/records?{wrong}")
             assert (answer.status, words in answer.body.decode()) == (400, True), answer.body
+        assert reader.request("GET", "/v1/sys/log/records?to=9999-12-31T23:59:59Z").status == 200
 
 
 def test_log_023_lines_end_with_a_line_about_the_page(vault: VaultProcess) -> None:

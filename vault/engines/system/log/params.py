@@ -24,7 +24,7 @@ _TIME: Final = re.compile(
 )
 _LENGTH: Final = re.compile(r"([0-9]{1,7})(s|m|h|d)")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_FILTERS: Final[Mapping[str, FilterName]] = {
+FILTERS: Final[Mapping[str, FilterName]] = {
     "event": "event",
     "resource": "resource",
     "resource_type": "resource_type",
@@ -38,6 +38,9 @@ _FILTERS: Final[Mapping[str, FilterName]] = {
     "request_id": "request_id",
     "trace_id": "trace_id",
 }
+"""By the name of a parameter, the filter that it is."""
+_LATEST: Final = (1 << 62) - 1
+"""The last time that the log reader is asked for, in nanoseconds since the epoch: in the year 2116."""
 
 
 class RecordFilters(Params, frozen=True):
@@ -66,7 +69,7 @@ class RecordFilters(Params, frozen=True):
 
     def filters(self) -> dict[FilterName, tuple[str, ...]]:
         """Return the filters that are set."""
-        return {asked: values for name, asked in _FILTERS.items() if (values := tuple(getattr(self, name)))}
+        return {asked: values for name, asked in FILTERS.items() if (values := tuple(getattr(self, name)))}
 
 
 class RecordTimes(RecordFilters, frozen=True):
@@ -125,4 +128,4 @@ def moment(name: str, text: str) -> Nanos:
             seconds = int(second.timestamp())
     if found is None or seconds < 0:
         raise Malformed(f"{name} must be a time in RFC 3339, as 2026-11-24T09:30:00Z")
-    return Nanos(seconds_to_nanos(Seconds(seconds)) + int((found[2] or "0").ljust(9, "0")))
+    return Nanos(min(seconds_to_nanos(Seconds(seconds)) + int((found[2] or "0").ljust(9, "0")), _LATEST))

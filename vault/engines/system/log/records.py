@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from vault.engines.system.log.params import MOST, CountTimes, RecordSearch, between
+from vault.engines.system.log.params import FILTERS, MOST, CountTimes, RecordSearch, RecordTimes, between
 from vault.engines.system.log.readers import LogReading
 from vault.framework.call import ROOT, Call
 from vault.framework.clock import Clock, rfc3339
@@ -81,7 +81,7 @@ class RecordEngine(Engine):
     async def read_counts(self, call: Call, params: CountTimes) -> Counts:
         """Count records by outcome over a time, for a picture of it."""
         tenants = self._reading.permit(call)
-        _refuse_unknown(call)
+        _refuse_unknown(call, params)
         if not 1 <= params.buckets <= 500:
             raise Malformed("buckets must be between 1 and 500")
         begins, ends = between(params, self._clock.nanos())
@@ -105,7 +105,7 @@ class RecordEngine(Engine):
 
     async def _read(self, call: Call, params: RecordSearch) -> Reply[LogPage]:
         tenants = self._reading.permit(call)
-        _refuse_unknown(call)
+        _refuse_unknown(call, params)
         if not 1 <= params.limit <= MOST:
             raise Malformed(f"limit must be between 1 and {MOST}")
         if params.after is not None:
@@ -171,11 +171,16 @@ class RecordEngine(Engine):
         return self._common.cursors.write(place, query)
 
 
-def _refuse_unknown(call: Call) -> None:
-    """Refuse what is no filter, rather than answer as if it were not there (LOG-022). Raises `Malformed`."""
+def _refuse_unknown(call: Call, params: RecordTimes) -> None:
+    """Refuse what is no filter or has no value, rather than answer as if it were not there (LOG-022). Raises `Malformed`."""
     unknown = sorted(call.data.keys() - call.bound.route.parameters.keys() - {_BY_LIMIT})
     if unknown:
         raise Malformed(f"the log has no filter {quoted_words(unknown)}")
+    empty = sorted(
+        name for name in FILTERS if name in call.data and not any(params.filters().get(FILTERS[name], ()))
+    )
+    if empty:
+        raise Malformed(f"give a value to filter by, or leave out {quoted_words(empty)}")
 
 
 def _page(call: Call, page: LogPage) -> Reply[LogPage]:
