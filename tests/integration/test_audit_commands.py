@@ -2,6 +2,7 @@
 """`vaultctl audit` on a real server: segments that were closed, a restart under a tail, and namespaces."""
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ import pytest
 
 from tests.fuzz.process import PATIENCE, VaultProcess, wait_until
 from tests.integration.test_application_guide import environment, run
+from tests.ports import free_port
 
 _READER = 'path "sys/log/*" { capabilities = ["read", "update"] }'
 
@@ -21,7 +23,12 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        more = f'log {{\n  path = "{folder}/log"\n  segment_size = 20000\n  root_reads = true\n}}\n'
+        device = (
+            f'device "socket" "siem" {{ address = "tcp://127.0.0.1:{free_port()}" }}'  # where nobody listens
+        )
+        more = (
+            f'log {{\n  path = "{folder}/log"\n  segment_size = 20000\n  root_reads = true\n  {device}\n}}\n'
+        )
         self.vault = VaultProcess(folder, more=more)
 
     def shell(self, token: str, namespace: str = "") -> Mapping[str, str]:
@@ -162,3 +169,15 @@ def test_a_tenants_record_is_proven_with_the_key_that_it_was_given(site: Site) -
     line = f"vaultctl audit prove -key=vkey -o=tenant.proof {record['log']}:{record['seq']}"
     assert "good: it is in the log" in site.does(line, "other", reader)
     assert site.does("vaultctl audit verify -proof=tenant.proof -key=vkey")
+
+
+def test_a_device_that_takes_nothing_is_shown_with_the_reason(site: Site) -> None:
+    line = "vaultctl audit devices -format=json || true"
+    found = json.loads(site.does(line))["devices"]
+    wait_until(
+        lambda: json.loads(site.does(line))["devices"][0]["state"] in {"retrying", "stuck"},
+        lambda: str(found),
+    )
+    shown = site.does("vaultctl audit devices || echo $?")
+    assert re.search(r"^siem +socket +best effort +(retrying|stuck) +[0-9]+ records", shown, re.MULTILINE)
+    assert shown.endswith("2\n")
