@@ -33,6 +33,8 @@ CODECS = {
     "vault/log/common_log.py": "records of the log",
     "vault/log/cursor.py": "encrypted for a client, under a key of the log",
     "vault/log/record.py": "records of the log",
+    "vault/log/purger.py": "records of the log",
+    "vault/log/retention.py": "the retention of the last start, beside the log",
     "vault/log/recovery.py": "records of the log, and the state beside a segment",
     "vault/log/reader/client.py": "what two processes say to each other",
     "vault/log/reader/follower.py": "records of the log",

@@ -372,12 +372,12 @@ class Broker:
         batched = bool(self._recording) and not self._records_sealed
         self._batch = AuditBatch(len(self._recording), self._write_batch, self._defect) if batched else None
 
-    def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> None:
-        """Have the log say what no request asked for. What it cannot take is told in the server log."""
-        if self.common is not None:
-            if self._batch is not None:
-                self._batch.flush()
-            self._health.write(self.common, self.common.notice(event, said, outcome), self._clock.monotonic())
+    def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bool:
+        """Have the log say what no request asked for, and return whether it does. What it cannot take is told in the server log."""
+        if self._batch is not None:
+            self._batch.flush()
+        health, common, now = self._health, self.common, self._clock.monotonic()
+        return common is not None and health.write(common, common.notice(event, said, outcome), now) is True
 
     def _tell_of_device(self, name: str, failing: bool) -> None:  # noqa: FBT001 -- what became of it
         """Have the log say that a device began or ceased to fail, once what is being recorded now is (LOG-031)."""
@@ -418,7 +418,7 @@ class Broker:
         if self.common is not None:
             if self._watch is not None:
                 self._watch.start()
-            self.notice("esa.server.start", self.common.started())
+            self.common.tell_of_start(self)
             self.common.checkpoints.start()
 
     async def stop(self) -> None:

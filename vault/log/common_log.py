@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Final
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Final, Protocol
 
 import msgspec
 
@@ -21,12 +21,21 @@ from vault.log.forward.watch import DeviceWatch
 from vault.log.keys import FIRST, LogKeys, make_keys, read_keys
 from vault.log.record import SCHEMA, LogRenderer
 from vault.log.recovery import OpenedLog
+from vault.log.retention import NO_RETENTION, Retention, keep_retention, last_retention
 from vault.log.signing import Checkpoints
 from vault.log.values import ValueHasher
 from vault.log.witness.rounds import Witnesses
 from vault.values.ids import ROOT_ID
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class Notices(Protocol):
+    """Has the log say what no request asked for; `vault.audit.broker.Broker` does."""
+
+    def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bool:
+        """Return whether the log has it."""
+        ...
 
 
 class CommonLog:
@@ -45,8 +54,13 @@ class CommonLog:
         entropy: Entropy,
         log: Log,
         status: Mapping[type[VaultError], int],
+        retention: Retention = NO_RETENTION,
     ) -> None:
-        """`origin` and the log's id name it in checkpoints; `status` is the HTTP status of each kind of refusal."""
+        """`origin` and the log's id name it in checkpoints; `status` is the HTTP status of each kind of refusal.
+
+        `retention` is how long records are kept.
+        """
+        self._retention = retention
         self.id: Final = opened.id
         self.lost: Final = opened.lost
         self.writer: Final = opened.writer
@@ -98,6 +112,21 @@ class CommonLog:
         """Return what the record of a start says: the release, and which log lost its end, and why."""
         said = {"service.name": "coffre", "service.version": __version__}
         return {**said, "lost": self.lost} if self.lost else said
+
+    def tell_of_start(self, notices: Notices) -> None:
+        """Have the log say that it begins, and how long it keeps records where that changed since the last start (LOG-011).
+
+        Where the next start cannot be told, it says so once more.
+        """
+        notices.notice("esa.server.start", self.started())
+        folder = self.writer.folder.parent
+        last = last_retention(folder)
+        if last == self._retention:
+            return
+        said = {"new": self._retention.told(), "old": last.told()}
+        if notices.notice("esa.log.retention", said):
+            with suppress(OSError):
+                keep_retention(folder, self._retention)
 
     async def prepare(self, core: ReadView, write: Callable[[], AbstractAsyncContextManager[View]]) -> None:
         """Make the log's keys where there are none yet; `core` is the root namespace's own data."""

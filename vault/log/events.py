@@ -16,6 +16,8 @@ NOTICES: Final = frozenset(
         "esa.config.reload",
         "esa.log.device.failed",
         "esa.log.device.recovered",
+        "esa.log.purge",
+        "esa.log.retention",
         "esa.seal.closed",
         "esa.seal.opened",
         "esa.server.start",

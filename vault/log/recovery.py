@@ -105,6 +105,37 @@ def open_log(
     raise LogInUse(f"{MOST_WORKERS} processes write logs in {folder}; give each server a folder of its own")
 
 
+def end_idle_segments(folder: Path, own: str, before: Nanos, nanos: Callable[[], Nanos]) -> None:
+    """Begin another segment in the logs of this node that nobody writes, where the newest began before a time.
+
+    `own` is the log of this process. Only segments that ended are closed and purged; one whose log is damaged stays.
+    It reads whole segments: call it in a thread. Raises `OSError`.
+    """
+    for found in [*_logs(folder)]:
+        log = folder / found[0]
+        if found[1] != own.partition("-")[0] or found[0] == own or not _is_old(log, before):
+            continue
+        lock = _lock(log)
+        if lock < 0:
+            continue
+        try:
+            writer = _resume(log, found[0], LogLimits(), nanos, 0.0, lock)
+        except LogDamaged:
+            os.close(lock)
+            continue
+        writer.begin(writer.chain.written, 0, 0.0)
+        writer.close()
+
+
+def _is_old(log: Path, before: Nanos) -> bool:
+    """Whether the newest segment of a log has a record that was made before a time."""
+    try:
+        line = next(_lines(log / f"{_newest_segment(log):020d}{SEGMENT}"), b"")
+        return parse_rfc3339_whole(_DECODER.decode(line).observed_timestamp) < before
+    except (LogDamaged, msgspec.MsgspecError, ValueError):
+        return False
+
+
 def node_id(folder: Path, entropy: Entropy) -> str:
     """Return the name of this node in log ids: eight hexadecimal digits, made once. Raises `OSError`."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

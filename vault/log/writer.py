@@ -122,6 +122,10 @@ class LogWriter:
             os.ftruncate(self._fd, self._size)
             raise
 
+    def end_segment(self) -> None:
+        """Have the next record begin another segment."""
+        self._ends = float("-inf")
+
     def unsynced(self) -> list[int]:
         """Return descriptors of what is written and may not be on the disk yet; who syncs them closes them."""
         ended, self._ended = self._ended, []

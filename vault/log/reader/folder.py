@@ -21,7 +21,7 @@ from vault.log.reader.closing import EndedSegment, close_segment, finish_closing
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.store import Index, IndexDamaged, IndexFull
 from vault.log.reader.lines import STATE, Lines, SegmentGone
-from vault.log.reader.messages import Follow, LogStatus, PurgeResult, ReaderStatus, Refused
+from vault.log.reader.messages import Follow, LogStatus, Purge, PurgeResult, ReaderStatus, Refused
 from vault.log.reader.purging import leaves_to_keep, oldest_closed, purge_segments, remove_remains
 from vault.log.reader.tail import wakes
 
@@ -118,14 +118,16 @@ class LogFolder:
                 if not self._waiting[ask.log]:
                     del self._waiting[ask.log]
 
-    async def purge(self, log: FollowedLog, through: int) -> PurgeResult:
+    async def purge(self, log: FollowedLog, ask: Purge) -> PurgeResult:
         """Remove the oldest segments of a log, up to a record, and forget them. Raises `Refused`, `OSError`, `IndexFull`."""
-        segments = oldest_closed(log.folder, through)
+        segments = oldest_closed(log.folder, ask.through)
         if not segments:
             return PurgeResult(segments=0)
         if segments[-1].last >= log.next:
             raise Refused("busy", "these records are not indexed yet; ask again")
         leaves = leaves_to_keep(log.tree, segments[-1])
+        if ask.rehearse:
+            return PurgeResult(segments=len(segments))
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._thread, partial(purge_segments, log.folder, segments, leaves))
         await self._look(log.name)

@@ -152,10 +152,14 @@ class Count(Struct, frozen=True, kw_only=True, tag="count"):
 
 
 class Purge(Struct, frozen=True, kw_only=True, tag="purge"):
-    """Remove the oldest segments of a log that end with a record up to this one, whole and closed ones alone."""
+    """Remove the oldest segments of a log that end with a record up to this one, whole and closed ones alone.
+
+    A rehearsal removes nothing, and is refused where the purge would be.
+    """
 
     log: LogName
     through: Seq
+    rehearse: bool = False
 
 
 class Status(Struct, frozen=True, tag="status"):

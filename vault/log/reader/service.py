@@ -170,7 +170,7 @@ class Service:
                 await folder.wait(ask)
                 return await follow(self._log(ask.log), folder.lines, ask)
             case Purge():
-                return await folder.purge(self._log(ask.log), ask.through)
+                return await folder.purge(self._log(ask.log), ask)
             case Status():
                 return folder.status()
             case Stop():

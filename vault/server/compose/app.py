@@ -35,7 +35,7 @@ from vault.seal.failure import RootKeyReplaced, SealFailure
 from vault.server.application import Answer, Colleagues, DevResult, Message
 from vault.server.compose import unseal
 from vault.server.compose.catalog import ENGINES, catalog, hook
-from vault.server.compose.common_log import make_log_reader, open_common_log
+from vault.server.compose.common_log import make_log_reader, make_purger, open_common_log
 from vault.server.compose.external_keys import external_key_providers
 from vault.server.compose.groups import token_metrics
 from vault.server.compose.groups.capacities import USUAL, Capacities
@@ -124,10 +124,11 @@ class Vault:
         )
         migrate = SafeMigration(ground, mounts, slots, credentials.pairs)
         self._reader = make_log_reader(config) if reads_log else None
+        self.purger = make_purger(ground, controls, self._reader)
         installed = self._install(engines, capacities, migrate)
         mounts.router.seal()
         self._background = background(
-            ground, mounts.namespaces, tokens, self.leases, controls, installed, migrate
+            ground, mounts.namespaces, tokens, self.leases, controls, installed, migrate, self.purger
         )
         self._fixed = fixed_paths(mounts.router.root)
         self._watch: asyncio.Task[None] | None = None
@@ -179,6 +180,7 @@ class Vault:
             share_levels=self._together.share_levels,
             migrate=migrate,
             reader=self._reader,
+            purger=self.purger,
             running=self._requests.running,
             engines=engines,
         )

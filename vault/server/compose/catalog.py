@@ -26,6 +26,7 @@ from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.log.proofs import ProofEngine
 from vault.engines.system.log.readers import LogReading
 from vault.engines.system.log.records import RecordEngine
+from vault.engines.system.log.retention import RetentionEngine
 from vault.engines.system.log.status import LogStatusEngine
 from vault.engines.system.mounts.internal import InternalEngine, SpecsEngine
 from vault.engines.system.mounts.mounts import MountsEngine
@@ -55,6 +56,7 @@ from vault.framework.route_table import RouteTable
 from vault.framework.telemetry.metrics import WholeMetrics
 from vault.install import Install, Installation, Kind, Services
 from vault.lease.revocation import Endings
+from vault.log.purger import Purger
 from vault.log.reader.client import LogReader
 from vault.mount.entry import MountEntry
 from vault.mount.router import Router
@@ -107,6 +109,7 @@ def catalog(
     passage: SealHooks,
     migrate: Callable[[], Awaitable[None]],
     reader: LogReader | None,
+    purger: Purger | None,
     running: Callable[[], Iterable[Call]],
     whole_metrics: WholeMetrics,
     share_levels: Callable[[], Awaitable[None]],
@@ -114,7 +117,7 @@ def catalog(
 ) -> tuple[Catalog, Sequence[Installation]]:
     """Return every kind of mount, and all that was installed.
 
-    `migrate` puts signing keys into the safe; `reader` is asked what the log has, None where none is kept; `running` tells the calls that are being answered, `whole_metrics`
+    `migrate` puts signing keys into the safe; `reader` is asked what the log has, and `purger` cuts it, both None where none is kept; `running` tells the calls that are being answered, `whole_metrics`
     what all workers have measured; `share_levels` has all of them log as this one.
     """
     factors, identities, batch = credentials.factors, credentials.identities, credentials.batch
@@ -136,7 +139,7 @@ def catalog(
         *_rights(services, controls, external, biscuits, ground.config),
         *_status(services, ground.config, running, whole_metrics),
         NodesEngine(passage.nodes),
-        *_log(services, controls, reader, ground.config),
+        *_log(services, controls, reader, purger, ground.config),
         *operators(services, controls, endings, batch, biscuits, ground.config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
@@ -279,14 +282,15 @@ def _status(
 
 
 def _log(
-    services: Services, controls: Controls, reader: LogReader | None, config: Config
+    services: Services, controls: Controls, reader: LogReader | None, purger: Purger | None, config: Config
 ) -> tuple[Engine, ...]:
     common = controls.audit.common
     reading = LogReading(reader, services.namespaces, root_reads=config.log.root_reads)
     return (
         RecordEngine(reading, common, services.clock),
         ProofEngine(reading),
-        LogStatusEngine(reading, common),
+        LogStatusEngine(reading, common, purger),
+        RetentionEngine(reading, purger, services.clock),
     )
 
 

@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 
+from vault.barrier.view import core_prefix
 from vault.log.common_log import CommonLog
 from vault.log.forward.settings import write_settings
+from vault.log.purger import Purger
 from vault.log.reader.client import LogReader
 from vault.log.recovery import LogInUse, open_log
+from vault.log.retention import Hold, Retention, read_holds
 from vault.log.writer import LogLimits
+from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.ground import Ground
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
+from vault.values.ids import ROOT_ID
 from vault.wire.v1 import STATUS
 
 
@@ -46,4 +52,30 @@ def open_common_log(ground: Ground) -> CommonLog | None:
         entropy=ground.entropy,
         log=ground.log,
         status=STATUS,
+        retention=_retention(ground.config),
     )
+
+
+def make_purger(ground: Ground, controls: Controls, reader: LogReader | None) -> Purger | None:
+    """Return what purges the log; None where none is kept, or nobody reads it here."""
+    common = controls.audit.common
+    if common is None or reader is None:
+        return None
+
+    async def holds() -> Mapping[str, Hold]:
+        return await read_holds(ground.barrier.reader(ROOT_ID, core_prefix(ROOT_ID)))
+
+    return Purger(
+        common,
+        reader,
+        controls.audit,
+        holds,
+        _retention(ground.config),
+        ground.clock,
+        ground.log,
+        segment_age=ground.config.log.segment_age,
+    )
+
+
+def _retention(config: Config) -> Retention:
+    return Retention(least=config.log.retention_min, most=config.log.retention_max)

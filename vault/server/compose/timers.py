@@ -14,6 +14,7 @@ from vault.install import Installation
 from vault.lease.model import LEASE_KIND
 from vault.lease.namespace_sweep import Sweeper
 from vault.lease.store import LeaseStore
+from vault.log.purger import Purger
 from vault.namespace.book import Namespaces
 from vault.namespace.entry import NAMESPACE_KIND
 from vault.namespace.parked import ENDED_LEASE, ORPHANED_TOKEN, REVOKED_TOKEN, TIMER
@@ -37,8 +38,12 @@ def background(
     controls: Controls,
     installed: Iterable[Installation],
     migrate: Callable[[], Awaitable[None]],
+    purger: Purger | None,
 ) -> Background:
-    """Return the loop over all timers of a vault, and those that engines brought; `migrate` is run now and then."""
+    """Return the loop over all timers of a vault, and those that engines brought.
+
+    `migrate` is run now and then, and so does `purger` its work where a log is kept.
+    """
     clock, barrier, follower = ground.clock, ground.barrier, ground.follower
 
     async def expire_token(core: View, key: str) -> None:
@@ -64,7 +69,7 @@ def background(
             LEASE_KIND: leases.endings.due,
             **{kind: due for each in installed for kind, due in each.timers.items()},
         },
-        {"keyring": count_encryptions, "safe": migrate},
+        {"keyring": count_encryptions, "safe": migrate, **({} if purger is None else {"log": purger.work})},
         skew=controls.skew,
         log=ground.log,
         at_once=_AT_ONCE if ground.config.storage.is_shared else 1,

@@ -85,6 +85,8 @@ def _check(entry: Entry, made: LogSettings, values: Mapping[str, Any], findings:
         findings.refuse(entry, "signing_key must be CONFIG:KEY, the names of an external key")
     if made.witness_interval < _SHORTEST:
         findings.refuse(entry, f"witness_interval must be at least {_SHORTEST} s")
+    if 0 < made.retention_max < made.retention_min:
+        findings.refuse(entry, "retention_max must be at least retention_min")
     if made.witnesses and made.quorum > len(made.witnesses):
         findings.refuse(entry, f"quorum is {made.quorum}, and there are {len(made.witnesses)} witnesses")
     surplus = [name for name in ("quorum", "witness_interval") if name in values]

@@ -287,6 +287,18 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
         int, Setting(read.limit, "A segment of the log ends at this size, in bytes.", "67108864")
     ] = 64 << 20
     segment_age: Annotated[float, Setting(read.duration, "A segment ends after this time.", "24h")] = 86_400
+    retention_min: Annotated[
+        float, Setting(read.duration, "Records are kept so long at least: no purge takes younger ones.", "0")
+    ] = 0
+    retention_max: Annotated[
+        float,
+        Setting(
+            read.duration,
+            "Closed segments whose records all are older are purged within a day, but for those that a hold keeps; 0 keeps "
+            "everything.",
+            "0",
+        ),
+    ] = 0
     root_reads: Annotated[
         bool,
         Setting(

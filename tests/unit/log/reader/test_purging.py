@@ -244,6 +244,8 @@ def test_a_reader_purges_while_it_is_searched_and_followed(tmp_path: Path, writt
                 *(client.count(count) for _ in range(20)),
                 *(client.follow(Follow(log=LOG, after=400)) for _ in range(20)),
             )
+            assert (await client.purge(Purge(log=LOG, through=349, rehearse=True))).segments == 2
+            assert Segment(written.folder, 0).closed
             assert (await client.purge(Purge(log=LOG, through=349))).segments == 2
             await others
             assert [*map(bytes, (await client.search(search)).records)] == written.lines[350:]
@@ -267,7 +269,7 @@ def test_what_is_not_indexed_is_not_purged(tmp_path: Path, written: WrittenLog, 
         fresh = Reading(tmp_path)
         log = FollowedLog(LOG, tmp_path, fresh.lines, fresh.index, fresh.ended.append)
         with pytest.raises(Refused) as refused:
-            await folder.purge(log, 349)
+            await folder.purge(log, Purge(log=LOG, through=349))
         assert refused.value.refusal.kind == "busy"
         assert Segment(written.folder, 0).closed
         fresh.close()

@@ -46,6 +46,13 @@ def test_witnesses_are_read_with_their_quorum(tmp_path: Path) -> None:
     ]
 
 
+def test_it_is_read_how_long_records_are_kept(tmp_path: Path) -> None:
+    log = _read(tmp_path, 'log {\n path = "/l"\n retention_min = "4320h"\n retention_max = "8760h"\n}')
+    assert (log.retention_min, log.retention_max) == (180 * 86_400, 365 * 86_400)
+    log = _read(tmp_path, 'log {\n path = "/l"\n retention_min = "1h"\n}')
+    assert (log.retention_min, log.retention_max) == (3600, 0)
+
+
 def test_without_a_stanza_there_is_no_witness(tmp_path: Path) -> None:
     log = _read(tmp_path, "")
     assert (log.witnesses, log.quorum, log.witness_interval, log.signing_key) == ((), 1, 30, "")
@@ -54,6 +61,10 @@ def test_without_a_stanza_there_is_no_witness(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("log", "words"),
     [
+        (
+            'retention_min = "2h"\n retention_max = "1h"\n',
+            "retention_max must be at least retention_min",
+        ),
         (_witness("n", W1, "ftp://x"), "witness n needs url: the URL must begin with https:// or http://"),
         ('witness "n" {\n key = "x"\n}\n', "witness n needs url"),
         (_witness("n", "x"), "witness n needs key: a verifier key is"),

@@ -17,6 +17,7 @@ from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.log.common_log import CommonLog
 from vault.log.forward.status import DeviceStatus
+from vault.log.purger import Purger
 from vault.log.reader.messages import LogStatus
 from vault.log.schema import RECORD_SCHEMA
 from vault.log.witness.rounds import WitnessReport
@@ -46,6 +47,7 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
 
     `hsm` is the key in an HSM that signs beside the log's own, None where none is configured. `witnessed` is the newest
     checkpoint that enough witnesses have cosigned, None where no witness is configured.
+    `retention` is how long records are kept, and `holds` are what is kept longer: by name the time that each is on.
     """
 
     log: str
@@ -56,6 +58,8 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
     logs: Sequence[LogStatus]
     devices: Sequence[DeviceStatus]
     """Whom the log is sent to."""
+    retention: Mapping[str, str]
+    holds: Mapping[str, str]
     index_bytes: int
     rebuilding: bool
     trouble: str
@@ -66,9 +70,9 @@ class LogState(msgspec.Struct, frozen=True, kw_only=True):
 class LogStatusEngine(Engine):
     """Tells of the log itself."""
 
-    def __init__(self, reading: LogReading, common: CommonLog | None) -> None:
-        """`common` is this server's own log, None where it keeps none."""
-        self._reading, self._common = reading, common
+    def __init__(self, reading: LogReading, common: CommonLog | None, purger: Purger | None) -> None:
+        """`common` is this server's own log, and `purger` cuts it; None where it keeps none."""
+        self._reading, self._common, self._purger = reading, common, purger
 
     @read("log/status", event="log.status", despite_audit=True)
     async def read_status(self, call: Call) -> LogState:
@@ -77,6 +81,7 @@ class LogStatusEngine(Engine):
         with self._reading.asking() as reader:
             found = await reader.status()
         common = self._kept()
+        holds = await self._purger.holds() if self._purger is not None else {}
         return LogState(
             log=common.id,
             records=common.writer.chain.written,
@@ -85,6 +90,8 @@ class LogStatusEngine(Engine):
             keys={log.log: common.checkpoints.key_of(log.log) for log in found.logs},
             logs=found.logs,
             devices=() if common.devices is None else common.devices.devices,
+            retention=self._purger.retention.told() if self._purger is not None else {},
+            holds={name: hold.interval for name, hold in holds.items()},
             index_bytes=found.index_bytes,
             rebuilding=found.rebuilding,
             trouble=found.trouble,
