@@ -116,6 +116,7 @@ def _verify(place: Place, root: hvac.Client, file: Path) -> None:
     proof = parse_proof(file.read_bytes())
     (segment,) = (place.folder / "log").glob("*/*.jsonl")
     line = segment.read_bytes().splitlines()[proof.index]
+    assert proof.extra == line
     assert json.loads(line)["event_name"] == "esa.kv.read"
     token = token_with(root, "status-reader", LOG_READER)
     client = place.client(token)

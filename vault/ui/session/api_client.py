@@ -21,6 +21,8 @@ Answer = Callable[
 ]
 _JSON: Final = (b"content-type", b"application/json")
 _NATIVE: Final = (b"accept", b"application/problem+json")
+_LINES: Final = b"application/x-ndjson, application/problem+json"
+"""Asks for records as lines where there is a choice, and for refusals in the native profile."""
 _NO_TOKEN: Final = Secret("")
 _ANSWER: Final = JsonLimits(strings=1_000_000)
 """Limits on our own answers, wider than those on requests: a tree of 256 blocks has some thousand strings."""
@@ -83,15 +85,20 @@ class ApiClient:
 
     async def read_text(self, path: str) -> ApiAnswer:
         """Read a path whose answer is no JSON: it is in `raw`, unless it was refused."""
-        return await self._send("GET", path, b"", b"", self._token.reveal())
+        return await self._send("GET", path, b"", b"", self._token.reveal(), _LINES)
 
     async def post(self, path: str, fields: Mapping[str, object], token: str = "") -> ApiAnswer:
         """Write to a path."""
         return await self._send("POST", path, schema.encode(fields), b"", token or self._token.reveal())
 
-    async def _send(self, method: str, path: str, body: bytes, query: bytes, token: str) -> ApiAnswer:
+    async def _send(
+        self, method: str, path: str, body: bytes, query: bytes, token: str, accept: bytes = b""
+    ) -> ApiAnswer:
         raw = b"/v1/" + quote(path, safe="/").encode()
         headers = [_JSON, *self._headers]
+        if accept:
+            headers = [(name, value) for name, value in headers if name != b"accept"]
+            headers.append((b"accept", accept))
         if token:
             headers.append((b"x-vault-token", token.encode("latin-1", "replace")))
         scope: Message = {

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from starlette.responses import Response
 
+from vault.log.format.proof import parse_proof
 from vault.ui.html.components import facts, when
 from vault.ui.html.elements import Child, el
 from vault.ui.html.layout import HEADERS, href
@@ -64,7 +65,9 @@ async def state_of(visit: Visit, log: str, seq: int) -> Child:
         ),
         el(
             "p",
-            "The file is a tlog-proof of C2SP. Whoever has the record and the log's public key verifies it without this server.",
+            "The file is a C2SP tlog-proof with the record as its extra data. Whoever has the log's public key verifies it without this server: ",
+            el("code", "vaultctl audit verify -proof=FILE -key=KEY"),
+            ".",
             class_="why",
         ),
     ]
@@ -90,10 +93,12 @@ def _since(then: Millis, now: Millis) -> Seconds:
 
 
 async def proof(visit: Visit) -> Response:
-    """Send the proof of a record as a file."""
+    """Send the proof of a record as a file, with the record as its extra data: nothing else is needed but a key."""
     log, seq = place_of(visit)
+    there = f"{LOG}/records/{log}/{seq}"
     try:
-        answer = require(await visit.api.read_text(f"{LOG}/records/{log}/{seq}/proof"))
+        found = parse_proof(require(await visit.api.read_text(f"{there}/proof")).raw)
+        line = require(await visit.api.read_text(there)).raw.partition(b"\n")[0]
     except ApiRefusal as refused:
         return forbidden(visit, refused, "Proof")
     name = f"{_NAME.sub('', log)}-{seq}.tlog-proof"
@@ -102,7 +107,8 @@ async def proof(visit: Visit) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Content-Disposition": f'attachment; filename="{name}"',
     }
-    return Response(answer.raw, media_type="text/plain; charset=utf-8", headers=dict(headers))
+    whole = msgspec.structs.replace(found, extra=line).format()
+    return Response(whole, media_type="text/plain; charset=utf-8", headers=dict(headers))
 
 
 def length(seconds: Seconds) -> str:

@@ -23,11 +23,14 @@ LIMIT: Final = "25"
 """Records of one page."""
 FILTERS: Final = (
     *("resource", "actor", "event", "outcome", "credential", "policy", "rule", "address"),
-    *("request_id", "trace_id"),
+    *("request_id", "trace_id", "phase"),
 )
 """What can be searched for, by the names that the log has for it."""
+_PHASES: Final = (("", "no attempts"), ("attempt", "attempts alone"), ("any", "any"))
+_ASKED: Final = {"": "outcome,notice", "any": ""}
+"""By the phase that was chosen what the log is asked for: an attempt is said again by its outcome."""
 _OUTCOMES: Final = (("", "any"), ("success", "success"), ("denied", "denied"), ("failed", "failed"))
-_RARE: Final = ("policy", "rule", "address", "request_id", "trace_id")
+_RARE: Final = ("policy", "rule", "address", "request_id", "trace_id", "phase")
 """Filters that are folded up while they are empty."""
 
 
@@ -36,16 +39,11 @@ async def log(visit: Visit) -> Response:
     given = {name: visit.text(name) for name in FILTERS}
     window = window_of(visit)
     cursor = visit.text("cursor")
-    times = {} if cursor else {"from": window.begins, "to": window.ends}
+    times = {"from": window.begins, "to": window.ends}
+    wanted = {**given, "phase": _ASKED.get(given["phase"], given["phase"])}
     try:
-        found = await ask(visit, "records", **given, **times, limit=LIMIT, cursor=cursor)
-        counts = await ask(
-            visit,
-            "counts",
-            **given,
-            **{"from": window.begins, "to": window.ends},
-            buckets=str(window.parts),
-        )
+        found = await ask(visit, "records", **wanted, **({} if cursor else times), limit=LIMIT, cursor=cursor)
+        counts = await ask(visit, "counts", **wanted, **times, buckets=str(window.parts))
     except ApiRefusal as refused:
         return forbidden(visit, refused, "Log")
     records = objects(found, "records")
@@ -73,6 +71,7 @@ def _form(visit: Visit, given: Mapping[str, str]) -> Html:
         field("From address", "address", value=given["address"]),
         field("Request", "request_id", value=given["request_id"]),
         field("Trace", "trace_id", value=given["trace_id"]),
+        _choice("Attempts", "phase", _PHASES, given["phase"]),
     ]
     opened = any(given[name] for name in _RARE)
     return el(
@@ -81,7 +80,7 @@ def _form(visit: Visit, given: Mapping[str, str]) -> Html:
         field("Resource", "resource", value=given["resource"], placeholder="secret/shop/*"),
         field("Actor", "actor", value=given["actor"], placeholder="id of an entity"),
         field("Event", "event", value=given["event"], placeholder="esa.kv.*"),
-        _outcome(given["outcome"]),
+        _choice("Outcome", "outcome", _OUTCOMES, given["outcome"]),
         field("Credential", "credential", value=given["credential"], placeholder="accessor or block"),
         time_field("From", name="since", text=visit.text("since")),
         time_field("Before", name="until", text=visit.text("until")),
@@ -94,9 +93,9 @@ def _form(visit: Visit, given: Mapping[str, str]) -> Html:
     )
 
 
-def _outcome(chosen: str) -> Html:
-    options = [el("option", words, value=name, selected=name == chosen) for name, words in _OUTCOMES]
-    return el("label", "Outcome", el("select", options, name="outcome"))
+def _choice(label: str, name: str, known: Sequence[tuple[str, str]], chosen: str) -> Html:
+    options = [el("option", words, value=value, selected=value == chosen) for value, words in known]
+    return el("label", label, el("select", options, name=name))
 
 
 def _told(found: Mapping[str, Json]) -> Child:

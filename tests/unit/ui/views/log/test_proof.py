@@ -5,6 +5,7 @@ import pytest
 
 from tests.unit.ui.house import Front, answered, shown
 from tests.unit.ui.log_house import FORBIDDEN, LOG, RECORD, note_of, record_front
+from vault.log.format.proof import parse_proof
 from vault.ui.session.visit import ApiRefusal
 from vault.ui.views.log.proof import length, proof
 from vault.ui.views.log.record import record
@@ -45,11 +46,21 @@ def test_who_may_not_see_checkpoints_is_told_so() -> None:
     assert f"may not read sys/log/checkpoints/{LOG}" in shown(record, front, log=LOG, seq="7")
 
 
-def test_the_proof_is_a_file_that_nobody_keeps() -> None:
-    front, text = Front(), b"c2sp.org/tlog-proof@v1\nindex 7\n\n" + note_of(30)
-    front.answers[f"sys/log/records/{LOG}/7/proof"] = (200, text)
-    answer = answered(proof, front, log=LOG, seq="7")
-    assert bytes(answer.body) == text
+def _proven(log: str) -> Front:
+    """A server with a proof and the record of it as a line."""
+    front = Front()
+    front.answers[f"sys/log/records/{log}/7/proof"] = (
+        200,
+        b"c2sp.org/tlog-proof@v1\nindex 7\n\n" + note_of(30),
+    )
+    front.answers[f"sys/log/records/{log}/7"] = (200, b'{"seq":7}\n{"$page":{}}\n')
+    return front
+
+
+def test_the_proof_is_a_file_with_the_record_that_nobody_keeps() -> None:
+    answer = answered(proof, _proven(LOG), log=LOG, seq="7")
+    found = parse_proof(bytes(answer.body))
+    assert (found.index, found.checkpoint, found.extra) == (7, note_of(30), b'{"seq":7}')
     assert answer.headers["content-disposition"] == f'attachment; filename="{LOG}-7.tlog-proof"'
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["cache-control"] == "no-store"
@@ -63,9 +74,8 @@ def test_a_proof_that_there_is_not_yet_is_a_refusal() -> None:
 
 
 def test_a_file_has_no_name_that_somebody_chose() -> None:
-    front = Front()
-    front.answers['sys/log/records/a"\r\nb: c/7/proof'] = (200, b"text")
-    answer = answered(proof, front, log='a"\r\nb: c', seq="7")
+    nasty = 'a"\r\nb: c'
+    answer = answered(proof, _proven(nasty), log=nasty, seq="7")
     assert answer.headers["content-disposition"] == 'attachment; filename="abc-7.tlog-proof"'
 
 

@@ -28,10 +28,18 @@ def test_every_filter_is_asked_for_with_the_time_and_kept_by_the_form() -> None:
         ("sys/log/records", {**wanted, **times, "limit": ["25"]}),
         ("sys/log/counts", {**wanted, **times, "buckets": ["48"]}),
     ]
-    for name in set(FILTERS) - {"outcome"}:
+    for name in set(FILTERS) - {"outcome", "phase"}:
         assert re.search(f'name="{name}" value="{name}-&lt;&amp;&gt;"', page), name
     assert "<details open>" in page
     assert "<details>" in shown(log, front, resource="secret/x")
+
+
+def test_attempts_are_left_out_unless_they_are_asked_for() -> None:
+    for chosen, phase in (("", ["outcome,notice"]), ("attempt", ["attempt"]), ("any", None)):
+        front = log_front()
+        page = shown(log, front, phase=chosen)
+        assert [query.get("phase") for _, _, query, _ in front.asked] == [phase, phase]
+        assert f'<option value="{chosen}" selected>' in page.rpartition("Attempts")[2]
 
 
 def test_a_row_says_who_did_what_and_by_which_rule_or_why_not() -> None:
