@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST = 256
@@ -13,16 +14,21 @@ _CHANNELS = {2: 3, 6: 4}
 """By the type of a picture, RGB or RGBA, how many bytes a pixel has."""
 
 
-def small(png: bytes) -> bytes:
-    """Return a picture of a browser's, which has eight bits for each colour and is opaque, with a palette."""
+def small(png: bytes, most: int | None = None) -> bytes:
+    """Return a picture of a browser's, which has eight bits for each colour and is opaque, with a palette.
+
+    `most` is how many lines of it are kept; all, unless given.
+    """
     chunks = list(_chunks(png))
-    width, height, depth, kind, *rest = struct.unpack(">IIBBBBB", chunks[0][1])
+    width, _, depth, kind, *rest = struct.unpack(">IIBBBBB", chunks[0][1])
     assert (depth, rest) == (8, [0, 0, 0])
     size = _CHANNELS[kind]
     lines = _lines(
         zlib.decompress(b"".join(data for name, data in chunks if name == b"IDAT")), width * size, size
     )
-    pixels = [[line[place : place + 3] for place in range(0, len(line), size)] for line in lines]
+    pixels = [
+        [line[place : place + 3] for place in range(0, len(line), size)] for line in islice(lines, most)
+    ]
     palette = [colour for colour, _ in Counter(one for line in pixels for one in line).most_common(_MOST)]
 
     @cache
@@ -35,7 +41,7 @@ def small(png: bytes) -> bytes:
     body = b"".join(b"\0" + bytes(map(nearest, line)) for line in pixels)
     return _SIGNATURE + b"".join(
         (
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, len(pixels), 8, 3, 0, 0, 0)),
             _chunk(b"PLTE", b"".join(palette)),
             _chunk(b"IDAT", zlib.compress(body, 9)),
             _chunk(b"IEND", b""),

@@ -99,7 +99,7 @@ def test_chromium_finds_who_read_a_secret_narrows_the_time_and_takes_the_proof_a
         folder=tmp_path,
     )
     searched, _, narrowed = seen.pages[3:6]
-    assert "by which policy and rule" in searched["text"].lower()
+    assert "policy and rule, or why not" in searched["text"].lower()
     assert "secret/data/" in searched["text"] and "ann at" in searched["text"]
     assert "since=" in narrowed["url"] and "until=" in narrowed["url"]
     record = seen.pages[-1]
@@ -172,7 +172,7 @@ def test_a_hop_leads_to_what_it_did_and_a_record_leads_back(
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
     page = browser.session.get(place.address + unescape(records[0]), timeout=PATIENCE).text
-    assert "a Biscuit, block" in page and ">billing</a>" in page
+    assert "the workload billing asked for" in page and ">billing</a>" in page
     back = [unescape(one) for one in re.findall(r'href="(/ui/credential\?[^"#]*)#b-', page)]
     assert len(back) == 2
     shown = browser.session.get(place.address + back[0], timeout=PATIENCE)

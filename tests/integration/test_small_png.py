@@ -51,6 +51,10 @@ def test_a_picture_of_few_colours_keeps_each_of_them(alpha: bytes) -> None:
     assert _colours(small(_picture(alpha))) == LINES
 
 
+def test_a_tall_picture_is_cut_at_so_many_lines() -> None:
+    assert _colours(small(_picture(b""), 2)) == LINES[:2]
+
+
 def test_a_colour_without_a_place_becomes_the_nearest_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(small_png, "_MOST", 2)
     expected = tuple(tuple(BLUE if colour == WHITE else colour for colour in line) for line in LINES)

@@ -22,6 +22,7 @@ from vault.ui.views.log.search import outcome
 from vault.ui.views.log.words import (
     ENDS,
     Record,
+    actor_id,
     actor_of,
     blocks_of,
     members,
@@ -49,6 +50,8 @@ async def record(visit: Visit) -> Response:
     shown = next(iter(objects(found, "records")), {})
     names = await names_of(visit, [shown])
     workload = await _workload(visit, blocks_of(shown))
+    if workload:
+        names = {**names, text(within(shown, "actor"), "id"): f"the workload {workload}"}
     return page(
         f"Record {seq} of log {log}",
         places(visit, ""),
@@ -108,8 +111,8 @@ def _span(*words: str) -> Child:
 
 
 def _who(shown: Record, names: Mapping[str, str]) -> Child:
-    said, actor = actor_of(shown, names), text(within(shown, "actor"), "id")
-    return [said, " ", el("span", actor, class_="id why")] if said == names.get(actor) else said
+    said, actor = actor_of(shown, names), actor_id(shown)
+    return said if said == actor else [said, " ", el("span", actor, class_="id why")]
 
 
 def _credential(credential: Record) -> str:

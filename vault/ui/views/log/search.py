@@ -9,7 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from vault.framework.fields import Json
-from vault.ui.html.components import field, row, table, when
+from vault.ui.html.components import field, row, short, table, when
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, link, page
 from vault.ui.html.times import time_field
@@ -17,7 +17,7 @@ from vault.ui.session.visit import ApiRefusal, Visit, objects, text
 from vault.ui.views.log.asking import ask, forbidden, places
 from vault.ui.views.log.names import names_of
 from vault.ui.views.log.window import Window, drawn, window_of
-from vault.ui.views.log.words import Record, actor_of, outcome_of, resource_of, why_of, within
+from vault.ui.views.log.words import Record, actor_id, actor_of, outcome_of, resource_of, why_of, within
 
 LIMIT: Final = "25"
 """Records of one page."""
@@ -127,7 +127,7 @@ def _table(visit: Visit, records: Sequence[Record], names: Mapping[str, str], *,
         row(
             el("a", when(text(one, "timestamp")), href=record_href(visit, one)),
             _who(visit, one, names),
-            el("span", text(one, "event_name"), class_="id"),
+            el("span", text(one, "event_name"), class_="id short"),
             el("span", resource_of(one), class_="id"),
             outcome(outcome_of(one)),
             el("span", why_of(one), class_="id"),
@@ -136,8 +136,8 @@ def _table(visit: Visit, records: Sequence[Record], names: Mapping[str, str], *,
         for one in records
     ]
     heads = (
-        *("When (UTC)", "Who", "What", "On which resource", "Outcome"),
-        *("By which policy and rule, or why not", "From address"),
+        *("When (UTC)", "Who", "What", "Resource", "Outcome", "Policy and rule, or why not"),
+        "From",
     )
     empty = (
         "None among those that were looked at; there are others on the next page."
@@ -148,13 +148,12 @@ def _table(visit: Visit, records: Sequence[Record], names: Mapping[str, str], *,
 
 
 def _who(visit: Visit, record: Record, names: Mapping[str, str]) -> Child:
-    """Return who acted, as a link to what else they did; beside a name the id that the record has."""
-    actor = text(within(record, "actor"), "id")
-    said = actor_of(record, names)
+    """Return who acted, as a link to what else they did, and the id that the record has."""
+    actor, said = text(within(record, "actor"), "id"), actor_of(record, names)
     if not actor:
         return said
     there = link(said, "log", mount=visit.mount, actor=actor, **times_of(visit))
-    return [there, el("div", actor, class_="id why")] if said == names.get(actor) else there
+    return there if said == actor else [there, el("div", short(actor_id(record)), class_="why")]
 
 
 def record_href(visit: Visit, record: Record) -> str:

@@ -44,10 +44,13 @@ async def status(visit: Visit) -> Response:
             ("Written", f"{text(found, 'records')} records"),
             ("Signed", _signed(found)),
             ("Key", el("span", text(found, "key") or "none while sealed", class_="id")),
+            *_hsm(found),
+            *_witnessed(found),
             ("Index", f"{text(found, 'index_bytes')} bytes"),
         ),
         el("h2", "All logs"),
         _logs(found),
+        _witnesses(found),
         _devices(found),
         session=visit.session,
         mount=visit.mount,
@@ -58,6 +61,45 @@ async def status(visit: Visit) -> Response:
 def _signed(found: Mapping[str, Json]) -> str:
     signed = text(found, "signed")
     return f"{signed} records" if signed and not signed.startswith("-") else "nothing yet by this process"
+
+
+def _hsm(found: Mapping[str, Json]) -> list[tuple[str, Child]]:
+    """Return the key in an HSM that signs checkpoints too, or why it does not, where there is one."""
+    state = within(found, "hsm")
+    if not state:
+        return []
+    key, trouble = text(within(state, "keys"), text(found, "log")), text(state, "trouble")
+    if trouble:
+        return [("Key in an HSM", el("span", f"does not sign: {trouble}", class_="odd high"))]
+    return [("Key in an HSM", el("span", key or "has not signed yet", class_="id"))]
+
+
+def _witnessed(found: Mapping[str, Json]) -> list[tuple[str, Child]]:
+    """Return what enough witnesses have cosigned, where there are any."""
+    report = within(found, "witnessed")
+    if not report:
+        return []
+    records, age = text(report, "records"), report.get("age")
+    if records.startswith("-") or not isinstance(age, int | float):
+        return [("Witnessed", "nothing yet")]
+    said = f"{records} records, {length(Seconds(int(age)))} ago, by {text(report, 'quorum')} at least"
+    return [("Witnessed", said)]
+
+
+def _witnesses(found: Mapping[str, Json]) -> Child:
+    """Return how each witness is, where there are any."""
+    rows = [
+        row(
+            el("span", text(one, "name"), class_="id"),
+            "none" if text(one, "records").startswith("-") else text(one, "records"),
+            text(one, "trouble") or "none",
+            el("span", text(one, "key"), class_="id"),
+        )
+        for one in objects(within(found, "witnessed"), "witnesses")
+    ]
+    heads = ("Witness", "Records that it cosigned", "Trouble", "Key that verifies it")
+    caption = "They see that the log only grows. What they cosigned cannot be made anew unseen."
+    return [el("h2", "Witnesses"), table(caption, heads, rows, empty="")] if rows else None
 
 
 def _logs(found: Mapping[str, Json]) -> Html:

@@ -47,14 +47,19 @@ def entity_of(record: Record) -> str:
 
 
 def actor_of(record: Record, names: Mapping[str, str]) -> str:
-    """Return who acted: an entity by its name, where that is known, and its id; anything else by its kind."""
-    actor, entity = within(record, "actor"), entity_of(record)
-    if entity:
-        return names.get(entity) or entity
-    kind, name = text(actor, "type"), text(actor, "id").removeprefix("accessor:")
-    if blocks_of(record):
-        return f"a Biscuit, block {name}"
-    return f"{_KINDS.get(kind, kind)}, accessor {name}" if name else _KINDS.get(kind, kind)
+    """Return who acted, by the name where that is known; without one an entity by its id, anything else by its kind."""
+    actor = within(record, "actor")
+    name, kind = text(actor, "id"), text(actor, "type")
+    if name in names:
+        return names[name]
+    if entity_of(record):
+        return name
+    return "a Biscuit" if blocks_of(record) else _KINDS.get(kind, kind)
+
+
+def actor_id(record: Record) -> str:
+    """Return the id of who acted, as accessors are without what they begin with."""
+    return text(within(record, "actor"), "id").removeprefix("accessor:")
 
 
 def why_of(record: Record) -> str:

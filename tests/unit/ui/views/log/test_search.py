@@ -49,7 +49,7 @@ def test_a_row_says_who_did_what_and_by_which_rule_or_why_not() -> None:
         *("2026-11-27 11:00:00", "e-1", "esa.kv.read", "secret/shop/pin, version 3", "success"),
         *("app: secret/data/shop/*", "10.0.0.7"),
     ]
-    assert second[1] == "a token without an entity, accessor acc"
+    assert second[1] == "a token without an entityacc"
     assert second[4:6] == ["denied", "the rule does not grant delete (app: secret/*)"]
     assert f'href="/ui/log/record?mount=nhi&amp;log={LOG}&amp;seq=7"' in page
 
@@ -59,6 +59,7 @@ def test_an_entity_has_its_name_beside_its_id_where_the_reader_may_know_it() -> 
     front.answers["identity/entity/id/e-1"] = (200, {"data": {"name": "ann <b>"}})
     page = shown(log, front)
     assert _cells(page)[0][1] == "ann &lt;b&gt;e-1"
+    assert '<span class="id short" title="e-1">e-1</span>' in page
     assert [path for _, path, *_ in front.asked].count("identity/entity/id/e-1") == 1
 
 

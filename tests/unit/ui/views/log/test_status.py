@@ -92,6 +92,28 @@ def test_devices_are_shown_with_their_state_and_how_far_they_are_behind() -> Non
     assert _cells(page, "Why")[2] == "the receiver refuses"
 
 
+def test_witnesses_are_shown_with_what_they_have_cosigned() -> None:
+    witness = {"name": "w1", "key": "w1+key", "records": 64, "trouble": "it does not answer <x>"}
+    late = {"name": "w2", "key": "w2+key", "records": -1, "trouble": ""}
+    report = {"quorum": 1, "records": 64, "age": 130.5, "witnesses": [witness, late]}
+    page = _shown(witnessed=report)
+    assert "<dt>Witnessed</dt><dd>64 records, 2 minutes ago, by 1 at least</dd>" in page
+    assert _cells(page, "Records that it cosigned") == ["64", "none"]
+    assert _cells(page, "Trouble") == ["it does not answer &lt;x&gt;", "none"]
+    assert "<dd>nothing yet</dd>" in _shown(witnessed={**report, "records": -1})
+    assert "Witness" not in _shown(witnessed=None)
+
+
+def test_a_key_in_an_hsm_is_shown_or_why_it_does_not_sign() -> None:
+    for state, words in (
+        ({"keys": {LOG: "hsm+key"}, "trouble": ""}, "hsm+key"),
+        ({"keys": {}, "trouble": ""}, "has not signed yet"),
+        ({"keys": {LOG: "hsm+key"}, "trouble": "it is <away>"}, "does not sign: it is &lt;away&gt;"),
+    ):
+        assert re.search(f"<dt>Key in an HSM</dt><dd><span[^>]*>{re.escape(words)}</span>", _shown(hsm=state))
+    assert "HSM" not in _shown(hsm=None)
+
+
 def test_who_may_not_read_it_is_told_which_rule_is_missing() -> None:
     page = answered(status, Front(sys__log__status=(403, {**FORBIDDEN, "path": "sys/log/status"})))
     assert (page.status_code, b"may not read sys/log/status" in bytes(page.body)) == (403, True)
