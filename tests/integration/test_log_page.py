@@ -20,6 +20,7 @@ from tests.integration.processes import PATIENCE
 from vault.log.format.note_key import Verifier
 from vault.log.format.proof import check_proof, parse_proof
 from vault.log.format.tree import leaf_hash
+from vaultctl.main import main as vaultctl
 
 LOG_READER = LOOK + '\npath "sys/log/*" { capabilities = ["read"] }\n'
 NAMES = 'path "identity/entity/id/*" { capabilities = ["read"] }\n'
@@ -124,6 +125,9 @@ def _verify(place: Place, root: hvac.Client, file: Path) -> None:
     client.adapter.close()
     verifier = Verifier.parse(status["key"])
     check_proof(proof, leaf_hash(line), verifier.name, [verifier])
+    key = file.with_suffix(".key")
+    key.write_text(status["key"])
+    assert vaultctl(["audit", "verify", f"-proof={file}", f"-key={key}"]) == 0
 
 
 def test_chromium_searches_and_opens_a_record_with_the_keyboard_alone(
