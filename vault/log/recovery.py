@@ -2,10 +2,10 @@
 """Opens a log where it ended, whatever ended it.
 
 1. Take the newest log of this node and worker, and its lock; make one where there is none.
-2. Read the state that was stored when its newest segment began, and every whole line after it. A torn last line, or
-   what follows a line that does not chain, was never answered for and is cut off.
-3. A log that is shorter than its last checkpoint, or another one, has lost its end: it stays as it is, and a new epoch
-   begins. The new log says so in its first record.
+2. Read the state that was stored when its newest segment began, and every whole line after it. A torn last line was
+   never answered for and is cut off.
+3. A log that is shorter than its last checkpoint, or another one, or has records that do not chain, has lost its end:
+   it stays as it is, and a new epoch begins. The new log says so in its first record.
 """
 
 from __future__ import annotations
@@ -184,15 +184,19 @@ def _resume(
     chain = Chain(log, _state(own, first), nanos)
     # 2.
     size, signed_root = _last_signed(own)
-    whole = 0
-    for line in _lines(own / f"{first:020d}{SEGMENT}"):
+    whole, more = 0, False
+    lines = _lines(own / f"{first:020d}{SEGMENT}")
+    for line in lines:
         if not _continues(chain, log, line):
+            more = _is_record(line) or any(map(_is_record, lines))
             break
         whole += len(line)
         if chain.seq == size and chain.root()[1] != signed_root:
             raise LogDamaged(f"its first {size} records are not those that were signed")
     if chain.seq < size:
         raise LogDamaged(f"it ends after {chain.seq} records, and {size} were signed")
+    if more:
+        raise LogDamaged(f"records follow its first {chain.seq}, and do not chain")
     writer = LogWriter(own, chain, limits, lock)
     writer.begin(first, whole, monotonic)
     return writer
@@ -254,9 +258,18 @@ def _lines(path: Path) -> Iterator[bytes]:
         return
     with file:
         while line := file.readline(_LONGEST + 1):
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and len(line) <= _LONGEST:
                 return
             yield line
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether a line is a record, wherever it belongs: somebody may have been answered for it."""
+    try:
+        _DECODER.decode(line)
+    except (msgspec.MsgspecError, ValueError):
+        return len(line) > _LONGEST
+    return True
 
 
 def _continues(chain: Chain, log: str, line: bytes) -> bool:

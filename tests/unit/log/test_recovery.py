@@ -92,6 +92,20 @@ def test_a_log_with_another_end_than_was_signed_is_left(tmp_path: Path) -> None:
     assert "3 were signed" in again.lost
 
 
+def test_records_behind_one_that_was_changed_are_left_too(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    wrote(log, *[draft() for _ in range(9)])
+    log.writer.close()
+    segment = _open_segment(tmp_path)
+    lines = segment.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b"kv.read", b"kv.list")
+    segment.write_bytes(b"".join(lines))
+    again = opened(tmp_path)
+    assert again.id.endswith("-0-2")
+    assert again.lost == f"{log.id}: records follow its first 4, and do not chain"
+    assert segment.read_bytes() == b"".join(lines)
+
+
 def test_a_chain_made_anew_is_not_gone_on_with(tmp_path: Path) -> None:
     _signed(tmp_path)
     other = tmp_path / "other"
