@@ -75,15 +75,11 @@ def actor_of(record: Record, names: Names) -> str:
 
 
 def why_of(record: Record) -> str:
-    """By which policies and rule it was allowed, or why it was refused and by which rule, or what went wrong."""
+    """By which policies and rule it was allowed; else why it was refused, or what went wrong, and by which rule."""
     policy = as_map(record.get("policy"))
-    allowed = _rules(policy.get("grant"))
-    if allowed:
-        return allowed
-    reason, by = text_of(policy, "reason"), _rules(policy.get("by"))
-    if reason:
-        return f"{reason} ({by})" if by else reason
-    return text_of(record, "error_type").rpartition(":")[2].replace("-", " ")
+    rules = _rules(policy.get("grant")) or _rules(policy.get("by"))
+    reason = text_of(policy, "reason") or text_of(record, "error_type").rpartition(":")[2].replace("-", " ")
+    return f"{reason} ({rules})" if reason and rules else reason or rules
 
 
 def _rules(value: object) -> str:

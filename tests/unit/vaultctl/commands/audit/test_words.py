@@ -55,6 +55,10 @@ def test_an_entity_is_called_by_its_name_where_that_is_known() -> None:
             "the rule denies (team: secret/data/team/*)",
         ),
         ({"error_type": "urn:coffre:error:not-found"}, "not found"),
+        (
+            {"error_type": "urn:coffre:error:not-found", "policy": {"grant": [_RULE]}},
+            "not found (team: secret/data/team/*)",
+        ),
         ({}, ""),
         ({"policy": {"grant": "x"}, "error_type": 5}, "5"),
     ],
