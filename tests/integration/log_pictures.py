@@ -47,7 +47,7 @@ _PAYMENTS = 'path "secret/data/payments/*" { capabilities = ["read"] }'
 _READER = f"""{LOOK}
 path "sys/log/*" {{ capabilities = ["read"] }}
 path "identity/entity/id/*" {{ capabilities = ["read"] }}
-path "nhi/credentials*" {{ capabilities = ["read"] }}
+path "nhi/*" {{ capabilities = ["read", "list"] }}
 """
 
 
