@@ -54,7 +54,8 @@ class LogFolder:
         self._live: set[str] = set()
         """Logs that may have more: of each worker the newest, and those that were not read to their end."""
         self._newest: set[str] = set()
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._seen: dict[str, tuple[int, int, bool]] = {}
+        """By log when files came or went, the size of its newest segment, and whether it is looked at once more."""
         self._scanned = float("-inf")
         self._caught_up = False
         self._copying = False
@@ -170,26 +171,37 @@ class LogFolder:
         return busy
 
     def _scan(self) -> list[str]:
-        """Return the logs that are to be looked at: new ones, those that may be written, and those with other files than before."""
+        """Return the logs that are to be looked at: those that are new, and those in which files came or went.
+
+        These are looked at a second time: what came in the same tick of the file system's clock shows in no time.
+        """
         ids = list_logs(self.folder)
         self._newest = {str(id) for id in {(id.node, id.worker): id for id in ids}.values()}
+        self._live |= self._newest
         for name in self.logs.keys() - {str(id) for id in ids}:
             del self.logs[name]
             self._live.discard(name)
-        seen = {str(id): self._state_of(str(id)) for id in ids}
-        found = [
-            name for name, state in seen.items() if self._seen.get(name) != state or name in self._newest
-        ]
-        self._seen = seen
+            self._seen.pop(name, None)
+        found = []
+        for name in map(str, ids):
+            changed, size, again = self._seen.get(name, (-1, -1, False))
+            changed_now, size_now = self._state_of(name)
+            if size_now != size:
+                self._live.add(name)
+            if changed_now != changed or again:
+                found.append(name)
+            self._seen[name] = changed_now, size_now, changed_now != changed
         return found
 
     def _state_of(self, name: str) -> tuple[int, int]:
-        """Return what changes with the files of a log: when one came or went, and the size of the newest segment."""
+        """Return when files of a log came or went last, and the size of its newest segment."""
         folder = self.folder / name
         newest = next(reversed(self.logs[name].segments), 0) if name in self.logs else 0
+        changed = size = 0
         with suppress(FileNotFoundError):
-            return folder.stat().st_mtime_ns, Segment(folder, newest).path(SEGMENT).stat().st_size
-        return 0, 0
+            changed = folder.stat().st_mtime_ns
+            size = Segment(folder, newest).path(SEGMENT).stat().st_size
+        return changed, size
 
     async def _look(self, name: str) -> None:
         log = self.logs.get(name)
@@ -223,8 +235,12 @@ class LogFolder:
                     self._thread, partial(close_segment, self.folder / ended.log, ended)
                 )
                 break
-            except (SegmentGone, BadSegment):
-                return  # it was purged, or is read again and is damaged
+            except SegmentGone:
+                return  # it was purged
+            except BadSegment as error:
+                if ended.log in self.logs:
+                    self.logs[ended.log].unclosed = str(error)
+                return
             except OSError as error:
                 self.trouble = _trouble(error)
                 await asyncio.sleep(_TROUBLED_SECONDS)
@@ -272,7 +288,8 @@ def _status(log: FollowedLog) -> LogStatus:
         behind_bytes=log.behind_bytes,
         observed=log.observed,
         proofs=log.tree.whole,
-        damage=log.damage,
+        bytes=log.stored_bytes,
+        damage=log.damage or log.unclosed,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
@@ -19,16 +19,16 @@ from typing import Final
 
 import msgspec
 
-from vault.log.format.segment import SEGMENT, BadSegment, Segment
+from vault.log.format.segment import CLOSED, SEGMENT, BadSegment, Segment
 from vault.log.format.tiles import BadTile, kept_leaves, kept_subtree
 from vault.log.format.tree import EMPTY_ROOT, MissingHash, decode_hash, encode_hash
 from vault.log.reader.closing import EndedSegment
 from vault.log.reader.index.block import OpenBlock
 from vault.log.reader.index.columns import MOST_RECORDS
-from vault.log.reader.index.entry import Entry, decode, nanos_of_text, nanos_of_texts
+from vault.log.reader.index.entry import READING, Entry, decode, nanos_of_text, nanos_of_texts
 from vault.log.reader.index.store import Block, Index, IndexDamaged, IndexedSegment, StoredBlock
 from vault.log.reader.kept_tree import KeptTree
-from vault.log.reader.lines import Lines, SegmentGone, read_manifest, segments_in
+from vault.log.reader.lines import Lines, SegmentGone, read_brief_manifest, read_manifest, segments_in
 from vault.values.times import Nanos
 
 CHUNK: Final = 256 << 10
@@ -89,11 +89,14 @@ class FollowedLog:
         """By its first record whether a segment is closed, the oldest first."""
         self.damage = ""
         """Why no more of the log is indexed: which record is not as it should be."""
+        self.unclosed = ""
+        """Why a segment that another one follows is not closed."""
         self.blocks: list[StoredBlock] = []
         self._reread = -1
         self._tenants: dict[str, tuple[int, str]] = {}
         self._ended: dict[int, ChainState] = {}
         self._begins, self._ends = "", ""
+        self._sizes: dict[int, int] = {}
         self.waking = -1
         """The newest record that wakes a tail."""
         self.tenants_waking: dict[str, int] = {}
@@ -141,6 +144,22 @@ class FollowedLog:
     def observed(self) -> Nanos:
         """When the last indexed record was made; 0 before there is one."""
         return self._observed
+
+    @property
+    def stored_bytes(self) -> int:
+        """How many bytes its segments take on disk, compressed or not."""
+        return sum(self._stored_bytes(segment, closed=closed) for segment, closed in self.segments.items())
+
+    def _stored_bytes(self, segment: int, *, closed: bool) -> int:
+        known = self._sizes.get(segment, -1)
+        if known < 0:
+            try:
+                known = Segment(self.folder, segment).path(CLOSED if closed else SEGMENT).stat().st_size
+            except FileNotFoundError:
+                return 0
+            if closed:
+                self._sizes[segment] = known  # which never changes
+        return known
 
     @property
     def behind(self) -> int:
@@ -231,9 +250,11 @@ class FollowedLog:
             raise _Unfit(f"record {seq}: its time goes back")
         if seq < self._tree.believed and not self._tree.agrees(seq, leaves):
             raise _Unfit(f"record {seq}: it is not the one whose leaf is in the tree")
-        tenants, numbers = [entry.tenant for entry in entries], [entry.tenant_seq for entry in entries]
-        self._check_tenants(tenants, numbers)
-        self._tenants.update(zip(tenants, zip(numbers, hashes, strict=True), strict=True))
+        tenants = [entry.tenant for entry in entries]
+        last = dict(zip(tenants, [entry.tenant_seq for entry in entries], strict=True))
+        self._check_tenants(tenants, last)
+        leaf_of = dict(zip(tenants, hashes, strict=True))
+        self._tenants.update({tenant: (number, leaf_of[tenant]) for tenant, number in last.items()})
         ends = [*accumulate([len(line) + 1 for line in lines], initial=self._offset)][1:]
         self._next, self._leaf, self._offset, self._observed = (
             seq + count,
@@ -242,26 +263,29 @@ class FollowedLog:
             times[-1],
         )
         self.open.extend(entries, times, ends)
-        self._note_waking(entries)
+        self._note_waking(entries, last)
+        self._ends = entries[-1].time
         self._tree.extend(leaves)
 
-    def _check_tenants(self, tenants: Sequence[str], numbers: Sequence[int]) -> None:
-        """Make sure that each tenant's records are numbered without a gap. Raises `_Unfit`."""
-        found: defaultdict[str, list[int]] = defaultdict(list)
-        for tenant, number in zip(tenants, numbers, strict=True):
-            found[tenant].append(number)
+    def _check_tenants(self, tenants: Sequence[str], last: Mapping[str, int]) -> None:
+        """Make sure that the last number of each tenant is that of the one before and all that came since. Raises `_Unfit`."""
         purged = next(iter(self.segments), 0)  # the first record of a tenant may be gone
-        for tenant, theirs in found.items():
+        for tenant, count in Counter(tenants).items():
             known = self._tenants.get(tenant)
-            first = known[0] + 1 if known is not None else theirs[0] if purged else 0
-            if theirs != [*range(first, first + len(theirs))]:
+            if last[tenant] + 1 != (known[0] + 1 if known is not None else 0) + count and (
+                known or not purged
+            ):
                 raise _Unfit(f"record {self._next}: it has another number in its tenant's chain")
 
-    def _note_waking(self, entries: Sequence[Entry]) -> None:
-        self._ends = entries[-1].time
-        for tenant, entry in {entry.tenant: entry for entry in entries if entry.wakes}.items():
-            self.tenants_waking[tenant] = entry.tenant_seq
-            self.waking = max(self.waking, entry.seq)
+    def _note_waking(self, entries: Sequence[Entry], last: Mapping[str, int]) -> None:
+        if not any(map(READING.__eq__, [entry.event[: len(READING)] for entry in entries])):
+            self.tenants_waking.update(last)
+            self.waking = entries[-1].seq
+            return
+        for entry in entries:
+            if entry.wakes:
+                self.tenants_waking[entry.tenant] = entry.tenant_seq
+                self.waking = entry.seq
 
     def _begin_chunk(self, line: bytes) -> None:
         """Look at the first line of what is taken at once. Raises `_Unfit` for one of another log."""
@@ -367,34 +391,34 @@ class FollowedLog:
     # ------------------------------------------------------------------------------------------ beginning
     def _resumed(self) -> ChainState:
         """Return where the index ends: behind the last closed segment that is in it as a whole. Drop what else it has."""
-        oldest = end = next(iter(self.segments), 0)
-        state = self._after_purge(end) if end else ChainState(0, _NO_LEAF, Nanos(0), {}, b"")
-        known = {segment.first: segment for segment in self._index.segments(self.name)}
-        while self.segments.get(end) and end in known:
-            try:
-                manifest = read_manifest(self.folder, end)
-            except (SegmentGone, BadSegment):
-                break
-            indexed = known[end]
-            if (manifest.sha256, manifest.last) != (indexed.sha256, indexed.last):
-                break
-            end = manifest.last + 1
+        oldest = next(iter(self.segments), 0)
+        last = self._last_indexed(oldest)
+        state = self._after_purge(oldest) if oldest else ChainState(0, _NO_LEAF, Nanos(0), {}, b"")
+        if last is not None:
+            manifest = read_manifest(self.folder, last.first)
             observed = nanos_of_text(manifest.ends)
-            state = ChainState(end, encode_hash(indexed.leaf), observed, manifest.tenants, indexed.leaves)
+            state = ChainState(last.last + 1, encode_hash(last.leaf), observed, manifest.tenants, last.leaves)
         blocks = self._index.blocks(self.name)
         if blocks and blocks[0].first < oldest:
             self._index.remove_between(self.name, 0, oldest)
-        if blocks and blocks[-1].first >= end:
-            self._index.remove_between(self.name, end, _END)
-        self.blocks = [block for block in blocks if oldest <= block.first < end]
-        expected = oldest
-        for block in self.blocks:
-            if block.first != expected:
-                break
-            expected += block.count
-        if expected != end:
+        if blocks and blocks[-1].first >= state.seq:
+            self._index.remove_between(self.name, state.seq, _END)
+        self.blocks = [block for block in blocks if oldest <= block.first < state.seq]
+        firsts = [*accumulate([block.count for block in self.blocks], initial=oldest)]
+        if firsts != [*(block.first for block in self.blocks), state.seq]:
             raise IndexDamaged("blocks of a log are missing")
         return state
+
+    def _last_indexed(self, oldest: int) -> IndexedSegment | None:
+        """Return the last of the closed segments that follow each other and are in the index as they are."""
+        known = {segment.first: segment for segment in self._index.segments(self.name)}
+        end, last = oldest, None
+        while self.segments.get(end) and (indexed := known.get(end)) is not None:
+            manifest = read_brief_manifest(self.folder, end)
+            if manifest is None or (manifest.sha256, manifest.last) != (indexed.sha256, indexed.last):
+                break
+            end, last = manifest.last + 1, indexed
+        return last
 
     def _begin(self, state: ChainState) -> None:
         """Go on from the beginning of a segment."""

@@ -11,8 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from vault.log.format.canonical import LONGEST_RECORD
-from vault.log.format.segment import CHECKPOINTS, SEGMENT, BadSegment, Manifest, Segment, read_checkpoints
+from vault.log.format.segment import (
+    CHECKPOINTS,
+    MANIFEST,
+    SEGMENT,
+    BadSegment,
+    Manifest,
+    Segment,
+    read_checkpoints,
+)
 
 LONGEST_LINE: Final = LONGEST_RECORD + 1
 """Bytes of the longest line, with its newline."""
@@ -50,6 +60,26 @@ def read_manifest(folder: Path, first: int) -> Manifest:
         if segment.closed:
             raise
         raise SegmentGone(f"segment {first} is not there") from None
+
+
+class BriefManifest(msgspec.Struct, frozen=True):
+    """What identifies a closed segment: a start reads that of each, and the rest of one."""
+
+    first: int
+    last: int
+    sha256: str
+
+
+_brief: Final = msgspec.json.Decoder(BriefManifest).decode
+
+
+def read_brief_manifest(folder: Path, first: int) -> BriefManifest | None:
+    """Return what identifies a closed segment; None where its manifest cannot be read."""
+    try:
+        found = _brief(Segment(folder, first).path(MANIFEST).read_bytes())
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if found.first == first else None
 
 
 def newest_notes(folder: Path, first: int) -> Iterator[str]:

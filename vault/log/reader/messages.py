@@ -280,6 +280,8 @@ class LogStatus(Struct, frozen=True, kw_only=True):
     indexed_through: int
     """The last record that is indexed, -1 before there is one."""
     segments: int
+    bytes: int
+    """Of all segments, as they are on disk."""
     behind: int
     """Records that are not yet indexed, those of the newest segment not counted."""
     behind_bytes: int

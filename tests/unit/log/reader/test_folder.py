@@ -3,13 +3,14 @@
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.unit.log.reader.serving import following, run, through
+from tests.unit.log.reader.serving import eventually, following, run, through
 from tests.unit.log.reader.written import LOG, WrittenLog, record
 from vault.log.reader.folder import LogFolder
 from vault.log.reader.index.store import FILE
@@ -194,6 +195,90 @@ def test_an_older_epoch_is_read_to_its_end_and_beyond(tmp_path: Path) -> None:
             await through(served, new.name, 0)
             old.write(record())
             await through(served, old.name, 1)
+
+    run(scenario())
+
+
+def test_a_segment_that_cannot_be_closed_is_told_and_left(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(*[record()] * 5)
+        first = log.path
+        async with following(tmp_path) as served:
+            await through(served, LOG, 4)
+            closing = served.folder._thread.submit(threading.Event().wait, 1)
+            log.next_segment()
+            await eventually(lambda: 5 in served.folder.logs[LOG].segments and bool(served.folder._chores))
+            with first.open("ab") as file:
+                file.write(b"more\n")
+            closing.result()
+            status = await served.settled(lambda status: bool(status.logs[0].damage))
+            assert status.logs[0].damage == "segment 0 is not what was read of it"
+            log.write(record())
+            await through(served, LOG, 5)
+            assert first.exists()
+
+    run(scenario())
+
+
+def test_it_is_told_how_large_a_log_is(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(*[record()] * 50)
+        log.next_segment()
+        log.write(record())
+        async with following(tmp_path) as served:
+            await served.settled(_closed(log, 0))
+            await through(served, LOG, 50)
+            sizes = [path.stat().st_size for path in log.folder.glob("*.jsonl*")]
+            assert len(sizes) == 2
+            await served.settled(lambda status: status.logs[0].bytes == sum(sizes))
+
+    run(scenario())
+
+
+def test_a_purge_is_noticed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        for _ in range(3):
+            log.write(*[record()] * 5)
+            log.next_segment()
+        async with following(tmp_path) as served:
+            await served.settled(_closed(log, 0, 5, 10))
+            for kind in (".jsonl.gz", ".manifest"):
+                (log.folder / f"{0:020}{kind}").unlink()
+            await served.settled(lambda status: status.logs[0].first == 5)
+
+    run(scenario())
+
+
+def test_a_purge_in_the_same_tick_as_another_change_is_noticed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        for _ in range(3):
+            log.write(*[record()] * 5)
+            log.next_segment()
+        async with following(tmp_path) as served:
+            await served.settled(_closed(log, 0, 5, 10))
+            await eventually(lambda: not served.folder._seen[LOG][2])
+            (log.folder / "other").touch()
+            await eventually(lambda: served.folder._seen[LOG][2])
+            before = log.folder.stat()
+            for kind in (".jsonl.gz", ".manifest"):
+                (log.folder / f"{0:020}{kind}").unlink()
+            os.utime(log.folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+            await served.settled(lambda status: status.logs[0].first == 5)
+
+    run(scenario())
+
+
+def test_an_older_epoch_with_much_to_read_is_read_at_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        old, new = WrittenLog(tmp_path, "01234567-0-1"), WrittenLog(tmp_path, "01234567-0-2")
+        old.write(*[record()] * 5000)
+        new.write(record())
+        async with following(tmp_path) as served, asyncio.timeout(20):
+            await through(served, old.name, 4999)
 
     run(scenario())
 

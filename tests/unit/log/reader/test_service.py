@@ -4,7 +4,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable, Coroutine
+import re
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +13,7 @@ from typing import Any, Self
 import pytest
 
 from tests.unit.log.reader.serving import Served, eventually, run, serving, through
-from tests.unit.log.reader.written import LOG, WrittenLog, record
+from tests.unit.log.reader.written import BEGAN, LOG, SECOND, WrittenLog, record
 from vault.log.reader.messages import LARGEST_QUESTION, SOCKET, VERSION
 from vault.log.reader.service import ServiceLimits
 
@@ -270,3 +271,121 @@ def test_what_fails_unexpectedly_is_an_answer_without_what_it_said(
         assert refusal == {"kind": "failed", "text": "the log reader failed with ValueError", "first": -1}
 
     _play(tmp_path, scenario)
+
+
+def _answers(folder: Path, others: Callable[[int], list[dict[str, Any]]]) -> list[object]:
+    """All that tenant `mine` can be told of a folder, where others have records between its own.
+
+    Without the hashes of records before: these are those of others, or of records that have their hashes.
+    """
+    found: list[object] = []
+
+    async def main() -> None:
+        log = WrittenLog(folder)
+        for number in range(60):
+            mine = record(
+                tenant="mine",
+                request__id=f"m-{number}",
+                outcome="denied" if number % 7 == 0 else "success",
+                resource={"id": f"kv/mine/{number % 5}", "type": "kv.secret"},
+            )
+            log.write(mine, after=100_000_000)
+            log.write(*others(number), after=0)
+            if number % 20 == 19:
+                log.next_segment()
+        log.sign()
+        async with serving(folder) as served, _Talk(folder) as talk:
+            await through(served, LOG, log.seq - 1)
+            await eventually(lambda: [*served.folder.logs[LOG].segments.values()].count(True) == 3)
+            await talk.heard()
+            found.extend([_without_hashes(await talk.answer(**asked)) for asked in _questions()])
+
+    run(main())
+    return found
+
+
+def _questions() -> Iterator[dict[str, Any]]:
+    """What a tenant may ask, also for what others may have."""
+    every = {**_EVERY, "tenants": ["mine"]}
+    for order in ("asc", "desc"):
+        for limit in (1, 7, 1000):
+            yield {**every, "order": order, "limit": limit}
+    for filters in (
+        {"resource": ["kv/*"]}, {"resource": ["kv/theirs/*"]}, {"request_id": ["t-1", "m-1"]}, {"actor": ["e-1", "e-2"]},
+        {"outcome": ["failed"]}, {"event": ["*"]}, {"address": ["10.9.9.9"]}, {"credential": ["theirs"]}, {"policy": ["theirs"]},
+    ):  # fmt: skip
+        yield {**every, "filters": filters, "limit": 1000}
+        yield {
+            "type": "count",
+            "begins": _FROM,
+            "ends": _TO,
+            "buckets": 9,
+            "tenants": ["mine"],
+            "filters": filters,
+        }
+    for after in (-1, 10, 58, 59, 1000):
+        yield {"type": "follow", "log": LOG, "after": after, "limit": 1000, "tenant": "mine"}
+    for seq in (0, 1, 2, 3, 40, 100, 179):
+        yield {"type": "record", "log": LOG, "seq": seq, "tenants": ["mine"]}
+    yield {"type": "proof", "log": LOG, "seq": 1, "tenants": ["mine"]}
+
+
+_FROM, _TO = BEGAN, BEGAN + 30 * SECOND
+
+
+def _without_hashes(answer: dict[str, Any]) -> dict[str, Any]:
+    if "text" in (answer.get("answer") or {}):
+        del answer["answer"]["text"]  # a proof has hashes of others, as it must
+    found: dict[str, Any] = json.loads(re.sub(r'prev_hash": "[^"]*"', 'prev_hash": ""', json.dumps(answer)))
+    return found
+
+
+def test_nothing_that_others_have_changes_what_a_tenant_is_told(tmp_path: Path) -> None:
+    """The same question to two logs, in which others did different things at the same times, has the same answers."""
+
+    def quiet(number: int) -> list[dict[str, Any]]:
+        return [record(tenant="theirs", request__id="x", resource={"id": "y", "type": "z"})] * (
+            1 + number % 2
+        )
+
+    def busy(number: int) -> list[dict[str, Any]]:
+        one = record(
+            tenant="theirs" if number % 3 else "third",
+            request__id=f"t-{number}",
+            outcome="failed",
+            actor={"id": "e-2"},
+            client__address="10.9.9.9",
+            resource={"id": f"kv/theirs/{number}", "type": "kv.secret"},
+            credential={"accessor": "theirs", "blocks": ["m-1"]},
+            policy={"grant": [{"policy": "theirs", "rule": "kv/*"}]},
+        )
+        return [one] * (1 + number % 2)
+
+    answers = []
+    for name, others in (("quiet", quiet), ("busy", busy)):
+        folder = tmp_path / name
+        folder.mkdir()
+        answers.append(_answers(folder, others))
+    assert len(answers[0]) > 30
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_but_for_numbers_in_the_log_others_are_as_if_they_were_not(tmp_path: Path, count: int) -> None:
+    """Beside a log that nobody else has a record in, answers differ by the numbers of records in it, and their hashes."""
+    told = []
+    for name, others in (("alone", 0), ("with others", count)):
+        folder = tmp_path / name
+        folder.mkdir()
+        records = [record(tenant="theirs")] * others
+        answers = _answers(folder, lambda _, records=records: records)  # type: ignore[misc]  # as it is now
+        told.append([_without_numbers(answer) for answer in answers[: -len(_BY_NUMBER)]])
+    assert told[0] == told[1]
+
+
+_BY_NUMBER = ("record",) * 7 + ("proof",)
+"""The last questions, which ask by a number in the log."""
+
+
+def _without_numbers(answer: object) -> str:
+    return re.sub(r'"seq": -?\d+', "", json.dumps(answer))

@@ -141,11 +141,12 @@ def nanos_of_text(text: str) -> Nanos:
 
 
 def nanos_of_texts(texts: Sequence[str]) -> list[Nanos]:
-    """Return the points in time that records name. Raises `ValueError`."""
-    if {*map(len, texts)} - {_TIME}:
+    """Return the points in time that records name, of which there is one at least. Raises `ValueError`."""
+    if {*map(len, texts)} != {_TIME}:
         raise ValueError("a time of the log has nine digits and is in UTC")
+    minutes = {minute: _minute(minute) for minute in {text[:_MINUTE] for text in texts}}
     # The seconds and the digits behind the point are one number of nanoseconds.
-    return [_minute(text[:_MINUTE]) + int(text[_MINUTE:_DOT] + text[_DOT + 1 : -1]) for text in texts]  # type: ignore[misc]  # sums of nanoseconds
+    return [minutes[text[:_MINUTE]] + int(text[_MINUTE:_DOT] + text[_DOT + 1 : -1]) for text in texts]  # type: ignore[misc]  # sums of nanoseconds
 
 
 @functools.lru_cache(maxsize=64)
