@@ -4,6 +4,7 @@
 import asyncio
 import json
 import os
+import random
 import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
@@ -389,3 +390,34 @@ _BY_NUMBER = ("record",) * 7 + ("proof",)
 
 def _without_numbers(answer: object) -> str:
     return re.sub(r'"seq": -?\d+', "", json.dumps(answer))
+
+
+def test_noise_ends_nothing_but_its_connection(tmp_path: Path) -> None:
+    """Random bytes, and questions in which something is random, as frames of the right length and of others."""
+    chance = random.Random(7)
+    whole = json.dumps(
+        {"number": 1, "ask": {**_EVERY, "filters": {"event": ["a"]}, "tenants": ["x"]}}
+    ).encode()
+
+    def noise() -> bytes:
+        body = bytearray(whole if chance.random() < 0.7 else chance.randbytes(chance.randrange(1, 300)))
+        for _ in range(chance.randrange(1, 6)):
+            body[chance.randrange(len(body))] = chance.randrange(256)
+        length = len(body) if chance.random() < 0.8 else chance.randrange(1 << 24)
+        return length.to_bytes(4, "big") + bytes(body)
+
+    async def scenario(served: Served, talk: _Talk) -> None:
+        for _ in range(150):
+            async with _Talk(tmp_path) as hostile:
+                await hostile.heard()
+                for _ in range(chance.randrange(1, 4)):
+                    hostile.writer.write(noise())
+                hostile.writer.write_eof()
+                with suppress(OSError):
+                    async with asyncio.timeout(20):
+                        await hostile.reader.read(-1)
+        assert (await talk.answer(**_EVERY, limit=1))["answer"]["records"]
+        await eventually(lambda: served.service.connections == 1)
+        assert served.folder.rebuilds == 0
+
+    _play(tmp_path, scenario)
