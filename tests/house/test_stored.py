@@ -41,6 +41,7 @@ CODECS = {
     "vault/log/reader/index/block.py": "the index of the log, which is made anew where its version is another",
     "vault/log/reader/index/entry.py": "records of the log",
     "vault/log/reader/index/store.py": "the index of the log, which is made anew where its version is another",
+    "vault/log/reader/lines.py": "files of the log, beside its records",
     "vault/log/reader/messages.py": "what two processes say to each other",
     "vault/log/reader/service.py": "what two processes say to each other",
     "vault/log/signing.py": "checkpoints of the log",
