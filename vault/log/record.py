@@ -153,6 +153,8 @@ class LogRenderer:
         self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
     ) -> bytes:
         place = self._place(call)
+        earlier, call.record.outcome = call.record.outcome, self._seq()
+        again = b'"supersedes":%d,' % earlier if earlier >= 0 else b""
         if call.identity is not None:  # strangers need not learn how much goes on here
             call.record.receipt = b'log="%b", seq=%d' % (self._log, self._seq())
         if error is None:
@@ -161,7 +163,7 @@ class LogRenderer:
                 b'"outcome":"success","phase":"outcome",' + place.policy,
                 b"",
                 self._fields(call, reply),
-                b'"status_code":%d,' % status,
+                b'"status_code":%d,%b' % (status, again),
                 _version(reply) if place.versioned and reply is not None else b"",
             )
             return self._line(call, place, now, said)
@@ -171,7 +173,7 @@ class LogRenderer:
             % (b"denied" if denied else b"failed", _refused(call.decision, error) or place.policy),
             b'"error_type":"%b",' % problem_type(error).encode(),
             self._fields(call, None),
-            b'"status_code":%d,' % self._status.get(type(error), 500),
+            b'"status_code":%d,%b' % (self._status.get(type(error), 500), again),
         )
         return self._line(call, place, now, said)
 
@@ -328,8 +330,10 @@ def _with_notes(record: CallRecord, sent: bytes, answered: bytes) -> bytes:
 
 
 def _said_of_request(values: Values, call: Call) -> bytes:
-    """Return what the log says of a request's data."""
+    """Return what the log says of a request's data. Where anybody may ask it is a password, or a share of a key."""
     bound = getattr(call, "bound", None)
+    if bound is not None and bound.route.access.public:
+        values = _OMITTED
     return _encode(values.request(call.data, bound.route.parameters if bound is not None else {}))
 
 

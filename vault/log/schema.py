@@ -97,6 +97,10 @@ RECORD_SCHEMA: Final[Mapping[str, Any]] = {
         "seq": {**_COUNT, "description": "The number of the record in its log, without gap: the only order."},
         "span_id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "status_code": {"type": "integer"},
+        "supersedes": {
+            **_COUNT,
+            "description": "The number of an earlier outcome of the request, which did not come about: its commit failed.",
+        },
         "tenant": {"type": "string", "description": "The id of the namespace."},
         "tenant_prev_hash": {**_HASH, "description": "As prev_hash, among the records of the tenant."},
         "tenant_seq": {**_COUNT, "description": "As seq, among the records of the tenant."},

@@ -4,7 +4,8 @@
 A hash is `{"$h": "<key id>:<base64 of HMAC-SHA-256>"}`, and `$h:<key id>:<base64>` for the name of a member that a
 client chose. The hash of a number is that of its JSON text. Booleans and null become their type; of more than a hundred
 values only the number is told, and a long one is hashed with its size beside it. Who knows a value finds its records with
-`sys/log/hash`; where that is too much, as with short PINs, a mount leaves values out (`log_values`).
+`sys/log/hash`; where that is too much, as with short PINs, a mount leaves values out (`log_values`). What is sent where nobody is
+known yet (passwords, shares of keys) is never hashed: equal passwords of two people would be seen to be equal.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Values(Protocol):
 
 
 class OmittedValues:
-    """Says how many values there are, and nothing of what they are."""
+    """Says how many values there are, and nothing of what they are but for those that a route declares clear."""
 
     def twin(self) -> Values:
         """See `Values`."""
@@ -73,8 +74,13 @@ class OmittedValues:
 
     def request(self, data: Mapping[str, Json], known: Mapping[str, Parameter]) -> Json:
         """See `Values`."""
-        del known
-        return {"$omitted": count(data)}
+        shown = {
+            key: item
+            for key, item in data.items()
+            if key in known and known[key].clear and has_its_form(known[key].kind, item) and _is_short(item)
+        }
+        left = sum(count(item) for key, item in data.items() if key not in shown)
+        return {**shown, "$omitted": left} if left else shown
 
     def answer(self, data: object, plain: Json, *, own: bool) -> Json:
         """See `Values`."""
@@ -213,6 +219,14 @@ class ValueHasher:
                 raise TooManyValues
             return [self._clear(item) for item in value]
         return self._hidden(value)
+
+
+def _is_short(value: Json) -> bool:
+    """Whether a value is one that stands in a record as it is."""
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _LONGEST_CLEAR and _is_text(value)
+    return kind is bool or (kind is int and -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER)
 
 
 def _is_text(value: str) -> bool:

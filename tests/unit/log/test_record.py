@@ -13,6 +13,8 @@ import pytest
 from tests.routes.driver import Answer, Application
 from tests.unit.log.folders import records
 from vault.audit.device import DeviceFailure
+from vault.storage.memory import MemoryStorage
+from vault.storage.protocol import StorageFailure
 
 POLICY = 'path "secret/data/*" { capabilities = ["read"] }\npath "sys/seal" { capabilities = ["deny"] }'
 
@@ -343,3 +345,32 @@ def test_log_031_a_device_that_fails_and_works_again_is_an_event_of_each(here: A
         ("esa.log.device.failed", {"device": "file"}),
         ("esa.log.device.recovered", {"device": "file"}),
     ]
+
+
+def test_a_password_is_not_even_hashed(here: Application) -> None:
+    """Equal passwords of two people would be seen to be equal."""
+    for target, body in (
+        ("/v1/auth/userpass/login/x", {"password": "wrong"}),
+        ("/v1/sys/unseal", {"key": "00" * 33}),
+    ):
+        _, found = _after(here, "POST", target, body)
+        assert found[-1]["fields"]["request"] == {"$omitted": 1}
+        assert "$h" not in json.dumps(found[-1]["fields"]["request"])
+
+
+def test_what_was_rolled_back_is_superseded_by_what_became_of_it(here: Application) -> None:
+    """Its outcome stands in the log before the commit: where that fails, another one takes its place."""
+
+    def fail(name: str) -> None:
+        if name == "commit":
+            raise StorageFailure("the disk is full")
+
+    assert isinstance(here.storage, MemoryStorage)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(here.storage, "_on_statement", fail)
+        answer, found = _after(here, "POST", "/v1/secret/data/lost", {"data": {}}, token="root")
+    assert answer.status == 500
+    outcomes = [record for record in found if record["phase"] == "outcome"]
+    assert [record["outcome"] for record in outcomes] == ["success", "failed"]
+    assert "supersedes" not in outcomes[0]
+    assert outcomes[1]["supersedes"] == outcomes[0]["seq"]

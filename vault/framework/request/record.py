@@ -45,6 +45,8 @@ class CallRecord(msgspec.Struct, eq=False):
     """What both records have in common, encoded already: for which device and decision, and the bytes."""
     receipt: bytes = b""
     """Where the outcome is in the log, as the answer says it (a Dictionary of RFC 9651); empty where none was recorded."""
+    outcome: int = -1
+    """The number of the call's last outcome in the log: another one, after a commit that failed, takes its place."""
     sent: tuple[object, Mapping[object, bytes]] | None = None
     """Long data of the request, and what each device records of it, encoded already."""
     external_keys: Sequence[Mapping[str, str]] = ()
