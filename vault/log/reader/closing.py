@@ -22,8 +22,8 @@ from vault.log.format.tiles import WIDTH, Tile
 from vault.log.format.tree import encode_hash
 from vault.log.reader.lines import LONGEST_LINE, STATE, SegmentGone, newest_notes, read_manifest, sync_folder
 
-MEMBER_RECORDS: Final = 64
-"""Records that are compressed together. Of 256, which the format allows, one costs four times as much to read alone."""
+MEMBER_RECORDS: Final = 32
+"""Records that are compressed together. Of 256, which the format allows, one costs six times as much to read alone."""
 _LEVEL: Final = 3
 """How hard zlib tries: 6 takes twice the time for a tenth less."""
 _GZIP: Final = 31

@@ -48,6 +48,7 @@ class LogFolder:
         self.trouble = ""
         self._now = now
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="closing")
+        self._copier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copying")
         self._chores: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._woken: dict[str, int] = {}
@@ -86,6 +87,7 @@ class LogFolder:
         for chore in self._chores:
             chore.cancel()
         self._thread.shutdown(cancel_futures=True)
+        self._copier.shutdown(cancel_futures=True)
         self._index.close()
         self.lines.close()
 
@@ -261,7 +263,7 @@ class LogFolder:
         loop = asyncio.get_running_loop()
         try:
             with suppress(IndexFull, IndexDamaged):  # whoever uses the index meets it as well
-                await loop.run_in_executor(self._thread, partial(Index.copy_back, self.folder))
+                await loop.run_in_executor(self._copier, partial(Index.copy_back, self.folder))
         finally:
             self._copying = False
 

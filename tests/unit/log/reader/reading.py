@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vault.log.reader.closing import EndedSegment, close_segment
+from vault.log.reader.closing import EndedSegment, close_segment, finish_closing
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.store import Index
 from vault.log.reader.lines import Lines
@@ -34,6 +34,9 @@ class Reading:
                     self.logs[path.name] = FollowedLog(
                         path.name, self.folder, self.lines, self.index, self.ended.append
                     )
+                    for first, closed in self.logs[path.name].segments.items():
+                        if closed:
+                            finish_closing(path, first)
                 log = self.logs[path.name]
                 log.look_again()
                 while log.step():

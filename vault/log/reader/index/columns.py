@@ -25,7 +25,10 @@ MOST_RECORDS: Final = 4096
 """Records of the largest block."""
 _NARROW: Final = 256
 _HEAD: Final = struct.Struct("=II")
-_KEY: Final = struct.Struct("=I")
+_SUM: Final = struct.Struct("=I")
+_CODE: Final = struct.Struct("=H")
+_FEW: Final = 8
+"""So many numbers are looked for one by one."""
 _ONE: Final = ord("1")
 
 Key = TypeVar("Key", bound=Hashable)
@@ -91,20 +94,25 @@ class Codes:
 
     def __init__(self, packed: bytes) -> None:
         """Raises `BadColumn`."""
-        count, wide = _head(packed)
-        if len(packed) != _HEAD.size + count * (1 + wide):
+        count, self._wide = _head(packed)
+        self._codes = packed[_HEAD.size :]
+        if len(self._codes) != count * (1 + self._wide):
             raise BadColumn("codes of another size")
-        codes = packed[_HEAD.size :]
-        self._codes: bytes | memoryview[int] = memoryview(codes).cast("H") if wide else codes
 
     def bits(self, numbers: Collection[int]) -> int:
         """Return the records of the keys that some numbers stand for."""
-        if isinstance(self._codes, bytes):
+        if not self._wide:
             table = bytearray(b"0") * _NARROW
             for number in numbers:
                 table[number] = _ONE
             return int(self._codes.translate(table)[::-1] or b"0", 2)
-        return bits_of([at for at, number in enumerate(self._codes) if number in numbers])
+        if len(numbers) <= _FEW:
+            return bits_of(
+                [place for number in numbers for place in _places(self._codes, _CODE.pack(number))]
+            )
+        return bits_of(
+            [at for at, number in enumerate(memoryview(self._codes).cast("H")) if number in numbers]
+        )
 
 
 class ChecksumColumn:
@@ -183,12 +191,17 @@ def find_unique(criterion: Criterion, sums: bytes) -> Iterator[Candidates]:
 
 def places_of(sums: bytes, value: str) -> list[int]:
     """Return where the checksum of a value is among checksums."""
-    key = _KEY.pack(crc32(value.encode()))
-    found, at = [], sums.find(key)
+    return _places(sums, _SUM.pack(crc32(value.encode())))
+
+
+def _places(numbers: bytes, number: bytes) -> list[int]:
+    """Return where a number is among numbers of the same size."""
+    size = len(number)
+    found, at = [], numbers.find(number)
     while at >= 0:
-        if not at & 3:
-            found.append(at >> 2)
-        at = sums.find(key, at + 1)
+        if not at % size:
+            found.append(at // size)
+        at = numbers.find(number, at + 1)
     return found
 
 

@@ -34,6 +34,10 @@ _COLUMNS: Final = 16
 KEPT_BYTES: Final = 32 << 20
 """Bytes of values that are kept in memory."""
 _CACHE_KIB: Final = 8192
+_AHEAD_BYTES: Final = 64 << 20
+"""What the write-ahead log is cut to when it was copied back."""
+_MAPPED_BYTES: Final = 1 << 40
+"""All of the file is mapped: a search reads each block, and copies of its pages would cost more than looking at them."""
 _SUM: Final = struct.Struct("=I")
 _NUMBERS: Final = struct.Struct("=7q")
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -150,6 +154,8 @@ class Index:
             "journal_mode = WAL",
             "synchronous = NORMAL",
             "wal_autocheckpoint = 0",
+            f"journal_size_limit = {_AHEAD_BYTES}",
+            f"mmap_size = {_MAPPED_BYTES}",
             f"cache_size = -{_CACHE_KIB}",
         ):
             self._db.execute(f"PRAGMA {setting}")
