@@ -121,7 +121,7 @@ def _holders_policy() -> str:
             "teams/+/+/public/*",
         )
     ]
-    open_ = [f'path "{kind}/*" {bounded % everything}' for kind in kinds]
+    open_ = [f'path "{kind}/*" {bounded % everything}' for kind in (*kinds, "sys/log")]
     few = [
         'path "secret/data/a/*" { capabilities = ["create", "update"] required_parameters = ["data"] }',
         'path "secret/+/locked/*" { capabilities = ["deny"] }',
