@@ -83,6 +83,7 @@ def test_an_answer_says_what_every_answer_says_and_no_type(server: Application) 
             assert [name for name, _ in reader.start["headers"]] == [
                 b"cache-control",
                 b"strict-transport-security",
+                b"log-receipt",
             ]
 
     server.run(scenario())
