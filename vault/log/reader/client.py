@@ -19,7 +19,17 @@ import msgspec
 
 from vault.log.reader import messages
 from vault.log.reader.launch import ReaderProcess, Start
-from vault.log.reader.messages import LONGEST_WAIT, SOCKET, VERSION, Ask, Question, Refused, Stop, framed
+from vault.log.reader.messages import (
+    LONGEST_WAIT,
+    NONSENSE,
+    SOCKET,
+    VERSION,
+    Ask,
+    Question,
+    Refused,
+    Stop,
+    framed,
+)
 
 ANSWER_SECONDS: Final = 20.0
 """How long a question may take in all; a tail may take what it waits for besides."""
@@ -139,7 +149,7 @@ class LogReader:
                     raise LogReaderAway
                 found: Reply = _DECODERS[form](await self._line.ask(ask))
                 return found
-        except (TimeoutError, OSError, msgspec.MsgspecError):
+        except (TimeoutError, OSError, *NONSENSE):
             raise LogReaderAway from None
 
     # ------------------------------------------------------------------------------------------ keeping one
@@ -195,7 +205,7 @@ class LogReader:
                     return line
                 with suppress(Refused):
                     await line.ask(Stop())
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.MsgspecError):
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, *NONSENSE):
             pass
         await line.close()
         return None
@@ -249,7 +259,7 @@ class _Line:
             await self._writer.wait_closed()
 
     async def _hear(self) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, msgspec.MsgspecError):
+        with suppress(OSError, asyncio.IncompleteReadError, *NONSENSE):
             while True:
                 said = messages.answer(await self._frame())
                 future = self._waiting.get(said.number)

@@ -19,7 +19,6 @@ import msgspec
 
 from vault.log.format.segment import CLOSED, MANIFEST, SEGMENT, BadSegment, Manifest, Segment
 from vault.log.format.tiles import WIDTH, Tile
-from vault.log.format.tree import encode_hash
 from vault.log.reader.lines import LONGEST_LINE, STATE, SegmentGone, newest_notes, read_manifest, sync_folder
 
 MEMBER_RECORDS: Final = 32
@@ -36,8 +35,8 @@ class EndedSegment(msgspec.Struct, frozen=True, kw_only=True):
     first: int
     last: int
     size: int
-    root: bytes
-    """Of the tree that ends with it."""
+    root: str
+    """Of the tree that ends with it, in base64."""
     tenants: Mapping[str, tuple[int, str]]
     begins: str
     ends: str
@@ -46,7 +45,7 @@ class EndedSegment(msgspec.Struct, frozen=True, kw_only=True):
 def close_segment(folder: Path, ended: EndedSegment) -> Manifest:
     """Close a segment of the log in `folder`, and return its manifest. It blocks: call it in a thread.
 
-    Raises `SegmentGone`, `BadSegment` where the file is not what the follower read, and `OSError`.
+    Raises `SegmentGone`, `BadSegment` where files are not what the follower read and wrote, and `OSError`.
     """
     if Segment(folder, ended.first).closed:  # by whoever was ended before the plain file was removed
         finish_closing(folder, ended.first)
@@ -65,7 +64,7 @@ def close_segment(folder: Path, ended: EndedSegment) -> Manifest:
         raise BadSegment(f"segment {ended.first} is not what was read of it")
     fresh.replace(packed)
     manifest = Manifest(
-        first=ended.first, last=ended.last, sha256=digest, root=encode_hash(ended.root), size=size, members=tuple(members),
+        first=ended.first, last=ended.last, sha256=digest, root=ended.root, size=size, members=tuple(members),
         checkpoint=next(newest_notes(folder, ended.first), ""), tenants=dict(ended.tenants), begins=ended.begins, ends=ended.ends,
     )  # fmt: skip
     _sync_tiles(folder, ended)
@@ -122,8 +121,13 @@ def _sync_tiles(folder: Path, ended: EndedSegment) -> None:
         first, end = first // WIDTH, end // WIDTH
         for index in range(first, end):
             path = folder / Tile(level, index).path
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            try:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+            except FileNotFoundError:
+                raise BadSegment(
+                    f"segment {ended.first} is not closed: hashes of the tree are lost"
+                ) from None
             folders.update(parent for parent in path.parents if parent.is_relative_to(folder))
         level += 1
     for parent in folders:

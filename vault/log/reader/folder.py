@@ -9,9 +9,9 @@ is done in one thread beside it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -45,7 +45,9 @@ class LogFolder:
         self.lines: Final = Lines(folder)
         self.logs: dict[str, FollowedLog] = {}
         self.rebuilds = 0
-        self.trouble = ""
+        self._trouble = ""
+        self._troubles: dict[str, str] = {}
+        """By log why it is left alone until it is looked at again."""
         self._now = now
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="closing")
         self._copier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="copying")
@@ -73,11 +75,11 @@ class LogFolder:
             try:
                 busy = await self._round()
                 self._caught_up = self._caught_up or not busy
-                self.trouble = ""
+                self._trouble = ""
             except IndexDamaged:
                 self.rebuild()
             except (OSError, IndexFull) as error:
-                self.trouble = _trouble(error)
+                self._trouble = _told(error)
                 await asyncio.sleep(_TROUBLED_SECONDS)
             else:
                 await asyncio.sleep(0 if busy else _BUSY_SECONDS if self._waiting else _IDLE_SECONDS)
@@ -137,6 +139,14 @@ class LogFolder:
         self._copy_back()
         return PurgeResult(segments=len(segments))
 
+    @property
+    def trouble(self) -> str:
+        """What keeps it from going on at present; empty where nothing does."""
+        troubles = (
+            [self._trouble] if self._trouble else [f"{name}: {why}" for name, why in self._troubles.items()]
+        )
+        return f"the log reader cannot go on: {'; '.join(troubles)}" if troubles else ""
+
     def status(self) -> ReaderStatus:
         """Return how it is."""
         logs = tuple(_status(log) for _, log in sorted(self.logs.items()))
@@ -155,22 +165,34 @@ class LogFolder:
         """Let each log that may have more take some records. Return whether there is more to do at once."""
         if self._now() - self._scanned >= _SCAN_SECONDS:
             self._scanned = self._now()
+            self._troubles.clear()
             for name in self._scan():
-                await self._look(name)
+                with self._noting(name):
+                    await self._look(name)
             if self._index.uncopied >= _UNCOPIED_BLOCKS:
                 self._copy_back()
         busy = False
-        for name in [*self._live]:
+        for name in [*self._live - self._troubles.keys()]:
             log = self.logs.get(name)
             if log is None:
                 continue
-            if log.step():
-                busy = True
-                await asyncio.sleep(0)
-            elif name not in self._newest:
-                self._live.discard(name)
+            with self._noting(name):
+                if log.step():
+                    busy = True
+                    await asyncio.sleep(0)
+                elif name not in self._newest:
+                    self._live.discard(name)
             self._wake(log)
         return busy
+
+    @contextmanager
+    def _noting(self, name: str) -> Iterator[None]:
+        """Leave a log alone for a while whose files cannot be read or written: others go on."""
+        try:
+            yield
+        except OSError as error:
+            self._troubles[name] = error.strerror or type(error).__name__
+            self._seen.pop(name, None)
 
     def _scan(self) -> list[str]:
         """Return the logs that are to be looked at: those that are new, and those in which files came or went.
@@ -244,7 +266,7 @@ class LogFolder:
                     self.logs[ended.log].unclosed = str(error)
                 return
             except OSError as error:
-                self.trouble = _trouble(error)
+                self._troubles[f"closing a segment of {ended.log}"] = _told(error)
                 await asyncio.sleep(_TROUBLED_SECONDS)
         log = self.logs.get(ended.log)
         if log is not None:
@@ -295,5 +317,5 @@ def _status(log: FollowedLog) -> LogStatus:
     )
 
 
-def _trouble(error: Exception) -> str:
-    return f"the log reader cannot go on: {getattr(error, 'strerror', None) or error}"
+def _told(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

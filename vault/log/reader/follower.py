@@ -29,10 +29,13 @@ from vault.log.reader.index.entry import READING, Entry, decode, nanos_of_text, 
 from vault.log.reader.index.store import Block, Index, IndexDamaged, IndexedSegment, StoredBlock
 from vault.log.reader.kept_tree import KeptTree
 from vault.log.reader.lines import Lines, SegmentGone, read_brief_manifest, read_manifest, segments_in
+from vault.log.reader.messages import NONSENSE
 from vault.values.times import Nanos
 
 CHUNK: Final = 256 << 10
 """Bytes that are taken at once: about two milliseconds of work."""
+LARGEST_SEGMENT: Final = (1 << 32) - 1
+"""Bytes of the largest segment: places in it are numbers of four bytes."""
 _END: Final = 1 << 62
 """Behind every record."""
 _NO_LEAF: Final = encode_hash(EMPTY_ROOT)
@@ -238,7 +241,7 @@ class FollowedLog:
         try:
             entries = [*map(decode, lines)]
             times = nanos_of_texts([entry.time for entry in entries])
-        except ValueError as error:  # as those of msgspec are
+        except NONSENSE as error:
             raise _Unfit(f"record {seq}: it cannot be read: {error}") from None
         leaves = [sha256(b"\0" + line).digest() for line in lines]
         hashes = [b2a_base64(leaf, newline=False).decode() for leaf in leaves]
@@ -250,12 +253,14 @@ class FollowedLog:
             raise _Unfit(f"record {seq}: its time goes back")
         if seq < self._tree.believed and not self._tree.agrees(seq, leaves):
             raise _Unfit(f"record {seq}: it is not the one whose leaf is in the tree")
+        ends = [*accumulate([len(line) + 1 for line in lines], initial=self._offset)][1:]
+        if ends[-1] > LARGEST_SEGMENT:
+            raise _Unfit(f"record {seq}: its segment has more than {LARGEST_SEGMENT} bytes")
         tenants = [entry.tenant for entry in entries]
         last = dict(zip(tenants, [entry.tenant_seq for entry in entries], strict=True))
         self._check_tenants(tenants, last)
         leaf_of = dict(zip(tenants, hashes, strict=True))
         self._tenants.update({tenant: (number, leaf_of[tenant]) for tenant, number in last.items()})
-        ends = [*accumulate([len(line) + 1 for line in lines], initial=self._offset)][1:]
         self._next, self._leaf, self._offset, self._observed = (
             seq + count,
             hashes[-1],
@@ -294,7 +299,7 @@ class FollowedLog:
                 raise _Unfit(f"record {self._next}: it is of another log")
             if not self._offset:
                 self._begins = decode(line).time
-        except msgspec.MsgspecError as error:
+        except NONSENSE as error:
             raise _Unfit(f"record {self._next}: it cannot be read: {error}") from None
 
     # ------------------------------------------------------------------------------------------ segments
@@ -310,26 +315,33 @@ class FollowedLog:
             raise _Unfit(f"record {self._next}: its line has no end, and another segment follows")
         if self.open.count:
             self._flush()
-        tree, state = self._tree, self._state()
+        state, root = self._state(), self._root()
         if closed:
             manifest = self._lines.manifest(self.name, segment)
-            if (manifest.last, manifest.root) != (
-                self._next - 1,
-                encode_hash(tree.root(self._next)) if tree.whole else manifest.root,
-            ):
+            if (manifest.last, root or manifest.root) != (self._next - 1, manifest.root):
                 raise _Unfit(f"record {self._next - 1}: the segment ends otherwise than its manifest says")
             self._note_segment(segment, state, manifest.sha256)
+        elif not root:
+            self.unclosed = f"segment {segment} is not closed: hashes of the tree are lost"
         else:
             self._ended[segment] = state
-            if tree.whole:
-                self._close(
-                    EndedSegment(
-                        log=self.name, first=segment, last=self._next - 1, size=self._offset, root=tree.root(self._next),
-                        tenants=state.tenants, begins=self._begins, ends=self._ends,
-                    )
-                )  # fmt: skip
+            self._close(
+                EndedSegment(
+                    log=self.name, first=segment, last=self._next - 1, size=self._offset, root=root,
+                    tenants=state.tenants, begins=self._begins, ends=self._ends,
+                )
+            )  # fmt: skip
         self._start, self._segment, self._offset = state, self._next, 0
         self.open = OpenBlock(self._next, segment=self._next, begin=0)
+
+    def _root(self) -> str:
+        """Return the root of all records so far, in base64; nothing where hashes of the tree are lost."""
+        if not self._tree.whole:
+            return ""
+        try:
+            return encode_hash(self._tree.root(self._next))
+        except (MissingHash, BadTile):
+            return ""
 
     def _note_segment(self, segment: int, state: ChainState, sha256: str) -> None:
         self._index.add_segment(
@@ -395,9 +407,14 @@ class FollowedLog:
         last = self._last_indexed(oldest)
         state = self._after_purge(oldest) if oldest else ChainState(0, _NO_LEAF, Nanos(0), {}, b"")
         if last is not None:
-            manifest = read_manifest(self.folder, last.first)
-            observed = nanos_of_text(manifest.ends)
-            state = ChainState(last.last + 1, encode_hash(last.leaf), observed, manifest.tenants, last.leaves)
+            with suppress(
+                SegmentGone, BadSegment, ValueError
+            ):  # all is indexed again, and then says what is wrong
+                manifest = read_manifest(self.folder, last.first)
+                observed = nanos_of_text(manifest.ends)
+                state = ChainState(
+                    last.last + 1, encode_hash(last.leaf), observed, manifest.tenants, last.leaves
+                )
         blocks = self._index.blocks(self.name)
         if blocks and blocks[0].first < oldest:
             self._index.remove_between(self.name, 0, oldest)

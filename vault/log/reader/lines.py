@@ -77,7 +77,7 @@ def read_brief_manifest(folder: Path, first: int) -> BriefManifest | None:
     """Return what identifies a closed segment; None where its manifest cannot be read."""
     try:
         found = _brief(Segment(folder, first).path(MANIFEST).read_bytes())
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if found.first == first else None
 

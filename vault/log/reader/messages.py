@@ -29,6 +29,8 @@ MOST_BYTES: Final = 4 << 20
 LONGEST_WAIT: Final = 60
 """Seconds that a tail waits."""
 
+NONSENSE: Final = (ValueError, RecursionError)
+"""What msgspec raises of bytes that are no message: errors of its own are of the first kind, as those of UTF-8 are."""
 _LENGTH: Final = struct.Struct(">I")
 
 LogName = Annotated[str, Meta(max_length=40)]

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import msgspec
 from msgspec import Raw
 
 from vault.log.format.checkpoint import BadCheckpoint, Checkpoint, parse_checkpoint
@@ -20,6 +19,7 @@ from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.entry import decode
 from vault.log.reader.lines import Lines, SegmentGone, newest_notes, read_manifest
 from vault.log.reader.messages import (
+    NONSENSE,
     Consistency,
     Content,
     Hashes,
@@ -51,7 +51,7 @@ def record(log: FollowedLog, lines: Lines, ask: Record | Proof) -> Line:
     try:
         line = lines.read(log.name, block.segment, begin=places[at], end=places[at + 1])[:-1]
         entry = decode(line)
-    except (SegmentGone, BadSegment, msgspec.MsgspecError):
+    except (SegmentGone, BadSegment, *NONSENSE):
         raise Refused("missing", "the record cannot be read; see the status of the log") from None
     if entry.seq != ask.seq or (ask.tenants is not None and entry.tenant not in ask.tenants):
         raise Refused("missing", "there is no such record, or it is not indexed yet")

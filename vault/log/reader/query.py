@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
 from vault.log.format.segment import BadSegment
 from vault.log.reader.index.columns import Candidates, Criterion, records_of
 from vault.log.reader.index.entry import BY_PREFIX, Entry, Kind, decode, values
 from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines, SegmentGone
-from vault.log.reader.messages import Filters, Tenants
+from vault.log.reader.messages import NONSENSE, Filters, Tenants
 
 KINDS: Final[Mapping[str, Kind]] = {
     "event": Kind.EVENT,
@@ -99,6 +97,6 @@ class Match(NamedTuple):
     def _entry(self, block: Block, at: int) -> Entry | None:
         try:
             entry = decode(self.line(block, at))
-        except msgspec.MsgspecError:
+        except NONSENSE:
             return None
         return entry if entry.seq == block.first + at else None

@@ -21,7 +21,7 @@ from vault.log.reader.index.columns import records_of, within
 from vault.log.reader.index.entry import decode
 from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines
-from vault.log.reader.messages import MOST_BYTES, Position, Search, SearchPage
+from vault.log.reader.messages import MOST_BYTES, NONSENSE, Position, Search, SearchPage
 from vault.log.reader.query import Match, criteria_of
 from vault.values.times import Nanos, Seconds, second_of, seconds_to_nanos, time_after
 
@@ -126,7 +126,7 @@ class _Cursor:
             self._block, self._count = next(self._blocks, (None, 0))
         try:
             return position, line if decode(line).seq == seq else b""
-        except msgspec.MsgspecError:
+        except NONSENSE:
             return position, b""
 
 

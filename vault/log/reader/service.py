@@ -22,6 +22,7 @@ from vault.log.reader.index.store import IndexDamaged, IndexFull
 from vault.log.reader.messages import (
     LARGEST_ANSWER,
     LARGEST_QUESTION,
+    NONSENSE,
     VERSION,
     Answer,
     Ask,
@@ -211,10 +212,10 @@ def _question(body: bytes) -> Question | Answer | None:
     """Return what is asked, or the answer to what cannot be; None where nobody can say to which question."""
     try:
         return question(body)
-    except msgspec.MsgspecError as error:
+    except NONSENSE as error:
         try:
             number = _question_number(body).number
-        except msgspec.MsgspecError:
+        except NONSENSE:
             return None
         return Answer(number, refusal=Refusal(kind="malformed", text=str(error)))
 

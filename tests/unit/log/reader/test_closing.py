@@ -18,7 +18,7 @@ from vault.log.format.tree import encode_hash
 from vault.log.reader.closing import MEMBER_RECORDS, EndedSegment, close_segment
 from vault.log.reader.lines import SegmentGone
 
-_RECORDS = 3 * MEMBER_RECORDS + 100
+_RECORDS = 8 * MEMBER_RECORDS + 100
 
 
 class _Cut(BaseException):
@@ -161,6 +161,15 @@ def test_another_file_than_was_read_is_left_as_it_is(tmp_path: Path) -> None:
     plain.unlink()
     with pytest.raises(SegmentGone):
         close_segment(log.folder, ended)
+
+
+def test_where_a_tile_is_lost_the_plain_file_stays(tmp_path: Path) -> None:
+    log, ended = _ended(tmp_path)
+    (log.folder / "tile/0/000").unlink()
+    with pytest.raises(BadSegment, match="hashes of the tree are lost"):
+        close_segment(log.folder, ended)
+    assert Segment(log.folder, 5).path(".jsonl").exists()
+    assert not Segment(log.folder, 5).closed
 
 
 def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:

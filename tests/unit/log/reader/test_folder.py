@@ -135,6 +135,28 @@ def test_what_keeps_it_from_going_on_is_told_until_it_is_over(
     run(scenario())
 
 
+def test_a_log_that_cannot_be_read_keeps_no_other_waiting(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        broken, other = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)
+        broken.write(record())
+        other.write(record())
+        async with following(tmp_path) as served:
+            await through(served, LOG, 0)
+            tile = broken.folder / "tile"
+            tile.write_bytes(b"no folder")
+            broken.write(*[record()] * 300)
+            await served.settled(lambda status: f"{LOG}: " in status.trouble)
+            other.write(record())
+            await through(served, _OTHER, 1)
+            tile.unlink()
+            await served.settled(lambda status: not status.trouble)
+            broken.write(*[record()] * 300)
+            await through(served, LOG, 600)
+            assert served.folder.logs[LOG].tree.whole
+
+    run(scenario())
+
+
 def test_a_log_whose_folder_is_gone_is_forgotten(tmp_path: Path) -> None:
     async def scenario() -> None:
         log, other = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.log.format.trees import root
 from tests.unit.log.reader.reading import Reading
 from tests.unit.log.reader.written import BEGAN, LOG, SECOND, WrittenLog, record
+from vault.log.reader import follower
 from vault.log.reader.closing import close_segment
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.columns import MOST_RECORDS
@@ -125,6 +126,8 @@ def _changed(old: bytes, new: bytes) -> Callable[[list[bytes]], list[bytes]]:
     return change
 
 
+_NOISE = b'{"x":"\xff\xfe","seq":5}'
+_DEEP = b'{"x":' + b"[" * 30_000 + b"]" * 30_000 + b"}"
 _WRONG: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
     "a record is missing": (_cut_middle, 5, "another number"),
     "two are swapped": (lambda lines: [*lines[:5], lines[6], lines[5], *lines[7:]], 5, "another number"),
@@ -132,6 +135,8 @@ _WRONG: dict[str, tuple[Callable[[list[bytes]], list[bytes]], int, str]] = {
     "one was edited": (_changed(b"10.2.0.9", b"10.2.0.8"), 6, "another hash"),
     "one is no JSON": (_changed(b'"actor"', b'"actor'), 5, "cannot be read"),
     "one is empty": (lambda lines: [*lines[:5], b"", *lines[5:]], 5, "cannot be read"),
+    "one is no UTF-8": (lambda lines: [*lines[:5], _NOISE, *lines[6:]], 5, "cannot be read"),
+    "one is too deep": (lambda lines: [*lines[:5], _DEEP, *lines[6:]], 5, "cannot be read"),
     "a time is no time": (
         _changed(b'"observed_timestamp":"2026', b'"observed_timestamp":"x026'),
         5,
@@ -156,6 +161,55 @@ def test_a_record_that_does_not_follow_is_told(written: WrittenLog, reading: Rea
     written.write(record())
     reading.catch_up()
     assert (log.damage, log.next) == (before, at)
+
+
+@pytest.mark.parametrize("line", [_NOISE, _DEEP, b"", b"null", b'{"log":1}'])
+def test_a_first_record_that_is_none_is_told(written: WrittenLog, reading: Reading, line: bytes) -> None:
+    written.append(line + b"\n")
+    reading.catch_up()
+    assert reading.logs[LOG].damage.startswith("record 0: it cannot be read")
+
+
+def test_a_segment_that_is_too_large_is_told(
+    written: WrittenLog, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "LARGEST_SEGMENT", 2000)
+    written.write(*_records(10))
+    reading.catch_up()
+    assert reading.logs[LOG].damage == "record 3: its segment has more than 2000 bytes"
+
+
+def test_without_the_tree_a_segment_stays_open(tmp_path: Path, written: WrittenLog) -> None:
+    reading = Reading(tmp_path)
+    written.write(*_records(600))
+    written.next_segment()
+    written.write(*_records(5))
+    reading.catch_up()
+    (written.folder / "tile").rename(tmp_path / "lost")
+    reading = reading.again()
+    log = reading.logs[LOG]
+    assert not log.tree.whole
+    written.next_segment()
+    written.write(*_records(5))
+    reading.catch_up()
+    assert log.unclosed == "segment 600 is not closed: hashes of the tree are lost"
+    assert (log.next, log.damage, log.segments) == (610, "", {0: True, 600: False, 605: False})
+    assert reading.all() == written.lines
+    reading.close()
+
+
+def test_a_manifest_that_was_cut_is_told_after_a_restart(tmp_path: Path, written: WrittenLog) -> None:
+    reading = Reading(tmp_path)
+    written.write(*_records(20))
+    written.next_segment()
+    written.write(*_records(5))
+    reading.catch_up()
+    path = written.folder / f"{0:020}.manifest"
+    manifest = msgspec.json.decode(path.read_bytes())
+    path.write_bytes(msgspec.json.encode({**manifest, "members": []}))
+    reading = reading.again()
+    assert reading.logs[LOG].damage == "record 0: the manifest of segment 0 is another one's"
+    reading.close()
 
 
 def test_a_time_that_goes_back_is_told(written: WrittenLog, reading: Reading) -> None:

@@ -146,6 +146,8 @@ def test_what_is_malformed_is_told_and_the_connection_stays(tmp_path: Path) -> N
         b"\0\0\0\0",
         b"\0\0\0\2{}",
         b"\0\0\0\4\xff\xfe\xfd\xfc",
+        b"\0\0\0\x12" + b'{"number":"\xff\xfe\xfd"}'.ljust(18),
+        (60_000).to_bytes(4, "big") + b"[" * 60_000,
         b"\0\0\0\x0f" + b'{"number":true}',
         b"GET / HTTP/1.1\r\n\r\n",
     ],

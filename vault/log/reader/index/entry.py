@@ -110,7 +110,7 @@ class Entry(
 
 
 decode: Final[Callable[[bytes], Entry]] = msgspec.json.Decoder(Entry).decode
-"""Returns the entry of a line. Raises `msgspec.MsgspecError`."""
+"""Returns the entry of a line. Raises what `NONSENSE` names."""
 
 
 def values(entry: Entry, kind: Kind) -> set[str]:
