@@ -146,7 +146,11 @@ def nanos_of_texts(texts: Sequence[str]) -> list[Nanos]:
         raise ValueError("a time of the log has nine digits and is in UTC")
     minutes = {minute: _minute(minute) for minute in {text[:_MINUTE] for text in texts}}
     # The seconds and the digits behind the point are one number of nanoseconds.
-    return [minutes[text[:_MINUTE]] + int(text[_MINUTE:_DOT] + text[_DOT + 1 : -1]) for text in texts]  # type: ignore[misc]  # sums of nanoseconds
+    parts = [int(text[_MINUTE:_DOT] + text[_DOT + 1 : -1]) for text in texts]
+    if len(minutes) == 1:
+        (minute,) = minutes.values()
+        return [minute + part for part in parts]  # type: ignore[misc]  # sums of nanoseconds
+    return [minutes[text[:_MINUTE]] + part for text, part in zip(texts, parts, strict=True)]  # type: ignore[misc]  # as above
 
 
 @functools.lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from tests.unit.log.reader.written import BEGAN, WrittenLog, nine_digits, record
-from vault.log.reader.index.entry import Entry, Kind, decode, nanos_of_text, values
+from vault.log.reader.index.entry import Entry, Kind, decode, nanos_of_text, nanos_of_texts, values
 
 
 def _entry(**members: object) -> Entry:
@@ -60,6 +60,12 @@ def test_only_a_record_of_reading_wakes_no_tail(event: str, phase: str, *, wakes
 
 def test_a_time_is_read_to_the_nanosecond() -> None:
     assert nanos_of_text(nine_digits(BEGAN + 123_456_789)) == BEGAN + 123_456_789
+
+
+@pytest.mark.parametrize("step", [1, 999_999_937, 59_000_000_001, 3_600_000_000_007])
+def test_times_are_read_together_within_a_minute_and_beyond(step: int) -> None:
+    times = [BEGAN + number * step for number in range(20)]
+    assert nanos_of_texts([*map(nine_digits, times)]) == times
 
 
 @pytest.mark.parametrize(
