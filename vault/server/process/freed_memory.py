@@ -23,6 +23,9 @@ from vault.framework.concurrency.time_slice import TimeSlice
 
 _SECONDS: Final = 50.0
 """Between two times that it is cleared, whatever happened."""
+_LOOKS: Final = 4
+"""Looks from the one that sees that keys came or went to the one that clears. A connection lets go of its last request in its
+watch's second look after the answer, which may come after our second one."""
 _HEADER: Final = b"".__sizeof__()
 """Bytes that an object of type `bytes` is longer than what is in it."""
 _SIZES: Final = (480, *range(48, 513, 16))
@@ -45,17 +48,24 @@ class Remains:
         """`moves` is another number once keys came or went, `now` the seconds of a clock that nobody sets."""
         self._moves = moves
         self._now = now
-        self._seen = self._cleared = moves()
+        self._seen = moves()
+        self._left = 0
         self._next = now() + _SECONDS
 
     async def look(self) -> None:
-        """Clear if it is time. Keys of this moment are still on their way out, so theirs is the next look."""
-        if self._seen != self._cleared or self._now() >= self._next:
-            self._cleared = self._seen
+        """Clear if it is time. Keys and tokens of this moment are still on their way out, so theirs is a look to come."""
+        moves = self._moves()
+        if moves != self._seen:
+            self._seen, self._left = moves, _LOOKS
+        if self._left:
+            self._left -= 1
+            due = not self._left
+        else:
+            due = self._now() >= self._next
+        if due:
             with contextlib.suppress(MemoryError, OSError, RuntimeError):
                 await clear()  # there may be too little of it, or of threads, or nothing says where it is
             self._next = self._now() + _SECONDS
-        self._seen = self._moves()
 
 
 async def clear() -> None:
