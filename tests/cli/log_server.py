@@ -50,6 +50,8 @@ class LogServer(ThreadingHTTPServer):
         """By the path of a request the answers that are given instead, once each."""
         self.purged = 0
         """The oldest record that every log has."""
+        self.ended: tuple[int, ...] = ()
+        """The segments that have ended, but are not closed yet: the newest ones."""
         self.hidden: set[tuple[str, int]] = set()
         """Records that a follow leaves out."""
         self.status: dict[str, object] = {}
@@ -165,14 +167,19 @@ class LogServer(ThreadingHTTPServer):
 
     def _segments(self, log: str) -> list[dict[str, object]]:
         lines = self.lines[log]
-        closed = [
+        starts = range(self.purged, len(lines) - 4, 4)
+        closed: list[dict[str, object]] = [
             {
                 "first": first, "closed": True, "last": first + 3, "sha256": sha256(_content(lines, first)).hexdigest(),
                 "size": len(_content(lines, first)), "checkpoint": "", "begins": time_of(first), "ends": time_of(first + 3),
             }
-            for first in range(self.purged, len(lines) - 4, 4)
+            for first in starts if first not in self.ended
         ]  # fmt: skip
-        return [*closed, {"first": (len(lines) - 1) // 4 * 4, "closed": False, "last": -1, "sha256": ""}]
+        unclosed = [*self.ended, (len(lines) - 1) // 4 * 4]
+        return [
+            *closed,
+            *({"first": first, "closed": False, "last": -1, "sha256": ""} for first in unclosed),
+        ]
 
     def _segment(self, log: str, first: int, query: dict[str, str]) -> Answer:
         packed = gzip.compress(_content(self.lines[log], first), mtime=0)

@@ -269,6 +269,31 @@ def test_a_copied_log_is_verified_whole(server: LogServer, tmp_path: Path) -> No
     assert (read.code, "records 0 to 9: covered by a checkpoint" in read.stdout) == (0, True)
 
 
+def test_segments_that_have_ended_and_are_not_closed_yet_are_copied_once(
+    server: LogServer, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    server.ended = (0, 4)
+    for _ in range(2):
+        assert shown(server, ["segments", f"-download={folder}", LOG], tmp_path).code == 0
+        files = {path.stem: path for path in (folder / LOG).glob("*.jsonl")}
+        copied = [files[f"{first:020}"].read_bytes().splitlines() for first in (0, 4, 8)]
+        assert copied == [server.lines[LOG][first : first + 4] for first in (0, 4, 8)]
+        assert _verify(tmp_path, f"-key={KEY}", str(folder)).code == 0
+        server.ended = ()  # and now they are
+
+
+def test_a_segment_that_is_not_signed_to_its_end_is_copied_as_far(server: LogServer, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    server.ended, server.signed[LOG] = (0, 4), 6
+    assert shown(server, ["segments", f"-download={folder}", LOG], tmp_path).code == 0
+    lines = [
+        line for path in sorted((folder / LOG).glob("*.jsonl")) for line in path.read_bytes().splitlines()
+    ]
+    assert lines == server.lines[LOG][:6]
+    assert _verify(tmp_path, f"-key={KEY}", str(folder)).code == 0
+
+
 def test_a_copy_goes_on_where_it_was_cut_off_and_asks_for_nothing_twice(
     server: LogServer, tmp_path: Path
 ) -> None:

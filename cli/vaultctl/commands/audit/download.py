@@ -45,17 +45,25 @@ class LogDownload:
         self.records = 0
         """How many records the log has, up to where it is copied."""
 
-    def take(self, entry: Mapping[str, object]) -> None:
-        """Copy a segment that the server lists. Raises `OSError`, and `CommandError` for one that is not what it is to be."""
-        first = entry.get("first")
-        if not isinstance(first, int):
-            raise CommandError(f"{self._log}: the server lists a segment without a number", EXIT_REMOTE)
+    def take(self, entry: Mapping[str, object], end: int | None) -> None:
+        """Copy a segment that the server lists; `end` is where the next one begins, None for the last.
+
+        Raises `OSError`, and `CommandError` for one that is not what it is to be.
+        """
+        first = self.first_of(entry)
         if first > self.records:
             self._take_tiles(first)
         if entry.get("closed"):
             self._take_closed(first, entry)
         else:
-            self._take_open(first)
+            self._take_open(first, end)
+
+    def first_of(self, entry: Mapping[str, object]) -> int:
+        """The record that a listed segment begins with. Raises `CommandError`."""
+        first = entry.get("first")
+        if not isinstance(first, int):
+            raise CommandError(f"{self._log}: the server lists a segment without a number", EXIT_REMOTE)
+        return first
 
     def _take_tiles(self, first: int) -> None:
         """Copy what stands for records that are not there any more."""
@@ -111,13 +119,16 @@ class LogDownload:
             )
         new.replace(target)
 
-    def _take_open(self, first: int) -> None:
+    def _take_open(self, first: int, end: int | None) -> None:
+        """Copy what is not closed: all of a segment that is about to be, else what a checkpoint covers."""
         note = newest_note(self._client, self._log)
         size = [*note.split("\n"), "", ""][1]
-        if size.isascii() and size.isdigit() and int(size) > first:
-            self._follow(first, int(size))
-            self._keep_note(first, note)
-            self.records = int(size)
+        signed = int(size) if size.isascii() and size.isdigit() else 0
+        until = signed if end is None else min(signed, end)
+        if until > first:
+            self._follow(first, until)
+            self._keep_note(first, note if until == signed else "")
+            self.records = until
 
     def _follow(self, first: int, size: int) -> None:
         followed = FollowedLog(self._client, self._log, first - 1, tenant=False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 
 from vaultctl.commands.audit.download import LogDownload
@@ -77,8 +78,9 @@ def _copy(
     try:
         for log, entries in found.items():
             copy = LogDownload(client, folder, log)
-            for entry in entries:
-                copy.take(entry)
+            ends = [copy.first_of(entry) for entry in entries[1:]]
+            for entry, end in zip_longest(entries, ends):
+                copy.take(entry, end)
             done.append({"log": log, "segments": len(entries), "records": copy.records})
     except OSError as failure:
         raise CommandError(f"cannot write {failure.filename}: {failure.strerror}") from None
