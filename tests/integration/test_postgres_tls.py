@@ -2,6 +2,7 @@
 """The way to PostgreSQL as it is configured: the database's certificate, ours, and passwords that are changed."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -93,6 +94,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     }  # fmt: skip
     with started(settings, rules=_RULES, files=(cert, key, folder / "ca.crt")) as cluster:
         yield Site(cluster, folder, port)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_to_later_tests() -> Iterator[None]:
+    """The collector finds those sockets here, where the warning of them is expected."""
+    yield
+    gc.collect()
 
 
 def opened(settings: StorageSettings) -> bool:
