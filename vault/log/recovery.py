@@ -24,6 +24,7 @@ import msgspec
 from vault.framework.clock import Entropy, parse_rfc3339_whole
 from vault.log.chain import Chain, ChainState
 from vault.log.format.checkpoint import BadCheckpoint, parse_checkpoint
+from vault.log.format.files import create_file, of_process
 from vault.log.format.note import BadNote, parse_note
 from vault.log.format.tree import leaf_hash
 from vault.log.writer import SEGMENT, STATE, LogLimits, LogWriter
@@ -141,17 +142,9 @@ def node_id(folder: Path, entropy: Entropy) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / NODE
     if not path.exists():
-        fresh = folder / f"{NODE}.{os.getpid()}"
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w", encoding="ascii") as file:
-            file.write(entropy.bytes(4).hex() + "\n")
-            file.flush()
-            os.fsync(fd)
-        with contextlib.suppress(
-            FileExistsError
-        ):  # several workers start at once, and one of them names the node
-            os.link(fresh, path)
-        fresh.unlink()
+        # Several workers start at once, and one of them names the node.
+        with contextlib.suppress(FileExistsError):
+            create_file(path, f"{entropy.bytes(4).hex()}\n".encode(), beside=of_process())
     return path.read_text(encoding="ascii").strip()
 
 

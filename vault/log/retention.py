@@ -6,7 +6,6 @@ A log is cut from its old end alone, a whole segment at a time: so a hold keeps 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import parse_rfc3339_whole, rfc3339
+from vault.log.format.files import of_process, replace_file
 from vault.log.reader.messages import SegmentEntry
 from vault.values.times import Nanos, nanos_of
 
@@ -124,11 +124,4 @@ def last_retention(folder: Path) -> Retention:
 
 def keep_retention(folder: Path, retention: Retention) -> None:
     """Have the next start know the retention of this one. Raises `OSError`."""
-    fresh = folder / f"{LAST}.{os.getpid()}"
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, msgspec.json.encode(retention))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    fresh.replace(folder / LAST)
+    replace_file(folder / LAST, msgspec.json.encode(retention), beside=of_process())

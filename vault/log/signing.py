@@ -21,6 +21,7 @@ from vault.framework.clock import Clock, rfc3339_whole
 from vault.framework.concurrency.offload import Pool
 from vault.framework.telemetry.log import Log
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
+from vault.log.format.files import append_line
 from vault.log.format.note import Signer
 from vault.log.format.note_key import KeyKind, Verifier
 from vault.log.hsm_line import HsmLine, HsmState
@@ -171,11 +172,11 @@ class Checkpoints:
         """Have the records on the disk, then the checkpoint over them. It blocks. Raises `OSError`."""
         _sync(descriptors)
         said = {"time": rfc3339_whole(self._clock.nanos()).decode(), "note": made.note.decode()}
-        path = str(self._writer.folder / f"{made.segment:020d}{CHECKPOINTS}")
+        path = self._writer.folder / f"{made.segment:020d}{CHECKPOINTS}"
         with self._turn:
             # One that was overtaken by a larger one is not written behind that.
             if made.checkpoint.size >= self._stored:
-                _append(path, msgspec.json.encode(said) + b"\n")
+                append_line(path, msgspec.json.encode(said) + b"\n", synced=False)
                 self._stored = made.checkpoint.size
 
 
@@ -187,18 +188,3 @@ def _sync(descriptors: list[int]) -> None:
     finally:
         for fd in descriptors:
             os.close(fd)
-
-
-def _append(path: str, line: bytes) -> None:
-    """Append a line, or nothing: the next one would go on where half a line ends. Raises `OSError`."""
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        size, written = os.fstat(fd).st_size, 0
-        try:
-            while written < len(line):
-                written += os.write(fd, line[written:])
-        except OSError:
-            os.ftruncate(fd, size)
-            raise
-    finally:
-        os.close(fd)

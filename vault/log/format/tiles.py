@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from vault.log.format.files import replace_file, replace_unsynced, sync_folder
 from vault.log.format.tree import HASH_BYTES, MissingHash, complete_hash
 
 WIDTH: Final = 256
@@ -29,7 +30,6 @@ MOST_LEVELS: Final = 8
 _PATH: Final = re.compile(r"tile/(0|[1-9][0-9]?)/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 _WIDTH: Final = re.compile(r"[1-9][0-9]?|1[0-9]{2}|2[0-4][0-9]|25[0-5]")
 _KEPT_TILES: Final = 64
-_WRITING: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
 
 class BadTile(ValueError):
@@ -86,17 +86,11 @@ def write_tile(folder: Path, level: int, index: int, content: bytes) -> None:
     It is not synced: until their segment is closed, tiles can be made again of its records, and are.
     """
     path = folder / Tile(level, index).path
-    new = path.with_name(f"{path.name}.new")
     try:
-        file = os.open(new, _WRITING, 0o600)
+        replace_unsynced(path, content)
     except FileNotFoundError:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(new, _WRITING, 0o600)
-    try:
-        os.write(file, content)
-    finally:
-        os.close(file)
-    new.replace(path)
+        replace_unsynced(path, content)
 
 
 def read_partial(folder: Path, index: int, *, least: int) -> bytes:
@@ -122,20 +116,9 @@ def keep_partial(folder: Path, index: int, content: bytes) -> None:
     """Have the leaves of a tile that is not full on the disk when this returns. Raises `OSError`."""
     path = folder / Tile(0, index, len(content) // HASH_BYTES).path
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.new")
-    file = os.open(new, _WRITING, 0o600)
-    try:
-        os.write(file, content)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    new.replace(path)
+    replace_file(path, content)
     for parent in (one for one in path.parents if one.is_relative_to(folder)):
-        opened = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
+        sync_folder(parent)
 
 
 def kept_leaves(folder: Path, size: int) -> bytes:

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
+from vault.log.format.files import replace_durably
 from vault.log.forward.batch import Place
 
 FOLDER: Final = "devices"
-_MODE: Final = 0o600
 _LARGEST: Final = 1 << 20
 
 
@@ -59,27 +58,10 @@ class Cursor:
         if state == self._stored:
             return
         logs = {log: _StoredPlace(seq, last) for log, (seq, last) in state[0].items()}
-        write_durably(self._path, msgspec.json.encode(_StoredCursor(logs, self.caught_up)))
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        replace_durably(self._path, msgspec.json.encode(_StoredCursor(logs, self.caught_up)))
         self._stored = state
 
     @staticmethod
     def _state(places: Mapping[str, Place]) -> dict[str, tuple[int, str]]:
         return {log: (place.seq, place.last) for log, place in places.items()}
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file at once, or not at all: the old content or the new one is there, whatever happens. Raises `OSError`."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new")
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
-    try:
-        os.write(file, content)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    fresh.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

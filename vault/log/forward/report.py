@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from vault.log.format.files import replace_unsynced
 from vault.log.forward.status import DeviceStatus
 
 FILE: Final = "devices.state"
@@ -30,13 +30,7 @@ _decode: Final = msgspec.json.Decoder(Report).decode
 
 def write_report(folder: Path, report: Report) -> None:
     """Replace the file. It needs not outlive the machine, and is not synced. Raises `OSError`."""
-    fresh = folder / f"{FILE}.new"
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        os.write(file, msgspec.json.encode(report))
-    finally:
-        os.close(file)
-    fresh.rename(folder / FILE)
+    replace_unsynced(folder / FILE, msgspec.json.encode(report))
 
 
 def read_report(folder: Path) -> Report | None:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from vault.log.forward.cursor import write_durably
+from vault.log.format.files import of_process, replace_durably
 
 FILE: Final = "devices.json"
 _LARGEST: Final = 1 << 20
@@ -46,8 +46,8 @@ class _DeviceList(msgspec.Struct, frozen=True):
 
 
 def write_settings(folder: Path, devices: Sequence[DeviceSettings]) -> None:
-    """Store the devices of a log folder, mode 0600. Raises `OSError`."""
-    write_durably(folder / FILE, msgspec.json.encode(_DeviceList(tuple(devices))))
+    """Store the devices of a log folder, mode 0600; each worker process does, at once. Raises `OSError`."""
+    replace_durably(folder / FILE, msgspec.json.encode(_DeviceList(tuple(devices))), beside=of_process())
 
 
 def read_settings(folder: Path) -> tuple[DeviceSettings, ...]:

@@ -97,15 +97,6 @@ def newest_notes(folder: Path, first: int) -> Iterator[str]:
     yield from reversed(found)
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk. It blocks. Raises `OSError`."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
 class Lines:
     """The segments of all logs below a folder. One thread uses it."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ import msgspec
 from vault.framework.clock import Clock, parse_rfc3339_whole, rfc3339_whole
 from vault.framework.concurrency.offload import Pool
 from vault.framework.telemetry.log import Log
+from vault.log.format.files import append_line
 from vault.log.format.note import Signature, format_note, parse_note
 from vault.log.format.segment import COSIGNED
 from vault.log.witness.client import Witness
@@ -154,9 +154,8 @@ class Witnesses:
         note = format_note(own.text, [*own.signatures, *lines]).decode()
         time = rfc3339_whole(self._clock.nanos()).decode()
         path = self._folder / f"{newest.segment:020d}{COSIGNED}"
-        await self._pool.run(
-            _OWN, partial(_append, path, msgspec.json.encode({"time": time, "note": note}) + b"\n"), owed=True
-        )
+        line = msgspec.json.encode({"time": time, "note": note}) + b"\n"
+        await self._pool.run(_OWN, partial(append_line, path, line, synced=True), owed=True)
         self._stored = size, len(lines)
         if len(lines) >= self._quorum and (self._met is None or self._met.records != size):
             self._met = QuorumMet(time=time, records=size, note=note)
@@ -179,15 +178,3 @@ def _state(one: Witness) -> WitnessState:
         time=0 if found is None else found.time,
         trouble=one.trouble,
     )
-
-
-def _append(path: Path, line: bytes) -> None:
-    """Append a line, below what a crash has left of another, and have it on the disk. Raises `OSError`."""
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        size = os.fstat(fd).st_size
-        torn = size and os.pread(fd, 1, size - 1) != b"\n"
-        os.write(fd, b"\n" + line if torn else line)
-        os.fsync(fd)
-    finally:
-        os.close(fd)

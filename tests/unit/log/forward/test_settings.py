@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The devices of a folder are written by the server, and read by who forwards."""
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,13 @@ DEVICES = (
     DeviceSettings(kind="syslog", name="siem", address="tls://siem.example", policy="required", deadline=7),
     DeviceSettings(kind="http", name="lake", address="https://lake.example/", token_file="/run/token"),
 )
+
+_OTHER = """
+import sys
+from pathlib import Path
+from vault.log.forward.settings import write_settings
+write_settings(Path(sys.argv[1]), ())
+"""
 
 
 def test_devices_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -31,3 +41,19 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes) -> N
     (tmp_path / "devices.json").write_bytes(content)
     with pytest.raises(BadSettings):
         read_settings(tmp_path)
+
+
+def test_several_worker_processes_write_them_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[DeviceSettings, ...]] = []
+
+    def sync(_fd: int) -> None:
+        if not written:
+            subprocess.run([sys.executable, "-c", _OTHER, tmp_path], check=True)
+            written.append(read_settings(tmp_path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", sync)
+        write_settings(tmp_path, DEVICES)
+    assert written == [()]
+    assert read_settings(tmp_path) == DEVICES
+    assert os.listdir(tmp_path) == ["devices.json"]

@@ -7,7 +7,6 @@ the witness forget what it signed. A witness that forgot would sign what contrad
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.log.format.checkpoint import BadCheckpoint, Checkpoint, open_checkpoint
+from vault.log.format.files import replace_durably
 from vault.log.format.note import MOST_BYTES, BadNote, UnknownSigner
 from vault.log.format.note_key import BadSignature, Verifier
 
@@ -59,14 +59,14 @@ class Memory:
         name = name_of(checkpoint.origin)
         if name not in self._seen and len(self._seen) >= self._most:
             raise TooManyLogs
-        _write(self._folder, name + _SEEN, note)
+        replace_durably(self._folder / (name + _SEEN), note)
         self._seen[name] = checkpoint, note
 
     def keep_fraud(self, origin: str, notes: bytes) -> None:
         """Keep two checkpoints of one size that disagree, once for each log: who signed them can't deny it. Raises `OSError`."""
         name = name_of(origin) + _FRAUD
         if not (self._folder / name).exists():
-            _write(self._folder, name, notes)
+            replace_durably(self._folder / name, notes)
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -118,7 +118,7 @@ def _begin(folder: Path, key: Verifier) -> None:
     """Make a folder that of a new key. Raises `UnfitMemory` where one is there already."""
     if any(name.endswith(_SEEN) for name in os.listdir(folder)):
         raise UnfitMemory(f"{folder} has what another witness has seen: give a new key a folder of its own")
-    _write(folder, _KEY, key.vkey.encode() + b"\n")
+    replace_durably(folder / _KEY, key.vkey.encode() + b"\n")
 
 
 def _check_key(folder: Path, key: Verifier) -> None:
@@ -139,24 +139,3 @@ def _read(folder: Path, key: Verifier) -> dict[str, tuple[Checkpoint, bytes]]:
             raise UnfitMemory(f"{path} is of another log")
         found[name_of(checkpoint.origin)] = checkpoint, note
     return found
-
-
-def _write(folder: Path, name: str, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all, also after a power cut. Raises `OSError`."""
-    path, fresh = folder / name, folder / f"{name}.new"
-    file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(file, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(file)
-        fresh.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink()
-        raise
-    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(parent)
-    finally:
-        os.close(parent)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Writes files so that what has their name is whole, whatever ends this process, and appends so that no part of a line stays.
+
+What replaces a file is written beside it, and then gets its name. All of it blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_NEW: Final = ".new"
+"""What ends the name of a file that is not whole yet."""
+_MODE: Final = 0o600
+_FLAGS: Final = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def of_process() -> str:
+    """Return what ends the name of an unfinished file that other processes may be writing as well."""
+    return f".{os.getpid()}"
+
+
+def replace_file(path: Path, content: bytes, *, beside: str = _NEW) -> None:
+    """Replace a file, or make it: even after a power cut there is the old content or the new one. Raises `OSError`.
+
+    `beside` ends the name of the unfinished file; see `of_process`.
+    """
+    with _written_beside(path, content, beside, synced=True) as fresh:
+        fresh.replace(path)
+
+
+def replace_durably(path: Path, content: bytes, *, beside: str = _NEW) -> None:
+    """As `replace_file`, and the new content is on the disk when this returns. Raises `OSError`."""
+    replace_file(path, content, beside=beside)
+    sync_folder(path.parent)
+
+
+def replace_unsynced(path: Path, content: bytes, *, beside: str = _NEW) -> None:
+    """As `replace_file` where this process ends, but not where the machine does. Raises `OSError`."""
+    with _written_beside(path, content, beside, synced=False) as fresh:
+        fresh.replace(path)
+
+
+def create_file(path: Path, content: bytes, *, beside: str = _NEW) -> None:
+    """Make a file, as `replace_file`, where there is none. Raises `FileExistsError` where there is one, `OSError`."""
+    with _written_beside(path, content, beside, synced=True) as fresh:
+        os.link(fresh, path)
+        fresh.unlink()
+
+
+def append_line(path: Path, line: bytes, *, synced: bool) -> None:
+    """Append a line or nothing, below what a crash has left of another; `synced` lines are on the disk after it.
+
+    Only one process appends to the file. Raises `OSError`.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | _FLAGS, _MODE)
+    try:
+        size = os.fstat(fd).st_size
+        torn = size and os.pread(fd, 1, size - 1) != b"\n"
+        append_whole(fd, b"\n" + line if torn else line)
+        if synced:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def append_whole(fd: int, data: bytes) -> None:
+    """Append to an open file that nobody else appends to: all of it, or nothing. Raises `OSError`."""
+    written = os.write(fd, data)
+    try:
+        while written < len(data):
+            written += os.write(fd, data[written:])
+    except OSError:
+        os.ftruncate(fd, os.fstat(fd).st_size - written)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk. Raises `OSError`."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path, content: bytes, beside: str, *, synced: bool) -> Iterator[Path]:
+    """Yield the path of a new file with this content, which does not stay where a failure follows. Raises `OSError`."""
+    fresh = path.with_name(path.name + beside)
+    fd = os.open(fresh, os.O_WRONLY | os.O_TRUNC | _FLAGS, _MODE)
+    try:
+        try:
+            append_whole(fd, content)
+            if synced:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        yield fresh
+    except OSError:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise
