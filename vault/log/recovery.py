@@ -14,7 +14,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -26,20 +25,16 @@ from vault.log.chain import Chain, ChainState
 from vault.log.format.checkpoint import BadCheckpoint, parse_checkpoint
 from vault.log.format.files import create_file, of_process
 from vault.log.format.note import BadNote, parse_note
+from vault.log.format.segment import CHECKPOINTS, CLOSED, SEGMENT, STATE, LogId, Segment, list_logs
 from vault.log.format.tree import leaf_hash
-from vault.log.writer import SEGMENT, STATE, LogLimits, LogWriter
+from vault.log.reader.lines import LONGEST_LINE, newest_notes
+from vault.log.writer import LogLimits, LogWriter
 from vault.values.times import Nanos
 
 NODE: Final = "node"
 LOCK: Final = "lock"
-CHECKPOINTS: Final = ".checkpoints"
-_ID: Final = re.compile(r"([0-9a-f]{8})-(\d{1,4})-(\d{1,9})")
 MOST_WORKERS: Final = 64
 """Logs that one node may write at a time."""
-_CHECKPOINTS_END: Final = 1 << 17
-"""Bytes that a start reads of a file of checkpoints."""
-_LONGEST: Final = 65_536
-"""Bytes of the longest line."""
 
 
 class LogInUse(Exception):
@@ -70,12 +65,6 @@ class _Position(msgspec.Struct):
     tenant_seq: int
 
 
-class _StoredNote(msgspec.Struct):
-    """A checkpoint as stored."""
-
-    note: str
-
-
 _DECODER: Final = msgspec.json.Decoder(_Position)
 
 
@@ -90,8 +79,8 @@ def open_log(
     node = node_id(folder, entropy)
     for worker in range(MOST_WORKERS):
         # 1.
-        epochs = [int(found[3]) for found in _logs(folder) if (found[1], int(found[2])) == (node, worker)]
-        newest = f"{node}-{worker}-{max(epochs, default=1)}"
+        epochs = [log.epoch for log in _logs(folder) if (log.node, log.worker) == (node, worker)]
+        newest = str(LogId(node, worker, max(epochs, default=1)))
         lock = _lock(folder / newest)
         if lock < 0:
             continue
@@ -99,7 +88,7 @@ def open_log(
             return OpenedLog(_resume(folder / newest, newest, limits, nanos, monotonic, lock), newest)
         except LogDamaged as damage:
             # 3. The damaged log stays locked: another process would begin an epoch of its own.
-            fresh = f"{node}-{worker}-{max(epochs) + 1}"
+            fresh = str(LogId(node, worker, max(epochs) + 1))
             writer = _resume(folder / fresh, fresh, limits, nanos, monotonic, _lock(folder / fresh))
             os.close(lock)
             return OpenedLog(writer, fresh, f"{newest}: {damage}")
@@ -112,15 +101,16 @@ def end_idle_segments(folder: Path, own: str, before: Nanos, nanos: Callable[[],
     `own` is the log of this process. Only segments that ended are closed and purged; one whose log is damaged stays.
     It reads whole segments: call it in a thread. Raises `OSError`.
     """
-    for found in [*_logs(folder)]:
-        log = folder / found[0]
-        if found[1] != own.partition("-")[0] or found[0] == own or not _is_old(log, before):
+    ours = LogId.parse(own)
+    for found in _logs(folder):
+        log = folder / str(found)
+        if found.node != ours.node or found == ours or not _is_old(log, before):
             continue
         lock = _lock(log)
         if lock < 0:
             continue
         try:
-            writer = _resume(log, found[0], LogLimits(), nanos, 0.0, lock)
+            writer = _resume(log, log.name, LogLimits(), nanos, 0.0, lock)
         except LogDamaged:
             os.close(lock)
             continue
@@ -131,7 +121,7 @@ def end_idle_segments(folder: Path, own: str, before: Nanos, nanos: Callable[[],
 def _is_old(log: Path, before: Nanos) -> bool:
     """Whether the newest segment of a log has a record that was made before a time."""
     try:
-        line = next(_lines(log / f"{_newest_segment(log):020d}{SEGMENT}"), b"")
+        line = next(_lines(Segment(log, _newest_segment(log)).path(SEGMENT)), b"")
         return parse_rfc3339_whole(_DECODER.decode(line).observed_timestamp) < before
     except (LogDamaged, msgspec.MsgspecError, ValueError):
         return False
@@ -148,11 +138,8 @@ def node_id(folder: Path, entropy: Entropy) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def _logs(folder: Path) -> Iterator[re.Match[str]]:
-    for entry in os.scandir(folder):
-        found = _ID.fullmatch(entry.name)
-        if found is not None and entry.is_dir():
-            yield found
+def _logs(folder: Path) -> list[LogId]:
+    return [log for log in list_logs(folder) if (folder / str(log)).is_dir()]
 
 
 def _lock(folder: Path) -> int:
@@ -178,7 +165,7 @@ def _resume(
     # 2.
     size, signed_root = _last_signed(own)
     whole, more = 0, False
-    lines = _lines(own / f"{first:020d}{SEGMENT}")
+    lines = _lines(Segment(own, first).path(SEGMENT))
     for line in lines:
         if not _continues(chain, log, line):
             more = _is_record(line) or any(map(_is_record, lines))
@@ -200,14 +187,14 @@ def _newest_segment(own: Path) -> int:
     segments = [int(name.removesuffix(SEGMENT)) for name in os.listdir(own) if name.endswith(SEGMENT)]
     if segments:
         return max(segments)
-    if any(name.endswith(".gz") for name in os.listdir(own)):
+    if any(name.endswith(CLOSED) for name in os.listdir(own)):
         raise LogDamaged("its open segment is missing")
     return 0
 
 
 def _state(own: Path, first: int) -> ChainState:
     try:
-        state = msgspec.json.decode((own / f"{first:020d}{STATE}").read_bytes(), type=ChainState)
+        state = msgspec.json.decode(Segment(own, first).path(STATE).read_bytes(), type=ChainState)
     except FileNotFoundError:
         if first == 0:
             return ChainState()
@@ -221,26 +208,15 @@ def _state(own: Path, first: int) -> ChainState:
 
 def _last_signed(own: Path) -> tuple[int, bytes]:
     """Return size and root of the newest checkpoint; nothing where none was signed."""
-    for name in sorted((name for name in os.listdir(own) if name.endswith(CHECKPOINTS)), reverse=True):
-        for line in reversed(_end(own / name).splitlines()):
+    stems = (name.removesuffix(CHECKPOINTS) for name in os.listdir(own) if name.endswith(CHECKPOINTS))
+    for first in sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True):
+        for note in newest_notes(own, first):
             try:
-                note = parse_note(msgspec.json.decode(line, type=_StoredNote).note.encode())
-                checkpoint = parse_checkpoint(note.text)
-            except (msgspec.MsgspecError, BadNote, BadCheckpoint):
-                continue  # torn, or the rest of what was too long to be read: the one before it stands
+                checkpoint = parse_checkpoint(parse_note(note.encode()).text)
+            except (BadNote, BadCheckpoint):
+                continue
             return checkpoint.size, checkpoint.root
     return 0, b""
-
-
-def _end(path: Path) -> bytes:
-    """Return the end of a file of checkpoints, which it completes with a line break where it is torn."""
-    with path.open("rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _CHECKPOINTS_END))
-        found = file.read()
-        if found and not found.endswith(b"\n"):
-            file.write(b"\n")
-    return found
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -250,8 +226,8 @@ def _lines(path: Path) -> Iterator[bytes]:
     except FileNotFoundError:
         return
     with file:
-        while line := file.readline(_LONGEST + 1):
-            if not line.endswith(b"\n") and len(line) <= _LONGEST:
+        while line := file.readline(LONGEST_LINE + 1):
+            if not line.endswith(b"\n") and len(line) <= LONGEST_LINE:
                 return
             yield line
 
@@ -261,7 +237,7 @@ def _is_record(line: bytes) -> bool:
     try:
         _DECODER.decode(line)
     except (msgspec.MsgspecError, ValueError):
-        return len(line) > _LONGEST
+        return len(line) > LONGEST_LINE
     return True
 
 

@@ -24,8 +24,8 @@ from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
 from vault.log.format.files import append_line
 from vault.log.format.note import Signer
 from vault.log.format.note_key import KeyKind, Verifier
+from vault.log.format.segment import CHECKPOINTS, Segment
 from vault.log.hsm_line import HsmLine, HsmState
-from vault.log.recovery import CHECKPOINTS
 from vault.log.witness.newest import SignedNow
 from vault.log.writer import LogWriter
 
@@ -172,7 +172,7 @@ class Checkpoints:
         """Have the records on the disk, then the checkpoint over them. It blocks. Raises `OSError`."""
         _sync(descriptors)
         said = {"time": rfc3339_whole(self._clock.nanos()).decode(), "note": made.note.decode()}
-        path = self._writer.folder / f"{made.segment:020d}{CHECKPOINTS}"
+        path = Segment(self._writer.folder, made.segment).path(CHECKPOINTS)
         with self._turn:
             # One that was overtaken by a larger one is not written behind that.
             if made.checkpoint.size >= self._stored:

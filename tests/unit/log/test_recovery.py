@@ -143,6 +143,16 @@ def test_a_torn_checkpoint_leaves_the_one_before_it_and_the_next_is_whole(tmp_pa
     assert last["note"].splitlines()[1] == "4"
 
 
+def test_files_that_are_no_log_are_passed_over(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    wrote(log, draft())
+    log.writer.close()
+    (tmp_path / log.id / "copy.checkpoints").write_text("{}\n")
+    (tmp_path / f"{log.id[:8]}-0-2").touch()
+    again = opened(tmp_path)
+    assert (again.id, again.lost) == (log.id, "")
+
+
 def test_each_process_writes_a_log_of_its_own(tmp_path: Path) -> None:
     one, other = opened(tmp_path), opened(tmp_path)
     assert (one.id[9:], other.id[9:]) == ("0-1", "1-1")

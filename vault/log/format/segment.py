@@ -29,6 +29,8 @@ MANIFEST: Final = ".manifest"
 CHECKPOINTS: Final = ".checkpoints"
 COSIGNED: Final = ".cosigned"
 """Checkpoints with the cosignatures of witnesses: the same as `CHECKPOINTS`, but fewer, and later."""
+STATE: Final = ".state"
+"""The file in which the writer keeps where a segment begins, until it is closed."""
 MEMBER_RECORDS: Final = 256
 """Records that are compressed together, at most, so that one is read without those before it."""
 
@@ -108,7 +110,7 @@ class Segment(msgspec.Struct, frozen=True, order=True):
     first: int
 
     def path(self, kind: str) -> Path:
-        """Return the path of its file of this kind: `SEGMENT`, `CLOSED`, `MANIFEST`, `CHECKPOINTS` or `COSIGNED`."""
+        """Return the path of its file of this kind: `SEGMENT`, `CLOSED`, `MANIFEST`, `CHECKPOINTS`, `COSIGNED` or `STATE`."""
         return self.folder / f"{self.first:020}{kind}"
 
     @property

@@ -18,9 +18,9 @@ from typing import BinaryIO, Final
 import msgspec
 
 from vault.log.format.files import sync_folder
-from vault.log.format.segment import CLOSED, MANIFEST, SEGMENT, BadSegment, Manifest, Segment
+from vault.log.format.segment import CLOSED, MANIFEST, SEGMENT, STATE, BadSegment, Manifest, Segment
 from vault.log.format.tiles import WIDTH, Tile
-from vault.log.reader.lines import LONGEST_LINE, STATE, SegmentGone, newest_notes, read_manifest
+from vault.log.reader.lines import LONGEST_LINE, SegmentGone, newest_notes, read_manifest
 
 MEMBER_RECORDS: Final = 32
 """Records that are compressed together. Of 256, which the format allows, one costs six times as much to read alone."""

@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from vault.log.format.segment import SEGMENT, BadSegment, Segment, list_logs
+from vault.log.format.segment import SEGMENT, STATE, BadSegment, Segment, list_logs
 from vault.log.reader.closing import EndedSegment, close_segment, finish_closing
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.store import Index, IndexDamaged, IndexFull
-from vault.log.reader.lines import STATE, Lines, SegmentGone
+from vault.log.reader.lines import Lines, SegmentGone
 from vault.log.reader.messages import Follow, LogStatus, Purge, PurgeResult, ReaderStatus, Refused
 from vault.log.reader.purging import leaves_to_keep, oldest_closed, purge_segments, remove_remains
 from vault.log.reader.tail import wakes

@@ -26,8 +26,6 @@ from vault.log.format.segment import (
 
 LONGEST_LINE: Final = LONGEST_RECORD + 1
 """Bytes of the longest line, with its newline."""
-STATE: Final = ".state"
-"""The file in which the writer keeps where a segment begins."""
 _OPEN_FILES: Final = 64
 _KEPT_MANIFESTS: Final = 64
 _KEPT_BYTES: Final = 8 << 20

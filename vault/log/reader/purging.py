@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from vault.log.format.files import sync_folder
-from vault.log.format.segment import CHECKPOINTS, CLOSED, MANIFEST, BadSegment, Manifest, Segment
+from vault.log.format.segment import CHECKPOINTS, CLOSED, MANIFEST, STATE, BadSegment, Manifest, Segment
 from vault.log.format.tiles import WIDTH, BadTile, Tile, keep_partial
 from vault.log.format.tree import HASH_BYTES, MissingHash, encode_hash
 from vault.log.reader.kept_tree import KeptTree
-from vault.log.reader.lines import STATE, SegmentGone, read_manifest, segments_in
+from vault.log.reader.lines import SegmentGone, read_manifest, segments_in
 from vault.log.reader.messages import Refused
 
 _REMAINS: Final = re.compile(r"([0-9]{20})\.(?:jsonl\.gz|checkpoints|state|jsonl\.gz\.new|manifest\.new)")

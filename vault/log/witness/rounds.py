@@ -20,7 +20,7 @@ from vault.framework.concurrency.offload import Pool
 from vault.framework.telemetry.log import Log
 from vault.log.format.files import append_line
 from vault.log.format.note import Signature, format_note, parse_note
-from vault.log.format.segment import COSIGNED
+from vault.log.format.segment import COSIGNED, Segment
 from vault.log.witness.client import Witness
 from vault.log.witness.newest import QuorumMet, SignedNow, newest_stored
 from vault.values.times import Nanos, nanos_to_seconds
@@ -153,7 +153,7 @@ class Witnesses:
         size, own = newest.checkpoint.size, parse_note(newest.note)
         note = format_note(own.text, [*own.signatures, *lines]).decode()
         time = rfc3339_whole(self._clock.nanos()).decode()
-        path = self._folder / f"{newest.segment:020d}{COSIGNED}"
+        path = Segment(self._folder, newest.segment).path(COSIGNED)
         line = msgspec.json.encode({"time": time, "note": note}) + b"\n"
         await self._pool.run(_OWN, partial(append_line, path, line, synced=True), owed=True)
         self._stored = size, len(lines)
