@@ -49,17 +49,3 @@ async def make_keys(core: View, entropy: Entropy) -> None:
             hashing={FIRST: entropy.bytes(_KEY_BYTES)}, current=FIRST, signing=entropy.bytes(_KEY_BYTES)
         )
         await core.put(_PATH, _KEYS.encode(made))
-
-
-async def rotate_hashing(core: View, entropy: Entropy) -> str:
-    """Hash with a new key from now on, and return its id. The caller has all nodes load it."""
-    stored = await core.get(_PATH)
-    if stored is None:
-        return ""
-    keys = _KEYS.decode(stored)
-    name = f"h{len(keys.hashing) + 1}"
-    changed = msgspec.structs.replace(
-        keys, hashing={**keys.hashing, name: entropy.bytes(_KEY_BYTES)}, current=name
-    )
-    await core.put(_PATH, _KEYS.encode(changed))
-    return name

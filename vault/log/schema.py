@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+SCHEMA: Final = "https://coffre.eu/schemas/log/v1"
+"""What identifies it: each record names it."""
 _TEXT: Final = {"type": "string"}
 _HASH: Final = {"type": "string", "pattern": "^[A-Za-z0-9+/]{43}=$"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
@@ -22,7 +24,7 @@ _VALUE: Final = (
 
 RECORD_SCHEMA: Final[Mapping[str, Any]] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "$id": "https://coffre.eu/schemas/log/v1",
+    "$id": SCHEMA,
     "title": "A record of the log",
     "type": "object",
     "required": [
@@ -93,7 +95,7 @@ RECORD_SCHEMA: Final[Mapping[str, Any]] = {
             "required": ["id", "type"],
             "properties": {"id": _TEXT, "type": _TEXT, "version": _COUNT},
         },
-        "schema": {"const": "https://coffre.eu/schemas/log/v1"},
+        "schema": {"const": SCHEMA},
         "seq": {**_COUNT, "description": "The number of the record in its log, without gap: the only order."},
         "span_id": {"type": "string", "pattern": "^[0-9a-f]{16}$"},
         "status_code": {"type": "integer"},

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import msgspec
 
@@ -24,21 +23,8 @@ _TIME: Final = re.compile(
 )
 _LENGTH: Final = re.compile(r"([0-9]{1,7})(s|m|h|d)")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-FILTERS: Final[Mapping[str, FilterName]] = {
-    "event": "event",
-    "resource": "resource",
-    "resource_type": "resource_type",
-    "outcome": "outcome",
-    "phase": "phase",
-    "actor": "actor",
-    "address": "address",
-    "policy": "policy",
-    "rule": "rule",
-    "credential": "credential",
-    "request_id": "request_id",
-    "trace_id": "trace_id",
-}
-"""By the name of a parameter, the filter that it is."""
+FILTERS: Final[tuple[FilterName, ...]] = get_args(FilterName)
+"""The parameters that are filters, each called as its filter is."""
 _LATEST: Final = (1 << 62) - 1
 """The last time that the log reader is asked for, in nanoseconds since the epoch: in the year 2116."""
 
@@ -69,7 +55,7 @@ class RecordFilters(Params, frozen=True):
 
     def filters(self) -> dict[FilterName, tuple[str, ...]]:
         """Return the filters that are set."""
-        return {asked: values for name, asked in FILTERS.items() if (values := tuple(getattr(self, name)))}
+        return {name: values for name in FILTERS if (values := tuple(getattr(self, name)))}
 
 
 class RecordTimes(RecordFilters, frozen=True):

@@ -21,7 +21,7 @@ from vault.log.reader.client import LogReader, LogReaderAway
 from vault.log.reader.messages import Refused, Tenants
 from vault.namespace.book import Namespaces
 
-_NONE: Final = "no log is kept on this server: give it log { path = … } in its configuration"
+NO_LOG: Final = "no log is kept on this server: give it log { path = … } in its configuration"
 _OWN: Final = "sys/log/"
 
 
@@ -55,7 +55,7 @@ class LogReading:
     def asking(self) -> Iterator[LogReader]:
         """Ask the log reader, and put its refusals in our words. Raises `NotFound`, `Malformed`, `Busy`, `Unavailable`."""
         if self._reader is None:
-            raise NotFound(_NONE)
+            raise NotFound(NO_LOG)
         try:
             yield self._reader
         except LogReaderAway as away:

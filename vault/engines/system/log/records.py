@@ -176,9 +176,7 @@ def _refuse_unknown(call: Call, params: RecordTimes) -> None:
     unknown = sorted(call.data.keys() - call.bound.route.parameters.keys() - {_BY_LIMIT})
     if unknown:
         raise Malformed(f"the log has no filter {quoted_words(unknown)}")
-    empty = sorted(
-        name for name in FILTERS if name in call.data and not any(params.filters().get(FILTERS[name], ()))
-    )
+    empty = sorted(name for name in FILTERS if name in call.data and not any(params.filters().get(name, ())))
     if empty:
         raise Malformed(f"give a value to filter by, or leave out {quoted_words(empty)}")
 

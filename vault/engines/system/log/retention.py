@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from vault.engines.system.log.params import moment
-from vault.engines.system.log.readers import LogReading
+from vault.engines.system.log.readers import NO_LOG, LogReading
 from vault.framework.call import Call
 from vault.framework.clock import Clock, rfc3339
 from vault.framework.engine import Engine
@@ -160,7 +160,7 @@ class RetentionEngine(Engine):
 
     def _purges(self) -> Purger:
         if self._purger is None:
-            raise NotFound("no log is kept on this server")
+            raise NotFound(NO_LOG)
         return self._purger
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from vault.engines.system.log.readers import LogReading
+from vault.engines.system.log.readers import NO_LOG, LogReading
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import NotFound
@@ -113,7 +113,7 @@ class LogStatusEngine(Engine):
 
     def _kept(self) -> CommonLog:
         if self._common is None:
-            raise NotFound("no log is kept on this server")
+            raise NotFound(NO_LOG)
         return self._common
 
 
