@@ -18,6 +18,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.framework.clock import Clock, rfc3339_whole
+from vault.framework.concurrency.lasting import LastingTask
 from vault.framework.concurrency.offload import Pool
 from vault.framework.telemetry.log import Log
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
@@ -54,7 +55,7 @@ class Checkpoints:
         self._stored = -1
         """How many records the last checkpoint in the file covers."""
         self._pool = Pool(threads=1, name="checkpoint")
-        self._task: asyncio.Task[None] | None = None
+        self._task = LastingTask(self._sign_forever)
 
     @property
     def key(self) -> str:
@@ -98,15 +99,11 @@ class Checkpoints:
 
     def start(self) -> None:
         """Begin to sign once a second."""
-        self._task = asyncio.get_running_loop().create_task(self._sign_forever())
+        self._task.start()
 
     async def stop(self) -> None:
         """End that."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._task.stop()
 
     async def _sign_forever(self) -> None:
         while True:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from vault.framework.clock import Clock
+from vault.framework.concurrency.lasting import LastingTask
 from vault.framework.concurrency.offload import Pool
 from vault.log.forward.gate import Gate
 from vault.log.forward.report import Report, read_report
@@ -45,7 +45,7 @@ class DeviceWatch:
         self._tells, self._every = tells, every
         self._report: Report | None = None
         self._pool = Pool(threads=1, name="log-devices")
-        self._task: asyncio.Task[None] | None = None
+        self._task = LastingTask(self._watch)
 
     @property
     def refusal(self) -> str:
@@ -64,15 +64,11 @@ class DeviceWatch:
 
     def start(self) -> None:
         """Begin to watch."""
-        self._task = asyncio.get_running_loop().create_task(self._watch())
+        self._task.start()
 
     async def stop(self) -> None:
         """End that."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._task.stop()
 
     async def _watch(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from vault.framework.concurrency.lasting import LastingTask
 from vault.log.reader import messages
 from vault.log.reader.launch import ReaderProcess, Start
 from vault.log.reader.messages import (
@@ -70,7 +71,7 @@ class LogReader:
         self._process: ReaderProcess | None = None
         self._line: _Line | None = None
         self._connected = asyncio.Event()
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping = LastingTask(self._keep)
         self.starts = 0
         """How often a reader was started from here."""
 
@@ -81,16 +82,11 @@ class LogReader:
 
     def begin(self) -> None:
         """Have a reader running from now on: it indexes, and closes segments, whether it is asked or not."""
-        if self._keeping is None:
-            self._keeping = asyncio.get_running_loop().create_task(self._keep())
+        self._keeping.start()
 
     async def close(self) -> None:
         """Leave the reader to others; without any it ends by itself."""
-        task, self._keeping = self._keeping, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._keeping.stop()
 
     async def search(self, ask: messages.Search) -> messages.SearchPage:
         """Return a page of a search. Raises `LogReaderAway`, `Refused`, as all of these do."""

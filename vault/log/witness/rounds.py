@@ -7,7 +7,6 @@ Nothing waits for it: not a request, not a checkpoint, nor one witness for anoth
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 import msgspec
 
 from vault.framework.clock import Clock, parse_rfc3339_whole, rfc3339_whole
+from vault.framework.concurrency.lasting import LastingTask
 from vault.framework.concurrency.offload import Pool
 from vault.framework.telemetry.log import Log
 from vault.log.format.files import append_line
@@ -79,20 +79,16 @@ class Witnesses:
         self._stored = (-1, 0)
         """Of how many records the checkpoint is that was stored last, and how many cosignatures it has."""
         self._pool = Pool(threads=1, name="witness")
-        self._task: asyncio.Task[None] | None = None
+        self._task = LastingTask(self._ask_forever)
 
     def start(self) -> None:
         """Begin to ask."""
         if self._witnesses:
-            self._task = asyncio.get_running_loop().create_task(self._ask_forever())
+            self._task.start()
 
     async def stop(self) -> None:
         """End that."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._task.stop()
 
     def state(self) -> WitnessReport | None:
         """Return what is known; None where no witness is configured."""

@@ -165,8 +165,12 @@ def test_nothing_is_asked_before_something_is_signed(tmp_path: Path, answering: 
 def test_without_witnesses_there_is_nothing_to_tell(tmp_path: Path) -> None:
     site = Site(tmp_path, [], 1)
     assert site.rounds.state() is None
-    site.rounds.start()
-    assert site.rounds._task is None
+
+    async def started() -> int:
+        site.rounds.start()
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(started()) == 1
 
 
 def test_a_start_goes_on_where_the_last_process_ended(tmp_path: Path, answering: list[Answering]) -> None:
