@@ -15,6 +15,9 @@ HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
 """The root of a tree without leaves; a chain begins with it too."""
 
+_LEAF: Final = sha256(b"\0")
+"""What the hash of every leaf begins with; a copy of it is cheaper than to begin anew."""
+
 LARGEST_SIZE: Final = (1 << 63) - 1
 """The most leaves that a tree may have."""
 
@@ -36,6 +39,16 @@ class BadHash(ValueError):
 def leaf_hash(record: bytes) -> bytes:
     """Return the leaf of a record; `record` is its line without the newline."""
     return sha256(b"\0" + record).digest()
+
+
+def leaf_hashes(records: Sequence[bytes]) -> list[bytes]:
+    """Return the leaf of each of some records: `leaf_hash`, called for every one otherwise."""
+    begun, leaves = _LEAF.copy, []
+    for record in records:
+        leaf = begun()
+        leaf.update(record)
+        leaves.append(leaf.digest())
+    return leaves
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:

@@ -12,8 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, compress
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +20,11 @@ import msgspec
 
 from vault.log.format.segment import CLOSED, SEGMENT, BadSegment, Segment
 from vault.log.format.tiles import BadTile, kept_leaves, kept_subtree
-from vault.log.format.tree import EMPTY_ROOT, MissingHash, decode_hash, encode_hash
+from vault.log.format.tree import EMPTY_ROOT, MissingHash, decode_hash, encode_hash, leaf_hashes
 from vault.log.reader.closing import EndedSegment
 from vault.log.reader.index.block import OpenBlock
 from vault.log.reader.index.columns import MOST_RECORDS
-from vault.log.reader.index.entry import READING, Entry, decode, nanos_of_text, nanos_of_texts
+from vault.log.reader.index.entry import Columns, decode, decode_all, nanos_of_text, nanos_of_texts
 from vault.log.reader.index.store import Block, Index, IndexDamaged, IndexedSegment, StoredBlock
 from vault.log.reader.kept_tree import KeptTree
 from vault.log.reader.lines import Lines, SegmentGone, read_brief_manifest, read_manifest, segments_in
@@ -239,15 +238,15 @@ class FollowedLog:
         """
         seq, count = self._next, len(lines)
         try:
-            entries = [*map(decode, lines)]
-            times = nanos_of_texts([entry.time for entry in entries])
+            records = decode_all(lines)
+            times = nanos_of_texts(records.times)
         except NONSENSE as error:
             raise _Unfit(f"record {seq}: it cannot be read: {error}") from None
-        leaves = [sha256(b"\0" + line).digest() for line in lines]
+        leaves = leaf_hashes(lines)
         hashes = [b2a_base64(leaf, newline=False).decode() for leaf in leaves]
-        if [entry.seq for entry in entries] != [*range(seq, seq + count)]:
+        if records.seqs != (*range(seq, seq + count),):
             raise _Unfit(f"record {seq}: it has another number")
-        if [entry.prev_hash for entry in entries] != [self._leaf or entries[0].prev_hash, *hashes[:-1]]:
+        if records.prev_hashes != (self._leaf or records.prev_hashes[0], *hashes[:-1]):
             raise _Unfit(f"record {seq}: it names another hash than that of the record before it")
         if [self._observed, *times] != sorted([self._observed, *times]):
             raise _Unfit(f"record {seq}: its time goes back")
@@ -256,10 +255,9 @@ class FollowedLog:
         ends = [*accumulate([len(line) + 1 for line in lines], initial=self._offset)][1:]
         if ends[-1] > LARGEST_SEGMENT:
             raise _Unfit(f"record {seq}: its segment has more than {LARGEST_SEGMENT} bytes")
-        tenants = [entry.tenant for entry in entries]
-        last = dict(zip(tenants, [entry.tenant_seq for entry in entries], strict=True))
-        self._check_tenants(tenants, last)
-        leaf_of = dict(zip(tenants, hashes, strict=True))
+        last = dict(zip(records.tenants, records.tenant_seqs, strict=True))
+        self._check_tenants(records.tenants, last)
+        leaf_of = dict(zip(records.tenants, hashes, strict=True))
         self._tenants.update({tenant: (number, leaf_of[tenant]) for tenant, number in last.items()})
         self._next, self._leaf, self._offset, self._observed = (
             seq + count,
@@ -267,9 +265,9 @@ class FollowedLog:
             ends[-1],
             times[-1],
         )
-        self.open.extend(entries, times, ends)
-        self._note_waking(entries, last)
-        self._ends = entries[-1].time
+        self.open.extend(records, times, ends)
+        self._note_waking(records)
+        self._ends = records.times[-1]
         self._tree.extend(leaves)
 
     def _check_tenants(self, tenants: Sequence[str], last: Mapping[str, int]) -> None:
@@ -282,15 +280,10 @@ class FollowedLog:
             ):
                 raise _Unfit(f"record {self._next}: it has another number in its tenant's chain")
 
-    def _note_waking(self, entries: Sequence[Entry], last: Mapping[str, int]) -> None:
-        if not any(map(READING.__eq__, [entry.event[: len(READING)] for entry in entries])):
-            self.tenants_waking.update(last)
-            self.waking = entries[-1].seq
-            return
-        for entry in entries:
-            if entry.wakes:
-                self.tenants_waking[entry.tenant] = entry.tenant_seq
-                self.waking = entry.seq
+    def _note_waking(self, records: Columns) -> None:
+        waking = records.waking
+        self.waking = max(compress(records.seqs, waking), default=self.waking)
+        self.tenants_waking.update(compress(zip(records.tenants, records.tenant_seqs, strict=True), waking))
 
     def _begin_chunk(self, line: bytes) -> None:
         """Look at the first line of what is taken at once. Raises `_Unfit` for one of another log."""

@@ -15,6 +15,7 @@ from vault.log.format.tree import (
     decompose,
     encode_hash,
     leaf_hash,
+    leaf_hashes,
     range_hash,
     root_hash,
 )
@@ -45,6 +46,7 @@ def test_roots_are_those_of_certificate_transparency() -> None:
 def test_records_have_the_leaves_and_roots_of_the_vectors() -> None:
     leaves = [leaf_hash(record.encode()) for record in VECTORS["records"]]
     assert [leaf.hex() for leaf in leaves] == VECTORS["leaves"]
+    assert leaf_hashes([record.encode() for record in VECTORS["records"]]) == leaves
     tree = CompactRange()
     roots = []
     for leaf in leaves:

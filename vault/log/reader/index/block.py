@@ -7,7 +7,6 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
-from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -26,7 +25,7 @@ from vault.log.reader.index.columns import (
     find_unique,
     pack_sums,
 )
-from vault.log.reader.index.entry import Credential, Entry, Grant, Kind
+from vault.log.reader.index.entry import Columns, Credential, Grant, Kind
 from vault.values.times import Nanos
 
 
@@ -63,14 +62,6 @@ _SUMS: Final = {
     Kind.CREDENTIAL: (Column.CREDENTIAL_SUMS, Column.CALLER),
     Kind.RESOURCE: (Column.RESOURCE_SUMS, Column.RESOURCE),
 }
-_events: Final[Callable[[Entry], tuple[str, ...]]] = attrgetter(
-    "event", "resource.type", "outcome", "phase", "tenant"
-)
-_grants: Final[Callable[[Entry], tuple[Grant, ...]]] = attrgetter("policy.grant")
-_callers: Final[Callable[[Entry], tuple[str, str, Credential]]] = attrgetter(
-    "actor.id", "address", "credential"
-)
-_resources: Final[Callable[[Entry], str]] = attrgetter("resource.id")
 _pack: Final = msgspec.msgpack.Encoder().encode
 _tenants: Final = msgspec.msgpack.Decoder(dict[str, int]).decode
 _names: Final = msgspec.msgpack.Decoder(list[str]).decode
@@ -134,18 +125,22 @@ class OpenBlock:
         """Whether it takes no more records."""
         return len(self.times) >= MOST_RECORDS
 
-    def extend(self, entries: Sequence[Entry], times: Sequence[int], places: Sequence[int]) -> None:
+    def extend(self, records: Columns, times: Sequence[int], places: Sequence[int]) -> None:
         """Take the next records: their entries, their times, and where their lines end in the segment."""
         known = len(self._events)
-        self._events.extend(map(_events, entries))
+        types = [resource.type for resource in records.resources]
+        self._events.extend(
+            zip(records.events, types, records.outcomes, records.phases, records.tenants, strict=True)
+        )
         if len(self._events) > known:  # there may be a tenant that is new
-            for entry in entries:
-                self.tenants.setdefault(entry.tenant, entry.tenant_seq)
-        self._grants.extend(map(_grants, entries))
-        self._callers.extend(map(_callers, entries))
-        self._resources.extend(map(_resources, entries))
-        self._requests.extend([entry.request for entry in entries])
-        self._traces.extend([entry.trace for entry in entries])
+            for tenant, number in zip(records.tenants, records.tenant_seqs, strict=True):
+                self.tenants.setdefault(tenant, number)
+        self._grants.extend([policy.grant for policy in records.policies])
+        actors = [actor.id for actor in records.actors]
+        self._callers.extend(zip(actors, records.addresses, records.credentials, strict=True))
+        self._resources.extend([resource.id for resource in records.resources])
+        self._requests.extend(records.requests)
+        self._traces.extend(records.traces)
         self.times.extend(times)
         self.places.extend(places)
 

@@ -8,18 +8,18 @@ import pytest
 from tests.unit.log.reader.written import WrittenLog, record
 from vault.log.reader.index.block import Column, OpenBlock, Read, find, read_tenants
 from vault.log.reader.index.columns import MOST_RECORDS, BadColumn, Criterion, records_of
-from vault.log.reader.index.entry import Entry, Kind, decode
+from vault.log.reader.index.entry import Columns, Kind, decode_all
 
 
-def _entries(*members: dict[str, object]) -> list[Entry]:
+def _records(*members: dict[str, object]) -> list[Columns]:
     log = WrittenLog(Path())
-    return [decode(log.line(record(**one))) for one in members]
+    return [decode_all([log.line(record(**one))]) for one in members]
 
 
 def _grown(*members: dict[str, object]) -> OpenBlock:
     block = OpenBlock(100, segment=50, begin=7)
-    for number, entry in enumerate(_entries(*members)):
-        block.extend([entry], [1000 + number], [10 * (number + 1)])
+    for number, its in enumerate(_records(*members)):
+        block.extend(its, [1000 + number], [10 * (number + 1)])
     return block
 
 
@@ -31,10 +31,10 @@ def test_it_knows_where_and_when_its_records_are() -> None:
 
 def test_it_knows_the_first_number_of_each_tenant() -> None:
     log = WrittenLog(Path())
-    entries = [decode(log.line(record(tenant=tenant))) for tenant in ("a", "b", "b", "a", "c")]
+    lines = [log.line(record(tenant=tenant)) for tenant in ("a", "b", "b", "a", "c")]
     block = OpenBlock(2, segment=0, begin=0)
-    block.extend(entries[2:4], [1, 2], [3, 4])
-    block.extend(entries[4:], [3], [5])
+    block.extend(decode_all(lines[2:4]), [1, 2], [3, 4])
+    block.extend(decode_all(lines[4:]), [3], [5])
     assert block.tenants == {"b": 1, "a": 1, "c": 0}
 
 
@@ -101,9 +101,9 @@ def _read_all(read: Read) -> None:
 
 
 def test_it_is_full_with_so_many_records() -> None:
-    (entry,) = _entries({})
+    line = WrittenLog(Path()).line(record())
     block = OpenBlock(0, segment=0, begin=0)
-    block.extend([entry] * (MOST_RECORDS - 1), [0] * (MOST_RECORDS - 1), [0] * (MOST_RECORDS - 1))
+    block.extend(decode_all([line] * (MOST_RECORDS - 1)), [0] * (MOST_RECORDS - 1), [0] * (MOST_RECORDS - 1))
     fullness = [block.full]
-    block.extend([entry], [0], [0])
+    block.extend(decode_all([line]), [0], [0])
     assert [*fullness, block.full] == [False, True]

@@ -7,7 +7,15 @@ import msgspec
 import pytest
 
 from tests.unit.log.reader.written import BEGAN, WrittenLog, nine_digits, record
-from vault.log.reader.index.entry import Entry, Kind, decode, nanos_of_text, nanos_of_texts, values
+from vault.log.reader.index.entry import (
+    Entry,
+    Kind,
+    decode,
+    decode_all,
+    nanos_of_text,
+    nanos_of_texts,
+    values,
+)
 
 
 def _entry(**members: object) -> Entry:
@@ -55,7 +63,18 @@ def test_what_is_no_record_is_refused(line: bytes) -> None:
     ],
 )
 def test_only_a_record_of_reading_wakes_no_tail(event: str, phase: str, *, wakes: bool) -> None:
-    assert _entry(event_name=event, phase=phase).wakes is wakes
+    log = WrittenLog(Path())
+    lines = [log.line(record(event_name=event, phase=phase)), log.line(record())]
+    assert decode_all(lines).waking == [wakes, True]
+
+
+def test_records_are_read_together_as_each_is_read_alone() -> None:
+    log = WrittenLog(Path())
+    lines = [log.line(record(trace_id=f"t-{at}", tenant=f"n-{at % 2}")) for at in range(5)]
+    columns = decode_all(lines)
+    assert [*zip(*columns, strict=True)] == [msgspec.structs.astuple(decode(line)) for line in lines]
+    assert columns.traces == ("t-0", "t-1", "t-2", "t-3", "t-4")
+    assert columns.tenant_seqs == (0, 0, 1, 1, 2)
 
 
 def test_a_time_is_read_to_the_nanosecond() -> None:
@@ -69,8 +88,23 @@ def test_times_are_read_together_within_a_minute_and_beyond(step: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2026-11-28T09:00:00Z", "2026-11-28T09:00:00.0000000000Z", "2026-13-28T09:00:00.000000000Z"]
+    "text",
+    [
+        "",
+        "2026-11-28T09:00:00Z",
+        "2026-11-28T09:00:00.0000000000Z",
+        "2026-11-28T09:00:00,00000000000",
+        "2026-13-28T09:00:00.000000000Z",
+    ],
 )
 def test_another_form_of_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         nanos_of_text(text)
+
+
+@pytest.mark.parametrize(
+    "other", ["2026-11-28T09:00:01Z", "2026-11-28T10:00:01Z", "2026-11-28T09:00:1.0000000000000Z"]
+)
+def test_one_time_of_another_form_among_others_is_refused(other: str) -> None:
+    with pytest.raises(ValueError, match="nine digits"):
+        nanos_of_texts([nine_digits(BEGAN), other, nine_digits(BEGAN)])

@@ -11,7 +11,7 @@ from tests.unit.log.reader.written import WrittenLog, record
 from vault.log.reader.index import store
 from vault.log.reader.index.block import OpenBlock
 from vault.log.reader.index.columns import Criterion, records_of
-from vault.log.reader.index.entry import Kind, decode
+from vault.log.reader.index.entry import Kind, decode_all
 from vault.log.reader.index.store import (
     BlockGone,
     Index,
@@ -35,17 +35,15 @@ def _block(first: int = 0, segment: int = 0, count: int = 5) -> OpenBlock:
     log = WrittenLog(Path())
     block = OpenBlock(first, segment=segment, begin=3)
     for number in range(count):
-        entry = decode(
-            log.line(
-                record(
-                    request__id=f"r-{number}",
-                    resource={"id": f"kv/{number % 3}", "type": "kv.secret"},
-                    tenant=f"t-{number % 2}",
-                    outcome="denied" if number == 2 else "success",
-                )
+        line = log.line(
+            record(
+                request__id=f"r-{number}",
+                resource={"id": f"kv/{number % 3}", "type": "kv.secret"},
+                tenant=f"t-{number % 2}",
+                outcome="denied" if number == 2 else "success",
             )
         )
-        block.extend([entry], [100 + number], [10 * (number + 1)])
+        block.extend(decode_all([line]), [100 + number], [10 * (number + 1)])
     return block
 
 
