@@ -115,7 +115,7 @@ def end_idle_segments(folder: Path, own: str, before: Nanos, nanos: Callable[[],
             os.close(lock)
             continue
         writer.begin(writer.chain.written, 0, 0.0)
-        writer.close()
+        writer.close()  # which stores where that begins
 
 
 def _is_old(log: Path, before: Nanos) -> bool:
@@ -160,45 +160,74 @@ def _resume(
     own: Path, log: str, limits: LogLimits, nanos: Callable[[], Nanos], monotonic: float, lock: int
 ) -> LogWriter:
     """Return the writer of a log that is there. Raises `LogDamaged`, `OSError`."""
-    first = _newest_segment(own)
-    chain = Chain(log, _state(own, first), nanos)
+    newest = _newest_segment(own)
+    begin, state = _last_state(own)
+    writer = LogWriter(own, Chain(log, state, nanos), limits, lock)
     # 2.
-    size, signed_root = _last_signed(own)
-    whole, more = 0, False
-    lines = _lines(Segment(own, first).path(SEGMENT))
+    signed = _last_signed(own)
+    size = _read(writer, log, begin, signed)
+    for first in _segments(own):
+        if first > begin:
+            if first != writer.chain.seq:
+                raise LogDamaged(
+                    f"it ends after {writer.chain.seq} records, and a segment begins with record {first}"
+                )
+            writer.begins(first)
+            size = _read(writer, log, first, signed)
+    if writer.chain.seq < signed[0]:
+        raise LogDamaged(f"it ends after {writer.chain.seq} records, and {signed[0]} were signed")
+    writer.begin(newest, size, monotonic)
+    return writer
+
+
+def _read(writer: LogWriter, log: str, first: int, signed: tuple[int, bytes]) -> int:
+    """Take the records of a segment into the chain, and return the size of their lines. Raises `LogDamaged`, `OSError`."""
+    chain, size = writer.chain, 0
+    lines = _lines(Segment(writer.folder, first).path(SEGMENT))
     for line in lines:
         if not _continues(chain, log, line):
-            more = _is_record(line) or any(map(_is_record, lines))
+            if chain.seq >= signed[0] and (_is_record(line) or any(map(_is_record, lines))):
+                raise LogDamaged(f"records follow its first {chain.seq}, and do not chain")
             break
-        whole += len(line)
-        if chain.seq == size and chain.root()[1] != signed_root:
-            raise LogDamaged(f"its first {size} records are not those that were signed")
-    if chain.seq < size:
-        raise LogDamaged(f"it ends after {chain.seq} records, and {size} were signed")
-    if more:
-        raise LogDamaged(f"records follow its first {chain.seq}, and do not chain")
-    writer = LogWriter(own, chain, limits, lock)
-    writer.begin(first, whole, monotonic)
-    return writer
+        size += len(line)
+        if chain.seq == signed[0] and chain.root()[1] != signed[1]:
+            raise LogDamaged(f"its first {chain.seq} records are not those that were signed")
+    return size
+
+
+def _segments(own: Path) -> list[int]:
+    """Return the numbers of the first records of all segments that are not compressed."""
+    return sorted(int(name.removesuffix(SEGMENT)) for name in os.listdir(own) if name.endswith(SEGMENT))
 
 
 def _newest_segment(own: Path) -> int:
     """Return the number of the first record of the open segment. Raises `LogDamaged` where it is gone."""
-    segments = [int(name.removesuffix(SEGMENT)) for name in os.listdir(own) if name.endswith(SEGMENT)]
+    segments = _segments(own)
     if segments:
-        return max(segments)
+        return segments[-1]
     if any(name.endswith(CLOSED) for name in os.listdir(own)):
         raise LogDamaged("its open segment is missing")
     return 0
 
 
-def _state(own: Path, first: int) -> ChainState:
+def _last_state(own: Path) -> tuple[int, ChainState]:
+    """Return the newest state that was stored, with the segment that it begins: a kill may have come before the last one.
+
+    Raises `LogDamaged` where there is none.
+    """
+    segments = _segments(own)
+    for first in reversed(segments):
+        path = Segment(own, first).path(STATE)
+        if path.exists():
+            return first, _state(path, first)
+    if any(segments[:1]):
+        raise LogDamaged(f"the state before record {segments[0]} is missing")
+    return 0, ChainState()
+
+
+def _state(path: Path, first: int) -> ChainState:
     try:
-        state = msgspec.json.decode(Segment(own, first).path(STATE).read_bytes(), type=ChainState)
-    except FileNotFoundError:
-        if first == 0:
-            return ChainState()
-        raise LogDamaged(f"the state before record {first} is missing") from None
+        state = msgspec.json.decode(path.read_bytes(), type=ChainState)
     except msgspec.MsgspecError:
         raise LogDamaged(f"the state before record {first} cannot be read") from None
     if state.seq != first:

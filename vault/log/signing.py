@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import threading
 from functools import partial
 from typing import Final
@@ -28,12 +27,10 @@ from vault.log.format.note_key import KeyKind, Verifier
 from vault.log.format.segment import CHECKPOINTS, Segment
 from vault.log.hsm_line import HsmLine, HsmState
 from vault.log.witness.newest import SignedNow
-from vault.log.writer import LogWriter
+from vault.log.writer import LogWriter, UnsyncedFiles
 
 INTERVAL: Final = 1.0
 """Seconds between two checkpoints while records come (LOG-051)."""
-
-
 _OWN: Final = ("", "")
 """Whose work it is: the server's own."""
 
@@ -165,9 +162,9 @@ class Checkpoints:
         signers = [signer] if beside is None else [signer, beside]
         return SignedNow(checkpoint=checkpoint, note=sign_checkpoint(checkpoint, signers), segment=segment)
 
-    def _store(self, descriptors: list[int], made: SignedNow) -> None:
+    def _store(self, unsynced: UnsyncedFiles, made: SignedNow) -> None:
         """Have the records on the disk, then the checkpoint over them. It blocks. Raises `OSError`."""
-        _sync(descriptors)
+        unsynced.sync()
         said = {"time": rfc3339_whole(self._clock.nanos()).decode(), "note": made.note.decode()}
         path = Segment(self._writer.folder, made.segment).path(CHECKPOINTS)
         with self._turn:
@@ -175,13 +172,3 @@ class Checkpoints:
             if made.checkpoint.size >= self._stored:
                 append_line(path, msgspec.json.encode(said) + b"\n", synced=False)
                 self._stored = made.checkpoint.size
-
-
-def _sync(descriptors: list[int]) -> None:
-    """Have what was written on the disk, and close the files. Raises `OSError`."""
-    try:
-        for fd in descriptors:
-            os.fsync(fd)
-    finally:
-        for fd in descriptors:
-            os.close(fd)

@@ -10,18 +10,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from vault.log.chain import Chain
+from vault.log.chain import Chain, Position
+from vault.log.format.files import append_whole, replace_file
+from vault.log.format.segment import SEGMENT, STATE, Segment
 
-SEGMENT: Final = ".jsonl"
-STATE: Final = ".state"
 _FULL: Final = {errno.ENOSPC: "the disk is full; free space", errno.EDQUOT: "a quota is reached; raise it"}
-
-
 _SEQ: Final = b'","seq":'
 """What is before a record's number. Within a value each quotation mark has a backslash before it, so it is found nowhere else."""
 
@@ -62,6 +61,9 @@ class LogWriter:
         self._first = 0
         self._ended: list[int] = []
         """Descriptors of segments that ended since the last checkpoint."""
+        self._positions: dict[int, Position] = {}
+        """Where segments begin, by their first record, until that is stored."""
+        self._storing = threading.Lock()
 
     @property
     def segment(self) -> int:
@@ -70,9 +72,9 @@ class LogWriter:
 
     def begin(self, first: int, size: int, now: float) -> None:
         """Go on with the segment that begins with record `first` and has `size` bytes, or begin it. Raises `OSError`."""
-        path = self.folder / f"{first:020d}{SEGMENT}"
+        path = Segment(self.folder, first).path(SEGMENT)
         if not path.exists():
-            self._keep_state(first)
+            self.begins(first)
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         os.ftruncate(fd, size)  # a torn last line was never answered for
         if self._fd >= 0:
@@ -80,16 +82,19 @@ class LogWriter:
         self._fd, self._first, self._size = fd, first, size
         self._ends = now + self._limits.segment_seconds
 
-    def _keep_state(self, first: int) -> None:
-        """Store where the log goes on, so that a start reads the newest segment alone."""
-        path = self.folder / f"{first:020d}{STATE}"
-        fresh = path.with_suffix(".fresh")
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:  # which goes on after a short write
-            file.write(msgspec.json.encode(self.chain.written_state()))
-            file.flush()
-            os.fsync(fd)
-        fresh.rename(path)
+    def begins(self, first: int) -> None:
+        """Note that a segment begins with record `first`, where the chain is now: it is stored with the next `UnsyncedFiles`.
+
+        Until then a start reads the segment before it too, which is not closed as long.
+        """
+        self._positions[first] = self.chain.position()
+
+    def store_positions(self) -> None:
+        """Store where segments begin, so that a start reads the newest one alone. It blocks. Raises `OSError`."""
+        with self._storing:
+            for first, position in list(self._positions.items()):
+                replace_file(Segment(self.folder, first).path(STATE), b"".join(position.encode()))
+                del self._positions[first]
 
     def write(self, line: bytes, now: float) -> None:
         """Append records that the chain has made, one or several. Raises `LogFailure`, and then none is in the file.
@@ -103,9 +108,7 @@ class LogWriter:
         try:
             if self._size >= self._limits.segment_bytes or now >= self._ends:
                 self.begin(chain.written, 0, now)
-            written = os.write(self._fd, line)
-            if written != len(line):
-                self._finish(line, written)
+            append_whole(self._fd, line)
         except OSError as error:
             chain.take_back()
             fix = _FULL.get(error.errno or 0, f"{error.strerror}; see that its folder is there and writable")
@@ -113,32 +116,44 @@ class LogWriter:
         self._size += len(line)
         chain.wrote(line.count(b"\n"))
 
-    def _finish(self, line: bytes, written: int) -> None:
-        """Write the rest after a short write; if that fails, cut off what was written of it. Raises `OSError`."""
-        try:
-            while written < len(line):
-                written += os.write(self._fd, line[written:])
-        except OSError:
-            os.ftruncate(self._fd, self._size)
-            raise
-
     def end_segment(self) -> None:
         """Have the next record begin another segment."""
         self._ends = float("-inf")
 
-    def unsynced(self) -> list[int]:
-        """Return descriptors of what is written and may not be on the disk yet; who syncs them closes them."""
+    def unsynced(self) -> UnsyncedFiles:
+        """Return what is written and may not be on the disk yet."""
         ended, self._ended = self._ended, []
-        return [*ended, os.dup(self._fd), os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return UnsyncedFiles(self, [*ended, os.dup(self._fd), folder])
 
     def reopen(self) -> None:
         """Do nothing: segments end by themselves, and nobody else moves them."""
 
     def close(self) -> None:
         """Release the file and the log."""
+        with contextlib.suppress(OSError):  # the next start reads more
+            self.store_positions()
         descriptors = [*self._ended, self._fd, self._lock]
         self._ended, self._fd, self._lock = [], -1, -1
         for fd in descriptors:
             if fd >= 0:
                 with contextlib.suppress(OSError):  # it is closed even so
                     os.close(fd)
+
+
+class UnsyncedFiles:
+    """What is written and may not be on the disk yet."""
+
+    def __init__(self, writer: LogWriter, descriptors: list[int]) -> None:
+        """`descriptors` are closed once they are synced; the log's folder is the last."""
+        self._writer, self._descriptors = writer, descriptors
+
+    def sync(self) -> None:
+        """Have it on the disk. It blocks: call it in a thread, once. Raises `OSError`."""
+        try:
+            self._writer.store_positions()
+            for fd in self._descriptors:
+                os.fsync(fd)
+        finally:
+            for fd in self._descriptors:
+                os.close(fd)

@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,7 +104,7 @@ def test_the_stored_state_is_that_of_the_file_while_records_wait(tenants: list[s
     chain = _chain()
     lines = [chain.append(draft(tenant=tenant)) for tenant in tenants]
     chain.wrote(count)
-    state = chain.written_state()
+    state = msgspec.json.decode(b"".join(chain.position().encode()), type=ChainState)
     again = Chain("n-0-1", state, Ticks())
     assert (again.seq, again.written, again.root()) == (count, count, chain.root())
     following = [again.append(draft(tenant=tenant)) for tenant in tenants[count:]]
@@ -115,3 +116,16 @@ def test_the_stored_state_is_that_of_the_file_while_records_wait(tenants: list[s
         }
     if count < len(tenants):
         assert json.loads(lines[count])["prev_hash"] == json.loads(following[0])["prev_hash"]
+
+
+def test_the_heads_of_many_tenants_are_encoded_in_pieces() -> None:
+    chain = _chain()
+    for number in range(1201):
+        chain.append(draft(tenant=f"t{number % 1100}"))
+    chain.wrote(1201)
+    pieces = list(chain.position().encode())
+    assert max(map(len, pieces)) < 64 * 1024
+    state = msgspec.json.decode(b"".join(pieces), type=ChainState)
+    assert len(state.tenants) == 1100
+    assert (state.tenants["t100"][0], state.tenants["t1099"][0]) == (2, 1)
+    assert (state.seq, state.last) == (1201, chain.last)

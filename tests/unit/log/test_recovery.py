@@ -70,6 +70,51 @@ def test_a_start_reads_the_newest_segment_alone(tmp_path: Path) -> None:
     assert records(tmp_path)[-1]["tenant_seq"] == 3
 
 
+def _killed(folder: Path, limits: LogLimits) -> tuple[int, bytes]:
+    """A log of several segments whose writer was killed before it stored where they begin; its size and root."""
+    log = opened(folder, limits=limits)
+    wrote(log, *[draft(tenant=name) for name in "abcabcabc"])
+    root = log.writer.chain.root()
+    assert len(list(folder.rglob("*.jsonl"))) == 3
+    assert not list(folder.rglob("*.state"))
+    log.writer.store_positions = lambda: None  # type: ignore[method-assign]  # a kill stores nothing
+    log.writer.close()
+    return root
+
+
+def test_a_start_reads_all_segments_since_the_last_one_whose_begin_is_stored(tmp_path: Path) -> None:
+    limits = LogLimits(segment_bytes=900)
+    root = _killed(tmp_path, limits)
+    again = opened(tmp_path, limits=limits)
+    assert (again.lost, again.writer.chain.root()) == ("", root)
+    wrote(again, draft(tenant="a"))
+    assert records(tmp_path)[-1]["tenant_seq"] == 3
+    again.writer.unsynced().sync()
+    firsts = {path.stem for path in tmp_path.rglob("*.jsonl")} - {f"{0:020d}"}
+    assert {path.stem for path in tmp_path.rglob("*.state")} >= firsts
+
+
+def test_a_segment_without_its_begin_after_one_that_was_cut_is_a_lost_end(tmp_path: Path) -> None:
+    limits = LogLimits(segment_bytes=900)
+    _killed(tmp_path, limits)
+    second = sorted(tmp_path.rglob("*.jsonl"))[1]
+    second.write_bytes(second.read_bytes()[:-9])
+    again = opened(tmp_path, limits=limits)
+    size = int(second.stem) + len(second.read_bytes().splitlines()) - 1
+    following = sorted(tmp_path.rglob("*.jsonl"))[2]
+    assert again.lost.endswith(
+        f": it ends after {size} records, and a segment begins with record {int(following.stem)}"
+    )
+
+
+def test_segments_whose_first_is_gone_are_a_lost_end(tmp_path: Path) -> None:
+    limits = LogLimits(segment_bytes=900)
+    _killed(tmp_path, limits)
+    first, second = sorted(tmp_path.rglob("*.jsonl"))[:2]
+    first.unlink()
+    assert f"the state before record {int(second.stem)} is missing" in opened(tmp_path, limits=limits).lost
+
+
 def test_a_log_that_lost_its_end_is_left_and_a_new_epoch_says_so(tmp_path: Path) -> None:
     _signed(tmp_path)
     segment = _open_segment(tmp_path)

@@ -30,6 +30,22 @@ def test_a_segment_ends_at_its_size_and_the_next_begins_with_the_number_that_it_
     assert [record["seq"] for record in records(tmp_path)] == list(range(9))
 
 
+def test_where_a_segment_begins_is_stored_off_the_loop_and_again_after_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = opened(tmp_path, limits=LogLimits(segment_bytes=1000))
+    wrote(log, *[draft() for _ in range(9)])
+    firsts = {path.stem for path in tmp_path.rglob("*.jsonl")}
+    assert (len(firsts) > 2, list(tmp_path.rglob("*.state"))) == (True, [])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", _broken)
+        with pytest.raises(OSError, match="Input"):
+            log.writer.unsynced().sync()
+    assert list(tmp_path.rglob("*.state")) == []
+    log.writer.unsynced().sync()
+    assert {path.stem for path in tmp_path.rglob("*.state")} == firsts
+
+
 def test_a_segment_ends_at_its_age(tmp_path: Path) -> None:
     log = opened(tmp_path, limits=LogLimits(segment_seconds=10))
     chain = log.writer.chain

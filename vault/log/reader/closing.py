@@ -43,6 +43,12 @@ class EndedSegment(msgspec.Struct, frozen=True, kw_only=True):
     ends: str
 
 
+def can_close(folder: Path, following: int) -> bool:
+    """Whether nobody needs a plain segment any more: where the following one begins is stored, or that is closed itself."""
+    segment = Segment(folder, following)
+    return segment.closed or segment.path(STATE).exists()
+
+
 def close_segment(folder: Path, ended: EndedSegment) -> Manifest:
     """Close a segment of the log in `folder`, and return its manifest. It blocks: call it in a thread.
 

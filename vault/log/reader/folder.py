@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.log.format.segment import SEGMENT, STATE, BadSegment, Segment, list_logs
-from vault.log.reader.closing import EndedSegment, close_segment, finish_closing
+from vault.log.reader.closing import EndedSegment, can_close, close_segment, finish_closing
 from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.store import Index, IndexDamaged, IndexFull
 from vault.log.reader.lines import Lines, SegmentGone
@@ -254,6 +254,9 @@ class LogFolder:
         """Have a segment closed, as soon as that can be done."""
         loop = asyncio.get_running_loop()
         while True:
+            if not can_close(self.folder / ended.log, ended.last + 1):
+                await asyncio.sleep(_IDLE_SECONDS)
+                continue
             try:
                 manifest = await loop.run_in_executor(
                     self._thread, partial(close_segment, self.folder / ended.log, ended)

@@ -69,6 +69,23 @@ def test_ended_segments_are_closed_and_the_index_is_copied_back(tmp_path: Path) 
     run(scenario())
 
 
+def test_a_segment_is_closed_once_it_is_stored_where_the_next_one_begins(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log, other = WrittenLog(tmp_path), WrittenLog(tmp_path, _OTHER)
+        for one in (log, other):
+            one.write(*[record()] * 50)
+            one.next_segment()
+        state = log.path.with_suffix(".state").rename(tmp_path / "state")
+        async with following(tmp_path) as served:
+            await through(served, LOG, 49)
+            await served.settled(_closed(other, 0))
+            assert not (log.folder / f"{0:020}.manifest").exists()
+            state.rename(log.path.with_suffix(".state"))
+            await served.settled(_closed(log, 0))
+
+    run(scenario())
+
+
 def test_a_plain_file_that_was_left_beside_its_manifest_is_removed(tmp_path: Path) -> None:
     async def scenario() -> None:
         log = WrittenLog(tmp_path)

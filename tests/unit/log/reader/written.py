@@ -113,9 +113,10 @@ class WrittenLog:
         os.close(file)
 
     def next_segment(self) -> None:
-        """Begin the next segment."""
+        """Begin the next segment, and store where that is, as a writer does."""
         self.segment = self.seq
         self.append(b"")
+        self.path.with_suffix(".state").touch()
 
     def sign(self) -> bytes:
         """Sign a checkpoint, and return the note."""
