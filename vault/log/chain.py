@@ -33,7 +33,7 @@ _TOGETHER: Final = 500
 _LEAF: Final = hashlib.sha256(b"\0")
 
 
-class TenantHead(NamedTuple):
+class TenantHead(msgspec.Struct, frozen=True, gc=False):
     """Where the part of one tenant goes on: the number of its next record, and the hash of its last one in base64."""
 
     seq: int
@@ -74,7 +74,7 @@ class Position(NamedTuple):
         yield b"}}"
 
 
-class _Unwritten(NamedTuple):
+class _Unwritten(msgspec.Struct, frozen=True, gc=False):
     """A record that is in the chain and not in the file yet, and what its tenant's head was before it."""
 
     leaf: bytes
@@ -154,12 +154,8 @@ class Chain:
 
     def take_back(self) -> None:
         """Forget every record that is not in the file."""
-        while self._unwritten:
-            _, tenant, before = self._unwritten.pop()
-            if before is None:
-                del self._tenants[tenant]
-            else:
-                self._tenants[tenant] = before
+        _go_back(self._tenants, self._unwritten)
+        self._unwritten.clear()
         self._seq, self._last = self._tree.size, self._written_last
 
     def root(self) -> tuple[int, bytes]:
@@ -169,11 +165,7 @@ class Chain:
     def position(self) -> Position:
         """Return where the file goes on. It takes back nothing: a segment may begin with records that wait already."""
         tenants = dict(self._tenants)
-        for _, tenant, before in reversed(self._unwritten):
-            if before is None:
-                del tenants[tenant]
-            else:
-                tenants[tenant] = before
+        _go_back(tenants, self._unwritten)
         return Position(self._tree.size, self._written_last, self._observed, list(self._tree.hashes), tenants)
 
     def continued(self, leaf: bytes, tenant: str, observed: Nanos) -> None:
@@ -184,3 +176,12 @@ class Chain:
         self._seq, self._last, self._written_last = self._seq + 1, last, last
         self._observed = max(self._observed, observed)
         self._tree.append(leaf)
+
+
+def _go_back(tenants: dict[str, TenantHead], unwritten: deque[_Unwritten]) -> None:
+    """Give every tenant the head that it had before these records."""
+    for one in reversed(unwritten):
+        if one.before is None:
+            del tenants[one.tenant]
+        else:
+            tenants[one.tenant] = one.before

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 
-class Draft(NamedTuple):
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """A record in encoded pieces, between which the writer puts what only the log knows: its place, time and chain.
 
     Members stand in the order of RFC 8785, so each piece is a run of members that follow each other there.

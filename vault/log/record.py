@@ -13,7 +13,7 @@ from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -60,7 +60,7 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 """Encodes in the form of RFC 8785 what has no floats and no names beyond ASCII."""
 
 
-class _Place(NamedTuple):
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
     """The encoded parts that a caller's records of one path have in common, with what they are valid for."""
 
     mark: object
@@ -70,6 +70,8 @@ class _Place(NamedTuple):
     credential: bytes
     event: bytes
     policy: bytes
+    success: bytes
+    """The decision of an outcome that went well."""
     resource: bytes
     """Up to where the version would be."""
     versioned: bool
@@ -79,7 +81,7 @@ class _Place(NamedTuple):
     """Bytes of all these."""
 
 
-class _Details(NamedTuple):
+class _Details(msgspec.Struct, frozen=True, gc=False):
     """What a record says of how the call went: the decision and the outcome, error, data, status. Each may be empty."""
 
     decision: bytes
@@ -152,15 +154,15 @@ class LogRenderer:
     def _outcome(
         self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
     ) -> bytes:
-        place = self._place(call)
-        earlier, call.record.outcome = call.record.outcome, self._seq()
+        place, seq = self._place(call), self._seq()
+        earlier, call.record.outcome = call.record.outcome, seq
         again = b'"supersedes":%d,' % earlier if earlier >= 0 else b""
         if call.identity is not None:  # strangers need not learn how much goes on here
-            call.record.receipt = b'log="%b", seq=%d' % (self._log, self._seq())
+            call.record.receipt = b'log="%b", seq=%d' % (self._log, seq)
         if error is None:
             status = 204 if reply is None else reply.status or 200
             said = _Details(
-                b'"outcome":"success","phase":"outcome",' + place.policy,
+                place.success,
                 b"",
                 self._fields(call, reply),
                 b'"status_code":%d,%b' % (status, again),
@@ -179,7 +181,7 @@ class LogRenderer:
 
     def _line(self, call: Call, place: _Place, now: Nanos, said: _Details) -> bytes:
         if said.fields and place.size + len(said.fields) + len(said.decision) > LARGEST - _CHAINED:
-            said = said._replace(fields=self._digest(said.fields))
+            said = msgspec.structs.replace(said, fields=self._digest(said.fields))
         return self._append(self._draft(call, place, now, said))
 
     def _draft(self, call: Call, place: _Place, now: Nanos, said: _Details) -> Draft:
@@ -240,6 +242,7 @@ class LogRenderer:
             credential=credential,
             event=b'"event_name":%b,' % _encode(event),
             policy=granted,
+            success=b'"outcome":"success","phase":"outcome",' + granted,
             resource=about,
             versioned=kind == _VERSIONED,
             tenant=b'"tenant":%b,' % _encode(where.namespace.id),
