@@ -61,6 +61,15 @@ class Site:
         await self.settle()
         await self.checkpoints.sign()
 
+    async def begin_signing(self) -> asyncio.Task[None]:
+        """Return what signs a second record, and waits for the HSM, which does not answer."""
+        await self.ready()
+        self.key.answers.clear()
+        self.write()
+        signing = asyncio.create_task(self.checkpoints.sign())
+        await asyncio.sleep(0)
+        return signing
+
     @property
     def kinds(self) -> list[tuple[int, list[str]]]:
         """Of each checkpoint that is stored the size, and which kinds of key signed it; all is verified."""
@@ -179,11 +188,7 @@ def test_where_the_hsm_is_away_the_seal_has_a_checkpoint_all_the_same(tmp_path: 
 
 def test_what_was_overtaken_while_the_hsm_was_asked_is_not_stored_behind(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
-        await site.ready()
-        site.key.answers.clear()
-        site.write()
-        signing = asyncio.create_task(site.checkpoints.sign())
-        await asyncio.sleep(0)
+        signing = await site.begin_signing()
         site.write()
         site.checkpoints.sign_now()
         site.key.answers.set()
@@ -212,11 +217,7 @@ def test_what_is_on_its_way_to_the_disk_is_not_stored_behind_what_overtook_it(tm
 
 def test_what_was_signed_while_the_log_was_sealed_is_not_stored(tmp_path: Path) -> None:
     async def scenario(site: Site) -> None:
-        await site.ready()
-        site.key.answers.clear()
-        site.write()
-        signing = asyncio.create_task(site.checkpoints.sign())
-        await asyncio.sleep(0)
+        signing = await site.begin_signing()
         site.checkpoints.use(None)
         await signing
         assert len(site.stored()) == 2

@@ -31,6 +31,20 @@ def _closed(log: WrittenLog, *firsts: int) -> Callable[[ReaderStatus], bool]:
     return so
 
 
+def _ended(folder: Path, count: int, records: int) -> WrittenLog:
+    """Write a log of some segments that have ended, with some records each."""
+    log = WrittenLog(folder)
+    for _ in range(count):
+        log.write(*[record()] * records)
+        log.next_segment()
+    return log
+
+
+def _purge_first(log: WrittenLog) -> None:
+    for kind in (".jsonl.gz", ".manifest"):
+        (log.folder / f"{0:020}{kind}").unlink()
+
+
 def test_logs_are_found_when_they_come(tmp_path: Path) -> None:
     async def scenario() -> None:
         first, second = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)
@@ -55,10 +69,7 @@ def test_logs_are_found_when_they_come(tmp_path: Path) -> None:
 
 def test_ended_segments_are_closed_and_the_index_is_copied_back(tmp_path: Path) -> None:
     async def scenario() -> None:
-        log = WrittenLog(tmp_path)
-        for _ in range(3):
-            log.write(*[record()] * 50)
-            log.next_segment()
+        log = _ended(tmp_path, 3, 50)
         async with following(tmp_path) as served:
             await served.settled(_closed(log, 0, 50, 100))
             await served.settled(lambda _: (tmp_path / FILE).stat().st_size > 20_000)
@@ -105,10 +116,7 @@ def test_a_plain_file_that_was_left_beside_its_manifest_is_removed(tmp_path: Pat
 
 def test_a_damaged_index_is_made_anew_while_it_runs(tmp_path: Path) -> None:
     async def scenario() -> None:
-        log = WrittenLog(tmp_path)
-        for _ in range(2):
-            log.write(*[record()] * 50)
-            log.next_segment()
+        log = _ended(tmp_path, 2, 50)
         async with following(tmp_path) as served:
             await through(served, LOG, 99)
             served.folder._index._db.execute("DROP TABLE block")
@@ -262,9 +270,7 @@ def test_a_segment_that_cannot_be_closed_is_told_and_left(tmp_path: Path) -> Non
 
 def test_it_is_told_how_large_a_log_is(tmp_path: Path) -> None:
     async def scenario() -> None:
-        log = WrittenLog(tmp_path)
-        log.write(*[record()] * 50)
-        log.next_segment()
+        log = _ended(tmp_path, 1, 50)
         log.write(record())
         async with following(tmp_path) as served:
             await served.settled(_closed(log, 0))
@@ -278,14 +284,10 @@ def test_it_is_told_how_large_a_log_is(tmp_path: Path) -> None:
 
 def test_a_purge_is_noticed(tmp_path: Path) -> None:
     async def scenario() -> None:
-        log = WrittenLog(tmp_path)
-        for _ in range(3):
-            log.write(*[record()] * 5)
-            log.next_segment()
+        log = _ended(tmp_path, 3, 5)
         async with following(tmp_path) as served:
             await served.settled(_closed(log, 0, 5, 10))
-            for kind in (".jsonl.gz", ".manifest"):
-                (log.folder / f"{0:020}{kind}").unlink()
+            _purge_first(log)
             await served.settled(lambda status: status.logs[0].first == 5)
 
     run(scenario())
@@ -293,18 +295,14 @@ def test_a_purge_is_noticed(tmp_path: Path) -> None:
 
 def test_a_purge_in_the_same_tick_as_another_change_is_noticed(tmp_path: Path) -> None:
     async def scenario() -> None:
-        log = WrittenLog(tmp_path)
-        for _ in range(3):
-            log.write(*[record()] * 5)
-            log.next_segment()
+        log = _ended(tmp_path, 3, 5)
         async with following(tmp_path) as served:
             await served.settled(_closed(log, 0, 5, 10))
             await eventually(lambda: not served.folder._seen[LOG][2])
             (log.folder / "other").touch()
             await eventually(lambda: served.folder._seen[LOG][2])
             before = log.folder.stat()
-            for kind in (".jsonl.gz", ".manifest"):
-                (log.folder / f"{0:020}{kind}").unlink()
+            _purge_first(log)
             os.utime(log.folder, ns=(before.st_atime_ns, before.st_mtime_ns))
             await served.settled(lambda status: status.logs[0].first == 5)
 

@@ -2,7 +2,7 @@
 """A log is followed record by record; what does not follow is told, and nothing behind it is shown."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,18 +17,6 @@ from vault.log.reader.follower import FollowedLog
 from vault.log.reader.index.columns import MOST_RECORDS
 from vault.log.reader.index.store import Index, IndexDamaged
 from vault.values.times import Nanos
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> WrittenLog:
-    return WrittenLog(tmp_path)
-
-
-@pytest.fixture
-def reading(tmp_path: Path) -> Iterator[Reading]:
-    opened = Reading(tmp_path)
-    yield opened
-    opened.close()
 
 
 def _records(count: int) -> list[dict[str, object]]:

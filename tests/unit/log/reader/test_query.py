@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a search means of a block is exact, though the index has checksums of most values only."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from vault.log.reader.query import Match, criteria_of
 
 _ALIKE = ("plumless", "buckeroo")
 """Two texts with the same checksum."""
-
-
-@pytest.fixture
-def reading(tmp_path: Path) -> Iterator[Reading]:
-    opened = Reading(tmp_path)
-    yield opened
-    opened.close()
 
 
 def _matches(reading: Reading, filters: Filters, tenants: Tenants = None) -> list[list[int]]:

@@ -21,13 +21,6 @@ from vault.values.times import Nanos
 _OTHER = "01234567-1-1"
 
 
-@pytest.fixture
-def reading(tmp_path: Path) -> Iterator[Reading]:
-    opened = Reading(tmp_path)
-    yield opened
-    opened.close()
-
-
 def _has(line: dict[str, Any], name: str) -> set[str]:
     """What a record has of what a filter asks for, found in the plainest way."""
     grants = line.get("policy", {}).get("grant", [])

@@ -2,8 +2,6 @@
 """Who follows a log gets every record once and in order, or is told why not."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,18 +10,6 @@ from tests.unit.log.reader.reading import Reading
 from tests.unit.log.reader.written import LOG, WrittenLog, record
 from vault.log.reader.messages import Follow, Refused, TailPage
 from vault.log.reader.tail import follow, wakes
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> WrittenLog:
-    return WrittenLog(tmp_path)
-
-
-@pytest.fixture
-def reading(tmp_path: Path) -> Iterator[Reading]:
-    opened = Reading(tmp_path)
-    yield opened
-    opened.close()
 
 
 def _page(reading: Reading, **asked: Any) -> TailPage:
