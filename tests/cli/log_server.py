@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.log.written import ORIGIN, chained, record, root_of, time_of
+from tests.served import served
 from tests.unit.log.format.signing import ed25519
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
 from vault.log.format.proof import LogProof
@@ -243,12 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def log_server(**sizes: int) -> Iterator[LogServer]:
     """Serve until the end of the block: `own` and `other` are how many records the two logs have."""
-    server = LogServer({LOG: sizes.get("own", 10), **({OTHER: sizes["other"]} if "other" in sizes else {})})
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(
+        LogServer({LOG: sizes.get("own", 10), **({OTHER: sizes["other"]} if "other" in sizes else {})})
+    ) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

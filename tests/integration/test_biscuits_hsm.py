@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 
 from nhi.holder.approvals import approved, asked
 from tests.hsm.tokens import SoftHsm
-from tests.integration.test_external_keys import CONFIGS, HSM, _server, token
+from tests.integration.softhsm import CONFIGS, HSM, hsm_server, token
 from tests.integration.test_server_vault import Client
 from tests.tokens import KEY, pem
 from tests.tokens import token as jwt
@@ -30,7 +30,7 @@ CUBBY = {"paths": ["cubbyhole/a"]}
 @pytest.fixture
 def client(tmp_path: Path, token: SoftHsm) -> Iterator[Client]:
     """A server whose `nhi` mount has its keys in a token, and three registrations."""
-    with _server(tmp_path, token) as (_, client):
+    with hsm_server(tmp_path, token, more="") as (_, client):
         own = {"method": "private_key_jwt", "pubkeys": [pem(KEY)]}
         for path, body in (
             ("sys/mounts/nhi", {"type": "nhi"}),

@@ -6,52 +6,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.hsm import pairs
 from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
-from tests.integration.processes import VAULT, Running, config, refused, running
+from tests.integration.processes import VAULT, Running, config, refused
+from tests.integration.softhsm import CONFIGS, HSM, hsm_server, token
 from tests.integration.test_server_vault import Client
 from tests.ports import free_port
 
-CONFIGS = "sys/external-keys/configs"
-HSM = {"plugin": "pkcs11", "lib": "soft", "token_label": "a", "pin": PIN}
+__all__ = ["token"]
 
 
-@pytest.fixture
-def token(tmp_path: Path) -> SoftHsm:
-    made = SoftHsm(tmp_path / "softhsm")
-    made.initialise("a")
-    with pairs.agent(made, "a") as client:
-        pairs.generate(client, "p256")
-    return made
-
-
-@contextmanager
-def _server(folder: Path, token: SoftHsm) -> Iterator[tuple[Running, Client]]:
-    """Start a vault that knows SoftHSM as `soft`; initialise it where it is new, and unseal it."""
-    port = free_port()
-    environment = {
-        "BAO_PKCS11_ALIASES": f"soft={SOFTHSM}",
-        "SOFTHSM2_CONF": str(token.configuration),
-        "RUNTIME_DIRECTORY": str(token.folder),
-    }
+def _server(folder: Path, token: SoftHsm) -> AbstractContextManager[tuple[Running, Client]]:
+    """Start a vault with an audit log."""
     audit = f'audit "file" "main" {{ options {{ file_path = "{folder}/audit.log" }} }}'
-    flag = config(folder, port, more=audit)
-    with running(flag, home=folder, environment=environment, module=VAULT) as server, Client(port) as client:
-        keys, root = folder / "key", folder / "root"
-        if not keys.exists():
-            made = client.ask("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})[1]
-            keys.write_text(made["keys"][0])
-            root.write_text(made["root_token"])
-        assert client.ask("POST", "sys/unseal", {"key": keys.read_text()})[0] == 200
-        client.token = root.read_text()
-        yield server, client
+    return hsm_server(folder, token, more=audit)
 
 
 def _agents(server: int) -> list[int]:

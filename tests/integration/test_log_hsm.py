@@ -9,30 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.hsm import pairs
-from tests.hsm.tokens import PIN, SOFTHSM, SoftHsm
-from tests.integration.processes import VAULT, Running, config, running
+from tests.hsm.tokens import PIN, SoftHsm
+from tests.integration.processes import Running
+from tests.integration.softhsm import CONFIGS, HSM, hsm_server, token
 from tests.integration.test_server_vault import Client
-from tests.ports import free_port
 from vault.log.format.checkpoint import parse_checkpoint
 from vault.log.format.note import parse_note
 from vault.log.format.note_key import KeyKind, Verifier
 
-KEY = "sys/external-keys/configs/hsm-a/keys/log"
+__all__ = ["token"]
+
+KEY = f"{CONFIGS}/hsm-a/keys/log"
 GRANT = f"{KEY}/grants/sys"
 PATIENCE = 60.0
-
-
-@pytest.fixture
-def token(tmp_path: Path) -> SoftHsm:
-    """A token with a key pair on P-256."""
-    made = SoftHsm(tmp_path / "softhsm")
-    made.initialise("a")
-    with pairs.agent(made, "a") as client:
-        pairs.generate(client, "p256")
-    return made
 
 
 class Site:
@@ -83,18 +73,8 @@ class Site:
 @contextmanager
 def site(folder: Path, token: SoftHsm) -> Iterator[Site]:
     """Start a server whose log is signed by an external key that is not there yet."""
-    port = free_port()
-    environment = {
-        "BAO_PKCS11_ALIASES": f"soft={SOFTHSM}",
-        "SOFTHSM2_CONF": str(token.configuration),
-        "RUNTIME_DIRECTORY": str(token.folder),
-    }
     log = f'log {{ path = "{folder}/log" origin = "vault.example.eu/log" root_reads = true signing_key = "hsm-a:log" }}'
-    flag = config(folder, port, more=log)
-    with running(flag, home=folder, environment=environment, module=VAULT) as server, Client(port) as client:
-        made = client.ask("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})[1]
-        assert client.ask("POST", "sys/unseal", {"key": made["keys"][0]})[0] == 200
-        client.token = made["root_token"]
+    with hsm_server(folder, token, more=log) as (server, client):
         yield Site(folder, server, client)
 
 
@@ -115,11 +95,7 @@ def test_the_log_is_signed_by_the_hsm_while_that_answers_and_without_it_while_no
     with site(tmp_path, token) as one:
         one.until_signed(twice=False)
         assert (one.told(MISSING), one.told("hsm-a:log") * one.told("does not exist")) == (1, 1)
-        one.ask(
-            "POST",
-            "sys/external-keys/configs/hsm-a",
-            {"plugin": "pkcs11", "lib": "soft", "token_label": "a", "pin": PIN},
-        )
+        one.ask("POST", f"{CONFIGS}/hsm-a", HSM)
         one.ask("POST", KEY, {"label": "p256"})
         one.ask("POST", GRANT)
         one.until_signed(twice=True)

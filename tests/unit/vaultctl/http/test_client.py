@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The HTTP client against a server of the test's own: retries, redirects, and nothing secret in errors."""
 
-import threading
 from collections.abc import Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from pytest_socket import enable_socket
 
+from tests.served import served
 from vaultctl.errors import ApiError, CommandError, RequestError
 from vaultctl.http.client import Client
 from vaultctl.http.explanation import explain, explain_refusal
@@ -55,15 +55,10 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def script() -> Generator[_Script]:
     enable_socket()
-    server = _Script()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    for client in server.clients:
-        client.close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(_Script()) as server:
+        yield server
+        for client in server.clients:
+            client.close()
 
 
 def _client(

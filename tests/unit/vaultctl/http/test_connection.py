@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -22,6 +23,7 @@ from cryptography.x509.oid import NameOID
 from pytest_socket import enable_socket
 
 from tests.integration.processes import CA_USAGE
+from tests.served import served
 from vaultctl.errors import CommandError, RequestError
 from vaultctl.http.client import Client
 from vaultctl.http.connection import reason
@@ -79,7 +81,7 @@ class _Quiet(HTTPServer):
 def start() -> Generator[Start]:
     """Start servers, with TLS when a certificate is given, and `ask` for one; each returns its port."""
     enable_socket()
-    running: list[tuple[HTTPServer, threading.Thread]] = []
+    running = ExitStack()
 
     def begin(issued: Issued | None = None, *, ask: bool = False) -> int:
         server = _Quiet(("127.0.0.1", 0), _Handler)
@@ -90,16 +92,10 @@ def start() -> Generator[Start]:
                 context.load_verify_locations(issued.ca)
                 context.verify_mode = ssl.CERT_REQUIRED
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        running.append((server, thread))
-        return server.server_port
+        return running.enter_context(served(server)).server_port
 
-    yield begin
-    for server, thread in running:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with running:
+        yield begin
 
 
 @dataclass(frozen=True)
@@ -267,15 +263,8 @@ def test_a_client_certificate_is_shown_to_the_server(start: Start, tmp_path: Pat
 def test_a_unix_socket_is_an_address(tmp_path: Path) -> None:
     enable_socket()
     file = tmp_path / "vault.sock"
-    server = UnixStreamServer(str(file), _Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(UnixStreamServer(str(file), _Handler)):
         assert _asked(f"unix://{file}", {}) == {"path": "/v1/sys/health"}
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
     with pytest.raises(RequestError, match="refused"):
         _asked(f"unix://{file}", {})
 

@@ -16,6 +16,7 @@ import pytest
 from pytest_socket import enable_socket
 
 from tests.ports import free_port
+from tests.served import served
 from vaultctl.main import run
 from vaultctl.text.json import as_map
 
@@ -81,13 +82,8 @@ class _Terminal(io.StringIO):
 @pytest.fixture
 def server() -> Generator[_Server]:
     enable_socket()
-    made = _Server()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield made
-    made.shutdown()
-    thread.join()
-    made.server_close()
+    with served(_Server()) as made:
+        yield made
 
 
 def log_in(
