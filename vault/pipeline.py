@@ -40,7 +40,7 @@ from vault.framework.route import Access
 from vault.framework.telemetry.log import Log
 from vault.mount.router import Barred, Router
 from vault.policy.gate import Gate
-from vault.refusals import raise_refusal, refusing_route, to_refusal
+from vault.refusals import UnaskedRefusals, raise_refusal, refusing_route, to_refusal
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
 from vault.storage.protocol import Conflict, UnfitPath
@@ -79,13 +79,12 @@ class Pipeline:
         self._barrier = barrier
         self._admit, self._issue = admit, issue
         self._router = router
-        self._authenticators = authenticators
-        self._gate = gate
+        self._authenticators, self._gate = authenticators, gate
         self._audit = audit
-        self._follower = follower
-        self._wrapper = wrapper
+        self._follower, self._wrapper = follower, wrapper
         self.plans = Plans(follower)
         self._log, self._pool = log, Pool(threads=1, name="body")
+        self.unasked = UnaskedRefusals(router, authenticators, audit, log)
 
     async def handle(self, call: Call, plan: Plan | None = None) -> Reply[object] | None:
         """Carry one request through every stage, or through those that its `plan` leaves: all that is decided about it.
@@ -489,6 +488,7 @@ class Pipeline:
         if hasattr(call, "bound") and call.bound.route.access.unaudited:
             return refusal
         if isinstance(refusal, Sealed) or (isinstance(refusal, Limited) and not refusal.recorded):
+            self.unasked.record(call, refusal)
             return refusal
         if not call.record.audited:
             later = self._audit.request(call, refusal)

@@ -1,20 +1,37 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""How a call that cannot go on becomes a refusal: what fails in storage and barrier, misses, and answers that refuse."""
+"""How a call that cannot go on becomes a refusal: what fails in storage and barrier, misses, and answers that refuse.
+
+Who is refused before anybody is asked who calls is told of in the log alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
+from vault.audit.broker import Broker
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
-from vault.framework.call import BoundRoute, Call
-from vault.framework.errors import Busy, Internal, Locked, Malformed, Sealed, Unavailable, VaultError
+from vault.framework.call import BoundRoute, Call, Identity
+from vault.framework.errors import (
+    Busy,
+    Internal,
+    Locked,
+    Malformed,
+    Sealed,
+    Unavailable,
+    UnsupportedOperation,
+    UnsupportedPath,
+    VaultError,
+)
 from vault.framework.reply import RefusedReply, Reply
 from vault.framework.request.operation import Operation
 from vault.framework.route import Access
 from vault.framework.route_table import special
 from vault.framework.telemetry.log import Log
-from vault.mount.router import SEALED
+from vault.mount.router import SEALED, Barred, Router
 from vault.storage.protocol import CommitRefused, StorageBusy, StorageFailure, StorageLost, UnfitPath
+from vault.token.authenticator import Authenticator
 
 _LOST: Final = "Vault is sealed: its storage was moved or replaced; see the server's log"
 
@@ -59,3 +76,45 @@ def refusing_route(error: VaultError, access: Access | None = None) -> BoundRout
         raise error.anew()
 
     return special(answer, Operation.READ, access or Access())
+
+
+class UnaskedRefusals:
+    """Has the log tell of refusals that come before anybody is asked who calls, or while nobody can be (LOG-003).
+
+    Those are malformed requests, verbs that do not exist, rate limits, and the seal. The audit devices hear nothing of
+    them, as those of OpenBao do not. Each leaves one record of bounded size, without data: the paths are all that came.
+    """
+
+    def __init__(
+        self, router: Router, authenticators: Sequence[Authenticator], audit: Broker, log: Log
+    ) -> None:
+        self._router, self._authenticators = router, authenticators
+        self._audit, self._log = audit, log
+
+    def record(self, call: Call, error: VaultError) -> None:
+        """Record a refusal, unless it is that of a route that is not recorded. What fails here is told in the server log."""
+        try:
+            self._place(call)
+            if hasattr(call, "bound") and call.bound.route.access.unaudited:
+                return
+            call.data = {}
+            call.identity = call.identity or self._known(call)
+            self._audit.refused(call, error)
+        except Exception as defect:  # noqa: BLE001 -- the refusal goes out all the same
+            self._log.crash("core", "a refusal could not be recorded", defect, request_id=call.id)
+
+    def _place(self, call: Call) -> None:
+        """Find out where a call would have led, if that was not asked yet."""
+        if not hasattr(call, "bound"):
+            with suppress(UnsupportedPath, UnsupportedOperation, Barred):
+                found = self._router.lead(call)
+                if found is not None:
+                    call.bound = found.bound
+
+    def _known(self, call: Call) -> Identity | None:
+        """Return who calls where that is in memory: nothing is looked up for a refusal, and no use of a token spent."""
+        token = call.token.reveal()
+        for authenticator in self._authenticators:
+            if authenticator.recognises(token):
+                return authenticator.known(call)
+        return None

@@ -15,6 +15,7 @@ _PIPELINE: Final = "vault/pipeline.py"
 _PLAN: Final = "vault/repeated/plan.py"
 _FRONT: Final = {
     "vault/wire/http.py": "the front",
+    "vault/wire/early.py": "the front, for what it refused before all was read",
     "vault/wire/options.py": "the front, for what a query asks",
     "vault/wire/proofs.py": "the front, for what proves who calls",
     "vault/repeated/head_cache.py": "the front, for bytes that came before",
@@ -23,6 +24,8 @@ _FRONT: Final = {
 }
 _STAGES: Final = {_PIPELINE: "its stages", _PLAN: "what they found before"}
 _FRONT_AND_STAGES: Final = {**_FRONT, **_STAGES}
+_UNASKED: Final = {"vault/refusals.py": "what the log tells of a refusal before anybody was asked"}
+_STAGES_AND_UNASKED: Final = {**_STAGES, **_UNASKED}
 _ITSELF: Final = {_PIPELINE: "its stages"}
 _ANSWERED: Final = {
     "vault/engines/system/clients/leases.py": "revokes what a lease names",
@@ -38,14 +41,16 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
     "within": {**_FRONT, _PIPELINE: "a token that lives elsewhere"},
     "token": {**_FRONT, _PIPELINE: "an inline login's", "vault/wrap/guard.py": "a wrapping token in a body"},
     "key": {**_FRONT, "vault/repeated/plans.py": "the plans' own"},
-    **dict.fromkeys(("operation", "data"), _FRONT_AND_STAGES),
+    "operation": _FRONT_AND_STAGES,
+    "data": {**_FRONT_AND_STAGES, **_UNASKED},
     "destination": {
         **_FRONT,
         **_STAGES,
         "vault/mount/router.py": "where a path leads",
         "nhi/biscuit/routes/login_mount.py": "a login by another name, while the mount it belongs to answers",
     },
-    **dict.fromkeys(("bound", "identity", "decision", "params"), _STAGES),
+    **dict.fromkeys(("bound", "identity"), _STAGES_AND_UNASKED),
+    **dict.fromkeys(("decision", "params"), _STAGES),
     **dict.fromkeys(("core", "epoch", "in_turn", "asked", "prepared", "admitted", "unsettled"), _ITSELF),
     "tx": {_PIPELINE: "its stages", "nhi/biscuit/routes/login_mount.py": "a login by another name"},
     "reader": {

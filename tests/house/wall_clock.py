@@ -123,7 +123,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/routes/oauth_routes.py": "introspect",
         "nhi/biscuit/routes/publication_routes.py": "_list",
         "nhi/identity/oidc/token_routes.py": "read_token",
-        "vault/audit/broker.py": "_try before_commit exchange request response",
+        "vault/audit/broker.py": "_try before_commit exchange refused request response",
         "vault/engines/system/seal/seal.py": "read_health",
         "vault/engines/system/operations/status.py": "_describe read_host",
         "vault/engines/system/log/records.py": "_begun read_counts",
@@ -138,7 +138,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
     },
     "it is handed on as the moment of a request, whose readers are listed here by themselves": {
         "vault/server/compose/self_init.py": "_call",
-        "vault/wire/http.py": "_serve again",
+        "vault/wire/http.py": "_serve again turn_away",
         "vault/wire/inline_auth.py": "login_of",
     },
 }

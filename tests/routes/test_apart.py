@@ -220,7 +220,7 @@ def _waiting(application: Application) -> str:
 
 _POOLS: Mapping[str, Callable[[Application], Pool]] = {
     "fetch": lambda application: application.vault.credentials.wrapper._fetching,
-    "record": lambda application: application.vault.controls.audit._pool,
+    "record": lambda application: application.vault.controls.audit._long._pool,
     "answer": lambda application: application.vault._requests.pool,
 }
 

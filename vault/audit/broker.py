@@ -13,8 +13,9 @@ from typing import Final
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.device_health import DeviceHealth
 from vault.audit.device_salts import DeviceSalts
+from vault.audit.long_data import LongData
 from vault.audit.open_device import OpenDevice, Recorder, assemble
-from vault.audit.record import data_of, sealed_line, trial_line
+from vault.audit.record import sealed_line, trial_line
 from vault.audit.salts import Salts
 from vault.audit.target import Claim, is_file, is_foreign, target
 from vault.audit.writer import Outcome, Writer
@@ -22,7 +23,6 @@ from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy
-from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import Busy, Malformed, Unavailable, VaultError
 from vault.framework.quote import quote
 from vault.framework.reply import Reply
@@ -88,7 +88,7 @@ class Broker:
         self._watch = None if common is None else common.watch(receivers, self._note_receiver)
         self._required = None if common is None else Recorder(common, common.renderer)
         self._recording: Sequence[Recorder] = ()
-        self._pool = Pool(threads=1, name="record")
+        self._long = LongData()
         self._batch: AuditBatch | None = None
         self._headers: dict[str, bool] = {}
         self._claims = claims
@@ -152,30 +152,12 @@ class Broker:
         return self._send(lines, "request") if lines else None
 
     async def hash_request(self, call: Call) -> None:
-        """Hash long data of a request in a thread, before it is recorded and outside transactions, once.
-
-        It is never refused for want of a place: the amount is bounded by what is parsed at one time, and a refusal
-        would have to be recorded with the same hashes.
-        """
-        data = data_of(call)
-        sent = call.record.sent
-        if sent is not None and sent[0] == data:
-            return
-        made: dict[object, bytes] = {}
-        for renderer in [entry.renderer for entry in self._recording]:
-            made[renderer] = await self._pool.run(client_of(call), renderer.request_hasher(call), owed=True)
-        call.record.sent = data, made
+        """As `LongData.hash_request`, for all devices."""
+        await self._long.hash_request(call, [entry.renderer for entry in self._recording])
 
     async def hash_reply(self, call: Call, reply: Reply[object]) -> None:
-        """Hash a long answer in a thread, before it is recorded and not within a transaction, once. Raises `Busy`."""
-        if reply.recorded is not None:
-            return
-        made: dict[object, bytes] = {}
-        for renderer in [entry.renderer for entry in self._recording]:
-            make = renderer.reply_hasher(call, reply)
-            if make is not None:
-                made[renderer] = await self._pool.run(client_of(call), make, owed=call.spent)
-        reply.recorded = made
+        """As `LongData.hash_reply`, for all devices."""
+        await self._long.hash_reply(call, reply, [entry.renderer for entry in self._recording])
 
     def response(self, call: Call, reply: Reply[object] | None, error: VaultError | None = None) -> Taken:
         """Record a response before it leaves. As `request`."""
@@ -255,8 +237,8 @@ class Broker:
         A record counts as taken as soon as one device has it, and the log, which comes first and never waits. Raises
         `Unavailable`; the returned wait may too.
         """
-        if self._batch is not None and not count:
-            self._batch.flush()  # records of earlier calls go first
+        if not count:
+            self._flush()  # records of earlier calls go first
         began, now = perf_counter_ns(), self._clock.monotonic()
         taken = prompt = False
         later: list[Outcome] = []
@@ -364,8 +346,7 @@ class Broker:
 
     def _record_on(self, opened: dict[str, OpenDevice]) -> None:
         """Exchange the devices; waiting lines go to the devices that they were written for."""
-        if self._batch is not None:
-            self._batch.flush()
+        self._flush()
         self._open, self._prompt = opened, False
         required = () if self._required is None else (self._required,)
         self._recording = (*required, *opened.values())
@@ -374,10 +355,25 @@ class Broker:
 
     def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bool:
         """Have the log say what no request asked for, and return whether it does. What it cannot take is told in the server log."""
+        common = self.common
+        return common is not None and self._say(common, lambda: common.notice(event, said, outcome))
+
+    def refused(self, call: Call, error: VaultError) -> None:
+        """Have the log alone say that a call was refused. One that it cannot take is a refusal all the same."""
+        common, now = self.common, self._clock.nanos()
+        if common is not None:
+            said = self._say(common, lambda: common.renderer.response(call, None, now, {}, error))
+            call.record.receipt = call.record.receipt if said else b""
+
+    def _say(self, common: CommonLog, make: Callable[[], bytes]) -> bool:
+        """Write what is for the log alone, behind what waits; return whether it was taken."""
+        self._flush()
+        return self._health.write(common, make(), self._clock.monotonic()) is True
+
+    def _flush(self) -> None:
+        """Write the records that wait in the batch."""
         if self._batch is not None:
             self._batch.flush()
-        health, common, now = self._health, self.common, self._clock.monotonic()
-        return common is not None and health.write(common, common.notice(event, said, outcome), now) is True
 
     def _tell_of_device(self, name: str, failing: bool) -> None:  # noqa: FBT001 -- what became of it
         """Have the log say that a device began or ceased to fail, once what is being recorded now is (LOG-031)."""
@@ -394,15 +390,13 @@ class Broker:
     async def sign_last(self) -> None:
         """Have the log signed before its keys are dropped, also with what takes time; `forget` signs what is left."""
         if self.common is not None:
-            if self._batch is not None:
-                self._batch.flush()
+            self._flush()
             with contextlib.suppress(OSError):  # the checkpoint before it stands
                 await self.common.checkpoints.sign_last()
 
     async def reopen(self) -> None:
         """Open every target again (SIGHUP, after rotation). Raises `DeviceFailure` naming all that fail."""
-        if self._batch is not None:
-            self._batch.flush()
+        self._flush()
         self._prompt = False
         failures = []
         for device in list(self._devices.values()):
@@ -432,8 +426,7 @@ class Broker:
 
     def close(self) -> None:
         """Release every target."""
-        if self._batch is not None:
-            self._batch.flush()
+        self._flush()
         self._forget_tried()
         for device in self._devices.values():
             device.close()

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     NO_TOKEN = "no valid token"  # noqa: S105 - a phrase
     TOO_MANY = "too many requests"
     LOCKED = "locked by an administrator"
+    ORIGIN = "the page's origin is not allowed"
     ENGINE = "the engine refuses"
 
 

@@ -110,7 +110,8 @@ RECORD_SCHEMA: Final[Mapping[str, Any]] = {
         "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
         "url.path": {
             "type": "string",
-            "description": "The canonical path, from the root namespace; `$sha256:<base64>:<bytes>` for one of more than 6 KiB.",
+            "description": "The canonical path, from the root namespace, or as it came where it was refused for having none; "
+            "`$sha256:<base64>:<bytes>` for one of more than 6 KiB.",
         },
     },
 }

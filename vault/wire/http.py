@@ -22,7 +22,6 @@ from vault.framework.errors import (
     Malformed,
     NotFound,
     Sealed,
-    TooLarge,
     Unauthenticated,
     UnsupportedOperation,
     UnsupportedPath,
@@ -34,13 +33,12 @@ from vault.framework.reply import Reply
 from vault.framework.request.head import Head, Options
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
-from vault.framework.telemetry.refusals import Reason
 from vault.repeated.head_cache import BODIED, HEAD, HeadCache, KnownHead, Outlet
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Key, Plans
 from vault.values.times import Seconds
 from vault.wire import inline_auth, native, v1
-from vault.wire.bodies import CUT
+from vault.wire.early import METHODS
 from vault.wire.in_flight import ListenerRequests
 from vault.wire.options import (
     ANYWHERE,
@@ -77,16 +75,6 @@ RESPOND: Final = "coffre.respond"
 """Key of the ASGI scope: `(status, header lines, body) -> bool`, which sends a whole answer or declines."""
 _BODY: Final = "coffre.body"
 """Key of the scope of a write whose head is known: its body."""
-_METHODS: Final = {
-    "GET": Operation.READ,
-    "POST": Operation.UPDATE,
-    "PUT": Operation.UPDATE,
-    "DELETE": Operation.DELETE,
-    "LIST": Operation.LIST,
-    "SCAN": Operation.SCAN,
-    "PATCH": Operation.PATCH,
-    "HEAD": Operation.HEADER,
-}
 _LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
 _USUAL: Final = frozenset(
     {
@@ -99,6 +87,11 @@ _UNKNOWN: Final = 600
 """A status from here on belongs to no class; answers of OpenBao then lack the transport header."""
 _TOO_LARGE: Final = 413
 """OpenBao's HTTP layer refuses a body over the limit, and sets no header but the type."""
+_BARE: Final[Mapping[type[VaultError], Answer]] = {
+    Unprintable: (400, b"", []),
+    NotATarget: (400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")]),
+}
+"""The answers to paths that are none."""
 _BODILESS: Final = frozenset({204, 304})
 _NOT_NOW: Final = frozenset({429, 503})
 _LONGEST_WAIT: Final = 2
@@ -150,6 +143,17 @@ class Front:
         scope = {"client": client, RESPOND: outlet.respond, _BODY: body}
         return self._serve(scope, _nothing, outlet.send, known, outlet)
 
+    def turn_away(self, scope: Mapping[str, Any], error: VaultError) -> None:
+        """Record a request that is refused before it comes here."""
+        first = dict(reversed(scope["headers"]))
+        call = Call()
+        call.id, call.now = self._ids.next(), self._clock.millis()
+        call.client_address, call.client_port = scope.get("client") or ("", 0)
+        call.token = Secret(first.get(b"x-vault-token", b"").strip().decode("latin-1"))
+        echo = first.get(b"x-vault-namespace", b"").strip()
+        call.head = Head(method=scope["method"], headers=scope["headers"], echo=echo)
+        self._lane.tell_of(call, scope, error)
+
     async def _serve(
         self, scope: Scope, receive: Receive, send: Send, known: KnownHead | None, outlet: Outlet | None
     ) -> None:
@@ -180,20 +184,17 @@ class Front:
                 (lane.new_times(call) if times is None else times).append(perf_counter_ns() - began)
         except Redirect as redirect:  # 3. A refusal, in its form.
             await _redirect(redirect, scope, send)
-        except Unprintable:
-            lane.refused("path", call.client_address)
-            await _send(send, 400, b"", [])
-        except NotATarget:
-            lane.refused("path", call.client_address)
-            await _send(send, 400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")])
         except VaultError as error:
-            if not began and "refused" not in scope.get("state", ()):
-                lane.refused(_early(error), call.client_address)
+            if not began:
+                lane.refuse_early(call, scope, error)
             await _refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:
             await _refuse(call, await lane.late(call, ended), scope, send)
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
-            await _refuse(call, Internal(detail=type(error).__name__), scope, send)
+            defect = Internal(detail=type(error).__name__)
+            if not began:
+                lane.tell_of(call, scope, defect)
+            await _refuse(call, defect, scope, send)
         else:
             if reply is not None and reply.stream is not None:
                 await stream(reply.stream, _receipted(call, _common(call)), receive, send)
@@ -308,6 +309,7 @@ class Front:
         except VaultError as error:
             known = inline_auth.refusal(error)
             call.login = None
+            self._lane.tell(call, known)
             if inline_auth.is_login_refusal(known):
                 call.admission = [inline_auth.FAILED]
             raise known from error
@@ -330,7 +332,7 @@ class Front:
 
     def _operation(self, call: Call, path: str, scope: Scope) -> None:
         method = call.head.method
-        operation = _METHODS.get(method)
+        operation = METHODS.get(method)
         taken = self._fixed.get(path)
         if taken is not None:
             call.key = None
@@ -430,15 +432,10 @@ async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
         await _reply(call, answer, scope, send)
 
 
-def _early(error: VaultError) -> Reason:
-    """Name the reason of a refusal before the pipeline."""
-    if isinstance(error, TooLarge | Busy):
-        return "size"
-    return "body" if error.message == CUT else "head"
-
-
 def _refusal(call: Call, error: VaultError) -> Answer:
-    """Return the answer for a refusal, in the requested form."""
+    """Return the answer for a refusal, in the requested form, which one that OpenBao's HTTP layer refuses has not."""
+    if type(error) in _BARE:
+        return _BARE[type(error)]
     status = v1.STATUS[type(error)]
     _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else Seconds(1))
     if b"application/problem+json" in call.head.accept:

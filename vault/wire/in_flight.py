@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from time import perf_counter_ns
 from typing import Any, Final, Protocol
 from weakref import WeakSet
@@ -19,7 +19,8 @@ from vault.framework.telemetry.metrics import Metrics, Timing
 from vault.framework.telemetry.refusals import Refusals
 from vault.repeated.plan import Plan
 from vault.values.times import nanos_of
-from vault.wire.bodies import Bodies
+from vault.wire.bodies import CUT, Bodies
+from vault.wire.early import complete, reason_of, recorded
 
 
 class Handle(Protocol):
@@ -31,6 +32,7 @@ class Handle(Protocol):
 
 
 Refuse = Callable[[Call, VaultError], Awaitable[object]]
+Tell = Callable[[Call, VaultError], None]
 
 _OVERDUE: Final = "overdue"
 _MOST_ROUTES: Final = 1000
@@ -54,6 +56,23 @@ class ListenerRequests:
         self.pool: Final = requests.pool
         self.refused: Final = requests.refusals.count
         self.refuse: Final = requests.refuse
+        self.tell: Final = requests.tell
+
+    def refuse_early(self, call: Call, scope: Mapping[str, Any], error: VaultError) -> None:
+        """Count and record the refusal of a call that the pipeline never had.
+
+        Nobody is told of a refusal whose client left, so that is not recorded: whoever is not even answered has no line.
+        """
+        answered = "refused" in scope.get("state", ())  # by the connection, which has counted it
+        if not answered:
+            self.refused(reason_of(error), call.client_address)
+        if answered or error.message != CUT:
+            self.tell_of(call, scope, error)
+
+    def tell_of(self, call: Call, scope: Mapping[str, Any], error: VaultError) -> None:
+        """Record the refusal of a call of which only a part was read."""
+        complete(call, scope)
+        self.tell(call, recorded(error))
 
     async def late(self, call: Call, ended: asyncio.CancelledError) -> VaultError:
         """Return the recorded refusal of a request that took too long. Raises `ended` if it was cancelled otherwise."""
@@ -72,11 +91,17 @@ class ListenerRequests:
 class RunningRequests:
     """The requests of all listeners, and the timings that they share: `route.read.secret-` and their sums."""
 
-    def __init__(self, metrics: Metrics, handle: Handle, refuse: Refuse, refusals: Refusals) -> None:
-        """`handle` is the pipeline's; `refuse` records a refusal from outside it; `refusals` counts those before it."""
+    def __init__(
+        self, metrics: Metrics, handle: Handle, refuse: Refuse, tell: Tell, refusals: Refusals
+    ) -> None:
+        """`handle` is the pipeline's; `refuse` records a refusal from outside it; `refusals` counts those before it.
+
+        `tell` records those, for the log.
+        """
         self.handle: Final = handle
         self.refusals: Final = refusals
         self.refuse: Final = refuse
+        self.tell: Final = tell
         self.pool: Final = Pool(threads=1, name="answer")
         """Encodes long answers."""
         self.times: Final[dict[tuple[str, Operation], list[int]]] = {}

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Requests that are refused before the pipeline. No audit device records them, so they are counted and logged here.
+"""Requests that are refused before the pipeline. No audit device records them, so they are counted and told of here.
+
+Where a log is kept, it has a record of those that became a request (`vault.refusals`).
 
 They are counted by reason and by address, never by anything that was sent. However many come, log lines stay few.
 """

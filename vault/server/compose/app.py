@@ -27,7 +27,6 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.framework.telemetry.refusals import Refusals
 from vault.install import Install, Installation
 from vault.log.witness.rounds import Witnesses
 from vault.mount.table import Catalog
@@ -48,7 +47,7 @@ from vault.server.compose.groups.mounts import make_mounts
 from vault.server.compose.groups.nodes import make_nodes
 from vault.server.compose.listener_paths import fixed_paths, offered_paths
 from vault.server.compose.log_signing import sign_with_hsm
-from vault.server.compose.request_path import make_pipeline
+from vault.server.compose.request_path import make_pipeline, make_requests
 from vault.server.compose.safe_migration import SafeMigration
 from vault.server.compose.services import make_services
 from vault.server.compose.timers import background, do_waiting
@@ -64,7 +63,6 @@ from vault.server.seals.watch import SealWatch
 from vault.storage.protocol import Storage, StorageFailure
 from vault.ui.session.sessions import UiSessions
 from vault.wire.http import Front
-from vault.wire.in_flight import RunningRequests
 
 _WATCH_SECONDS: Final = 1.0
 _LEFT: Final = "another process replaced the root key, or a backup was restored, and this one cannot follow: it is sealed; unseal it again"
@@ -119,9 +117,7 @@ class Vault:
         pipeline = make_pipeline(ground, slots.lifecycle, mounts.router, credentials, controls, capacities)
         self._plans = pipeline.plans
         self._sessions = UiSessions(clock, entropy) if config.ui else None
-        self._requests = RunningRequests(
-            metrics, pipeline.handle, pipeline.refuse, Refusals(log, metrics, monotonic)
-        )
+        self._requests = make_requests(ground, pipeline)
         migrate = SafeMigration(ground, mounts, slots, credentials.pairs)
         self._reader = make_log_reader(config) if reads_log else None
         self.purger = make_purger(ground, controls, self._reader)

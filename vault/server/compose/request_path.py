@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from vault.framework.call import Call, Identity
+from vault.framework.telemetry.refusals import Refusals
 from vault.mount.router import Router
 from vault.pipeline import Pipeline
 from vault.seal.lifecycle import Lifecycle
@@ -12,6 +15,7 @@ from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.credentials import Credentials
 from vault.server.compose.groups.ground import Ground
 from vault.token.authenticator import ServiceTokens
+from vault.wire.in_flight import RunningRequests
 from vault.wrap.guard import WrappingGuard
 
 
@@ -57,3 +61,14 @@ def make_pipeline(
     )
     pipeline.plans.accompany(tokens.tidy)
     return pipeline
+
+
+def make_requests(ground: Ground, pipeline: Pipeline) -> RunningRequests:
+    """Make what the listeners share: the requests that the pipeline carries, and what is refused before it."""
+    return RunningRequests(
+        ground.metrics,
+        pipeline.handle,
+        pipeline.refuse,
+        pipeline.unasked.record,
+        Refusals(ground.log, ground.metrics, monotonic),
+    )

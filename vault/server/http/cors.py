@@ -13,9 +13,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from vault.engines.system.operations.cors import CorsSettings, CrossOrigins
+from vault.framework.errors import Forbidden, Reason, UnsupportedOperation
 from vault.framework.telemetry.refusals import CountRefusal
 from vault.repeated.head_cache import HEAD, Again
 from vault.server.application import Answer, Message
+from vault.wire.early import TurnAway
 from vault.wire.http import NO_STORE, RESPOND, TRANSPORT
 
 Receive = Callable[[], Awaitable[Message]]
@@ -30,11 +32,13 @@ _REFUSED: Final = b'{"errors":["origin not allowed"]}\n'
 class Cors:
     """Middleware: lets pages of listed origins call, and refuses those of others."""
 
-    def __init__(self, inner: Answer, origins: CrossOrigins, refused: CountRefusal | None = None) -> None:
-        """`refused` is told of what never becomes a request."""
+    def __init__(
+        self, inner: Answer, origins: CrossOrigins, refused: CountRefusal, turn_away: TurnAway
+    ) -> None:
+        """`refused` is told of what never becomes a request, `turn_away` of what is refused here."""
         self._inner = inner
         self.refused: Final = refused
-        self._origins = origins
+        self._origins, self._turn_away = origins, turn_away
         self.again: Final[Again | None] = getattr(inner, "again", None)
         self.asked: Final[Mapping[bytes, bool]] = getattr(inner, "asked", {})
 
@@ -52,6 +56,7 @@ class Cors:
             await self._inner(scope, receive, send)
             return
         if not settings.allows(origin.decode("latin-1")):
+            self._turn_away(scope, Forbidden(reason=Reason.ORIGIN))
             kind = (b"content-type", b"application/json")
             await _send(send, 403, [NO_STORE, kind, TRANSPORT], _REFUSED)
             return
@@ -71,6 +76,7 @@ class Cors:
     def _before(self, scope: Message, send: Send, settings: CorsSettings, origin: bytes) -> Awaitable[None]:
         """Answer what a browser asks before it calls."""
         if _header(scope, b"access-control-request-method").decode("latin-1") not in _METHODS:
+            self._turn_away(scope, UnsupportedOperation())
             return _send(send, 405, [NO_STORE, TRANSPORT], b"")
         headers = [
             NO_STORE,

@@ -20,10 +20,12 @@ from urllib.parse import unquote_to_bytes
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from vault.framework.errors import Malformed
 from vault.framework.schema import encode
 from vault.server.application import Answer, Message
 from vault.server.config.settings import Listener
 from vault.token.addresses import within
+from vault.wire.early import TurnAway
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -36,8 +38,9 @@ _STRANGER: Final = "client address not authorized for x-forwarded-for and config
 class ForwardedMiddleware:
     """Stands before what answers on a listener that is behind proxies."""
 
-    def __init__(self, inner: Answer, listener: Listener) -> None:
-        self._inner = inner
+    def __init__(self, inner: Answer, listener: Listener, turn_away: TurnAway) -> None:
+        """`turn_away` is told of what is refused here."""
+        self._inner, self._turn_away = inner, turn_away
         self._proxies = listener.x_forwarded_for_authorized_addrs
         self._skips = listener.x_forwarded_for_hop_skips
         self._present = listener.x_forwarded_for_reject_not_present
@@ -51,16 +54,21 @@ class ForwardedMiddleware:
             try:
                 self._hand_on(scope)
             except ValueError:
-                return _refuse(send, "malformed header of a client certificate")
+                return self._refuse(scope, send, "malformed header of a client certificate")
         headers = [value for name, value in scope["headers"] if name == _HEADER]
         if not headers:
-            return _refuse(send, _MISSING) if self._present else self._inner(scope, receive, send)
+            return self._refuse(scope, send, _MISSING) if self._present else self._inner(scope, receive, send)
         peer, port = scope.get("client") or ("", 0)
         if not within(peer, self._proxies):
-            return _refuse(send, _STRANGER) if self._authorized else self._inner(scope, receive, send)
+            return (
+                self._refuse(scope, send, _STRANGER)
+                if self._authorized
+                else self._inner(scope, receive, send)
+            )
         chain = b",".join(headers).split(b",")
         if self._skips >= len(chain):
-            return _refuse(
+            return self._refuse(
+                scope,
                 send,
                 f"malformed x-forwarded-for configuration or request, hops to skip ({self._skips}) would skip "
                 f"before earliest chain link (chain length {len(chain)})",
@@ -68,9 +76,15 @@ class ForwardedMiddleware:
         try:
             address = _address(chain[-1 - self._skips])
         except ValueError:
-            return _refuse(send, "malformed x-forwarded-for header: the entry that counts is not an address")
+            return self._refuse(
+                scope, send, "malformed x-forwarded-for header: the entry that counts is not an address"
+            )
         scope["client"] = (str(address), port)
         return self._inner(scope, receive, send)
+
+    def _refuse(self, scope: Message, send: Send, problem: str) -> Awaitable[None]:
+        self._turn_away(scope, Malformed())
+        return _refuse(send, problem)
 
     def _hand_on(self, scope: Message) -> None:
         """Let the certificate in the header be the client's, or let there be none. Raises `ValueError`."""

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vault.engines.system.operations.cors import CrossOrigins
+from vault.framework.errors import Forbidden, NotFound
 from vault.framework.telemetry.exposition import PROMETHEUS_TYPE, render_json, render_prometheus
 from vault.framework.telemetry.metrics import WholeMetrics
 from vault.framework.telemetry.refusals import CountRefusal
@@ -25,6 +26,7 @@ from vault.server.config.settings import Listener, Telemetry
 from vault.server.http.cors import Cors
 from vault.server.http.forwarded import ForwardedMiddleware
 from vault.ui.session.sessions import UiSessions
+from vault.wire.early import TurnAway
 from vault.wire.http import NO_STORE, RESPOND, TRANSPORT, Front
 
 Headers = list[tuple[bytes, bytes]]
@@ -51,15 +53,16 @@ def listener_application(
     there is none.
     """
     settings = listener.telemetry
-    middleware = [Middleware(Cors, origins, refused)]
+    middleware = [Middleware(Cors, origins, refused, front.turn_away)]
     if listener.custom_response_headers:
         middleware.append(Middleware(ResponseHeaders, listener.custom_response_headers))
     if listener.x_forwarded_for_authorized_addrs:
-        middleware.append(Middleware(ForwardedMiddleware, listener))
+        middleware.append(Middleware(ForwardedMiddleware, listener, front.turn_away))
     if settings.unauthenticated_metrics_access and not settings.disallow_metrics:
         middleware.append(Middleware(OpenMetrics, metrics, telemetry))
     if settings.metrics_only or settings.disallow_metrics:
-        middleware.append(Middleware(MetricsOnly if settings.metrics_only else NoMetrics))
+        kept = MetricsOnly if settings.metrics_only else NoMetrics
+        middleware.append(Middleware(kept, front.turn_away))
     return ListenerApplication(front, lambda: _pages(front, sessions), middleware)
 
 
@@ -143,25 +146,29 @@ class ApiOrPages:
 class MetricsOnly:
     """Serves metrics and nothing else."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, turn_away: TurnAway) -> None:
+        """`turn_away` is told of what is refused here."""
+        self._app, self._turn_away = app, turn_away
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
         if scope["path"] == _METRICS:  # decoded: an escaped letter hides nothing
             return self._app(scope, receive, send)
+        self._turn_away(scope, NotFound())
         return _text(send, 404, b"this listener only serves the metrics endpoint\n")
 
 
 class NoMetrics:
     """Serves everything but metrics."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, turn_away: TurnAway) -> None:
+        """`turn_away` is told of what is refused here."""
+        self._app, self._turn_away = app, turn_away
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Answer one request."""
         if scope["path"].rstrip("/") == _METRICS:  # decoded: an escaped letter hides nothing
+            self._turn_away(scope, Forbidden())
             return _text(send, 403, b"metrics endpoint is disabled for this listener\n")
         return self._app(scope, receive, send)
 

@@ -43,7 +43,7 @@ def seen(
         x_forwarded_for_reject_not_authorized=authorized,
     )
     scope = {"client": peer, "headers": [(b"x-forwarded-for", value.encode("latin-1")) for value in headers]}
-    asyncio.run(ForwardedMiddleware(behind, listener)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
+    asyncio.run(ForwardedMiddleware(behind, listener, lambda *_: None)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
     (only,) = found
     return only
 
@@ -125,7 +125,7 @@ def shown(
         x_forwarded_for_client_cert_decoders=tuple(decoders),
     )
     scope = {"client": peer, "state": dict(OWN), "headers": [(b"client-cert", value) for value in values]}
-    asyncio.run(ForwardedMiddleware(behind, listener)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
+    asyncio.run(ForwardedMiddleware(behind, listener, lambda *_: None)(scope, receive, send))  # type: ignore[arg-type]  # a coroutine here
     (only,) = found
     return only
 

@@ -52,6 +52,7 @@ async def front(scope: Any, receive: Any, send: Any) -> None:
 
 front.again = None  # type: ignore[attr-defined]  # it knows no head
 front.asked = ()  # type: ignore[attr-defined]  # and no body
+front.turn_away = lambda *_: None  # type: ignore[attr-defined]  # nor is it told what others refuse
 
 
 async def _up_to_date() -> None:

@@ -64,6 +64,10 @@ class Refusals:
         self.errors.append(error)
 
 
+def untold(call: Call, error: VaultError) -> None:
+    raise AssertionError(error)
+
+
 async def stuck(call: Call, plan: Plan | None = None) -> Reply[object] | None:
     await asyncio.Event().wait()
     return None
@@ -98,7 +102,7 @@ async def overdue(requests: RunningRequests, longest: float) -> tuple[int, Sent]
 
 def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
     refused = Refusals()
-    requests = RunningRequests(Metrics(), stuck, refused, unheard())
+    requests = RunningRequests(Metrics(), stuck, refused, untold, unheard())
     ended, sent = asyncio.run(overdue(requests, 0))
     assert ended == 1
     assert sent.messages[0]["status"] == 500
@@ -111,7 +115,7 @@ def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
 
 def test_a_read_that_was_begun_outside_its_task_is_ended_too() -> None:
     async def begun() -> tuple[int, Sent]:
-        requests, sent = RunningRequests(Metrics(), stuck, Refusals(), unheard()), Sent()
+        requests, sent = RunningRequests(Metrics(), stuck, Refusals(), untold, unheard()), Sent()
         reading = front(requests, 0)(dict(SCOPE), sent.receive, sent.send)
         task = asyncio.create_task(rest(reading, reading.send(None)))
         for _ in range(3):
@@ -130,21 +134,21 @@ def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> 
     async def unrecorded(call: Call, error: VaultError) -> None:
         raise Unavailable
 
-    _, sent = asyncio.run(overdue(RunningRequests(Metrics(), stuck, unrecorded, unheard()), 0))
+    _, sent = asyncio.run(overdue(RunningRequests(Metrics(), stuck, unrecorded, untold, unheard()), 0))
     assert sent.messages[0]["status"] == 500
     assert b"deadline" not in sent.messages[1]["body"]
 
 
 def test_a_request_within_its_time_goes_on_and_other_cancellations_stay_cancellations() -> None:
     refused = Refusals()
-    requests = RunningRequests(Metrics(), stuck, refused, unheard())
+    requests = RunningRequests(Metrics(), stuck, refused, untold, unheard())
     assert asyncio.run(overdue(requests, 60))[0] == 0
     assert refused.errors == []
 
 
 def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
     metrics = Metrics()
-    requests = RunningRequests(metrics, done, Refusals(), unheard())
+    requests = RunningRequests(metrics, done, Refusals(), untold, unheard())
     serve = front(requests, 60)
     sent = Sent()
     for _ in range(3):
@@ -154,7 +158,7 @@ def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
 
 
 def test_mounts_beyond_the_first_thousand_are_timed_together() -> None:
-    requests = RunningRequests(Metrics(), done, Refusals(), unheard())
+    requests = RunningRequests(Metrics(), done, Refusals(), untold, unheard())
     for number in range(1005):
         call = Call()
         call.operation = Operation.READ

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Hashes long data in a thread before it is recorded, once for each device, so that the event loop goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vault.audit.open_device import LineMaker
+from vault.audit.record import data_of
+from vault.framework.call import Call
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.reply import Reply
+
+
+class LongData:
+    """Keeps what each device will record of long data, encoded already, at the call or the answer."""
+
+    def __init__(self) -> None:
+        self._pool = Pool(threads=1, name="record")
+
+    async def hash_request(self, call: Call, renderers: Sequence[LineMaker]) -> None:
+        """Hash long data of a request in a thread, before it is recorded and outside transactions, once.
+
+        It is never refused for want of a place: the amount is bounded by what is parsed at one time, and a refusal
+        would have to be recorded with the same hashes.
+        """
+        data = data_of(call)
+        sent = call.record.sent
+        if sent is not None and sent[0] == data:
+            return
+        made: dict[object, bytes] = {}
+        for renderer in renderers:
+            made[renderer] = await self._pool.run(client_of(call), renderer.request_hasher(call), owed=True)
+        call.record.sent = data, made
+
+    async def hash_reply(self, call: Call, reply: Reply[object], renderers: Sequence[LineMaker]) -> None:
+        """Hash a long answer in a thread, before it is recorded and not within a transaction, once. Raises `Busy`."""
+        if reply.recorded is not None:
+            return
+        made: dict[object, bytes] = {}
+        for renderer in renderers:
+            make = renderer.reply_hasher(call, reply)
+            if make is not None:
+                made[renderer] = await self._pool.run(client_of(call), make, owed=call.spent)
+        reply.recorded = made
