@@ -21,7 +21,9 @@ from vault.log.reader.kept_tree import KeptTree
 from vault.log.reader.lines import SegmentGone, read_manifest, segments_in
 from vault.log.reader.messages import Refused
 
-_REMAINS: Final = re.compile(r"([0-9]{20})\.(?:jsonl\.gz|checkpoints|state|jsonl\.gz\.new|manifest\.new)")
+_REMAINS: Final = re.compile(
+    r"([0-9]{20})\.(?:jsonl\.gz|checkpoints|state|jsonl\.gz\.new|manifest\.new|state\.new)"
+)
 
 
 def oldest_closed(folder: Path, through: int) -> list[Manifest]:

@@ -15,7 +15,7 @@ from tests.unit.log.reader.reading import FOREVER, Reading
 from tests.unit.log.reader.serving import asking, run, serving, through
 from tests.unit.log.reader.written import BEGAN, LOG, SECOND, WrittenLog, record
 from vault.log.format.proof import check_proof, parse_proof
-from vault.log.format.segment import MANIFEST, Segment
+from vault.log.format.segment import CLOSED, MANIFEST, STATE, Segment
 from vault.log.format.tree import decode_hash
 from vault.log.format.tree_proof import check_consistency
 from vault.log.format.trust import Trust
@@ -179,6 +179,8 @@ def test_what_a_purge_left_is_removed_and_nothing_else(written: WrittenLog, read
     remove_remains(written.folder)
     assert _files(written) == before
     Segment(written.folder, 0).path(MANIFEST).unlink()
+    for kind in (CLOSED, MANIFEST, STATE):
+        Segment(written.folder, 0).path(f"{kind}.new").touch()
     remove_remains(written.folder)
     assert _files(written) == {(first, kind) for first, kind in before if first}
 
