@@ -177,6 +177,35 @@ def test_a_record_is_explained(server: LogServer, tmp_path: Path) -> None:
         assert row in found.stdout.splitlines()
 
 
+def test_an_outcome_and_the_one_that_takes_its_place_name_each_other(
+    server: LogServer, tmp_path: Path
+) -> None:
+    server.append(LOG, {"request.id": "r-1"}, {"request.id": "r-1", "outcome": "failed", "supersedes": 10})
+    rows = shown(server, ["show", f"{LOG}:10"], tmp_path).stdout.splitlines()
+    told = f"Superseded    by {LOG}:11: the commit failed, and what is said here did not come about"
+    assert told in rows
+    assert [query for path, query in server.asked if path == _PATH] == [
+        {
+            "request_id": "r-1",
+            "from": json.loads(server.lines[LOG][10])["observed_timestamp"],
+            "order": "asc",
+            "limit": "1000",
+        }
+    ]
+    rows = shown(server, ["show", f"{LOG}:11"], tmp_path).stdout.splitlines()
+    assert f"Instead of    {LOG}:10, which did not come about: its commit failed" in rows
+    assert not any(row.startswith("Superseded") for row in rows)
+    table = shown(server, ["query", "-limit=1"], tmp_path).stdout
+    (row,) = [line.split() for line in table.splitlines() if "kv/équipe/11" in line]
+    assert (row[2], row[5:]) == ("failed", ["instead", "of", f"{LOG}:10", f"{LOG}:11"])
+
+
+def test_a_record_is_explained_though_its_reader_may_not_search(server: LogServer, tmp_path: Path) -> None:
+    server.faults[_PATH] = [(403, b'{"errors":["permission denied"]}', dict[str, str]())]
+    found = shown(server, ["show", f"{LOG}:3"], tmp_path)
+    assert found.code == 0 and "Superseded" not in found.stdout
+
+
 def test_what_is_not_covered_yet_is_said_to_be_soon(server: LogServer, tmp_path: Path) -> None:
     server.append(LOG, {})
     assert (

@@ -72,7 +72,10 @@ async def count(
     """Return the counts, or those of the beginning where that takes longer than until then."""
     criteria = criteria_of(ask.filters, ask.tenants)
     begins = Nanos(max(ask.begins, ask.done or ask.begins))
-    tallies = [_Tally(log, Match(lines, log.name, criteria), begins=begins, ends=ask.ends) for log in logs]
+    tallies = [
+        _Tally(log, Match(lines, log.name, criteria, log.superseded), begins=begins, ends=ask.ends)
+        for log in logs
+    ]
     tallies = [tally for tally in tallies if tally.block_before(ask.ends) is not None]
     length = max(1, ask.ends - ask.begins)
     pieces = ask.buckets * -(-_STEPS // ask.buckets)

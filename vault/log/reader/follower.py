@@ -8,7 +8,7 @@ taken again: after a power cut they may be others, and a writer takes back what 
 from __future__ import annotations
 
 from binascii import b2a_base64
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -99,6 +99,8 @@ class FollowedLog:
         self._ended: dict[int, ChainState] = {}
         self._begins, self._ends = "", ""
         self._sizes: dict[int, int] = {}
+        self.superseded: list[int] = []
+        """The outcomes that later records take the place of, in order: their commits failed."""
         self.waking = -1
         """The newest record that wakes a tail."""
         self.tenants_waking: dict[str, int] = {}
@@ -266,6 +268,8 @@ class FollowedLog:
             times[-1],
         )
         self.open.extend(records, times, ends)
+        for earlier in records.superseded:
+            insort(self.superseded, earlier)
         self._note_waking(records)
         self._ends = records.times[-1]
         self._tree.extend(leaves)
@@ -435,6 +439,7 @@ class FollowedLog:
         self._start, self._segment, self._offset = state, state.seq, 0
         self._next, self._leaf, self._observed = state.seq, state.leaf, state.observed
         self._tenants = dict(state.tenants)
+        self.superseded = sorted(earlier for block in self.blocks for earlier in block.superseded)
         self._tree = KeptTree(self.folder, max(self._closed(), state.seq), state.seq, state.leaves)
         self.open = OpenBlock(state.seq, segment=state.seq, begin=0)
 

@@ -61,7 +61,10 @@ class Position(Struct, frozen=True):
 
 
 class Search(Struct, frozen=True, kw_only=True, tag="search"):
-    """Records that have one of the values of each filter, from a point in time and before another."""
+    """Records that have one of the values of each filter, from a point in time and before another.
+
+    Where it is asked how calls ended, by phase or outcome, an outcome is left out whose place a later record takes.
+    """
 
     filters: Filters = {}
     begins: Moment
@@ -142,6 +145,7 @@ class NewestCheckpoint(Struct, frozen=True, kw_only=True, tag="checkpoint"):
 class Count(Struct, frozen=True, kw_only=True, tag="count"):
     """How many records there are of each outcome, by parts of a time that are equally long.
 
+    An outcome whose place a later record takes is not counted.
     `done` is what an earlier answer said that it counted, where that was not all.
     """
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -48,9 +49,14 @@ class Match(NamedTuple):
     lines: Lines
     log: str
     criteria: Sequence[Criterion]
+    left_out: Sequence[int] = ()
+    """The numbers of records that are not meant whatever they have, in order."""
 
     def records(self, block: Block, bits: int) -> int:
         """Return those of some records of a block that have all that is asked for."""
+        low, high = (bisect_left(self.left_out, seq) for seq in (block.first, block.first + block.count))
+        for seq in self.left_out[low:high]:
+            bits &= ~(1 << (seq - block.first))
         doubts: list[tuple[Criterion, int, list[Candidates]]] = []
         for criterion in self.criteria:
             certain, doubtful = 0, []

@@ -25,6 +25,8 @@ from vault.log.reader.messages import MOST_BYTES, NONSENSE, Position, Search, Se
 from vault.log.reader.query import Match, criteria_of
 from vault.values.times import Nanos, Seconds, second_of, seconds_to_nanos, time_after
 
+_OF_THE_END: Final = frozenset({"phase", "outcome"})
+"""Filters that ask how calls ended."""
 SECONDS: Final = 5.0
 """How long a search may take; then its page ends where it is."""
 _BEHIND_ALL: Final = "~"
@@ -137,6 +139,7 @@ class Page:
         self._ask = ask
         self._sign = 1 if ask.order == "asc" else -1
         criteria = criteria_of(ask.filters, ask.tenants)
+        ending = not _OF_THE_END.isdisjoint(ask.filters)
         self._heap: list[tuple[Key, _Cursor]] = []
         self._through: dict[str, int] = {}
         self._tenants_through: dict[str, dict[str, int]] = {}
@@ -144,9 +147,8 @@ class Page:
             self._note(log)
             range_ = range_of(log.name, ask, log.next)
             blocks = log.blocks_within(begins=range_.begins, ends=range_.ends)
-            cursor = _Cursor(
-                Match(lines, log.name, criteria), iter(blocks[:: self._sign]), range_, rank, self._sign
-            )
+            match = Match(lines, log.name, criteria, log.superseded if ending else ())
+            cursor = _Cursor(match, iter(blocks[:: self._sign]), range_, rank, self._sign)
             if cursor.key is not None:
                 self._heap.append((cursor.key, cursor))
         heapify(self._heap)

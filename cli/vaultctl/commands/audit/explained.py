@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.commands.audit.words import entity_of, outcome_of, text_of, why_of
+from vaultctl.commands.audit.words import entity_of, outcome_of, superseded_of, text_of, why_of
 from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
@@ -33,6 +33,7 @@ def explained(record: Record, names: Names) -> list[tuple[str, str]]:
         ("Of", _resource(record)),
         ("Namespace", text_of(record, "tenant")),
         ("Outcome", _outcome(record)),
+        ("Instead of", _instead(record)),
         *_reasons(record),
         ("From", _from(record)),
         ("Request", text_of(as_map(record.get("request")), "id") or text_of(record, "request.id")),
@@ -96,6 +97,11 @@ def _outcome(record: Record) -> str:
     outcome, status = outcome_of(record), text_of(record, "status_code")
     told = _ENDS.get(outcome, "")
     return outcome + (f": {told}" if told else "") + (f", status {status}" if status else "")
+
+
+def _instead(record: Record) -> str:
+    earlier = superseded_of(record)
+    return f"{earlier}, which did not come about: its commit failed" if earlier else ""
 
 
 def _reasons(record: Record) -> Iterator[tuple[str, str]]:

@@ -5,12 +5,23 @@ from __future__ import annotations
 
 from vaultctl.commands.audit.explained import explained
 from vaultctl.commands.audit.names import EntityNames
-from vaultctl.commands.audit.pages import RECORDS, client_of, place_of, read_line, record_of
-from vaultctl.commands.audit.words import no_names
-from vaultctl.errors import EXIT_OK, ApiError
+from vaultctl.commands.audit.pages import (
+    LARGEST_PAGE,
+    RECORDS,
+    client_of,
+    place_of,
+    place_text,
+    read_line,
+    read_page,
+    record_of,
+)
+from vaultctl.commands.audit.words import no_names, superseded_of, text_of
+from vaultctl.errors import EXIT_OK, ApiError, CommandError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vaultctl.http.client import Client
     from vaultctl.invocation import Invocation
 
@@ -25,8 +36,30 @@ def show(invocation: Invocation) -> int:
     from vaultctl.text.output import columns
 
     rows = explained(record, EntityNames(client) if invocation.truth("names") else no_names)
+    later = _superseding(client, record)
+    if later:
+        rows.append(
+            ("Superseded", f"by {later}: the commit failed, and what is said here did not come about")
+        )
     invocation.say(columns([("Key", "Value"), *rows, ("Proof", _proof_state(client, place))]))
     return EXIT_OK
+
+
+def _superseding(client: Client, record: Mapping[str, object]) -> str:
+    """The later record of the same request that takes the place of an outcome; the empty string where a search finds none."""
+    if record.get("phase") != "outcome":
+        return ""
+    asked: dict[str, str | list[str]] = {
+        "request_id": text_of(record, "request.id"),
+        "from": text_of(record, "observed_timestamp"),
+        "order": "asc",
+        "limit": str(LARGEST_PAGE),
+    }
+    try:
+        found = [record_of(line) for line in read_page(client, asked).lines]
+    except CommandError:
+        return ""
+    return next((place_text(one) for one in found if superseded_of(one) == place_text(record)), "")
 
 
 def _proof_state(client: Client, place: tuple[str, int]) -> str:

@@ -31,7 +31,7 @@ def row_of(record: Record, names: Names) -> tuple[str, ...]:
         outcome_of(record),
         actor_of(record, names),
         text_of(as_map(record.get("resource")), "id"),
-        why_of(record),
+        "; ".join(filter(None, (why_of(record), _instead_of(record)))),
         f"{text_of(record, 'log')}:{text_of(record, 'seq')}",
     )
 
@@ -80,6 +80,17 @@ def why_of(record: Record) -> str:
     rules = _rules(policy.get("grant")) or _rules(policy.get("by"))
     reason = text_of(policy, "reason") or text_of(record, "error_type").rpartition(":")[2].replace("-", " ")
     return f"{reason} ({rules})" if reason and rules else reason or rules
+
+
+def superseded_of(record: Record) -> str:
+    """The record whose place this one takes, as LOG:SEQ; the empty string where it is none."""
+    earlier = record.get("supersedes")
+    return f"{text_of(record, 'log')}:{earlier}" if isinstance(earlier, int) else ""
+
+
+def _instead_of(record: Record) -> str:
+    earlier = superseded_of(record)
+    return f"instead of {earlier}" if earlier else ""
 
 
 def _rules(value: object) -> str:

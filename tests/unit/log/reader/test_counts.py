@@ -118,6 +118,16 @@ def test_filters_hold_for_counts_as_well(tmp_path: Path) -> None:
     reading.close()
 
 
+def test_an_outcome_whose_place_a_later_one_takes_is_not_counted(tmp_path: Path) -> None:
+    log = WrittenLog(tmp_path)
+    log.write(record(), record(), record(outcome="failed", supersedes=1))
+    reading = Reading(tmp_path)
+    reading.catch_up()
+    ask = Count(begins=Nanos(0), ends=Nanos(1 << 61), buckets=1)
+    assert _count(reading, ask).counts == ({"success": 1, "failed": 1},)
+    reading.close()
+
+
 def test_what_comes_while_it_counts_is_not_counted_twice(tmp_path: Path) -> None:
     log = WrittenLog(tmp_path)
     log.write(*[record()] * 5)

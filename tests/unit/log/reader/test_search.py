@@ -252,3 +252,47 @@ def test_a_purge_in_between_takes_nothing_else_away(tmp_path: Path, reading: Rea
     reading.catch_up()
     rest = reading.page(Search(begins=Nanos(0), ends=FOREVER, order="asc", position=page.position))
     assert [*map(bytes, rest.records)] == log.lines[10:]
+
+
+def _found(reading: Reading, **filters: tuple[str, ...]) -> list[tuple[int, str]]:
+    return [
+        (one["seq"], one.get("outcome", "attempt")) for one in map(json.loads, reading.all(filters=filters))
+    ]
+
+
+@pytest.mark.parametrize("segments", [1, 2, 3])
+def test_an_outcome_whose_place_a_later_one_takes_is_not_said_to_be_one(
+    tmp_path: Path, segments: int
+) -> None:
+    """Also where its block is stored already, after a restart, and where the open segment is read anew."""
+    log = WrittenLog(tmp_path)
+    log.write(record(), record(phase="attempt", outcome=""), record())
+    if segments > 1:
+        log.next_segment()
+    log.write(record(), record(outcome="failed", supersedes=2))
+    if segments > 2:
+        log.next_segment()
+    log.write(record(outcome="denied"))
+    reading = Reading(tmp_path)
+    reading.catch_up()
+    for again in range(3):
+        ends = [(0, "success"), (3, "success"), (4, "failed"), (5, "denied")]
+        assert _found(reading, phase=("outcome", "notice")) == ends
+        assert _found(reading, outcome=("success", "failed")) == ends[:3]
+        assert _found(reading, request_id=("r-1",)) == _found(reading)
+        assert [seq for seq, _ in _found(reading)] == [0, 1, 2, 3, 4, 5]
+        if again:
+            reading.logs[LOG]._rewind()
+            reading.catch_up()
+        else:
+            reading = reading.again()
+    reading.close()
+
+
+def test_a_record_that_takes_the_place_of_none_before_it_hides_nothing(tmp_path: Path) -> None:
+    log = WrittenLog(tmp_path)
+    log.write(record(supersedes=0), record(supersedes=1 << 80), record())
+    reading = Reading(tmp_path)
+    reading.catch_up()
+    assert [seq for seq, _ in _found(reading, phase=("outcome",))] == [0, 1, 2]
+    reading.close()

@@ -37,8 +37,14 @@ class RecordFilters(Params, frozen=True):
         CommaList, Doc("Ids of resources; a trailing `*` means all that begin so.", clear=True)
     ] = ()
     resource_type: Annotated[CommaList, Doc("Types of resources, as `kv.secret`.", clear=True)] = ()
-    outcome: Annotated[CommaList, Doc("`success`, `denied` or `failed`.", clear=True)] = ()
-    phase: Annotated[CommaList, Doc("`attempt`, `outcome` or `notice`.", clear=True)] = ()
+    outcome: Annotated[
+        CommaList,
+        Doc("`success`, `denied` or `failed`; no outcome that a later record supersedes.", clear=True),
+    ] = ()
+    phase: Annotated[
+        CommaList,
+        Doc("`attempt`, `outcome` or `notice`; no outcome that a later record supersedes.", clear=True),
+    ] = ()
     actor: Annotated[
         CommaList, Doc("Who acted: ids of entities, or `accessor:` and that of a token.", clear=True)
     ] = ()

@@ -80,6 +80,8 @@ class OpenBlock:
         """Where the first line begins, and where each ends."""
         self.tenants: dict[str, int] = {}
         """By tenant, the number that its first record here has in its own chain."""
+        self.superseded: list[int] = []
+        """The numbers of the records, here or before, that records here take the place of."""
         self._events: CodeColumn[tuple[str, ...]] = CodeColumn()
         self._grants: CodeColumn[tuple[Grant, ...]] = CodeColumn()
         self._callers: CodeColumn[tuple[str, str, Credential]] = CodeColumn()
@@ -141,6 +143,7 @@ class OpenBlock:
         self._resources.extend([resource.id for resource in records.resources])
         self._requests.extend(records.requests)
         self._traces.extend(records.traces)
+        self.superseded.extend(records.superseded)
         self.times.extend(times)
         self.places.extend(places)
 

@@ -107,6 +107,8 @@ class Entry(
     request: str = ""
     resource: Resource = Resource()
     seq: int
+    supersedes: int = -1
+    """The number of the outcome that it takes the place of."""
     tenant: str = ""
     tenant_seq: int = -1
     trace: str = ""
@@ -131,6 +133,7 @@ class Columns(NamedTuple):
     requests: tuple[str, ...]
     resources: tuple[Resource, ...]
     seqs: tuple[int, ...]
+    supersedes: tuple[int, ...]
     tenants: tuple[str, ...]
     tenant_seqs: tuple[int, ...]
     traces: tuple[str, ...]
@@ -144,6 +147,15 @@ class Columns(NamedTuple):
         return [
             event not in reading or phase == NOTICE
             for event, phase in zip(self.events, self.phases, strict=True)
+        ]
+
+    @property
+    def superseded(self) -> Sequence[int]:
+        """The numbers of the earlier records that these take the place of: few, if any."""
+        if max(self.supersedes) < 0:
+            return ()
+        return [
+            earlier for earlier, seq in zip(self.supersedes, self.seqs, strict=True) if 0 <= earlier < seq
         ]
 
 

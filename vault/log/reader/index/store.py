@@ -12,6 +12,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import sys
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -26,7 +27,7 @@ from vault.log.reader.index.columns import BadColumn, Candidates, Criterion
 from vault.log.reader.index.entry import Kind
 from vault.values.times import Nanos
 
-VERSION: Final = f"1 {sys.byteorder}"
+VERSION: Final = f"2 {sys.byteorder}"
 """Of what is in the file. An index of another one is made anew."""
 FILE: Final = "index.db"
 _COLUMNS: Final = 16
@@ -50,7 +51,7 @@ CREATE TABLE meta (version TEXT NOT NULL);
 CREATE TABLE log (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE block (id INTEGER PRIMARY KEY, log INTEGER NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
     segment INTEGER NOT NULL, begins INTEGER NOT NULL, ends INTEGER NOT NULL, sum INTEGER NOT NULL,
-    times BLOB NOT NULL, places BLOB NOT NULL);
+    superseded BLOB NOT NULL, times BLOB NOT NULL, places BLOB NOT NULL);
 CREATE TABLE part (id INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 CREATE TABLE segment (log INTEGER NOT NULL, first INTEGER NOT NULL, packed BLOB NOT NULL, PRIMARY KEY (log, first));
 """
@@ -84,6 +85,8 @@ class StoredBlock(msgspec.Struct, frozen=True, eq=False):
     """A packed block: where it is in its log, and when its first and last records were made. The rest is read when asked for."""
 
     index: Index
+    superseded: Sequence[int]
+    """The numbers of the records, here or before, that records here take the place of."""
     id: int
     first: int
     count: int
@@ -195,13 +198,14 @@ class Index:
         """Return the blocks of a log, the oldest first."""
         with _telling():
             rows = self._db.execute(
-                "SELECT id, first, count, segment, begins, ends, sum, log FROM block WHERE log = ? ORDER BY first",
+                "SELECT superseded, id, first, count, segment, begins, ends, sum, log FROM block"
+                " WHERE log = ? ORDER BY first",
                 (self._log(log),),
             ).fetchall()
-        for *numbers, sum_, of in rows:
+        for _, *numbers, sum_, of in rows:
             if crc32(_NUMBERS.pack(*numbers, of)) != sum_:
                 raise IndexDamaged("a block's numbers are not those that were written")
-        return [StoredBlock(self, *row[:6]) for row in rows]
+        return [StoredBlock(self, array("q", _checked(row[0])), *row[1:7]) for row in rows]
 
     def add_block(self, log: str, block: OpenBlock) -> StoredBlock:
         """Store a block that is full or the last of its segment, and return it."""
@@ -209,19 +213,20 @@ class Index:
         self.uncopied += 1
         self._last += 1  # never one that was used before: a search may still have that block
         numbers = (self._last, block.first, block.count, block.segment, block.begins, block.ends)
+        superseded = array("q", block.superseded)
         with self._write():
             of = self._log(log)
             self._db.execute(
-                "INSERT INTO block (id, first, count, segment, begins, ends, sum, log, times, places)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*numbers, crc32(_NUMBERS.pack(*numbers, of)), of,
+                "INSERT INTO block (id, first, count, segment, begins, ends, sum, log, superseded, times, places)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*numbers, crc32(_NUMBERS.pack(*numbers, of)), of, _summed(superseded.tobytes()),
                  _summed(block.times.tobytes()), _summed(block.places.tobytes())),
             )  # fmt: skip
             self._db.executemany(
                 "INSERT INTO part VALUES (?, ?)",
                 [(self._last * _COLUMNS + column, packed) for column, packed in parts],
             )
-        return StoredBlock(self, *numbers)
+        return StoredBlock(self, superseded, *numbers)
 
     @staticmethod
     def copy_back(folder: Path) -> None:

@@ -77,6 +77,15 @@ def test_records_are_read_together_as_each_is_read_alone() -> None:
     assert columns.tenant_seqs == (0, 0, 1, 1, 2)
 
 
+def test_few_records_take_the_place_of_others_all_of_which_are_earlier() -> None:
+    log = WrittenLog(Path())
+    lines = [
+        log.line(record(**more)) for more in ({}, {"supersedes": 0}, {"supersedes": 2}, {"supersedes": 9})
+    ]
+    assert decode_all(lines).superseded == [0]
+    assert decode_all(lines[:1]).superseded == ()
+
+
 def test_a_time_is_read_to_the_nanosecond() -> None:
     assert nanos_of_text(nine_digits(BEGAN + 123_456_789)) == BEGAN + 123_456_789
 

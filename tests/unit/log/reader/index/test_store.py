@@ -79,6 +79,13 @@ def test_a_block_is_read_after_a_restart(tmp_path: Path) -> None:
     second.close()
 
 
+def test_it_keeps_what_records_of_a_block_take_the_place_of(index: Index) -> None:
+    block = _block(40)
+    block.superseded += [3, 41]
+    stored = index.add_block("log", block)
+    assert [[*found.superseded] for found in (stored, *index.blocks("log"))] == [[3, 41], [3, 41]]
+
+
 def test_what_is_removed_is_gone_and_nothing_else(index: Index) -> None:
     for first in (0, 5, 10):
         index.add_block("log", _block(first))
@@ -135,6 +142,7 @@ def test_another_file_is_damage(tmp_path: Path, content: bytes) -> None:
         "UPDATE block SET ends = ends + 1",
         "UPDATE block SET times = zeroblob(length(times))",
         "UPDATE block SET places = 'text'",
+        "UPDATE block SET superseded = zeroblob(8)",
         "UPDATE part SET packed = zeroblob(length(packed))",
         "UPDATE part SET packed = X'' WHERE id & 15 = 10",
         "DELETE FROM part",
