@@ -50,6 +50,21 @@ def test_a_good_copy_has_no_faults_and_says_what_is_proven(tmp_path: Path) -> No
     ]
 
 
+def test_a_copy_without_the_log_that_a_key_names_is_not_good(tmp_path: Path) -> None:
+    _copy(tmp_path / "log")
+    words = [f"-key={named('0123abcd-0-2')}", str(tmp_path / "log")]
+    found = _verify(tmp_path, *words)
+    told = "a key that is given is of this log, and the log is not there"
+    assert found.code == 2
+    assert f"\nNot as it should be:\n  0123abcd-0-2: {told}\n" in found.stdout
+    assert found.stdout.endswith("\n1 fault: the log is not as it was written.\n")
+    plain = json.loads(_verify(tmp_path, "-format=json", *words).stdout)
+    assert plain["good"] is False
+    assert [(one["kind"], one["log"], one["words"]) for one in plain["others"]] == [
+        ("absent", "0123abcd-0-2", told)
+    ]
+
+
 def test_the_first_bad_record_is_named(tmp_path: Path) -> None:
     log = _copy(tmp_path / "log")
     log.lines[12] = log.lines[12].replace(b"success", b"refused")

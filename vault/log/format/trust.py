@@ -27,6 +27,13 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     witnesses: tuple[Verifier, ...] = ()
     quorum: int = 0
 
+    @property
+    def named_logs(self) -> set[str]:
+        """The logs that keys have in their names: whoever gives such a key speaks of that log."""
+        return {
+            log for key in self.keys if (log := key.name.removeprefix(f"{server_of(key.name)}/")) != key.name
+        }
+
     def verifiers(self, log: str) -> list[Verifier]:
         """Return the keys of the server, under the name that it has for a log."""
         return [key.under(f"{server_of(key.name)}/{log}") for key in self.keys]

@@ -83,12 +83,21 @@ def verify_folder(
     reports = [
         _LogCheck(folder / str(log), known.by_log.get(str(log), ()), trust, progress).run() for log in logs
     ]
-    absent = sorted(known.by_log.keys() - {str(log) for log in logs})
+    there = {str(log) for log in logs}
+    absent = known.by_log.keys() - there
     others = [
         *known.findings,
         *(
             Finding(kind=Kind.ABSENT, log=log, words="a checkpoint of it is held, and the log is not there")
-            for log in absent
+            for log in sorted(absent)
+        ),
+        *(
+            Finding(
+                kind=Kind.ABSENT,
+                log=log,
+                words="a key that is given is of this log, and the log is not there",
+            )
+            for log in sorted(trust.named_logs - there - absent)
         ),
         *_absent_epochs(logs),
     ]

@@ -90,6 +90,20 @@ def test_a_log_that_is_not_there_is_told_by_its_checkpoint_or_by_its_number(tmp_
     ]
 
 
+def test_a_log_that_is_not_there_is_told_by_the_name_of_a_key(tmp_path: Path) -> None:
+    written(tmp_path, 2)
+    away = "0123abcd-0-7"
+    keys = [ed25519(f"{ORIGIN}/{log}").verifier for log in (LOG, away)]
+    assert _words(verify_folder(tmp_path, Trust(keys=(keys[0],)))) == []
+    assert _words(verify_folder(tmp_path, Trust(keys=(*keys, *_TRUST.keys)))) == [
+        f"{away}: a key that is given is of this log, and the log is not there"
+    ]
+    held = written(tmp_path / "away", 5, signed=(4,), log=away).notes[4]
+    assert _words(verify_folder(tmp_path, Trust(keys=(keys[1],)), [held])) == [
+        f"{away}: a checkpoint of it is held, and the log is not there"
+    ]
+
+
 def test_a_held_checkpoint_that_counts_for_nothing_is_told(tmp_path: Path) -> None:
     log = written(tmp_path, 5, signed=(4,))
     edited = log.notes[4].replace(b"\n4\n", b"\n3\n")
