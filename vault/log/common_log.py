@@ -16,12 +16,14 @@ from vault.framework.errors import VaultError
 from vault.framework.telemetry.log import Log
 from vault.log.cursor import Cursors
 from vault.log.draft import Draft
+from vault.log.format.segment import LogId
 from vault.log.forward.settings import DeviceSettings
 from vault.log.forward.watch import DeviceWatch
 from vault.log.keys import FIRST, LogKeys, make_keys, read_keys
-from vault.log.record import SCHEMA, LogRenderer
+from vault.log.record import LogRenderer
 from vault.log.recovery import OpenedLog
 from vault.log.retention import NO_RETENTION, Retention, keep_retention, last_retention
+from vault.log.schema import SCHEMA
 from vault.log.signing import Checkpoints
 from vault.log.values import ValueHasher
 from vault.log.witness.rounds import Witnesses
@@ -84,7 +86,7 @@ class CommonLog:
         Of all processes that share a folder, the first has its log say what happens to them.
         """
         if devices:
-            folder, first = self.writer.folder.parent, self.id.split("-")[1] == "0"
+            folder, first = self.writer.folder.parent, LogId.parse(self.id).worker == 0
             self.devices = DeviceWatch(folder, devices, self._clock, notice, tells=lambda: first)
         return self.devices
 

@@ -26,10 +26,10 @@ from vault.framework.reply import Auth, Reply, WrapInfo
 from vault.framework.request.record import CallRecord
 from vault.log.draft import Draft
 from vault.log.events import event_name, resource
+from vault.log.schema import SCHEMA
 from vault.log.values import LOG_VALUES, OmittedValues, ValueHasher, Values
 from vault.values.times import Nanos
 
-SCHEMA: Final = "https://coffre.eu/schemas/log/v1"
 LARGEST: Final = 65_535
 """Bytes of the longest record (LOG-012, and the entries of C2SP tlog-tiles)."""
 _CHAINED: Final = 2048

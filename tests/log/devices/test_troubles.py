@@ -14,8 +14,8 @@ from vault.log.forward.settings import Kind
 pytestmark = pytest.mark.loopback
 
 _DEADLINE = 1.0
-_LATE = 1.0
-"""Seconds until a report is written and read, and a busy machine has noticed."""
+_LATE = 3.0
+"""Seconds until a report is written and read, and a busy machine has noticed; what fails is told within five (LOG-031)."""
 _LONGEST_WAIT = 2.0
 """Seconds between two attempts for a required device; one that is not had failed for a few seconds only."""
 _ERRORS = {

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Final
 
 from vault.log.format.files import sync_folder
-from vault.log.format.segment import CHECKPOINTS, CLOSED, MANIFEST, STATE, BadSegment, Manifest, Segment
+from vault.log.format.segment import (
+    CHECKPOINTS,
+    CLOSED,
+    COSIGNED,
+    MANIFEST,
+    STATE,
+    BadSegment,
+    Manifest,
+    Segment,
+)
 from vault.log.format.tiles import WIDTH, BadTile, Tile, keep_partial
 from vault.log.format.tree import HASH_BYTES, MissingHash, encode_hash
 from vault.log.reader.kept_tree import KeptTree
@@ -22,7 +31,7 @@ from vault.log.reader.lines import SegmentGone, read_manifest, segments_in
 from vault.log.reader.messages import Refused
 
 _REMAINS: Final = re.compile(
-    r"([0-9]{20})\.(?:jsonl\.gz|checkpoints|state|jsonl\.gz\.new|manifest\.new|state\.new)"
+    r"([0-9]{20})\.(?:jsonl\.gz|checkpoints|cosigned|state|jsonl\.gz\.new|manifest\.new|state\.new)"
 )
 
 
@@ -60,7 +69,7 @@ def purge_segments(folder: Path, segments: Sequence[Manifest], leaves: bytes) ->
     for segment in segments:
         Segment(folder, segment.first).path(MANIFEST).unlink(missing_ok=True)
         sync_folder(folder)
-        for kind in (CLOSED, CHECKPOINTS, STATE):
+        for kind in (CLOSED, CHECKPOINTS, COSIGNED, STATE):
             Segment(folder, segment.first).path(kind).unlink(missing_ok=True)
     sync_folder(folder)
 

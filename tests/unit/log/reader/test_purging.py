@@ -15,7 +15,7 @@ from tests.unit.log.reader.reading import FOREVER, Reading
 from tests.unit.log.reader.serving import asking, run, serving, through
 from tests.unit.log.reader.written import BEGAN, LOG, SECOND, WrittenLog, record
 from vault.log.format.proof import check_proof, parse_proof
-from vault.log.format.segment import CLOSED, MANIFEST, STATE, Segment
+from vault.log.format.segment import CLOSED, COSIGNED, MANIFEST, STATE, Segment
 from vault.log.format.tree import decode_hash
 from vault.log.format.tree_proof import check_consistency
 from vault.log.format.trust import Trust
@@ -181,8 +181,16 @@ def test_what_a_purge_left_is_removed_and_nothing_else(written: WrittenLog, read
     Segment(written.folder, 0).path(MANIFEST).unlink()
     for kind in (CLOSED, MANIFEST, STATE):
         Segment(written.folder, 0).path(f"{kind}.new").touch()
+    Segment(written.folder, 0).path(COSIGNED).touch()
     remove_remains(written.folder)
     assert _files(written) == {(first, kind) for first, kind in before if first}
+
+
+def test_what_witnesses_signed_goes_with_its_segment(written: WrittenLog, reading: Reading) -> None:
+    for first in (0, 350):
+        Segment(written.folder, first).path(COSIGNED).touch()
+    _purge(reading, 99)
+    assert {first for first, kind in _files(written) if kind == COSIGNED} == {350}
 
 
 def test_where_a_segment_was_begun_is_forgotten_once_it_is_closed(
