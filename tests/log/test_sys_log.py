@@ -129,9 +129,14 @@ def test_log_022_what_is_no_filter_is_refused(vault: VaultProcess) -> None:
             ("log=x", "say after which record"),
             ("actor=", "give a value to filter by, or leave out actor"),
             ("event=,&outcome=denied", "give a value to filter by, or leave out event"),
+            ("rule=" + ",".join(["x"] * 101), "rule takes at most 100 values of at most 8192 characters"),
+            ("actor=" + 8193 * "x", "actor takes at most 100 values of at most 8192 characters"),
+            (f"after=0&log={41 * 'x'}", "a value is too long or too large, or there are too many"),
         ):
             answer = reader.request("GET", f"/v1/sys/log/records?{wrong}")
             assert (answer.status, words in answer.body.decode()) == (400, True), answer.body
+        answer = reader.request("POST", "/v1/sys/log/records/search", {"outcome": ["denied", ""]})
+        assert (answer.status, b"leave out outcome" in answer.body) == (400, True)
         assert reader.request("GET", "/v1/sys/log/records?to=9999-12-31T23:59:59Z").status == 200
 
 

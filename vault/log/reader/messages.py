@@ -28,6 +28,10 @@ MOST_BYTES: Final = 4 << 20
 """Bytes of records after which a page ends, and of a part of a segment."""
 LONGEST_WAIT: Final = 60
 """Seconds that a tail waits."""
+MOST_VALUES: Final = 100
+"""Values of one filter."""
+LONGEST_VALUE: Final = 8192
+"""Characters of the longest of them."""
 
 NONSENSE: Final = (ValueError, RecursionError)
 """What msgspec raises of bytes that are no message: errors of its own are of the first kind, as those of UTF-8 are."""
@@ -47,7 +51,8 @@ FilterName = Literal[
     "request_id", "trace_id",
 ]  # fmt: skip
 FilterValues = Annotated[
-    tuple[Annotated[str, Meta(min_length=1, max_length=8192)], ...], Meta(min_length=1, max_length=100)
+    tuple[Annotated[str, Meta(min_length=1, max_length=LONGEST_VALUE)], ...],
+    Meta(min_length=1, max_length=MOST_VALUES),
 ]
 Filters = Mapping[FilterName, FilterValues]
 

@@ -67,6 +67,9 @@ class ServiceLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How long a frame may take from its first byte to its last."""
 
 
+_UNFIT: Final = "a value is too long or too large, or there are too many"
+
+
 class _QuestionNumber(msgspec.Struct):
     number: int
 
@@ -212,12 +215,12 @@ def _question(body: bytes) -> Question | Answer | None:
     """Return what is asked, or the answer to what cannot be; None where nobody can say to which question."""
     try:
         return question(body)
-    except NONSENSE as error:
+    except NONSENSE:
         try:
             number = _question_number(body).number
         except NONSENSE:
             return None
-        return Answer(number, refusal=Refusal(kind="malformed", text=str(error)))
+        return Answer(number, refusal=Refusal(kind="malformed", text=_UNFIT))
 
 
 def _is_tail(asked: Question | Answer) -> bool:

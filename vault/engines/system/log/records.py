@@ -20,7 +20,17 @@ from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.log.common_log import CommonLog
 from vault.log.cursor import Place
-from vault.log.reader.messages import LONGEST_WAIT, Count, Follow, Position, Record, Search, Tenants
+from vault.log.reader.messages import (
+    LONGEST_VALUE,
+    LONGEST_WAIT,
+    MOST_VALUES,
+    Count,
+    Follow,
+    Position,
+    Record,
+    Search,
+    Tenants,
+)
 from vault.values.times import Nanos
 
 NDJSON: Final = "application/x-ndjson"
@@ -176,9 +186,15 @@ def _refuse_unknown(call: Call, params: RecordTimes) -> None:
     unknown = sorted(call.data.keys() - call.bound.route.parameters.keys() - {_BY_LIMIT})
     if unknown:
         raise Malformed(f"the log has no filter {quoted_words(unknown)}")
-    empty = sorted(name for name in FILTERS if name in call.data and not any(params.filters().get(name, ())))
+    filters = params.filters()
+    empty = sorted(name for name in FILTERS if name in call.data and not all(filters.get(name, ("",))))
     if empty:
         raise Malformed(f"give a value to filter by, or leave out {quoted_words(empty)}")
+    for name, values in filters.items():
+        if len(values) > MOST_VALUES or max(map(len, values)) > LONGEST_VALUE:
+            raise Malformed(
+                f"{name} takes at most {MOST_VALUES} values of at most {LONGEST_VALUE} characters"
+            )
 
 
 def _page(call: Call, page: LogPage) -> Reply[LogPage]:
