@@ -59,7 +59,7 @@ class LogReading:
         try:
             yield self._reader
         except LogReaderAway as away:
-            raise Unavailable(str(away)) from away
+            raise Busy(str(away)) from away  # one is started again within a moment
         except Refused as refused:
             raise _KINDS[refused.refusal.kind](refused.refusal.text) from None
 
