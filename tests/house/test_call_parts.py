@@ -37,7 +37,7 @@ _ANSWERED: Final = {
 }
 _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
     **dict.fromkeys(("id", "now", "client_address", "client_port", "body", "login"), _FRONT),
-    **dict.fromkeys(("head", "options", "proofs"), _FRONT),
+    **dict.fromkeys(("head", "options", "proofs", "left"), _FRONT),
     "within": {**_FRONT, _PIPELINE: "a token that lives elsewhere"},
     "token": {**_FRONT, _PIPELINE: "an inline login's", "vault/wrap/guard.py": "a wrapping token in a body"},
     "key": {**_FRONT, "vault/repeated/plans.py": "the plans' own"},

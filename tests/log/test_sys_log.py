@@ -3,6 +3,7 @@
 
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -171,6 +172,23 @@ def test_log_024_reading_wakes_no_tail(vault: VaultProcess) -> None:
         page = reader.request("GET", f"/v1/sys/log/records?log={log}&after={seq}&wait=2").json()["data"]
         assert time.monotonic() - began >= 1.9
         assert len(page["records"]) <= 1
+
+
+def test_who_leaves_a_tail_is_no_longer_waited_for(vault: VaultProcess) -> None:
+    with _client(vault, "reader") as reader, _client(vault, "reader") as leaving:
+        log, seq = _receipt(reader.request("GET", "/v1/sys/log/records?limit=1"))
+        target = f"/v1/sys/log/records?log={log}&after={seq + 1000}&wait=60"
+        began = time.monotonic()
+        with socket.create_connection(("127.0.0.1", vault.port)) as connection:
+            head = f"GET {target} HTTP/1.1\r\nhost: x\r\nx-vault-token: {leaving.token}\r\n\r\n"
+            connection.sendall(head.encode())
+            time.sleep(0.5)
+        target = "/v1/sys/log/records?event=esa.log.query&outcome=failed"
+        kinds: set[str] = set()
+        while "urn:coffre:error:failed" not in kinds:
+            assert time.monotonic() - began < 30
+            found = reader.request("GET", target).json()["data"]["records"]
+            kinds = {record["error_type"] for record in found}
 
 
 def test_log_050_a_record_is_proven_offline(vault: VaultProcess) -> None:

@@ -299,6 +299,9 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
     key: tuple[bytes, bytes, str] | None = None
     """The key under which a plan for calls like this one is cached; see `vault.repeated.plans`. None for none."""
 
+    left: Callable[[], Awaitable[None]] | None = None
+    """Returns once the client has left, for a read with a query, which may ask to wait; None for what never waits."""
+
     # Resolve finds out where it leads.
     destination: Destination = _UNKNOWN
     """Where the call leads. It is replaced as a whole; all other stages only read it."""

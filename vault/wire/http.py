@@ -51,7 +51,7 @@ from vault.wire.options import (
     wrap_ttl,
 )
 from vault.wire.proofs import prove
-from vault.wire.stream import stream
+from vault.wire.stream import stream, until_left
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -172,6 +172,8 @@ class Front:
                     call.body = await lane.bodies.read(receive, call.client_address, shown=shown)
                     if call.key is not None and call.key[0]:
                         plan = self._recall(call, scope, call.key)
+                elif scope["query_string"]:
+                    call.left = partial(until_left, receive)
             lane.running[call] = began = perf_counter_ns()
             try:
                 if call.login is not None:

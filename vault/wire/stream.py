@@ -23,7 +23,7 @@ async def stream(
     The generator is always closed, so that it releases what it holds.
     """
     kept = [header for header in headers if header[0] != b"content-type"]
-    gone = asyncio.create_task(_wait_for_end(receive))
+    gone = asyncio.create_task(until_left(receive))
     try:
         await send({"type": "http.response.start", "status": 200, "headers": kept})
         while not gone.done():
@@ -44,7 +44,7 @@ async def stream(
         await pieces.aclose()
 
 
-async def _wait_for_end(receive: Receive) -> None:
+async def until_left(receive: Receive) -> None:
     """Return once the client has left."""
     while True:
         message = await receive()

@@ -26,6 +26,8 @@ from vault.log.reader.messages import (
     SOCKET,
     VERSION,
     Ask,
+    Cancel,
+    Follow,
     Question,
     Refused,
     Stop,
@@ -93,7 +95,7 @@ class LogReader:
         return await self._ask(ask, messages.SearchPage)
 
     async def follow(self, ask: messages.Follow) -> messages.TailPage:
-        """Return the next records of a log."""
+        """Return the next records of a log. Cancelled, it leaves its place in the reader to others."""
         return await self._ask(ask, messages.TailPage, ANSWER_SECONDS + ask.wait)
 
     async def record(self, ask: messages.Record) -> messages.Line:
@@ -234,6 +236,10 @@ class _Line:
             self._writer.write(framed(Question(number, ask)))
             await self._writer.drain()
             return await future
+        except asyncio.CancelledError:
+            if isinstance(ask, Follow) and not self._writer.is_closing():
+                self._writer.write(framed(Question(number, Cancel(number))))
+            raise
         finally:
             self._waiting.pop(number, None)
 

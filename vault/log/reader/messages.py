@@ -16,7 +16,7 @@ from msgspec import Meta, Raw, Struct
 
 from vault.values.times import Nanos
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 """Of what is said. A reader of another one is ended, and one of the server's own started."""
 SOCKET: Final = "reader.sock"
 LOCK: Final = "reader.lock"
@@ -181,6 +181,13 @@ class Stop(Struct, frozen=True, tag="stop"):
     """Let the reader end."""
 
 
+class Cancel(Struct, frozen=True, tag="cancel"):
+    """Nobody waits any more for the answer to a tail: it has none then, and neither has this, unless there is no such tail."""
+
+    tail: int
+    """The number of its question."""
+
+
 Ask = (
     Search
     | Follow
@@ -195,6 +202,7 @@ Ask = (
     | Purge
     | Status
     | Stop
+    | Cancel
 )
 
 

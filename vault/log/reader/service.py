@@ -8,7 +8,7 @@ be ends its connection, and so does a frame that is larger than any question is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -26,6 +26,7 @@ from vault.log.reader.messages import (
     VERSION,
     Answer,
     Ask,
+    Cancel,
     Consistency,
     Count,
     Follow,
@@ -100,7 +101,7 @@ class Service:
             return
         self.connections += 1
         tasks: set[asyncio.Task[None]] = set()
-        tails: set[asyncio.Task[None]] = set()
+        tails: dict[asyncio.Task[None], int] = {}
         turn = asyncio.Lock()
         try:
             writer.write(framed(Hello(VERSION)))
@@ -108,15 +109,19 @@ class Service:
                 asked = _question(body)
                 if asked is None:
                     break
+                if isinstance(asked, Question) and _cancelled(tails, asked.ask):
+                    continue
                 tail = _is_tail(asked)
                 if isinstance(asked, Question) and len(tasks) >= self._limits.in_flight:
                     asked = Answer(asked.number, refusal=_busy("too many questions are unanswered"))
                 elif tail and len(tails) >= self._limits.tails:
                     asked = Answer(asked.number, refusal=_busy("too many wait for records; ask again later"))
                 task = asyncio.get_running_loop().create_task(self._reply(asked, writer, turn))
-                for kept in (tasks, tails) if tail else (tasks,):
-                    kept.add(task)
-                    task.add_done_callback(kept.discard)
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                if tail:
+                    tails[task] = asked.number
+                    task.add_done_callback(tails.pop)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass  # it has gone
         finally:
@@ -177,6 +182,8 @@ class Service:
                 return await folder.purge(self._log(ask.log), ask)
             case Status():
                 return folder.status()
+            case Cancel():
+                raise Refused("missing", "no tail of this number waits")
             case Stop():
                 self._stop()
                 return folder.status()
@@ -221,6 +228,16 @@ def _question(body: bytes) -> Question | Answer | None:
         except NONSENSE:
             return None
         return Answer(number, refusal=Refusal(kind="malformed", text=_UNFIT))
+
+
+def _cancelled(tails: Mapping[asyncio.Task[None], int], ask: Ask) -> bool:
+    """Whether what is asked is to end a tail that waits; it is ended then, and neither has an answer."""
+    if not isinstance(ask, Cancel):
+        return False
+    found = [task for task, number in tails.items() if number == ask.tail]
+    for task in found:
+        task.cancel()
+    return bool(found)
 
 
 def _is_tail(asked: Question | Answer) -> bool:

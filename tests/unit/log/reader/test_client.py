@@ -75,6 +75,7 @@ def test_who_waits_no_more_keeps_nobody_from_asking(tmp_path: Path) -> None:
             assert (await reader.status()).logs
             assert reader._line is not None
             assert reader._line._waiting == {}
+            assert not served.folder._waiting  # and takes no place of a tail
 
     run(scenario())
 

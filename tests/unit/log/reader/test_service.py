@@ -187,6 +187,20 @@ def test_no_more_questions_of_one_connection_are_taken_than_may_wait(tmp_path: P
     _play(tmp_path, scenario, limits=ServiceLimits(in_flight=5))
 
 
+def test_a_tail_that_is_cancelled_leaves_its_place_and_has_no_answer(tmp_path: Path) -> None:
+    async def scenario(served: Served, talk: _Talk) -> None:
+        left, kept = (talk.ask(type="follow", log=LOG, after=19, wait=2) for _ in range(2))
+        await eventually(lambda: len(served.folder._waiting.get(LOG, ())) == 2)
+        talk.ask(type="cancel", tail=left)
+        await eventually(lambda: len(served.folder._waiting.get(LOG, ())) == 1)
+        again = talk.ask(type="follow", log=LOG, after=19, wait=2)
+        assert [(await talk.heard())["number"] for _ in range(2)] == [kept, again]
+        refusal = (await talk.answer(type="cancel", tail=left))["refusal"]
+        assert refusal["kind"] == "missing"
+
+    _play(tmp_path, scenario, limits=ServiceLimits(tails=2))
+
+
 def test_tails_keep_no_other_question_out(tmp_path: Path) -> None:
     async def scenario(_: Served, talk: _Talk) -> None:
         for __ in range(2):

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -13,9 +14,9 @@ from vault.engines.system.log.readers import LogReading
 from vault.framework.call import ROOT, Call
 from vault.framework.clock import Clock, rfc3339
 from vault.framework.engine import Engine
-from vault.framework.errors import Malformed
+from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Doc
-from vault.framework.quote import quoted_words
+from vault.framework.quote import quote, quoted_words
 from vault.framework.reply import Reply
 from vault.framework.route import Params, read, write
 from vault.log.common_log import CommonLog
@@ -29,6 +30,7 @@ from vault.log.reader.messages import (
     Position,
     Record,
     Search,
+    TailPage,
     Tenants,
 )
 from vault.values.times import Nanos
@@ -133,7 +135,7 @@ class RecordEngine(Engine):
         tenant = None if call.namespace is ROOT else call.namespace.id
         ask = Follow(log=params.log or own, after=after, limit=params.limit, wait=params.wait, tenant=tenant)
         with self._reading.asking() as reader:
-            found = await reader.follow(ask)
+            found = await _while_there(call, reader.follow(ask))
         return LogPage(records=found.records, next=found.after)
 
     async def _search(self, call: Call, params: RecordSearch, tenants: Tenants) -> LogPage:
@@ -193,8 +195,23 @@ def _refuse_unknown(call: Call, params: RecordTimes) -> None:
     for name, values in filters.items():
         if len(values) > MOST_VALUES or max(map(len, values)) > LONGEST_VALUE:
             raise Malformed(
-                f"{name} takes at most {MOST_VALUES} values of at most {LONGEST_VALUE} characters"
+                f"{quote(name)} takes at most {MOST_VALUES} values of at most {LONGEST_VALUE} characters"
             )
+
+
+async def _while_there(call: Call, work: Coroutine[Any, Any, TailPage]) -> TailPage:
+    """Return what is found, unless the client leaves before that: then it is no longer waited for. Raises `Failed`."""
+    if call.left is None:
+        return await work
+    found, left = asyncio.ensure_future(work), asyncio.ensure_future(call.left())
+    try:
+        await asyncio.wait({found, left}, return_when=asyncio.FIRST_COMPLETED)
+        if not found.done():
+            raise Failed("the client has left")
+        return found.result()
+    finally:
+        found.cancel()
+        left.cancel()
 
 
 def _page(call: Call, page: LogPage) -> Reply[LogPage]:
