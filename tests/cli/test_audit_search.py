@@ -236,9 +236,48 @@ def test_status_shows_keys_and_logs(server: LogServer, tmp_path: Path) -> None:
     assert (found.code, found.stderr) == (0, "")
     assert f"Key                    {named(LOG)}" in found.stdout
     assert (
-        "0123abcd-0-1    0        9                  0 records, 0 bytes    2           yes       none"
+        "0123abcd-0-1    0        9                  0 records, 0 bytes    2           yes       no                none"
         in found.stdout
     )
+
+
+def test_status_shows_who_else_signs_and_what_is_kept(server: LogServer, tmp_path: Path) -> None:
+    said = {"name": "w.example/1", "key": "w.example/1+01+k", "records": 8, "time": 1795856400, "trouble": ""}
+    away = {**said, "name": "w.example/2", "records": -1, "time": 0, "trouble": "refused"}
+    server.status = {
+        "hsm": {"keys": {LOG: "k"}, "trouble": ""},
+        "witnessed": {
+            "quorum": 1, "records": 8, "note": "n", "time": "2026-11-28T09:00:08Z", "age": 1.5, "witnesses": [said, away],
+        },
+        "retention": {"retention_max": "0s", "retention_min": "15552000s"},
+        "holds": {"case-7": "from 2026-01-01T00:00:00Z on"},
+    }  # fmt: skip
+    found = shown(server, ["status"], tmp_path)
+    assert (found.code, found.stderr) == (0, "")
+    for row in (
+        "HSM signature          on checkpoints",
+        "Witnessed              the first 8, as of 2026-11-28T09:00:08Z",
+        "Quorum                 1 of 2 witnesses",
+        "Kept at least          15552000s",
+        "Holds                  case-7 (from 2026-01-01T00:00:00Z on)",
+        "w.example/1    the first 8    2026-11-28T09:00:00Z    none",
+        "w.example/2    none yet       n/a                     refused",
+    ):
+        assert row in found.stdout.splitlines()
+    assert "Kept at most" not in found.stdout  # 0 is no bound
+    row = next(line for line in found.stdout.splitlines() if line.startswith(LOG))
+    assert row.split()[-2:] == ["yes", "none"]
+
+
+def test_a_key_in_an_hsm_that_does_not_sign_is_trouble(server: LogServer, tmp_path: Path) -> None:
+    server.status = {"hsm": {"keys": {}, "trouble": "the token is away"}, "witnessed": None}
+    found = shown(server, ["status"], tmp_path)
+    assert (found.code, found.stderr) == (
+        2,
+        "WARNING! The key in the HSM does not sign: the token is away\n",
+    )
+    assert "HSM signature          the token is away" in found.stdout.splitlines()
+    assert "Witness" not in found.stdout
 
 
 def test_trouble_of_the_log_is_told_and_changes_the_exit_code(server: LogServer, tmp_path: Path) -> None:

@@ -178,9 +178,9 @@ _LOG = (
         "audit.status:status",
         "[options]",
         _NONE,
-        "Show how far the log is written, signed and indexed, and its key",
+        "Show how far the log is written, signed, witnessed and indexed, and its key",
         output="format",
-        details="Exit code 2 where a log is damaged, or the reader does not go on.",
+        details="Exit code 2 where a log is damaged, the reader does not go on, or a key in an HSM does not sign.",
     ),
 )
 _DEVICES = (

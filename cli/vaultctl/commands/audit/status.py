@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from vaultctl.commands.audit.pages import client_of
 from vaultctl.commands.audit.words import text_of
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from vaultctl.invocation import Invocation
 
 _STATUS = "sys/log/status"
+_RETENTION = (("retention_min", "Kept at least"), ("retention_max", "Kept at most"))
 _WELL = "healthy"
 """What a device says that takes records in time."""
 
@@ -46,18 +49,81 @@ def status(invocation: Invocation) -> int:
             "Index",
             f"{text_of(found, 'index_bytes')} bytes{', being made anew' if found.get('rebuilding') else ''}",
         ),
+        *_signatures(found),
+        *_keeping(found),
     ]
     invocation.say(key_values(rows))
     logs = [as_map(one) for one in as_list(found.get("logs"))]
     if logs:
-        heads = ("Log", "First", "Indexed through", "Behind", "Segments", "Proofs", "Damage")
-        invocation.say("\n" + columns([heads, *map(_row, logs)]))
+        heads = (
+            "Log",
+            "First",
+            "Indexed through",
+            "Behind",
+            "Segments",
+            "Proofs",
+            "Key in the HSM",
+            "Damage",
+        )
+        hsm = as_map(as_map(found.get("hsm")).get("keys"))
+        invocation.say("\n" + columns([heads, *(_row(log, hsm) for log in logs)]))
+    witnesses = [as_map(one) for one in as_list(as_map(found.get("witnessed")).get("witnesses"))]
+    if witnesses:
+        invocation.say(
+            "\n" + columns([("Witness", "Cosigned", "At", "Trouble"), *map(_witness_row, witnesses)])
+        )
     for words in trouble:
         invocation.warn(f"WARNING! {words}")
     return EXIT_REMOTE if trouble else EXIT_OK
 
 
-def _row(log: Mapping[str, object]) -> tuple[str, ...]:
+def _signatures(found: Mapping[str, object]) -> list[tuple[str, str]]:
+    """What signs checkpoints besides the log's own key: a key in an HSM, and witnesses."""
+    hsm, witnessed = found.get("hsm"), found.get("witnessed")
+    rows = []
+    if hsm is not None:
+        signs = text_of(found, "log") in as_map(as_map(hsm).get("keys"))
+        trouble = text_of(as_map(hsm), "trouble")
+        rows.append(("HSM signature", trouble or ("on checkpoints" if signs else "none yet")))
+    if witnessed is not None:
+        told = as_map(witnessed)
+        cosigned = _first(told)
+        rows.append(
+            ("Witnessed", f"{cosigned}, as of {text_of(told, 'time')}" if told.get("time") else cosigned)
+        )
+        rows.append(
+            ("Quorum", f"{text_of(told, 'quorum')} of {len(as_list(told.get('witnesses')))} witnesses")
+        )
+    return rows
+
+
+def _first(found: Mapping[str, object]) -> str:
+    records = text_of(found, "records")
+    return f"the first {records}" if records not in ("", "-1") else "none yet"
+
+
+def _keeping(found: Mapping[str, object]) -> list[tuple[str, str]]:
+    """How long records are kept, and what is kept longer."""
+    retention, holds = as_map(found.get("retention")), as_map(found.get("holds"))
+    told = [(title, text_of(retention, name)) for name, title in _RETENTION]
+    rows = [(title, text) for title, text in told if text not in ("", "0s")]
+    if holds:
+        rows.append(("Holds", "; ".join(f"{name} ({holds[name]})" for name in sorted(holds))))
+    return rows
+
+
+def _witness_row(witness: Mapping[str, object]) -> tuple[str, ...]:
+    seconds = witness.get("time")
+    moment = datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and seconds else None
+    return (
+        text_of(witness, "name"),
+        _first(witness),
+        f"{moment:%Y-%m-%dT%H:%M:%SZ}" if moment is not None else "",
+        text_of(witness, "trouble") or "none",
+    )
+
+
+def _row(log: Mapping[str, object], hsm: Mapping[str, object]) -> tuple[str, ...]:
     through = text_of(log, "indexed_through")
     return (
         text_of(log, "log"),
@@ -66,6 +132,7 @@ def _row(log: Mapping[str, object]) -> tuple[str, ...]:
         f"{text_of(log, 'behind')} records, {text_of(log, 'behind_bytes')} bytes",
         text_of(log, "segments"),
         "yes" if log.get("proofs") else "no",
+        "yes" if text_of(log, "log") in hsm else "no",
         text_of(log, "damage") or "none",
     )
 
@@ -73,6 +140,9 @@ def _row(log: Mapping[str, object]) -> tuple[str, ...]:
 def _trouble(found: Mapping[str, object]) -> list[str]:
     """What is not as it should be, in the server's words."""
     told = [f"The log reader does not go on: {text_of(found, 'trouble')}"] if found.get("trouble") else []
+    hsm = text_of(as_map(found.get("hsm")), "trouble")
+    if hsm:
+        told.append(f"The key in the HSM does not sign: {hsm}")
     for log in map(as_map, as_list(found.get("logs"))):
         if log.get("damage"):
             told.append(f"{text_of(log, 'log')}: {text_of(log, 'damage')}")
