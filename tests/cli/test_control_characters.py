@@ -26,7 +26,7 @@ _KEPT = {"\n", "\t"}
 
 
 _LINES = (
-    "audit checkpoints a-b-c", "audit devices", "audit export", "audit hash -", "audit prove -o=proof a-b-c:1", "audit query", "audit segments",
+    "audit checkpoints a-b-c", "audit devices", "audit export", "audit hash -", "audit holds lift a", "audit holds list", "audit holds place a", "audit prove -o=proof a-b-c:1", "audit purge -before=1h", "audit query", "audit segments",
     "audit show a-b-c:1", "audit status", "audit tail",
     "env export secret/x", "env import secret/x -", "run secret/x -- no-such-program", "hsm rewrap a", "identity explain a", "kv scan secret/", "namespace list", "namespace lock a", "namespace lookup a",
     "namespace patch a", "namespace scan", "namespace unlock a", "nhi approve -id=a", "nhi attenuate", "nhi credentials", "nhi failures",

@@ -182,3 +182,14 @@ def test_a_device_that_takes_nothing_is_shown_with_the_reason(site: Site) -> Non
     shown = site.does("vaultctl audit devices || echo $?")
     assert re.search(r"^siem +socket +best effort +(retrying|stuck) +[0-9]+ records", shown, re.MULTILINE)
     assert shown.endswith("2\n")
+
+
+def test_a_hold_is_placed_seen_and_lifted_and_a_purge_answers(site: Site) -> None:
+    site.does("vaultctl audit holds place -from=2026-01-01 -reason='inquiry 7' case-7")
+    assert "inquiry 7" in site.does("vaultctl audit holds list")
+    assert "case-7 (" in site.does("vaultctl audit status")
+    assert (
+        site.does("vaultctl audit purge -before=1h") == "Nothing was purged: no closed segment is so old.\n"
+    )
+    site.does("vaultctl audit holds lift case-7")
+    assert "There are no holds." in site.does("vaultctl audit holds list || test $? = 2")

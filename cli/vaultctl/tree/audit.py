@@ -166,7 +166,7 @@ _LOG = (
     ),
     Command(
         "audit devices",
-        "audit.status:devices",
+        "audit.upkeep.status:devices",
         "[options]",
         _NONE,
         "Show where the log is forwarded to, and how far",
@@ -175,12 +175,60 @@ _LOG = (
     ),
     Command(
         "audit status",
-        "audit.status:status",
+        "audit.upkeep.status:status",
         "[options]",
         _NONE,
         "Show how far the log is written, signed, witnessed and indexed, and its key",
         output="format",
         details="Exit code 2 where a log is damaged, the reader does not go on, or a key in an HSM does not sign.",
+    ),
+)
+_RIGHTS = "Needs sudo, in the root namespace."
+_RETENTION = (
+    Command(
+        "audit purge",
+        "audit.upkeep.retention:purge",
+        "-before=TIME [options]",
+        _NONE,
+        "Purge the oldest segments of the log",
+        output="format",
+        details="Closed segments go whose records all are older, on the server that answers; hash tiles stay, so that the rest is "
+        f"proven as before. Exit code 2 where a hold kept records. {_RIGHTS}",
+        flags=(
+            Flag(
+                "before", "text", "Records before this time (2026-12-01, or RFC 3339), or so long ago (180d)."
+            ),
+        ),
+    ),
+    Command(
+        "audit holds list",
+        "audit.upkeep.retention:list_holds",
+        "[options]",
+        _NONE,
+        "List the holds",
+        output="format",
+        details=_RIGHTS,
+    ),
+    Command(
+        "audit holds place",
+        "audit.upkeep.retention:place",
+        "[options] NAME",
+        _ONE,
+        "Keep records whatever their age, or change what a hold is on",
+        details=f"All records, unless -from or -to is given. It counts for every purge that is not under way. {_RIGHTS}",
+        flags=(
+            Flag("from", "text", "Records from this time on (2026-12-01, or RFC 3339), or from so long ago."),
+            Flag("to", "text", "Records before this time."),
+            Flag("reason", "text", "Why; whoever may read holds reads it."),
+        ),
+    ),
+    Command(
+        "audit holds lift",
+        "audit.upkeep.retention:lift",
+        "[options] NAME",
+        _ONE,
+        "End a hold: what it kept is purged by its age again",
+        details=_RIGHTS,
     ),
 )
 _DEVICES = (
@@ -226,4 +274,4 @@ _DEVICES = (
         ),
     ),
 )
-COMMANDS = (*_DEVICES, *_LOG)
+COMMANDS = (*_DEVICES, *_LOG, *_RETENTION)

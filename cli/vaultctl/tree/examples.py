@@ -18,10 +18,17 @@ EXAMPLES = {
         "audit export -folder=/mnt/copy/log -log=5f3a9c1e-0-0",
     ),
     "audit hash": ("audit hash", "printf %s \"$VALUE\" | vaultctl audit hash -"),
+    "audit holds lift": ("audit holds lift case-7", "audit holds lift inquiry-2026"),
+    "audit holds list": ("audit holds list", "audit holds list -format=json"),
+    "audit holds place": (
+        "audit holds place -from=2026-01-01 -to=2026-07-01 -reason='inquiry 7' case-7",
+        "audit holds place everything",
+    ),
     "audit prove": (
         "audit prove -o=record.proof 5f3a9c1e-0-0:48211",
         "audit prove -key=coffre.vkey -o=record.proof 5f3a9c1e-0-0:48211",
     ),
+    "audit purge": ("audit purge -before=180d", "audit purge -before=2026-01-01"),
     "audit query": (
         "audit query -resource=secret/payments/db -since=2026-11-24 -until=2026-11-25 -names",
         "audit query -outcome=denied -since=24h",
@@ -313,6 +320,7 @@ EXAMPLES = {
 
 _OF_GROUPS = {
     "": ("login", "kv put", "kv get"), "audit": ("audit query", "audit show", "audit verify"),
+    "audit holds": ("audit holds place", "audit holds list", "audit holds lift"),
     "auth": ("auth enable", "auth list", "auth tune"), "env": ("env export", "env import"),
     "hsm": ("hsm list-slots", "hsm generate-kek", "hsm test"),
     "hsm ceremony": ("hsm ceremony run", "hsm ceremony sign", "hsm ceremony verify"),

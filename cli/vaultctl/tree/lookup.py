@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "audit": "Audit devices, and the log: search, proofs, verification",
+    "audit holds": "Records of the log that are kept whatever their age",
     "auth": "Auth methods and their mounts",
     "env": "Secrets as environment variables and `.env` files",
     "hsm": "Tokens of hardware security modules on this machine",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vaultctl.commands.audit.download import LogDownload
 from vaultctl.commands.audit.pages import client_of, is_log
-from vaultctl.commands.audit.status import read_status
+from vaultctl.commands.audit.upkeep.status import read_status
 from vaultctl.commands.audit.words import text_of
 from vaultctl.errors import EXIT_OK, CommandError, UsageError
 from vaultctl.invocation import ErrorPrefix
