@@ -122,6 +122,7 @@ sizes: $(VENV)/.dev
 	$(BIN)/python -m tests.house.sizes
 generated: $(VENV)/.dev
 	$(BIN)/python -m vault.server.spec --check
+	$(BIN)/python -m tests.api_spec --check
 
 .PHONY: bench
 bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (7 minutes; BENCHFLAGS="--beside CHECKOUT": before, after)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The JSON Schemas accept what the server writes and answers, and refuse what is none of it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from tests.api_spec.requirements import FOLDER, registry
+from tests.log.written import chained, record
+from tests.routes.driver import TARGETS, Application
+from tests.unit.log.folders import records
+
+DISCOVERY = {
+    "spec": "https://w3id.org/european-secrets-api/1.0",
+    "implementation": {
+        "project": "example",
+        "version": "1.4.0",
+        "support_until": "2031-12-31",
+        "sbom_sha256": "0a" * 32,
+    },
+    "conformsTo": ["https://w3id.org/european-secrets-api/1.0/kv-consume"],
+    "bindings": [{"name": "compat", "base": "/v1"}],
+    "features": ["etag", "problem-json", "paging"],
+    "limits": {"body": 33554432, "value": 1048576, "page": 1000, "credential": 8000, "clock_tolerance_s": 30},
+    "links": {"health": "/v1/sys/health", "log": "/v1/sys/log"},
+    "log": {
+        "formats": ["esa-1"],
+        "retention": {"min": "P6M", "max": "P1Y"},
+        "durable": "synced",
+        "checkpoint_s": 1,
+        "policy": "all",
+    },
+    "environment": "test",
+}
+
+
+def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
+    schema = json.loads((FOLDER / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    jsonschema_rs.Draft202012Validator(schema)
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[tuple[list[Any], list[Any]]]:
+    """The problem of every request that is refused, each with its status, and the records that all of them left."""
+    refused = []
+    with Application() as application:
+        for target in TARGETS:
+            body: object = {} if target.bodied else None
+            for token in ("root", "wrong"):
+                answer = application.request(
+                    target.method,
+                    target.path(),
+                    body,
+                    token=token,
+                    headers={"accept": "application/problem+json"},
+                )
+                if answer.headers.get("content-type", "").startswith("application/problem+json"):
+                    refused.append((answer.status, answer.json()))
+        yield refused, records(application.history)
+
+
+def test_every_refusal_is_a_problem_of_the_schema_and_of_the_registry(
+    played: tuple[list[Any], list[Any]],
+) -> None:
+    names = {each["name"] for each in registry("problems")}
+    validator = _validator("problem")
+    refused = played[0]
+    assert len(refused) > len(TARGETS) / 2
+    for status, problem in refused:
+        assert [str(error) for error in validator.iter_errors(problem)] == [], problem
+        assert problem["status"] == status
+        assert problem["type"].rpartition(":")[2] in names
+
+
+def test_every_record_is_one_of_the_schema(played: tuple[list[Any], list[Any]]) -> None:
+    validator = _validator("log-record")
+    left = played[1] + [json.loads(line) for line in chained(record(seq) for seq in range(7))]
+    assert len(left) > len(TARGETS)
+    for each in left:
+        assert [str(error) for error in validator.iter_errors(each)] == [], each
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("seq", -1), ("phase", "begun"), ("event_name", "kv.read"), ("schema", 1)]
+)
+def test_what_is_no_record_is_refused(member: str, value: object) -> None:
+    line = json.loads(chained([record(0)])[0])
+    assert _validator("log-record").is_valid(line)
+    assert not _validator("log-record").is_valid({**line, member: value})
+
+
+def test_the_discovery_document_of_the_text_is_accepted() -> None:
+    assert [str(error) for error in _validator("discovery").iter_errors(DISCOVERY)] == []
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("spec", "1.0"),
+        ("conformsTo", ["kv-consume"]),
+        ("features", ["ETag"]),
+        ("limits", {"value": 1024}),
+        ("limits", {"clock_tolerance_s": 61}),
+        ("log", {"policy": "maybe"}),
+        ("environment", "mine"),
+    ],
+)
+def test_a_discovery_document_that_is_none_is_refused(member: str, value: object) -> None:
+    assert not _validator("discovery").is_valid({**DISCOVERY, member: value})
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        {"type": "urn:x:Malformed", "title": "malformed", "status": 400},
+        {"type": "urn:x:malformed", "title": "malformed", "status": 200},
+        {"type": "urn:x:malformed", "status": 400},
+        {"type": "urn:x:malformed", "title": "m", "status": 400, "sources": [{}]},
+        {"type": "urn:x:malformed", "title": "m", "status": 400, "sources": [{"pointer": "a"}]},
+    ],
+)
+def test_what_is_no_problem_is_refused(problem: dict[str, Any]) -> None:
+    assert not _validator("problem").is_valid(problem)
