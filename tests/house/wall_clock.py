@@ -74,7 +74,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/lease/store.py": "ended new",
         "vault/lease/namespace_sweep.py": "_end_leases due",
         "vault/policy/gate.py": "_verdict check decide filter lets_either narrow",
-        "vault/server/compose/app.py": "_close _watch_forever",
+        "vault/server/compose/app.py": "_close _watch_forever at",
         "vault/server/compose/unseal.py": "ensure_root",
         "vault/server/compose/groups/ground.py": "make_ground",
         "vault/server/compose/groups/key_slots.py": "make_key_slots",

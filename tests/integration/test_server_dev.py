@@ -18,6 +18,7 @@ import pytest
 from tests.fuzz.process import wait_until
 from tests.integration.processes import get, refused, running
 from tests.ports import free_port
+from vault.server.http.discovery import DISCOVERY
 
 
 def test_dev_mode_prints_its_keys_and_stores_the_token(tmp_path: Path) -> None:
@@ -27,6 +28,8 @@ def test_dev_mode_prints_its_keys_and_stores_the_token(tmp_path: Path) -> None:
         assert "Unseal Key: made-key" in server.lines
         assert "Root Token: made-token" in server.lines
         assert f"    $ export BAO_ADDR='http://127.0.0.1:{port}'" in server.lines
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{DISCOVERY}") as told:
+            assert json.load(told)["environment"] == "development"
         token = tmp_path / ".vault-token"
         assert token.read_text() == "made-token"
         assert stat.S_IMODE(token.stat().st_mode) == 0o600

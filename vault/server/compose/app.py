@@ -56,6 +56,7 @@ from vault.server.compose.unseal import OpenState, Presence, make_genesis
 from vault.server.compose.witnesses import make_witnesses
 from vault.server.config.settings import Config, Listener
 from vault.server.failure import StartFailure
+from vault.server.http.discovery import well_known
 from vault.server.http.listener_app import listener_application
 from vault.server.process.freed_memory import Remains
 from vault.server.seals.slots import new_slots, told_of_stanzas
@@ -246,6 +247,7 @@ class Vault:
             metrics=self._together.metrics,
             telemetry=ground.config.telemetry,
             sessions=self._sessions,
+            told=partial(well_known, ground.config, listener, ground.clock.millis),
         )
         return self._together.before(answer, listener)
 

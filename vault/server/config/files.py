@@ -17,6 +17,7 @@ from vault.framework.hcl import parser as hcl
 from vault.framework.hcl.syntax_tree import HclError
 from vault.server.config import log_stanza, seal_stanzas, stanzas
 from vault.server.config.collisions import clashes
+from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.initialize import initialize
 from vault.server.config.reader import Entry, Findings, body, entries, read, settings_of
 from vault.server.config.settings import Config, StorageSettings, Telemetry
@@ -33,6 +34,7 @@ _STANZAS: Final = (
     "hsm",
     "audit",
     "log",
+    "discovery",
     "telemetry",
     "user_lockout",
     "initialize",
@@ -50,6 +52,7 @@ _LABELS: Final = {
     "hsm": 0,
     "audit": 2,
     "log": 0,
+    "discovery": 0,
     "telemetry": 0,
     "user_lockout": 1,
     "initialize": 1,
@@ -162,6 +165,7 @@ def _checked(
         Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
     )
     log = log_stanza.log(inside["log"], findings)
+    discovery = _discovery(inside["discovery"], findings)
     first = initialize(inside["initialize"], findings)
     if first and not any(seal.kind != _SHAMIR and not seal.disabled for seal in seals):
         findings.refuse(inside["initialize"][0][0], "initialize needs a seal that opens by itself")
@@ -181,6 +185,7 @@ def _checked(
         storage=storage,
         audit=audit,
         log=log if inside["log"] or base is None else base.log,
+        discovery=discovery if inside["discovery"] or base is None else base.discovery,
         user_lockout=lockouts,
         telemetry=Telemetry(**telemetry),
         seals=seals,
@@ -195,6 +200,15 @@ def _added(base: Config, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain settings of files with those of `base` that they lack; a switch that is on in it stays on."""
     added = {"outbound_allow": (*base.outbound_allow, *values.get("outbound_allow", ()))}
     return {"api_addr": base.api_addr, **values, **added, "disable_mlock": base.disable_mlock, "ui": base.ui}
+
+
+def _discovery(found: list[tuple[Entry, tuple[Entry, ...]]], findings: Findings) -> DiscoverySettings:
+    """Read every `discovery { … }`; a contact needs the day until which it is right (RFC 9116, section 2.5.5)."""
+    inside = [inner for _, content in found for inner in content]
+    made = DiscoverySettings(**read(DiscoverySettings, "discovery", inside, findings))
+    if bool(made.security_contact) != bool(made.security_expires):
+        findings.refuse(found[-1][0], "security_contact and security_expires go together; set both")
+    return made
 
 
 def _last(found: list[tuple[Entry, tuple[Entry, ...]]], findings: Findings) -> StorageSettings | None:

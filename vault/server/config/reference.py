@@ -11,7 +11,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from vault.server.config import flags, log_devices, seal_settings, settings, stanzas, unsupported
+from vault.server.config import (
+    discovery_settings,
+    flags,
+    log_devices,
+    seal_settings,
+    settings,
+    stanzas,
+    unsupported,
+)
 from vault.server.config.reader import settings_of
 
 _INTRODUCTION = """\
@@ -159,6 +167,7 @@ def render() -> str:
             '`device "syslog" "NAME"` of `log`, or `socket`, `http`, `otlp`', _DEVICE, log_devices.LogDevice
         ),
         _table('`witness "NAME"` of the log', _WITNESS, settings.WitnessStanza),
+        _table("`discovery`", "", discovery_settings.DiscoverySettings),
         _table('`user_lockout "all"`, or an auth method', _LOCKOUT, settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
         _table('`seal "shamir"`', _SHAMIR, seal_settings.ShamirSeal),

@@ -15,6 +15,7 @@ import msgspec
 from vault.audit import target
 from vault.log.forward.settings import DeviceSettings
 from vault.server.config import values as read
+from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.initialize import FirstRequest
 from vault.server.config.seal_settings import HsmPolicy, SealSettings
 from vault.server.config.values import Setting
@@ -365,6 +366,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was read from."""
     audit: tuple[AuditDevice, ...] = ()
     log: LogSettings = LogSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
     user_lockout: tuple[UserLockout, ...] = ()
     telemetry: Telemetry = Telemetry()
     warnings: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from vault.framework.hcl.syntax_tree import Value
@@ -34,6 +35,9 @@ _UNIT_SECONDS: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _PART: Final = re.compile(r"([\d.]+)([a-z]*)")
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(?:/[A-Za-z0-9._~-]{1,64}){0,8}")
+_WORD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,31}")
+_HTTPS: Final = re.compile(r"https://[\x21-\x7e]{1,1990}")
+_CONTACT: Final = re.compile(r"(?:mailto:|tel:|https://)[\x21-\x7e]{1,500}")
 _TRUE: Final = frozenset({"1", "t", "true", "T", "TRUE", "True"})
 _FALSE: Final = frozenset({"0", "f", "false", "F", "FALSE", "False"})
 _LONGEST_SECONDS: Final = 9_223_372_036
@@ -59,6 +63,40 @@ def origin(value: Value) -> str:
     found = filled(value)
     if not _ORIGIN.fullmatch(found):
         raise Unreadable("a domain and a path, as vault.example.eu/log")
+    return found
+
+
+def word(value: Value) -> str:
+    """Read one short word of letters, digits and hyphens."""
+    found = filled(value)
+    if not _WORD.fullmatch(found):
+        raise Unreadable("one word of at most 32 letters, digits and hyphens")
+    return found
+
+
+def date(value: Value) -> str:
+    """Read a day, such as 2031-12-31."""
+    found = filled(value)
+    try:
+        day = datetime.strptime(found, "%Y-%m-%d")  # noqa: DTZ007 - a day has no zone
+    except ValueError:
+        raise Unreadable("a day such as 2031-12-31") from None
+    return day.strftime("%Y-%m-%d")
+
+
+def https_url(value: Value) -> str:
+    """Read a URL that is fetched with TLS."""
+    found = filled(value)
+    if not _HTTPS.fullmatch(found):
+        raise Unreadable("an https:// URL of at most 2,000 characters")
+    return found
+
+
+def contacts(value: Value) -> tuple[str, ...]:
+    """Read URIs by which people are reached (RFC 9116, section 2.5.3)."""
+    found = words(value)
+    if not all(_CONTACT.fullmatch(one) for one in found):
+        raise Unreadable("mailto:, tel: or https: URIs")
     return found
 
 

@@ -21,6 +21,7 @@ from vault.seal.failure import SealFailure, SealRefusal
 from vault.server.application import Application, DevResult
 from vault.server.config import files as configuration
 from vault.server.config import seal_stanzas
+from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.files import setting_from_environment
 from vault.server.config.flags import Options
 from vault.server.config.reader import Findings
@@ -90,6 +91,7 @@ class Development:
             log=LogSettings(path=f"{stored.removesuffix('.db')}-log", root_reads=True)
             if stored
             else LogSettings(),
+            discovery=DiscoverySettings(environment="development"),
             seals=self._seals,
             api_addr=self._url(self._address),
             disable_mlock=True,

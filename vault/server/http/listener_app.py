@@ -46,10 +46,11 @@ def listener_application(
     metrics: WholeMetrics,
     telemetry: Telemetry,
     sessions: UiSessions | None,
+    told: Callable[[], Sequence[BaseRoute]] = tuple,
 ) -> ListenerApplication:
     """Return what answers on `listener`: the API, pages, and what its settings put before them.
 
-    `refused` is told of what never becomes a request; `sessions` are those of the page for security teams, None where
+    `told` are the routes of what the server says of itself; `refused` is told of what never becomes a request; `sessions` are those of the page for security teams, None where
     there is none.
     """
     settings = listener.telemetry
@@ -63,7 +64,7 @@ def listener_application(
     if settings.metrics_only or settings.disallow_metrics:
         kept = MetricsOnly if settings.metrics_only else NoMetrics
         middleware.append(Middleware(kept, front.turn_away))
-    return ListenerApplication(front, lambda: _pages(front, sessions), middleware)
+    return ListenerApplication(front, lambda: (*told(), *_pages(front, sessions)), middleware)
 
 
 def _pages(front: Front, sessions: UiSessions | None) -> Sequence[BaseRoute]:

@@ -16,6 +16,7 @@ HIDDEN = {
     "initialize",
     "audit",
     "hsm",
+    "discovery",
     "log",
     "log_file",
     "outbound_allow",
