@@ -16,8 +16,8 @@ from vault.mount.router import Router
 from vault.server.config.settings import Listener, ListenerTelemetry
 
 CANARY = "canary-5f1d"
-LONGEST = 4096
-"""Bytes of the longest record of a refusal here: a path takes most of it."""
+LONGEST = 16 << 10
+"""Bytes of the longest record of a refusal: a path takes most of it, twice."""
 INLINE = "x-vault-inline-auth-path"
 BROWSERS = {"enabled": True, "allowed_origins": ["https://a.example"]}
 
@@ -61,6 +61,9 @@ BEFORE = {
     ),
     "a path that is too long for a record": Refused(
         "TRACE", "secret/" + "a" * 20_000, 405, "unsupported-operation", shown="$sha256:"
+    ),
+    "the longest path that stands in a record": Refused(
+        "TRACE", "secret/" + "a" * 6100, 405, "unsupported-operation"
     ),
     "an unclear query": Refused("GET", f"secret/data/x?list={CANARY}", 400, "malformed"),
     "an unclear wrapping": Refused(
