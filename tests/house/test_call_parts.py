@@ -59,6 +59,7 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
         "nhi/biscuit/routes/token_routes.py": "a token of another namespace",
     },
     "admission": {
+        "vault/wire/answers.py": "when to come again",
         "vault/wire/http.py": "a failed login",
         "vault/quota/book.py": "the rate limits",
         "vault/engines/system/log/proofs.py": "when a proof is there",

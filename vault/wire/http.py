@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""ASGI to Call and back: heads, bodies under limits, headers of every answer. Decides nothing about rights."""
+"""ASGI to Call and back: heads, and bodies under limits. Decides nothing about rights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping
 from functools import partial
 from hashlib import sha256
-from html import escape
 from time import perf_counter_ns
 from typing import Any, Final
 
@@ -18,17 +17,14 @@ from vault.framework.concurrency.offload import client_of
 from vault.framework.errors import (
     Busy,
     Internal,
-    Limited,
     Malformed,
-    NotFound,
     Sealed,
     Unauthenticated,
     UnsupportedOperation,
-    UnsupportedPath,
     VaultError,
 )
 from vault.framework.limits import USUAL_LIMITS
-from vault.framework.path import NotATarget, Redirect, Unprintable, canonical
+from vault.framework.path import Redirect, canonical
 from vault.framework.reply import Reply
 from vault.framework.request.head import Head, Options
 from vault.framework.request.operation import Operation
@@ -37,7 +33,23 @@ from vault.repeated.head_cache import BODIED, HEAD, HeadCache, KnownHead, Outlet
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Key, Plans
 from vault.values.times import Seconds
-from vault.wire import inline_auth, native, v1
+from vault.wire import inline_auth
+from vault.wire.answers import (
+    BODILESS,
+    RESPOND,
+    USUAL,
+    Answer,
+    Scope,
+    Send,
+    answer_behind,
+    answer_of,
+    answer_redirect,
+    leave,
+    receipted,
+    refuse,
+    reply_with,
+    usual_headers,
+)
 from vault.wire.early import METHODS
 from vault.wire.in_flight import ListenerRequests
 from vault.wire.options import (
@@ -53,26 +65,7 @@ from vault.wire.options import (
 from vault.wire.proofs import prove
 from vault.wire.stream import stream, until_left
 
-Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-Answer = tuple[int, bytes, Headers]
-"""Status, body, headers."""
-
-NO_STORE: Final = (b"cache-control", b"no-store")
-TRANSPORT: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
-_COMMON: Final = [NO_STORE, (b"content-type", b"application/json"), TRANSPORT]
-_PROBLEM: Final = [NO_STORE, (b"content-type", b"application/problem+json"), TRANSPORT]
-
-
-def _lines(headers: Headers) -> bytes:
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
-
-
-_COMMON_HEAD: Final = _lines(_COMMON)
-RESPOND: Final = "coffre.respond"
-"""Key of the ASGI scope: `(status, header lines, body) -> bool`, which sends a whole answer or declines."""
 _BODY: Final = "coffre.body"
 """Key of the scope of a write whose head is known: its body."""
 _LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
@@ -83,19 +76,6 @@ _USUAL: Final = frozenset(
     }
 )
 """Headers that ask for nothing here but what every request has."""
-_UNKNOWN: Final = 600
-"""A status from here on belongs to no class; answers of OpenBao then lack the transport header."""
-_TOO_LARGE: Final = 413
-"""OpenBao's HTTP layer refuses a body over the limit, and sets no header but the type."""
-_BARE: Final[Mapping[type[VaultError], Answer]] = {
-    Unprintable: (400, b"", []),
-    NotATarget: (400, b"400 Bad Request", [(b"content-type", b"text/plain; charset=utf-8")]),
-}
-"""The answers to paths that are none."""
-_BODILESS: Final = frozenset({204, 304})
-_NOT_NOW: Final = frozenset({429, 503})
-_LONGEST_WAIT: Final = 2
-"""Longest `Retry-After` of a refusal, in seconds."""
 
 
 class Front:
@@ -185,33 +165,35 @@ class Front:
                 times = lane.times.get((call.destination.mount.path, call.operation))
                 (lane.new_times(call) if times is None else times).append(perf_counter_ns() - began)
         except Redirect as redirect:  # 3. A refusal, in its form.
-            await _redirect(redirect, scope, send)
+            await answer_redirect(redirect, scope, send)
         except VaultError as error:
             if not began:
                 lane.refuse_early(call, scope, error)
-            await _refuse(call, error, scope, send)
+            await refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:
-            await _refuse(call, await lane.late(call, ended), scope, send)
+            await refuse(call, await lane.late(call, ended), scope, send)
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
             defect = Internal(detail=type(error).__name__)
             if not began:
                 lane.tell_of(call, scope, defect)
-            await _refuse(call, defect, scope, send)
+            await refuse(call, defect, scope, send)
         else:
             if reply is not None and reply.stream is not None:
-                await stream(reply.stream, _receipted(call, _common(call)), receive, send)
+                await stream(reply.stream, receipted(call, usual_headers(call)), receive, send)
                 return
-            answer = answer or _answer(call, reply)  # 4. The answer, which leaves at once or with its record.
+            answer = answer or answer_of(
+                call, reply
+            )  # 4. The answer, which leaves at once or with its record.
             if known is None and call.key is not None and call.body:
                 self._heads.learn_write(scope, call)
             batch = call.record.batch
             if batch is None:
-                await _reply(call, answer, scope, send)
-            elif outlet is not None and answer[2] is _COMMON and answer[0] not in _BODILESS:
+                await reply_with(call, answer, scope, send)
+            elif outlet is not None and answer[2] is USUAL and answer[0] not in BODILESS:
                 outlet.wait(batch)
-                batch.then(partial(_leave, call, outlet, answer))
+                batch.then(partial(leave, call, outlet, answer))
             else:
-                await _behind(call, answer, scope, send)
+                await answer_behind(call, answer, scope, send)
 
     async def _answer_apart(self, call: Call, reply: Reply[object]) -> Answer:
         """Return a long answer, encoded off the event loop once it is recorded. Raises its refusal.
@@ -219,11 +201,11 @@ class Front:
         A full queue refuses only calls without effect, and that refusal is recorded.
         """
         if reply.raw is not None:
-            return _answer(call, reply)
+            return answer_of(call, reply)
         call.record.flush()
         owed = call.spent or call.bound.route.access.writes
         try:
-            return await self._lane.pool.run(client_of(call), partial(_answer, call, reply), owed=owed)
+            return await self._lane.pool.run(client_of(call), partial(answer_of, call, reply), owed=owed)
         except Busy as crowded:
             await self._lane.refuse(call, crowded)
             raise
@@ -368,131 +350,3 @@ def _asks_for_help(call: Call, scope: Scope) -> bool:
 
 async def _nothing() -> MutableMapping[str, Any]:
     return {"type": "http.request", "body": b""}
-
-
-def _common(call: Call) -> Headers:
-    if not call.head.echo and not call.admission:
-        return _COMMON
-    echo = [(b"x-vault-namespace", call.head.echo)] if call.head.echo else []
-    return [*_COMMON, *echo, *call.admission]
-
-
-def _ask_to_come_again(call: Call, status: int, seconds: Seconds) -> None:
-    """Set `Retry-After` on every answer that means "not now" (RFC 9110, section 10.2.3).
-
-    The value of a rate limit quota stands. Otherwise it is no more than stock clients wait by themselves, because those
-    that read the header sleep for that long.
-    """
-    if status in _NOT_NOW and not any(name == b"retry-after" for name, _ in call.admission):
-        shown = min(max(seconds, 1), _LONGEST_WAIT)
-        call.admission = [*call.admission, (b"retry-after", b"%d" % shown)]
-
-
-def _answer(call: Call, reply: Reply[object] | None) -> Answer:
-    """Return status, body and headers of an answer; the usual headers are `_COMMON` itself."""
-    if reply is not None and reply.status in _NOT_NOW:
-        _ask_to_come_again(call, reply.status, Seconds(1))
-    common = _common(call)
-    if reply is None:
-        return 204, b"", common
-    if reply.raw is not None:
-        own = {name.encode(): value.encode() for name, value in (reply.headers or {}).items()}
-        usual = [header for header in (_COMMON[0], *common[2:]) if header[0] not in own]
-        headers = [*usual, (b"content-type", reply.content_type.encode()), *own.items()]
-        return reply.status or 200, reply.raw, headers
-    if reply.embed and call.namespace.path != call.within:
-        reply.embed = False  # as OpenBao, whose old clients know no namespaces in paths
-    body = b"" if call.head.method == "HEAD" else v1.reply_body(reply, call.id)
-    if reply.headers:
-        common = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
-    elif reply.status >= _UNKNOWN:
-        common = common[:2]
-    return reply.status or 200, body, common
-
-
-def _leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | None) -> None:
-    """Send an answer with the usual headers, or its refusal; close a connection that cannot be answered."""
-    left = False
-    try:
-        if failure is not None:
-            call.record.receipt = b""  # it names a record that is not there
-        status, body, headers = answer if failure is None else _refusal(call, failure)
-        head = _common_head(call) if headers is _COMMON else _lines(_receipted(call, headers))
-        left = outlet.respond(status, head, body)
-    finally:
-        if not left:
-            outlet.close()
-
-
-async def _behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
-    """Write the waiting audit lines now, then answer."""
-    failure = None if call.record.batch is None else call.record.batch.flush()
-    if failure is not None:
-        call.record.receipt = b""  # it names a record that is not there
-        await _refuse(call, failure, scope, send)
-    else:
-        await _reply(call, answer, scope, send)
-
-
-def _refusal(call: Call, error: VaultError) -> Answer:
-    """Return the answer for a refusal, in the requested form, which one that OpenBao's HTTP layer refuses has not."""
-    if type(error) in _BARE:
-        return _BARE[type(error)]
-    status = v1.STATUS[type(error)]
-    _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else Seconds(1))
-    if b"application/problem+json" in call.head.accept:
-        return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
-    nothing = isinstance(error, NotFound) and not error.message
-    if nothing and call.options.wrap_ttl and call.operation is Operation.LIST:
-        error = UnsupportedPath(chained=False)  # OpenBao's words where an answer was to be wrapped
-    body = b"" if call.head.method == "HEAD" else v1.error_body(error)
-    return status, body, [_COMMON[1]] if status == _TOO_LARGE else _common(call)
-
-
-async def _refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:
-    await _reply(call, _refusal(call, error), scope, send)
-
-
-async def _redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
-    location = redirect.location.encode("latin-1")
-    if scope["query_string"]:
-        location += b"?" + scope["query_string"]
-    headers = [_COMMON[0], _COMMON[2], (b"location", location)]
-    body = b""
-    if scope["method"] in {"GET", "HEAD"}:
-        headers.append((b"content-type", b"text/html; charset=utf-8"))
-    if scope["method"] == "GET":
-        body = f'<a href="{escape(location.decode("latin-1"))}">Temporary Redirect</a>.\n\n'.encode("latin-1")
-    await _send(send, 307, body, headers)
-
-
-def _common_head(call: Call) -> bytes:
-    """Return the usual header lines, with the receipt."""
-    receipt = call.record.receipt
-    return b"%blog-receipt: %b\r\n" % (_COMMON_HEAD, receipt) if receipt else _COMMON_HEAD
-
-
-def _receipted(call: Call, headers: Headers) -> Headers:
-    """Return headers with the receipt: where the outcome is in the log, for who wants a proof of it."""
-    receipt = call.record.receipt
-    return [*headers, (b"log-receipt", receipt)] if receipt else headers
-
-
-async def _reply(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
-    """Send an answer directly through the connection if that can, else by ASGI."""
-    status, body, headers = answer
-    if headers is _COMMON and status not in _BODILESS:
-        respond = scope.get(RESPOND)
-        if respond is not None and respond(status, _common_head(call), body):
-            return
-    await _send(send, status, body, _receipted(call, headers))
-
-
-async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """Send a whole answer by ASGI messages."""
-    if status in _BODILESS:
-        body = b""
-    else:
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

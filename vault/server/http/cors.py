@@ -17,8 +17,8 @@ from vault.framework.errors import Forbidden, Reason, UnsupportedOperation
 from vault.framework.telemetry.refusals import CountRefusal
 from vault.repeated.head_cache import HEAD, Again
 from vault.server.application import Answer, Message
+from vault.wire.answers import NO_STORE, RESPOND, TRANSPORT
 from vault.wire.early import TurnAway
-from vault.wire.http import NO_STORE, RESPOND, TRANSPORT
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]

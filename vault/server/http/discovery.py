@@ -20,7 +20,7 @@ from vault.framework import schema
 from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.settings import Config, Listener
 from vault.values.times import Millis
-from vault.wire.http import NO_STORE, TRANSPORT
+from vault.wire.answers import NO_STORE, TRANSPORT
 
 DISCOVERY: Final = "/.well-known/european-secrets-api"
 SECURITY: Final = "/.well-known/security.txt"

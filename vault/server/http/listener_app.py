@@ -26,8 +26,9 @@ from vault.server.config.settings import Listener, Telemetry
 from vault.server.http.cors import Cors
 from vault.server.http.forwarded import ForwardedMiddleware
 from vault.ui.session.sessions import UiSessions
+from vault.wire.answers import NO_STORE, RESPOND, TRANSPORT
 from vault.wire.early import TurnAway
-from vault.wire.http import NO_STORE, RESPOND, TRANSPORT, Front
+from vault.wire.http import Front
 
 Headers = list[tuple[bytes, bytes]]
 

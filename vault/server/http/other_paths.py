@@ -13,7 +13,7 @@ from vault.server.application import Answer, Message
 from vault.server.http.consent_page import ConsentPage
 from vault.ui.pages import Pages
 from vault.ui.session.sessions import UiSessions
-from vault.wire.http import NO_STORE, TRANSPORT
+from vault.wire.answers import NO_STORE, TRANSPORT
 
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]

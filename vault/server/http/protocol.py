@@ -27,7 +27,7 @@ from vault.server.config.settings import Listener
 from vault.server.http.framing import FramedProtocol
 from vault.server.http.head_rules import HEAD_END
 from vault.server.http.tls import presented
-from vault.wire.http import RESPOND
+from vault.wire.answers import RESPOND
 
 _ZERO: Final = b"\0"
 _DEQUE: Final = 66 * 8 - b"".__sizeof__()

@@ -12,7 +12,7 @@ from vault.server.config.settings import Listener
 from vault.server.http.head_rules import LONGEST_HEAD
 from vault.server.http.listeners import _uvicorn
 from vault.server.http.protocol import Connection
-from vault.wire.http import RESPOND
+from vault.wire.answers import RESPOND
 
 INNER = b"GET /inner HTTP/1.1\r\nhost: x\r\n\r\n"
 
