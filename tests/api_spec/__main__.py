@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.api_spec.derived import record_schema, suite_list
+from tests.api_spec.page import page
 from tests.api_spec.requirements import FOLDER
 
 
@@ -14,6 +15,7 @@ def files() -> Mapping[str, str]:
     return {
         "conformance/esa_conformance/requirements.json": suite_list(),
         "schemas/log-record.json": record_schema(),
+        "spec.html": page(),
     }
 
 

@@ -2,8 +2,9 @@
 """The JSON Schemas accept what the server writes and answers, and refuse what is none of it."""
 
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import jsonschema_rs
 import pytest
@@ -13,28 +14,11 @@ from tests.log.written import chained, record
 from tests.routes.driver import TARGETS, Application
 from tests.unit.log.folders import records
 
-DISCOVERY = {
-    "spec": "https://w3id.org/european-secrets-api/1.0",
-    "implementation": {
-        "project": "example",
-        "version": "1.4.0",
-        "support_until": "2031-12-31",
-        "sbom_sha256": "0a" * 32,
-    },
-    "conformsTo": ["https://w3id.org/european-secrets-api/1.0/kv-consume"],
-    "bindings": [{"name": "compat", "base": "/v1"}],
-    "features": ["etag", "problem-json", "paging"],
-    "limits": {"body": 33554432, "value": 1048576, "page": 1000, "credential": 8000, "clock_tolerance_s": 30},
-    "links": {"health": "/v1/sys/health", "log": "/v1/sys/log"},
-    "log": {
-        "formats": ["esa-1"],
-        "retention": {"min": "P6M", "max": "P1Y"},
-        "durable": "synced",
-        "checkpoint_s": 1,
-        "policy": "all",
-    },
-    "environment": "test",
-}
+_EXAMPLE: Final = re.compile(r"```json\n(.*?)```", re.DOTALL)
+DISCOVERY: Final = json.loads(
+    "".join(_EXAMPLE.findall((FOLDER / "spec" / "05-discovery.md").read_text(encoding="utf-8")))
+)
+"""The example of the text."""
 
 
 def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
@@ -95,6 +79,9 @@ def test_what_is_no_record_is_refused(member: str, value: object) -> None:
 
 def test_the_discovery_document_of_the_text_is_accepted() -> None:
     assert [str(error) for error in _validator("discovery").iter_errors(DISCOVERY)] == []
+    assert set(DISCOVERY["features"]) <= {each["name"] for each in registry("features")}
+    names = {each["name"] for each in registry("profiles")}
+    assert {uri.rpartition("/")[2] for uri in DISCOVERY["conformsTo"]} <= names
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a line `{{…}}` of the text stands for, as HTML: a requirement, the index, a registry, or the members of a schema."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any, Final
+
+from markdown_it import MarkdownIt
+
+from tests.api_spec.derived import record_schema
+from tests.api_spec.requirements import FOLDER, Requirement, registry, requirements
+
+_BCP14: Final = re.compile(r"\b(MUST NOT|SHOULD NOT|MUST|SHOULD|MAY)\b")
+_FEATURE: Final = re.compile(r"\[([a-z-]+)\]")
+_INLINE: Final = MarkdownIt("commonmark", {"html": False})
+
+
+class UnknownPiece(ValueError):
+    """A line `{{…}}` that stands for nothing."""
+
+
+def piece(marker: str) -> str:
+    """What stands between the braces, as HTML; UnknownPiece where nobody knows it."""
+    name, _, rest = marker.partition(" ")
+    if name in _REQUIREMENTS and not rest:
+        return requirement(_REQUIREMENTS[name])
+    if name == "schema" and rest:
+        return _schema(rest)
+    if name in _PIECES and not rest:
+        return _PIECES[name]()
+    raise UnknownPiece(marker)
+
+
+def requirement(each: Requirement) -> str:
+    """One requirement, with all that a reader asks of it."""
+    facts = [
+        _fact("Profile", _link("profile", each.profile)),
+        _fact("Feature", _part(each)),
+        _fact("Class", each.kind),
+        _fact("Evidence", escape(" or ".join(each.evidence).replace("+", " and "))),
+        _fact("Since", f"{each.since}, rev. {each.rev}"),
+    ]
+    compat = (
+        f'<p class="compat"><b>KV2 dialect.</b> {_INLINE.renderInline(each.compat)}</p>'
+        if each.compat
+        else ""
+    )
+    return (
+        f'<section class="requirement" id="{each.id}">\n'
+        f'<p class="head"><a href="#{each.id}">{each.id}</a> <b class="level">{_level(each)}</b></p>\n'
+        f'<p class="text">{worded(each.text)}</p>\n'
+        f'<p class="why"><b>Why.</b> {_INLINE.renderInline(each.rationale)}</p>\n{compat}'
+        f'<p class="facts">{" ".join(facts)}</p>\n</section>\n'
+    )
+
+
+def worded(text: str) -> str:
+    """A requirement's text, its words of BCP 14 set off and its features linked."""
+    linked = _FEATURE.sub(r"[\1](#feature-\1)", text)
+    return str(_INLINE.renderInline(_BCP14.sub(r"**\1**", linked)))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "") -> str:
+    """A table of cells that are HTML already."""
+    head = "".join(f"<th>{each}</th>" for each in heads)
+    body = "".join(
+        f"<tr{_row_id(row[0])}>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in rows
+    )
+    return f'<table class="{kind}"><thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>\n'
+
+
+def _row_id(first: str) -> str:
+    found = re.search(r'data-id="([^"]+)"', first)
+    return f' id="{found[1]}"' if found else ""
+
+
+def _fact(name: str, value: str) -> str:
+    return f"<span>{name}: {value}</span>"
+
+
+def _level(each: Requirement) -> str:
+    return (
+        f"{each.level}, with {_link('feature', each.must_with)} MUST"
+        if each.must_with and each.level != "MUST"
+        else each.level
+    )
+
+
+def _part(each: Requirement) -> str:
+    """What it is part of: core, with what makes it stricter, or a feature."""
+    if each.feature:
+        return _link("feature", each.feature)
+    return f"core; stricter with {_link('feature', each.must_with)}" if each.must_with else "core"
+
+
+def _link(kind: str, name: str) -> str:
+    return f'<a href="#{kind}-{name}">{name}</a>'
+
+
+def _named(kind: str, name: str) -> str:
+    """The first cell of a row that can be linked to."""
+    return f'<code data-id="{kind}-{name}">{escape(name)}</code>'
+
+
+def _refer(ids: Iterable[str]) -> str:
+    return ", ".join(f'<a href="#{each}">{each.removeprefix("ESA-")}</a>' for each in ids) or "none"
+
+
+def _index() -> str:
+    rows = [
+        (
+            f'<a href="#{each.id}">{each.id}</a>', each.level, _link("profile", each.profile),
+            _part(each),
+            each.kind, escape(", ".join(each.evidence)),
+        )
+        for each in requirements()
+    ]  # fmt: skip
+    return table(("Requirement", "Level", "Profile", "Feature", "Class", "Evidence"), rows, kind="index")
+
+
+def _profiles() -> str:
+    rows = [
+        (
+            _named("profile", each["name"]),
+            f"<b>{escape(each['title'])}.</b> {escape(each['text'])}",
+            ", ".join(_link("profile", name) for name in each["needs"]) or "none",
+            _refer(each["core"]),
+            ", ".join(
+                f"{_link('feature', name)}{' (always)' if name in each.get('claims', ()) else ''}"
+                for name in each["features"]
+            )
+            or "none",
+        )
+        for each in registry("profiles")
+    ]
+    return table(("Profile", "What it is", "Needs", "Core requirements", "Features"), rows)
+
+
+def _features() -> str:
+    found = requirements()
+    rows = [
+        (
+            _named("feature", each["name"]),
+            _INLINE.renderInline(each["text"]),
+            _link("profile", each["profile"]),
+            _refer(one.id for one in found if each["name"] in {one.feature, one.must_with}),
+        )
+        for each in registry("features")
+    ]
+    return table(("Feature", "What it is", "Profile", "Requirements"), rows)
+
+
+def _bindings() -> str:
+    rows = [
+        (_named("binding", each["name"]), _INLINE.renderInline(each["text"])) for each in registry("bindings")
+    ]
+    return table(("Binding", "What it is"), rows)
+
+
+def _problems() -> str:
+    rows = [
+        (
+            _named("problem", each["name"]),
+            ", ".join(map(str, each["status"])),
+            _INLINE.renderInline(each["meaning"]) + (" <i>Reserved.</i>" if each.get("reserved") else ""),
+        )
+        for each in registry("problems")
+    ]
+    return table(("Problem", "Status", "Meaning"), rows)
+
+
+def _suites() -> str:
+    rows = [
+        (
+            _named("suite", each["name"]), each["use"], each["pq"], each["status"], str(each.get("note_type", "")),
+            escape(each["reference"]),
+        )
+        for each in registry("crypto-suites")
+    ]  # fmt: skip
+    return table(("Name", "Use", "Post-quantum", "Status", "In signed notes", "Reference"), rows)
+
+
+def _events() -> str:
+    events = registry("events")
+    areas = [
+        (
+            f"<code>esa.{area}</code>",
+            escape(meaning),
+            " ".join(f"<code>{name.removeprefix(f'esa.{area}.')}</code>" for name in _of_area(events, area)),
+        )
+        for area, meaning in events["areas"].items()
+    ]
+    verbs = [(f"<code>{verb}</code>", escape(meaning)) for verb, meaning in events["verbs"].items()]
+    return table(("Area", "What it is about", "Events, after the area"), areas, kind="events") + table(
+        ("Last part", "What happened"), verbs
+    )
+
+
+def _of_area(events: Mapping[str, Any], area: str) -> list[str]:
+    return [name for name in events["events"] if name.split(".")[1] == area]
+
+
+def _schema(name: str) -> str:
+    text = (
+        record_schema() if name == "log-record" else (FOLDER / "schemas" / f"{name}.json").read_text("utf-8")
+    )
+    schema = json.loads(text)
+    rows = [
+        (
+            f"<code>{escape(path)}</code>",
+            _type(each),
+            "yes" if needed else "",
+            _INLINE.renderInline(_said(each)),
+        )
+        for path, each, needed in members(schema)
+    ]
+    return table(("Member", "Type", "Always", "Meaning"), rows)
+
+
+def members(schema: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    """Each member of a schema by its path, what the schema says of it, and whether it is always there."""
+    if "items" in schema:
+        yield from members(schema["items"], f"{within.removesuffix('.')}[].")
+    for name, each in schema.get("properties", {}).items():
+        yield f"{within}{name}", each, name in schema.get("required", ())
+        yield from members(each, f"{within}{name}.")
+
+
+def _type(each: Mapping[str, Any]) -> str:
+    kind = f"{each.get('format', '')} {each.get('type', 'string')}".strip()
+    bounds = [f"{word} {each[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in each]
+    return escape(" ".join([kind, *bounds])) + ("" if "pattern" not in each else ", of a form")
+
+
+def _said(each: Mapping[str, Any]) -> str:
+    if "enum" in each:
+        options = ", ".join(f"`{one}`" for one in each["enum"])
+        return f"{each['description']} One of {options}." if "description" in each else f"One of {options}."
+    return str(each.get("description", ""))
+
+
+_REQUIREMENTS: Final = {each.id: each for each in requirements()}
+_PIECES: Final[Mapping[str, Callable[[], str]]] = {
+    "index": _index,
+    "profiles": _profiles,
+    "features": _features,
+    "bindings": _bindings,
+    "problems": _problems,
+    "events": _events,
+    "suites": _suites,
+}
