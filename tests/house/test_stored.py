@@ -30,6 +30,7 @@ CODECS = {
     "vault/framework/telemetry/log.py": "lines of the log",
     "vault/engines/system/log/records.py": "an answer, and what a cursor is bound to",
     "vault/engines/system/log/status.py": "an answer",
+    "vault/framework/help/openapi.py": "schemas of a document, some of which get another name",
     "vault/log/chain.py": "the state beside a segment of the log",
     "vault/log/common_log.py": "records of the log",
     "vault/log/cursor.py": "encrypted for a client, under a key of the log",

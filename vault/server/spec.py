@@ -21,6 +21,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.log.events import NOTICES, event_name
 from vault.mount.table import Backend, Catalog
+from vault.server import profile_spec
 from vault.server.compose.app import Vault
 from vault.server.config.settings import Config, Listener, StorageSettings
 from vault.storage.memory import MemoryStorage
@@ -46,8 +47,10 @@ _VERBS: Final = {
 def files() -> Mapping[str, str]:
     """Return the name and content of every generated file."""
     mounts = _routes()
+    whole = document(mounts, version=VERSION)
     return {
-        "openapi.json": _json(document(mounts, version=VERSION)),
+        "openapi.json": _json(whole),
+        **{f"openapi/{name}.json": _json(one) for name, one in profile_spec.documents(whole)},
         "routes.txt": "".join(f"{line}\n" for line in sorted(_lines(mounts))),
         "log/events.txt": "".join(f"{line}\n" for line in sorted(_events(mounts))),
         "log/clear.txt": "".join(f"{line}\n" for line in sorted(_clear(mounts))),

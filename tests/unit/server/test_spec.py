@@ -45,3 +45,22 @@ def test_the_files_hold_every_mount_every_route_and_every_kind_of_error() -> Non
     assert "/v1/sys/remount POST from to" in clear
     assert "/v1/secret/metadata/{path:any} LIST limit" in clear
     assert json.loads(files["errors.json"])["Forbidden"]["status"] == 403
+
+
+def test_types_of_one_name_have_a_schema_each() -> None:
+    document = json.loads(spec.files()["openapi.json"])
+    schemas = document["components"]["schemas"]
+
+    def answered(path: str) -> str:
+        answer = document["paths"][path]["get"]["responses"]["200"]
+        name: str = answer["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        return name
+
+    keys = {
+        path: answered(path) for path in ("/totp/keys/{name}", "/nhi/keys/{kid}", "/identity/oidc/key/{name}")
+    }
+    assert len(set(keys.values())) == 3
+    assert "period" in schemas[keys["/totp/keys/{name}"]]["properties"]
+    assert "kid" in schemas[keys["/nhi/keys/{kid}"]]["properties"]
+    references = {ref for ref in json.dumps(document).split('"') if ref.startswith("#/components/schemas/")}
+    assert {ref.rpartition("/")[2] for ref in references} <= {*schemas}

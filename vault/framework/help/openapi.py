@@ -23,6 +23,7 @@ _VERBS: Final = {
     Operation.DELETE: "delete",
     Operation.PATCH: "patch",
 }
+_REFERENCE: Final = "#/components/schemas/"
 _FILTER: Final[Mapping[str, object]] = {
     "name": "X-Vault-List-Filter",
     "in": "header",
@@ -102,7 +103,7 @@ def _add(item: dict[str, Any], route: Route, components: dict[str, Any], names: 
     verb = _VERBS[route.operation]
     operation = item.get(verb)
     if operation is None:
-        operation = item[verb] = _operation(route, components)
+        operation = item[verb] = _operation(route, components, place)
         operation["operationId"] = _unique(f"{place}-{route.handler}".replace("_", "-"), names)
     if route.operation in {Operation.LIST, Operation.SCAN}:
         known = {parameter["name"] for parameter in operation["parameters"]}
@@ -118,12 +119,12 @@ def _add(item: dict[str, Any], route: Route, components: dict[str, Any], names: 
         )
 
 
-def _operation(route: Route, components: dict[str, Any]) -> dict[str, Any]:
+def _operation(route: Route, components: dict[str, Any], place: str) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": "",
         "summary": route.summary,
         "parameters": [_parameter(p) for p in route.parameters.values() if p.in_path],
-        "responses": _responses(route, components),
+        "responses": _responses(route, components, place),
     }
     if route.description:
         operation["description"] = route.description
@@ -159,14 +160,14 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return found
 
 
-def _responses(route: Route, components: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = _answer(_result(route.result), components)
+def _responses(route: Route, components: dict[str, Any], place: str) -> dict[str, Any]:
+    found: dict[str, Any] = _answer(_result(route.result), components, place)
     if _optional(route.result):
         found["204"] = {"description": "Done; no content."}
     return found
 
 
-def _answer(result: Any, components: dict[str, Any]) -> dict[str, Any]:
+def _answer(result: Any, components: dict[str, Any], place: str) -> dict[str, Any]:
     if result is None:
         return {"204": {"description": "Done; no content."}}
     if result is object:
@@ -175,14 +176,29 @@ def _answer(result: Any, components: dict[str, Any]) -> dict[str, Any]:
         schema, found = _schema(result)
     except TypeError:
         return {"200": {"description": "OK"}}
+    taken = [name for name, one in found.items() if components.get(name, one) != one]
+    if taken:
+        schema, found = _renamed(schema, found, taken, place)
     components.update(found)
     return {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}}
+
+
+def _renamed(
+    schema: Mapping[str, Any], found: Mapping[str, Any], taken: Collection[str], place: str
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Put the name of the mount before names that other schemas of the document have."""
+    text = msgspec.json.encode([schema, found]).decode()
+    before = "".join(word.capitalize() for word in place.split("_"))
+    for name in taken:
+        text = text.replace(f'"{_REFERENCE}{name}"', f'"{_REFERENCE}{before}{name}"')
+    plain, others = msgspec.json.decode(text)
+    return plain, {before + name if name in taken else name: one for name, one in others.items()}
 
 
 @cache
 def _schema(result: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the schema of a type and the components that it names; every document has the same ones."""
-    (schema,), found = msgspec.json.schema_components([result], ref_template="#/components/schemas/{name}")
+    (schema,), found = msgspec.json.schema_components([result], ref_template=f"{_REFERENCE}{{name}}")
     for described in found.values():
         if "description" in described:  # some versions of Python keep the indentation of docstrings
             described["description"] = inspect.cleandoc(described["description"])
