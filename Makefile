@@ -61,7 +61,7 @@ $(VENV)/.run: requirements.lock requirements-build.lock pyproject.toml $(VENV)/.
 # The bytecode that an installed package has: without it every start of a server or of vaultctl compiles all sources.
 .PHONY: compiled
 compiled: $(VENV)/.run
-	@$(BIN)/python -m compileall -q vault nhi hsm cli
+	@$(BIN)/python -m compileall -q vault nhi hsm cli api-spec/conformance
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "installing the locked test dependencies into $(VENV)"
@@ -117,7 +117,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 imports: $(VENV)/.dev
-	PYTHONPATH=cli:. $(BIN)/lint-imports
+	PYTHONPATH=cli:api-spec/conformance:. $(BIN)/lint-imports
 sizes: $(VENV)/.dev
 	$(BIN)/python -m tests.house.sizes
 generated: $(VENV)/.dev

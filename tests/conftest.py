@@ -24,7 +24,9 @@ from tests.shared import Shared
 
 _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
-_LOOPBACK_FOLDERS = frozenset({"cli", "conformance", "fuzz", "house", "integration", "perf", "soak"})
+_LOOPBACK_FOLDERS = frozenset(
+    {"cli", "conformance", "conformance_suite", "fuzz", "house", "integration", "perf", "soak"}
+)
 # What this process does at signals, before any test.
 _HANDLERS = {
     number: signal.getsignal(number)

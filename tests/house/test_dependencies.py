@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from tests.house.tree import ROOT, files, statements
 
-_OURS = {"vault", "hsm", "nhi", "vaultctl", "tests"}
+_OURS = {"vault", "hsm", "nhi", "vaultctl", "esa_conformance", "tests"}
 # What may be imported where, by the extra that brings it. The command line has what every installation has.
 _EXTRAS = {
     "vault": ["server", "postgres"],

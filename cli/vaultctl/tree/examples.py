@@ -296,6 +296,11 @@ EXAMPLES = {
         "secrets tune -max-lease-ttl=24h secret/",
         "secrets tune -audit-non-hmac-response-keys=version secret/",
     ),
+    "conformance": (
+        "conformance run --manifest manifest.toml --report report.json",
+        "conformance explain ESA-KV-005",
+        "conformance list --profile kv-consume",
+    ),
     "server": ("server -config=/etc/coffre/config.hcl", "server -dev", "server -test-config -config=/etc/coffre/config.hcl"),
     "status": ("status", "status -format=json", "status -field=sealed"),
     "token capabilities": ("token capabilities secret/data/app", "token capabilities -accessor ACCESSOR secret/data/app"),

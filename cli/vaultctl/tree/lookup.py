@@ -96,7 +96,7 @@ def _commands(first: str) -> Sequence[Command]:
         return hsm
     from vaultctl.tree.system import COMMANDS as system
 
-    if first in ("status", "server", "policy", "path-help", "version", "completion"):
+    if first in ("status", "server", "conformance", "policy", "path-help", "version", "completion"):
         return system
     from vaultctl.tree.administration import COMMANDS as operating
 

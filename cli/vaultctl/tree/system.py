@@ -48,6 +48,17 @@ COMMANDS = (
         details="All arguments go to the server as they are; `vaultctl server -h` lists them.",
     ),
     Command(
+        "conformance",
+        "conformance:run",
+        "COMMAND [options]",
+        (0, None, "0"),
+        "Judge a server by the European Secrets API",
+        passes_through=True,
+        remote=False,
+        details="All arguments go to the suite as they are; `vaultctl conformance -h` lists them. Exit code 0: the claim "
+        "holds. 1: it does not. 2: usage or manifest. 3: error. 4: stopped for safety. 5: something was left behind.",
+    ),
+    Command(
         "status",
         "status:status",
         "[options]",

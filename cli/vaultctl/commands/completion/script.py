@@ -91,7 +91,7 @@ def _children() -> dict[str, list[str]]:
 def _flags(command: Command) -> dict[str, str]:
     """The command's flags and what each is."""
     if command.passes_through:
-        return SERVER_FLAGS
+        return SERVER_FLAGS if command.name == "server" else {}
     return {flag.name: flag.help for flag in flags_of(command)}
 
 

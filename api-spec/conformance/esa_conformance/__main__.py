@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""`python -m esa_conformance`, and what the zip file runs."""
+
+from __future__ import annotations
+
+import sys
+
+from esa_conformance.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

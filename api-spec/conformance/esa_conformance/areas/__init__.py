@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The tests, by area of the specification, in the order in which they run."""
+
+from __future__ import annotations
+
+from esa_conformance.areas import (
+    credentials,
+    errors,
+    features,
+    general,
+    kv_manage,
+    kv_shape,
+    kv_versions,
+    kv_writes,
+    namespaces,
+    policies,
+    sealing,
+    secrecy,
+    wrapping,
+)
+from esa_conformance.run.declare import Test
+
+
+def all_tests() -> tuple[Test, ...]:
+    """Every test of the suite."""
+    areas = (
+        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, policies, credentials,
+        wrapping, namespaces, sealing,
+    )  # fmt: skip
+    return tuple(test for area in areas for test in area.TESTS)

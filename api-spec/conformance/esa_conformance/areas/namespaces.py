@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Namespaces know nothing of each other."""
+
+from __future__ import annotations
+
+from esa_conformance.run.declare import Tests
+from esa_conformance.run.trial import Trial
+
+TESTS = Tests()
+
+
+@TESTS.test("ESA-NSP-001", feature="namespaces", needs=("admin",))
+def credential_counts_in_its_namespace(t: Trial) -> None:
+    """A credential has no right in another namespace, and its accessor is not known there."""
+    one, two = t.new_namespace(), t.new_namespace()
+    admin = t.admin.within(one)
+    t.done(
+        admin.write_policy("all", {"*": ["create", "read", "update", "delete", "list"]}),
+        "a policy is written",
+    )
+    t.done(t.admin.within(two).write_policy("all", {"*": ["read", "list"]}), "a policy is written")
+    given = t.done(admin.create_token(policies=["all"], ttl="10m"), "a credential is made")
+    caller = admin.using(given.token)
+    found = caller.read_policy("all")
+    t.is_so(found, found.ok, "a credential is accepted in its namespace")
+    found = caller.within(two).read_policy("all")
+    t.is_so(found, found.unknown_caller, "a credential has no right in another namespace")
+    known = admin.look_up_accessor(given.accessor)
+    t.is_so(known, known.ok, "an accessor is known in its namespace")
+    unknown = t.admin.within(two).look_up_accessor(given.accessor)
+    t.is_so(unknown, not unknown.ok, "an accessor is not known in another namespace")
+    t.must(given.token.encode() not in unknown.answer.body, "nothing is told of it")
+    t.admin.within(two).revoke_accessor(given.accessor)
+    found = caller.read_policy("all")
+    t.is_so(found, found.ok, "a credential is not revoked from another namespace")
+
+
+@TESTS.test("ESA-NSP-001", feature="namespaces", needs=("admin",), provisional=True)
+def credential_is_unknown_elsewhere(t: Trial) -> None:
+    """A credential of one namespace is refused in another as one that never was, also when it asks about itself."""
+    one, two = t.new_namespace(), t.new_namespace()
+    admin = t.admin.within(one)
+    given = t.done(admin.create_token(policies=["default"], ttl="10m"), "a credential is made")
+    caller = admin.using(given.token)
+    found = caller.look_up_self()
+    t.is_so(found, found.ok, "a credential is accepted in its namespace")
+    elsewhere = caller.within(two).look_up_self()
+    none = caller.within(two).using("s.AAAAAAAAAAAAAAAAAAAAAAAA").look_up_self()
+    t.equal(
+        (elsewhere.status, elsewhere.without_request), (none.status, none.without_request),
+        "a credential of another namespace is as one that never was",
+    )  # fmt: skip

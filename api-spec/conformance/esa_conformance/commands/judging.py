@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""run: judge a server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import TextIO
+
+from esa_conformance.commands.selection import selected
+from esa_conformance.errors import EXIT_LEFT, EXIT_SAFETY
+from esa_conformance.manifest import read_manifest
+from esa_conformance.report.document import document, judged
+from esa_conformance.requirements import with_needed
+from esa_conformance.run.outcomes import Result
+from esa_conformance.run.profiles import exit_code
+from esa_conformance.run.session import Finished, Options, run
+
+
+def judge(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO, err: TextIO) -> int:
+    """Run the tests of a manifest; the exit code says whether the claim holds."""
+    manifest = read_manifest(arguments.manifest, environ)
+    tests = selected(arguments.only, arguments.profile)
+    narrowed = bool(arguments.only or arguments.profile or arguments.read_only)
+    options = Options(arguments.read_only, arguments.journal)
+
+    def show(line: str) -> None:
+        out.write(f"{line}\n")
+        out.flush()
+
+    finished = run(manifest, tests, options, show=show, told=lambda result: show(_line(result)))
+    made = document(
+        manifest, finished, mode="read-only" if arguments.read_only else "mutating", narrowed=narrowed
+    )
+    if arguments.report:
+        arguments.report.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return _conclusion(finished, manifest.claim, out, err, narrowed=narrowed)
+
+
+def _line(result: Result) -> str:
+    provisional = " (provisional)" if result.test.provisional else ""
+    detail = f": {result.detail}" if result.detail else ""
+    return f"{result.outcome:>16}  {result.test.requirements[0]}  {result.test.id}{provisional}{detail}"
+
+
+def _conclusion(
+    finished: Finished, claim: tuple[str, ...], out: TextIO, err: TextIO, *, narrowed: bool
+) -> int:
+    profiles = judged(finished)
+    for one in profiles:
+        counts = ", ".join(f"{number} {outcome}" for outcome, number in one.core.items() if number)
+        claimed = " (claimed)" if one.name in claim else ""
+        out.write(f"{one.name}{claimed}: {one.result}; {counts}\n")
+    if finished.stopped:
+        err.write(f"stopped: {finished.stopped}\n")
+    err.writelines(f"left behind: {entry.kind} {entry.name}\n" for entry in finished.left)
+    if finished.stopped:
+        return EXIT_SAFETY
+    if finished.left:
+        return EXIT_LEFT
+    of_claim = [one for one in profiles if one.name in with_needed(claim)]
+    return exit_code(finished.results, of_claim, narrowed=narrowed)

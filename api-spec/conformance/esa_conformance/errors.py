@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What ends a test or a run, each with the exit code that it means."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_HOLDS, EXIT_DOES_NOT, EXIT_USAGE, EXIT_ERROR, EXIT_SAFETY, EXIT_LEFT = range(6)
+
+
+class ConformanceError(Exception):
+    """Anything that the suite ends with by its own decision; the message holds no secret."""
+
+    code: ClassVar[int] = EXIT_ERROR
+
+
+class UsageError(ConformanceError):
+    """The command line, the manifest or a report that was given is wrong."""
+
+    code = EXIT_USAGE
+
+
+class SafetyStop(ConformanceError):
+    """The run would touch what it must not: another server, production, a writing verb in read-only mode."""
+
+    code = EXIT_SAFETY
+
+
+class NoAnswer(ConformanceError):
+    """The server could not be reached or did not answer in time."""
+
+
+class TimedOut(NoAnswer):
+    """The deadline of one request passed."""
+
+
+class UnknownOutcome(NoAnswer):
+    """The connection ended after a request was sent: whether it was done is not known."""
+
+
+class Missed(Exception):
+    """A MUST that the server misses."""
+
+
+class Unsupported(Exception):
+    """The server validly refuses a feature."""
+
+
+class PreconditionFailed(Exception):
+    """What a test needs of another requirement does not hold; names it."""

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The requirements and profiles, as they were generated from their single source into this package."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One numbered requirement; `feature` is empty for core. With the feature `must_with` a SHOULD is a MUST."""
+
+    id: str
+    rev: int
+    text: str
+    level: str
+    profile: str
+    feature: str
+    must_with: str
+    cls: str
+    evidence: tuple[str, ...]
+    compat: str
+
+
+@dataclass(frozen=True)
+class ProfileText:
+    """One profile: its title, the profiles that a claim to it claims too, and the features that it always has."""
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    claims: tuple[str, ...]
+
+
+@cache
+def requirements() -> Mapping[str, Requirement]:
+    """Every requirement by its id."""
+    return {one["id"]: _requirement(one) for one in _read()["requirements"]}
+
+
+@cache
+def profiles() -> Mapping[str, ProfileText]:
+    """Every profile by its name, in the order of reports."""
+    return {
+        one["name"]: ProfileText(one["name"], one["title"], tuple(one["needs"]), tuple(one.get("claims", ())))
+        for one in _read()["profiles"]
+    }
+
+
+@cache
+def feature_profiles() -> Mapping[str, str]:
+    """By name of a registered feature the profile that it belongs to."""
+    return {one["name"]: one["profile"] for one in _read()["features"]}
+
+
+def with_needed(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Profiles and all that a claim to them claims too, in the order of reports."""
+    found = set(names)
+    while more := {need for name in found for need in profiles()[name].needs} - found:
+        found |= more
+    return tuple(name for name in profiles() if name in found)
+
+
+@cache
+def _read() -> Any:  # noqa: ANN401 - of our own file
+    text = resources.files("esa_conformance").joinpath("requirements.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def _requirement(members: Mapping[str, Any]) -> Requirement:
+    return Requirement(
+        id=members["id"],
+        rev=members["rev"],
+        text=members["text"],
+        level=members["level"],
+        profile=members["profile"],
+        feature=members["feature"] or "",
+        must_with=members["must_with"] or "",
+        cls=members["class"],
+        evidence=tuple(members["evidence"]),
+        compat=members["compat"] or "",
+    )

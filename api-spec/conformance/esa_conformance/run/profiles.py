@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""From outcomes of tests to features, profiles and the exit code."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from esa_conformance.errors import EXIT_DOES_NOT, EXIT_ERROR, EXIT_HOLDS
+from esa_conformance.requirements import profiles, requirements
+from esa_conformance.run.declare import Test
+from esa_conformance.run.outcomes import GOOD, Outcome, Result
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature: told by the server or its manifest, inferred from what it does, and claimed where that holds.
+
+    `inferred` is None of one that was told and that no test of this run asks for.
+    """
+
+    name: str
+    told: bool
+    inferred: bool | None
+    claimed: bool
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One profile: `result` is success, partial (not all was run) or failure."""
+
+    name: str
+    result: str
+    core: Counter[Outcome]
+    supported: tuple[str, ...]
+    unsupported: tuple[str, ...]
+    broken: tuple[str, ...]
+    """Features that were told or belong to it, and do not hold."""
+    provisional: int
+    reasons: tuple[str, ...]
+
+
+def is_claimed(test: Test, profile: str) -> bool:
+    """Whether a test counts for a profile: that of the requirement that it is for.
+
+    Who only uses secrets is no administrator, so kv-consume asks nothing for which one is needed. Such tests count for
+    identity, which nobody claims without kv-consume.
+    """
+    own = requirements()[test.requirements[0]].profile
+    if own == "kv-consume" and "admin" in test.needs:
+        own = "identity"
+    return own == profile
+
+
+def features(results: Iterable[Result], told: frozenset[str]) -> list[Feature]:
+    """Every feature that has a test, or was told."""
+    by_name: dict[str, list[Result]] = {name: [] for name in told}
+    for result in results:
+        if not result.test.core and not result.test.provisional:
+            by_name.setdefault(result.test.feature, []).append(result)
+    made = []
+    for name, of in sorted(by_name.items()):
+        inferred = all(result.outcome in GOOD for result in of) if of else None
+        made.append(Feature(name, name in told, inferred, bool(inferred)))
+    return made
+
+
+def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> Profile:
+    """What came of a profile. A feature that was told and does not hold is a failure of it."""
+    of = [result for result in results if is_claimed(result.test, name)]
+    core = [result for result in of if result.test.core and not result.test.provisional]
+    counts = Counter(result.outcome for result in core)
+    names = {result.test.feature for result in of if not result.test.core}
+    broken = [
+        feature.name for feature in found if feature.name in names and feature.told and not feature.inferred
+    ]
+    claimed = {feature.name for feature in found if feature.claimed}
+    lacking = [feature for feature in profiles()[name].claims if feature not in claimed]
+    reasons = [
+        *(f"{result.test.id}: {result.outcome}" for result in core if result.outcome not in GOOD),
+        *(f"{feature}: told, and does not hold" for feature in broken),
+        *(f"{feature}: belongs to the profile, and is not there" for feature in lacking),
+    ]
+    not_run = {result.outcome for result in of if result.outcome not in GOOD} <= {Outcome.DISABLED}
+    return Profile(
+        name,
+        "success" if not reasons else "partial" if not_run else "failure",
+        counts,
+        tuple(feature.name for feature in found if feature.name in names and feature.claimed),
+        tuple(feature.name for feature in found if feature.name in names and not feature.claimed),
+        tuple(broken + lacking),
+        sum(result.test.provisional for result in of),
+        tuple(reasons),
+    )
+
+
+def exit_code(results: Sequence[Result], judged: Sequence[Profile], *, narrowed: bool) -> int:
+    """The exit code of a run: `narrowed` where the command line left tests out, which then are no failure."""
+    if any(result.outcome is Outcome.ERROR for result in results):
+        return EXIT_ERROR
+    if any(result.unexpected for result in results):
+        return EXIT_DOES_NOT
+    for one in judged:
+        bad = set(one.core) - GOOD - {Outcome.EXPECTED_FAILURE}
+        if narrowed:
+            bad -= {Outcome.DISABLED}
+        if bad or one.broken:
+            return EXIT_DOES_NOT
+    return EXIT_HOLDS

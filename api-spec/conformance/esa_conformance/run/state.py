@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a run knows: its callers, its place on the server, its journal, and what the server told of itself."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from esa_conformance.binding.client import Client
+from esa_conformance.errors import ConformanceError
+from esa_conformance.run.journal import Journal, Kind
+from esa_conformance.run.names import run_of
+from esa_conformance.wire.transport import Transport
+
+
+@dataclass
+class State:
+    """One run. `callers` are by the names of the manifest's credentials; `told` are features that the server tells."""
+
+    run: str
+    transport: Transport
+    nobody: Client
+    callers: dict[str, Client]
+    canary: str
+    told: frozenset[str]
+    discovery: Mapping[str, Any] | None
+    seal_key: str | None = field(default=None, repr=False)
+    namespace: str = ""
+    journal: Journal | None = None
+    _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def has(self, need: str) -> bool:
+        """Whether the manifest gives a credential or hook, or the run can make it."""
+        if need == "seal_key":
+            return self.seal_key is not None
+        return need in self.callers or (need == "denied" and "admin" in self.callers)
+
+    def number(self) -> int:
+        """A number that this run has not used."""
+        with self._lock:
+            return next(self._numbers)
+
+    def new_name(self) -> str:
+        """A name that nothing has."""
+        return f"esa-{self.run}-{self.number()}"
+
+    def name(
+        self, kind: Kind, *, suffix: str = "", parent: str = "", mount: str = "", namespace: str | None = None
+    ) -> tuple[str, int]:
+        """A new name, noted in the journal, and its number there.
+
+        A name within `parent` has it before it. `namespace` is where it will be, by default that of the run.
+        """
+        if self.journal is None:
+            raise ConformanceError("a read-only test wants to make something")
+        made = f"{parent}{self.new_name()}{suffix}"
+        number = self.journal.will_make(
+            kind, made, namespace=self.namespace if namespace is None else namespace, mount=mount
+        )
+        return made, number
+
+    def note_secret(self, path: str, *, mount: str) -> None:
+        """Note a secret in a folder that has its name from this run."""
+        if self.journal is None or run_of(path) != self.run:
+            raise ConformanceError("a test wants to write where it must not")
+        self.journal.will_make("secret", path, namespace=self.namespace, mount=mount)

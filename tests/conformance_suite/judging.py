@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Runs the suite in this process, on a server that a test has started."""
+
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from esa_conformance.areas import all_tests
+from esa_conformance.manifest import Manifest, read_manifest
+from esa_conformance.report.document import document
+from esa_conformance.run.declare import Test
+from esa_conformance.run.session import Finished, Options, run
+from tests.conformance.servers import CoffreServer, Server
+from tests.conformance.wire import send
+
+CLAIM = ("kv-consume", "kv-manage", "identity", "X-wrap", "X-ns")
+_MANIFEST = """
+spec = "1.0"
+claim = {claim}
+allow = ["read-only", "mutating", "disruptive"]
+expected_failures = "expected.toml"
+
+[implementation]
+organization = "Example"
+project = "{kind}"
+url = "https://example.org"
+version = "1"
+
+[target]
+address = "http://127.0.0.1:{port}"
+expect = {{ cluster_id = "{cluster}" }}
+
+[bindings.compat]
+prefix = "team-a"
+
+[credentials]
+kv = "env:ESA_TOKEN"
+admin = "env:ESA_TOKEN"
+
+[hooks]
+seal_key = "env:ESA_SEAL_KEY"
+
+[isolation]
+mode = "{mode}"
+
+[limits]
+rps = 5000
+"""
+
+
+class JudgedCoffre(CoffreServer):
+    """Our server, which says that it is there to be tested."""
+
+    def _outbound(self) -> str:
+        expires = (datetime.now(UTC) + timedelta(days=30)).date()
+        return f"""{super()._outbound()}
+discovery {{
+  environment      = "test"
+  security_contact = "mailto:security@example.org"
+  security_expires = "{expires}"
+}}"""
+
+
+@dataclass
+class Judged:
+    """A finished run, and its report."""
+
+    finished: Finished
+    report: Mapping[str, Any]
+
+    def outcomes(self) -> dict[str, str]:
+        """By id of a test what came of it."""
+        return {result.test.id: result.outcome.value for result in self.finished.results}
+
+    def results(self) -> dict[str, str]:
+        """By profile its result."""
+        return {one["name"]: one["result"] for one in self.report["profiles"]}
+
+    def details(self) -> dict[str, str]:
+        """By id of a test why it did not pass."""
+        return {
+            result.test.id: f"{result.outcome.value}: {result.detail}"
+            for result in self.finished.results
+            if result.outcome.value not in {"pass", "warning"}
+        }
+
+
+def prepare(server: Server) -> None:
+    """Open a new server, with a mount of secrets that takes requests."""
+    server.initialise()
+    body = b'{"type":"kv","options":{"version":"2"}}'
+    headers = {"X-Vault-Token": server.root}
+    assert send(server.port, "POST", "/v1/sys/mounts/secret", headers, body).status == 204
+    deadline = time.monotonic() + 20
+    while send(server.port, "GET", "/v1/secret/metadata/none", headers, None).status != 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def manifest_of(
+    server: Server,
+    folder: Path,
+    *,
+    port: int = 0,
+    mode: str = "prefix",
+    expected: str = "",
+    claim: Sequence[str] = CLAIM,
+) -> Manifest:
+    """A manifest for a server, asked at `port` where a proxy stands before it."""
+    health = send(server.port, "GET", "/v1/sys/health", {}, None).json()
+    assert isinstance(health, dict)
+    folder.mkdir(exist_ok=True)
+    (folder / "expected.toml").write_text(expected, encoding="utf-8")
+    path = folder / "manifest.toml"
+    text = _MANIFEST.format(
+        claim=list(claim), kind=server.kind, port=port or server.port, cluster=health["cluster_id"], mode=mode
+    )
+    assert tomllib.loads(text)
+    path.write_text(text, encoding="utf-8")
+    return read_manifest(path, {"ESA_TOKEN": server.root, "ESA_SEAL_KEY": server.share})
+
+
+def judge(manifest: Manifest, folder: Path, *, only: Sequence[str] = (), read_only: bool = False) -> Judged:
+    """Run all tests, or those with these ids."""
+    tests: list[Test] = [test for test in all_tests() if not only or test.id in only]
+    assert not only or len(tests) == len(set(only))
+    number = len(list(folder.glob("journal-*")))
+    options = Options(read_only, folder / f"journal-{number}")
+    finished = run(manifest, tests, options, show=lambda _: None, told=lambda _: None)
+    report = document(manifest, finished, mode="read-only" if read_only else "mutating", narrowed=bool(only))
+    return Judged(finished, report)

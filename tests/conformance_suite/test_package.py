@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What holds of the suite's own code: it stands alone, it reads no prose, and tests and requirements know each other."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import esa_conformance
+from esa_conformance.areas import all_tests
+from esa_conformance.requirements import profiles, requirements
+
+_PACKAGE = Path(esa_conformance.__file__).parent
+_SOURCES = sorted(_PACKAGE.rglob("*.py"))
+_AREAS = {"GEN", "ERR", "KV", "POL", "AUT", "WRP", "NSP"}
+"""Of which every requirement has a test; those of others come later."""
+_PROSE = {"errors", "warnings", "detail", "title", "message", "reason"}
+"""Members of answers that are written for people."""
+
+
+def _imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+def _prose(source: str) -> Iterator[str]:
+    """Members of answers that a test looks into and that are prose."""
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in {"member", "get"}
+        ):
+            texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            texts = [node.slice.value]
+        else:
+            continue
+        yield from (str(text) for text in texts if text in _PROSE)
+
+
+def test_nothing_but_the_standard_library_is_needed() -> None:
+    assert len(_SOURCES) > 30
+    found = {name for path in _SOURCES for name in _imports(path.read_text(encoding="utf-8"))}
+    assert found - sys.stdlib_module_names == {"esa_conformance"}
+
+
+def test_no_test_reads_prose() -> None:
+    found = {
+        f"{path.name}: {text}"
+        for folder in ("areas", "binding", "run")
+        for path in sorted((_PACKAGE / folder).glob("*.py"))
+        for text in _prose(path.read_text(encoding="utf-8"))
+    }
+    assert found == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "reply.answer.member('errors')",
+        "body['detail']",
+        "problem.get('title')",
+        "a.member('data', 'warnings')",
+    ],
+)
+def test_prose_that_is_read_is_found(line: str) -> None:
+    assert list(_prose(line))
+
+
+def test_ids_of_tests_are_unique_and_each_says_what_it_asks() -> None:
+    tests = all_tests()
+    assert len({test.id for test in tests}) == len(tests) > 60
+    assert [test.id for test in tests if not test.text.endswith(".") or "\n" in test.text] == []
+
+
+def test_every_requirement_asked_over_http_has_a_test_and_every_test_a_requirement() -> None:
+    known = requirements()
+    tested = {name for test in all_tests() for name in test.requirements}
+    assert sorted(tested - known.keys()) == []
+    asked = {name for name, one in known.items() if name.split("-")[1] in _AREAS and "http" in one.evidence}
+    assert len(asked) > 55
+    assert sorted(asked - tested) == []
+
+
+def test_a_test_of_a_feature_is_of_a_requirement_of_it() -> None:
+    known = requirements()
+    wrong = [
+        test.id
+        for test in all_tests()
+        if (feature := known[test.requirements[0]].feature) and feature != test.feature
+    ]
+    assert wrong == []
+
+
+def test_profiles_of_requirements_are_registered() -> None:
+    assert {one.profile for one in requirements().values()} <= profiles().keys()
+
+
+def test_what_changes_something_is_not_called_read_only() -> None:
+    """Read-only tests may use nothing that a trial makes."""
+    makes = {
+        "secret",
+        "secret_below",
+        "policy",
+        "caller",
+        "have_token",
+        "mount",
+        "limited",
+        "auth",
+        "new_namespace",
+    }
+    for test in all_tests():
+        if test.cls == "read-only":
+            assert not makes & set(test.body.__code__.co_names), test.id

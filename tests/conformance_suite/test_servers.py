@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The suite on Coffre and on the real OpenBao: what each claims holds, and nothing is left behind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.servers import OpenBaoServer, Server
+from tests.conformance.wire import send
+from tests.conformance_suite.judging import CLAIM, Judged, JudgedCoffre, judge, manifest_of, prepare
+
+_SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
+_SUPPORTED = {
+    "coffre": {
+        "approle", "discovery", "namespaces", "paging", "patch", "problem-json", "redacted-errors", "retry-after", "subkeys", "wrap",
+    },
+    "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},
+}  # fmt: skip
+_WARNINGS = {
+    "coffre": {"large_integer_survives"},
+    "openbao": {
+        "security_contact_is_served", "large_integer_survives", "limits_say_when",
+        "errors_of_administration_repeat_nothing",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=sorted(_SERVERS))
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server, open, with a mount of secrets."""
+    started = _SERVERS[request.param]()
+    try:
+        prepare(started)
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture(scope="module")
+def judged(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """One whole run below a prefix."""
+    folder = tmp_path_factory.mktemp("run")
+    return judge(manifest_of(server, folder), folder)
+
+
+def test_every_claim_holds(judged: Judged) -> None:
+    assert judged.results() == dict.fromkeys(CLAIM, "success"), judged.details()
+
+
+def test_features_are_those_that_the_server_has(server: Server, judged: Judged) -> None:
+    features = judged.report["features"]
+    assert {name for name, one in features.items() if one["inferred"]} == _SUPPORTED[server.kind]
+
+
+def test_what_should_be_and_is_not_is_a_warning(server: Server, judged: Judged) -> None:
+    found = {name for name, outcome in judged.outcomes().items() if outcome == "warning"}
+    assert found == _WARNINGS[server.kind]
+
+
+def test_a_core_test_that_does_not_pass_is_provisional(judged: Judged) -> None:
+    bad = {
+        one.test.id
+        for one in judged.finished.results
+        if one.outcome.value not in {"pass", "warning", "unsupported"}
+    }
+    assert bad == {"credential_is_unknown_elsewhere"}, judged.details()
+    assert all(one.test.provisional for one in judged.finished.results if one.test.id in bad)
+
+
+def test_nothing_is_left_behind(server: Server, judged: Judged) -> None:
+    assert judged.finished.created > 100
+    assert judged.report["cleanup"]["left"] == 0
+    headers = {"X-Vault-Token": server.root}
+    for path in ("secret/metadata/team-a", "sys/policies/acl", "sys/mounts", "sys/auth", "sys/namespaces"):
+        method = "GET" if path in {"sys/mounts", "sys/auth"} else "LIST"
+        answer = send(server.port, method, f"/v1/{path}", headers, None)
+        assert b"esa-" not in answer.body
+
+
+def test_a_run_in_a_namespace_finds_the_same(server: Server, judged: Judged, tmp_path: Path) -> None:
+    within = judge(manifest_of(server, tmp_path, mode="namespace"), tmp_path)
+    assert within.outcomes() == judged.outcomes(), within.details()
+    assert within.report["cleanup"]["left"] == 0
+
+
+def test_read_only_sends_nothing_that_writes(server: Server, tmp_path: Path) -> None:
+    found = judge(manifest_of(server, tmp_path), tmp_path, read_only=True)
+    ran = [one for one in found.finished.results if one.outcome.value != "disabled"]
+    assert {one.test.cls for one in ran} == {"read-only"}
+    assert {one.outcome.value for one in ran} <= {"pass", "warning", "unsupported"}
+    assert (found.finished.created, list(tmp_path.glob("journal-*"))) == (0, [])
