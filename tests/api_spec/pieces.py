@@ -10,6 +10,7 @@ from typing import Any, Final
 from markdown_it import MarkdownIt
 
 from tests.api_spec.derived import record_schema
+from tests.api_spec.operations import ALL, NONE, operations, profiles
 from tests.api_spec.requirements import FOLDER, Requirement, registry, requirements
 
 _BCP14: Final = re.compile(r"\b(MUST NOT|SHOULD NOT|MUST|SHOULD|MAY)\b")
@@ -28,6 +29,8 @@ def piece(marker: str) -> str:
         return requirement(_REQUIREMENTS[name])
     if name == "schema" and rest:
         return _schema(rest)
+    if name == "operations" and rest in {*profiles(), ALL, NONE}:
+        return _operations(rest)
     if name in _PIECES and not rest:
         return _PIECES[name]()
     raise UnknownPiece(marker)
@@ -200,6 +203,22 @@ def _events() -> str:
 
 def _of_area(events: Mapping[str, Any], area: str) -> list[str]:
     return [name for name in events["events"] if name.split(".")[1] == area]
+
+
+def _operations(name: str) -> str:
+    if name != NONE:
+        rows = [
+            (f"<code>{method}</code>", f"<code>{escape(path)}</code>", _INLINE.renderInline(text))
+            for (path, method), text in operations(name).items()
+        ]
+        return table(("Method", "Path", "What it does"), rows, kind="operations")
+    methods: dict[str, list[str]] = {}
+    for path, method in operations(name):
+        methods.setdefault(path, []).append(method)
+    return table(
+        ("Path", "Methods"),
+        [(f"<code>{escape(path)}</code>", ", ".join(each)) for path, each in methods.items()],
+    )
 
 
 def _schema(name: str) -> str:

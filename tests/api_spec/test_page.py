@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from tests.api_spec.operations import ALL, NONE, operations, profiles
 from tests.api_spec.page import TEXT, BadText, ordered, page
 from tests.api_spec.pieces import UnknownPiece, members, piece, worded
 from tests.api_spec.requirements import FOLDER, registry, requirements
@@ -132,6 +133,23 @@ def test_the_text_names_no_product_and_prose_has_no_words_of_requirement() -> No
         assert path.name in _EXPLAINED or _CAPITALS.search(prose) is None, path.name
 
 
+def test_every_operation_of_the_server_stands_in_the_annex() -> None:
+    text = (TEXT / "annex-b-operations.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\{\{operations (.+)\}\}$", text, re.MULTILINE) == [ALL, *profiles(), NONE]
+    whole = json.loads((FOLDER / "openapi.json").read_text(encoding="utf-8"))["paths"]
+    served = {(path, method.upper()) for path, item in whole.items() for method in item}
+    shown = [key for name in (ALL, *profiles(), NONE) for key in operations(name)]
+    assert set(shown) == served
+    assert len(operations(ALL)) > 2
+    assert not set(operations(ALL)) & set(operations("kv-consume"))
+
+
+@pytest.mark.parametrize("name", [ALL, "kv-consume", NONE])
+def test_every_path_of_a_section_is_shown(name: str) -> None:
+    shown = re.findall(r"<code>(/[^<]+)</code>", piece(f"operations {name}"))
+    assert set(shown) == {path for path, _ in operations(name)}
+
+
 def test_every_declared_value_of_discovery_is_listed_with_a_requirement() -> None:
     schema = json.loads((FOLDER / "schemas" / "discovery.json").read_text(encoding="utf-8"))
     text = (TEXT / "annex-c-schemas.md").read_text(encoding="utf-8")
@@ -150,7 +168,7 @@ def test_every_outcome_of_a_test_is_explained() -> None:
 
 
 def test_a_piece_that_nobody_knows_is_refused() -> None:
-    for marker in ("ESA-KV-999", "index again", "schema", "poem"):
+    for marker in ("ESA-KV-999", "index again", "schema", "operations poem", "poem"):
         with pytest.raises(UnknownPiece):
             piece(marker)
 
