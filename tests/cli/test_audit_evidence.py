@@ -309,6 +309,17 @@ def test_a_segment_that_is_not_signed_to_its_end_is_copied_as_far(server: LogSer
     assert _verify(tmp_path, f"-key={KEY}", str(folder)).code == 0
 
 
+def test_what_is_signed_while_it_is_copied_leaves_no_gap(server: LogServer, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    server.ended, server.signed[LOG] = (4,), 6
+    server.later = [lambda: server.signed.update({LOG: 10})]
+    assert shown(server, ["segments", f"-download={folder}", LOG], tmp_path).code == 0
+    assert not server.later
+    paths = sorted((folder / LOG).glob("*.jsonl"))
+    assert [line for path in paths for line in path.read_bytes().splitlines()] == server.lines[LOG][:6]
+    assert _verify(tmp_path, f"-key={KEY}", str(folder)).code == 0
+
+
 def test_a_copy_goes_on_where_it_was_cut_off_and_asks_for_nothing_twice(
     server: LogServer, tmp_path: Path
 ) -> None:

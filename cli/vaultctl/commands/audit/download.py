@@ -44,6 +44,8 @@ class LogDownload:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.records = 0
         """How many records the log has, up to where it is copied."""
+        self._note: str | None = None
+        """The newest checkpoint when the first segment came that was not closed: all such are copied up to it."""
 
     def take(self, entry: Mapping[str, object], end: int | None) -> None:
         """Copy a segment that the server lists; `end` is where the next one begins, None for the last.
@@ -51,6 +53,8 @@ class LogDownload:
         Raises `OSError`, and `CommandError` for one that is not what it is to be.
         """
         first = self.first_of(entry)
+        if first > self.records and self._note is not None:
+            return  # the checkpoint ends before: the next copy goes on there
         if first > self.records:
             self._take_tiles(first)
         if entry.get("closed"):
@@ -121,7 +125,9 @@ class LogDownload:
 
     def _take_open(self, first: int, end: int | None) -> None:
         """Copy what is not closed: all of a segment that is about to be, else what a checkpoint covers."""
-        note = newest_note(self._client, self._log)
+        if self._note is None:
+            self._note = newest_note(self._client, self._log)
+        note = self._note
         size = [*note.split("\n"), "", ""][1]
         signed = int(size) if size.isascii() and size.isdigit() else 0
         until = signed if end is None else min(signed, end)
