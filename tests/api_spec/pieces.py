@@ -205,6 +205,31 @@ def _of_area(events: Mapping[str, Any], area: str) -> list[str]:
     return [name for name in events["events"] if name.split(".")[1] == area]
 
 
+def _vectors() -> str:
+    said = json.loads((FOLDER / "vectors" / "log.json").read_text("utf-8"))
+    rows = [
+        (str(seq), f"<code>{escape(line)}</code>", f"<code>{leaf}</code>")
+        for seq, (line, leaf) in enumerate(zip(said["records"], said["leaves"], strict=True))
+    ]
+    singles = [
+        ("Root at four", said["root4"]),
+        ("Root at seven", said["root7"]),
+        ("Key on P-256, SubjectPublicKeyInfo", said["p256_spki"]),
+        ("Id of that key", said["p256_key_id"]),
+        ("Key of Ed25519", said["ed25519_vkey"]),
+    ]
+    notes = [
+        ("Checkpoint at four", said["checkpoint4"]),
+        ("Checkpoint at seven", said["checkpoint7"]),
+        ("Proof that record 5 is in the log of seven", said["proof_index5"]),
+    ]
+    return (
+        table(("seq", "Line", "Leaf"), rows, kind="vectors")
+        + table(("Value", "Text"), [(name, f"<code>{escape(value)}</code>") for name, value in singles])
+        + "".join(f"<h3>{name}</h3>\n<pre><code>{escape(value)}</code></pre>\n" for name, value in notes)
+    )
+
+
 def _operations(name: str) -> str:
     if name != NONE:
         rows = [
@@ -269,4 +294,5 @@ _PIECES: Final[Mapping[str, Callable[[], str]]] = {
     "problems": _problems,
     "events": _events,
     "suites": _suites,
+    "vectors": _vectors,
 }

@@ -4,6 +4,7 @@
 import json
 import re
 from collections import Counter
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
@@ -131,6 +132,13 @@ def test_the_text_names_no_product_and_prose_has_no_words_of_requirement() -> No
         prose = re.sub(r"`[^`]*`|X-Vault-\w+", "", path.read_text(encoding="utf-8"))
         assert _PRODUCTS.search(prose) is None, path.name
         assert path.name in _EXPLAINED or _CAPITALS.search(prose) is None, path.name
+
+
+def test_every_test_vector_stands_there(html: str) -> None:
+    said = json.loads((FOLDER / "vectors" / "log.json").read_text(encoding="utf-8"))
+    values = [each for value in said.values() for each in (value if isinstance(value, list) else [value])]
+    assert len(values) == 22
+    assert [value for value in values if f"<code>{escape(value)}</code>" not in html] == []
 
 
 def test_every_operation_of_the_server_stands_in_the_annex() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from tests.house.tree import ROOT
 from vault.log.format.tree import EMPTY_ROOT, SubtreeHash, leaf_hash, node_hash
 
-VECTORS: dict[str, Any] = json.loads((ROOT / "tests" / "vectors" / "log.json").read_text(encoding="utf-8"))
+VECTORS: dict[str, Any] = json.loads((ROOT / "api-spec" / "vectors" / "log.json").read_text(encoding="utf-8"))
 
 LEAVES = [leaf_hash(b"record %d" % number) for number in range(600)]
 
