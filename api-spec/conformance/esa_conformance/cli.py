@@ -9,9 +9,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from esa_conformance import __version__
 from esa_conformance.errors import EXIT_USAGE, ConformanceError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
 
 
 def main(argv: Sequence[str], *, program: str = "esa-conformance") -> int:
@@ -37,24 +41,68 @@ def _parser(program: str) -> argparse.ArgumentParser:
     ))  # fmt: skip
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _asking(commands)
+    _reading(commands)
+    return parser
+
+
+def _asking(commands: Commands) -> None:
+    """The commands that have a manifest."""
+    planning = commands.add_parser("plan", help="show what a run would do; the server is not asked")
     judging = commands.add_parser("run", help="judge a server")
-    _with_selection(judging)
-    judging.add_argument("--manifest", type=Path, required=True, help="what is judged, in TOML or JSON")
-    judging.add_argument(
-        "--read-only", action="store_true", help="send GET, HEAD and LIST only, and never a body"
-    )
+    for command in (planning, judging):
+        _with_selection(command)
+        command.add_argument("--manifest", type=Path, required=True, help="what is judged, in TOML or JSON")
+        command.add_argument(
+            "--read-only", action="store_true", help="send GET, HEAD and LIST only, and never a body"
+        )
+    planning.set_defaults(function="planning:plan")
     judging.add_argument(
         "--journal", type=Path, default=Path("esa-journal.ndjson"), help="file to note in what is made"
     )
     judging.add_argument("--report", type=Path, help="file for the report in JSON")
+    judging.add_argument("--html", type=Path, help="file for the report as a page")
+    judging.add_argument("--junit", type=Path, help="file for the report in JUnit XML")
+    judging.add_argument("--transcript", type=Path, help="file for all requests and answers, without secrets")
+    judging.add_argument(
+        "--sign-with", metavar="COMMAND", help="gets the report's SHA-256 on its input, prints a signature"
+    )
     judging.set_defaults(function="judging:judge")
+    cleaning = commands.add_parser("cleanup", help="remove what a run left behind")
+    cleaning.add_argument("--manifest", type=Path, required=True)
+    what = cleaning.add_mutually_exclusive_group(required=True)
+    what.add_argument("--journal", type=Path, help="of the run that was ended")
+    what.add_argument(
+        "--expired", action="store_true", help="whatever any run left and is past its end of life"
+    )
+    cleaning.set_defaults(function="cleaning:clean_up")
+
+
+def _reading(commands: Commands) -> None:
+    """The commands that ask no server."""
     listing = commands.add_parser("list", help="list the tests")
     _with_selection(listing)
     listing.set_defaults(function="catalogue:show_list")
     explaining = commands.add_parser("explain", help="show a requirement and what is asked of it")
     explaining.add_argument("id", help="such as ESA-KV-005")
     explaining.set_defaults(function="catalogue:explain")
-    return parser
+    showing = commands.add_parser("report", help="print a report in another form")
+    showing.add_argument("report", type=Path, nargs="+")
+    showing.add_argument("--format", choices=("html", "junit", "yaml", "badge", "readme"), default="html")
+    showing.add_argument("--reproduce", default="", help="commands that a readme shows")
+    showing.set_defaults(function="reporting:show")
+    comparing = commands.add_parser("diff", help="show what is otherwise in a later report")
+    comparing.add_argument("old", type=Path)
+    comparing.add_argument("new", type=Path)
+    comparing.set_defaults(function="reporting:compare")
+    verifying = commands.add_parser("verify", help="check that a report is whole")
+    verifying.add_argument("report", type=Path)
+    verifying.add_argument(
+        "--verify-with",
+        metavar="COMMAND",
+        help="gets the SHA-256 on its input and the signature's file as argument",
+    )
+    verifying.set_defaults(function="reporting:verify")
 
 
 def _with_selection(command: argparse.ArgumentParser) -> None:

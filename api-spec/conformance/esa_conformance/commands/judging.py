@@ -6,12 +6,17 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
-from typing import TextIO
+from dataclasses import replace
+from typing import Any, TextIO
 
 from esa_conformance.commands.selection import selected
-from esa_conformance.errors import EXIT_LEFT, EXIT_SAFETY
-from esa_conformance.manifest import read_manifest
+from esa_conformance.errors import EXIT_LEFT, EXIT_SAFETY, UsageError
+from esa_conformance.manifest import CLASSES, Manifest, read_manifest
 from esa_conformance.report.document import document, judged
+from esa_conformance.report.junit import junit
+from esa_conformance.report.page import page
+from esa_conformance.report.signing import sign
+from esa_conformance.report.transcript import Transcript
 from esa_conformance.requirements import with_needed
 from esa_conformance.run.outcomes import Result
 from esa_conformance.run.profiles import exit_code
@@ -24,18 +29,46 @@ def judge(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO
     tests = selected(arguments.only, arguments.profile)
     narrowed = bool(arguments.only or arguments.profile or arguments.read_only)
     options = Options(arguments.read_only, arguments.journal)
+    transcript = None
+    if arguments.transcript:
+        transcript = Transcript(arguments.transcript, options.canary, _secrets(manifest))
+        options = replace(options, observer=transcript.note)
 
     def show(line: str) -> None:
         out.write(f"{line}\n")
         out.flush()
 
-    finished = run(manifest, tests, options, show=show, told=lambda result: show(_line(result)))
-    made = document(
-        manifest, finished, mode="read-only" if arguments.read_only else "mutating", narrowed=narrowed
-    )
-    if arguments.report:
-        arguments.report.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        finished = run(manifest, tests, options, show=show, told=lambda result: show(_line(result)))
+    finally:
+        if transcript is not None:
+            transcript.finish()
+    made = document(manifest, finished, mode=_mode(arguments, manifest), narrowed=narrowed)
+    _write(arguments, made)
     return _conclusion(finished, manifest.claim, out, err, narrowed=narrowed)
+
+
+def _secrets(manifest: Manifest) -> set[str]:
+    return {*manifest.credentials.values(), *([manifest.seal_key] if manifest.seal_key else [])}
+
+
+def _mode(arguments: argparse.Namespace, manifest: Manifest) -> str:
+    """The strongest class of tests that was allowed."""
+    allowed = {"read-only"} if arguments.read_only else manifest.allow
+    return next(name for name in reversed(CLASSES) if name in allowed)
+
+
+def _write(arguments: argparse.Namespace, made: Mapping[str, Any]) -> None:
+    if arguments.junit:
+        arguments.junit.write_text(junit(made), encoding="utf-8")
+    if arguments.html:
+        arguments.html.write_text(page([made]), encoding="utf-8")
+    if arguments.report:
+        arguments.report.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        if arguments.sign_with:
+            sign(arguments.report, arguments.sign_with)
+    elif arguments.sign_with:
+        raise UsageError("--sign-with: there is nothing to sign without --report")
 
 
 def _line(result: Result) -> str:

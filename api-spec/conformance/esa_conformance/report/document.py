@@ -71,7 +71,7 @@ def document(manifest: Manifest, finished: Finished, *, mode: str, narrowed: boo
             one.name: {"told": one.told, "inferred": one.inferred, "claimed": one.claimed}
             for one in features(finished.results, finished.told)
         },
-        "profiles": [_profile(one) for one in judged(finished)],
+        "profiles": [profile_member(one) for one in judged(finished)],
         "tests": [_test(result) for result in finished.results],
         "cleanup": {"created": finished.created, "left": len(finished.left)},
         "config": {
@@ -81,7 +81,8 @@ def document(manifest: Manifest, finished: Finished, *, mode: str, narrowed: boo
     }  # fmt: skip
 
 
-def _profile(one: Profile) -> Mapping[str, Any]:
+def profile_member(one: Profile) -> Mapping[str, Any]:
+    """A profile as it stands in a report."""
     return {
         "name": one.name,
         "result": one.result,

@@ -59,6 +59,7 @@ class Runner:
             claimed = any(is_claimed(test, profile) for profile in self._manifest.claim)
             outcome = Outcome.ERROR if claimed and test.core else Outcome.DISABLED
             return Result(test, outcome, f"not given: {', '.join(lacking)}", 0.0, 0, 0)
+        self._state.current = test.id
         begun, sent = time.monotonic(), self._state.transport.count
         outcome, detail, attempts = self._attempts(test)
         seconds, requests = time.monotonic() - begun, self._state.transport.count - sent

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from esa_conformance.binding.client import Client
@@ -22,7 +22,8 @@ from esa_conformance.run.names import new_run
 from esa_conformance.run.outcomes import Result
 from esa_conformance.run.runner import Runner
 from esa_conformance.run.state import State
-from esa_conformance.wire.transport import Observer, Transport
+from esa_conformance.wire.answer import Answer
+from esa_conformance.wire.transport import Request, Transport
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,10 @@ class Options:
 
     read_only: bool
     journal: Path
-    observer: Observer | None = None
+    canary: str = field(default_factory=lambda: f"esa-canary-{secrets.token_hex(10)}", repr=False)
+    """What every secret of the run begins with."""
+    observer: Callable[[str, Request, Answer, float], None] | None = None
+    """Told of each exchange: id of the test, request, answer, seconds."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,12 @@ def run(
     }
     name = new_run(started, manifest.ttl_s)
     state = State(
-        name, nobody.transport, nobody, dict(callers), f"esa-canary-{secrets.token_hex(10)}",
+        name, nobody.transport, nobody, dict(callers), options.canary,
         told_features(manifest, identity), identity.discovery, manifest.seal_key,
     )  # fmt: skip
-    nobody.transport.observer = options.observer
+    observer = options.observer
+    if observer is not None:
+        nobody.transport.observer = lambda *exchange: observer(state.current, *exchange)
     results: list[Result] = []
     stopped = ""
     with _journal(options, state, manifest, writes=writes):

@@ -30,6 +30,8 @@ class State:
     seal_key: str | None = field(default=None, repr=False)
     namespace: str = ""
     journal: Journal | None = None
+    current: str = ""
+    """The id of the test that runs."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""plan: what a run would do, without asking the server anything."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping
+from typing import TextIO
+
+from esa_conformance.commands.selection import selected
+from esa_conformance.errors import EXIT_HOLDS
+from esa_conformance.manifest import read_manifest
+
+
+def plan(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
+    """Print where a run would go, which classes of requests it would send, and what it would make."""
+    manifest = read_manifest(arguments.manifest, environ)
+    tests = selected(arguments.only, arguments.profile)
+    allow = {"read-only"} if arguments.read_only else manifest.allow
+    compat = manifest.compat
+    out.write(f"server: {manifest.address}, which must be {_expected(manifest.expect)}\n")
+    out.write(f"secrets: below {compat.base}/{compat.mount}/data/{compat.prefix}esa-RUN-\n")
+    counts = Counter(test.cls for test in tests)
+    out.writelines(
+        f"{cls}: {number} tests" + ("\n" if cls in allow else ", not allowed\n")
+        for cls, number in counts.items()
+    )
+    if allow == {"read-only"}:
+        out.write("requests: GET, HEAD and LIST, none with a body; nothing is made\n")
+        return EXIT_HOLDS
+    out.write("requests: all verbs\n")
+    admin = any("admin" in test.needs for test in tests) and "admin" in manifest.credentials
+    if manifest.mode == "namespace":
+        out.write("made: one namespace esa-RUN-1, and in it a mount, secrets, and what follows\n")
+    out.write("made: secrets esa-RUN-NUMBER\n")
+    if admin:
+        out.write("made: policies, credentials, mounts, log-ins, limits and namespaces esa-RUN-NUMBER\n")
+    if "disruptive" in allow and counts["disruptive"]:
+        out.write("disruptive: the server is sealed and unsealed; every other client will notice\n")
+    return EXIT_HOLDS
+
+
+def _expected(expect: object) -> str:
+    told = {name: value for name, value in vars(expect).items() if value}
+    return ", ".join(f"{name} {value}" for name, value in told.items()) or "nothing in particular"

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""report, diff, verify: what is done with finished reports."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Mapping
+from typing import TextIO
+
+from esa_conformance.errors import EXIT_DOES_NOT, EXIT_HOLDS, UsageError
+from esa_conformance.report.badge import badge
+from esa_conformance.report.difference import difference
+from esa_conformance.report.junit import junit
+from esa_conformance.report.page import page
+from esa_conformance.report.readme import readme
+from esa_conformance.report.signing import is_signed
+from esa_conformance.report.verification import faults, read_report
+from esa_conformance.report.yaml import gateway_like
+
+
+def show(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
+    """Print a report in another form; HTML takes several, side by side."""
+    reports = [read_report(path) for path in arguments.report]
+    if len(reports) > 1 and arguments.format != "html":
+        raise UsageError("only html shows several reports")
+    first = reports[0]
+    if arguments.format == "html":
+        out.write(page(reports))
+    elif arguments.format == "junit":
+        out.write(junit(first))
+    elif arguments.format == "yaml":
+        out.write(gateway_like(first))
+    elif arguments.format == "badge":
+        out.write(badge(first, hashlib.sha256(arguments.report[0].read_bytes()).hexdigest()))
+    else:
+        out.write(readme(first, arguments.reproduce))
+    return EXIT_HOLDS
+
+
+def compare(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
+    """Print what is otherwise in the second report; exit code 1 where something is worse."""
+    changes = difference(read_report(arguments.old), read_report(arguments.new))
+    out.writelines(f"{change.kind}: {change.what}\n" for change in changes)
+    return EXIT_DOES_NOT if any(change.worse for change in changes) else EXIT_HOLDS
+
+
+def verify(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
+    """Print what does not fit in a report; exit code 1 where anything does not."""
+    found = list(faults(read_report(arguments.report)))
+    if arguments.verify_with and not is_signed(arguments.report, arguments.verify_with):
+        found.append("signature: there is none that is good")
+    out.writelines(f"{fault}\n" for fault in found)
+    if not found:
+        out.write(
+            "the report is whole"
+            + (" and signed\n" if arguments.verify_with else "; signatures were not looked at\n")
+        )
+    return EXIT_DOES_NOT if found else EXIT_HOLDS
