@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Each fault turns the tests red that it names, and each test of core is turned red by a fault."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from esa_conformance.areas import all_tests
+from tests.conformance.servers import Server
+from tests.conformance_suite import faults_general, faults_identity, faults_secrets
+from tests.conformance_suite.judging import JudgedCoffre, judge, manifest_of, prepare
+from tests.conformance_suite.mutants import Behind, Fault, mutated
+
+_FAULTS = (*faults_general.FAULTS, *faults_secrets.FAULTS, *faults_identity.FAULTS)
+_NOT_TURNED_RED = {
+    "large_integer_survives": "no server is known that does not warn already, and a fault makes it no worse",
+}
+"""Tests of core that no fault turns red, and why."""
+_NOT_THERE = {
+    "deprecation_is_dated", "numbers_are_exact", "entity_tags_guard_writes", "entity_tags_say_nothing_of_values",
+    "creation_only_and_not_modified", "repeated_write_counts_once",
+}  # fmt: skip
+"""Tests of features that the server behind the proxy does not have, which so cannot be broken."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A good server."""
+    started = JudgedCoffre()
+    try:
+        prepare(started)
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.mark.parametrize("fault", _FAULTS, ids=lambda fault: str(fault.name))
+def test_a_fault_turns_the_tests_red_that_it_names(fault: Fault, server: Server, tmp_path: Path) -> None:
+    with mutated(fault, server.port, server.root) as port:
+        found = judge(manifest_of(server, tmp_path, port=port), tmp_path, only=tuple(fault.turns))
+    assert found.outcomes() == fault.turns, found.details()
+
+
+def test_a_proxy_without_fault_turns_nothing_red(server: Server, tmp_path: Path) -> None:
+    with mutated(Fault("none", {}, Behind.ask), server.port, server.root) as port:
+        found = judge(manifest_of(server, tmp_path, port=port), tmp_path)
+    bad = {"fail", "flaky", "error", "skipped", "disabled"}
+    assert {name for name, outcome in found.outcomes().items() if outcome in bad} == {
+        "credential_is_unknown_elsewhere"
+    }
+
+
+def test_every_test_of_core_is_turned_red_by_a_fault() -> None:
+    red = {name for fault in _FAULTS for name in fault.turns}
+    core = {test.id for test in all_tests() if test.core and not test.provisional}
+    assert core - red == _NOT_TURNED_RED.keys()
+
+
+def test_every_test_of_a_feature_is_turned_red_or_cannot_be() -> None:
+    red = {name for fault in _FAULTS for name in fault.turns}
+    extended = {test.id for test in all_tests() if not test.core and not test.provisional}
+    assert extended - red == _NOT_THERE
+
+
+def test_names_of_faults_are_unique_and_there_are_enough() -> None:
+    assert len({fault.name for fault in _FAULTS}) == len(_FAULTS) >= 40
