@@ -3,13 +3,13 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
 from markdown_it import MarkdownIt
 
-from tests.api_spec.derived import record_schema
+from tests.api_spec.members import meaning_of, members, schema, type_of
 from tests.api_spec.operations import ALL, NONE, operations, profiles
 from tests.api_spec.requirements import FOLDER, Requirement, registry, requirements
 
@@ -247,42 +247,14 @@ def _operations(name: str) -> str:
 
 
 def _schema(name: str) -> str:
-    text = (
-        record_schema() if name == "log-record" else (FOLDER / "schemas" / f"{name}.json").read_text("utf-8")
-    )
-    schema = json.loads(text)
     rows = [
         (
-            f"<code>{escape(path)}</code>",
-            _type(each),
-            "yes" if needed else "",
-            _INLINE.renderInline(_said(each)),
+            f"<code>{escape(path)}</code>", escape(type_of(each)), "yes" if needed else "",
+            _INLINE.renderInline(meaning_of(each)),
         )
-        for path, each, needed in members(schema)
-    ]
+        for path, each, needed in members(schema(name))
+    ]  # fmt: skip
     return table(("Member", "Type", "Always", "Meaning"), rows)
-
-
-def members(schema: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Mapping[str, Any], bool]]:
-    """Each member of a schema by its path, what the schema says of it, and whether it is always there."""
-    if "items" in schema:
-        yield from members(schema["items"], f"{within.removesuffix('.')}[].")
-    for name, each in schema.get("properties", {}).items():
-        yield f"{within}{name}", each, name in schema.get("required", ())
-        yield from members(each, f"{within}{name}.")
-
-
-def _type(each: Mapping[str, Any]) -> str:
-    kind = f"{each.get('format', '')} {each.get('type', 'string')}".strip()
-    bounds = [f"{word} {each[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in each]
-    return escape(" ".join([kind, *bounds])) + ("" if "pattern" not in each else ", of a form")
-
-
-def _said(each: Mapping[str, Any]) -> str:
-    if "enum" in each:
-        options = ", ".join(f"`{one}`" for one in each["enum"])
-        return f"{each['description']} One of {options}." if "description" in each else f"One of {options}."
-    return str(each.get("description", ""))
 
 
 _REQUIREMENTS: Final = {each.id: each for each in requirements()}
