@@ -100,7 +100,7 @@ def test_every_event_stands_there(html: str) -> None:
     assert shown == set(registry("events")["events"])
 
 
-@pytest.mark.parametrize("name", ["discovery", "problem", "log-record"])
+@pytest.mark.parametrize("name", ["discovery", "problem", "log-record", "manifest", "report"])
 def test_every_member_of_a_schema_stands_there_and_one_of_a_record_has_a_meaning(name: str) -> None:
     listed = [path for path, _, _ in members(schema(name))]
     rows = dict(
@@ -111,6 +111,12 @@ def test_every_member_of_a_schema_stands_there_and_one_of_a_record_has_a_meaning
     if name == "log-record":
         assert RECORD_SCHEMA["properties"].keys() <= set(listed)
         assert [path for path, meaning in rows.items() if not meaning] == []
+
+
+def test_every_schema_has_a_section() -> None:
+    text = (TEXT / "annex-c-schemas.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\{\{schema (.+)\}\}$", text, re.MULTILINE)
+    assert sorted(shown) == sorted(path.stem for path in (FOLDER / "schemas").glob("*.json"))
 
 
 def test_every_route_that_the_text_names_is_one_of_the_server() -> None:
@@ -164,8 +170,12 @@ def test_every_declared_value_of_discovery_is_listed_with_a_requirement() -> Non
 def test_every_outcome_of_a_test_is_explained() -> None:
     text = (TEXT / "15-conformance.md").read_text(encoding="utf-8")
     outcomes = {
-        "pass", "warning", "fail", "unsupported", "disabled", "skipped", "flaky", "error", "expected-failure",
-    }  # fmt: skip
+        one
+        for path, each, _ in members(schema("report"))
+        if path == "tests[].outcome"
+        for one in each["enum"]
+    }
+    assert len(outcomes) == 9
     assert set(re.findall(r"^\| ([a-z-]+) \|", text, re.MULTILINE)) == outcomes | {"outcome"}
 
 
