@@ -120,7 +120,12 @@ async def unseal(slot: KeySlot, place: RecordAddress, record: bytes) -> bytes:
 
 def key_version(record: bytes) -> str:
     """Return the version of the slot's key that wrapped `record`; raises `IntegrityError` when it is damaged."""
-    return _read(record).h.wrap.k
+    return wrapped_by(record).k
+
+
+def wrapped_by(record: bytes) -> WrappedKey:
+    """Return the wrapped key of `record`: how it was wrapped, and under which version. Raises `IntegrityError`."""
+    return _read(record).h.wrap
 
 
 def _read(record: bytes) -> _Record:

@@ -17,6 +17,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.engine import Engine
 from vault.framework.keys.external import ExternalKeys
+from vault.framework.keys.inventory import KeysOf
 from vault.framework.keys.safe import Safe
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -83,6 +84,8 @@ class Kind(msgspec.Struct, frozen=True):
     """Of an auth method: says whether a token that it gave may still be renewed."""
     leases: Revoker | None = None
     """Takes back what the leases of its mounts are for."""
+    keys: KeysOf | None = None
+    """Describes the keys that a mount has; None where it has none."""
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):

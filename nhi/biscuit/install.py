@@ -13,6 +13,7 @@ from nhi.auth.kubernetes.review import ApiServer
 from nhi.auth.userpass.passwords import Passwords, argon2id
 from nhi.biscuit.credential.authenticator import BiscuitAuthenticator
 from nhi.biscuit.credential.children import Children
+from nhi.biscuit.inventory import keys_of
 from nhi.biscuit.issue.issuer import BiscuitIssuer
 from nhi.biscuit.issue.key_store import SigningKeys
 from nhi.biscuit.issue.service import BiscuitService
@@ -87,7 +88,7 @@ def install(
         issue_engine, barrier, partial(_nhi_mount, services), mount_removal, factors
     )
     installed = Installation(
-        kinds=(Kind(("nhi",), engines), Kind(("nhi",), (login_mount,), auth=True)),
+        kinds=(Kind(("nhi",), engines, keys=keys_of), Kind(("nhi",), (login_mount,), auth=True)),
         timers={BISCUIT_KIND: ExpiryTimers(clock, services.leases, tokens, services.namespaces.live).due},
         on_seal=(signing_keys.forget, failures.forget),
     )

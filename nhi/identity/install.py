@@ -13,6 +13,7 @@ from nhi.identity.entities.group_routes import GroupEngine
 from nhi.identity.entities.identities import Identities
 from nhi.identity.entities.lookup_routes import LookupEngine
 from nhi.identity.entities.merge_routes import MergeEngine
+from nhi.identity.inventory import keys_of
 from nhi.identity.mfa.enforcement_routes import EnforcementEngine
 from nhi.identity.mfa.method_routes import MethodEngine
 from nhi.identity.mfa.reach import Chain
@@ -50,7 +51,7 @@ def install(
         services.pool,
     )
     return Installation(
-        kinds=(Kind(("identity",), engines),),
+        kinds=(Kind(("identity",), engines, keys=keys_of),),
         timers={KEY_KIND: pairs.rotate, MFA_KIND: forget, CODE_KIND: forget_code},
     )
 

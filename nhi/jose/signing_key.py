@@ -19,6 +19,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
+from vault.framework.keys.inventory import kind_of
 from vault.framework.keys.safe import Safe
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -87,6 +88,12 @@ async def opened(safe: Safe, key: SigningKey) -> SigningKey:
 
 def _about(key: SigningKey) -> tuple[str, ...]:
     return ("oidc", *(text for name in sorted(key.public) for text in (name, key.public[name])))
+
+
+def strength(key: SigningKey) -> tuple[str, int]:
+    """Return the algorithm of a key pair, as the registry of crypto suites calls it, and its size in bits."""
+    (public,) = KeySet.import_key_set({"keys": [dict(key.public)]}).keys
+    return kind_of(public.public_key)
 
 
 def verify(token: str, keys: Sequence[Mapping[str, str]]) -> Mapping[str, Any]:

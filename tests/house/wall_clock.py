@@ -124,6 +124,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/biscuit/routes/publication_routes.py": "_list",
         "nhi/identity/oidc/token_routes.py": "read_token",
         "vault/audit/broker.py": "_try before_commit exchange refused request response",
+        "vault/engines/system/crypto/engine.py": "read_inventory",
         "vault/engines/system/seal/seal.py": "read_health",
         "vault/engines/system/operations/status.py": "_describe read_host",
         "vault/engines/system/log/records.py": "_begun read_counts",

@@ -23,6 +23,7 @@ _BOTH = frozenset(
         "test_biscuits_external",
         "test_contained",
         "test_counted_logins",
+        "test_crypto_inventory",
         "test_failed_logins",
         "test_lineage",
         "test_login_races",

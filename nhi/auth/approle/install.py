@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from nhi.auth.approle.inventory import keys_of
 from nhi.auth.approle.login import LoginEngine, renewal
 from nhi.auth.approle.roles import RoleEngine
 from nhi.auth.approle.secret_ids import SecretIdEngine
@@ -27,6 +28,6 @@ def install(services: Services) -> Installation:
         LoginEngine(services.issuer, services.lockout, clock),
     )
     return Installation(
-        kinds=(Kind(("approle",), engines, auth=True, renewal=renewal),),
+        kinds=(Kind(("approle",), engines, auth=True, renewal=renewal, keys=keys_of),),
         timers={SECRET_IDS.kind: SECRET_IDS.handler(expire_secret_id)},
     )

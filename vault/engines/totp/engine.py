@@ -10,6 +10,7 @@ from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView
 from vault.engines.totp import codes
 from vault.engines.totp.model import (
+    KEYS,
     Code,
     CodeParams,
     ExportedKey,
@@ -32,7 +33,6 @@ from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.values.times import Seconds, millis_to_seconds
 
-_KEYS: Final = "key/"
 _TOO_LONG: Final = "issuer and account_name are too long for a QR code: set qr_size to 0"
 
 _KIND: Final = RecordKind("TOTP key", Key)
@@ -50,7 +50,7 @@ class Totp(Engine):
     @list_("keys", event="totp.key.list")
     async def list_keys(self, call: Call, params: ListParams) -> Keys:
         """List the names of all keys."""
-        names = await call.reader.list(_KEYS, after=params.after, limit=max(params.limit, 0))
+        names = await call.reader.list(KEYS, after=params.after, limit=max(params.limit, 0))
         if not names:
             raise NotFound
         return Keys(names)
@@ -68,13 +68,13 @@ class Totp(Engine):
         """Make a key, or take one from elsewhere; it replaces the one with this name."""
         prepared = call.prepared
         assert isinstance(prepared, PreparedKey)
-        await call.tx.put(_KEYS + params.name, _KIND.encode(prepared.key))
+        await call.tx.put(KEYS + params.name, _KIND.encode(prepared.key))
         return prepared.shown
 
     @delete("keys/{name:word}", event="totp.key.delete")
     async def delete_key(self, call: Call, params: KeyName) -> None:
         """Remove a key; nothing happens where there is none."""
-        await call.tx.delete(_KEYS + params.name)
+        await call.tx.delete(KEYS + params.name)
 
     @read("code/{name:word}", event="totp.code.issue")
     async def read_code(self, call: Call, params: KeyName) -> Code:
@@ -99,7 +99,7 @@ class Totp(Engine):
             return Validity(valid=False)
         if counter in key.used:
             raise Malformed("code already used; wait until the next time period")
-        await call.tx.put(_KEYS + params.name, _KIND.encode(codes.spend(key, counter)))
+        await call.tx.put(KEYS + params.name, _KIND.encode(codes.spend(key, counter)))
         return Validity(valid=True)
 
     async def prepare_key(self, call: Call, params: KeyParams) -> PreparedKey:
@@ -119,7 +119,7 @@ def _shown(key: Key, size: int) -> ExportedKey:
 
 
 async def _find(view: ReadView, name: str) -> Key | None:
-    value = await view.get(_KEYS + name)
+    value = await view.get(KEYS + name)
     return _KIND.decode(value) if value is not None else None
 
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from vault.engines.totp.engine import Totp
+from vault.engines.totp.inventory import keys_of
 from vault.install import Installation, Kind, Services
 
 
 def install(services: Services) -> Installation:
     """Return the TOTP engine."""
-    return Installation(kinds=(Kind(("totp",), (Totp(services.clock, services.entropy, services.pool),)),))
+    engine = Totp(services.clock, services.entropy, services.pool)
+    return Installation(kinds=(Kind(("totp",), (engine,), keys=keys_of),))

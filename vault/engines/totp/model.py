@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
 from vault.framework.fields import Doc, Span
 from vault.framework.route import Params
 from vault.values.times import Seconds
+
+KEYS: Final = "key/"
+"""Prefix of the keys, in a mount's data."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

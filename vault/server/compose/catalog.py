@@ -22,6 +22,8 @@ from vault.engines.kv.install import install as install_kv
 from vault.engines.kv.upgrade import upgrade
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
+from vault.engines.system.crypto.engine import CryptoEngine
+from vault.engines.system.crypto.sources import KeySources
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.log.proofs import ProofEngine
 from vault.engines.system.log.readers import LogReading
@@ -76,6 +78,7 @@ from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
 from vault.server.config.sanitized import sanitized
 from vault.server.config.settings import Config
+from vault.server.http.certificates import listener_keys
 from vault.storage.protocol import ReadTx
 from vault.token.batch import BatchTokens
 from vault.token.issue import Renewals
@@ -143,6 +146,7 @@ def catalog(
         *operators(services, controls, endings, batch, biscuits, ground.config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
+        _crypto(ground, services, key_slots, controls, installed),
     )
     own = Kind(("system",), system), Kind(("token",), (token,), auth=True)
     policies = PolicyEngine(services.policies, services.barrier, services.clock)
@@ -292,6 +296,38 @@ def _log(
         LogStatusEngine(reading, common, purger),
         RetentionEngine(reading, purger, services.clock),
     )
+
+
+def _crypto(
+    ground: Ground,
+    services: Services,
+    slots: KeySlots,
+    controls: Controls,
+    installed: Iterable[Installation],
+) -> CryptoEngine:
+    owners = {
+        (name, kind.auth): kind.keys
+        for each in installed
+        for kind in each.kinds
+        if kind.keys is not None
+        for name in kind.names
+    }
+    sources = KeySources(
+        barrier=ground.barrier,
+        storage=ground.storage,
+        lifecycle=slots.lifecycle,
+        health=slots.health,
+        safe=slots.safe,
+        signing=slots.signing,
+        audit=controls.audit,
+        hsm_key=ground.config.log.signing_key,
+        listeners=partial(listener_keys, ground.config.listeners),
+        pool=ground.pool,
+        router=services.router,
+        namespaces=services.namespaces,
+        owners=owners,
+    )
+    return CryptoEngine(sources.sections)
 
 
 def hook(

@@ -12,6 +12,7 @@ from nhi.identity.mfa.validate_routes import ValidateEngine
 from vault.engines.system.clients.leases import LeaseEngine
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
+from vault.engines.system.crypto.engine import CryptoEngine
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.log.proofs import ProofEngine
 from vault.engines.system.log.records import RecordEngine
@@ -39,6 +40,7 @@ from vault.mount.table import Backend, InnerBackend
 
 EVERYWHERE: Final[tuple[type[Engine], ...]] = (
     CapabilityEngine,
+    CryptoEngine,
     ExternalKeyEngine,
     InternalEngine,
     LeaseEngine,

@@ -75,6 +75,7 @@ def describe(config: Config, listener: Listener) -> Mapping[str, object]:
         "links": {
             "health": "/v1/sys/health",
             "openapi": "/v1/sys/internal/specs/openapi",
+            "crypto": "/v1/sys/crypto/inventory",
             **({"log": "/v1/sys/log"} if log.path else {}),
         },
         "environment": settings.environment,
