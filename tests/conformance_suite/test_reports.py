@@ -17,7 +17,7 @@ from esa_conformance.report.difference import difference
 from esa_conformance.report.junit import junit
 from esa_conformance.report.page import page
 from esa_conformance.report.readme import readme
-from esa_conformance.report.verification import faults
+from esa_conformance.report.verification import faults, read_report
 from esa_conformance.report.yaml import gateway_like
 from tests.conformance_suite.made import all_results, report, result
 
@@ -206,3 +206,21 @@ def test_each_form_is_printed(form: str, tmp_path: Path, capsys: pytest.CaptureF
     path = _written(_mixed(tmp_path), tmp_path / "r.json")
     assert main(["report", str(path), "--format", form]) == 0
     assert "kv-consume" in capsys.readouterr().out or form in {"badge", "junit"}
+
+
+_PUBLISHED = sorted((_ROOT / "api-spec" / "reports").rglob("report.json"))
+
+
+def test_both_reports_are_published() -> None:
+    assert {path.parts[-3] for path in _PUBLISHED} == {"coffre", "openbao"}
+
+
+@pytest.mark.parametrize("path", _PUBLISHED, ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_a_published_report_is_whole(path: Path) -> None:
+    """Made by the tests that there are now; the suite's digest is that of the day: run `make conformance`."""
+    made = read_report(path)
+    jsonschema_rs.validate(_SCHEMA, made)
+    assert [fault for fault in faults(made) if not fault.startswith("suite.sha256")] == []
+    assert {one["name"]: one["result"] for one in made["profiles"]} == dict.fromkeys(made["claim"], "success")
+    assert (made["cleanup"]["left"], made["run"]["stopped"], made["run"]["narrowed"]) == (0, None, False)
+    assert {"README.md", "manifest.toml", "report.html"} <= {one.name for one in path.parent.iterdir()}

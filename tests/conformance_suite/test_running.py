@@ -115,7 +115,7 @@ def test_two_answers_in_a_row_that_are_too_late_end_the_run(tmp_path: Path) -> N
 
 def test_a_listed_failure_is_expected_and_a_listed_pass_is_not(tmp_path: Path) -> None:
     (failed,) = _run(tmp_path, _miss, expected="issue 7")
-    assert (failed.outcome, failed.detail) == (Outcome.EXPECTED_FAILURE, "it holds [issue 7]")
+    assert (failed.outcome, failed.detail) == (Outcome.EXPECTED_FAILURE, "does not hold: it holds [issue 7]")
     (tmp_path / "journal").unlink()
     (passed,) = _run(tmp_path, _pass, expected="issue 7")
     assert (passed.outcome, passed.unexpected) == (Outcome.PASS, True)

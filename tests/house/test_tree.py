@@ -13,6 +13,9 @@ from tests.house.sizes import FILE_LINES, FUNCTION_LINES, oversize
 from tests.house.tree import ROOT, files
 
 _SPDX = "# SPDX-License-Identifier: EUPL-1.2"
+_SUITE = ROOT / "api-spec" / "conformance"
+_SUITES_SPDX = "# SPDX-License-Identifier: Apache-2.0"
+"""The conformance suite is for everybody's servers."""
 # Spelled in pieces, so that this file does not break its own rule.
 _MACHINE_PATH = re.compile(r"(?<![\w.-])/(?:wo" r"rk|ro" r"ot|ho" r"me/\w+|Us" r"ers/\w+|tmp/w)/")
 _REGISTRY = re.compile(
@@ -65,7 +68,12 @@ def _headings(page: Path) -> set[str]:
 
 
 def test_every_python_file_begins_with_its_licence() -> None:
-    lacking = [p for p in files(".py") if p.read_text(encoding="utf-8").splitlines()[:1] != [_SPDX]]
+    lacking = [
+        p
+        for p in files(".py")
+        if p.read_text(encoding="utf-8").splitlines()[:1]
+        != [_SUITES_SPDX if p.is_relative_to(_SUITE) else _SPDX]
+    ]
     assert [str(p.relative_to(ROOT)) for p in lacking] == []
 
 

@@ -51,7 +51,10 @@ def test_the_wheel_carries_its_licence(wheel: Path) -> None:
         (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         (licence,) = [name for name in archive.namelist() if name.endswith("/licenses/LICENSE")]
         assert archive.read(licence).decode().split() == (ROOT / "LICENSE").read_text("utf-8").split()
-        assert email.message_from_bytes(archive.read(metadata))["License-Expression"] == "EUPL-1.2"
+        assert (
+            email.message_from_bytes(archive.read(metadata))["License-Expression"]
+            == "EUPL-1.2 AND Apache-2.0"
+        )
 
 
 def test_the_import_names_belong_to_our_distribution_only(wheel: Path, tmp_path: Path) -> None:

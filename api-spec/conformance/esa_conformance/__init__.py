@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """A conformance suite for the European Secrets API: it asks a server over HTTP and says what holds.
 
 The way of a run: `manifest` says what to judge and with what; `run.interlock` makes sure that it is that server;

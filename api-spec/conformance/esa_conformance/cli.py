@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """The command line: each command is declared here, and its function imported when it is run."""
 
 from __future__ import annotations

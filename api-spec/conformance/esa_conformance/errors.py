@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What ends a test or a run, each with the exit code that it means."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """The manifest: what is judged, where, with which credentials, and what may be done there."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """The requirements and profiles, as they were generated from their single source into this package."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """The tests, by area of the specification, in the order in which they run."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Credentials: whose rights they have, until when, how often, and what knows them."""
 
 from __future__ import annotations

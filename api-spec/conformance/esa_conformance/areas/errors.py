@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Refusals: what they tell, and what they must not change."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What a server may have beyond the core of secrets: each is judged where it is there."""
 
 from __future__ import annotations

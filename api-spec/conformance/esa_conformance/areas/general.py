@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What holds of every answer: health, headers, media types, and what is ignored."""
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def deprecation_is_dated(t: Trial) -> None:
     """A route that is announced as due to go says since when, and goes 180 days later at the earliest."""
     answer = t.nobody.within("").health().answer
     since, until = answer.headers.get("deprecation"), answer.headers.get("sunset")
-    t.served(since is not None, "no route that was asked is due to go")
+    t.served(since is not None, "a route that is announced as due to go")
     begun = str(since)
     t.must(begun.startswith("@") and begun[1:].isdigit(), "Deprecation is a date as RFC 9745 has it")
     if until is not None:

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Versions of secrets: numbered, kept, deleted, brought back, destroyed."""
 
 from __future__ import annotations

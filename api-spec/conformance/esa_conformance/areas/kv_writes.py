@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Secrets: what is written is read back, and of writers at once each gets what it was told."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Namespaces know nothing of each other."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Policies: what they grant, what they do not, and from when."""
 
 from __future__ import annotations

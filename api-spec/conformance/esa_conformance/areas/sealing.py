@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Sealing: every other client notices it, so it is asked only where the manifest allows that."""
 
 from __future__ import annotations

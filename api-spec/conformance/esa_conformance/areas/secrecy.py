@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Errors should not repeat what was sent: a value may be a secret that stands in the wrong place."""
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ def errors_of_administration_repeat_nothing(t: Trial) -> None:
 def errors_are_redacted(t: Trial) -> None:
     """No error repeats a value of the request."""
     repeated = _repeated(t, {**_of_secrets(t), **_of_administration(t)})
-    t.served(not repeated, f"errors repeat no value of the request: {', '.join(repeated)}")
+    t.served(not repeated, f"no error repeats a value of the request, as one does for {', '.join(repeated)}")
+
+
+def _should_repeat_nothing(t: Trial, repeated: list[str]) -> None:
+    t.should(not repeated, f"an error repeats a value of the request: {', '.join(repeated)}")
 
 
 Asked = Mapping[str, Callable[[str], Reply]]

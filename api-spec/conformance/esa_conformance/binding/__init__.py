@@ -1,2 +1,2 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Bindings turn the abstract operations of tests into requests of one dialect."""

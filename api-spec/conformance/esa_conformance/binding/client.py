@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """A caller: one credential in one namespace, and requests as the dialect has them."""
 
 from __future__ import annotations

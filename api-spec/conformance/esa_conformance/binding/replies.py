@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What an answer means in the KV2 dialect."""
 
 from __future__ import annotations

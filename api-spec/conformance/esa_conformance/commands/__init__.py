@@ -1,2 +1,2 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What each command of the command line does. Each module is imported when its command is run."""

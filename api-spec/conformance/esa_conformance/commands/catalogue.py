@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """list, explain: what the suite asks, without asking any server."""
 
 from __future__ import annotations

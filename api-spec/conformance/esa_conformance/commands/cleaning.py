@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """cleanup: remove what a run has left that was ended before it could."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """plan: what a run would do, without asking the server anything."""
 
 from __future__ import annotations

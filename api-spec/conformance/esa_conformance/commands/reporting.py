@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """report, diff, verify: what is done with finished reports."""
 
 from __future__ import annotations

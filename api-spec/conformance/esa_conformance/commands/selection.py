@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Which tests a command line means, and their lines for people."""
 
 from __future__ import annotations

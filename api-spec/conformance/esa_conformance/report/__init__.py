@@ -1,2 +1,2 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Reports: one JSON document, and what is made of it."""

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """A badge: version and profiles whose claim holds. It has no number that could be compared."""
 
 from __future__ import annotations

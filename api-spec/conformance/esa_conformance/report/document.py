@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """The report as a JSON document: the source of all other forms."""
 
 from __future__ import annotations
@@ -23,9 +23,14 @@ SCHEMA: Final = "https://w3id.org/european-secrets-api/report/1"
 def suite_sha256() -> str:
     """The digest of this suite's own files, however they were installed: names and contents, in order."""
     digest = hashlib.sha256()
-    for name, file in sorted(_files(resources.files("esa_conformance"), "")):
+    for name, file in suite_files():
         digest.update(f"{name}\n{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return digest.hexdigest()
+
+
+def suite_files() -> list[tuple[str, Traversable]]:
+    """The suite's own files by name, in order."""
+    return sorted(_files(resources.files("esa_conformance"), ""), key=lambda named: named[0])
 
 
 def _files(folder: Traversable, before: str) -> list[tuple[str, Traversable]]:
@@ -33,7 +38,7 @@ def _files(folder: Traversable, before: str) -> list[tuple[str, Traversable]]:
     for entry in folder.iterdir():
         if entry.is_dir() and entry.name != "__pycache__":
             found += _files(entry, f"{before}{entry.name}/")
-        elif entry.name.endswith((".py", ".json")):
+        elif entry.name.endswith((".py", ".json")) or entry.name == "LICENSE":
             found.append((before + entry.name, entry))
     return found
 

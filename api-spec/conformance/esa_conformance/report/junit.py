@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """A report as JUnit XML, for systems that show test results."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """One report, or several side by side, as one HTML file without script and without anything from elsewhere."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What stands beside a published report: what holds, and how to repeat it."""
 
 from __future__ import annotations

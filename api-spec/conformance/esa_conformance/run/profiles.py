@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """From outcomes of tests to features, profiles and the exit code."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from esa_conformance.run.outcomes import GOOD, Outcome, Result
 class Feature:
     """One feature: told by the server or its manifest, inferred from what it does, and claimed where that holds.
 
-    `inferred` is None of one that was told and that no test of this run asks for.
+    `inferred` is None where no test of it ran, or not all did and those were good.
     """
 
     name: str
@@ -61,9 +61,16 @@ def features(results: Iterable[Result], told: frozenset[str]) -> list[Feature]:
             by_name.setdefault(result.test.feature, []).append(result)
     made = []
     for name, of in sorted(by_name.items()):
-        inferred = all(result.outcome in GOOD for result in of) if of else None
+        inferred = _inferred([result.outcome for result in of])
         made.append(Feature(name, name in told, inferred, bool(inferred)))
     return made
+
+
+def _inferred(outcomes: Sequence[Outcome]) -> bool | None:
+    ran = [outcome for outcome in outcomes if outcome is not Outcome.DISABLED]
+    if any(outcome not in GOOD for outcome in ran):
+        return False
+    return True if ran and len(ran) == len(outcomes) else None
 
 
 def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> Profile:
@@ -73,10 +80,13 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
     counts = Counter(result.outcome for result in core)
     names = {result.test.feature for result in of if not result.test.core}
     broken = [
-        feature.name for feature in found if feature.name in names and feature.told and not feature.inferred
+        feature.name
+        for feature in found
+        if feature.name in names and feature.told and feature.inferred is False
     ]
     claimed = {feature.name for feature in found if feature.claimed}
     lacking = [feature for feature in profiles()[name].claims if feature not in claimed]
+    asked = {feature.name for feature in found if feature.inferred is not None}
     reasons = [
         *(f"{result.test.id}: {result.outcome}" for result in core if result.outcome not in GOOD),
         *(f"{feature}: told, and does not hold" for feature in broken),
@@ -89,7 +99,7 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
         counts,
         tuple(feature.name for feature in found if feature.name in names and feature.claimed),
         tuple(feature.name for feature in found if feature.name in names and not feature.claimed),
-        tuple(broken + lacking),
+        tuple(broken + [feature for feature in lacking if feature in asked]),
         sum(result.test.provisional for result in of),
         tuple(reasons),
     )

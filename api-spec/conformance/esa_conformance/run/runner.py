@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Runs the tests one after the other and says what came of each."""
 
 from __future__ import annotations
@@ -88,11 +88,11 @@ class Runner:
         try:
             test.body(trial)
         except Missed as missed:
-            found = Outcome.FAIL, str(missed)
+            found = Outcome.FAIL, f"does not hold: {missed}"
         except Unsupported as unsupported:
-            found = Outcome.UNSUPPORTED, str(unsupported)
+            found = Outcome.UNSUPPORTED, f"is not here: {unsupported}"
         except PreconditionFailed as unmet:
-            found = Outcome.SKIPPED, f"this does not hold: {unmet}"
+            found = Outcome.SKIPPED, f"did not come to it, as this does not hold: {unmet}"
         except (SafetyStop, UnknownOutcome):
             raise
         except TimedOut as late:

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """One whole run: identify, check, make a place, run the tests, remove what was made."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What a run knows: its callers, its place on the server, its journal, and what the server told of itself."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Finds what earlier runs have left and whose end of life is past."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """What a test is given: callers, things of its own, and ways to say what must hold."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: EUPL-1.2
+# SPDX-License-Identifier: Apache-2.0
 """Sends requests: TLS, deadlines, size limits, retries, and what a run must never send."""
 
 from __future__ import annotations

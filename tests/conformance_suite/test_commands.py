@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The command line on a real server: every exit code, what a killed run leaves, and what read-only mode sends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import esa_conformance
+from esa_conformance.cli import main
+from esa_conformance.run.journal import Journal
+from tests.conformance.servers import Server
+from tests.conformance.wire import send
+from tests.conformance_suite.judging import JudgedCoffre, manifest_of, prepare
+from tests.conformance_suite.mutants import Behind
+from tests.conformance_suite.stub import Said, Sent, serving
+from vaultctl.main import main as vaultctl
+
+_PACKAGES = str(Path(esa_conformance.__file__).parents[1])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A good server."""
+    started = JudgedCoffre()
+    try:
+        prepare(started)
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def folder(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a manifest, which the process is in."""
+    manifest_of(server, tmp_path)
+    monkeypatch.setenv("ESA_TOKEN", server.root)
+    monkeypatch.setenv("ESA_SEAL_KEY", server.share)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _run(*words: str) -> int:
+    return main(["run", "--manifest", "manifest.toml", *words])
+
+
+def _changed(folder: Path, old: str, new: str) -> None:
+    path = folder / "manifest.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def _names(server: Server) -> list[str]:
+    """All that any run has left on the server."""
+    found = []
+    headers = {"X-Vault-Token": server.root}
+    for method, path in (
+        ("LIST", "secret/metadata/team-a"), ("LIST", "sys/policies/acl"), ("GET", "sys/mounts"), ("GET", "sys/auth"),
+        ("LIST", "sys/namespaces"), ("LIST", "sys/quotas/rate-limit"),
+    ):  # fmt: skip
+        answer: Any = send(server.port, method, f"/v1/{path}", headers, None).json()
+        data = answer.get("data") or {}
+        found += [name for name in (data["keys"] if method == "LIST" and data else data) if "esa-" in name]
+    return found
+
+
+def test_a_run_writes_what_it_was_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = _run(
+        "--only",
+        "ESA-KV-00*",
+        "--report",
+        "r.json",
+        "--html",
+        "r.html",
+        "--junit",
+        "r.xml",
+        "--transcript",
+        "t.ndjson",
+    )
+    assert code == 0
+    assert "kv-consume (claimed): success" in capsys.readouterr().out
+    made = json.loads((folder / "r.json").read_text(encoding="utf-8"))
+    assert made["run"]["narrowed"] is True
+    assert {test["outcome"] for test in made["tests"]} == {"pass", "warning", "unsupported"}
+    assert (folder / "r.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert (folder / "r.xml").read_text(encoding="utf-8").startswith("<?xml")
+    lines = (folder / "t.ndjson").read_text(encoding="utf-8").splitlines()
+    assert len(lines) > 20
+    assert {json.loads(line)["test"] for line in lines} >= {"one_winner", "versions_count_up"}
+
+
+def test_vaultctl_is_the_same_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vaultctl(["conformance", "run", "--manifest", "manifest.toml", "--only", "ESA-KV-008"]) == 0
+    assert vaultctl(["conformance", "explain", "ESA-KV-005"]) == 0
+    out = capsys.readouterr().out
+    assert "deleting_nothing_succeeds" in out
+    assert "one_winner" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ((), 2), (("none",), 2), (("explain", "ESA-KV-999"), 2), (("list", "--only", "none"), 2), (("--help",), 0),
+        (("list", "--profile", "none"), 2), (("run", "--manifest", "none.toml"), 2), (("list",), 0), (("--version",), 0),
+        (("run", "--manifest", "manifest.toml", "--only", "ESA-KV-008", "--sign-with", "x"), 2),
+        (("plan", "--manifest", "manifest.toml"), 0), (("plan", "--manifest", "manifest.toml", "--read-only"), 0),
+    ],
+)  # fmt: skip
+def test_usage_has_an_exit_code_of_its_own(words: tuple[str, ...], code: int, folder: Path) -> None:
+    assert main(list(words)) == code
+
+
+def test_a_plan_sends_nothing_and_tells_what_a_run_would_make(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(lambda _: Said()) as (port, seen):
+        _changed(folder, f":{server.port}", f":{port}")
+        assert main(["plan", "--manifest", "manifest.toml"]) == 0
+    assert seen == []
+    out = capsys.readouterr().out
+    assert "/v1/secret/data/team-a/esa-RUN-" in out
+    assert "sealed and unsealed" in out
+
+
+def test_a_missed_claim_is_exit_code_1(folder: Path, server: Server) -> None:
+    def forgets(request: Sent) -> Said:
+        return Behind(server.port, server.root).ask(request) if request.method != "BREW" else Said(404)
+
+    with serving(forgets) as (port, _):
+        _changed(folder, f":{server.port}", f":{port}")
+        assert _run("--only", "ESA-ERR-004") == 1
+
+
+def test_a_server_that_is_away_is_exit_code_3(folder: Path, server: Server) -> None:
+    with serving(lambda _: Said()) as (port, _):
+        pass
+    _changed(folder, f":{server.port}", f":{port}")
+    assert _run("--only", "ESA-KV-008") == 3
+
+
+def test_another_server_is_exit_code_4_and_nothing_is_written(folder: Path, server: Server) -> None:
+    _changed(folder, 'cluster_id = "', 'cluster_id = "0')
+    assert _run("--only", "ESA-KV-008") == 4
+    assert not (folder / "esa-journal.ndjson").exists()
+
+
+def test_a_redirect_to_another_host_ends_the_run_with_exit_code_4(folder: Path, server: Server) -> None:
+    def leads_away(request: Sent) -> Said:
+        if request.method == "DELETE":
+            return Said(307, b"", {"Location": "https://other.example/"})
+        return Behind(server.port, server.root).ask(request)
+
+    with serving(leads_away) as (port, _):
+        _changed(folder, f":{server.port}", f":{port}")
+        assert _run("--only", "ESA-KV-008") == 4
+
+
+def test_what_cannot_be_removed_is_exit_code_5_and_removed_later(
+    folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeps = [True]
+
+    def behave(request: Sent) -> Said:
+        removes = request.method == "DELETE" or "/destroy/" in request.target
+        return Said(403) if keeps[0] and removes else Behind(server.port, server.root).ask(request)
+
+    with serving(behave) as (port, _):
+        _changed(folder, f":{server.port}", f":{port}")
+        assert _run("--only", "ESA-KV-001") == 5
+        assert "left behind: secret" in capsys.readouterr().err
+        assert main(["cleanup", "--manifest", "manifest.toml", "--journal", "esa-journal.ndjson"]) == 5
+        keeps[0] = False
+        assert _names(server) != []
+        assert main(["cleanup", "--manifest", "manifest.toml", "--journal", "esa-journal.ndjson"]) == 0
+    assert _names(server) == []
+
+
+def _killed(folder: Path, server: Server, at: int, *, mode: str) -> None:
+    """Kill a run when the server has got this many requests, and clean up after it."""
+    started = threading.Event()
+    process: list[subprocess.Popen[bytes]] = []
+    count = [0]
+    ended: list[int] = []
+
+    def behave(request: Sent) -> Said:
+        started.wait(20)
+        count[0] += 1
+        answer = Behind(server.port, server.root).ask(request)
+        if count[0] >= at and not ended:
+            ended.append(at)
+            process[0].send_signal(signal.SIGKILL)
+        return answer
+
+    with serving(behave) as (port, _):
+        _changed(folder, f":{server.port}", f":{port}")
+        _changed(folder, 'mode = "prefix"', f'mode = "{mode}"')
+        process.append(subprocess.Popen(
+            [sys.executable, "-m", "esa_conformance", "run", "--manifest", "manifest.toml", "--journal", "j"],
+            stdout=subprocess.DEVNULL, env=dict(os.environ, PYTHONPATH=_PACKAGES),
+        ))  # fmt: skip
+        started.set()
+        assert process[0].wait(60) == -signal.SIGKILL
+        assert main(["cleanup", "--manifest", "manifest.toml", "--journal", "j"]) == 0
+    assert _names(server) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "mode"), [(12, "prefix"), (150, "prefix"), (420, "prefix"), (9, "namespace"), (200, "namespace")]
+)
+def test_a_killed_run_leaves_nothing_after_its_cleanup(
+    at: int, mode: str, folder: Path, server: Server
+) -> None:
+    _killed(folder, server, at, mode=mode)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("at", range(5, 560, 30))
+def test_a_run_killed_anywhere_leaves_nothing_after_its_cleanup(
+    at: int, folder: Path, server: Server
+) -> None:
+    _killed(folder, server, at, mode="prefix")
+
+
+def test_a_journal_of_another_server_is_refused(folder: Path) -> None:
+    Journal(folder / "j", run="6ab0c0de0a0b0c", address="https://other.example").close()
+    assert main(["cleanup", "--manifest", "manifest.toml", "--journal", "j"]) == 2
+
+
+def test_what_is_past_its_end_is_swept_and_nothing_else(folder: Path, server: Server) -> None:
+    headers = {"X-Vault-Token": server.root}
+    old, new = "esa-50000000aabbcc-1", "esa-ffffff00aabbcc-1"
+    for name in (old, new, "mine"):
+        for path in (f"secret/data/team-a/{name}/a", f"secret/data/team-a/{name}"):
+            assert send(server.port, "POST", f"/v1/{path}", headers, b'{"data": {}}').status == 200
+        assert (
+            send(
+                server.port,
+                "POST",
+                f"/v1/sys/policies/acl/{name}",
+                headers,
+                b'{"policy": "path \\"none\\" {}"}',
+            ).status
+            == 204
+        )
+    assert main(["cleanup", "--manifest", "manifest.toml", "--expired"]) == 0
+    listed: Any = send(server.port, "LIST", "/v1/secret/metadata/team-a", headers, None).json()
+    assert listed["data"]["keys"] == [new, f"{new}/", "mine", "mine/"]
+    policies: Any = send(server.port, "LIST", "/v1/sys/policies/acl", headers, None).json()
+    assert {old, new, "mine"} & set(policies["data"]["keys"]) == {new, "mine"}
+    for path in (
+        f"secret/metadata/team-a/{new}/a",
+        f"secret/metadata/team-a/{new}",
+        f"sys/policies/acl/{new}",
+    ):
+        send(server.port, "DELETE", f"/v1/{path}", headers, None)
+
+
+def test_read_only_mode_sends_reading_verbs_without_a_body(folder: Path, server: Server) -> None:
+    with serving(Behind(server.port, server.root).ask) as (port, seen):
+        _changed(folder, f":{server.port}", f":{port}")
+        assert _run("--read-only") == 0
+    assert len(seen) > 5
+    assert {one.method for one in seen} <= {"GET", "HEAD", "LIST"}
+    assert {one.body for one in seen} == {b""}
