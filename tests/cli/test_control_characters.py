@@ -28,7 +28,7 @@ _KEPT = {"\n", "\t"}
 _LINES = (
     "audit checkpoints a-b-c", "audit devices", "audit export", "audit hash -", "audit holds lift a", "audit holds list", "audit holds place a", "audit prove -o=proof a-b-c:1", "audit purge -before=1h", "audit query", "audit segments",
     "audit show a-b-c:1", "audit status", "audit tail",
-    "env export secret/x", "env import secret/x -", "run secret/x -- no-such-program", "hsm rewrap a", "identity explain a", "kv scan secret/", "namespace list", "namespace lock a", "namespace lookup a",
+    "crypto inventory", "crypto inventory -profile=bsi", "env export secret/x", "env import secret/x -", "run secret/x -- no-such-program", "hsm rewrap a", "identity explain a", "kv scan secret/", "namespace list", "namespace lock a", "namespace lookup a",
     "namespace patch a", "namespace scan", "namespace unlock a", "nhi approve -id=a", "nhi attenuate", "nhi credentials", "nhi failures",
     "nhi inspect", "nhi issue a", "nhi register a", "nhi report", "nhi revoke -token-id=a -dry-run", "nhi tree a",
     "nhi workload delete a", "nhi workload list", "nhi workload read a", "nhi workload write a", "operator rekey -init",
@@ -51,7 +51,7 @@ _ANYTHING: dict[str, Any] = {
     **_NAMED, "keys": ["a"], "key_info": {"a": _NAMED}, "slots": [_NAMED], "nodes": [_NAMED], "blocks": [_NAMED],
     "credentials": [_NAMED], "workloads": [_NAMED], "policies": ["a"], "verdicts": [_NAMED], "policy": "a",
     "unlock_key": "a", "block": "a", "token": "a", "sources": [_NAMED], "aliases": [_NAMED], "groups": [_NAMED],
-    "orphans": [_NAMED], "findings": [_NAMED], "term": 1, "n": 1, "t": 1, "progress": 0, "required": 1, "nonce": "a",
+    "orphans": [_NAMED], "inventory": [{**_NAMED, "algorithm": "a", "check": {"findings": [{**_NAMED, "level": "warning"}]}}], "findings": [_NAMED], "term": 1, "n": 1, "t": 1, "progress": 0, "required": 1, "nonce": "a",
 }  # fmt: skip
 
 

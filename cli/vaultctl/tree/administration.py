@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Declarations: keys and root tokens by consent, auth methods, plugins, and a server's log and past."""
+"""Declarations: keys and root tokens by consent, keys in use, auth methods, plugins, and a server's log and past."""
 
 from __future__ import annotations
 
@@ -132,6 +132,24 @@ COMMANDS = (
         _NONE,
         "List the cluster's nodes",
         output="format",
+    ),
+    Command(
+        "crypto inventory",
+        "crypto:inventory",
+        "[options]",
+        _NONE,
+        "List the keys that a server has in use, and how strong they are",
+        output="format",
+        details="Of a namespace, its own keys alone; no key is shown. Ages are in days. Exit code 2 where -profile warns of a "
+        "key.",
+        flags=(
+            Flag(
+                "profile",
+                "text",
+                "Hold each key against this guidance.",
+                words=("anssi", "bsi"),
+            ),
+        ),
     ),
     Command(
         "operator validate-config",

@@ -61,6 +61,7 @@ EXAMPLES = {
         "auth tune -user-lockout-threshold=10 -user-lockout-duration=15m userpass",
     ),
     "completion": ('eval "$(vaultctl completion bash)"', "completion fish > ~/.config/fish/completions/vaultctl.fish"),
+    "crypto inventory": ("crypto inventory -profile=anssi", "crypto inventory -format=json > keys.json"),
     "delete": ("delete secret/data/app", "delete auth/approle/role/billing"),
     "env export": (
         "umask 077 && vaultctl env export secret/billing > .env",

@@ -13,6 +13,7 @@ GROUPS = {
     "audit": "Audit devices, and the log: search, proofs, verification",
     "audit holds": "Records of the log that are kept whatever their age",
     "auth": "Auth methods and their mounts",
+    "crypto": "Keys in use, and what national guidance says of them",
     "env": "Secrets as environment variables and `.env` files",
     "hsm": "Tokens of hardware security modules on this machine",
     "hsm ceremony": "Key ceremonies: go through one, sign it, check it",
