@@ -16,6 +16,9 @@ _PASSING = frozenset({"retry-after", "x-ratelimit-reset"})
 _NOT_NOW = frozenset({429, 503})
 _COME_AGAIN = "DV-09"
 """The divergence that every answer of such a status has: a `Retry-After` of a second or two. One step shows it."""
+_TAGGED = "DV-11"
+"""The divergence that every read and write of a versioned secret has: an entity tag. Some steps show it."""
+_TAG = re.compile(r'"v\d+\.[0-9a-f]+\.[adx][0-9a-f]*(?:\.[0-9a-f]+)?"')
 _KEYS = "/.well-known/keys"
 _KEPT = re.compile(r"max-age=\d+")
 """How long the reference lets its signing keys be kept: by chance, and only once a job of each minute has looked at them
@@ -32,6 +35,7 @@ def view(answer: Answer, step: Step, normaliser: Normaliser) -> dict[str, object
             name: _header(name, value, normaliser)
             for name, value in answer.headers.items()
             if step.divergence == _COME_AGAIN or not _comes_again(answer.status, name, value)
+            if step.divergence == _TAGGED or not _is_our_tag(name, value)
         },
     }
     body = answer.json()
@@ -51,6 +55,10 @@ def view(answer: Answer, step: Step, normaliser: Normaliser) -> dict[str, object
 
 def _comes_again(status: int, name: str, value: str) -> bool:
     return status in _NOT_NOW and name == "retry-after" and value in ("1", "2")
+
+
+def _is_our_tag(name: str, value: str) -> bool:
+    return name == "etag" and bool(_TAG.fullmatch(value))
 
 
 def _header(name: str, value: str, normaliser: Normaliser) -> str:

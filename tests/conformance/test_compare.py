@@ -129,6 +129,15 @@ def test_status_headers_and_the_last_newline_are_compared() -> None:
     assert compared(Answer(204, {}, b""), answer({}, status=204))
 
 
+def test_our_entity_tags_are_left_out_and_no_others() -> None:
+    tagged = answer(BODY, etag='"v1.18eca82dc84610d8.a"')
+    assert compared(answer(BODY), tagged) == ""
+    assert compared(answer(BODY), answer(BODY, etag='"v2.18eca82dc84610d8.d3.18eca82dc8eeef50"')) == ""
+    assert compared(answer(BODY), tagged, get("x", divergence="DV-11"))
+    assert compared(answer(BODY), answer(BODY, etag='"5d41402abc4b2a76b9719d911017c592"'))
+    assert compared(answer(BODY), answer(BODY, vary='"v1.18eca82dc84610d8.a"'))
+
+
 def test_numbers_are_compared_by_their_spelling() -> None:
     assert compared(Answer(200, {}, b"[1.0]\n"), Answer(200, {}, b"[1]\n"))
     assert compared(Answer(200, {}, b"[-0]\n"), Answer(200, {}, b"[0]\n"))

@@ -13,7 +13,8 @@ from tests.conformance_suite.judging import CLAIM, Judged, JudgedCoffre, judge, 
 _SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
 _SUPPORTED = {
     "coffre": {
-        "approle", "discovery", "namespaces", "paging", "patch", "problem-json", "redacted-errors", "retry-after", "subkeys", "wrap",
+        "approle", "discovery", "etag", "namespaces", "paging", "patch", "problem-json", "redacted-errors", "retry-after", "subkeys",
+        "wrap",
     },
     "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},
 }  # fmt: skip

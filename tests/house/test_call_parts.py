@@ -76,6 +76,7 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
         "vault/token/issue.py": "what the making of a token warns of",
         "vault/wrap/wrapper.py": "those that it wraps",
     },
+    "etag": {"vault/wire/answers.py": "what the answer says of its version"},
     "record": {},
 }
 """Who may put something into a part of a call, and why; the call itself makes the first ones, and starts over."""

@@ -48,6 +48,7 @@ def test_programs_log_in_and_read_as_printed(tmp_path: Path) -> None:
             text for (kind, _), text in zip(_BLOCK.findall(guide), printed, strict=True) if kind == "python"
         ]
         assert shown == ["correct-horse\n", "['billing', 'default']\n", "True\n"]
+        assert "200\n304\n200\n412\n" in printed  # as the comments beside these requests say
         *_, (_, again) = _BLOCK.findall(guide)
         twice = subprocess.run(
             [sys.executable, "-c", again],

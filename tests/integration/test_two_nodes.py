@@ -41,6 +41,37 @@ def test_a_token_of_few_uses_is_used_no_more_often_on_both(nodes: Nodes) -> None
         assert sorted(found) == [200] * 3 + [403] * 3
 
 
+def test_of_writers_on_both_who_have_seen_the_same_one_writes_and_both_know(nodes: Nodes) -> None:
+    path = "/v1/secret/data/tagged"
+    do(nodes[0], "POST", "secret/data/tagged", {"data": {"turn": -1}})
+    for turn in range(10):
+        with nodes[turn % 2].client() as client:
+            tag = client.request("GET", path).headers["etag"]
+        found: list[int] = []
+
+        def write(node: VaultProcess, tag: str = tag, turn: int = turn, found: list[int] = found) -> None:
+            with node.client() as client:
+                body = {"data": {"turn": turn}}
+                found += [
+                    client.request("PUT", path, body, headers={"If-Match": tag}).status for _ in range(2)
+                ]
+
+        threads = [threading.Thread(target=write, args=(node,), daemon=True) for node in (*nodes, *nodes)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [200] + [412] * 7
+        for node in nodes:
+            with node.client() as client:
+                answer = client.request("GET", path, headers={"If-None-Match": tag})
+                assert (answer.status, answer.json()["data"]["data"]) == (200, {"turn": turn})
+                assert (
+                    client.request("GET", path, headers={"If-None-Match": answer.headers["etag"]}).status
+                    == 304
+                )
+
+
 def test_a_killed_node_takes_nothing_along(nodes: Nodes) -> None:
     one, other = nodes
     for turn in range(3):

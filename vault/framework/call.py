@@ -341,6 +341,10 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
     after: Callable[[], Awaitable[None]] | None = None
     """Runs once the answer is recorded and everything is committed."""
 
+    # The answer is made.
+    etag: bytes = b""
+    """The entity tag that the answer carries; empty for none."""
+
     # The audit broker keeps its own here.
     record: CallRecord = msgspec.field(default_factory=CallRecord)
 

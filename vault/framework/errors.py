@@ -132,6 +132,10 @@ class UnsupportedOperation(VaultError):
         super().__init__(message, chained=chained)
 
 
+class PreconditionFailed(VaultError):
+    """What is there is not what a condition of the request names, so nothing was changed."""
+
+
 class UnsupportedMedia(VaultError):
     """The body has a content type that this operation does not take."""
 

@@ -81,6 +81,8 @@ class Reply(msgspec.Struct, Generic[T]):
     headers: Mapping[str, str] | None = None
     own_names: bool = False
     """Whether the client chose the names of the data's members, which are then as secret as their values."""
+    etag: bytes = b""
+    """The entity tag of what is answered or was made, in its quotes; empty for none."""
     display_name: str = ""
     """Name of the token in `auth`, for the audit record alone."""
     long: bool = False

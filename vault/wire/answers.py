@@ -83,6 +83,8 @@ def answer_of(call: Call, reply: Reply[object] | None) -> Answer:
     common = usual_headers(call)
     if reply is None:
         return 204, b"", common
+    if reply.etag:
+        call.etag = reply.etag
     if reply.raw is not None:
         own = {name.encode(): value.encode() for name, value in (reply.headers or {}).items()}
         usual = [header for header in (USUAL[0], *common[2:]) if header[0] not in own]
@@ -90,7 +92,8 @@ def answer_of(call: Call, reply: Reply[object] | None) -> Answer:
         return reply.status or 200, reply.raw, headers
     if reply.embed and call.namespace.path != call.within:
         reply.embed = False  # as OpenBao, whose old clients know no namespaces in paths
-    body = b"" if call.head.method == "HEAD" else v1.reply_body(reply, call.id)
+    bare = call.head.method == "HEAD" or reply.status in BODILESS
+    body = b"" if bare else v1.reply_body(reply, call.id)
     if reply.headers:
         common = [*common, *((name.encode(), value.encode()) for name, value in reply.headers.items())]
     elif reply.status >= _UNKNOWN:
@@ -103,9 +106,9 @@ def leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | None
     left = False
     try:
         if failure is not None:
-            call.record.receipt = b""  # it names a record that is not there
+            _take_back(call)
         status, body, headers = answer if failure is None else _refusal(call, failure)
-        head = _usual_head(call) if headers is USUAL else _lines(receipted(call, headers))
+        head = _usual_head(call) if headers is USUAL else _lines(with_own(call, headers))
         left = outlet.respond(status, head, body)
     finally:
         if not left:
@@ -116,7 +119,7 @@ async def answer_behind(call: Call, answer: Answer, scope: Scope, send: Send) ->
     """Write the waiting audit lines now, then answer."""
     failure = None if call.record.batch is None else call.record.batch.flush()
     if failure is not None:
-        call.record.receipt = b""  # it names a record that is not there
+        _take_back(call)
         await refuse(call, failure, scope, send)
     else:
         await reply_with(call, answer, scope, send)
@@ -157,15 +160,27 @@ async def answer_redirect(redirect: Redirect, scope: Scope, send: Send) -> None:
 
 
 def _usual_head(call: Call) -> bytes:
-    """Return the usual header lines, with the receipt."""
-    receipt = call.record.receipt
-    return b"%blog-receipt: %b\r\n" % (_USUAL_HEAD, receipt) if receipt else _USUAL_HEAD
+    """Return the usual header lines, with what is this answer's own."""
+    receipt, etag = call.record.receipt, call.etag
+    if not receipt:
+        return b"%betag: %b\r\n" % (_USUAL_HEAD, etag) if etag else _USUAL_HEAD
+    if not etag:
+        return b"%blog-receipt: %b\r\n" % (_USUAL_HEAD, receipt)
+    return b"%betag: %b\r\nlog-receipt: %b\r\n" % (_USUAL_HEAD, etag, receipt)
 
 
-def receipted(call: Call, headers: Headers) -> Headers:
-    """Return headers with the receipt: where the outcome is in the log, for who wants a proof of it."""
-    receipt = call.record.receipt
-    return [*headers, (b"log-receipt", receipt)] if receipt else headers
+def with_own(call: Call, headers: Headers) -> Headers:
+    """Return headers with what is this answer's own: its entity tag, and the receipt.
+
+    That says where the outcome is in the log, for who wants a proof of it.
+    """
+    own = ((b"etag", call.etag), (b"log-receipt", call.record.receipt))
+    return [*headers, *(header for header in own if header[1])]
+
+
+def _take_back(call: Call) -> None:
+    """Forget what an answer was to carry that is refused instead: it tells of a record, or a version, that is not there."""
+    call.record.receipt = call.etag = b""
 
 
 async def reply_with(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
@@ -175,7 +190,7 @@ async def reply_with(call: Call, answer: Answer, scope: Scope, send: Send) -> No
         respond = scope.get(RESPOND)
         if respond is not None and respond(status, _usual_head(call), body):
             return
-    await _send(send, status, body, receipted(call, headers))
+    await _send(send, status, body, with_own(call, headers))
 
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:

@@ -26,6 +26,7 @@ from vault.framework.errors import (
 from vault.framework.limits import USUAL_LIMITS
 from vault.framework.path import Redirect, canonical
 from vault.framework.reply import Reply
+from vault.framework.request.conditions import conditions_of
 from vault.framework.request.head import Head, Options
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
@@ -45,10 +46,10 @@ from vault.wire.answers import (
     answer_of,
     answer_redirect,
     leave,
-    receipted,
     refuse,
     reply_with,
     usual_headers,
+    with_own,
 )
 from vault.wire.early import METHODS
 from vault.wire.in_flight import ListenerRequests
@@ -179,7 +180,7 @@ class Front:
             await refuse(call, defect, scope, send)
         else:
             if reply is not None and reply.stream is not None:
-                await stream(reply.stream, receipted(call, usual_headers(call)), receive, send)
+                await stream(reply.stream, with_own(call, usual_headers(call)), receive, send)
                 return
             answer = answer or answer_of(
                 call, reply
@@ -225,6 +226,7 @@ class Front:
             content_type=first.get(b"content-type", b""),
             echo=first.get(b"x-vault-namespace", b"").strip(),
             limits=self._lane.json_limits if method in BODIED else USUAL_LIMITS,
+            conditions=conditions_of(first, headers) if unusual else None,
         )
         if not (special or scope["query_string"] or b"dpop" in first or b"authorization" in first):
             came = scope.get(HEAD)

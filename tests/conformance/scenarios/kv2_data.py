@@ -191,9 +191,23 @@ INVALID = MOUNT + [
     delete("kv-b/config"),
 ]
 
+CONDITIONS = MOUNT + [
+    post("kv-b/data/c", {"data": {"x": "1"}}, headers={"If-None-Match": "*"}),
+    get("kv-b/data/c", divergence="DV-11"),
+    get("kv-b/data/c", headers={"If-None-Match": '"other"'}),
+    get("kv-b/data/c", headers={"If-None-Match": "*"}, divergence="DV-11"),
+    get("kv-b/metadata/c", headers={"If-None-Match": "*"}),
+    put("kv-b/data/c", {"data": {"x": "2"}}, headers={"If-Match": "*"}),
+    put("kv-b/data/c", {"data": {"x": "3"}}, headers={"If-Match": '"other"'}, divergence="DV-11"),
+    delete("kv-b/data/c", headers={"If-Match": '"other"'}, divergence="DV-11"),
+    delete("kv-b/metadata/c", headers={"If-Match": '"other"'}),
+    get("kv-b/data/c", headers={"If-None-Match": "*"}),
+]
+
 SCENARIOS = [
     Scenario("kv2", "writes", WRITES),
     Scenario("kv2", "check-and-set", CAS),
+    Scenario("kv2", "conditions", CONDITIONS),
     Scenario("kv2", "versions", VERSIONS),
     Scenario("kv2", "patches", PATCHES),
     Scenario("kv2", "subkeys", SUBKEYS),

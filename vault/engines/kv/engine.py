@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from vault.engines.kv import jsontext, logic, store, versions
+from vault.engines.kv.conditions import check_write, etag, unchanged
 from vault.engines.kv.metadata import MetadataRoutes
-from vault.engines.kv.model import SecretResult, SubkeysResult, VersionResult
+from vault.engines.kv.model import Row, SecretResult, SubkeysResult, Version, VersionResult
 from vault.engines.kv.params import PatchSecret, ReadSecret, ReadSubkeys, SecretPath, Versions, WriteSecret
 from vault.framework.call import Call
 from vault.framework.errors import Malformed
@@ -32,52 +33,56 @@ class VersionedKV(MetadataRoutes):
     async def read_secret(self, call: Call, params: ReadSecret) -> Reply[SecretResult]:
         """Read a secret.
 
-        A version that is deleted or destroyed answers 404, with its metadata and null for its data.
+        A version that is deleted or destroyed answers 404, with its metadata and null for its data. A reader who has it
+        already, as `If-None-Match` says, is told so with 304; an answer that is wrapped is new each time.
         """
         now = self.clock.nanos()
         row, version, stored = await versions.read(call.reader, params.path, params.version, now)
         shown = logic.version_result(version, row)
+        tag = etag(row, version, gone=stored is None)
         if stored is None:
-            return Reply(SecretResult(None, shown), status=404)
+            return Reply(SecretResult(None, shown), status=404, etag=tag)
+        asked = call.head.conditions
+        if asked is not None and not call.options.wrap_ttl and unchanged(asked, tag):
+            return Reply(SecretResult(None, shown), status=304, etag=tag)
         long = len(stored) > AT_ONCE
         data = await self.reading.of(call, jsontext.decode, stored) if long else jsontext.decode(stored)
-        same = (
-            params.path,
-            version.number,
-            version.created,
-            version.deleted,
-            row.updated,
-            row.metadata_version,
-        )
-        kept = same if row.custom is None else None
-        return Reply(SecretResult(data, shown), same=kept, long=long)
+        same = (params.path, tag) if row.custom is None else None
+        return Reply(SecretResult(data, shown), same=same, long=long, etag=tag)
 
     @write("data/{path:any}", exists="secret_exists", contained=True, resource="kv.secret")
-    async def write_secret(self, call: Call, params: WriteSecret) -> VersionResult:
-        """Write a new version of a secret."""
+    async def write_secret(self, call: Call, params: WriteSecret) -> Reply[VersionResult]:
+        """Write a new version of a secret.
+
+        `If-Match` and `If-None-Match` say what it may replace, as `options.cas` does.
+        """
         if "data" not in call.data:
             raise Malformed("no data provided")
         config = await store.load_config(call.tx)
         row = await store.load(call.tx, params.path)
+        now = self.clock.nanos()
+        named = check_write(call.head.conditions, row, now, params.options)
         current, required = (row.current, row.cas_required) if row else (0, False)
-        logic.check_cas(params.options, current, required=config.cas_required or required)
+        logic.check_cas(params.options, current, required=(config.cas_required or required) and not named)
         long, data = len(call.body) > AT_ONCE, params.data
         made = await self.writing.of(call, jsontext.as_floats, data) if long else jsontext.as_floats(data)
-        return await versions.add(call.tx, params.path, row, config, made, self.clock.nanos())
+        return _written(*await versions.add(call.tx, params.path, row, config, made, self.clock.nanos()))
 
     @patch("data/{path:any}", contained=True, resource="kv.secret")
-    async def patch_secret(self, call: Call, params: PatchSecret) -> VersionResult | Reply[VersionResult]:
+    async def patch_secret(self, call: Call, params: PatchSecret) -> Reply[VersionResult]:
         """Write a new version that differs from the newest by a merge patch (RFC 7396)."""
         if "data" not in call.data:
             raise Malformed("no data provided")
         row = await store.load(call.tx, params.path)
+        now = self.clock.nanos()
+        named = check_write(call.head.conditions, row, now, params.options)
         if row is None:
             return Reply(status=404, raw=b"")
         config = await store.load_config(call.tx)
-        logic.check_cas(params.options, row.current, required=config.cas_required or row.cas_required)
+        required = config.cas_required or row.cas_required
+        logic.check_cas(params.options, row.current, required=required and not named)
         if row.newest is None:
             return Reply(status=404, raw=b"")
-        now = self.clock.nanos()
         if row.newest.gone(now):
             return Reply(logic.version_result(row.newest, row), status=404)
         stored = await versions.data(call.tx, params.path, row, row.newest) or b"null"
@@ -86,14 +91,16 @@ class VersionedKV(MetadataRoutes):
             if len(stored) + len(call.body) > AT_ONCE
             else _patched(stored, params.data)
         )
-        return await versions.add(call.tx, params.path, row, config, changed, now)
+        return _written(*await versions.add(call.tx, params.path, row, config, changed, now))
 
     @delete("data/{path:any}", contained=True, resource="kv.secret")
     async def delete_newest(self, call: Call, params: SecretPath) -> None:
         """Delete the newest version; it can be restored."""
         row = await store.load(call.tx, params.path)
+        now = self.clock.nanos()
+        check_write(call.head.conditions, row, now)
         if row is not None and row.newest is not None:
-            newest = logic.deleted(row.newest, self.clock.nanos())
+            newest = logic.deleted(row.newest, now)
             if newest is not row.newest:
                 await versions.replace_newest(call.tx, params.path, row, newest)
 
@@ -160,6 +167,10 @@ class VersionedKV(MetadataRoutes):
                 f"endpoints to use. If using the OpenBao CLI, use 'bao kv {command}' for this operation."
             )
         return Reply(status=404, warnings=[warning])
+
+
+def _written(row: Row, version: Version) -> Reply[VersionResult]:
+    return Reply(logic.version_result(version, row), etag=etag(row, version, gone=False))
 
 
 def _patched(stored: bytes, patch: Mapping[str, Json] | None) -> bytes:

@@ -18,18 +18,24 @@ DEFAULT_VERSIONS: Final = 10
 """How many versions are kept where neither mount nor secret says."""
 
 
-def check_cas(options: Mapping[str, Json] | None, current: int, *, required: bool) -> None:
-    """Refuse a write whose `options.cas` is not the current version. Raises `Malformed`."""
+def expected_version(options: Mapping[str, Json] | None) -> int | None:
+    """Return the version that `options.cas` names, None without one. Raises `Malformed`."""
     if not options or "cas" not in options:
-        if required:
-            raise Malformed("check-and-set parameter required for this call")
-        return
+        return None
     value = options["cas"]
     try:
-        expected = 0 if value is None else to_int(value)
+        return 0 if value is None else to_int(value)
     except Mismatch:
         raise Malformed("error parsing check-and-set parameter") from None
-    if expected != current:
+
+
+def check_cas(options: Mapping[str, Json] | None, current: int, *, required: bool) -> None:
+    """Refuse a write whose `options.cas` is not the current version. Raises `Malformed`."""
+    expected = expected_version(options)
+    if expected is None:
+        if required:
+            raise Malformed("check-and-set parameter required for this call")
+    elif expected != current:
         raise Malformed("check-and-set parameter did not match the current version")
 
 

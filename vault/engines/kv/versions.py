@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from vault.barrier.view import ReadView, View
 from vault.engines.kv import logic, store
-from vault.engines.kv.model import Config, Row, Version, VersionResult
+from vault.engines.kv.model import Config, Row, Version
 from vault.framework.errors import NotFound
 from vault.framework.limits import AT_ONCE
 from vault.values.times import Nanos
@@ -62,8 +62,11 @@ async def read(
 
 async def add(
     view: View, path: str, row: Row | None, config: Config, encoded: bytes, now: Nanos
-) -> VersionResult:
-    """Write a text as the newest version, move the one before out of the row, and trim the oldest."""
+) -> tuple[Row, Version]:
+    """Write a text as the newest version, move the one before out of the row, and trim the oldest.
+
+    Returns what is there now.
+    """
     row = row or Row(created=now, updated=now)
     before = store.versions(row)
     oldest = logic.oldest_after(row, config)
@@ -89,7 +92,7 @@ async def add(
         older=store.packed(before[gone:]),
     )
     await store.save(view, path, row)
-    return logic.version_result(newest, row)
+    return row, newest
 
 
 async def replace_newest(view: View, path: str, row: Row, newest: Version) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
+from vault.framework.request.conditions import Conditions
 from vault.framework.secret import Secret
 from vault.values.times import Seconds
 
@@ -24,6 +25,8 @@ class Head(msgspec.Struct, frozen=True, eq=False):
     """The namespace header as it came, which answers repeat."""
     limits: JsonLimits = USUAL_LIMITS
     """The listener's limits on a body."""
+    conditions: Conditions | None = None
+    """On what state of the target it is to be carried out; None for any."""
 
     def __repr__(self) -> str:
         """Show nothing of the headers: credentials are among them."""

@@ -27,8 +27,8 @@ SECURITY: Final = "/.well-known/security.txt"
 _SPEC: Final = "https://w3id.org/european-secrets-api/1.0"
 _PROFILES: Final = ("kv-consume", "kv-manage", "identity")
 _FEATURES: Final = (
-    "approle", "bound", "discovery", "introspection", "list", "namespaces", "paging", "patch", "problem-json", "retry-after",
-    "subkeys", "wrap",
+    "approle", "bound", "discovery", "etag", "introspection", "list", "namespaces", "paging", "patch", "problem-json",
+    "retry-after", "subkeys", "wrap",
 )  # fmt: skip
 _LOG_FEATURES: Final = ("lifecycle", "proof", "query", "record", "sequence", "trace")
 _LONGEST_CREDENTIAL: Final = 8000

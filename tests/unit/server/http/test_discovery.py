@@ -73,7 +73,7 @@ def test_the_document_says_what_the_program_does(tmp_path: Path) -> None:
     assert found["limits"]["body"] == 70000
     assert found["environment"] == "production"
     assert "log" not in found and "log" not in found["links"]
-    assert not {"query", "proof", "devices", "etag", "idempotency"} & {*found["features"]}
+    assert not {"query", "proof", "devices", "idempotency"} & {*found["features"]}
 
 
 def test_of_the_log_it_says_what_is_configured(tmp_path: Path) -> None:
