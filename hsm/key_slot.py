@@ -44,6 +44,8 @@ class SlotState(msgspec.Struct, frozen=True, kw_only=True):
     up: bool
     """Whether a fresh wrap came back as it went in."""
     key_version: str = ""
+    key_bits: int = 0
+    """Size of its key; 0 where that is not known."""
     reason: str = ""
     """Why it is not up, in a sentence without secrets; empty while it is."""
     software: bool = False

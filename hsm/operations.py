@@ -142,6 +142,8 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     key_version: str = ""
     way: str = ""
     """How the slot wraps: the `m` of a `WrappedKey`."""
+    key_bits: int = 0
+    """Size of the key; 0 where the token does not tell."""
     reason: str = ""
     """Empty when the canary passed."""
     kind: str = ""

@@ -50,6 +50,8 @@ class Device:
         self._name = f"{wanted}, key {config.key_label}"
         self._sessions = SessionPool(module, wanted, pin, gate)
         self._current: tuple[int, bytes, str] | None = None
+        self._bits = 0
+        """Size of the key that is `_current`."""
         self._last = WrappedKey(m="", k="", ct=b"")
         self._proved: set[tuple[int, bytes, str]] = set()
         self._seen: set[tuple[str, bytes | None]] = set()
@@ -148,6 +150,7 @@ class Device:
             token=token,
             key_version=self._last.k,
             way=self._last.m,
+            key_bits=self._bits,
             ignored=ignored,
             logins=self._sessions.logins,
             sessions=self._sessions.open,
@@ -398,6 +401,7 @@ class Device:
                 ignored = objects.ignored_note(objects.strangers(session, self._label))
                 raise KeyMissing(f"{error}{ignored}", ckr=error.ckr) from None
             self._current = (generation_now, from_printable(version.version), self._way(version))
+            self._bits = version.bits
             self._seen.add((self._label, None))
         return self._current[1:]
 

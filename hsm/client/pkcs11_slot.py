@@ -131,6 +131,7 @@ class Pkcs11Slot:
         return SlotState(
             up=not probed.reason,
             key_version=probed.key_version,
+            key_bits=probed.key_bits,
             reason=probed.reason,
             remark="; ".join(probed.ignored),
             software=probed.token is not None and probed.token.software,

@@ -88,6 +88,7 @@ class SlotHealth:
             kind=slot.kind,
             up=state.up,
             key_version=state.key_version,
+            key_bits=state.key_bits,
             software=state.software,
             reason=state.reason,
             remark=state.remark and f"objects that do not count have the name of its key: {state.remark}",

@@ -196,3 +196,5 @@ class SlotView(msgspec.Struct):
     """Whether it is part of the vault, and not only configured: whether it opens anything."""
     refused: bool = False
     """Whether its stored canary did not open: another token, or an erased key."""
+    key_bits: int = 0
+    """Size of its key in bits; 0 where the token does not tell, and before it was tried."""

@@ -25,6 +25,7 @@ from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.crypto.engine import CryptoEngine
 from vault.engines.system.crypto.sources import KeySources
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from vault.engines.system.external_keys.inventory import ExternalKeyInventory
 from vault.engines.system.log.proofs import ProofEngine
 from vault.engines.system.log.readers import LogReading
 from vault.engines.system.log.records import RecordEngine
@@ -146,7 +147,7 @@ def catalog(
         *operators(services, controls, endings, batch, biscuits, ground.config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),
         ValidateEngine(factors, identities, services.issuer, services.router, services.clock),
-        _crypto(ground, services, key_slots, controls, installed),
+        _crypto(ground, services, external, key_slots, controls, installed),
     )
     own = Kind(("system",), system), Kind(("token",), (token,), auth=True)
     policies = PolicyEngine(services.policies, services.barrier, services.clock)
@@ -301,6 +302,7 @@ def _log(
 def _crypto(
     ground: Ground,
     services: Services,
+    external: ExternalKeyEngine,
     slots: KeySlots,
     controls: Controls,
     installed: Iterable[Installation],
@@ -320,6 +322,7 @@ def _crypto(
         safe=slots.safe,
         signing=slots.signing,
         audit=controls.audit,
+        external=ExternalKeyInventory(external.providers, services.clock.monotonic),
         hsm_key=ground.config.log.signing_key,
         listeners=partial(listener_keys, ground.config.listeners),
         pool=ground.pool,

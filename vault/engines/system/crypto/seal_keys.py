@@ -44,7 +44,7 @@ async def seal_keys(
         else:
             view = views.get(name, _NOT_TRIED)
             away = not view.up and (view.checked > 0 or lifecycle.slots.get(name) is None)
-            found.append(await _slot(reader, config, name, view.description, away=away))
+            found.append(await _slot(reader, config, name, view, away=away))
     if config.recovery is not None:
         found.append(_recovery(config.recovery))
     return found
@@ -84,7 +84,7 @@ async def _shares(reader: ReadTx, config: SealConfig, name: str, created: Millis
     )
 
 
-async def _slot(reader: ReadTx, config: SealConfig, name: str, description: str, *, away: bool) -> KeyUse:
+async def _slot(reader: ReadTx, config: SealConfig, name: str, view: SlotView, *, away: bool) -> KeyUse:
     entry = config.entry(name)
     in_hsm = entry.kind == "pkcs11"
     algorithm, bits = await _mechanism(reader, config, name)
@@ -93,8 +93,8 @@ async def _slot(reader: ReadTx, config: SealConfig, name: str, description: str,
         purpose=Purpose.SEAL_SLOT,
         protects="the root key, and what is wrapped beside the barrier",
         algorithm=algorithm,
-        bits=bits if not in_hsm or algorithm.startswith("rsa") else 0,
-        location=_place(name, entry, description)
+        bits=view.key_bits if in_hsm and not algorithm.startswith("rsa") else bits,
+        location=_place(name, entry, view.description)
         if in_hsm
         else f"the server's environment, for seal slot {name}",
         in_hsm=in_hsm,

@@ -18,7 +18,7 @@ from vault.engines.system.crypto.barrier_keys import (
 from vault.engines.system.crypto.seal_keys import seal_keys
 from vault.engines.system.crypto.sections import Section
 from vault.engines.system.crypto.server_keys import audit_keys, log_keys, safe_keys, token_keys, wrapping_keys
-from vault.engines.system.external_keys.inventory import external_keys
+from vault.engines.system.external_keys.inventory import ExternalKeyInventory
 from vault.framework.call import ROOT, Call
 from vault.framework.concurrency.offload import Pool
 from vault.framework.keys.inventory import KeysOf, KeyUse
@@ -42,6 +42,7 @@ class KeySources(msgspec.Struct, frozen=True, kw_only=True):
     safe: Safe
     signing: SigningKeys
     audit: Broker
+    external: ExternalKeyInventory
     hsm_key: str
     """Reference of the external key that signs the log; empty where none does."""
     listeners: Callable[[], Sequence[KeyUse]]
@@ -56,7 +57,7 @@ class KeySources(msgspec.Struct, frozen=True, kw_only=True):
         """Return what the inventory of the namespace of `call` consists of: what is its own, and nothing else."""
         core = core_reader(self.barrier, call.namespace)
         own = self._of_vault(call) if call.namespace == ROOT else self._of_namespace(call)
-        return (*self._mounts(call), Section("external/", partial(external_keys, core)), *own)
+        return (*self._mounts(call), Section("external/", partial(self.external.keys_of, core)), *own)
 
     def _mounts(self, call: Call) -> Iterable[Section]:
         core = core_reader(self.barrier, call.namespace)

@@ -130,7 +130,7 @@ class ExternalKeyEngine(Engine):
     def __init__(self, barrier: Barrier, providers: Mapping[str, KeyProvider]) -> None:
         """`providers` are the plugins by name."""
         self._barrier = barrier
-        self._providers = providers
+        self.providers = providers
 
     @list_(_ALL, event="external_key.config.list")
     async def list_configs(self, call: Call, params: Page) -> ConfigNames:
@@ -298,7 +298,7 @@ class ExternalKeyEngine(Engine):
         await store.put_key(call.core, params.config, params.key, msgspec.structs.replace(key, grants=grants))
 
     def _provider(self, plugin: str) -> KeyProvider:
-        provider = self._providers.get(plugin)
+        provider = self.providers.get(plugin)
         if provider is None:
             raise Malformed("unknown plugin")
         return provider
