@@ -36,6 +36,7 @@ def draw(folder: Path) -> None:
             "overview": "/ui/overview",
             "anomalies": "/ui/anomalies",
             "credential": f"/ui/credential?mount=nhi&id={small_one}",
+            "keys": "/ui/keys?profile=anssi",
         }
         for width in WIDTHS:
             for dark in (False, True):

@@ -43,10 +43,10 @@ def test_chromium_signs_in_and_revokes_with_the_keyboard_alone(estate: Estate, t
         f"{estate.root.url}/ui/",
         {"keys": [root, "Enter"]},
         {"go": there},
-        # past the skip link, seven pages, sign out, the workload, the picture and its two boxes, to the first Revoke…
-        {"keys": ["Tab"] * 14 + ["Enter"]},
-        # past the skip link, seven pages and sign out to the reason, and on to the button
-        {"keys": ["Tab"] * 10 + ["lost", "Tab", "Enter"]},
+        # past the skip link, eight pages, sign out, the workload, the picture and its two boxes, to the first Revoke…
+        {"keys": ["Tab"] * 15 + ["Enter"]},
+        # past the skip link, eight pages and sign out to the reason, and on to the button
+        {"keys": ["Tab"] * 11 + ["lost", "Tab", "Enter"]},
         folder=tmp_path,
     )
     titles = [page["title"].removesuffix(" · Coffre") for page in seen.pages]
@@ -110,6 +110,7 @@ def test_chromium_cuts_nothing_off(
         "anomalies?",
         "secrets?",
         "failures?",
+        "keys?profile=anssi",
         f"revoke?id={block}",
         "workload?name=nobody",
         "nothing?",

@@ -27,7 +27,16 @@ from vault.ui.session.api_client import Answer, ApiAnswer, ApiClient
 from vault.ui.session.forms import fields_of
 from vault.ui.session.sessions import Session, UiSessions
 from vault.ui.session.visit import ApiRefusal, Visit, engines
-from vault.ui.views import anomalies, credentials, failures, overview, registrations, revocation, workloads
+from vault.ui.views import (
+    anomalies,
+    credentials,
+    failures,
+    keys,
+    overview,
+    registrations,
+    revocation,
+    workloads,
+)
 from vault.ui.views.log import proof, record, search, status
 from vault.values.times import Seconds
 
@@ -49,13 +58,14 @@ _VIEWS: Final[dict[str, View]] = {
     "secrets": registrations.secrets,
     "failures": failures.failed_logins,
     "revoke": revocation.preview,
+    "keys": keys.keys,
     "log": search.log,
     "log/record": record.record,
     "log/proof": proof.proof,
     "log/status": status.status,
 }
-_OF_THE_LOG: Final = frozenset({search.log, record.record, proof.proof, status.status})
-"""Views that need no mount: whoever reads the log need not see identities."""
+_WITHOUT_MOUNT: Final = frozenset({search.log, record.record, proof.proof, status.status, keys.keys})
+"""Views that need no mount: whoever reads the log, or looks after keys, need not see identities."""
 _ENDED: Final = "Your token has ended, or was revoked. Sign in with another one."
 _WRONG: Final = "This token is not valid, has ended, or may not look itself up."
 _NO_PAGE: Final = "There is no page at this address."
@@ -171,7 +181,7 @@ class Pages:
             api = ApiClient(self._front, request.scope, session.token, session.namespace)
             mounts = await engines(api)
             wanted = fields.get("mount", "").strip("/") or next(iter(mounts), "")
-            if wanted not in mounts and (wanted or view not in _OF_THE_LOG):
+            if wanted not in mounts and (wanted or view not in _WITHOUT_MOUNT):
                 return elsewhere("log") if _led_on(view, wanted) else _nothing(session)
             mount = wanted
             return await view(Visit(api, session, fields, mounts, mount, self._sessions.now()))

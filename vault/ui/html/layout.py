@@ -38,6 +38,7 @@ _PLACES: Final = (
     ("anomalies", "Anomalies"),
     ("secrets", "Client secrets"),
     ("failures", "Failed logins"),
+    ("keys", "Keys"),
     ("log", "Log"),
 )
 _LONGEST: Final = 48
