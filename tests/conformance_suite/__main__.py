@@ -43,7 +43,7 @@ seal_key = "env:ESA_SEAL_KEY"
 rps = 500
 """
 _STEPS = {
-    "coffre": """# a new server with one unseal key, `discovery { environment = "test" }`, and a KV mount `secret` of version 2
+    "coffre": """# a new server with one unseal key, a `log`, `discovery { environment = "test" }`, and a KV mount `secret` of version 2
 export ESA_TOKEN=... ESA_SEAL_KEY=...
 vaultctl conformance run --manifest manifest.toml --report report.json --html report.html
 # or, in a checkout, everything at once:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Faults of secrets: their versions, their paths, their lists."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.conformance_suite.mutants import (
     refusing,
     saying,
     with_body,
+    with_headers,
     with_target,
 )
 from tests.conformance_suite.stub import Said, Sent
@@ -263,4 +265,24 @@ def structure_has_values(server: Behind, request: Sent) -> Said:
             server.ask_as_root(with_target(request, path_of(request).replace("/subkeys/", "/data/")))
         )
         return saying(answer, {"data": {"subkeys": value, "metadata": {}}})
+    return answer
+
+
+@FAULTS.fault("entity_tags_guard_writes")
+def condition_of_a_write_is_ignored(server: Behind, request: Sent) -> Said:
+    return server.ask(with_headers(request, **{"if-match": None}))
+
+
+@FAULTS.fault("creation_only_and_not_modified")
+def condition_of_absence_is_ignored(server: Behind, request: Sent) -> Said:
+    return server.ask(with_headers(request, **{"if-none-match": None}))
+
+
+@FAULTS.fault("entity_tags_say_nothing_of_values")
+def entity_tag_is_a_digest_of_the_value(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if is_data(request, "GET") and answer.status == 200:
+        digest = hashlib.sha256(repr(_value(answer)).encode()).hexdigest()
+        kept = {name: value for name, value in answer.headers.items() if name.lower() != "etag"}
+        return replace(answer, headers={**kept, "ETag": f'"{digest}"'})
     return answer

@@ -58,6 +58,10 @@ class JudgedCoffre(CoffreServer):
     def _outbound(self) -> str:
         expires = (datetime.now(UTC) + timedelta(days=30)).date()
         return f"""{super()._outbound()}
+log {{
+  path   = "{self.directory}/log"
+  origin = "log.example.org/coffre"
+}}
 discovery {{
   environment      = "test"
   security_contact = "mailto:security@example.org"

@@ -8,19 +8,21 @@ import pytest
 
 from esa_conformance.areas import all_tests
 from tests.conformance.servers import Server
-from tests.conformance_suite import faults_general, faults_identity, faults_secrets
+from tests.conformance_suite import faults_general, faults_identity, faults_log, faults_secrets
 from tests.conformance_suite.judging import JudgedCoffre, judge, manifest_of, prepare
 from tests.conformance_suite.mutants import Behind, Fault, mutated
 
-_FAULTS = (*faults_general.FAULTS, *faults_secrets.FAULTS, *faults_identity.FAULTS)
+_FAULTS = (
+    *faults_general.FAULTS,
+    *faults_secrets.FAULTS,
+    *faults_identity.FAULTS,
+    *faults_log.FAULTS,
+)
 _NOT_TURNED_RED = {
     "large_integer_survives": "no server is known that does not warn already, and a fault makes it no worse",
 }
 """Tests of core that no fault turns red, and why."""
-_NOT_THERE = {
-    "deprecation_is_dated", "numbers_are_exact", "entity_tags_guard_writes", "entity_tags_say_nothing_of_values",
-    "creation_only_and_not_modified", "repeated_write_counts_once",
-}  # fmt: skip
+_NOT_THERE = {"deprecation_is_dated", "numbers_are_exact", "repeated_write_counts_once"}
 """Tests of features that the server behind the proxy does not have, which so cannot be broken."""
 
 

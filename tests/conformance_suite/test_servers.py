@@ -13,8 +13,8 @@ from tests.conformance_suite.judging import CLAIM, Judged, JudgedCoffre, judge, 
 _SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
 _SUPPORTED = {
     "coffre": {
-        "approle", "discovery", "etag", "namespaces", "paging", "patch", "problem-json", "redacted-errors", "retry-after", "subkeys",
-        "wrap",
+        "approle", "discovery", "etag", "hash-all-scalars", "namespaces", "paging", "patch", "problem-json", "proof", "query",
+        "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
     },
     "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},
 }  # fmt: skip
@@ -46,7 +46,15 @@ def judged(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Judged:
 
 
 def test_every_claim_holds(judged: Judged) -> None:
-    assert judged.results() == dict.fromkeys(CLAIM, "success"), judged.details()
+    assert {name: judged.results()[name] for name in CLAIM} == dict.fromkeys(CLAIM, "success"), (
+        judged.details()
+    )
+
+
+def test_a_profile_whose_core_is_not_judged_is_no_success(judged: Judged) -> None:
+    assert judged.results()["log"] == "partial"
+    (log,) = [one for one in judged.report["profiles"] if one["name"] == "log"]
+    assert "ESA-LOG-001: no test of it counts here" in log["reasons"]
 
 
 def test_features_are_those_that_the_server_has(server: Server, judged: Judged) -> None:

@@ -29,12 +29,13 @@ class Requirement:
 
 @dataclass(frozen=True)
 class ProfileText:
-    """One profile: its title, the profiles that a claim to it claims too, and the features that it always has."""
+    """One profile: its title, the profiles that a claim to it claims too, the features that it always has, and its core."""
 
     name: str
     title: str
     needs: tuple[str, ...]
     claims: tuple[str, ...]
+    core: tuple[str, ...]
 
 
 @cache
@@ -47,7 +48,9 @@ def requirements() -> Mapping[str, Requirement]:
 def profiles() -> Mapping[str, ProfileText]:
     """Every profile by its name, in the order of reports."""
     return {
-        one["name"]: ProfileText(one["name"], one["title"], tuple(one["needs"]), tuple(one.get("claims", ())))
+        one["name"]: ProfileText(
+            one["name"], one["title"], tuple(one["needs"]), tuple(one.get("claims", ())), tuple(one["core"])
+        )
         for one in _read()["profiles"]
     }
 

@@ -12,6 +12,7 @@ from esa_conformance.areas import (
     kv_shape,
     kv_versions,
     kv_writes,
+    log,
     namespaces,
     policies,
     sealing,
@@ -25,6 +26,6 @@ def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
         general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, policies, credentials,
-        wrapping, namespaces, sealing,
+        wrapping, namespaces, log, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

@@ -75,6 +75,7 @@ def _inferred(outcomes: Sequence[Outcome]) -> bool | None:
 
 def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> Profile:
     """What came of a profile. A feature that was told and does not hold is a failure of it."""
+    results = list(results)
     of = [result for result in results if is_claimed(result.test, name)]
     core = [result for result in of if result.test.core and not result.test.provisional]
     counts = Counter(result.outcome for result in core)
@@ -91,18 +92,28 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
         *(f"{result.test.id}: {result.outcome}" for result in core if result.outcome not in GOOD),
         *(f"{feature}: told, and does not hold" for feature in broken),
         *(f"{feature}: belongs to the profile, and is not there" for feature in lacking),
+        *(f"{requirement}: no test of it counts here" for requirement in _not_judged(name, results)),
     ]
-    not_run = {result.outcome for result in of if result.outcome not in GOOD} <= {Outcome.DISABLED}
+    missing = [*broken, *(feature for feature in lacking if feature in asked)]
+    failed = bool(set(counts) - GOOD - {Outcome.DISABLED}) or bool(missing)
     return Profile(
         name,
-        "success" if not reasons else "partial" if not_run else "failure",
+        "failure" if failed else "partial" if reasons else "success",
         counts,
         tuple(feature.name for feature in found if feature.name in names and feature.claimed),
         tuple(feature.name for feature in found if feature.name in names and not feature.claimed),
-        tuple(broken + [feature for feature in lacking if feature in asked]),
+        tuple(missing),
         sum(result.test.provisional for result in of),
         tuple(reasons),
     )
+
+
+def _not_judged(name: str, results: Sequence[Result]) -> list[str]:
+    """Requirements of a profile's core of which no test that counts is among the results."""
+    judged = {
+        result.test.requirements[0] for result in results if result.test.core and not result.test.provisional
+    }
+    return [requirement for requirement in profiles()[name].core if requirement not in judged]
 
 
 def exit_code(results: Sequence[Result], judged: Sequence[Profile], *, narrowed: bool) -> int:

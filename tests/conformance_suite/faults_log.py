@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Faults of the log that is read."""
+
+from dataclasses import replace
+
+from tests.conformance_suite.mutants import (
+    Behind,
+    Faults,
+    body_of,
+    is_data,
+    path_of,
+    query_of,
+    saying,
+    with_target,
+)
+from tests.conformance_suite.stub import Said, Sent
+
+FAULTS = Faults()
+
+
+def _lists_records(request: Sent, answer: Said) -> bool:
+    body = body_of(answer)
+    return path_of(request).endswith("/sys/log/records") and isinstance(body, dict) and bool(body.get("data"))
+
+
+@FAULTS.fault("no_scalar_is_in_clear")
+def records_have_what_was_written(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if is_data(request, "POST"):
+        server.memory["written"] = body_of(request)
+    if _lists_records(request, answer):
+        body = body_of(answer)
+        for record in body["data"]["records"]:
+            record["fields"] = server.memory.get("written")
+        return saying(answer, body)
+    return answer
+
+
+@FAULTS.fault("trace_is_recorded")
+def records_have_no_trace(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    return replace(answer, body=answer.body.replace(b'"trace_id"', b'"x_trace"'))
+
+
+@FAULTS.fault("numbers_have_no_gap", "following_gives_each_record_once")
+def a_record_is_left_out(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if _lists_records(request, answer) and "log" in query_of(request):
+        body = body_of(answer)
+        del body["data"]["records"][2:3]
+        return saying(answer, body)
+    return answer
+
+
+@FAULTS.fault("following_gives_each_record_once")
+def pages_overlap(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if (
+        _lists_records(request, answer)
+        and query_of(request).get("limit") == "5"
+        and "log" in query_of(request)
+    ):
+        body = body_of(answer)
+        body["data"]["next"] = max(body["data"]["next"] - 1, int(query_of(request)["after"]) + 1)
+        return saying(answer, body)
+    return answer
+
+
+@FAULTS.fault("search_tells_how_far_it_is")
+def search_does_not_tell_how_far_it_is(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    return replace(answer, body=answer.body.replace(b'"indexed_through"', b'"indexed"'))
+
+
+@FAULTS.fault("unknown_filter_is_refused")
+def unknown_filter_is_ignored(server: Behind, request: Sent) -> Said:
+    query = {name: value for name, value in query_of(request).items() if name != "x-unknown"}
+    return server.ask(with_target(request, path_of(request), query))
+
+
+@FAULTS.fault("stream_has_an_end")
+def stream_ends_with_its_last_record(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    lines = answer.body.splitlines(keepends=True)
+    return replace(answer, body=b"".join(lines[:-1])) if b'"$page"' in answer.body else answer
+
+
+@FAULTS.fault("reading_is_recorded")
+def reading_leaves_no_record(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if _lists_records(request, answer):
+        body = body_of(answer)
+        kept = [one for one in body["data"]["records"] if one.get("resource", {}).get("type") != "log"]
+        body["data"]["records"] = kept
+        return saying(answer, body)
+    return answer
+
+
+@FAULTS.fault("record_is_proven")
+def proof_is_of_another_record(server: Behind, request: Sent) -> Said:
+    path, _, rest = path_of(request).rpartition("/")
+    if rest == "proof":
+        before, _, number = path.rpartition("/")
+        return server.ask(with_target(request, f"{before}/{int(number) - 1}/proof"))
+    return server.ask(request)
