@@ -12,6 +12,7 @@ from vault.engines.system.crypto.rules import AT_RISK_AFTER, PostQuantum, Profil
 from vault.engines.system.crypto.sections import ListedKey, Section, page
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
@@ -103,7 +104,10 @@ class CryptoEngine(Engine):
             raise Malformed(f"limit must be from 1 to {LARGEST_PAGE}")
         profile = _profile(params.profile)
         keys, more = await page(self._sections(call), after=params.after, limit=params.limit)
-        rows = [_row(key, profile, call.now) for key in keys]
+        rows, turn = [], TimeSlice()
+        for key in keys:
+            rows.append(_row(key, profile, call.now))
+            await turn.step()
         return Inventory(params.profile, rows, rows[-1].id if more else "")
 
 

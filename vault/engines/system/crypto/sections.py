@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.keys.inventory import KeyUse
 
 
@@ -29,6 +30,7 @@ class ListedKey(NamedTuple):
 async def page(sections: Sequence[Section], *, after: str, limit: int) -> tuple[Sequence[ListedKey], bool]:
     """Return the first `limit` keys whose ids come after `after`, in order, and whether there are more."""
     found: list[ListedKey] = []
+    turn = TimeSlice()
     for section in sorted(sections):
         if section.prefix < after and not after.startswith(section.prefix):
             continue
@@ -36,4 +38,5 @@ async def page(sections: Sequence[Section], *, after: str, limit: int) -> tuple[
         found += sorted((key for key in keys if key.id > after), key=lambda key: key.id)
         if len(found) > limit:
             return found[:limit], True
+        await turn.step()
     return found, False

@@ -3,6 +3,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 
 import pytest
 
@@ -73,3 +74,27 @@ def test_nothing_is_asked_that_a_page_does_not_need(after: str, asked: list[str]
     sections = Asked()
     sections.page(after, 0 if after == "barrier/2" else 100)
     assert sections.prefixes == asked
+
+
+def test_others_get_their_turn_while_many_sections_are_asked() -> None:
+    async def slow() -> Sequence[KeyUse]:
+        ends = perf_counter() + 0.001
+        while perf_counter() < ends:
+            pass  # work on the loop, as decoding is
+        return [_use("x")]
+
+    async def run() -> int:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(other())
+        await page([Section(f"mounts/{number:03}/", slow) for number in range(100)], after="", limit=1000)
+        beside.cancel()
+        return turns
+
+    assert asyncio.run(run()) > 20
