@@ -10,7 +10,7 @@ import pytest
 
 from tests.routes.driver import Answer, Application
 from tests.routes.test_again import READER, Client, get
-from tests.routes.test_written_again import put
+from tests.routes.test_written_again import WRITER, put
 from tests.shared import Shared
 
 DATA = "/v1/secret/data/tagged"
@@ -56,6 +56,9 @@ def test_a_write_says_which_tag_a_read_then_has(application: Application) -> Non
     assert patched.headers["etag"] == _tag(application) != second.headers["etag"]
     wrapped = _ask(application, "GET", x_vault_wrap_ttl="60", if_none_match="*")
     assert (wrapped.status, "etag" in wrapped.headers) == (200, False)
+    token = wrapped.json()["wrap_info"]["token"]
+    unwrapped = application.request("POST", "/v1/sys/wrapping/unwrap", token=token)
+    assert (unwrapped.status, unwrapped.json()["data"]["data"]) == (200, {"a": 1, "b": 2})
     for answer in (
         _ask(application, "DELETE"),
         _ask(application, "GET", METADATA),
@@ -297,8 +300,12 @@ def test_a_poll_that_comes_again_byte_for_byte_is_answered_without_parsing(appli
 
 
 def test_the_head_of_a_conditional_write_is_not_kept(application: Application) -> None:
-    for value in "abcd":
-        assert not Client(application).passes(put("root", value, b"if-match: *"))
+    client, token = Client(application), application.token(WRITER)
+    for line in (b"if-match: *", b'if-none-match: "x"'):
+        client.send(*(put(token, value, line) for value in "abc"))
+        assert not client.passes(put(token, "d", line))
+    client.send(*(put(token, value, b"if-range: x") for value in "abc"))
+    assert client.passes(put(token, "d", b"if-range: x"))  # it is another header, which asks for nothing
 
 
 def test_a_refused_answer_takes_its_tag_along(application: Application) -> None:
