@@ -242,7 +242,7 @@ def test_logs_that_nobody_writes_any_more_are_purged_too(tmp_path: Path) -> None
             assert site.firsts(other.id) == [0, 10, 20]
             await site.live(40)
             await site.purger.work()
-            assert site.firsts(other.id) == [20, 30]
+            assert site.firsts(other.id) in ([20, 30], [30])  # the reader may have closed it in time
             await site.closed()
             site.clock.sleep(HOUR)
             await site.purger.work()
