@@ -17,7 +17,6 @@ from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.keys.inventory import KeyUse
-from vault.framework.quote import quote
 from vault.framework.route import Params, read
 from vault.values.times import Millis, Seconds, millis_to_nanos, millis_to_seconds, time_between
 
@@ -115,7 +114,7 @@ def _profile(name: str) -> Profile | None:
     if not name:
         return None
     if name not in list(Profile):
-        raise Malformed(f'there is no profile "{quote(name)}": it is one of {_PROFILES}')
+        raise Malformed(f"profile must be one of {_PROFILES}")
     return Profile(name)
 
 
