@@ -16,7 +16,7 @@ _PASSING = frozenset({"retry-after", "x-ratelimit-reset"})
 _NOT_NOW = frozenset({429, 503})
 _COME_AGAIN = "DV-09"
 """The divergence that every answer of such a status has: a `Retry-After` of a second or two. One step shows it."""
-_TAGGED = "DV-11"
+_TAGGED = "DV-38"
 """The divergence that every read and write of a versioned secret has: an entity tag. Some steps show it."""
 _TAG = re.compile(r'"v\d+\.[0-9a-f]+\.[adx][0-9a-f]*(?:\.[0-9a-f]+)?"')
 _KEYS = "/.well-known/keys"

@@ -193,13 +193,13 @@ INVALID = MOUNT + [
 
 CONDITIONS = MOUNT + [
     post("kv-b/data/c", {"data": {"x": "1"}}, headers={"If-None-Match": "*"}),
-    get("kv-b/data/c", divergence="DV-11"),
+    get("kv-b/data/c", divergence="DV-38"),
     get("kv-b/data/c", headers={"If-None-Match": '"other"'}),
-    get("kv-b/data/c", headers={"If-None-Match": "*"}, divergence="DV-11"),
+    get("kv-b/data/c", headers={"If-None-Match": "*"}, divergence="DV-38"),
     get("kv-b/metadata/c", headers={"If-None-Match": "*"}),
     put("kv-b/data/c", {"data": {"x": "2"}}, headers={"If-Match": "*"}),
-    put("kv-b/data/c", {"data": {"x": "3"}}, headers={"If-Match": '"other"'}, divergence="DV-11"),
-    delete("kv-b/data/c", headers={"If-Match": '"other"'}, divergence="DV-11"),
+    put("kv-b/data/c", {"data": {"x": "3"}}, headers={"If-Match": '"other"'}, divergence="DV-38"),
+    delete("kv-b/data/c", headers={"If-Match": '"other"'}, divergence="DV-38"),
     delete("kv-b/metadata/c", headers={"If-Match": '"other"'}),
     get("kv-b/data/c", headers={"If-None-Match": "*"}),
 ]
