@@ -199,7 +199,7 @@ def unknown_names_are_told(server: Behind, request: Sent) -> Said:
 
 @FAULTS.fault("secret_id_logs_in_once")
 def secret_id_logs_in_twice(server: Behind, request: Sent) -> Said:
-    return server.ask(_changed(request, "/role/one", secret_id_num_uses=2))
+    return server.ask(_changed(request, "/role/for-1", secret_id_num_uses=2))
 
 
 @FAULTS.fault("given_credential_is_described")
