@@ -338,7 +338,9 @@ def test_whatever_byte_is_changed_under_a_held_checkpoint_it_is_noticed(
     except BadSegment:
         found = []
     same = found == [line + b"\n" for line in closed.lines[segment.first : segment.first + 10]]
-    assert bool(report.faults) is not same
+    kinds = {finding.kind for finding in report.faults}
+    # A reader may do without what was changed of the compression; that the manifest tells another place is a fault still.
+    assert bool(kinds) is not same or kinds == {Kind.MANIFEST}
 
 
 @pytest.fixture(scope="module")

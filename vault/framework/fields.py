@@ -364,7 +364,9 @@ def has_its_form(kind: FieldKind, value: Json) -> bool:
     """
     if isinstance(value, list):
         return (
-            kind.name in _LISTS and len(value) <= _MOST_CLEAR and all(_is_plain(kind, one) for one in value)
+            kind.name in _LISTS
+            and len(value) <= _MOST_CLEAR
+            and all(not isinstance(one, list | dict) and _is_plain(kind, one) for one in value)
         )
     return _is_plain(kind, value)
 

@@ -82,7 +82,7 @@ def test_a_value_that_does_not_fit_is_refused_with_the_fields_name(kind: str, va
         ("string", 4711, False), ("string", [SECRET], False), ("lower", SECRET, True),
         ("commas", ["a", "b"], True), ("commas", "a,b", True), ("commas", ["a", 4711], False),
         ("strings", ["a"] * 64, True), ("strings", ["a"] * 65, False), ("strings", ["x" * 513], False),
-        ("strings", [["a"]], False), ("strings", {"a": "b"}, False),
+        ("strings", [["a"]], False), ("strings", {"a": "b"}, False), ("ints", [[]], False), ("ints", [{}], False),
         ("map", SECRET, False), ("pairs", SECRET, False), ("any", SECRET, False), ("any", 5, False),
     ],
 )  # fmt: skip

@@ -132,14 +132,11 @@ def secret_id_logs_in_once(t: Trial) -> None:
         t.need(isinstance(made, str), "a secret id is given")
         body = {"role_id": role_id, "secret_id": made}
         replies = t.together(askers, lambda _: t.nobody.send("POST", f"auth/{mount}/login", body))  # noqa: B023 - used at once
-        replies.append(t.nobody.send("POST", f"auth/{mount}/login", body))
-        accepted = sum(reply.ok for reply in replies)
+        late = t.nobody.send("POST", f"auth/{mount}/login", body)
+        accepted = sum(reply.ok for reply in [*replies, late])
         t.equal(accepted, 1, f"a secret id for one use logs in once, and not {accepted} times")
-        t.every(
-            (r for r in replies if not r.ok),
-            lambda r: r.status in {400, 401, 403},
-            "a used secret id is refused",
-        )
+        # Of those who ask at once, one may be told that its transaction failed.
+        t.is_so(late, late.status in {400, 401, 403}, "a used secret id is refused")
 
 
 @TESTS.test("ESA-AUT-009", needs=_NEEDS)
