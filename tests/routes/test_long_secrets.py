@@ -13,8 +13,8 @@ from tests.routes.driver import Answer, Application
 from vault.storage.sqlite.storage import SqliteStorage
 
 _SIZE = 24 << 20
-_MOST = 0.02
-"""Seconds of processor time that a step may take here. On the machine that this was measured on the longest takes a fifth."""
+_MOST = 0.012
+"""Seconds of processor time that a step may take here. On the machine that this was measured on the longest takes a third."""
 _HELD: list[tuple[str, float]] = []
 """For how long each request of the scenario that is being played held the loop, in seconds."""
 P = ParamSpec("P")

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vault.audit.open_device import LineMaker
-from vault.audit.record import data_of
 from vault.framework.call import Call
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.reply import Reply
@@ -24,7 +23,7 @@ class LongData:
         It is never refused for want of a place: the amount is bounded by what is parsed at one time, and a refusal
         would have to be recorded with the same hashes.
         """
-        data = data_of(call)
+        data = call.data_key
         sent = call.record.sent
         if sent is not None and sent[0] == data:
             return

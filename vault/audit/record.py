@@ -231,7 +231,7 @@ class Renderer:
     def _request_data(self, call: Call) -> bytes:
         """Return the data of a request; one hash of it all where it has too many values."""
         sent = call.record.sent
-        if sent is not None and sent[0] == data_of(call) and self in sent[1]:
+        if sent is not None and sent[0] == call.data_key and self in sent[1]:
             return sent[1][self]
         parameters: Mapping[str, Parameter] = call.bound.route.parameters if hasattr(call, "bound") else {}
         try:
@@ -419,11 +419,6 @@ class Renderer:
         if len(encoded) <= self._largest:
             return encoded
         return schema.encode({"sha256": hashlib.sha256(encoded).hexdigest(), "length": len(encoded)})
-
-
-def data_of(call: Call) -> object:
-    """Return a key for the data of a request and for everything that decides how it is recorded."""
-    return id(call.data), call.mount, call.bound
 
 
 def _namespace(call: Call) -> Mapping[str, str]:

@@ -396,6 +396,11 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
         self.after = None
         self.warnings = []
 
+    @property
+    def data_key(self) -> object:
+        """What tells the request's data from others', and everything that decides how it is recorded."""
+        return id(self.data), self.mount, self.bound
+
     def __repr__(self) -> str:
         """Name the request without any of its content."""
         return f"<Call {self.id} {self.head.method}>"

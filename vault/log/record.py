@@ -277,7 +277,7 @@ class LogRenderer:
         if values is None:
             return b""
         known = call.record.sent
-        if known is not None and known[0] == call.data and self in known[1]:
+        if known is not None and known[0] == call.data_key and self in known[1]:
             return known[1][self]
         return _said_of_request(values, call)
 
