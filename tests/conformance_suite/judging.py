@@ -3,7 +3,8 @@
 
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -137,3 +138,14 @@ def judge(manifest: Manifest, folder: Path, *, only: Sequence[str] = (), read_on
     finished = run(manifest, tests, options, show=lambda _: None, told=lambda _: None)
     report = document(manifest, finished, mode="read-only" if read_only else "mutating", narrowed=bool(only))
     return Judged(finished, report)
+
+
+@contextmanager
+def good_server() -> Iterator[JudgedCoffre]:
+    """Have a server of ours that is ready to be judged, until the end of the block."""
+    started = JudgedCoffre()
+    try:
+        prepare(started)
+        yield started
+    finally:
+        started.stop()

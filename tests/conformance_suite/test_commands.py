@@ -18,7 +18,7 @@ from esa_conformance.cli import main
 from esa_conformance.run.journal import Journal
 from tests.conformance.servers import Server
 from tests.conformance.wire import send
-from tests.conformance_suite.judging import JudgedCoffre, manifest_of, prepare
+from tests.conformance_suite.judging import good_server, manifest_of
 from tests.conformance_suite.mutants import Behind
 from tests.conformance_suite.stub import Said, Sent, serving
 from vaultctl.main import main as vaultctl
@@ -29,12 +29,8 @@ _PACKAGES = str(Path(esa_conformance.__file__).parents[1])
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A good server."""
-    started = JudgedCoffre()
-    try:
-        prepare(started)
-        yield started
-    finally:
-        started.stop()
+    with good_server() as server:
+        yield server
 
 
 @pytest.fixture

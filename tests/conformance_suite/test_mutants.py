@@ -9,7 +9,7 @@ import pytest
 from esa_conformance.areas import all_tests
 from tests.conformance.servers import Server
 from tests.conformance_suite import faults_general, faults_identity, faults_log, faults_secrets
-from tests.conformance_suite.judging import JudgedCoffre, judge, manifest_of, prepare
+from tests.conformance_suite.judging import good_server, judge, manifest_of
 from tests.conformance_suite.mutants import Behind, Fault, mutated
 
 _FAULTS = (
@@ -29,12 +29,8 @@ _NOT_THERE = {"deprecation_is_dated", "numbers_are_exact", "repeated_write_count
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A good server."""
-    started = JudgedCoffre()
-    try:
-        prepare(started)
-        yield started
-    finally:
-        started.stop()
+    with good_server() as server:
+        yield server
 
 
 @pytest.mark.parametrize("fault", _FAULTS, ids=lambda fault: str(fault.name))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.servers import Server
-from tests.conformance_suite.judging import JudgedCoffre, judge, manifest_of, prepare
+from tests.conformance_suite.judging import good_server, judge, manifest_of
 from tests.conformance_suite.mutants import Behind
 from tests.conformance_suite.stub import Said, Sent, serving
 
@@ -20,12 +20,8 @@ pytestmark = pytest.mark.soak
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A good server."""
-    started = JudgedCoffre()
-    try:
-        prepare(started)
-        yield started
-    finally:
-        started.stop()
+    with good_server() as server:
+        yield server
 
 
 def _network(server: Server, *, delay_s: float, cut: float) -> Callable[[Sent], Said]:
