@@ -9,7 +9,6 @@ stay. The hash of a number is that of its JSON text, so an operator who knows it
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Final
@@ -19,12 +18,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from vault.framework import schema
+from vault.framework.clock import is_rfc3339
 from vault.framework.fields import Json
 from vault.framework.route import Parameter
 
 _MARK: Final = "hmac-sha256:"
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
-_LONGEST_TIME: Final = 30
 _TIMES: Final = 1024
 _LONGEST_NAME: Final = 64
 _PIECE: Final = 1 << 20
@@ -95,7 +93,7 @@ class Hasher:
         keyed = self._keyed.copy()
         keyed.update(value.encode("utf-8", "surrogatepass"))
         hashed = _MARK + keyed.finalize().hex()
-        if value[-1:] == "Z" and len(value) <= _LONGEST_TIME and _TIME.fullmatch(value):
+        if is_rfc3339(value):
             if len(self._times) >= self._most_times:
                 self._times = {"": self._times[""]}
             self._times[value] = hashed

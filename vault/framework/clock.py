@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,6 +18,7 @@ _UNFAIR = bytes(range(248, 256))
 """Bytes past the last multiple of 62, which would make some letters likelier."""
 _UUID_BYTES = 16
 _WHOLE = len("2026-01-01T00:00:00.123456789Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
 _UUID_FIELDS = Struct("8s4s4s4s12s")
 _RANDOM_BITS = bytes.fromhex("ffffffffffff0fff3fffffffffffffff")
 _FIXED_BITS = bytes.fromhex("00000000000040008000000000000000")
@@ -108,6 +110,11 @@ def parse_rfc3339_whole(text: str) -> Nanos:
     if len(text) != _WHOLE or not text.endswith("Z"):
         raise ValueError("not a time with nine digits")
     return Nanos(_seconds_at(text[:19]) * 1_000_000_000 + int(text[20:29]))
+
+
+def is_rfc3339(text: str) -> bool:
+    """Whether a text has the form of a time in UTC, as records show one."""
+    return text[-1:] == "Z" and len(text) <= _WHOLE and _TIME.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=8)

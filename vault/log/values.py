@@ -10,7 +10,6 @@ known yet (passwords, shares of keys) is never hashed: equal passwords of two pe
 
 from __future__ import annotations
 
-import re
 from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from vault.framework import schema
+from vault.framework.clock import is_rfc3339
 from vault.framework.fields import Json, has_its_form
 from vault.framework.route import Parameter
 
@@ -35,8 +35,6 @@ _PIECE: Final = 1 << 20
 """Characters hashed in one go: a thread that hashes lets the event loop run between two pieces."""
 _LARGEST_INTEGER: Final = (1 << 53) - 1
 """Integers beyond it are not the same in every reader of JSON (RFC 8785, section 3.2.2.3), and become strings."""
-_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
-_LONGEST_TIME: Final = 30
 _TRUE: Final = {"$t": "boolean"}
 _NULL: Final = {"$t": "null"}
 
@@ -168,7 +166,7 @@ class ValueHasher:
         """Hash the texts in a type of ours; its numbers, which are counts and versions, and its times stay."""
         kind = type(plain)
         if kind is str:
-            if not plain or (plain[-1] == "Z" and len(plain) <= _LONGEST_TIME and _TIME.fullmatch(plain)):
+            if not plain or is_rfc3339(plain):
                 return plain
             return self._hidden(plain)
         if kind is bool or plain is None:
