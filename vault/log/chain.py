@@ -7,7 +7,6 @@ back, so that the numbers in the file have no gap.
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64decode, b64encode
 from binascii import b2a_base64
 from collections import deque
@@ -19,7 +18,7 @@ import msgspec
 
 from vault.framework.clock import rfc3339_whole
 from vault.log.draft import Draft
-from vault.log.format.tree import EMPTY_ROOT, CompactRange
+from vault.log.format.tree import EMPTY_ROOT, CompactRange, leaf_hash
 from vault.values.times import Nanos
 
 START: Final = b64encode(EMPTY_ROOT)
@@ -30,7 +29,6 @@ _LINE: Final = (
 )
 _TOGETHER: Final = 500
 """Tenants that are encoded in one piece."""
-_LEAF: Final = hashlib.sha256(b"\0")
 
 
 class TenantHead(msgspec.Struct, frozen=True, gc=False):
@@ -134,9 +132,7 @@ class Chain:
             head.seq,
             draft.closing,
         )
-        hashed = _LEAF.copy()
-        hashed.update(line)
-        leaf = hashed.digest()
+        leaf = leaf_hash(line)
         self._last = last = b2a_base64(leaf, newline=False)
         self._seq += 1
         self._tenants[draft.tenant] = TenantHead(head.seq + 1, last)
