@@ -207,8 +207,8 @@ class Cluster:
             time.sleep(0.02)
 
     def promote(self) -> None:
-        """Make a standby the primary."""
-        assert self._await(self._value("SELECT pg_promote()"))
+        """Make a standby the primary. That can take a few seconds: it may be waiting for the one it followed."""
+        assert self._await(self._value(f"SELECT pg_promote(wait_seconds => {PATIENCE})"))
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End it: at once, or as the signal says."""
@@ -306,7 +306,7 @@ class Cluster:
 
     async def _run(self, database: str, script: str) -> None:
         if database not in self._connections or not self._connections[database].usable:
-            self._connections[database] = await Connection.make(self.direct(database))
+            self._connections[database] = await Connection.make(self.direct(database), PATIENCE)
         await self._connections[database].run(script)
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
