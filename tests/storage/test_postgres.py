@@ -270,7 +270,7 @@ def test_who_gives_up_as_the_row_becomes_his_hands_it_on() -> None:
         lines.leave("row")
         waiting.cancel()
         await asyncio.wait([waiting])
-        assert await asyncio.wait_for(lines.join("row"), 10)
+        assert await asyncio.wait_for(lines.join("row"), 60)
 
     asyncio.run(story())
 

@@ -85,7 +85,7 @@ def test_a_failover_that_lost_commits_brings_no_epoch_back_however_far_it_grows(
         await asyncio.to_thread(pair.primary.stop)
         await asyncio.to_thread(pair.standby.start)
         await pair.replace()
-        await soon(lambda: storage.reader().get("kept"), 10)
+        await soon(lambda: storage.reader().get("kept"))
         assert sorted(await everything(storage)) == ["kept"], "asynchronously, that is what a failover loses"
         await until_kept(storage, lambda tx: tx.put("after", b""))
         await storage.check()
@@ -119,7 +119,7 @@ def test_with_a_synchronous_standby_nothing_is_acknowledged_that_a_failover_lose
         assert await storage.reader().get(acknowledged[0]) == b"", "reads wait for no standby"
         await asyncio.to_thread(pair.primary.kill)
         await pair.replace()
-        await soon(lambda: fill(storage, "after"), 10)
+        await soon(lambda: fill(storage, "after"))
         assert {"after", *acknowledged} <= set(await everything(storage))
         await storage.close()
 
@@ -176,7 +176,7 @@ def test_a_synchronous_primary_that_was_replaced_and_lives_acknowledges_nothing(
                 await put(storage, "lost", optimistic=optimistic)
         pair.lead(pair.standby)
         await asyncio.to_thread(pair.primary.kill)
-        await soon(lambda: fill(storage, "after"), 10)
+        await soon(lambda: fill(storage, "after"))
         assert sorted(await everything(storage)) == ["after", "before"]
         await storage.close()
 

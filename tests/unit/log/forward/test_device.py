@@ -73,7 +73,7 @@ def running(folder: Path, receiver: Scripted, limits: BatchLimits = TEN) -> Iter
         yield device
     finally:
         device.stop()
-        device.join(5)
+        device.join(60)
 
 
 def until(device: Device, condition: Callable[[], bool]) -> None:

@@ -26,7 +26,7 @@ from vault.framework.telemetry.log import Log
 OIDC = "identity/oidc/"
 DAY = 24 * HOUR
 MINUTE = 60
-_PATIENCE = 10
+_PATIENCE = 60
 """Seconds after which a pair that still waits says that the write waits for it."""
 READS = 'path "identity/oidc/token/*" { capabilities = ["read"] }'
 
