@@ -141,9 +141,9 @@ def judge(manifest: Manifest, folder: Path, *, only: Sequence[str] = (), read_on
 
 
 @contextmanager
-def good_server() -> Iterator[JudgedCoffre]:
-    """Have a server of ours that is ready to be judged, until the end of the block."""
-    started = JudgedCoffre()
+def good_server(kind: type[Server] = JudgedCoffre) -> Iterator[Server]:
+    """Have a server that is ready to be judged, by default one of ours, until the end of the block."""
+    started = kind()
     try:
         prepare(started)
         yield started

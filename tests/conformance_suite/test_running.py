@@ -98,6 +98,45 @@ def test_a_cut_connection_begins_the_test_anew_and_is_no_flake(tmp_path: Path) -
     assert (found.outcome, found.attempts) == (Outcome.PASS, 4)
 
 
+def test_what_fails_while_a_connection_was_cut_is_no_failure(tmp_path: Path) -> None:
+    """The request was sent again and had been done before: a use too many, or a wrapped answer that was given already."""
+    cuts = [1]
+
+    def behave(_: Sent) -> Said:
+        cuts[0] -= 1
+        return Said(cut=cuts[0] >= 0)
+
+    def read_and(then: Body) -> Body:
+        def read(t: Trial) -> None:
+            t.kv.get("x")
+            then(t)
+
+        return read
+
+    for number, body in enumerate(
+        (_miss, lambda t: t.served(False, "it is there"), lambda t: t.should(False, "it holds"))
+    ):
+        cuts[0] = 1
+        (tmp_path / str(number)).mkdir()
+        (found,) = _run(tmp_path / str(number), _in_turn(read_and(body), _pass), behave=behave)
+        assert (found.outcome, found.attempts) == (Outcome.PASS, 2)
+
+
+def test_what_fails_whenever_a_connection_is_cut_is_a_failure(tmp_path: Path) -> None:
+    """As it may be that the server cuts it."""
+    asked = [0]
+
+    def behave(_: Sent) -> Said:
+        asked[0] += 1
+        return Said(cut=asked[0] % 2 == 1)
+
+    def read(t: Trial) -> None:
+        t.must(t.kv.get("x").status == 404, "it is gone")
+
+    (found,) = _run(tmp_path, read, behave=behave)
+    assert (found.outcome, found.detail) == (Outcome.FAIL, "does not hold: it is gone")
+
+
 def test_connections_that_are_always_cut_are_an_error(tmp_path: Path) -> None:
     (found,) = _run(tmp_path, _cut, behave=lambda _: Said(cut=True))
     assert found.outcome is Outcome.ERROR

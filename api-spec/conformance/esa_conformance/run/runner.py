@@ -24,8 +24,11 @@ from esa_conformance.run.profiles import is_claimed
 from esa_conformance.run.state import State
 from esa_conformance.run.trial import Trial
 
-_ATTEMPTS: Final = 4
-"""How often a test is begun whose connections were cut."""
+_ATTEMPTS: Final = 12
+"""How often a test is begun whose connections were cut.
+
+Of a test of 30 requests through a network that cuts 2 % of them, all attempts are disturbed once in 10,000 runs.
+"""
 
 
 class Runner:
@@ -67,14 +70,22 @@ class Runner:
         return _with_expectation(Result(test, outcome, detail, seconds, requests, attempts), expected)
 
     def _attempts(self, test: Test) -> tuple[Outcome, str, int]:
-        """A cut connection says nothing and the test is begun anew; a failure is tried once more."""
+        """A failure is tried once more. An attempt with a cut connection says nothing, unless it passed.
+
+        A request that only reads is sent again after a cut; where the server had done it before, that alone can be
+        what a test fails by, as where uses are counted.
+        """
         failure = ""
         for attempt in range(1, _ATTEMPTS + 1):
+            cuts = self._state.transport.cuts
             try:
                 outcome, detail = self._attempt(test)
             except UnknownOutcome as error:
                 if attempt == _ATTEMPTS:
                     return Outcome.ERROR, str(error), attempt
+                continue
+            disturbed = self._state.transport.cuts > cuts
+            if disturbed and outcome is not Outcome.PASS and attempt < _ATTEMPTS:
                 continue
             if failure:
                 return (Outcome.FLAKY if outcome in GOOD else Outcome.FAIL), failure, attempt

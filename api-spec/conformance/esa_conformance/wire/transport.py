@@ -62,6 +62,7 @@ class Transport:
         self._pace = Pace(rps)
         self._read_only = read_only
         self._count = 0
+        self._cuts = 0
         self._lock = threading.Lock()
         self.observer: Observer | None = None
 
@@ -69,6 +70,11 @@ class Transport:
     def count(self) -> int:
         """How many requests were sent."""
         return self._count
+
+    @property
+    def cuts(self) -> int:
+        """How many connections ended after a request was sent and before its answer was whole."""
+        return self._cuts
 
     @property
     def network(self) -> str:
@@ -121,6 +127,8 @@ class Transport:
         except (OSError, http.client.HTTPException) as error:
             if late.is_set() or isinstance(error, TimeoutError):
                 raise TimedOut(f"no answer within {self._request_s:g} s") from None
+            with self._lock:
+                self._cuts += 1
             raise UnknownOutcome(f"the connection ended before an answer: {_said(error)}") from None
         finally:
             timer.cancel()
