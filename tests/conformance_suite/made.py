@@ -83,7 +83,7 @@ def all_results(**outcomes: str) -> list[Result]:
 
 def report(folder: Path, results: list[Result], *, told: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The report of a run with these results."""
-    identity = Identity("", "2.7.2", "5f0c", "", None, "")
+    identity = Identity("", "2.7.2", "5f0c", False, "", None, "")
     finished = Finished(
         RUN, 1_790_000_000.0, 1.5, identity, told, results, 3, (), "esa-canary-00", "http", ""
     )

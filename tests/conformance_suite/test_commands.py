@@ -2,18 +2,12 @@
 """The command line on a real server: every exit code, what a killed run leaves, and what read-only mode sends."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import esa_conformance
 from esa_conformance.cli import main
 from esa_conformance.run.journal import Journal
 from tests.conformance.servers import Server
@@ -22,8 +16,6 @@ from tests.conformance_suite.judging import good_server, manifest_of
 from tests.conformance_suite.mutants import Behind
 from tests.conformance_suite.stub import Said, Sent, serving
 from vaultctl.main import main as vaultctl
-
-_PACKAGES = str(Path(esa_conformance.__file__).parents[1])
 
 
 @pytest.fixture(scope="module")
@@ -177,52 +169,6 @@ def test_what_cannot_be_removed_is_exit_code_5_and_removed_later(
         assert _names(server) != []
         assert main(["cleanup", "--manifest", "manifest.toml", "--journal", "esa-journal.ndjson"]) == 0
     assert _names(server) == []
-
-
-def _killed(folder: Path, server: Server, at: int, *, mode: str) -> None:
-    """Kill a run when the server has got this many requests, and clean up after it."""
-    started = threading.Event()
-    process: list[subprocess.Popen[bytes]] = []
-    count = [0]
-    ended: list[int] = []
-
-    def behave(request: Sent) -> Said:
-        started.wait(20)
-        count[0] += 1
-        answer = Behind(server.port, server.root).ask(request)
-        if count[0] >= at and not ended:
-            ended.append(at)
-            process[0].send_signal(signal.SIGKILL)
-        return answer
-
-    with serving(behave) as (port, _):
-        _changed(folder, f":{server.port}", f":{port}")
-        _changed(folder, 'mode = "prefix"', f'mode = "{mode}"')
-        process.append(subprocess.Popen(
-            [sys.executable, "-m", "esa_conformance", "run", "--manifest", "manifest.toml", "--journal", "j"],
-            stdout=subprocess.DEVNULL, env=dict(os.environ, PYTHONPATH=_PACKAGES),
-        ))  # fmt: skip
-        started.set()
-        assert process[0].wait(60) == -signal.SIGKILL
-        assert main(["cleanup", "--manifest", "manifest.toml", "--journal", "j"]) == 0
-    assert _names(server) == []
-
-
-@pytest.mark.parametrize(
-    ("at", "mode"), [(12, "prefix"), (150, "prefix"), (420, "prefix"), (9, "namespace"), (200, "namespace")]
-)
-def test_a_killed_run_leaves_nothing_after_its_cleanup(
-    at: int, mode: str, folder: Path, server: Server
-) -> None:
-    _killed(folder, server, at, mode=mode)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("at", range(5, 560, 30))
-def test_a_run_killed_anywhere_leaves_nothing_after_its_cleanup(
-    at: int, folder: Path, server: Server
-) -> None:
-    _killed(folder, server, at, mode="prefix")
 
 
 def test_a_journal_of_another_server_is_refused(folder: Path) -> None:

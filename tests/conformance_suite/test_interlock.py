@@ -13,7 +13,7 @@ from esa_conformance.run.session import connect
 from tests.conformance_suite.made import manifest
 from tests.conformance_suite.stub import Said, Sent, serving
 
-_FOUND = Identity("coffre", "1.4.0", "5f0c", "ab" * 32, {"environment": "test"}, "0" * 64)
+_FOUND = Identity("coffre", "1.4.0", "5f0c", False, "ab" * 32, {"environment": "test"}, "0" * 64)
 _DISCOVERY = b'{"implementation": {"project": "coffre", "version": "1.4.0"}, "environment": "staging"}'
 
 
@@ -38,6 +38,23 @@ def test_the_server_that_is_meant_is_accepted(tmp_path: Path) -> None:
     )
     silent = replace(_FOUND, product="", discovery=None)
     check(replace(manifest(tmp_path), expect=Expect("coffre", "", "5f0c", "")), silent, writes=True)
+
+
+def test_a_sealed_server_that_a_run_opens_again_need_not_tell_its_cluster_and_all_else(
+    tmp_path: Path,
+) -> None:
+    meant = replace(manifest(tmp_path), expect=Expect("coffre", "1.4.0", "5f0c", "ab" * 32))
+    sealed = replace(_FOUND, sealed=True, cluster_id="")
+    check(meant, sealed, writes=True, opens=True)
+    for found in (
+        replace(sealed, sealed=False),
+        replace(sealed, cluster_id="5f0d"),
+        replace(sealed, tls_sha256=""),
+    ):
+        with pytest.raises(SafetyStop):
+            check(meant, found, writes=True, opens=True)
+    with pytest.raises(SafetyStop):
+        check(meant, sealed, writes=True)
 
 
 def test_production_is_only_read(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Trial
 
 TESTS = Tests()
-_WRAP = {"X-Vault-Wrap-TTL": "120s"}
 
 
 @TESTS.test("ESA-WRP-001", feature="wrap")
@@ -16,7 +15,7 @@ def wrapped_answer_is_given_once(t: Trial) -> None:
     path = t.secret()
     value = t.value()
     t.done(t.kv.put(path, value), "a secret is written")
-    wrapped = t.kv.get(path, headers=_WRAP)
+    wrapped = t.wrapped(path)
     t.served(wrapped.wrapping_token != "", "an answer is wrapped")
     t.must(
         str(value["text"]).encode() not in wrapped.answer.body, "a wrapped answer does not show what is in it"
@@ -38,7 +37,7 @@ def one_of_many_gets_a_wrapped_answer(t: Trial) -> None:
     """Of many that ask at once, one gets it."""
     path = t.secret()
     t.done(t.kv.put(path, t.value()), "a secret is written")
-    wrapped = t.kv.get(path, headers=_WRAP)
+    wrapped = t.wrapped(path)
     t.served(wrapped.wrapping_token != "", "an answer is wrapped")
     replies = t.together(8, lambda _: t.kv.unwrap(wrapped.wrapping_token))
     given = sum(reply.ok for reply in replies)

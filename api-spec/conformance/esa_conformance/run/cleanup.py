@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removes what a run has made, and nothing else."""
+"""Removes what a run has made, and nothing else. What nobody could look at counts as left."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from esa_conformance.binding.client import Client
+from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import UnknownOutcome
+from esa_conformance.run.credentials import Credentials
 from esa_conformance.run.journal import Entry, Journal
 from esa_conformance.run.names import run_of
+from esa_conformance.run.seal import unseal
 
 _GONE_WITHIN_S: Final = 10.0
 _ATTEMPTS: Final = 6
@@ -27,20 +30,28 @@ _PATHS: Final = {
 class Cleaner:
     """Removes by the names in a journal; `callers` are by the names of the manifest's credentials."""
 
-    def __init__(self, run: str, callers: Mapping[str, Client]) -> None:
+    def __init__(
+        self, run: str, nobody: Client, callers: Mapping[str, Client], *, seal_key: str | None
+    ) -> None:
         self._run = run
+        self._nobody = nobody
         self._kv = callers.get("kv")
         self._admin = callers.get("admin")
-        self._accessors: dict[str, Mapping[str, str]] = {}
+        self._seal_key = seal_key
+        self._credentials = Credentials(run)
 
     def clean(self, entries: Iterable[Entry], journal: Journal | None = None) -> list[Entry]:
-        """Remove all entries, namespaces first as all within them goes too. Returns those that are left."""
+        """Open what is sealed, end namespaces with all that is within them, then remove the rest. Returns what is left."""
         mine = [entry for entry in entries if run_of(_last(entry)) == self._run]
+        seals = [entry for entry in mine if entry.kind == "seal"]
         namespaces = [entry for entry in mine if entry.kind == "namespace"]
-        ended = self._again(self._ended_namespaces, namespaces)
         left = [entry for entry in entries if entry not in mine]
+        opened = {entry for entry in seals if self._again(self._opened, entry)}
+        ended = self._again(self._ended_namespaces, namespaces)
         for entry in mine:
-            if entry in namespaces:
+            if entry.kind == "seal":
+                gone = entry in opened
+            elif entry.kind == "namespace":
                 gone = entry.name in ended
             else:
                 gone = entry.namespace in ended or self._again(self._removed, entry)
@@ -59,6 +70,9 @@ class Cleaner:
             except UnknownOutcome:
                 time.sleep(0.05)
         return work(what)
+
+    def _opened(self, _: Entry) -> bool:
+        return unseal(self._nobody.within(""), self._seal_key)
 
     def _ended_namespaces(self, entries: Sequence[Entry]) -> set[str]:
         """End namespaces, which takes servers a while: the names of those that are gone.
@@ -86,11 +100,12 @@ class Cleaner:
         if self._admin is None:
             return False
         admin = self._admin.within(entry.namespace)
-        if entry.kind == "token":
-            return self._token(admin, entry)
+        if entry.kind in {"token", "wrapping"}:
+            return self._credentials.revoked(admin, entry)
+        if entry.kind == "auth" and not _people_removed(admin, entry.name):
+            return False
         path = _PATHS[entry.kind].format(entry.name)
-        admin.send("DELETE", path)
-        return not admin.send("GET", path).ok
+        return _is_gone(admin.send("DELETE", path), admin.send("GET", path))
 
     def _secret(self, entry: Entry) -> bool:
         """No version of it can be read; its name is gone too where this caller may remove names."""
@@ -106,28 +121,32 @@ class Cleaner:
             client.destroy(entry.name, range(1, newest + 1))
         return client.get(entry.name).absent
 
-    def _token(self, admin: Client, entry: Entry) -> bool:
-        accessor = entry.accessor or self._unknown(admin).get(f"token-{entry.name}", "")
-        if not accessor:
-            return True  # it was not made
-        found = admin.look_up_accessor(accessor)
-        if not found.ok:
-            return True
-        if run_of(str((found.data or {}).get("display_name", ""))) != self._run:
-            return False
-        return admin.revoke_accessor(accessor).ok
 
-    def _unknown(self, admin: Client) -> Mapping[str, str]:
-        """Accessors of this run's tokens by display name: asked for once, for those whose making was cut off."""
-        if admin.namespace not in self._accessors:
-            made = {}
-            for accessor in admin.send("LIST", "auth/token/accessors").keys:
-                found = admin.look_up_accessor(accessor)
-                name = str((found.data or {}).get("display_name", "")) if found.ok else ""
-                if run_of(name) == self._run:
-                    made[name] = accessor
-            self._accessors[admin.namespace] = made
-        return self._accessors[admin.namespace]
+def _people_removed(admin: Client, mount: str) -> bool:
+    """Remove the identities that a server makes of whoever logs in at a mount: they would outlive it."""
+    found = admin.send("GET", f"sys/auth/{mount}")
+    if not found.ok:
+        return found.status == 400 or found.not_served  # was not made, or is gone with its identities
+    accessor = found.answer.member("data", "accessor")
+    listed = admin.send("LIST", "identity/entity-alias/id")
+    known = listed.answer.member("data", "key_info")
+    if not isinstance(known, dict):
+        return listed.absent or listed.not_served
+    elsewhere = {one["canonical_id"] for one in known.values() if one["mount_accessor"] != accessor}
+    for alias, one in known.items():
+        if one["mount_accessor"] == accessor:
+            person = one["canonical_id"]
+            path = f"entity-alias/id/{alias}" if person in elsewhere else f"entity/id/{person}"
+            if not admin.send("DELETE", f"identity/{path}").ok:
+                return False
+    return True
+
+
+def _is_gone(removal: Reply, found: Reply) -> bool:
+    """Whether a thing is not there: the server says so, or has removed it and does not let this caller look."""
+    if found.status in {400, 404}:
+        return True
+    return removal.ok and (found.denied or found.not_served)
 
 
 def _last(entry: Entry) -> str:

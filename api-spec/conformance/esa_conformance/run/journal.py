@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from esa_conformance.errors import UsageError
 
-Kind = Literal["secret", "policy", "token", "mount", "auth", "quota", "role", "namespace"]
+Kind = Literal["secret", "policy", "token", "wrapping", "mount", "auth", "quota", "namespace", "seal"]
 _FIRST: Final = "esa-journal-1"
 
 
@@ -21,7 +21,8 @@ _FIRST: Final = "esa-journal-1"
 class Entry:
     """One thing that a run makes: its kind, its name, and the namespace and mount that it is in.
 
-    `accessor` is known of a token once it was made.
+    `accessor` is known of a token, and of a wrapped answer, once it was made. A wrapped answer has the name of the secret
+    in it. A seal is what the run put on the server, to be opened again.
     """
 
     number: int

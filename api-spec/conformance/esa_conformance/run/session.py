@@ -141,7 +141,8 @@ def clean(state: State, callers: dict[str, Client]) -> list[Entry]:
     """Remove all that the run made; what is left. A server that does not answer leaves all."""
     if state.journal is None:
         return []
-    cleaner = Cleaner(state.run, {**callers, "kv": state.callers.get("kv", callers.get("kv", state.nobody))})
+    kv = state.callers.get("kv", callers.get("kv", state.nobody))
+    cleaner = Cleaner(state.run, state.nobody, {**callers, "kv": kv}, seal_key=state.seal_key)
     try:
         return cleaner.clean(state.journal.left(), state.journal)
     except ConformanceError:

@@ -65,8 +65,18 @@ class State:
         )
         return made, number
 
-    def note_secret(self, path: str, *, mount: str) -> None:
-        """Note a secret in a folder that has its name from this run."""
+    def note(self, kind: Kind, path: str, *, mount: str = "") -> int:
+        """Note what is called after a path whose name is of this run, such as a secret in a folder; its number."""
         if self.journal is None or run_of(path) != self.run:
             raise ConformanceError("a test wants to write where it must not")
-        self.journal.will_make("secret", path, namespace=self.namespace, mount=mount)
+        return self.journal.will_make(kind, path, namespace=self.namespace, mount=mount)
+
+    def made(self, number: int, accessor: object) -> None:
+        """Note the accessor of a credential that was made; anything else is none."""
+        if self.journal is not None and isinstance(accessor, str) and accessor:
+            self.journal.made_token(number, accessor)
+
+    def removed(self, number: int) -> None:
+        """Note that something is gone again."""
+        if self.journal is not None:
+            self.journal.removed(number)

@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 from esa_conformance.binding.client import Client
 from esa_conformance.binding.replies import Reply
-from esa_conformance.errors import ConformanceError, Missed, PreconditionFailed, Unsupported
+from esa_conformance.errors import ConformanceError, Missed, PreconditionFailed, UnknownOutcome, Unsupported
+from esa_conformance.run.seal import unseal
 from esa_conformance.run.state import State
 
 _T = TypeVar("_T")
 TOKEN_TTL = "10m"  # noqa: S105 - how long a credential lives
+_WRAPPED_FOR = "120s"
+_SEALED_WITHIN_S = 1.0
+"""After this a server that was told to seal itself, and whose answer was lost, has done so."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Trial:
     def secret_below(self, folder: str, child: str) -> str:
         """The path of a secret in a folder that `folder` gave, with any name."""
         path = f"{folder}/{child}"
-        self._state.note_secret(path, mount=self.kv.where.mount)
+        self._state.note("secret", path, mount=self.kv.where.mount)
         return path
 
     def text(self) -> str:
@@ -94,6 +99,29 @@ class Trial:
     def value(self) -> dict[str, object]:
         """A small secret."""
         return {"text": self.text()}
+
+    def wrapped(self, path: str) -> Reply:
+        """Read a secret of this test's own, and have the answer wrapped."""
+        number = self._state.note("wrapping", path)
+        reply = self.kv.get(path, headers={"X-Vault-Wrap-TTL": _WRAPPED_FOR})
+        self._state.made(number, reply.answer.member("wrap_info", "accessor"))
+        return reply
+
+    @contextmanager
+    def sealed(self) -> Iterator[None]:
+        """Have the server sealed until the end of the block, which every other client of it notices."""
+        number = self._state.name("seal", namespace="")[1]
+        try:
+            try:
+                sealed = self.admin.within("").send("POST", "sys/seal", {})
+            except UnknownOutcome:
+                time.sleep(_SEALED_WITHIN_S)
+                raise
+            self.done(sealed, "the server is sealed")
+            yield
+        finally:
+            if unseal(self.nobody.within(""), self.seal_key):
+                self._state.removed(number)
 
     def policy(self, rules: Mapping[str, Sequence[str]]) -> str:
         """A new policy; its name."""
@@ -120,8 +148,7 @@ class Trial:
         """Ask for a credential; it is known to the cleanup, refused or not."""
         name, number = self._state.name("token")
         reply = maker.create_token(**{"ttl": TOKEN_TTL, **members, "display_name": name})
-        if reply.accessor and self._state.journal is not None:
-            self._state.journal.made_token(number, reply.accessor)
+        self._state.made(number, reply.accessor)
         return reply
 
     def mount(self) -> Client:
