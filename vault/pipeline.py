@@ -38,6 +38,7 @@ from vault.framework.reply import RefusedReply, Reply
 from vault.framework.request.operation import Operation
 from vault.framework.route import Access
 from vault.framework.telemetry.log import Log
+from vault.idempotency import kept_answers
 from vault.mount.router import Barred, Router
 from vault.policy.gate import Gate
 from vault.refusals import UnaskedRefusals, raise_refusal, refusing_route, to_refusal
@@ -96,7 +97,7 @@ class Pipeline:
         5. Authorise: the ACL, then the credential's own checks.
         6. Record the request, as nothing is done that no audit device knows of.
         7. Build the parameters, and do what precedes a transaction: ask others, hash.
-        8. Run the handler. Of a write, 8 to 11 are in one transaction.
+        8. Run the handler, unless the same write was answered before. Of a write, 8 to 11 are in one transaction.
         9. Fence: what allowed the call is true at the epoch of the data that it saw, or all begins again (`retry`).
         10. Leave in a listing what the caller may see, and wrap the answer.
         11. Record the answer, before it is committed and before anybody sees it.
@@ -295,7 +296,8 @@ class Pipeline:
         """Find out whether there is something to update."""
         call.unsettled = False
         if call.bound.exists is not None:
-            call.operation = Operation.UPDATE if await call.bound.exists(call) else Operation.CREATE
+            exists = kept_answers.existed if call.head.idempotency_key else call.bound.exists
+            call.operation = Operation.UPDATE if await exists(call) else Operation.CREATE
 
     def require_namespace(self, call: Call, identity: Identity) -> None:
         """Refuse whoever is not of this namespace or one above it, before anything in it is looked at."""
@@ -348,7 +350,8 @@ class Pipeline:
         Nor does it fail on them: who replaced a key meanwhile made them so.
         """
         try:
-            result = await call.bound.invoke(call, call.params)  # 8.
+            run = kept_answers.invoke if call.head.idempotency_key else call.bound.invoke
+            result = await run(call, call.params)  # 8.
         except (VaultError, AskFirst, BarrierFailure, UnfitPath):
             if seen is not None and not call.bound.route.access.factless:
                 await self.fence(call, seen)
@@ -400,10 +403,7 @@ class Pipeline:
     async def finish(
         self, call: Call, reply: Reply[object] | None, record: Record | None = None
     ) -> Reply[object] | None:
-        """Record the answer before anybody sees it, and before what it did is committed (SL-53).
-
-        `record` is how, if not at once: where the answer itself will wait for it.
-        """
+        """Record the answer before anybody sees it or it is committed (SL-53); `record` is how, where it waits for that."""
         if reply is not None:
             if call.warnings:
                 reply.warnings = [*reply.warnings, *call.warnings]

@@ -8,7 +8,13 @@ import pytest
 
 from esa_conformance.areas import all_tests
 from tests.conformance.servers import Server
-from tests.conformance_suite import faults_general, faults_identity, faults_log, faults_secrets
+from tests.conformance_suite import (
+    faults_additive,
+    faults_general,
+    faults_identity,
+    faults_log,
+    faults_secrets,
+)
 from tests.conformance_suite.judging import good_server, judge, manifest_of
 from tests.conformance_suite.mutants import Behind, Fault, mutated
 
@@ -17,12 +23,13 @@ _FAULTS = (
     *faults_secrets.FAULTS,
     *faults_identity.FAULTS,
     *faults_log.FAULTS,
+    *faults_additive.FAULTS,
 )
 _NOT_TURNED_RED = {
     "large_integer_survives": "no server is known that does not warn already, and a fault makes it no worse",
 }
 """Tests of core that no fault turns red, and why."""
-_NOT_THERE = {"deprecation_is_dated", "numbers_are_exact", "repeated_write_counts_once"}
+_NOT_THERE = {"deprecation_is_dated", "numbers_are_exact"}
 """Tests of features that the server behind the proxy does not have, which so cannot be broken."""
 
 

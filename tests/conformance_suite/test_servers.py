@@ -14,7 +14,7 @@ from tests.conformance_suite.listing import changes, everything
 _SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
 _SUPPORTED = {
     "coffre": {
-        "approle", "discovery", "etag", "hash-all-scalars", "namespaces", "paging", "patch", "problem-json", "proof", "query",
+        "approle", "discovery", "etag", "hash-all-scalars", "idempotency", "namespaces", "paging", "patch", "problem-json", "proof", "query",
         "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
     },
     "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},

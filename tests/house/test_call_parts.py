@@ -67,6 +67,11 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
     "counted": {
         "vault/quota/book.py": "the rate limits",
     },
+    "replayed": {"vault/idempotency/kept_answers.py": "what was answered before"},
+    "fingerprint": {
+        "vault/framework/schema.py": "what reads bodies",
+        "vault/idempotency/kept_answers.py": "of a request without a body",
+    },
     "parsed": {"vault/framework/schema.py": "what decodes bodies"},
     "credential": {"nhi/biscuit/credential/call_facts.py": "the authenticator's own"},
     "spent": {"vault/token/authenticator.py": "what counts uses"},

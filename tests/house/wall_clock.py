@@ -46,6 +46,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/identity/provider/token_routes.py": "_access _claims _described _redeemed _said",
         "vault/background/loop.py": "work",
         "vault/background/skew.py": "now",
+        "vault/idempotency/kept_answers.py": "_keep _load due",
         "vault/repeated/plans.py": "recall",
         "vault/cache/ages.py": "begin of",
         "vault/engines/kv/engine.py": (

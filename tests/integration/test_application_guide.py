@@ -49,6 +49,7 @@ def test_programs_log_in_and_read_as_printed(tmp_path: Path) -> None:
         ]
         assert shown == ["correct-horse\n", "['billing', 'default']\n", "True\n"]
         assert "200\n304\n200\n412\n" in printed  # as the comments beside these requests say
+        assert "200\n200\nidempotency-replayed: ?1\n422\n" in [text.replace("\r", "") for text in printed]
         *_, (_, again) = _BLOCK.findall(guide)
         twice = subprocess.run(
             [sys.executable, "-c", again],

@@ -331,6 +331,8 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
     # The handler works with these.
     parsed: dict[str, Json] | None = None
     """The decoded body, None until then; it is decoded once for all attempts."""
+    fingerprint: bytes = b""
+    """What tells a request with an idempotency key from others with that key; empty until it is needed."""
     data: Mapping[str, Json] = {}
     """The decoded body or query, before coercion: what the ACL's parameter rules and the audit log see."""
     asked: Mapping[str, Json] | None = None
@@ -344,6 +346,8 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
     # The answer is made.
     etag: bytes = b""
     """The entity tag that the answer carries; empty for none."""
+    replayed: bool = False
+    """Whether the answer is one that the same request was given before."""
 
     # The audit broker keeps its own here.
     record: CallRecord = msgspec.field(default_factory=CallRecord)
@@ -395,6 +399,7 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
         self.unsettled = False
         self.after = None
         self.warnings = []
+        self.replayed = False
 
     @property
     def data_key(self) -> object:

@@ -136,6 +136,10 @@ class PreconditionFailed(VaultError):
     """What is there is not what a condition of the request names, so nothing was changed."""
 
 
+class OtherReplay(VaultError):
+    """The idempotency key of the request was that of another request of the same caller, on the same path."""
+
+
 class UnsupportedMedia(VaultError):
     """The body has a content type that this operation does not take."""
 

@@ -79,6 +79,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     `reads`, of a listing, is the prefix of the path that reads a listed name, where that is not the listing's path.
     `contained`: a write whose every effect is in its transaction. Its request is recorded with the response, before
     the commit, which is the first effect. The `before` of such a route only reads.
+    `repeatable`: it takes an `Idempotency-Key`: the same request with the same key has the effect of one, and gets its
+    answer. For contained writes alone, and none whose answer brings a credential: that is never kept.
     `free_for` are the kinds of credentials that need no policy for it; a policy that denies it still counts.
     `despite_audit`: a read that is answered even if no device takes its record, because it shows that none does.
     It is refused where its answer would be wrapped, because that issues a token.
@@ -99,6 +101,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     body: str = "map[string]interface {}"
     reads: str | None = None
     contained: bool = False
+    repeatable: bool = False
     free_for: tuple[str, ...] = ()
     despite_audit: bool = False
     event: str = ""
@@ -251,6 +254,8 @@ def _build(
     parameters = _parameters(where, params, set(captures))
     if access.event and EVENT.fullmatch(access.event) is None:
         raise WrongDeclaration(f"{where}: {access.event} is no name of an event")
+    if access.repeatable and not access.contained:
+        raise WrongDeclaration(f"{where}: it has effects beside its transaction, so it cannot be repeatable")
     if access.resource and not captures:
         raise WrongDeclaration(f"{where}: no capture names the {access.resource}")
     for what in ("exists", "before"):

@@ -20,6 +20,7 @@ from vault.framework.fields import EMPTY, Json, coerce
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.path import unquote, whole
 from vault.framework.quote import quoted_words
+from vault.framework.request.idempotency import fingerprint
 from vault.framework.request.operation import Operation
 from vault.framework.route import Params, Route
 
@@ -141,6 +142,8 @@ def read_body(call: Call) -> dict[str, Json]:
             if is_form(call)
             else decode_object(call.body, call.bound.route.access.body, call.head.limits)
         )
+        if call.head.idempotency_key and call.bound.route.access.repeatable:
+            call.fingerprint = fingerprint(call.head, call.body)
     return call.parsed
 
 

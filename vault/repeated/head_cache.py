@@ -154,8 +154,8 @@ class HeadCache:
     def learn_write(self, scope: MutableMapping[str, Any], call: Call) -> None:
         """Cache the head of a write that was carried out, from its target's second time on.
 
-        It has to be one whose head says all in path and token: with a certificate, a condition, or in another spelling of
-        the path, each is parsed.
+        It has to be one whose head says all in path and token: with a certificate, a condition, an idempotency key, or in
+        another spelling of the path, each is parsed.
         """
         identity = call.identity
         steady = (
@@ -173,6 +173,7 @@ class HeadCache:
             or call.head.method not in _KNOWN
             or call.proofs is not NO_PROOFS
             or call.head.conditions is not None
+            or call.head.idempotency_key
             or scope["raw_path"][4:] != call.destination.full.encode()
         ):
             return

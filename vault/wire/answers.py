@@ -52,6 +52,8 @@ _BARE: Final[Mapping[type[VaultError], Answer]] = {
 """The answers to paths that are none."""
 BODILESS: Final = frozenset({204, 304})
 """Statuses of answers that have no body, and so no length."""
+_REPLAYED: Final = (b"idempotency-replayed", b"?1")
+"""Says that the answer was given before (a Boolean of RFC 9651)."""
 _NOT_NOW: Final = frozenset({429, 503})
 _LONGEST_WAIT: Final = 2
 """Longest `Retry-After` of a refusal, in seconds."""
@@ -81,6 +83,8 @@ def answer_of(call: Call, reply: Reply[object] | None) -> Answer:
     if reply is not None and reply.status in _NOT_NOW:
         _ask_to_come_again(call, reply.status, Seconds(1))
     common = usual_headers(call)
+    if call.replayed:
+        common = [*common, _REPLAYED]
     if reply is None:
         return 204, b"", common
     if reply.etag:

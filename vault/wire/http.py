@@ -28,6 +28,7 @@ from vault.framework.path import Redirect, canonical
 from vault.framework.reply import Reply
 from vault.framework.request.conditions import conditions_of
 from vault.framework.request.head import Head, Options
+from vault.framework.request.idempotency import key_lines
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.repeated.head_cache import BODIED, HEAD, HeadCache, KnownHead, Outlet
@@ -227,6 +228,7 @@ class Front:
             echo=first.get(b"x-vault-namespace", b"").strip(),
             limits=self._lane.json_limits if method in BODIED else USUAL_LIMITS,
             conditions=conditions_of(first, headers) if unusual else None,
+            idempotency_key=key_lines(first, headers) if unusual else b"",
         )
         if not (special or scope["query_string"] or b"dpop" in first or b"authorization" in first):
             came = scope.get(HEAD)

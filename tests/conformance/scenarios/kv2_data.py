@@ -204,10 +204,21 @@ CONDITIONS = MOUNT + [
     get("kv-b/data/c", headers={"If-None-Match": "*"}),
 ]
 
+ONCE = {"Idempotency-Key": '"8e03978e"'}
+REPEATED = MOUNT + [
+    post("kv-b/data/r", {"data": {"x": "1"}}, headers=ONCE),
+    post("kv-b/data/r", {"data": {"x": "1"}}, headers=ONCE, divergence="DV-38"),
+    post("kv-b/data/r", {"data": {"x": "2"}}, headers=ONCE, divergence="DV-38"),
+    post("kv-b/data/r", {"data": {"x": "3"}}, headers={"Idempotency-Key": "bare"}, divergence="DV-38"),
+    post("kv-b/config", {"max_versions": 9}, headers={"Idempotency-Key": "bare"}),
+    get("kv-b/data/none", headers=ONCE),
+]
+
 SCENARIOS = [
     Scenario("kv2", "writes", WRITES),
     Scenario("kv2", "check-and-set", CAS),
     Scenario("kv2", "conditions", CONDITIONS),
+    Scenario("kv2", "repeated", REPEATED),
     Scenario("kv2", "versions", VERSIONS),
     Scenario("kv2", "patches", PATCHES),
     Scenario("kv2", "subkeys", SUBKEYS),

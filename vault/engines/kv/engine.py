@@ -50,7 +50,7 @@ class VersionedKV(MetadataRoutes):
         same = (params.path, tag) if row.custom is None else None
         return Reply(SecretResult(data, shown), same=same, long=long, etag=tag)
 
-    @write("data/{path:any}", exists="secret_exists", contained=True, resource="kv.secret")
+    @write("data/{path:any}", exists="secret_exists", contained=True, repeatable=True, resource="kv.secret")
     async def write_secret(self, call: Call, params: WriteSecret) -> Reply[VersionResult]:
         """Write a new version of a secret.
 
@@ -68,7 +68,7 @@ class VersionedKV(MetadataRoutes):
         made = await self.writing.of(call, jsontext.as_floats, data) if long else jsontext.as_floats(data)
         return _written(*await versions.add(call.tx, params.path, row, config, made, self.clock.nanos()))
 
-    @patch("data/{path:any}", contained=True, resource="kv.secret")
+    @patch("data/{path:any}", contained=True, repeatable=True, resource="kv.secret")
     async def patch_secret(self, call: Call, params: PatchSecret) -> Reply[VersionResult]:
         """Write a new version that differs from the newest by a merge patch (RFC 7396)."""
         if "data" not in call.data:
@@ -93,7 +93,7 @@ class VersionedKV(MetadataRoutes):
         )
         return _written(*await versions.add(call.tx, params.path, row, config, changed, now))
 
-    @delete("data/{path:any}", contained=True, resource="kv.secret")
+    @delete("data/{path:any}", contained=True, repeatable=True, resource="kv.secret")
     async def delete_newest(self, call: Call, params: SecretPath) -> None:
         """Delete the newest version; it can be restored."""
         row = await store.load(call.tx, params.path)
@@ -104,7 +104,7 @@ class VersionedKV(MetadataRoutes):
             if newest is not row.newest:
                 await versions.replace_newest(call.tx, params.path, row, newest)
 
-    @write("delete/{path:any}", contained=True, event="kv.delete", resource="kv.secret")
+    @write("delete/{path:any}", contained=True, repeatable=True, event="kv.delete", resource="kv.secret")
     async def delete_versions(self, call: Call, params: Versions) -> None:
         """Delete versions; they can be restored."""
         if not params.versions:
@@ -116,7 +116,7 @@ class VersionedKV(MetadataRoutes):
             lambda _row, version: logic.deleted(version, self.clock.nanos()),
         )
 
-    @write("undelete/{path:any}", contained=True, event="kv.undelete", resource="kv.secret")
+    @write("undelete/{path:any}", contained=True, repeatable=True, event="kv.undelete", resource="kv.secret")
     async def undelete_versions(self, call: Call, params: Versions) -> None:
         """Restore deleted versions. Where versions delete themselves, the time starts again."""
         if not params.versions:
@@ -130,7 +130,7 @@ class VersionedKV(MetadataRoutes):
             lambda row, version: logic.undeleted(version, logic.deletion_time(row, config, now)),
         )
 
-    @write("destroy/{path:any}", contained=True, event="kv.destroy", resource="kv.secret")
+    @write("destroy/{path:any}", contained=True, repeatable=True, event="kv.destroy", resource="kv.secret")
     async def destroy_versions(self, call: Call, params: Versions) -> None:
         """Remove the data of versions for good."""
         if not params.versions:

@@ -68,6 +68,7 @@ class MetadataRoutes(Engine):
         "metadata/{path:any}",
         exists="metadata_exists",
         contained=True,
+        repeatable=True,
         event="kv.metadata.write",
         resource="kv.secret",
     )
@@ -89,7 +90,13 @@ class MetadataRoutes(Engine):
         await self._save(call, params.path, row or Row(created=now, updated=now), changes, now)
         return _mandated(call, params, config)
 
-    @patch("metadata/{path:any}", contained=True, event="kv.metadata.patch", resource="kv.secret")
+    @patch(
+        "metadata/{path:any}",
+        contained=True,
+        repeatable=True,
+        event="kv.metadata.patch",
+        resource="kv.secret",
+    )
     async def patch_metadata(self, call: Call, params: PatchMetadata) -> Reply[None] | None:
         """Change a secret's settings; keys of `custom_metadata` that are left out stay, those null go."""
         changes = _changes(call, params)
@@ -117,7 +124,13 @@ class MetadataRoutes(Engine):
         changed = {**changes, "updated": now, "metadata_version": row.metadata_version + 1}
         await store.save(call.tx, path, replace(row, **changed))
 
-    @delete("metadata/{path:any}", contained=True, event="kv.metadata.delete", resource="kv.secret")
+    @delete(
+        "metadata/{path:any}",
+        contained=True,
+        repeatable=True,
+        event="kv.metadata.delete",
+        resource="kv.secret",
+    )
     async def delete_metadata(self, call: Call, params: SecretPath) -> None:
         """Remove a secret with all its versions and its settings, for good."""
         row = await store.load(call.tx, params.path)

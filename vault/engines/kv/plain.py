@@ -72,7 +72,7 @@ class PlainKV(Engine):
         same = self._digest(stored) if len(stored) <= _LONGEST_KNOWN else None
         return Reply(secret, lease_duration=lasts, own_names=True, same=same, long=long)
 
-    @write("{path:any}", exists="secret_exists", contained=True, resource="kv.secret")
+    @write("{path:any}", exists="secret_exists", contained=True, repeatable=True, resource="kv.secret")
     async def write_secret(self, call: Call, params: SecretPath) -> None:
         """Write a secret, replacing what was there. `ttl` and `lease` are fields like any other."""
         if not params.path:
@@ -82,7 +82,7 @@ class PlainKV(Engine):
         text = await self._writing.of(call, _text, call) if len(call.body) > AT_ONCE else _text(call)
         await call.tx.put(ENTRIES + params.path, raw(text))
 
-    @delete("{path:any}", contained=True, resource="kv.secret")
+    @delete("{path:any}", contained=True, repeatable=True, resource="kv.secret")
     async def delete_secret(self, call: Call, params: SecretPath) -> None:
         """Remove a secret."""
         await call.tx.delete(ENTRIES + params.path)

@@ -30,6 +30,15 @@ _FILTER: Final[Mapping[str, object]] = {
     "description": "`readable`: show only names that the caller may read, and folders with something to read.",
     "schema": {"type": "string", "enum": ["readable"]},
 }
+_KEY: Final[Mapping[str, object]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "A text in double quotes that the client makes up. The same request with the same key has the effect of one, for a "
+        "day; what is answered again says `Idempotency-Replayed: ?1`, and another request with that key is refused with 422."
+    ),
+    "schema": {"type": "string"},
+}
 _SCHEMAS: Final[Mapping[str, Mapping[str, object]]] = {
     "string": {"type": "string"},
     "lower": {"type": "string"},
@@ -136,6 +145,8 @@ def _operation(route: Route, components: dict[str, Any], place: str) -> dict[str
         operation["x-vault-sudo"] = True
     if route.access.exists:
         operation["x-vault-createSupported"] = True
+    if route.access.repeatable:
+        operation["parameters"].append(_KEY)
     others = [p for p in route.parameters.values() if not p.in_path]
     if others and _VERBS[route.operation] in {"post", "patch"}:
         properties = {p.name: {**_SCHEMAS[p.kind.name], "description": p.doc} for p in others}

@@ -27,6 +27,8 @@ class Head(msgspec.Struct, frozen=True, eq=False):
     """The listener's limits on a body."""
     conditions: Conditions | None = None
     """On what state of the target it is to be carried out; None for any."""
+    idempotency_key: bytes = b""
+    """By which the client knows the request when it sends it again, as it came; empty for none."""
 
     def __repr__(self) -> str:
         """Show nothing of the headers: credentials are among them."""

@@ -10,6 +10,7 @@ from vault.background.loop import Background
 from vault.barrier.view import View
 from vault.engines.system.seal.rotate_keyring import keep_count
 from vault.framework.clock import Clock
+from vault.idempotency.kept_answers import KEPT_KIND, expiry
 from vault.install import Installation
 from vault.lease.model import LEASE_KIND
 from vault.lease.namespace_sweep import Sweeper
@@ -67,6 +68,7 @@ def background(
             GONE_KIND: sweep_tokens,
             NAMESPACE_KIND: Sweeper(namespaces, leases.store, clock, ground.log).due,
             LEASE_KIND: leases.endings.due,
+            KEPT_KIND: expiry(clock),
             **{kind: due for each in installed for kind, due in each.timers.items()},
         },
         {"keyring": count_encryptions, "safe": migrate, **({} if purger is None else {"log": purger.work})},

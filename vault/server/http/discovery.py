@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from vault import __version__
 from vault.framework import schema
+from vault.idempotency.kept_answers import KEPT_FOR
 from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.settings import Config, Listener
 from vault.values.times import Millis
@@ -27,7 +28,7 @@ SECURITY: Final = "/.well-known/security.txt"
 _SPEC: Final = "https://w3id.org/european-secrets-api/1.0"
 _PROFILES: Final = ("kv-consume", "kv-manage", "identity")
 _FEATURES: Final = (
-    "approle", "bound", "discovery", "etag", "introspection", "list", "namespaces", "paging", "patch", "problem-json",
+    "approle", "bound", "discovery", "etag", "idempotency", "introspection", "list", "namespaces", "paging", "patch", "problem-json",
     "retry-after", "subkeys", "wrap",
 )  # fmt: skip
 _LOG_FEATURES: Final = ("lifecycle", "proof", "query", "record", "sequence", "trace")
@@ -71,7 +72,11 @@ def describe(config: Config, listener: Listener) -> Mapping[str, object]:
         "conformsTo": [f"{_SPEC}/{name}" for name in profiles],
         "bindings": [{"name": "compat", "base": "/v1"}],
         "features": sorted(features),
-        "limits": {"body": listener.max_request_size, "credential": _LONGEST_CREDENTIAL},
+        "limits": {
+            "body": listener.max_request_size,
+            "credential": _LONGEST_CREDENTIAL,
+            "idempotency_s": int(KEPT_FOR),
+        },
         "links": {
             "health": "/v1/sys/health",
             "openapi": "/v1/sys/internal/specs/openapi",

@@ -15,6 +15,7 @@ from esa_conformance.areas import (
     log,
     namespaces,
     policies,
+    repetition,
     sealing,
     secrecy,
     wrapping,
@@ -25,7 +26,7 @@ from esa_conformance.run.declare import Test
 def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
-        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, policies, credentials,
+        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, repetition, policies, credentials,
         wrapping, namespaces, log, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

@@ -136,18 +136,3 @@ def creation_only_and_not_modified(t: Trial) -> None:
     t.equal((reply.status, reply.answer.body), (304, b""), "an unchanged secret gives 304 and no body")
     reply = t.kv.put(t.secret(), t.value(), headers={"If-None-Match": "*"})
     t.is_so(reply, reply.ok, "If-None-Match: * creates what is not there")
-
-
-@TESTS.test("ESA-KV-021", feature="idempotency")
-def repeated_write_counts_once(t: Trial) -> None:
-    """Two writes with one Idempotency-Key have the effect of one; another body with it gives 422."""
-    path = t.secret()
-    value = t.value()
-    key = {"Idempotency-Key": f'"{t.folder()}"'}
-    first = t.done(t.kv.put(path, value, headers=key), "a secret is written")
-    second = t.kv.put(path, value, headers=key)
-    t.served(second.version == first.version, "a repeated write makes no version")
-    t.equal(t.kv.get(path).version, 1, "two writes with one key have the effect of one")
-    other = t.kv.put(path, t.value(), headers=key)
-    t.equal(other.status, 422, "another body with the key gives 422")
-    t.equal(t.kv.get(path).data, value, "a refused write changes nothing")

@@ -70,10 +70,10 @@ def test_the_document_says_what_the_program_does(tmp_path: Path) -> None:
     found = _document(_config(tmp_path))
     assert found["implementation"] == {"project": "coffre", "version": __version__}
     assert [uri.rpartition("/")[2] for uri in found["conformsTo"]] == ["kv-consume", "kv-manage", "identity"]
-    assert found["limits"]["body"] == 70000
+    assert (found["limits"]["body"], found["limits"]["idempotency_s"]) == (70000, 86_400)
     assert found["environment"] == "production"
     assert "log" not in found and "log" not in found["links"]
-    assert not {"query", "proof", "devices", "idempotency"} & {*found["features"]}
+    assert not {"query", "proof", "devices", "witness"} & {*found["features"]}
 
 
 def test_of_the_log_it_says_what_is_configured(tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Faults of what is additive: repeated requests."""
+
+import threading
+from collections.abc import Callable
+
+from tests.conformance_suite.mutants import Behind, Faults, is_data, path_of, with_headers
+from tests.conformance_suite.stub import Said, Sent
+
+FAULTS = Faults()
+_KEY = "idempotency-key"
+
+
+def _replayed(
+    server: Behind, request: Sent, name: Callable[[Sent], str], behind: Callable[[Sent], Said]
+) -> Said:
+    """Give the first answer again, by what `name` says of a request; ask `behind` for a first one."""
+    key = name(request)
+    with server.lock:
+        if key not in server.answers:
+            server.answers[key] = behind(request)
+        return server.answers[key]
+
+
+def _keyed(request: Sent) -> bool:
+    return _KEY in request.headers and is_data(request, "POST")
+
+
+@FAULTS.fault("repeated_write_counts_once")
+def keys_end_with_the_next_write(server: Behind, request: Sent) -> Said:
+    if not is_data(request, "POST"):
+        return server.ask(request)
+    if _KEY not in request.headers:
+        server.memory["written"] = path_of(request)
+    elif server.memory.get("written") == path_of(request):
+        return server.ask(with_headers(request, **{_KEY: None}))
+    return server.ask(request)
+
+
+@FAULTS.fault("repeated_write_counts_once")
+def repeated_writes_are_done_and_answered_as_the_first(server: Behind, request: Sent) -> Said:
+    if not _keyed(request):
+        return server.ask(request)
+    answer = server.ask(request)
+    if "Idempotency-Replayed" in {name.title() for name in answer.headers}:
+        server.ask(with_headers(request, **{_KEY: None}))
+    return answer
+
+
+@FAULTS.fault("another_body_with_the_key_is_refused")
+def keys_count_whatever_the_body(server: Behind, request: Sent) -> Said:
+    if not _keyed(request):
+        return server.ask(request)
+    return _replayed(server, request, lambda one: one.headers[_KEY] + path_of(one), server.ask)
+
+
+@FAULTS.fault("key_is_of_a_path")
+def keys_are_of_no_path(server: Behind, request: Sent) -> Said:
+    if not _keyed(request):
+        return server.ask(request)
+    return _replayed(server, request, lambda one: one.headers[_KEY], server.ask)
+
+
+@FAULTS.fault("key_is_of_a_credential")
+def keys_are_everybodys(server: Behind, request: Sent) -> Said:
+    return server.ask_as_root(request) if _keyed(request) else server.ask(request)
+
+
+@FAULTS.fault("key_is_of_a_credential")
+def answers_are_kept_before_rights_are_asked(server: Behind, request: Sent) -> Said:
+    if not _keyed(request):
+        return server.ask(request)
+    token = request.headers.get("x-vault-token", "")
+    answer = server.ask(request)
+    return server.ask_as_root(request) if answer.status == 403 and token else answer
+
+
+@FAULTS.fault("repeats_at_once_count_once")
+def keys_are_noted_after_the_write(server: Behind, request: Sent) -> Said:
+    if not _keyed(request):
+        return server.ask(request)
+    name = request.headers[_KEY] + path_of(request)
+    known = server.answers.get(name)
+    if known is not None:
+        return known
+    threading.Event().wait(0.3)  # never set: all that come at once find no key
+    answer = server.ask(with_headers(request, **{_KEY: None}))
+    server.answers[name] = answer
+    return answer
+
+
+@FAULTS.fault("no_credential_is_given_again")
+def credentials_are_kept_for_replay(server: Behind, request: Sent) -> Said:
+    if _KEY not in request.headers or not path_of(request).endswith("/auth/token/create"):
+        return server.ask(request)
+    return _replayed(server, request, lambda one: one.headers[_KEY], server.ask)
