@@ -125,10 +125,10 @@ generated: $(VENV)/.dev
 	$(BIN)/python -m tests.api_spec --check
 
 .PHONY: conformance
-conformance: system $(VENV)/.dev ## judge Coffre and OpenBao by the European Secrets API; writes api-spec/reports and build/esa-conformance.zip
+conformance: system $(VENV)/.dev ## judge Coffre and OpenBao by the European Secrets API; writes api-spec/reports and build/esa-conformance.zip (SIGN_KEY=FILE signs the reports)
 	@mkdir -p build
 	PYTHONPATH=api-spec/conformance $(BIN)/python -m esa_conformance.packing build/esa-conformance.zip
-	PYTHONPATH=api-spec/conformance $(BIN)/python -m tests.conformance_suite
+	PYTHONPATH=api-spec/conformance SIGN_KEY="$(SIGN_KEY)" $(BIN)/python -m tests.conformance_suite
 
 .PHONY: bench
 bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (7 minutes; BENCHFLAGS="--beside CHECKOUT": before, after)

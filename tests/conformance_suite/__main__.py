@@ -94,6 +94,7 @@ def _judged(server: Server) -> tuple[int, Path]:
     code = suite([
         "run", "--manifest", str(folder / "manifest.toml"), "--journal", str(server.directory / "journal"),
         "--report", str(report), "--html", str(folder / "report.html"),
+        *(["--sign-key", os.environ["SIGN_KEY"]] if os.environ.get("SIGN_KEY") else []),
     ])  # fmt: skip
     (folder / "README.md").write_text(readme(read_report(report), _STEPS[server.kind]), encoding="utf-8")
     return code, folder

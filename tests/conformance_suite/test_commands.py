@@ -98,7 +98,7 @@ def test_vaultctl_is_the_same_code(folder: Path, capsys: pytest.CaptureFixture[s
     [
         ((), 2), (("none",), 2), (("explain", "ESA-KV-999"), 2), (("list", "--only", "none"), 2), (("--help",), 0),
         (("list", "--profile", "none"), 2), (("run", "--manifest", "none.toml"), 2), (("list",), 0), (("--version",), 0),
-        (("run", "--manifest", "manifest.toml", "--only", "ESA-KV-008", "--sign-with", "x"), 2),
+        (("run", "--manifest", "manifest.toml", "--only", "ESA-KV-008", "--sign-key", "x"), 2),
         (("plan", "--manifest", "manifest.toml"), 0), (("plan", "--manifest", "manifest.toml", "--read-only"), 0),
     ],
 )  # fmt: skip

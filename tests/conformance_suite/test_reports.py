@@ -2,7 +2,6 @@
 """Reports in all their forms: whole, escaped, and verified against their own tests."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -147,28 +146,6 @@ def test_a_report_that_was_changed_is_found(change: Any, tmp_path: Path) -> None
 def test_what_is_no_report_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(text, encoding="utf-8")
     assert main(["verify", str(tmp_path / "r.json")]) == 2
-
-
-def test_a_signature_is_made_and_checked_by_commands(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The key is whoever's the command is: here a digest with a word."""
-    signer = tmp_path / "signer.py"
-    signer.write_text(
-        "import sys\nsaid = sys.stdin.read().strip() + ' signed'\n"
-        "sys.exit(open(sys.argv[1]).read() != said) if len(sys.argv) > 1 else sys.stdout.write(said)\n",
-        encoding="utf-8",
-    )
-    from esa_conformance.report.signing import sign
-
-    command = f"{sys.executable} {signer}"
-    path = _written(report(tmp_path, all_results()), tmp_path / "r.json")
-    assert main(["verify", str(path), "--verify-with", command]) == 1
-    sign(path, command)
-    assert main(["verify", str(path), "--verify-with", command]) == 0
-    path.write_text(path.read_text(encoding="utf-8") + " ", encoding="utf-8")
-    assert main(["verify", str(path), "--verify-with", command]) == 1
-    assert "signature" in capsys.readouterr().out
 
 
 def test_what_is_otherwise_is_told_by_its_name(tmp_path: Path) -> None:

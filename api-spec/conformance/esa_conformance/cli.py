@@ -64,9 +64,7 @@ def _asking(commands: Commands) -> None:
     judging.add_argument("--html", type=Path, help="file for the report as a page")
     judging.add_argument("--junit", type=Path, help="file for the report in JUnit XML")
     judging.add_argument("--transcript", type=Path, help="file for all requests and answers, without secrets")
-    judging.add_argument(
-        "--sign-with", metavar="COMMAND", help="gets the report's SHA-256 on its input, prints a signature"
-    )
+    judging.add_argument("--sign-key", type=Path, help="SSH key to sign the report with")
     judging.set_defaults(function="judging:judge")
     cleaning = commands.add_parser("cleanup", help="remove what a run left behind")
     cleaning.add_argument("--manifest", type=Path, required=True)
@@ -95,12 +93,18 @@ def _reading(commands: Commands) -> None:
     comparing.add_argument("old", type=Path)
     comparing.add_argument("new", type=Path)
     comparing.set_defaults(function="reporting:compare")
+    signing = commands.add_parser("sign", help="sign a report with an SSH key, as FILE.sig beside it")
+    signing.add_argument("report", type=Path)
+    signing.add_argument(
+        "--key", type=Path, required=True, help="a private key, or a public one of the agent's"
+    )
+    signing.set_defaults(function="reporting:sign_one")
     verifying = commands.add_parser("verify", help="check that a report is whole")
     verifying.add_argument("report", type=Path)
     verifying.add_argument(
-        "--verify-with",
-        metavar="COMMAND",
-        help="gets the SHA-256 on its input and the signature's file as argument",
+        "--signers",
+        type=Path,
+        help="who may have signed it: a file of allowed signers as ssh-keygen(1) has it",
     )
     verifying.set_defaults(function="reporting:verify")
 

@@ -25,6 +25,8 @@ from esa_conformance.run.session import Finished, Options, run
 
 def judge(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """Run the tests of a manifest; the exit code says whether the claim holds."""
+    if arguments.sign_key and not arguments.report:
+        raise UsageError("--sign-key: there is nothing to sign without --report")
     manifest = read_manifest(arguments.manifest, environ)
     tests = selected(arguments.only, arguments.profile)
     narrowed = bool(arguments.only or arguments.profile or arguments.read_only)
@@ -65,10 +67,8 @@ def _write(arguments: argparse.Namespace, made: Mapping[str, Any]) -> None:
         arguments.html.write_text(page([made]), encoding="utf-8")
     if arguments.report:
         arguments.report.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        if arguments.sign_with:
-            sign(arguments.report, arguments.sign_with)
-    elif arguments.sign_with:
-        raise UsageError("--sign-with: there is nothing to sign without --report")
+        if arguments.sign_key:
+            sign(arguments.report, arguments.sign_key)
 
 
 def _line(result: Result) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""report, diff, verify: what is done with finished reports."""
+"""report, diff, sign, verify: what is done with finished reports."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import TextIO
 
-from esa_conformance.errors import EXIT_DOES_NOT, EXIT_HOLDS, UsageError
+from esa_conformance.errors import EXIT_DOES_NOT, EXIT_HOLDS, ConformanceError, UsageError
 from esa_conformance.report.badge import badge
 from esa_conformance.report.difference import difference
 from esa_conformance.report.junit import junit
 from esa_conformance.report.page import page
 from esa_conformance.report.readme import readme
-from esa_conformance.report.signing import is_signed
+from esa_conformance.report.signing import Signature, looked_at, sign
 from esa_conformance.report.verification import faults, read_report
 from esa_conformance.report.yaml import gateway_like
 
@@ -45,15 +45,39 @@ def compare(arguments: argparse.Namespace, _environ: Mapping[str, str], out: Tex
     return EXIT_DOES_NOT if any(change.worse for change in changes) else EXIT_HOLDS
 
 
-def verify(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
+def sign_one(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
+    """Sign a finished report, as a run does with --sign-key."""
+    read_report(arguments.report)
+    out.write(f"{sign(arguments.report, arguments.key)}\n")
+    return EXIT_HOLDS
+
+
+def verify(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """Print what does not fit in a report; exit code 1 where anything does not."""
     found = list(faults(read_report(arguments.report)))
-    if arguments.verify_with and not is_signed(arguments.report, arguments.verify_with):
-        found.append("signature: there is none that is good")
+    signature, said = None, ""
+    try:
+        signature = looked_at(arguments.report, arguments.signers)
+    except ConformanceError as error:
+        if arguments.signers:
+            raise
+        err.write(f"the signature was not looked at: {error}\n")
+    else:
+        said = _said(signature)
+    if signature is not None and signature.fault:
+        found.append(f"signature: {signature.fault}")
+    elif signature is None and arguments.signers:
+        found.append("signature: there is none")
     out.writelines(f"{fault}\n" for fault in found)
     if not found:
-        out.write(
-            "the report is whole"
-            + (" and signed\n" if arguments.verify_with else "; signatures were not looked at\n")
-        )
+        digest = hashlib.sha256(arguments.report.read_bytes()).hexdigest()
+        out.write(f"sha256: {digest}\nthe report is whole{said}\n")
     return EXIT_DOES_NOT if found else EXIT_HOLDS
+
+
+def _said(signature: Signature | None) -> str:
+    """What is known of who signed."""
+    if signature is None:
+        return ", and not signed"
+    by = signature.signer or "somebody: --signers tells whose key this is"
+    return f", and signed with {signature.key} by {by}"
