@@ -14,11 +14,15 @@ BASE: Final = "https://w3id.org/european-secrets-api"
 
 
 def suite_list() -> str:
-    """The requirements, profiles and features, as the suite reads them."""
+    """The requirements and the registries that tests look into, as the suite reads them."""
     profiles = [{key: value for key, value in each.items() if key != "text"} for each in registry("profiles")]
     features = [{key: each[key] for key in ("name", "profile")} for each in registry("features")]
+    problems = [{key: each[key] for key in ("name", "status")} for each in registry("problems")]
+    suites = [{key: each[key] for key in ("name", "pq")} for each in registry("crypto-suites")]
     listed = [_for_suite(each) for each in requirements()]
-    return _json({"spec": SPEC, "profiles": profiles, "features": features, "requirements": listed})
+    return _json({
+        "spec": SPEC, "profiles": profiles, "features": features, "problems": problems, "suites": suites, "requirements": listed,
+    })  # fmt: skip
 
 
 def record_schema() -> str:

@@ -162,6 +162,24 @@ def problem_has_another_status(server: Behind, request: Sent) -> Said:
     return answer
 
 
+@FAULTS.fault("problems_are_registered")
+def problems_have_types_of_their_own(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    body = body_of(answer)
+    if answer.status == 400 and isinstance(body, dict) and "type" in body:
+        return saying(answer, {**body, "type": "urn:example:problem:oops"})
+    return answer
+
+
+@FAULTS.fault("problems_are_registered")
+def problems_have_the_type_of_another(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    body = body_of(answer)
+    if answer.status == 404 and isinstance(body, dict) and "type" in body:
+        return saying(answer, {**body, "type": "urn:example:problem:sealed"})
+    return answer
+
+
 @FAULTS.fault("who_waits_gets_on", limits_say_when="warning")
 def limit_does_not_say_when(server: Behind, request: Sent) -> Said:
     answer = server.ask(request)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Faults of the log that is read."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from tests.conformance_suite.mutants import (
     Behind,
@@ -103,3 +105,85 @@ def proof_is_of_another_record(server: Behind, request: Sent) -> Said:
         before, _, number = path.rpartition("/")
         return server.ask(with_target(request, f"{before}/{int(number) - 1}/proof"))
     return server.ask(request)
+
+
+def _changed(server: Behind, request: Sent, change: Callable[[dict[str, Any]], None]) -> Said:
+    """The answer; each record in it changed."""
+    answer = server.ask(request)
+    if not _lists_records(request, answer):
+        return answer
+    body = body_of(answer)
+    for record in body["data"]["records"]:
+        change(record)
+    return saying(answer, body)
+
+
+@FAULTS.fault("times_do_not_go_back", "numbers_have_no_gap")
+def times_of_appending_go_back(server: Behind, request: Sent) -> Said:
+    def earlier(record: dict[str, Any]) -> None:
+        record["observed_timestamp"] = f"2026-11-28T09:00:00.{999_999_999 - record['seq']:09}Z"
+
+    return _changed(server, request, earlier)
+
+
+@FAULTS.fault("life_of_the_server_is_recorded")
+def sealing_leaves_no_record(server: Behind, request: Sent) -> Said:
+    def hidden(record: dict[str, Any]) -> None:
+        if record["event_name"] in {"esa.seal.seal", "esa.seal.closed"}:
+            record["event_name"] = "esa.sys.write"
+
+    return _changed(server, request, hidden)
+
+
+@FAULTS.fault("changed_rights_are_events")
+def changes_do_not_say_what_was_there(server: Behind, request: Sent) -> Said:
+    return _changed(
+        server, request, lambda record: record.get("fields", {}).get("changed", {}).pop("old", None)
+    )
+
+
+@FAULTS.fault("changed_rights_are_events")
+def changes_of_rights_are_requests_as_others(server: Behind, request: Sent) -> Said:
+    return _changed(server, request, lambda record: record.update(phase="notice"))
+
+
+@FAULTS.fault("large_request_has_a_whole_record")
+def long_records_are_cut(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    one = "/sys/log/records/" in path_of(request) and answer.body.startswith(b"{")
+    return (
+        replace(answer, body=answer.body.replace(b"$omitted", b"$cut").replace(b"$size", b"$cut"))
+        if one
+        else answer
+    )
+
+
+@FAULTS.fault("large_request_has_a_whole_record")
+def records_do_not_fit(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    one = "/sys/log/records/" in path_of(request) and answer.body.startswith(b"{")
+    return replace(answer, body=b'{"more":"' + b"x" * 66_000 + b'",' + answer.body[1:]) if one else answer
+
+
+@FAULTS.fault("tenant_sees_nothing_of_another")
+def tenants_read_the_whole_log(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if is_policy(request):
+        server.memory.setdefault("policies", []).append(path_of(request))
+    if _lists_records(request, answer) and request.headers.get("x-vault-namespace"):
+        body = body_of(answer)
+        body["data"]["records"] += [{"url.path": path} for path in server.memory.get("policies", ())]
+        return saying(answer, body)
+    return answer
+
+
+@FAULTS.fault("tenant_sees_nothing_of_another")
+def tenants_read_each_record_by_its_number(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    by_number = "/sys/log/records/" in path_of(request) and not path_of(request).endswith("/proof")
+    return replace(answer, status=200) if by_number and request.headers.get("x-vault-namespace") else answer
+
+
+def is_policy(request: Sent) -> bool:
+    """Whether a policy is written."""
+    return "/sys/policies/acl/" in path_of(request) and request.method == "POST"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Runs the suite in this process, on a server that a test has started."""
 
+import json
+import shutil
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +20,11 @@ from esa_conformance.run.session import Finished, Options, run
 from tests.conformance.servers import CoffreServer, Server
 from tests.conformance.wire import send
 
-CLAIM = ("kv-consume", "kv-manage", "identity", "X-wrap", "X-ns")
+ARTEFACTS = "/artefacts/"
+"""Below which a proxy gives what is handed over of the server behind it."""
+NEEDS_TLS = frozenset({"early_data_is_not_taken", "old_tls_is_refused"})
+"""Tests of what a listener takes up of TLS, which the servers here do not have: `test_tls.py` has those that do."""
+CLAIM = ("kv-consume", "kv-manage", "identity", "log", "X-wrap", "X-ns")
 _MANIFEST = """
 spec = "1.0"
 claim = {claim}
@@ -44,6 +50,10 @@ admin = "env:ESA_TOKEN"
 
 [hooks]
 seal_key = "env:ESA_SEAL_KEY"
+{openssl}
+
+[artefacts]
+{artefacts}
 
 [isolation]
 mode = "{mode}"
@@ -68,6 +78,22 @@ discovery {{
   security_contact = "mailto:security@example.org"
   security_expires = "{expires}"
 }}"""
+
+    def checkpoint_key(self) -> str:
+        """The key by which checkpoints of the log are verified, as an operator reads it."""
+        policy = json.dumps({"policy": 'path "sys/log/status" { capabilities = ["read"] }'}).encode()
+        self._ask("POST", "sys/policies/acl/reads-status", policy)
+        made = self._ask("POST", "auth/token/create", b'{"policies": ["reads-status"]}')
+        token = made["auth"]["client_token"]
+        answer: Any = send(self.port, "GET", "/v1/sys/log/status", {"X-Vault-Token": token}, None).json()
+        self._ask("POST", "auth/token/revoke", json.dumps({"token": token}).encode())
+        self._ask("DELETE", "sys/policies/acl/reads-status", None)
+        return str(answer["data"]["key"])
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+        answer = send(self.port, method, f"/v1/{path}", {"X-Vault-Token": self.root}, body)
+        assert answer.status in {200, 204}
+        return answer.json() if answer.body else None
 
 
 @dataclass
@@ -122,11 +148,29 @@ def manifest_of(
     (folder / "expected.toml").write_text(expected, encoding="utf-8")
     path = folder / "manifest.toml"
     text = _MANIFEST.format(
-        claim=list(claim), kind=server.kind, port=port or server.port, cluster=health["cluster_id"], mode=mode
-    )
+        claim=list(claim), kind=server.kind, port=port or server.port, cluster=health["cluster_id"], mode=mode,
+        openssl=f'openssl = "{shutil.which("openssl")}"', artefacts=artefacts_of(server, port),
+    )  # fmt: skip
     assert tomllib.loads(text)
     path.write_text(text, encoding="utf-8")
     return read_manifest(path, {"ESA_TOKEN": server.root, "ESA_SEAL_KEY": server.share})
+
+
+def artefacts_of(server: Server, port: int = 0) -> str:
+    """What is handed over of a server: its files or, behind a proxy at `port`, the addresses where it gives them."""
+    handed = {name: [str(place)] for name, place in artefact_places(server).items()}
+    if port:
+        handed = {name: [f"http://127.0.0.1:{port}{ARTEFACTS}{name}"] for name in handed}
+    if isinstance(server, JudgedCoffre):
+        handed["checkpoint_keys"] = [server.checkpoint_key()]
+    return "\n".join(f"{name} = {json.dumps(places)}" for name, places in handed.items())
+
+
+def artefact_places(server: Server) -> dict[str, Path]:
+    """Where a server keeps what is handed over: the log of ours, the file of an audit device of others."""
+    if isinstance(server, JudgedCoffre):
+        return {"records": server.directory / "log", "checkpoints": server.directory / "log"}
+    return {"records": server.directory / "audit.log"}
 
 
 def judge(manifest: Manifest, folder: Path, *, only: Sequence[str] = (), read_only: bool = False) -> Judged:

@@ -7,9 +7,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from tests.conformance.servers import Server
+from tests.conformance_suite.judging import ARTEFACTS, artefact_places
 from tests.conformance_suite.stub import Said, Sent, serving
 
 _OWN = {"host", "content-length", "connection", "accept-encoding", "transfer-encoding"}
@@ -21,12 +24,21 @@ class Behind:
 
     port: int
     root: str
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """What is handed over of it, by name; a folder is given as one."""
     memory: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, Said] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
+    @classmethod
+    def of(cls, good: Server) -> "Behind":
+        """A good server, with what is handed over of it."""
+        return cls(good.port, good.root, artefact_places(good))
+
     def ask(self, request: Sent) -> Said:
-        """Send a request on, and return what the good server says."""
+        """Send a request on, and return what the good server says; what is handed over of it is read from its files."""
+        if request.target.startswith(ARTEFACTS):
+            return Said(200, whole_of(self.files[request.target.removeprefix(ARTEFACTS)], request.target))
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {name: value for name, value in request.headers.items() if name not in _OWN}
         try:
@@ -77,11 +89,19 @@ class Faults:
 
 
 @contextmanager
-def mutated(fault: Fault, port: int, root: str) -> Iterator[int]:
-    """The port of a proxy before the server at `port` that has this fault."""
-    server = Behind(port, root)
+def mutated(fault: Fault, good: Server) -> Iterator[int]:
+    """The port of a proxy before a good server that has this fault."""
+    server = Behind.of(good)
     with serving(lambda request: fault.behave(server, request)) as (own, _):
         yield own
+
+
+def whole_of(place: Path, name: str) -> bytes:
+    """What is in a file, or in all files of a folder that are of what `name` says."""
+    if place.is_file():
+        return place.read_bytes()
+    ending = "*.checkpoints" if name.endswith("checkpoints") else "*.jsonl"
+    return b"".join(path.read_bytes() for path in sorted(place.rglob(ending)))
 
 
 # ------------------------------------------------------------------------------- reading and changing

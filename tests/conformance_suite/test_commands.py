@@ -120,7 +120,7 @@ def test_a_plan_sends_nothing_and_tells_what_a_run_would_make(
 
 def test_a_missed_claim_is_exit_code_1(folder: Path, server: Server) -> None:
     def forgets(request: Sent) -> Said:
-        return Behind(server.port, server.root).ask(request) if request.method != "BREW" else Said(404)
+        return Behind.of(server).ask(request) if request.method != "BREW" else Said(404)
 
     with serving(forgets) as (port, _):
         _changed(folder, f":{server.port}", f":{port}")
@@ -144,7 +144,7 @@ def test_a_redirect_to_another_host_ends_the_run_with_exit_code_4(folder: Path, 
     def leads_away(request: Sent) -> Said:
         if request.method == "DELETE":
             return Said(307, b"", {"Location": "https://other.example/"})
-        return Behind(server.port, server.root).ask(request)
+        return Behind.of(server).ask(request)
 
     with serving(leads_away) as (port, _):
         _changed(folder, f":{server.port}", f":{port}")
@@ -158,7 +158,7 @@ def test_what_cannot_be_removed_is_exit_code_5_and_removed_later(
 
     def behave(request: Sent) -> Said:
         removes = request.method == "DELETE" or "/destroy/" in request.target
-        return Said(403) if keeps[0] and removes else Behind(server.port, server.root).ask(request)
+        return Said(403) if keeps[0] and removes else Behind.of(server).ask(request)
 
     with serving(behave) as (port, _):
         _changed(folder, f":{server.port}", f":{port}")
@@ -206,7 +206,7 @@ def test_what_is_past_its_end_is_swept_and_nothing_else(folder: Path, server: Se
 
 
 def test_read_only_mode_sends_reading_verbs_without_a_body(folder: Path, server: Server) -> None:
-    with serving(Behind(server.port, server.root).ask) as (port, seen):
+    with serving(Behind.of(server).ask) as (port, seen):
         _changed(folder, f":{server.port}", f":{port}")
         assert _run("--read-only") == 0
     assert len(seen) > 5

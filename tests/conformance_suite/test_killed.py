@@ -62,7 +62,7 @@ class Killer:
             if mine and self.before:
                 self._kill()
                 return Said(cut=True)
-            answer = Behind(self.server.port, self.server.root).ask(request)
+            answer = Behind.of(self.server).ask(request)
             if mine:
                 self._kill()
             return answer

@@ -87,6 +87,10 @@ def test_a_good_manifest_has_safe_defaults(tmp_path: Path) -> None:
         ({"limits__rps": 0}, "limits"),
         ({"limits__rps": "fast"}, "limits.rps"),
         ({"hooks__seal_key": "hidden"}, "hooks.seal_key"),
+        ({"hooks__openssl": 3}, "hooks.openssl"),
+        ({"artefacts__records": "hidden"}, "artefacts.records"),
+        ({"artefacts__audit": ["hidden"]}, "artefacts.audit"),
+        ({"artefacts__checkpoint_keys": ["name+00000000+hidden"]}, "artefacts.checkpoint_keys"),
         ({"expected_failures": "none.toml"}, "expected_failures"),
         ({"bindings__native": {}}, "bindings.native"),
     ],
@@ -108,10 +112,37 @@ def test_a_fault_is_told_with_its_member(changes: dict[str, Any], member: str, t
         {"allow": ["everything"]},
         {"isolation__ttl_s": 10},
         {"limits__rps": 0},
+        {"hooks__openssl": ""},
+        {"artefacts__records": "log"},
+        {"artefacts__checkpoint_keys": ["hidden"]},
     ],
 )
 def test_the_schema_refuses_what_the_suite_refuses(changes: dict[str, Any]) -> None:
     assert not jsonschema_rs.is_valid(_SCHEMA, _changed(**changes))
+
+
+def test_what_is_handed_over_is_found_from_the_manifest(tmp_path: Path) -> None:
+    keys = json.loads((_ROOT / "api-spec" / "vectors" / "log.json").read_text(encoding="utf-8"))[
+        "ed25519_vkey"
+    ]
+    given = {
+        "artefacts__records": ["log", "https://logs.example/audit.log", "/var/log/audit.log"],
+        "artefacts__checkpoints": ["notes"],
+        "artefacts__checkpoint_keys": [keys],
+        "hooks__openssl": "/usr/bin/openssl",
+        "target__ca_file": "ca.pem",
+    }
+    assert jsonschema_rs.is_valid(_SCHEMA, _changed(**given))
+    made = _read(_changed(**given), tmp_path)
+    assert made.artefacts.records == (
+        str(tmp_path / "log"),
+        "https://logs.example/audit.log",
+        "/var/log/audit.log",
+    )
+    assert made.artefacts.checkpoints == (str(tmp_path / "notes"),)
+    assert made.artefacts.checkpoint_keys == (keys,)
+    assert made.artefacts.ca_file == str(tmp_path / "ca.pem")
+    assert made.openssl == "/usr/bin/openssl"
 
 
 def test_a_run_that_only_reads_needs_to_know_less(tmp_path: Path) -> None:

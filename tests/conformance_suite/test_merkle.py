@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from esa_conformance.areas.merkle import Proof, leaf_hash, proof_of
+from esa_conformance.areas.merkle import Proof, continues, leaf_hash, proof_of, root_of
 
 
 def _root(leaves: list[bytes]) -> bytes:
@@ -37,6 +37,36 @@ def test_each_leaf_is_proven_and_no_other_at_its_place(size: int) -> None:
         if proof.path:
             assert not Proof(place, proof.path[:-1], size, proof.root).leads_from(leaves[place])
         assert not Proof(size, proof.path, size, proof.root).leads_from(leaves[place])
+
+
+def _consistency(leaves: list[bytes], first: int, *, whole: bool = True) -> list[bytes]:
+    """The proof that the tree of all leaves begins with that of the first ones (RFC 9162, 2.1.4.1)."""
+    if first == len(leaves):
+        return [] if whole else [_root(leaves)]
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    if first <= half:
+        return [*_consistency(leaves[:half], first, whole=whole), _root(leaves[half:])]
+    return [*_consistency(leaves[half:], first - half, whole=False), _root(leaves[:half])]
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+def test_each_tree_continues_its_beginnings_and_no_others(size: int) -> None:
+    leaves = [leaf_hash(str(number).encode()) for number in range(size)]
+    assert root_of(leaves) == _root(leaves)
+    for first in range(1, size + 1):
+        path = _consistency(leaves, first)
+        old, new = (first, _root(leaves[:first])), (size, _root(leaves))
+        assert continues(old, new, path)
+        assert not continues((first, b"x" * 32), new, path)
+        assert not continues(old, (size, b"x" * 32), path)
+        assert not continues(old, new, [*path, b"x" * 32])
+        assert not path or not continues(old, new, path[:-1])
+        assert not continues((0, old[1]), new, path)
+        assert not continues((size + 1, old[1]), new, path)
+
+
+def test_no_leaves_have_the_root_of_nothing() -> None:
+    assert root_of([]) == hashlib.sha256(b"").digest()
 
 
 def test_a_proof_is_read_as_it_is_written() -> None:

@@ -265,7 +265,7 @@ def test_an_expected_failure_that_passes_is_told_by_the_exit_code() -> None:
 
 
 def test_a_feature_without_test_is_neither_found_nor_not() -> None:
-    (found,) = [one for one in features(all_results(), frozenset({"witness"})) if one.name == "witness"]
+    (found,) = [one for one in features(all_results(), frozenset({"devices"})) if one.name == "devices"]
     assert (found.told, found.inferred, found.claimed) == (True, None, False)
 
 

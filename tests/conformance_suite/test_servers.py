@@ -8,24 +8,37 @@ from typing import Any
 import pytest
 
 from tests.conformance.servers import OpenBaoServer, Server
-from tests.conformance_suite.judging import CLAIM, Judged, JudgedCoffre, judge, manifest_of, prepare
+from tests.conformance_suite.judging import (
+    CLAIM,
+    NEEDS_TLS,
+    Judged,
+    JudgedCoffre,
+    judge,
+    manifest_of,
+    prepare,
+)
 from tests.conformance_suite.listing import changes, everything
 
 _SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
 _SUPPORTED = {
     "coffre": {
-        "approle", "discovery", "etag", "hash-all-scalars", "idempotency", "namespaces", "paging", "patch", "problem-json", "proof", "query",
-        "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
+        "approle", "discovery", "etag", "hash-all-scalars", "idempotency", "lifecycle", "namespaces", "paging", "patch",
+        "problem-json", "proof", "query", "record", "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
     },
     "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},
 }  # fmt: skip
 _WARNINGS = {
-    "coffre": {"large_integer_survives"},
+    "coffre": {"keys_in_use_are_described", "large_integer_survives"},
     "openbao": {
         "security_contact_is_served", "large_integer_survives", "limits_say_when",
-        "errors_of_administration_repeat_nothing",
+        "errors_of_administration_repeat_nothing", "file_has_no_secret",
     },
 }  # fmt: skip
+_NOT_GIVEN = {
+    "coffre": NEEDS_TLS,
+    "openbao": NEEDS_TLS | {"checkpoints_are_signed", "checkpoints_fit_the_records"},
+}
+"""Tests of what a server's manifest does not give: a listener with TLS, checkpoints."""
 
 
 @pytest.fixture(scope="module", params=sorted(_SERVERS))
@@ -60,9 +73,9 @@ def test_every_claim_holds(judged: Judged) -> None:
 
 
 def test_a_profile_whose_core_is_not_judged_is_no_success(judged: Judged) -> None:
-    assert judged.results()["log"] == "partial"
-    (log,) = [one for one in judged.report["profiles"] if one["name"] == "log"]
-    assert "ESA-LOG-001: no test of it counts here" in log["reasons"]
+    assert judged.results()["X-crypto"] == "partial"
+    (crypto,) = [one for one in judged.report["profiles"] if one["name"] == "X-crypto"]
+    assert "ESA-CRY-002: no test of it counts here" in crypto["reasons"]
 
 
 def test_features_are_those_that_the_server_has(server: Server, judged: Judged) -> None:
@@ -75,11 +88,16 @@ def test_what_should_be_and_is_not_is_a_warning(server: Server, judged: Judged) 
     assert found == _WARNINGS[server.kind]
 
 
+def test_what_the_manifest_does_not_give_is_not_asked(server: Server, judged: Judged) -> None:
+    found = {name for name, outcome in judged.outcomes().items() if outcome == "disabled"}
+    assert found == _NOT_GIVEN[server.kind]
+
+
 def test_a_core_test_that_does_not_pass_is_provisional(judged: Judged) -> None:
     bad = {
         one.test.id
         for one in judged.finished.results
-        if one.outcome.value not in {"pass", "warning", "unsupported"}
+        if one.outcome.value not in {"pass", "warning", "unsupported", "disabled"}
     }
     assert bad == {"credential_is_unknown_elsewhere"}, judged.details()
     assert all(one.test.provisional for one in judged.finished.results if one.test.id in bad)

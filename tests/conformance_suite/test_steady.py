@@ -35,7 +35,7 @@ def found(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Mapping[s
 
 def _network(server: Server, delay_s: float, cut: float, chance: random.Random) -> Callable[[Sent], Said]:
     """A way to the server that takes longer and cuts a share of connections, half of them after the request was done."""
-    behind = Behind(server.port, server.root)
+    behind = Behind.of(server)
     lock = threading.Lock()
 
     def behave(request: Sent) -> Said:

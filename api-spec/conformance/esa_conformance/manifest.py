@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from esa_conformance.errors import UsageError
+from esa_conformance.evidence.files import Artefacts, is_address
+from esa_conformance.evidence.notes import key_of
 from esa_conformance.requirements import profiles, with_needed
 
 CLASSES: Final = ("read-only", "mutating", "disruptive")
@@ -84,6 +86,8 @@ class Manifest:
     features: tuple[str, ...] | None
     allow: frozenset[str]
     seal_key: str | None
+    openssl: str | None
+    artefacts: Artefacts
     mode: str
     ttl_s: int
     limits: Limits
@@ -167,6 +171,7 @@ def _manifest(top: _Table, folder: Path, environ: Mapping[str, str], sha256: str
     target.end()
     hooks = top.table("hooks")
     seal_key = hooks.take("seal_key", str, "")
+    openssl = hooks.take("openssl", str, "")
     hooks.end()
     isolation = top.table("isolation")
     mode = _one_of(isolation, "mode", MODES, "prefix")
@@ -187,6 +192,8 @@ def _manifest(top: _Table, folder: Path, environ: Mapping[str, str], sha256: str
         features=_features(top),
         allow=allow,
         seal_key=_from_environment(seal_key, "hooks.seal_key", environ) if seal_key else None,
+        openssl=openssl or None,
+        artefacts=_artefacts(top.table("artefacts"), folder, ca_file),
         mode=mode,
         ttl_s=ttl_s,
         limits=_limits(top.table("limits")),
@@ -259,6 +266,25 @@ def _limits(table: _Table) -> Limits:
     table.end()
     if min(made.rps, made.request_s, made.run_s) <= 0:
         raise UsageError("limits: numbers above zero are needed")
+    return made
+
+
+def _artefacts(table: _Table, folder: Path, ca_file: str) -> Artefacts:
+    """What the operator hands over: paths begin at the manifest's folder."""
+
+    def placed(member: str) -> tuple[str, ...]:
+        places = table.texts(member, ())
+        return tuple(place if is_address(place) else str(folder / place) for place in places)
+
+    made = Artefacts(
+        records=placed("records"),
+        checkpoints=placed("checkpoints"),
+        checkpoint_keys=table.texts("checkpoint_keys", ()),
+        ca_file=str(folder / ca_file) if ca_file else None,
+    )
+    table.end()
+    if not all(map(key_of, made.checkpoint_keys)):
+        raise UsageError("artefacts.checkpoint_keys: NAME+HASH+KEY of Ed25519 or P-256 is needed")
     return made
 
 

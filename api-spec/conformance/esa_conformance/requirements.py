@@ -61,6 +61,18 @@ def feature_profiles() -> Mapping[str, str]:
     return {one["name"]: one["profile"] for one in _read()["features"]}
 
 
+@cache
+def problem_statuses() -> Mapping[str, tuple[int, ...]]:
+    """By name of a registered problem the statuses that it comes with."""
+    return {one["name"]: tuple(one["status"]) for one in _read()["problems"]}
+
+
+@cache
+def suite_strengths() -> Mapping[str, str]:
+    """By name of a registered algorithm whether it withstands quantum computers: none, hybrid or pq."""
+    return {one["name"]: one["pq"] for one in _read()["suites"]}
+
+
 def with_needed(names: tuple[str, ...]) -> tuple[str, ...]:
     """Profiles and all that a claim to them claims too, in the order of reports."""
     found = set(names)

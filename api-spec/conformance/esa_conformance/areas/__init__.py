@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from esa_conformance.areas import (
     credentials,
+    crypto,
     errors,
     features,
     general,
@@ -13,9 +14,13 @@ from esa_conformance.areas import (
     kv_versions,
     kv_writes,
     log,
+    log_events,
+    log_files,
+    log_proofs,
     namespaces,
     policies,
     repetition,
+    replay,
     sealing,
     secrecy,
     wrapping,
@@ -27,6 +32,6 @@ def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
         general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, repetition, policies, credentials,
-        wrapping, namespaces, log, sealing,
+        replay, wrapping, namespaces, log, log_events, log_proofs, log_files, crypto, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

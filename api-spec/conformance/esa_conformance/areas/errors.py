@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import re
 import time
+from typing import Final
 
 from esa_conformance.binding.client import Client
 from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import PreconditionFailed
+from esa_conformance.requirements import problem_statuses
 from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Trial
 
 TESTS = Tests()
+_PROBLEM: Final = {"Accept": "application/problem+json"}
 
 
 @TESTS.test("ESA-ERR-001")
@@ -97,7 +101,7 @@ def unknown_methods_are_refused(t: Trial) -> None:
 def problems_are_told_as_problems(t: Trial) -> None:
     """Who prefers application/problem+json gets it, with the status that others get."""
     path = t.secret()
-    accept = {"Accept": "application/problem+json"}
+    accept = _PROBLEM
     problem, plain = t.kv.get(path, headers=accept), t.kv.get(path)
     t.served(
         problem.answer.media_type == "application/problem+json",
@@ -117,6 +121,25 @@ def problems_are_told_as_problems(t: Trial) -> None:
         body = one.answer.json
         t.must(isinstance(body, dict) and isinstance(body.get("type"), str), "a problem has a type")
         t.must(body.get("status", one.status) == one.status, "a problem tells its own status")
+
+
+@TESTS.test("ESA-ERR-006", feature="problem-json")
+def problems_are_registered(t: Trial) -> None:
+    """The type of a problem ends in a name of the registry that may come with its status."""
+    path = t.secret()
+    known, registered = t.kv.get(path, headers=_PROBLEM), problem_statuses()
+    t.served(
+        known.answer.media_type == "application/problem+json", "an error is a problem where that is preferred"
+    )
+    broken = t.kv.send("POST", t.kv.data_path(path), b"{", headers=_PROBLEM)
+    stale = t.kv.put(path, t.value(), check=7, headers=_PROBLEM)
+    brewed = t.kv.send("BREW", t.kv.data_path(path), headers=_PROBLEM)
+    nowhere = t.kv.send("GET", f"sys/{path}", headers=_PROBLEM)
+    for reply in (known, t.nobody.get(path, headers=_PROBLEM), broken, stale, brewed, nowhere):
+        told = str(reply.answer.member("type") or "")
+        name = re.split("[/:]", told)[-1]
+        t.is_so(reply, name in registered, "the type of a problem is registered")
+        t.is_so(reply, reply.status in registered[name], "a registered problem has one of its statuses")
 
 
 @TESTS.test("ESA-ERR-007", needs=("admin",))

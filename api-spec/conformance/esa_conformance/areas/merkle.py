@@ -36,6 +36,42 @@ class Proof:
         return last == 0 and found == self.root
 
 
+def root_of(leaves: Sequence[bytes]) -> bytes:
+    """The root of a tree with these leaves (RFC 9162, 2.1.1)."""
+    level = list(leaves)
+    if not level:
+        return hashlib.sha256(b"").digest()
+    while len(level) > 1:
+        odd = level[-1:] if len(level) % 2 else []
+        level = [_node(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)] + odd
+    return level[0]
+
+
+def continues(old: tuple[int, bytes], new: tuple[int, bytes], path: Sequence[bytes]) -> bool:
+    """Whether a proof shows that the tree of the size and root `new` begins with that of `old` (RFC 9162, 2.1.4.2)."""
+    (first, old_root), (second, new_root) = old, new
+    if not 0 < first <= second or (first == second) != (not path):
+        return False
+    if first == second:
+        return old_root == new_root
+    hashes = [old_root, *path] if first & (first - 1) == 0 else list(path)
+    place, last = first - 1, second - 1
+    while place % 2:
+        place, last = place >> 1, last >> 1
+    one = two = hashes[0]
+    for beside in hashes[1:]:
+        if last == 0:
+            return False
+        if place % 2 or place == last:
+            one, two = _node(beside, one), _node(beside, two)
+            while place % 2 == 0 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            two = _node(two, beside)
+        place, last = place >> 1, last >> 1
+    return last == 0 and one == old_root and two == new_root
+
+
 def leaf_hash(line: bytes) -> bytes:
     """The leaf of a record's line."""
     return hashlib.sha256(b"\x00" + line).digest()

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from esa_conformance.run.trial import Trial
 
 Cls = Literal["read-only", "mutating", "disruptive"]
-Need = Literal["kv", "admin", "denied", "seal_key"]
+Need = Literal["kv", "admin", "denied", "seal_key", "openssl", "records", "checkpoints", "tls"]
 Body = Callable[[Trial], None]
 CORE: Final = "core"
 
@@ -19,7 +19,7 @@ CORE: Final = "core"
 class Test:
     """One test. `id` is the function's name; `requirements` begins with the one that it is for.
 
-    `needs` are credentials and hooks of the manifest. `provisional` ones count in no claim.
+    `needs` are credentials, hooks and artefacts of the manifest, and `tls` a target that is reached through it. `provisional` ones count in no claim.
     """
 
     id: str

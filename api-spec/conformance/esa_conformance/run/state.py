@@ -11,6 +11,7 @@ from typing import Any
 
 from esa_conformance.binding.client import Client
 from esa_conformance.errors import ConformanceError
+from esa_conformance.evidence.files import Artefacts
 from esa_conformance.run.journal import Journal, Kind
 from esa_conformance.run.names import run_of
 from esa_conformance.wire.transport import Transport
@@ -28,6 +29,8 @@ class State:
     told: frozenset[str]
     discovery: Mapping[str, Any] | None
     seal_key: str | None = field(default=None, repr=False)
+    openssl: str | None = None
+    artefacts: Artefacts = field(default_factory=Artefacts)
     namespace: str = ""
     journal: Journal | None = None
     current: str = ""
@@ -36,9 +39,16 @@ class State:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def has(self, need: str) -> bool:
-        """Whether the manifest gives a credential or hook, or the run can make it."""
-        if need == "seal_key":
-            return self.seal_key is not None
+        """Whether the manifest gives a credential, hook or artefact, or the run can make it."""
+        given = {
+            "seal_key": self.seal_key is not None,
+            "openssl": self.openssl is not None,
+            "records": bool(self.artefacts.records),
+            "checkpoints": bool(self.artefacts.checkpoints),
+            "tls": self.transport.network == "tls",
+        }
+        if need in given:
+            return given[need]
         return need in self.callers or (need == "denied" and "admin" in self.callers)
 
     def number(self) -> int:

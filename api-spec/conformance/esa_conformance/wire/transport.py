@@ -8,13 +8,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from esa_conformance.errors import NoAnswer, SafetyStop, TimedOut, UnknownOutcome, UsageError
 from esa_conformance.wire.answer import Answer
+from esa_conformance.wire.hello import Taken, offer
 from esa_conformance.wire.pace import Pace
 
 SAFE_VERBS: Final = frozenset({"GET", "HEAD", "LIST"})
@@ -80,6 +81,16 @@ class Transport:
     def network(self) -> str:
         """How the server is reached: `http` or `tls`."""
         return "tls" if self._tls else "http"
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return self._host, self._port
+
+    def offer(self, version: int, groups: Sequence[int]) -> Taken | None:
+        """Offer one version of TLS and groups, and end the connection: see `hello`. Raises NoAnswer."""
+        self._pace.wait()
+        return offer(self.place, version, groups, self._request_s)
 
     def certificate(self) -> bytes | None:
         """The server's certificate in DER; None without TLS."""
