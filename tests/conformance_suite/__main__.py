@@ -14,7 +14,7 @@ from esa_conformance.report.readme import readme
 from esa_conformance.report.verification import read_report
 from tests.conformance.servers import OpenBaoServer, Server
 from tests.conformance.wire import send
-from tests.conformance_suite.judging import CLAIM, JudgedCoffre, prepare
+from tests.conformance_suite.judging import CLAIM, JudgedCoffre, artefacts_of, prepare
 
 REPORTS = Path(__file__).parents[2] / "api-spec" / "reports" / SPEC
 _MANIFEST = """# What `make conformance` has judged. Secrets are in the environment.
@@ -38,6 +38,11 @@ admin = "env:ESA_TOKEN"
 
 [hooks]
 seal_key = "env:ESA_SEAL_KEY"
+openssl = "openssl"
+
+# While it is judged, its own folder lies at `handed-over`.
+[artefacts]
+{artefacts}
 
 [limits]
 rps = 500
@@ -86,8 +91,9 @@ def _judged(server: Server) -> tuple[int, Path]:
     organization, url = _MAKERS[server.kind]
     manifest = _MANIFEST.format(
         claim=list(CLAIM), organization=organization, url=url, kind=server.kind, version=version, port=server.port,
-        cluster=health["cluster_id"],
+        cluster=health["cluster_id"], artefacts=artefacts_of(server, "handed-over"),
     ).replace("'", '"')  # fmt: skip
+    (folder / "handed-over").symlink_to(server.directory)
     (folder / "manifest.toml").write_text(manifest, encoding="utf-8")
     os.environ.update(ESA_TOKEN=server.root, ESA_SEAL_KEY=server.share)
     report = folder / "report.json"
@@ -96,6 +102,7 @@ def _judged(server: Server) -> tuple[int, Path]:
         "--report", str(report), "--html", str(folder / "report.html"),
         *(["--sign-key", os.environ["SIGN_KEY"]] if os.environ.get("SIGN_KEY") else []),
     ])  # fmt: skip
+    (folder / "handed-over").unlink()
     (folder / "README.md").write_text(readme(read_report(report), _STEPS[server.kind]), encoding="utf-8")
     return code, folder
 

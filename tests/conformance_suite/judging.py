@@ -149,16 +149,22 @@ def manifest_of(
     path = folder / "manifest.toml"
     text = _MANIFEST.format(
         claim=list(claim), kind=server.kind, port=port or server.port, cluster=health["cluster_id"], mode=mode,
-        openssl=f'openssl = "{shutil.which("openssl")}"', artefacts=artefacts_of(server, port),
+        openssl=f'openssl = "{shutil.which("openssl")}"', artefacts=artefacts_of(server, port=port),
     )  # fmt: skip
     assert tomllib.loads(text)
     path.write_text(text, encoding="utf-8")
     return read_manifest(path, {"ESA_TOKEN": server.root, "ESA_SEAL_KEY": server.share})
 
 
-def artefacts_of(server: Server, port: int = 0) -> str:
-    """What is handed over of a server: its files or, behind a proxy at `port`, the addresses where it gives them."""
-    handed = {name: [str(place)] for name, place in artefact_places(server).items()}
+def artefacts_of(server: Server, folder: str = "", port: int = 0) -> str:
+    """What is handed over of a server: its files or, behind a proxy at `port`, the addresses where it gives them.
+
+    `folder` is what a manifest calls the folder of the server.
+    """
+    handed = {
+        name: [str(Path(folder or server.directory) / place.relative_to(server.directory))]
+        for name, place in artefact_places(server).items()
+    }
     if port:
         handed = {name: [f"http://127.0.0.1:{port}{ARTEFACTS}{name}"] for name in handed}
     if isinstance(server, JudgedCoffre):
