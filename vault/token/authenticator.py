@@ -236,8 +236,13 @@ def _lets(call: Call, narrowing: Restriction) -> bool:
 
 def within_reach(call: Call, identity: Identity) -> bool:
     """Whether a call comes from where its token may be used."""
-    blocks = identity.cache.get(_BLOCKS)
-    return blocks is None or within(call.client_address, cast("tuple[str, ...]", blocks))
+    blocks = bound_to(identity)
+    return not blocks or within(call.client_address, blocks)
+
+
+def bound_to(identity: Identity) -> tuple[str, ...]:
+    """Return the addresses that a token may be used from; none where it may be from anywhere."""
+    return cast("tuple[str, ...]", identity.cache.get(_BLOCKS, ()))
 
 
 def core_reader(barrier: Barrier, namespace: Namespace) -> ReadView:

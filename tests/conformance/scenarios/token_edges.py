@@ -62,6 +62,34 @@ BOUND = [
     get(R + "far"),
 ]
 
+INHERITED = [
+    policy("edge", 'path "auth/token/create*" { capabilities = ["create", "update", "sudo"] }'),
+    post(R + "narrow", {"allowed_policies": "edge,default", "token_bound_cidrs": "127.0.0.0/8"}),
+    post(R + "narrower", {"allowed_policies": "edge,default", "token_bound_cidrs": "127.0.0.1,10.0.0.0/8"}),
+    post(R + "plain", {"allowed_policies": "edge,default"}),
+    post(f"{C}/narrow", {"policies": ["edge"]}, save=("near:auth.client_token",)),
+    *(
+        step
+        for path, more in (
+            (C, {}),
+            (C, {"type": "batch"}),
+            (C, {"period": "1h"}),
+            (C, {"num_uses": 3}),
+            (C, {"no_parent": True}),
+            ("auth/token/create-orphan", {}),
+            (f"{C}/plain", {}),
+            (f"{C}/narrower", {}),
+        )
+        for step in (
+            post(path, {"policies": ["edge"], **more}, token="{near}", save=T),
+            post("auth/token/lookup", {"token": "{t}"}),
+        )
+    ),
+    post(C, {"policies": ["edge"]}, token="{near}", save=T),
+    post(C, {"policies": ["default"]}, token="{t}", save=("grandchild:auth.client_token",)),
+    post("auth/token/lookup", {"token": "{grandchild}"}),
+]
+
 TIMES = [
     *(
         post(C, {"policies": ["default"], field: value})
@@ -253,6 +281,7 @@ WRAPS = [
 
 SCENARIOS = [
     Scenario("token-edges", "bound", BOUND),
+    Scenario("token-edges", "inherited addresses", INHERITED),
     Scenario("token-edges", "times", TIMES),
     Scenario("token-edges", "texts", TEXTS),
     Scenario("token-edges", "wraps", WRAPS),

@@ -22,6 +22,7 @@ from vault.framework.names import check_length, folded
 from vault.framework.reply import Reply
 from vault.policy.store import PolicyStore
 from vault.token.ancestors import Ancestor
+from vault.token.authenticator import bound_to
 from vault.token.batch import BatchTokens
 from vault.token.issue import to_auth
 from vault.token.lifetime import Lifetime, LifetimeLimits, first_lifetime
@@ -157,7 +158,7 @@ class TokenIssuer:
             renewable=spec.renewable and not endless and not batch,
             expires=Nanos(0) if endless else nanos_after(now, life.ttl),
             orphan=orphan,
-            bound_cidrs=role.bound_cidrs if role is not None else (),
+            bound_cidrs=_bound(role, caller, orphan=orphan),
             role=role.name if role is not None else "",
             chain=ancestor.name if ancestor is not None else "",
         )
@@ -190,6 +191,13 @@ class TokenIssuer:
             for name in policies
             if name not in {"root", "default"} and await self._policies.get(call.core, name) is None
         ]
+
+
+def _bound(role: TokenRole | None, caller: Identity, *, orphan: bool) -> tuple[str, ...]:
+    """Return where the new token may be used from: where its role says, or else where its parent may be."""
+    if role is not None:
+        return role.bound_cidrs
+    return () if orphan else bound_to(caller)
 
 
 def _entitled(call: Call, params: CreateToken, *, privileged: bool) -> Identity:

@@ -34,6 +34,27 @@ def test_a_bound_token_is_good_from_its_addresses_alone_at_every_use(kind: str) 
     play(scenario)
 
 
+@pytest.mark.parametrize("kind", ["service", "batch"])
+def test_what_a_bound_token_makes_is_good_from_its_addresses_alone(kind: str) -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.policy("maker", 'path "auth/token/create*" { capabilities = ["update", "sudo"] }')
+        await house.user(token_bound_cidrs=HOME, token_policies="maker")
+        bound = auth(await house.log_in())["client_token"]
+        child, orphan = [
+            (await house.make(token=bound, type=kind, policies=["maker"], **more))["client_token"]
+            for more in ({}, {"no_parent": True})
+        ]
+        assert [await status_from(house, token, HOME) for token in (child, orphan)] == [200, 200]
+        assert [await status_from(house, token, AWAY) for token in (child, orphan)] == [403, 200]
+        if kind == "service":
+            house.door.address = HOME
+            grandchild = (await house.make(token=child))["client_token"]
+            assert await status_from(house, grandchild, AWAY) == 403
+
+    play(scenario)
+
+
 def test_a_use_is_not_taken_from_a_bound_token_by_somebody_elsewhere() -> None:
     async def scenario() -> None:
         house = await opened()
