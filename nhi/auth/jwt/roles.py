@@ -49,10 +49,14 @@ class RoleEngine(Engine):
 
     @write("role/{name:word}", exists="role_exists", event="jwt.role.write")
     async def write_role(self, call: Call, params: RoleParams) -> Reply[None] | None:
-        """Make or change a role; what is not given stays, but for its type, and how a browser comes back."""
+        """Make or change a role; what is not given stays, but for its types, and how a browser comes back."""
         old = await ROLES.find(call.tx, params.name) or Role(name=params.name)
         given = {name: value for name in _FIELDS if (value := getattr(params, name)) is not None}
-        usual: dict[str, Json] = {"callback_mode": "client", "oidc_disable_confirmation": False}
+        usual: dict[str, Json] = {
+            "callback_mode": "client",
+            "oidc_disable_confirmation": False,
+            "bound_claims_type": "string",
+        }
         given |= {name: None for name in ("bound_claims", "claim_mappings") if nulled(call, name)}
         role = msgspec.structs.replace(
             old,

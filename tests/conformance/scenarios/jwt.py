@@ -182,6 +182,9 @@ ROLE = [
     get(R + "r"),
     post(R + "r", {"role_type": "jwt", "bound_audiences": "b,c", "token_ttl": "1h"}),
     get(R + "r"),
+    post(R + "r", {"role_type": "jwt", "bound_claims": {"a": "b*"}, "bound_claims_type": "glob"}),
+    post(R + "r", {"role_type": "jwt", "token_ttl": "2h"}),
+    get(R + "r"),
     *(
         one
         for body, known in ROLES

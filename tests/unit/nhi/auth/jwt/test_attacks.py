@@ -150,6 +150,19 @@ def test_sl_26_one_audience_is_as_good_as_a_list_of_it_and_an_unbound_one_is_ref
     play(scenario)
 
 
+def test_sl_26_claims_are_compared_as_texts_unless_the_newest_write_says_otherwise() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.jwt_role("globs", bound_claims={"group": "a*"}, bound_claims_type="glob")
+        assert (await house.present(role="globs", group="abc")).status == 200
+        await house.jwt_role("globs")
+        assert (await house.good("GET", "auth/jwt/role/globs")).data["bound_claims_type"] == "string"
+        assert (await house.present(role="globs", group="abc")).status == 400
+        assert (await house.present(role="globs", group="a*")).status == 200
+
+    play(scenario)
+
+
 def test_sl_36_an_empty_list_of_values_lets_nobody_in() -> None:
     async def scenario() -> None:
         house = await opened()
