@@ -203,7 +203,7 @@ class SecretIdEngine(Engine):
 async def _role(view: ReadView, name: str) -> Role:
     role = await store.role(view, name)
     if role is None:
-        raise Malformed(_no_role(name), chained=True)
+        raise NotFound(_no_role(name), chained=True)
     return role
 
 

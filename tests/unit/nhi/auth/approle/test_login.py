@@ -219,6 +219,25 @@ def test_a_role_takes_its_secret_ids_along() -> None:
     play(scenario)
 
 
+def test_a_secret_id_is_looked_up_in_no_role_that_is_gone() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        await house.role()
+        made = (await house.good("POST", f"{ROLE}/secret-id")).data
+        await house.good("DELETE", ROLE)
+        asked = {"secret_id_accessor": made["secret_id_accessor"]}
+        for path, body in (
+            ("secret-id/lookup", {"secret_id": made["secret_id"]}),
+            ("secret-id/destroy", {"secret_id": made["secret_id"]}),
+            ("secret-id-accessor/lookup", asked),
+            ("secret-id-accessor/destroy", asked),
+        ):
+            answer = await house("POST", f"{ROLE}/{path}", body)
+            assert (answer.status, 'role "web" does not exist' in answer.error) == (404, True)
+
+    play(scenario)
+
+
 def test_a_role_id_that_was_replaced_is_good_for_nothing() -> None:
     async def scenario() -> None:
         house = await opened()
