@@ -42,8 +42,8 @@ def test_what_a_bound_token_makes_is_good_from_its_addresses_alone(kind: str) ->
         await house.user(token_bound_cidrs=HOME, token_policies="maker")
         bound = auth(await house.log_in())["client_token"]
         child, orphan = [
-            (await house.make(token=bound, type=kind, policies=["maker"], **more))["client_token"]
-            for more in ({}, {"no_parent": True})
+            (await house.make(token=bound, type=kind, policies=["maker"], no_parent=alone))["client_token"]
+            for alone in (False, True)
         ]
         assert [await status_from(house, token, HOME) for token in (child, orphan)] == [200, 200]
         assert [await status_from(house, token, AWAY) for token in (child, orphan)] == [403, 200]

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""How the provider begins: with a token, a login, in a namespace; and with tokens that may not do what it then does."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from tests.integration.terraform.calls import Client, Refused, Where, data, start
+from tests.integration.terraform.guide import POLICY, apply_example
+from tests.integration.terraform.secrets import KvSecretV2
+from tests.integration.terraform.stories import Played
+from tests.integration.terraform.stories_secrets import enabled, mounted
+
+Start = Callable[[Where, Played], None]
+
+
+def _root(where: Where, played: Played) -> Client:
+    return Client(where, where.root, said=played.said)
+
+
+def _made(client: Client, **fields: Any) -> str:
+    answer = client.post("auth/token/create", fields)
+    assert answer is not None
+    return str(answer["auth"]["client_token"])
+
+
+def _may(client: Client, name: str, text: str) -> None:
+    client.write(f"sys/policies/acl/{name}", {"policy": text})
+
+
+def _who(client: Client) -> Mapping[str, Any]:
+    return data(client.read("auth/token/lookup-self"))
+
+
+def with_a_token(where: Where, played: Played) -> None:
+    """A token of its own for the run: 20 minutes, never renewed, with the policies of the one that was given."""
+    root = _root(where, played)
+    _may(root, "tf-start", 'path "auth/token/create" { capabilities = ["update"] }')
+    who = _who(start(where, played.said, token=_made(root, policies=["tf-start"], ttl="1h")))
+    assert (who["display_name"], who["renewable"], who["explicit_max_ttl"]) == (
+        "token-terraform",
+        False,
+        1200,
+    )
+    assert (who["policies"], who["creation_ttl"], who["num_uses"]) == (["default", "tf-start"], 1200, 0)
+
+
+def with_its_own_token(where: Where, played: Played) -> None:
+    """With ``skip_child_token`` it goes on with the one that was given."""
+    token = _made(_root(where, played), policies=["default"], ttl="1h")
+    client = start(where, played.said, token=token, skip_child_token=True)
+    assert client.token == token
+
+
+def with_a_token_that_makes_none(where: Where, played: Played) -> None:
+    """Whoever may not make a token is refused before anything is read."""
+    token = _made(_root(where, played), policies=["default"], ttl="1h")
+    _refused(played, where, token, 403)
+
+
+def with_a_batch_token(where: Where, played: Played) -> None:
+    """A batch token makes none either."""
+    root = _root(where, played)
+    _may(root, "tf-batch", 'path "auth/token/create" { capabilities = ["update"] }')
+    token = _made(root, policies=["tf-batch"], ttl="1h", type="batch")
+    _refused(played, where, token, 400)
+
+
+def with_no_good_token(where: Where, played: Played) -> None:
+    """A token that is none, or was revoked."""
+    root = _root(where, played)
+    _refused(played, where, "s.none", 403)
+    token = _made(root, policies=["default"])
+    root.post("auth/token/revoke", {"token": token})
+    _refused(played, where, token, 403)
+
+
+def _refused(played: Played, where: Where, token: str, status: int) -> None:
+    with pytest.raises(Refused) as refused:
+        start(where, played.said, token=token)
+    assert refused.value.status == status
+
+
+def with_a_login(where: Where, played: Played) -> None:
+    """``auth_login``: by AppRole, by password, and by any path; then as with a token."""
+    root = _root(where, played)
+    _may(root, "tf-login", 'path "auth/token/create" { capabilities = ["update"] }')
+    terms = {"token_policies": "tf-login", "token_ttl": "30m"}
+    enabled("tf-start-approle", "approle")(root)
+    root.write("auth/tf-start-approle/role/app", {**terms, "role_id": "tf-start", "bind_secret_id": False,
+                                                  "token_bound_cidrs": "127.0.0.0/8"})  # fmt: skip
+    enabled("tf-start-users", "userpass")(root)
+    root.write("auth/tf-start-users/users/ann", {**terms, "password": "correct-horse"})
+    for path, body in (
+        ("auth/tf-start-approle/login", {"role_id": "tf-start"}),
+        ("auth/tf-start-users/login/ann", {"username": "ann", "password": "correct-horse"}),
+    ):
+        answer = Client(where, "", said=played.said).write(path, body)
+        assert answer is not None
+        who = _who(start(where, played.said, token=answer["auth"]["client_token"]))
+        assert who["policies"] == ["default", "tf-login"]
+
+
+def in_a_namespace(where: Where, played: Played) -> None:
+    """The provider's namespace is that of its token, unless it is told another; a resource may have one below it."""
+    root = _root(where, played)
+    root.write("sys/namespaces/tf-home")
+    inside = root.within("tf-home")
+    inside.write("sys/namespaces/below")
+    everything = 'path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
+    _may(inside, "tf-all", everything)
+    token = _made(inside, policies=["tf-all"], ttl="1h")
+    client = start(where, played.said, token=token)
+    assert client.namespace == "tf-home"
+    assert _who(client)["namespace_path"] == "tf-home/"
+    for each in (client, client.within("below")):
+        mounted("tf-kv", version="2")(each)
+        secret = KvSecretV2()
+        config = {"mount": "tf-kv", "name": "a", "data_json": '{"user": "app"}', "delete_all_versions": True}
+        held = secret.apply(each, config)
+        assert secret.differs(config, held) == set()
+        secret.delete(each, held)
+        assert secret.refresh(each, held) is None
+    assert root.within("tf-home/below").read("sys/mounts/tf-kv") is not None
+    assert start(where, played.said, namespace="tf-home/below").namespace == "tf-home/below"
+
+
+def with_the_guides_policy(where: Where, played: Played) -> None:
+    """The policy of the guide is enough for all of its example, and for nothing else."""
+    root = _root(where, played)
+    _may(root, "tf-guide", POLICY)
+    client = start(where, played.said, token=_made(root, policies=["tf-guide"], ttl="1h"))
+    apply_example(client)
+    for path in ("sys/audit", "sys/namespaces/other"):
+        with pytest.raises(Refused) as refused:
+            client.read(path)
+        assert refused.value.status == 403
+
+
+STARTS: tuple[Start, ...] = (
+    with_a_token,
+    with_its_own_token,
+    with_a_token_that_makes_none,
+    with_a_batch_token,
+    with_no_good_token,
+    with_a_login,
+    in_a_namespace,
+    with_the_guides_policy,
+)
+
+
+def begin(how: Start, where: Where) -> Played:
+    """Begin so at a server; what goes otherwise is a problem."""
+    played = Played()
+    try:
+        how(where, played)
+    except (Refused, AssertionError) as problem:
+        played.problems.append(f"after {played.said[-1].step.title()}: {type(problem).__name__} {problem}")
+    return played
