@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Faults of what is additive: repeated requests."""
+"""Faults of what is additive: repeated requests, exact numbers."""
 
+import json
+import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
-from tests.conformance_suite.mutants import Behind, Faults, is_data, path_of, with_headers
+from tests.conformance_suite.mutants import Behind, Faults, body_of, is_data, path_of, with_body, with_headers
 from tests.conformance_suite.stub import Said, Sent
 
 FAULTS = Faults()
@@ -94,3 +97,51 @@ def credentials_are_kept_for_replay(server: Behind, request: Sent) -> Said:
     if _KEY not in request.headers or not path_of(request).endswith("/auth/token/create"):
         return server.ask(request)
     return _replayed(server, request, lambda one: one.headers[_KEY], server.ask)
+
+
+def _as_floats(value: object) -> object:
+    """What a reader makes of numbers who knows 64-bit floats alone."""
+    if isinstance(value, dict):
+        return {name: _as_floats(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_as_floats(one) for one in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return value
+
+
+def _spoiling(server: Behind, request: Sent, parse_float: Callable[[str], object], *, floats: bool) -> Said:
+    """Write what is left of a body after it was read in a wrong way."""
+    body = json.loads(request.body, parse_float=parse_float)
+    return server.ask(with_body(request, _as_floats(body) if floats else body))
+
+
+@FAULTS.fault("numbers_are_exact", large_integer_survives="warning", patches_keep_digits="fail")
+def integers_pass_through_floats(server: Behind, request: Sent) -> Said:
+    if is_data(request, "POST") and b"1" in request.body:
+        return _spoiling(server, request, float, floats=True)
+    return server.ask(request)
+
+
+@FAULTS.fault("numbers_are_exact")
+def fractions_pass_through_floats(server: Behind, request: Sent) -> Said:
+    if is_data(request, "POST") and b"." in request.body:
+        return _spoiling(server, request, float, floats=False)
+    return server.ask(request)
+
+
+@FAULTS.fault("numbers_beyond_floats_are_exact_or_refused")
+def numbers_that_are_too_large_become_the_largest(server: Behind, request: Sent) -> Said:
+    if is_data(request, "POST") and b"e400" in request.body.lower():
+        return _spoiling(server, request, lambda text: min(float(text), sys.float_info.max), floats=False)
+    return server.ask(request)
+
+
+@FAULTS.fault("patches_keep_digits")
+def patches_read_and_write_floats(server: Behind, request: Sent) -> Said:
+    if not is_data(request, "PATCH"):
+        return server.ask(request)
+    found = body_of(server.ask(replace(request, method="GET", body=b"")))
+    data = _as_floats({**found["data"]["data"], **body_of(request)["data"]})
+    return server.ask(with_body(replace(request, method="POST"), {"data": data}))

@@ -29,16 +29,7 @@ _FAULTS = (
     *faults_additive.FAULTS,
     *faults_files.FAULTS,
 )
-_NOT_TURNED_RED = {
-    "large_integer_survives": "no server is known that does not warn already, and a fault makes it no worse",
-}
-"""Tests of core that no fault turns red, and why."""
-_NOT_THERE = {
-    "deprecation_is_dated",
-    "early_purge_is_refused",
-    "numbers_are_exact",
-    "witnessed_checkpoint_is_shown",
-}
+_NOT_THERE = {"deprecation_is_dated", "early_purge_is_refused", "witnessed_checkpoint_is_shown"}
 """Tests of features that the server behind the proxy does not have, which so cannot be broken."""
 
 
@@ -69,7 +60,7 @@ def test_a_proxy_without_fault_turns_nothing_red(server: Server, tmp_path: Path)
 def test_every_test_of_core_is_turned_red_by_a_fault() -> None:
     red = {name for fault in _FAULTS for name in fault.turns}
     core = {test.id for test in all_tests() if test.core and not test.provisional}
-    assert core - red - NEEDS_TLS == _NOT_TURNED_RED.keys()
+    assert core - red == NEEDS_TLS
 
 
 def test_every_test_of_a_feature_is_turned_red_or_cannot_be() -> None:

@@ -22,13 +22,13 @@ from tests.conformance_suite.listing import changes, everything
 _SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
 _SUPPORTED = {
     "coffre": {
-        "approle", "discovery", "etag", "hash-all-scalars", "idempotency", "lifecycle", "namespaces", "paging", "patch",
-        "problem-json", "proof", "query", "record", "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
+        "approle", "discovery", "etag", "exact-numbers", "hash-all-scalars", "idempotency", "lifecycle", "namespaces",
+        "paging", "patch", "problem-json", "proof", "query", "record", "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
     },
     "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},
 }  # fmt: skip
 _WARNINGS = {
-    "coffre": {"keys_in_use_are_described", "large_integer_survives"},
+    "coffre": {"keys_in_use_are_described"},
     "openbao": {
         "security_contact_is_served", "large_integer_survives", "limits_say_when",
         "errors_of_administration_repeat_nothing", "file_has_no_secret",

@@ -24,7 +24,7 @@ CODECS = {
     "nhi/auth/jwt/states.py": "encrypted for a browser, under a key that ends with the process",
     "nhi/biscuit/credential/possession.py": "RFC 7638",
     "vault/barrier/stored.py": "where records are encoded",
-    "vault/engines/kv/jsontext.py": "a user's own JSON",
+    "vault/framework/request/exact_json.py": "a user's own JSON",
     "vault/idempotency/kept_answers.py": "the data of an answer, within the record of a kept one",
     "vault/engines/kv/store.py": "a part of the KV row, listed with it",
     "vault/framework/hcl/lexer.py": "a string in HCL",

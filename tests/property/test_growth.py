@@ -8,13 +8,13 @@ from typing import Any, Final
 import pytest
 
 from tests.growth import excess
-from vault.engines.kv import jsontext
 from vault.engines.totp.codes import given_key
 from vault.engines.totp.model import KeyParams
 from vault.framework import schema
 from vault.framework.errors import Malformed
 from vault.framework.fields import COERCE
 from vault.framework.path import canonical
+from vault.framework.request import exact_json
 from vault.seal.shares.encoding import from_base64, from_hex
 from vault.wire.options import check_consistency, check_merge_patch, only_readable, within, wrap_ttl
 
@@ -73,7 +73,7 @@ READERS: Final[Mapping[str, Callable[[bytes], object]]] = {
     "path": canonical,
     "base64": lambda text: from_base64(text.decode("latin-1")),
     "hexadecimal": lambda text: from_hex(text.decode("latin-1")),
-    "numbers as they were spelled": jsontext.normal_object,
+    "numbers as they were spelled": exact_json.decode,
     "X-Vault-Wrap-TTL": wrap_ttl,
     "X-Vault-Namespace": within,
     "X-Vault-Index": partial(check_consistency, b"x-vault-index"),

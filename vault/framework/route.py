@@ -81,6 +81,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     the commit, which is the first effect. The `before` of such a route only reads.
     `repeatable`: it takes an `Idempotency-Key`: the same request with the same key has the effect of one, and gets its
     answer. For contained writes alone, and none whose answer brings a credential: that is never kept.
+    `exact`: the numbers of its body are a client's own and stay as they are spelled; those that are no integers are a
+    `msgspec.Raw`, also beyond the range of 64-bit floats.
     `free_for` are the kinds of credentials that need no policy for it; a policy that denies it still counts.
     `despite_audit`: a read that is answered even if no device takes its record, because it shows that none does.
     It is refused where its answer would be wrapped, because that issues a token.
@@ -102,6 +104,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     reads: str | None = None
     contained: bool = False
     repeatable: bool = False
+    exact: bool = False
     free_for: tuple[str, ...] = ()
     despite_audit: bool = False
     event: str = ""

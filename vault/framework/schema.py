@@ -7,7 +7,7 @@ Limits come before parsing (SL-70), and every message is our own: msgspec quotes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from itertools import accumulate
 from typing import Any, Final
@@ -20,9 +20,10 @@ from vault.framework.fields import EMPTY, Json, coerce
 from vault.framework.limits import USUAL_LIMITS, JsonLimits
 from vault.framework.path import unquote, whole
 from vault.framework.quote import quoted_words
+from vault.framework.request import exact_json
 from vault.framework.request.idempotency import fingerprint
 from vault.framework.request.operation import Operation
-from vault.framework.route import Params, Route
+from vault.framework.route import Access, Params, Route
 
 MAX_STRINGS: Final = USUAL_LIMITS.strings
 """Strings (keys and values) in one body, and fields of a form or query, unless the listener says otherwise."""
@@ -101,14 +102,18 @@ _TYPES: Final = {
 
 
 def decode_object(
-    body: bytes, wanted: str = "map[string]interface {}", limits: JsonLimits = USUAL_LIMITS
+    body: bytes,
+    wanted: str = "map[string]interface {}",
+    limits: JsonLimits = USUAL_LIMITS,
+    *,
+    decode: Callable[[bytes], Json] = _decode,
 ) -> dict[str, Json]:
     """Decode a JSON object, which OpenBao calls a `wanted`; empty and `null` are an empty one. Raises `Malformed`."""
     if not body or body.isspace():
         return {}
     check_limits(body, limits)
     try:
-        value = _decode(body)
+        value = decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise Malformed(f"failed to decode JSON input: {_position(str(error))}") from None
     if isinstance(value, dict):
@@ -137,14 +142,15 @@ def read_body(call: Call) -> dict[str, Json]:
     """Return the decoded body of a call. Raises `Malformed`, and `TooLarge` for a large body of an unknown caller."""
     if call.parsed is None:
         refuse_unknown(call)
-        call.parsed = (
-            decode_form(call.body)
-            if is_form(call)
-            else decode_object(call.body, call.bound.route.access.body, call.head.limits)
-        )
+        call.parsed = decode_form(call.body) if is_form(call) else _decode_body(call, call.bound.route.access)
         if call.head.idempotency_key and call.bound.route.access.repeatable:
             call.fingerprint = fingerprint(call.head, call.body)
     return call.parsed
+
+
+def _decode_body(call: Call, access: Access) -> dict[str, Json]:
+    decode = exact_json.decode if access.exact else _decode
+    return decode_object(call.body, access.body, call.head.limits, decode=decode)
 
 
 def decode_fields(body: bytes) -> dict[str, msgspec.Raw]:

@@ -11,14 +11,15 @@ WRITES = MOUNT + [
     get("kv-b/data/a"),
     put(
         "kv-b/data/a",
-        {"data": {"x": 2, "f": 1.0, "big": 9007199254740993, "n": None, "b": False, "l": [1, {"k": 1.5}]}},
+        {"data": {"x": 2, "f": 1.5, "big": 9007199254740991, "n": None, "b": False, "l": [1, {"k": 1.5}]}},
     ),
     get("kv-b/data/a"),
     post(
         "kv-b/data/num",
-        b'{"data":{"huge":12345678901234567890,"e":1e21,"s":1e-7,"neg":-0.0,"f":100000000000000000000.5}}',
+        b'{"data":{"huge":12345678901234567890,"e":1e21,"f":1.0,"big":9007199254740993,"s":1e-7,"neg":-0.0,"g":100000000000000000000.5}}',
     ),
-    get("kv-b/data/num"),
+    get("kv-b/data/num", divergence="DV-38"),
+    post("kv-b/data/num", b'{"data":{"e":1e400}}', divergence="DV-38"),
     get("kv-b/data/a?version=1"),
     get("kv-b/data/a?version=2"),
     get("kv-b/data/a?version=3"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Drives an engine as the pipeline does: routes, parameters, one transaction per write, a barrier below."""
 
+import json
 import os
 from typing import Any
 
@@ -77,6 +78,10 @@ class Driver:
                 raise
             return _answer(await self.engine.missing(call), call)
         fill_call(call, captures=captures)
+        if call.body:
+            formed = b"=" in call.body and call.body[:1] != b"{"
+            fill_call(call, content_type=b"application/x-www-form-urlencoded" if formed else b"")
+            call.data = schema.read_body(call)
         call.reader = self.barrier.reader(ROOT_ID, _PREFIX)
         if call.bound.exists is not None and not await call.bound.exists(call):
             call.operation = Operation.CREATE
@@ -123,8 +128,7 @@ class Driver:
         call.identity = self.identity
         call.now = self.clock.millis()
         call.body = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        decode = schema.decode_form if b"=" in call.body and call.body[:1] != b"{" else schema.decode_object
-        call.data = decode(call.body) if call.body else query
+        call.data = query
         return call
 
 
@@ -147,7 +151,7 @@ def _answer(reply: Reply[object] | msgspec.Struct | None, call: Call) -> Answer:
         reply = Reply(reply)
     text = schema.encode(reply.data)
     return Answer(
-        msgspec.json.decode(text),
+        json.loads(text),
         reply.status or 200,
         [*reply.warnings, *call.warnings],
         reply.lease_duration,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from vault.engines.kv import jsontext, logic, store, versions
+from vault.engines.kv import logic, store, versions
 from vault.engines.kv.conditions import check_write, etag, unchanged
 from vault.engines.kv.metadata import MetadataRoutes
 from vault.engines.kv.model import Row, SecretResult, SubkeysResult, Version, VersionResult
@@ -16,6 +16,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 from vault.framework.limits import AT_ONCE
 from vault.framework.reply import Reply
+from vault.framework.request import exact_json
 from vault.framework.request.operation import Operation
 from vault.framework.route import delete, patch, read, write
 
@@ -46,11 +47,18 @@ class VersionedKV(MetadataRoutes):
         if asked is not None and not call.options.wrap_ttl and unchanged(asked, tag):
             return Reply(SecretResult(None, shown), status=304, etag=tag)
         long = len(stored) > AT_ONCE
-        data = await self.reading.of(call, jsontext.decode, stored) if long else jsontext.decode(stored)
+        data = await self.reading.of(call, exact_json.decode, stored) if long else exact_json.decode(stored)
         same = (params.path, tag) if row.custom is None else None
         return Reply(SecretResult(data, shown), same=same, long=long, etag=tag)
 
-    @write("data/{path:any}", exists="secret_exists", contained=True, repeatable=True, resource="kv.secret")
+    @write(
+        "data/{path:any}",
+        exists="secret_exists",
+        contained=True,
+        repeatable=True,
+        exact=True,
+        resource="kv.secret",
+    )
     async def write_secret(self, call: Call, params: WriteSecret) -> Reply[VersionResult]:
         """Write a new version of a secret.
 
@@ -65,10 +73,10 @@ class VersionedKV(MetadataRoutes):
         current, required = (row.current, row.cas_required) if row else (0, False)
         logic.check_cas(params.options, current, required=(config.cas_required or required) and not named)
         long, data = len(call.body) > AT_ONCE, params.data
-        made = await self.writing.of(call, jsontext.as_floats, data) if long else jsontext.as_floats(data)
+        made = await self.writing.of(call, exact_json.encode, data) if long else exact_json.encode(data)
         return _written(*await versions.add(call.tx, params.path, row, config, made, self.clock.nanos()))
 
-    @patch("data/{path:any}", contained=True, repeatable=True, resource="kv.secret")
+    @patch("data/{path:any}", contained=True, repeatable=True, exact=True, resource="kv.secret")
     async def patch_secret(self, call: Call, params: PatchSecret) -> Reply[VersionResult]:
         """Write a new version that differs from the newest by a merge patch (RFC 7396)."""
         if "data" not in call.data:
@@ -175,11 +183,11 @@ def _written(row: Row, version: Version) -> Reply[VersionResult]:
 
 def _patched(stored: bytes, patch: Mapping[str, Json] | None) -> bytes:
     """Return the text of a secret with a merge patch applied. Raises `Malformed`."""
-    value = jsontext.decode(stored)
+    value = exact_json.decode(stored)
     if value is None:
         raise Malformed("resource does not exist")
-    return jsontext.as_floats(None if patch is None else logic.merge(value, dict(patch)))
+    return exact_json.encode(None if patch is None else logic.merge(value, dict(patch)))
 
 
 def _subkeys(stored: bytes, depth: int) -> Json:
-    return logic.subkeys(jsontext.decode(stored), max(depth, 1) if depth else 0)
+    return logic.subkeys(exact_json.decode(stored), max(depth, 1) if depth else 0)

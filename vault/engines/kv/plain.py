@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 
 from vault.barrier.stored import raw
-from vault.engines.kv import jsontext, logic
+from vault.engines.kv import logic
 from vault.engines.kv.model import Keys
 from vault.engines.kv.params import DEPTH
 from vault.framework.call import Call
@@ -19,6 +19,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, FieldKind, Json, Mismatch, to_duration
 from vault.framework.limits import AT_ONCE
 from vault.framework.reply import Reply
+from vault.framework.request import exact_json
 from vault.framework.route import Params, delete, list_, read, scan, write
 from vault.storage.paging import opened
 from vault.values.times import Seconds
@@ -66,20 +67,28 @@ class PlainKV(Engine):
         stored = await call.reader.get(ENTRIES + params.path)
         if stored is None:
             raise NotFound
-        long, decode = len(stored) > AT_ONCE, jsontext.decode_spelled
+        long, decode = len(stored) > AT_ONCE, exact_json.decode
         secret = await self._reading.of(call, decode, stored) if long else decode(stored)
         lasts = _ttl(secret, call.mount.default_ttl or self._default_ttl)
         same = self._digest(stored) if len(stored) <= _LONGEST_KNOWN else None
         return Reply(secret, lease_duration=lasts, own_names=True, same=same, long=long)
 
-    @write("{path:any}", exists="secret_exists", contained=True, repeatable=True, resource="kv.secret")
+    @write(
+        "{path:any}",
+        exists="secret_exists",
+        contained=True,
+        repeatable=True,
+        exact=True,
+        resource="kv.secret",
+    )
     async def write_secret(self, call: Call, params: SecretPath) -> None:
         """Write a secret, replacing what was there. `ttl` and `lease` are fields like any other."""
         if not params.path:
             raise Malformed("missing path")
         if not call.data:
             raise Malformed("missing data fields")
-        text = await self._writing.of(call, _text, call) if len(call.body) > AT_ONCE else _text(call)
+        long, data, encode = len(call.body) > AT_ONCE, call.data, exact_json.encode
+        text = await self._writing.of(call, encode, data) if long else encode(data)
         await call.tx.put(ENTRIES + params.path, raw(text))
 
     @delete("{path:any}", contained=True, repeatable=True, resource="kv.secret")
@@ -112,12 +121,6 @@ class PlainKV(Engine):
     async def secret_exists(self, call: Call) -> bool:
         """Tell update from create."""
         return await call.reader.has(ENTRIES + call.captures["path"])
-
-
-def _text(call: Call) -> bytes:
-    """Return the body as it is stored, its numbers as they were spelled; the fields of a form are strings."""
-    spelled = call.body.lstrip()[:1] == b"{"
-    return jsontext.normal_object(call.body) if spelled else jsontext.encode(call.data)
 
 
 def _folder(path: str) -> str:

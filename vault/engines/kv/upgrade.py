@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from msgspec.structs import replace
 
 from vault.barrier.view import View
-from vault.engines.kv import jsontext, store
+from vault.engines.kv import store
 from vault.engines.kv.model import Row, Version
 from vault.engines.kv.plain import ENTRIES
-from vault.framework.concurrency.offload import Pool
 from vault.framework.limits import AT_ONCE
 from vault.values.times import Nanos
 
@@ -20,27 +17,19 @@ async def upgrade(view: View, now: Nanos) -> int:
     """Rewrite a mount's secrets within the caller's transaction, so that all of them move or none.
 
     Each secret is given a time of its own, the first one `now`. Returns
-    how many secrets there were; none when run again. Numbers become 64-bit floats, as everywhere in version 2; `Malformed` when one is beyond their range.
+    how many secrets there were; none when run again.
     """
     paths = await view.scan(ENTRIES)
-    pool = Pool(threads=1, name="kv-upgrade")
     for when, path in enumerate(paths, now):
         text = await view.get(ENTRIES + path)
         assert text is not None, "no other writer runs in this transaction"
         moment = Nanos(when)
         row = Row(moment, moment, current=1, newest=Version(1, moment), oldest=1)
-        data = (
-            await pool.run(("", ""), partial(_as_floats, text)) if len(text) > AT_ONCE else _as_floats(text)
-        )
-        if len(data) > AT_ONCE:
-            await store.save_data(view, path, 1, data)
+        if len(text) > AT_ONCE:
+            await store.save_data(view, path, 1, text)
             row = replace(row, apart=True)
         else:
-            row = replace(row, data=data)
+            row = replace(row, data=text)
         await store.save(view, path, row)
         await view.delete(ENTRIES + path)
     return len(paths)
-
-
-def _as_floats(text: bytes) -> bytes:
-    return jsontext.as_floats(jsontext.decode(text))

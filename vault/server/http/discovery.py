@@ -28,7 +28,7 @@ SECURITY: Final = "/.well-known/security.txt"
 _SPEC: Final = "https://w3id.org/european-secrets-api/1.0"
 _PROFILES: Final = ("kv-consume", "kv-manage", "identity")
 _FEATURES: Final = (
-    "approle", "bound", "discovery", "etag", "idempotency", "introspection", "list", "namespaces", "paging", "patch", "problem-json",
+    "approle", "bound", "discovery", "etag", "exact-numbers", "idempotency", "introspection", "list", "namespaces", "paging", "patch", "problem-json",
     "retry-after", "subkeys", "wrap",
 )  # fmt: skip
 _LOG_FEATURES: Final = ("lifecycle", "proof", "query", "record", "sequence", "trace")

@@ -18,6 +18,7 @@ from esa_conformance.areas import (
     log_files,
     log_proofs,
     namespaces,
+    numbers,
     policies,
     repetition,
     replay,
@@ -31,7 +32,7 @@ from esa_conformance.run.declare import Test
 def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
-        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, repetition, policies, credentials,
-        replay, wrapping, namespaces, log, log_events, log_proofs, log_files, crypto, sealing,
+        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, numbers, repetition,
+        policies, credentials, replay, wrapping, namespaces, log, log_events, log_proofs, log_files, crypto, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Trial
 
@@ -70,23 +68,6 @@ def structure_has_no_value(t: Trial) -> None:
     )  # fmt: skip
     t.must(secret.encode() not in reply.answer.body, "the structure has no text")
     t.must(b"471147" not in reply.answer.body, "the structure has no number")
-
-
-@TESTS.test("ESA-KV-002", feature="exact-numbers")
-def numbers_are_exact(t: Trial) -> None:
-    """Every JSON number comes back with the same digits."""
-    path = t.secret()
-    numbers = [
-        "9007199254740993",
-        "-18446744073709551617",
-        "3.141592653589793238462643383279502884",
-        "1000000000000000000001",
-    ]
-    body = f'{{"data": {{"numbers": [{", ".join(numbers)}]}}}}'.encode()
-    t.done(t.kv.send("POST", t.kv.data_path(path), body), "numbers are written")
-    found = t.kv.get(path).answer.exact_json
-    got = found["data"]["data"]["numbers"] if isinstance(found, dict) else []
-    t.served([Decimal(one) for one in numbers] == [Decimal(one) for one in got], "numbers come back exactly")
 
 
 @TESTS.test("ESA-KV-020", feature="etag")

@@ -98,21 +98,28 @@ def test_null_and_an_empty_list_are_taken_for_data_as_the_field_does(v2: Play) -
     v2(scenario)
 
 
-def test_numbers_are_kept_as_64_bit_floats(v2: Play) -> None:
+def test_every_number_is_returned_with_its_digits(v2: Play) -> None:
     async def scenario(kv: Driver) -> None:
-        body = (
-            b'{"data":{"a":1.0,"b":1e21,"c":1e20,"d":1.5e-7,"f":123456789012345678901234567890,'
-            b'"i":9007199254740993,"j":12345678901234567890,"l":[2.0,{"x":-9007199254740993}]}}'
+        numbers = (
+            b'"a":1.0,"b":1e21,"c":-0,"d":1.50e-7,"f":123456789012345678901234567890,"g":1e400,"h":-1E-400,'
+            b'"i":9007199254740993,"j":0.1000,"l":[2.0,{"x":-18446744073709551617}],"s":"-0"'
         )
-        await kv("POST", "data/a", body)
-        assert (await kv("GET", "data/a")).text.startswith(
-            b'{"data":{"a":1,"b":1e+21,"c":100000000000000000000,"d":1.5e-7,"f":1.2345678901234568e+29,'
-            b'"i":9007199254740992,"j":12345678901234567000,"l":[2,{"x":-9007199254740992}]},"metadata":'
+        await kv("POST", "data/a", b'{"options":{"cas":0},"data":{%b}}' % numbers)
+        assert (await kv("GET", "data/a")).text.startswith(b'{"data":{%b},"metadata":' % numbers)
+        await kv("PATCH", "data/a", b'{"data":{"a":2.50,"l":[-0],"z":{"y":1e401}}}')
+        changed = numbers.replace(b'"a":1.0', b'"a":2.50').replace(
+            b'[2.0,{"x":-18446744073709551617}]', b"[-0]"
         )
+        wanted = b'{"data":{%b,"z":{"y":1e401}},"metadata":' % changed
+        assert (await kv("GET", "data/a")).text.startswith(wanted)
+        assert (await kv("GET", "subkeys/a")).text.endswith(b'"s":null,"z":{"y":null}}}')
         too_large = b'{"data":{"a":1' + b"0" * 400 + b"}}"
         assert (await kv.refused("POST", "data/a", too_large)).startswith(
             "Malformed: failed to decode JSON input"
         )
+        for odd in (b"1.0", b"1e0", b"1e400"):
+            refused = await kv.refused("POST", "data/a", b'{"data":{},"options":{"cas":%b}}' % odd)
+            assert refused == "Malformed: error parsing check-and-set parameter"
 
     v2(scenario)
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.engines.driver import Driver, FakeClock
-from vault.engines.kv import jsontext, versions
+from vault.engines.kv import versions
 from vault.engines.kv.engine import VersionedKV
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.limits import AT_ONCE
+from vault.framework.request import exact_json
 
 PATHS = st.sampled_from(["a", "b", "a/1", "a/b"])
 NUMBERS = st.integers(0, 6)
@@ -135,7 +136,7 @@ class Model:
             rows += [
                 f"versions/{path}/{n}"
                 for n, version in secret.versions.items()
-                if (n != secret.current or len(jsontext.encode(version[0])) > longest) and not version[2]
+                if (n != secret.current or len(exact_json.encode(version[0])) > longest) and not version[2]
             ]
         return sorted(rows)
 

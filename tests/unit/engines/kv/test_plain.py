@@ -6,12 +6,11 @@ import pytest
 
 from tests.unit.engines.driver import Driver, FakeClock
 from tests.unit.engines.kv.conftest import Play
-from vault.barrier.stored import raw
+from vault.barrier.failure import BarrierFailure
 from vault.engines.kv.engine import VersionedKV
 from vault.engines.kv.plain import PlainKV
 from vault.engines.kv.upgrade import upgrade
 from vault.framework.clock import Entropy
-from vault.framework.errors import Malformed
 from vault.framework.request.operation import Operation
 from vault.framework.route_table import RouteTable
 from vault.values.ids import ROOT_ID
@@ -48,7 +47,7 @@ def test_every_number_is_stored_as_it_was_spelled(v1: Play) -> None:
             b'"f":0.1000000000000000055511151231257827,"s":"\xc3\xa9"}'
         )
         assert (await kv("GET", "a")).text == (
-            b'{"a":1.0,"b":12345678901234567890,"c":1.10,"d":{"y":[1,2.50,{"q":0}],"z":1e5},"dup":2,'
+            b'{"a":1.0,"b":12345678901234567890,"c":1.10,"d":{"y":[1,2.50,{"q":-0}],"z":1e5},"dup":2,'
             b'"f":0.1000000000000000055511151231257827,"s":"\xc3\xa9"}'
         )
 
@@ -150,7 +149,8 @@ def test_an_upgrade_makes_every_secret_the_first_version_of_itself(v1: Play) -> 
         kv.engine = VersionedKV(kv.clock)
         kv.table = RouteTable([kv.engine])
         read = (await kv("GET", "data/up/a")).data
-        assert read["data"] == {"big": 12345678901234567000, "ttl": "1h", "x": 1.1}
+        assert read["data"] == {"big": 12345678901234567890, "ttl": "1h", "x": 1.1}
+        assert b'"x":1.10}' in (await kv("GET", "data/up/a")).text
         assert read["metadata"]["version"] == 1
         assert (await kv("GET", "metadata/up/a")).data["oldest_version"] == 1
         assert (await kv("SCAN", "metadata/")).data["keys"] == ["config", "up/a"]
@@ -164,10 +164,10 @@ def test_an_upgrade_makes_every_secret_the_first_version_of_itself(v1: Play) -> 
 def test_an_upgrade_that_cannot_finish_changes_nothing(v1: Play) -> None:
     async def scenario(kv: Driver) -> None:
         await kv("POST", "a", {"v": 1})
-        async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
-            await view.put("entry/b", raw(b'{"v":1' + b"0" * 400 + b"}"))
+        async with kv.storage.write() as tx:
+            await tx.put("logical/one/entry/b", b"not encrypted")
         before = await kv.stored()
-        with pytest.raises(Malformed):
+        with pytest.raises(BarrierFailure):
             await _upgraded(kv)
         assert await kv.stored() == before
         assert (await kv("GET", "a")).data == {"v": 1}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.engines.kv import custom, jsontext, logic
+from vault.engines.kv import custom, logic
 from vault.engines.kv.model import Row, SecretResult, Version, VersionResult
 from vault.framework.errors import Malformed
 from vault.values.times import Nanos, Seconds
@@ -56,59 +56,6 @@ def test_a_merge_patch_does_what_the_rfc_shows(target: Any, patch: Any, result: 
 def test_merging_twice_is_merging_once(target: Any, patch: Any) -> None:
     once = logic.merge(target, patch)
     assert logic.merge(once, patch) == once
-
-
-@given(JSON)
-def test_numbers_end_up_as_a_float_would_have_them_and_stay_there(value: Any) -> None:
-    def floats(item: Any) -> Any:
-        if isinstance(item, dict):
-            return {key: floats(inner) for key, inner in item.items()}
-        if isinstance(item, list):
-            return [floats(inner) for inner in item]
-        return float(item) if isinstance(item, int) and not isinstance(item, bool) else item
-
-    kept = jsontext.to_floats(value)
-    assert floats(kept) == floats(value)
-    text = jsontext.encode(kept)
-    assert jsontext.encode(jsontext.to_floats(jsontext.decode(text))) == text
-    assert jsontext.to_floats(kept) == kept
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1.0, b"1"),
-        (-0.5, b"-0.5"),
-        (2**53 + 1, b"9007199254740992"),
-        (12345678901234567890, b"12345678901234567000"),
-    ],
-)
-def test_whole_numbers_are_spelled_without_a_fraction(value: float, text: bytes) -> None:
-    assert jsontext.encode(jsontext.to_floats(value)) == text
-
-
-def test_a_number_beyond_a_float_is_refused_without_repeating_it() -> None:
-    with pytest.raises(Malformed) as caught:
-        jsontext.to_floats({"a": [7 * 10**400]})
-    assert "7" not in caught.value.message
-
-
-@given(OBJECT, st.sampled_from([None, 1, "\t"]))
-def test_text_is_kept_whatever_the_blanks_around_it(value: dict[str, Any], indent: Any) -> None:
-    body = json.dumps(value, indent=indent).encode()
-    text = jsontext.normal_object(body)
-    assert json.loads(text) == value
-    assert jsontext.normal_object(text) == text
-
-
-NUMBERS = ["-0", "0", "-0.0", "-0e1", "-0E+1", "1.0", "1e5", "12345678901234567890123", "-01x", "0.10"]
-
-
-@given(st.lists(st.sampled_from(NUMBERS), max_size=6), st.sampled_from(['"-0"', '"\\"-0"', '"\\\\"']))
-def test_every_number_of_version_1_is_kept_as_it_was_spelled(numbers: list[str], name: str) -> None:
-    values = [json.dumps(number) if "x" in number else number for number in numbers] + [name]
-    text = ("{" + name + ":[" + ",".join(values) + "]}").encode()
-    assert jsontext.normal_object(text.replace(b",", b" , ")) == text
 
 
 @pytest.mark.parametrize(
