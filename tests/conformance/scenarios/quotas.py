@@ -71,6 +71,19 @@ KEEP = [
             {"rate": 5, "path": "auth/token/create", "role": "r"},
         )
     ),
+    *(
+        one
+        for kind in ("approle", "kubernetes", "cert")
+        for one in (
+            post(f"sys/auth/quota-{kind}", {"type": kind}),
+            post(f"{Q}/role", {"rate": 1000, "path": f"auth/quota-{kind}", "role": "r"}, divergence="DV-64"),
+            delete(f"{Q}/role"),
+            delete(f"sys/auth/quota-{kind}"),
+        )
+    ),
+    post("sys/auth/quota-userpass", {"type": "userpass"}),
+    post(f"{Q}/role", {"rate": 1000, "path": "auth/quota-userpass", "role": "r"}),
+    delete("sys/auth/quota-userpass"),
     post(f"{Q}/x", {"path": "quota-a", "rate": 5, "interval": "x"}, divergence="DV-02"),
     post(f"{Q}/x", {"path": "quota-a", "rate": 5, "interval": "-5s"}, divergence="DV-02"),
     post(f"{Q}/x", {"path": "quota-a", "rate": "Inf"}, divergence="DV-07"),

@@ -52,15 +52,18 @@ def kv_path(path: str, mount: str, part: str) -> str:
 
 
 def kv_read(client: Client, path: str, version: int = 0) -> Secret | None:
-    """Read a secret of either version, as the generic resource and data source do."""
+    """Read a secret of either version, as the generic resource and data source do. What may not be read is not there."""
     mount, second = kv_place(client, path)
-    if second:
-        query = {"version": str(version)} if version > 0 else {}
-        secret = client.read(kv_path(path, mount, "data"), **query)
-        if secret and isinstance(secret["data"].get("data"), dict):
-            return {**secret, "data": secret["data"]["data"]}
-        return secret
-    return client.read(path)
+    query = {"version": str(version)} if second and version > 0 else {}
+    try:
+        secret = client.read(kv_path(path, mount, "data") if second else path, **query)
+    except Refused as refused:
+        if refused.status == 403:
+            return None
+        raise
+    if second and secret and isinstance(secret["data"].get("data"), dict):
+        return {**secret, "data": secret["data"]["data"]}
+    return secret
 
 
 class GenericSecret(Resource):

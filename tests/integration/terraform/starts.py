@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.terraform.calls import Client, Refused, Where, data, start
 from tests.integration.terraform.guide import POLICY, apply_example
-from tests.integration.terraform.secrets import KvSecretV2
+from tests.integration.terraform.secrets import KvSecretV2, kv_read
 from tests.integration.terraform.stories import Played
 from tests.integration.terraform.stories_secrets import enabled, mounted
 
@@ -138,6 +138,21 @@ def with_the_guides_policy(where: Where, played: Played) -> None:
         assert refused.value.status == 403
 
 
+def with_little_rights(where: Where, played: Played) -> None:
+    """Who may read one secret reads it, and finds nothing elsewhere: which version a mount has is told only within it."""
+    root = _root(where, played)
+    mounted("tf-narrow", version="2")(root)
+    mounted("tf-hidden", version="2")(root)
+    for path in ("tf-narrow/data/a", "tf-narrow/data/b", "tf-hidden/data/a"):
+        root.write(path, {"data": {"user": "app"}})
+    _may(root, "tf-narrow", 'path "tf-narrow/data/a" { capabilities = ["read"] }')
+    token = _made(root, policies=["tf-narrow"], ttl="1h")
+    client = start(where, played.said, token=token, skip_child_token=True)
+    assert data(kv_read(client, "tf-narrow/a")) == {"user": "app"}
+    assert kv_read(client, "tf-narrow/b") is None
+    assert kv_read(client, "tf-hidden/a") is None
+
+
 STARTS: tuple[Start, ...] = (
     with_a_token,
     with_its_own_token,
@@ -147,6 +162,7 @@ STARTS: tuple[Start, ...] = (
     with_a_login,
     in_a_namespace,
     with_the_guides_policy,
+    with_little_rights,
 )
 
 

@@ -154,6 +154,20 @@ STORIES: Sequence[Story] = (
     ),
     Story(
         resource=SecretId(),
+        note="wrapped, found by its own accessor",
+        needs=approle("tf-secret-ids-inside"),
+        first={
+            "backend": "tf-secret-ids-inside",
+            "role_name": "app",
+            "wrapping_ttl": "60s",
+            "with_wrapped_accessor": True,
+            "ttl": 60,
+        },
+        imports=False,
+        divergences=_ACCESSOR,
+    ),
+    Story(
+        resource=SecretId(),
         note="its role is gone",
         needs=approle("tf-secret-ids-orphaned"),
         first={"backend": "tf-secret-ids-orphaned", "role_name": "app", "ttl": 60},
@@ -349,6 +363,18 @@ STORIES: Sequence[Story] = (
         resource=Token(),
         note="wrapped, without a parent",
         first={"policies": ["one"], "no_parent": True, "period": "1h", "wrapping_ttl": "60s"},
+        imports=False,
+    ),
+    Story(
+        resource=Token(),
+        note="renewed by each read",
+        first={
+            "policies": ["one"],
+            "ttl": "60s",
+            "renewable": True,
+            "renew_min_lease": 600,
+            "renew_increment": 90,
+        },
         imports=False,
     ),
     Story(

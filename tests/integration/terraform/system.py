@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tests.integration.terraform.calls import Client, Refused, data
 from tests.integration.terraform.entries import Entry
@@ -249,6 +249,8 @@ class Token(Resource):
         "client_token": COMPUTED,
         "wrapped_token": COMPUTED,
         "lease_duration": Attr("number", computed=True),
+        "renew_min_lease": NUMBER,
+        "renew_increment": NUMBER,
     }
     asks_first = True
 
@@ -275,14 +277,19 @@ class Token(Resource):
             found = data(client.post("auth/token/lookup-accessor", {"accessor": id}))
         except Refused:
             return None
-        lasts = datetime.fromisoformat(found["expire_time"]) - datetime.fromisoformat(found["issue_time"])
+        begins, ends = (datetime.fromisoformat(found[name]) for name in ("issue_time", "expire_time"))
+        lasts = int((ends - begins).total_seconds())
+        left = (ends - datetime.now(UTC)).total_seconds()
+        if found["renewable"] and state["client_token"] and left <= state["renew_min_lease"]:
+            increment = state["renew_increment"] or lasts
+            client.write("auth/token/renew", {"token": state["client_token"], "increment": increment})
         return {
             "policies": [name for name in found["policies"] if name != "default"],
             "no_parent": found["orphan"],
             "renewable": found["renewable"],
             "display_name": found["display_name"].removeprefix("token-"),
             "num_uses": found["num_uses"],
-            "lease_duration": int(lasts.total_seconds()),
+            "lease_duration": lasts,
             "metadata": found["meta"],
         }
 
