@@ -153,6 +153,24 @@ def with_little_rights(where: Where, played: Played) -> None:
     assert kv_read(client, "tf-hidden/a") is None
 
 
+def with_what_enterprise_has(where: Where, played: Played) -> None:
+    """What the provider sends because a version says so, and only Vault Enterprise knows: answered alike, and not kept."""
+    client = start(where, played.said)
+    enabled("tf-more", "approle")(client)
+    role = {"token_policies": ["one"], "alias_metadata": {"a": "b"}}
+    client.write("auth/tf-more/role/app", role)
+    assert "alias_metadata" not in data(client.read("auth/tf-more/role/app"))
+    config = {"allowed_managed_keys": ["a"], "delegated_auth_accessors": ["b"], "identity_token_key": "c"}
+    client.post("sys/mounts/tf-more", {"type": "kv", "options": {"version": "1"}, "config": config})
+    assert not config.keys() & data(client.read("sys/mounts/tf-more"))["config"].keys()
+    quota = {"path": "tf-more", "rate": 1000, "group_by": "none", "secondary_rate": 5}
+    client.write("sys/quotas/rate-limit/tf-more", quota)
+    assert not {"group_by", "secondary_rate"} & data(client.read("sys/quotas/rate-limit/tf-more")).keys()
+    rules = 'length = 8\nrule "charset" {\n  charset = "abc"\n}\n'
+    client.write("sys/policies/password/tf-more", {"policy": rules, "entropy_source": "platform"})
+    assert data(client.read("sys/policies/password/tf-more")) == {"policy": rules}
+
+
 STARTS: tuple[Start, ...] = (
     with_a_token,
     with_its_own_token,
@@ -163,6 +181,7 @@ STARTS: tuple[Start, ...] = (
     in_a_namespace,
     with_the_guides_policy,
     with_little_rights,
+    with_what_enterprise_has,
 )
 
 

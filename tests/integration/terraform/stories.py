@@ -68,6 +68,8 @@ class Story:
     """What the plan then shows."""
     sticky: Sequence[str] = ()
     """What the provider does not take back where a configuration no longer names it: on any server."""
+    unread: Sequence[str] = ()
+    """What every plan shows, because no server answers it: such a configuration is never settled."""
     unimported: Sequence[str] = ()
     """What the plan after an import shows, because no read tells it."""
     imports: bool = True
@@ -146,9 +148,10 @@ class _Life:
 
     def _plan(self, when: str, config: State, held: Held, expected: Sequence[str]) -> None:
         shown = self._resource.differs(config, held)
-        if shown != {*expected}:
+        wanted = {*expected, *self._story.unread}
+        if shown != wanted:
             values = {name: held.state[name] for name in shown}
-            self._problems.append(f"{when}: the plan shows {values or 'nothing'}, not {[*expected]}")
+            self._problems.append(f"{when}: the plan shows {values or 'nothing'}, not {sorted(wanted)}")
 
     def _imported(self, config: State, held: Held) -> None:
         taken = self._resource.imported(self._client, held.id)

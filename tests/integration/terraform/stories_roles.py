@@ -348,6 +348,13 @@ STORIES: Sequence[Story] = (
         drifted=("orphan",),
     ),
     Story(
+        resource=TOKEN_ROLE,
+        note="with what such roles have not",
+        first={"role_name": "tf-role-more", "token_policies": ["one"], "token_ttl": 60, "token_max_ttl": 90},
+        second={"role_name": "tf-role-more", "token_policies": ["two"], "token_ttl": 70, "token_max_ttl": 80},
+        unread=("token_policies", "token_ttl", "token_max_ttl"),
+    ),
+    Story(
         resource=Token(),
         first={
             "policies": ["one", "two"],

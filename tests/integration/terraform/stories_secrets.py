@@ -72,8 +72,8 @@ STORIES: Sequence[Story] = (
     Story(
         resource=Mount(),
         note="kv-v2 by its own name",
-        first={"path": "tf-mount/two", "type": "kv-v2", "description": "two"},
-        second={"path": "tf-mount/two", "type": "kv-v2", "force_no_cache": False, "description": "more"},
+        first={"path": "tf-deep/two", "type": "kv-v2", "description": "two"},
+        second={"path": "tf-deep/two", "type": "kv-v2", "force_no_cache": False, "description": "more"},
         unimported=("options", "type"),
     ),
     Story(
