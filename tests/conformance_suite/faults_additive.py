@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Faults of what is additive: repeated requests, exact numbers."""
+"""Faults of what is additive: repeated requests, exact numbers, what is due to go."""
 
 import json
 import sys
@@ -145,3 +145,28 @@ def patches_read_and_write_floats(server: Behind, request: Sent) -> Said:
     found = body_of(server.ask(replace(request, method="GET", body=b"")))
     data = _as_floats({**found["data"]["data"], **body_of(request)["data"]})
     return server.ask(with_body(replace(request, method="POST"), {"data": data}))
+
+
+def _leaving(answer: Said, **headers: str) -> Said:
+    """The answer of what is due to go, with other headers."""
+    if "deprecation" not in {name.lower() for name in answer.headers}:
+        return answer
+    kept = {name: value for name, value in answer.headers.items() if name.lower() not in headers}
+    return replace(answer, headers={**kept, **{name.title(): value for name, value in headers.items()}})
+
+
+@FAULTS.fault("deprecation_is_dated")
+def routes_go_after_a_month(server: Behind, request: Sent) -> Said:
+    said = {"deprecation": "@1795996800", "sunset": "Thu, 31 Dec 2026 00:00:00 GMT"}
+    return _leaving(server.ask(request), **said)
+
+
+@FAULTS.fault("deprecation_is_dated")
+def deprecation_is_said_by_a_word(server: Behind, request: Sent) -> Said:
+    return _leaving(server.ask(request), deprecation="true")
+
+
+@FAULTS.fault("what_stays_is_not_announced")
+def everything_is_due_to_go(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    return replace(answer, headers={**answer.headers, "Deprecation": "@1795996800"})

@@ -29,7 +29,7 @@ _FAULTS = (
     *faults_additive.FAULTS,
     *faults_files.FAULTS,
 )
-_NOT_THERE = {"deprecation_is_dated", "early_purge_is_refused", "witnessed_checkpoint_is_shown"}
+_NOT_THERE = {"early_purge_is_refused", "witnessed_checkpoint_is_shown"}
 """Tests of features that the server behind the proxy does not have, which so cannot be broken."""
 
 

@@ -22,7 +22,7 @@ from tests.conformance_suite.listing import changes, everything
 _SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
 _SUPPORTED = {
     "coffre": {
-        "approle", "discovery", "etag", "exact-numbers", "hash-all-scalars", "idempotency", "lifecycle", "namespaces",
+        "approle", "deprecation", "discovery", "etag", "exact-numbers", "hash-all-scalars", "idempotency", "lifecycle", "namespaces",
         "paging", "patch", "problem-json", "proof", "query", "record", "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
     },
     "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},

@@ -62,6 +62,7 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
         "vault/wire/answers.py": "when to come again",
         "vault/wire/http.py": "a failed login",
         "vault/quota/book.py": "the rate limits",
+        "vault/framework/route_table.py": "what is due to go",
         "vault/engines/system/log/proofs.py": "when a proof is there",
     },
     "counted": {

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 
 from vault.framework.errors import Malformed
+from vault.values.deprecation import Deprecation
 from vault.values.times import Nanos, Seconds, nanos_to_seconds
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ class Doc(msgspec.Struct, frozen=True):
 
     text: str
     clear: bool = False
+    deprecation: Deprecation | None = None
+    """Since when a member is due to go; None for one that stays."""
 
 
 class FieldKind(msgspec.Struct, frozen=True):

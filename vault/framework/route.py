@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from vault.framework.fields import FREE_FORM, Doc, FieldKind
 from vault.framework.request.operation import Operation
+from vault.values.deprecation import Deprecation
 
 Handler = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=Handler)
@@ -52,7 +53,7 @@ class NoParams(Params, frozen=True):
 class Parameter(msgspec.Struct, frozen=True):
     """One declared field: name on the wire and in the struct, coercion, meaning, and whether it is in the path.
 
-    `clear`: whether the log may show its value; see `Doc`.
+    `clear`, `deprecation`: see `Doc`.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Parameter(msgspec.Struct, frozen=True):
     in_path: bool
     default: object
     clear: bool = False
+    deprecation: Deprecation | None = None
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +85,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     answer. For contained writes alone, and none whose answer brings a credential: that is never kept.
     `exact`: the numbers of its body are a client's own and stay as they are spelled; those that are no integers are a
     `msgspec.Raw`, also beyond the range of 64-bit floats.
+    `deprecation`: since when the route is due to go, which its answers say.
     `free_for` are the kinds of credentials that need no policy for it; a policy that denies it still counts.
     `despite_audit`: a read that is answered even if no device takes its record, because it shows that none does.
     It is refused where its answer would be wrapped, because that issues a token.
@@ -105,6 +108,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     contained: bool = False
     repeatable: bool = False
     exact: bool = False
+    deprecation: Deprecation | None = None
     free_for: tuple[str, ...] = ()
     despite_audit: bool = False
     event: str = ""
@@ -307,6 +311,7 @@ def _fields(params: type[Params]) -> Sequence[Parameter]:
             False,
             default.factory() if hasattr(default, "factory") else default,
             doc.clear,
+            doc.deprecation,
         )
         for name, wire, default in zip(names, params.__struct_encode_fields__, defaults, strict=True)
         for inner, kind, doc in (_unpack(types[name]),)

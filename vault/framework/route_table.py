@@ -40,6 +40,25 @@ def _invoker(handler: Handler, params: type[Params]) -> Handler:
     return (lambda call, _: handler(call)) if params is NoParams else handler
 
 
+def _announcing(route: Route, invoke: Handler) -> Handler:
+    """Return the handler of a route so that its answers say what was used that is due to go."""
+    whole = route.access.deprecation
+    members = {name: one.deprecation for name, one in route.parameters.items() if one.deprecation}
+    if whole is None and not members:
+        return invoke
+
+    async def announced(call: Call, params: Params) -> object:
+        used = whole or next((one for name, one in members.items() if name in call.data), None)
+        if used is not None:
+            said = [
+                header for header in call.admission if header[0] != b"deprecation" and header[0] != b"sunset"
+            ]
+            call.admission = [*said, *used.headers]
+        return await invoke(call, params)
+
+    return announced
+
+
 class _Shape:
     """The operations that share one template, and its regular expression, compiled when a path first needs it."""
 
@@ -62,9 +81,8 @@ class RouteTable:
             for route in engine.routes:
                 exists = getattr(engine, route.access.exists) if route.access.exists else None
                 before = getattr(engine, route.access.before) if route.access.before else None
-                bound = BoundRoute(
-                    route, _invoker(getattr(engine, route.handler), route.params), exists, before
-                )
+                invoke = _announcing(route, _invoker(getattr(engine, route.handler), route.params))
+                bound = BoundRoute(route, invoke, exists, before)
                 group = shapes.setdefault(route.pattern, {})
                 if route.operation in group:
                     raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")

@@ -12,6 +12,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Doc, FieldKind, Json
 from vault.framework.route import Params
 from vault.token.addresses import NoAddress, canonical
+from vault.values.deprecation import OLD
 from vault.values.times import Seconds
 
 BareSpan = Annotated[Seconds, FieldKind("span", bare=True)]
@@ -51,10 +52,14 @@ class TermsParams(Params, frozen=True, kw_only=True):
 class OldTermsParams(TermsParams, frozen=True, kw_only=True):
     """The `token_…` fields, and the older names that most methods still take."""
 
-    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.", clear=True)] = None
-    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.", clear=True)] = None
-    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.", clear=True)] = None
-    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.", clear=True)] = None
+    bound_cidrs: Annotated[
+        BareCommas | None, Doc("Old name of token_bound_cidrs.", clear=True, deprecation=OLD)
+    ] = None
+    max_ttl: Annotated[BareSpan | None, Doc("Old name of token_max_ttl.", clear=True, deprecation=OLD)] = None
+    policies: Annotated[
+        BareCommas | None, Doc("Old name of token_policies.", clear=True, deprecation=OLD)
+    ] = None
+    ttl: Annotated[BareSpan | None, Doc("Old name of token_ttl.", clear=True, deprecation=OLD)] = None
 
 
 OLD_NAMES: Final = {name: name for name in ("policies", "ttl", "max_ttl", "bound_cidrs")}

@@ -12,6 +12,7 @@ from vault.framework.clock import rfc3339
 from vault.framework.fields import CommaList, Doc, LowerCase, Span
 from vault.framework.route import Params
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, TermsParams, TokenTerms
+from vault.values.deprecation import OLD
 from vault.values.ids import SecretIdAccessor
 from vault.values.times import Nanos, Seconds
 
@@ -92,14 +93,16 @@ class RoleParams(TermsParams, frozen=True, kw_only=True):
     bind_secret_id: Annotated[BareBool | None, Doc("Whether logins need a secret id; true.", clear=True)] = (
         None
     )
-    bound_cidr_list: Annotated[BareCommas | None, Doc("Old name of secret_id_bound_cidrs.", clear=True)] = (
-        None
-    )
+    bound_cidr_list: Annotated[
+        BareCommas | None, Doc("Old name of secret_id_bound_cidrs.", clear=True, deprecation=OLD)
+    ] = None
     local_secret_ids: Annotated[
         BareBool | None, Doc("Kept for clients; every secret id is in this cluster alone.", clear=True)
     ] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
-    policies: Annotated[BareCommas | None, Doc("Old name of token_policies.", clear=True)] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True, deprecation=OLD)] = None
+    policies: Annotated[
+        BareCommas | None, Doc("Old name of token_policies.", clear=True, deprecation=OLD)
+    ] = None
     role_id: Annotated[BareText | None, Doc("The role id; a random one is made for a new role.")] = None
     secret_id_bound_cidrs: Annotated[
         BareCommas | None, Doc("Blocks of addresses that may log in.", clear=True)

@@ -17,6 +17,7 @@ from vault.framework.fields import CommaList, Doc, Json, Span
 from vault.framework.reply import Reply
 from vault.framework.route import delete, read, write
 from vault.token.terms import TokenTerms, changed
+from vault.values.deprecation import OLD
 from vault.values.times import Seconds
 
 _ROLE: Final = "role/{role_name:word}/"
@@ -28,7 +29,9 @@ class PoliciesParams(RoleName, frozen=True):
     """The policies."""
 
     token_policies: Annotated[CommaList | None, Doc("Policies of the tokens.", clear=True)] = None
-    policies: Annotated[CommaList | None, Doc("Old name of token_policies.", clear=True)] = None
+    policies: Annotated[CommaList | None, Doc("Old name of token_policies.", clear=True, deprecation=OLD)] = (
+        None
+    )
 
 
 class TtlParams(RoleName, frozen=True):
@@ -61,7 +64,7 @@ class PeriodParams(RoleName, frozen=True):
     """The period."""
 
     token_period: Annotated[Span | None, Doc("Lifetime that every renewal gives.", clear=True)] = None
-    period: Annotated[Span | None, Doc("Old name of token_period.", clear=True)] = None
+    period: Annotated[Span | None, Doc("Old name of token_period.", clear=True, deprecation=OLD)] = None
 
 
 class SecretIdTtlParams(RoleName, frozen=True):
@@ -87,7 +90,9 @@ class SecretIdBoundCidrsParams(RoleName, frozen=True):
 class BoundCidrListParams(RoleName, frozen=True):
     """The addresses that may log in, by their old name."""
 
-    bound_cidr_list: Annotated[CommaList | None, Doc("Old name of secret_id_bound_cidrs.", clear=True)] = None
+    bound_cidr_list: Annotated[
+        CommaList | None, Doc("Old name of secret_id_bound_cidrs.", clear=True, deprecation=OLD)
+    ] = None
 
 
 class RoleIdParams(RoleName, frozen=True):
@@ -253,18 +258,18 @@ class RolePathEngine(Engine):
         """Let everybody with a secret id log in, from everywhere."""
         await _reset(call, params, "secret_id_bound_cidrs", None)
 
-    @read(_ROLE + "bound-cidr-list", event="approle.role.read")
+    @read(_ROLE + "bound-cidr-list", deprecation=OLD, event="approle.role.read")
     async def read_bound_cidr_list(self, call: Call, params: RoleName) -> Reply[dict[str, Json]]:
         """Show nothing any more: the addresses are at secret-id-bound-cidrs."""
         await _shown(call, params)
         return Reply({"bound_cidr_list": None}, warnings=[_OLD_LIST])
 
-    @write(_ROLE + "bound-cidr-list", event="approle.role.write")
+    @write(_ROLE + "bound-cidr-list", deprecation=OLD, event="approle.role.write")
     async def write_bound_cidr_list(self, call: Call, params: BoundCidrListParams) -> None:
         """Set the addresses that may log in, by their old name."""
         await _bind(call, params, params.bound_cidr_list)
 
-    @delete(_ROLE + "bound-cidr-list", event="approle.role.write")
+    @delete(_ROLE + "bound-cidr-list", deprecation=OLD, event="approle.role.write")
     async def delete_bound_cidr_list(self, call: Call, params: RoleName) -> None:
         """Do nothing: the addresses are removed at secret-id-bound-cidrs."""
 

@@ -22,6 +22,7 @@ from vault.token.terms import (
     OldTermsParams,
     TokenTerms,
 )
+from vault.values.deprecation import OLD
 from vault.values.times import Seconds
 
 OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period"}
@@ -117,7 +118,7 @@ class RoleParams(OldTermsParams, frozen=True, kw_only=True):
         None
     )
     lease: Annotated[BareInt | None, Doc("Oldest name of token_ttl.", clear=True)] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True, deprecation=OLD)] = None
 
 
 class CrlParams(Params, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from vault.token.terms import (
     OldTermsParams,
     TokenTerms,
 )
+from vault.values.deprecation import OLD
 from vault.values.times import Seconds
 
 OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period", "num_uses": "num_uses"}
@@ -171,8 +172,10 @@ class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     token_policies_template_claims: Annotated[
         BareBool | None, Doc("Whether {{.claim}} in policies is replaced by the claim.", clear=True)
     ] = None
-    num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.", clear=True)] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
+    num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.", clear=True, deprecation=OLD)] = (
+        None
+    )
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True, deprecation=OLD)] = None
 
 
 class LoginParams(Params, frozen=True):

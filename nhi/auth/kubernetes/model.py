@@ -13,6 +13,7 @@ from vault.framework.fields import CommaList, Doc, LowerCase
 from vault.framework.route import Params
 from vault.token import terms
 from vault.token.terms import BareCommas, BareInt, BareSpan, BareText, OldTermsParams, TokenTerms
+from vault.values.deprecation import OLD
 
 OLD_NAMES: Final = {**terms.OLD_NAMES, "period": "period", "num_uses": "num_uses"}
 """Older names of fields of the terms."""
@@ -85,8 +86,10 @@ class RoleParams(OldTermsParams, frozen=True, kw_only=True):
     alias_name_source: Annotated[
         BareText | None, Doc("serviceaccount_uid, the default, or serviceaccount_name.", clear=True)
     ] = None
-    num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.", clear=True)] = None
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
+    num_uses: Annotated[BareInt | None, Doc("Old name of token_num_uses.", clear=True, deprecation=OLD)] = (
+        None
+    )
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True, deprecation=OLD)] = None
 
 
 class LoginParams(Params, frozen=True):

@@ -12,6 +12,7 @@ from vault.barrier.stored import RecordKind
 from vault.framework.fields import CommaList, Doc, LowerCase
 from vault.framework.route import Params
 from vault.token.terms import BareText, OldTermsParams, TokenTerms
+from vault.values.deprecation import OLD
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,7 +52,9 @@ class PoliciesParams(UserName, frozen=True):
     """The policies of a user's tokens."""
 
     token_policies: Annotated[CommaList | None, Doc("Policies of the tokens.", clear=True)] = None
-    policies: Annotated[CommaList | None, Doc("Old name of token_policies.", clear=True)] = None
+    policies: Annotated[CommaList | None, Doc("Old name of token_policies.", clear=True, deprecation=OLD)] = (
+        None
+    )
 
 
 class LoginParams(UserName, frozen=True):

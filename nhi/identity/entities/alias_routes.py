@@ -21,6 +21,7 @@ from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Doc, Json, Pairs
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
+from vault.values.deprecation import OLD
 from vault.values.ids import EntityId, MountAccessor
 
 
@@ -29,7 +30,7 @@ class AliasParams(Params, frozen=True, kw_only=True):
 
     id: Annotated[str, Doc("Id of the alias; without it mount and name say which.", clear=True)] = ""
     canonical_id: Annotated[str, Doc("Id of the entity; without it a new one is made.", clear=True)] = ""
-    entity_id: Annotated[str, Doc("Old name of canonical_id.", clear=True)] = ""
+    entity_id: Annotated[str, Doc("Old name of canonical_id.", clear=True, deprecation=OLD)] = ""
     mount_accessor: Annotated[
         str, Doc("Accessor of the mount that knows the entity by this name.", clear=True)
     ] = ""
@@ -48,7 +49,7 @@ class OldAliasParams(Params, frozen=True, kw_only=True):
 
     id: Annotated[str, Doc("Id of the alias; without it mount and name say which.", clear=True)] = ""
     canonical_id: Annotated[str, Doc("Id of the entity; without it a new one is made.", clear=True)] = ""
-    entity_id: Annotated[str, Doc("Old name of canonical_id.", clear=True)] = ""
+    entity_id: Annotated[str, Doc("Old name of canonical_id.", clear=True, deprecation=OLD)] = ""
     mount_accessor: Annotated[
         str, Doc("Accessor of the mount that knows the entity by this name.", clear=True)
     ] = ""

@@ -12,6 +12,7 @@ from vault.framework.fields import Json
 from vault.framework.reply import Reply
 from vault.framework.route import read
 from vault.token.authenticator import core_reader
+from vault.values.deprecation import OLD
 from vault.wrap.wrapper import Wrapper
 
 Otherwise = Callable[[Call], Awaitable[Reply[Mapping[str, Json]]]]
@@ -26,7 +27,7 @@ class CubbyholeResponseEngine(Engine):
         self._barrier = barrier
         self._otherwise = otherwise
 
-    @read("response", event="wrap.unwrap")
+    @read("response", event="wrap.unwrap", deprecation=OLD)
     async def read_response(self, call: Call) -> Reply[Mapping[str, Json]]:
         """Fetch the response behind the caller's wrapping token, as text; deprecated.
 

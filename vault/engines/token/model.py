@@ -10,6 +10,7 @@ import msgspec
 
 from vault.framework.fields import Doc, Pairs, Span, StringList
 from vault.framework.route import Params
+from vault.values.deprecation import OLD
 from vault.values.ids import NOBODY, EntityId, TokenAccessor
 from vault.values.times import Seconds
 
@@ -27,7 +28,7 @@ class CreateToken(Params, frozen=True):
     period: Annotated[str, Doc("Lifetime that every renewal gives, without a longest one.", clear=True)] = ""
     renewable: Annotated[bool, Doc("Whether the token can be renewed past its first TTL.", clear=True)] = True
     ttl: Annotated[str, Doc("First lifetime.", clear=True)] = ""
-    lease: Annotated[str, Doc("Old name of ttl.", clear=True)] = ""
+    lease: Annotated[str, Doc("Old name of ttl.", clear=True, deprecation=OLD)] = ""
     type: Annotated[str, Doc("Kind of token: service.", clear=True)] = ""
     no_default_policy: Annotated[bool, Doc("Leave the default policy out.", clear=True)] = False
     no_parent: Annotated[bool, Doc("Make an orphan. Needs sudo.", clear=True)] = False

@@ -21,6 +21,7 @@ from vault.framework.route import Params, delete, list_, read, write
 from vault.policy.names import normalise
 from vault.token.lifetime import LifetimeLimits
 from vault.token.terms import BareBool, BareCommas, BareInt, BareSpan, BareText, addresses
+from vault.values.deprecation import OLD
 from vault.values.times import Seconds
 
 _PREFIX: Final = "token/role/"
@@ -106,11 +107,13 @@ class RoleParams(Params, frozen=True, kw_only=True):
     token_type: Annotated[
         BareText | None, Doc("service, batch, default-service or default-batch.", clear=True)
     ] = None
-    bound_cidrs: Annotated[BareCommas | None, Doc("Old name of token_bound_cidrs.", clear=True)] = None
-    explicit_max_ttl: Annotated[BareSpan | None, Doc("Old name of token_explicit_max_ttl.", clear=True)] = (
-        None
-    )
-    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True)] = None
+    bound_cidrs: Annotated[
+        BareCommas | None, Doc("Old name of token_bound_cidrs.", clear=True, deprecation=OLD)
+    ] = None
+    explicit_max_ttl: Annotated[
+        BareSpan | None, Doc("Old name of token_explicit_max_ttl.", clear=True, deprecation=OLD)
+    ] = None
+    period: Annotated[BareSpan | None, Doc("Old name of token_period.", clear=True, deprecation=OLD)] = None
 
 
 class RoleName(Params, frozen=True):

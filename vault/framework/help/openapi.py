@@ -145,11 +145,13 @@ def _operation(route: Route, components: dict[str, Any], place: str) -> dict[str
         operation["x-vault-sudo"] = True
     if route.access.exists:
         operation["x-vault-createSupported"] = True
+    if route.access.deprecation:
+        operation["deprecated"] = True
     if route.access.repeatable:
         operation["parameters"].append(_KEY)
     others = [p for p in route.parameters.values() if not p.in_path]
     if others and _VERBS[route.operation] in {"post", "patch"}:
-        properties = {p.name: {**_SCHEMAS[p.kind.name], "description": p.doc} for p in others}
+        properties = {p.name: {**_SCHEMAS[p.kind.name], "description": p.doc, **_leaving(p)} for p in others}
         media = "application/merge-patch+json" if route.operation is Operation.PATCH else "application/json"
         operation["requestBody"] = {
             "content": {media: {"schema": {"type": "object", "properties": properties}}}
@@ -168,7 +170,11 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
     if parameter.in_path:
         found["required"] = True
-    return found
+    return found | _leaving(parameter)
+
+
+def _leaving(parameter: Parameter) -> dict[str, Any]:
+    return {"deprecated": True} if parameter.deprecation else {}
 
 
 def _responses(route: Route, components: dict[str, Any], place: str) -> dict[str, Any]:

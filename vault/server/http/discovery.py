@@ -28,7 +28,7 @@ SECURITY: Final = "/.well-known/security.txt"
 _SPEC: Final = "https://w3id.org/european-secrets-api/1.0"
 _PROFILES: Final = ("kv-consume", "kv-manage", "identity")
 _FEATURES: Final = (
-    "approle", "bound", "discovery", "etag", "exact-numbers", "idempotency", "introspection", "list", "namespaces", "paging", "patch", "problem-json",
+    "approle", "bound", "deprecation", "discovery", "etag", "exact-numbers", "idempotency", "introspection", "list", "namespaces", "paging", "patch", "problem-json",
     "retry-after", "subkeys", "wrap",
 )  # fmt: skip
 _LOG_FEATURES: Final = ("lifecycle", "proof", "query", "record", "sequence", "trace")
@@ -80,6 +80,7 @@ def describe(config: Config, listener: Listener) -> Mapping[str, object]:
         "links": {
             "health": "/v1/sys/health",
             "openapi": "/v1/sys/internal/specs/openapi",
+            "deprecations": "/v1/sys/internal/specs/openapi",
             "crypto": "/v1/sys/crypto/inventory",
             **({"log": "/v1/sys/log"} if log.path else {}),
         },

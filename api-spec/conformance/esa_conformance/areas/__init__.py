@@ -13,6 +13,7 @@ from esa_conformance.areas import (
     kv_shape,
     kv_versions,
     kv_writes,
+    leaving,
     log,
     log_events,
     log_files,
@@ -32,7 +33,7 @@ from esa_conformance.run.declare import Test
 def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
-        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, numbers, repetition,
+        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, numbers, repetition, leaving,
         policies, credentials, replay, wrapping, namespaces, log, log_events, log_proofs, log_files, crypto, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

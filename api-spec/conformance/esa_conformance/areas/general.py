@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 
 from esa_conformance.binding.replies import Reply
 from esa_conformance.requirements import feature_profiles
@@ -142,24 +141,6 @@ def trace_headers_change_nothing(t: Trial) -> None:
     ):
         found = t.kv.get(path, headers={"traceparent": parent})
         t.equal((found.status, found.data), (200, value), "a request with traceparent is answered as without")
-
-
-@TESTS.test("ESA-GEN-011", feature="deprecation", cls="read-only", needs=())
-def deprecation_is_dated(t: Trial) -> None:
-    """A route that is announced as due to go says since when, and goes 180 days later at the earliest."""
-    answer = t.nobody.within("").health().answer
-    since, until = answer.headers.get("deprecation"), answer.headers.get("sunset")
-    t.served(since is not None, "a route that is announced as due to go")
-    begun = str(since)
-    t.must(begun.startswith("@") and begun[1:].isdigit(), "Deprecation is a date as RFC 9745 has it")
-    if until is not None:
-        try:
-            ends = parsedate_to_datetime(until)
-        except ValueError:
-            t.must(False, "Sunset is a date as RFC 8594 has it")
-            raise
-        began = datetime.fromtimestamp(int(begun[1:]), UTC)
-        t.must(ends - began >= timedelta(days=180), "a route stays for 180 days")
 
 
 @TESTS.test("ESA-GEN-020", cls="read-only", needs=())

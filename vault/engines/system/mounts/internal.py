@@ -25,6 +25,7 @@ from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.policy.decision.acl import Acl
 from vault.policy.gate import Gate, seen_by
+from vault.values.deprecation import OLD
 from vault.values.times import millis_to_seconds
 
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
@@ -112,7 +113,7 @@ class InternalEngine(Engine):
         ]
         return Reply(data={"keys": names} if names else {})
 
-    @read("internal/counters/requests")
+    @read("internal/counters/requests", deprecation=OLD)
     async def count_requests(self, call: Call) -> None:
         """Say that this counter is gone, as in OpenBao."""
         del call

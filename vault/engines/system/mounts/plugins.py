@@ -17,6 +17,7 @@ from vault.framework.quote import quote
 from vault.framework.reply import Reply
 from vault.framework.route import Params, delete, list_, read, write
 from vault.mount.router import Router
+from vault.values.deprecation import OLD
 
 _KINDS: Final = ("auth", "database", "secret")
 _OWN: Final = frozenset({"system", "cubbyhole", "identity", "token"})
@@ -155,21 +156,21 @@ class ProgramEngine(Engine):
     def __init__(self, router: Router) -> None:
         self._router = router
 
-    @read("plugins/catalog/{kind}", sudo=True, event="config.plugin.list")
+    @read("plugins/catalog/{kind}", deprecation=OLD, sudo=True, event="config.plugin.list")
     async def read_untyped(self, call: Call, params: KindParams) -> Reply[None]:
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
         del call
         _check_untyped(params)
         return _older(f'cannot read plugin information from catalog for "{quote(params.kind)}"')
 
-    @write("plugins/catalog/{kind}", sudo=True, writes=False, event="config.plugin.write")
+    @write("plugins/catalog/{kind}", deprecation=OLD, sudo=True, writes=False, event="config.plugin.write")
     async def register_untyped(self, call: Call, params: ProgramParams) -> None:
         """Refuse a program, as in the form with a kind. Needs sudo."""
         del call
         _check_untyped(params)
         _refuse_program(params)
 
-    @delete("plugins/catalog/{kind}", sudo=True, writes=False, event="config.plugin.delete")
+    @delete("plugins/catalog/{kind}", deprecation=OLD, sudo=True, writes=False, event="config.plugin.delete")
     async def deregister_untyped(self, call: Call, params: KindParams) -> Reply[None]:
         """Say that a plugin is found by kind and name: this is an older form. Needs sudo."""
         del call

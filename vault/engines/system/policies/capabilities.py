@@ -27,6 +27,7 @@ from vault.token.authenticator import core_reader, identified
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
+from vault.values.deprecation import OLD
 from vault.values.ids import NO_TOKEN_KEY, TokenAccessor, TokenKey
 from vault.values.times import Nanos, millis_to_nanos, millis_to_seconds
 
@@ -45,7 +46,7 @@ class PathsParams(Params, frozen=True):
     """The paths in question."""
 
     paths: Annotated[CommaList, Doc("Paths to ask about.", clear=True)] = ()
-    path: Annotated[CommaList, Doc("Deprecated name of `paths`.", clear=True)] = ()
+    path: Annotated[CommaList, Doc("Deprecated name of `paths`.", clear=True, deprecation=OLD)] = ()
     token: Annotated[str, Doc("The token in question.")] = ""
 
 
@@ -54,7 +55,7 @@ class AccessorPathsParams(Params, frozen=True):
 
     accessor: Annotated[str, Doc("Accessor of the token in question.")] = ""
     paths: Annotated[CommaList, Doc("Paths to ask about.", clear=True)] = ()
-    path: Annotated[CommaList, Doc("Deprecated name of `paths`.", clear=True)] = ()
+    path: Annotated[CommaList, Doc("Deprecated name of `paths`.", clear=True, deprecation=OLD)] = ()
 
 
 class ExplainParams(Params, frozen=True):

@@ -15,6 +15,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Anything, Doc, Duration
 from vault.framework.route import Params
 from vault.policy.store import PolicyEntry
+from vault.values.deprecation import OLD
 from vault.values.times import Nanos, Seconds, nanos_after, seconds_to_nanos, time_after
 
 _LATEST: Final = 1 << 63
@@ -63,7 +64,7 @@ class PolicyWrite(Params, frozen=True):
 class LegacyPolicyWrite(PolicyWrite, frozen=True):
     """As `PolicyWrite`, with the old name of the text, `rules`."""
 
-    rules: Annotated[str | None, Doc("Deprecated name of `policy`.")] = None
+    rules: Annotated[str | None, Doc("Deprecated name of `policy`.", deprecation=OLD)] = None
 
 
 class PolicyView(msgspec.Struct, frozen=True, kw_only=True):
