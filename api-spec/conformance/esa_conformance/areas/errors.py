@@ -107,8 +107,18 @@ def problems_are_told_as_problems(t: Trial) -> None:
         problem.answer.media_type == "application/problem+json",
         "an error is a problem where that is preferred",
     )
+    deleted = t.secret()
+    t.done(t.kv.put(deleted, t.value()), "a secret is written")
+    t.done(t.kv.delete(deleted), "a secret is deleted")
+    merge = {"Content-Type": "application/merge-patch+json"}
+    patched = [
+        t.kv.send("PATCH", t.kv.data_path(path), {"data": {"a": 1}}, headers={**merge, **more})
+        for more in (accept, {})
+    ]
     for one, other in (
         (problem, plain),
+        (patched[0], patched[1]),
+        (t.kv.get(deleted, headers=accept), t.kv.get(deleted)),
         (t.nobody.get(path, headers=accept), t.nobody.get(path)),
         (t.kv.put(path, t.value(), check=7, headers=accept), t.kv.put(path, t.value(), check=7)),
     ):
