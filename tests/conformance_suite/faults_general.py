@@ -35,6 +35,14 @@ def health_does_not_tell_whether_sealed(server: Behind, request: Sent) -> Said:
     return answer
 
 
+@FAULTS.fault("seal_is_told_as_in_health")
+def seal_is_always_told_to_be_closed(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if path_of(request).endswith("/sys/seal-status"):
+        return saying(answer, {**body_of(answer), "sealed": True})
+    return answer
+
+
 @FAULTS.fault("health_tells_no_tenant")
 def health_tells_what_was_written(server: Behind, request: Sent) -> Said:
     answer = server.ask(request)

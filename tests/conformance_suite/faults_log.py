@@ -13,6 +13,7 @@ from tests.conformance_suite.mutants import (
     path_of,
     query_of,
     saying,
+    with_body,
     with_target,
 )
 from tests.conformance_suite.stub import Said, Sent
@@ -182,6 +183,40 @@ def tenants_read_each_record_by_its_number(server: Behind, request: Sent) -> Sai
     answer = server.ask(request)
     by_number = "/sys/log/records/" in path_of(request) and not path_of(request).endswith("/proof")
     return replace(answer, status=200) if by_number and request.headers.get("x-vault-namespace") else answer
+
+
+@FAULTS.fault("search_by_body_finds_the_same")
+def filters_in_the_body_are_ignored(server: Behind, request: Sent) -> Said:
+    if path_of(request).endswith("/records/search"):
+        return server.ask(with_body(request, {"limit": 5}))
+    return server.ask(request)
+
+
+@FAULTS.fault("records_are_of_the_schema_that_is_told")
+def records_lack_what_the_schema_needs(server: Behind, request: Sent) -> Said:
+    return _changed(server, request, lambda record: record.pop("tenant", None))
+
+
+@FAULTS.fault("segments_follow_each_other")
+def a_segment_begins_too_late(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    body = body_of(answer)
+    if "/sys/log/segments/" in path_of(request) and answer.status == 200:
+        for one in body["data"]["segments"]:
+            one["first"] += 1_000_000
+        return saying(answer, body)
+    return answer
+
+
+@FAULTS.fault("segments_follow_each_other")
+def a_segment_is_not_listed(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    body = body_of(answer)
+    if "/sys/log/segments/" in path_of(request) and answer.status == 200:
+        (only,) = body["data"]["segments"]
+        body["data"]["segments"] = [{**only, "closed": True, "first": 0, "last": 2}, {**only, "first": 4}]
+        return saying(answer, body)
+    return answer
 
 
 def is_policy(request: Sent) -> bool:

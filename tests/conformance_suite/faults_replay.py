@@ -60,3 +60,8 @@ def wrapped_credentials_are_given_again(server: Behind, request: Sent) -> Said:
     if answer.status == 200:
         server.answers["given"] = answer
     return server.answers.get("given", answer)
+
+
+@FAULTS.fault("credential_is_revoked_by_its_name")
+def only_their_own_credentials_are_revoked(server: Behind, request: Sent) -> Said:
+    return done() if path_of(request).endswith("/auth/token/revoke") else server.ask(request)

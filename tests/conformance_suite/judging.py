@@ -17,6 +17,8 @@ from esa_conformance.manifest import Manifest, read_manifest
 from esa_conformance.report.document import document
 from esa_conformance.run.declare import Test
 from esa_conformance.run.session import Finished, Options, run
+from esa_conformance.wire.answer import Answer
+from esa_conformance.wire.transport import Request
 from tests.conformance.servers import CoffreServer, Server
 from tests.conformance.wire import send
 
@@ -102,6 +104,8 @@ class Judged:
 
     finished: Finished
     report: Mapping[str, Any]
+    asked: frozenset[tuple[str, str]] = frozenset()
+    """Methods and paths of all requests."""
 
     def outcomes(self) -> dict[str, str]:
         """By id of a test what came of it."""
@@ -184,10 +188,15 @@ def judge(manifest: Manifest, folder: Path, *, only: Sequence[str] = (), read_on
     tests: list[Test] = [test for test in all_tests() if not only or test.id in only]
     assert not only or len(tests) == len(set(only))
     number = len(list(folder.glob("journal-*")))
-    options = Options(read_only, folder / f"journal-{number}")
+    asked: set[tuple[str, str]] = set()
+
+    def see(_test: str, request: Request, _answer: Answer, _seconds: float) -> None:
+        asked.add((request.method, request.target.partition("?")[0]))
+
+    options = Options(read_only, folder / f"journal-{number}", observer=see)
     finished = run(manifest, tests, options, show=lambda _: None, told=lambda _: None)
     report = document(manifest, finished, mode="read-only" if read_only else "mutating", narrowed=bool(only))
-    return Judged(finished, report)
+    return Judged(finished, report, frozenset(asked))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The suite on Coffre and on the real OpenBao: what each claims holds, and nothing is left behind."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,33 @@ def test_features_are_those_that_the_server_has(server: Server, judged: Judged) 
 def test_what_should_be_and_is_not_is_a_warning(server: Server, judged: Judged) -> None:
     found = {name for name, outcome in judged.outcomes().items() if outcome == "warning"}
     assert found == _WARNINGS[server.kind]
+
+
+_NO_REQUEST = {
+    "POST /v1/sys/leases/lookup": "no server here gives a leased secret",
+    "POST /v1/sys/leases/renew": "as above",
+    "POST /v1/sys/leases/revoke": "as above",
+    "POST /v1/sys/leases/revoke-prefix/PATH": "as above",
+}
+"""Routes that the text names and no test of the suite asks for, and why."""
+
+
+def test_every_route_that_the_text_names_is_asked_for(server: Server, judged: Judged) -> None:
+    named = {
+        route
+        for path in (Path(__file__).parents[2] / "api-spec" / "spec").glob("*.md")
+        for route in re.findall(r"`([A-Z]+ /v1/[^`]+)`", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 40
+    asked = [f"{method} {path}" for method, path in judged.asked]
+    forms = {route: re.sub(r"PATH", ".+", re.sub(r"MOUNT|NAME|LOG|SEQ", "[^/]+", route)) for route in named}
+    forms = {
+        route: form.replace("approle", "[^/]+").replace("userpass", "[^/]+") for route, form in forms.items()
+    }
+    left = {route for route, form in forms.items() if not any(re.fullmatch(form, one) for one in asked)}
+    if server.kind == "openbao":
+        left -= {route for route in named if "/sys/log/" in route}  # it has no log to ask
+    assert left == _NO_REQUEST.keys()
 
 
 def test_what_the_manifest_does_not_give_is_not_asked(server: Server, judged: Judged) -> None:

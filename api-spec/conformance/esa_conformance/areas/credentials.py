@@ -50,6 +50,20 @@ def revocation_reaches_what_was_made(t: Trial) -> None:
     t.must(_works(beside), "no other credential is revoked")
 
 
+@TESTS.test("ESA-AUT-002", needs=_NEEDS)
+def credential_is_revoked_by_its_name(t: Trial) -> None:
+    """Who has the right looks a credential up and revokes it, and it is refused from the next request."""
+    caller, beside = t.caller({}), t.caller({})
+    token = {"token": caller.client.token}
+    found = t.admin.send("POST", "auth/token/lookup", token)
+    t.is_so(found, found.ok, "a credential is looked up")
+    t.equal(found.answer.member("data", "accessor"), caller.accessor, "it is the one that was meant")
+    reply = t.admin.send("POST", "auth/token/revoke", token)
+    t.is_so(reply, reply.ok, "a credential is revoked by another")
+    t.must(not _works(caller), "a credential that another revoked is refused")
+    t.must(_works(beside), "no other credential is revoked")
+
+
 @TESTS.test("ESA-AUT-003", needs=_NEEDS)
 def ended_credential_is_refused(t: Trial) -> None:
     """A credential is accepted before its end and not after it."""

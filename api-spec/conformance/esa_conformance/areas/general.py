@@ -24,6 +24,16 @@ def health_tells_state(t: Trial) -> None:
         t.must(isinstance(reply.answer.member(name), bool), f"health tells {name}, yes or no")
 
 
+@TESTS.test("ESA-GEN-002", cls="read-only", needs=())
+def seal_is_told_as_in_health(t: Trial) -> None:
+    """The state of the seal is told without credential, and says what health says."""
+    nobody = t.nobody.within("")
+    state, health = nobody.send("GET", "sys/seal-status"), nobody.health()
+    t.is_so(state, state.ok, "the state of the seal is told")
+    for name in ("initialized", "sealed"):
+        t.equal(state.answer.member(name), health.answer.member(name), f"both tell {name} alike")
+
+
 @TESTS.test("ESA-GEN-002", needs=("kv",))
 def health_tells_no_tenant(t: Trial) -> None:
     """Health has no name of a secret, nor of where it lies."""

@@ -21,6 +21,7 @@ from esa_conformance.areas.log_reading import (
     number_of,
     outcomes_of,
     proof_for,
+    reader_in,
     reader_of,
     search,
 )
@@ -126,6 +127,20 @@ def _complete_to(told: Mapping[str, object], record: Record) -> bool:
     if isinstance(through, dict):
         return any(isinstance(one, int) and one >= record["tenant_seq"] for one in through.values())
     return isinstance(through, int) and through >= record["seq"]
+
+
+@TESTS.test("ESA-LOG-006", feature="query", needs=_NEEDS)
+def search_by_body_finds_the_same(t: Trial) -> None:
+    """A search whose filters are in the body, where no proxy writes them down, finds what one in the address does."""
+    path = t.secret()
+    t.done(t.kv.put(path, t.value()), "a secret is written")
+    reader = reader_in(t, t.state.namespace)
+    (record,) = outcomes_of(t, reader, path)
+    filters = {"resource": record.get("resource", {}).get("id"), "limit": 5}
+    body = reader.send("POST", f"{RECORDS}/search", {**filters, "resource": [filters["resource"]]})
+    t.served(not body.not_served, "a search takes its filters in the body")
+    found = body.answer.member("data", "records") or []
+    t.equal([one for one in found if one.get("phase") != "attempt"], [record], "both find the same")
 
 
 @TESTS.test("ESA-LOG-020", feature="query", needs=_NEEDS)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from esa_conformance.areas.log_reading import (
@@ -150,6 +151,45 @@ def _sum_of(value: object, name: str) -> int:
             one if key == name and isinstance(one, int) else _sum_of(one, name) for key, one in value.items()
         )
     return sum(_sum_of(one, name) for one in value) if isinstance(value, list) else 0
+
+
+@TESTS.test("ESA-LOG-012", feature="record", needs=_NEEDS)
+def records_are_of_the_schema_that_is_told(t: Trial) -> None:
+    """The schema of records is given, and each record has the members that it needs, and names it."""
+    reader = reader_of(t)
+    reply = reader.send("GET", "sys/log/schema")
+    t.is_so(reply, reply.ok, "the schema of records is given")
+    schema = reply.answer.json
+    t.must(
+        isinstance(schema, dict) and isinstance(schema.get("required"), list), "it says what a record needs"
+    )
+    t.must(
+        {"seq", "prev_hash", "event_name", "phase"} <= {*schema["required"]},
+        "a record needs number, hash and event",
+    )
+    log, _, last = newest(t, reader)
+    records, _ = followed(reader, log, max(last - 30, -1), 30)
+    t.need(bool(records), "records are followed")
+    for one in records:
+        t.must({*schema["required"]} <= one.keys(), "a record has all that it needs")
+        t.equal(one.get("schema"), schema.get("$id"), "a record names its schema")
+
+
+@TESTS.test("ESA-LOG-005", feature="sequence", needs=_NEEDS)
+def segments_follow_each_other(t: Trial) -> None:
+    """The files of a log are listed from the oldest on, each beginning where the one before ended."""
+    reader = reader_in(t, "")
+    log, seq, _ = newest(t, reader)
+    reply = reader.send("GET", f"sys/log/segments/{log}")
+    t.is_so(reply, reply.ok, "the files of a log are listed")
+    found = reply.answer.member("data", "segments")
+    t.must(isinstance(found, list) and bool(found), "a log that is written has a file")
+    t.must(all(one.get("closed") for one in found[:-1]), "only the last one is written")
+    for one, following in pairwise(found):
+        t.equal(following.get("first"), one.get("last", 0) + 1, "a file begins where the one before ended")
+    newest_file = found[-1]
+    t.must(newest_file.get("first", seq + 1) <= seq, "the last one has the newest record")
+    t.must(not newest_file.get("closed") or newest_file.get("last", -1) >= seq, "no file ends before it")
 
 
 @TESTS.test("ESA-LOG-025", feature="query", needs=_NEEDS)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -98,10 +99,14 @@ def checkpoints_are_signed(t: Trial) -> None:
 
 
 def _handed_over(t: Trial) -> Sequence[Checkpoint]:
-    files = t.state.artefacts.checkpoint_files()
-    notes = [note for data in files for note in checkpoints_in(data)]
-    t.need(bool(notes), "checkpoints were handed over")
-    return notes
+    """The checkpoints in the files, once there is one: a server that has just begun may have none yet."""
+    until = time.monotonic() + _GRACE_S
+    while True:
+        notes = [note for data in t.state.artefacts.checkpoint_files() for note in checkpoints_in(data)]
+        if notes:
+            return notes
+        t.need(time.monotonic() < until, "checkpoints were handed over")
+        time.sleep(0.2)
 
 
 def _leaves(records: Sequence[Recorded]) -> Sequence[bytes]:
