@@ -8,9 +8,13 @@ import pytest
 
 from tests.integration.terraform.calls import Client, Refused, Where, data, start
 from tests.integration.terraform.guide import POLICY, apply_example
+from tests.integration.terraform.identity import ENTITY, ENTITY_ALIAS, GROUP, GROUP_ALIAS
+from tests.integration.terraform.mounts import AuthMount, Mount
 from tests.integration.terraform.secrets import KvSecretV2, kv_read
 from tests.integration.terraform.stories import Played
+from tests.integration.terraform.stories_identity import made
 from tests.integration.terraform.stories_secrets import enabled, mounted
+from tests.integration.terraform.system import RATE_LIMIT, Namespace, Policy
 
 Start = Callable[[Where, Played], None]
 
@@ -171,6 +175,41 @@ def with_what_enterprise_has(where: Where, played: Played) -> None:
     assert data(client.read("sys/policies/password/tf-more")) == {"policy": rules}
 
 
+def with_what_is_there_already(where: Where, played: Played) -> None:
+    """Making what is there already: mounts are refused, entities and groups answered with nothing, the rest written over."""
+    client = start(where, played.said)
+    known = {
+        **enabled("tf-twice", "userpass")(client),
+        **made(twice_of="entity", external_twice="group")(client),
+    }
+    alias = {"name": "ann", "mount_accessor": known["accessor"], "custom_metadata": {}}
+    for resource, config, again in (
+        (Mount(), {"path": "tf-twice", "type": "kv", "options": {"version": "1"}}, Refused),
+        (AuthMount(), {"path": "tf-twice-auth", "type": "approle"}, Refused),
+        (Namespace(), {"path": "tf-twice"}, None),
+        (ENTITY, {"name": "tf-twice", "policies": ["one"]}, AssertionError),
+        (GROUP, {"name": "tf-twice", "policies": ["one"]}, AssertionError),
+        (ENTITY_ALIAS, {**alias, "canonical_id": known["twice_of"]}, AssertionError),
+        (
+            GROUP_ALIAS,
+            {"name": "ops", "mount_accessor": known["accessor"], "canonical_id": known["external_twice"]},
+            Refused,
+        ),
+        (RATE_LIMIT, {"name": "tf-twice", "path": "auth/tf-twice/", "rate": 1000}, None),
+        (Policy(), {"name": "tf-twice", "policy": 'path "a" {\n  capabilities = ["read"]\n}\n'}, None),
+    ):
+        held = resource.apply(client, config)
+        if again is None:
+            resource.apply(client, config)
+        else:
+            with pytest.raises(again):
+                resource.apply(client, config)
+        read = resource.refresh(client, held)
+        assert read is not None
+        assert resource.differs(config, read) == set()
+        resource.delete(client, read)
+
+
 STARTS: tuple[Start, ...] = (
     with_a_token,
     with_its_own_token,
@@ -182,6 +221,7 @@ STARTS: tuple[Start, ...] = (
     with_the_guides_policy,
     with_little_rights,
     with_what_enterprise_has,
+    with_what_is_there_already,
 )
 
 
