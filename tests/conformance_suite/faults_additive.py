@@ -1,13 +1,25 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Faults of what is additive: repeated requests, exact numbers, what is due to go."""
+"""Faults of what is additive: repeated requests, exact numbers, what is due to go, pages."""
 
 import json
+import re
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests.conformance_suite.mutants import Behind, Faults, body_of, is_data, path_of, with_body, with_headers
+from tests.conformance_suite.mutants import (
+    Behind,
+    Faults,
+    body_of,
+    is_data,
+    path_of,
+    query_of,
+    saying,
+    with_body,
+    with_headers,
+    with_target,
+)
 from tests.conformance_suite.stub import Said, Sent
 
 FAULTS = Faults()
@@ -170,3 +182,35 @@ def deprecation_is_said_by_a_word(server: Behind, request: Sent) -> Said:
 def everything_is_due_to_go(server: Behind, request: Sent) -> Said:
     answer = server.ask(request)
     return replace(answer, headers={**answer.headers, "Deprecation": "@1795996800"})
+
+
+def _linked(answer: Said, link: Callable[[str], str]) -> Said:
+    """The answer with another page named as the next one."""
+    found = {name: value for name, value in answer.headers.items() if name.lower() == "link"}
+    return replace(answer, headers={**answer.headers, **{name: link(value) for name, value in found.items()}})
+
+
+@FAULTS.fault("named_pages_have_each_key_once")
+def pages_are_named_by_a_number(server: Behind, request: Sent) -> Said:
+    query = query_of(request)
+    if request.method != "LIST" or "limit" not in query:
+        return server.ask(request)
+    every = server.ask(with_target(request, path_of(request), {}))
+    begin, limit = int(query.get("page", 0)), int(query["limit"])
+    keys = body_of(every)["data"]["keys"]
+    named = (
+        {"Link": f'<?page={begin + limit}&limit={limit}>; rel="next"'} if begin + limit < len(keys) else {}
+    )
+    found = replace(every, headers={**every.headers, **named})
+    return saying(found, {"data": {"keys": keys[begin : begin + limit]}})
+
+
+@FAULTS.fault("named_pages_have_each_key_once")
+def the_last_page_names_itself(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    cursor = query_of(request).get("cursor", "")
+    return (
+        _linked(answer, lambda value: re.sub("cursor=[^&>]*", f"cursor={cursor}", value))
+        if cursor
+        else answer
+    )

@@ -212,6 +212,9 @@ REPEATED = MOUNT + [
     post("kv-b/data/r", {"data": {"x": "2"}}, headers=ONCE, divergence="DV-38"),
     post("kv-b/data/r", {"data": {"x": "3"}}, headers={"Idempotency-Key": "bare"}, divergence="DV-38"),
     post("kv-b/config", {"max_versions": 9}, headers={"Idempotency-Key": "bare"}),
+    post("kv-b/data/s", {"data": {"x": "1"}}),
+    lst("kv-b/metadata/?limit=1"),
+    lst("kv-b/metadata/?limit=1&cursor=cg", divergence="DV-38"),
     get("kv-b/data/none", headers=ONCE),
 ]
 

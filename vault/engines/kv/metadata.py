@@ -9,7 +9,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from vault.barrier.view import ReadView
-from vault.engines.kv import custom, logic, store
+from vault.engines.kv import custom, logic, pages, store
 from vault.engines.kv.model import Config, ConfigResult, DetailedKeys, Keys, MetadataResult, Row
 from vault.engines.kv.params import Listing, PatchMetadata, ScanParams, SecretPath, WriteConfig, WriteMetadata
 from vault.framework.call import Call
@@ -138,24 +138,28 @@ class MetadataRoutes(Engine):
             await store.drop(call.tx, params.path, row)
 
     @list_("metadata/{path:any}", reads="data/", resource="kv.folder")
-    async def list_metadata(self, call: Call, params: Listing) -> Keys:
-        """List the names in a folder; a folder's ends in `/`."""
-        return Keys(await _names(call.reader, params))
+    async def list_metadata(self, call: Call, params: Listing) -> Reply[Keys]:
+        """List the names in a folder; a folder's ends in `/`. A page that is not the last names the next one in `Link`."""
+        names, headers = pages.cut(call, params, await _names(call.reader, params))
+        return Reply(Keys(names), headers=headers)
 
     @scan("metadata/{path:any}", reads="data/", resource="kv.folder")
-    async def scan_metadata(self, call: Call, params: ScanParams) -> Keys:
-        """List every secret below a folder. Without `depth`, `after` and `limit` are without effect."""
-        return Keys(await _leaves(call.reader, params))
+    async def scan_metadata(self, call: Call, params: ScanParams) -> Reply[Keys]:
+        """List every secret below a folder. Without `depth`, `after`, `cursor` and `limit` are without effect."""
+        names, headers = await _leaves(call, params)
+        return Reply(Keys(names), headers=headers)
 
     @list_("detailed-metadata/{path:any}", reads="data/", resource="kv.folder")
-    async def list_detailed(self, call: Call, params: Listing) -> DetailedKeys:
+    async def list_detailed(self, call: Call, params: Listing) -> Reply[DetailedKeys]:
         """List the names in a folder, with the metadata of each secret."""
-        return await _detailed(call.reader, params, await _names(call.reader, params))
+        names, headers = pages.cut(call, params, await _names(call.reader, params))
+        return Reply(await _detailed(call.reader, params, names), headers=headers)
 
     @scan("detailed-metadata/{path:any}", reads="data/", resource="kv.folder")
-    async def scan_detailed(self, call: Call, params: ScanParams) -> DetailedKeys:
+    async def scan_detailed(self, call: Call, params: ScanParams) -> Reply[DetailedKeys]:
         """List every secret below a folder, with its metadata."""
-        return await _detailed(call.reader, params, await _leaves(call.reader, params))
+        names, headers = await _leaves(call, params)
+        return Reply(await _detailed(call.reader, params, names), headers=headers)
 
     async def metadata_exists(self, call: Call) -> bool:
         """Tell update from create."""
@@ -195,17 +199,20 @@ def _folder(path: str) -> str:
 
 async def _names(view: ReadView, params: Listing) -> Sequence[str]:
     prefix = store.ROWS + _folder(params.path)
-    names = await view.list(prefix, after=params.after, limit=max(params.limit, 0))
+    names = await view.list(prefix, after=pages.begin(params), limit=pages.wanted(params))
     if not names:
         raise NotFound
     return names
 
 
-async def _leaves(view: ReadView, params: ScanParams) -> Sequence[str]:
-    if params.depth is not None:
-        folder = store.ROWS + _folder(params.path)
-        return await opened(view.scan, folder, params.depth, after=params.after, limit=params.limit)
-    return logic.scan_order(await view.scan(store.ROWS + _folder(params.path)))
+async def _leaves(call: Call, params: ScanParams) -> tuple[Sequence[str], Mapping[str, str] | None]:
+    folder = store.ROWS + _folder(params.path)
+    if params.depth is None:
+        return logic.scan_order(await call.reader.scan(folder)), None
+    after, limit = pages.begin(params), pages.wanted(params)
+    return pages.cut(
+        call, params, await opened(call.reader.scan, folder, params.depth, after=after, limit=limit)
+    )
 
 
 async def _detailed(view: ReadView, params: Listing, names: Sequence[str]) -> DetailedKeys:

@@ -109,6 +109,7 @@ class Listing(Params, frozen=True):
 
     path: Annotated[str, Doc("The folder, below the mount.")]
     after: Annotated[str, Doc("Show only names after this one.")] = ""
+    cursor: Annotated[str, Doc("Which page: what the `Link` to the next one has, beside `limit`.")] = ""
     limit: Annotated[int, Doc("How many names to show at most; 0 or less for all.", clear=True)] = 0
 
 

@@ -20,6 +20,7 @@ from esa_conformance.areas import (
     log_proofs,
     namespaces,
     numbers,
+    paging,
     policies,
     repetition,
     replay,
@@ -33,7 +34,7 @@ from esa_conformance.run.declare import Test
 def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
-        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, numbers, repetition, leaving,
+        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, paging, numbers, repetition, leaving,
         policies, credentials, replay, wrapping, namespaces, log, log_events, log_proofs, log_files, crypto, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)
