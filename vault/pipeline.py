@@ -131,7 +131,7 @@ class Pipeline:
         # 8. to 11. in a transaction, if anything is written. Wrapping writes the answer of a read.
         if core is not None:
             return await self.write(call, core)
-        if call.bound.route.access.writes or call.options.wrap_ttl:
+        if call.bound.route.access.writes_as(call.operation) or call.options.wrap_ttl:
             return await self.commit(call)
         # 8. and 9. without one.
         result = await self.invoke(call, None if self._barrier.sealed else call.reader)
@@ -271,7 +271,7 @@ class Pipeline:
             self.require_namespace(call, identity)
         if bound.exists is not None and call.operation is Operation.UPDATE:
             # Where either is allowed alike, and recorded with the answer alone, the transaction to come finds out.
-            call.unsettled = access.contained and self._gate.lets_either(call)
+            call.unsettled = access.contained and not access.writes_new and self._gate.lets_either(call)
             if not call.unsettled:
                 await self.tell_create_from_update(call)
         if access.public or call.operation is Operation.HELP:

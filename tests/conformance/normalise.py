@@ -31,6 +31,8 @@ _ANYWHERE = (
     ("seed", re.compile(r"(?<=&secret=)(?:[A-Z2-7]{8})*(?:[A-Z2-7]{2,7})?")),
     ("lease-hash", re.compile(r"\bh[0-9a-f]{64}\b")),
 )
+_CIPHERTEXT = re.compile(r"\bvault:v(\d+):([A-Za-z0-9+/_-]+=*)")
+_DER_SIGNATURE = re.compile(r"ME[QUY].{85,93}")
 _MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")
 _CLUSTER = re.compile(r"\bvault-cluster-[0-9a-f]{8}\b")
 _FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")
@@ -92,6 +94,7 @@ class Normaliser:
         """`text` with every recognisable value inside it replaced."""
         for place, placeholder in self._places:
             text = text.replace(place, placeholder)
+        text = _CIPHERTEXT.sub(self._ciphertext, text)
         for kind, pattern in _ANYWHERE:
             text = pattern.sub(partial(self._found, kind), text)
         text = _CLUSTER.sub("<cluster-name>", text)
@@ -117,6 +120,8 @@ class Normaliser:
             return f"<pgp:{_alphabet(value)}>"
         if key in {"id", "namespace_id"} and _NAMESPACE_ID.fullmatch(value):
             return self._name("namespace-id", value)
+        if key in {"public_key", "publickey"} and value:
+            return self._name(f"public key of {len(value)} characters", value)
         if key == "barcode" and value.startswith(_PNG):
             return f"<picture:{_dimensions(value)}>"
         if key in _ROUNDED and (rounded := _ROUNDED[key].fullmatch(value)):
@@ -127,9 +132,14 @@ class Normaliser:
         return self.text(value)
 
     def _number(self, value: int, key: str) -> object:
-        if key in _UNIX_KEYS and abs(value - time.time()) < 3600:
+        if (key in _UNIX_KEYS or key.isdecimal()) and abs(value - time.time()) < 3600:
             return "<unix time>"
         return "<count>" if key in _COUNT_KEYS else value
+
+    def _ciphertext(self, found: re.Match[str]) -> str:
+        if _DER_SIGNATURE.fullmatch(found[2]):  # whose numbers have as many bytes as they need
+            return self._name(f"signature of version {found[1]}", found[0])
+        return self._name(f"ciphertext of version {found[1]}, {len(found[2])} characters", found[0])
 
     def _time(self, found: re.Match[str]) -> str:
         self.fractions.append(len(found[1]))

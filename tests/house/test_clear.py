@@ -17,6 +17,7 @@ _OTHERWISE: Final = {
     "audit_non_hmac_response_keys": "names of fields",
     "oauth2_metadata": "kinds of tokens",
     "authorization_code": "yes or no",
+    "partial_failure_response_code": "a status",
     "disable_local_ca_jwt": "yes or no",
     "enable_identity_alias_metadata": "yes or no",
 }

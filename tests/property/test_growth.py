@@ -15,7 +15,7 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import COERCE
 from vault.framework.path import canonical
 from vault.framework.request import exact_json
-from vault.seal.shares.encoding import from_base64, from_hex
+from vault.values.encoding import from_base64, from_hex
 from vault.wire.options import check_consistency, check_merge_patch, only_readable, within, wrap_ttl
 
 _SIZE: Final = 1 << 18

@@ -96,6 +96,7 @@ def furnish(application: Application) -> None:
         ("identity/oidc/client/x", {"key": "x", "redirect_uris": ["https://a.test/"]}),
         ("identity/oidc/provider/x", {}),
         ("totp/keys/x", BASES["keys/{name:word}"]),
+        ("transit/keys/x", {}),
         ("nhi/keys", {}),
         ("nhi/workloads/x", BASES["workloads/{name:name}"]),
         ("nhi/registrations/x", BASES["registrations/{name:name}"]),

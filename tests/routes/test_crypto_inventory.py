@@ -17,6 +17,7 @@ from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.view import core_prefix
+from vault.engines.transit.key_types import KEY_TYPES
 from vault.framework.keys.inventory import Purpose
 from vault.log.keys import read_keys
 from vault.storage.memory import MemoryStorage
@@ -37,6 +38,8 @@ class Site(Issuer):
     def furnish(self) -> None:
         self.root("nhi/approvers/boss", {"algorithm": "p256"})
         self.root("identity/oidc/key/k", {"algorithm": "RS256", "allowed_client_ids": "*"})
+        for kind in KEY_TYPES:
+            self.root(f"transit/keys/{kind}", {"type": kind, "key_size": 64})
         self.root("totp/keys/t", {"key": SEED, "account_name": "a", "issuer": "i"})
         self.root("sys/external-keys/configs/c", {"plugin": "pkcs11", "verify": False, "lib": "soft", "token_label": "hsm-a", "pin": PIN})  # fmt: skip
         self.root("sys/external-keys/configs/c/keys/k", {"label": "p256", "verify": False})
@@ -137,7 +140,7 @@ def test_a_profile_says_of_each_key_what_its_guidance_says(site: Site) -> None:
         profile: {row["id"]: row["check"] for row in site.listed(f"limit=1000&profile={profile}")}
         for profile in ("anssi", "bsi")
     }
-    (rsa,) = (row["id"] for row in site.listed() if row["bits"] == 2048 and row["state"] == "active")
+    (rsa,) = (row["id"] for row in site.listed() if row["purpose"] == "transit" and row["bits"] == 2048)
     for profile, checks in checked.items():
         assert checks[rsa]["status"] == "warning", profile
         assert checks["barrier/0000000002"] == {"status": "ok", "findings": []}

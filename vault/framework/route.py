@@ -86,6 +86,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     `exact`: the numbers of its body are a client's own and stay as they are spelled; those that are no integers are a
     `msgspec.Raw`, also beyond the range of 64-bit floats.
     `deprecation`: since when the route is due to go, which its answers say.
+    `writes_new`: a write that only writes where there is nothing yet (`exists`); otherwise it is a look.
     `free_for` are the kinds of credentials that need no policy for it; a policy that denies it still counts.
     `despite_audit`: a read that is answered even if no device takes its record, because it shows that none does.
     It is refused where its answer would be wrapped, because that issues a token.
@@ -109,10 +110,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     repeatable: bool = False
     exact: bool = False
     deprecation: Deprecation | None = None
+    writes_new: bool = False
     free_for: tuple[str, ...] = ()
     despite_audit: bool = False
     event: str = ""
     resource: str = ""
+
+    def writes_as(self, operation: Operation) -> bool:
+        """Whether a call that turned out to be `operation` may write."""
+        return self.writes and not (self.writes_new and operation is Operation.UPDATE)
 
     @property
     def factless(self) -> bool:

@@ -30,10 +30,10 @@ from vault.namespace.entry import NamespaceEntry, ShareSeal
 from vault.namespace.parked import done, waiting
 from vault.seal.failure import SealRefusal
 from vault.seal.init import ShownShares, check_shares, recipients, split
-from vault.seal.shares.encoding import NotBase64, from_base64
 from vault.seal.shares.progress import WRONG_KEY, Progress, check_length, parse_share
 from vault.seal.shield import Shield
 from vault.storage.protocol import Storage, StorageFailure
+from vault.values.encoding import NotBase64, from_base64
 from vault.values.ids import NamespaceId
 from vault.values.times import Millis
 

@@ -15,7 +15,7 @@ from hsm.errors import BadConfig, IntegrityError, KeyMissing
 from hsm.key_slot import KeyIdentity, SlotState, WrappedKey
 from vault.barrier.envelope import NONCE_BYTES
 from vault.barrier.key import KEY_BYTES, Key, Random
-from vault.seal.shares.encoding import from_base64, from_hex
+from vault.values.encoding import from_base64, from_hex
 
 MECHANISM: Final = "aes-gcm"
 _DOMAIN: Final = b"coffre.static\0"

@@ -49,6 +49,7 @@ class Purpose(StrEnum):
     TLS_LISTENER = "tls-listener"
     TOKEN_HASH = "token-hash"  # noqa: S105 - a name
     TOTP = "totp"
+    TRANSIT = "transit"
     WRAPPING_TOKEN = "wrapping-token"  # noqa: S105 - a name
 
 

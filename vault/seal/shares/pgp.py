@@ -13,7 +13,7 @@ from typing import Final
 import pysequoia
 
 from vault.seal.failure import SealRefusal
-from vault.seal.shares.encoding import NotBase64, from_base64
+from vault.values.encoding import NotBase64, from_base64
 from vault.values.times import Millis
 
 _PARSE: Final = "error parsing given PGP key: "

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from vault.barrier.key import KEY_BYTES, Key, Random
 from vault.seal.failure import SealRefusal
-from vault.seal.shares.encoding import NotBase64, from_base64, from_hex
 from vault.seal.shares.shamir import CombineFailure, combine
+from vault.values.encoding import NotBase64, from_base64, from_hex
 
 SHORTEST_SHARE: Final = 16
 LONGEST_SHARE: Final = KEY_BYTES + 1

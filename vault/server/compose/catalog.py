@@ -53,6 +53,7 @@ from vault.engines.system.seal.seal import SealEngine, SealHooks
 from vault.engines.system.seal.slots import SealSlotEngine
 from vault.engines.token.engine import TokenEngine
 from vault.engines.totp.install import install as install_totp
+from vault.engines.transit.install import install as install_transit
 from vault.framework.call import Call, Namespace
 from vault.framework.engine import Engine
 from vault.framework.route_table import RouteTable
@@ -89,6 +90,7 @@ from vault.token.store import TokenStore
 ENGINES: Final[tuple[Install, ...]] = (
     install_kv,
     install_totp,
+    install_transit,
     install_cubbyhole,
     install_approle,
     install_cert,

@@ -14,8 +14,20 @@ from vault.framework.keys.inventory import KeyState, KeyUse
 from vault.values.times import DAY, Millis, Seconds, seconds_to_millis, time_between
 
 PostQuantum = Literal["none", "hybrid", "pq"]
-SYMMETRIC: Final = frozenset({"aes-256-gcm", "aes-256-cbc-hmac-sha256", "hmac-sha-256", "shamir", "totp"})
+SYMMETRIC: Final = frozenset(
+    {
+        "aes-128-gcm",
+        "aes-256-cbc-hmac-sha256",
+        "aes-256-gcm",
+        "chacha20-poly1305",
+        "hmac-sha-256",
+        "shamir",
+        "totp",
+    }
+)
 """Algorithms with one secret key."""
+_LATTICES: Final = "ml-dsa-"
+"""How the names of algorithms begin that are made against quantum computers (FIPS 204)."""
 QUANTUM_SAFE_BITS: Final = 256
 """A symmetric key of this size counts as post-quantum: Grover's search leaves half of its bits. ANSSI-PG-083 v3.00 asks
 for 192 at least against quantum attackers; keys of 192 to 255 bits do not exist here."""
@@ -54,6 +66,8 @@ class _Rule(NamedTuple):
 
 def post_quantum(use: KeyUse) -> PostQuantum:
     """Return what of a key withstands a quantum computer. No hybrid algorithm is in use here."""
+    if use.algorithm.startswith(_LATTICES):
+        return "pq"
     return "pq" if use.algorithm in SYMMETRIC and use.bits >= QUANTUM_SAFE_BITS else "none"
 
 
@@ -64,6 +78,10 @@ def findings(profile: Profile, use: KeyUse, now: Millis) -> Sequence[Finding]:
         for rule in _RULES
         if profile in rule.profiles and rule.holds(use, now)
     ]
+
+
+def _short(use: KeyUse, _: Millis) -> bool:
+    return use.algorithm in SYMMETRIC and 0 < use.bits < QUANTUM_SAFE_BITS
 
 
 def _rsa_below(bits: int) -> Callable[[KeyUse, Millis], bool]:
@@ -125,6 +143,13 @@ _RULES: Final = (
         _classical,
         "products without post-quantum cryptography enter no qualification from 2027 on, and are not bought from 2030 on",
         "ANSSI, Assises de la cybersécurité, 2025-10-08",
+    ),
+    _Rule(
+        (Profile.ANSSI,),
+        "information",
+        _short,
+        "192 bits or more are asked for against quantum attackers",
+        _ANSSI,
     ),
     _Rule(
         (Profile.BSI,),

@@ -31,9 +31,9 @@ from vault.namespace.consents import EveryConsent
 from vault.namespace.ids import bound
 from vault.seal.consent.generate_root import Attempt, RootGeneration
 from vault.seal.failure import SealFailure, SealRefusal
-from vault.seal.shares.encoding import NotBase64, from_base64
 from vault.token.model import PREFIX, TOKEN_LENGTH, TokenEntry
 from vault.token.store import TokenStore
+from vault.values.encoding import NotBase64, from_base64
 
 
 class AttemptParams(Params, frozen=True):

@@ -29,6 +29,9 @@ def warned(profile: Profile, use: KeyUse) -> list[str]:
         ("aes-256-gcm", 256, "pq"),
         ("hmac-sha-256", 256, "pq"),
         ("hmac-sha-256", 128, "none"),
+        ("aes-128-gcm", 128, "none"),
+        ("chacha20-poly1305", 256, "pq"),
+        ("ml-dsa-65", 0, "pq"),
         ("aes-256-gcm", 0, "none"),
         ("totp", 0, "none"),
         ("ed25519", 256, "none"),
@@ -37,15 +40,20 @@ def warned(profile: Profile, use: KeyUse) -> list[str]:
         ("", 0, "none"),
     ],
 )
-def test_only_long_symmetric_keys_withstand_a_quantum_computer(
-    algorithm: str, bits: int, expected: str
-) -> None:
+def test_what_withstands_a_quantum_computer(algorithm: str, bits: int, expected: str) -> None:
     assert post_quantum(key(algorithm=algorithm, bits=bits)) == expected
 
 
 @pytest.mark.parametrize("profile", Profile)
 def test_a_long_symmetric_key_has_no_findings(profile: Profile) -> None:
     assert findings(profile, AES, NOW) == []
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_a_short_symmetric_key_is_told_of_by_anssi(profile: Profile) -> None:
+    found = findings(profile, key(algorithm="aes-128-gcm", bits=128), NOW)
+    assert [one.level for one in found] == (["information"] if profile is Profile.ANSSI else [])
+    assert findings(profile, key(algorithm="ml-dsa-65", bits=0), NOW) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The text forms in which shares and public keys arrive: hexadecimal, or base64 as Go reads it."""
+"""The text forms in which bytes arrive: hexadecimal, or base64 as Go reads it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.seal.shares.encoding import NotBase64, from_base64, from_hex
+from vault.values.encoding import NotBase64, from_base64, from_hex
 
 
 # Offsets as OpenBao 2.7.2 answered them on sys/init, pgp_keys.

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Encrypt, decrypt, encrypt anew, and keys for data: one text, or many at once."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+import msgspec
+
+from vault.engines.transit.answers import (
+    Ciphertext,
+    CiphertextItem,
+    Ciphertexts,
+    DataKey,
+    Plaintext,
+    PlaintextItem,
+    Plaintexts,
+)
+from vault.engines.transit.batch import Item, check_contexts, read_strict, read_weak
+from vault.engines.transit.encryption import (
+    decode,
+    decode_associated,
+    decrypt,
+    encrypt,
+    require_use,
+    split_ciphertext,
+    version_to_encrypt,
+)
+from vault.engines.transit.key_ring import KeyRing, OpenKey, mount_settings
+from vault.engines.transit.key_types import KEY_TYPES, make
+from vault.engines.transit.model import TransitKey
+from vault.engines.transit.params import DataKeyParams, DecryptParams, EncryptParams, RewrapParams
+from vault.framework.call import Call
+from vault.framework.clock import Entropy
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.concurrency.time_slice import TimeSlice
+from vault.framework.engine import Engine
+from vault.framework.errors import FactsChanged, Malformed, VaultError
+from vault.framework.limits import AT_ONCE
+from vault.framework.names import check_length
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
+from vault.framework.route import write
+
+T = TypeVar("T")
+NO_KEY: Final = "encryption key not found"
+NO_PLAINTEXT: Final = "missing plaintext to encrypt"
+NO_CIPHERTEXT: Final = "missing ciphertext to decrypt"
+_BITS: Final = (128, 256, 512)
+_KINDS: Final = ("plaintext", "wrapped")
+_MADE_BY_USE: Final = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305")
+_ELLIPTIC: Final = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521")
+_FAULTY: Final = 400
+_STATUSES: Final = range(200, 600)
+_BODILESS: Final = (204, 205, 304)
+_WRONG_STATUS: Final = (
+    "invalid HTTP response code override from partial_failure_response_code, reverting to 400"
+)
+
+
+class Tally:
+    """What went wrong in a batch, which decides the status of its answer."""
+
+    def __init__(self, override: int) -> None:
+        """`override` is the status that a caller wants where some of it went well; 0 for the usual one."""
+        self._override = override
+        self._good = 0
+        self._bad = 0
+
+    def note(self, *, good: bool) -> None:
+        """Count one item."""
+        self._good += good
+        self._bad += not good
+
+    def reply(self, data: T) -> Reply[T]:
+        """Return the answer, with the status that OpenBao gives it."""
+        if not self._bad:
+            return Reply(data)
+        reply = Reply(data, status=_FAULTY, unended=True)
+        if self._good and self._override:
+            if self._override in _STATUSES and self._override not in _BODILESS:
+                reply.status = self._override
+            else:
+                reply.warnings.append(_WRONG_STATUS)
+        return reply
+
+
+class EncryptionEngine(Engine):
+    """Encryption."""
+
+    def __init__(self, ring: KeyRing, entropy: Entropy, pool: Pool) -> None:
+        """`pool` does what takes milliseconds: RSA, and long texts."""
+        self._ring = ring
+        self._entropy = entropy
+        self._pool = pool
+
+    @write(
+        "encrypt/{name:word}",
+        exists="key_exists",
+        writes_new=True,
+        contained=True,
+        event="transit.data.encrypt",
+    )
+    async def encrypt(self, call: Call, params: EncryptParams) -> Reply[Ciphertext] | Reply[Ciphertexts]:
+        """Encrypt. Who may create gets a new key where there is none."""
+        batch = params.batch_input is not None
+        if batch:
+            items = read_strict(params.batch_input, "plaintext", NO_PLAINTEXT)
+            check_contexts(items)
+        elif params.plaintext is None:
+            raise Malformed(NO_PLAINTEXT)
+        else:
+            items = [_single(params, params.plaintext)]
+        key = await self._key_to_encrypt(call, params, items)
+        if not batch:
+            return Reply(await self._encrypt(call, key, items[0], 0))
+        tally = Tally(params.partial_failure_response_code)
+        found = [
+            CiphertextItem(ciphertext=done.ciphertext, key_version=done.key_version, reference=item.reference)
+            if done is not None
+            else CiphertextItem(error=_words(error), reference=item.reference)
+            for item, done, error in await self._each(call, key, items, self._encrypt, tally)
+        ]
+        return tally.reply(Ciphertexts(found))
+
+    async def key_exists(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await self._ring.find(call, call.captures["name"]) is not None
+
+    @write("decrypt/{name:word}", writes=False, contained=True, event="transit.data.decrypt")
+    async def decrypt(self, call: Call, params: DecryptParams) -> Reply[Plaintext] | Reply[Plaintexts]:
+        """Decrypt."""
+        batch = params.batch_input is not None
+        if batch:
+            items = read_strict(params.batch_input, "ciphertext", NO_CIPHERTEXT)
+            check_contexts(items)
+        elif not params.ciphertext:
+            raise Malformed(NO_CIPHERTEXT)
+        else:
+            items = [_single(params, params.ciphertext)]
+        key = await self._known(call, params.name)
+        if not batch:
+            return Reply(Plaintext(await self._decrypt(call, key, items[0], 0)))
+        tally = Tally(params.partial_failure_response_code)
+        found = [
+            PlaintextItem(plaintext=done, reference=item.reference)
+            if done is not None
+            else PlaintextItem(error=_words(error), reference=item.reference)
+            for item, done, error in await self._each(call, key, items, self._decrypt, tally)
+        ]
+        return tally.reply(Plaintexts(found))
+
+    @write("rewrap/{name:word}", writes=False, contained=True, event="transit.data.rewrap")
+    async def rewrap(self, call: Call, params: RewrapParams) -> Reply[Ciphertext] | Reply[Ciphertexts]:
+        """Encrypt a ciphertext anew with a newer version; nobody sees the plaintext."""
+        batch = params.batch_input is not None
+        if batch:
+            items = read_weak(params.batch_input, "ciphertext")
+            check_contexts(items)
+        elif not params.ciphertext:
+            raise Malformed(NO_CIPHERTEXT)
+        else:
+            items = [_single(params, params.ciphertext, params.key_version)]
+        key = await self._known(call, params.name)
+        if not batch:
+            return Reply(await self._rewrap(call, key, items[0], 0))
+        found = [
+            CiphertextItem(ciphertext=done.ciphertext, key_version=done.key_version, reference=item.reference)
+            if done is not None
+            else CiphertextItem(error=_words(error), reference=item.reference)
+            for item, done, error in await self._each(call, key, items, self._rewrap, Tally(0))
+        ]
+        return Reply(Ciphertexts(found))
+
+    @write("datakey/{plaintext}/{name:word}", writes=False, contained=True, event="transit.datakey.generate")
+    async def make_data_key(self, call: Call, params: DataKeyParams) -> DataKey:
+        """Make a key for data, and show it encrypted, and if that is asked for in the clear."""
+        if params.plaintext not in _KINDS:
+            raise Malformed("Invalid path, must be 'plaintext' or 'wrapped'")
+        key = await self._known(call, params.name)
+        if params.bits not in _BITS:
+            raise Malformed("invalid bit length")
+        made = base64.b64encode(self._entropy.bytes(params.bits // 8)).decode()
+        item = Item(
+            text=made,
+            context=params.context,
+            associated_data=params.associated_data,
+            key_version=params.key_version,
+        )
+        done = await self._encrypt(call, key, item, 0)
+        shown = made if params.plaintext == "plaintext" else msgspec.UNSET
+        return DataKey(done.ciphertext, done.key_version, shown)
+
+    async def _known(self, call: Call, name: str) -> OpenKey:
+        key = await self._ring.find(call, name)
+        if key is None:
+            raise Malformed(NO_KEY)
+        return key
+
+    async def _key_to_encrypt(self, call: Call, params: EncryptParams, items: Sequence[Item]) -> OpenKey:
+        """Return the key; where there is none and the call may create, a new one, in its transaction."""
+        key = await self._ring.find(call, params.name)
+        if key is not None:
+            return key
+        if call.operation is not Operation.CREATE:
+            raise FactsChanged  # it is gone since it was looked for
+        check_length(name=params.name)
+        if (await mount_settings(call.tx)).disable_upsert:
+            raise Malformed(NO_KEY)
+        new = _key_by_use(params, derived=bool(items[0].context), entropy=self._entropy)
+        return OpenKey(
+            await self._ring.create(call, params.name, new, make(KEY_TYPES[new.type], 0, self._entropy))
+        )
+
+    async def _each(
+        self,
+        call: Call,
+        key: OpenKey,
+        items: Sequence[Item],
+        work: Callable[[Call, OpenKey, Item, int], Awaitable[T]],
+        tally: Tally,
+    ) -> list[tuple[Item, T | None, VaultError | None]]:
+        """Do all of a batch, and let others have a turn between two of it."""
+        found: list[tuple[Item, T | None, VaultError | None]] = []
+        turn = TimeSlice()
+        for at, item in enumerate(items):
+            try:
+                found.append((item, await work(call, key, item, at), None))
+                tally.note(good=True)
+            except Malformed as error:
+                found.append((item, None, error))
+                if not _is_unbound(key, item):  # with that alone, OpenBao's answer is 200
+                    tally.note(good=False)
+            await turn.step()
+        return found
+
+    async def _encrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
+        """Encrypt one plaintext. Raises `Malformed`."""
+        context = decode(item.context)
+        long = len(item.text or "") > AT_ONCE
+        plaintext = await self._decoded(call, item.text or "", long=long)
+        _check_associated(key, item, at)
+        require_use(key, "encryption")
+        number = version_to_encrypt(key.settings, item.key_version)
+        version = await self._ring.version(call, key, number)
+        aad = decode_associated(item.associated_data)
+        work = partial(encrypt, key, version, plaintext, self._entropy, context=context, aad=aad)
+        return Ciphertext(await self._pool.run(client_of(call), work) if long else work(), number)
+
+    async def _decrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> str:
+        """Return the plaintext of one ciphertext, in base64. Raises `Malformed`."""
+        return base64.b64encode(await self._opened(call, key, item, at)).decode()
+
+    async def _opened(self, call: Call, key: OpenKey, item: Item, at: int) -> bytes:
+        context = decode(item.context)
+        _check_associated(key, item, at)
+        if not item.text:
+            raise Malformed(NO_CIPHERTEXT)
+        require_use(key, "decryption")
+        long = len(item.text) > AT_ONCE
+        split = partial(split_ciphertext, key.settings, item.text)
+        number, sealed = await self._pool.run(client_of(call), split) if long else split()
+        version = await self._ring.version(call, key, number)
+        aad = decode_associated(item.associated_data)
+        work = partial(decrypt, key, version, sealed, context=context, aad=aad)
+        return await self._pool.run(client_of(call), work) if long or key.kind.rsa else work()
+
+    async def _rewrap(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
+        """Encrypt one ciphertext anew. Raises `Malformed`."""
+        plaintext = await self._opened(call, key, item, at)
+        number = version_to_encrypt(key.settings, item.key_version)
+        version = await self._ring.version(call, key, number)
+        context, aad = decode(item.context), decode_associated(item.associated_data)
+        work = partial(encrypt, key, version, plaintext, self._entropy, context=context, aad=aad)
+        long = len(plaintext) > AT_ONCE
+        return Ciphertext(await self._pool.run(client_of(call), work) if long else work(), number)
+
+    async def _decoded(self, call: Call, text: str, *, long: bool) -> bytes:
+        return await self._pool.run(client_of(call), partial(decode, text)) if long else decode(text)
+
+
+def _single(
+    params: EncryptParams | DecryptParams | RewrapParams, text: str, key_version: int | None = None
+) -> Item:
+    wanted = params.key_version if isinstance(params, EncryptParams) else key_version or 0
+    return Item(text=text, context=params.context, associated_data=params.associated_data, key_version=wanted)
+
+
+def _is_unbound(key: OpenKey, item: Item) -> bool:
+    """Whether there is associated data that nothing would authenticate."""
+    return bool(item.associated_data) and key.kind.encrypts and key.kind.aead is None
+
+
+def _check_associated(key: OpenKey, item: Item, at: int) -> None:
+    """Refuse associated data that nothing would authenticate. Raises `Malformed`."""
+    if _is_unbound(key, item):
+        raise Malformed(f"'[{at}].associated_data' provided for non-AEAD cipher suite {key.kind.name}")
+
+
+def _words(error: VaultError | None) -> str:
+    return error.message if error is not None else ""
+
+
+def _key_by_use(params: EncryptParams, *, derived: bool, entropy: Entropy) -> TransitKey:
+    """Return the settings of a key that is made because somebody encrypts with it. Raises `Malformed`."""
+    if params.convergent_encryption and not derived:
+        raise Malformed("convergent encryption requires derivation to be enabled, so context is required")
+    if params.type in _ELLIPTIC:
+        raise Malformed(f"key type {params.type} not supported for this operation")
+    if params.type not in _MADE_BY_USE:
+        raise Malformed(f"unknown key type; encrypt makes keys of type {', '.join(_MADE_BY_USE)}")
+    return TransitKey(
+        id=entropy.uuid(), type=params.type, derived=derived, convergent=params.convergent_encryption
+    )

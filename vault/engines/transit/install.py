@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What transit brings to a server."""
+
+from __future__ import annotations
+
+from vault.engines.transit.encryption_routes import EncryptionEngine
+from vault.engines.transit.inventory import keys_of
+from vault.engines.transit.key_ring import KEY_FACT, KeyRing
+from vault.engines.transit.key_routes import TIMERS, KeyEngine
+from vault.engines.transit.settings_routes import SettingsEngine
+from vault.engines.transit.signature_routes import SignatureEngine
+from vault.engines.transit.tool_routes import ToolEngine
+from vault.install import Installation, Kind, Services
+
+
+def install(services: Services) -> Installation:
+    """Return the transit engine."""
+    ring = KeyRing(services.safe, services.follower)
+    keys = KeyEngine(ring, services.clock, services.entropy, services.pool)
+    encryption = EncryptionEngine(ring, services.entropy, services.pool)
+    signatures = SignatureEngine(ring, services.pool)
+    tools = ToolEngine(services.entropy, services.pool)
+    return Installation(
+        kinds=(Kind(("transit",), (keys, encryption, signatures, tools, SettingsEngine()), keys=keys_of),),
+        timers={TIMERS.kind: TIMERS.handler(keys.rotate_when_due)},
+        caches={KEY_FACT: ring.drop},
+        on_seal=(ring.forget, keys.forget),
+    )

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The keys of a transit mount, as the crypto inventory has them: one by one, as far as a mount has few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from vault.barrier.view import ReadView
+from vault.engines.transit.key_ring import find_key, stored_version
+from vault.engines.transit.key_types import HMAC, KEY_TYPES
+from vault.engines.transit.model import KEYS
+from vault.framework.keys.inventory import KeyState, KeyUse, Purpose
+from vault.values.times import Millis, nanos_to_millis
+
+_SHOWN: Final = 100
+"""Keys of one mount that are described."""
+_LOCATION: Final = "storage, in the safe"
+
+
+async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
+    """Describe the keys of a mount; see `vault.framework.keys.inventory.KeysOf`."""
+    del core
+    found = []
+    for name in await mount.list(KEYS, limit=_SHOWN):
+        key = await find_key(mount, name)
+        newest = await stored_version(mount, key, key.latest) if key is not None else None
+        if key is None or newest is None:
+            continue
+        kind = KEY_TYPES[key.type]
+        made = nanos_to_millis(newest.created)
+        found.append(
+            KeyUse(
+                name=name,
+                purpose=Purpose.TRANSIT,
+                protects="what callers encrypt, sign or authenticate with it",
+                algorithm=kind.suite,
+                bits=8 * key.key_size if kind.name == HMAC else kind.bits,
+                location=_LOCATION,
+                version=str(key.latest),
+                state=KeyState.RETIRED if key.soft_deleted else KeyState.ACTIVE,
+                created=made,
+                rotated=made if key.latest > 1 else Millis(0),
+                period=key.auto_rotate,
+            )
+        )
+    return found

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Keys that are in use: read once, opened once, and forgotten as soon as anything about them changes."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Final
+
+import msgspec
+
+from vault.barrier.view import ReadView, View
+from vault.cache.follow import BoundedCache, Follower
+from vault.engines.transit.key_types import (
+    KEY_TYPES,
+    Aead,
+    KeyType,
+    Material,
+    Signer,
+    Verifier,
+    load_signer,
+    load_verifier,
+)
+from vault.engines.transit.model import (
+    KEY,
+    KEYS,
+    MOUNT_SETTINGS,
+    SETTINGS,
+    VERSION,
+    KeyVersion,
+    MountSettings,
+    TransitKey,
+    version_path,
+)
+from vault.framework.call import Call
+from vault.framework.errors import FactsChanged
+from vault.framework.keys.safe import Safe
+from vault.values.times import Nanos, millis_to_nanos
+
+KEY_FACT: Final = "transit-key"
+"""Kind of the cached fact 'what a key is'; its key is the id of a transit key, or the uuid of a mount for all of its."""
+_KEYS: Final = 1024
+"""Keys of one mount in memory, where its settings do not say otherwise."""
+_MOUNTS: Final = 256
+"""Mounts that have keys in memory."""
+_VERSIONS: Final = 64
+"""Opened versions of one key in memory."""
+
+
+class OpenVersion:
+    """One version, ready for use."""
+
+    def __init__(self, number: int, kind: KeyType, stored: KeyVersion, material: Material) -> None:
+        self.number = number
+        self.kind = kind
+        self.stored = stored
+        self.secret = material.secret
+        self.mac = material.mac
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return f"<OpenVersion {self.number}>"
+
+    @cached_property
+    def aead(self) -> Aead:
+        """The cipher of a symmetric key that is not derived."""
+        assert self.kind.aead is not None
+        return self.kind.aead(self.secret)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """The private half of a pair."""
+        return load_signer(self.secret)
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """The public half of a pair."""
+        return load_verifier(self.stored.public)
+
+
+class OpenKey:
+    """A key, and those of its versions that were used."""
+
+    def __init__(self, settings: TransitKey) -> None:
+        self.settings = settings
+        self.kind = KEY_TYPES[settings.type]
+        self.versions: BoundedCache[int, OpenVersion] = BoundedCache(_VERSIONS)
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return f"<OpenKey {self.settings.type}>"
+
+
+class KeyRing:
+    """Finds keys and opens their versions."""
+
+    def __init__(self, safe: Safe, follower: Follower) -> None:
+        self._safe = safe
+        self._follower = follower
+        self._kept: BoundedCache[str, BoundedCache[str, OpenKey]] = BoundedCache(_MOUNTS)
+        """By the uuid of a mount, its keys by their names."""
+
+    async def find(self, call: Call, name: str) -> OpenKey | None:
+        """Return the key with a name, as `call.reader` sees it; None where there is none."""
+        kept = self._kept.get(call.mount.uuid)
+        found = kept.get(name) if kept is not None else None
+        if found is None:
+            settings = await find_key(call.reader, name)
+            if settings is None:
+                return None
+            found = OpenKey(settings)
+            most = (await mount_settings(call.reader)).cache_size if kept is None else 0
+            if not isinstance(call.reader, View) and call.reader.epoch == self._follower.epoch:
+                if kept is None:
+                    kept = BoundedCache(most or _KEYS)
+                    self._kept.put(call.mount.uuid, kept)
+                kept.put(name, found)
+        return found
+
+    async def version(self, call: Call, key: OpenKey, number: int) -> OpenVersion:
+        """Return a version of a key that is not before its first. Raises `Unavailable`, and `Failed` for an altered one."""
+        found = key.versions.get(number)
+        if found is None:
+            stored = await stored_version(call.reader, key.settings, number)
+            if stored is None:
+                raise FactsChanged  # the key was trimmed or removed since it was read
+            found = await self.open(key.settings, number, stored)
+            key.versions.put(number, found)
+        return found
+
+    async def open(self, key: TransitKey, number: int, stored: KeyVersion) -> OpenVersion:
+        """Return a version, ready for use. Raises `Unavailable`, and `Failed` for an altered one."""
+        secret = await self._safe.open(_about(key.id, number, "secret"), stored.held)
+        mac = await self._safe.open(_about(key.id, number, "mac"), stored.mac)
+        return OpenVersion(number, KEY_TYPES[key.type], stored, Material(secret, mac, stored.public))
+
+    async def put_version(
+        self, view: View, key: TransitKey, number: int, material: Material, now: Nanos
+    ) -> KeyVersion:
+        """Store a version, its secrets in the safe. Raises `Unavailable`."""
+        stored = KeyVersion(
+            created=now,
+            held=self._safe.close(_about(key.id, number, "secret"), material.secret),
+            mac=self._safe.close(_about(key.id, number, "mac"), material.mac),
+            public=material.public,
+        )
+        await view.put(version_path(key, number), VERSION.encode(stored))
+        return stored
+
+    async def create(self, call: Call, name: str, key: TransitKey, material: Material) -> TransitKey:
+        """Store a new key and its first version. Raises `Unavailable`."""
+        await self.put_version(call.tx, key, key.latest, material, millis_to_nanos(call.now))
+        await call.tx.put(KEYS + name, KEY.encode(key))
+        return key
+
+    async def add_version(
+        self, view: View, name: str, key: TransitKey, material: Material, now: Nanos
+    ) -> TransitKey:
+        """Give a key a newer version. Raises `Unavailable`."""
+        grown = msgspec.structs.replace(key, latest=key.latest + 1)
+        await self.put_version(view, grown, grown.latest, material, now)
+        await self.put_key(view, name, grown)
+        return grown
+
+    @staticmethod
+    async def put_key(view: View, name: str, key: TransitKey) -> None:
+        """Store other settings of a key; what is kept in memory of it is forgotten everywhere."""
+        await view.put(KEYS + name, KEY.encode(key))
+        await view.invalidate(KEY_FACT, key.id)
+
+    async def remove_key(self, view: View, name: str, key: TransitKey) -> None:
+        """Remove a key with all its versions."""
+        await self.remove_versions(view, key, range(key.first, key.latest + 1))
+        await view.delete(KEYS + name)
+        await view.invalidate(KEY_FACT, key.id)
+
+    @staticmethod
+    async def remove_versions(view: View, key: TransitKey, numbers: range) -> None:
+        """Remove versions of a key."""
+        for number in numbers:
+            await view.delete(version_path(key, number))
+
+    async def drop(self, changed: str | None) -> None:
+        """Forget the key with an id, or those of the mount with that uuid, or all."""
+        self._kept.drop(changed)
+        for kept in self._kept.values():
+            kept.discard(lambda key: key.settings.id == changed)
+
+    def forget(self) -> None:
+        """Forget all keys, as the vault is sealed."""
+        self._kept.drop(None)
+
+
+async def find_key(view: ReadView, name: str) -> TransitKey | None:
+    """Return the settings of a key; None where there is none."""
+    stored = await view.get(KEYS + name)
+    return KEY.decode(stored) if stored is not None else None
+
+
+async def mount_settings(view: ReadView) -> MountSettings:
+    """Return what holds for a mount."""
+    stored = await view.get(SETTINGS)
+    return MOUNT_SETTINGS.decode(stored) if stored is not None else MountSettings()
+
+
+async def stored_version(view: ReadView, key: TransitKey, number: int) -> KeyVersion | None:
+    """Return a version as it is stored; None where there is none."""
+    stored = await view.get(version_path(key, number))
+    return VERSION.decode(stored) if stored is not None else None
+
+
+def _about(key: str, number: int, part: str) -> tuple[str, ...]:
+    return ("transit", key, str(number), part)

@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The life of keys: made, read, rotated, configured, trimmed, put away and removed."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from vault.background.mount_timers import MountTimers
+from vault.barrier.view import ReadView, View
+from vault.engines.transit.answers import KeyInfo, Names, PublicVersion
+from vault.engines.transit.derivation import derived_pair, public_text
+from vault.engines.transit.encryption import SOFT_DELETED
+from vault.engines.transit.key_ring import KeyRing, find_key, stored_version
+from vault.engines.transit.key_types import (
+    HMAC,
+    KEY_TYPES,
+    UNKNOWN_TYPE,
+    KeyType,
+    Material,
+    make,
+    pem_public,
+    raw_public,
+)
+from vault.engines.transit.model import KEYS, KeyVersion, TransitKey
+from vault.engines.transit.params import (
+    ConfigParams,
+    CreateParams,
+    KeyName,
+    PageParams,
+    ShowParams,
+    TrimParams,
+)
+from vault.framework.call import Call
+from vault.framework.clock import Clock, Entropy, rfc3339
+from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.concurrency.time_slice import TimeSlice
+from vault.framework.engine import Engine
+from vault.framework.errors import Malformed, NotFound
+from vault.framework.keys.external import AskFirst
+from vault.framework.names import check_length
+from vault.framework.quote import quote
+from vault.framework.route import delete, list_, read, write
+from vault.values.encoding import NotBase64, from_base64
+from vault.values.times import (
+    Millis,
+    Seconds,
+    millis_after,
+    millis_to_nanos,
+    nanos_to_millis,
+    nanos_to_seconds,
+)
+
+TIMERS: Final = MountTimers("transit-rotation")
+"""They rotate keys that are to be rotated by themselves."""
+_SHORTEST_PERIOD: Final = Seconds(3600)
+_PERIOD: Final = "auto rotate period must be 0 to disable or at least an hour"
+_FROM_ONE: Final = (
+    "since Vault 0.3 (prior to the OpenBao fork), transit key numbering starts at 1; forcing minimum to 1"
+)
+_HMAC_SIZES: Final = range(32, 513)
+CONVERGENT_VERSION: Final = -1
+"""What a listing says of the way in which a convergent key makes its nonces: the newest."""
+
+
+class KeyEngine(Engine):
+    """Keys."""
+
+    def __init__(self, ring: KeyRing, clock: Clock, entropy: Entropy, pool: Pool) -> None:
+        """`pool` makes pairs of RSA."""
+        self._ring = ring
+        self._clock = clock
+        self._made: dict[str, Material] = {}
+        """By the id of a key: its next version, made for a timer that begins again with it."""
+        self._entropy = entropy
+        self._pool = pool
+
+    stays = True  # a timer names the namespace of its mount
+
+    @list_("keys", event="transit.key.list")
+    async def list_keys(self, call: Call, params: PageParams) -> Names:
+        """List the names of all keys."""
+        names = await call.reader.list(KEYS, after=params.after, limit=max(params.limit, 0))
+        if not names:
+            raise NotFound
+        return Names(names)
+
+    @read("keys/{name:word}", event="transit.key.read")
+    async def read_key(self, call: Call, params: ShowParams) -> KeyInfo:
+        """Show what is known of a key; its secret is not shown."""
+        try:
+            context = from_base64(params.context)
+        except NotBase64:
+            raise Malformed("failed to base64-decode context") from None
+        key = await find_key(call.reader, params.name)
+        if key is None:
+            raise NotFound
+        return await self._info(call.reader, params.name, key, context)
+
+    @write("keys/{name:word}", exists="key_exists", before="prepare_key", event="transit.key.create")
+    async def write_key(self, call: Call, params: CreateParams) -> KeyInfo:
+        """Make a key. One that is there already stays as it is."""
+        key = await find_key(call.tx, params.name)
+        if key is None:
+            material = call.prepared
+            assert isinstance(material, Material)
+            key = await self._ring.create(call, params.name, new_key(params, self._entropy), material)
+            await self._set_timer(call, params.name, key)
+        return await self._info(call.tx, params.name, key, b"")
+
+    async def key_exists(self, call: Call) -> bool:
+        """Tell update from create."""
+        return await find_key(call.reader, call.captures["name"]) is not None
+
+    async def prepare_key(self, call: Call, params: CreateParams) -> Material | None:
+        """Make the first version, which of RSA takes a while."""
+        check_length(name=params.name)
+        if await find_key(call.reader, params.name) is not None:
+            return None
+        key = new_key(params, self._entropy)
+        return await self.make(call, KEY_TYPES[key.type], key.key_size)
+
+    async def make(self, call: Call, kind: KeyType, size: int) -> Material:
+        """Make a version of a key."""
+        work = partial(make, kind, size, self._entropy)
+        return await self._pool.run(client_of(call), work) if kind.rsa else work()
+
+    @write("keys/{name:word}/rotate", before="prepare_rotation", event="transit.key.rotate")
+    async def rotate(self, call: Call, params: KeyName) -> KeyInfo:
+        """Make a new version, which encrypts and signs from now on. Older ones go on to decrypt and verify."""
+        key = await self._rotatable(call.tx, params.name)
+        material = call.prepared
+        assert isinstance(material, Material)
+        key = await self._ring.add_version(call.tx, params.name, key, material, millis_to_nanos(call.now))
+        await self._set_timer(call, params.name, key)
+        return await self._info(call.tx, params.name, key, b"")
+
+    async def prepare_rotation(self, call: Call, params: KeyName) -> Material:
+        """Make the new version, which of RSA takes a while."""
+        key = await self._rotatable(call.reader, params.name)
+        return await self.make(call, KEY_TYPES[key.type], key.key_size)
+
+    @staticmethod
+    async def _rotatable(view: ReadView, name: str) -> TransitKey:
+        key = await find_key(view, name)
+        if key is None:
+            raise Malformed("key not found")
+        if key.soft_deleted:
+            raise Malformed(SOFT_DELETED)
+        return key
+
+    @write("keys/{name:word}/config", contained=True, event="transit.key.tune")
+    async def configure(self, call: Call, params: ConfigParams) -> KeyInfo:
+        """Change which versions may be used, and whether the key may leave or be removed."""
+        key = await find_key(call.tx, params.name)
+        if key is None:
+            raise Malformed(f"no existing key named {quote(params.name)} could be found")
+        changed = configured(key, params)
+        if params.min_decryption_version == 0:
+            call.warnings.append(_FROM_ONE)
+        if changed != key:
+            await self._change(call, params.name, changed)
+        return await self._info(call.tx, params.name, changed, b"")
+
+    @write("keys/{name:word}/trim", contained=True, event="transit.key.destroy")
+    async def trim(self, call: Call, params: TrimParams) -> KeyInfo:
+        """Remove versions that neither encrypt nor decrypt any more, for good."""
+        key = await find_key(call.tx, params.name)
+        if key is None:
+            raise Malformed("invalid key name")
+        oldest = trimmed(key, params.min_available_version)
+        await self._ring.remove_versions(call.tx, key, range(key.first, oldest))
+        changed = msgspec.structs.replace(key, min_available=oldest, first=max(key.first, oldest))
+        await self._change(call, params.name, changed)
+        return await self._info(call.tx, params.name, changed, b"")
+
+    @delete("keys/{name:word}/soft-delete", contained=True, event="transit.key.disable")
+    async def soft_delete(self, call: Call, params: KeyName) -> KeyInfo | None:
+        """Put a key away: it is refused everywhere until it is restored."""
+        return await self._put_away(call, params.name, soft_deleted=True)
+
+    @write("keys/{name:word}/soft-delete-restore", contained=True, event="transit.key.enable")
+    async def soft_delete_restore(self, call: Call, params: KeyName) -> KeyInfo | None:
+        """Let a key that was put away be used again."""
+        return await self._put_away(call, params.name, soft_deleted=False)
+
+    async def _put_away(self, call: Call, name: str, *, soft_deleted: bool) -> KeyInfo | None:
+        key = await find_key(call.tx, name)
+        if key is None:
+            return None
+        changed = msgspec.structs.replace(key, soft_deleted=soft_deleted)
+        await self._change(call, name, changed)
+        return await self._info(call.tx, name, changed, b"")
+
+    @delete("keys/{name:word}", contained=True, event="transit.key.delete")
+    async def delete_key(self, call: Call, params: KeyName) -> None:
+        """Remove a key with all its versions, for good, if its settings allow it."""
+        key = await find_key(call.tx, params.name)
+        wrong = "could not delete key; not found" if key is None else "deletion is not allowed for this key"
+        if key is None or not key.deletion_allowed:
+            raise Malformed(f"error deleting policy {quote(params.name)}: {wrong}")
+        await self._ring.remove_key(call.tx, params.name, key)
+        await TIMERS.cancel(call, params.name)
+
+    async def _change(self, call: Call, name: str, key: TransitKey) -> None:
+        """Store other settings of a key, and when it is to be rotated."""
+        await self._ring.put_key(call.tx, name, key)
+        await self._set_timer(call, name, key)
+
+    @staticmethod
+    async def _set_timer(call: Call, name: str, key: TransitKey) -> None:
+        if key.auto_rotate:
+            await TIMERS.set(call, name, millis_after(call.now, key.auto_rotate))
+        else:
+            await TIMERS.cancel(call, name)
+
+    async def _info(self, view: ReadView, name: str, key: TransitKey, context: bytes) -> KeyInfo:
+        """Describe a key with those of its versions that may be used."""
+        kind = KEY_TYPES[key.type]
+        shown: dict[str, int | PublicVersion] = {}
+        turn = TimeSlice()
+        for number in range(max(key.first, key.min_decryption), key.latest + 1) if kind.name != HMAC else ():
+            stored = await stored_version(view, key, number)
+            if stored is not None:
+                shown[str(number)] = await self._version_info(key, number, stored, context)
+            await turn.step()
+        return key_info(name, key, shown)
+
+    async def _version_info(
+        self, key: TransitKey, number: int, stored: KeyVersion, context: bytes
+    ) -> int | PublicVersion:
+        kind = KEY_TYPES[key.type]
+        if not kind.pair:
+            return nanos_to_seconds(stored.created)
+        if key.derived:
+            version = await self._ring.open(key, number, stored) if context else None
+            public = public_text(derived_pair(version, context)) if version is not None else ""
+        else:
+            raw = raw_public(stored.public)
+            public = pem_public(stored.public) if raw is None else base64.b64encode(raw).decode()
+        return PublicVersion("", rfc3339(stored.created), kind.shown, public)
+
+    async def rotate_when_due(self, data: View, name: str) -> Millis | None:
+        """Rotate a key whose period is over; say when to look again. Raises `AskFirst`: no write waits for RSA."""
+        key = await find_key(data, name)
+        if key is None or not key.auto_rotate:
+            return None
+        newest = await stored_version(data, key, key.latest)
+        now = self._clock.millis()
+        due = millis_after(nanos_to_millis(newest.created), key.auto_rotate) if newest is not None else now
+        if due > now:
+            return due
+        if not key.soft_deleted:
+            key = await self._ring.add_version(data, name, key, self._next(key), millis_to_nanos(now))
+        return millis_after(now, key.auto_rotate)
+
+    def _next(self, key: TransitKey) -> Material:
+        """Return the version that is made for a key whose time has come. Raises `AskFirst`."""
+        kind = KEY_TYPES[key.type]
+        work = partial(make, kind, key.key_size, self._entropy)
+        if not kind.rsa:
+            return work()
+        made = self._made.pop(key.id, None)
+        if made is not None:
+            return made
+
+        async def ask() -> None:
+            self._made[key.id] = await self._pool.run((key.id, ""), work)
+
+        raise AskFirst(ask)
+
+    def forget(self) -> None:
+        """Forget what was made for timers, as the vault is sealed."""
+        self._made.clear()
+
+
+def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
+    """Return the settings of a new key. Raises `Malformed` in OpenBao's words."""
+    if params.auto_rotate_period and params.auto_rotate_period < _SHORTEST_PERIOD:
+        raise Malformed(_PERIOD)
+    if params.convergent_encryption and not params.derived:
+        raise Malformed("convergent encryption requires derivation to be enabled")
+    kind = KEY_TYPES.get(params.type)
+    if kind is None:
+        raise Malformed(UNKNOWN_TYPE)
+    if params.key_size and kind.name == HMAC and params.key_size not in _HMAC_SIZES:
+        raise Malformed("invalid key_size; must be 32 to 512")
+    if params.derived and not kind.derives:
+        raise Malformed(
+            f"key derivation and convergent encryption not supported for keys of type {kind.name}"
+        )
+    if kind.name == HMAC and params.key_size not in _HMAC_SIZES:
+        raise Malformed("invalid key size for HMAC key, must be between 32 and 512 bytes")
+    return TransitKey(
+        id=entropy.uuid(),
+        type=kind.name,
+        derived=params.derived,
+        convergent=params.convergent_encryption,
+        exportable=params.exportable,
+        plaintext_backup=params.allow_plaintext_backup,
+        auto_rotate=params.auto_rotate_period,
+        key_size=params.key_size if kind.name == HMAC else 0,
+    )
+
+
+def configured(key: TransitKey, params: ConfigParams) -> TransitKey:
+    """Return a key with other settings. Raises `Malformed`."""
+    decryption, encryption = key.min_decryption, key.min_encryption
+    if params.min_decryption_version is not None:
+        decryption = params.min_decryption_version or 1
+        if decryption < 0:
+            raise Malformed("min decryption version cannot be negative")
+        if decryption > key.latest:
+            raise Malformed(f"cannot set min decryption version: latest key version is {key.latest}")
+    if params.min_encryption_version is not None:
+        encryption = params.min_encryption_version
+        if encryption < 0:
+            raise Malformed("min encryption version cannot be negative")
+        if encryption > key.latest:
+            raise Malformed(f"cannot set min encryption version: latest key version is {key.latest}")
+    if 0 < encryption < decryption:
+        raise Malformed(
+            "cannot set min encryption/decryption values; min encryption version must be greater than or equal to min "
+            "decryption version"
+        )
+    if encryption < key.min_available:
+        raise Malformed("min encryption version should not be less than min available version")
+    if decryption < key.min_available:
+        raise Malformed("min decryption version should not be less then min available version")
+    period = params.auto_rotate_period
+    if period is not None and 0 < period < _SHORTEST_PERIOD:
+        raise Malformed(_PERIOD)
+    return msgspec.structs.replace(
+        key,
+        min_decryption=decryption,
+        min_encryption=encryption,
+        deletion_allowed=key.deletion_allowed if params.deletion_allowed is None else params.deletion_allowed,
+        exportable=key.exportable or bool(params.exportable),
+        plaintext_backup=key.plaintext_backup or bool(params.allow_plaintext_backup),
+        auto_rotate=key.auto_rotate if period is None else period,
+    )
+
+
+def trimmed(key: TransitKey, oldest: int | None) -> int:
+    """Return the oldest version that is to be kept. Raises `Malformed`."""
+    if oldest is None:
+        raise Malformed("missing min_available_version")
+    if oldest < key.min_available:
+        raise Malformed("minimum available version cannot be decremented")
+    if key.min_encryption == 0:
+        raise Malformed("minimum available version cannot be set when minimum encryption version is not set")
+    if oldest > key.min_encryption:
+        raise Malformed("minimum available version cannot be greater than minmum encryption version")
+    if oldest > key.min_decryption:
+        raise Malformed("minimum available version cannot be greater than minimum decryption version")
+    return oldest
+
+
+def key_info(name: str, key: TransitKey, shown: Mapping[str, int | PublicVersion]) -> KeyInfo:
+    """Describe a key."""
+    kind = KEY_TYPES[key.type]
+    derived = key.derived
+    return KeyInfo(
+        allow_plaintext_backup=key.plaintext_backup,
+        auto_rotate_period=key.auto_rotate,
+        convergent_encryption=key.convergent if derived else msgspec.UNSET,
+        convergent_encryption_version=CONVERGENT_VERSION if key.convergent else msgspec.UNSET,
+        deletion_allowed=key.deletion_allowed,
+        derived=derived,
+        exportable=key.exportable,
+        imported_key=False,
+        kdf="hkdf_sha256" if derived else msgspec.UNSET,
+        key_size=key.key_size if kind.name == HMAC else msgspec.UNSET,
+        keys=msgspec.UNSET if kind.name == HMAC else shown,
+        latest_version=key.latest,
+        min_available_version=key.min_available,
+        min_decryption_version=key.min_decryption,
+        min_encryption_version=key.min_encryption,
+        name=name,
+        soft_deleted=key.soft_deleted,
+        supports_decryption=kind.encrypts,
+        supports_derivation=kind.derives,
+        supports_encryption=kind.encrypts,
+        supports_signing=kind.signs,
+        type=kind.name,
+    )

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What transit keeps: the settings of a key, and each of its versions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from vault.barrier.stored import RecordKind
+from vault.values.times import Nanos, Seconds
+
+KEYS: Final = "key/"
+"""Prefix of keys by their names, in a mount's data."""
+VERSIONS: Final = "version/"
+"""Prefix of versions, by the id of their key and their number."""
+SETTINGS: Final = "settings"
+"""Where the settings of a mount lie."""
+
+
+class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A key without its versions. `id` is its own and is never used again; `latest` is its newest version."""
+
+    id: str
+    type: str
+    latest: int = 1
+    first: int = 1
+    """The oldest version that is kept."""
+    min_decryption: int = 1
+    min_encryption: int = 0
+    """The oldest version that encrypts where one is asked for; 0 for the newest alone."""
+    min_available: int = 0
+    derived: bool = False
+    convergent: bool = False
+    exportable: bool = False
+    plaintext_backup: bool = False
+    deletion_allowed: bool = False
+    soft_deleted: bool = False
+    auto_rotate: Seconds = Seconds(0)
+    key_size: int = 0
+    """Bytes of a key of kind `hmac`."""
+
+
+class KeyVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One version of a key. Its secret (`held`) and its key for MACs (`mac`) lie in the safe."""
+
+    created: Nanos
+    held: bytes
+    mac: bytes
+    public: bytes = b""
+    """SubjectPublicKeyInfo of a pair."""
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "KeyVersion(…)"
+
+
+class MountSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What holds for a mount. `cache_size` is how many keys are kept in memory; 0 for no limit of its own."""
+
+    disable_upsert: bool = False
+    cache_size: int = 0
+
+
+KEY: Final = RecordKind("transit key", TransitKey)
+VERSION: Final = RecordKind("transit key version", KeyVersion)
+MOUNT_SETTINGS: Final = RecordKind("transit settings", MountSettings)
+
+
+def version_path(key: TransitKey, number: int) -> str:
+    """Return where a version lies: in order of their numbers."""
+    return f"{VERSIONS}{key.id}/{number:010d}"
