@@ -203,12 +203,3 @@ def test_what_is_past_its_end_is_swept_and_nothing_else(folder: Path, server: Se
         f"sys/policies/acl/{new}",
     ):
         send(server.port, "DELETE", f"/v1/{path}", headers, None)
-
-
-def test_read_only_mode_sends_reading_verbs_without_a_body(folder: Path, server: Server) -> None:
-    with serving(Behind.of(server).ask) as (port, seen):
-        _changed(folder, f":{server.port}", f":{port}")
-        assert _run("--read-only") == 0
-    assert len(seen) > 5
-    assert {one.method for one in seen} <= {"GET", "HEAD", "LIST"}
-    assert {one.body for one in seen} == {b""}

@@ -141,11 +141,3 @@ def test_a_run_in_a_namespace_finds_the_same(server: Server, judged: Judged, tmp
     within = judge(manifest_of(server, tmp_path, mode="namespace"), tmp_path)
     assert within.outcomes() == judged.outcomes(), within.details()
     assert within.report["cleanup"]["left"] == 0
-
-
-def test_read_only_sends_nothing_that_writes(server: Server, tmp_path: Path) -> None:
-    found = judge(manifest_of(server, tmp_path), tmp_path, read_only=True)
-    ran = [one for one in found.finished.results if one.outcome.value != "disabled"]
-    assert {one.test.cls for one in ran} == {"read-only"}
-    assert {one.outcome.value for one in ran} <= {"pass", "warning", "unsupported"}
-    assert (found.finished.created, list(tmp_path.glob("journal-*"))) == (0, [])

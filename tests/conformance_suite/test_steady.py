@@ -65,9 +65,9 @@ def test_a_bad_network_changes_no_outcome(server: Server, found: Mapping[str, st
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("seed", range(_RUNS))
 @pytest.mark.parametrize("network", _NETWORKS.values(), ids=_NETWORKS)
 def test_ten_runs_find_the_same(
-    network: tuple[float, float], server: Server, found: Mapping[str, str], tmp_path: Path
+    network: tuple[float, float], seed: int, server: Server, found: Mapping[str, str], tmp_path: Path
 ) -> None:
-    for seed in range(_RUNS):
-        _finds_the_same(server, found, tmp_path / str(seed), network, seed)
+    _finds_the_same(server, found, tmp_path, network, seed)
