@@ -129,6 +129,7 @@ conformance: system $(VENV)/.dev ## judge Coffre and OpenBao by the European Sec
 	@mkdir -p build
 	PYTHONPATH=api-spec/conformance $(BIN)/python -m esa_conformance.packing build/esa-conformance.zip
 	PYTHONPATH=api-spec/conformance SIGN_KEY="$(SIGN_KEY)" $(BIN)/python -m tests.conformance_suite
+	$(BIN)/python -m tests.api_spec
 
 .PHONY: bench
 bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (7 minutes; BENCHFLAGS="--beside CHECKOUT": before, after)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from markdown_it import MarkdownIt
 
+from tests.api_spec.implementations import difference_rows, feature_rows, name_of, profile_rows, reports
 from tests.api_spec.members import meaning_of, members, schema, type_of
 from tests.api_spec.operations import ALL, NONE, operations, profiles
 from tests.api_spec.requirements import FOLDER, Requirement, registry, requirements
@@ -31,6 +32,8 @@ def piece(marker: str) -> str:
         return _schema(rest)
     if name == "operations" and rest in {*profiles(), ALL, NONE}:
         return _operations(rest)
+    if name == "implementations" and rest in _COMPARED:
+        return _COMPARED[rest]()
     if name in _PIECES and not rest:
         return _PIECES[name]()
     raise UnknownPiece(marker)
@@ -257,6 +260,36 @@ def _schema(name: str) -> str:
     return table(("Member", "Type", "Always", "Meaning"), rows)
 
 
+def _profiles_compared() -> str:
+    found = reports()
+    rows = [(_link("profile", name), *cells) for name, *cells in profile_rows(found)]
+    return table(("Profile", *map(name_of, found)), rows)
+
+
+def _features_compared() -> str:
+    found = reports()
+    rows = [(_link("feature", name), *cells) for name, *cells in feature_rows(found)]
+    return table(("Feature", *map(name_of, found)), rows)
+
+
+def _differences() -> str:
+    found = reports()
+    rows = [
+        (
+            _refer([requirement]),
+            "core" if feature == "core" else _link("feature", feature),
+            *(f"{said}{f'<br><small>{escape(why)}</small>' if why else ''}" for said, why in cells),
+        )
+        for requirement, feature, cells in difference_rows(found)
+    ]
+    return table(("Requirement", "Part", *map(name_of, found)), rows)
+
+
+_COMPARED: Final[Mapping[str, Callable[[], str]]] = {
+    "profiles": _profiles_compared,
+    "features": _features_compared,
+    "differences": _differences,
+}
 _REQUIREMENTS: Final = {each.id: each for each in requirements()}
 _PIECES: Final[Mapping[str, Callable[[], str]]] = {
     "index": _index,
