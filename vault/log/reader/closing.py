@@ -8,7 +8,6 @@ whatever ends this half-way, the plain file is there or the manifest is, and it 
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from itertools import islice
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
+from isal import isal_zlib
 
 from vault.log.format.files import sync_folder
 from vault.log.format.segment import CLOSED, MANIFEST, SEGMENT, STATE, BadSegment, Manifest, Segment
@@ -24,8 +24,8 @@ from vault.log.reader.lines import LONGEST_LINE, SegmentGone, newest_notes, read
 
 MEMBER_RECORDS: Final = 32
 """Records that are compressed together. Of 256, which the format allows, one costs six times as much to read alone."""
-_LEVEL: Final = 3
-"""How hard zlib tries: 6 takes twice the time for a tenth less."""
+_LEVEL: Final = 2
+"""How hard isal tries: a fifth of the time that zlib takes for a file of the same size."""
 _GZIP: Final = 31
 
 
@@ -94,8 +94,7 @@ def _compress(plain: BinaryIO, packed: BinaryIO, first: int) -> tuple[str, list[
         members.append((seq, packed.tell(), begin))
         text = b"".join(lines)
         digest.update(text)
-        compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-        packed.write(compressor.compress(text) + compressor.flush())
+        packed.write(isal_zlib.compress(text, _LEVEL, _GZIP))
         seq, begin = seq + len(lines), begin + len(text)
     members.append((seq, packed.tell(), begin))
     return digest.hexdigest(), members
