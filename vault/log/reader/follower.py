@@ -270,7 +270,7 @@ class FollowedLog:
         self.open.extend(records, times, ends)
         for earlier in records.superseded:
             insort(self.superseded, earlier)
-        self._note_waking(records)
+        self._note_waking(records, last)
         self._ends = records.times[-1]
         self._tree.extend(leaves)
 
@@ -284,7 +284,12 @@ class FollowedLog:
             ):
                 raise _Unfit(f"record {self._next}: it has another number in its tenant's chain")
 
-    def _note_waking(self, records: Columns) -> None:
+    def _note_waking(self, records: Columns, last: Mapping[str, int]) -> None:
+        """Note the newest records that wake tails; `last` has the newest of each tenant, whether it does or not."""
+        if not records.reading:
+            self.waking = records.seqs[-1]
+            self.tenants_waking.update(last)
+            return
         waking = records.waking
         self.waking = max(compress(records.seqs, waking), default=self.waking)
         self.tenants_waking.update(compress(zip(records.tenants, records.tenant_seqs, strict=True), waking))

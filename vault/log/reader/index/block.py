@@ -135,8 +135,9 @@ class OpenBlock:
             zip(records.events, types, records.outcomes, records.phases, records.tenants, strict=True)
         )
         if len(self._events) > known:  # there may be a tenant that is new
-            for tenant, number in zip(records.tenants, records.tenant_seqs, strict=True):
-                self.tenants.setdefault(tenant, number)
+            for tenant in dict.fromkeys(records.tenants):
+                if tenant not in self.tenants:
+                    self.tenants[tenant] = records.tenant_seqs[records.tenants.index(tenant)]
         self._grants.extend([policy.grant for policy in records.policies])
         actors = [actor.id for actor in records.actors]
         self._callers.extend(zip(actors, records.addresses, records.credentials, strict=True))

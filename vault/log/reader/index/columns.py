@@ -123,7 +123,7 @@ class ChecksumColumn:
 
     def extend(self, values: Iterable[str]) -> None:
         """Take the values of the next records, an empty one of a record that has none."""
-        self._sums.extend([*map(crc32, map(str.encode, values))])
+        self._sums.extend(array("I", map(crc32, map(str.encode, values))))
 
     def packed(self) -> bytes:
         """Return the checksums; nothing where there is no value."""

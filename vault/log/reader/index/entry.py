@@ -20,9 +20,13 @@ NOTICE: Final = "notice"
 """The phase of what the log says by itself, as of a device that failed: of no reading, whatever its event."""
 _MINUTE: Final = len("2026-11-28T09:00:")
 _DOT: Final = len("2026-11-28T09:00:00")
-_DIGITS: Final = len("00") + len("000000000")
+_ONE: Final = 10 ** (len("00") + len("000000000"))
+"""More than there are nanoseconds in a minute: a one before the digits of a time in it."""
 _TIME: Final = len("2026-11-28T09:00:00.000000000Z")
 _OTHER: Final = "a time of the log has nine digits and is in UTC"
+
+
+_numbers: Final = msgspec.json.Decoder(list[int]).decode
 
 
 class Kind(IntEnum):
@@ -139,11 +143,14 @@ class Columns(NamedTuple):
     traces: tuple[str, ...]
 
     @property
+    def reading(self) -> set[str]:
+        """The events of reading among these."""
+        return {event for event in {*self.events} if event.startswith(READING)}
+
+    @property
     def waking(self) -> Sequence[bool]:
         """Of each record whether a tail that waits is woken by it."""
-        reading = {event for event in {*self.events} if event.startswith(READING)}
-        if not reading:
-            return [True] * len(self.events)
+        reading = self.reading
         return [
             event not in reading or phase == NOTICE
             for event, phase in zip(self.events, self.phases, strict=True)
@@ -193,22 +200,31 @@ def nanos_of_text(text: str) -> Nanos:
 
 def nanos_of_texts(texts: Sequence[str]) -> list[Nanos]:
     """Return the points in time that records name, of which there is one at least. Raises `ValueError`."""
-    minutes = {text[:_MINUTE] for text in texts}
-    if len(minutes) == 1:
-        return _within_minute(minutes.pop(), texts)
     if {*map(len, texts)} != {_TIME}:
         raise ValueError(_OTHER)
-    begins = {minute: _minute(minute) for minute in minutes}
+    minute = texts[0][:_MINUTE]
+    if texts[-1].startswith(minute) and (found := _within_minute(minute, texts)) is not None:
+        return found
+    if {text[_DOT] + text[-1] for text in texts} != {".Z"}:
+        raise ValueError(_OTHER)
+    begins = {minute: _minute(minute) for minute in {text[:_MINUTE] for text in texts}}
     return [begins[text[:_MINUTE]] + int(text[_MINUTE:_DOT] + text[_DOT + 1 : -1]) for text in texts]  # type: ignore[misc]  # sums of nanoseconds
 
 
-def _within_minute(minute: str, texts: Sequence[str]) -> list[Nanos]:
-    """Return the times of one minute: their seconds and the digits behind the point are one number of nanoseconds."""
-    parts = ",".join(texts).replace(minute, "").replace(".", "").replace("Z", "").split(",")
-    if len(parts) != len(texts) or {*map(len, parts)} != {_DIGITS}:
-        raise ValueError(_OTHER)
-    begins = _minute(minute)
-    return [begins + part for part in map(int, parts)]  # type: ignore[misc]  # as above
+def _within_minute(minute: str, texts: Sequence[str]) -> list[Nanos] | None:
+    """Return the times of one minute, None where there are others: the digits behind it are one number of nanoseconds.
+
+    A one stands for the minute, as numbers of JSON begin with no zero.
+    """
+    text = ",".join(texts).replace(minute, "1").replace(".", "").replace("Z", "")
+    try:
+        parts = _numbers(f"[{text}]")
+    except msgspec.MsgspecError:
+        return None
+    if min(parts) < _ONE or max(parts) >= 2 * _ONE:
+        return None
+    begins = _minute(minute) - _ONE
+    return [begins + part for part in parts]
 
 
 @functools.lru_cache(maxsize=64)

@@ -96,6 +96,11 @@ def test_times_are_read_together_within_a_minute_and_beyond(step: int) -> None:
     assert nanos_of_texts([*map(nine_digits, times)]) == times
 
 
+def test_one_time_of_another_minute_among_others_is_read_as_it_is() -> None:
+    times = [BEGAN, BEGAN + 3_600_000_000_000, BEGAN + 1]
+    assert nanos_of_texts([*map(nine_digits, times)]) == times
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -103,6 +108,7 @@ def test_times_are_read_together_within_a_minute_and_beyond(step: int) -> None:
         "2026-11-28T09:00:00Z",
         "2026-11-28T09:00:00.0000000000Z",
         "2026-11-28T09:00:00,00000000000",
+        "2026-11-28T09:00:00.0000000e2Z",
         "2026-13-28T09:00:00.000000000Z",
     ],
 )
@@ -117,3 +123,9 @@ def test_another_form_of_a_time_is_refused(text: str) -> None:
 def test_one_time_of_another_form_among_others_is_refused(other: str) -> None:
     with pytest.raises(ValueError, match="nine digits"):
         nanos_of_texts([nine_digits(BEGAN), other, nine_digits(BEGAN)])
+
+
+@pytest.mark.parametrize("seconds", ["00,1000000000", "0..000000000Z", "9999999999999"])
+def test_what_stands_within_a_minute_is_digits_as_a_time_has_them(seconds: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        nanos_of_texts([nine_digits(BEGAN), f"{nine_digits(BEGAN)[:17]}{seconds}", nine_digits(BEGAN)])
