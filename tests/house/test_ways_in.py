@@ -19,7 +19,6 @@ nothing is answered but by fixed pages. The log reader's socket, in a folder tha
 witness, which is no server of secrets."""
 _HEADERS = {
     "vault/audit/record.py",
-    "vault/log/record.py",
     "vault/repeated/head_cache.py",
     "vault/wire/http.py",
     "vault/wire/inline_auth.py",

@@ -23,22 +23,13 @@ from vault.values.times import Nanos
 
 START: Final = b64encode(EMPTY_ROOT)
 """`prev_hash` of a first record: the hash of nothing."""
-_LINE: Final = (
-    b'%b"log":"%b","observed_timestamp":"%b",%b"prev_hash":"%b",%b"seq":%d,%b'
-    b'"tenant_prev_hash":"%b","tenant_seq":%d,%b'
-)
 _TOGETHER: Final = 500
-"""Tenants that are encoded in one piece."""
+"""Tenants that are encoded in one piece, and leaves that the tree grows by at once."""
 
 
-class TenantHead(msgspec.Struct, frozen=True, gc=False):
-    """Where the part of one tenant goes on: the number of its next record, and the hash of its last one in base64."""
-
-    seq: int
-    last: bytes
-
-
-_NEW_TENANT: Final = TenantHead(0, START)
+TenantHead = tuple[int, bytes]
+"""Where the part of one tenant goes on: the number of its next record, and the hash of its last one in base64."""
+_NEW_TENANT: Final[TenantHead] = (0, START)
 
 
 class ChainState(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,18 +57,14 @@ class Position(NamedTuple):
         state = ChainState(seq=self.seq, last=self.last.decode(), observed=self.observed, tree=tree)
         yield msgspec.json.encode(state).removesuffix(b"{}}") + b"{"
         heads, comma = iter(self.tenants.items()), b""
-        while some := {name: (head.seq, head.last.decode()) for name, head in islice(heads, _TOGETHER)}:
+        while some := {name: (seq, last.decode()) for name, (seq, last) in islice(heads, _TOGETHER)}:
             yield comma + msgspec.json.encode(some)[1:-1]
             comma = b","
         yield b"}}"
 
 
-class _Unwritten(msgspec.Struct, frozen=True, gc=False):
-    """A record that is in the chain and not in the file yet, and what its tenant's head was before it."""
-
-    leaf: bytes
-    tenant: str
-    before: TenantHead | None
+_Unwritten = tuple[int, bytes, str, TenantHead | None]
+"""A record that is in the chain and not in the file yet: the bytes of its line, its leaf, its tenant, and that one's head before it."""
 
 
 class Chain:
@@ -85,18 +72,17 @@ class Chain:
 
     def __init__(self, log: str, state: ChainState, now: Callable[[], Nanos]) -> None:
         """`log` is the log's id; `now` is in nanoseconds since the epoch."""
-        self._log, self._now = log.encode(), now
-        self._seq, self._last = state.seq, state.last.encode()
+        self._begun, self._now = b'"log":"%b","observed_timestamp":"' % log.encode(), now
+        self.seq = state.seq
+        """The number of the next record."""
+        self._last = state.last.encode()
         self._observed = state.observed
-        self._tenants = {name: TenantHead(seq, last.encode()) for name, (seq, last) in state.tenants.items()}
+        self._tenants = {name: (seq, last.encode()) for name, (seq, last) in state.tenants.items()}
         self._tree = CompactRange(state.seq, [b64decode(one) for one in state.tree])
+        self._leaves: list[bytes] = []
+        """Those of records in the file that the tree does not have yet: it is cheaper to give it many at once."""
         self._unwritten: deque[_Unwritten] = deque()
         self._written_last = self._last
-
-    @property
-    def seq(self) -> int:
-        """The number of the next record."""
-        return self._seq
 
     @property
     def last(self) -> str:
@@ -106,60 +92,78 @@ class Chain:
     @property
     def written(self) -> int:
         """How many records are in the file."""
-        return self._tree.size
+        return self._tree.size + len(self._leaves)
 
-    @property
-    def waiting(self) -> int:
-        """How many records are not in the file yet."""
-        return len(self._unwritten)
+    def count_in(self, size: int) -> int:
+        """Return how many of the first records that are not in the file yet make up so many bytes; 0 where none do."""
+        for count, one in enumerate(self._unwritten, 1):
+            size -= one[0]
+            if size <= 0:
+                return 0 if size else count
+        return 0
 
     def append(self, draft: Draft) -> bytes:
         """Return a record as its line, with the line break; from now on the next one names its hash."""
         # Where the clock was set back, the log's time stands still (LOG-008).
         self._observed = observed = max(self._now(), self._observed)
-        before = self._tenants.get(draft.tenant)
-        head = before or _NEW_TENANT
-        line = _LINE % (
-            draft.opening,
-            self._log,
-            rfc3339_whole(observed),
-            draft.decision,
-            self._last,
-            draft.request,
-            self._seq,
-            draft.status,
-            head.last,
-            head.seq,
-            draft.closing,
+        tenant, seq = draft.tenant, self.seq
+        before = self._tenants.get(tenant)
+        number, tenants_last = before or _NEW_TENANT
+        line = b"".join(
+            (
+                *draft.opening,
+                self._begun,
+                rfc3339_whole(observed),
+                b'",',
+                *draft.decision,
+                b'"prev_hash":"',
+                self._last,
+                b'",',
+                *draft.request,
+                b'"seq":%d,' % seq,
+                *draft.status,
+                b'"tenant_prev_hash":"',
+                tenants_last,
+                b'","tenant_seq":%d,' % number,
+                *draft.closing,
+            )
         )
         leaf = leaf_hash(line)
         self._last = last = b2a_base64(leaf, newline=False)
-        self._seq += 1
-        self._tenants[draft.tenant] = TenantHead(head.seq + 1, last)
-        self._unwritten.append(_Unwritten(leaf, draft.tenant, before))
+        self.seq = seq + 1
+        self._tenants[tenant] = number + 1, last
+        self._unwritten.append((len(line) + 1, leaf, tenant, before))
         return line + b"\n"
 
     def wrote(self, count: int) -> None:
         """Note that the first `count` unwritten records are in the file."""
-        leaf = b""
-        for _ in range(count):
-            leaf = self._unwritten.popleft().leaf
-            self._tree.append(leaf)
-        if leaf:
-            self._written_last = b2a_base64(leaf, newline=False)
+        leaves = self._leaves
+        leaves += [self._unwritten.popleft()[1] for _ in range(count)]
+        if count:
+            self._written_last = b2a_base64(leaves[-1], newline=False)
+        if len(leaves) >= _TOGETHER:
+            self._grow()
 
     def take_back(self) -> None:
         """Forget every record that is not in the file."""
         _go_back(self._tenants, self._unwritten)
         self._unwritten.clear()
-        self._seq, self._last = self._tree.size, self._written_last
+        self.seq, self._last = self.written, self._written_last
 
     def root(self) -> tuple[int, bytes]:
         """Return the size of the written part, and the root of its tree."""
+        self._grow()
         return self._tree.size, self._tree.root()
+
+    def _grow(self) -> None:
+        """Have all that is in the file in the tree."""
+        for leaf in self._leaves:
+            self._tree.append(leaf)
+        self._leaves.clear()
 
     def position(self) -> Position:
         """Return where the file goes on. It takes back nothing: a segment may begin with records that wait already."""
+        self._grow()
         tenants = dict(self._tenants)
         _go_back(tenants, self._unwritten)
         return Position(self._tree.size, self._written_last, self._observed, list(self._tree.hashes), tenants)
@@ -168,16 +172,16 @@ class Chain:
         """Note a record that is in the file already, at a start."""
         last = b2a_base64(leaf, newline=False)
         head = self._tenants.get(tenant) or _NEW_TENANT
-        self._tenants[tenant] = TenantHead(head.seq + 1, last)
-        self._seq, self._last, self._written_last = self._seq + 1, last, last
+        self._tenants[tenant] = head[0] + 1, last
+        self.seq, self._last, self._written_last = self.seq + 1, last, last
         self._observed = max(self._observed, observed)
         self._tree.append(leaf)
 
 
 def _go_back(tenants: dict[str, TenantHead], unwritten: deque[_Unwritten]) -> None:
     """Give every tenant the head that it had before these records."""
-    for one in reversed(unwritten):
-        if one.before is None:
-            del tenants[one.tenant]
+    for _, _, tenant, before in reversed(unwritten):
+        if before is None:
+            del tenants[tenant]
         else:
-            tenants[one.tenant] = one.before
+            tenants[tenant] = before

@@ -68,7 +68,7 @@ class CommonLog:
         self.writer: Final = opened.writer
         self._clock, self._entropy = clock, entropy
         chain = opened.writer.chain
-        self.renderer: Final = LogRenderer(opened.id, chain.append, lambda: chain.seq, status)
+        self.renderer: Final = LogRenderer(opened.id, chain, status)
         self.checkpoints: Final = Checkpoints(opened.writer, origin, clock, log)
         self.witnesses: Witnesses | None = None
         """Who is asked whether the log only grows, once there is a log reader."""
@@ -100,12 +100,14 @@ class CommonLog:
         now = rfc3339_whole(self._clock.nanos())
         return self.writer.chain.append(
             Draft(
-                b'{"actor":{"type":"server"},"event_name":%b,%b'
-                % (_encode(event), b'"fields":%b,' % _encode(said) if said else b""),
-                b'"outcome":"%b","phase":"notice",' % outcome.encode(),
-                b'"schema":"%b",' % SCHEMA.encode(),
-                b'"tenant":"%b",' % ROOT_ID.encode(),
-                b'"timestamp":"%b"}' % now,
+                (
+                    b'{"actor":{"type":"server"},"event_name":%b,' % _encode(event),
+                    b'"fields":%b,' % _encode(said) if said else b"",
+                ),
+                (b'"outcome":"%b","phase":"notice",' % outcome.encode(),),
+                (b'"schema":"%b",' % SCHEMA.encode(),),
+                (b'"tenant":"%b",' % ROOT_ID.encode(),),
+                (b'"timestamp":"%b"}' % now,),
                 ROOT_ID,
             )
         )

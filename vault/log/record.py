@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from typing import Final, Protocol
@@ -24,7 +24,7 @@ from vault.framework.clock import rfc3339_whole
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError, problem_type
 from vault.framework.reply import Auth, Reply, WrapInfo
 from vault.framework.request.record import CallRecord
-from vault.log.draft import Draft
+from vault.log.draft import Draft, Pieces
 from vault.log.events import event_name, resource
 from vault.log.schema import SCHEMA
 from vault.log.values import LOG_VALUES, OmittedValues, ValueHasher, Values
@@ -44,7 +44,15 @@ _TRACE: Final = re.compile(
     rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
 )
 _LONGEST_TRACE: Final = 256
-_SCHEMA: Final = b'"schema":"%b",' % SCHEMA.encode()
+_SCHEMA: Final = b'},"schema":"%b",' % SCHEMA.encode()
+"""What ends a resource, and begins what follows it."""
+_METHODS: Final = {
+    name: b'"http.request.method":"%b",' % name.encode() for name in ("DELETE", "GET", "LIST", "POST", "PUT")
+}
+"""Of the usual methods."""
+_OK: Final = b'"status_code":200,'
+_DENIAL: Final = b'"outcome":"denied","phase":"outcome",'
+_FAILURE: Final = b'"outcome":"failed","phase":"outcome",'
 _VERSIONED: Final = "kv.secret"
 """The type of resources that have versions."""
 _MOST_POLICIES: Final = 32
@@ -60,13 +68,14 @@ _encode: Final = msgspec.json.Encoder(order="sorted").encode
 """Encodes in the form of RFC 8785 what has no floats and no names beyond ASCII."""
 
 
-class _Place(msgspec.Struct, frozen=True, kw_only=True):
+class _Place(msgspec.Struct, kw_only=True):
     """The encoded parts that a caller's records of one path have in common, with what they are valid for."""
 
     mark: object
     decision: Decision | None
     mount: MountFacts
     actor: bytes
+    """With the brace that opens the record."""
     credential: bytes
     event: bytes
     policy: bytes
@@ -76,39 +85,38 @@ class _Place(msgspec.Struct, frozen=True, kw_only=True):
     """Up to where the version would be."""
     versioned: bool
     tenant: bytes
+    namespace: str
+    """The tenant, as it is called."""
     path: bytes
     size: int
     """Bytes of all these."""
-
-
-class _Details(msgspec.Struct, frozen=True, gc=False):
-    """What a record says of how the call went: the decision and the outcome, error, data, status. Each may be empty."""
-
-    decision: bytes
-    error: bytes
-    fields: bytes
-    status: bytes
+    same: Hashable = None
+    """Which answer came last, where it may come again: see `Reply.same`."""
+    fields: bytes = b""
+    """What was said of its data."""
     version: bytes = b""
-    """That of the resource."""
 
 
-class Append(Protocol):
-    """Gives a draft its place in the log, and returns the line."""
+class Chain(Protocol):
+    """Gives each record its place in the log; see `vault.log.chain.Chain`."""
 
-    def __call__(self, draft: Draft) -> bytes:
-        """Return the line, with its line break."""
+    @property
+    def seq(self) -> int:
+        """The number of the next record."""
+        ...
+
+    def append(self, draft: Draft) -> bytes:
+        """Return a record as its line, with its line break."""
         ...
 
 
 class LogRenderer:
     """Turns calls and replies into the records of one log."""
 
-    def __init__(
-        self, log: str, append: Append, seq: Callable[[], int], status: Mapping[type[VaultError], int]
-    ) -> None:
-        """`log` is the id of the log, `seq` tells the number of the next record; `status` is the HTTP status of each kind of refusal."""
-        self._log = log.encode()
-        self._append, self._seq, self._status = append, seq, status
+    def __init__(self, log: str, chain: Chain, status: Mapping[type[VaultError], int]) -> None:
+        """`log` is the id of the log, `chain` its end; `status` is the HTTP status of each kind of refusal."""
+        self._receipt = b'log="%b", seq=' % log.encode()
+        self._chain, self._status = chain, status
         self._addresses: BoundedCache[str, bytes] = BoundedCache(_CACHED)
         self.use(None)
 
@@ -136,8 +144,8 @@ class LogRenderer:
         if error is not None:
             return b""
         place = self._place(call)
-        said = _Details(b'"phase":"attempt",' + place.policy, b"", self._fields(call, None), b"")
-        return self._line(call, place, now, said)
+        decision = (b'"phase":"attempt",', place.policy)
+        return self._line(call, place, now, decision, fields=self._fields(call, None))
 
     def response(
         self,
@@ -154,54 +162,69 @@ class LogRenderer:
     def _outcome(
         self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
     ) -> bytes:
-        place, seq = self._place(call), self._seq()
-        earlier, call.record.outcome = call.record.outcome, seq
+        place, record, seq = self._place(call), call.record, self._chain.seq
+        earlier, record.outcome = record.outcome, seq
         again = b'"supersedes":%d,' % earlier if earlier >= 0 else b""
         if call.identity is not None:  # strangers need not learn how much goes on here
-            call.record.receipt = b'log="%b", seq=%d' % (self._log, seq)
+            record.receipt = self._receipt + b"%d" % seq
         if error is None:
             status = 204 if reply is None else reply.status or 200
-            said = _Details(
-                place.success,
-                b"",
-                self._fields(call, reply),
-                b'"status_code":%d,%b' % (status, again),
-                _version(reply) if place.versioned and reply is not None else b"",
+            fields, version = self._said(call, reply, place)
+            return self._line(
+                call,
+                place,
+                now,
+                (place.success,),
+                fields=fields,
+                status=_OK if status == 200 and not again else b'"status_code":%d,%b' % (status, again),
+                version=version,
             )
-            return self._line(call, place, now, said)
         denied = isinstance(error, _DENIED)
-        said = _Details(
-            b'"outcome":"%b","phase":"outcome",%b'
-            % (b"denied" if denied else b"failed", _refused(call.decision, error) or place.policy),
-            b'"error_type":"%b",' % problem_type(error).encode(),
-            self._fields(call, None),
-            b'"status_code":%d,%b' % (self._status.get(type(error), 500), again),
+        return self._line(
+            call,
+            place,
+            now,
+            (_DENIAL if denied else _FAILURE, _refused(call.decision, error) or place.policy),
+            error=b'"error_type":"%b",' % problem_type(error).encode(),
+            fields=self._fields(call, None),
+            status=b'"status_code":%d,%b' % (self._status.get(type(error), 500), again),
         )
-        return self._line(call, place, now, said)
 
-    def _line(self, call: Call, place: _Place, now: Nanos, said: _Details) -> bytes:
-        if said.fields and place.size + len(said.fields) + len(said.decision) > LARGEST - _CHAINED:
-            said = msgspec.structs.replace(said, fields=self._digest(said.fields))
-        return self._append(self._draft(call, place, now, said))
-
-    def _draft(self, call: Call, place: _Place, now: Nanos, said: _Details) -> Draft:
-        span, trace = _trace(call)
-        return Draft(
-            b'{%b%b%b%b%b%b"http.request.method":"%b",'
-            % (
-                place.actor,
-                self._address(call),
-                place.credential,
-                said.error,
-                place.event,
-                said.fields,
-                call.head.method.encode(),
-            ),
-            said.decision,
-            b'"request.id":"%b",%b%b},%b' % (call.id.encode(), place.resource, said.version, _SCHEMA),
-            b"%b%b%b" % (span, said.status, place.tenant),
-            b'"timestamp":"%b",%b%b' % (rfc3339_whole(now), trace, place.path),
-            call.namespace.id,
+    def _line(
+        self,
+        call: Call,
+        place: _Place,
+        now: Nanos,
+        decision: Pieces,
+        *,
+        fields: bytes,
+        error: bytes = b"",
+        status: bytes = b"",
+        version: bytes = b"",
+    ) -> bytes:
+        """Return the line of a record that says how the call went: decision and outcome, data, error, status, version."""
+        if fields and place.size + len(fields) + sum(map(len, decision)) > LARGEST - _CHAINED:
+            fields = self._digest(fields)
+        head = call.head
+        method = head.method
+        span, trace = _trace(head.trace) if head.trace else (b"", b"")
+        return self._chain.append(
+            Draft(
+                (
+                    place.actor,
+                    self._address(call),
+                    place.credential,
+                    error,
+                    place.event,
+                    fields,
+                    _METHODS.get(method) or b'"http.request.method":"%b",' % method.encode(),
+                ),
+                decision,
+                (b'"request.id":"', call.id.encode(), b'",', place.resource, version, _SCHEMA),
+                (span, status, place.tenant),
+                (b'"timestamp":"', rfc3339_whole(now), b'",', trace, place.path),
+                place.namespace,
+            )
         )
 
     def _place(self, call: Call) -> _Place:
@@ -227,7 +250,7 @@ class LogRenderer:
         bound = getattr(call, "bound", None)
         event = event_name(bound.route if bound is not None else None, where.mount.kind, call.operation)
         kind, name = resource(call)
-        actor = b'"actor":%b,' % _encode(_actor(call.identity))
+        actor = b'{"actor":%b,' % _encode(_actor(call.identity))
         credential = (
             b"" if call.identity is None else b'"credential":%b,' % _encode(_credential(call.identity))
         )
@@ -246,6 +269,7 @@ class LogRenderer:
             resource=about,
             versioned=kind == _VERSIONED,
             tenant=b'"tenant":%b,' % _encode(where.namespace.id),
+            namespace=where.namespace.id,
             path=path,
             size=sum(map(len, (actor, credential, granted, about, path))),
         )
@@ -257,6 +281,27 @@ class LogRenderer:
             known = b'"client.address":%b,' % _encode(address)
             self._addresses.put(address, known)
         return known
+
+    def _said(self, call: Call, reply: Reply[object] | None, place: _Place) -> tuple[bytes, bytes]:
+        """Return what is said of data, and the member for the version: at once for an answer that came here before."""
+        if reply is None:
+            return self._fields(call, None), b""
+        same, record = reply.same, call.record
+        if (
+            call.data
+            or reply.auth is not None
+            or reply.wrap_info is not None
+            or record.noted
+            or record.changed
+            or record.external_keys
+        ):
+            same = None
+        if same is not None and same == place.same:
+            return place.fields, place.version
+        fields, version = self._fields(call, reply), _version(reply) if place.versioned else b""
+        if same is not None and len(fields) <= _LONGEST_KEPT:
+            place.same, place.fields, place.version = same, fields, version
+        return fields, version
 
     def _fields(self, call: Call, reply: Reply[object] | None) -> bytes:
         """Return what is said of the data of request and answer, with its comma; nothing where there is none."""
@@ -437,11 +482,7 @@ def _version(reply: Reply[object]) -> bytes:
     return b',"version":%d' % version if isinstance(version, int) else b""
 
 
-def _trace(call: Call) -> tuple[bytes, bytes]:
+def _trace(came: bytes) -> tuple[bytes, bytes]:
     """Return the members for span and trace of a valid `traceparent` (W3C Trace Context, section 3.2)."""
-    for name, value in call.head.headers:
-        if name == b"traceparent" and len(value) <= _LONGEST_TRACE:
-            found = _TRACE.fullmatch(value)
-            if found is not None:
-                return b'"span_id":"%b",' % found[2], b'"trace_id":"%b",' % found[1]
-    return b"", b""
+    found = _TRACE.fullmatch(came) if len(came) <= _LONGEST_TRACE else None
+    return (b"", b"") if found is None else (b'"span_id":"%b",' % found[2], b'"trace_id":"%b",' % found[1])

@@ -102,7 +102,8 @@ class LogWriter:
         A failure takes back all that the chain has and the file has not: whoever made a record meanwhile is refused too.
         """
         chain = self.chain
-        if not follows(line, chain.written) or line.count(b"\n") > chain.waiting:
+        count = chain.count_in(len(line))
+        if not count or not follows(line, chain.written):
             chain.take_back()  # what was made and never came here must not keep out all that follows
             raise LogFailure("the log did not take the record before this one")
         try:
@@ -114,7 +115,7 @@ class LogWriter:
             fix = _FULL.get(error.errno or 0, f"{error.strerror}; see that its folder is there and writable")
             raise LogFailure(f"the log cannot be written: {fix}") from error
         self._size += len(line)
-        chain.wrote(line.count(b"\n"))
+        chain.wrote(count)
 
     def end_segment(self) -> None:
         """Have the next record begin another segment."""

@@ -133,7 +133,8 @@ class Front:
         call.client_address, call.client_port = scope.get("client") or ("", 0)
         call.token = Secret(first.get(b"x-vault-token", b"").strip().decode("latin-1"))
         echo = first.get(b"x-vault-namespace", b"").strip()
-        call.head = Head(method=scope["method"], headers=scope["headers"], echo=echo)
+        trace = first.get(b"traceparent", b"")
+        call.head = Head(method=scope["method"], headers=scope["headers"], echo=echo, trace=trace)
         self._lane.tell_of(call, scope, error)
 
     async def _serve(
@@ -226,6 +227,7 @@ class Front:
             accept=first.get(b"accept", b""),
             content_type=first.get(b"content-type", b""),
             echo=first.get(b"x-vault-namespace", b"").strip(),
+            trace=first.get(b"traceparent", b"") if unusual else b"",
             limits=self._lane.json_limits if method in BODIED else USUAL_LIMITS,
             conditions=conditions_of(first, headers) if unusual else None,
             idempotency_key=key_lines(first, headers) if unusual else b"",

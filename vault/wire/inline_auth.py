@@ -60,6 +60,7 @@ def login_of(call: Call, request_id: str, fixed: Collection[str]) -> Call:
         method="GET" if operation is Operation.READ else "POST",
         headers=[(name, value) for name, value in call.head.headers if not name.startswith(PREFIX)],
         content_type=b"application/json",
+        trace=call.head.trace,
         limits=call.head.limits,
     )
     login.within = within(headers[_NAMESPACE]) if _NAMESPACE in headers else call.within

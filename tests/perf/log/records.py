@@ -128,29 +128,33 @@ class Population:
             % (said.caller.team, said.caller.team)
         )
         return Draft(
-            b'{%b%b"event_name":"esa.%b",%b"http.request.method":"%b",'
-            % (
-                said.caller.encoded,
-                _ERRORS.get(outcome, b""),
-                event.encode(),
-                fields,
-                b"GET" if answered else b"POST",
+            (
+                b"{%b%b" % (said.caller.encoded, _ERRORS.get(outcome, b"")),
+                b'"event_name":"esa.%b",%b' % (event.encode(), fields),
+                b'"http.request.method":"%b",' % (b"GET" if answered else b"POST"),
             ),
-            (b'"outcome":"%b",' % outcome.encode() if outcome else b"")
-            + b'"phase":"%b",' % phase.encode()
-            + policy,
-            b'"request.id":"%b",%b"schema":"https://coffre.eu/schemas/log/v1",'
-            % (
-                said.request.encode(),
+            (
+                b'"outcome":"%b",' % outcome.encode() if outcome else b"",
+                b'"phase":"%b",' % phase.encode(),
+                policy,
+            ),
+            (
+                b'"request.id":"%b",' % said.request.encode(),
                 b'"resource":{"id":"%b/","type":"%b"},' % (resource.encode(), resource.encode())
                 if resource
                 else said.secret.encoded,
+                b'"schema":"https://coffre.eu/schemas/log/v1",',
             ),
-            (b'"span_id":"%016x",' % self._random.getrandbits(64) if said.trace else b"")
-            + (b'"status_code":%d,' % _STATUS[outcome] if outcome else b"")
-            + b'"tenant":"%b",' % said.caller.tenant.encode(),
-            b'"timestamp":"2026-11-28T00:00:00.000000000Z",%b"url.path":"%b"}'
-            % (b'"trace_id":"%b",' % said.trace.encode() if said.trace else b"", said.secret.path),
+            (
+                b'"span_id":"%016x",' % self._random.getrandbits(64) if said.trace else b"",
+                b'"status_code":%d,' % _STATUS[outcome] if outcome else b"",
+                b'"tenant":"%b",' % said.caller.tenant.encode(),
+            ),
+            (
+                b'"timestamp":"2026-11-28T00:00:00.000000000Z",',
+                b'"trace_id":"%b",' % said.trace.encode() if said.trace else b"",
+                b'"url.path":"%b"}' % said.secret.path,
+            ),
             said.caller.tenant,
         )
 

@@ -30,11 +30,11 @@ class Ticks:
 def draft(event: str = "esa.kv.read", tenant: str = "root") -> Draft:
     """A record as the renderer makes it, with few members."""
     return Draft(
-        b'{"event_name":"%b",' % event.encode(),
-        b'"outcome":"success",',
-        b'"request.id":"x",',
-        b'"tenant":"%b",' % tenant.encode(),
-        b'"timestamp":"2026-11-29T12:00:00.000000000Z"}',
+        (b'{"event_name":"%b",' % event.encode(),),
+        (b'"outcome":"success",',),
+        (b'"request.id":"x",',),
+        (b'"tenant":"%b",' % tenant.encode(),),
+        (b'"timestamp":"2026-11-29T12:00:00.000000000Z"}',),
         tenant,
     )
 

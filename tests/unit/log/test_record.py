@@ -127,6 +127,26 @@ def test_log_007_the_trace_of_a_valid_traceparent_is_in_the_record(here: Applica
     assert (found[0]["trace_id"], found[0]["span_id"]) == (trace, span)
 
 
+def test_a_read_that_comes_again_says_what_is_said_of_each_answer(here: Application) -> None:
+    token = _token(here)["client_token"]
+
+    def said() -> Any:
+        _, (record,) = _after(here, "GET", "/v1/secret/data/x", token=token)
+        return record["fields"], record["resource"]["version"]
+
+    first = said()
+    assert said() == first
+    here.request("POST", "/v1/secret/data/x", {"data": {"other": "value"}}, token="root")
+    second = said()
+    assert (second[0] != first[0], second[1]) == (True, first[1] + 1)
+    assert said() == second
+    here.request("DELETE", "/v1/secret/data/x", token="root")
+    _, (gone,) = _after(here, "GET", "/v1/secret/data/x", token=token)
+    assert (gone["status_code"], gone["fields"] not in (first[0], second[0])) == (404, True)
+    here.request("POST", "/v1/secret/undelete/x", {"versions": [second[1]]}, token="root")
+    assert said() == second
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -110,6 +110,17 @@ def test_records_are_taken_in_their_order_alone(tmp_path: Path) -> None:
     assert records(tmp_path) == []
 
 
+@pytest.mark.parametrize("torn", [slice(0, -1), slice(0, 0), slice(0, 10)])
+def test_what_ends_within_a_record_is_not_taken(tmp_path: Path, torn: slice) -> None:
+    log = opened(tmp_path)
+    lines = log.writer.chain.append(draft()) + log.writer.chain.append(draft())
+    with pytest.raises(LogFailure):
+        log.writer.write(lines[torn], 0.0)
+    with pytest.raises(LogFailure):  # all that was made is taken back
+        log.writer.write(lines, 0.0)
+    assert records(tmp_path) == []
+
+
 def test_a_record_that_was_made_and_never_written_keeps_none_out_for_long(tmp_path: Path) -> None:
     log = opened(tmp_path)
     wrote(log, draft())

@@ -23,6 +23,8 @@ class Head(msgspec.Struct, frozen=True, eq=False):
     content_type: bytes = b""
     echo: bytes = b""
     """The namespace header as it came, which answers repeat."""
+    trace: bytes = b""
+    """The `traceparent` as it came: which trace of the caller's the request belongs to."""
     limits: JsonLimits = USUAL_LIMITS
     """The listener's limits on a body."""
     conditions: Conditions | None = None

@@ -17,6 +17,8 @@ EMPTY_ROOT: Final = sha256(b"").digest()
 
 _LEAF: Final = sha256(b"\0")
 """What the hash of every leaf begins with; a copy of it is cheaper than to begin anew."""
+_NODE: Final = sha256(b"\1")
+"""What every other hash begins with."""
 
 LARGEST_SIZE: Final = (1 << 63) - 1
 """The most leaves that a tree may have."""
@@ -55,7 +57,9 @@ def leaf_hashes(records: Sequence[bytes]) -> list[bytes]:
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash over two hashes of the tree."""
-    return sha256(b"\1" + left + right).digest()
+    node = _NODE.copy()
+    node.update(left + right)
+    return node.digest()
 
 
 def encode_hash(value: bytes) -> str:
@@ -78,10 +82,8 @@ def decode_hash(text: str | bytes) -> bytes:
 def complete_hash(hashes: Sequence[bytes]) -> bytes:
     """Return the hash of a complete subtree above `hashes`, whose number is a power of two."""
     layer = hashes
-    while len(layer) > 1:  # `node_hash`, called for every second record otherwise
-        layer = [
-            sha256(b"\1" + left + right).digest() for left, right in zip(layer[::2], layer[1::2], strict=True)
-        ]
+    while len(layer) > 1:
+        layer = [*map(node_hash, layer[::2], layer[1::2])]
     return layer[0]
 
 
@@ -113,7 +115,7 @@ class CompactRange:
         hashes, size = self._hashes, self.size
         self.size = size + 1
         while size & 1:
-            leaf = sha256(b"\1" + hashes.pop() + leaf).digest()
+            leaf = node_hash(hashes.pop(), leaf)
             size >>= 1
         hashes.append(leaf)
 
