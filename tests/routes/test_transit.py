@@ -9,6 +9,7 @@ import pytest
 from tests.routes.driver import Application
 from tests.shared import Shared
 from vault.engines.transit.model import KEYS, VERSIONS
+from vault.framework.concurrency.offload import Pool
 from vault.storage.memory import MemoryStorage
 
 TEXT: Final = base64.b64encode(b"secret").decode()
@@ -322,3 +323,31 @@ def test_derived_keys_of_a_mount_show_the_public_key_of_a_context(transit: Trans
     assert shown["data"]["keys"]["1"]["public_key"] == signed["public_key"]
     body = {"input": TEXT, "context": CONTEXT, "signature": signed["signature"]}
     assert transit.data("verify/k", body) == {"valid": True}
+
+
+def test_a_version_is_made_for_the_key_that_is_there_when_it_is_stored(
+    transit: Transit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a pair is made, another key of another kind may take the name."""
+    run = Pool.run
+    turns: list[int] = []
+
+    async def slow(self: Any, client: Any, work: Any) -> Any:
+        made = await run(self, client, work)
+        if not turns:
+            turns.append(1)
+            for method, path, body in (
+                ("POST", "keys/k/config", {"deletion_allowed": True}),
+                ("DELETE", "keys/k", None),
+                ("POST", "keys/k", {"type": "aes256-gcm96"}),
+            ):
+                answer = await transit.application.ask(method, f"/v1/transit/{path}", body, token="root")
+                assert answer.status < 300
+        return made
+
+    transit.data("keys/k", {"type": "rsa-2048"})
+    monkeypatch.setattr(Pool, "run", slow)
+    shown = transit.data("keys/k/rotate", {})
+    assert turns
+    assert (shown["type"], shown["latest_version"]) == ("aes256-gcm96", 2)
+    assert transit.data("decrypt/k", {"ciphertext": transit.encrypt("k")})["plaintext"] == TEXT

@@ -32,6 +32,7 @@ from vault.engines.transit.model import (
     version_path,
 )
 from vault.framework.call import Call
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.errors import FactsChanged
 from vault.framework.keys.safe import Safe
 from vault.values.times import Nanos, millis_to_nanos
@@ -107,9 +108,10 @@ class KeyRing:
             settings = await find_key(call.reader, name)
             if settings is None:
                 return None
-            found = OpenKey(settings)
+            found, seen = OpenKey(settings), call.reader.epoch
             most = (await mount_settings(call.reader)).cache_size if kept is None else 0
-            if not isinstance(call.reader, View) and call.reader.epoch == self._follower.epoch:
+            current = seen == call.reader.epoch == self._follower.epoch
+            if current and not isinstance(call.reader, View):
                 if kept is None:
                     kept = BoundedCache(most or _KEYS)
                     self._kept.put(call.mount.uuid, kept)
@@ -176,8 +178,10 @@ class KeyRing:
     @staticmethod
     async def remove_versions(view: View, key: TransitKey, numbers: range) -> None:
         """Remove versions of a key."""
+        turn = TimeSlice()
         for number in numbers:
             await view.delete(version_path(key, number))
+            await turn.step()
 
     async def drop(self, changed: str | None) -> None:
         """Forget the key with an id, or those of the mount with that uuid, or all."""

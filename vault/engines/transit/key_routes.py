@@ -20,7 +20,6 @@ from vault.engines.transit.key_types import (
     HMAC,
     KEY_TYPES,
     UNKNOWN_TYPE,
-    KeyType,
     Material,
     make,
     pem_public,
@@ -41,6 +40,7 @@ from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
+from vault.framework.keys.asked_first import asked_first
 from vault.framework.keys.external import AskFirst
 from vault.framework.names import check_length
 from vault.framework.quote import quote
@@ -101,14 +101,15 @@ class KeyEngine(Engine):
             raise NotFound
         return await self._info(call.reader, params.name, key, context)
 
-    @write("keys/{name:word}", exists="key_exists", before="prepare_key", event="transit.key.create")
+    @write("keys/{name:word}", exists="key_exists", event="transit.key.create")
     async def write_key(self, call: Call, params: CreateParams) -> KeyInfo:
         """Make a key. One that is there already stays as it is."""
+        check_length(name=params.name)
         key = await find_key(call.tx, params.name)
         if key is None:
-            material = call.prepared
-            assert isinstance(material, Material)
-            key = await self._ring.create(call, params.name, new_key(params, self._entropy), material)
+            new = new_key(params, self._entropy)
+            material = await self._material(call, params.name, new)
+            key = await self._ring.create(call, params.name, new, material)
             await self._set_timer(call, params.name, key)
         return await self._info(call.tx, params.name, key, b"")
 
@@ -116,42 +117,28 @@ class KeyEngine(Engine):
         """Tell update from create."""
         return await find_key(call.reader, call.captures["name"]) is not None
 
-    async def prepare_key(self, call: Call, params: CreateParams) -> Material | None:
-        """Make the first version, which of RSA takes a while."""
-        check_length(name=params.name)
-        if await find_key(call.reader, params.name) is not None:
-            return None
-        key = new_key(params, self._entropy)
-        return await self.make(call, KEY_TYPES[key.type], key.key_size)
-
-    async def make(self, call: Call, kind: KeyType, size: int) -> Material:
-        """Make a version of a key."""
-        work = partial(make, kind, size, self._entropy)
-        return await self._pool.run(client_of(call), work) if kind.rsa else work()
-
-    @write("keys/{name:word}/rotate", before="prepare_rotation", event="transit.key.rotate")
+    @write("keys/{name:word}/rotate", event="transit.key.rotate")
     async def rotate(self, call: Call, params: KeyName) -> KeyInfo:
         """Make a new version, which encrypts and signs from now on. Older ones go on to decrypt and verify."""
-        key = await self._rotatable(call.tx, params.name)
-        material = call.prepared
-        assert isinstance(material, Material)
-        key = await self._ring.add_version(call.tx, params.name, key, material, millis_to_nanos(call.now))
-        await self._set_timer(call, params.name, key)
-        return await self._info(call.tx, params.name, key, b"")
-
-    async def prepare_rotation(self, call: Call, params: KeyName) -> Material:
-        """Make the new version, which of RSA takes a while."""
-        key = await self._rotatable(call.reader, params.name)
-        return await self.make(call, KEY_TYPES[key.type], key.key_size)
-
-    @staticmethod
-    async def _rotatable(view: ReadView, name: str) -> TransitKey:
-        key = await find_key(view, name)
+        key = await find_key(call.tx, params.name)
         if key is None:
             raise Malformed("key not found")
         if key.soft_deleted:
             raise Malformed(SOFT_DELETED)
-        return key
+        material = await self._material(call, params.name, key)
+        key = await self._ring.add_version(call.tx, params.name, key, material, millis_to_nanos(call.now))
+        await self._set_timer(call, params.name, key)
+        return await self._info(call.tx, params.name, key, b"")
+
+    async def _material(self, call: Call, name: str, key: TransitKey) -> Material:
+        """Make the next version of a key. One of RSA takes up to seconds, which no transaction waits for."""
+        kind = KEY_TYPES[key.type]
+        work = partial(make, kind, key.key_size, self._entropy)
+        if not kind.rsa:
+            return work()
+        return await asked_first(
+            call, (name, key.type), Material, partial(self._pool.run, client_of(call), work)
+        )
 
     @write("keys/{name:word}/config", contained=True, event="transit.key.tune")
     async def configure(self, call: Call, params: ConfigParams) -> KeyInfo:
@@ -247,6 +234,7 @@ class KeyEngine(Engine):
     async def rotate_when_due(self, data: View, name: str) -> Millis | None:
         """Rotate a key whose period is over; say when to look again. Raises `AskFirst`: no write waits for RSA."""
         key = await find_key(data, name)
+        made = self._made.pop(key.id, None) if key is not None else None
         if key is None or not key.auto_rotate:
             return None
         newest = await stored_version(data, key, key.latest)
@@ -255,18 +243,15 @@ class KeyEngine(Engine):
         if due > now:
             return due
         if not key.soft_deleted:
-            key = await self._ring.add_version(data, name, key, self._next(key), millis_to_nanos(now))
+            key = await self._ring.add_version(data, name, key, made or self._next(key), millis_to_nanos(now))
         return millis_after(now, key.auto_rotate)
 
     def _next(self, key: TransitKey) -> Material:
-        """Return the version that is made for a key whose time has come. Raises `AskFirst`."""
+        """Make a version of a key whose time has come. Raises `AskFirst` where that takes a while."""
         kind = KEY_TYPES[key.type]
         work = partial(make, kind, key.key_size, self._entropy)
         if not kind.rsa:
             return work()
-        made = self._made.pop(key.id, None)
-        if made is not None:
-            return made
 
         async def ask() -> None:
             self._made[key.id] = await self._pool.run((key.id, ""), work)
