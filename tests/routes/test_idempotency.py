@@ -16,7 +16,8 @@ from tests.shared import Shared
 from vault.barrier.stored import MARK
 from vault.barrier.view import core_prefix
 from vault.framework.request.operation import Operation
-from vault.idempotency.kept_answers import KEPT_KIND
+from vault.idempotency.kept_answers import KEPT_KIND, expiry
+from vault.storage.protocol import Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 
@@ -275,6 +276,23 @@ def test_an_answer_is_kept_for_a_day() -> None:
         assert len(server.run(_paths(server))) == 0
 
 
+def test_an_answer_that_was_kept_anew_is_not_removed_by_the_timer_of_before(application: Application) -> None:
+    _write(application)
+
+    async def fire() -> list[Timer]:
+        (path,) = await _paths(application)
+        key = f"root/{path.removeprefix('idempotency/')}"
+        async with application.vault.ground.barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
+            await core.cancel(KEPT_KIND, key)
+            await expiry(application.clock)(core, key)
+        timers = await application.storage.claim(Millis(1 << 60), 1000, hold=Millis(1))
+        return [timer for timer in timers if timer.kind == KEPT_KIND]
+
+    (timer,) = application.run(fire())
+    assert abs(timer.due - application.clock.millis() - DAY * 1000) < 60_000
+    assert _write(application).headers["idempotency-replayed"] == "?1"
+
+
 def test_neither_key_nor_request_is_stored(application: Application) -> None:
     _write(application, CANARY)
 
@@ -371,8 +389,8 @@ def test_other_routes_know_nothing_of_keys(application: Application) -> None:
 def test_the_head_of_a_write_with_a_key_is_not_kept(application: Application) -> None:
     client, token = Client(application), application.token(WRITER)
     line = b'idempotency-key: "a"'
-    client.send(*(put(token, value, line) for value in "abc"))
-    assert not client.passes(put(token, "d", line))
+    assert [status for status, _ in client.send(*(put(token, "a", line) for _ in "abc"))] == [200] * 3
+    assert not client.passes(put(token, "a", line))
 
 
 def test_no_route_that_takes_keys_brings_a_credential(application: Application) -> None:
