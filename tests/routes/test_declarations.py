@@ -60,6 +60,15 @@ def no_docstring() -> type[Engine]:
     return Wrong
 
 
+def repeatable_with_effects() -> type[Engine]:
+    class Wrong(Engine):
+        @write("x", repeatable=True)
+        async def change(self, call: Call) -> None:
+            """Change."""
+
+    return Wrong
+
+
 def no_result() -> type[Engine]:
     class Wrong(Engine):
         @read("x")
@@ -203,6 +212,7 @@ def overlap() -> type[Engine]:
     ("declare", "reason"),
     [
         (no_docstring, "a docstring is missing"),
+        (repeatable_with_effects, "it has effects beside its transaction, so it cannot be repeatable"),
         (no_result, "the result has no type"),
         (no_call, r"takes \(self, call\) or \(self, call, params\)"),
         (too_many, r"takes \(self, call\) or \(self, call, params\)"),

@@ -3,10 +3,12 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.routes.driver import Answer, Application
+from vault.storage.sqlite.storage import SqliteStorage
 
 NAMES = [
     "a b",
@@ -121,19 +123,30 @@ def test_a_rules_limit_names_the_next_page(filled: Application) -> None:
     assert seen == DIRECT
 
 
+FILTERED = """
+path "secret/metadata/*" {
+  capabilities = ["list"]
+  list_scan_response_keys_filter_path = "{{ .path }}{{ .key }}"
+}
+path "secret/metadata/f/q*" { capabilities = ["read"] }
+"""
+
+
 def test_no_page_is_named_where_names_are_hidden(filled: Application) -> None:
-    hidden = 'path "secret/metadata/*" { capabilities = ["list"] list_scan_response_keys_filter_path = "{{ .path }}{{ .key }}" }'
-    for token, lines in (
-        (filled.token(hidden), {}),
-        (
-            filled.token('path "secret/metadata/*" { capabilities = ["list"] }'),
-            {"x-vault-list-filter": "readable"},
-        ),
-        ("root", {"x-vault-list-filter": "readable"}),
-    ):
-        answer = filled.request("LIST", "/v1/secret/metadata/f/?limit=2", token=token, headers=lines)
-        assert answer.status in {200, 404}
+    for token, lines in ((filled.token(FILTERED), {}), ("root", {"x-vault-list-filter": "readable"})):
+        query = "?limit=2&after=k%26l%3Dm"
+        answer = filled.request("LIST", f"/v1/secret/metadata/f/{query}", token=token, headers=lines)
+        assert answer.json()["data"]["keys"][0] == 'q"q', answer.body
         assert "link" not in answer.headers
+        plain = filled.request("LIST", f"/v1/secret/metadata/f/{query}", token="root")
+        assert "link" in plain.headers
+
+
+def test_the_largest_limit_is_one(tmp_path: Path) -> None:
+    with Application(SqliteStorage.open(tmp_path / "db")) as server:
+        _write(server, "f/a")
+        answer = _page(server, f"?limit={(1 << 63) - 1}")
+        assert (answer.status, answer.json()["data"]["keys"]) == (200, ["a"])
 
 
 def test_a_wrapped_page_names_none_outside(filled: Application) -> None:

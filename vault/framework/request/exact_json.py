@@ -15,7 +15,7 @@ encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 _MARK: Final = "-0.0e-000000000000000000"
 """Stands for `-0`, the one number that an integer does not keep."""
-_ZERO: Final = re.compile(rb"(?<![eE])-0(?=[\s,\]}])")
+_ZERO: Final = re.compile(rb"-0(?=[\s,\]}])")
 """Finds what may be such a number, and passes over most of what is in strings: dates, UUIDs."""
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|(?<![eE])-0(?![0-9.eE])')
 
