@@ -60,7 +60,7 @@ WHOLE: Final[dict[str, Any]] = {
         "hooks": {"seal_key": "env:ESA", "openssl": "openssl"},
         "artefacts": {"records": ["audit.log"], "checkpoints": ["log"], "checkpoint_keys": [_KEY]},
         "isolation": {"mode": "prefix", "ttl_s": 600},
-        "limits": {"rps": 50.0, "request_s": 10.0, "run_s": 900.0},
+        "limits": {"rps": 50.0, "request_s": 10.0, "run_s": 900.0, "settle_s": 20.0},
         "expected_failures": "expected.toml",
     },
 }  # fmt: skip

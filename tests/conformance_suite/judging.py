@@ -62,6 +62,7 @@ mode = "{mode}"
 
 [limits]
 rps = 5000
+settle_s = {settle_s}
 """
 
 
@@ -144,6 +145,7 @@ def manifest_of(
     mode: str = "prefix",
     expected: str = "",
     claim: Sequence[str] = CLAIM,
+    settle_s: float = 20.0,
 ) -> Manifest:
     """A manifest for a server, asked at `port` where a proxy stands before it."""
     health = send(server.port, "GET", "/v1/sys/health", {}, None).json()
@@ -153,7 +155,7 @@ def manifest_of(
     path = folder / "manifest.toml"
     text = _MANIFEST.format(
         claim=list(claim), kind=server.kind, port=port or server.port, cluster=health["cluster_id"], mode=mode,
-        openssl=f'openssl = "{shutil.which("openssl")}"', artefacts=artefacts_of(server, port=port),
+        openssl=f'openssl = "{shutil.which("openssl")}"', artefacts=artefacts_of(server, port=port), settle_s=settle_s,
     )  # fmt: skip
     assert tomllib.loads(text)
     path.write_text(text, encoding="utf-8")

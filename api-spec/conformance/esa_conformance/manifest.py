@@ -54,11 +54,12 @@ class Compat:
 
 @dataclass(frozen=True)
 class Limits:
-    """Requests in a second, seconds for a request, seconds for the whole run."""
+    """Requests in a second, seconds for a request, seconds for the whole run; seconds until a record can be found."""
 
     rps: float
     request_s: float
     run_s: float
+    settle_s: float
 
 
 @dataclass(frozen=True)
@@ -262,9 +263,10 @@ def _limits(table: _Table) -> Limits:
         rps=table.take("rps", float, 50.0),
         request_s=table.take("request_s", float, 10.0),
         run_s=table.take("run_s", float, 900.0),
+        settle_s=table.take("settle_s", float, 20.0),
     )
     table.end()
-    if min(made.rps, made.request_s, made.run_s) <= 0:
+    if min(made.rps, made.request_s, made.run_s, made.settle_s) <= 0:
         raise UsageError("limits: numbers above zero are needed")
     return made
 

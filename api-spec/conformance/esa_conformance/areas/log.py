@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from esa_conformance.areas.log_reading import (
-    INDEXED_WITHIN_S,
     LINES,
     RECORDS,
     Record,
@@ -187,7 +186,7 @@ def reading_is_recorded(t: Trial) -> None:
     reader, path = reader_of(t), t.secret()
     t.done(t.kv.put(path, t.value()), "a secret is written")
     asked = reader.send("GET", RECORDS, query={"resource": f"{reader.where.mount}/{path}", "limit": 1})
-    until = time.monotonic() + INDEXED_WITHIN_S
+    until = time.monotonic() + t.state.settle_s
     given = asked.answer.member("request_id")
     while not any(
         one.get("request.id") == given

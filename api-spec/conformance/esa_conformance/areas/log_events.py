@@ -11,7 +11,6 @@ from itertools import pairwise
 from typing import Any, Final
 
 from esa_conformance.areas.log_reading import (
-    INDEXED_WITHIN_S,
     LINES,
     RECORDS,
     Record,
@@ -62,7 +61,7 @@ def life_of_the_server_is_recorded(t: Trial) -> None:
         t.equal(t.nobody.within("").health().answer.member("sealed"), True, "health tells that it is sealed")
     finally:
         t.nobody.within("").send("POST", "sys/unseal", {"key": t.seal_key})
-        until = time.monotonic() + INDEXED_WITHIN_S
+        until = time.monotonic() + t.state.settle_s
         while not t.nobody.within("").health().ok and time.monotonic() < until:
             time.sleep(0.2)
     newest(t, reader)
@@ -93,7 +92,7 @@ def changed_rights_are_events(t: Trial) -> None:
 def _changes(t: Trial, reader: Client, policy: str, event: str, count: int) -> list[tuple[Any, Any]]:
     """Old and new of each change of a policy, the oldest first, once as many are recorded as are waited for."""
     place = f"{reader.namespace}/sys/policies/acl/{policy}".lstrip("/")
-    until = time.monotonic() + INDEXED_WITHIN_S
+    until = time.monotonic() + t.state.settle_s
     while True:
         found = [
             one
@@ -218,7 +217,7 @@ def _acts_in(t: Trial, namespace: str) -> str:
     name, _ = t.state.name("policy", namespace=namespace)
     t.done(t.admin.within(namespace).write_policy(name, {"none": ["read"]}), "a policy is written")
     reader = reader_in(t, namespace)
-    until = time.monotonic() + INDEXED_WITHIN_S
+    until = time.monotonic() + t.state.settle_s
     while not search(reader, resource=f"{namespace}/sys/policies/acl/{name}", limit=1):
         t.need(time.monotonic() < until, "a tenant finds what happened in its own namespace")
         time.sleep(0.2)

@@ -22,7 +22,6 @@ from esa_conformance.run.trial import Trial
 
 TESTS = Tests()
 _NEEDS: Final = ("kv", "records")
-_WRITTEN_WITHIN_S: Final = 20.0
 _MOST_BYTES: Final = 65_535
 
 
@@ -32,7 +31,7 @@ def _records(t: Trial) -> list[Recorded]:
 
 def _within(t: Trial, holds: Callable[[Sequence[Recorded]], bool], what: str) -> list[Recorded]:
     """All records, once `holds` is true of them: a file may be behind what was answered."""
-    until = time.monotonic() + _WRITTEN_WITHIN_S
+    until = time.monotonic() + t.state.settle_s
     while not holds(found := _records(t)):
         t.must(time.monotonic() < until, what)
         time.sleep(0.2)

@@ -19,8 +19,6 @@ from esa_conformance.run.trial import Trial
 
 TESTS = Tests()
 _NEEDS: Final = ("kv", "admin")
-_GRACE_S: Final = 20.0
-"""Seconds beyond the declared ones, for a machine that is busy."""
 
 
 @TESTS.test("ESA-LOG-051", feature="proof", needs=_NEEDS)
@@ -29,10 +27,10 @@ def checkpoints_are_consistent(t: Trial) -> None:
     reader = reader_of(t)
     declared = _declared(t)
     log, seq, _ = newest(t, reader)
-    old = checkpoint_over(t, reader, log, seq + 1, declared + _GRACE_S)
+    old = checkpoint_over(t, reader, log, seq + 1, declared + t.state.settle_s)
     for _ in range(3):
         log, seq, _ = newest(t, reader)
-    new = checkpoint_over(t, reader, log, seq + 1, declared + _GRACE_S)
+    new = checkpoint_over(t, reader, log, seq + 1, declared + t.state.settle_s)
     t.must(new.size > old.size, "a checkpoint covers more records than the one before")
     t.equal(new.origin, old.origin, "checkpoints of one log have one origin")
     reply = reader.send("GET", f"sys/log/consistency/{log}", query={"from": old.size, "to": new.size})
@@ -100,7 +98,7 @@ def checkpoints_are_signed(t: Trial) -> None:
 
 def _handed_over(t: Trial) -> Sequence[Checkpoint]:
     """The checkpoints in the files, once there is one: a server that has just begun may have none yet."""
-    until = time.monotonic() + _GRACE_S
+    until = time.monotonic() + t.state.settle_s
     while True:
         notes = [note for data in t.state.artefacts.checkpoint_files() for note in checkpoints_in(data)]
         if notes:

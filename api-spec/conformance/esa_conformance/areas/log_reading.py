@@ -13,7 +13,6 @@ from esa_conformance.errors import Missed, PreconditionFailed
 from esa_conformance.evidence.notes import Checkpoint, checkpoints_of
 from esa_conformance.run.trial import Trial
 
-INDEXED_WITHIN_S: Final = 20.0
 RECORDS: Final = "sys/log/records"
 LINES: Final = {"Accept": "application/x-ndjson"}
 Record = Mapping[str, Any]
@@ -51,7 +50,7 @@ def outcomes_of(t: Trial, reader: Client, path: str, count: int = 1) -> Sequence
     """The outcomes of requests about a secret, once as many as are waited for can be found."""
     where = reader.where
     place = f"{t.state.namespace}/{where.mount}".lstrip("/")
-    until = time.monotonic() + INDEXED_WITHIN_S
+    until = time.monotonic() + t.state.settle_s
     while True:
         records = search(reader, resource=f"{place}/{where.prefix}{path}", limit=50)
         outcomes = [one for one in records if one.get("phase") != "attempt"]
@@ -99,7 +98,7 @@ def read_proof(text: str) -> Proof:
 
 def proof_text(t: Trial, reader: Client, log: str, seq: int) -> str:
     """The proof of a record as it is given, once a checkpoint covers it."""
-    until = time.monotonic() + INDEXED_WITHIN_S
+    until = time.monotonic() + t.state.settle_s
     while time.monotonic() < until:
         reply = reader.send("GET", f"{RECORDS}/{log}/{seq}/proof")
         if reply.ok:

@@ -103,7 +103,7 @@ def run(
     state = State(
         name, nobody.transport, nobody, dict(callers), options.canary,
         told_features(manifest, identity), identity.discovery, manifest.seal_key,
-        manifest.openssl, manifest.artefacts,
+        manifest.openssl, manifest.artefacts, manifest.limits.settle_s,
     )  # fmt: skip
     observer = options.observer
     if observer is not None:

@@ -31,6 +31,8 @@ class State:
     seal_key: str | None = field(default=None, repr=False)
     openssl: str | None = None
     artefacts: Artefacts = field(default_factory=Artefacts)
+    settle_s: float = 20.0
+    """Seconds until what was answered can be found in a log."""
     namespace: str = ""
     journal: Journal | None = None
     current: str = ""
