@@ -29,7 +29,7 @@ _SUPPORTED = {
     "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},
 }  # fmt: skip
 _WARNINGS = {
-    "coffre": {"keys_in_use_are_described"},
+    "coffre": set(),
     "openbao": {
         "security_contact_is_served", "large_integer_survives", "limits_say_when",
         "errors_of_administration_repeat_nothing", "file_has_no_secret",

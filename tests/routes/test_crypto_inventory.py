@@ -206,6 +206,21 @@ def test_a_namespace_with_keys_of_its_own_lists_them(site: Site) -> None:
     assert rows["barrier/0000000001"]["created"]
 
 
+def test_it_is_known_when_a_key_of_the_server_was_made(site: Site) -> None:
+    rows = [
+        row for row in site.listed() if not row["mount"] and row["purpose"] not in {"seal-slot", "external"}
+    ]
+    assert {row["purpose"] for row in rows} >= {
+        "log-hash",
+        "log-signature",
+        "safe",
+        "wrapping-token",
+        "barrier",
+        "root",
+    }
+    assert [row["id"] for row in rows if not row["created"] or row["age"] is None] == []
+
+
 def test_a_device_that_is_away_leaves_its_row_and_is_not_asked(memory: str) -> None:
     del memory
     slot = SoftSlot("a")

@@ -80,7 +80,7 @@ class Broker:
         metrics = metrics or Metrics(clock)
         self._written = {kind: metrics.timing(f"audit.log_{kind}") for kind in _KINDS}
         self._log = log
-        self._salts = DeviceSalts(salts, entropy, log)
+        self._salts = DeviceSalts(salts, clock, entropy, log)
         self._clock = clock
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, OpenDevice] = {}

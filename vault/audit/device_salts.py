@@ -10,9 +10,10 @@ from typing import Final
 from vault.audit.device import DeviceFailure
 from vault.audit.salts import Salts, SaltUnreadable
 from vault.barrier.view import ReadView, View
-from vault.framework.clock import Entropy
+from vault.framework.clock import Clock, Entropy
 from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
+from vault.values.times import Millis
 
 _SALT: Final = "audit/salt/"
 """Where earlier versions kept salts, before salts were wrapped for the key slots."""
@@ -21,8 +22,8 @@ _SALT: Final = "audit/salt/"
 class DeviceSalts:
     """The salts of all devices. `core` is the root namespace's own data."""
 
-    def __init__(self, salts: Salts, entropy: Entropy, log: Log) -> None:
-        self._salts, self._entropy, self._log = salts, entropy, log
+    def __init__(self, salts: Salts, clock: Clock, entropy: Entropy, log: Log) -> None:
+        self._salts, self._clock, self._entropy, self._log = salts, clock, entropy, log
         self._unopened: set[str] = set()
         """Devices whose salt no slot could unwrap at the last attempt."""
 
@@ -37,7 +38,8 @@ class DeviceSalts:
             wrapped = await self.wrapped_for(core, path)
             if wrapped:
                 async with write() as tx:
-                    await self._salts.put(tx, path, wrapped)
+                    old = await tx.get(_SALT + path) is not None
+                    await self._salts.put(tx, path, wrapped, Millis(0) if old else self._clock.millis())
                     await tx.delete(_SALT + path)
 
     async def wrapped_for(self, core: ReadView, path: str) -> bytes:
@@ -72,7 +74,7 @@ class DeviceSalts:
     async def put(self, core: View, path: str, wrapped: bytes) -> None:
         """Store what `wrapped_for` returned. Raises `Unavailable` where its slots have been removed meanwhile."""
         try:
-            await self._salts.put(core, path, wrapped)
+            await self._salts.put(core, path, wrapped, self._clock.millis())
         except SaltUnreadable as error:
             raise Unavailable(str(error)) from error
 

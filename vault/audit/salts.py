@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import Final
 
 from vault.barrier.view import ReadView, View
+from vault.framework.keys.made import forget_made, note_made, when_made
 from vault.seal.failure import SealFailure
 from vault.seal.records.sealwrap import SealWrap
 from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 _PREFIX: Final = "audit/salt/"
 
@@ -61,13 +63,20 @@ class Salts:
         except SealFailure as error:
             raise SaltUnreadable(str(error)) from error
 
-    async def put(self, core: View, device: str, wrapped: bytes) -> None:
-        """Store the result of `wrap`. Raises `SaltUnreadable` where its slots have been removed meanwhile."""
+    async def put(self, core: View, device: str, wrapped: bytes, now: Millis) -> None:
+        """Store the result of `wrap`, made at `now` (ms). Raises `SaltUnreadable` where its slots have been removed meanwhile."""
         try:
             await self._wraps.put(core, _PREFIX + device, wrapped)
         except SealFailure as error:
             raise SaltUnreadable(str(error)) from error
+        await note_made(core, _PREFIX + device, now)
 
     async def delete(self, core: View, device: str) -> None:
         """Remove a device's salt."""
         await self._wraps.delete(core, _PREFIX + device)
+        await forget_made(core, _PREFIX + device)
+
+
+async def salt_made(core: ReadView, device: str) -> Millis:
+    """Return when a device's salt was made (ms); 0 where nobody noted it."""
+    return await when_made(core, _PREFIX + device)

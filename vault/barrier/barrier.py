@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from vault.barrier.failure import BarrierFailure, BarrierSealed, KeyringMissing, NamespaceSealed
 from vault.barrier.key import Key, Random
@@ -61,7 +61,8 @@ class Barrier:
     def __init__(self, storage: Storage, *, now: Callable[[], Millis], random: Random) -> None:
         """`now` gives milliseconds since the epoch, `random` entropy."""
         self._storage = storage
-        self._now = now
+        self.now: Final = now
+        """Milliseconds since the epoch."""
         self._random = random
         self._root_key: Key | None = None
         self._next_root_key: Key | None = None
@@ -245,7 +246,7 @@ class Barrier:
 
     def due(self) -> bool:
         """Return whether the active key should be rotated now; false while sealed."""
-        return self._keyring is not None and self._keyring.due(self._now())
+        return self._keyring is not None and self._keyring.due(self.now())
 
     async def rotate_in(self, tx: Tx) -> Keyring:
         """Add a key term within `tx`, from the stored keyring, so that concurrent rotations add up.
@@ -253,7 +254,7 @@ class Barrier:
         Call `refresh` after the commit; until then entries are written under the older term.
         """
         stored, root_key = await self._stored(tx)
-        return await self._store(tx, stored.rotate(self._now(), self._random), root_key)
+        return await self._store(tx, stored.rotate(self.now(), self._random), root_key)
 
     async def rotate_due_in(self, tx: Tx) -> bool:
         """Add a key term within `tx` if the stored keyring says that it is time; then as `rotate_in`.
@@ -261,9 +262,9 @@ class Barrier:
         So of several workers that found a rotation due, only the first one rotates. Save the counts first.
         """
         stored, root_key = await self._stored(tx)
-        if not stored.due(self._now()):
+        if not stored.due(self.now()):
             return False
-        await self._store(tx, stored.rotate(self._now(), self._random), root_key)
+        await self._store(tx, stored.rotate(self.now(), self._random), root_key)
         return True
 
     async def configure_in(self, tx: Tx, rotation: RotationConfig) -> Keyring:

@@ -136,7 +136,7 @@ class CommonLog:
         """Make the log's keys where there are none yet; `core` is the root namespace's own data."""
         if await read_keys(core) is None:
             async with write() as tx:
-                await make_keys(tx, self._entropy)
+                await make_keys(tx, self._entropy, self._clock.millis())
 
     async def load(self, core: ReadView) -> None:
         """Hash and sign from now on."""

@@ -14,6 +14,8 @@ import msgspec
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import Entropy
+from vault.framework.keys.made import note_made, when_made
+from vault.values.times import Millis
 
 _PATH: Final = "log/keys"
 FIRST: Final = "h1"
@@ -42,10 +44,16 @@ async def read_keys(core: ReadView) -> LogKeys | None:
     return None if stored is None else _KEYS.decode(stored)
 
 
-async def make_keys(core: View, entropy: Entropy) -> None:
-    """Make the keys, unless another node did meanwhile."""
+async def make_keys(core: View, entropy: Entropy, now: Millis) -> None:
+    """Make the keys at `now` (ms), unless another node did meanwhile."""
     if await core.get(_PATH) is None:
         made = LogKeys(
             hashing={FIRST: entropy.bytes(_KEY_BYTES)}, current=FIRST, signing=entropy.bytes(_KEY_BYTES)
         )
         await core.put(_PATH, _KEYS.encode(made))
+        await note_made(core, _PATH, now)
+
+
+async def keys_made(core: ReadView) -> Millis:
+    """Return when the keys were made (ms); 0 where nobody noted it."""
+    return await when_made(core, _PATH)

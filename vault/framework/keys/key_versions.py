@@ -15,9 +15,11 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed
 from vault.barrier.stored import text
 from vault.barrier.view import ReadView, View, core_prefix
+from vault.framework.keys.made import note_made, when_made
 from vault.seal.failure import SealFailure
 from vault.seal.records.sealwrap import PREFIX, SealWrap
 from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 T = TypeVar("T")
 
@@ -123,6 +125,10 @@ class NumberedKeys(Generic[T]):
         self._values[self._path(number)] = value
         return self._keys.setdefault(number, self._read(value))
 
+    async def made(self, number: int) -> Millis:
+        """Return when a key was made (ms); 0 where nobody noted it. Raises `BarrierSealed`."""
+        return await when_made(self._reader(), self._path(number))
+
     def news(self) -> Mapping[int, SealFailure]:
         """Return the entries of `unopened` that are new, or have another reason than at the last call."""
         news = {
@@ -149,6 +155,8 @@ class NumberedKeys(Generic[T]):
         if wrapped:
             newest += 1
             await self._wraps.put(tx, self._path(newest), wrapped)
+            old = self._bare and await tx.get(self._bare) is not None
+            await note_made(tx, self._path(newest), Millis(0) if old else self._barrier.now())
             if self._bare:
                 await tx.delete(self._bare)
         await tx.put(_NEWEST + self._folder, text(str(newest)))

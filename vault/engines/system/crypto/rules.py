@@ -38,6 +38,8 @@ ENDS_SOON: Final = Seconds(30 * DAY)
 
 _ANSSI: Final = "ANSSI-PG-083 v3.00"
 _BSI: Final = "BSI TR-02102-1 2026-01"
+_ROADMAP: Final = "NIS Cooperation Group, roadmap for the transition to post-quantum cryptography, 2025-06"
+"""What the BSI works by; dates of TR-02102-1 itself are not here, as no clause of it is certain to us."""
 
 
 class Profile(StrEnum):
@@ -105,14 +107,6 @@ def _classical(use: KeyUse, _: Millis) -> bool:
     return post_quantum(use) == "none" and use.algorithm not in {"", *SYMMETRIC}
 
 
-def _signs(use: KeyUse, now: Millis) -> bool:
-    return _classical(use, now) and not use.algorithm.startswith("rsa-oaep")
-
-
-def _wraps(use: KeyUse, now: Millis) -> bool:
-    return _classical(use, now) and use.algorithm.startswith("rsa-oaep")
-
-
 _BOTH: Final = (Profile.ANSSI, Profile.BSI)
 _RULES: Final = (
     _Rule(
@@ -154,16 +148,9 @@ _RULES: Final = (
     _Rule(
         (Profile.BSI,),
         "information",
-        _signs,
-        "classical signatures alone are recommended until the end of 2035",
-        _BSI,
-    ),
-    _Rule(
-        (Profile.BSI,),
-        "information",
-        _wraps,
-        "classical encryption of keys alone is recommended until the end of 2031, of very high value until 2030",
-        _BSI,
+        _classical,
+        "no post-quantum protection: uses of high risk are moved by the end of 2030, of medium risk by the end of 2035",
+        _ROADMAP,
     ),
     _Rule(_BOTH, "warning", _ends_soon, "its certificate has ended, or ends within 30 days"),
     _Rule(_BOTH, "warning", _too_old, "it is older than its rotation period"),

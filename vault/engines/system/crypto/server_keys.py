@@ -9,6 +9,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from vault.audit.broker import Broker
+from vault.audit.salts import salt_made
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView
 from vault.engines.system.crypto.barrier_keys import BITS, CIPHER
@@ -16,7 +17,7 @@ from vault.framework.keys.inventory import KeyState, KeyUse, Purpose
 from vault.framework.keys.key_versions import NumberedKeys
 from vault.framework.keys.safe import Safe
 from vault.log.common_log import CommonLog
-from vault.log.keys import read_keys
+from vault.log.keys import keys_made, read_keys
 from vault.values.times import Millis
 from vault.wrap.signing_key import SigningKeys
 
@@ -51,7 +52,7 @@ async def safe_keys(safe: Safe) -> Sequence[KeyUse]:
         bits=BITS,
         location=_SLOTS,
     )
-    return _numbered(safe.keys, one)
+    return await _numbered(safe.keys, one)
 
 
 async def wrapping_keys(signing: SigningKeys) -> Sequence[KeyUse]:
@@ -64,7 +65,7 @@ async def wrapping_keys(signing: SigningKeys) -> Sequence[KeyUse]:
         bits=521,
         location=_SLOTS,
     )
-    return _numbered(signing, one)
+    return await _numbered(signing, one)
 
 
 async def log_keys(core: ReadView, common: CommonLog | None, hsm_key: str) -> Sequence[KeyUse]:
@@ -72,7 +73,8 @@ async def log_keys(core: ReadView, common: CommonLog | None, hsm_key: str) -> Se
     keys = await read_keys(core) if common is not None else None
     if keys is None or common is None:
         return []
-    found = [_log_hash(name, active=name == keys.current) for name in keys.hashing]
+    made = await keys_made(core)
+    found = [_log_hash(name, made, active=name == keys.current) for name in keys.hashing]
     found.append(
         KeyUse(
             name="signature",
@@ -81,6 +83,7 @@ async def log_keys(core: ReadView, common: CommonLog | None, hsm_key: str) -> Se
             algorithm="ed25519",
             bits=256,
             location=_BARRIER,
+            created=made,
         )
     )
     state = common.checkpoints.hsm_state(common.id)
@@ -100,7 +103,7 @@ async def log_keys(core: ReadView, common: CommonLog | None, hsm_key: str) -> Se
     return found
 
 
-async def audit_keys(broker: Broker) -> Sequence[KeyUse]:
+async def audit_keys(core: ReadView, broker: Broker) -> Sequence[KeyUse]:
     """Describe the key that each audit device hashes values with."""
     return [
         KeyUse(
@@ -110,12 +113,13 @@ async def audit_keys(broker: Broker) -> Sequence[KeyUse]:
             algorithm=_HASH,
             bits=BITS,
             location=_SLOTS,
+            created=await salt_made(core, device.path),
         )
         for device in broker.devices
     ]
 
 
-def _log_hash(name: str, *, active: bool) -> KeyUse:
+def _log_hash(name: str, made: Millis, *, active: bool) -> KeyUse:
     return KeyUse(
         name=f"hash/{name}",
         purpose=Purpose.LOG_HASH,
@@ -124,16 +128,28 @@ def _log_hash(name: str, *, active: bool) -> KeyUse:
         bits=BITS,
         location=_BARRIER,
         version=name,
+        created=made,
         state=KeyState.ACTIVE if active else KeyState.RETIRED,
     )
 
 
-def _numbered(keys: NumberedKeys[T], one: KeyUse) -> Sequence[KeyUse]:
+async def _numbered(keys: NumberedKeys[T], one: KeyUse) -> Sequence[KeyUse]:
     """Describe keys that are like `one`, by their numbers; the newest that opens is the one in use."""
     newest = max(keys.known, default=0)
     states = {number: KeyState.ACTIVE if number == newest else KeyState.RETIRED for number in keys.known}
     states |= {number: KeyState.UNREACHABLE for number in keys.unopened if number}
     return [
-        replace(one, name=f"{number:010}", version=str(number), state=state)
+        replace(
+            one,
+            name=f"{number:010}",
+            version=str(number),
+            state=state,
+            **_since(await keys.made(number), number),
+        )
         for number, state in states.items()
     ]
+
+
+def _since(made: Millis, number: int) -> dict[str, Millis]:
+    """Return what is known of the time of a numbered key: each but the first took the place of one before."""
+    return {"created": made, "rotated": made if number > 1 else Millis(0)}

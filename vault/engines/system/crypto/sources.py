@@ -72,7 +72,7 @@ class KeySources(msgspec.Struct, frozen=True, kw_only=True):
         barrier, core = self.barrier, core_reader(self.barrier, ROOT)
         reader = self.storage.reader()
         return (
-            Section("audit/", partial(audit_keys, self.audit)),
+            Section("audit/", partial(audit_keys, core, self.audit)),
             Section("barrier/", partial(barrier_keys, barrier)),
             Section("log/", partial(log_keys, core, self.audit.common, self.hsm_key)),
             Section("safe/", partial(safe_keys, self.safe)),

@@ -74,10 +74,11 @@ def test_what_is_said_of_classical_signatures_is_information_with_its_source() -
     assert len(sources) == 3 and any("RecoSecuLongTerme" in source for source in sources)
 
 
-def test_keys_that_are_wrapped_by_rsa_have_another_end_than_signatures() -> None:
-    (wrapping,) = findings(Profile.BSI, key(algorithm="rsa-oaep-sha256", bits=3072), NOW)
-    (signing,) = findings(Profile.BSI, key(algorithm="rsa-3072", bits=3072), NOW)
-    assert "2031" in wrapping.reason and "2035" in signing.reason
+def test_dates_of_the_bsi_are_those_of_a_document_that_has_them() -> None:
+    for algorithm in ("rsa-oaep-sha256", "rsa-3072"):
+        (found,) = findings(Profile.BSI, key(algorithm=algorithm, bits=3072), NOW)
+        assert "2030" in found.reason and "2035" in found.reason and "roadmap" in found.source
+    assert findings(Profile.BSI, key(algorithm="aes-256-gcm"), NOW) == []
 
 
 @pytest.mark.parametrize(("days", "warns"), [(-1, True), (29, True), (31, False)])
