@@ -12,6 +12,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "cli/vaultctl/commands/nhi/offline.py": "_limits",
         "cli/vaultctl/flags.py": "parse_moment",
         "nhi/auth/approle/install.py": "expire_secret_id",
+        "nhi/auth/approle/roles.py": "mounted",
         "vault/audit/device_salts.py": "prepare put",
         "vault/framework/keys/key_versions.py": "_store",
         "nhi/auth/approle/login.py": "_secret login",

@@ -21,7 +21,7 @@ def install(services: Services) -> Installation:
         await expire(data, name, clock.nanos())
 
     engines = (
-        RoleEngine(entropy, longest),
+        RoleEngine(clock, entropy, longest),
         TermPathEngine(longest),
         RolePathEngine(),
         SecretIdEngine(clock, entropy, longest),

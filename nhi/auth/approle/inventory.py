@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nhi.auth.approle import store
 from vault.barrier.view import ReadView
 from vault.framework.keys.inventory import KeyUse, Purpose
 
 
 async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
     """Describe the key by which secret ids are found; each mount has one from its beginning."""
-    del core, mount
+    del core
     use = KeyUse(
         name="secret-ids",
         purpose=Purpose.SECRET_ID_HASH,
@@ -19,5 +20,6 @@ async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
         algorithm="hmac-sha-256",
         bits=256,
         location="storage, under the barrier",
+        created=await store.key_made(mount),
     )
     return [use]

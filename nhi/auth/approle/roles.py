@@ -10,7 +10,7 @@ from nhi.auth.approle.model import OLD_NAMES, Role, RoleName, RoleParams, RoleQu
 from nhi.records import Keys, ListParams
 from vault.barrier.view import View
 from vault.framework.call import Call
-from vault.framework.clock import Entropy
+from vault.framework.clock import Clock, Entropy
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.fields import Json
@@ -24,14 +24,14 @@ from vault.values.times import Seconds
 class RoleEngine(Engine):
     """The paths of roles as a whole; `subpaths` has those of their fields."""
 
-    def __init__(self, entropy: Entropy, longest: Seconds) -> None:
+    def __init__(self, clock: Clock, entropy: Entropy, longest: Seconds) -> None:
         """`longest` is the server's longest TTL in seconds."""
-        self._entropy = entropy
+        self._clock, self._entropy = clock, entropy
         self._longest = longest
 
     async def mounted(self, view: View) -> None:
         """Make the key of the mount's hashes."""
-        await store.prepare(view, self._entropy.bytes(32))
+        await store.prepare(view, self._entropy.bytes(32), self._clock.millis())
 
     @list_("role", event="approle.role.list")
     async def list_roles(self, call: Call, params: ListParams) -> Keys:

@@ -12,8 +12,9 @@ from vault.barrier.stored import RecordKind, raw, text
 from vault.barrier.view import ReadView, View
 from vault.framework.call import Call
 from vault.framework.keys.hmac import HmacKey
+from vault.framework.keys.made import note_made, when_made
 from vault.values.ids import SecretIdAccessor
-from vault.values.times import Nanos, nanos_to_millis_up
+from vault.values.times import Millis, Nanos, nanos_to_millis_up
 
 SECRET_IDS: Final = MountTimers("approle-secret-id")
 """They end secret ids."""
@@ -30,9 +31,15 @@ _PLACE: Final = RecordKind("AppRole accessor", AccessorOwner)
 _USED: Final = RecordKind("AppRole usage", Usage)
 
 
-async def prepare(view: View, salt: bytes) -> None:
-    """Keep the key of a new mount's hashes."""
+async def prepare(view: View, salt: bytes, now: Millis) -> None:
+    """Keep the key of a new mount's hashes, made at `now` (ms)."""
     await view.put(_SALT, raw(salt))
+    await note_made(view, _SALT, now)
+
+
+async def key_made(view: ReadView) -> Millis:
+    """Return when the key of a mount's hashes was made (ms); 0 where nobody noted it."""
+    return await when_made(view, _SALT)
 
 
 async def keyed(view: ReadView) -> HmacKey:

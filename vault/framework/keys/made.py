@@ -10,11 +10,11 @@ from vault.barrier.view import ReadView, View
 from vault.values.times import Millis
 
 _FOLDER: Final = "key-made/"
-"""Below this path in the root namespace's own data: for each key the milliseconds since the Unix epoch."""
+"""Below this path in the data of whoever has the keys: for each the milliseconds since the Unix epoch."""
 
 
 async def note_made(core: View, key: str, now: Millis) -> None:
-    """Note that a key is made now; `key` is where it lies."""
+    """Note that a key is made now; `core` is where it is kept, and `key` its path there."""
     await core.put(_FOLDER + key, text(str(now)))
 
 

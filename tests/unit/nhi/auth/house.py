@@ -102,7 +102,7 @@ class AuthHouse(TokenHouse):
             Renewals(self._find, {"approle": renew_approle, "userpass": renew_userpass}),
         )
         approle = (
-            RoleEngine(self.entropy, Seconds(LONGEST)),
+            RoleEngine(self.clock, self.entropy, Seconds(LONGEST)),
             TermPathEngine(Seconds(LONGEST)),
             RolePathEngine(),
             SecretIdEngine(self.clock, self.entropy, Seconds(LONGEST)),
