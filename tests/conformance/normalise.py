@@ -32,6 +32,8 @@ _ANYWHERE = (
     ("lease-hash", re.compile(r"\bh[0-9a-f]{64}\b")),
 )
 _CIPHERTEXT = re.compile(r"\bvault:v(\d+):([A-Za-z0-9+/_-]+=*)")
+_LINE_BREAK = "\n"
+_KEY_TEXT = re.compile(r"[A-Za-z0-9+/]{22,}={0,2}")
 _DER_SIGNATURE = re.compile(r"ME[QUY].{85,93}")
 _MOUNT_ACCESSOR = re.compile(r"\b((?:auth_)?[a-z][a-z0-9-]*)_([0-9a-f]{8})\b")
 _CLUSTER = re.compile(r"\bvault-cluster-[0-9a-f]{8}\b")
@@ -110,6 +112,8 @@ class Normaliser:
         }
 
     def _string(self, value: str, key: str) -> str:
+        if key.isdecimal() and (form := _exported(value)):
+            return form
         if key in _BY_CONFIGURATION:
             return f"<{key}>"
         if key in _RANDOM_KEYS and value:
@@ -157,6 +161,17 @@ class Normaliser:
             return f"{self._name(kind, value)}.{self._name('namespace-id', tenant)}"
         known = self._names.setdefault(kind, {})
         return known.setdefault(value, f"<{kind}#{len(known) + 1}>")
+
+
+def _exported(value: str) -> str:
+    """What form a key has that left a server: its lines in PEM, or how many bytes it has; the DER of RSA varies."""
+    if value.startswith("-----BEGIN "):
+        first, *_, last = value.rstrip("\n").split("\n")
+        return f"<{first} {last}{' (ended)' * value.endswith(_LINE_BREAK)}>"
+    size = len(value)
+    return (
+        f"<key of {size if size < 200 else '200 and more'} characters>" if _KEY_TEXT.fullmatch(value) else ""
+    )
 
 
 def _looks_random(value: str) -> bool:

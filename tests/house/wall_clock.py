@@ -70,7 +70,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/system/namespaces/namespaces.py": "_fill delete_namespace",
         "vault/engines/system/policies/acl.py": "_load _replace expire patch_policy prepare",
         "vault/engines/system/mounts/tune.py": "_tune",
-        "vault/engines/transit/key_ring.py": "create",
+        "vault/engines/transit/keys/key_ring.py": "create",
         "vault/engines/transit/key_routes.py": "_set_timer rotate rotate_when_due",
         "vault/engines/token/engine.py": (
             "_by_accessor _check_revocable _extend _info _lookup _renew revoke_accessor revoke_orphan"

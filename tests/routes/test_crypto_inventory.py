@@ -17,7 +17,7 @@ from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.view import core_prefix
-from vault.engines.transit.key_types import KEY_TYPES
+from vault.engines.transit.keys.key_types import KEY_TYPES
 from vault.framework.keys.inventory import Purpose
 from vault.log.keys import read_keys
 from vault.storage.memory import MemoryStorage

@@ -8,7 +8,7 @@ import pytest
 
 from tests.routes.driver import Application
 from tests.shared import Shared
-from vault.engines.transit.model import KEYS, VERSIONS
+from vault.engines.transit.keys.model import KEYS, VERSIONS
 from vault.framework.concurrency.offload import Pool
 from vault.storage.memory import MemoryStorage
 

@@ -178,6 +178,18 @@ class Hmacs(msgspec.Struct, frozen=True):
     batch_results: Sequence[HmacItem]
 
 
+class KeyTexts(msgspec.Struct, frozen=True):
+    """A part of a key by version, as it leaves the server."""
+
+    keys: Mapping[str, str]
+    name: str
+    type: str
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "KeyTexts(…)"
+
+
 class KeysConfig(msgspec.Struct, frozen=True):
     """What holds for all keys of a mount."""
 

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from vault.engines.transit.derivation import NO_CONTEXT, derive
-from vault.engines.transit.key_ring import OpenKey, OpenVersion
-from vault.engines.transit.key_types import NONCE, Aead
-from vault.engines.transit.model import TransitKey
+from vault.engines.transit.keys.derivation import NO_CONTEXT, derive
+from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.keys.key_types import NONCE, Aead
+from vault.engines.transit.keys.model import TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 from vault.framework.keys.hmac import HmacKey

@@ -29,9 +29,9 @@ from vault.engines.transit.encryption import (
     split_ciphertext,
     version_to_encrypt,
 )
-from vault.engines.transit.key_ring import KeyRing, OpenKey, mount_settings
-from vault.engines.transit.key_types import KEY_TYPES, make
-from vault.engines.transit.model import TransitKey
+from vault.engines.transit.keys.key_ring import KeyRing, OpenKey, mount_settings
+from vault.engines.transit.keys.key_types import KEY_TYPES, make
+from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import DataKeyParams, DecryptParams, EncryptParams, RewrapParams
 from vault.framework.call import Call
 from vault.framework.clock import Entropy

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from vault.engines.transit.encryption_routes import EncryptionEngine
+from vault.engines.transit.export_routes import ExportEngine
 from vault.engines.transit.inventory import keys_of
-from vault.engines.transit.key_ring import KEY_FACT, KeyRing
 from vault.engines.transit.key_routes import TIMERS, KeyEngine
+from vault.engines.transit.keys.key_ring import KEY_FACT, KeyRing
 from vault.engines.transit.settings_routes import SettingsEngine
 from vault.engines.transit.signature_routes import SignatureEngine
 from vault.engines.transit.tool_routes import ToolEngine
@@ -21,7 +22,13 @@ def install(services: Services) -> Installation:
     signatures = SignatureEngine(ring, services.pool)
     tools = ToolEngine(services.entropy, services.pool)
     return Installation(
-        kinds=(Kind(("transit",), (keys, encryption, signatures, tools, SettingsEngine()), keys=keys_of),),
+        kinds=(
+            Kind(
+                ("transit",),
+                (keys, encryption, signatures, ExportEngine(ring), tools, SettingsEngine()),
+                keys=keys_of,
+            ),
+        ),
         timers={TIMERS.kind: TIMERS.handler(keys.rotate_when_due)},
         caches={KEY_FACT: ring.drop},
         on_seal=(ring.forget, keys.forget),

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from vault.barrier.view import ReadView
-from vault.engines.transit.key_ring import find_key, stored_version
-from vault.engines.transit.key_types import HMAC, KEY_TYPES
-from vault.engines.transit.model import KEYS
+from vault.engines.transit.keys.key_ring import find_key, stored_version
+from vault.engines.transit.keys.key_types import HMAC, KEY_TYPES
+from vault.engines.transit.keys.model import KEYS
 from vault.framework.keys.inventory import KeyState, KeyUse, Purpose
 from vault.values.times import Millis, nanos_to_millis
 

@@ -13,10 +13,10 @@ import msgspec
 from vault.background.mount_timers import MountTimers
 from vault.barrier.view import ReadView, View
 from vault.engines.transit.answers import KeyInfo, Names, PublicVersion
-from vault.engines.transit.derivation import derived_pair, public_text
 from vault.engines.transit.encryption import SOFT_DELETED
-from vault.engines.transit.key_ring import KeyRing, find_key, stored_version
-from vault.engines.transit.key_types import (
+from vault.engines.transit.keys.derivation import derived_pair, public_text
+from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_version
+from vault.engines.transit.keys.key_types import (
     HMAC,
     KEY_TYPES,
     UNKNOWN_TYPE,
@@ -25,7 +25,7 @@ from vault.engines.transit.key_types import (
     pem_public,
     raw_public,
 )
-from vault.engines.transit.model import KEYS, KeyVersion, TransitKey
+from vault.engines.transit.keys.model import KEYS, KeyVersion, TransitKey
 from vault.engines.transit.params import (
     ConfigParams,
     CreateParams,

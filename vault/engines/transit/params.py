@@ -204,6 +204,24 @@ class HmacPathParams(HmacParams, frozen=True, kw_only=True):
     urlalgorithm: Annotated[str, Doc("The hash; it wins over the one in the body.")]
 
 
+class ExportParams(KeyName, frozen=True):
+    """What leaves the server, and in which form."""
+
+    type: Annotated[
+        str,
+        Doc("`encryption-key`, `signing-key`, `hmac-key`, `public-key` or `certificate-chain`.", clear=True),
+    ]
+    format: Annotated[
+        str, Doc("`raw`, `der` or `pem`; not given for the form that each kind has.", clear=True)
+    ] = ""
+
+
+class ExportVersionParams(ExportParams, frozen=True, kw_only=True):
+    """As `ExportParams`, of one version."""
+
+    version: Annotated[str, Doc("A version, with or without `v` before it, or `latest`.", clear=True)]
+
+
 class KeysConfigParams(Params, frozen=True):
     """What holds for all keys of a mount."""
 

@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from vault.engines.transit.answers import CacheConfig, KeysConfig
-from vault.engines.transit.key_ring import KEY_FACT, mount_settings
-from vault.engines.transit.model import MOUNT_SETTINGS, SETTINGS
+from vault.engines.transit.keys.key_ring import KEY_FACT, mount_settings
+from vault.engines.transit.keys.model import MOUNT_SETTINGS, SETTINGS
 from vault.engines.transit.params import CacheParams, KeysConfigParams
 from vault.framework.call import Call
 from vault.framework.engine import Engine

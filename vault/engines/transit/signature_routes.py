@@ -21,10 +21,10 @@ from vault.engines.transit.answers import (
     Verdicts,
 )
 from vault.engines.transit.batch import SignItem, read_signatures
-from vault.engines.transit.derivation import public_text
 from vault.engines.transit.encryption import SOFT_DELETED, TOO_OLD, split_version
 from vault.engines.transit.encryption_routes import NO_KEY
-from vault.engines.transit.key_ring import KeyRing, OpenKey
+from vault.engines.transit.keys.derivation import public_text
+from vault.engines.transit.keys.key_ring import KeyRing, OpenKey
 from vault.engines.transit.params import (
     USUAL_HASH,
     HmacParams,

@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from vault.engines.transit.derivation import NO_CONTEXT, derived_pair
 from vault.engines.transit.encryption import PREFIX
-from vault.engines.transit.key_ring import OpenKey, OpenVersion
-from vault.engines.transit.model import TransitKey
+from vault.engines.transit.keys.derivation import NO_CONTEXT, derived_pair
+from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import USUAL_HASH
 from vault.framework.errors import Malformed
 from vault.values.encoding import NotBase64, from_base64

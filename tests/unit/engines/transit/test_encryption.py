@@ -8,7 +8,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.unit.engines.transit.test_signatures import made, of_pair, opened
-from vault.engines.transit.derivation import derive
 from vault.engines.transit.encryption import (
     PREFIX,
     decode,
@@ -17,9 +16,10 @@ from vault.engines.transit.encryption import (
     split_ciphertext,
     version_to_encrypt,
 )
-from vault.engines.transit.key_ring import OpenKey, OpenVersion
-from vault.engines.transit.key_types import KEY_TYPES, Material, make
-from vault.engines.transit.model import TransitKey
+from vault.engines.transit.keys.derivation import derive
+from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
+from vault.engines.transit.keys.model import TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from vault.engines.transit.encryption import PREFIX
-from vault.engines.transit.key_ring import OpenKey, OpenVersion
-from vault.engines.transit.key_types import KEY_TYPES, Material, Signer, make
-from vault.engines.transit.model import KeyVersion, TransitKey
+from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.keys.key_types import KEY_TYPES, Material, Signer, make
+from vault.engines.transit.keys.model import KeyVersion, TransitKey
 from vault.engines.transit.signatures import (
     HASHES,
     Choice,

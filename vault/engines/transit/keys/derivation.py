@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from vault.engines.transit.key_ring import OpenVersion
+from vault.engines.transit.keys.key_ring import OpenVersion
 
 NO_CONTEXT: Final = (
     "missing 'context' for key derivation; the key was created using a derived key, which means additional, "

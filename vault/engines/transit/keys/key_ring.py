@@ -10,7 +10,7 @@ import msgspec
 
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import BoundedCache, Follower
-from vault.engines.transit.key_types import (
+from vault.engines.transit.keys.key_types import (
     KEY_TYPES,
     Aead,
     KeyType,
@@ -20,7 +20,7 @@ from vault.engines.transit.key_types import (
     load_signer,
     load_verifier,
 )
-from vault.engines.transit.model import (
+from vault.engines.transit.keys.model import (
     KEY,
     KEYS,
     MOUNT_SETTINGS,
