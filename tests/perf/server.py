@@ -55,7 +55,7 @@ class Running:
 
     def resident_mebibytes(self) -> float:
         """Resident memory of the process and all its descendants, in MiB, shared pages counted each time."""
-        return sum(_resident_kibibytes(pid) for pid in _tree(self.process.pid)) / 1024
+        return sum(_resident_kibibytes(pid) for pid in tree(self.process.pid)) / 1024
 
     def processor_seconds(self) -> float:
         """Seconds of processor time that the process and all its descendants have used so far."""
@@ -64,7 +64,7 @@ class Running:
 
 def processor_seconds(pid: int) -> float:
     """Seconds of processor time that a process and all its descendants have used so far."""
-    return sum(_processor_ticks(each) for each in _tree(pid)) / os.sysconf("SC_CLK_TCK")
+    return sum(_processor_ticks(each) for each in tree(pid)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -252,12 +252,13 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def _tree(pid: int) -> Iterator[int]:
+def tree(pid: int) -> Iterator[int]:
+    """Yield a process and all its descendants."""
     yield pid
     with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                yield from _tree(int(child))
+                yield from tree(int(child))
 
 
 def _processor_ticks(pid: int) -> int:

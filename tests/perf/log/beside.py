@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.perf import programs
 from tests.perf.load import Operation, Request, Target, run_round
-from tests.perf.server import Keys, Program, call, running, set_up_whole
+from tests.perf.server import Keys, Program, call, running, set_up_whole, tree
 
 _PACE = 0.005
 """Seconds from one read to the next: what is measured is how long one takes, and not how many there can be."""
@@ -137,8 +137,8 @@ def main(arguments: list[str] | None = None) -> None:
         served = open_.enter_context(running(program, core=0, log=folder / "server.log"))
         keys = set_up_whole(program, secret={"password": "x" * 24}, keys=100)
         others = os.sched_getaffinity(0) - {0}
-        for task in _children(served.process.pid):
-            os.sched_setaffinity(task, others)
+        for pid in set(tree(served.process.pid)) - {served.process.pid}:
+            os.sched_setaffinity(pid, others)
         target = Target(program.address, [("X-Vault-Token", keys.reader)])
         filled = run_round(target, _READS, seconds=options.fill, connections=16, core=1, scratch=folder)
         print(f"{filled.requests} reads are in the log")
@@ -151,10 +151,6 @@ def main(arguments: list[str] | None = None) -> None:
                 print(row)
         finally:
             os.sched_setaffinity(0, before)
-
-
-def _children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 if __name__ == "__main__":
