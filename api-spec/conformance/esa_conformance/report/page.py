@@ -22,6 +22,9 @@ h2{margin-top:2.5rem}
 @media (prefers-color-scheme:dark){body{background:#15181c;color:#e6e6e6}small{color:#b0b0b0}th,td{border-color:#444}
 .pass,.success{color:#6fdd8b}.warning,.partial{color:#f0b429}.fail,.failure,.error,.flaky{color:#ff8a8a}
 .unsupported,.disabled,.skipped,.expected-failure{color:#aaa}}
+@media (max-width:46rem){h1{font-size:1.5rem;line-height:1.25}table,tbody,tr,td{display:block}td{border:0;padding:.1rem 0}
+thead{position:absolute;clip-path:inset(50%)}tr{border-bottom:1px solid #888;padding:.5rem 0}td:empty{display:none}
+td[data-of]::before{content:attr(data-of) ": "}}
 """
 _MARKS: Final[Mapping[str, str]] = {
     "pass": "✓", "success": "✓", "warning": "!", "partial": "!", "fail": "✗", "failure": "✗", "flaky": "✗", "error": "✗",
@@ -39,13 +42,15 @@ def _page(reports: Sequence[Report]) -> Iterator[str]:
     yield '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width">'
     yield f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>"
-    yield _table(["", *(_name(one) for one in reports)], _facts(reports))
+    yield _table(["", *(_name(one) for one in reports)], _facts(reports), several=len(reports))
     yield "<h2>Profiles</h2>"
-    yield _table(["Profile", *(_name(one) for one in reports)], _profiles(reports))
+    yield _table(["Profile", *(_name(one) for one in reports)], _profiles(reports), several=len(reports))
     yield "<h2>Features</h2>"
-    yield _table(["Feature", *(_name(one) for one in reports)], _features(reports))
+    yield _table(["Feature", *(_name(one) for one in reports)], _features(reports), several=len(reports))
     yield "<h2>Requirements and their tests</h2>"
-    yield _table(["Requirement", "Test", *(_name(one) for one in reports)], _tests(reports))
+    yield _table(
+        ["Requirement", "Test", *(_name(one) for one in reports)], _tests(reports), several=len(reports)
+    )
     yield "</body>\n</html>"
 
 
@@ -53,13 +58,21 @@ def _name(report: Report) -> str:
     return f"{report['implementation']['project']} {report['implementation']['version']}"
 
 
-def _table(head: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    """A table; cells of rows are HTML already, those of the head are text."""
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]], *, several: int = 0) -> str:
+    """A table; cells of rows are HTML already, those of the head are text.
+
+    The last `several` columns are of one report each: where there is no room for columns, cells say of which.
+    """
+    of = ["", *(f' data-of="{escape(one)}"' for one in head[1:])] if several > 1 else [""] * len(head)
+    of[: len(head) - several] = [""] * (len(head) - several)
     lines = [
         "<table>",
         "<thead><tr>" + "".join(f'<th scope="col">{escape(one)}</th>' for one in head) + "</tr></thead>",
     ]
-    lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
+    lines += [
+        "<tr>" + "".join(f"<td{one}>{cell}</td>" for one, cell in zip(of, row, strict=True)) + "</tr>"
+        for row in rows
+    ]
     return "\n".join([*lines, "</table>"])
 
 
