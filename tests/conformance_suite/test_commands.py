@@ -116,6 +116,8 @@ def test_a_plan_sends_nothing_and_tells_what_a_run_would_make(
     out = capsys.readouterr().out
     assert "/v1/secret/data/team-a/esa-RUN-" in out
     assert "sealed and unsealed" in out
+    assert f"read beside it: {server.directory}/log" in out
+    assert "openssl, to verify signatures" in out
 
 
 def test_a_missed_claim_is_exit_code_1(folder: Path, server: Server) -> None:

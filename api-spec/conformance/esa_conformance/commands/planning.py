@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from esa_conformance.commands.selection import selected
 from esa_conformance.errors import EXIT_HOLDS
-from esa_conformance.manifest import read_manifest
+from esa_conformance.manifest import Manifest, read_manifest
 
 
 def plan(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
@@ -21,6 +21,7 @@ def plan(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO,
     compat = manifest.compat
     out.write(f"server: {manifest.address}, which must be {_expected(manifest.expect)}\n")
     out.write(f"secrets: below {compat.base}/{compat.mount}/data/{compat.prefix}esa-RUN-\n")
+    out.writelines(_read_beside(manifest))
     counts = Counter(test.cls for test in tests)
     out.writelines(
         f"{cls}: {number} tests" + ("\n" if cls in allow else ", not allowed\n")
@@ -39,6 +40,15 @@ def plan(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO,
     if "disruptive" in allow and counts["disruptive"]:
         out.write("disruptive: the server is sealed and unsealed; every other client will notice\n")
     return EXIT_HOLDS
+
+
+def _read_beside(manifest: Manifest) -> Iterator[str]:
+    """What is read beside the API, and which program is started."""
+    places = (*manifest.artefacts.records, *manifest.artefacts.checkpoints)
+    if places:
+        yield f"read beside it: {', '.join(places)}\n"
+    if manifest.openssl:
+        yield f"started: {manifest.openssl}, to verify signatures and to ask for TLS\n"
 
 
 def _expected(expect: object) -> str:
