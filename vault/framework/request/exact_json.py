@@ -29,6 +29,6 @@ _decode: Final = msgspec.json.Decoder(float_hook=_spelled).decode
 
 def decode(text: bytes) -> Json:
     """Decode JSON; a number that is no integer is kept as its text. Raises what msgspec raises."""
-    if b"-0" in text and _ZERO.search(text):
+    if b"-" in text and b"-0" in text and _ZERO.search(text):  # one byte is found ten times as fast as two
         text = _TOKEN.sub(lambda found: found[0] if found[0] != b"-0" else _MARK.encode(), text)
     return _decode(text)
