@@ -94,3 +94,17 @@ def test_elsewhere_a_number_beyond_a_float_is_refused(application: Application, 
 def test_digits_have_a_limit(application: Application, path: str) -> None:
     answer = application.request("POST", f"/v1/{path}", _body(path, ("9" * 309,)), token="root")
     assert answer.status == 400 and "999" not in answer.body.decode()
+
+
+@pytest.mark.parametrize("number", ["1.5", "1e400", "-0", "-0.0"])
+@pytest.mark.parametrize("path", WAYS)
+def test_a_number_in_the_place_of_something_else_is_refused(
+    application: Application, path: str, number: str
+) -> None:
+    answer = application.request("POST", f"/v1/{path}", number.encode(), token="root")
+    assert (answer.status, number in answer.body.decode()) == (400, False)
+    assert b"cannot unmarshal number into Go value of type map[string]interface {}" in answer.body
+    body = f'{{"data":{{}},"version":{number}}}'.encode()
+    answer = application.request("POST", f"/v1/{WAYS[0]}", body, token="root")
+    assert answer.status == 400
+    assert b"cannot parse value as 'int': strconv.ParseInt: invalid syntax" in answer.body

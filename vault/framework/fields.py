@@ -132,7 +132,7 @@ def to_int(value: Json, at: str = "") -> int:
         number = _parse_int(value, at)
     elif isinstance(value, int):
         number = value
-    elif isinstance(value, float):
+    elif isinstance(value, float | msgspec.Raw):
         raise Mismatch(f"'{at}' cannot parse value as 'int': strconv.ParseInt: invalid syntax")
     elif isinstance(value, tuple):
         raise Mismatch(f"'{at}' expected type 'int', got unconvertible type '[]string'")

@@ -97,6 +97,7 @@ _TYPES: Final = {
     str: "string",
     int: "number",
     float: "number",
+    msgspec.Raw: "number",
     bool: "bool",
 }
 
