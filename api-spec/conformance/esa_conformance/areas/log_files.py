@@ -131,7 +131,7 @@ def second_unwrapping_is_in_the_file(t: Trial) -> None:
     """That somebody tried to take a wrapped answer a second time is recorded."""
     path = t.secret()
     t.done(t.kv.put(path, t.value()), "a secret is written")
-    wrapped = t.kv.get(path, headers={"X-Vault-Wrap-TTL": "120s"})
+    wrapped = t.wrapped(path)
     t.served(wrapped.wrapping_token != "", "an answer is wrapped")
     t.done(t.kv.unwrap(wrapped.wrapping_token), "a wrapped answer is taken")
     before = _refused_unwrappings(_records(t))

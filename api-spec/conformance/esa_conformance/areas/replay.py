@@ -24,7 +24,7 @@ def _asked(t: Trial, caller: Client, path: str) -> Iterator[Reply]:
     yield caller.renew_self("60s")
     yield t.have_token(caller)
     yield caller.capabilities([path])
-    yield caller.get(path, headers={"X-Vault-Wrap-TTL": "60s"})
+    yield t.wrapped(path, by=caller)
 
 
 def _opens_nothing(t: Trial, caller: Client, path: str, value: object, what: str) -> None:
@@ -65,12 +65,12 @@ def wrapping_credential_opens_nothing_else(t: Trial) -> None:
     """What gives a wrapped answer reads no secret itself, neither before it was used nor after."""
     path, value = t.secret(), t.value()
     t.done(t.kv.put(path, value), "a secret is written")
-    wrapped = t.kv.get(path, headers={"X-Vault-Wrap-TTL": "120s"})
+    wrapped = t.wrapped(path)
     t.served(wrapped.wrapping_token != "", "an answer is wrapped")
     caller = t.kv.using(wrapped.wrapping_token)
     for reply in (caller.get(path), caller.put(path, t.value()), caller.list("")):
         t.is_so(reply, reply.unknown_caller, "what gives a wrapped answer gives nothing else")
-    second = t.kv.get(path, headers={"X-Vault-Wrap-TTL": "120s"}).wrapping_token
+    second = t.wrapped(path).wrapping_token
     t.done(t.kv.unwrap(second), "a wrapped answer is taken")
     spent = t.kv.using(second)
     _opens_nothing(t, spent, path, value, "what gave a wrapped answer")
@@ -82,14 +82,10 @@ def wrapping_credential_opens_nothing_else(t: Trial) -> None:
 def unwrapped_credential_is_revoked_as_others(t: Trial) -> None:
     """A credential that was handed over wrapped works once it was taken, and not after it was revoked."""
     policy = t.policy({"none": ["read"]})
-    name, number = t.state.name("token")
-    body = {"policies": [policy], "ttl": "120s", "display_name": name}
-    wrapped = t.admin.send("POST", "auth/token/create", body, headers={"X-Vault-Wrap-TTL": "120s"})
+    wrapped = t.wrapped_token(t.admin, policies=[policy], ttl="120s")
     t.served(wrapped.wrapping_token != "", "an answer is wrapped")
     given = t.kv_place.unwrap(wrapped.wrapping_token)
     t.done(given, "a wrapped answer is taken")
-    if t.state.journal is not None and given.accessor:
-        t.state.journal.made_token(number, given.accessor)
     caller = t.kv_place.using(given.token)
     t.is_so(found := caller.look_up_self(), found.ok, "a credential that was handed over is accepted")
     t.done(caller.revoke_self(), "it is revoked")

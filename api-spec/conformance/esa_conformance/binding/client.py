@@ -15,6 +15,8 @@ from esa_conformance.wire.transport import Request, Transport
 TOKEN_HEADER = "X-Vault-Token"  # noqa: S105 - a header's name
 NAMESPACE_HEADER = "X-Vault-Namespace"
 JSON = "application/json"
+TOKENS = "auth/token/create"
+"""Where credentials are made."""
 Body = Mapping[str, object] | bytes
 
 
@@ -183,7 +185,7 @@ class Client:
 
     def create_token(self, **members: object) -> Reply:
         """Have a credential made: `policies`, `ttl`, `num_uses`, `renewable`, `explicit_max_ttl`, `display_name`."""
-        return self.send("POST", "auth/token/create", members)
+        return self.send("POST", TOKENS, members)
 
     def look_up_self(self) -> Reply:
         """Read about this credential."""

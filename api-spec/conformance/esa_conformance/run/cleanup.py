@@ -15,7 +15,7 @@ from esa_conformance.run.journal import Entry, Journal
 from esa_conformance.run.names import run_of
 from esa_conformance.run.seal import unseal
 
-_GONE_WITHIN_S: Final = 10.0
+_GONE_WITHIN_S: Final = 30.0
 _ATTEMPTS: Final = 6
 _A = TypeVar("_A")
 _R = TypeVar("_R")

@@ -9,7 +9,7 @@ from typing import Final
 from esa_conformance.errors import ConformanceError, UnknownOutcome
 from esa_conformance.run.state import State
 
-_READY_S: Final = 10.0
+_READY_S: Final = 30.0
 _ATTEMPTS: Final = 6
 _ALL: Final = ("create", "read", "update", "patch", "delete", "list")
 

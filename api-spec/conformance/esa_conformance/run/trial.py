@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from esa_conformance.binding.client import Client
+from esa_conformance.binding.client import TOKENS, Client
 from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import ConformanceError, Missed, PreconditionFailed, UnknownOutcome, Unsupported
 from esa_conformance.run.seal import unseal
@@ -100,10 +100,19 @@ class Trial:
         """A small secret."""
         return {"text": self.text()}
 
-    def wrapped(self, path: str) -> Reply:
-        """Read a secret of this test's own, and have the answer wrapped."""
+    def wrapped(self, path: str, *, by: Client | None = None) -> Reply:
+        """Read a secret of this test's own, by default as who may, and have the answer wrapped."""
         number = self._state.note("wrapping", path)
-        reply = self.kv.get(path, headers={"X-Vault-Wrap-TTL": _WRAPPED_FOR})
+        reply = (by or self.kv).get(path, headers={"X-Vault-Wrap-TTL": _WRAPPED_FOR})
+        self._state.made(number, reply.answer.member("wrap_info", "accessor"))
+        return reply
+
+    def wrapped_token(self, maker: Client, **members: object) -> Reply:
+        """Have a credential made whose answer is wrapped; the cleanup knows both."""
+        _, number = self._state.name("wrapping")
+        name, _ = self._state.name("token")
+        body = {"ttl": TOKEN_TTL, **members, "display_name": name}
+        reply = maker.send("POST", TOKENS, body, headers={"X-Vault-Wrap-TTL": _WRAPPED_FOR})
         self._state.made(number, reply.answer.member("wrap_info", "accessor"))
         return reply
 
@@ -157,7 +166,7 @@ class Trial:
         body = {"type": "kv", "options": {"version": "2"}}
         self.done(self.admin.send("POST", f"sys/mounts/{name}", body), "a mount is made")
         made = self.admin.at(name)
-        for _ in range(100):
+        for _ in range(600):
             if made.metadata("none").absent:
                 return made
             time.sleep(0.05)
