@@ -9,7 +9,7 @@ import pytest
 from tests.integration.terraform.calls import Client, start
 from tests.integration.terraform.identity import ENTITY, GROUP
 from tests.integration.terraform.model import Resource, State
-from tests.integration.terraform.readings import READINGS, Reading, read
+from tests.integration.terraform.readings import Reading, read
 from tests.integration.terraform.roles import APPROLE_ROLE
 from tests.integration.terraform.secrets import KvSecret
 from tests.integration.terraform.sides import Sides, both
@@ -17,7 +17,7 @@ from tests.integration.terraform.starts import STARTS, Start, begin
 from tests.integration.terraform.stories import Story, play
 from tests.integration.terraform.stories_secrets import enabled, mounted
 from tests.integration.terraform.system import Policy
-from tests.integration.terraform.table import LEFT, STORIES
+from tests.integration.terraform.table import LEFT, READINGS, STORIES
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ from collections import Counter
 
 from tests.house.tree import ROOT
 from tests.integration.terraform.guide import EXAMPLE, printed
-from tests.integration.terraform.readings import READINGS
-from tests.integration.terraform.table import LEFT, PLAYED, STORIES, inventory, touching
+from tests.integration.terraform.table import LEFT, PLAYED, READINGS, STORIES, inventory, touching
 
 _GUIDE = (ROOT / "docs" / "terraform.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `(vault_\w+)` \| (resource|data|ephemeral) \|", re.MULTILINE)

@@ -11,6 +11,7 @@ from tests.integration.terraform.model import State
 from tests.integration.terraform.mounts import mount_at
 from tests.integration.terraform.secrets import kv_read, texts
 from tests.integration.terraform.system import OWN_CORS_HEADERS
+from tests.integration.terraform.transit import decrypt, encrypt, sign, verify
 
 
 def found(secret: Secret | None) -> Mapping[str, Any]:
@@ -298,6 +299,10 @@ SOURCES = {
     "vault_namespaces": namespaces,
     "vault_policy_document": policy_document,
     "vault_sys_config_cors": cors,
+    "vault_transit_decrypt": decrypt,
+    "vault_transit_encrypt": encrypt,
+    "vault_transit_sign": sign,
+    "vault_transit_verify": verify,
 }
 EPHEMERALS = {
     "vault_approle_auth_backend_role_secret_id": ephemeral_secret_id,
