@@ -19,6 +19,7 @@ from vault.framework import schema
 from vault.framework.call import NOWHERE, ROOT, Call, Destination, Identity
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.errors import (
+    Busy,
     FactsChanged,
     Forbidden,
     Limited,
@@ -57,6 +58,7 @@ _NOTHING: Final = mount_prefix(NOWHERE.uuid)
 """Below this, no namespace ever stores anything."""
 
 Record = Callable[[Call, Reply[object] | None], Taken]
+Found = tuple[object] | None
 
 
 class Pipeline:
@@ -128,13 +130,15 @@ class Pipeline:
         except (VaultError, BarrierFailure):
             await self.require_current_facts(call)
             raise
-        # 8. to 11. in a transaction, if anything is written. Wrapping writes the answer of a read.
+        # 8. to 11. in a transaction, if anything is written.
         if core is not None:
             return await self.write(call, core)
-        if call.bound.route.access.writes_as(call.operation) or call.options.wrap_ttl:
+        if call.bound.route.access.writes_as(call.operation):
             return await self.commit(call)
-        # 8. and 9. without one.
+        # 8. and 9. without one. Wrapping writes the answer of a look, which may have taken long, in one of its own.
         result = await self.invoke(call, None if self._barrier.sealed else call.reader)
+        if call.options.wrap_ttl:
+            return await self.commit(call, (result,))
         # 10. and 11.
         reply = await self.finish(call, self.filter_listing(call, result))
         streams = reply is not None and reply.stream is not None
@@ -315,16 +319,16 @@ class Pipeline:
             return
         raise Forbidden(path=call.path, capability=call.operation, reason=Reason.CREDENTIAL)
 
-    async def commit(self, call: Call) -> Reply[object] | None:
-        """Run the handler in one transaction, and make what it changed known here before anybody is answered."""
+    async def commit(self, call: Call, found: Found = None) -> Reply[object] | None:
+        """Run the handler in one transaction, or wrap what a look `found`, and make known here what changed first."""
         where = call.namespace.id
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
-            reply = await self.write(call, core)
+            reply = await self.write(call, core, found)
         if core.transaction.outdates:
             await self._follower.follow(core.transaction.committed)
         return raise_refusal(reply)
 
-    async def write(self, call: Call, core: View) -> Reply[object] | None:
+    async def write(self, call: Call, core: View, found: Found = None) -> Reply[object] | None:
         """Run the handler within a transaction: what it did, its wrapping and its audit record stand or fall with it."""
         core.opened = call.reader.opened
         call.core = core
@@ -334,7 +338,9 @@ class Pipeline:
         if call.operation is not allowed and not unsettled:
             raise FactsChanged  # what the caller may do depends on whether there is something: it changed since
         # 8. and 9. A refusal that keeps what it wrote gets its answer recorded as every refusal does.
-        result = await self.invoke(call, core)
+        result = found[0] if found else await self.invoke(call, core)
+        if found:
+            await self.fence(call, core)
         if isinstance(result, RefusedReply):
             await self.release(call)
             return result
@@ -345,10 +351,7 @@ class Pipeline:
         return await self.finish(call, reply, self._audit.before_commit)
 
     async def invoke(self, call: Call, seen: ReadView | None) -> object:
-        """Run the handler; neither its answer, its refusal nor what it asks others leaves on facts that `seen` outdates.
-
-        Nor does it fail on them: who replaced a key meanwhile made them so.
-        """
+        """Run the handler; neither answer, refusal, failure nor what it asks others rests on facts that `seen` outdates."""
         try:
             run = kept_answers.invoke if call.head.idempotency_key else call.bound.invoke
             result = await run(call, call.params)  # 8.
@@ -367,11 +370,7 @@ class Pipeline:
             await self.fence(call, self._barrier.reader(ROOT.id, ""))
 
     async def fence(self, call: Call, seen: ReadView) -> None:
-        """Let nothing out that rests on facts older than the data. Raises `FactsChanged`; a transaction is undone.
-
-        What counts is the epoch at which this call was let in: while it waited for its turn to write, others
-        may have committed and brought the facts of this process up to date without this call.
-        """
+        """Let nothing out that was let in by facts older than the data. Raises `FactsChanged`; a transaction is undone."""
         if seen.epoch == 0:
             await seen.get("")  # there is no such row: any read tells the epoch
         if seen.epoch != call.epoch:
@@ -446,11 +445,11 @@ class Pipeline:
             await self._follower.catch_up()
             call.epoch = self._follower.epoch
             try:
-                # c. As before: what writes nothing, has to ask others first, or lost once (it stands in line this time).
+                # c. As before: what only looks, has to ask others first, or lost once (it stands in line this time).
                 self.resolve(call)
-                lost = times == 0 and isinstance(again, Conflict)
+                lost, access = times == 0 and isinstance(again, Conflict), call.bound.route.access
                 unprepared = call.bound.before is not None and call.prepared is None
-                if lost or unprepared or not (call.bound.route.access.writes or call.options.wrap_ttl):
+                if lost or unprepared or access.writes_new or not access.writes:
                     return raise_refusal(await self.attempt(call))
                 # d. Outside the turn: what opens a transaction of its own (a token seen first), and what takes time.
                 await self.authenticate(call)
@@ -468,7 +467,7 @@ class Pipeline:
                 return raise_refusal(reply)
             except (FactsChanged, AskFirst, Conflict) as later:
                 again = later
-        raise Unavailable(detail="facts kept changing")
+        raise Busy("what allows this request, or what it is about, kept changing; try again")
 
     def require_same_namespace(self, call: Call, where: str) -> None:
         """Make sure that the path leads into the namespace that the transaction was opened on. Raises `FactsChanged`."""

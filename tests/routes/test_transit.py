@@ -79,16 +79,69 @@ def test_associated_data_stays_bound_when_it_is_wrapped_anew(transit: Transit) -
 
 
 def test_a_request_that_is_refused_makes_no_key(transit: Transit) -> None:
+    before = transit.stored(VERSIONS), transit.stored(KEYS)
     for wrong in (
         {"plaintext": "x"},
         {"plaintext": TEXT, "key_version": 2},
         {"plaintext": TEXT, "context": "x"},
+        {"plaintext": TEXT, "associated_data": "x"},
     ):
         transit.refused("encrypt/new", wrong)
+    answer = transit.ask("POST", "encrypt/new", {"batch_input": [{"plaintext": "x"}, {"plaintext": "y"}]})
+    assert answer.status == 400
     assert transit.ask("GET", "keys/new").status == 404
-    assert (
-        transit.stored(VERSIONS) == transit.stored(f"{VERSIONS}nothing") or len(transit.stored(VERSIONS)) == 1
+    assert (transit.stored(VERSIONS), transit.stored(KEYS)) == before
+    answer = transit.ask("POST", "encrypt/new", {"batch_input": [{"plaintext": "x"}, {"plaintext": TEXT}]})
+    text = answer.json()["data"]["batch_results"][1]["ciphertext"]
+    assert transit.data("decrypt/new", {"ciphertext": text})["plaintext"] == TEXT
+
+
+def test_no_write_waits_while_an_answer_that_is_to_be_wrapped_is_made(
+    transit: Transit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor while a first use encrypts: what takes long is done before the one transaction that stores it."""
+    transit.data("keys/k", {"type": "rsa-2048"})
+    run = Pool.run
+    went: list[int] = []
+
+    async def slow(self: Any, *job: Any, **more: Any) -> Any:
+        body = {"policy": 'path "a" { capabilities = ["read"] }'}
+        await transit.application.ask("POST", f"/v1/sys/policies/acl/p{len(went)}", body, token="root")
+        went.append(1)
+        return await run(self, *job, **more)
+
+    monkeypatch.setattr(Pool, "run", slow)
+    wrapped = transit.application.request(
+        "POST", "/v1/transit/sign/k", {"input": TEXT}, token="root", headers={"x-vault-wrap-ttl": "60s"}
     )
+    assert went
+    assert wrapped.status in {200, 503}  # the policies that changed meanwhile may be why it may be asked
+    del went[:]
+    long = base64.b64encode(bytes(300_000)).decode()
+    assert transit.ask("POST", "encrypt/first", {"plaintext": long}).status in {200, 503}
+    assert went
+
+
+def test_a_long_batch_is_not_begun_again_because_another_key_changed(
+    transit: Transit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transit.data("keys/k", {"type": "rsa-2048"})
+    transit.data("keys/other", {})
+    batch = {"batch_input": [{"input": TEXT}] * 5}
+    transit.data("sign/k", batch)
+    run = Pool.run
+    went: list[int] = []
+
+    async def slow(self: Any, *job: Any, **more: Any) -> Any:
+        went.append(1)
+        body = {"deletion_allowed": len(went) % 2 == 0}
+        path = "/v1/transit/keys/other/config"
+        assert (await transit.application.ask("POST", path, body, token="root")).status == 200
+        return await run(self, *job, **more)
+
+    monkeypatch.setattr(Pool, "run", slow)
+    found = transit.data("sign/k", batch)["batch_results"]
+    assert len(went) == len(found) == 5
 
 
 def test_who_may_only_update_makes_no_key_by_encrypting(transit: Transit) -> None:
@@ -332,8 +385,8 @@ def test_a_version_is_made_for_the_key_that_is_there_when_it_is_stored(
     run = Pool.run
     turns: list[int] = []
 
-    async def slow(self: Any, client: Any, work: Any) -> Any:
-        made = await run(self, client, work)
+    async def slow(self: Any, *job: Any, **more: Any) -> Any:
+        made = await run(self, *job, **more)
         if not turns:
             turns.append(1)
             for method, path, body in (

@@ -156,7 +156,8 @@ def test_facts_that_never_stand_still_are_a_refusal_and_no_loop(
 
     interference.at = move
     answer = application.request(method, f"/v1/{path}", {"data": {"a": 1}}, token="root")
-    assert (answer.status, answer.json()) == (500, INTERNAL)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert "kept changing; try again" in answer.json()["errors"][0]
     assert "defect" not in application.log.getvalue()
 
 

@@ -114,7 +114,7 @@ def encrypt(
         sealed = _encrypt_rsa(version, plaintext)
     else:
         aead, nonce_key = _cipher(key, version, context)
-        nonce = HmacKey(nonce_key).digest(plaintext)[:NONCE] if nonce_key else entropy.bytes(NONCE)
+        nonce = _converging(nonce_key, plaintext, aad) if nonce_key else entropy.bytes(NONCE)
         sealed = nonce + aead.encrypt(nonce, plaintext, aad)
     return f"{PREFIX}{version.number}:{base64.b64encode(sealed).decode()}"
 
@@ -133,6 +133,15 @@ def decrypt(key: OpenKey, version: OpenVersion, sealed: bytes, *, context: bytes
         return aead.decrypt(sealed[:NONCE], sealed[NONCE:], aad)
     except InvalidTag:
         raise Malformed(key.kind.failure) from None
+
+
+def _converging(nonce_key: bytes, plaintext: bytes, aad: bytes) -> bytes:
+    """Return the nonce that a plaintext has, another one for each associated data: with one nonce for two, a key is lost.
+
+    OpenBao leaves the associated data out. Whoever decrypts finds the nonce in the ciphertext, so both read both.
+    """
+    key = HmacKey(HmacKey(nonce_key).digest(aad) if aad else nonce_key)
+    return key.digest(plaintext)[:NONCE]
 
 
 def _cipher(key: OpenKey, version: OpenVersion, context: bytes) -> tuple[Aead, bytes]:

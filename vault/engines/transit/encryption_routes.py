@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ from vault.engines.transit.encryption import (
     version_to_encrypt,
 )
 from vault.engines.transit.keys.key_ring import KeyRing, OpenKey, mount_settings
-from vault.engines.transit.keys.key_types import KEY_TYPES, make
+from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
 from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import DataKeyParams, DecryptParams, EncryptParams, RewrapParams
 from vault.framework.call import Call
@@ -38,7 +38,8 @@ from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
-from vault.framework.errors import FactsChanged, Malformed, VaultError
+from vault.framework.errors import FactsChanged, Malformed
+from vault.framework.keys.asked_first import asked_first
 from vault.framework.limits import AT_ONCE
 from vault.framework.names import check_length
 from vault.framework.reply import Reply
@@ -61,6 +62,43 @@ _WRONG_STATUS: Final = (
 )
 
 
+class Done(msgspec.Struct, Generic[T], frozen=True):
+    """What became of one item: what came of it, or why nothing did."""
+
+    item: Item
+    done: T | None
+    error: Malformed | None = None
+    unbound: bool = False
+    """Whether it brought associated data that nothing would authenticate."""
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "Done(…)"
+
+    @property
+    def words(self) -> str:
+        """Why nothing came of it."""
+        return self.error.message if self.error is not None else ""
+
+    def good(self) -> T:
+        """Return what came of it. Raises `Malformed`."""
+        if self.done is None:
+            raise self.error or Malformed
+        return self.done
+
+
+class FirstUse(msgspec.Struct, frozen=True):
+    """A key that is not stored yet, and what was encrypted with it."""
+
+    key: TransitKey
+    material: Material
+    found: Sequence[Done[Ciphertext]]
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "FirstUse(…)"
+
+
 class Tally:
     """What went wrong in a batch, which decides the status of its answer."""
 
@@ -70,16 +108,16 @@ class Tally:
         self._good = 0
         self._bad = 0
 
-    def note(self, *, good: bool) -> None:
-        """Count one item."""
-        self._good += good
-        self._bad += not good
+    def note(self, one: Done[T]) -> None:
+        """Count one item. Where associated data that nothing binds is all that is wrong, OpenBao's answer is 200."""
+        self._good += one.done is not None
+        self._bad += one.done is None and not one.unbound
 
-    def reply(self, data: T) -> Reply[T]:
+    def reply(self, data: T, *, long: bool) -> Reply[T]:
         """Return the answer, with the status that OpenBao gives it."""
         if not self._bad:
-            return Reply(data)
-        reply = Reply(data, status=_FAULTY, unended=True)
+            return Reply(data, long=long)
+        reply = Reply(data, status=_FAULTY, unended=True, long=long)
         if self._good and self._override:
             if self._override in _STATUSES and self._override not in _BODILESS:
                 reply.status = self._override
@@ -114,17 +152,16 @@ class EncryptionEngine(Engine):
             raise Malformed(NO_PLAINTEXT)
         else:
             items = [_single(params, params.plaintext)]
-        key = await self._key_to_encrypt(call, params, items)
+        key = await self._ring.find(call, params.name)
+        if key is not None:
+            found = await self._each(call, key, items, self._encrypt)
+        else:
+            found = await self._first_use(call, params, items)
+        long = any(map(_is_long, items))
         if not batch:
-            return Reply(await self._encrypt(call, key, items[0], 0))
+            return Reply(found[0].good(), long=long)
         tally = Tally(params.partial_failure_response_code)
-        found = [
-            CiphertextItem(ciphertext=done.ciphertext, key_version=done.key_version, reference=item.reference)
-            if done is not None
-            else CiphertextItem(error=_words(error), reference=item.reference)
-            for item, done, error in await self._each(call, key, items, self._encrypt, tally)
-        ]
-        return tally.reply(Ciphertexts(found))
+        return tally.reply(Ciphertexts([_item(one, tally) for one in found]), long=long)
 
     async def key_exists(self, call: Call) -> bool:
         """Tell update from create."""
@@ -143,15 +180,14 @@ class EncryptionEngine(Engine):
             items = [_single(params, params.ciphertext)]
         key = await self._known(call, params.name)
         if not batch:
-            return Reply(Plaintext(await self._decrypt(call, key, items[0], 0)))
+            return Reply(Plaintext(await self._decrypt(call, key, items[0], 0)), long=_is_long(items[0]))
         tally = Tally(params.partial_failure_response_code)
-        found = [
-            PlaintextItem(plaintext=done, reference=item.reference)
-            if done is not None
-            else PlaintextItem(error=_words(error), reference=item.reference)
-            for item, done, error in await self._each(call, key, items, self._decrypt, tally)
-        ]
-        return tally.reply(Plaintexts(found))
+        found = []
+        for one in await self._each(call, key, items, self._decrypt):
+            tally.note(one)
+            text, wrong = (one.done, msgspec.UNSET) if one.done is not None else ("", one.words)
+            found.append(PlaintextItem(plaintext=text, error=wrong, reference=one.item.reference))
+        return tally.reply(Plaintexts(found), long=any(map(_is_long, items)))
 
     @write("rewrap/{name:word}", writes=False, contained=True, event="transit.data.rewrap")
     async def rewrap(self, call: Call, params: RewrapParams) -> Reply[Ciphertext] | Reply[Ciphertexts]:
@@ -166,14 +202,10 @@ class EncryptionEngine(Engine):
             items = [_single(params, params.ciphertext, params.key_version)]
         key = await self._known(call, params.name)
         if not batch:
-            return Reply(await self._rewrap(call, key, items[0], 0))
-        found = [
-            CiphertextItem(ciphertext=done.ciphertext, key_version=done.key_version, reference=item.reference)
-            if done is not None
-            else CiphertextItem(error=_words(error), reference=item.reference)
-            for item, done, error in await self._each(call, key, items, self._rewrap, Tally(0))
-        ]
-        return Reply(Ciphertexts(found))
+            return Reply(await self._rewrap(call, key, items[0], 0), long=_is_long(items[0]))
+        found = await self._each(call, key, items, self._rewrap)
+        tally = Tally(0)  # whatever became of them, the answer is 200
+        return Reply(Ciphertexts([_item(one, tally) for one in found]), long=any(map(_is_long, items)))
 
     @write("datakey/{plaintext}/{name:word}", writes=False, contained=True, event="transit.datakey.generate")
     async def make_data_key(self, call: Call, params: DataKeyParams) -> DataKey:
@@ -200,20 +232,30 @@ class EncryptionEngine(Engine):
             raise Malformed(NO_KEY)
         return key
 
-    async def _key_to_encrypt(self, call: Call, params: EncryptParams, items: Sequence[Item]) -> OpenKey:
-        """Return the key; where there is none and the call may create, a new one, in its transaction."""
-        key = await self._ring.find(call, params.name)
-        if key is not None:
-            return key
+    async def _first_use(
+        self, call: Call, params: EncryptParams, items: Sequence[Item]
+    ) -> Sequence[Done[Ciphertext]]:
+        """Make a key and encrypt with it, before the transaction in which it is stored: no write waits for that.
+
+        Where nothing could be encrypted, no key is made.
+        """
         if call.operation is not Operation.CREATE:
-            raise FactsChanged  # it is gone since it was looked for
+            raise FactsChanged  # the key is gone since it was looked for
         check_length(name=params.name)
         if (await mount_settings(call.tx)).disable_upsert:
             raise Malformed(NO_KEY)
-        new = _key_by_use(params, derived=bool(items[0].context), entropy=self._entropy)
-        return OpenKey(
-            await self._ring.create(call, params.name, new, make(KEY_TYPES[new.type], 0, self._entropy))
-        )
+
+        async def ask() -> FirstUse:
+            new = _key_by_use(params, derived=bool(items[0].context), entropy=self._entropy)
+            material = make(KEY_TYPES[new.type], 0, self._entropy)
+            key = OpenKey(new)
+            key.versions.put(new.latest, self._ring.unstored(new, material))
+            return FirstUse(new, material, await self._each(call, key, items, self._encrypt))
+
+        used = await asked_first(call, params.name, FirstUse, ask)
+        if any(one.done is not None for one in used.found):
+            await self._ring.create(call, params.name, used.key, used.material)
+        return used.found
 
     async def _each(
         self,
@@ -221,65 +263,84 @@ class EncryptionEngine(Engine):
         key: OpenKey,
         items: Sequence[Item],
         work: Callable[[Call, OpenKey, Item, int], Awaitable[T]],
-        tally: Tally,
-    ) -> list[tuple[Item, T | None, VaultError | None]]:
-        """Do all of a batch, and let others have a turn between two of it."""
-        found: list[tuple[Item, T | None, VaultError | None]] = []
+    ) -> Sequence[Done[T]]:
+        """Do all that is asked for, and let others have a turn between two of it."""
+        found: list[Done[T]] = []
         turn = TimeSlice()
         for at, item in enumerate(items):
             try:
-                found.append((item, await work(call, key, item, at), None))
-                tally.note(good=True)
+                found.append(Done(item, await work(call, key, item, at)))
             except Malformed as error:
-                found.append((item, None, error))
-                if not _is_unbound(key, item):  # with that alone, OpenBao's answer is 200
-                    tally.note(good=False)
+                found.append(Done(item, None, error, unbound=_is_unbound(key, item)))
             await turn.step()
         return found
 
     async def _encrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
         """Encrypt one plaintext. Raises `Malformed`."""
-        context = decode(item.context)
-        long = len(item.text or "") > AT_ONCE
-        plaintext = await self._decoded(call, item.text or "", long=long)
+        long = _is_long(item)
+        context, plaintext = await self._run(call, partial(_decode_both, item), slow=long)
         _check_associated(key, item, at)
         require_use(key, "encryption")
         number = version_to_encrypt(key.settings, item.key_version)
         version = await self._ring.version(call, key, number)
-        aad = decode_associated(item.associated_data)
-        work = partial(encrypt, key, version, plaintext, self._entropy, context=context, aad=aad)
-        return Ciphertext(await self._pool.run(client_of(call), work) if long else work(), number)
+
+        def work() -> str:
+            aad = decode_associated(item.associated_data)
+            return encrypt(key, version, plaintext, self._entropy, context=context, aad=aad)
+
+        return Ciphertext(await self._run(call, work, slow=long), number)
 
     async def _decrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> str:
         """Return the plaintext of one ciphertext, in base64. Raises `Malformed`."""
-        return base64.b64encode(await self._opened(call, key, item, at)).decode()
+        plaintext = await self._opened(call, key, item, at)
+        work = partial(_encoded, plaintext)
+        return await self._run(call, work, slow=len(plaintext) > AT_ONCE)
 
     async def _opened(self, call: Call, key: OpenKey, item: Item, at: int) -> bytes:
-        context = decode(item.context)
+        long = _is_long(item)
+        context = await self._run(call, partial(decode, item.context), slow=long)
         _check_associated(key, item, at)
         if not item.text:
             raise Malformed(NO_CIPHERTEXT)
         require_use(key, "decryption")
-        long = len(item.text) > AT_ONCE
-        split = partial(split_ciphertext, key.settings, item.text)
-        number, sealed = await self._pool.run(client_of(call), split) if long else split()
+        number, sealed = await self._run(call, partial(split_ciphertext, key.settings, item.text), slow=long)
         version = await self._ring.version(call, key, number)
-        aad = decode_associated(item.associated_data)
-        work = partial(decrypt, key, version, sealed, context=context, aad=aad)
-        return await self._pool.run(client_of(call), work) if long or key.kind.rsa else work()
+
+        def work() -> bytes:
+            aad = decode_associated(item.associated_data)
+            return decrypt(key, version, sealed, context=context, aad=aad)
+
+        return await self._run(call, work, slow=long or key.kind.rsa)
 
     async def _rewrap(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
         """Encrypt one ciphertext anew. Raises `Malformed`."""
         plaintext = await self._opened(call, key, item, at)
         number = version_to_encrypt(key.settings, item.key_version)
         version = await self._ring.version(call, key, number)
-        context, aad = decode(item.context), decode_associated(item.associated_data)
-        work = partial(encrypt, key, version, plaintext, self._entropy, context=context, aad=aad)
-        long = len(plaintext) > AT_ONCE
-        return Ciphertext(await self._pool.run(client_of(call), work) if long else work(), number)
 
-    async def _decoded(self, call: Call, text: str, *, long: bool) -> bytes:
-        return await self._pool.run(client_of(call), partial(decode, text)) if long else decode(text)
+        def work() -> str:
+            context, aad = decode(item.context), decode_associated(item.associated_data)
+            return encrypt(key, version, plaintext, self._entropy, context=context, aad=aad)
+
+        return Ciphertext(await self._run(call, work, slow=_is_long(item)), number)
+
+    async def _run(self, call: Call, work: Callable[[], T], *, slow: bool) -> T:
+        """Do what takes milliseconds in the pool, everything else here."""
+        return await self._pool.run(client_of(call), work) if slow else work()
+
+
+def _is_long(item: Item) -> bool:
+    """Whether it takes milliseconds to read and encrypt."""
+    return len(item.text or "") + len(item.context) + len(item.associated_data) > AT_ONCE
+
+
+def _decode_both(item: Item) -> tuple[bytes, bytes]:
+    """Return context and text. Raises `Malformed`."""
+    return decode(item.context), decode(item.text or "")
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _single(
@@ -300,8 +361,14 @@ def _check_associated(key: OpenKey, item: Item, at: int) -> None:
         raise Malformed(f"'[{at}].associated_data' provided for non-AEAD cipher suite {key.kind.name}")
 
 
-def _words(error: VaultError | None) -> str:
-    return error.message if error is not None else ""
+def _item(one: Done[Ciphertext], tally: Tally) -> CiphertextItem:
+    tally.note(one)
+    if one.done is None:
+        return CiphertextItem(error=one.words, reference=one.item.reference)
+    done = one.done
+    return CiphertextItem(
+        ciphertext=done.ciphertext, key_version=done.key_version, reference=one.item.reference
+    )
 
 
 def _key_by_use(params: EncryptParams, *, derived: bool, entropy: Entropy) -> TransitKey:

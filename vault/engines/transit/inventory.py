@@ -10,11 +10,13 @@ from vault.barrier.view import ReadView
 from vault.engines.transit.keys.key_ring import find_key, stored_version
 from vault.engines.transit.keys.key_types import HMAC, KEY_TYPES
 from vault.engines.transit.keys.model import KEYS
-from vault.framework.keys.inventory import KeyState, KeyUse, Purpose
+from vault.framework.concurrency.time_slice import TimeSlice
+from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, counted
 from vault.values.times import Millis, nanos_to_millis
 
-_SHOWN: Final = 100
-"""Keys of one mount that are described."""
+_SHOWN: Final = 1000
+"""Keys of one mount that are described one by one; the others are counted."""
+_PROTECTS: Final = "what callers encrypt, sign or authenticate with it"
 _LOCATION: Final = "storage, in the safe"
 
 
@@ -22,7 +24,10 @@ async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
     """Describe the keys of a mount; see `vault.framework.keys.inventory.KeysOf`."""
     del core
     found = []
-    for name in await mount.list(KEYS, limit=_SHOWN):
+    turn = TimeSlice()
+    names = await mount.list(KEYS, limit=_SHOWN + 1)
+    for name in names[:_SHOWN]:
+        await turn.step()
         key = await find_key(mount, name)
         newest = await stored_version(mount, key, key.latest) if key is not None else None
         if key is None or newest is None:
@@ -33,7 +38,7 @@ async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
             KeyUse(
                 name=name,
                 purpose=Purpose.TRANSIT,
-                protects="what callers encrypt, sign or authenticate with it",
+                protects=_PROTECTS,
                 algorithm=kind.suite,
                 bits=8 * key.key_size if kind.name == HMAC else kind.bits,
                 location=_LOCATION,
@@ -42,6 +47,18 @@ async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
                 created=made,
                 rotated=made if key.latest > 1 else Millis(0),
                 period=key.auto_rotate,
+            )
+        )
+    if len(names) > _SHOWN:
+        others = await counted(mount.list, KEYS) - _SHOWN
+        found.append(
+            KeyUse(
+                name="(others)",
+                purpose=Purpose.TRANSIT,
+                protects=_PROTECTS,
+                algorithm="",
+                location=_LOCATION,
+                count=others,
             )
         )
     return found

@@ -140,13 +140,13 @@ class SignatureEngine(Engine):
         if item.input is None:
             raise Malformed(_NO_INPUT)
         data = await self._input(call, item.input)
-        context = _context(item.context)
+        context = await self._context(call, item.context)
         if key.settings.soft_deleted:
             raise Malformed(SOFT_DELETED)
         number = version_to_sign(key.settings, wanted)
         version = await self._ring.version(call, key, number)
         work = partial(sign, key, version, data, context, choice)
-        return await self._run(call, work, slow=key.kind.rsa or len(data) > AT_ONCE), number
+        return await self._run(call, work, slow=key.kind.rsa or len(data) + len(context) > AT_ONCE), number
 
     async def _verify_all(self, call: Call, params: VerifyParams, hash_name: str) -> Verdict | Verdicts:
         items = None
@@ -184,26 +184,20 @@ class SignatureEngine(Engine):
 
     async def _verify(self, call: Call, key: OpenKey, choice: Choice, item: SignItem) -> bool:
         data = await self._input(call, item.input or "")
-        context = _context(item.context)
+        context = await self._context(call, item.context)
         if key.settings.soft_deleted:
             raise Malformed(SOFT_DELETED)
         number, signature = split_version(key.settings, item.signature, "signature")
         version = await self._ring.version(call, key, number)
         work = partial(verify, key, version, data, signature, context, choice)
-        return await self._run(call, work, slow=len(data) > AT_ONCE)
+        return await self._run(call, work, slow=len(data) + len(context) + len(signature) > AT_ONCE)
 
     async def _verify_mac(self, call: Call, key: OpenKey, hash_name: str, item: SignItem) -> bool:
         data = await self._input(call, item.input or "")
         if key.settings.soft_deleted:
             raise Malformed(SOFT_DELETED)
         number, text = _split_mac(key, item.hmac)
-        try:
-            given = from_base64(text)
-        except NotBase64 as error:
-            at = error.at
-            raise Malformed(
-                f"unable to decode verification HMAC as base64: illegal base64 data at input byte {at}"
-            ) from None
+        given = await self._run(call, partial(_decoded_mac, text), slow=len(text) > AT_ONCE)
         version = await self._ring.version(call, key, number)
         return await self._run(
             call, partial(mac_holds, version, data, given, hash_name), slow=len(data) > AT_ONCE
@@ -245,6 +239,10 @@ class SignatureEngine(Engine):
         work = partial(_decoded, text)
         return await self._run(call, work, slow=len(text) > AT_ONCE)
 
+    async def _context(self, call: Call, text: str) -> bytes:
+        """Return a context. Raises `Malformed`."""
+        return await self._run(call, partial(_context, text), slow=len(text) > AT_ONCE)
+
     async def _run(self, call: Call, work: Callable[[], T], *, slow: bool) -> T:
         return await self._pool.run(client_of(call), work) if slow else work()
 
@@ -255,6 +253,15 @@ def _decoded(text: str) -> bytes:
     except NotBase64 as error:
         raise Malformed(
             f"unable to decode input as base64: illegal base64 data at input byte {error.at}"
+        ) from None
+
+
+def _decoded_mac(text: str) -> bytes:
+    try:
+        return from_base64(text)
+    except NotBase64 as error:
+        raise Malformed(
+            f"unable to decode verification HMAC as base64: illegal base64 data at input byte {error.at}"
         ) from None
 
 

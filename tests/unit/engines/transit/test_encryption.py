@@ -90,6 +90,19 @@ def test_equal_plaintexts_of_a_context_converge(name: str) -> None:
         assert decrypt(key, version, sealed(key, text), context=context, aad=b"") == plaintext
 
 
+@pytest.mark.parametrize("name", CIPHERS)
+def test_a_nonce_that_converges_is_another_one_for_other_associated_data(name: str) -> None:
+    """Two plaintexts under one key and nonce give away what authenticates (NIST SP 800-38D, appendix A)."""
+    key, version = convergent(name)
+    texts = [
+        encrypt(key, version, b"a", Entropy(), context=b"one", aad=aad) for aad in (b"", b"x", b"y", b"x")
+    ]
+    nonces = [sealed(key, text)[:12] for text in texts]
+    assert len(set(nonces)) == 3
+    assert texts[1] == texts[3]
+    assert decrypt(key, version, sealed(key, texts[1]), context=b"one", aad=b"x") == b"a"
+
+
 def test_rfc_5869_a_3_is_how_keys_are_derived() -> None:
     """The third test has neither salt nor info; here the info is the context."""
     secret = bytes([0x0B]) * 22

@@ -86,7 +86,7 @@ def test_what_approle_refuses() -> None:
             (f"{web}/custom-secret-id", {"secret_id": "sesame"}, 400, "already registered"),
             (f"{R}/open/secret-id", {}, 400, "bind_secret_id is not set"),
             (f"{R}/none/secret-id", {}, 404, 'role "none" does not exist'),
-            (f"{R}/none/secret-id/lookup", {"secret_id": "x"}, 400, 'role "none" does not exist'),
+            (f"{R}/none/secret-id/lookup", {"secret_id": "x"}, 404, 'role "none" does not exist'),
             (f"{web}/secret-id/lookup", {}, 400, "missing secret_id"),
             (f"{web}/secret-id/destroy", {}, 400, "missing secret_id"),
             (f"{web}/secret-id-accessor/lookup", {}, 400, "missing secret_id_accessor"),
