@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is removed is what the server says is gone; whatever it does not let anybody see is left, and told."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,46 @@ def test_a_credential_that_cannot_be_looked_up_is_left(kind: Kind, status: int, 
 @pytest.mark.parametrize("kind", [kind for kind in _KINDS if kind != "seal"])
 def test_what_is_not_there_is_gone(kind: Kind, tmp_path: Path) -> None:
     assert _left(tmp_path, lambda _: refusing(404), _entry(kind)) == []
+
+
+def _left_without_admin(folder: Path, behave: Behaviour, entry: Entry, token: str = "") -> list[Entry]:
+    with serving(behave) as (port, _):
+        made = state(folder, port)
+        given = {entry.number: token} if token else {}
+        return Cleaner(RUN, made.nobody, made.callers, seal_key=None, wrapping=given).clean([entry])
+
+
+@pytest.mark.parametrize(
+    ("unwrap", "look_up", "gone"),
+    [
+        (200, 404, True),
+        (400, 400, True),
+        (403, 403, True),
+        (404, 200, False),
+        (429, 200, False),
+        (503, 503, False),
+    ],
+)
+def test_without_administrator_a_wrapped_answer_is_taken(
+    unwrap: int, look_up: int, gone: bool, tmp_path: Path
+) -> None:
+    seen: list[str] = []
+
+    def behave(request: Sent) -> Said:
+        seen.append(request.headers.get("x-vault-token", ""))
+        status = unwrap if request.target.endswith("unwrap") else look_up
+        return done() if status == 200 else refusing(status)
+
+    entry = _entry("wrapping")
+    assert _left_without_admin(tmp_path, behave, entry, token="s.wrapping") == ([] if gone else [entry])
+    assert seen[0] == "s.wrapping"
+    assert "s.kv" not in seen
+
+
+@pytest.mark.parametrize(("age_s", "gone"), [(0, False), (100, False), (600, True)])
+def test_a_wrapped_answer_that_nobody_can_take_ends_by_itself(age_s: int, gone: bool, tmp_path: Path) -> None:
+    entry = Entry(1, "wrapping", f"esa-{RUN}-1", "", "", "accessor-1", time.time() - age_s)
+    assert _left_without_admin(tmp_path, lambda _: refusing(403), entry) == ([] if gone else [entry])
 
 
 def test_a_credential_of_another_run_is_not_ended(tmp_path: Path) -> None:

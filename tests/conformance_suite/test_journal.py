@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from esa_conformance.errors import UsageError
-from esa_conformance.run.journal import Journal, read_journal
+from esa_conformance.run.journal import Journal, note_removed, read_journal
 from esa_conformance.run.names import ended, new_run, run_of
 
 _NOW = 1_790_000_000.0
@@ -52,6 +52,44 @@ def test_a_journal_is_not_written_over(tmp_path: Path) -> None:
     _begun(tmp_path / "j")
     with pytest.raises(UsageError, match="cannot be begun"):
         _begun(tmp_path / "j")
+
+
+def _finished(path: Path, *, all_gone: bool) -> None:
+    journal = _begun(path)
+    number = journal.will_make("secret", "esa-6ab0c0de0a0b0c-1")
+    if all_gone:
+        journal.removed(number)
+    journal.close()
+
+
+def test_a_journal_that_has_ended_and_has_nothing_left_is_replaced(tmp_path: Path) -> None:
+    _finished(tmp_path / "j", all_gone=True)
+    _begun(tmp_path / "j").will_make("policy", "esa-6ab0c0de0a0b0c-2")
+    assert [entry.kind for entry in read_journal(tmp_path / "j").entries] == ["policy"]
+
+
+def test_a_journal_with_something_left_is_replaced_when_that_is_gone(tmp_path: Path) -> None:
+    _finished(tmp_path / "j", all_gone=False)
+    with pytest.raises(UsageError, match="cleanup"):
+        _begun(tmp_path / "j")
+    note_removed(tmp_path / "j", read_journal(tmp_path / "j").entries)
+    _begun(tmp_path / "j")
+
+
+def test_what_is_removed_after_a_kill_is_noted_behind_the_last_whole_line(tmp_path: Path) -> None:
+    _begun(tmp_path / "j").will_make("secret", "esa-6ab0c0de0a0b0c-1")
+    with (tmp_path / "j").open("a", encoding="utf-8") as file:
+        file.write('{"make": "secret", "number": 2, "na')
+    note_removed(tmp_path / "j", read_journal(tmp_path / "j").entries)
+    read = read_journal(tmp_path / "j")
+    assert (read.entries, read.ended) == ((), True)
+
+
+def test_another_file_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "j").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError):
+        _begun(tmp_path / "j")
+    assert (tmp_path / "j").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from esa_conformance.errors import EXIT_HOLDS, EXIT_LEFT, UsageError
 from esa_conformance.manifest import Manifest, read_manifest
 from esa_conformance.run.cleanup import Cleaner
 from esa_conformance.run.interlock import check, identify
-from esa_conformance.run.journal import Entry, OldJournal, read_journal
+from esa_conformance.run.journal import Entry, OldJournal, note_removed, read_journal
 from esa_conformance.run.names import run_of
 from esa_conformance.run.seal import unseal
 from esa_conformance.run.session import connect
@@ -39,6 +39,8 @@ def clean_up(arguments: argparse.Namespace, environ: Mapping[str, str], out: Tex
         for run, of in by_run.items()
         for entry in Cleaner(run, nobody, callers, seal_key=manifest.seal_key).clean(of)
     ]
+    if old is not None:
+        note_removed(arguments.journal, (entry for entry in old.entries if entry not in left))
     out.write(f"removed: {sum(map(len, by_run.values())) - len(left)}\n")
     for entry in left:
         err.write(f"left behind: {entry.kind} {entry.name}\n")

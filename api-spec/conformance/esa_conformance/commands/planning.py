@@ -11,6 +11,7 @@ from typing import TextIO
 from esa_conformance.commands.selection import selected
 from esa_conformance.errors import EXIT_HOLDS
 from esa_conformance.manifest import Manifest, read_manifest
+from esa_conformance.run.credentials import WRAPPED_S
 
 
 def plan(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
@@ -35,6 +36,10 @@ def plan(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO,
     if manifest.mode == "namespace":
         out.write("made: one namespace esa-RUN-1, and in it a mount, secrets, and what follows\n")
     out.write("made: secrets esa-RUN-NUMBER\n")
+    if any(test.feature == "wrap" for test in tests):
+        out.write(
+            f"made: wrapped answers with secrets esa-RUN-NUMBER, which end after {WRAPPED_S} s at the latest\n"
+        )
     if admin:
         out.write("made: policies, credentials, mounts, log-ins, limits and namespaces esa-RUN-NUMBER\n")
     if "disruptive" in allow and counts["disruptive"]:

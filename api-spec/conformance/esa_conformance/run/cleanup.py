@@ -10,13 +10,15 @@ from typing import Final, TypeVar
 from esa_conformance.binding.client import Client
 from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import UnknownOutcome
-from esa_conformance.run.credentials import Credentials
+from esa_conformance.run.credentials import WRAPPED_S, Credentials, is_spent
 from esa_conformance.run.journal import Entry, Journal
 from esa_conformance.run.names import run_of
 from esa_conformance.run.seal import unseal
 
 _GONE_WITHIN_S: Final = 30.0
 _ATTEMPTS: Final = 6
+_LATE_S: Final = 60.0
+"""Seconds until a wrapped answer is made that was asked for, at most."""
 _A = TypeVar("_A")
 _R = TypeVar("_R")
 _PATHS: Final = {
@@ -31,13 +33,21 @@ class Cleaner:
     """Removes by the names in a journal; `callers` are by the names of the manifest's credentials."""
 
     def __init__(
-        self, run: str, nobody: Client, callers: Mapping[str, Client], *, seal_key: str | None
+        self,
+        run: str,
+        nobody: Client,
+        callers: Mapping[str, Client],
+        *,
+        seal_key: str | None,
+        wrapping: Mapping[int, str] | None = None,
     ) -> None:
+        """`wrapping` is what gives the wrapped answers, by their numbers in the journal, as the run itself knows it."""
         self._run = run
         self._nobody = nobody
         self._kv = callers.get("kv")
         self._admin = callers.get("admin")
         self._seal_key = seal_key
+        self._wrapping = wrapping or {}
         self._credentials = Credentials(run)
 
     def clean(self, entries: Iterable[Entry], journal: Journal | None = None) -> list[Entry]:
@@ -97,15 +107,27 @@ class Cleaner:
     def _removed(self, entry: Entry) -> bool:
         if entry.kind == "secret":
             return self._secret(entry)
+        if entry.kind == "wrapping":
+            return self._wrapped(entry)
         if self._admin is None:
             return False
         admin = self._admin.within(entry.namespace)
-        if entry.kind in {"token", "wrapping"}:
+        if entry.kind == "token":
             return self._credentials.revoked(admin, entry)
         if entry.kind == "auth" and not _people_removed(admin, entry.name):
             return False
         path = _PATHS[entry.kind].format(entry.name)
         return _is_gone(admin.send("DELETE", path), admin.send("GET", path))
+
+    def _wrapped(self, entry: Entry) -> bool:
+        """Ended by its accessor or taken. Where both are lacking, as after a kill, it has an end of its own."""
+        if self._admin is not None:
+            if self._credentials.revoked(self._admin.within(entry.namespace), entry):
+                return True
+        elif entry.number not in self._wrapping:
+            return time.time() > entry.at + WRAPPED_S + _LATE_S
+        token = self._wrapping.get(entry.number)
+        return token is not None and is_spent(self._nobody.within(entry.namespace), token)
 
     def _secret(self, entry: Entry) -> bool:
         """No version of it can be read; its name is gone too where this caller may remove names."""

@@ -11,6 +11,8 @@ from esa_conformance.binding.replies import Reply
 from esa_conformance.run.journal import Entry
 from esa_conformance.run.names import run_of
 
+WRAPPED_S: Final = 120
+"""Seconds for which a run has answers wrapped."""
 _WRAPPING: Final = ["response-wrapping"]
 """The policies of a wrapped answer."""
 
@@ -58,6 +60,12 @@ class Credentials:
             if found.ok and run_of(_name(found)) == self._run:
                 made[_name(found)] = accessor
         return made
+
+
+def is_spent(nobody: Client, token: str) -> bool:
+    """Take a wrapped answer by what gives it: whether nobody can from now on."""
+    taken = nobody.unwrap(token)
+    return taken.ok or (taken.status in {400, 403, 404} and not nobody.look_up_wrapped(token).ok)
 
 
 def _shown(entry: Entry) -> str:

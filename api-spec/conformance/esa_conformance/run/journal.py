@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -22,7 +23,7 @@ class Entry:
     """One thing that a run makes: its kind, its name, and the namespace and mount that it is in.
 
     `accessor` is known of a token, and of a wrapped answer, once it was made. A wrapped answer has the name of the secret
-    in it. A seal is what the run put on the server, to be opened again.
+    in it. A seal is what the run put on the server, to be opened again. `at` is when it was noted, in seconds since 1970.
     """
 
     number: int
@@ -31,16 +32,21 @@ class Entry:
     namespace: str
     mount: str
     accessor: str = ""
+    at: float = 0.0
 
 
 class Journal:
     """A file of lines, each written whole and synced before the thing in it exists. Safe for threads."""
 
     def __init__(self, path: Path, *, run: str, address: str) -> None:
-        """Begin a new file. Raises UsageError where there is one already, or none can be written."""
+        """Begin a new file, also in the place of one that has ended and names nothing that is left.
+
+        Raises UsageError where there is another file already, or none can be written.
+        """
         self._entries: dict[int, Entry] = {}
         self._lock = threading.Lock()
         self._count = 0
+        _set_aside(path)
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         except OSError as error:
@@ -51,10 +57,11 @@ class Journal:
         """Note what is about to be made; its number."""
         with self._lock:
             self._count += 1
-            entry = Entry(self._count, kind, name, namespace, mount)
-            self._write(
-                {"make": kind, "number": entry.number, "name": name, "namespace": namespace, "mount": mount}
-            )
+            entry = Entry(self._count, kind, name, namespace, mount, at=int(time.time()))
+            self._write({
+                "make": kind, "number": entry.number, "name": name, "namespace": namespace, "mount": mount,
+                "at": entry.at,
+            })  # fmt: skip
             self._entries[entry.number] = entry
             return entry.number
 
@@ -62,8 +69,7 @@ class Journal:
         """Note by which accessor a token can be revoked."""
         with self._lock:
             self._write({"made": number, "accessor": accessor})
-            old = self._entries[number]
-            self._entries[number] = Entry(number, old.kind, old.name, old.namespace, old.mount, accessor)
+            self._entries[number] = replace(self._entries[number], accessor=accessor)
 
     def removed(self, number: int) -> None:
         """Note that it is gone."""
@@ -82,7 +88,8 @@ class Journal:
         return self._count
 
     def close(self) -> None:
-        """Write no more."""
+        """Write that it has ended, and no more."""
+        self._write({"ended": True})
         os.close(self._file)
 
     def _write(self, line: Mapping[str, object]) -> None:
@@ -90,13 +97,40 @@ class Journal:
         os.fsync(self._file)
 
 
+def _set_aside(path: Path) -> None:
+    """Remove a journal that has ended and names nothing that is left. Raises UsageError for any other file."""
+    if not os.path.lexists(path):
+        return
+    old = read_journal(path)
+    if old.entries or not old.ended:
+        raise UsageError(
+            f"the journal cannot be begun: {path} names what another run has left or is making; "
+            "remove that with cleanup, or give another file with --journal"
+        )
+    path.unlink(missing_ok=True)
+
+
+def note_removed(path: Path, entries: Iterable[Entry]) -> None:
+    """Write into the journal of a run that was ended what is gone since, and that it has ended."""
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    lines = [*({"gone": entry.number} for entry in entries), {"ended": True}]
+    with path.open("r+b") as file:
+        file.truncate(len(whole))
+        file.seek(0, os.SEEK_END)
+        file.write("".join(json.dumps(line) + "\n" for line in lines).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
 @dataclass(frozen=True)
 class OldJournal:
-    """The journal of a run that ended: whose it was, and what it left."""
+    """The journal of a run: whose it was, what it left, and whether it came to its end or was cleaned up after."""
 
     run: str
     address: str
     entries: tuple[Entry, ...]
+    ended: bool
 
 
 def read_journal(path: Path) -> OldJournal:
@@ -108,22 +142,23 @@ def read_journal(path: Path) -> OldJournal:
     if not lines or lines[0].get("journal") != _FIRST:
         raise UsageError("this is no journal of a run")
     entries: dict[int, Entry] = {}
+    ended = False
     try:
         for line in lines[1:]:
+            ended = "ended" in line
             if "make" in line:
                 number = int(line["number"])
-                entries[number] = Entry(number, line["make"], line["name"], line["namespace"], line["mount"])
-            elif "made" in line:
-                old = entries[line["made"]]
-                entries[old.number] = Entry(
-                    old.number, old.kind, old.name, old.namespace, old.mount, line["accessor"]
+                entries[number] = Entry(
+                    number, line["make"], line["name"], line["namespace"], line["mount"], at=float(line["at"])
                 )
-            else:
+            elif "made" in line:
+                entries[line["made"]] = replace(entries[line["made"]], accessor=line["accessor"])
+            elif not ended:
                 del entries[line["gone"]]
     except (KeyError, TypeError, ValueError):
         raise UsageError("the journal has a line that no run writes") from None
     newest_first = tuple(sorted(entries.values(), key=lambda entry: -entry.number))
-    return OldJournal(str(lines[0]["run"]), str(lines[0]["address"]), newest_first)
+    return OldJournal(str(lines[0]["run"]), str(lines[0]["address"]), newest_first, ended)
 
 
 def _lines(text: str) -> Iterator[dict[str, Any]]:

@@ -143,7 +143,9 @@ def clean(state: State, callers: dict[str, Client]) -> list[Entry]:
     if state.journal is None:
         return []
     kv = state.callers.get("kv", callers.get("kv", state.nobody))
-    cleaner = Cleaner(state.run, state.nobody, {**callers, "kv": kv}, seal_key=state.seal_key)
+    cleaner = Cleaner(
+        state.run, state.nobody, {**callers, "kv": kv}, seal_key=state.seal_key, wrapping=state.wrapping
+    )
     try:
         return cleaner.clean(state.journal.left(), state.journal)
     except ConformanceError:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from esa_conformance.binding.client import Client
+from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import ConformanceError
 from esa_conformance.evidence.files import Artefacts
 from esa_conformance.run.journal import Journal, Kind
@@ -37,6 +38,8 @@ class State:
     journal: Journal | None = None
     current: str = ""
     """The id of the test that runs."""
+    wrapping: dict[int, str] = field(default_factory=dict, repr=False)
+    """What gives the wrapped answers of this run, by their numbers in the journal: in memory alone."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -87,6 +90,14 @@ class State:
         """Note the accessor of a credential that was made; anything else is none."""
         if self.journal is not None and isinstance(accessor, str) and accessor:
             self.journal.made_token(number, accessor)
+
+    def wrapped(self, number: int, reply: Reply) -> None:
+        """Note what came of asking for a wrapped answer: without what gives it none was made."""
+        if not reply.wrapping_token:
+            self.removed(number)
+            return
+        self.wrapping[number] = reply.wrapping_token
+        self.made(number, reply.answer.member("wrap_info", "accessor"))
 
     def removed(self, number: int) -> None:
         """Note that something is gone again."""

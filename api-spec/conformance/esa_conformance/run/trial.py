@@ -14,12 +14,13 @@ from typing import TypeVar
 from esa_conformance.binding.client import TOKENS, Client
 from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import ConformanceError, Missed, PreconditionFailed, UnknownOutcome, Unsupported
+from esa_conformance.run.credentials import WRAPPED_S
 from esa_conformance.run.seal import unseal
 from esa_conformance.run.state import State
 
 _T = TypeVar("_T")
 TOKEN_TTL = "10m"  # noqa: S105 - how long a credential lives
-_WRAPPED_FOR = "120s"
+_WRAPPED_FOR = f"{WRAPPED_S}s"
 _SEALED_WITHIN_S = 1.0
 """After this a server that was told to seal itself, and whose answer was lost, has done so."""
 
@@ -104,7 +105,7 @@ class Trial:
         """Read a secret of this test's own, by default as who may, and have the answer wrapped."""
         number = self._state.note("wrapping", path)
         reply = (by or self.kv).get(path, headers={"X-Vault-Wrap-TTL": _WRAPPED_FOR})
-        self._state.made(number, reply.answer.member("wrap_info", "accessor"))
+        self._state.wrapped(number, reply)
         return reply
 
     def wrapped_token(self, maker: Client, **members: object) -> Reply:
@@ -113,7 +114,7 @@ class Trial:
         name, _ = self._state.name("token")
         body = {"ttl": TOKEN_TTL, **members, "display_name": name}
         reply = maker.send("POST", TOKENS, body, headers={"X-Vault-Wrap-TTL": _WRAPPED_FOR})
-        self._state.made(number, reply.answer.member("wrap_info", "accessor"))
+        self._state.wrapped(number, reply)
         return reply
 
     @contextmanager
