@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esa_conformance import __version__
-from esa_conformance.errors import EXIT_USAGE, ConformanceError
+from esa_conformance.errors import EXIT_SAFETY, EXIT_USAGE, ConformanceError
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
@@ -32,12 +32,15 @@ def main(argv: Sequence[str], *, program: str = "esa-conformance") -> int:
         sys.stdout.flush()
         sys.stderr.write(f"{error}\n")
         return error.code
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped: by a signal\n")
+        return EXIT_SAFETY
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(program, description="Judge a server by the European Secrets API.", epilog=(
         "Exit codes: 0 the claim holds, 1 it does not, 2 usage or manifest, 3 error of suite or transport, "
-        "4 stopped for safety, 5 something was left behind."
+        "4 stopped for safety or by a signal, 5 something was left behind."
     ))  # fmt: skip
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -26,6 +26,10 @@ class SafetyStop(ConformanceError):
     code = EXIT_SAFETY
 
 
+class Interrupted(SafetyStop):
+    """Whoever runs the suite has ended it by a signal."""
+
+
 class NoAnswer(ConformanceError):
     """The server could not be reached or did not answer in time."""
 

@@ -40,13 +40,14 @@ def judge(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO
         out.write(f"{line}\n")
         out.flush()
 
-    try:
-        finished = run(manifest, tests, options, show=show, told=lambda result: show(_line(result)))
-    finally:
-        if transcript is not None:
-            transcript.finish()
-    made = document(manifest, finished, mode=_mode(arguments, manifest), narrowed=narrowed)
-    _write(arguments, made)
+    with options.interrupts.noticed():
+        try:
+            finished = run(manifest, tests, options, show=show, told=lambda result: show(_line(result)))
+        finally:
+            if transcript is not None:
+                transcript.finish()
+        made = document(manifest, finished, mode=_mode(arguments, manifest), narrowed=narrowed)
+        _write(arguments, made)
     return _conclusion(finished, manifest.claim, out, err, narrowed=narrowed)
 
 
@@ -88,7 +89,7 @@ def _conclusion(
     if finished.stopped:
         err.write(f"stopped: {finished.stopped}\n")
     err.writelines(f"left behind: {entry.kind} {entry.name}\n" for entry in finished.left)
-    if finished.stopped:
+    if finished.stopped and not (finished.interrupted and finished.left):
         return EXIT_SAFETY
     if finished.left:
         return EXIT_LEFT

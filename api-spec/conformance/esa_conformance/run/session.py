@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from esa_conformance.binding.client import Client
-from esa_conformance.errors import ConformanceError, SafetyStop
+from esa_conformance.errors import ConformanceError, Interrupted, SafetyStop
 from esa_conformance.manifest import CREDENTIALS, Manifest
 from esa_conformance.run.cleanup import Cleaner
 from esa_conformance.run.declare import Test
 from esa_conformance.run.ground import open_namespace
 from esa_conformance.run.interlock import Identity, check, identify
+from esa_conformance.run.interrupts import Interrupts
 from esa_conformance.run.journal import Entry, Journal
 from esa_conformance.run.names import new_run
 from esa_conformance.run.outcomes import Result
@@ -34,13 +35,18 @@ class Options:
     journal: Path
     canary: str = field(default_factory=lambda: f"esa-canary-{secrets.token_hex(10)}", repr=False)
     """What every secret of the run begins with."""
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    """Notes a signal, after which nothing is asked but what removal needs; one that comes then ends that too."""
     observer: Callable[[str, Request, Answer, float], None] | None = None
     """Told of each exchange: id of the test, request, answer, seconds."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run has found: `left` could not be removed, `stopped` says why nothing more was asked."""
+    """What a run has found: `left` could not be removed, `stopped` says why nothing more was asked.
+
+    After a stop for safety nothing was removed. One that was `interrupted` has removed what it could.
+    """
 
     run: str
     started: float
@@ -53,6 +59,7 @@ class Finished:
     canary: str
     network: str
     stopped: str
+    interrupted: bool = False
 
 
 def connect(manifest: Manifest, *, read_only: bool) -> Client:
@@ -92,6 +99,7 @@ def run(
     allow = frozenset({"read-only"}) if options.read_only else manifest.allow
     writes = allow != {"read-only"}
     nobody = connect(manifest, read_only=not writes)
+    nobody.transport.ended = lambda: options.interrupts.came
     identity = identify(nobody)
     for line in identity.lines():
         show(line)
@@ -109,7 +117,7 @@ def run(
     if observer is not None:
         nobody.transport.observer = lambda *exchange: observer(state.current, *exchange)
     results: list[Result] = []
-    stopped = ""
+    stopped, interrupted = "", False
     with _journal(options, state, manifest, writes=writes):
         try:
             if writes and manifest.mode == "namespace":
@@ -118,12 +126,17 @@ def run(
                 results.append(result)
                 told(result)
         except SafetyStop as stop:
-            stopped = str(stop)
-        left = clean(state, callers) if not stopped else (state.journal.left() if state.journal else [])
+            stopped, interrupted = str(stop), isinstance(stop, Interrupted)
+        options.interrupts.came = False
+        left = (
+            clean(state, callers)
+            if interrupted or not stopped
+            else (state.journal.left() if state.journal else [])
+        )
         created = state.journal.count if state.journal else 0
     return Finished(
         name, started, time.monotonic() - begun, identity, state.told, results, created, left, state.canary,
-        nobody.transport.network, stopped,
+        nobody.transport.network, stopped, interrupted,
     )  # fmt: skip
 
 

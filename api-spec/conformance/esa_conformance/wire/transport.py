@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from esa_conformance.errors import NoAnswer, SafetyStop, TimedOut, UnknownOutcome, UsageError
+from esa_conformance.errors import Interrupted, NoAnswer, SafetyStop, TimedOut, UnknownOutcome, UsageError
 from esa_conformance.wire.answer import Answer
 from esa_conformance.wire.hello import Taken, offer
 from esa_conformance.wire.pace import Pace
@@ -66,6 +66,8 @@ class Transport:
         self._cuts = 0
         self._lock = threading.Lock()
         self.observer: Observer | None = None
+        self.ended: Callable[[], bool] = lambda: False
+        """Whether nothing more is to be sent."""
 
     @property
     def count(self) -> int:
@@ -106,8 +108,8 @@ class Transport:
     def send(self, request: Request) -> Answer:
         """Send one request and return its answer.
 
-        Raises SafetyStop for what must not be sent and for a redirect to another host, TimedOut, UnknownOutcome
-        after a lost answer of a request that changes something, and NoAnswer otherwise.
+        Raises SafetyStop for what must not be sent and for a redirect to another host, Interrupted when the run was
+        ended, TimedOut, UnknownOutcome after a lost answer of a request that changes something, and NoAnswer otherwise.
         """
         if self._read_only and (request.method not in SAFE_VERBS or request.body is not None):
             raise SafetyStop(f"read-only mode: {request.method} is not sent")
@@ -125,6 +127,8 @@ class Transport:
 
     def _attempt(self, request: Request) -> Answer:
         self._pace.wait()
+        if self.ended():
+            raise Interrupted("by a signal")
         with self._lock:
             self._count += 1
         begun = time.monotonic()
