@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esa_conformance import __version__
-from esa_conformance.errors import EXIT_SAFETY, EXIT_USAGE, ConformanceError
+from esa_conformance.errors import EXIT_ERROR, EXIT_SAFETY, EXIT_USAGE, ConformanceError, fault_of_suite
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - it has no public name
@@ -35,6 +35,12 @@ def main(argv: Sequence[str], *, program: str = "esa-conformance") -> int:
     except KeyboardInterrupt:
         sys.stderr.write("stopped: by a signal\n")
         return EXIT_SAFETY
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'a file'}: {error.strerror or type(error).__name__}\n")
+        return EXIT_ERROR
+    except Exception as error:  # noqa: BLE001 - a fault of the suite says nothing of the server
+        sys.stderr.write(f"{fault_of_suite(error)}\n")
+        return EXIT_ERROR
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

@@ -20,6 +20,13 @@ class UsageError(ConformanceError):
     code = EXIT_USAGE
 
 
+class TooDeep(ConformanceError):
+    """Something from outside is nested deeper than the suite reads."""
+
+    def __init__(self) -> None:
+        super().__init__("what was answered or given is nested too deep to be read")
+
+
 class SafetyStop(ConformanceError):
     """The run would touch what it must not: another server, production, a writing verb in read-only mode."""
 
@@ -52,3 +59,15 @@ class Unsupported(Exception):
 
 class PreconditionFailed(Exception):
     """What a test needs of another requirement does not hold; names it."""
+
+
+def fault_of_suite(error: Exception) -> str:
+    """An error that nothing foresaw, by its kind and place: its own message may hold what was sent."""
+    return f"the suite is wrong: {type(error).__name__} in {_place(error)}"
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace else "?"

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from esa_conformance.errors import UsageError
+from esa_conformance.decoding import json_of, toml_of
+from esa_conformance.errors import TooDeep, UsageError
 from esa_conformance.evidence.files import Artefacts, is_address
 from esa_conformance.evidence.notes import key_of
 from esa_conformance.requirements import profiles, with_needed
@@ -103,10 +102,10 @@ def read_manifest(path: Path, environ: Mapping[str, str]) -> Manifest:
     """Read a manifest in TOML, or JSON where the name ends so. Raises UsageError that names the member."""
     try:
         text = path.read_bytes()
-        raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text.decode())
+        raw = json_of(text) if path.suffix == ".json" else toml_of(text.decode())
     except OSError as error:
         raise UsageError(f"the manifest cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, TooDeep) as error:
         raise UsageError(f"the manifest is not well-formed: {error}") from None
     if not isinstance(raw, dict):
         raise UsageError("the manifest is not an object")
@@ -319,8 +318,8 @@ def _expected_failures(name: str, folder: Path) -> Mapping[str, ExpectedFailure]
     if not name:
         return {}
     try:
-        raw = tomllib.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        raw = toml_of((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TooDeep) as error:
         raise UsageError(f"expected_failures: {error}") from None
     made = {}
     for test, members in raw.items():

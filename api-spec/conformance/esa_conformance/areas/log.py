@@ -25,6 +25,7 @@ from esa_conformance.areas.log_reading import (
     search,
 )
 from esa_conformance.areas.merkle import leaf_hash
+from esa_conformance.decoding import json_of
 from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Trial
 
@@ -176,8 +177,8 @@ def stream_has_an_end(t: Trial) -> None:
     answer = reader_of(t).send("GET", RECORDS, query={"limit": 3}, headers=LINES).answer
     lines = answer.body.decode("utf-8", "replace").splitlines()
     t.served(len(lines) > 1 and answer.media_type == "application/x-ndjson", "records come as lines")
-    t.must("$page" in json.loads(lines[-1]), "the last line says that it is the last")
-    t.must(all("$page" not in json.loads(line) for line in lines[:-1]), "no other line says so")
+    t.must("$page" in json_of(lines[-1]), "the last line says that it is the last")
+    t.must(all("$page" not in json_of(line) for line in lines[:-1]), "no other line says so")
 
 
 @TESTS.test("ESA-LOG-024", feature="query", needs=_NEEDS)

@@ -22,6 +22,7 @@ from esa_conformance.areas.log_reading import (
     search,
 )
 from esa_conformance.binding.client import Client
+from esa_conformance.decoding import json_of
 from esa_conformance.evidence.records import moment
 from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Trial
@@ -116,7 +117,7 @@ def large_request_has_a_whole_record(t: Trial) -> None:
     t.done(t.kv.put(long, {"text": t.text() + "x" * _LONG}), "a long secret is written")
     told = [_line_of(t, reader, path) for path in (many, long)]
     t.must(all(len(line) <= _MOST_BYTES for line in told), "a record fits in 65,535 bytes")
-    first, second = (json.loads(line) for line in told)
+    first, second = (json_of(line) for line in told)
     t.must(_values_in(first) >= _MANY, "members that are not there are counted")
     t.must(_sum_of(second, "$size") >= _LONG, "the size of a long value is told")
 

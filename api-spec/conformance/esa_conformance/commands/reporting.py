@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TextIO
 
 from esa_conformance.errors import EXIT_DOES_NOT, EXIT_HOLDS, ConformanceError, UsageError
@@ -19,6 +20,16 @@ from esa_conformance.report.verification import faults, read_report
 from esa_conformance.report.yaml import gateway_like
 
 
+@contextmanager
+def _of_reports() -> Iterator[None]:
+    """Something in a report is missing or of another type than reports have, wherever it is looked for."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise UsageError("this is no report: a member is missing, or of another type") from None
+
+
+@_of_reports()
 def show(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
     """Print a report in another form; HTML takes several, side by side."""
     reports = [read_report(path) for path in arguments.report]
@@ -38,6 +49,7 @@ def show(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO
     return EXIT_HOLDS
 
 
+@_of_reports()
 def compare(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, _err: TextIO) -> int:
     """Print what is otherwise in the second report; exit code 1 where something is worse."""
     changes = difference(read_report(arguments.old), read_report(arguments.new))
@@ -52,6 +64,7 @@ def sign_one(arguments: argparse.Namespace, _environ: Mapping[str, str], out: Te
     return EXIT_HOLDS
 
 
+@_of_reports()
 def verify(arguments: argparse.Namespace, _environ: Mapping[str, str], out: TextIO, err: TextIO) -> int:
     """Print what does not fit in a report; exit code 1 where anything does not."""
     found = list(faults(read_report(arguments.report)))

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Final
+
+from esa_conformance.decoding import json_of
 
 _DASH: Final = "— "
 ED25519: Final = 1
@@ -80,7 +81,7 @@ def checkpoints_in(file: bytes) -> list[Checkpoint]:
     found: list[Checkpoint] = []
     for line in text.split("\n")[:-1]:
         try:
-            members = json.loads(line)
+            members = json_of(line)
         except ValueError:
             return []
         found += checkpoints_of(str(members.get("note", "")) if isinstance(members, dict) else "")

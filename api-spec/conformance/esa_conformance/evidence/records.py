@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from esa_conformance.decoding import json_of
 
 Outcome = Literal["", "done", "refused"]
 
@@ -66,7 +67,7 @@ def moment(text: str) -> tuple[str, str]:
 
 def _record(line: bytes) -> Recorded | None:
     try:
-        members = json.loads(line)
+        members = json_of(line)
     except ValueError:
         return None
     if not isinstance(members, dict):

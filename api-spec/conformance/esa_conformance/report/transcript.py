@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
-from esa_conformance.errors import ConformanceError
+from esa_conformance.decoding import json_of
+from esa_conformance.errors import ConformanceError, TooDeep
 from esa_conformance.wire.answer import Answer
 from esa_conformance.wire.transport import Request
 
@@ -53,7 +54,7 @@ class Transcript:
             "answer": self._body(answer.body),
             "ms": round(seconds * 1000),
         }
-        given = answer.member("auth", "client_token"), answer.member("wrap_info", "token")
+        given = _given(answer)
         with self._lock:
             self._secrets |= {str(one) for one in given if one}
             self._file.write(json.dumps(line) + "\n")
@@ -88,8 +89,8 @@ class Transcript:
         if len(body) > _MOST_BYTES:
             return f"<redacted:{len(body)} bytes>"
         try:
-            return self._clear(json.loads(body))
-        except ValueError:
+            return self._clear(json_of(body))
+        except (ValueError, TooDeep):
             return f"<redacted:{len(body)} bytes that are no JSON>"
 
     def _clear(self, value: Any) -> Any:  # noqa: ANN401 - as above
@@ -106,3 +107,11 @@ class Transcript:
 
     def _text(self, text: str) -> str:
         return "<redacted:secret>" if any(secret in text for secret in self._secrets) else text
+
+
+def _given(answer: Answer) -> tuple[object, object]:
+    """The credential and what gives a wrapped answer, where an answer has them."""
+    try:
+        return answer.member("auth", "client_token"), answer.member("wrap_info", "token")
+    except TooDeep:
+        return None, None

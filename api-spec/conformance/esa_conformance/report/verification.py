@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from esa_conformance import SPEC, __version__
 from esa_conformance.areas import all_tests
-from esa_conformance.errors import UsageError
+from esa_conformance.decoding import json_of
+from esa_conformance.errors import TooDeep, UsageError
 from esa_conformance.report.document import SCHEMA, profile_member, suite_sha256
 from esa_conformance.requirements import profiles, with_needed
 from esa_conformance.run.outcomes import Outcome, Result
@@ -29,11 +29,11 @@ _OF_TEST: Final[Mapping[str, type | tuple[type, ...]]] = {
 def read_report(path: Path) -> dict[str, Any]:
     """Read a report whose members are of the right types. Raises UsageError for what is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_of(path.read_bytes())
     except OSError as error:
         raise UsageError(f"the report cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise UsageError("the report is not well-formed JSON") from None
+    except (ValueError, TooDeep):
+        raise UsageError("the report is not well-formed JSON, or nested too deep") from None
     faults = list(_shape(found))
     if faults:
         raise UsageError(f"this is no report: {faults[0]}")

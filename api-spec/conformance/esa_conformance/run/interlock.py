@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from esa_conformance.binding.client import Client
+from esa_conformance.decoding import shown
 from esa_conformance.errors import SafetyStop
 from esa_conformance.manifest import Manifest
 
@@ -43,9 +44,9 @@ def identify(nobody: Client) -> Identity:
     implementation = (found or {}).get("implementation")
     told = implementation if isinstance(implementation, dict) else {}
     return Identity(
-        product=str(told.get("project") or ""),
-        version=str(told.get("version") or health.member("version") or ""),
-        cluster_id=str(health.member("cluster_id") or ""),
+        product=shown(told.get("project") or ""),
+        version=shown(told.get("version") or health.member("version") or ""),
+        cluster_id=shown(health.member("cluster_id") or ""),
         sealed=health.member("sealed") is True,
         tls_sha256=hashlib.sha256(certificate).hexdigest() if certificate else "",
         discovery=found,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from esa_conformance.errors import UsageError
+from esa_conformance.decoding import json_of
+from esa_conformance.errors import TooDeep, UsageError
 
 Kind = Literal["secret", "policy", "token", "wrapping", "mount", "auth", "quota", "namespace", "seal"]
 _FIRST: Final = "esa-journal-1"
@@ -136,7 +137,7 @@ class OldJournal:
 def read_journal(path: Path) -> OldJournal:
     """Read a journal, whose last line may be cut off. Raises UsageError for what is none."""
     try:
-        lines = list(_lines(path.read_text(encoding="utf-8")))
+        lines = list(_lines(path.read_text(encoding="utf-8", errors="replace")))
     except OSError as error:
         raise UsageError(f"the journal cannot be read: {error.strerror}") from None
     if not lines or lines[0].get("journal") != _FIRST:
@@ -167,8 +168,8 @@ def _lines(text: str) -> Iterator[dict[str, Any]]:
         if not line.endswith("\n") and place == len(whole) - 1:
             return  # was being written when the run was ended: what it names does not exist
         try:
-            decoded = json.loads(line)
-        except ValueError:
+            decoded = json_of(line)
+        except (ValueError, TooDeep):
             decoded = None
         if not isinstance(decoded, dict):
             raise UsageError("the journal has a line that no run writes")

@@ -16,6 +16,7 @@ from esa_conformance.errors import (
     TimedOut,
     UnknownOutcome,
     Unsupported,
+    fault_of_suite,
 )
 from esa_conformance.manifest import ExpectedFailure, Manifest
 from esa_conformance.run.declare import Test
@@ -112,18 +113,11 @@ class Runner:
         except (NoAnswer, ConformanceError) as error:
             found = Outcome.ERROR, str(error)
         except Exception as error:  # noqa: BLE001 - a fault of the suite is one test's error, and not the server's
-            found = Outcome.ERROR, f"the suite is wrong: {type(error).__name__} in {_place(error)}"
+            found = Outcome.ERROR, fault_of_suite(error)
         else:
             found = (Outcome.WARNING if trial.warnings else Outcome.PASS), "; ".join(trial.warnings)
         self._late = 0
         return found
-
-
-def _place(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}" if trace else "?"
 
 
 def _with_expectation(result: Result, expected: ExpectedFailure | None) -> Result:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from esa_conformance.binding.client import Client
+from esa_conformance.decoding import shown
 from esa_conformance.errors import ConformanceError, Interrupted, SafetyStop
 from esa_conformance.manifest import CREDENTIALS, Manifest
 from esa_conformance.run.cleanup import Cleaner
@@ -83,7 +84,7 @@ def told_features(manifest: Manifest, identity: Identity) -> frozenset[str]:
         return frozenset()
     features = identity.discovery.get("features")
     names = features if isinstance(features, list) else []
-    return frozenset({"discovery", *(str(name) for name in names)})
+    return frozenset({"discovery", *map(shown, names)})
 
 
 def run(

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from esa_conformance.decoding import json_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Answer:
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - a decoded answer is anything
-        """The body as JSON, integers with all their digits; None when it is not JSON."""
+        """The body as JSON, integers with all their digits; None when it is not JSON. Raises TooDeep."""
         return self._decoded(float)
 
     @property
@@ -35,7 +36,7 @@ class Answer:
 
     def _decoded(self, fraction: Any) -> Any:  # noqa: ANN401 - as above
         try:
-            return json.loads(self.body, parse_float=fraction)
+            return json_of(self.body, fraction=fraction)
         except ValueError:
             return None
 
