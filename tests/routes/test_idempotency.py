@@ -16,6 +16,7 @@ from tests.shared import Shared
 from vault.barrier.stored import MARK
 from vault.barrier.view import core_prefix
 from vault.framework.request.operation import Operation
+from vault.idempotency.kept_answers import _KIND as KEPT
 from vault.idempotency.kept_answers import KEPT_KIND, expiry
 from vault.storage.protocol import Timer
 from vault.values.ids import ROOT_ID
@@ -318,7 +319,9 @@ def test_a_caller_has_so_many_keys_and_no_more(application: Application) -> None
                 await core.put(f"{folder}/{number}", MARK)
 
     application.run(fill())
-    full = next(key for key in map(str, range(10_000)) if _slice(key) == folder[-2:])
+    mounts = application.request("GET", "/v1/sys/mounts", token="root").json()["data"]
+    mount = mounts["secret/"]["uuid"]
+    full = next(key for key in map(str, range(10_000)) if _slice(mount, key) == folder[-2:])
     answer = _write(application, 2, key=f'"{full}"')
     assert (answer.status, answer.json()["errors"]) == (
         429, ["too many keys of Idempotency-Key are remembered for this caller"]
@@ -326,13 +329,14 @@ def test_a_caller_has_so_many_keys_and_no_more(application: Application) -> None
     assert "retry-after" in answer.headers
     assert _stored(application) == ({"a": 1}, 1)
     assert _write(application).headers["idempotency-replayed"] == "?1"
-    empty = next(key for key in map(str, range(10_000)) if _slice(key) != folder[-2:])
+    empty = next(key for key in map(str, range(10_000)) if _slice(mount, key) != folder[-2:])
     assert _write(application, 2, key=f'"{empty}"').status == 200
     assert _write(application, 2, key=f'"{full}"', token=application.token(WRITES)).status == 200
 
 
-def _slice(key: str) -> str:
-    return sha256(msgspec.json.encode(["secret/data/once", key.encode()])).hexdigest()[:2]
+def _slice(mount: str, key: str) -> str:
+    of = [mount, "data/{path:any}", "secret/data/once", key.encode()]
+    return sha256(msgspec.json.encode(of)).hexdigest()[:2]
 
 
 async def _paths(server: Application) -> Sequence[str]:
@@ -402,3 +406,80 @@ def test_no_route_that_takes_keys_brings_a_credential(application: Application) 
         Operation.DELETE,
     }
     assert all(target.route.access.contained and isinstance(target, Target) for target in taking)
+
+
+def _mount(server: Application, version: str, **lines: str) -> None:
+    body = {"type": "kv", "options": {"version": version}}
+    assert _ask(server, "POST", "/v1/sys/mounts/anew", body, "", **lines).status == 204
+
+
+@pytest.mark.parametrize("versions", [("2", "2"), ("2", "1"), ("1", "2"), ("1", "1")])
+def test_another_mount_at_the_same_path_never_had_the_key(
+    application: Application, versions: tuple[str, str]
+) -> None:
+    path, body = "/v1/anew/data/s", {"data": {"a": 1}}
+    for version in versions:
+        _mount(application, version)
+        first = _ask(application, "POST", path, body)
+        assert (first.status, "idempotency-replayed" in first.headers) == (
+            200 if version == "2" else 204,
+            False,
+        )
+        assert application.request("GET", path, token="root").status == 200
+        again = _ask(application, "POST", path, body)
+        assert (again.status, again.headers["idempotency-replayed"]) == (first.status, "?1")
+        assert _ask(application, "DELETE", "/v1/sys/mounts/anew", None, "").status == 204
+
+
+def test_a_mount_that_was_upgraded_never_had_the_key(application: Application) -> None:
+    path, body = "/v1/anew/data/s", {"data": {"a": 1}}
+    _mount(application, "1")
+    assert _ask(application, "POST", path, body).status == 204
+    tuned = _ask(application, "POST", "/v1/sys/mounts/anew/tune", {"options": {"version": "2"}}, "")
+    assert tuned.status < 300
+    written = _ask(application, "POST", path, body)
+    assert (written.status, "idempotency-replayed" in written.headers) == (200, False)
+    assert application.request("GET", path, token="root").json()["data"]["data"] == {"a": 1}
+
+
+def test_another_namespace_of_the_same_name_never_had_the_key(application: Application) -> None:
+    path, body = "/v1/anew/data/s", {"data": {"a": 1}}
+    for _ in range(2):
+        assert _ask(application, "POST", "/v1/sys/namespaces/tenant", {}, "").status == 200
+        _mount(application, "2", x_vault_namespace="tenant")
+        written = _ask(application, "POST", path, body, x_vault_namespace="tenant")
+        assert (written.status, "idempotency-replayed" in written.headers) == (200, False)
+        assert _ask(application, "GET", path, None, "", x_vault_namespace="tenant").status == 200
+        again = _ask(application, "POST", path, body, x_vault_namespace="tenant")
+        assert again.headers["idempotency-replayed"] == "?1"
+        assert _ask(application, "DELETE", "/v1/sys/namespaces/tenant", None, "").status < 300
+        application.work()
+        assert _ask(application, "GET", "/v1/sys/namespaces/tenant", None, "").status == 404
+
+
+async def _alter(server: Application) -> None:
+    """Make the one kept answer one that no route gives."""
+    (path,) = await _paths(server)
+    async with server.vault.ground.barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
+        stored = await core.get(path)
+        assert stored is not None
+        other = msgspec.structs.replace(KEPT.decode(stored), data=b'{"version":"none"}')
+        await core.put(path, KEPT.encode(other))
+
+
+def test_what_a_route_can_no_longer_answer_is_no_kept_answer(application: Application) -> None:
+    """As after a release whose answers are others: whoever may only create does not overwrite by it either."""
+    token = application.token('path "secret/data/*" { capabilities = ["create"] }')
+    assert _write(application, token=token).status == 200
+    application.run(_alter(application))
+    assert _write(application, token=token).status == 403
+    assert _stored(application) == ({"a": 1}, 1)
+
+
+def test_a_write_whose_kept_answer_cannot_be_read_is_carried_out(application: Application) -> None:
+    _write(application)
+    application.run(_alter(application))
+    answer = _write(application)
+    assert (answer.status, "idempotency-replayed" in answer.headers) == (200, False)
+    assert _stored(application) == ({"a": 1}, 2)
+    assert _write(application).headers["idempotency-replayed"] == "?1"

@@ -3,7 +3,7 @@
 
 An answer is stored in the transaction of the write that it is the answer of, so both are there or neither is, whatever is
 killed in between. Two that come at once meet there too: the second waits for the first, as all who write one thing do.
-A key is that of a caller, on a path of a namespace. What is refused has no effect, so it is not kept and may be tried again.
+A key is that of a caller, on a path of a mount: another mount, or the same as another version, never had it. What is refused has no effect, so it is not kept and may be tried again.
 
 Neither the key nor the request is stored: the name of an answer is a digest, and a keyed hash knows the request again.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import hmac
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final, NamedTuple, get_args, get_origin
 
@@ -89,16 +90,18 @@ async def invoke(call: Call, params: Any) -> object:  # noqa: ANN401 -- as the h
     if kept is not None:
         if not hmac.compare_digest(kept.fingerprint, _fingerprint(call)):
             raise OtherReplay("Idempotency-Key was used for another request")
-        call.replayed = True
-        call.record.noted = {**call.record.noted, _NAME: {"replayed": True}}
-        return _reply(kept, bound.route.result)
+        with suppress(msgspec.DecodeError):  # what this route can no longer answer is no answer of it
+            reply = _reply(kept, bound.route.result)
+            call.replayed = True
+            call.record.noted = {**call.record.noted, _NAME: {"replayed": True}}
+            return reply
     if len(await call.core.list(_FOLDER + place.slice, limit=_MOST)) >= _MOST:
         raise Limited("too many keys of Idempotency-Key are remembered for this caller")
     there = call.operation is not Operation.CREATE
     result = await bound.invoke(call, params)
-    reply = result if isinstance(result, Reply) or result is None else Reply(data=result)
-    if not _refuses(reply):  # what is refused did nothing
-        await _keep(call, place, reply, existed=there)
+    given = result if isinstance(result, Reply) or result is None else Reply(data=result)
+    if not _refuses(given):  # what is refused did nothing
+        await _keep(call, place, given, existed=there)
     return result
 
 
@@ -113,7 +116,11 @@ async def existed(call: Call) -> bool:
     except Malformed:  # told once it is known who may write
         return await exists(call)
     kept = await _load(call, call.reader.space(call.namespace.id), place)
-    return await exists(call) if kept is None else kept.existed
+    if kept is not None:
+        with suppress(msgspec.DecodeError):
+            _reply(kept, call.bound.route.result)
+            return kept.existed
+    return await exists(call)
 
 
 def expiry(clock: Clock) -> Callable[[View, str], Awaitable[None]]:
@@ -168,6 +175,7 @@ def _told(kept: KeptAnswer, reply: Reply[object] | None) -> KeptAnswer:
 
 
 def _reply(kept: KeptAnswer, result: object) -> Reply[object] | None:
+    """Return what a route with this type of result answers again. Raises `msgspec.DecodeError` where that is none of it."""
     if not kept.data:
         return None
     data = _decoder(result)(kept.data)
@@ -190,9 +198,13 @@ def _fingerprint(call: Call) -> bytes:
 
 
 def _place(call: Call, caller: Identity) -> _Place:
-    """Return where the answer of a call lies. Raises `Malformed` for what is no key."""
+    """Return where the answer of a call lies. Raises `Malformed` for what is no key.
+
+    Two versions of an engine on one mount, after an upgrade, differ in the templates of their routes.
+    """
     key = read_key(call.head.idempotency_key)
-    digest = sha256(schema.encode([call.path, key])).hexdigest()
+    of = [call.mount.uuid, call.bound.route.template, call.path, key]
+    digest = sha256(schema.encode(of)).hexdigest()
     owner = sha256(schema.encode(_owner(caller))).hexdigest()
     return _Place(f"{owner}/{digest[:_SLICE]}/", digest[_SLICE:])
 
