@@ -87,11 +87,10 @@ def _check_structure(body: bytes, limits: JsonLimits, opened: int) -> None:
     if max(accumulate(memoryview(brackets).cast("b")), default=0) > MAX_DEPTH:
         raise Malformed(_COMPLEX + "depth")
     if _LONG in bare.translate(_MASKED):
-        raise Malformed(
-            "failed to decode JSON input: json: cannot unmarshal number into Go value of type float64"
-        )
+        raise Malformed(f"failed to decode JSON input: {_TOO_LARGE}")
 
 
+_TOO_LARGE: Final = "json: cannot unmarshal number into Go value of type float64"
 _TYPES: Final = {
     list: "array",
     str: "string",
@@ -165,6 +164,8 @@ _PLACE = re.compile(r"\(byte (\d+)\)")
 def _position(text: str) -> str:
     if "truncated" in text:
         return "unexpected EOF"
+    if "out of range" in text:
+        return _TOO_LARGE
     place = _PLACE.search(text)
     return f"invalid JSON at byte {place[1]}" if place else "invalid JSON"
 
