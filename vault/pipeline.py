@@ -36,6 +36,7 @@ from vault.framework.keys.external import AskFirst
 from vault.framework.limits import AT_ONCE
 from vault.framework.quote import quote
 from vault.framework.reply import RefusedReply, Reply
+from vault.framework.request.conditions import refuse_unheeded
 from vault.framework.request.operation import Operation
 from vault.framework.route import Access
 from vault.framework.telemetry.log import Log
@@ -79,12 +80,9 @@ class Pipeline:
         issue: Callable[[], None] = lambda: None,
     ) -> None:
         """`admit` refuses who asks too often, and `issue` to make tokens; without them nobody does."""
-        self._barrier = barrier
-        self._admit, self._issue = admit, issue
-        self._router = router
-        self._authenticators, self._gate = authenticators, gate
-        self._audit = audit
-        self._follower, self._wrapper = follower, wrapper
+        self._barrier, self._admit, self._issue = barrier, admit, issue
+        self._router, self._authenticators, self._gate = router, authenticators, gate
+        self._audit, self._follower, self._wrapper = audit, follower, wrapper
         self.plans = Plans(follower)
         self._log, self._pool = log, Pool(threads=1, name="body")
         self.unasked = UnaskedRefusals(router, authenticators, audit, log)
@@ -172,6 +170,8 @@ class Pipeline:
                 await later
         # 7. Parameters, and what precedes a transaction. Others are asked for nobody whom newer facts would not let.
         try:
+            if call.head.conditions is not None and access.writes and not access.conditional:
+                refuse_unheeded(call.head.conditions)
             call.params = schema.build_params(call.bound.route, call.captures, call.data, call.warnings)
         except VaultError:
             if call.unsettled:  # no transaction will come to it

@@ -273,6 +273,12 @@ def condition_of_a_write_is_ignored(server: Behind, request: Sent) -> Said:
     return server.ask(with_headers(request, **{"if-match": None}))
 
 
+@FAULTS.fault("stale_tags_remove_nothing")
+def condition_of_a_removal_is_ignored(server: Behind, request: Sent) -> Said:
+    removes = request.method == "DELETE" and "/metadata/" in path_of(request)
+    return server.ask(with_headers(request, **{"if-match": None}) if removes else request)
+
+
 @FAULTS.fault("creation_only_and_not_modified")
 def condition_of_absence_is_ignored(server: Behind, request: Sent) -> Said:
     return server.ask(with_headers(request, **{"if-none-match": None}))

@@ -53,10 +53,10 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/repeated/plans.py": "recall",
         "vault/cache/ages.py": "begin of",
         "vault/engines/kv/engine.py": (
-            "delete_newest delete_versions patch_secret read_secret read_subkeys undelete_versions "
+            "delete_newest delete_versions destroy_versions patch_secret read_secret read_subkeys undelete_versions "
             "write_secret"
         ),
-        "vault/engines/kv/metadata.py": "patch_metadata write_metadata",
+        "vault/engines/kv/metadata.py": "delete_metadata patch_metadata write_metadata",
         "vault/engines/system/policies/capabilities.py": (
             "_answer _by_accessor _by_token _explained read_resultant_acl work"
         ),

@@ -136,6 +136,123 @@ def test_who_has_seen_another_version_changes_nothing(application: Application, 
     assert _ask(application, "GET").json()["data"]["data"] == (None if body is None else {"a": 3})
 
 
+CHANGES: tuple[tuple[str, str, object], ...] = (
+    ("POST", "delete", {"versions": [1]}),
+    ("POST", "undelete", {"versions": [1]}),
+    ("PUT", "destroy", {"versions": [1]}),
+    ("POST", "metadata", {"max_versions": 7}),
+    ("POST", "metadata", {}),
+    ("PATCH", "metadata", {"max_versions": 7}),
+    ("PATCH", "metadata", {}),
+    ("DELETE", "metadata", None),
+)
+
+
+@pytest.mark.parametrize(("method", "route", "body"), CHANGES)
+def test_versions_and_settings_are_changed_by_who_has_seen_the_newest(
+    application: Application, method: str, route: str, body: object
+) -> None:
+    _write(application, 1)
+    old = _tag(application)
+    _write(application, 2)
+    if route == "undelete":
+        _ask(application, "POST", "/v1/secret/delete/tagged", {"versions": [1, 2]})
+    path = f"/v1/secret/{route}/tagged"
+    before = _ask(application, "GET", METADATA).json()["data"]
+    for lines in (
+        {"if_match": old},
+        {"if_match": '"x"'},
+        {"if_none_match": "*"},
+        {"if_none_match": _tag(application)},
+    ):
+        application.records()
+        answer = _ask(application, method, path, body, **lines)
+        assert answer.status == 412 and answer.json()["errors"][0].startswith("the secret is")
+        (asked, said) = application.records()
+        assert (asked["type"], said["type"], said["error"]) == (
+            "request",
+            "response",
+            answer.json()["errors"][0],
+        )
+        assert _ask(application, "GET", METADATA).json()["data"] == before
+    assert _ask(application, method, path, body, if_match="no tag").status == 400
+    nothing = _ask(application, method, f"/v1/secret/{route}/nothing", body, if_match="*")
+    assert (nothing.status, nothing.json()["errors"]) == (412, CHANGED)
+    assert _ask(application, "GET", "/v1/secret/metadata/nothing").status == 404
+    assert _ask(application, method, path, body, if_match=f"{old}, {_tag(application)}").status == 204
+    after = _ask(application, "GET", METADATA)
+    assert (after.status == 404) if method == "DELETE" else (after.json()["data"] == before) == (body == {})
+
+
+@pytest.mark.parametrize(("method", "route", "body"), CHANGES)
+def test_anything_is_a_secret_that_is_there(
+    application: Application, method: str, route: str, body: object
+) -> None:
+    _write(application, 1)
+    _ask(application, "DELETE")
+    path = f"/v1/secret/{route}/tagged"
+    assert _ask(application, method, path, body, if_match="*").status == 204
+    if method == "DELETE":
+        assert _ask(application, method, path, body, if_none_match="*").status == 204
+    _ask(application, "POST", "/v1/secret/metadata/settings", {"max_versions": 3})  # without a version
+    path = f"/v1/secret/{route}/settings"
+    assert _ask(application, method, path, body, if_none_match="*").status == 412
+    assert _ask(application, method, path, body, if_match='"x"').status == 412
+    assert _ask(application, method, path, body, if_match="*").status == 204
+
+
+UNTAGGED: tuple[tuple[str, str, object], ...] = (
+    ("POST", "/v1/plain/a", {"a": 1}),
+    ("DELETE", "/v1/plain/a", None),
+    ("POST", "/v1/cubbyhole/a", {"a": 1}),
+    ("POST", "/v1/secret/config", {"max_versions": 3}),
+    ("PUT", "/v1/sys/policies/acl/p", {"policy": 'path "x" { capabilities = ["read"] }'}),
+    ("DELETE", "/v1/sys/policies/acl/p", None),
+    ("POST", "/v1/sys/mounts/zz", {"type": "kv"}),
+    ("POST", "/v1/auth/token/create", {}),
+    ("POST", "/v1/auth/token/revoke-self", {}),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), UNTAGGED)
+def test_a_write_of_what_has_no_tag_is_refused_with_a_condition(
+    application: Application, method: str, path: str, body: object
+) -> None:
+    refused = (
+        ({"if_match": '"x"'}, "this has no entity tags, so If-Match does not hold"),
+        ({"if_match": "*"}, "this has no entity tags, so If-Match does not hold"),
+        ({"if_none_match": "*"}, "this has no entity tags, so If-None-Match: * is not carried out"),
+    )
+    for lines, why in refused:
+        application.records()
+        answer = _ask(application, method, path, body, **lines)
+        assert (answer.status, answer.json()["errors"]) == (412, [why])
+        (asked, said) = application.records()
+        assert (asked["type"], said["type"], said["error"]) == ("request", "response", why)
+        if method != "DELETE":
+            gone = {"/v1/sys/mounts/zz": "/v1/zz/a"}.get(path, path)
+            assert _ask(application, "GET", gone).status in {200, 404, 405}
+    for lines in ({"if_match": "no tag"}, {"if_none_match": "no tag"}):
+        assert _ask(application, method, path, body, **lines).status == 400
+    assert _ask(application, method, path, body, if_none_match='"x"').status < 300  # it has no such tag
+
+
+def test_a_look_at_what_has_no_tag_is_answered_whatever_the_condition(application: Application) -> None:
+    _ask(application, "POST", "/v1/plain/a", {"a": 1})
+    for lines in ({"if_match": '"x"'}, {"if_none_match": "*"}):
+        assert _ask(application, "GET", "/v1/plain/a", **lines).status == 200
+        assert _ask(application, "POST", "/v1/sys/tools/hash", {"input": "YQ=="}, **lines).status == 200
+
+
+def test_a_refused_condition_comes_before_any_work(application: Application) -> None:
+    """Nobody is logged in, and nothing slow is begun."""
+    _ask(application, "POST", "/v1/sys/auth/userpass", {"type": "userpass"})
+    _ask(application, "POST", "/v1/auth/userpass/users/u", {"password": "long enough"})
+    path, body = "/v1/auth/userpass/login/u", {"password": "long enough"}
+    assert application.request("POST", path, body, headers={"if-match": "*"}).status == 412
+    assert application.request("POST", path, body).status == 200
+
+
 def test_what_is_to_be_made_is_made_once(application: Application) -> None:
     assert _write(application, 1, if_none_match="*").status == 200
     assert _write(application, 2, if_none_match="*").status == 412
@@ -242,7 +359,7 @@ def test_who_has_no_right_sees_no_difference(application: Application, method: s
     )
     body = {"data": {"a": 1}} if method in {"POST", "PATCH"} else None
     for token in tokens:
-        for path in ("/v1/secret/data/x", "/v1/secret/data/nothing", "/v1/nowhere/x"):
+        for path in ("/v1/secret/data/x", "/v1/secret/data/nothing", "/v1/nowhere/x", "/v1/plain/x"):
             plain = application.request(method, path, body, token=token)
             assert plain.status in {400, 403, 405}
             for lines in LINES:

@@ -83,6 +83,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     the commit, which is the first effect. The `before` of such a route only reads.
     `repeatable`: it takes an `Idempotency-Key`: the same request with the same key has the effect of one, and gets its
     answer. For contained writes alone, and none whose answer brings a credential: that is never kept.
+    `conditional`: it heeds `If-Match` and `If-None-Match`. Where a write does not, one that has a condition is refused.
     `exact`: the numbers of its body are a client's own and stay as they are spelled; those that are no integers are a
     `msgspec.Raw`, also beyond the range of 64-bit floats.
     `deprecation`: since when the route is due to go, which its answers say.
@@ -108,6 +109,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     reads: str | None = None
     contained: bool = False
     repeatable: bool = False
+    conditional: bool = False
     exact: bool = False
     deprecation: Deprecation | None = None
     writes_new: bool = False

@@ -201,7 +201,11 @@ CONDITIONS = MOUNT + [
     put("kv-b/data/c", {"data": {"x": "2"}}, headers={"If-Match": "*"}),
     put("kv-b/data/c", {"data": {"x": "3"}}, headers={"If-Match": '"other"'}, divergence="DV-38"),
     delete("kv-b/data/c", headers={"If-Match": '"other"'}, divergence="DV-38"),
-    delete("kv-b/metadata/c", headers={"If-Match": '"other"'}),
+    post("kv-b/destroy/c", {"versions": [1]}, headers={"If-Match": '"other"'}, divergence="DV-38"),
+    post("kv-b/metadata/c", {"max_versions": 4}, headers={"If-Match": "*"}),
+    post("kv-b/config", {"max_versions": 4}, headers={"If-Match": '"other"'}, divergence="DV-38"),
+    delete("kv-b/metadata/c", headers={"If-Match": '"other"'}, divergence="DV-38"),
+    delete("kv-b/metadata/c"),
     get("kv-b/data/c", headers={"If-None-Match": "*"}),
 ]
 

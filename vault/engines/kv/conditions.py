@@ -60,13 +60,39 @@ def check_write(
     unwanted = None if asked.if_none_match is None else entity_tags("If-None-Match", asked.if_none_match)
     _require_one_meaning(wanted, unwanted, expected_version(options))
     newest = None if row is None else row.newest
-    gone = newest is None or newest.gone(now)
-    tag = b"" if row is None or newest is None else etag(row, newest, gone=gone)
-    if wanted is not None and (gone if wanted.anything else not wanted.strongly(tag)):
-        raise PreconditionFailed(_CHANGED)
-    if unwanted is not None and (newest is not None if unwanted.anything else unwanted.weakly(tag)):
-        raise PreconditionFailed(_THERE)
+    readable = newest is not None and not newest.gone(now)
+    _require(wanted, unwanted, _newest_tag(row, now), readable=readable, there=newest is not None)
     return (wanted is not None and not wanted.anything) or (unwanted is not None and unwanted.anything)
+
+
+def check_change(asked: Conditions | None, row: Row | None, now: Nanos) -> None:
+    """Refuse a change of a secret's versions or settings whose conditions do not hold; `*` is a secret with either.
+
+    Raises `PreconditionFailed`, and `Malformed` for what cannot be read.
+    """
+    if asked is None:
+        return
+    wanted = None if asked.if_match is None else entity_tags("If-Match", asked.if_match)
+    unwanted = None if asked.if_none_match is None else entity_tags("If-None-Match", asked.if_none_match)
+    there = row is not None
+    _require(wanted, unwanted, _newest_tag(row, now), readable=there, there=there)
+
+
+def _newest_tag(row: Row | None, now: Nanos) -> bytes:
+    """Return the tag that a read of the newest version has, empty where there is no version."""
+    if row is None or row.newest is None:
+        return b""
+    return etag(row, row.newest, gone=row.newest.gone(now))
+
+
+def _require(
+    wanted: EntityTags | None, unwanted: EntityTags | None, tag: bytes, *, readable: bool, there: bool
+) -> None:
+    """Hold conditions against a tag; `readable` and `there` are what `*` asks of either. Raises `PreconditionFailed`."""
+    if wanted is not None and not (readable if wanted.anything else wanted.strongly(tag)):
+        raise PreconditionFailed(_CHANGED)
+    if unwanted is not None and (there if unwanted.anything else unwanted.weakly(tag)):
+        raise PreconditionFailed(_THERE)
 
 
 def _require_one_meaning(wanted: EntityTags | None, unwanted: EntityTags | None, cas: int | None) -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from vault.engines.kv import logic, store, versions
-from vault.engines.kv.conditions import check_write, etag, unchanged
+from vault.engines.kv.conditions import check_change, check_write, etag, unchanged
 from vault.engines.kv.metadata import MetadataRoutes
 from vault.engines.kv.model import Row, SecretResult, SubkeysResult, Version, VersionResult
 from vault.engines.kv.params import PatchSecret, ReadSecret, ReadSubkeys, SecretPath, Versions, WriteSecret
@@ -19,6 +19,7 @@ from vault.framework.reply import Reply
 from vault.framework.request import exact_json
 from vault.framework.request.operation import Operation
 from vault.framework.route import delete, patch, read, write
+from vault.values.times import Nanos
 
 
 class VersionedKV(MetadataRoutes):
@@ -30,7 +31,7 @@ class VersionedKV(MetadataRoutes):
         Operation.UPDATE: "put",
     }
 
-    @read("data/{path:any}", resource="kv.secret")
+    @read("data/{path:any}", conditional=True, resource="kv.secret")
     async def read_secret(self, call: Call, params: ReadSecret) -> Reply[SecretResult]:
         """Read a secret.
 
@@ -56,6 +57,7 @@ class VersionedKV(MetadataRoutes):
         exists="secret_exists",
         contained=True,
         repeatable=True,
+        conditional=True,
         exact=True,
         resource="kv.secret",
     )
@@ -76,7 +78,9 @@ class VersionedKV(MetadataRoutes):
         made = await self.writing.of(call, exact_json.encode, data) if long else exact_json.encode(data)
         return _written(*await versions.add(call.tx, params.path, row, config, made, self.clock.nanos()))
 
-    @patch("data/{path:any}", contained=True, repeatable=True, exact=True, resource="kv.secret")
+    @patch(
+        "data/{path:any}", contained=True, repeatable=True, conditional=True, exact=True, resource="kv.secret"
+    )
     async def patch_secret(self, call: Call, params: PatchSecret) -> Reply[VersionResult]:
         """Write a new version that differs from the newest by a merge patch (RFC 7396)."""
         if "data" not in call.data:
@@ -101,7 +105,7 @@ class VersionedKV(MetadataRoutes):
         )
         return _written(*await versions.add(call.tx, params.path, row, config, changed, now))
 
-    @delete("data/{path:any}", contained=True, repeatable=True, resource="kv.secret")
+    @delete("data/{path:any}", contained=True, repeatable=True, conditional=True, resource="kv.secret")
     async def delete_newest(self, call: Call, params: SecretPath) -> None:
         """Delete the newest version; it can be restored."""
         row = await store.load(call.tx, params.path)
@@ -112,40 +116,59 @@ class VersionedKV(MetadataRoutes):
             if newest is not row.newest:
                 await versions.replace_newest(call.tx, params.path, row, newest)
 
-    @write("delete/{path:any}", contained=True, repeatable=True, event="kv.delete", resource="kv.secret")
+    @write(
+        "delete/{path:any}",
+        contained=True,
+        repeatable=True,
+        conditional=True,
+        event="kv.delete",
+        resource="kv.secret",
+    )
     async def delete_versions(self, call: Call, params: Versions) -> None:
         """Delete versions; they can be restored."""
         if not params.versions:
             raise Malformed("No version number provided")
-        await versions.change(
-            call.tx,
-            params.path,
-            params.versions,
-            lambda _row, version: logic.deleted(version, self.clock.nanos()),
+        await _change(
+            call,
+            params,
+            self.clock.nanos(),
+            lambda _row, version: logic.deleted(version, self.clock.nanos()),  # each has a time of its own
         )
 
-    @write("undelete/{path:any}", contained=True, repeatable=True, event="kv.undelete", resource="kv.secret")
+    @write(
+        "undelete/{path:any}",
+        contained=True,
+        repeatable=True,
+        conditional=True,
+        event="kv.undelete",
+        resource="kv.secret",
+    )
     async def undelete_versions(self, call: Call, params: Versions) -> None:
         """Restore deleted versions. Where versions delete themselves, the time starts again."""
         if not params.versions:
             raise Malformed("No version number provided")
         config = await store.load_config(call.tx)
         now = self.clock.nanos()
-        await versions.change(
-            call.tx,
-            params.path,
-            params.versions,
+        await _change(
+            call,
+            params,
+            now,
             lambda row, version: logic.undeleted(version, logic.deletion_time(row, config, now)),
         )
 
-    @write("destroy/{path:any}", contained=True, repeatable=True, event="kv.destroy", resource="kv.secret")
+    @write(
+        "destroy/{path:any}",
+        contained=True,
+        repeatable=True,
+        conditional=True,
+        event="kv.destroy",
+        resource="kv.secret",
+    )
     async def destroy_versions(self, call: Call, params: Versions) -> None:
         """Remove the data of versions for good."""
         if not params.versions:
             raise Malformed("no version number provided")
-        await versions.change(
-            call.tx, params.path, params.versions, lambda _row, version: logic.destroyed(version)
-        )
+        await _change(call, params, self.clock.nanos(), lambda _row, version: logic.destroyed(version))
 
     @read("subkeys/{path:any}", event="kv.subkeys.read", resource="kv.secret")
     async def read_subkeys(self, call: Call, params: ReadSubkeys) -> Reply[SubkeysResult]:
@@ -175,6 +198,16 @@ class VersionedKV(MetadataRoutes):
                 f"endpoints to use. If using the OpenBao CLI, use 'bao kv {command}' for this operation."
             )
         return Reply(status=404, warnings=[warning])
+
+
+async def _change(
+    call: Call, params: Versions, now: Nanos, changed: Callable[[Row, Version], Version]
+) -> None:
+    """Change versions of a secret. Raises `PreconditionFailed`, `Malformed`."""
+    row = await store.load(call.tx, params.path)
+    check_change(call.head.conditions, row, now)
+    if row is not None:
+        await versions.change(call.tx, params.path, row, params.versions, changed)
 
 
 def _written(row: Row, version: Version) -> Reply[VersionResult]:

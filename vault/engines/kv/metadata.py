@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from vault.barrier.view import ReadView
 from vault.engines.kv import custom, logic, pages, store
+from vault.engines.kv.conditions import check_change
 from vault.engines.kv.model import Config, ConfigResult, DetailedKeys, Keys, MetadataResult, Row
 from vault.engines.kv.params import Listing, PatchMetadata, ScanParams, SecretPath, WriteConfig, WriteMetadata
 from vault.framework.call import Call
@@ -69,6 +70,7 @@ class MetadataRoutes(Engine):
         exists="metadata_exists",
         contained=True,
         repeatable=True,
+        conditional=True,
         event="kv.metadata.write",
         resource="kv.secret",
     )
@@ -79,14 +81,17 @@ class MetadataRoutes(Engine):
             changes["delete_after"] = _positive(params.delete_version_after, "")
         if "custom_metadata" in call.data:
             changes["custom"] = custom.checked(params.custom_metadata)
+        if not changes and call.head.conditions is None:
+            return None
+        row = await store.load(call.tx, params.path)
+        now = self.clock.nanos()
+        check_change(call.head.conditions, row, now)
         if not changes:
             return None
         if "max_versions" in changes:
             changes["max_versions"] &= _UINT32
-        row = await store.load(call.tx, params.path)
         config = await store.load_config(call.tx)
         logic.check_metadata_cas(_cas(call, params), row, config)
-        now = self.clock.nanos()
         await self._save(call, params.path, row or Row(created=now, updated=now), changes, now)
         return _mandated(call, params, config)
 
@@ -94,18 +99,23 @@ class MetadataRoutes(Engine):
         "metadata/{path:any}",
         contained=True,
         repeatable=True,
+        conditional=True,
         event="kv.metadata.patch",
         resource="kv.secret",
     )
     async def patch_metadata(self, call: Call, params: PatchMetadata) -> Reply[None] | None:
         """Change a secret's settings; keys of `custom_metadata` that are left out stay, those null go."""
         changes = _changes(call, params)
-        if not changes and params.delete_version_after is None and "custom_metadata" not in call.data:
+        nothing = not changes and params.delete_version_after is None and "custom_metadata" not in call.data
+        if nothing and call.head.conditions is None:
             return None
         if params.delete_version_after:  # 0 changes nothing: OpenBao cannot tell it from 'not given'
             changes["delete_after"] = _positive(params.delete_version_after, "Field validation failed: ")
         custom.checked(custom.given(params.custom_metadata))
         row = await store.load(call.tx, params.path)
+        check_change(call.head.conditions, row, self.clock.nanos())
+        if nothing:
+            return None
         if row is None:
             return Reply(status=404, raw=b"")
         config = await store.load_config(call.tx)
@@ -128,12 +138,14 @@ class MetadataRoutes(Engine):
         "metadata/{path:any}",
         contained=True,
         repeatable=True,
+        conditional=True,
         event="kv.metadata.delete",
         resource="kv.secret",
     )
     async def delete_metadata(self, call: Call, params: SecretPath) -> None:
         """Remove a secret with all its versions and its settings, for good."""
         row = await store.load(call.tx, params.path)
+        check_change(call.head.conditions, row, self.clock.nanos())
         if row is not None:
             await store.drop(call.tx, params.path, row)
 

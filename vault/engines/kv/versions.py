@@ -106,12 +106,9 @@ async def replace_newest(view: View, path: str, row: Row, newest: Version) -> No
 
 
 async def change(
-    view: View, path: str, numbers: Sequence[int], changed: Callable[[Row, Version], Version]
+    view: View, path: str, row: Row, numbers: Sequence[int], changed: Callable[[Row, Version], Version]
 ) -> None:
     """Change the versions that `numbers` names; those that do not exist are passed over."""
-    row = await store.load(view, path)
-    if row is None:
-        return
     wanted = frozenset(numbers)
     before = store.versions(row)
     after = [changed(row, version) if version.number in wanted else version for version in before]

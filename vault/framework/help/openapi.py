@@ -39,6 +39,19 @@ _KEY: Final[Mapping[str, object]] = {
     ),
     "schema": {"type": "string"},
 }
+_CONDITIONS: Final = tuple(
+    {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+    for name, text in (
+        (
+            "If-Match",
+            "Entity tags of the secret, or `*`: with another tag it is refused with 412 (RFC 9110, section 13.1.1).",
+        ),
+        (
+            "If-None-Match",
+            "Entity tags of the secret, or `*`: with such a tag a read is 304, a write 412 (RFC 9110, 13.1.2).",
+        ),
+    )
+)
 _SCHEMAS: Final[Mapping[str, Mapping[str, object]]] = {
     "string": {"type": "string"},
     "lower": {"type": "string"},
@@ -149,6 +162,8 @@ def _operation(route: Route, components: dict[str, Any], place: str) -> dict[str
         operation["deprecated"] = True
     if route.access.repeatable:
         operation["parameters"].append(_KEY)
+    if route.access.conditional:
+        operation["parameters"] += [dict(condition) for condition in _CONDITIONS]
     others = [p for p in route.parameters.values() if not p.in_path]
     if others and _VERBS[route.operation] in {"post", "patch"}:
         properties = {p.name: {**_SCHEMAS[p.kind.name], "description": p.doc, **_leaving(p)} for p in others}

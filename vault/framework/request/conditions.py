@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from vault.framework.errors import Malformed
+from vault.framework.errors import Malformed, PreconditionFailed
 
 _LONGEST: Final = 4096
 """Bytes of all lines of one condition."""
@@ -50,6 +50,20 @@ class EntityTags(msgspec.Struct, frozen=True):
     def weakly(self, tag: bytes) -> bool:
         """Whether a tag is among them, no matter how strong they are."""
         return tag in self.strong or tag in self.weak
+
+
+def refuse_unheeded(asked: Conditions) -> None:
+    """Refuse a write of what has no entity tag, unless its conditions hold for whatever is there (RFC 9110, section 13.1).
+
+    No tag is matched, and none is met again; whether there is anything, which `*` asks, is not looked for.
+    Raises `PreconditionFailed`, and `Malformed` for what cannot be read.
+    """
+    unwanted = None if asked.if_none_match is None else entity_tags("If-None-Match", asked.if_none_match)
+    if asked.if_match is not None:
+        entity_tags("If-Match", asked.if_match)
+        raise PreconditionFailed("this has no entity tags, so If-Match does not hold")
+    if unwanted is not None and unwanted.anything:
+        raise PreconditionFailed("this has no entity tags, so If-None-Match: * is not carried out")
 
 
 def conditions_of(first: Mapping[bytes, bytes], headers: Sequence[tuple[bytes, bytes]]) -> Conditions | None:

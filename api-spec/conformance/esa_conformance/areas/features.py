@@ -91,6 +91,32 @@ def entity_tags_guard_writes(t: Trial) -> None:
 
 
 @TESTS.test("ESA-KV-020", feature="etag")
+def stale_tags_remove_nothing(t: Trial) -> None:
+    """Deleting, destroying and removing with another ETag is refused with 412, and all is there as before."""
+    path = t.secret()
+    t.done(t.kv.put(path, t.value()), "a secret is written")
+    stale = {"If-Match": t.kv.get(path).answer.headers.get("etag", "")}
+    t.served(stale["If-Match"] != "", "a read has an ETag")
+    value = t.value()
+    t.done(t.kv.put(path, value), "a second version is written")
+    replies = [
+        t.kv.delete(path, headers=stale),
+        t.kv.delete(path, [2], headers=stale),
+        t.kv.destroy(path, [2], headers=stale),
+        t.kv.remove(path, headers=stale),
+    ]
+    t.equal((t.kv.get(path).version, t.kv.get(path).data), (2, value), "a refused removal changes nothing")
+    t.every(
+        [reply for reply in replies if not reply.not_served],
+        lambda reply: reply.status == 412,
+        "a removal with another ETag gives 412",
+    )
+    newest = {"If-Match": t.kv.get(path).answer.headers.get("etag", "")}
+    reply = t.kv.remove(path, headers=newest)
+    t.is_so(reply, reply.ok or reply.not_served, "a removal with the ETag is accepted")
+
+
+@TESTS.test("ESA-KV-020", feature="etag")
 def entity_tags_say_nothing_of_values(t: Trial) -> None:
     """Two secrets with equal histories have values that no ETag tells apart or reveals as equal."""
     one, two, other = t.secret(), t.secret(), t.secret()

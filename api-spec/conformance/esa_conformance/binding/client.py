@@ -122,23 +122,27 @@ class Client:
         query = {name: value for name, value in (("after", after), ("limit", limit)) if value is not None}
         return self.send("LIST", self.metadata_path(path), query=query)
 
-    def delete(self, path: str, versions: Sequence[int] = ()) -> Reply:
+    def delete(
+        self, path: str, versions: Sequence[int] = (), *, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """Delete the newest version, or those that are named."""
         if not versions:
-            return self.send("DELETE", self.data_path(path))
-        return self.send("POST", self._kv("delete", path), {"versions": list(versions)})
+            return self.send("DELETE", self.data_path(path), headers=headers)
+        return self.send("POST", self._kv("delete", path), {"versions": list(versions)}, headers=headers)
 
     def undelete(self, path: str, versions: Sequence[int]) -> Reply:
         """Take a deletion back."""
         return self.send("POST", self._kv("undelete", path), {"versions": list(versions)})
 
-    def destroy(self, path: str, versions: Sequence[int]) -> Reply:
+    def destroy(
+        self, path: str, versions: Sequence[int], *, headers: Mapping[str, str] | None = None
+    ) -> Reply:
         """Remove versions for ever."""
-        return self.send("POST", self._kv("destroy", path), {"versions": list(versions)})
+        return self.send("POST", self._kv("destroy", path), {"versions": list(versions)}, headers=headers)
 
-    def remove(self, path: str) -> Reply:
+    def remove(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply:
         """Remove a secret with all its versions."""
-        return self.send("DELETE", self.metadata_path(path))
+        return self.send("DELETE", self.metadata_path(path), headers=headers)
 
     def patch(self, path: str, data: Mapping[str, object]) -> Reply:
         """Merge into the newest version."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vault.engines.kv.conditions import check_write, etag, unchanged
+from vault.engines.kv.conditions import check_change, check_write, etag, unchanged
 from vault.engines.kv.model import Row, Version
 from vault.framework.errors import Malformed, PreconditionFailed
 from vault.framework.request.conditions import Conditions
@@ -173,3 +173,21 @@ def test_a_reader_is_told_whether_he_has_it(asked: Conditions, expected: bool | 
     except (PreconditionFailed, Malformed) as refused:
         found = refused.message
     assert found == expected
+
+
+def test_a_change_is_held_against_the_newest_version_and_anything_is_a_secret() -> None:
+    row, deleted, settings = _row(), _row(deleted=Nanos(NOW - 1)), Row(NOW, NOW)
+    check_change(None, None, NOW)
+    for there in (row, deleted, settings):
+        check_change(Conditions(b"*"), there, NOW)
+        with pytest.raises(PreconditionFailed):
+            check_change(Conditions(None, b"*"), there, NOW)
+        with pytest.raises(PreconditionFailed):
+            check_change(Conditions(b'"x"'), there, NOW)
+    check_change(Conditions(_tag(deleted), _tag(row)), deleted, NOW)
+    check_change(Conditions(None, b"*"), None, NOW)
+    for asked in (Conditions(b"*"), Conditions(_tag(row))):
+        with pytest.raises(PreconditionFailed):
+            check_change(asked, None, NOW)
+    with pytest.raises(Malformed):
+        check_change(Conditions(b"x"), row, NOW)

@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.framework.errors import Malformed
-from vault.framework.request.conditions import _TAG, Conditions, EntityTags, conditions_of, entity_tags
+from vault.framework.errors import Malformed, PreconditionFailed
+from vault.framework.request.conditions import (
+    _TAG,
+    Conditions,
+    EntityTags,
+    conditions_of,
+    entity_tags,
+    refuse_unheeded,
+)
 
 A, B = b'"v1.0.a"', b'"v2.0.a"'
 PIECES = st.sampled_from([b'"', b"W/", b"w/", b",", b" ", b"\t", b"*", A, B, b"a", b"\xff", b"\\", b"\0"])
@@ -91,3 +98,13 @@ def test_finding_a_tag_takes_no_longer_than_what_is_left_is_long(begin: bytes, r
     began = time.process_time()
     _TAG.match(value)
     assert time.process_time() - began < 1  # in the square of the length it would be hours
+
+
+def test_what_has_no_tag_meets_no_condition_but_that_of_another_tag() -> None:
+    refuse_unheeded(Conditions(None, A))
+    for asked in (Conditions(A), Conditions(b"*"), Conditions(A, A), Conditions(None, b"*")):
+        with pytest.raises(PreconditionFailed):
+            refuse_unheeded(asked)
+    for asked in (Conditions(b"x"), Conditions(None, b"x"), Conditions(b"*", b"x")):
+        with pytest.raises(Malformed):
+            refuse_unheeded(asked)
