@@ -59,6 +59,8 @@ def _for_suite(each: Requirement) -> Mapping[str, object]:
         "servers": each.servers,
         "text": each.text,
         "compat": each.compat,
+        "until": each.until,
+        "untested": each.untested,
     }
 
 

@@ -47,6 +47,8 @@ def requirement(each: Requirement) -> str:
         _fact("Class", each.kind),
         _fact("Evidence", escape(" or ".join(each.evidence).replace("+", " and "))),
         _fact("Since", f"{each.since}, rev. {each.rev}"),
+        *([_fact("Ended with", each.until)] if each.until else []),
+        *([_fact("Not tested", escape(each.untested))] if each.untested else []),
     ]
     compat = (
         f'<p class="compat"><b>KV2 dialect.</b> {_INLINE.renderInline(each.compat)}</p>'
@@ -117,13 +119,15 @@ def _refer(ids: Iterable[str]) -> str:
 def _index() -> str:
     rows = [
         (
-            f'<a href="#{each.id}">{each.id}</a>', each.level, _link("profile", each.profile),
+            f'<a href="#{each.id}">{each.id}</a>', f"ended with {each.until}" if each.until else each.level, _link("profile", each.profile),
             _part(each),
-            each.kind, escape(", ".join(each.evidence)),
+            each.kind, escape(", ".join(each.evidence)), "no" if each.untested else "yes",
         )
         for each in requirements()
     ]  # fmt: skip
-    return table(("Requirement", "Level", "Profile", "Feature", "Class", "Evidence"), rows, kind="index")
+    return table(
+        ("Requirement", "Level", "Profile", "Feature", "Class", "Evidence", "Tested"), rows, kind="index"
+    )
 
 
 def _profiles() -> str:

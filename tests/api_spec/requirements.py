@@ -38,6 +38,8 @@ class Requirement:
     must_with: str | None = None
     servers: int = 1
     compat: str | None = None
+    until: str | None = None
+    untested: str | None = None
 
     @property
     def area(self) -> str:

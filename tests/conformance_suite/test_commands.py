@@ -93,6 +93,13 @@ def test_vaultctl_is_the_same_code(folder: Path, capsys: pytest.CaptureFixture[s
     assert "one_winner" in out
 
 
+def test_explain_says_why_there_is_no_test_and_what_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [main(["explain", name]) for name in ("ESA-NSP-001", "ESA-NSP-002")] == [0, 0]
+    ended, tested = capsys.readouterr().out.split("ESA-NSP-002 (")
+    assert "ended with 1.0" in ended and "not tested, because it has ended" in ended
+    assert "not tested" not in tested and "ended" not in tested
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

@@ -112,7 +112,7 @@ _POINTS = {
     "a credential": ("ESA-AUT-002", "/auth/token/create"),
     "a log-in": ("ESA-AUT-008", "/login"),
     "a wrapped answer": ("ESA-WRP-001", "x-vault-wrap-ttl"),
-    "a namespace": ("ESA-NSP-001", "/sys/namespaces/"),
+    "a namespace": ("ESA-NSP-002", "/sys/namespaces/"),
     "a mount": ("ESA-ERR-007", "/sys/mounts/"),
     "a limit": ("ESA-ERR-007", "/sys/quotas/"),
     "sealing": ("ESA-GEN-010", "/sys/seal"),

@@ -55,10 +55,7 @@ def test_a_proxy_without_fault_turns_nothing_red(server: Server, tmp_path: Path)
     with mutated(Fault("none", {}, Behind.ask), server) as port:
         found = judge(manifest_of(server, tmp_path, port=port), tmp_path)
     bad = {"fail", "flaky", "error", "skipped", "disabled"}
-    assert {name for name, outcome in found.outcomes().items() if outcome in bad} == {
-        "credential_is_unknown_elsewhere",
-        *NEEDS_TLS,
-    }
+    assert {name for name, outcome in found.outcomes().items() if outcome in bad} == NEEDS_TLS
 
 
 def test_every_test_of_core_is_turned_red_by_a_fault() -> None:

@@ -243,8 +243,46 @@ def test_a_claim_needs_the_profiles_below_it() -> None:
     assert _code(all_results(uses_are_counted="fail"), "kv-consume") == 0
 
 
-def test_a_provisional_test_counts_in_no_claim() -> None:
-    assert _code(all_results(credential_is_unknown_elsewhere="fail"), "X-ns") == 0
+def test_a_provisional_test_ends_no_claim() -> None:
+    assert _code(all_results(change_is_recorded="fail"), "log") == 0
+
+
+@pytest.mark.parametrize(
+    ("test", "name", "expected"),
+    [
+        ("change_is_recorded", "log", "partial"),
+        ("credential_is_unknown_elsewhere", "X-ns", "success"),  # of a SHOULD
+    ],
+)
+def test_a_must_that_a_provisional_test_finds_missed_is_no_success(
+    test: str, name: str, expected: str
+) -> None:
+    results = all_results(**{test: "fail"})
+    assert profile(name, results, features(results, frozenset())).result == expected
+    passed = all_results()
+    assert profile(name, passed, features(passed, frozenset())).result == "success"
+
+
+def test_a_profile_of_which_nothing_passes_is_no_success() -> None:
+    left = [one for one in all_results() if one.test.feature != "namespaces"]
+    of = profile("X-ns", left, [])
+    assert (of.result, of.reasons[-1]) == ("partial", "no test of its core passes")
+    whole = all_results()
+    assert profile("X-ns", whole, features(whole, frozenset())).core[Outcome.PASS] == 1
+
+
+def test_what_is_found_and_not_told_is_claimed_only_of_a_server_that_tells_nothing() -> None:
+    results = all_results()
+
+    def etag(*told: str) -> tuple[bool, bool | None, bool]:
+        (one,) = [one for one in features(results, frozenset(told)) if one.name == "etag"]
+        return one.told, one.inferred, one.claimed
+
+    assert [etag(), etag("patch"), etag("etag")] == [
+        (False, True, True), (False, True, False), (True, True, True),
+    ]  # fmt: skip
+    of = profile("X-wrap", results, features(results, frozenset({"etag"})))
+    assert (of.result, of.reasons) == ("partial", ("wrap: belongs to the profile, and is not claimed",))
 
 
 def test_a_feature_that_is_told_and_does_not_hold_fails_its_profile() -> None:

@@ -13,7 +13,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Requirement:
-    """One numbered requirement; `feature` is empty for core. With the feature `must_with` a SHOULD is a MUST."""
+    """One numbered requirement; `feature` is empty for core. With the feature `must_with` a SHOULD is a MUST.
+
+    `until` is the version with which it ended, `untested` why no test judges it; empty where neither is so.
+    """
 
     id: str
     rev: int
@@ -25,6 +28,8 @@ class Requirement:
     cls: str
     evidence: tuple[str, ...]
     compat: str
+    until: str
+    untested: str
 
 
 @dataclass(frozen=True)
@@ -99,4 +104,6 @@ def _requirement(members: Mapping[str, Any]) -> Requirement:
         cls=members["class"],
         evidence=tuple(members["evidence"]),
         compat=members["compat"] or "",
+        until=members["until"] or "",
+        untested=members["untested"] or "",
     )

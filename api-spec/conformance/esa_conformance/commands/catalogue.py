@@ -29,6 +29,10 @@ def explain(arguments: argparse.Namespace, _environ: Mapping[str, str], out: Tex
     out.write(
         f"{found.id} (revision {found.rev}; {found.profile}; {found.feature or 'core'})\n{found.text}\n"
     )
+    if found.until:
+        out.write(f"\nended with {found.until}\n")
+    if found.untested:
+        out.write(f"\nnot tested, because {found.untested}\n")
     for test in all_tests():
         if found.id in test.requirements:
             needs = f"; needs {', '.join(test.needs)}" if test.needs else ""

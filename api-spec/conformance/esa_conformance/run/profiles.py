@@ -6,18 +6,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from esa_conformance.errors import EXIT_DOES_NOT, EXIT_ERROR, EXIT_HOLDS
 from esa_conformance.requirements import profiles, requirements
-from esa_conformance.run.declare import Test
+from esa_conformance.run.declare import CORE, Test
 from esa_conformance.run.outcomes import GOOD, Outcome, Result
+
+_LACKS: Final = {True: "there", False: "claimed"}
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature: told by the server or its manifest, inferred from what it does, and claimed where that holds.
+    """One feature: told by the server or its manifest, inferred from what it does, and claimed where both agree.
 
-    `inferred` is None where no test of it ran, or not all did and those were good.
+    `inferred` is None where no test of it ran, or not all did and those were good. Of a server that tells no feature
+    at all, what is inferred is claimed.
     """
 
     name: str
@@ -28,7 +32,10 @@ class Feature:
 
 @dataclass(frozen=True)
 class Profile:
-    """One profile: `result` is success, partial (not all was run) or failure."""
+    """One profile: `core` counts the tests of its core and of the features that it always has.
+
+    `result` is failure, success, or partial: not all was judged, nothing passed, or a provisional test found a MUST missed.
+    """
 
     name: str
     result: str
@@ -62,7 +69,7 @@ def features(results: Iterable[Result], told: frozenset[str]) -> list[Feature]:
     made = []
     for name, of in sorted(by_name.items()):
         inferred = _inferred([result.outcome for result in of])
-        made.append(Feature(name, name in told, inferred, bool(inferred)))
+        made.append(Feature(name, name in told, inferred, bool(inferred) and (name in told or not told)))
     return made
 
 
@@ -77,7 +84,8 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
     """What came of a profile. A feature that was told and does not hold is a failure of it."""
     results = list(results)
     of = [result for result in results if is_claimed(result.test, name)]
-    core = [result for result in of if result.test.core and not result.test.provisional]
+    always = {CORE, *profiles()[name].claims}
+    core = [result for result in of if result.test.feature in always and not result.test.provisional]
     counts = Counter(result.outcome for result in core)
     names = {result.test.feature for result in of if not result.test.core}
     broken = [
@@ -87,14 +95,23 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
     ]
     claimed = {feature.name for feature in found if feature.claimed}
     lacking = [feature for feature in profiles()[name].claims if feature not in claimed]
-    asked = {feature.name for feature in found if feature.inferred is not None}
+    absent = {feature.name for feature in found if feature.inferred is False}
     reasons = [
         *(f"{result.test.id}: {result.outcome}" for result in core if result.outcome not in GOOD),
         *(f"{feature}: told, and does not hold" for feature in broken),
-        *(f"{feature}: belongs to the profile, and is not there" for feature in lacking),
+        *(
+            f"{feature}: belongs to the profile, and is not {_LACKS[feature in absent]}"
+            for feature in lacking
+        ),
+        *(
+            f"{result.test.id}: a MUST is missed, though the test is provisional"
+            for result in of
+            if _missed(result)
+        ),
+        *(["no test of its core passes"] if not counts.keys() & GOOD else []),
         *(f"{requirement}: no test of it counts here" for requirement in _not_judged(name, results)),
     ]
-    missing = [*broken, *(feature for feature in lacking if feature in asked)]
+    missing = [*broken, *(feature for feature in lacking if feature in absent)]
     failed = bool(set(counts) - GOOD - {Outcome.DISABLED}) or bool(missing)
     return Profile(
         name,
@@ -106,6 +123,13 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
         sum(result.test.provisional for result in of),
         tuple(reasons),
     )
+
+
+def _missed(result: Result) -> bool:
+    """Whether a provisional test found a MUST missed: that ends no claim, and is no success either."""
+    known = requirements()[result.test.requirements[0]]
+    must = known.level == "MUST" or known.must_with == result.test.feature
+    return result.test.provisional and result.outcome is Outcome.FAIL and must
 
 
 def _not_judged(name: str, results: Sequence[Result]) -> list[str]:

@@ -69,7 +69,9 @@ def _document(config: Config) -> Any:
 def test_the_document_says_what_the_program_does(tmp_path: Path) -> None:
     found = _document(_config(tmp_path))
     assert found["implementation"] == {"project": "coffre", "version": __version__}
-    assert [uri.rpartition("/")[2] for uri in found["conformsTo"]] == ["kv-consume", "kv-manage", "identity"]
+    assert [uri.rpartition("/")[2] for uri in found["conformsTo"]] == [
+        "kv-consume", "kv-manage", "identity", "X-wrap", "X-ns",
+    ]  # fmt: skip
     assert (found["limits"]["body"], found["limits"]["idempotency_s"]) == (70000, 86_400)
     assert found["environment"] == "production"
     assert "log" not in found and "log" not in found["links"]
