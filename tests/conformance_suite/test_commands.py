@@ -73,7 +73,7 @@ def test_a_run_writes_what_it_was_asked_for(folder: Path, capsys: pytest.Capture
         "--transcript",
         "t.ndjson",
     )
-    assert code == 0
+    assert code == 6
     assert "kv-consume (claimed): partial" in capsys.readouterr().out
     made = json.loads((folder / "r.json").read_text(encoding="utf-8"))
     assert made["run"]["narrowed"] is True
@@ -83,10 +83,12 @@ def test_a_run_writes_what_it_was_asked_for(folder: Path, capsys: pytest.Capture
     lines = (folder / "t.ndjson").read_text(encoding="utf-8").splitlines()
     assert len(lines) > 20
     assert {json.loads(line)["test"] for line in lines} >= {"one_winner", "versions_count_up"}
+    removals = {json.loads(line)["test"] for line in lines if json.loads(line)["target"].endswith("-1")}
+    assert removals == {made["tests"][0]["id"], "(cleanup)"}
 
 
 def test_vaultctl_is_the_same_code(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert vaultctl(["conformance", "run", "--manifest", "manifest.toml", "--only", "ESA-KV-008"]) == 0
+    assert vaultctl(["conformance", "run", "--manifest", "manifest.toml", "--only", "ESA-KV-008"]) == 6
     assert vaultctl(["conformance", "explain", "ESA-KV-005"]) == 0
     out = capsys.readouterr().out
     assert "deleting_nothing_succeeds" in out

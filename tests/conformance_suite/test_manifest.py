@@ -93,6 +93,11 @@ def test_a_good_manifest_has_safe_defaults(tmp_path: Path) -> None:
         ({"artefacts__checkpoint_keys": ["name+00000000+hidden"]}, "artefacts.checkpoint_keys"),
         ({"expected_failures": "none.toml"}, "expected_failures"),
         ({"bindings__native": {}}, "bindings.native"),
+        *(
+            ({f"bindings__compat__{member}": path}, f"bindings.compat.{member}")
+            for member in ("prefix", "mount", "base")
+            for path in ("../x", "a/../b", "a/..", "./a", "a//b", "a?b", "a#b", "a%2e", "a b", "a\\b", "a\n")
+        ),
     ],
 )
 def test_a_fault_is_told_with_its_member(changes: dict[str, Any], member: str, tmp_path: Path) -> None:
@@ -115,6 +120,9 @@ def test_a_fault_is_told_with_its_member(changes: dict[str, Any], member: str, t
         {"hooks__openssl": ""},
         {"artefacts__records": "log"},
         {"artefacts__checkpoint_keys": ["hidden"]},
+        {"bindings__compat__prefix": "../x"},
+        {"bindings__compat__mount": "a/.."},
+        {"bindings__compat__base": "/v1?x"},
     ],
 )
 def test_the_schema_refuses_what_the_suite_refuses(changes: dict[str, Any]) -> None:

@@ -115,7 +115,7 @@ def test_every_byte_of_a_read_only_run_is_of_a_reading_request(
         _ready(server, tmp_path, port, monkeypatch)
         before = everything(server)
         recorded = log.stat().st_size
-        assert main(["run", "--manifest", "manifest.toml", "--read-only", "--report", "r.json"]) == 0
+        assert main(["run", "--manifest", "manifest.toml", "--read-only", "--report", "r.json"]) == 6
     made = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert [one for one in sent if not _READING.fullmatch(one)] == []
     assert len(sent) >= sum(test["requests"] for test in made["tests"]) > 3

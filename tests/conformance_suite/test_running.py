@@ -209,19 +209,15 @@ def test_a_test_writes_only_below_names_of_its_run(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------- profiles, exit code
-def _code(
-    results: list[Result], *claim: str, told: frozenset[str] = frozenset(), narrowed: bool = False
-) -> int:
+def _code(results: list[Result], *claim: str, told: frozenset[str] = frozenset()) -> int:
     found = features(results, told)
-    return exit_code(
-        results, [profile(name, results, found) for name in with_needed(claim)], narrowed=narrowed
-    )
+    return exit_code(results, [profile(name, results, found) for name in with_needed(claim)])
 
 
 @pytest.mark.parametrize(
     ("outcome", "code"),
     [
-        ("pass", 0), ("warning", 0), ("fail", 1), ("expected-failure", 0), ("unsupported", 1), ("disabled", 1), ("skipped", 1),
+        ("pass", 0), ("warning", 0), ("fail", 1), ("expected-failure", 0), ("unsupported", 1), ("disabled", 6), ("skipped", 1),
         ("flaky", 1), ("error", 3),
     ],
 )  # fmt: skip
@@ -232,10 +228,19 @@ def test_an_outcome_of_core_decides_on_the_claim(outcome: str, code: int) -> Non
     assert stands == (outcome in {"pass", "warning"})
 
 
-def test_what_the_command_line_left_out_is_no_failure_of_a_narrowed_run() -> None:
+def test_what_was_left_out_is_no_failure_and_proves_nothing() -> None:
     results = all_results(one_winner="disabled")
-    assert _code(results, "kv-consume", narrowed=True) == 0
+    assert _code(results, "kv-consume") == 6
     assert profile("kv-consume", results, []).result == "partial"
+    less = [one for one in all_results() if one.test.id in {"one_winner", "value_comes_back"}]
+    assert _code(less, "kv-consume") == 6
+    assert exit_code(less, [], missing=True) == 6
+    assert exit_code(all_results(), []) == 0
+
+
+def test_what_fails_is_a_failure_also_where_not_all_was_judged() -> None:
+    assert _code(all_results(one_winner="disabled", value_comes_back="fail"), "kv-consume") == 1
+    assert _code(all_results(one_winner="disabled", value_comes_back="expected-failure"), "kv-consume") == 6
 
 
 def test_a_claim_needs_the_profiles_below_it() -> None:

@@ -46,7 +46,7 @@ def main(argv: Sequence[str], *, program: str = "esa-conformance") -> int:
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(program, description="Judge a server by the European Secrets API.", epilog=(
         "Exit codes: 0 the claim holds, 1 it does not, 2 usage or manifest, 3 error of suite or transport, "
-        "4 stopped for safety or by a signal, 5 something was left behind."
+        "4 stopped for safety or by a signal, 5 something was left behind, 6 not all of the claim was judged."
     ))  # fmt: skip
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

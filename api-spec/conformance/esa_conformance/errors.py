@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-EXIT_HOLDS, EXIT_DOES_NOT, EXIT_USAGE, EXIT_ERROR, EXIT_SAFETY, EXIT_LEFT = range(6)
+EXIT_HOLDS, EXIT_DOES_NOT, EXIT_USAGE, EXIT_ERROR, EXIT_SAFETY, EXIT_LEFT, EXIT_PARTIAL = range(7)
 
 
 class ConformanceError(Exception):

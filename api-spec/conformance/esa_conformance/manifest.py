@@ -247,14 +247,25 @@ def _expect(table: _Table) -> Expect:
 def _compat(bindings: _Table) -> Compat:
     table = bindings.table("compat")
     bindings.end()
-    prefix = table.take("prefix", str, "").strip("/")
+    prefix = _path(table, "prefix", "")
     made = Compat(
-        base="/" + table.take("base", str, "/v1").strip("/"),
-        mount=table.take("mount", str, "secret").strip("/"),
+        base="/" + _path(table, "base", "/v1"),
+        mount=_path(table, "mount", "secret"),
         prefix=f"{prefix}/" if prefix else "",
     )
     table.end()
     return made
+
+
+def _path(table: _Table, member: str, default: str) -> str:
+    """A path without slashes around it. Refused is what is none, or could lead elsewhere than it says."""
+    value = table.take(member, str, default).strip("/")
+    odd = any(one in "?#%\\" or not one.isprintable() or one.isspace() for one in value)
+    if odd or (value and not {"", ".", ".."}.isdisjoint(value.split("/"))):
+        raise UsageError(
+            f"{table.path(member)}: a path is needed, without '.', '..', '?', '#', '%' and spaces"
+        )
+    return value
 
 
 def _limits(table: _Table) -> Limits:

@@ -48,7 +48,7 @@ def judge(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO
                 transcript.finish()
         made = document(manifest, finished, mode=_mode(arguments, manifest), narrowed=narrowed)
         _write(arguments, made)
-    return _conclusion(finished, manifest.claim, out, err, narrowed=narrowed)
+    return _conclusion(finished, manifest.claim, out, err)
 
 
 def _secrets(manifest: Manifest) -> set[str]:
@@ -78,9 +78,7 @@ def _line(result: Result) -> str:
     return f"{result.outcome:>16}  {result.test.requirements[0]}  {result.test.id}{provisional}{detail}"
 
 
-def _conclusion(
-    finished: Finished, claim: tuple[str, ...], out: TextIO, err: TextIO, *, narrowed: bool
-) -> int:
+def _conclusion(finished: Finished, claim: tuple[str, ...], out: TextIO, err: TextIO) -> int:
     profiles = judged(finished)
     for one in profiles:
         counts = ", ".join(f"{number} {outcome}" for outcome, number in one.core.items() if number)
@@ -93,5 +91,6 @@ def _conclusion(
         return EXIT_SAFETY
     if finished.left:
         return EXIT_LEFT
-    of_claim = [one for one in profiles if one.name in with_needed(claim)]
-    return exit_code(finished.results, of_claim, narrowed=narrowed)
+    names = with_needed(claim)
+    of_claim = [one for one in profiles if one.name in names]
+    return exit_code(finished.results, of_claim, missing=len(of_claim) < len(names))

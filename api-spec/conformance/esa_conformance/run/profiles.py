@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from esa_conformance.errors import EXIT_DOES_NOT, EXIT_ERROR, EXIT_HOLDS
+from esa_conformance.errors import EXIT_DOES_NOT, EXIT_ERROR, EXIT_HOLDS, EXIT_PARTIAL
 from esa_conformance.requirements import profiles, requirements
 from esa_conformance.run.declare import CORE, Test
 from esa_conformance.run.outcomes import GOOD, Outcome, Result
@@ -46,6 +46,8 @@ class Profile:
     """Features that were told or belong to it, and do not hold."""
     provisional: int
     reasons: tuple[str, ...]
+    unproven: bool = False
+    """Something that belongs to it was not judged, or nothing of it passes, whatever came of the rest."""
 
 
 def is_claimed(test: Test, profile: str) -> bool:
@@ -96,6 +98,7 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
     claimed = {feature.name for feature in found if feature.claimed}
     lacking = [feature for feature in profiles()[name].claims if feature not in claimed]
     absent = {feature.name for feature in found if feature.inferred is False}
+    not_judged = _not_judged(name, results)
     reasons = [
         *(f"{result.test.id}: {result.outcome}" for result in core if result.outcome not in GOOD),
         *(f"{feature}: told, and does not hold" for feature in broken),
@@ -109,7 +112,7 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
             if _missed(result)
         ),
         *(["no test of its core passes"] if not counts.keys() & GOOD else []),
-        *(f"{requirement}: no test of it counts here" for requirement in _not_judged(name, results)),
+        *(f"{requirement}: no test of it counts here" for requirement in not_judged),
     ]
     missing = [*broken, *(feature for feature in lacking if feature in absent)]
     failed = bool(set(counts) - GOOD - {Outcome.DISABLED}) or bool(missing)
@@ -122,6 +125,7 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
         tuple(missing),
         sum(result.test.provisional for result in of),
         tuple(reasons),
+        bool(counts[Outcome.DISABLED] or not_judged or set(lacking) - absent or not counts.keys() & GOOD),
     )
 
 
@@ -140,16 +144,16 @@ def _not_judged(name: str, results: Sequence[Result]) -> list[str]:
     return [requirement for requirement in profiles()[name].core if requirement not in judged]
 
 
-def exit_code(results: Sequence[Result], judged: Sequence[Profile], *, narrowed: bool) -> int:
-    """The exit code of a run: `narrowed` where the command line left tests out, which then are no failure."""
+def exit_code(results: Sequence[Result], claimed: Sequence[Profile], *, missing: bool = False) -> int:
+    """The exit code of a run by the profiles of its claim; `missing` where one of them had no test in this run.
+
+    A failure that was expected does not count here. What was not judged proves nothing: it is no failure, and no success.
+    """
     if any(result.outcome is Outcome.ERROR for result in results):
         return EXIT_ERROR
     if any(result.unexpected for result in results):
         return EXIT_DOES_NOT
-    for one in judged:
-        bad = set(one.core) - GOOD - {Outcome.EXPECTED_FAILURE}
-        if narrowed:
-            bad -= {Outcome.DISABLED}
-        if bad or one.broken:
-            return EXIT_DOES_NOT
-    return EXIT_HOLDS
+    not_counted = GOOD | {Outcome.EXPECTED_FAILURE, Outcome.DISABLED}
+    if any(set(one.core) - not_counted or one.broken for one in claimed):
+        return EXIT_DOES_NOT
+    return EXIT_PARTIAL if missing or any(one.unproven for one in claimed) else EXIT_HOLDS

@@ -27,6 +27,9 @@ from esa_conformance.run.state import State
 from esa_conformance.wire.answer import Answer
 from esa_conformance.wire.transport import Request, Transport
 
+PLACE, CLEANUP = "(place of the run)", "(cleanup)"
+"""What requests that are of no test are noted by."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -122,6 +125,7 @@ def run(
     with _journal(options, state, manifest, writes=writes):
         try:
             if writes and manifest.mode == "namespace":
+                state.current = PLACE
                 open_namespace(state)
             for result in Runner(state, manifest, allow).run(tests):
                 results.append(result)
@@ -129,6 +133,7 @@ def run(
         except SafetyStop as stop:
             stopped, interrupted = str(stop), isinstance(stop, Interrupted)
         options.interrupts.came = False
+        state.current = CLEANUP
         left = (
             clean(state, callers)
             if interrupted or not stopped
