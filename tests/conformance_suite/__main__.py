@@ -12,12 +12,12 @@ from esa_conformance.cli import main as suite
 from esa_conformance.report.page import page
 from esa_conformance.report.readme import readme
 from esa_conformance.report.verification import read_report
-from tests.conformance.servers import OpenBaoServer, Server
 from tests.conformance.wire import send
-from tests.conformance_suite.judging import CLAIM, JudgedCoffre, artefacts_of, prepare
+from tests.conformance_suite.judging import CLAIM, artefacts_of, prepare
+from tests.conformance_suite.secured import CERTIFICATE, Secured, SecuredCoffre, SecuredOpenBao
 
 REPORTS = Path(__file__).parents[2] / "api-spec" / "reports" / SPEC
-_MANIFEST = """# What `make conformance` has judged. Secrets are in the environment.
+_MANIFEST = """# What `make conformance` has judged, its own folder at `handed-over`. Secrets are in the environment.
 spec = "1.0"
 claim = {claim}
 allow = ["read-only", "mutating", "disruptive"]
@@ -29,7 +29,8 @@ url = "{url}"
 version = "{version}"
 
 [target]
-address = "http://127.0.0.1:{port}"
+address = "https://127.0.0.1:{port}"
+ca_file = "handed-over/{certificate}"
 expect = {{ cluster_id = "{cluster}" }}
 
 [credentials]
@@ -40,7 +41,6 @@ admin = "env:ESA_TOKEN"
 seal_key = "env:ESA_SEAL_KEY"
 openssl = "openssl"
 
-# While it is judged, its own folder lies at `handed-over`.
 [artefacts]
 {artefacts}
 
@@ -48,14 +48,14 @@ openssl = "openssl"
 rps = 500
 """
 _STEPS = {
-    "coffre": """# a new server with one unseal key, a `log`, `discovery { environment = "test" }`, and a KV mount `secret` of version 2; in the
-# manifest its address, cluster and key of checkpoints, and at `handed-over` its folder with the log
+    "coffre": """# a new server with TLS, one unseal key, a `log`, `discovery { environment = "test" }`, and a KV mount `secret` of version 2; in the
+# manifest its address, certificate, cluster and key of checkpoints, and at `handed-over` its folder with the log
 export ESA_TOKEN=... ESA_SEAL_KEY=...
 vaultctl conformance run --manifest manifest.toml --report report.json --html report.html
 # or, in a checkout, everything at once:
 make conformance""",
-    "openbao": """# a new server with one unseal key, an audit device of type file, and a KV mount `secret` of version 2; in the manifest its
-# address and cluster, and at `handed-over` the folder with the device's file
+    "openbao": """# a new server with TLS, one unseal key, an audit device of type file, and a KV mount `secret` of version 2; in the manifest its
+# address, certificate and cluster, and at `handed-over` the folder with the device's file
 export ESA_TOKEN=... ESA_SEAL_KEY=...
 python esa-conformance.zip run --manifest manifest.toml --report report.json --html report.html
 # or, in a checkout of Coffre, everything at once:
@@ -70,8 +70,8 @@ _MAKERS = {
 def main() -> int:
     """Write both reports and the page with both; the exit code is the worst of the runs."""
     codes, reports = [], []
-    for kind in (JudgedCoffre, OpenBaoServer):
-        server = kind()
+    for kind in (SecuredCoffre, SecuredOpenBao):
+        server: Secured = kind()
         try:
             prepare(server)
             code, folder = _judged(server)
@@ -83,7 +83,7 @@ def main() -> int:
     return max(codes)
 
 
-def _judged(server: Server) -> tuple[int, Path]:
+def _judged(server: Secured) -> tuple[int, Path]:
     """Judge a server that is prepared: the exit code, and the folder with the report."""
     health: Any = send(server.port, "GET", "/v1/sys/health", {}, None).json()
     version = health.get("coffre_version", health["version"])
@@ -92,8 +92,8 @@ def _judged(server: Server) -> tuple[int, Path]:
     folder.mkdir(parents=True)
     organization, url = _MAKERS[server.kind]
     manifest = _MANIFEST.format(
-        claim=list(CLAIM), organization=organization, url=url, kind=server.kind, version=version, port=server.port,
-        cluster=health["cluster_id"], artefacts=artefacts_of(server, "handed-over"),
+        claim=list(CLAIM), organization=organization, url=url, kind=server.kind, version=version, port=server.tls_port,
+        certificate=CERTIFICATE, cluster=health["cluster_id"], artefacts=artefacts_of(server, "handed-over"),
     ).replace("'", '"')  # fmt: skip
     (folder / "handed-over").symlink_to(server.directory)
     (folder / "manifest.toml").write_text(manifest, encoding="utf-8")

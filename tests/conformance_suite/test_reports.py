@@ -201,4 +201,7 @@ def test_a_published_report_is_whole(path: Path) -> None:
     results = {one["name"]: one["result"] for one in made["profiles"]}
     assert {name: results[name] for name in made["claim"]} == dict.fromkeys(made["claim"], "success")
     assert (made["cleanup"]["left"], made["run"]["stopped"], made["run"]["narrowed"]) == (0, None, False)
+    assert made["run"]["network"] == "tls"
+    of_tls = {one["outcome"] for one in made["tests"] if "ESA-CRY-003" in one["requirements"]}
+    assert of_tls <= {"pass", "warning"}, "what a listener takes up is judged"
     assert {"README.md", "manifest.toml", "report.html"} <= {one.name for one in path.parent.iterdir()}

@@ -6,13 +6,10 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from socket import create_server
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from esa_conformance.areas.crypto import early_data_is_not_taken, old_tls_is_refused
 from esa_conformance.binding.client import Client
@@ -23,55 +20,17 @@ from esa_conformance.run.state import State
 from esa_conformance.run.trial import Trial
 from esa_conformance.wire.hello import P256, TLS_1_2, TLS_1_3, X25519, X25519_ML_KEM_768, Taken, offer
 from esa_conformance.wire.transport import Transport
-from tests.certificates import certificate
-from tests.conformance.servers import OpenBaoServer
-from tests.conformance_suite.judging import NEEDS_TLS, JudgedCoffre, judge, manifest_of, prepare
+from tests.conformance_suite.judging import NEEDS_TLS, judge, manifest_of, prepare
 from tests.conformance_suite.made import RUN
-from tests.ports import free_port
+from tests.conformance_suite.secured import CERTIFICATE, Secured, SecuredCoffre, SecuredOpenBao, pair
 
 _OPENSSL = shutil.which("openssl") or "openssl"
 
 
-def _pair(folder: Path) -> tuple[Path, Path]:
-    """A certificate for this machine, and its key, as files."""
-    made = certificate("listener", sans=[x509.IPAddress(ip_address("127.0.0.1"))])
-    cert, key = folder / "listener.pem", folder / "listener.key"
-    cert.write_text(made.pem, encoding="ascii")
-    key.write_bytes(made.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    key.chmod(0o600)
-    return cert, key
-
-
-def _listener(folder: Path, port: int) -> str:
-    """A second listener, with TLS."""
-    cert, key = _pair(folder)
-    return f"""listener "tcp" {{
-  address       = "127.0.0.1:{port}"
-  tls_cert_file = "{cert}"
-  tls_key_file  = "{key}"
-}}"""
-
-
-class _Coffre(JudgedCoffre):
-    tls_port = 0
-
-    def _outbound(self) -> str:
-        self.tls_port = free_port()
-        return f"{super()._outbound()}\n{_listener(self.directory, self.tls_port)}"
-
-
-class _OpenBao(OpenBaoServer):
-    tls_port = 0
-
-    def _outbound(self) -> str:
-        self.tls_port = free_port()
-        return f"{super()._outbound()}\n{_listener(self.directory, self.tls_port)}"
-
-
-@pytest.fixture(scope="module", params=[_Coffre, _OpenBao])
-def server(request: pytest.FixtureRequest) -> Iterator[_Coffre | _OpenBao]:
+@pytest.fixture(scope="module", params=[SecuredCoffre, SecuredOpenBao])
+def server(request: pytest.FixtureRequest) -> Iterator[Secured]:
     """A server with a listener for TLS."""
-    started: _Coffre | _OpenBao = request.param()
+    started: Secured = request.param()
     try:
         prepare(started)
         yield started
@@ -79,9 +38,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[_Coffre | _OpenBao]:
         started.stop()
 
 
-def test_both_servers_refuse_what_is_too_old(server: _Coffre | _OpenBao, tmp_path: Path) -> None:
+def test_both_servers_refuse_what_is_too_old(server: Secured, tmp_path: Path) -> None:
     own = manifest_of(server, tmp_path)
-    ca = str(server.directory / "listener.pem")
+    ca = str(server.directory / CERTIFICATE)
     manifest = Manifest(**{**vars(own), "address": f"https://127.0.0.1:{server.tls_port}", "ca_file": ca})
     found = judge(manifest, tmp_path, only=sorted(NEEDS_TLS))
     assert found.outcomes() == dict.fromkeys(NEEDS_TLS, "pass"), found.details()
@@ -91,7 +50,7 @@ def test_both_servers_refuse_what_is_too_old(server: _Coffre | _OpenBao, tmp_pat
 def _taking(folder: Path, context: ssl.SSLContext | None) -> Iterator[Transport]:
     """A listener that makes TLS as a context says and then says nothing; without one it says nothing at all."""
     if context is not None:
-        context.load_cert_chain(*_pair(folder))
+        context.load_cert_chain(*pair(folder))
     with create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.2)
         ended = threading.Event()
