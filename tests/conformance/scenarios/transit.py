@@ -299,7 +299,7 @@ ORDER = [
     post("tr/encrypt/q1", {"batch_input": [{"plaintext": "aGVsbG8="}]}),
     post("tr/encrypt/q2", {"batch_input": [{"plaintext": "aGVsbG8=", "context": "eA=="}]}),
     post("tr/encrypt/q3", {"batch_input": [{"plaintext": "x"}]}),
-    get("tr/keys/q3"),
+    get("tr/keys/q3", divergence="DV-06"),
     post("tr/config/keys", {"disable_upsert": True}),
     post("tr/encrypt/q4", {"plaintext": "aGVsbG8="}),
     post("tr/config/keys", {"disable_upsert": False}),
