@@ -208,7 +208,7 @@ def odd_paths_are_judged_before_they_are_made_canonical(server: Behind, request:
 @FAULTS.fault(
     errors_of_secrets_repeat_nothing="warning",
     errors_of_administration_repeat_nothing="warning",
-    errors_are_redacted="unsupported",
+    errors_are_redacted="fail",
 )
 def errors_repeat_what_was_sent(server: Behind, request: Sent) -> Said:
     answer = server.ask(request)

@@ -185,9 +185,10 @@ class Site:
         The issuer key that was made at first signs; the key that signed a wrapping token at first is known; the key of
         the audit hashes is the same; and people's shares, where they hold any, are still the right ones.
 
-        It is given the time that a token needs which crashes or is slow: what is wrapped is tried again.
+        It is given the time that a token needs which crashes or is slow: what is wrapped is tried again, once a minute
+        at least.
         """
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 2 * PATIENCE
         while (lacking := self._lacking()) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not lacking, lacking

@@ -20,7 +20,7 @@ from vault.storage.postgres.connection import Address
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import StorageFailure
 
-_DEADLINE = 0.5
+_DEADLINE = 3.0
 
 
 class Pair:

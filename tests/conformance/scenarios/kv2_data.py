@@ -204,6 +204,7 @@ CONDITIONS = MOUNT + [
     post("kv-b/destroy/c", {"versions": [1]}, headers={"If-Match": '"other"'}, divergence="DV-38"),
     post("kv-b/metadata/c", {"max_versions": 4}, headers={"If-Match": "*"}),
     post("kv-b/config", {"max_versions": 4}, headers={"If-Match": '"other"'}, divergence="DV-38"),
+    post("kv-b/config", {"max_versions": 0}),
     delete("kv-b/metadata/c", headers={"If-Match": '"other"'}, divergence="DV-38"),
     delete("kv-b/metadata/c"),
     get("kv-b/data/c", headers={"If-None-Match": "*"}),

@@ -32,8 +32,8 @@ class Severity(IntEnum):
 _VERBS: Final = {
     Action.CREATE: "create enable generate init issue",
     Action.READ: (
-        "capabilities checkpoint count explain export hash help introspect list lookup preview prove query read scan schema"
-        " status userinfo verify"
+        "capabilities checkpoint count decrypt encrypt explain export hash help hmac introspect list lookup preview prove query read scan"
+        " schema sign status userinfo verify"
     ),
     Action.UPDATE: "approve demote lock merge move patch promote renew rewrap rotate tune undelete unlock write",
     Action.DELETE: "cancel delete destroy disable remove revoke tidy",
