@@ -98,7 +98,7 @@ class Wrapper:
         warnings, call.warnings = [*reply.warnings, *call.warnings], []
         inner = msgspec.structs.replace(reply, embed=False, warnings=warnings)
         work = partial(self._made, call, inner)
-        made = await self._pool.run(client_of(call), work) if reply.long else work()
+        made = await self._pool.do(call, work, slow=reply.long)
         info = await self.keep(call, core, made, call.namespace)
         accessor = reply.auth.accessor if reply.auth else getattr(reply.data, "secret_id_accessor", None)
         if accessor:

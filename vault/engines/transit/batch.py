@@ -14,6 +14,8 @@ from vault.framework.fields import Json, go_type
 MISSING: Final = "missing batch input to process"
 CONTEXTS: Final = "context should be set either in all the request blocks or in none"
 _INT64: Final = 1 << 63
+_PROBLEM: Final = "failed to parse batch input: "
+_SEVERAL: Final = "decoding failed due to the following error(s):\n\n"
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,10 +78,6 @@ def read_weak(batch: Json, field: str) -> Sequence[Item]:
             )
         )
     return items
-
-
-_PROBLEM: Final = "failed to parse batch input: "
-_SEVERAL: Final = "decoding failed due to the following error(s):\n\n"
 
 
 class SignItem(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,22 +34,25 @@ _NONCE_KEY: Final = 32
 """Bytes of the key that gives the nonces of a convergent key, derived beside the key itself."""
 
 
-def decode(text: str) -> bytes:
-    """Return bytes sent in base64. Raises `Malformed`."""
+def decode(text: str, problem: str = "") -> bytes:
+    """Return bytes sent in base64. Raises `Malformed`, whose words begin with `problem`."""
     try:
         return from_base64(text)
     except NotBase64 as error:
-        raise Malformed(f"illegal base64 data at input byte {error.at}") from None
+        raise Malformed(f"{problem}illegal base64 data at input byte {error.at}") from None
 
 
 def decode_associated(text: str) -> bytes:
     """Return associated data. Raises `Malformed` in OpenBao's words."""
+    return decode(text, "unable to get associated_data/additional_data from factory[0]: ")
+
+
+def decode_context(text: str) -> bytes:
+    """Return the context of a pair. Raises `Malformed` in OpenBao's words, which are others for encryption."""
     try:
         return from_base64(text)
-    except NotBase64 as error:
-        raise Malformed(
-            f"unable to get associated_data/additional_data from factory[0]: illegal base64 data at input byte {error.at}"
-        ) from None
+    except NotBase64:
+        raise Malformed("failed to base64-decode context") from None
 
 
 def require_use(key: OpenKey, what: str) -> None:
@@ -60,16 +63,16 @@ def require_use(key: OpenKey, what: str) -> None:
         raise Malformed(f"message {what} not supported for key type {key.kind.name}")
 
 
-def version_to_encrypt(key: TransitKey, wanted: int) -> int:
-    """Return which version encrypts. Raises `Malformed`."""
+def version_to_use(key: TransitKey, wanted: int, what: str) -> int:
+    """Return which version encrypts or signs; `what` is what it is for. Raises `Malformed`."""
     if wanted == 0:
         return key.latest
     if wanted < 0:
-        raise Malformed("requested version for encryption is negative")
+        raise Malformed(f"requested version for {what} is negative")
     if wanted > key.latest:
-        raise Malformed("requested version for encryption is higher than the latest key version")
+        raise Malformed(f"requested version for {what} is higher than the latest key version")
     if wanted < key.min_encryption:
-        raise Malformed("requested version for encryption is less than the minimum encryption key version")
+        raise Malformed(f"requested version for {what} is less than the minimum encryption key version")
     if wanted < key.min_decryption:
         raise Malformed("no such key version")
     return wanted

@@ -27,7 +27,7 @@ from vault.engines.transit.encryption import (
     encrypt,
     require_use,
     split_ciphertext,
-    version_to_encrypt,
+    version_to_use,
 )
 from vault.engines.transit.keys.key_ring import KeyRing, OpenKey, mount_settings
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
@@ -35,7 +35,7 @@ from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import DataKeyParams, DecryptParams, EncryptParams, RewrapParams
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
-from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.concurrency.offload import Pool
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import FactsChanged, Malformed
@@ -47,6 +47,7 @@ from vault.framework.request.operation import Operation
 from vault.framework.route import write
 
 T = TypeVar("T")
+R = TypeVar("R")
 NO_KEY: Final = "encryption key not found"
 NO_PLAINTEXT: Final = "missing plaintext to encrypt"
 NO_CIPHERTEXT: Final = "missing ciphertext to decrypt"
@@ -76,9 +77,9 @@ class Done(msgspec.Struct, Generic[T], frozen=True):
         return "Done(…)"
 
     @property
-    def words(self) -> str:
-        """Why nothing came of it."""
-        return self.error.message if self.error is not None else ""
+    def words(self) -> str | msgspec.UnsetType:
+        """Why nothing came of it, if so."""
+        return self.error.message if self.error is not None else msgspec.UNSET
 
     def good(self) -> T:
         """Return what came of it. Raises `Malformed`."""
@@ -97,33 +98,6 @@ class FirstUse(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Show nothing of it."""
         return "FirstUse(…)"
-
-
-class Tally:
-    """What went wrong in a batch, which decides the status of its answer."""
-
-    def __init__(self, override: int) -> None:
-        """`override` is the status that a caller wants where some of it went well; 0 for the usual one."""
-        self._override = override
-        self._good = 0
-        self._bad = 0
-
-    def note(self, one: Done[T]) -> None:
-        """Count one item. Where associated data that nothing binds is all that is wrong, OpenBao's answer is 200."""
-        self._good += one.done is not None
-        self._bad += one.done is None and not one.unbound
-
-    def reply(self, data: T, *, long: bool) -> Reply[T]:
-        """Return the answer, with the status that OpenBao gives it."""
-        if not self._bad:
-            return Reply(data, long=long)
-        reply = Reply(data, status=_FAULTY, unended=True, long=long)
-        if self._good and self._override:
-            if self._override in _STATUSES and self._override not in _BODILESS:
-                reply.status = self._override
-            else:
-                reply.warnings.append(_WRONG_STATUS)
-        return reply
 
 
 class EncryptionEngine(Engine):
@@ -151,7 +125,7 @@ class EncryptionEngine(Engine):
         elif params.plaintext is None:
             raise Malformed(NO_PLAINTEXT)
         else:
-            items = [_single(params, params.plaintext)]
+            items = [_single(params, params.plaintext, params.key_version)]
         key = await self._ring.find(call, params.name)
         if key is not None:
             found = await self._each(call, key, items, self._encrypt)
@@ -160,12 +134,11 @@ class EncryptionEngine(Engine):
         long = any(map(_is_long, items))
         if not batch:
             return Reply(found[0].good(), long=long)
-        tally = Tally(params.partial_failure_response_code)
-        return tally.reply(Ciphertexts([_item(one, tally) for one in found]), long=long)
+        return _batch_reply(_items(found), found, params.partial_failure_response_code, long=long)
 
     async def key_exists(self, call: Call) -> bool:
         """Tell update from create."""
-        return await self._ring.find(call, call.captures["name"]) is not None
+        return await self._ring.exists(call, call.captures["name"])
 
     @write("decrypt/{name:word}", writes=False, contained=True, event="transit.data.decrypt")
     async def decrypt(self, call: Call, params: DecryptParams) -> Reply[Plaintext] | Reply[Plaintexts]:
@@ -181,13 +154,15 @@ class EncryptionEngine(Engine):
         key = await self._known(call, params.name)
         if not batch:
             return Reply(Plaintext(await self._decrypt(call, key, items[0], 0)), long=_is_long(items[0]))
-        tally = Tally(params.partial_failure_response_code)
-        found = []
-        for one in await self._each(call, key, items, self._decrypt):
-            tally.note(one)
-            text, wrong = (one.done, msgspec.UNSET) if one.done is not None else ("", one.words)
-            found.append(PlaintextItem(plaintext=text, error=wrong, reference=one.item.reference))
-        return tally.reply(Plaintexts(found), long=any(map(_is_long, items)))
+        found = await self._each(call, key, items, self._decrypt)
+        shown = Plaintexts(
+            [
+                PlaintextItem(plaintext=one.done or "", error=one.words, reference=one.item.reference)
+                for one in found
+            ]
+        )
+        override = params.partial_failure_response_code
+        return _batch_reply(shown, found, override, long=any(map(_is_long, items)))
 
     @write("rewrap/{name:word}", writes=False, contained=True, event="transit.data.rewrap")
     async def rewrap(self, call: Call, params: RewrapParams) -> Reply[Ciphertext] | Reply[Ciphertexts]:
@@ -204,8 +179,7 @@ class EncryptionEngine(Engine):
         if not batch:
             return Reply(await self._rewrap(call, key, items[0], 0), long=_is_long(items[0]))
         found = await self._each(call, key, items, self._rewrap)
-        tally = Tally(0)  # whatever became of them, the answer is 200
-        return Reply(Ciphertexts([_item(one, tally) for one in found]), long=any(map(_is_long, items)))
+        return Reply(_items(found), long=any(map(_is_long, items)))  # 200, whatever became of them
 
     @write("datakey/{plaintext}/{name:word}", writes=False, contained=True, event="transit.datakey.generate")
     async def make_data_key(self, call: Call, params: DataKeyParams) -> DataKey:
@@ -216,13 +190,7 @@ class EncryptionEngine(Engine):
         if params.bits not in _BITS:
             raise Malformed("invalid bit length")
         made = base64.b64encode(self._entropy.bytes(params.bits // 8)).decode()
-        item = Item(
-            text=made,
-            context=params.context,
-            associated_data=params.associated_data,
-            key_version=params.key_version,
-        )
-        done = await self._encrypt(call, key, item, 0)
+        done = await self._encrypt(call, key, _single(params, made, params.key_version), 0)
         shown = made if params.plaintext == "plaintext" else msgspec.UNSET
         return DataKey(done.ciphertext, done.key_version, shown)
 
@@ -278,55 +246,53 @@ class EncryptionEngine(Engine):
     async def _encrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
         """Encrypt one plaintext. Raises `Malformed`."""
         long = _is_long(item)
-        context, plaintext = await self._run(call, partial(_decode_both, item), slow=long)
+        context, plaintext = await self._pool.do(call, partial(_decode_both, item), slow=long)
         _check_associated(key, item, at)
         require_use(key, "encryption")
-        number = version_to_encrypt(key.settings, item.key_version)
+        number = version_to_use(key.settings, item.key_version, "encryption")
         version = await self._ring.version(call, key, number)
 
         def work() -> str:
             aad = decode_associated(item.associated_data)
             return encrypt(key, version, plaintext, self._entropy, context=context, aad=aad)
 
-        return Ciphertext(await self._run(call, work, slow=long), number)
+        return Ciphertext(await self._pool.do(call, work, slow=long), number)
 
     async def _decrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> str:
         """Return the plaintext of one ciphertext, in base64. Raises `Malformed`."""
         plaintext = await self._opened(call, key, item, at)
         work = partial(_encoded, plaintext)
-        return await self._run(call, work, slow=len(plaintext) > AT_ONCE)
+        return await self._pool.do(call, work, slow=len(plaintext) > AT_ONCE)
 
     async def _opened(self, call: Call, key: OpenKey, item: Item, at: int) -> bytes:
         long = _is_long(item)
-        context = await self._run(call, partial(decode, item.context), slow=long)
+        context = await self._pool.do(call, partial(decode, item.context), slow=long)
         _check_associated(key, item, at)
         if not item.text:
             raise Malformed(NO_CIPHERTEXT)
         require_use(key, "decryption")
-        number, sealed = await self._run(call, partial(split_ciphertext, key.settings, item.text), slow=long)
+        number, sealed = await self._pool.do(
+            call, partial(split_ciphertext, key.settings, item.text), slow=long
+        )
         version = await self._ring.version(call, key, number)
 
         def work() -> bytes:
             aad = decode_associated(item.associated_data)
             return decrypt(key, version, sealed, context=context, aad=aad)
 
-        return await self._run(call, work, slow=long or key.kind.rsa)
+        return await self._pool.do(call, work, slow=long or key.kind.rsa)
 
     async def _rewrap(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
         """Encrypt one ciphertext anew. Raises `Malformed`."""
         plaintext = await self._opened(call, key, item, at)
-        number = version_to_encrypt(key.settings, item.key_version)
+        number = version_to_use(key.settings, item.key_version, "encryption")
         version = await self._ring.version(call, key, number)
 
         def work() -> str:
             context, aad = decode(item.context), decode_associated(item.associated_data)
             return encrypt(key, version, plaintext, self._entropy, context=context, aad=aad)
 
-        return Ciphertext(await self._run(call, work, slow=_is_long(item)), number)
-
-    async def _run(self, call: Call, work: Callable[[], T], *, slow: bool) -> T:
-        """Do what takes milliseconds in the pool, everything else here."""
-        return await self._pool.run(client_of(call), work) if slow else work()
+        return Ciphertext(await self._pool.do(call, work, slow=_is_long(item)), number)
 
 
 def _is_long(item: Item) -> bool:
@@ -344,10 +310,10 @@ def _encoded(data: bytes) -> str:
 
 
 def _single(
-    params: EncryptParams | DecryptParams | RewrapParams, text: str, key_version: int | None = None
+    params: EncryptParams | DecryptParams | RewrapParams | DataKeyParams, text: str, key_version: int = 0
 ) -> Item:
-    wanted = params.key_version if isinstance(params, EncryptParams) else key_version or 0
-    return Item(text=text, context=params.context, associated_data=params.associated_data, key_version=wanted)
+    context, associated = params.context, params.associated_data
+    return Item(text=text, context=context, associated_data=associated, key_version=key_version)
 
 
 def _is_unbound(key: OpenKey, item: Item) -> bool:
@@ -361,14 +327,34 @@ def _check_associated(key: OpenKey, item: Item, at: int) -> None:
         raise Malformed(f"'[{at}].associated_data' provided for non-AEAD cipher suite {key.kind.name}")
 
 
-def _item(one: Done[Ciphertext], tally: Tally) -> CiphertextItem:
-    tally.note(one)
-    if one.done is None:
-        return CiphertextItem(error=one.words, reference=one.item.reference)
-    done = one.done
-    return CiphertextItem(
-        ciphertext=done.ciphertext, key_version=done.key_version, reference=one.item.reference
+def _items(found: Sequence[Done[Ciphertext]]) -> Ciphertexts:
+    return Ciphertexts(
+        [
+            CiphertextItem(
+                ciphertext=one.done.ciphertext if one.done is not None else msgspec.UNSET,
+                key_version=one.done.key_version if one.done is not None else msgspec.UNSET,
+                error=one.words,
+                reference=one.item.reference,
+            )
+            for one in found
+        ]
     )
+
+
+def _batch_reply(data: R, found: Sequence[Done[T]], override: int, *, long: bool) -> Reply[R]:
+    """Return the answer to a batch, with the status that OpenBao gives it: `override` where some of it went well.
+
+    Where associated data that nothing binds is all that is wrong, it is 200.
+    """
+    if all(one.error is None or one.unbound for one in found):
+        return Reply(data, long=long)
+    reply = Reply(data, status=_FAULTY, unended=True, long=long)
+    if override and any(one.error is None for one in found):
+        if override in _STATUSES and override not in _BODILESS:
+            reply.status = override
+        else:
+            reply.warnings.append(_WRONG_STATUS)
+    return reply
 
 
 def _key_by_use(params: EncryptParams, *, derived: bool, entropy: Entropy) -> TransitKey:

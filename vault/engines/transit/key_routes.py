@@ -13,7 +13,7 @@ import msgspec
 from vault.background.mount_timers import MountTimers
 from vault.barrier.view import ReadView, View
 from vault.engines.transit.answers import KeyInfo, Names, PublicVersion
-from vault.engines.transit.encryption import SOFT_DELETED
+from vault.engines.transit.encryption import SOFT_DELETED, decode_context
 from vault.engines.transit.keys.derivation import derived_pair, public_text
 from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_version
 from vault.engines.transit.keys.key_types import (
@@ -45,7 +45,6 @@ from vault.framework.keys.external import AskFirst
 from vault.framework.names import check_length
 from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
-from vault.values.encoding import NotBase64, from_base64
 from vault.values.times import (
     Millis,
     Seconds,
@@ -92,10 +91,7 @@ class KeyEngine(Engine):
     @read("keys/{name:word}", event="transit.key.read")
     async def read_key(self, call: Call, params: ShowParams) -> KeyInfo:
         """Show what is known of a key; its secret is not shown."""
-        try:
-            context = from_base64(params.context)
-        except NotBase64:
-            raise Malformed("failed to base64-decode context") from None
+        context = decode_context(params.context)
         key = await find_key(call.reader, params.name)
         if key is None:
             raise NotFound

@@ -141,10 +141,9 @@ class DataKeyParams(KeyName, frozen=True):
     key_version: Annotated[int, Doc("Which version encrypts; 0 for the newest.", clear=True)] = 0
 
 
-class SignParams(KeyName, frozen=True):
-    """What to sign, and how: one input, or several in `batch_input`."""
+class MethodParams(KeyName, frozen=True):
+    """How is signed and verified."""
 
-    input: Annotated[str | None, Doc("What to sign, in base64.")] = None
     hash_algorithm: Annotated[str, Doc("The hash, as sha2-256; `none` for none.", clear=True)] = ""
     algorithm: Annotated[str, Doc("The hash, where `hash_algorithm` is not given.", clear=True)] = USUAL_HASH
     context: Annotated[str, Doc("Of a derived key: the context, in base64.")] = ""
@@ -152,6 +151,12 @@ class SignParams(KeyName, frozen=True):
     signature_algorithm: Annotated[str, Doc("Of RSA: `pss` or `pkcs1v15`.", clear=True)] = ""
     marshaling_algorithm: Annotated[str, Doc("Form of the signature: `asn1` or `jws`.", clear=True)] = "asn1"
     salt_length: Annotated[str, Doc("Of PSS: `auto`, `hash` or a number of bytes.", clear=True)] = "auto"
+
+
+class SignParams(MethodParams, frozen=True):
+    """What to sign, and how: one input, or several in `batch_input`."""
+
+    input: Annotated[str | None, Doc("What to sign, in base64.")] = None
     key_version: Annotated[int, Doc("Which version signs; 0 for the newest.", clear=True)] = 0
     batch_input: Annotated[Anything | None, Doc("Inputs, each with its own `context` and `reference`.")] = (
         None
@@ -164,19 +169,12 @@ class SignPathParams(SignParams, frozen=True, kw_only=True):
     urlalgorithm: Annotated[str, Doc("The hash; it wins over the one in the body.")]
 
 
-class VerifyParams(KeyName, frozen=True):
+class VerifyParams(MethodParams, frozen=True):
     """What to verify, and how: a signature, a MAC, or several of one of them in `batch_input`."""
 
     input: Annotated[str | None, Doc("What was signed, in base64.")] = None
     signature: Annotated[str, Doc("The signature, as sign gave it.")] = ""
     hmac: Annotated[str, Doc("The MAC, as hmac gave it.")] = ""
-    hash_algorithm: Annotated[str, Doc("The hash, as sha2-256; `none` for none.", clear=True)] = ""
-    algorithm: Annotated[str, Doc("The hash, where `hash_algorithm` is not given.", clear=True)] = USUAL_HASH
-    context: Annotated[str, Doc("Of a derived key: the context, in base64.")] = ""
-    prehashed: Annotated[bool, Doc("Whether the input is hashed already.", clear=True)] = False
-    signature_algorithm: Annotated[str, Doc("Of RSA: `pss` or `pkcs1v15`.", clear=True)] = ""
-    marshaling_algorithm: Annotated[str, Doc("Form of the signature: `asn1` or `jws`.", clear=True)] = "asn1"
-    salt_length: Annotated[str, Doc("Of PSS: `auto`, `hash` or a number of bytes.", clear=True)] = "auto"
     batch_input: Annotated[
         Anything | None,
         Doc("Inputs, each with `signature` or `hmac`, and its own `context` and `reference`."),

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -21,7 +21,14 @@ from vault.engines.transit.answers import (
     Verdicts,
 )
 from vault.engines.transit.batch import SignItem, read_signatures
-from vault.engines.transit.encryption import SOFT_DELETED, TOO_OLD, split_version
+from vault.engines.transit.encryption import (
+    SOFT_DELETED,
+    TOO_OLD,
+    decode,
+    decode_context,
+    split_version,
+    version_to_use,
+)
 from vault.engines.transit.encryption_routes import NO_KEY
 from vault.engines.transit.keys.derivation import public_text
 from vault.engines.transit.keys.key_ring import KeyRing, OpenKey
@@ -29,6 +36,7 @@ from vault.engines.transit.params import (
     USUAL_HASH,
     HmacParams,
     HmacPathParams,
+    MethodParams,
     SignParams,
     SignPathParams,
     VerifyParams,
@@ -46,18 +54,15 @@ from vault.engines.transit.signatures import (
     sign,
     verify,
     version_to_mac,
-    version_to_sign,
 )
 from vault.framework.call import Call
-from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.concurrency.offload import Pool
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed
 from vault.framework.limits import AT_ONCE
 from vault.framework.route import write
-from vault.values.encoding import NotBase64, from_base64
 
-T = TypeVar("T")
 _NO_MAC_INPUT: Final = "missing input for HMAC"
 _NO_INPUT: Final = "missing input"
 _NOT_NONE: Final = "algorithm cannot be none"
@@ -143,10 +148,12 @@ class SignatureEngine(Engine):
         context = await self._context(call, item.context)
         if key.settings.soft_deleted:
             raise Malformed(SOFT_DELETED)
-        number = version_to_sign(key.settings, wanted)
+        number = version_to_use(key.settings, wanted, "signing")
         version = await self._ring.version(call, key, number)
         work = partial(sign, key, version, data, context, choice)
-        return await self._run(call, work, slow=key.kind.rsa or len(data) + len(context) > AT_ONCE), number
+        return await self._pool.do(
+            call, work, slow=key.kind.rsa or len(data) + len(context) > AT_ONCE
+        ), number
 
     async def _verify_all(self, call: Call, params: VerifyParams, hash_name: str) -> Verdict | Verdicts:
         items = None
@@ -190,16 +197,20 @@ class SignatureEngine(Engine):
         number, signature = split_version(key.settings, item.signature, "signature")
         version = await self._ring.version(call, key, number)
         work = partial(verify, key, version, data, signature, context, choice)
-        return await self._run(call, work, slow=len(data) + len(context) + len(signature) > AT_ONCE)
+        return await self._pool.do(call, work, slow=len(data) + len(context) + len(signature) > AT_ONCE)
 
     async def _verify_mac(self, call: Call, key: OpenKey, hash_name: str, item: SignItem) -> bool:
         data = await self._input(call, item.input or "")
         if key.settings.soft_deleted:
             raise Malformed(SOFT_DELETED)
         number, text = _split_mac(key, item.hmac)
-        given = await self._run(call, partial(_decoded_mac, text), slow=len(text) > AT_ONCE)
+        given = await self._pool.do(
+            call,
+            partial(decode, text, "unable to decode verification HMAC as base64: "),
+            slow=len(text) > AT_ONCE,
+        )
         version = await self._ring.version(call, key, number)
-        return await self._run(
+        return await self._pool.do(
             call, partial(mac_holds, version, data, given, hash_name), slow=len(data) > AT_ONCE
         )
 
@@ -220,7 +231,7 @@ class SignatureEngine(Engine):
             if text is None:
                 raise Malformed(_NO_MAC_INPUT)
             data = await self._input(call, text)
-            return await self._run(call, partial(mac, version, data, hash_name), slow=len(data) > AT_ONCE)
+            return await self._pool.do(call, partial(mac, version, data, hash_name), slow=len(data) > AT_ONCE)
 
         if params.batch_input is None:
             return Hmac(await one(params.input))
@@ -236,43 +247,15 @@ class SignatureEngine(Engine):
 
     async def _input(self, call: Call, text: str) -> bytes:
         """Return what is to be signed. Raises `Malformed`."""
-        work = partial(_decoded, text)
-        return await self._run(call, work, slow=len(text) > AT_ONCE)
+        work = partial(decode, text, "unable to decode input as base64: ")
+        return await self._pool.do(call, work, slow=len(text) > AT_ONCE)
 
     async def _context(self, call: Call, text: str) -> bytes:
         """Return a context. Raises `Malformed`."""
-        return await self._run(call, partial(_context, text), slow=len(text) > AT_ONCE)
-
-    async def _run(self, call: Call, work: Callable[[], T], *, slow: bool) -> T:
-        return await self._pool.run(client_of(call), work) if slow else work()
+        return await self._pool.do(call, partial(decode_context, text), slow=len(text) > AT_ONCE)
 
 
-def _decoded(text: str) -> bytes:
-    try:
-        return from_base64(text)
-    except NotBase64 as error:
-        raise Malformed(
-            f"unable to decode input as base64: illegal base64 data at input byte {error.at}"
-        ) from None
-
-
-def _decoded_mac(text: str) -> bytes:
-    try:
-        return from_base64(text)
-    except NotBase64 as error:
-        raise Malformed(
-            f"unable to decode verification HMAC as base64: illegal base64 data at input byte {error.at}"
-        ) from None
-
-
-def _context(text: str) -> bytes:
-    try:
-        return from_base64(text)
-    except NotBase64:
-        raise Malformed("failed to base64-decode context") from None
-
-
-def _chosen(params: SignParams | VerifyParams, hash_name: str) -> Choice:
+def _chosen(params: MethodParams, hash_name: str) -> Choice:
     return choose(
         hash_name=hash_name,
         prehashed=params.prehashed,

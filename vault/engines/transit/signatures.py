@@ -108,21 +108,6 @@ def _salt(text: str) -> int:
     return int(text)
 
 
-def version_to_sign(key: TransitKey, wanted: int) -> int:
-    """Return which version signs. Raises `Malformed`."""
-    if wanted == 0:
-        return key.latest
-    if wanted < 0:
-        raise Malformed("requested version for signing is negative")
-    if wanted > key.latest:
-        raise Malformed("requested version for signing is higher than the latest key version")
-    if wanted < key.min_encryption:
-        raise Malformed("requested version for signing is less than the minimum encryption key version")
-    if wanted < key.min_decryption:
-        raise Malformed("no such key version")
-    return wanted
-
-
 def version_to_mac(key: TransitKey, wanted: int) -> int:
     """Return which version makes a MAC. Raises `Malformed`."""
     if wanted in {0, key.latest}:

@@ -139,6 +139,10 @@ class Pool:
         """As `run`, for who calls: return what `work` returns for what it is given."""
         return await self.run(client_of(call), partial(work, *given, **named), owed=call.spent)
 
+    async def do(self, call: Call, work: Callable[[], T], *, slow: bool) -> T:
+        """Return what `work` returns: done at once, or as `run` does where it is `slow`."""
+        return await self.run(client_of(call), work) if slow else work()
+
     async def _turn(self, client: Client, *, owed: bool) -> None:
         """Wait for a thread, and take it. Raises `Busy`."""
         if self._free:

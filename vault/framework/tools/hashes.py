@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
 
 from vault.framework.call import Call
-from vault.framework.concurrency.offload import Pool, client_of
+from vault.framework.concurrency.offload import Pool
 from vault.framework.errors import Malformed
 from vault.framework.fields import Doc
 from vault.framework.reply import Reply
@@ -55,10 +56,7 @@ class Sum(msgspec.Struct, frozen=True):
 
 async def make_hash(call: Call, params: HashParams, algorithm: str, pool: Pool) -> Reply[Sum]:
     """Hash data; `pool` hashes long input. Raises `Malformed`."""
-    if len(params.input) <= _AT_ONCE:
-        made = _hashed(params, algorithm)
-    else:
-        made = await pool.run(client_of(call), lambda: _hashed(params, algorithm))
+    made = await pool.do(call, partial(_hashed, params, algorithm), slow=len(params.input) > _AT_ONCE)
     warn_of_replaced(call, urlalgorithm=params.urlalgorithm)
     return Reply(Sum(made))
 

@@ -14,7 +14,7 @@ from vault.engines.transit.encryption import (
     decrypt,
     encrypt,
     split_ciphertext,
-    version_to_encrypt,
+    version_to_use,
 )
 from vault.engines.transit.keys.derivation import derive
 from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
@@ -195,15 +195,15 @@ def test_version_0_is_the_first() -> None:
 def test_which_version_encrypts(wanted: int, found: int | str) -> None:
     key = TransitKey(id="x", type="aes256-gcm96", latest=5, min_encryption=3)
     if isinstance(found, int):
-        assert version_to_encrypt(key, wanted) == found
+        assert version_to_use(key, wanted, "encryption") == found
     else:
         with pytest.raises(Malformed, match=found):
-            version_to_encrypt(key, wanted)
+            version_to_use(key, wanted, "encryption")
 
 
 def test_a_version_that_was_put_away_encrypts_nothing() -> None:
     with pytest.raises(Malformed, match="no such key version"):
-        version_to_encrypt(KEY, 1)
+        version_to_use(KEY, 1, "encryption")
 
 
 def test_base64_names_the_byte_that_is_wrong() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from vault.engines.transit.encryption import PREFIX
+from vault.engines.transit.encryption import PREFIX, version_to_use
 from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material, Signer, make
 from vault.engines.transit.keys.model import KeyVersion, TransitKey
@@ -28,7 +28,6 @@ from vault.engines.transit.signatures import (
     sign,
     verify,
     version_to_mac,
-    version_to_sign,
 )
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
@@ -222,10 +221,10 @@ def test_signatures_of_a_curve_are_in_der() -> None:
 def test_which_version_signs(wanted: int, found: int | str) -> None:
     key = TransitKey(id="x", type="ed25519", latest=5, min_encryption=3)
     if isinstance(found, int):
-        assert version_to_sign(key, wanted) == found
+        assert version_to_use(key, wanted, "signing") == found
     else:
         with pytest.raises(Malformed, match=found):
-            version_to_sign(key, wanted)
+            version_to_use(key, wanted, "signing")
 
 
 @pytest.mark.parametrize(
@@ -243,7 +242,7 @@ def test_which_version_makes_a_mac(wanted: int, found: int | str) -> None:
 def test_neither_old_versions_that_were_put_away_sign() -> None:
     key = TransitKey(id="x", type="ed25519", latest=5, min_decryption=4)
     with pytest.raises(Malformed, match="no such key version"):
-        version_to_sign(key, 3)
+        version_to_use(key, 3, "signing")
     with pytest.raises(Malformed, match="too old"):
         version_to_mac(key, 3)
 

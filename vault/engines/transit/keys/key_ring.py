@@ -121,6 +121,12 @@ class KeyRing:
                 kept.put(name, found)
         return found
 
+    async def exists(self, call: Call, name: str) -> bool:
+        """Whether there is a key with a name, as far as is known: whoever uses it finds it, and looks."""
+        kept = self._kept.get(call.mount.uuid)
+        known = kept is not None and kept.get(name) is not None
+        return known or await self.find(call, name) is not None
+
     async def version(self, call: Call, key: OpenKey, number: int) -> OpenVersion:
         """Return a version of a key that is not before its first. Raises `Unavailable`, and `Failed` for an altered one."""
         found = key.versions.get(number)

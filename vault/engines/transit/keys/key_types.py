@@ -149,7 +149,6 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
         KeyType(name="hmac", suite="hmac-sha-256"),
     )
 }
-USUAL: Final = "aes256-gcm96"
 HMAC: Final = "hmac"
 UNKNOWN_TYPE: Final = f"unknown key type; must be one of {', '.join(KEY_TYPES)}"
 
