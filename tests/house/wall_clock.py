@@ -70,6 +70,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/system/namespaces/namespaces.py": "_fill delete_namespace",
         "vault/engines/system/policies/acl.py": "_load _replace expire patch_policy prepare",
         "vault/engines/system/mounts/tune.py": "_tune",
+        "vault/engines/transit/agreement/routes.py": "_add",
         "vault/engines/transit/keys/key_ring.py": "create",
         "vault/engines/transit/key_routes.py": "_set_timer rotate rotate_when_due",
         "vault/engines/token/engine.py": (

@@ -404,3 +404,21 @@ def test_a_version_is_made_for_the_key_that_is_there_when_it_is_stored(
     assert turns
     assert (shown["type"], shown["latest_version"]) == ("aes256-gcm96", 2)
     assert transit.data("decrypt/k", {"ciphertext": transit.encrypt("k")})["plaintext"] == TEXT
+
+
+def test_two_mounts_that_agree_on_a_key_read_each_other(transit: Transit) -> None:
+    """Each gives the other its public half; what one encrypts the other decrypts, and nobody sent a key."""
+    publics = {}
+    for name in ("here", "there"):
+        transit.data(f"keys/{name}", {"type": "ecdsa-p384"})
+        publics[name] = transit.ask("GET", f"keys/{name}").json()["data"]["keys"]["1"]["public_key"]
+    for base, peer in (("here", "there"), ("there", "here")):
+        body = {"base_key_name": base, "peer_public_key": publics[peer]}
+        assert transit.ask("POST", f"derive-key/with-{peer}", body).status == 204
+    text = transit.encrypt("with-there")
+    assert transit.data("decrypt/with-here", {"ciphertext": text})["plaintext"] == TEXT
+    assert "does not allow rotation" in transit.refused("keys/with-here/rotate", {})
+    transit.ask("DELETE", "keys/here/soft-delete")
+    body = {"base_key_name": "here", "peer_public_key": publics["there"]}
+    assert transit.refused("derive-key/again", body) == "refusing to use soft-deleted key"
+    assert transit.ask("GET", "keys/again").status == 404

@@ -30,6 +30,7 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     derived: bool
     exportable: bool
     imported_key: bool
+    imported_key_allow_rotation: bool | msgspec.UnsetType = msgspec.UNSET
     kdf: str | msgspec.UnsetType = msgspec.UNSET
     key_size: int | msgspec.UnsetType = msgspec.UNSET
     keys: Mapping[str, int | PublicVersion] | msgspec.UnsetType = msgspec.UNSET

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from vault.engines.transit.keys.derivation import NO_CONTEXT, derive
 from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
 from vault.engines.transit.keys.key_types import NONCE, Aead
-from vault.engines.transit.keys.model import TransitKey
+from vault.engines.transit.keys.model import SOFT_DELETED, TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 from vault.framework.keys.hmac import HmacKey
@@ -27,7 +27,6 @@ from vault.values.encoding import NotBase64, from_base64
 
 PREFIX: Final = "vault:v"
 TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"
-SOFT_DELETED: Final = "refusing to use soft-deleted key"
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _INT64: Final = 1 << 63
 _NONCE_KEY: Final = 32

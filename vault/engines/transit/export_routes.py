@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from vault.engines.transit.answers import KeyTexts
-from vault.engines.transit.encryption import SOFT_DELETED
 from vault.engines.transit.keys.export import FORMS, PARTS, exported, require_part, versions_to_export
 from vault.engines.transit.keys.key_ring import KeyRing
+from vault.engines.transit.keys.model import SOFT_DELETED
 from vault.engines.transit.params import ExportParams, ExportVersionParams
 from vault.framework.call import Call
 from vault.framework.concurrency.time_slice import TimeSlice

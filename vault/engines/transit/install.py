@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from vault.engines.transit.agreement.routes import AgreementEngine
 from vault.engines.transit.encryption_routes import EncryptionEngine
 from vault.engines.transit.export_routes import ExportEngine
 from vault.engines.transit.inventory import keys_of
@@ -25,7 +26,15 @@ def install(services: Services) -> Installation:
         kinds=(
             Kind(
                 ("transit",),
-                (keys, encryption, signatures, ExportEngine(ring), tools, SettingsEngine()),
+                (
+                    keys,
+                    encryption,
+                    signatures,
+                    ExportEngine(ring),
+                    tools,
+                    SettingsEngine(),
+                    AgreementEngine(ring, services.entropy),
+                ),
                 keys=keys_of,
             ),
         ),

@@ -13,7 +13,7 @@ import msgspec
 from vault.background.mount_timers import MountTimers
 from vault.barrier.view import ReadView, View
 from vault.engines.transit.answers import KeyInfo, Names, PublicVersion
-from vault.engines.transit.encryption import SOFT_DELETED, decode_context
+from vault.engines.transit.encryption import decode_context
 from vault.engines.transit.keys.derivation import derived_pair, public_text
 from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_version
 from vault.engines.transit.keys.key_types import (
@@ -25,7 +25,7 @@ from vault.engines.transit.keys.key_types import (
     pem_public,
     raw_public,
 )
-from vault.engines.transit.keys.model import KEYS, KeyVersion, TransitKey
+from vault.engines.transit.keys.model import KEYS, SOFT_DELETED, KeyVersion, TransitKey
 from vault.engines.transit.params import (
     ConfigParams,
     CreateParams,
@@ -121,6 +121,8 @@ class KeyEngine(Engine):
             raise Malformed("key not found")
         if key.soft_deleted:
             raise Malformed(SOFT_DELETED)
+        if not may_rotate(key):
+            raise Malformed(f"imported key {quote(params.name)} does not allow rotation within Vault")
         material = await self._material(call, params.name, key)
         key = await self._ring.add_version(call.tx, params.name, key, material, millis_to_nanos(call.now))
         await self._set_timer(call, params.name, key)
@@ -238,7 +240,7 @@ class KeyEngine(Engine):
         due = millis_after(nanos_to_millis(newest.created), key.auto_rotate) if newest is not None else now
         if due > now:
             return due
-        if not key.soft_deleted:
+        if not key.soft_deleted and may_rotate(key):
             key = await self._ring.add_version(data, name, key, made or self._next(key), millis_to_nanos(now))
         return millis_after(now, key.auto_rotate)
 
@@ -286,6 +288,11 @@ def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
         auto_rotate=params.auto_rotate_period,
         key_size=params.key_size if kind.name == HMAC else 0,
     )
+
+
+def may_rotate(key: TransitKey) -> bool:
+    """Whether versions of a key may be made here."""
+    return key.allow_rotation or not key.imported
 
 
 def configured(key: TransitKey, params: ConfigParams) -> TransitKey:
@@ -353,7 +360,8 @@ def key_info(name: str, key: TransitKey, shown: Mapping[str, int | PublicVersion
         deletion_allowed=key.deletion_allowed,
         derived=derived,
         exportable=key.exportable,
-        imported_key=False,
+        imported_key=key.imported,
+        imported_key_allow_rotation=key.allow_rotation if key.imported else msgspec.UNSET,
         kdf="hkdf_sha256" if derived else msgspec.UNSET,
         key_size=key.key_size if kind.name == HMAC else msgspec.UNSET,
         keys=msgspec.UNSET if kind.name == HMAC else shown,

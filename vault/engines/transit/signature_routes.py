@@ -22,7 +22,6 @@ from vault.engines.transit.answers import (
 )
 from vault.engines.transit.batch import SignItem, read_signatures
 from vault.engines.transit.encryption import (
-    SOFT_DELETED,
     TOO_OLD,
     decode,
     decode_context,
@@ -32,6 +31,7 @@ from vault.engines.transit.encryption import (
 from vault.engines.transit.encryption_routes import NO_KEY
 from vault.engines.transit.keys.derivation import public_text
 from vault.engines.transit.keys.key_ring import KeyRing, OpenKey
+from vault.engines.transit.keys.model import SOFT_DELETED
 from vault.engines.transit.params import (
     USUAL_HASH,
     HmacParams,

@@ -16,6 +16,8 @@ VERSIONS: Final = "version/"
 """Prefix of versions, by the id of their key and their number."""
 SETTINGS: Final = "settings"
 """Where the settings of a mount lie."""
+SOFT_DELETED: Final = "refusing to use soft-deleted key"
+"""What whoever would use a key that was put away is told."""
 
 
 class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -36,6 +38,12 @@ class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     plaintext_backup: bool = False
     deletion_allowed: bool = False
     soft_deleted: bool = False
+    imported: bool = False
+    """Whether its first version was brought, or agreed on with somebody, and not made here."""
+    allow_rotation: bool = False
+    """Whether an imported key may get versions that are made here."""
+    counter_kdf: bool = False
+    """Whether keys for contexts are derived as OpenBao derives those of imported keys, and not by HKDF."""
     auto_rotate: Seconds = Seconds(0)
     key_size: int = 0
     """Bytes of a key of kind `hmac`."""
@@ -49,6 +57,10 @@ class KeyVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     mac: bytes
     public: bytes = b""
     """SubjectPublicKeyInfo of a pair."""
+    chain: tuple[bytes, ...] = ()
+    """Certificates for it in DER: its own first, then each that signed the one before."""
+    external: str = ""
+    """Of a key in a device: its reference `<config>:<key>`; nothing of it is here."""
 
     def __repr__(self) -> str:
         """Show nothing of it."""
@@ -62,8 +74,8 @@ class MountSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     cache_size: int = 0
 
 
-KEY: Final = RecordKind("transit key", TransitKey)
-VERSION: Final = RecordKind("transit key version", KeyVersion)
+KEY: Final = RecordKind("transit key", TransitKey, version=2, older={1: None})
+VERSION: Final = RecordKind("transit key version", KeyVersion, version=2, older={1: None})
 MOUNT_SETTINGS: Final = RecordKind("transit settings", MountSettings)
 
 
