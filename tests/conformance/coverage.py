@@ -32,7 +32,7 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     r"identity/mfa/method/(duo|okta|pingid)/": "needs a service of that company; such methods are answered as absent",
     r"(database|kubernetes|pki|rabbitmq|ssh)/": "an engine that this release does not have",
     r"transit/(backup|byok-export|restore|wrapping_key)": "keys leave and come in a later release",
-    r"transit/keys/\{name\}/(csr|import|import_version|set-certificate)": "keys leave and come in a later release",
+    r"transit/keys/\{name\}/(import|import_version)": "keys leave and come in a later release",
     r"sys/control-group/": "approval by others; what a policy puts under one is refused, as nobody can approve",
     r"sys/workflows/": "requests that the server makes one after the other; not in this release",
     r"sys/internal/inspect/": "shows the insides of a Go process; off by default there too",

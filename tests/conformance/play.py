@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from tests.conformance import service
+from tests.conformance import certifier, service
 from tests.conformance.compare import difference, dig, view
 from tests.conformance.divergences import ANSWER, comparable, declared
 from tests.conformance.nodes import KINDS
@@ -91,6 +91,8 @@ class Side:
                 return service.address()
             if hole[1].startswith("signed_"):
                 return service.id_token(hole[1].removeprefix("signed_"), self._captured["nonce"])
+            if hole[1].startswith("certified_"):
+                return certifier.chain(hole[1].removeprefix("certified_"), self._captured["public"])
             if strict and hole[1] not in self._captured:
                 raise KeyError(f"nothing captured as {hole[1]!r}")
             return self._captured.get(hole[1], hole[0])

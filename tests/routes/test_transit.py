@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.conformance.certifier import chain
 from tests.routes.driver import Application
 from tests.shared import Shared
 from vault.engines.transit.keys.model import KEYS, VERSIONS
@@ -422,3 +423,18 @@ def test_two_mounts_that_agree_on_a_key_read_each_other(transit: Transit) -> Non
     body = {"base_key_name": "here", "peer_public_key": publics["there"]}
     assert transit.refused("derive-key/again", body) == "refusing to use soft-deleted key"
     assert transit.ask("GET", "keys/again").status == 404
+
+
+def test_a_chain_stays_with_its_version_and_is_told_by_every_way(transit: Transit) -> None:
+    shown = transit.data("keys/k", {"type": "ecdsa-p256"})["keys"]["1"]
+    assert shown["certificate_chain"] == ""
+    sent = chain("full", shown["public_key"])
+    transit.data("sign/k", {"input": TEXT})  # the version is in memory now
+    assert transit.data("keys/k/set-certificate", {"certificate_chain": sent})["certificate_chain"] == sent
+    transit.data("keys/k/rotate", {})
+    versions = transit.ask("GET", "keys/k").json()["data"]["keys"]
+    assert [versions[number]["certificate_chain"] for number in "12"] == [sent, ""]
+    exported = transit.ask("GET", "export/certificate-chain/k/1").json()["data"]["keys"]
+    assert exported == {"1": sent}
+    text = transit.data("sign/k", {"input": TEXT})["signature"]
+    assert transit.data("verify/k", {"input": TEXT, "signature": text}) == {"valid": True}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from vault.engines.transit.agreement.routes import AgreementEngine
+from vault.engines.transit.certificates.routes import CertificateEngine
 from vault.engines.transit.encryption_routes import EncryptionEngine
 from vault.engines.transit.export_routes import ExportEngine
 from vault.engines.transit.inventory import keys_of
@@ -34,6 +35,7 @@ def install(services: Services) -> Installation:
                     tools,
                     SettingsEngine(),
                     AgreementEngine(ring, services.entropy),
+                    CertificateEngine(ring, services.pool),
                 ),
                 keys=keys_of,
             ),

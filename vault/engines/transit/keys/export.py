@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from vault.engines.transit.keys.key_ring import OpenVersion
-from vault.engines.transit.keys.key_types import KeyType, raw_public
+from vault.engines.transit.keys.key_types import KeyType, pem_chain, raw_public
 from vault.engines.transit.keys.model import TransitKey
 from vault.framework.errors import Malformed
 
@@ -40,8 +40,6 @@ def require_part(key: TransitKey, kind: KeyType, part: str) -> None:
         raise Malformed("signing not supported for the key")
     if part == CHAIN and not kind.signs:
         raise Malformed("certificate chain not supported for keys that do not support signing")
-    if part == CHAIN:
-        raise Malformed("selected key version does not have a certificate chain imported")
     if part == PUBLIC and not kind.pair:
         raise Malformed(f"unknown key type {kind.name} for export type public-key")
 
@@ -63,6 +61,8 @@ def exported(version: OpenVersion, part: str, form: str) -> str:
     """Return a part of a version as text. Raises `Malformed` for a form that it does not have."""
     if part == MAC:
         return _bare(version.mac, form)
+    if part == CHAIN:
+        return _chain(version)
     if part == PUBLIC:
         return _public(version, form)
     if version.kind.pair:
@@ -81,6 +81,12 @@ def _bare(secret: bytes, form: str) -> str:
     if form not in {"", "raw"}:
         raise Malformed(_BARE)
     return base64.b64encode(secret).decode()
+
+
+def _chain(version: OpenVersion) -> str:
+    if not version.stored.chain:
+        raise Malformed("selected key version does not have a certificate chain imported")
+    return pem_chain(version.stored.chain)
 
 
 def _public(version: OpenVersion, form: str) -> str:

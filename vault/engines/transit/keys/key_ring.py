@@ -163,6 +163,12 @@ class KeyRing:
         await view.put(version_path(key, number), VERSION.encode(stored))
         return stored
 
+    @staticmethod
+    async def replace_version(view: View, key: TransitKey, number: int, stored: KeyVersion) -> None:
+        """Store a version with something else beside its secrets; what is kept in memory of the key is forgotten."""
+        await view.put(version_path(key, number), VERSION.encode(stored))
+        await view.invalidate(KEY_FACT, key.id)
+
     async def create(self, call: Call, name: str, key: TransitKey, material: Material) -> TransitKey:
         """Store a new key and its first version. Raises `Unavailable`."""
         await self.put_version(call.tx, key, key.latest, material, millis_to_nanos(call.now))

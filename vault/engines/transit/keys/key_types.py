@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
     load_der_public_key,
 )
+from cryptography.x509 import load_der_x509_certificate
 
 from vault.framework.clock import Entropy
 
@@ -204,3 +205,8 @@ def raw_public(public: bytes) -> bytes | None:
 def pem_public(public: bytes) -> str:
     """Return a public half in PEM."""
     return load_verifier(public).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def pem_chain(chain: Sequence[bytes]) -> str:
+    """Return certificates, which are in DER, in PEM."""
+    return "".join(load_der_x509_certificate(one).public_bytes(Encoding.PEM).decode() for one in chain)

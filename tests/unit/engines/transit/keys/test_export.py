@@ -104,7 +104,7 @@ def test_no_secret_part_leaves_unless_the_key_says_so(name: str) -> None:
         with pytest.raises(Malformed, match="private key material is not exportable"):
             require_part(TransitKey(id="x", type=name), kind, part)
     let = TransitKey(id="x", type=name, exportable=True)
-    has = {ENCRYPTION: kind.encrypts, SIGNING: kind.signs, MAC: True, PUBLIC: kind.pair, CHAIN: False}
+    has = {ENCRYPTION: kind.encrypts, SIGNING: kind.signs, MAC: True, PUBLIC: kind.pair, CHAIN: kind.signs}
     for part in PARTS:
         if has[part]:
             require_part(let, kind, part)
@@ -136,3 +136,9 @@ def test_which_versions_leave(wanted: str, found: list[int] | str) -> None:
     else:
         with pytest.raises(Malformed, match=found):
             versions_to_export(KEY, wanted)
+
+
+def test_a_version_without_certificates_has_no_chain_to_give() -> None:
+    _, version = made("ecdsa-p256")
+    with pytest.raises(Malformed, match="does not have a certificate chain imported"):
+        exported(version, CHAIN, "")
