@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from esa_conformance.areas.log_events import early_purge_is_refused
-from esa_conformance.areas.log_proofs import witnessed_checkpoint_is_shown
+from esa_conformance.areas.log.events import early_purge_is_refused
+from esa_conformance.areas.log.proofs import witnessed_checkpoint_is_shown
 from esa_conformance.errors import Missed, Unsupported
 from esa_conformance.run.trial import Trial
 from tests.conformance_suite.made import state

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from esa_conformance.areas.merkle import Proof, continues, leaf_hash, proof_of, root_of
+from esa_conformance.areas.log.merkle import Proof, continues, leaf_hash, proof_of, root_of
 
 
 def _root(leaves: list[bytes]) -> bytes:

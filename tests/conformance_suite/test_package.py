@@ -52,7 +52,7 @@ def test_no_test_reads_prose() -> None:
     found = {
         f"{path.name}: {text}"
         for folder in ("areas", "binding", "run")
-        for path in sorted((_PACKAGE / folder).glob("*.py"))
+        for path in sorted((_PACKAGE / folder).rglob("*.py"))
         for text in _prose(path.read_text(encoding="utf-8"))
     }
     assert found == set()

@@ -9,15 +9,9 @@ from esa_conformance.areas import (
     errors,
     features,
     general,
-    kv_manage,
-    kv_shape,
-    kv_versions,
-    kv_writes,
+    kv,
     leaving,
     log,
-    log_events,
-    log_files,
-    log_proofs,
     namespaces,
     numbers,
     paging,
@@ -34,7 +28,7 @@ from esa_conformance.run.declare import Test
 def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
-        general, errors, secrecy, kv_writes, kv_versions, kv_shape, kv_manage, features, paging, numbers, repetition, leaving,
-        policies, credentials, replay, wrapping, namespaces, log, log_events, log_proofs, log_files, crypto, sealing,
+        general, errors, secrecy, *kv.AREAS, features, paging, numbers, repetition, leaving,
+        policies, credentials, replay, wrapping, namespaces, *log.AREAS, crypto, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Final
 
-from esa_conformance.areas.merkle import leaf_hash
+from esa_conformance.areas.log.merkle import leaf_hash
 from esa_conformance.binding.replies import Reply
 from esa_conformance.evidence.records import Recorded, chains, moment, of_path, outcomes, records_of
 from esa_conformance.run.declare import Tests

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from esa_conformance.areas.merkle import Proof, proof_of
+from esa_conformance.areas.log.merkle import Proof, proof_of
 from esa_conformance.binding.client import Client
 from esa_conformance.errors import Missed, PreconditionFailed
 from esa_conformance.evidence.notes import Checkpoint, checkpoints_of

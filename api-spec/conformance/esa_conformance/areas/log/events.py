@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from esa_conformance.areas.log_reading import (
+from esa_conformance.areas.log.reading import (
     LINES,
     RECORDS,
     Record,
