@@ -286,7 +286,7 @@ def _differences() -> str:
         )
         for requirement, feature, cells in difference_rows(found)
     ]
-    return table(("Requirement", "Part", *map(name_of, found)), rows)
+    return table(("Requirement", "Part", *map(name_of, found)), rows, kind="differences")
 
 
 _COMPARED: Final[Mapping[str, Callable[[], str]]] = {

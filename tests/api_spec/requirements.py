@@ -12,7 +12,22 @@ from tests.house.tree import ROOT
 FOLDER: Final = ROOT / "api-spec"
 SPEC: Final = "1.0"
 """The version of the specification."""
-AREAS: Final = ("GEN", "ERR", "KV", "POL", "AUT", "WRP", "NSP", "LOG", "LSE", "NHI", "HSM", "CRY", "POR")
+AREAS: Final = (
+    "GEN",
+    "ERR",
+    "KV",
+    "POL",
+    "AUT",
+    "WRP",
+    "NSP",
+    "LOG",
+    "LSE",
+    "NHI",
+    "HSM",
+    "TRN",
+    "CRY",
+    "POR",
+)
 """What requirements are about, in the order of the text."""
 CLASSES: Final = ("read-only", "mutating", "disruptive")
 EVIDENCE: Final = ("http", "artefact", "device", "host", "statement")

@@ -24,7 +24,7 @@ def test_a_brief_has_two_pages_and_the_numbers_of_the_text(language: str) -> Non
         str(sum(not each.until for each in requirements())),
         str(len(registry("profiles"))),
     ]
-    assert sum(bool(each.get("reserved")) for each in registry("profiles")) == 2
+    assert sum(bool(each.get("reserved")) for each in registry("profiles")) == 1
 
 
 def test_what_is_quoted_is_a_requirement() -> None:

@@ -26,7 +26,7 @@ ARTEFACTS = "/artefacts/"
 """Below which a proxy gives what is handed over of the server behind it."""
 NEEDS_TLS = frozenset({"early_data_is_not_taken", "old_tls_is_refused"})
 """Tests of what a listener takes up of TLS, which the servers here do not have: `test_tls.py` has those that do."""
-CLAIM = ("kv-consume", "kv-manage", "identity", "log", "X-wrap", "X-ns")
+CLAIM = ("kv-consume", "kv-manage", "identity", "log", "X-wrap", "X-ns", "X-transit")
 _MANIFEST = """
 spec = "1.0"
 claim = {claim}

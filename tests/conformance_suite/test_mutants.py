@@ -16,6 +16,7 @@ from tests.conformance_suite import (
     faults_log,
     faults_replay,
     faults_secrets,
+    faults_transit,
 )
 from tests.conformance_suite.judging import NEEDS_TLS, good_server, judge, manifest_of
 from tests.conformance_suite.mutants import Behind, Fault, mutated
@@ -28,6 +29,7 @@ _FAULTS = (
     *faults_log.FAULTS,
     *faults_additive.FAULTS,
     *faults_files.FAULTS,
+    *faults_transit.FAULTS,
 )
 _NOT_THERE = {"early_purge_is_refused", "witnessed_checkpoint_is_shown"}
 """Tests of features that the server behind the proxy does not have, which so cannot be broken."""

@@ -26,6 +26,7 @@ PROFILES: Final[Mapping[str, Sequence[str]]] = {
     "X-ns": ("sys/namespaces",),
     "X-nhi": ("nhi/", "auth/nhi/", "auth/jwt/", "auth/kubernetes/", "auth/cert/"),
     "X-hsm": ("sys/seal-slots", "sys/external-keys/"),
+    "X-transit": ("transit/",),
     "X-crypto": ("sys/crypto/",),
 }  # fmt: skip
 """What is at the beginning of the paths of each profile that this server has, as its routes are by default; with a verb, of it alone."""

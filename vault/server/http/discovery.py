@@ -26,7 +26,7 @@ from vault.wire.answers import NO_STORE, TRANSPORT
 DISCOVERY: Final = "/.well-known/european-secrets-api"
 SECURITY: Final = "/.well-known/security.txt"
 _SPEC: Final = "https://w3id.org/european-secrets-api/1.0"
-_PROFILES: Final = ("kv-consume", "kv-manage", "identity", "X-wrap", "X-ns")
+_PROFILES: Final = ("kv-consume", "kv-manage", "identity", "X-wrap", "X-ns", "X-transit")
 _FEATURES: Final = (
     "approle", "deprecation", "discovery", "etag", "exact-numbers", "idempotency", "namespaces", "paging", "patch", "problem-json",
     "redacted-errors", "retry-after", "subkeys", "wrap",

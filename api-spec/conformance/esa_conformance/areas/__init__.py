@@ -20,6 +20,7 @@ from esa_conformance.areas import (
     replay,
     sealing,
     secrecy,
+    transit,
     wrapping,
 )
 from esa_conformance.run.declare import Test
@@ -29,6 +30,6 @@ def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
         general, errors, secrecy, *kv.AREAS, features, paging, numbers, repetition, leaving,
-        policies, credentials, replay, wrapping, namespaces, *log.AREAS, crypto, sealing,
+        policies, credentials, replay, wrapping, namespaces, *log.AREAS, crypto, transit, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from esa_conformance.binding.client import TOKENS, Client
 from esa_conformance.binding.replies import Reply
+from esa_conformance.binding.transit import Transit
 from esa_conformance.errors import ConformanceError, Missed, PreconditionFailed, UnknownOutcome, Unsupported
 from esa_conformance.run.credentials import WRAPPED_S
 from esa_conformance.run.seal import unseal
@@ -163,15 +164,21 @@ class Trial:
 
     def mount(self) -> Client:
         """The administrator at a new mount of secrets."""
-        name, _ = self._state.name("mount")
-        body = {"type": "kv", "options": {"version": "2"}}
-        self.done(self.admin.send("POST", f"sys/mounts/{name}", body), "a mount is made")
-        made = self.admin.at(name)
+        made = self.admin.at(self._new_mount({"type": "kv", "options": {"version": "2"}}))
         for _ in range(600):
             if made.metadata("none").absent:
                 return made
             time.sleep(0.05)
         raise PreconditionFailed("a new mount takes requests")
+
+    def transit(self) -> Transit:
+        """The administrator at a new mount of keys."""
+        return Transit(self.admin, self._new_mount({"type": "transit"}))
+
+    def _new_mount(self, body: Mapping[str, object]) -> str:
+        name, _ = self._state.name("mount")
+        self.done(self.admin.send("POST", f"sys/mounts/{name}", body), "a mount is made")
+        return name
 
     def limited(self) -> Client:
         """The administrator at a new mount of secrets that serves one request a second."""

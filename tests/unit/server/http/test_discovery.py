@@ -70,7 +70,7 @@ def test_the_document_says_what_the_program_does(tmp_path: Path) -> None:
     found = _document(_config(tmp_path))
     assert found["implementation"] == {"project": "coffre", "version": __version__}
     assert [uri.rpartition("/")[2] for uri in found["conformsTo"]] == [
-        "kv-consume", "kv-manage", "identity", "X-wrap", "X-ns",
+        "kv-consume", "kv-manage", "identity", "X-wrap", "X-ns", "X-transit",
     ]  # fmt: skip
     assert (found["limits"]["body"], found["limits"]["idempotency_s"]) == (70000, 86_400)
     assert found["environment"] == "production"

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from esa_conformance.areas.log.reading import checkpoint_over, newest, proof_text, reader_in, reader_of
 from esa_conformance.areas.log.merkle import continues, leaf_hash, root_of
+from esa_conformance.areas.log.reading import checkpoint_over, newest, proof_text, reader_in, reader_of
 from esa_conformance.errors import Missed
 from esa_conformance.evidence.notes import Checkpoint, Key, checkpoints_in, checkpoints_of, key_of
 from esa_conformance.evidence.openssl import is_good

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from esa_conformance.areas.log.merkle import leaf_hash
 from esa_conformance.areas.log.reading import (
     LINES,
     RECORDS,
@@ -24,7 +25,6 @@ from esa_conformance.areas.log.reading import (
     reader_of,
     search,
 )
-from esa_conformance.areas.log.merkle import leaf_hash
 from esa_conformance.decoding import json_of
 from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Trial
