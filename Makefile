@@ -132,7 +132,7 @@ conformance: system $(VENV)/.dev ## judge Coffre and OpenBao by the European Sec
 	$(BIN)/python -m tests.api_spec
 
 .PHONY: bench
-bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (7 minutes; BENCHFLAGS="--beside CHECKOUT": before, after)
+bench: system $(VENV)/.dev ## beside OpenBao on one core, with TLS: rates, latencies, start, memory (10 minutes; BENCHFLAGS="--beside CHECKOUT": before, after)
 	$(BIN)/python -m tests.perf.bench $(BENCHFLAGS)
 
 .PHONY: bench-postgres

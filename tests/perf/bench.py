@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.perf import biscuits, programs
+from tests.perf import biscuits, engines, programs
 from tests.perf.cli import cli_seconds
 from tests.perf.load import Operation, Request, Round, Target, median_of, run_round
 from tests.perf.report import BEFORE, OURS, THEIRS, footer, header, rows, verdicts
@@ -158,7 +158,7 @@ def _prepared(servers: Sequence[Program], fresh: int) -> tuple[dict[str, str], d
             usual += biscuits.ours(program, key, proof, reads, fresh)
         else:
             usual += biscuits.theirs(reads, next(one for one in usual if one.name == "approle login"))
-        work[program.name] = usual
+        work[program.name] = usual + engines.operations(engines.set_up_engines(program, keys.root), reads[0])
     return tokens, work
 
 

@@ -5,7 +5,8 @@ import json
 import os
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class Operation:
     """Whether each answer is asked for wrapped, and every other request fetches what waits behind the last."""
     once: bool = False
     """Whether each request is to be sent once: its token must be new to the server."""
+    beside: Request | None = None
+    """What one more client sends meanwhile, over and over, which is not measured."""
 
     def part(self, number: int, of: int) -> "Operation":
         """The operation of one round, the first being 0: with `once`, a share of the requests that no other has."""
@@ -77,22 +80,47 @@ def run_round(
 
     Raises `BenchError` when any request was refused or lost.
     """
-    load_file = scratch / "load.txt"
-    lines = [f"{name}: {value}" for name, value in target.headers]
-    lines.append("")
-    lines += [request.line for request in operation.requests]
-    load_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
-    command += ["--timeout", "10s", "-s", str(_SCRIPT), target.address]
-    environment = {**os.environ, "LOAD_FILE": str(load_file)}
-    if operation.unwrapped:
-        environment["LOAD_UNWRAP"] = "1"
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if finished.returncode != 0:
-        message = f"wrk failed on {operation.name}: {finished.stderr.strip()}"
+    measured = _Load(target, operation.requests, scratch / "load.txt", core, operation.unwrapped)
+    with ExitStack() as stack:
+        if operation.beside is not None:
+            other = _Load(target, [operation.beside], scratch / "beside.txt", core)
+            stack.enter_context(other.running(1, seconds))
+        with measured.running(connections, seconds) as process:
+            output, error = process.communicate()
+    if process.returncode != 0:
+        message = f"wrk failed on {operation.name}: {error.strip()}"
         raise BenchError(message)
     sent = len(operation.requests) if operation.once else None
-    return round_of(finished.stdout, operation.name, most=sent)
+    return round_of(output, operation.name, most=sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """Requests that wrk sends in turn, from a file of their own."""
+
+    target: Target
+    requests: Sequence[Request]
+    file: Path
+    core: int
+    unwrapped: bool = False
+
+    @contextmanager
+    def running(self, connections: int, seconds: float) -> Iterator[subprocess.Popen[str]]:
+        """Have wrk send them for `seconds`, or until the end of the block where that is before."""
+        lines = [f"{name}: {value}" for name, value in self.target.headers]
+        lines += ["", *(request.line for request in self.requests)]
+        self.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        command = ["taskset", "-c", str(self.core), "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+        command += ["--timeout", "10s", "-s", str(_SCRIPT), self.target.address]
+        environment = {**os.environ, "LOAD_FILE": str(self.file)}
+        if self.unwrapped:
+            environment["LOAD_UNWRAP"] = "1"
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.terminate()
 
 
 def median_of(rounds: Sequence[Round]) -> Round:

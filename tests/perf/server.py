@@ -22,6 +22,7 @@ _START_SECONDS = 20.0
 _POLICY = """
 path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }
 path "auth/token/*" { capabilities = ["create", "read", "update"] }
+path "transit/*" { capabilities = ["update"] }
 """
 
 

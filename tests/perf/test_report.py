@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.perf import bench, programs
+from tests.perf import bench, engines, programs
 from tests.perf.load import BenchError, Operation, Request, Round, Target, median_of, round_of
 from tests.perf.report import footer, header, rows, verdicts
 from tests.perf.server import Program
@@ -54,6 +54,16 @@ def test_one_bad_round_does_not_move_the_median() -> None:
 
 def test_a_run_that_keeps_every_promise_has_no_verdict_against_it() -> None:
     assert verdicts(_GOOD, _CLI) == []
+
+
+def test_the_longest_of_reads_beside_a_signing_client_is_promised_in_milliseconds() -> None:
+    name = f"{engines.BESIDE} c=16"
+    figures = copy.deepcopy(_GOOD)
+    for server, rate, p99 in (("openbao", 900.0, 1_000.0), ("coffre", 100.0, 9_900.0)):
+        figures[server]["rounds"][name] = {"rate": rate, "p50": 1.0, "p99": p99, "processor": 1.0}
+    assert verdicts(figures, _CLI) == []
+    figures["coffre"]["rounds"][name]["p99"] = 10_100.0
+    assert verdicts(figures, _CLI) == [f"{name}: p99 is 10.1 ms, wanted 10.0 ms"]
 
 
 @pytest.mark.parametrize(
