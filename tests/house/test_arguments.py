@@ -17,6 +17,14 @@ _APART = {
         "vault/framework/telemetry/log.py",
         "event",
     ): "level, module, message: as every line of the log is written",
+    (
+        "vault/engines/transit/keys/xchacha.py",
+        "encrypt",
+    ): "nonce, data, associated data: as in `cryptography`",
+    (
+        "vault/engines/transit/keys/xchacha.py",
+        "decrypt",
+    ): "nonce, data, associated data: as in `cryptography`",
     ("vault/storage/copies/snapshot.py", "step"): "called by SQLite",
     ("vault/ui/html/components.py", "counted"): "a number, then its noun as it is for one and for several",
     ("cli/vaultctl/errors.py", "__init__"): "method, URL, path: as a request is written",

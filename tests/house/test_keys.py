@@ -58,6 +58,7 @@ NOT_A_KEY_IN_USE: Final = {
     "nhi/biscuit/offline/attenuate.py": "the next key of a token, which its holder has",
     "nhi/biscuit/offline/root_signature.py": "a stand-in whose signature is replaced; it is thrown away",
     "vault/engines/kv/plain.py": "it tells equal answers from others, in the memory of one process",
+    "vault/engines/transit/encryption.py": "a nonce",
     "vault/engines/transit/encryption_routes.py": "a key for data, which the client keeps",
     "vault/framework/tools/random_bytes.py": "randomness for a client",
     "vault/engines/system/policies/password_rules.py": "passwords for a client",

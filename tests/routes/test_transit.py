@@ -55,7 +55,9 @@ def transit() -> Any:
         yield Transit(application)
 
 
-@pytest.mark.parametrize("kind", ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "rsa-2048"])
+@pytest.mark.parametrize(
+    "kind", ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305", "rsa-2048"]
+)
 def test_what_any_version_encrypted_is_decrypted_and_wrapped_anew(transit: Transit, kind: str) -> None:
     transit.data("keys/k", {"type": kind})
     texts = []

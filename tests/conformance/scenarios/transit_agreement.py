@@ -106,6 +106,8 @@ AGREEMENT = [
     get("tx/keys/upper"),
     agree("chacha", derived_key_type="chacha20-poly1305"),
     get("tx/keys/chacha"),
+    agree("xchacha", derived_key_type="xchacha20-poly1305"),
+    get("tx/keys/xchacha"),
     agree("x", key_derivation_algorithm="x", divergence="DV-02"),
     agree("x", key_derivation_algorithm="ECDH", divergence="DV-02"),
     agree("p384", base_key_name="p3", peer_public_key=P384),

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from vault.engines.transit.keys.derivation import NO_CONTEXT, derive
 from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
-from vault.engines.transit.keys.key_types import NONCE, Aead
+from vault.engines.transit.keys.key_types import Aead
 from vault.engines.transit.keys.model import SOFT_DELETED, TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
@@ -116,7 +116,8 @@ def encrypt(
         sealed = _encrypt_rsa(version, plaintext)
     else:
         aead, nonce_key = _cipher(key, version, context)
-        nonce = _converging(nonce_key, plaintext, aad) if nonce_key else entropy.bytes(NONCE)
+        size = key.kind.nonce
+        nonce = _converging(nonce_key, plaintext, aad)[:size] if nonce_key else entropy.bytes(size)
         sealed = nonce + aead.encrypt(nonce, plaintext, aad)
     return f"{PREFIX}{version.number}:{base64.b64encode(sealed).decode()}"
 
@@ -129,21 +130,22 @@ def decrypt(key: OpenKey, version: OpenVersion, sealed: bytes, *, context: bytes
     if key.kind.rsa:
         return _decrypt_rsa(version, sealed)
     aead, _ = _cipher(key, version, context)
-    if len(sealed) < NONCE:
+    size = key.kind.nonce
+    if len(sealed) < size:
         raise Malformed("invalid ciphertext length")
     try:
-        return aead.decrypt(sealed[:NONCE], sealed[NONCE:], aad)
+        return aead.decrypt(sealed[:size], sealed[size:], aad)
     except InvalidTag:
         raise Malformed(key.kind.failure) from None
 
 
 def _converging(nonce_key: bytes, plaintext: bytes, aad: bytes) -> bytes:
-    """Return the nonce that a plaintext has, another one for each associated data: with one nonce for two, a key is lost.
+    """Return what the nonce of a plaintext is the beginning of. It is another one for each associated data, else a key is lost.
 
     OpenBao leaves the associated data out. Whoever decrypts finds the nonce in the ciphertext, so both read both.
     """
     key = HmacKey(HmacKey(nonce_key).digest(aad) if aad else nonce_key)
-    return key.digest(plaintext)[:NONCE]
+    return key.digest(plaintext)
 
 
 def _cipher(key: OpenKey, version: OpenVersion, context: bytes) -> tuple[Aead, bytes]:

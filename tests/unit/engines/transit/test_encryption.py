@@ -54,13 +54,16 @@ def test_what_is_encrypted_comes_back_with_its_associated_data_alone(name: str) 
     assert encrypt(key, version, b"secret", Entropy(), context=b"", aad=b"about") != text
 
 
-def test_a_ciphertext_shorter_than_its_nonce_is_told_by_its_length() -> None:
-    key, version = made("aes256-gcm96")
-    for size in range(12):
+@pytest.mark.parametrize("name", CIPHERS)
+def test_a_ciphertext_shorter_than_its_nonce_is_told_by_its_length(name: str) -> None:
+    key, version = made(name)
+    nonce = KEY_TYPES[name].nonce
+    for size in range(nonce):
         with pytest.raises(Malformed, match="invalid ciphertext length"):
             decrypt(key, version, bytes(size), context=b"", aad=b"")
-    with pytest.raises(Malformed, match="authentication"):
-        decrypt(key, version, bytes(12), context=b"", aad=b"")
+    for size in range(nonce, nonce + 20):
+        with pytest.raises(Malformed, match="authentication"):
+            decrypt(key, version, bytes(size), context=b"", aad=b"")
 
 
 @pytest.mark.parametrize("name", CIPHERS)
@@ -97,7 +100,7 @@ def test_a_nonce_that_converges_is_another_one_for_other_associated_data(name: s
     texts = [
         encrypt(key, version, b"a", Entropy(), context=b"one", aad=aad) for aad in (b"", b"x", b"y", b"x")
     ]
-    nonces = [sealed(key, text)[:12] for text in texts]
+    nonces = [sealed(key, text)[: KEY_TYPES[name].nonce] for text in texts]
     assert len(set(nonces)) == 3
     assert texts[1] == texts[3]
     assert decrypt(key, version, sealed(key, texts[1]), context=b"one", aad=b"x") == b"a"
@@ -218,3 +221,17 @@ def test_no_repr_shows_a_secret() -> None:
     for one in (material, key, version, version.stored):
         assert repr(material.secret)[2:12] not in repr(one)
         assert len(repr(one)) < 40
+
+
+def test_a_3_1_of_the_draft_of_xchacha_opens() -> None:
+    """XChaCha20-Poly1305: draft-irtf-cfrg-xchacha-03, appendix A.3.1."""
+    secret = bytes(range(0x80, 0xA0))
+    nonce, aad = bytes(range(0x40, 0x58)), bytes.fromhex("50515253c0c1c2c3c4c5c6c7")
+    data = bytes.fromhex(
+        "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c"
+        "54c216cb96b72e1213b4522f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff921f9664c97637da97688"
+        "12f615c68b13b52ec0875924c1c7987947deafd8780acf49"
+    )
+    key, version = opened("xchacha20-poly1305", Material(secret, bytes(32)))
+    found = decrypt(key, version, nonce + data, context=b"", aad=aad)
+    assert found.startswith(b"Ladies and Gentlemen of the class of '99")

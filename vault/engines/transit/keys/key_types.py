@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_der_x509_certificate
 
+from vault.engines.transit.keys.xchacha import XChaCha20Poly1305
 from vault.framework.clock import Entropy
 
 Signer = (
@@ -39,10 +40,11 @@ Verifier = (
     | mldsa.MLDSA87PublicKey
 )
 """The public half of a pair."""
-Aead = AESGCM | ChaCha20Poly1305
+Aead = AESGCM | ChaCha20Poly1305 | XChaCha20Poly1305
 MAC_KEY: Final = 32
 """Bytes of the key that a version of any kind but `hmac` has for MACs."""
-NONCE: Final = 12
+_NONCE: Final = 12
+_LONG_NONCE: Final = 24
 _EXPONENT: Final = 65537
 
 
@@ -56,6 +58,8 @@ class KeyType(msgspec.Struct, frozen=True, kw_only=True):
     derives: bool = False
     aead: Callable[[bytes], Aead] | None = None
     """Makes the cipher of a symmetric key."""
+    nonce: int = _NONCE
+    """Bytes of the nonce of its cipher."""
     failure: str = ""
     """What OpenBao says of a ciphertext that is not authentic."""
     generate: Callable[[], Signer] | None = None
@@ -108,10 +112,13 @@ def _mldsa(level: int, generate: Callable[[], Signer]) -> KeyType:
     return KeyType(name=name, signs=True, generate=generate, shown=name, suite=f"ml-dsa-{level}")
 
 
-def _cipher(name: str, size: int, aead: Callable[[bytes], Aead], suite: str, failure: str) -> KeyType:
+def _cipher(
+    name: str, size: int, aead: Callable[[bytes], Aead], suite: str, failure: str, nonce: int = _NONCE
+) -> KeyType:
     return KeyType(
         name=name,
         size=size,
+        nonce=nonce,
         encrypts=True,
         derives=True,
         aead=aead,
@@ -129,6 +136,9 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
         _cipher("aes128-gcm96", 16, AESGCM, "aes-128-gcm", _AES_FAILURE),
         _cipher("aes256-gcm96", 32, AESGCM, "aes-256-gcm", _AES_FAILURE),
         _cipher("chacha20-poly1305", 32, ChaCha20Poly1305, "chacha20-poly1305", _CHACHA_FAILURE),
+        _cipher(
+            "xchacha20-poly1305", 32, XChaCha20Poly1305, "xchacha20-poly1305", _CHACHA_FAILURE, _LONG_NONCE
+        ),
         KeyType(
             name="ed25519",
             signs=True,
