@@ -144,10 +144,6 @@ class Hasher:
     def hidden(self, value: Json) -> Json:
         """Return a copy of client data: all names and values are hashed but booleans and null."""
         kind = type(value)
-        if kind is str:
-            return self.text(value)
-        if value is None or kind is bool:
-            return value
         if kind is dict:
             self._spend(len(value))
             names, name, text, hidden = self._names, self.name, self.text, self.hidden
@@ -155,6 +151,10 @@ class Hasher:
                 names.get(key) or name(key): text(item) if type(item) is str else hidden(item)
                 for key, item in value.items()
             }
+        if kind is str:
+            return self.text(value)
+        if value is None or kind is bool:
+            return value
         if kind is list or kind is tuple:
             self._spend(len(value))
             return [self.hidden(item) for item in value]
@@ -239,7 +239,15 @@ class Hasher:
         if kind in _PLAIN:
             return plain
         if kind is dict and isinstance(value, msgspec.Struct):
-            return {key: self._field(_value(value, key), item) for key, item in plain.items()}
+            text, field = self.text, self._field
+            return {
+                key: text(item)
+                if type(item) is str
+                else item
+                if type(item) in _PLAIN
+                else field(_value(value, key), item)
+                for key, item in plain.items()
+            }
         if kind is dict and isinstance(value, Mapping):
             self._spend(len(plain))
             return {self.name(key): self._member(value.get(key), item) for key, item in plain.items()}

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: EUPL-1.2
 import base64
+import itertools
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.values.encoding import NotBase64, from_base64, from_hex
+from vault.values.encoding import NotBase64, from_base64, from_hex, to_base64
 
 
 # Offsets as OpenBao 2.7.2 answered them on sys/init, pgp_keys.
@@ -84,3 +86,28 @@ def test_any_text_is_decoded_or_refused_within_it(text: str) -> None:
 @pytest.mark.parametrize("text", ["0", "0g", " 00", "00 ", "00\n", "0 0", "\u0660\u0660"])
 def test_what_is_not_hexadecimal_gives_none(text: str) -> None:
     assert from_hex(text) is None
+
+
+_WELL_FORMED = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+def test_what_is_taken_is_padded_base64_and_nothing_else() -> None:
+    for letters in itertools.product("AQg/+=\n-é", repeat=4):
+        for text in ("".join(letters), "QUJD" + "".join(letters), "".join(letters) + "="):
+            kept = text.replace("\n", "")
+            wanted = base64.b64decode(kept) if _WELL_FORMED.fullmatch(kept) else None
+            assert _decoded(text) == wanted, text
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return from_base64(text)
+    except NotBase64:
+        return None
+
+
+def test_bytes_are_written_as_they_are_read() -> None:
+    for length in range(8):
+        data = bytes(range(250, 250 + min(length, 6))) + b"\0" * max(0, length - 6)
+        assert from_base64(to_base64(data)) == data
+        assert to_base64(data) == base64.b64encode(data).decode()

@@ -7,7 +7,6 @@ the order in which a wrong one is refused, are those of OpenBao: ciphertexts tra
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import Final
 
@@ -23,7 +22,7 @@ from vault.engines.transit.keys.model import SOFT_DELETED, TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 from vault.framework.keys.hmac import HmacKey
-from vault.values.encoding import NotBase64, from_base64
+from vault.values.encoding import NotBase64, from_base64, to_base64
 
 PREFIX: Final = "vault:v"
 TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"
@@ -35,6 +34,8 @@ _NONCE_KEY: Final = 32
 
 def decode(text: str, problem: str = "") -> bytes:
     """Return bytes sent in base64. Raises `Malformed`, whose words begin with `problem`."""
+    if not text:
+        return b""
     try:
         return from_base64(text)
     except NotBase64 as error:
@@ -119,7 +120,7 @@ def encrypt(
         size = key.kind.nonce
         nonce = _converging(nonce_key, plaintext, aad)[:size] if nonce_key else entropy.bytes(size)
         sealed = nonce + aead.encrypt(nonce, plaintext, aad)
-    return f"{PREFIX}{version.number}:{base64.b64encode(sealed).decode()}"
+    return f"{PREFIX}{version.number}:{to_base64(sealed)}"
 
 
 def decrypt(key: OpenKey, version: OpenVersion, sealed: bytes, *, context: bytes, aad: bytes) -> bytes:

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
 
@@ -29,7 +28,7 @@ from vault.engines.transit.encryption import (
     split_ciphertext,
     version_to_use,
 )
-from vault.engines.transit.keys.key_ring import KeyRing, OpenKey, mount_settings
+from vault.engines.transit.keys.key_ring import KeyRing, OpenKey, Unopened, mount_settings
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
 from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import DataKeyParams, DecryptParams, EncryptParams, RewrapParams
@@ -45,6 +44,7 @@ from vault.framework.names import check_length
 from vault.framework.reply import Reply
 from vault.framework.request.operation import Operation
 from vault.framework.route import write
+from vault.values.encoding import to_base64
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -153,7 +153,8 @@ class EncryptionEngine(Engine):
             items = [_single(params, params.ciphertext)]
         key = await self._known(call, params.name)
         if not batch:
-            return Reply(Plaintext(await self._decrypt(call, key, items[0], 0)), long=_is_long(items[0]))
+            plaintext = await self._one(call, key, items[0], 0, self._decrypt)
+            return Reply(Plaintext(plaintext), long=_is_long(items[0]))
         found = await self._each(call, key, items, self._decrypt)
         shown = Plaintexts(
             [
@@ -177,7 +178,8 @@ class EncryptionEngine(Engine):
             items = [_single(params, params.ciphertext, params.key_version)]
         key = await self._known(call, params.name)
         if not batch:
-            return Reply(await self._rewrap(call, key, items[0], 0), long=_is_long(items[0]))
+            made = await self._one(call, key, items[0], 0, self._rewrap)
+            return Reply(made, long=_is_long(items[0]))
         found = await self._each(call, key, items, self._rewrap)
         return Reply(_items(found), long=any(map(_is_long, items)))  # 200, whatever became of them
 
@@ -189,8 +191,9 @@ class EncryptionEngine(Engine):
         key = await self._known(call, params.name)
         if params.bits not in _BITS:
             raise Malformed("invalid bit length")
-        made = base64.b64encode(self._entropy.bytes(params.bits // 8)).decode()
-        done = await self._encrypt(call, key, _single(params, made, params.key_version), 0)
+        made = to_base64(self._entropy.bytes(params.bits // 8))
+        asked = _single(params, made, params.key_version)
+        done = await self._one(call, key, asked, 0, self._encrypt)
         shown = made if params.plaintext == "plaintext" else msgspec.UNSET
         return DataKey(done.ciphertext, done.key_version, shown)
 
@@ -226,87 +229,70 @@ class EncryptionEngine(Engine):
         return used.found
 
     async def _each(
-        self,
-        call: Call,
-        key: OpenKey,
-        items: Sequence[Item],
-        work: Callable[[Call, OpenKey, Item, int], Awaitable[T]],
+        self, call: Call, key: OpenKey, items: Sequence[Item], work: Callable[[OpenKey, Item, int], T]
     ) -> Sequence[Done[T]]:
         """Do all that is asked for, and let others have a turn between two of it."""
         found: list[Done[T]] = []
         turn = TimeSlice()
         for at, item in enumerate(items):
             try:
-                found.append(Done(item, await work(call, key, item, at)))
+                found.append(Done(item, await self._one(call, key, item, at, work)))
             except Malformed as error:
                 found.append(Done(item, None, error, unbound=_is_unbound(key, item)))
             await turn.step()
         return found
 
-    async def _encrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
-        """Encrypt one plaintext. Raises `Malformed`."""
-        long = _is_long(item)
-        context, plaintext = await self._pool.do(call, partial(_decode_both, item), slow=long)
+    async def _one(
+        self, call: Call, key: OpenKey, item: Item, at: int, work: Callable[[OpenKey, Item, int], T]
+    ) -> T:
+        """Do what is asked for, in the pool where it takes milliseconds. Raises `Malformed`."""
+        slow = _is_long(item) or (key.kind.rsa and work != self._encrypt)
+        while True:
+            try:
+                return (
+                    await self._pool.do(call, partial(work, key, item, at), slow=True)
+                    if slow
+                    else work(key, item, at)
+                )
+            except Unopened as unopened:
+                await self._ring.version(call, key, unopened.number)
+
+    def _encrypt(self, key: OpenKey, item: Item, at: int) -> Ciphertext:
+        """Encrypt one plaintext. Raises `Malformed`, and `Unopened`."""
+        context, plaintext = decode(item.context), decode(item.text or "")
         _check_associated(key, item, at)
         require_use(key, "encryption")
+        return self._encrypted(key, item, plaintext, context)
+
+    def _encrypted(self, key: OpenKey, item: Item, plaintext: bytes, context: bytes) -> Ciphertext:
         number = version_to_use(key.settings, item.key_version, "encryption")
-        version = await self._ring.version(call, key, number)
+        version, aad = key.opened(number), decode_associated(item.associated_data)
+        return Ciphertext(encrypt(key, version, plaintext, self._entropy, context=context, aad=aad), number)
 
-        def work() -> str:
-            aad = decode_associated(item.associated_data)
-            return encrypt(key, version, plaintext, self._entropy, context=context, aad=aad)
+    def _decrypt(self, key: OpenKey, item: Item, at: int) -> str:
+        """Return the plaintext of one ciphertext, in base64. Raises `Malformed`, and `Unopened`."""
+        return to_base64(_opened(key, item, at))
 
-        return Ciphertext(await self._pool.do(call, work, slow=long), number)
+    def _rewrap(self, key: OpenKey, item: Item, at: int) -> Ciphertext:
+        """Encrypt one ciphertext anew. Raises `Malformed`, and `Unopened`."""
+        return self._encrypted(key, item, _opened(key, item, at), decode(item.context))
 
-    async def _decrypt(self, call: Call, key: OpenKey, item: Item, at: int) -> str:
-        """Return the plaintext of one ciphertext, in base64. Raises `Malformed`."""
-        plaintext = await self._opened(call, key, item, at)
-        work = partial(_encoded, plaintext)
-        return await self._pool.do(call, work, slow=len(plaintext) > AT_ONCE)
 
-    async def _opened(self, call: Call, key: OpenKey, item: Item, at: int) -> bytes:
-        long = _is_long(item)
-        context = await self._pool.do(call, partial(decode, item.context), slow=long)
-        _check_associated(key, item, at)
-        if not item.text:
-            raise Malformed(NO_CIPHERTEXT)
-        require_use(key, "decryption")
-        number, sealed = await self._pool.do(
-            call, partial(split_ciphertext, key.settings, item.text), slow=long
-        )
-        version = await self._ring.version(call, key, number)
-
-        def work() -> bytes:
-            aad = decode_associated(item.associated_data)
-            return decrypt(key, version, sealed, context=context, aad=aad)
-
-        return await self._pool.do(call, work, slow=long or key.kind.rsa)
-
-    async def _rewrap(self, call: Call, key: OpenKey, item: Item, at: int) -> Ciphertext:
-        """Encrypt one ciphertext anew. Raises `Malformed`."""
-        plaintext = await self._opened(call, key, item, at)
-        number = version_to_use(key.settings, item.key_version, "encryption")
-        version = await self._ring.version(call, key, number)
-
-        def work() -> str:
-            context, aad = decode(item.context), decode_associated(item.associated_data)
-            return encrypt(key, version, plaintext, self._entropy, context=context, aad=aad)
-
-        return Ciphertext(await self._pool.do(call, work, slow=_is_long(item)), number)
+def _opened(key: OpenKey, item: Item, at: int) -> bytes:
+    """Return the plaintext of one ciphertext. Raises `Malformed`, and `Unopened`."""
+    context = decode(item.context)
+    _check_associated(key, item, at)
+    if not item.text:
+        raise Malformed(NO_CIPHERTEXT)
+    require_use(key, "decryption")
+    number, sealed = split_ciphertext(key.settings, item.text)
+    version, aad = key.opened(number), decode_associated(item.associated_data)
+    return decrypt(key, version, sealed, context=context, aad=aad)
 
 
 def _is_long(item: Item) -> bool:
     """Whether it takes milliseconds to read and encrypt."""
     return len(item.text or "") + len(item.context) + len(item.associated_data) > AT_ONCE
-
-
-def _decode_both(item: Item) -> tuple[bytes, bytes]:
-    """Return context and text. Raises `Malformed`."""
-    return decode(item.context), decode(item.text or "")
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def _single(

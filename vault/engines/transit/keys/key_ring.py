@@ -78,6 +78,15 @@ class OpenVersion:
         return load_verifier(self.stored.public)
 
 
+class Unopened(Exception):
+    """A version of a key is not in memory yet."""
+
+    def __init__(self, number: int) -> None:
+        """`number` is the version's."""
+        super().__init__(number)
+        self.number = number
+
+
 class OpenKey:
     """A key, and those of its versions that were used."""
 
@@ -89,6 +98,13 @@ class OpenKey:
     def __repr__(self) -> str:
         """Show nothing of it."""
         return f"<OpenKey {self.settings.type}>"
+
+    def opened(self, number: int) -> OpenVersion:
+        """Return a version that is in memory. Raises `Unopened`."""
+        found = self.versions.get(number)
+        if found is None:
+            raise Unopened(number)
+        return found
 
 
 class KeyRing:
