@@ -13,7 +13,7 @@ from typing import Final
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.device_health import DeviceHealth
 from vault.audit.device_salts import DeviceSalts
-from vault.audit.long_data import LongData
+from vault.audit.long_data import LongData, may_be_long
 from vault.audit.open_device import OpenDevice, Recorder, assemble
 from vault.audit.record import sealed_line, trial_line
 from vault.audit.salts import Salts
@@ -30,7 +30,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.log.common_log import CommonLog
 from vault.log.forward.settings import DeviceSettings
-from vault.repeated.audit_batch import AuditBatch
+from vault.repeated.audit_batch import AuditBatch, Exchange
 from vault.values.times import Nanos
 
 AUDIT_KIND: Final = "audit"
@@ -38,8 +38,6 @@ AUDIT_KIND: Final = "audit"
 _NOT_HELD: Final = Nanos(0)
 _DEVICE: Final = "audit/device/"
 _HEADERS: Final = "audit/headers"
-_LONGEST_HELD: Final = 1 << 16
-"""Bytes of the longest record that waits for a commit: hundreds may."""
 _KINDS: Final = ("request", "response")
 _FOREIGN: Final = "file_path is a file that holds something else than audit records; name a new file"
 
@@ -145,6 +143,7 @@ class Broker:
         return self._request(call, held, None) if held else None
 
     def _request(self, call: Call, now: Nanos, error: VaultError | None) -> Taken:
+        self._flush()  # records of earlier calls go first
         headers = self._headers
         lines = [entry.renderer.request(call, now, headers, error) for entry in self._recording]
         if self._records_sealed:
@@ -165,6 +164,7 @@ class Broker:
             error = reply.refusal
         now = self._clock.nanos()
         held, call.record.held = call.record.held, _NOT_HELD
+        self._flush()  # records of earlier calls go first
         lines = self._response_lines(call, reply, (held, now), error)
         if self._records_sealed:
             line = sealed_line(call, "request", held, None) if held else b""
@@ -180,7 +180,7 @@ class Broker:
         call: Call,
         reply: Reply[object] | None,
         times: tuple[Nanos, Nanos],
-        error: VaultError | None = None,
+        error: VaultError | None,
     ) -> list[bytes]:
         """Return the line of a response for each device, after its request's where that was held."""
         headers = self._headers
@@ -189,19 +189,16 @@ class Broker:
         return [entry.renderer.response(call, reply, times[1], headers, error) for entry in self._recording]
 
     def before_commit(self, call: Call, reply: Reply[object] | None) -> Taken:
-        """Record the response of a call in a transaction together with those that share its commit, just before that.
+        """Record a held request and its response together with those that share its commit, just before that.
 
-        Where no device writes at once, or the record is long, it is as any other response.
+        Where no device writes at once, the request was recorded already, or the record may be long, the response is as any other.
         """
-        batch = self._batch
-        if batch is None or not self._prompt:
+        batch, record = self._batch, call.record
+        if batch is None or not self._prompt or not record.held or may_be_long(call, reply):
             return self.response(call, reply)
-        held, call.record.held = call.record.held, _NOT_HELD
+        times, record.held = (record.held, self._clock.nanos()), _NOT_HELD
         error = None if reply is None else reply.refusal
-        lines = self._response_lines(call, reply, (held, self._clock.nanos()), error)
-        if max(map(len, lines)) > _LONGEST_HELD:
-            return self._send(lines, "response")
-        call.record.settle = settle = batch.hold(lines)
+        record.settle = settle = batch.hold((call, reply, times, self._headers, error))
         call.core.transaction.before_commit(settle)
         return None
 
@@ -215,16 +212,29 @@ class Broker:
             return self.response(call, reply)
         record = call.record
         times, record.held = (record.held, self._clock.nanos()), _NOT_HELD
-        batch.add(self._response_lines(call, reply, times))
+        batch.add((call, reply, times, self._headers, None))
         record.batch = batch
         return None
 
-    def _write_batch(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:
+    def _write_batch(self, exchanges: Sequence[Exchange]) -> VaultError | None:
+        """Make and write the records of calls. Returns the refusal where no device takes them."""
         try:
-            self._send(of_devices, "response", count)
+            self._send(self._batch_lines(exchanges), "response", len(exchanges))
         except Unavailable as failure:
             return failure
         return None
+
+    def _batch_lines(self, exchanges: Sequence[Exchange]) -> Sequence[bytes]:
+        """Return what each device gets. A defect leaves nothing in the log's chain that is not written."""
+        try:
+            return [
+                b"".join([make(*exchange) for exchange in exchanges])
+                for make in [entry.renderer.exchange for entry in self._recording]
+            ]
+        except BaseException:
+            if self.common is not None:
+                self.common.take_back()
+            raise
 
     def _defect(self, error: Exception) -> None:
         self._log.crash("audit", "a batch of records met a defect", error)
@@ -232,13 +242,9 @@ class Broker:
     def _send(self, lines: Sequence[bytes], kind: str, count: int = 0) -> Taken:
         """Write the lines of one call, or of `count` calls together, one text for each device that records.
 
-        The waiting batch goes first, to keep the order.
-
         A record counts as taken as soon as one device has it, and the log, which comes first and never waits. Raises
         `Unavailable`; the returned wait may too.
         """
-        if not count:
-            self._flush()  # records of earlier calls go first
         began, now = perf_counter_ns(), self._clock.monotonic()
         taken = prompt = False
         later: list[Outcome] = []
@@ -351,7 +357,7 @@ class Broker:
         required = () if self._required is None else (self._required,)
         self._recording = (*required, *opened.values())
         batched = bool(self._recording) and not self._records_sealed
-        self._batch = AuditBatch(len(self._recording), self._write_batch, self._defect) if batched else None
+        self._batch = AuditBatch(self._write_batch, self._defect) if batched else None
 
     def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bool:
         """Have the log say what no request asked for, and return whether it does. What it cannot take is told in the server log."""

@@ -4,11 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from vault.audit.open_device import LineMaker
 from vault.framework.call import Call
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.reply import Reply
+
+_LONGEST_HELD: Final = 1 << 13
+"""Bytes of what is said of a request's data in the longest record that is made with others: hundreds may wait for a commit."""
+_OF_A_VALUE: Final = 160
+"""Bytes of what a record has instead of a value and its name."""
+
+
+def may_be_long(call: Call, reply: Reply[object] | None) -> bool:
+    """Whether the record of a call may be too long to be made with those of others, by how much it sent at most."""
+    values = call.body.count(b",") + len(call.data)
+    return len(call.body) + _OF_A_VALUE * values > _LONGEST_HELD or (
+        reply is not None and (reply.long or reply.raw is not None)
+    )
 
 
 class LongData:

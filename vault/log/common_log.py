@@ -95,6 +95,10 @@ class CommonLog:
         if line:
             self.writer.write(line, now)
 
+    def take_back(self) -> None:
+        """Forget the records that were made and not written."""
+        self.writer.chain.take_back()
+
     def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bytes:
         """Return the record of something that no request asked for. What is `said` holds no value from outside."""
         now = rfc3339_whole(self._clock.nanos())

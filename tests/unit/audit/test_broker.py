@@ -349,22 +349,32 @@ def test_what_waits_to_be_written_goes_to_the_devices_that_it_was_recorded_for(t
     play(scenario)
 
 
-@pytest.mark.parametrize("long", ["file", "raw"])
-def test_a_record_that_is_long_on_any_device_does_not_wait_for_a_commit(tmp_path: Path, long: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "reply", "waits"),
+    [
+        (b'{"a":"x"}', Reply(data={}), True),
+        (b'{"a":"%b"}' % (b"x" * 9000), Reply(data={}), False),
+        (b'{"a":[%b1]}' % (b"1," * 60), Reply(data={}), False),
+        (b'{"a":"x"}', Reply(raw=b"x" * 9000), False),
+    ],
+)
+def test_only_what_is_short_is_recorded_with_others_before_their_commit(
+    tmp_path: Path,
+    body: bytes,
+    reply: Reply[object],
+    waits: bool,
+) -> None:
     async def scenario() -> None:
-        raw = _config(tmp_path / "raw.log", "raw", log_raw="true")
-        hashed = _config(tmp_path / "file.log", **{"prefix": "x" * 70_000} if long == "file" else {})
-        house = await _house(hashed, raw)
-        call = _call()
-        house.audit.request(call)
-        call.data = {"a": "x" * 70_000} if long == "raw" else {}
+        house = await _house(_config(tmp_path / "file.log"))
+        assert (await house("GET", "sys/audit")).status == 200  # since when it is known to write at once
+        before, call = len(_records(tmp_path / "file.log")), _call()
+        call.body, call.data = body, json.loads(body)
+        house.audit.request(call, hold=True)
         async with house.barrier.write(ROOT_ID, CORE) as core:
             call.core = core
-            assert house.audit.before_commit(call, Reply(data={})) is None
-            assert [record["type"] for record in _records(tmp_path / "raw.log")][-2:] == [
-                "request",
-                "response",
-            ]
+            assert house.audit.before_commit(call, reply) is None
+            assert len(_records(tmp_path / "file.log")) == before + (0 if waits else 2)
+        assert len(_records(tmp_path / "file.log")) == before + 2
 
     play(scenario)
 

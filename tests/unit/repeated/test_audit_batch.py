@@ -7,22 +7,27 @@ from collections.abc import Sequence
 
 import pytest
 
+from vault.framework.call import Call
 from vault.framework.errors import Unavailable, VaultError
-from vault.repeated.audit_batch import AuditBatch
+from vault.repeated.audit_batch import AuditBatch, Exchange
 from vault.storage.protocol import CommitRefused
+from vault.values.times import Nanos
+
+_TIMES = (Nanos(1), Nanos(2))
 
 
 class Device:
     """Takes what is written, unless it has a defect."""
 
     def __init__(self) -> None:
-        self.taken: list[bytes] = []
+        self.taken: list[str] = []
+        """The ids of calls, those that were written together with blanks between them."""
         self.defect: Exception | None = None
 
-    def write(self, of_devices: Sequence[bytes], count: int) -> VaultError | None:
+    def write(self, exchanges: Sequence[Exchange]) -> VaultError | None:
         if self.defect is not None:
             raise self.defect
-        self.taken += of_devices
+        self.taken.append(" ".join([call.id for call, *_ in exchanges]))
         return None
 
 
@@ -39,10 +44,16 @@ class Caller:
             raise self._defect
 
 
+def _exchange(name: str) -> Exchange:
+    call = Call()
+    call.id = name
+    return call, None, _TIMES, {}, None
+
+
 def _filled(device: Device, reported: list[Exception], *callers: Caller) -> AuditBatch:
-    batch = AuditBatch(1, device.write, reported.append)
+    batch = AuditBatch(device.write, reported.append)
     for number, caller in enumerate(callers):
-        batch.add([b"%d\n" % number])
+        batch.add(_exchange(str(number)))
         batch.then(caller.leave)
     return batch
 
@@ -54,8 +65,8 @@ def test_a_caller_whose_answer_cannot_leave_keeps_nobody_waiting() -> None:
         batch = _filled(device, reported, *callers)
         assert batch.flush() is None
         assert [caller.told for caller in callers] == [[None]] * 3
-        assert (reported, device.taken) == ([defect], [b"0\n1\n2\n"])
-        assert batch.flush() is None and device.taken == [b"0\n1\n2\n"]
+        assert (reported, device.taken) == ([defect], ["0 1 2"])
+        assert batch.flush() is None and device.taken == ["0 1 2"]
 
     asyncio.run(scenario())
 
@@ -71,40 +82,40 @@ def test_a_write_that_fails_in_a_way_that_nobody_expected_refuses_every_caller()
         assert [caller.told for caller in callers] == [[failure]] * 2
         assert reported == [device.defect]
         device.defect, later = None, Caller()
-        batch.add([b"later\n"])
+        batch.add(_exchange("later"))
         batch.then(later.leave)
         await asyncio.sleep(0)
-        assert (later.told, device.taken) == ([None], [b"later\n"])
+        assert (later.told, device.taken) == ([None], ["later"])
 
     asyncio.run(scenario())
 
 
-def test_lines_of_writes_wait_for_the_first_commit_that_one_of_them_is_in() -> None:
+def test_writes_are_recorded_before_the_first_commit_that_one_of_them_is_in() -> None:
     async def scenario() -> None:
         device, reported = Device(), list[Exception]()
-        batch = AuditBatch(1, device.write, reported.append)
-        first, second = batch.hold([b"1\n"]), batch.hold([b"2\n"])
+        batch = AuditBatch(device.write, reported.append)
+        first, second = batch.hold(_exchange("1")), batch.hold(_exchange("2"))
         await asyncio.sleep(0)
         assert first == second and device.taken == []
         first()
         second()
-        assert device.taken == [b"1\n2\n"]
-        third = batch.hold([b"3\n"])
+        assert device.taken == ["1 2"]
+        third = batch.hold(_exchange("3"))
         assert third != first
         first()
-        assert device.taken == [b"1\n2\n"]
+        assert device.taken == ["1 2"]
         third()
-        assert device.taken == [b"1\n2\n", b"3\n"]
+        assert device.taken == ["1 2", "3"]
 
     asyncio.run(scenario())
 
 
-def test_sl_53_a_write_whose_lines_were_lost_with_those_of_a_read_is_refused_at_its_commit() -> None:
+def test_sl_53_a_write_whose_record_was_lost_with_that_of_a_read_is_refused_at_its_commit() -> None:
     async def scenario() -> None:
         device, reported, reader = Device(), list[Exception](), Caller()
-        batch = AuditBatch(1, device.write, reported.append)
-        held = batch.hold([b"1\n"])
-        batch.add([b"2\n"])
+        batch = AuditBatch(device.write, reported.append)
+        held = batch.hold(_exchange("1"))
+        batch.add(_exchange("2"))
         batch.then(reader.leave)
         device.defect = OSError("full")
         await asyncio.sleep(0)  # the read leaves with this turn of the loop, and takes what is held along
@@ -113,20 +124,20 @@ def test_sl_53_a_write_whose_lines_were_lost_with_those_of_a_read_is_refused_at_
         for _ in range(2):
             with pytest.raises(CommitRefused, match="OSError"):
                 held()
-        batch.hold([b"3\n"])()
-        assert device.taken == [b"3\n"]
+        batch.hold(_exchange("3"))()
+        assert device.taken == ["3"]
 
     asyncio.run(scenario())
 
 
 def test_what_is_written_is_no_longer_in_memory_however_long_its_check_is() -> None:
     async def scenario() -> None:
-        line = b"x" * 100
-        unheld = sys.getrefcount(line)
-        held = AuditBatch(1, lambda *_: Unavailable(), list[Exception]().append).hold([line])
-        assert sys.getrefcount(line) > unheld
+        exchange = _exchange("1")
+        unheld = sys.getrefcount(exchange)
+        held = AuditBatch(lambda _: Unavailable(), list[Exception]().append).hold(exchange)
+        assert sys.getrefcount(exchange) > unheld
         with pytest.raises(CommitRefused):
             held()
-        assert sys.getrefcount(line) == unheld
+        assert sys.getrefcount(exchange) == unheld
 
     asyncio.run(scenario())

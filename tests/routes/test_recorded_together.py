@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Records that are made together at the end of a turn, or before a commit: their order, and what a defect among them does."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.calls import fill_call
+from tests.routes.driver import Application
+from vault.audit.broker import Broker
+from vault.framework.call import Call
+from vault.framework.errors import Unavailable, VaultError
+from vault.framework.reply import Reply
+from vault.framework.request.operation import Operation
+from vault.framework.secret import Secret
+from vault.log.format.tree import encode_hash, leaf_hash
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    with Application() as application:
+        assert (
+            application.request("GET", "/v1/secret/config", token="root").status == 200
+        )  # it writes at once
+        yield application
+
+
+def _records(application: Application) -> list[Any]:
+    """The records of the log, which follow each other."""
+    (segment,) = application.history.rglob("*.jsonl")
+    lines = segment.read_bytes().splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [record["seq"] for record in found] == [*range(len(found))]
+    hashes = [encode_hash(leaf_hash(line)) for line in lines]
+    assert [record["prev_hash"] for record in found[1:]] == hashes[:-1]
+    return found
+
+
+def _call(name: str, data: object = None) -> Call:
+    call = fill_call(Call(), id=name, path="secret/data/x", operation=Operation.READ)
+    call.client_address, call.client_port = "127.0.0.1", 4711
+    call.token = Secret("s.hunter2")
+    call.data = {} if data is None else {"data": data}
+    return call
+
+
+def _wait(broker: Broker, call: Call) -> list[VaultError | None]:
+    """Have a read wait for its record; returns what it is told."""
+    told: list[VaultError | None] = []
+    broker.request(call, hold=True)
+    broker.exchange(call, Reply(data={}))
+    assert call.record.batch is not None
+    call.record.batch.then(told.append)
+    return told
+
+
+def test_what_waits_is_recorded_before_what_does_not(application: Application) -> None:
+    async def ask() -> None:
+        broker = application.vault.controls.audit
+        told = _wait(broker, _call("waits"))
+        broker.request(_call("attempt"))
+        assert told == [None]
+        told = _wait(broker, _call("waits too"))
+        broker.response(_call("outcome"), Reply(data={}))
+        assert told == [None]
+
+    application.run(ask())
+    found = [record.get("request.id") for record in _records(application)[-4:]]
+    assert found == ["waits", "attempt", "waits too", "outcome"]
+
+
+def test_a_record_that_cannot_be_made_refuses_those_of_its_turn_and_leaves_no_gap(
+    application: Application,
+) -> None:
+    async def ask() -> None:
+        broker = application.vault.controls.audit
+        told = [_wait(broker, _call("before")), _wait(broker, _call("defect", object()))]
+        assert told == [[], []]
+        broker.request(_call("after"))
+        assert all(isinstance(one[0], Unavailable) for one in told)
+
+    before = _records(application)
+    application.run(ask())
+    after = _records(application)
+    assert after[: len(before)] == before
+    assert [record["request.id"] for record in after[len(before) :]] == ["after"]
+    assert "a batch of records met a defect" in application.log.getvalue()
+
+
+def test_a_write_whose_record_cannot_be_made_has_not_happened(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    common = application.vault.controls.audit.common
+    assert common is not None
+
+    def fail(*_: object) -> bytes:
+        raise ValueError("nobody thought of it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(common.renderer, "exchange", fail)
+        refused = application.request("POST", "/v1/secret/data/x", {"data": {"a": "new"}}, token="root")
+    assert refused.status >= 500
+    read = application.request("GET", "/v1/secret/data/x", token="root")
+    assert read.json()["data"]["data"] == {"a": {"b": 1}}
+    assert application.request("POST", "/v1/secret/data/x", {"data": {}}, token="root").status == 200
+    *_, refusal, looked, written = _records(application)
+    assert (refusal["outcome"], refusal["event_name"]) == ("failed", "esa.kv.write")
+    assert (looked["event_name"], written["outcome"]) == ("esa.kv.read", "success")
