@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.conformance import certifier, service
 from tests.conformance.compare import difference, dig, view
 from tests.conformance.divergences import ANSWER, comparable, declared
+from tests.conformance.moved_keys import wrapped
 from tests.conformance.nodes import KINDS
 from tests.conformance.normalise import Normaliser
 from tests.conformance.scenario import Scenario, Step
@@ -93,6 +94,8 @@ class Side:
                 return service.id_token(hole[1].removeprefix("signed_"), self._captured["nonce"])
             if hole[1].startswith("certified_"):
                 return certifier.chain(hole[1].removeprefix("certified_"), self._captured["public"])
+            if hole[1].startswith("wrapped_"):
+                return wrapped(hole[1].removeprefix("wrapped_"), self._captured["wrapping"])
             if strict and hole[1] not in self._captured:
                 raise KeyError(f"nothing captured as {hole[1]!r}")
             return self._captured.get(hole[1], hole[0])

@@ -4,7 +4,8 @@
 ``{name}`` in a path, token, header or body string is replaced by a captured value; ``{root}`` is the
 server's root token, ``{service}`` the address of what both servers ask (see ``service.py``), ``{signed_NAME}`` its ID
 token NAME with the captured nonce, ``{certified_NAME}`` a chain of certificates for the captured public key (see
-``certifier.py``). Names that were never captured are left as they are in bodies (HCL has braces too).
+``certifier.py``), ``{wrapped_NAME}`` a key of ``moved_keys.py``. Names that were never captured are left as they are in
+bodies (HCL has braces too).
 """
 
 from collections.abc import Mapping, Sequence

@@ -60,6 +60,8 @@ NOT_A_KEY_IN_USE: Final = {
     "vault/engines/kv/plain.py": "it tells equal answers from others, in the memory of one process",
     "vault/engines/transit/encryption.py": "a nonce",
     "vault/engines/transit/encryption_routes.py": "a key for data, which the client keeps",
+    "vault/engines/transit/moving/envelope.py": "a key that wraps another for its way, sent with it",
+    "vault/engines/transit/moving/material.py": "it signs once, to see whether the pair is sound",
     "vault/framework/tools/random_bytes.py": "randomness for a client",
     "vault/engines/system/policies/password_rules.py": "passwords for a client",
     "vault/framework/clock.py": "where randomness comes from",

@@ -72,7 +72,10 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/system/mounts/tune.py": "_tune",
         "vault/engines/transit/agreement/routes.py": "_add",
         "vault/engines/transit/keys/key_ring.py": "create",
-        "vault/engines/transit/key_routes.py": "_set_timer rotate rotate_when_due",
+        "vault/engines/transit/keys/rotation.py": "set_timer",
+        "vault/engines/transit/key_routes.py": "rotate rotate_when_due",
+        "vault/engines/transit/moving/import_routes.py": "import_version",
+        "vault/engines/transit/moving/wrapping_key.py": "known",
         "vault/engines/token/engine.py": (
             "_by_accessor _check_revocable _extend _info _lookup _renew revoke_accessor revoke_orphan"
         ),

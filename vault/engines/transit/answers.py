@@ -19,11 +19,19 @@ class PublicVersion(msgspec.Struct, frozen=True):
     public_key: str
 
 
+class KeyCopyInfo(msgspec.Struct, frozen=True):
+    """When a key was backed up or restored, and which version was its newest."""
+
+    time: str
+    version: int
+
+
 class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a key; never itself. `keys` are its versions: when they were made, or their public halves."""
 
     allow_plaintext_backup: bool
     auto_rotate_period: Seconds
+    backup_info: KeyCopyInfo | msgspec.UnsetType = msgspec.UNSET
     convergent_encryption: bool | msgspec.UnsetType = msgspec.UNSET
     convergent_encryption_version: int | msgspec.UnsetType = msgspec.UNSET
     deletion_allowed: bool
@@ -32,6 +40,7 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     imported_key: bool
     imported_key_allow_rotation: bool | msgspec.UnsetType = msgspec.UNSET
     kdf: str | msgspec.UnsetType = msgspec.UNSET
+    kdf_mode: str | msgspec.UnsetType = msgspec.UNSET
     key_size: int | msgspec.UnsetType = msgspec.UNSET
     keys: Mapping[str, int | PublicVersion] | msgspec.UnsetType = msgspec.UNSET
     latest_version: int
@@ -39,6 +48,7 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     min_decryption_version: int
     min_encryption_version: int
     name: str
+    restore_info: KeyCopyInfo | msgspec.UnsetType = msgspec.UNSET
     soft_deleted: bool
     supports_decryption: bool
     supports_derivation: bool

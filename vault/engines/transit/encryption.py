@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from vault.engines.transit.keys.derivation import NO_CONTEXT, derive
+from vault.engines.transit.keys.derivation import NO_CONTEXT, derive, derive_counted
 from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
 from vault.engines.transit.keys.key_types import Aead
 from vault.engines.transit.keys.model import SOFT_DELETED, TransitKey
@@ -156,6 +156,8 @@ def _cipher(key: OpenKey, version: OpenVersion, context: bytes) -> tuple[Aead, b
     if not context:
         raise Malformed(NO_CONTEXT)
     assert key.kind.aead is not None
+    if key.settings.counter_kdf:
+        return key.kind.aead(derive_counted(version.secret, context)), b""
     size = key.kind.size
     length = size + _NONCE_KEY if key.settings.convergent else size
     derived = derive(version.secret, context, length)
@@ -178,6 +180,8 @@ def _encrypt_rsa(version: OpenVersion, plaintext: bytes) -> bytes:
 
 
 def _decrypt_rsa(version: OpenVersion, sealed: bytes) -> bytes:
+    if not version.secretive:
+        raise Malformed("cannot decrypt ciphertext, key version does not have a private counterpart")
     private = version.signer
     assert isinstance(private, rsa.RSAPrivateKey)
     try:

@@ -8,8 +8,11 @@ from vault.engines.transit.certificates.routes import CertificateEngine
 from vault.engines.transit.encryption_routes import EncryptionEngine
 from vault.engines.transit.export_routes import ExportEngine
 from vault.engines.transit.inventory import keys_of
-from vault.engines.transit.key_routes import TIMERS, KeyEngine
+from vault.engines.transit.key_routes import KeyEngine
 from vault.engines.transit.keys.key_ring import KEY_FACT, KeyRing
+from vault.engines.transit.keys.rotation import TIMERS
+from vault.engines.transit.moving.import_routes import ImportEngine
+from vault.engines.transit.moving.wrapping_key import WrappingKeys
 from vault.engines.transit.settings_routes import SettingsEngine
 from vault.engines.transit.signature_routes import SignatureEngine
 from vault.engines.transit.tool_routes import ToolEngine
@@ -22,6 +25,8 @@ def install(services: Services) -> Installation:
     keys = KeyEngine(ring, services.clock, services.entropy, services.pool)
     encryption = EncryptionEngine(ring, services.entropy, services.pool)
     signatures = SignatureEngine(ring, services.pool)
+    wrapping = WrappingKeys(services.safe, services.entropy, services.pool)
+    coming = ImportEngine(ring, wrapping, services.entropy, services.pool)
     tools = ToolEngine(services.entropy, services.pool)
     return Installation(
         kinds=(
@@ -32,6 +37,7 @@ def install(services: Services) -> Installation:
                     encryption,
                     signatures,
                     ExportEngine(ring),
+                    coming,
                     tools,
                     SettingsEngine(),
                     AgreementEngine(ring, services.entropy),

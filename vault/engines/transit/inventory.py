@@ -10,6 +10,7 @@ from vault.barrier.view import ReadView
 from vault.engines.transit.keys.key_ring import find_key, stored_version
 from vault.engines.transit.keys.key_types import HMAC, KEY_TYPES
 from vault.engines.transit.keys.model import KEYS
+from vault.engines.transit.moving.wrapping_key import KIND, wrapping_key
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, counted
 from vault.values.times import Millis, nanos_to_millis
@@ -47,6 +48,19 @@ async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
                 created=made,
                 rotated=made if key.latest > 1 else Millis(0),
                 period=key.auto_rotate,
+            )
+        )
+    wrapping = await wrapping_key(mount)
+    if wrapping is not None:
+        found.append(
+            KeyUse(
+                name="(wrapping key)",
+                purpose=Purpose.TRANSIT,
+                protects="keys on their way into this mount",
+                algorithm=KIND.suite,
+                bits=KIND.bits,
+                location=_LOCATION,
+                created=nanos_to_millis(wrapping.created),
             )
         )
     if len(names) > _SHOWN:

@@ -10,9 +10,8 @@ from typing import Final
 
 import msgspec
 
-from vault.background.mount_timers import MountTimers
 from vault.barrier.view import ReadView, View
-from vault.engines.transit.answers import KeyInfo, Names, PublicVersion
+from vault.engines.transit.answers import KeyCopyInfo, KeyInfo, Names, PublicVersion
 from vault.engines.transit.encryption import decode_context
 from vault.engines.transit.keys.derivation import derived_pair, public_text
 from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_version
@@ -26,7 +25,15 @@ from vault.engines.transit.keys.key_types import (
     pem_public,
     raw_public,
 )
-from vault.engines.transit.keys.model import KEYS, SOFT_DELETED, KeyVersion, TransitKey
+from vault.engines.transit.keys.model import KEYS, SOFT_DELETED, KeyCopy, KeyVersion, TransitKey
+from vault.engines.transit.keys.rotation import (
+    NO_ROTATION,
+    PERIOD,
+    SHORTEST_PERIOD,
+    TIMERS,
+    require_rotation,
+    set_timer,
+)
 from vault.engines.transit.params import (
     ConfigParams,
     CreateParams,
@@ -48,17 +55,12 @@ from vault.framework.quote import quote
 from vault.framework.route import delete, list_, read, write
 from vault.values.times import (
     Millis,
-    Seconds,
     millis_after,
     millis_to_nanos,
     nanos_to_millis,
     nanos_to_seconds,
 )
 
-TIMERS: Final = MountTimers("transit-rotation")
-"""They rotate keys that are to be rotated by themselves."""
-_SHORTEST_PERIOD: Final = Seconds(3600)
-_PERIOD: Final = "auto rotate period must be 0 to disable or at least an hour"
 _FROM_ONE: Final = (
     "since Vault 0.3 (prior to the OpenBao fork), transit key numbering starts at 1; forcing minimum to 1"
 )
@@ -107,7 +109,7 @@ class KeyEngine(Engine):
             new = new_key(params, self._entropy)
             material = await self._material(call, params.name, new)
             key = await self._ring.create(call, params.name, new, material)
-            await self._set_timer(call, params.name, key)
+            await set_timer(call, params.name, key)
         return await self._info(call.tx, params.name, key, b"")
 
     async def key_exists(self, call: Call) -> bool:
@@ -122,11 +124,10 @@ class KeyEngine(Engine):
             raise Malformed("key not found")
         if key.soft_deleted:
             raise Malformed(SOFT_DELETED)
-        if not may_rotate(key):
-            raise Malformed(f"imported key {quote(params.name)} does not allow rotation within Vault")
+        require_rotation(params.name, key)
         material = await self._material(call, params.name, key)
         key = await self._ring.add_version(call.tx, params.name, key, material, millis_to_nanos(call.now))
-        await self._set_timer(call, params.name, key)
+        await set_timer(call, params.name, key)
         return await self._info(call.tx, params.name, key, b"")
 
     async def _material(self, call: Call, name: str, key: TransitKey) -> Material:
@@ -195,14 +196,7 @@ class KeyEngine(Engine):
     async def _change(self, call: Call, name: str, key: TransitKey) -> None:
         """Store other settings of a key, and when it is to be rotated."""
         await self._ring.put_key(call.tx, name, key)
-        await self._set_timer(call, name, key)
-
-    @staticmethod
-    async def _set_timer(call: Call, name: str, key: TransitKey) -> None:
-        if key.auto_rotate:
-            await TIMERS.set(call, name, millis_after(call.now, key.auto_rotate))
-        else:
-            await TIMERS.cancel(call, name)
+        await set_timer(call, name, key)
 
     async def _info(self, view: ReadView, name: str, key: TransitKey, context: bytes) -> KeyInfo:
         """Describe a key with those of its versions that may be used."""
@@ -241,7 +235,7 @@ class KeyEngine(Engine):
         due = millis_after(nanos_to_millis(newest.created), key.auto_rotate) if newest is not None else now
         if due > now:
             return due
-        if not key.soft_deleted and may_rotate(key):
+        if not key.soft_deleted and key.rotates:
             key = await self._ring.add_version(data, name, key, made or self._next(key), millis_to_nanos(now))
         return millis_after(now, key.auto_rotate)
 
@@ -264,8 +258,8 @@ class KeyEngine(Engine):
 
 def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
     """Return the settings of a new key. Raises `Malformed` in OpenBao's words."""
-    if params.auto_rotate_period and params.auto_rotate_period < _SHORTEST_PERIOD:
-        raise Malformed(_PERIOD)
+    if params.auto_rotate_period and params.auto_rotate_period < SHORTEST_PERIOD:
+        raise Malformed(PERIOD)
     if params.convergent_encryption and not params.derived:
         raise Malformed("convergent encryption requires derivation to be enabled")
     kind = KEY_TYPES.get(params.type)
@@ -289,11 +283,6 @@ def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
         auto_rotate=params.auto_rotate_period,
         key_size=params.key_size if kind.name == HMAC else 0,
     )
-
-
-def may_rotate(key: TransitKey) -> bool:
-    """Whether versions of a key may be made here."""
-    return key.allow_rotation or not key.imported
 
 
 def configured(key: TransitKey, params: ConfigParams) -> TransitKey:
@@ -321,8 +310,10 @@ def configured(key: TransitKey, params: ConfigParams) -> TransitKey:
     if decryption < key.min_available:
         raise Malformed("min decryption version should not be less then min available version")
     period = params.auto_rotate_period
-    if period is not None and 0 < period < _SHORTEST_PERIOD:
-        raise Malformed(_PERIOD)
+    if period is not None and 0 < period < SHORTEST_PERIOD:
+        raise Malformed(PERIOD)
+    if period and not key.rotates:
+        raise Malformed(NO_ROTATION)
     return msgspec.structs.replace(
         key,
         min_decryption=decryption,
@@ -353,9 +344,11 @@ def key_info(name: str, key: TransitKey, shown: Mapping[str, int | PublicVersion
     """Describe a key."""
     kind = KEY_TYPES[key.type]
     derived = key.derived
+    kdf = "hmac-sha256-counter" if key.counter_kdf else "hkdf_sha256"
     return KeyInfo(
         allow_plaintext_backup=key.plaintext_backup,
         auto_rotate_period=key.auto_rotate,
+        backup_info=_copied(key.backed_up),
         convergent_encryption=key.convergent if derived else msgspec.UNSET,
         convergent_encryption_version=CONVERGENT_VERSION if key.convergent else msgspec.UNSET,
         deletion_allowed=key.deletion_allowed,
@@ -363,7 +356,8 @@ def key_info(name: str, key: TransitKey, shown: Mapping[str, int | PublicVersion
         exportable=key.exportable,
         imported_key=key.imported,
         imported_key_allow_rotation=key.allow_rotation if key.imported else msgspec.UNSET,
-        kdf="hkdf_sha256" if derived else msgspec.UNSET,
+        kdf=kdf if derived else msgspec.UNSET,
+        kdf_mode=kdf if key.counter_kdf else msgspec.UNSET,
         key_size=key.key_size if kind.name == HMAC else msgspec.UNSET,
         keys=msgspec.UNSET if kind.name == HMAC else shown,
         latest_version=key.latest,
@@ -371,6 +365,7 @@ def key_info(name: str, key: TransitKey, shown: Mapping[str, int | PublicVersion
         min_decryption_version=key.min_decryption,
         min_encryption_version=key.min_encryption,
         name=name,
+        restore_info=_copied(key.restored),
         soft_deleted=key.soft_deleted,
         supports_decryption=kind.encrypts,
         supports_derivation=kind.derives,
@@ -378,3 +373,7 @@ def key_info(name: str, key: TransitKey, shown: Mapping[str, int | PublicVersion
         supports_signing=kind.signs,
         type=kind.name,
     )
+
+
+def _copied(copied: KeyCopy | None) -> KeyCopyInfo | msgspec.UnsetType:
+    return KeyCopyInfo(rfc3339(copied.time), copied.version) if copied is not None else msgspec.UNSET

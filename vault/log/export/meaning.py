@@ -30,7 +30,7 @@ class Severity(IntEnum):
 
 
 _VERBS: Final = {
-    Action.CREATE: "create enable generate init issue",
+    Action.CREATE: "create enable generate import init issue",
     Action.READ: (
         "capabilities checkpoint count decrypt encrypt explain export hash help hmac introspect list lookup preview prove query read scan"
         " schema sign status userinfo verify"

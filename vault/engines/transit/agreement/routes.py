@@ -99,7 +99,9 @@ class AgreementEngine(Engine):
         else:
             wrong = f"invalid key size {len(secret)} bytes for key type {kind.name}"
             raise Malformed(_IMPORTING + wrong)
-        await self._ring.add_version(call.tx, name, sized, material, millis_to_nanos(call.now))
+        await self._ring.add_version(
+            call.tx, name, sized, material, millis_to_nanos(call.now), imported=key.imported
+        )
 
     def _material(self, secret: bytes) -> Material:
         return Material(secret, self._entropy.bytes(MAC_KEY))

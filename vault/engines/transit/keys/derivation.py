@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,11 +19,21 @@ NO_CONTEXT: Final = (
     "per-request information must be included in order to perform operations with the key"
 )
 _SEED: Final = 32
+_FIRST: Final = (0).to_bytes(4, "big")
+_BITS: Final = (256).to_bytes(4, "big")
 
 
 def derive(secret: bytes, context: bytes, length: int) -> bytes:
     """Return so many bytes for a context."""
     return HKDF(SHA256(), length, None, context).derive(secret)
+
+
+def derive_counted(secret: bytes, context: bytes) -> bytes:
+    """Return the 32 bytes for a context of an imported key: HMAC in counter mode (NIST SP 800-108), which counts from 0.
+
+    OpenBao derives so whatever the kind of key, so that one of AES-128 becomes one of AES-256.
+    """
+    return hmac.digest(secret, _FIRST + context + _BITS, "sha256")
 
 
 def derived_pair(version: OpenVersion, context: bytes) -> Ed25519PrivateKey:

@@ -65,6 +65,8 @@ def exported(version: OpenVersion, part: str, form: str) -> str:
         return _chain(version)
     if part == PUBLIC:
         return _public(version, form)
+    if not version.secretive:
+        return ""
     if version.kind.pair:
         return _private(version, form)
     return _bare(version.secret, form)

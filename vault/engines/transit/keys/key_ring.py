@@ -33,7 +33,7 @@ from vault.engines.transit.keys.model import (
 )
 from vault.framework.call import Call
 from vault.framework.concurrency.time_slice import TimeSlice
-from vault.framework.errors import FactsChanged
+from vault.framework.errors import FactsChanged, Malformed
 from vault.framework.keys.safe import Safe
 from vault.values.times import Nanos, millis_to_nanos
 
@@ -61,6 +61,11 @@ class OpenVersion:
         """Show nothing of it."""
         return f"<OpenVersion {self.number}>"
 
+    @property
+    def secretive(self) -> bool:
+        """Whether it has its secret: of an imported pair the public half may be all."""
+        return bool(self.secret)
+
     @cached_property
     def aead(self) -> Aead:
         """The cipher of a symmetric key that is not derived."""
@@ -69,7 +74,9 @@ class OpenVersion:
 
     @cached_property
     def signer(self) -> Signer:
-        """The private half of a pair."""
+        """The private half of a pair. Raises `Malformed` where the public half was imported alone."""
+        if not self.secretive:
+            raise Malformed("requested version for signing does not contain a private part")
         return load_signer(self.secret)
 
     @cached_property
@@ -156,7 +163,8 @@ class KeyRing:
 
     async def open(self, key: TransitKey, number: int, stored: KeyVersion) -> OpenVersion:
         """Return a version, ready for use. Raises `Unavailable`, and `Failed` for an altered one."""
-        secret = await self._safe.open(_about(key.id, number, "secret"), stored.held)
+        about = _about(key.id, number, "secret")
+        secret = await self._safe.open(about, stored.held) if stored.held else b""
         mac = await self._safe.open(_about(key.id, number, "mac"), stored.mac)
         return OpenVersion(number, KEY_TYPES[key.type], stored, Material(secret, mac, stored.public))
 
@@ -170,12 +178,7 @@ class KeyRing:
         self, view: View, key: TransitKey, number: int, material: Material, now: Nanos
     ) -> KeyVersion:
         """Store a version, its secrets in the safe. Raises `Unavailable`."""
-        stored = KeyVersion(
-            created=now,
-            held=self._safe.close(_about(key.id, number, "secret"), material.secret),
-            mac=self._safe.close(_about(key.id, number, "mac"), material.mac),
-            public=material.public,
-        )
+        stored = self.close(key, number, material, now)
         await view.put(version_path(key, number), VERSION.encode(stored))
         return stored
 
@@ -185,6 +188,12 @@ class KeyRing:
         await view.put(version_path(key, number), VERSION.encode(stored))
         await view.invalidate(KEY_FACT, key.id)
 
+    def close(self, key: TransitKey, number: int, material: Material, now: Nanos) -> KeyVersion:
+        """Return a version as it is stored, its secrets in the safe. Raises `Unavailable`."""
+        held = material.secret and self._safe.close(_about(key.id, number, "secret"), material.secret)
+        mac = self._safe.close(_about(key.id, number, "mac"), material.mac)
+        return KeyVersion(created=now, held=held, mac=mac, public=material.public)
+
     async def create(self, call: Call, name: str, key: TransitKey, material: Material) -> TransitKey:
         """Store a new key and its first version. Raises `Unavailable`."""
         await self.put_version(call.tx, key, key.latest, material, millis_to_nanos(call.now))
@@ -192,10 +201,17 @@ class KeyRing:
         return key
 
     async def add_version(
-        self, view: View, name: str, key: TransitKey, material: Material, now: Nanos
+        self,
+        view: View,
+        name: str,
+        key: TransitKey,
+        material: Material,
+        now: Nanos,
+        *,
+        imported: bool = False,
     ) -> TransitKey:
-        """Give a key a newer version. Raises `Unavailable`."""
-        grown = msgspec.structs.replace(key, latest=key.latest + 1)
+        """Give a key a newer version; `imported` says that it came from elsewhere. Raises `Unavailable`."""
+        grown = msgspec.structs.replace(key, latest=key.latest + 1, imported=imported)
         await self.put_version(view, grown, grown.latest, material, now)
         await self.put_key(view, name, grown)
         return grown

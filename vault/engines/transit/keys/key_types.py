@@ -165,7 +165,10 @@ UNKNOWN_TYPE: Final = f"unknown key type; must be one of {', '.join(KEY_TYPES)}"
 
 
 class Material(msgspec.Struct, frozen=True):
-    """What a version of a key is made of. `secret` is a symmetric key, or PKCS #8; `mac` is its key for MACs."""
+    """What a version of a key is made of. `secret` is a symmetric key, or PKCS #8; `mac` is its key for MACs.
+
+    There is no `secret` where the public half of a pair is all that is known.
+    """
 
     secret: bytes
     mac: bytes

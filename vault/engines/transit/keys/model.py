@@ -20,6 +20,13 @@ SOFT_DELETED: Final = "refusing to use soft-deleted key"
 """What whoever would use a key that was put away is told."""
 
 
+class KeyCopy(msgspec.Struct, frozen=True):
+    """That a key was backed up or restored: when, and which version was its newest."""
+
+    time: Nanos
+    version: int
+
+
 class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A key without its versions. `id` is its own and is never used again; `latest` is its newest version."""
 
@@ -39,7 +46,7 @@ class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deletion_allowed: bool = False
     soft_deleted: bool = False
     imported: bool = False
-    """Whether its first version was brought, or agreed on with somebody, and not made here."""
+    """Whether its versions were brought, or agreed on with somebody: it ends with the first that is made here."""
     allow_rotation: bool = False
     """Whether an imported key may get versions that are made here."""
     counter_kdf: bool = False
@@ -47,10 +54,20 @@ class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     auto_rotate: Seconds = Seconds(0)
     key_size: int = 0
     """Bytes of a key of kind `hmac`."""
+    backed_up: KeyCopy | None = None
+    restored: KeyCopy | None = None
+
+    @property
+    def rotates(self) -> bool:
+        """Whether versions may be made here."""
+        return self.allow_rotation or not self.imported
 
 
 class KeyVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One version of a key. Its secret (`held`) and its key for MACs (`mac`) lie in the safe."""
+    """One version of a key. Its secret (`held`) and its key for MACs (`mac`) lie in the safe.
+
+    Nothing is held of a pair of which the public half alone was imported.
+    """
 
     created: Nanos
     held: bytes
@@ -74,7 +91,7 @@ class MountSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     cache_size: int = 0
 
 
-KEY: Final = RecordKind("transit key", TransitKey, version=2, older={1: None})
+KEY: Final = RecordKind("transit key", TransitKey, version=3, older={1: None, 2: None})
 VERSION: Final = RecordKind("transit key version", KeyVersion, version=2, older={1: None})
 MOUNT_SETTINGS: Final = RecordKind("transit settings", MountSettings)
 
