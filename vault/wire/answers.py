@@ -56,7 +56,6 @@ _REPLAYED: Final = (b"idempotency-replayed", b"?1")
 """Says that the answer was given before (a Boolean of RFC 9651)."""
 _NOT_NOW: Final = frozenset({429, 503})
 _NOTHING: Final = 404
-_PROBLEM_TYPE: Final = b"application/problem+json"
 _LONGEST_WAIT: Final = 2
 """Longest `Retry-After` of a refusal, in seconds."""
 
@@ -85,7 +84,7 @@ def answer_of(call: Call, reply: Reply[object] | None) -> Answer:
 
     What says that nothing is there is a problem for who asked for problems, whatever else it would say (ESA-ERR-006).
     """
-    if reply is not None and reply.status == _NOTHING and _PROBLEM_TYPE in call.head.accept:
+    if reply is not None and reply.status == _NOTHING and native.is_preferred(call.head.accept):
         return _refusal(call, NotFound())
     if reply is not None and reply.status in _NOT_NOW:
         _ask_to_come_again(call, reply.status, Seconds(1))
@@ -142,7 +141,7 @@ def _refusal(call: Call, error: VaultError) -> Answer:
         return _BARE[type(error)]
     status = v1.STATUS[type(error)]
     _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else Seconds(1))
-    if _PROBLEM_TYPE in call.head.accept:
+    if native.is_preferred(call.head.accept):
         return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
     nothing = isinstance(error, NotFound) and not error.message
     if nothing and call.options.wrap_ttl and call.operation is Operation.LIST:

@@ -28,6 +28,32 @@ def test_a_refusal_is_a_problem_document_when_asked_for(application: Application
     assert (document["path"], document["capability"]) == ("secret/data/x", "read")
 
 
+@pytest.mark.parametrize(
+    ("accept", "is_problem"),
+    [
+        ("application/json, application/problem+json", True),
+        ("Application/Problem+JSON; charset=utf-8;q=0.5, text/html", True),
+        ("application/problem+json;q=odd", True),
+        ("*/*;q=0.1, application/json;q=0.2, application/problem+json;q=0.2", True),
+        ("application/problem+json;q=0, application/json", False),
+        ("application/problem+json;q=0.000", False),
+        ("application/json, application/problem+json;q=0.9", False),
+        ("application/problem+json;q=0.9, application/*", False),
+        ("application/problem+json;q=0.9, */*", False),
+        ("application/problem+jsonx", False),
+    ],
+)
+def test_a_problem_is_for_who_prefers_it(application: Application, accept: str, is_problem: bool) -> None:
+    for token, path in (
+        ("none", "secret/data/x"),
+        ("root", "secret/data/none"),
+        ("root", "sys/policies/acl/none"),
+    ):
+        answer = application.request("GET", f"/v1/{path}", token=token, headers={"accept": accept})
+        kind = "application/problem+json" if is_problem else "application/json"
+        assert answer.headers["content-type"] == kind, path
+
+
 @pytest.mark.parametrize("token", ["", "s.nobodyHasThisToken000000"])
 def test_a_stranger_is_not_told_what_was_missing(application: Application, token: str) -> None:
     document = application.request("GET", "/v1/secret/data/x", token=token, headers=PROBLEM).json()
