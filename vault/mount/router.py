@@ -80,12 +80,12 @@ class Router:
     def has(self, namespace: Namespace, uuid: str) -> bool:
         """Whether a namespace is served, and has the mount with this uuid."""
         table = self._tables.get(namespace.id)
-        return table is not None and any(mount.entry.uuid == uuid for mount in table)
+        return table is not None and table.has(uuid)
 
     def has_login(self, namespace: Namespace, logins: str) -> bool:
         """Whether a namespace is served, and has the auth mount whose logins have this id."""
         table = self._tables.get(namespace.id)
-        return table is not None and any(mount.entry.logins == logins for mount in table)
+        return table is not None and table.has_login(logins)
 
     def fresh(self, namespace: Namespace) -> MountTable:
         """Return the table of a namespace that is being made; it is served once that is committed."""

@@ -150,9 +150,15 @@ class MountTable:
         self._barrier = barrier
         self.catalog = catalog
         self._namespace = namespace
-        self._by_path: dict[str, Mount] = {}
-        self._asleep: frozenset[str] = frozenset()
-        self._deepest = 1
+        self._serve({})
+
+    def _serve(self, mounts: Mapping[str, Mount], asleep: frozenset[str] = frozenset()) -> None:
+        """Have these mounts from now on, by path."""
+        self._by_path = mounts
+        self._asleep = asleep
+        self._deepest = max((path.count("/") for path in mounts), default=1)
+        self._uuids = frozenset(mount.entry.uuid for mount in mounts.values())
+        self._logins = frozenset(mount.entry.logins for mount in mounts.values())
 
     @property
     def namespace(self) -> Namespace:
@@ -166,6 +172,14 @@ class MountTable:
     def get(self, path: str) -> Mount | None:
         """Return the mount at exactly `path` (which ends in `/`)."""
         return self._by_path.get(path)
+
+    def has(self, uuid: str) -> bool:
+        """Whether there is the mount with this uuid."""
+        return uuid in self._uuids
+
+    def has_login(self, logins: str) -> bool:
+        """Whether there is the mount whose logins have this id."""
+        return logins in self._logins
 
     def conflict(self, path: str, *, apart: str = "") -> str:
         """Return the path of a mount at, above or below `path`, or "" when there is room for one.
@@ -197,7 +211,7 @@ class MountTable:
         try:
             await self._read()
         except NamespaceSealed:
-            self._by_path, self._asleep, self._deepest = {}, frozenset(), 1
+            self._serve({})
 
     async def _read(self) -> None:
         core = self._barrier.reader(self._namespace.id, core_prefix(self._namespace.id))
@@ -213,9 +227,7 @@ class MountTable:
                 loaded[entry.path] = self._mount(entry, backend)
             else:
                 asleep.add(entry.path)
-        self._by_path = loaded
-        self._asleep = frozenset(asleep)
-        self._deepest = max((path.count("/") for path in loaded), default=1)
+        self._serve(loaded, frozenset(asleep))
 
     def _mount(self, entry: MountEntry, backend: Backend) -> Mount:
         prefix = core_prefix(self._namespace.id) + entry.prefix
@@ -225,9 +237,7 @@ class MountTable:
         """Drop everything but `sys/`, which answers while sealed too."""
         backend = self.catalog.find("system", {}, auth=False)
         entry = MountEntry(uuid=NO_MOUNT, path="sys/", kind="system", accessor=MountAccessor(""))
-        self._by_path = {"sys/": self._mount(entry, backend)} if backend is not None else {}
-        self._asleep = frozenset()
-        self._deepest = 1
+        self._serve({"sys/": self._mount(entry, backend)} if backend is not None else {})
 
     async def put(self, core: View, entry: MountEntry) -> None:
         """Store a mount, new or changed."""
