@@ -23,6 +23,7 @@ from nhi.biscuit.credential.presented_biscuit import PresentedBiscuit, tags_of, 
 from nhi.biscuit.credential.verdict import Verdict
 from nhi.biscuit.credential.verifier import BiscuitVerifier, Live, Mounted
 from nhi.biscuit.format.error import BiscuitError
+from nhi.biscuit.offline.stated_facts import StatedFacts
 from nhi.biscuit.offline.verify import PREFIX, TokenLimits, to_text
 from nhi.biscuit.records import store
 from nhi.biscuit.records.model import BISCUIT_KIND, MountRef
@@ -78,6 +79,7 @@ class BiscuitAuthenticator:
         self._cache: BiscuitCache[tuple[PresentedBiscuit, Identity, frozenset[str]]] = BiscuitCache()
         self._kept_chains: BiscuitCache[PresentedBiscuit] = BiscuitCache(_KEPT_BYTES)
         self._facts = KnownFacts(follower)
+        self._stated = StatedFacts()
         self._refused: BoundedCache[bytes, bool] = BoundedCache(_REFUSED)
         follower.own(BISCUIT_KIND, self._drop, knows=True)
 
@@ -86,6 +88,7 @@ class BiscuitAuthenticator:
         self._kept_chains.drop(key)
         self._facts.drop(key)
         if key is None:
+            self._stated.forget()
             self._verifier.forget()
 
     def recognises(self, token: str) -> bool:
@@ -155,7 +158,7 @@ class BiscuitAuthenticator:
         """Return the token of a verdict without a refusal; else None."""
         if verdict.refusal or verdict.verified is None or verdict.issued is None:
             return None
-        checks = BiscuitChecks(verdict.verified, verdict.namespace, AUDIENCE, self.possession)
+        checks = BiscuitChecks(verdict.verified, verdict.namespace, AUDIENCE, self.possession, self._stated)
         return PresentedBiscuit(
             verified=verdict.verified,
             issued=verdict.issued,

@@ -14,12 +14,15 @@ from typing import Final
 
 from nhi.biscuit.credential.possession import Possession, binding_of
 from nhi.biscuit.offline.facts import AMBIENT, NETS
-from nhi.biscuit.offline.guard import Term, checks_hold
+from nhi.biscuit.offline.guard import StatedFact, Term, checks_hold, stated_fact
+from nhi.biscuit.offline.stated_facts import StatedFacts
 from nhi.biscuit.offline.verify import VerifiedToken
 from vault.framework.call import Call, Namespace
 from vault.values.times import millis_to_seconds
 
 _PROVED: Final = "pop_proved"
+_STATED: Final = AMBIENT.keys() - {_PROVED}
+"""Names of the facts of one term."""
 _ABOUT_ITSELF: Final = ("sys/capabilities-self", "sys/internal/ui/mounts/", "sys/internal/ui/resultant-acl")
 _EXPLAIN: Final = "sys/internal/policies/explain"
 _OF_ITSELF: Final = frozenset({"path", "capabilities"})
@@ -30,7 +33,12 @@ class BiscuitChecks:
     """The checks of one verified token, whose policies are those of the namespace `home`."""
 
     def __init__(
-        self, verified: VerifiedToken, home: Namespace, audience: str, possession: Possession
+        self,
+        verified: VerifiedToken,
+        home: Namespace,
+        audience: str,
+        possession: Possession,
+        facts: StatedFacts,
     ) -> None:
         self._verified = verified
         self._possession = possession
@@ -38,10 +46,9 @@ class BiscuitChecks:
         """The key that a client must prove to hold to use the token; None for none."""
         self._home = home
         self._audience = audience
-        names = sorted(verified.mentions & AMBIENT.keys() - {_PROVED})
         self._asks_proof = _PROVED in verified.mentions
-        self._names = names
-        self._facts = " ".join(f"{name}({{{name}}});" for name in names)
+        self._names = sorted(verified.mentions & _STATED)
+        self._facts = facts
         self.expires = verified.content.end
         """When its checks let nothing through any more (ms since the epoch), as far as they say so; 0 if never."""
         self.steady = not (self.bound or self._asks_proof) and verified.content.steady
@@ -75,25 +82,22 @@ class BiscuitChecks:
         if stated is None:
             return False
         # 6. The evaluation. A proof that it may rest on is spent.
-        allowed = checks_hold(self._verified.token, *stated)
+        allowed = checks_hold(self._verified.token, stated)
         if allowed and self._asks_proof:
             self._possession.spend(call)
         return allowed
 
-    def _state(self, call: Call, operation: str, path: str) -> tuple[str, dict[str, Term]] | None:
-        """Return the facts of a request that the checks ask about, as Datalog and its terms; None if one is not known."""
-        terms: dict[str, Term] = {}
+    def _state(self, call: Call, operation: str, path: str) -> list[StatedFact] | None:
+        """Return the facts of a request that the checks ask about; None if one is not known."""
+        stated: list[StatedFact | None] = []
         for name in self._names:
             term = self._term(call, name, operation, path)
-            if term is None:
-                return None
-            terms[name] = term
-        facts = self._facts
+            stated.append(None if term is None else self._facts.of(name, term))
         if self._asks_proof:
-            for kind, thumbprint in self._possession.proved_keys(call).items():
-                facts += f"{_PROVED}({{{kind}_kind}}, {{{kind}}});"
-                terms[f"{kind}_kind"], terms[kind] = kind, thumbprint
-        return facts, terms
+            proved = self._possession.proved_keys(call).items()
+            stated += [stated_fact(_PROVED, kind, thumbprint) for kind, thumbprint in proved]
+        facts = [fact for fact in stated if fact is not None]
+        return facts if len(facts) == len(stated) else None
 
     def _term(self, call: Call, name: str, operation: str, path: str) -> Term | None:
         if name == "time":

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic, thread_time
 from typing import Final, TypeVar
 
-from biscuit_auth import AuthorizerBuilder, Biscuit
+from biscuit_auth import AuthorizerBuilder, Biscuit, Fact
 
 from vault.values.times import Millis, millis_to_seconds
 
@@ -20,6 +20,8 @@ MAX_FACTS: Final = 1000
 MAX_ITERATIONS: Final = 100
 Term = str | int | bytes | datetime | frozenset[str] | frozenset[int]
 """What the server says of a request: never a list, which the library takes for bytes."""
+StatedFact = Fact
+"""That, as the library has it."""
 
 
 def guarded(ask: Callable[[], T]) -> T | None:
@@ -50,18 +52,30 @@ _PATIENCE: Final[Patience] = tuple(
 """Limits of one evaluation after the other, where another one had the processor meanwhile."""
 
 
-def checks_hold(
-    token: Biscuit, facts: str, terms: Mapping[str, Term], *, patience: Patience = _PATIENCE
-) -> bool:
-    """Whether every check of a linted token holds for what `facts` says, Datalog of ours with `terms` put in.
+_ALLOW: Final = AuthorizerBuilder("allow if true")
+"""The token's own rights are no matter where its checks are asked: what it may do was decided before."""
 
-    The token's own rights are no matter here: what it may do was decided before. The library's limit is one of time
-    that passes, also while other threads run: what was cut short without having used its time is asked again.
+
+def stated_fact(name: str, *terms: Term) -> StatedFact | None:
+    """Return what the server states of a request, as the library has it; None for what it does not take."""
+    places = ", ".join(f"{{t{place}}}" for place in range(len(terms)))
+    by_place = {f"t{place}": term for place, term in enumerate(terms)}
+    return guarded(lambda: Fact(f"{name}({places})", by_place))
+
+
+def checks_hold(token: Biscuit, facts: Sequence[StatedFact], *, patience: Patience = _PATIENCE) -> bool:
+    """Whether every check of a linted token holds for a request of which the server states `facts`.
+
+    The library's limit is one of time that passes, also while other threads run: what was cut short without having
+    used its time is asked again.
     """
     for longest, limits in patience:
 
         def authorised(limits: object = limits) -> bool:
-            builder = AuthorizerBuilder(f"{facts} allow if true", dict(terms))
+            builder = AuthorizerBuilder("")
+            builder.merge(_ALLOW)  # type: ignore[arg-type]  # as `set_limits`
+            for fact in facts:
+                builder.add_fact(fact)
             builder.set_limits(limits)  # type: ignore[attr-defined]  # its stub is older than itself
             builder.build(token).authorize()
             return True

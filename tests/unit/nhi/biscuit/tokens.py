@@ -9,12 +9,12 @@ from random import Random
 from typing import Final
 
 import msgspec
-from biscuit_auth import Biscuit, BiscuitBuilder, BlockBuilder
+from biscuit_auth import Biscuit, BiscuitBuilder, BlockBuilder, Fact
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nhi.biscuit.format.chain import Chain, block_payload, write_chain
-from nhi.biscuit.offline.guard import Term, checks_hold
+from nhi.biscuit.offline.guard import Term, checks_hold, stated_fact
 from nhi.biscuit.offline.keys import RootKey, library_key, public_key, sign
 from nhi.biscuit.offline.root_signature import build
 from nhi.biscuit.offline.verify import TokenLimits, VerifiedToken, read_token, verify
@@ -28,16 +28,13 @@ SOURCE: Final = (
     'audience({"vault"}); check if time($t), $t < 2030-01-01T00:00:00Z; '
     "check if audience_srv($a), audience($s), $s.contains($a);"
 )
-FACTS: Final = (
-    "time({time}); operation({operation}); resource({resource}); method({method}); audience_srv({audience});"
-)
 AMBIENT: Final = {"time": 1, "operation": 1, "resource": 1, "method": 1, "audience_srv": 1}
 TERMS: Final[dict[str, Term]] = {
     "time": NOW,
     "operation": "read",
     "resource": "secret/data/app/db",
     "method": "GET",
-    "audience": "vault",
+    "audience_srv": "vault",
 }
 
 
@@ -62,7 +59,14 @@ def checked(raw: bytes, root: RootKey = ED25519, limits: TokenLimits | None = No
 
 def lets(verified: VerifiedToken, **changes: Term) -> bool:
     """Whether the checks of a token hold for a request that differs from the usual one in `changes`."""
-    return checks_hold(verified.token, FACTS, {**TERMS, **changes})
+    return checks_hold(verified.token, stated(**changes))
+
+
+def stated(**changes: Term) -> list[Fact]:
+    """What the server states of the usual request, but for `changes`."""
+    facts = [stated_fact(name, term) for name, term in {**TERMS, **changes}.items()]
+    assert None not in facts
+    return [fact for fact in facts if fact is not None]
 
 
 HOSTILE: Final[dict[str, str]] = {
