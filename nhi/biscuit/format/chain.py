@@ -27,7 +27,8 @@ from nhi.biscuit.format.protobuf import (
 LONGEST_SIGNATURE: Final = 72
 MOST_BLOCKS: Final = 128
 """Blocks of the longest token that is read at all; what may be presented is a matter of `TokenLimits`."""
-_ALGORITHMS: Final = tuple(Algorithm)
+_SPELLED: Final = {b"\x08\x00\x12\x20": Algorithm.ED25519, b"\x08\x01\x12\x21": Algorithm.P256}
+"""What comes before the bytes of a key: its algorithm, and how many they are."""
 _OUTER: Final = {1: NUMBER, 2: BYTES, 3: BYTES, 4: BYTES}
 _SIGNED: Final = {1: BYTES, 2: BYTES, 3: BYTES, 4: BYTES, 5: NUMBER}
 _KEY: Final = {1: NUMBER, 2: BYTES}
@@ -151,15 +152,15 @@ def seal_payload(last: SignedBlock) -> bytes:
 
 
 def read_key(data: bytes, what: str) -> Key:
-    """Read a public key. Raises `BiscuitError`."""
+    """Read a public key, which has one spelling. Raises `BiscuitError`."""
+    algorithm = _SPELLED.get(data[:4])
+    if algorithm is not None and len(data) == 4 + PUBLIC_KEY_BYTES[algorithm]:
+        return Key(algorithm, data[4:])
     found = read(data, what, _KEY)
-    algorithm = taken_number(found, 1, what)
-    if algorithm > Algorithm.P256:
+    if taken_number(found, 1, what) > Algorithm.P256:
         raise BiscuitError(f"{what}: its algorithm is unknown")
-    key = Key(_ALGORITHMS[algorithm], taken_bytes(found, 2, what))
-    if len(key.data) != PUBLIC_KEY_BYTES[key.algorithm]:
-        raise BiscuitError(f"{what}: has the wrong length for its algorithm")
-    return key
+    taken_bytes(found, 2, what)
+    raise BiscuitError(f"{what}: has the wrong length for its algorithm")
 
 
 def write_key(key: Key) -> bytes:
