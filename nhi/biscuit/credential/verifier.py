@@ -170,9 +170,9 @@ class BiscuitVerifier:
         if not key.verifies:
             return refused(refusal=Refusal.KEY)
         # 6. Its blocks: the id of one names all that was made from it, so each of the chain is looked for.
-        for block_id in verdict.ids if issue is None else verdict.ids[1:] or verdict.ids:
-            if await store.revoked(view, block_id.hex()) is not None:
-                return refused(refusal=Refusal.REVOKED)
+        open_to_doubt = verdict.ids if issue is None else verdict.ids[1:] or verdict.ids
+        if await store.any_revoked(view, [block_id.hex() for block_id in open_to_doubt]):
+            return refused(refusal=Refusal.REVOKED)
         if len(verdict.ids) > issued.max_depth:
             return refused(refusal=Refusal.DEPTH)
         until = min(issued.expires, workload.expires)

@@ -45,6 +45,8 @@ HANGING: Final = "hanging/"
 """Chains by what they end with."""
 MADE: Final = "made/"
 """In keys of timers only."""
+_FEW: Final = 32
+"""Revocations that are listed sooner than each block is looked for among them."""
 _PLACES: Final = "nhi/kid/"
 """In the root namespace's own data: a key number says where to look before anything else is known."""
 
@@ -205,6 +207,17 @@ async def revoked(view: ReadView, block_id: str) -> Revocation | None:
     """Return the revocation of a block."""
     value = await view.get(REVOKED + block_id)
     return None if value is None else _REVOKED.decode(value)
+
+
+async def any_revoked(view: ReadView, block_ids: Sequence[str]) -> bool:
+    """Whether one of these blocks was revoked: one look for all of them, where few blocks of the mount were."""
+    some = await view.list(REVOKED, limit=_FEW)
+    if len(some) < _FEW:
+        return not set(some).isdisjoint(block_ids)
+    for block_id in block_ids:
+        if await revoked(view, block_id) is not None:
+            return True
+    return False
 
 
 async def revoke(view: View, owner: MountRef, block_id: str, new: Revocation) -> None:
