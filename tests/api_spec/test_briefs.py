@@ -25,6 +25,8 @@ def test_a_brief_has_two_pages_and_the_numbers_of_the_text(language: str) -> Non
         str(len(registry("profiles"))),
     ]
     assert sum(bool(each.get("reserved")) for each in registry("profiles")) == 1
+    judged = re.findall(r"(?:judge|jugent) (\d+)", text)
+    assert judged == [str(sum(not each.until and not each.untested for each in requirements()))]
 
 
 def test_what_is_quoted_is_a_requirement() -> None:

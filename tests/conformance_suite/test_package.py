@@ -2,6 +2,7 @@
 """What holds of the suite's own code: it stands alone, it reads no prose, and tests and requirements know each other."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_a_test_of_a_feature_is_of_a_requirement_of_it() -> None:
         if (feature := known[test.requirements[0]].feature) and feature != test.feature
     ]
     assert wrong == []
+
+
+def test_the_page_says_what_is_claimed_with_files_of_records_alone() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    lacking = set()
+    for test in all_tests():
+        profile = requirements()[test.requirements[0]].profile
+        if "records" in test.needs and not test.provisional:
+            always = test.core or profile == "log" or test.feature in profiles()[profile].claims
+            lacking.add(profile if always else test.feature)
+    named = re.search(r"To claim (.*), hand over files of records", page)
+    assert named is not None
+    assert set(re.findall(r"`([^`]+)`", named[1])) == lacking
 
 
 def test_profiles_of_requirements_are_registered() -> None:
