@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from vault.background.loop import Handler
+from vault.background.loop import Handler, Job
 from vault.barrier.barrier import Barrier
 from vault.cache.follow import Drop, Follower
 from vault.framework.clock import Clock, Entropy
@@ -94,6 +94,10 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Sequence[Kind]
     timers: Mapping[str, Handler] = {}
     """What happens when a timer is due, by the timer's kind."""
+    jobs: Mapping[str, Job] = {}
+    """What each process does now and then (every five minutes), by its name."""
+    before_seal: Sequence[Job] = ()
+    """What each process does before it forgets its keys; it keeps nobody from sealing."""
     caches: Mapping[str, Drop] = {}
     """What drops a fact that is kept in memory and became untrue, by the kind that `Tx.invalidate` names."""
     on_seal: Sequence[Callable[[], None]] = ()

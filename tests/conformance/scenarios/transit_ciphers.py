@@ -61,6 +61,7 @@ def _zeros(size: int) -> str:
 CIPHERS = [
     post("sys/mounts/ti", {"type": "transit"}),
     *(step for kind in KINDS for step in _of(kind)),
+    get("ti/keys/k-aes256-gcm96?usage=true", divergence="DV-38"),
     post("ti/keys/x", {"type": "XChaCha20-Poly1305"}, divergence="DV-02"),
     delete("sys/mounts/ti"),
 ]

@@ -55,6 +55,8 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     supports_encryption: bool
     supports_signing: bool
     type: str
+    usage: Mapping[str, int] | msgspec.UnsetType = msgspec.UNSET
+    """Encryptions and signatures by version, where that was asked for."""
 
 
 class Names(msgspec.Struct, frozen=True):

@@ -32,6 +32,7 @@ from vault.engines.transit.keys.key_ring import KeyRing, OpenKey, Unopened, moun
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
 from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import DataKeyParams, DecryptParams, EncryptParams, RewrapParams
+from vault.engines.transit.usage.uses import Uses
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
@@ -103,9 +104,10 @@ class FirstUse(msgspec.Struct, frozen=True):
 class EncryptionEngine(Engine):
     """Encryption."""
 
-    def __init__(self, ring: KeyRing, entropy: Entropy, pool: Pool) -> None:
+    def __init__(self, ring: KeyRing, uses: Uses, entropy: Entropy, pool: Pool) -> None:
         """`pool` does what takes milliseconds: RSA, and long texts."""
         self._ring = ring
+        self._uses = uses
         self._entropy = entropy
         self._pool = pool
 
@@ -249,13 +251,17 @@ class EncryptionEngine(Engine):
         slow = _is_long(item) or (key.kind.rsa and work != self._encrypt)
         while True:
             try:
-                return (
+                done = (
                     await self._pool.do(call, partial(work, key, item, at), slow=True)
                     if slow
                     else work(key, item, at)
                 )
             except Unopened as unopened:
                 await self._ring.version(call, key, unopened.number)
+            else:
+                if isinstance(done, Ciphertext):
+                    self._uses.note(call, key, done.key_version)
+                return done
 
     def _encrypt(self, key: OpenKey, item: Item, at: int) -> Ciphertext:
         """Encrypt one plaintext. Raises `Malformed`, and `Unopened`."""

@@ -16,15 +16,17 @@ from vault.engines.transit.moving.wrapping_key import WrappingKeys
 from vault.engines.transit.settings_routes import SettingsEngine
 from vault.engines.transit.signature_routes import SignatureEngine
 from vault.engines.transit.tool_routes import ToolEngine
+from vault.engines.transit.usage.uses import Uses
 from vault.install import Installation, Kind, Services
 
 
 def install(services: Services) -> Installation:
     """Return the transit engine."""
     ring = KeyRing(services.safe, services.follower)
-    keys = KeyEngine(ring, services.clock, services.entropy, services.pool)
-    encryption = EncryptionEngine(ring, services.entropy, services.pool)
-    signatures = SignatureEngine(ring, services.pool)
+    uses = Uses(services.barrier, services.log)
+    keys = KeyEngine(ring, uses, services.clock, services.entropy, services.pool)
+    encryption = EncryptionEngine(ring, uses, services.entropy, services.pool)
+    signatures = SignatureEngine(ring, uses, services.pool)
     wrapping = WrappingKeys(services.safe, services.entropy, services.pool)
     coming = ImportEngine(ring, wrapping, services.entropy, services.pool)
     tools = ToolEngine(services.entropy, services.pool)
@@ -48,5 +50,7 @@ def install(services: Services) -> Installation:
         ),
         timers={TIMERS.kind: TIMERS.handler(keys.rotate_when_due)},
         caches={KEY_FACT: ring.drop},
-        on_seal=(ring.forget, keys.forget),
+        jobs={"transit-uses": uses.store},
+        before_seal=(uses.store,),
+        on_seal=(ring.forget, keys.forget, uses.forget),
     )

@@ -42,6 +42,7 @@ from vault.engines.transit.params import (
     ShowParams,
     TrimParams,
 )
+from vault.engines.transit.usage.uses import Uses
 from vault.framework.call import Call
 from vault.framework.clock import Clock, Entropy, rfc3339
 from vault.framework.concurrency.offload import Pool, client_of
@@ -72,9 +73,10 @@ CONVERGENT_VERSION: Final = -1
 class KeyEngine(Engine):
     """Keys."""
 
-    def __init__(self, ring: KeyRing, clock: Clock, entropy: Entropy, pool: Pool) -> None:
+    def __init__(self, ring: KeyRing, uses: Uses, clock: Clock, entropy: Entropy, pool: Pool) -> None:
         """`pool` makes pairs of RSA."""
         self._ring = ring
+        self._uses = uses
         self._clock = clock
         self._made: dict[str, Material] = {}
         """By the id of a key: its next version, made for a timer that begins again with it."""
@@ -98,7 +100,10 @@ class KeyEngine(Engine):
         key = await find_key(call.reader, params.name)
         if key is None:
             raise NotFound
-        return await self._info(call.reader, params.name, key, context)
+        info = await self._info(call.reader, params.name, key, context)
+        if params.usage:
+            info = msgspec.structs.replace(info, usage=await self._uses.of(call.reader, key))
+        return info
 
     @write("keys/{name:word}", exists="key_exists", event="transit.key.create")
     async def write_key(self, call: Call, params: CreateParams) -> KeyInfo:

@@ -22,6 +22,7 @@ class ShowParams(KeyName, frozen=True):
     """Which key, and for a derived pair of which context."""
 
     context: Annotated[str, Doc("Of a derived key: the context whose public key is shown, in base64.")] = ""
+    usage: Annotated[bool, Doc("Whether it is shown how often each version was used.", clear=True)] = False
 
 
 class PageParams(Params, frozen=True):

@@ -55,6 +55,7 @@ from vault.engines.transit.signatures import (
     verify,
     version_to_mac,
 )
+from vault.engines.transit.usage.uses import Uses
 from vault.framework.call import Call
 from vault.framework.concurrency.offload import Pool
 from vault.framework.concurrency.time_slice import TimeSlice
@@ -74,9 +75,10 @@ _MAC_TOO_OLD: Final = "cannot verify HMAC: version is too old (disallowed by pol
 class SignatureEngine(Engine):
     """Signatures and MACs."""
 
-    def __init__(self, ring: KeyRing, pool: Pool) -> None:
+    def __init__(self, ring: KeyRing, uses: Uses, pool: Pool) -> None:
         """`pool` does what takes milliseconds: RSA, and long texts."""
         self._ring = ring
+        self._uses = uses
         self._pool = pool
 
     @write("sign/{name:word}", writes=False, contained=True, event="transit.data.sign")
@@ -151,9 +153,9 @@ class SignatureEngine(Engine):
         number = version_to_use(key.settings, wanted, "signing")
         version = await self._ring.version(call, key, number)
         work = partial(sign, key, version, data, context, choice)
-        return await self._pool.do(
-            call, work, slow=key.kind.rsa or len(data) + len(context) > AT_ONCE
-        ), number
+        made = await self._pool.do(call, work, slow=key.kind.rsa or len(data) + len(context) > AT_ONCE)
+        self._uses.note(call, key, number)
+        return made, number
 
     async def _verify_all(self, call: Call, params: VerifyParams, hash_name: str) -> Verdict | Verdicts:
         items = None

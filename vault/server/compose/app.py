@@ -206,6 +206,7 @@ class Vault:
         self._state.own_facts(self._leave)
         tokens.on_revoke(leases.token_gone)
         hook(installed, ground.follower, lifecycle, tokens, endings)
+        self._state.before_seal.extend(save for each in installed for save in each.before_seal)
         self.key_slots.sealing.on_opening(partial(do_waiting, tokens, leases, ground.clock))
         token_metrics.show_state(ground.metrics, ground.barrier, "")
         token_metrics.show_keys(ground.metrics, ground.barrier)

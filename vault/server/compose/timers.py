@@ -71,7 +71,12 @@ def background(
             KEPT_KIND: expiry(clock),
             **{kind: due for each in installed for kind, due in each.timers.items()},
         },
-        {"keyring": count_encryptions, "safe": migrate, **({} if purger is None else {"log": purger.work})},
+        {
+            "keyring": count_encryptions,
+            "safe": migrate,
+            **({} if purger is None else {"log": purger.work}),
+            **{name: job for each in installed for name, job in each.jobs.items()},
+        },
         skew=controls.skew,
         log=ground.log,
         at_once=_AT_ONCE if ground.config.storage.is_shared else 1,

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from vault.audit.broker import AUDIT_KIND
+from vault.background.loop import Job
 from vault.background.nodes import Nodes
 from vault.barrier import formats
 from vault.barrier.barrier import KEYRING_KIND
@@ -64,6 +65,8 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
     controls: Controls
     presence: Presence
     nodes: Nodes
+    before_seal: list[Job] = msgspec.field(default_factory=list)
+    """What engines save before their keys are forgotten."""
 
     def own_facts(self, leave: Callable[[RootKeyReplaced | NewerFormat], None]) -> None:
         """Say who keeps which fact in memory, so that each is dropped when it becomes untrue.
@@ -185,10 +188,13 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             self.nodes.closed()
 
     async def _save_counts(self) -> None:
-        """Save how often the keys of namespaces were used; storage that does not answer keeps nobody from sealing."""
+        """Save how often keys were used, of namespaces and of engines; storage that does not answer keeps nobody from sealing."""
         with contextlib.suppress(TimeoutError, StorageFailure, BarrierFailure):
             async with asyncio.timeout(SAVE_SECONDS):
                 await self.key_slots.sealing.rest()
+                if not self.ground.barrier.sealed:
+                    for save in self.before_seal:
+                        await save()
 
 
 def make_genesis(ground: Ground, lifecycle: Lifecycle, policies: PolicyStore, mounts: MountTable) -> Genesis:

@@ -25,6 +25,7 @@ from vault.engines.transit.keys.model import (
     KEYS,
     MOUNT_SETTINGS,
     SETTINGS,
+    USES,
     VERSION,
     KeyVersion,
     MountSettings,
@@ -226,6 +227,7 @@ class KeyRing:
         """Remove a key with all its versions."""
         await self.remove_versions(view, key, range(key.first, key.latest + 1))
         await view.delete(KEYS + name)
+        await view.delete(USES + key.id)
         await view.invalidate(KEY_FACT, key.id)
 
     @staticmethod

@@ -161,6 +161,10 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
     )
 }
 HMAC: Final = "hmac"
+SHORT_NONCE: Final = frozenset(
+    one.name for one in KEY_TYPES.values() if one.aead is not None and one.nonce == _NONCE
+)
+"""Kinds of which one version is for 2^32 encryptions at most: their nonces are chosen by chance."""
 UNKNOWN_TYPE: Final = f"unknown key type; must be one of {', '.join(KEY_TYPES)}"
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -14,6 +15,8 @@ KEYS: Final = "key/"
 """Prefix of keys by their names, in a mount's data."""
 VERSIONS: Final = "version/"
 """Prefix of versions, by the id of their key and their number."""
+USES: Final = "uses/"
+"""Prefix of how often versions were used, by the id of their key."""
 SETTINGS: Final = "settings"
 """Where the settings of a mount lie."""
 SOFT_DELETED: Final = "refusing to use soft-deleted key"
@@ -84,6 +87,12 @@ class KeyVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return "KeyVersion(…)"
 
 
+class KeyUses(msgspec.Struct, frozen=True):
+    """How often each version of a key was used, by its number."""
+
+    counts: Mapping[int, int] = {}
+
+
 class MountSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What holds for a mount. `cache_size` is how many keys are kept in memory; 0 for no limit of its own."""
 
@@ -93,6 +102,7 @@ class MountSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 KEY: Final = RecordKind("transit key", TransitKey, version=3, older={1: None, 2: None})
 VERSION: Final = RecordKind("transit key version", KeyVersion, version=2, older={1: None})
+USES_RECORD: Final = RecordKind("transit key uses", KeyUses)
 MOUNT_SETTINGS: Final = RecordKind("transit settings", MountSettings)
 
 
