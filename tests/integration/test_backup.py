@@ -16,11 +16,11 @@ _SLOTS = 8
 
 
 def operator(vault: VaultProcess, *line: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run `vaultctl operator` on the server's machine."""
+    """Run `vaultctl operator snapshot` on the server's machine."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("BAO_", "VAULT_"))}
     verb, *rest = map(str, line)
     return subprocess.run(
-        [sys.executable, "-m", "vaultctl", "operator", verb, f"-config={vault.config}", *rest],
+        [sys.executable, "-m", "vaultctl", "operator", "snapshot", verb, f"-config={vault.config}", *rest],
         env={**clean, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"},
         capture_output=True,
         text=True,
@@ -82,7 +82,7 @@ def test_what_a_busy_server_held_is_back(tmp_path: Path) -> None:
         wait_until(lambda: writer.acknowledged > 5 * _SLOTS, lambda: writer.problem)
         early = made_token(vault)
         before = writer.acknowledged
-        made = operator(vault, "backup", tmp_path / "b.db")
+        made = operator(vault, "save", tmp_path / "b.db")
         after = writer.acknowledged
         assert made.returncode == 0, made.stderr
         assert after > before, "nobody waits for a backup"
@@ -126,10 +126,10 @@ def test_a_server_started_after_a_restore_was_killed_opens(tmp_path: Path, momen
             for number in range(30):
                 secret = {"data": {"text": "x" * 500_000, "number": number}}
                 assert client.request("POST", f"/v1/secret/data/{number % _SLOTS}", secret).status == 200
-        assert operator(vault, "backup", tmp_path / "b.db").returncode == 0
+        assert operator(vault, "save", tmp_path / "b.db").returncode == 0
         token = made_token(vault)
         assert vault.stop() == 0
-        command = [sys.executable, "-m", "vaultctl", "operator", "restore", "-progress"]
+        command = [sys.executable, "-m", "vaultctl", "operator", "snapshot", "restore", "-progress"]
         with subprocess.Popen(
             [*command, f"-config={vault.config}", str(tmp_path / "b.db")],
             env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}"},

@@ -106,7 +106,7 @@ def test_what_is_written_over_under_its_own_name_seals_and_a_backup_brings_it_ba
     with initialised(tmp_path) as vault:
         with vault.client() as client:
             assert [write(client, number) for number in range(5)] == [200] * 5
-            assert operator(vault, "backup", beside(vault.database, ".copy")).returncode == 0
+            assert operator(vault, "save", beside(vault.database, ".copy")).returncode == 0
             assert [write(client, number) for number in range(5, 10)] == [200] * 5
             subprocess.run(["sh", "-euc", how, "sh", str(vault.database)], check=True)
             assert {write(client, number) for number in range(10, 20)} <= {500, 503}

@@ -4,7 +4,7 @@
 A process writes to the storage as a server does, so many transactions a second. The state after each is known: every
 entry says which transaction wrote it. So a copy is compared entry by entry with the one commit that it claims to be.
 First the way that the documents gave before (SQLite's backup interface, 100 pages at a time, as `sqlite3 .backup`), which
-is cut off after a minute; then `vaultctl operator backup`, and its restore.
+is cut off after a minute; then `vaultctl operator snapshot save`, and its restore.
 """
 
 import argparse
@@ -163,13 +163,13 @@ def measure(folder: Path, megabytes: int, rate: float, most: float) -> Iterator[
             back_up(file, made, force=True, progress=lambda _what, _done: None)
             seconds, after = time.monotonic() - begin, head(file)
             yield (
-                f"vaultctl operator backup, verified: {seconds:.1f} s, {made.stat().st_size / 1e6:.0f} MB,"
+                f"vaultctl operator snapshot save, verified: {seconds:.1f} s, {made.stat().st_size / 1e6:.0f} MB,"
                 f" commit {head(made)} of {before} to {after} ({(after - before) / seconds:.1f} writes a second),"
                 f" {differences(made, slots)} entries differ"
             )
     begin = time.monotonic()
     restore(made, file, keep=True, progress=lambda _what, _done: None)
-    yield f"vaultctl operator restore: {time.monotonic() - begin:.1f} s, {differences(file, slots)} entries differ"
+    yield f"vaultctl operator snapshot restore: {time.monotonic() - begin:.1f} s, {differences(file, slots)} entries differ"
 
 
 def main() -> None:

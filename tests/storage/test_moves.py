@@ -151,7 +151,7 @@ def test_a_destination_that_is_not_empty_and_a_source_that_is_are_refused(place:
         with pytest.raises(StorageFailure, match="there is no such database"):
             carry(empty, place.settings("postgresql"), _silent)
         asyncio.run(place.open(empty).close())
-    with pytest.raises(StorageFailure, match="there is no vault in the storage_source"):
+    with pytest.raises(StorageFailure, match="there is no vault in it"):
         carry(empty, place.settings("postgresql"), _silent)
 
 

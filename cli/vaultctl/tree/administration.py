@@ -16,10 +16,16 @@ _TOKEN_TYPE = Flag(
 )
 _PROGRAM = Flag("version", "text", "Version of the plugin.")
 
+_PROGRESS = Flag("progress", "bool", "Tell on stderr how far it is; on a terminal it is told anyway.")
+_IDENTITY = Flag(
+    "identity",
+    "text",
+    "File with the private key that opens the backup: of age-keygen, or a private SSH key.",
+)
 _DATABASE = (
     Flag("config", "texts", "The server's configuration, which names its database; may be repeated."),
     Flag("database", "text", "The database file itself, instead of -config."),
-    Flag("progress", "bool", "Tell on stderr how far it is; on a terminal it is told anyway."),
+    _PROGRESS,
 )
 
 _POSTGRESQL = (
@@ -37,30 +43,63 @@ _OWNER = (
 
 COMMANDS = (
     Command(
-        "operator backup",
-        "operator.backup:backup",
+        "operator snapshot save",
+        "operator.snapshot:save",
         "-config=PATH [options] FILE",
         _ONE,
-        "Copy the database of this machine's server to a file, while it runs",
+        "Back up what this machine's server stores to a file, while it runs",
         output="format",
         remote=False,
-        details="The copy is one commit. It gets its name when it is verified and on the disk. Run it as the server's "
-        "user, or as root. Bring it back with `vaultctl operator restore`. Exit code 0: done. 1: there is no new backup.",
-        flags=(*_DATABASE, Flag("force", "bool", "Replace FILE, once the new backup is complete.")),
-    ),
-    Command(
-        "operator restore",
-        "operator.backup:restore",
-        "-config=PATH [options] BACKUP",
-        _ONE,
-        "Bring a backup back into the database of this machine's server, which is stopped",
-        output="format",
-        remote=False,
-        details="The backup is verified first. What was in the database is kept in a file beside it. While a server "
-        "has the database open it is refused. Exit code 0: done. 1: nothing was changed.",
+        details="The backup is one commit. It gets its name when it is verified and on the disk. Run it as the server's "
+        "user, or as root. Bring it back with `vaultctl operator snapshot restore`. Exit code 0: done. 1: there is no new backup.",
         flags=(
             *_DATABASE,
+            Flag("force", "bool", "Replace FILE, once the new backup is complete."),
+            Flag(
+                "recipient",
+                "texts",
+                "Encrypt to this key: age1…, as age-keygen prints it, or a public SSH key; may be repeated.",
+            ),
+            Flag("recipients-file", "text", "Encrypt to the keys in this file, one on each line."),
+        ),
+    ),
+    Command(
+        "operator snapshot inspect",
+        "operator.snapshot:inspect",
+        "[options] BACKUP",
+        _ONE,
+        "Tell what a backup holds",
+        output="format",
+        remote=False,
+        details="Entries, timers, the epoch of the commit, its schema and its size. Exit code 0: done. 1: it cannot be read.",
+        flags=(_PROGRESS, _IDENTITY),
+    ),
+    Command(
+        "operator snapshot verify",
+        "operator.snapshot:verify",
+        "[options] BACKUP",
+        _ONE,
+        "Look through all of a backup, as a restore does before it changes anything",
+        output="format",
+        remote=False,
+        details="That it is what was written, whole, of a vault, and of no newer release. Exit code 0: it is. 1: it is not.",
+        flags=(_PROGRESS, _IDENTITY),
+    ),
+    Command(
+        "operator snapshot restore",
+        "operator.snapshot:restore",
+        "-config=PATH [options] BACKUP",
+        _ONE,
+        "Bring a backup back into the storage of this machine's server, which is stopped",
+        output="format",
+        remote=False,
+        details="The backup is verified first. What was in the database file is kept in a file beside it; a PostgreSQL must have "
+        "its tables and nothing in them. While a server has the storage open it is refused. Exit code 0: done. 1: nothing was changed.",
+        flags=(
+            *_DATABASE,
+            _IDENTITY,
             Flag("discard", "bool", "Keep nothing of what was in the database, if it was one."),
+            Flag("dry-run", "bool", "Do everything but the change itself."),
         ),
     ),
     Command(

@@ -193,10 +193,6 @@ EXAMPLES = {
         "nhi workload write -owner=team-billing -ttl=90d billing",
         "nhi workload write -owner=team-billing -ttl=90d -description='Invoices at night' billing",
     ),
-    "operator backup": (
-        "operator backup -config=/etc/coffre/config.hcl /backup/coffre.db",
-        "operator backup -database=/var/lib/coffre/coffre.db -progress /backup/coffre.db",
-    ),
     "operator db check": (
         "operator db check -config=/etc/coffre/config.hcl",
         "operator db check -config=/etc/coffre/config.hcl -format=json",
@@ -230,10 +226,6 @@ EXAMPLES = {
     "operator key-status": ("operator key-status", "operator key-status -format=json"),
     "operator members": ("operator members", "operator members -format=json"),
     "operator rekey": ("operator rekey -init -key-shares=7 -key-threshold=4", "operator rekey -status"),
-    "operator restore": (
-        "operator restore -config=/etc/coffre/config.hcl /backup/coffre.db",
-        "operator restore -database=/var/lib/coffre/coffre.db /backup/coffre.db",
-    ),
     "operator rotate": ("operator rotate", "operator rotate -format=json"),
     "operator rotate-keys": (
         "operator rotate-keys -init -key-shares=7 -key-threshold=4",
@@ -250,6 +242,24 @@ EXAMPLES = {
     "operator seal-slots rewrap": ("operator seal-slots rewrap hsm-a", "operator seal-slots rewrap -status hsm-a"),
     "operator seal-slots verify": ("operator seal-slots verify hsm-a",
                                    "operator seal-slots verify -format=json hsm-a"),
+    "operator snapshot save": (
+        "operator snapshot save -config=/etc/coffre/config.hcl /backup/coffre.db",
+        "operator snapshot save -config=/etc/coffre/config.hcl -recipients-file=/etc/coffre/backup.recipients /backup/coffre.age",
+        "operator snapshot save -database=/var/lib/coffre/coffre.db -progress /backup/coffre.db",
+    ),
+    "operator snapshot inspect": (
+        "operator snapshot inspect /backup/coffre.db",
+        "operator snapshot inspect -identity=key.txt -format=json /backup/coffre.age",
+    ),
+    "operator snapshot verify": (
+        "operator snapshot verify /backup/coffre.db",
+        "operator snapshot verify -identity=key.txt /backup/coffre.age",
+    ),
+    "operator snapshot restore": (
+        "operator snapshot restore -config=/etc/coffre/config.hcl /backup/coffre.db",
+        "operator snapshot restore -config=/etc/coffre/config.hcl -dry-run -identity=key.txt /backup/coffre.age",
+        "operator snapshot restore -database=/var/lib/coffre/coffre.db /backup/coffre.db",
+    ),
     "operator step-down": ("operator step-down", "operator step-down -address=https://vault-b.example.org:8200"),
     "operator unseal": ("operator unseal", "operator unseal -reset", "operator unseal -migrate"),
     "operator validate-config": (
@@ -335,7 +345,7 @@ _OF_GROUPS = {
     "namespace": ("namespace create", "namespace list", "namespace seal"),
     "nhi": ("nhi workload write", "nhi register", "nhi issue"),
     "nhi workload": ("nhi workload write", "nhi workload list"),
-    "operator": ("operator init", "operator unseal", "operator backup"),
+    "operator": ("operator init", "operator unseal", "operator snapshot save"),
     "operator seal-slots": ("operator seal-slots list", "operator seal-slots add", "operator seal-slots verify"),
     "plugin": ("plugin list", "plugin info"), "policy": ("policy write", "policy list", "policy explain"),
     "secrets": ("secrets enable", "secrets list", "secrets tune"),

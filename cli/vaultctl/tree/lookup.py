@@ -26,6 +26,7 @@ GROUPS = {
     "nhi workload": "Workloads: who answers for them, and until when",
     "operator": "Running the server: init, unseal, seal, keys, root tokens",
     "operator db": "A vault's tables in PostgreSQL",
+    "operator snapshot": "Backups of what a server stores",
     "operator seal-slots": "Ways into the vault: tokens and people's shares",
     "plugin": "What can be mounted",
     "policy": "ACL policies",

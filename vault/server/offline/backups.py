@@ -1,52 +1,160 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`vaultctl operator backup` and `restore`: which database a configuration names, and what is told of a copy."""
+"""`vaultctl operator snapshot`: which storage a configuration names, what is told of a backup, and how it is encrypted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from vault.server.config import files as configuration
+from vault.server.config.settings import StorageSettings
 from vault.server.failure import StartFailure
-from vault.storage.copies import backup, restore
-from vault.storage.copies.snapshot import Progress
+from vault.server.process import storages
+from vault.storage.copies import backup, restore, sqlite_ends
+from vault.storage.copies.encryption import decrypted, encrypt, recipients_of
+from vault.storage.copies.move import MoveResult, move
+from vault.storage.copies.snapshot import Content, Progress, content, examine, files_told, opened_backup
 from vault.storage.protocol import StorageFailure
+from vault.storage.sqlite.database import newest_schema
 
 Failures: Final = (StartFailure, StorageFailure)
 """What the functions here raise."""
 
 
-def database(given: str, paths: Sequence[str], environment: Mapping[str, str]) -> Path:
-    """Return the file that is `given`, or else the one that the configuration names. Raises `StartFailure`."""
+def storage(given: str, paths: Sequence[str], environment: Mapping[str, str]) -> StorageSettings:
+    """Return the database file that is `given`, or else what the configuration names. Raises `StartFailure`."""
     if given and paths:
         raise StartFailure("give -database or -config, not both")
     if given:
-        return Path(given)
+        return StorageSettings(kind="sqlite", path=given)
     fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
     paths = paths or ([fallback] if fallback else [])
     if not paths:
         raise StartFailure(
             "give the server's configuration with -config, or its database file with -database"
         )
-    storage = configuration.load(paths, environment).storage
-    if not storage.path:
+    found = configuration.load(paths, environment).storage
+    if not found.lasts:
         raise StartFailure(
-            f'storage "{storage.kind}" has no file; nothing of it can be backed up or restored'
+            f'storage "{found.kind}" ends with its server; nothing of it can be backed up or restored'
         )
-    return Path(storage.path)
+    return found
 
 
-def back_up(source: Path, destination: str, *, force: bool, progress: Progress) -> dict[str, Any]:
+@files_told()
+def save(
+    source: StorageSettings,
+    destination: str,
+    *,
+    recipients: Sequence[str],
+    recipients_file: str,
+    force: bool,
+    progress: Progress,
+) -> dict[str, Any]:
     """Make a backup; return what it holds, by name. Raises `StorageFailure`."""
-    found = backup.back_up(source, Path(destination), force=force, progress=progress)
-    return {"backup": destination, "database": str(source), **msgspec.structs.asdict(found)}
+    file, keys = Path(destination), recipients_of(recipients, recipients_file)
+    if not keys:
+        found = _copy(source, file, force=force, progress=progress)
+    else:
+        backup.check_free(file, over=force)
+        plain = Path(f"{file}.plain")
+        try:
+            found = _copy(source, plain, force=True, progress=progress)
+            encrypt(plain, file, keys, force=force, progress=progress)
+        finally:
+            plain.unlink(missing_ok=True)
+    return {"backup": destination, "encrypted": bool(keys), **msgspec.structs.asdict(found)}
 
 
-def bring_back(source: str, target: Path, *, keep: bool, progress: Progress) -> dict[str, Any]:
-    """Restore a backup; return what is there now, by name. Raises `StorageFailure`."""
-    done = restore.restore(Path(source), target, keep=keep, progress=progress)
-    held = msgspec.structs.asdict(done.content)
-    return {"backup": source, "database": str(target), "kept": done.kept, **held}
+def _copy(source: StorageSettings, destination: Path, *, force: bool, progress: Progress) -> Content:
+    if not source.is_shared:
+        return backup.back_up(Path(source.path), destination, force=force, progress=progress)
+    asyncio.run(_copy_shared(source, destination, force=force, progress=progress))
+    with opened_backup(destination) as made:
+        return examine(destination, made, newest_schema(), progress)
+
+
+async def _copy_shared(
+    source: StorageSettings, destination: Path, *, force: bool, progress: Progress
+) -> MoveResult:
+    address = storages.address(source)
+    from vault.storage.copies import postgres_ends
+
+    async with postgres_ends.snapshot(address) as near:
+        with sqlite_ends.new_backup(destination, over=force) as far:
+            return await move(near, far, progress)
+
+
+@files_told()
+def inspect(source: str, *, identity: str, progress: Progress) -> dict[str, Any]:
+    """Tell what a backup holds, by name. Raises `StorageFailure`."""
+    with _opened(source, identity, progress) as (plain, found):
+        return _told_of(source, plain, found)
+
+
+@files_told()
+def verify(source: str, *, identity: str, progress: Progress) -> dict[str, Any]:
+    """Look through all of a backup; return what it holds, by name. Raises `StorageFailure` unless it is whole."""
+    with decrypted(Path(source), identity, progress) as plain, opened_backup(plain) as opened:
+        found = examine(plain, opened, newest_schema(), progress)
+        return _told_of(source, plain, found)
+
+
+@contextmanager
+def _opened(source: str, identity: str, progress: Progress) -> Iterator[tuple[Path, Content]]:
+    with decrypted(Path(source), identity, progress) as plain, opened_backup(plain) as opened:
+        (schema,) = opened.execute("PRAGMA user_version").fetchone()
+        yield plain, content(opened, schema)
+
+
+def _told_of(source: str, plain: Path, found: Content) -> dict[str, Any]:
+    return {"backup": source, "encrypted": plain != Path(source), **msgspec.structs.asdict(found)}
+
+
+@files_told()
+def bring_back(
+    source: str, target: StorageSettings, *, identity: str, keep: bool, dry_run: bool, progress: Progress
+) -> dict[str, Any]:
+    """Restore a backup, or with `dry_run` do all but that; return what is there then, by name. Raises `StorageFailure`."""
+    with decrypted(Path(source), identity, progress) as plain:
+        told = _into_shared if target.is_shared else _into_file
+        return {"backup": source, **told(plain, target, keep=keep, dry_run=dry_run, progress=progress)}
+
+
+def _into_file(
+    plain: Path, target: StorageSettings, *, keep: bool, dry_run: bool, progress: Progress
+) -> dict[str, Any]:
+    done = restore.restore(plain, Path(target.path), keep=keep, dry_run=dry_run, progress=progress)
+    return {"database": target.path, "kept": done.kept, **msgspec.structs.asdict(done.content)}
+
+
+def _into_shared(
+    plain: Path, target: StorageSettings, *, keep: bool, dry_run: bool, progress: Progress
+) -> dict[str, Any]:
+    del keep  # nothing is there: it is refused otherwise
+    with opened_backup(plain) as opened:
+        found = examine(plain, opened, newest_schema(), progress)
+        if found.schema != newest_schema():
+            raise StorageFailure(
+                f"backup {plain}: its schema is {found.schema}, and this release's {newest_schema()}; restore it into a SQLite "
+                "file, start and stop a server of this release on that once, and carry it with `vaultctl operator migrate`"
+            )
+        rows = sqlite_ends.Rows(plain, opened)
+        asyncio.run(_move_into(rows, target, dry_run=dry_run, progress=progress))
+    return {"database": str(storages.address(target)), **msgspec.structs.asdict(found)}
+
+
+async def _move_into(
+    rows: sqlite_ends.Rows, target: StorageSettings, *, dry_run: bool, progress: Progress
+) -> None:
+    address = storages.address(target)
+    from vault.storage.copies import postgres_ends
+
+    async with postgres_ends.target(address) as far:
+        if not dry_run:
+            await move(rows, far, progress)

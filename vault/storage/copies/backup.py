@@ -54,8 +54,6 @@ def back_up(
 
 
 def _check_destination(database: Path, destination: Path, *, force: bool) -> None:
-    if not destination.parent.is_dir():
-        raise StorageFailure(f"{destination}: its directory is not there; make it")
     real = os.path.realpath(database)
     own = {os.path.realpath(f"{real}{end}") for end in ("", *BESIDE)}
     if os.path.realpath(destination) in own or (
@@ -64,10 +62,17 @@ def _check_destination(database: Path, destination: Path, *, force: bool) -> Non
         raise StorageFailure(
             f"{destination}: this is the database itself, or belongs to it; name another file"
         )
+    check_free(destination, over=force)
+
+
+def check_free(destination: Path, *, over: bool) -> None:
+    """Make sure that a backup may have this name; a file of it is replaced where it goes `over` it. Raises `StorageFailure`."""
+    if not destination.parent.is_dir():
+        raise StorageFailure(f"{destination}: its directory is not there; make it")
     there = os.path.lexists(destination)
     if there and not is_regular(destination):
         raise StorageFailure(f"{destination}: this is not a regular file; name a file")
-    if there and not force:
+    if there and not over:
         raise StorageFailure(
             f"{destination}: it is there already; name another file, or replace it with -force"
         )

@@ -69,7 +69,7 @@ async def move(origin: Origin, target: Target, progress: Progress) -> MoveResult
     """Copy everything, compare it, and keep it. Raises `StorageFailure`; then nothing is kept."""
     entries, timers = await origin.count()
     if not entries:
-        raise StorageFailure("there is no vault in the storage_source; nothing was changed")
+        raise StorageFailure("there is no vault in it; nothing was changed")
     whole, size, done = entries + timers, 0, 0
     batch: list[Entry] = []
     weight = 0

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""PostgreSQL's ends of a move: one transaction that holds the turn to write, in which nobody else commits."""
+"""PostgreSQL's ends of a move: one transaction that holds the turn to write, in which nobody else commits.
+
+A snapshot is read without it, while servers write: it sees what had been committed when it began, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -99,6 +102,18 @@ async def _in_turn(address: Address) -> AsyncIterator[tuple[Database, Connection
                 f"storage {address}: servers have it open, on {names}; stop every server that uses it first"
             )
         yield database, connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def snapshot(address: Address) -> AsyncIterator[Rows]:
+    """Open a database that servers may have open, as it is at this moment. Raises `StorageFailure`."""
+    database = Database(address)
+    connection = await database.connect()
+    try:
+        await connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield Rows(database, connection)
     finally:
         await connection.close()
 

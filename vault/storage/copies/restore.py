@@ -41,7 +41,9 @@ from vault.storage.sqlite.database import APPLICATION_ID, has_foreign_journal, n
 from vault.storage.sqlite.files import MARK
 
 _JOURNALS: Final = ("-wal", "-journal")
-_UNDER_WAY: Final = b"A restore into this file was cut off. Begin it anew: vaultctl operator restore\n"
+_UNDER_WAY: Final = (
+    b"A restore into this file was cut off. Begin it anew: vaultctl operator snapshot restore\n"
+)
 """Stands for a database that was gone, while its journal is set aside: without either a server would make a new one."""
 
 
@@ -54,12 +56,19 @@ class RestoreResult(msgspec.Struct, frozen=True):
 
 @files_told()
 def restore(
-    backup: Path, database: Path, *, keep: bool, progress: Progress, patience: float = 2.0
+    backup: Path,
+    database: Path,
+    *,
+    keep: bool,
+    progress: Progress,
+    patience: float = 2.0,
+    dry_run: bool = False,
 ) -> RestoreResult:
     """Verify `backup` and put what it holds into `database`, which is made where it is missing.
 
     With `keep`, what was there is copied first, to a file beside it with a name that is not taken. Waits up to `patience`
-    seconds for others who have the database open. Raises `StorageFailure`; then nothing was changed.
+    seconds for others who have the database open. With `dry_run` nothing is written. Raises `StorageFailure`; then nothing
+    was changed.
     """
     given, database = database, Path(os.path.realpath(database))
     if not database.parent.is_dir():
@@ -70,6 +79,9 @@ def restore(
         raise StorageFailure(f"backup {backup}: this is the database itself; name a backup")
     with opened_backup(backup) as source:
         found = examine(backup, source, newest_schema(), progress)
+        if dry_run:
+            _refuse_in_use(database, patience)
+            return RestoreResult(found)
         with acting_for_owner(given):
             kept = _bring_in(source, found, database, keep, patience, progress)
             _make_private(database)
@@ -203,6 +215,28 @@ def _alone(database: Path, patience: float) -> sqlite3.Connection | None:
         _check_ours(database, mark, tables)
         opened.pop_all()
     return target
+
+
+def _refuse_in_use(database: Path, patience: float) -> None:
+    """Raise `StorageFailure` where a restore would: the database is in use, or another program's."""
+    if not _size(database):
+        return
+    check_allowed(database, os.R_OK | os.W_OK)
+    with told(database), closing(connect(database, "mode=rw", patience)) as target:
+        try:
+            target.execute("PRAGMA locking_mode=EXCLUSIVE")
+            target.execute("BEGIN EXCLUSIVE")
+            target.execute("ROLLBACK")
+            (mark,) = target.execute("PRAGMA application_id").fetchone()
+            (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.DatabaseError as error:
+            code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
+                raise _in_use(database) from error
+            if code in UNREADABLE:
+                return  # it would be set aside
+            raise
+        _check_ours(database, mark, tables)
 
 
 def _check_ours(database: Path, mark: int, tables: int) -> None:

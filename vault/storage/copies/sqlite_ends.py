@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
 from vault.storage.copies.atomic_file import UnfinishedFile, acting_for_owner, flush, partial
+from vault.storage.copies.backup import check_free
 from vault.storage.copies.move import Entry
-from vault.storage.copies.snapshot import check_allowed, connect, files_told, told
+from vault.storage.copies.snapshot import check_allowed, connect, files_told, sign_off, told
 from vault.storage.protocol import StorageFailure, Timer
 from vault.storage.sqlite.database import (
     APPLICATION_ID,
@@ -58,10 +59,21 @@ class Rows:
 class NewFile(Rows):
     """A database that is made. See `Target`."""
 
-    def __init__(self, name: Path, made: UnfinishedFile, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self,
+        name: Path,
+        made: UnfinishedFile,
+        connection: sqlite3.Connection,
+        end: Callable[[UnfinishedFile], None] = lambda _: None,
+        *,
+        over: bool = False,
+    ) -> None:
+        """`end` does what is left to do with a finished file. It goes `over` one of its name, or is refused."""
         super().__init__(made.file, connection)
         self._name = name
         self._made = made
+        self._end = end
+        self._over = over
 
     async def put(self, entries: Sequence[Entry]) -> None:
         """See `Target.put`."""
@@ -81,8 +93,9 @@ class NewFile(Rows):
         with told(self._file):
             self._connection.execute("COMMIT")
             self._connection.close()
+        self._end(self._made)
         flush(self._made.file)
-        self._made.place(self._name, over=False)
+        self._made.place(self._name, over=self._over)
 
 
 @contextmanager
@@ -131,6 +144,22 @@ def target(name: Path) -> Iterator[NewFile]:
     for there in (name, *(Path(f"{name}{end}") for end in BESIDE)):
         if os.path.lexists(there):
             raise StorageFailure(f"storage {there}: it is there already; name a file that is not")
+    with _filled(name, lambda made, connection: NewFile(name, made, connection)) as new:
+        yield new
+
+
+@contextmanager
+@files_told()
+def new_backup(name: Path, *, over: bool) -> Iterator[NewFile]:
+    """Make a backup, which ends with a digest of itself. Raises `StorageFailure`."""
+    check_free(name, over=over)
+    with _filled(name, lambda made, connection: NewFile(name, made, connection, sign_off, over=over)) as new:
+        yield new
+
+
+@contextmanager
+def _filled(name: Path, new: Callable[[UnfinishedFile, sqlite3.Connection], NewFile]) -> Iterator[NewFile]:
+    """Make a database beside `name`, in one transaction that is never undone but with the file."""
     with acting_for_owner(name), partial(name) as made:
         prepare(made.file, patience=_PATIENCE)
         with told(made.file), closing(connect(made.file, "mode=rw", _PATIENCE)) as connection:
@@ -138,4 +167,4 @@ def target(name: Path) -> Iterator[NewFile]:
             connection.execute("PRAGMA journal_mode=DELETE")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN EXCLUSIVE")
-            yield NewFile(name, made, connection)
+            yield new(made, connection)

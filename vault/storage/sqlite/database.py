@@ -298,7 +298,7 @@ def foreign_journal(file: Path) -> StorageFailure:
     file = Path(os.path.realpath(file))
     return StorageFailure(
         f"storage {file}: the journal {file}-wal beside it belongs to another database, which was here before; nothing"
-        " was changed: restore a backup with `vaultctl operator restore`, or move the journal away"
+        " was changed: restore a backup with `vaultctl operator snapshot restore`, or move the journal away"
     )
 
 

@@ -173,7 +173,7 @@ def refuse_marked(database: Path) -> None:
         raise StorageFailure(
             f"storage {database}: something else than SQLite wrote to it or to its journal, or cut them, under a running"
             " server, so what is left may be a mixture, or old; nothing was changed: restore a backup with `vaultctl"
-            f" operator restore`, or remove {mark} to take what is left"
+            f" operator snapshot restore`, or remove {mark} to take what is left"
         )
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.commands.operator.backup import Progress, ended_by_signals
+from vaultctl.commands.operator.snapshot import Progress, ended_by_signals
 from vaultctl.commands.server import module_of_server
 from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
 

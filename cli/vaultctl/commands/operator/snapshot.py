@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""operator backup, operator restore: copies of the server's database, made and brought back on its machine."""
+"""operator snapshot: backups of what a server stores, made, looked at and brought back on its machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from vaultctl.text.terminal import on_one_line
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
     from types import FrameType
     from typing import Any, TextIO
 
     from vaultctl.invocation import Invocation
 
+_MODULE = "vault.server.offline.backups"
 _AS_IT_WAS = (
     "Everything is as it was when the backup was made. What was revoked since then is valid again until it expires: "
     "tokens, secret ids, Biscuits, certificates. What was deleted or destroyed is back. Revoke and delete it again."
@@ -35,43 +35,70 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP)
 """Signals that end this as SIGINT does. A half-written file is removed when the machine stops or the terminal closes, too."""
 
 
-def backup(invocation: Invocation) -> int:
-    """Copy the database, while servers use it, to a file that is verified before it has its name."""
-    module = module_of_server("vault.server.offline.backups")
+def save(invocation: Invocation) -> int:
+    """Copy what is stored, while servers use it, to a file that is verified before it has its name."""
     if invocation.args[0] == "-":
         raise CommandError("a backup is not written to standard output; name a file")
-    try:
-        with ended_by_signals():
-            made: Mapping[str, Any] = module.back_up(
-                _database(invocation, module),
-                invocation.args[0],
-                force=invocation.truth("force"),
-                progress=Progress(invocation),
-            )
-    except module.Failures as failure:
-        raise CommandError(str(failure)) from None
-    return _tell(invocation, made)
+    return _tell(
+        invocation,
+        _done(
+            "save",
+            invocation,
+            _storage(invocation),
+            invocation.args[0],
+            recipients=invocation.texts("recipient"),
+            recipients_file=invocation.text("recipients-file"),
+            force=invocation.truth("force"),
+        ),
+    )
+
+
+def inspect(invocation: Invocation) -> int:
+    """Tell what a backup holds."""
+    return _tell(
+        invocation, _done("inspect", invocation, invocation.args[0], identity=invocation.text("identity"))
+    )
+
+
+def verify(invocation: Invocation) -> int:
+    """Look through all of a backup, as a restore does before it changes anything."""
+    return _tell(
+        invocation, _done("verify", invocation, invocation.args[0], identity=invocation.text("identity"))
+    )
 
 
 def restore(invocation: Invocation) -> int:
-    """Verify a backup, and bring it into the database that no server has open."""
-    module = module_of_server("vault.server.offline.backups")
-    try:
-        with ended_by_signals():
-            done: Mapping[str, Any] = module.bring_back(
-                invocation.args[0],
-                _database(invocation, module),
-                keep=not invocation.truth("discard"),
-                progress=Progress(invocation),
-            )
-    except module.Failures as failure:
-        raise CommandError(str(failure)) from None
+    """Verify a backup, and bring it into the storage that no server has open."""
+    dry_run = invocation.truth("dry-run")
+    done = _done(
+        "bring_back",
+        invocation,
+        invocation.args[0],
+        _storage(invocation),
+        identity=invocation.text("identity"),
+        keep=not invocation.truth("discard"),
+        dry_run=dry_run,
+    )
+    told = () if dry_run else _AFTERWARDS
     if not invocation.tabular:
-        return _tell(invocation, {**done, "warnings": list(_AFTERWARDS)})
+        return _tell(invocation, {**done, "warnings": list(told)})
     code = _tell(invocation, {name: value for name, value in done.items() if value != ""})
-    for text in _AFTERWARDS:
+    if dry_run:
+        invocation.warn("\nNothing was changed: this is what a restore would bring.")
+    for text in told:
         invocation.warn(f"\nWARNING! {text}")
     return code
+
+
+def _done(name: str, invocation: Invocation, *given: object, **named: object) -> Mapping[str, Any]:
+    """What a function of the server's says that was done. Raises `CommandError`."""
+    module = module_of_server(_MODULE)
+    try:
+        with ended_by_signals():
+            found: Mapping[str, Any] = getattr(module, name)(*given, **named, progress=Progress(invocation))
+    except module.Failures as failure:
+        raise CommandError(str(failure)) from None
+    return found
 
 
 @contextmanager
@@ -98,8 +125,14 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _database(invocation: Invocation, module: Any) -> Path:  # noqa: ANN401 - of a package that may be missing
-    found: Path = module.database(invocation.text("database"), invocation.texts("config"), invocation.environ)
+def _storage(invocation: Invocation) -> object:
+    module = module_of_server(_MODULE)
+    try:
+        found: object = module.storage(
+            invocation.text("database"), invocation.texts("config"), invocation.environ
+        )
+    except module.Failures as failure:
+        raise CommandError(str(failure)) from None
     return found
 
 

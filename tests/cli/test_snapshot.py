@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`operator backup` and `operator restore` as they are typed, and as docs/operations.md prints them."""
+"""`operator snapshot` as it is typed, and as docs/operations.md prints them."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def typed(
 ) -> tuple[int, str, str]:
     """Run a command; return its exit code and what it wrote."""
     stdout, stderr = io.StringIO(), Terminal() if terminal else io.StringIO()
-    argv = ["operator", *map(str, line)]
+    argv = ["operator", "snapshot", *map(str, line)]
     code = run(argv, environ=environ or {}, stdin=io.StringIO(), stdout=stdout, stderr=stderr)
     return code, stdout.getvalue(), stderr.getvalue()
 
@@ -49,7 +49,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_there_and_back(place: Path) -> None:
-    code, out, err = typed("backup", f"-config={place}/server.hcl", place / "b.db")
+    code, out, err = typed("save", f"-config={place}/server.hcl", place / "b.db")
     assert (code, err) == (0, "")
     assert re.search(rf"^entries +{ENTRIES}$", out, re.MULTILINE)
     make(place / "vault.db", "later")
@@ -62,13 +62,13 @@ def test_there_and_back(place: Path) -> None:
 
 
 def test_for_programs(place: Path) -> None:
-    code, out, err = typed("backup", f"-database={place}/vault.db", "-format=json", place / "b.db")
+    code, out, err = typed("save", f"-database={place}/vault.db", "-format=json", place / "b.db")
     assert (code, err) == (0, "")
     made = json.loads(out)
     assert made["epoch"] > 0
     assert made == {
         "backup": f"{place}/b.db",
-        "database": f"{place}/vault.db",
+        "encrypted": False,
         "schema": made["schema"],
         "epoch": made["epoch"],
         "entries": ENTRIES,
@@ -84,9 +84,9 @@ def test_for_programs(place: Path) -> None:
 
 def test_how_far_it_is(place: Path) -> None:
     where = f"-database={place}/vault.db"
-    _, _, shown = typed("backup", where, place / "1.db", terminal=True)
+    _, _, shown = typed("save", where, place / "1.db", terminal=True)
     assert shown.endswith("copying: 100 %\nverifying:   0 %\rverifying: 100 %\n")
-    _, _, shown = typed("backup", where, "-progress", place / "2.db")
+    _, _, shown = typed("save", where, "-progress", place / "2.db")
     assert "\r" not in shown
     assert shown.splitlines()[-1] == "verifying: 100 %"
     _, _, shown = typed("restore", where, "-progress", place / "2.db")
@@ -95,12 +95,12 @@ def test_how_far_it_is(place: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-@pytest.mark.parametrize("verb", ["backup", "restore"])
+@pytest.mark.parametrize("verb", ["save", "restore"])
 def test_a_signal_ends_it_and_nothing_half_written_is_left(
     place: Path, monkeypatch: pytest.MonkeyPatch, verb: str, number: signal.Signals
 ) -> None:
     where = f"-database={place}/vault.db"
-    assert typed("backup", where, place / "whole.db")[0] == 0
+    assert typed("save", where, place / "whole.db")[0] == 0
     before = {file.name for file in place.iterdir()}
     taken: list[Path] = []
 
@@ -110,7 +110,7 @@ def test_a_signal_ends_it_and_nothing_half_written_is_left(
 
     monkeypatch.setattr(os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else SystemExit) as caught:
-        typed(verb, where, place / ("b.db" if verb == "backup" else "whole.db"))
+        typed(verb, where, place / ("b.db" if verb == "save" else "whole.db"))
     if isinstance(caught.value, SystemExit):
         assert caught.value.code == 128 + number
     assert taken
@@ -121,20 +121,20 @@ def test_a_signal_ends_it_and_nothing_half_written_is_left(
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("backup b.db", "with -config, or its database file with -database"),
-        ("backup -config=HERE/server.hcl -database=HERE/vault.db b.db", "not both"),
-        ("backup -config=HERE/memory.hcl b.db", "has no file"),
-        ("backup -config=HERE/none.hcl b.db", "cannot be read"),
-        ("backup -database=HERE/none.db HERE/b.db", "no such database"),
-        ("backup -database=HERE/vault.db HERE/vault.db", "this is the database itself"),
+        ("save b.db", "with -config, or its database file with -database"),
+        ("save -config=HERE/server.hcl -database=HERE/vault.db b.db", "not both"),
+        ("save -config=HERE/memory.hcl b.db", "ends with its server"),
+        ("save -config=HERE/none.hcl b.db", "cannot be read"),
+        ("save -database=HERE/none.db HERE/b.db", "no such database"),
+        ("save -database=HERE/vault.db HERE/vault.db", "this is the database itself"),
         ("restore -database=HERE/vault.db HERE/none.db", "no such file"),
         ("restore -database=HERE/vault.db HERE/server.hcl", "no backup of a vault"),
-        ("backup -database=HERE/LONG HERE/b.db", "File name too long"),
-        ("backup -database=HERE/vault.db HERE/LONG", "File name too long"),
+        ("save -database=HERE/LONG HERE/b.db", "File name too long"),
+        ("save -database=HERE/vault.db HERE/LONG", "File name too long"),
         ("restore -database=HERE/LONG HERE/vault.db", "File name too long"),
         ("restore -database=HERE/vault.db HERE/LONG", "File name too long"),
-        ("backup -database=HERE/vault.db -", "not written to standard output"),
-        ("backup -database=HERE/vault.db", "Not enough arguments"),
+        ("save -database=HERE/vault.db -", "not written to standard output"),
+        ("save -database=HERE/vault.db", "Not enough arguments"),
     ],
 )
 def test_what_is_refused(place: Path, line: str, told: str) -> None:
@@ -146,7 +146,7 @@ def test_what_is_refused(place: Path, line: str, told: str) -> None:
 
 def test_the_configuration_may_come_from_the_environment(place: Path) -> None:
     environ = {"VAULT_CONFIG_PATH": f"{place}/server.hcl"}
-    code, _, err = typed("backup", place / "b.db", environ=environ)
+    code, _, err = typed("save", place / "b.db", environ=environ)
     assert (code, err) == (0, "")
 
 
@@ -182,7 +182,7 @@ def test_the_guide_does_what_it_says(place: Path) -> None:
     restoring = [
         line
         for line in section("Restore", "sh")[0].splitlines()
-        if line.startswith("vaultctl operator restore")
+        if line.startswith("vaultctl operator snapshot restore")
     ]
     as_printed(place, restoring[0].replace("coffre-20261128T023000Z.db", made.name))
     assert words(place / "vault.db") == {"old"}
