@@ -99,10 +99,10 @@ def encrypt(
     """Encrypt a file to `destination`, with mode 0600, read back and compared. Raises `StorageFailure`."""
     with plain.open("rb") as source, partial(destination) as made:
         with os.fdopen(os.dup(made.handle), "wb") as target:
-            copied = _Copied(source, target, plain.stat().st_size, progress, "encrypting")
-            copied.through(lambda: pyrage.encrypt_io(copied, copied, recipients))
+            passage = _Passage(source, target, plain.stat().st_size, progress, "encrypting")
+            passage.through(lambda: pyrage.encrypt_io(passage, passage, recipients))
         flush(made.file)
-        if _digest(made.file) != copied.written.digest():
+        if _digest(made.file) != passage.written.digest():
             raise StorageFailure(f"{destination}: the disk does not hold what was written; name another one")
         made.place(destination, over=force)
 
@@ -121,9 +121,9 @@ def decrypted(file: Path, identity: str, progress: Progress) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="coffre-") as folder:
         plain = Path(folder) / file.name
         with file.open("rb") as source, plain.open("xb") as target:
-            copied = _Copied(source, target, file.stat().st_size, progress, "decrypting")
+            passage = _Passage(source, target, file.stat().st_size, progress, "decrypting")
             try:
-                copied.through(lambda: pyrage.decrypt_io(copied, copied, identities))
+                passage.through(lambda: pyrage.decrypt_io(passage, passage, identities))
             except (pyrage.DecryptError, OSError):
                 raise StorageFailure(
                     f"backup {file}: it does not open; it is damaged, or encrypted to another key than that of -identity"
@@ -131,7 +131,7 @@ def decrypted(file: Path, identity: str, progress: Progress) -> Iterator[Path]:
         yield plain
 
 
-class _Copied:
+class _Passage:
     """Reads from one file and writes to another for a program that keeps no exception of ours."""
 
     def __init__(self, source: BinaryIO, target: BinaryIO, size: int, progress: Progress, what: str) -> None:
