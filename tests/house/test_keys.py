@@ -26,6 +26,7 @@ IN_INVENTORY: Final[Mapping[str, tuple[Purpose, ...]]] = {
     "vault/barrier/keyring.py": (Purpose.BARRIER,),
     "vault/engines/totp/engine.py": (Purpose.TOTP,),
     "vault/engines/transit/agreement/routes.py": (Purpose.TRANSIT,),
+    "vault/engines/transit/keys/devices.py": (Purpose.TRANSIT,),
     "vault/engines/transit/keys/key_types.py": (Purpose.TRANSIT,),
     "vault/framework/keys/safe.py": (Purpose.SAFE,),
     "vault/log/keys.py": (Purpose.LOG_HASH, Purpose.LOG_SIGNATURE),

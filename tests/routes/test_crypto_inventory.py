@@ -17,7 +17,7 @@ from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
 from vault.barrier.view import core_prefix
-from vault.engines.transit.keys.key_types import KEY_TYPES
+from vault.engines.transit.keys.key_types import EXTERNAL, HMAC, KEY_TYPES
 from vault.framework.keys.inventory import Purpose
 from vault.log.keys import read_keys
 from vault.storage.memory import MemoryStorage
@@ -38,8 +38,8 @@ class Site(Issuer):
     def furnish(self) -> None:
         self.root("nhi/approvers/boss", {"algorithm": "p256"})
         self.root("identity/oidc/key/k", {"algorithm": "RS256", "allowed_client_ids": "*"})
-        for kind in KEY_TYPES:
-            self.root(f"transit/keys/{kind}", {"type": kind, "key_size": 64})
+        for kind in KEY_TYPES.keys() - {EXTERNAL}:
+            self.root(f"transit/keys/{kind}", {"type": kind, "key_size": 64 if kind == HMAC else 0})
         self.root("totp/keys/t", {"key": SEED, "account_name": "a", "issuer": "i"})
         self.root("sys/external-keys/configs/c", {"plugin": "pkcs11", "verify": False, "lib": "soft", "token_label": "hsm-a", "pin": PIN})  # fmt: skip
         self.root("sys/external-keys/configs/c/keys/k", {"label": "p256", "verify": False})

@@ -27,7 +27,7 @@ class KeyCopyInfo(msgspec.Struct, frozen=True):
 
 
 class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a key; never itself. `keys` are its versions: when they were made, or their public halves."""
+    """What is known of a key; never itself. `keys` are its versions: when they were made, their public halves, or where they are."""
 
     allow_plaintext_backup: bool
     auto_rotate_period: Seconds
@@ -42,7 +42,7 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     kdf: str | msgspec.UnsetType = msgspec.UNSET
     kdf_mode: str | msgspec.UnsetType = msgspec.UNSET
     key_size: int | msgspec.UnsetType = msgspec.UNSET
-    keys: Mapping[str, int | PublicVersion] | msgspec.UnsetType = msgspec.UNSET
+    keys: Mapping[str, int | str | PublicVersion] | msgspec.UnsetType = msgspec.UNSET
     latest_version: int
     min_available_version: int
     min_decryption_version: int

@@ -9,6 +9,7 @@ from vault.engines.transit.encryption_routes import EncryptionEngine
 from vault.engines.transit.export_routes import ExportEngine
 from vault.engines.transit.inventory import keys_of
 from vault.engines.transit.key_routes import KeyEngine
+from vault.engines.transit.keys.devices import Devices
 from vault.engines.transit.keys.key_ring import KEY_FACT, KeyRing
 from vault.engines.transit.keys.rotation import TIMERS
 from vault.engines.transit.moving.import_routes import ImportEngine
@@ -23,10 +24,11 @@ from vault.install import Installation, Kind, Services
 def install(services: Services) -> Installation:
     """Return the transit engine."""
     ring = KeyRing(services.safe, services.follower)
+    devices = Devices(services.external_keys, services.entropy, services.pool)
     uses = Uses(services.barrier, services.log)
-    keys = KeyEngine(ring, uses, services.clock, services.entropy, services.pool)
+    keys = KeyEngine(ring, devices, uses, services.clock, services.entropy, services.pool)
     encryption = EncryptionEngine(ring, uses, services.entropy, services.pool)
-    signatures = SignatureEngine(ring, uses, services.pool)
+    signatures = SignatureEngine(ring, devices, uses, services.pool)
     wrapping = WrappingKeys(services.safe, services.entropy, services.pool)
     coming = ImportEngine(ring, wrapping, services.entropy, services.pool)
     tools = ToolEngine(services.entropy, services.pool)
@@ -43,7 +45,7 @@ def install(services: Services) -> Installation:
                     tools,
                     SettingsEngine(),
                     AgreementEngine(ring, services.entropy),
-                    CertificateEngine(ring, services.pool),
+                    CertificateEngine(ring, devices, services.pool),
                 ),
                 keys=keys_of,
             ),

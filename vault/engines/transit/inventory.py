@@ -8,17 +8,18 @@ from typing import Final
 
 from vault.barrier.view import ReadView
 from vault.engines.transit.keys.key_ring import find_key, stored_version
-from vault.engines.transit.keys.key_types import HMAC, KEY_TYPES
+from vault.engines.transit.keys.key_types import EXTERNAL, HMAC, KEY_TYPES, load_verifier
 from vault.engines.transit.keys.model import KEYS
 from vault.engines.transit.moving.wrapping_key import KIND, wrapping_key
 from vault.framework.concurrency.time_slice import TimeSlice
-from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, counted
+from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, counted, kind_of
 from vault.values.times import Millis, nanos_to_millis
 
 _SHOWN: Final = 1000
 """Keys of one mount that are described one by one; the others are counted."""
 _PROTECTS: Final = "what callers encrypt, sign or authenticate with it"
 _LOCATION: Final = "storage, in the safe"
+_DEVICE: Final = "its device, by `sys/external-keys`"
 
 
 async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
@@ -34,15 +35,18 @@ async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
         if key is None or newest is None:
             continue
         kind = KEY_TYPES[key.type]
+        external = key.type == EXTERNAL
+        suite, bits = kind_of(load_verifier(newest.public)) if external else (kind.suite, kind.bits)
         made = nanos_to_millis(newest.created)
         found.append(
             KeyUse(
                 name=name,
                 purpose=Purpose.TRANSIT,
                 protects=_PROTECTS,
-                algorithm=kind.suite,
-                bits=8 * key.key_size if kind.name == HMAC else kind.bits,
-                location=_LOCATION,
+                algorithm=suite,
+                bits=8 * key.key_size if kind.name == HMAC else bits,
+                location=_DEVICE if external else _LOCATION,
+                in_hsm=external,
                 version=str(key.latest),
                 state=KeyState.RETIRED if key.soft_deleted else KeyState.ACTIVE,
                 created=made,

@@ -14,8 +14,10 @@ from vault.barrier.view import ReadView, View
 from vault.engines.transit.answers import KeyCopyInfo, KeyInfo, Names, PublicVersion
 from vault.engines.transit.encryption import decode_context
 from vault.engines.transit.keys.derivation import derived_pair, public_text
+from vault.engines.transit.keys.devices import Devices
 from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_version
 from vault.engines.transit.keys.key_types import (
+    EXTERNAL,
     HMAC,
     KEY_TYPES,
     UNKNOWN_TYPE,
@@ -39,6 +41,7 @@ from vault.engines.transit.params import (
     CreateParams,
     KeyName,
     PageParams,
+    RotateParams,
     ShowParams,
     TrimParams,
 )
@@ -66,6 +69,9 @@ _FROM_ONE: Final = (
     "since Vault 0.3 (prior to the OpenBao fork), transit key numbering starts at 1; forcing minimum to 1"
 )
 _HMAC_SIZES: Final = range(32, 513)
+_NO_REF_FOR_NEW: Final = "must provide external_key_ref to create policy of type external-key"
+_NO_REF: Final = "must provide external_key_ref to rotate a key of type external-key"
+_NO_PERIOD: Final = "cannot enable auto-rotation with external keys"
 CONVERGENT_VERSION: Final = -1
 """What a listing says of the way in which a convergent key makes its nonces: the newest."""
 
@@ -73,10 +79,14 @@ CONVERGENT_VERSION: Final = -1
 class KeyEngine(Engine):
     """Keys."""
 
-    def __init__(self, ring: KeyRing, uses: Uses, clock: Clock, entropy: Entropy, pool: Pool) -> None:
+    def __init__(
+        self, ring: KeyRing, devices: Devices, uses: Uses, clock: Clock, entropy: Entropy, pool: Pool
+    ) -> None:
         """`pool` makes pairs of RSA."""
         self._ring = ring
+        self._devices = devices
         self._uses = uses
+        self._sealed = 0
         self._clock = clock
         self._made: dict[str, Material] = {}
         """By the id of a key: its next version, made for a timer that begins again with it."""
@@ -109,10 +119,11 @@ class KeyEngine(Engine):
     async def write_key(self, call: Call, params: CreateParams) -> KeyInfo:
         """Make a key. One that is there already stays as it is."""
         check_length(name=params.name)
+        check_new(params)
         key = await find_key(call.tx, params.name)
         if key is None:
             new = new_key(params, self._entropy)
-            material = await self._material(call, params.name, new)
+            material = await self._material(call, params.name, new, params.external_key_ref)
             key = await self._ring.create(call, params.name, new, material)
             await set_timer(call, params.name, key)
         return await self._info(call.tx, params.name, key, b"")
@@ -122,7 +133,7 @@ class KeyEngine(Engine):
         return await find_key(call.reader, call.captures["name"]) is not None
 
     @write("keys/{name:word}/rotate", event="transit.key.rotate")
-    async def rotate(self, call: Call, params: KeyName) -> KeyInfo:
+    async def rotate(self, call: Call, params: RotateParams) -> KeyInfo:
         """Make a new version, which encrypts and signs from now on. Older ones go on to decrypt and verify."""
         key = await find_key(call.tx, params.name)
         if key is None:
@@ -130,13 +141,19 @@ class KeyEngine(Engine):
         if key.soft_deleted:
             raise Malformed(SOFT_DELETED)
         require_rotation(params.name, key)
-        material = await self._material(call, params.name, key)
+        if (key.type == EXTERNAL) != bool(params.external_key_ref):
+            raise Malformed(
+                _NO_REF if key.type == EXTERNAL else f"cannot use external_key_ref on key of type {key.type}"
+            )
+        material = await self._material(call, params.name, key, params.external_key_ref)
         key = await self._ring.add_version(call.tx, params.name, key, material, millis_to_nanos(call.now))
         await set_timer(call, params.name, key)
         return await self._info(call.tx, params.name, key, b"")
 
-    async def _material(self, call: Call, name: str, key: TransitKey) -> Material:
-        """Make the next version of a key. One of RSA takes up to seconds, which no transaction waits for."""
+    async def _material(self, call: Call, name: str, key: TransitKey, ref: str) -> Material:
+        """Make the next version of a key, or find it in its device. No transaction waits for that, or for RSA."""
+        if key.type == EXTERNAL:
+            return await asked_first(call, (name, ref), Material, partial(self._devices.material, call, ref))
         kind = KEY_TYPES[key.type]
         work = partial(make, kind, key.key_size, self._entropy)
         if not kind.rsa:
@@ -206,7 +223,7 @@ class KeyEngine(Engine):
     async def _info(self, view: ReadView, name: str, key: TransitKey, context: bytes) -> KeyInfo:
         """Describe a key with those of its versions that may be used."""
         kind = KEY_TYPES[key.type]
-        shown: dict[str, int | PublicVersion] = {}
+        shown: dict[str, int | str | PublicVersion] = {}
         turn = TimeSlice()
         for number in range(max(key.first, key.min_decryption), key.latest + 1) if kind.name != HMAC else ():
             stored = await stored_version(view, key, number)
@@ -217,8 +234,10 @@ class KeyEngine(Engine):
 
     async def _version_info(
         self, key: TransitKey, number: int, stored: KeyVersion, context: bytes
-    ) -> int | PublicVersion:
+    ) -> int | str | PublicVersion:
         kind = KEY_TYPES[key.type]
+        if stored.external:
+            return stored.external
         if not kind.pair:
             return nanos_to_seconds(stored.created)
         if key.derived:
@@ -251,18 +270,23 @@ class KeyEngine(Engine):
         if not kind.rsa:
             return work()
 
+        sealed = self._sealed
+
         async def ask() -> None:
-            self._made[key.id] = await self._pool.run((key.id, ""), work)
+            made = await self._pool.run((key.id, ""), work)
+            if self._sealed == sealed:  # else nothing of it is to be in memory any more
+                self._made[key.id] = made
 
         raise AskFirst(ask)
 
     def forget(self) -> None:
         """Forget what was made for timers, as the vault is sealed."""
         self._made.clear()
+        self._sealed += 1
 
 
-def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
-    """Return the settings of a new key. Raises `Malformed` in OpenBao's words."""
+def check_new(params: CreateParams) -> None:
+    """Refuse settings that no key has, whether there is one already or not. Raises `Malformed` in OpenBao's order."""
     if params.auto_rotate_period and params.auto_rotate_period < SHORTEST_PERIOD:
         raise Malformed(PERIOD)
     if params.convergent_encryption and not params.derived:
@@ -270,13 +294,27 @@ def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
     kind = KEY_TYPES.get(params.type)
     if kind is None:
         raise Malformed(UNKNOWN_TYPE)
-    if params.key_size and kind.name == HMAC and params.key_size not in _HMAC_SIZES:
+    if params.key_size and kind.name != HMAC:
+        raise Malformed(f"key_size is not valid for algorithm {kind.name}")
+    if params.key_size and params.key_size not in _HMAC_SIZES:
         raise Malformed("invalid key_size; must be 32 to 512")
+    external = kind.name == EXTERNAL
+    if external != bool(params.external_key_ref):
+        raise Malformed(
+            _NO_REF_FOR_NEW if external else "must provide type=external-key to use external_key_ref"
+        )
+    if external and params.auto_rotate_period:
+        raise Malformed(_NO_PERIOD)
+
+
+def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
+    """Return the settings of a new key. Raises `Malformed` in OpenBao's words."""
+    kind = KEY_TYPES[params.type]
     if params.derived and not kind.derives:
         raise Malformed(
             f"key derivation and convergent encryption not supported for keys of type {kind.name}"
         )
-    if kind.name == HMAC and params.key_size not in _HMAC_SIZES:
+    if kind.name == HMAC and not params.key_size:
         raise Malformed("invalid key size for HMAC key, must be between 32 and 512 bytes")
     return TransitKey(
         id=entropy.uuid(),
@@ -286,7 +324,7 @@ def new_key(params: CreateParams, entropy: Entropy) -> TransitKey:
         exportable=params.exportable,
         plaintext_backup=params.allow_plaintext_backup,
         auto_rotate=params.auto_rotate_period,
-        key_size=params.key_size if kind.name == HMAC else 0,
+        key_size=params.key_size,
     )
 
 
@@ -319,6 +357,8 @@ def configured(key: TransitKey, params: ConfigParams) -> TransitKey:
         raise Malformed(PERIOD)
     if period and not key.rotates:
         raise Malformed(NO_ROTATION)
+    if period and key.type == EXTERNAL:
+        raise Malformed(_NO_PERIOD)
     return msgspec.structs.replace(
         key,
         min_decryption=decryption,
@@ -345,7 +385,7 @@ def trimmed(key: TransitKey, oldest: int | None) -> int:
     return oldest
 
 
-def key_info(name: str, key: TransitKey, shown: Mapping[str, int | PublicVersion]) -> KeyInfo:
+def key_info(name: str, key: TransitKey, shown: Mapping[str, int | str | PublicVersion]) -> KeyInfo:
     """Describe a key."""
     kind = KEY_TYPES[key.type]
     derived = key.derived

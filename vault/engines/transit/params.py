@@ -52,6 +52,17 @@ class CreateParams(KeyName, frozen=True):
     auto_rotate_period: Annotated[
         Span, Doc("How often it is rotated by itself; 0 for never, else an hour at least.", clear=True)
     ] = Seconds(0)
+    external_key_ref: Annotated[
+        str, Doc("Of an external-key: which key of `sys/external-keys` it is, as `config:key`.", clear=True)
+    ] = ""
+
+
+class RotateParams(KeyName, frozen=True):
+    """Which key gets a version more."""
+
+    external_key_ref: Annotated[
+        str, Doc("Of an external-key: which key of `sys/external-keys` the version is.", clear=True)
+    ] = ""
 
 
 class ConfigParams(KeyName, frozen=True):

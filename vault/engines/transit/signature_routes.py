@@ -30,7 +30,9 @@ from vault.engines.transit.encryption import (
 )
 from vault.engines.transit.encryption_routes import NO_KEY
 from vault.engines.transit.keys.derivation import public_text
+from vault.engines.transit.keys.devices import Devices
 from vault.engines.transit.keys.key_ring import KeyRing, OpenKey
+from vault.engines.transit.keys.key_types import Signer
 from vault.engines.transit.keys.model import SOFT_DELETED
 from vault.engines.transit.params import (
     USUAL_HASH,
@@ -75,9 +77,10 @@ _MAC_TOO_OLD: Final = "cannot verify HMAC: version is too old (disallowed by pol
 class SignatureEngine(Engine):
     """Signatures and MACs."""
 
-    def __init__(self, ring: KeyRing, uses: Uses, pool: Pool) -> None:
+    def __init__(self, ring: KeyRing, devices: Devices, uses: Uses, pool: Pool) -> None:
         """`pool` does what takes milliseconds: RSA, and long texts."""
         self._ring = ring
+        self._devices = devices
         self._uses = uses
         self._pool = pool
 
@@ -152,8 +155,12 @@ class SignatureEngine(Engine):
             raise Malformed(SOFT_DELETED)
         number = version_to_use(key.settings, wanted, "signing")
         version = await self._ring.version(call, key, number)
-        work = partial(sign, key, version, data, context, choice)
-        made = await self._pool.do(call, work, slow=key.kind.rsa or len(data) + len(context) > AT_ONCE)
+
+        def work(signer: Signer) -> Signature:
+            return sign(key, version, data, context, choice, signer=signer)
+
+        slow = key.kind.rsa or len(data) + len(context) > AT_ONCE
+        made = await self._devices.do(call, version, work, slow=slow)
         self._uses.note(call, key, number)
         return made, number
 

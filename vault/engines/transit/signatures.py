@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from vault.engines.transit.encryption import PREFIX
 from vault.engines.transit.keys.derivation import NO_CONTEXT, derived_pair
 from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.keys.key_types import Signer
 from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import USUAL_HASH
 from vault.framework.errors import Malformed
@@ -46,6 +47,7 @@ NONE: Final = "none"
 """The choice of no hash: the input is signed as it is."""
 _NAMES: Final[Mapping[str, str]] = {name: one.name.replace("-", "_") for name, one in HASHES.items()}
 """What `hashlib` calls each."""
+_HASHES_OF_DEVICES: Final = ("sha2-256", "sha2-384", "sha2-512")
 _ASN1: Final = "asn1"
 _JWS: Final = "jws"
 _PSS: Final = "pss"
@@ -126,14 +128,23 @@ class Signature(msgspec.Struct, frozen=True):
     pair: ed25519.Ed25519PrivateKey | None = None
 
 
-def sign(key: OpenKey, version: OpenVersion, data: bytes, context: bytes, choice: Choice) -> Signature:
+def sign(
+    key: OpenKey,
+    version: OpenVersion,
+    data: bytes,
+    context: bytes,
+    choice: Choice,
+    *,
+    signer: Signer | None = None,
+) -> Signature:
     """Return a signature as clients get it. With RSA it takes a millisecond and more. Raises `Malformed`."""
     derived = None
     if key.settings.derived:
         derived = _derived(version, context)
         made = derived.sign(data)
     else:
-        made = _sign(version, data, choice)
+        private = signer or version.signer
+        made = _sign(private, data, _in_device(private, choice) if version.stored.external else choice)
     encoded = base64.urlsafe_b64encode(made).rstrip(b"=") if choice.jws else base64.b64encode(made)
     return Signature(f"{PREFIX}{version.number}:{encoded.decode()}", derived)
 
@@ -181,8 +192,20 @@ def _decoded(text: str, *, jws: bool) -> bytes:
         raise Malformed(_BAD_BASE64) from None
 
 
-def _sign(version: OpenVersion, data: bytes, choice: Choice) -> bytes:
-    signer = version.signer
+def _in_device(signer: Signer, choice: Choice) -> Choice:
+    """Return a choice that devices know. Raises `Malformed` for one that they do not."""
+    if not isinstance(signer, rsa.RSAPrivateKey):
+        return choice
+    if choice.hash_name not in _HASHES_OF_DEVICES:
+        raise Malformed(f"an external key of RSA signs with {', '.join(_HASHES_OF_DEVICES)}")
+    if choice.scheme == _PKCS1V15:
+        return choice
+    if choice.salt not in {0, -1, HASHES[choice.hash_name].digest_size}:
+        raise Malformed("an external key's salt is as long as the hash")
+    return msgspec.structs.replace(choice, salt=-1)
+
+
+def _sign(signer: Signer, data: bytes, choice: Choice) -> bytes:
     if isinstance(signer, rsa.RSAPrivateKey):
         digest, algorithm = _rsa_digest(data, choice)
         try:

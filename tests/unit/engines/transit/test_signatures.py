@@ -34,7 +34,7 @@ from vault.framework.errors import Malformed
 from vault.values.times import Nanos
 
 PAIRS: Final = [
-    name for name, kind in KEY_TYPES.items() if kind.signs and name not in {"rsa-3072", "rsa-4096"}
+    name for name, kind in KEY_TYPES.items() if kind.pair and name not in {"rsa-3072", "rsa-4096"}
 ]
 CURVES: Final = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521")
 TEXT: Final = b"the text"

@@ -23,6 +23,7 @@ SYMMETRIC: Final = frozenset(
         "hmac-sha-256",
         "shamir",
         "totp",
+        "xchacha20-poly1305",
     }
 )
 """Algorithms with one secret key."""

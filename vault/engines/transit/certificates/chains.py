@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from vault.engines.transit.keys.key_types import EXTERNAL
 from vault.framework.errors import Malformed
 
 _LONGEST: Final = 131_072
@@ -63,7 +64,7 @@ def require_match(chain: Chain, public: bytes, kind: str) -> None:
     """Make sure that a chain is for the pair of a kind with this SubjectPublicKeyInfo. Raises `Malformed`."""
     theirs = x509.load_der_x509_certificate(chain[0]).public_key()
     algorithm = _algorithm(theirs)
-    if not kind.startswith(algorithm.lower().replace("-", "")):
+    if kind != EXTERNAL and not kind.startswith(algorithm.lower().replace("-", "")):
         raise Malformed(_OTHER_KIND.format(algorithm, kind))
     if theirs.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != public:
         raise Malformed(_OTHER_KEY)

@@ -10,6 +10,7 @@ import msgspec
 
 from vault.engines.transit.certificates.chains import Chain, read_chain, require_match
 from vault.engines.transit.certificates.csr import read_template, signed_request
+from vault.engines.transit.keys.devices import Devices
 from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_version
 from vault.engines.transit.keys.key_types import KEY_TYPES, pem_chain
 from vault.engines.transit.keys.model import TransitKey
@@ -64,9 +65,10 @@ class KeyChain(msgspec.Struct, frozen=True):
 class CertificateEngine(Engine):
     """Certificates for pairs."""
 
-    def __init__(self, ring: KeyRing, pool: Pool) -> None:
-        """`pool` signs with RSA, and verifies chains."""
+    def __init__(self, ring: KeyRing, devices: Devices, pool: Pool) -> None:
+        """`pool` verifies chains."""
         self._ring = ring
+        self._devices = devices
         self._pool = pool
 
     @write("keys/{name:word}/csr", writes=False, contained=True, event="transit.csr.generate")
@@ -80,8 +82,8 @@ class CertificateEngine(Engine):
         if not settings.min_decryption <= number <= settings.latest:
             raise Malformed(f"could not create the csr: {_NO_VERSION}")
         version = await self._ring.version(call, key, number)
-        work = partial(signed_request, builder, version.signer)
-        csr = await self._pool.do(call, work, slow=key.kind.rsa)
+        work = partial(signed_request, builder)
+        csr = await self._devices.do(call, version, work, slow=key.kind.rsa)
         return CertificateRequest(csr, params.name, key.kind.name)
 
     @write("keys/{name:word}/set-certificate", contained=True, event="transit.certificate.write")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from vault.engines.transit.keys.key_ring import OpenVersion
-from vault.engines.transit.keys.key_types import KeyType, pem_chain, raw_public
+from vault.engines.transit.keys.key_types import EXTERNAL, KeyType, pem_chain, raw_public
 from vault.engines.transit.keys.model import TransitKey
 from vault.framework.errors import Malformed
 
@@ -34,13 +34,15 @@ def require_part(key: TransitKey, kind: KeyType, part: str) -> None:
     """Make sure that a key has a part, and may give it out. Raises `Malformed`."""
     if part not in {PUBLIC, CHAIN} and not key.exportable:
         raise Malformed("private key material is not exportable")
+    if part == SIGNING and kind.name == EXTERNAL:
+        raise Malformed("an external key stays in its device")
     if part == ENCRYPTION and not kind.encrypts:
         raise Malformed("encryption not supported for the key")
     if part == SIGNING and not kind.signs:
         raise Malformed("signing not supported for the key")
     if part == CHAIN and not kind.signs:
         raise Malformed("certificate chain not supported for keys that do not support signing")
-    if part == PUBLIC and not kind.pair:
+    if part == PUBLIC and not kind.pair and kind.name != EXTERNAL:
         raise Malformed(f"unknown key type {kind.name} for export type public-key")
 
 

@@ -193,7 +193,7 @@ class KeyRing:
         """Return a version as it is stored, its secrets in the safe. Raises `Unavailable`."""
         held = material.secret and self._safe.close(_about(key.id, number, "secret"), material.secret)
         mac = self._safe.close(_about(key.id, number, "mac"), material.mac)
-        return KeyVersion(created=now, held=held, mac=mac, public=material.public)
+        return KeyVersion(created=now, held=held, mac=mac, public=material.public, external=material.external)
 
     async def create(self, call: Call, name: str, key: TransitKey, material: Material) -> TransitKey:
         """Store a new key and its first version. Raises `Unavailable`."""

@@ -158,9 +158,12 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
         _mldsa(65, mldsa.MLDSA65PrivateKey.generate),
         _mldsa(87, mldsa.MLDSA87PrivateKey.generate),
         KeyType(name="hmac", suite="hmac-sha-256"),
+        KeyType(name="external-key", signs=True),
     )
 }
 HMAC: Final = "hmac"
+EXTERNAL: Final = "external-key"
+"""The kind of a pair in a device, whatever it is there."""
 SHORT_NONCE: Final = frozenset(
     one.name for one in KEY_TYPES.values() if one.aead is not None and one.nonce == _NONCE
 )
@@ -178,6 +181,8 @@ class Material(msgspec.Struct, frozen=True):
     mac: bytes
     public: bytes = b""
     """SubjectPublicKeyInfo of a pair."""
+    external: str = ""
+    """Where the secret is, if it is in a device: the reference of an external key."""
 
     def __repr__(self) -> str:
         """Show nothing of it."""

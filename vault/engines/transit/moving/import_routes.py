@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_version
 from vault.engines.transit.keys.key_types import (
+    EXTERNAL,
     HMAC,
     KEY_TYPES,
     UNKNOWN_TYPE,
@@ -170,7 +171,7 @@ def importable(params: ImportParams) -> KeyType:
     if params.auto_rotate_period and params.auto_rotate_period < SHORTEST_PERIOD:
         raise Malformed(PERIOD)
     kind = KEY_TYPES.get(params.type.lower()) if len(params.type) < _LONGEST_TYPE else None
-    if kind is None:
+    if kind is None or kind.name == EXTERNAL:
         raise Malformed(UNKNOWN_TYPE)
     if params.derived and kind.aead is None:
         raise Malformed(f"an imported key of type {kind.name} cannot be derived")

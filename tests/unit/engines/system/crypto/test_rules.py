@@ -31,6 +31,7 @@ def warned(profile: Profile, use: KeyUse) -> list[str]:
         ("hmac-sha-256", 128, "none"),
         ("aes-128-gcm", 128, "none"),
         ("chacha20-poly1305", 256, "pq"),
+        ("xchacha20-poly1305", 256, "pq"),
         ("ml-dsa-65", 0, "pq"),
         ("aes-256-gcm", 0, "none"),
         ("totp", 0, "none"),
