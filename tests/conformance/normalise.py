@@ -12,6 +12,8 @@ import time
 from collections.abc import Mapping
 from functools import partial
 
+from tests.ssh_certificates import described
+
 _B62 = "[A-Za-z0-9]"
 _DATE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 _ZONE = r"(?:Z|[+-]\d\d:\d\d)"
@@ -29,6 +31,7 @@ _ANYWHERE = (
     ("nonce", re.compile(rf"\bn_{_B62}{{20}}\b")),
     ("challenge", re.compile(r"(?<=code_challenge=)[A-Za-z0-9_-]{43}")),
     ("seed", re.compile(r"(?<=&secret=)(?:[A-Z2-7]{8})*(?:[A-Z2-7]{2,7})?")),
+    ("lease", re.compile(rf"(?<=/creds/\w/){_B62}{{24}}{_TENANT}\b")),
     ("lease-hash", re.compile(r"\bh[0-9a-f]{64}\b")),
 )
 _CIPHERTEXT = re.compile(r"\bvault:v(\d+):([A-Za-z0-9+/_-]+=*)")
@@ -54,6 +57,7 @@ _COUNT_KEYS = frozenset({"encryptions"})
 _RANDOM_KEYS = frozenset({"random_bytes", "otp", "encoded_token", "encoded_root_token"})
 _BY_CONFIGURATION = frozenset({"storage_type"})
 _PGP_MINIMUM = 200
+_SERIAL = re.compile(r"[1-9a-f][0-9a-f]{7,15}")
 _PNG = "iVBORw0KGgo"
 """How a picture begins in base64."""
 
@@ -126,6 +130,12 @@ class Normaliser:
             return self._name("namespace-id", value)
         if key in {"public_key", "publickey"} and value:
             return self._name(f"public key of {len(value)} characters", value)
+        if key == "signed_key" and value:
+            return described(value)
+        if key == "private_key" and value.startswith("-----BEGIN "):
+            return _exported(value)
+        if key == "serial_number" and _SERIAL.fullmatch(value):
+            return "<serial number>"
         if key == "barcode" and value.startswith(_PNG):
             return f"<picture:{_dimensions(value)}>"
         if key in _ROUNDED and (rounded := _ROUNDED[key].fullmatch(value)):

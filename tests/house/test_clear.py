@@ -19,6 +19,9 @@ _OTHERWISE: Final = {
     "authorization_code": "yes or no",
     "partial_failure_response_code": "a status",
     "disable_local_ca_jwt": "yes or no",
+    "generate_signing_key": "yes or no",
+    "allow_user_certificates": "yes or no",
+    "allow_host_certificates": "yes or no",
     "enable_identity_alias_metadata": "yes or no",
 }
 """What is called so and is something else."""

@@ -79,6 +79,7 @@ BYTES = {
     "vault/engines/kv/plain.py": ["text"],
     "vault/engines/kv/store.py": ["data"],
     "vault/engines/system/mounts/remount.py": ["value"],
+    "vault/engines/ssh/otp_routes.py": ["self._entropy.bytes(SALT_BYTES)"],
     "vault/token/entries.py": ["self._entropy.bytes(32)"],
     "vault/token/store.py": ["how"],
 }

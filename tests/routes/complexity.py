@@ -21,9 +21,8 @@ from zlib import crc32
 import msgspec
 
 from tests.hostile import BODIES, FORMS, HEADERS, TEXTS, VALUES, WORST, shown
-from tests.routes.driver import TARGETS, Application, Target, copy_data
+from tests.routes.driver import SWIFT_PAIRS, TARGETS, Application, Target, copy_data
 from tests.routes.furniture import BASES, furnish, log_in, seal
-from vault.server.compose.catalog import ENGINES
 
 MEBIBYTE = 1 << 20
 STRANGER = 0.1
@@ -249,7 +248,7 @@ class Account:
 @cache
 def furnished() -> Application:
     """An application that others begin as copies of."""
-    application = Application(engines=ENGINES)
+    application = Application(engines=SWIFT_PAIRS)
     furnish(application)
     application.close()
     return application
@@ -258,7 +257,7 @@ def furnished() -> Application:
 @cache
 def holders_token() -> str:
     """A token of whoever is no operator, in `furnished` and so in each copy: a password takes longer than most requests."""
-    with Application(like=furnished(), engines=ENGINES) as application:
+    with Application(like=furnished(), engines=SWIFT_PAIRS) as application:
         token = log_in(application)
         copy_data(application.storage, furnished().storage)
     return token
@@ -277,7 +276,7 @@ class Trial:
     def run(self) -> Account:
         """Try every place."""
         self._holder = holders_token()
-        with Application(like=furnished(), engines=ENGINES) as application:
+        with Application(like=furnished(), engines=SWIFT_PAIRS) as application:
             self._application = application
             for place in places(self._target):
                 if place.who == "sealed":

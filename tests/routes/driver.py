@@ -11,15 +11,18 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from hsm.key_slot import KeySlot
 from nhi.auth.userpass.install import install as install_userpass
 from tests.clocks import MOST_TURNS, MovedClock
+from vault.engines.ssh.install import install as install_ssh
+from vault.engines.ssh.keys.pairs import NewPair, new_pair
 from vault.framework.clock import Entropy
 from vault.framework.request.operation import Operation
 from vault.framework.route import Parameter, Route
@@ -46,13 +49,30 @@ METHODS = {
 MERGE_PATCH = "application/merge-patch+json"
 Headers = Mapping[str, str | Sequence[str]]
 """By name: a value, or those of a header that comes more than once."""
-QUICK_LOGINS = tuple(
+
+
+@cache
+def _pair_of_rsa() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def _quick_pair(kind: str, bits: int) -> NewPair:
+    """As usual, but that all pairs of RSA are one."""
+    made = new_pair(kind, bits)
+    return NewPair(_pair_of_rsa, slow=True) if made.slow else made
+
+
+SWIFT_PAIRS: tuple[Install, ...] = tuple(
+    partial(install_ssh, pairs=_quick_pair) if each is install_ssh else each for each in ENGINES
+)
+"""The usual engines, but that no pair of RSA is made, which takes a second where a default asks for one."""
+QUICK_LOGINS: tuple[Install, ...] = tuple(
     partial(install_userpass, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     if each is install_userpass
     else each
-    for each in ENGINES
+    for each in SWIFT_PAIRS
 )
-"""The usual engines, with argon2id as quick as it gets. Tests of what a password costs ask for `ENGINES`."""
+"""Those, with argon2id as quick as it gets. Tests of what a password costs ask for `SWIFT_PAIRS`."""
 ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
 """A policy that covers no route."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")

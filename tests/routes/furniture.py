@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from tests.routes.driver import Application
+from tests.ssh_keys import ed25519_pair, public_line
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -62,6 +63,13 @@ def _bases() -> Mapping[str, Mapping[str, Any]]:
         "oidc/key/{name:word}": {"algorithm": "ES256"},
         "oidc/role/{name:word}": {"key": "x"},
         "oidc/client/{name:word}": {"key": "x"},
+        "config/ca": {"key_type": "ed25519"},
+        "issuers/import": {"key_type": "ed25519"},
+        "issuers/import/{issuer_name:word}": {"key_type": "ed25519"},
+        "issue/{role:name}": {"key_type": "ed25519", "valid_principals": "x"},
+        "sign/{role:name}": {"public_key": public_line(ed25519_pair("x")), "valid_principals": "x"},
+        "roles/{role:name}": {"key_type": "ca", "allow_user_certificates": True},
+        "creds/{role:name}": {"ip": "192.0.2.1"},
         "keys/{name:word}": {"generate": True, "issuer": "x", "account_name": "x"},
         "quotas/rate-limit/{name:name}": {"rate": 100000},
         "workloads/{name:name}": {"owner": "x", "ttl": "30d"},
@@ -97,6 +105,9 @@ def furnish(application: Application) -> None:
         ("identity/oidc/provider/x", {}),
         ("totp/keys/x", BASES["keys/{name:word}"]),
         ("transit/keys/x", {}),
+        ("ssh/config/ca", {"key_type": "ed25519"}),
+        ("ssh/issuers/import/x", {"key_type": "ed25519"}),
+        ("ssh/roles/x", {"key_type": "ca", "allow_user_certificates": True, "allowed_users": "*"}),
         ("nhi/keys", {}),
         ("nhi/workloads/x", BASES["workloads/{name:name}"]),
         ("nhi/registrations/x", BASES["registrations/{name:name}"]),
@@ -110,7 +121,7 @@ def furnish(application: Application) -> None:
 
 def _holders_policy() -> str:
     """Rules such as teams have: their own places by template, globs, segments, bounds on parameters; and all else."""
-    kinds = ("secret", "plain", "cubbyhole", "identity", "sys", "auth", "totp", "nhi", "kv", "transit")
+    kinds = ("secret", "plain", "cubbyhole", "identity", "sys", "auth", "totp", "nhi", "kv", "transit", "ssh")
     bounded = '{ capabilities = [%s] denied_parameters = { "never" = [] "ttl" = ["never*", "9999*"] "x" = ["*-no"] } }'
     everything = '"create", "read", "update", "patch", "delete", "list", "scan"'
     own = [

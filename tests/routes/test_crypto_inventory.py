@@ -40,6 +40,7 @@ class Site(Issuer):
         self.root("identity/oidc/key/k", {"algorithm": "RS256", "allowed_client_ids": "*"})
         for kind in KEY_TYPES.keys() - {EXTERNAL}:
             self.root(f"transit/keys/{kind}", {"type": kind, "key_size": 64 if kind == HMAC else 0})
+        self.root("ssh/config/ca", {"key_type": "ed25519"})
         self.root("totp/keys/t", {"key": SEED, "account_name": "a", "issuer": "i"})
         self.root("sys/external-keys/configs/c", {"plugin": "pkcs11", "verify": False, "lib": "soft", "token_label": "hsm-a", "pin": PIN})  # fmt: skip
         self.root("sys/external-keys/configs/c/keys/k", {"label": "p256", "verify": False})

@@ -40,7 +40,7 @@ def render(policy: Policy, facts: IdentityFacts | None) -> Policy:
         if not rule.templated:
             rules.append(rule)
             continue
-        values = [_value(selector.strip(), facts) for selector in _TEMPLATE.findall(rule.path)]
+        values = [selected(selector.strip(), facts) for selector in _TEMPLATE.findall(rule.path)]
         if any(value is not None and _unsafe(value, banned) for value in values):
             refusal = "an identity value may not stand in a path"
             return msgspec.structs.replace(policy, rules=(), templated=False, refusal=refusal)
@@ -73,8 +73,8 @@ def _widened(rule: PathRule, *, allow_slashes: bool) -> PathRule:
     return msgspec.structs.replace(rule, path=path, templated=False)
 
 
-def _value(selector: str, facts: IdentityFacts | None) -> str | None:
-    """The value of `selector`, None when it has none."""
+def selected(selector: str, facts: IdentityFacts | None) -> str | None:
+    """Return the value that `selector` names, as `identity.entity.name` does; None when it has none."""
     if facts is None:
         return None
     parts = selector.split(".")

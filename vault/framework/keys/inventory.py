@@ -46,6 +46,8 @@ class Purpose(StrEnum):
     SEAL_SLOT = "seal-slot"
     SECRET_ID_HASH = "secret-id-hash"  # noqa: S105 - a name
     SECOND_FACTOR = "second-factor"
+    SSH_CA = "ssh-ca"
+    SSH_OTP_HASH = "ssh-otp-hash"
     TLS_LISTENER = "tls-listener"
     TOKEN_HASH = "token-hash"  # noqa: S105 - a name
     TOTP = "totp"

@@ -20,6 +20,7 @@ from vault.cache.follow import Follower
 from vault.engines.cubbyhole.install import install as install_cubbyhole
 from vault.engines.kv.install import install as install_kv
 from vault.engines.kv.upgrade import upgrade
+from vault.engines.ssh.install import install as install_ssh
 from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.crypto.engine import CryptoEngine
@@ -91,6 +92,7 @@ ENGINES: Final[tuple[Install, ...]] = (
     install_kv,
     install_totp,
     install_transit,
+    install_ssh,
     install_cubbyhole,
     install_approle,
     install_cert,
