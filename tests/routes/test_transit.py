@@ -81,7 +81,7 @@ def test_associated_data_stays_bound_when_it_is_wrapped_anew(transit: Transit) -
     assert transit.data("decrypt/k", {"ciphertext": anew, "associated_data": ABOUT})["plaintext"] == TEXT
 
 
-def test_a_request_that_is_refused_makes_no_key(transit: Transit) -> None:
+def test_eg_04_a_request_that_is_refused_makes_no_key(transit: Transit) -> None:
     before = transit.stored(VERSIONS), transit.stored(KEYS)
     for wrong in (
         {"plaintext": "x"},
@@ -311,7 +311,9 @@ def test_a_data_key_is_what_its_ciphertext_says(transit: Transit) -> None:
     assert "plaintext" not in transit.data("datakey/wrapped/k", {})
 
 
-def test_the_other_server_refuses_a_key_that_was_put_away_here_at_the_next_request(shared: Shared) -> None:
+def test_eg_05_the_other_server_refuses_a_key_that_was_put_away_here_at_the_next_request(
+    shared: Shared,
+) -> None:
     with Application(shared.open()) as first, Application(shared.open(), beside=first) as second:
         here, there = Transit(first), Transit(second)
         text = here.encrypt("k")
@@ -322,7 +324,12 @@ def test_the_other_server_refuses_a_key_that_was_put_away_here_at_the_next_reque
         assert there.data("decrypt/k", {"ciphertext": text})["plaintext"] == TEXT
         here.data("keys/k/rotate", {})
         assert there.encrypt("k").startswith("vault:v2:")
-        here.data("keys/k/config", {"min_decryption_version": 2})
+        here.data("keys/k/config", {"min_decryption_version": 2, "min_encryption_version": 2})
+        assert "too old" in there.refused("decrypt/k", {"ciphertext": text})
+        here.data("keys/k/config", {"min_decryption_version": 1, "min_encryption_version": 1})
+        assert there.data("decrypt/k", {"ciphertext": text})["plaintext"] == TEXT
+        here.data("keys/k/config", {"min_decryption_version": 2, "min_encryption_version": 2})
+        here.data("keys/k/trim", {"min_available_version": 2})
         assert "too old" in there.refused("decrypt/k", {"ciphertext": text})
         here.data("keys/k/config", {"deletion_allowed": True})
         here.ask("DELETE", "keys/k")
