@@ -31,7 +31,6 @@ OUT_OF_SCOPE: Mapping[str, str] = {
     r"auth/approle/role/\{role_name\}/bind-secret-id": "answers 404 there too: it is a field of the role alone",
     r"identity/mfa/method/(duo|okta|pingid)/": "needs a service of that company; such methods are answered as absent",
     r"(database|kubernetes|pki|rabbitmq)/": "an engine that this release does not have",
-    r"transit/(backup|byok-export|restore)": "keys leave and come in a later release",
     r"sys/control-group/": "approval by others; what a policy puts under one is refused, as nobody can approve",
     r"sys/workflows/": "requests that the server makes one after the other; not in this release",
     r"sys/internal/inspect/": "shows the insides of a Go process; off by default there too",

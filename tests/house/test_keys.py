@@ -64,6 +64,7 @@ NOT_A_KEY_IN_USE: Final = {
     "vault/engines/transit/encryption.py": "a nonce",
     "vault/engines/ssh/certificate_routes.py": "serial numbers and nonces of certificates",
     "vault/engines/transit/encryption_routes.py": "a key for data, which the client keeps",
+    "vault/engines/transit/moving/backup_entry.py": "a key for MACs of a version that came without, one of its own parts",
     "vault/engines/transit/moving/envelope.py": "a key that wraps another for its way, sent with it",
     "vault/engines/transit/moving/material.py": "it signs once, to see whether the pair is sound",
     "vault/framework/tools/random_bytes.py": "randomness for a client",

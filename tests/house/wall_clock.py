@@ -77,6 +77,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/transit/keys/key_ring.py": "create",
         "vault/engines/transit/keys/rotation.py": "set_timer",
         "vault/engines/transit/key_routes.py": "rotate rotate_when_due",
+        "vault/engines/transit/moving/backup_routes.py": "_read write_out",
         "vault/engines/transit/moving/import_routes.py": "import_version",
         "vault/engines/transit/moving/wrapping_key.py": "known",
         "vault/engines/token/engine.py": (

@@ -14,7 +14,6 @@ from tests.conformance.moved_keys import pair, public_pem, wrapped
 from tests.routes.driver import Application
 from tests.routes.test_transit import TEXT, Transit
 from tests.shared import Shared
-from vault.engines.transit.keys.derivation import derive_counted
 from vault.engines.transit.keys.model import KEYS, VERSIONS
 from vault.framework.concurrency.offload import Pool
 
@@ -131,13 +130,12 @@ def test_the_other_server_signs_once_the_private_half_came(shared: Shared) -> No
 
 def test_a_derived_key_is_the_one_that_openbao_derives(coming: Coming) -> None:
     """NIST SP 800-108 with a counter of 4 bytes that begins at 0, and 256 bits; the context is all of the fixed data."""
-    for name, secret, kind in (("k", "bytes32", "aes256-gcm96"), ("short", "bytes16", "aes128-gcm96")):
-        coming.bring(name, secret, type=kind, derived=True)
+    for name, size, kind in (("k", 32, "aes256-gcm96"), ("short", 16, "aes128-gcm96")):
+        coming.bring(name, f"bytes{size}", type=kind, derived=True)
         text = coming.encrypt(name, context=base64.b64encode(b"one").decode())
-        mac = HMAC(bytes(range(256))[: int(secret.removeprefix("bytes"))], SHA256())
+        mac = HMAC(bytes(range(size)), SHA256())
         mac.update(bytes(4) + b"one" + bytes.fromhex("00000100"))
-        key = mac.finalize()
-        assert derive_counted(bytes(range(256))[: int(secret.removeprefix("bytes"))], b"one") == key
+        key = mac.finalize()[:size]
         sealed = base64.b64decode(text.split(":")[2])
         assert AESGCM(key).decrypt(sealed[:12], sealed[12:], None) == base64.b64decode(TEXT)
 

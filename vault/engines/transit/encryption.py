@@ -156,9 +156,9 @@ def _cipher(key: OpenKey, version: OpenVersion, context: bytes) -> tuple[Aead, b
     if not context:
         raise Malformed(NO_CONTEXT)
     assert key.kind.aead is not None
-    if key.settings.counter_kdf:
-        return key.kind.aead(derive_counted(version.secret, context)), b""
     size = key.kind.size
+    if key.settings.counter_kdf:
+        return key.kind.aead(derive_counted(version.secret, context, size)), b""
     length = size + _NONCE_KEY if key.settings.convergent else size
     derived = derive(version.secret, context, length)
     return key.kind.aead(derived[:size]), derived[size:]

@@ -12,6 +12,8 @@ from vault.engines.transit.key_routes import KeyEngine
 from vault.engines.transit.keys.devices import Devices
 from vault.engines.transit.keys.key_ring import KEY_FACT, KeyRing
 from vault.engines.transit.keys.rotation import TIMERS
+from vault.engines.transit.moving.backup_routes import BackupEngine
+from vault.engines.transit.moving.byok_routes import ByokEngine
 from vault.engines.transit.moving.import_routes import ImportEngine
 from vault.engines.transit.moving.wrapping_key import WrappingKeys
 from vault.engines.transit.settings_routes import SettingsEngine
@@ -31,6 +33,7 @@ def install(services: Services) -> Installation:
     signatures = SignatureEngine(ring, devices, uses, services.pool)
     wrapping = WrappingKeys(services.safe, services.entropy, services.pool)
     coming = ImportEngine(ring, wrapping, services.entropy, services.pool)
+    backups = BackupEngine(ring, services.entropy, services.pool)
     tools = ToolEngine(services.entropy, services.pool)
     return Installation(
         kinds=(
@@ -42,6 +45,8 @@ def install(services: Services) -> Installation:
                     signatures,
                     ExportEngine(ring),
                     coming,
+                    ByokEngine(ring, services.entropy),
+                    backups,
                     tools,
                     SettingsEngine(),
                     AgreementEngine(ring, services.entropy),

@@ -246,7 +246,9 @@ class KeyEngine(Engine):
         else:
             raw = raw_public(stored.public)
             public = pem_public(stored.public) if raw is None else base64.b64encode(raw).decode()
-        return PublicVersion(pem_chain(stored.chain), rfc3339(stored.created), kind.shown, public)
+        return PublicVersion(
+            pem_chain(stored.chain).rstrip("\n"), rfc3339(stored.created), kind.shown, public
+        )
 
     async def rotate_when_due(self, data: View, name: str) -> Millis | None:
         """Rotate a key whose period is over; say when to look again. Raises `AskFirst`: no write waits for RSA."""

@@ -30,9 +30,9 @@ class Severity(IntEnum):
 
 
 _VERBS: Final = {
-    Action.CREATE: "create enable generate import init issue",
+    Action.CREATE: "create enable generate import init issue restore",
     Action.READ: (
-        "capabilities checkpoint count decrypt encrypt explain export hash help hmac introspect list lookup preview prove query read scan"
+        "backup capabilities checkpoint count decrypt encrypt explain export hash help hmac introspect list lookup preview prove query read scan"
         " schema sign status userinfo verify"
     ),
     Action.UPDATE: "approve demote lock merge move patch promote renew rewrap rotate tune undelete unlock write",

@@ -28,12 +28,13 @@ def derive(secret: bytes, context: bytes, length: int) -> bytes:
     return HKDF(SHA256(), length, None, context).derive(secret)
 
 
-def derive_counted(secret: bytes, context: bytes) -> bytes:
-    """Return the 32 bytes for a context of an imported key: HMAC in counter mode (NIST SP 800-108), which counts from 0.
+def derive_counted(secret: bytes, context: bytes, length: int) -> bytes:
+    """Return so many bytes, 32 at most, for a context of an imported key.
 
-    OpenBao derives so whatever the kind of key, so that one of AES-128 becomes one of AES-256.
+    It is HMAC in counter mode (NIST SP 800-108), which counts from 0 and says that it makes 256 bits, also where fewer
+    are taken: so OpenBao does it. What it encrypts so with AES-128 it does not decrypt again; that is done here.
     """
-    return hmac.digest(secret, _FIRST + context + _BITS, "sha256")
+    return hmac.digest(secret, _FIRST + context + _BITS, "sha256")[:length]
 
 
 def derived_pair(version: OpenVersion, context: bytes) -> Ed25519PrivateKey:

@@ -90,7 +90,7 @@ def _bare(secret: bytes, form: str) -> str:
 def _chain(version: OpenVersion) -> str:
     if not version.stored.chain:
         raise Malformed("selected key version does not have a certificate chain imported")
-    return pem_chain(version.stored.chain)
+    return pem_chain(version.stored.chain).rstrip("\n")
 
 
 def _public(version: OpenVersion, form: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -20,3 +22,15 @@ class Backup(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         """Show nothing of it."""
         return "Backup(…)"
+
+
+class WrappedKeys(msgspec.Struct, frozen=True):
+    """A key by version, wrapped for another key, in base64. Versions of which the public half alone is here are left out."""
+
+    keys: Mapping[str, str]
+    name: str
+    type: str
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "WrappedKeys(…)"

@@ -60,9 +60,7 @@ class ByokParams(Params, frozen=True):
 
     destination: Annotated[str, Doc("Name of the RSA key that it is wrapped for.")]
     source: Annotated[str, Doc("Name of the key that leaves.")]
-    hash: Annotated[str, Doc("The hash of OAEP: SHA1, SHA224, SHA256, SHA384 or SHA512.", clear=True)] = (
-        USUAL_HASH
-    )
+    hash: Annotated[str, Doc("The hash of OAEP: SHA1, SHA224, SHA256, SHA384 or SHA512.")] = USUAL_HASH
 
 
 class ByokVersionParams(ByokParams, frozen=True, kw_only=True):
