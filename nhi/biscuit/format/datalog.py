@@ -42,6 +42,7 @@ DEFAULT_SYMBOLS: Final = [
     "query",
 ]
 """Texts that every token knows (Biscuit specification, "Symbol table")."""
+_DEFAULT: Final = frozenset(DEFAULT_SYMBOLS)
 FIRST_OWN_SYMBOL: Final = 1024
 
 
@@ -186,12 +187,10 @@ class Tables:
 
     def extend(self, symbols: Sequence[str], keys: Sequence[Key]) -> bool:
         """Take in what a block adds; False where it repeats what is there, which would give one text two numbers."""
-        added, known = set(symbols), {*DEFAULT_SYMBOLS, *self.symbols}
-        if (
-            len(added) != len(symbols)
-            or added & known
-            or len({*self.keys, *keys}) != len(self.keys) + len(keys)
-        ):
+        added = set(symbols)
+        if len(added) != len(symbols) or not _DEFAULT.isdisjoint(added) or not added.isdisjoint(self.symbols):
+            return False
+        if keys and len({*self.keys, *keys}) != len(self.keys) + len(keys):
             return False
         self.symbols.extend(symbols)
         self.keys.extend(keys)

@@ -16,7 +16,7 @@ import msgspec
 from nhi.biscuit.format.datalog import Block, Check, CheckKind, Op, OpKind, Rule, Term, TermKind
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.format.printer import print_check, print_key
-from nhi.biscuit.offline.deadline import deadline_of, deadline_of_check
+from nhi.biscuit.offline.deadline import deadline_of_check
 from nhi.biscuit.offline.facts import NETS
 from nhi.biscuit.offline.lint import RESERVED
 from nhi.biscuit.offline.noop_checks import always_holds
@@ -85,8 +85,14 @@ def next_attenuation(so_far: AttenuationsSoFar, block: Block, authority: Block) 
     """Return a chain with one more block; `authority` is its first. Raises nothing, as `attenuations`."""
     place, before, until = len(so_far.found), so_far.before, so_far.until
     audience = _audience(authority)
-    limits = [limit for check in block.checks for limit in _limits(check, block, authority, audience)]
-    end = deadline_of((block,))
+    ends = [deadline_of_check(check) for check in block.checks]
+    limits = [
+        limit
+        for check, ends_then in zip(block.checks, ends, strict=True)
+        if not ends_then
+        for limit in _limits(check, block, authority, audience)
+    ]
+    end = min(filter(None, ends), default=Millis(0))
     fresh = [
         limit for limit in limits if not _is_idle(limit) and not any(_implies(old, limit) for old in before)
     ]
@@ -149,9 +155,7 @@ def _is_idle(limit: Limit) -> bool:
 
 
 def _limits(check: Check, block: Block, authority: Block, audience: str) -> list[Limit]:
-    """Return what a check demands, but for an end in time, which is told elsewhere."""
-    if deadline_of_check(check):
-        return []
+    """Return what a check demands that sets no end in time."""
     if not check.queries:  # the library finds that none of them holds, whatever the kind
         return [(_WORDS, "lets nothing through")]
     idle = always_holds(check, block, authority)

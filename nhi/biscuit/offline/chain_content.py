@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
 from nhi.biscuit.format.chain import Chain, SignedBlock
-from nhi.biscuit.format.datalog import Block, Check, Tables
+from nhi.biscuit.format.datalog import Block, Tables
 from nhi.biscuit.format.decode import KnownChecks, read_block
 from nhi.biscuit.format.error import BiscuitError
 from nhi.biscuit.offline.attenuation import Attenuation, AttenuationsSoFar, next_attenuation
@@ -64,18 +64,22 @@ class ChainContent:
         self.blocks: tuple[Block, ...] = (block,) if before is None else (*before.blocks, block)
         self.tables = tables
         self.left = left
-        asked = [
-            predicate.name for check in block.checks for query in check.queries for predicate in query.body
-        ]
-        self.mentions: frozenset[str] = frozenset(asked) if before is None else before.mentions.union(asked)
+        mentions = set() if before is None else set(before.mentions)
+        ends = [] if before is None or not before.end else [before.end]
+        steady = before is None or before.steady
+        for check in block.checks:
+            asked = {predicate.name for query in check.queries for predicate in query.body}
+            mentions |= asked
+            end = deadline_of_check(check)
+            if end:
+                ends.append(end)
+            elif _TIME in asked:
+                steady = False
+        self.mentions: frozenset[str] = frozenset(mentions)
         """Names of the facts that the checks ask about."""
-        ends = [deadline_of_check(check) for check in block.checks]
-        said = [*ends, Millis(0) if before is None else before.end]
-        self.end: Millis = min(filter(None, said), default=Millis(0))
+        self.end: Millis = min(ends, default=Millis(0))
         """The earliest time (ms) after which some check fails for certain; 0 if none says so."""
-        self.steady: bool = (before is None or before.steady) and all(
-            end or not _asks(check, _TIME) for end, check in zip(ends, block.checks, strict=True)
-        )
+        self.steady: bool = steady
         """Whether what the checks say of time is all in `end`."""
         self.costs: Costs = Costs((block,), ambient, None if before is None else before.costs)
         self.cost: int = self._sum_up(before, block, ambient, most)
@@ -106,10 +110,6 @@ class ChainContent:
             so_far = AttenuationsSoFar() if self.before is None else self.before.so_far
             self._so_far = next_attenuation(so_far, self.blocks[-1], self.blocks[0])
         return self._so_far
-
-
-def _asks(check: Check, name: str) -> bool:
-    return any(predicate.name == name for query in check.queries for predicate in query.body)
 
 
 class KeptContents(Protocol):

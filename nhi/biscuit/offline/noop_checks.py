@@ -40,25 +40,23 @@ def always_holds(check: Check, block: Block, authority: Block) -> bool:
     if check.kind is CheckKind.REJECT:
         return bool(check.queries) and all(_never(query, block, authority) for query in check.queries)
     for query in check.queries:
-        if _always(query, block, authority):
+        truths = _truths(query)
+        if all(truths) and _always_fits(query, block, authority):
             return True
-        if None in _truths(query):  # it may come to an error, and then nothing after it counts
+        if None in truths:  # it may come to an error, and then nothing after it counts
             return False
     return False
 
 
-def _always(query: Rule, block: Block, authority: Block) -> bool:
-    """Whether a query holds for every request: what it asks for is always there, and it compares that with nothing."""
+def _always_fits(query: Rule, block: Block, authority: Block) -> bool:
+    """Whether what a query asks for is there for every request, and it compares that with nothing."""
     bound = _variables(query)
     stated = block.facts if query.scopes or block.scopes else (*authority.facts, *block.facts)
-    return (
-        len(set(bound)) == len(bound)
-        and all(_is_there(predicate, stated) for predicate in query.body)
-        and all(_truths(query))
-    )
+    return len(set(bound)) == len(bound) and all(_is_there(predicate, stated) for predicate in query.body)
 
 
 def _truths(query: Rule) -> list[bool | None]:
+    """Return what each expression comes to, as `_truth`."""
     bound = _variables(query)
     return [_truth(ops, bound) for ops in query.expressions]
 
