@@ -43,11 +43,12 @@ class Presentation(NamedTuple):
     again: Millis = Millis(0)
 
 
-class NewChain(NamedTuple):
-    """A chain that a call presents for the first time, or from a new address."""
+class PresentedChain(NamedTuple):
+    """A chain that a call presents, and the ids of those of its blocks that are kept."""
 
     call: Call
     verdict: Verdict
+    ids: tuple[str, ...]
 
 
 class Presentations:
@@ -55,7 +56,7 @@ class Presentations:
 
     def __init__(self, barrier: Barrier) -> None:
         self._barrier = barrier
-        self._shared: SharedWrites[NewChain, Presentation] = SharedWrites(self._begin, _write_down)
+        self._shared: SharedWrites[PresentedChain, Presentation] = SharedWrites(self._begin, _write_down)
 
     async def note(self, call: Call, core: ReadView, verdict: Verdict) -> Presentation:
         """Record what `call` presents, unless that is known, durably: in a transaction that is shared with others who do.
@@ -74,15 +75,16 @@ class Presentations:
         if verdict.issued is None or verdict.refusal in _NOT_RECORDED:
             return Presentation()
         # 3. Known.
+        seen = PresentedChain(call, verdict, _recorded_ids(verdict))
         old = await lineage.tree(committed, verdict.issued.token_id)
-        if not _is_new(old, verdict) and _grown_tree(old, verdict, call, {}) is None:
+        if not _is_new(old, seen) and _grown_tree(old, seen, {}) is None:
             last = await uses.last(committed, old) if old is not None else Millis(0)
             if not verdict.refusal and time_between(last, call.now) >= uses.COARSE:
                 await self._used(verdict, verdict.issued, call.now)
                 last = call.now
-            return Presentation(_sources(old, verdict, call), time_after(last, uses.COARSE))
+            return Presentation(_sources(old, seen), time_after(last, uses.COARSE))
         # 4. New.
-        return await self._shared.add(verdict.owner.namespace, NewChain(call, verdict))
+        return await self._shared.add(verdict.owner.namespace, seen)
 
     def _begin(self, owner: NamespaceId) -> AbstractAsyncContextManager[View]:
         return self._barrier.write(owner, core_prefix(owner))
@@ -113,10 +115,10 @@ class Presentations:
         call.record.noted = {**call.record.noted, "sighting": told}
 
 
-async def _write_down(tx: View, sightings: Sequence[NewChain]) -> list[Presentation]:
+async def _write_down(tx: View, sightings: Sequence[PresentedChain]) -> list[Presentation]:
     """Add chains to the trees of their tokens, and tell the audit records of the calls. Each tree is written once."""
     of_tree: dict[tuple[MountId, TokenId], list[int]] = {}
-    for place, (_, verdict) in enumerate(sightings):
+    for place, (_, verdict, _) in enumerate(sightings):
         of_tree.setdefault((verdict.owner.mount, verdict.token_id), []).append(place)
     found: dict[int, Presentation] = {}
     for places in of_tree.values():
@@ -125,14 +127,14 @@ async def _write_down(tx: View, sightings: Sequence[NewChain]) -> list[Presentat
     return [found[place] for place in range(len(sightings))]
 
 
-async def _grow(tx: View, sightings: Sequence[NewChain]) -> list[Presentation]:
+async def _grow(tx: View, sightings: Sequence[PresentedChain]) -> list[Presentation]:
     """Add chains to the tree of their one token. Where they are too many for it, as many as it takes."""
     first = sightings[0]
     view = first.verdict.view(tx)
     before = tree = await lineage.tree(view, first.verdict.token_id)
     grown: list[tuple[Tree | None, Tree | None]] = []
-    for call, verdict in sightings:
-        new = _grown_tree(tree, verdict, call, await _revocations(view, verdict))
+    for seen in sightings:
+        new = _grown_tree(tree, seen, await _revocations(view, seen.verdict))
         grown.append((tree, new))
         tree = new or tree
     if tree is not None and tree is not before:
@@ -142,28 +144,27 @@ async def _grow(tx: View, sightings: Sequence[NewChain]) -> list[Presentation]:
         if before is None:
             await uses.first(view, tree.issued, first.call.now)
     found = []
-    for (call, verdict), (old, new) in zip(sightings, grown, strict=True):
+    for seen, (old, new) in zip(sightings, grown, strict=True):
+        record, now = seen.call.record, seen.call.now
         if new is not None:
-            call.record.noted = {**call.record.noted, "sighting": _audit_facts(old, new, verdict)}
-        found.append(Presentation(_sources(new or old, verdict, call), time_after(call.now, uses.COARSE)))
+            record.noted = {**record.noted, "sighting": _audit_facts(old, new, seen)}
+        found.append(Presentation(_sources(new or old, seen), time_after(now, uses.COARSE)))
     return found
 
 
-def _is_new(old: Tree | None, verdict: Verdict) -> bool:
+def _is_new(old: Tree | None, seen: PresentedChain) -> bool:
     """Whether there is a block to write down that is not known yet."""
-    return old is None or (
-        not old.more and not {node.id for node in old.nodes}.issuperset(_recorded_ids(verdict))
-    )
+    return old is None or (not old.more and not {node.id for node in old.nodes}.issuperset(seen.ids))
 
 
 def _grown_tree(
-    old: Tree | None, verdict: Verdict, call: Call, revoked: Mapping[str, tuple[Millis, str]]
+    old: Tree | None, seen: PresentedChain, revoked: Mapping[str, tuple[Millis, str]]
 ) -> Tree | None:
     """Return what is known with this chain; None where that is what was known before."""
+    call, verdict, ids = seen
     if verdict.issued is None:
         return None
     nodes = {node.id: node for node in old.nodes} if old is not None else {}
-    ids = _recorded_ids(verdict)
     if old is not None and old.more and any(one not in nodes for one in ids):
         return None
     found = _attenuations(verdict) if any(one not in nodes for one in ids) else ()
@@ -228,12 +229,12 @@ def _recorded_ids(verdict: Verdict) -> tuple[str, ...]:
     return ids[:-1] if single else ids
 
 
-def _sources(known: Tree | None, verdict: Verdict, call: Call) -> frozenset[str]:
+def _sources(known: Tree | None, seen: PresentedChain) -> frozenset[str]:
     """Return the addresses from which a chain may come without anything to record; empty for any address."""
-    node = known.get(_recorded_ids(verdict)[-1]) if known is not None else None
+    node = known.get(seen.ids[-1]) if known is not None else None
     if node is None or len(node.sources) >= lineage.MOST_SOURCES:
         return frozenset()
-    return frozenset({*node.sources, call.client_address})
+    return frozenset({*node.sources, seen.call.client_address})
 
 
 async def _revocations(view: View, verdict: Verdict) -> dict[str, tuple[Millis, str]]:
@@ -246,13 +247,13 @@ async def _revocations(view: View, verdict: Verdict) -> dict[str, tuple[Millis, 
     return found
 
 
-def _audit_facts(old: Tree | None, new: Tree, verdict: Verdict) -> Mapping[str, object]:
+def _audit_facts(old: Tree | None, new: Tree, seen: PresentedChain) -> Mapping[str, object]:
     """Return what the audit record of a call says of a first sight: names that we gave, nothing that a holder wrote."""
     known = {node.id for node in old.nodes} if old is not None else set()
-    leaf = new.get(_recorded_ids(verdict)[-1])
+    leaf = new.get(seen.ids[-1])
     return {
-        "token_id": verdict.token_id,
-        "chain": [one.hex() for one in verdict.ids],
+        "token_id": seen.verdict.token_id,
+        "chain": [one.hex() for one in seen.verdict.ids],
         "first_seen": [node.id for node in new.nodes if node.id not in known],
         "anomalies": list(leaf.anomalies) if leaf is not None else [],
     }
