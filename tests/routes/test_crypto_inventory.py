@@ -81,7 +81,7 @@ def test_esa_cry_001_algorithms_and_their_strength_are_those_of_the_registry(sit
     assert {row["algorithm"]: row["pq"] for row in rows} == {
         row["algorithm"]: strength[row["algorithm"]] for row in rows
     }
-    assert {row["pq"] for row in rows} == {"pq", "none"}
+    assert {row["pq"] for row in rows} == {"hybrid", "pq", "none"}
     assert [row["id"] for row in rows if bool(row["at_risk_after"]) != (row["pq"] == "none")] == []
 
 

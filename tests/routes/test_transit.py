@@ -447,3 +447,23 @@ def test_a_chain_stays_with_its_version_and_is_told_by_every_way(transit: Transi
     assert exported == {"1": sent.rstrip("\n")}
     text = transit.data("sign/k", {"input": TEXT})["signature"]
     assert transit.data("verify/k", {"input": TEXT, "signature": text}) == {"valid": True}
+
+
+def test_a_hybrid_key_wraps_data_keys_and_is_rotated_as_any_other(transit: Transit) -> None:
+    shown = transit.data("keys/h", {"type": "mlkem768-x25519"})
+    assert (shown["supports_encryption"], shown["supports_derivation"]) == (True, False)
+    made = transit.data("datakey/plaintext/h", {"associated_data": ABOUT})
+    transit.data("keys/h/rotate", {})
+    body = {"ciphertext": made["ciphertext"], "associated_data": ABOUT}
+    assert transit.data("decrypt/h", body)["plaintext"] == made["plaintext"]
+    anew = transit.data("rewrap/h", body)["ciphertext"]
+    assert anew.startswith("vault:v2:")
+    assert transit.data("decrypt/h", {**body, "ciphertext": anew})["plaintext"] == made["plaintext"]
+    for wrong in ({"ciphertext": anew}, {**body, "ciphertext": anew[:-8] + "AAAAAAA="}):
+        assert transit.refused("decrypt/h", wrong) == "hpke: message authentication failed"
+    for path, body in (
+        ("keys/d", {"type": "mlkem768-x25519", "derived": True}),
+        ("sign/h", {"input": TEXT}),
+        ("keys/h/csr", {}),
+    ):
+        transit.refused(path, body)

@@ -15,7 +15,7 @@ from vault.engines.transit.keys.key_types import EXTERNAL, KEY_TYPES
 NONCE: Final = base64.b64encode(bytes(range(12))).decode()
 LONG_NONCE: Final = base64.b64encode(bytes(range(24))).decode()
 SPELLINGS: Final = ("nonce", "Nonce", "NONCE", "iv", "nonces", "nonce_", "initialization_vector", "_nonce")
-CIPHERS: Final = [name for name, kind in KEY_TYPES.items() if kind.aead is not None]
+CIPHERS: Final = [name for name, kind in KEY_TYPES.items() if kind.aead is not None and kind.derives]
 SLOW: Final = ("rsa-3072", "rsa-4096")
 SIZES: Final = (0, 3, 32, 64, 512, 513, -1)
 

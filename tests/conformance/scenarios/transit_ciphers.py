@@ -62,6 +62,7 @@ CIPHERS = [
     post("sys/mounts/ti", {"type": "transit"}),
     *(step for kind in KINDS for step in _of(kind)),
     get("ti/keys/k-aes256-gcm96?usage=true", divergence="DV-38"),
+    post("ti/keys/hybrid", {"type": "mlkem768-x25519"}, divergence="DV-38"),
     post("ti/keys/x", {"type": "XChaCha20-Poly1305"}, divergence="DV-02"),
     delete("sys/mounts/ti"),
 ]

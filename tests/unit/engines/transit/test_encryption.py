@@ -23,7 +23,7 @@ from vault.engines.transit.keys.model import TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 
-CIPHERS: Final = [name for name, kind in KEY_TYPES.items() if kind.aead is not None]
+CIPHERS: Final = [name for name, kind in KEY_TYPES.items() if kind.aead is not None and kind.derives]
 KEY: Final = TransitKey(id="x", type="aes256-gcm96", latest=5, min_decryption=2)
 
 

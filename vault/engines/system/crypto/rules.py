@@ -27,6 +27,8 @@ SYMMETRIC: Final = frozenset(
     }
 )
 """Algorithms with one secret key."""
+_HYBRID: Final = frozenset({"hpke-mlkem768-x25519"})
+"""Algorithms of which a classical and a post-quantum one must both be broken."""
 _LATTICES: Final = "ml-dsa-"
 """How the names of algorithms begin that are made against quantum computers (FIPS 204)."""
 QUANTUM_SAFE_BITS: Final = 256
@@ -68,7 +70,9 @@ class _Rule(NamedTuple):
 
 
 def post_quantum(use: KeyUse) -> PostQuantum:
-    """Return what of a key withstands a quantum computer. No hybrid algorithm is in use here."""
+    """Return what of a key withstands a quantum computer."""
+    if use.algorithm in _HYBRID:
+        return "hybrid"
     if use.algorithm.startswith(_LATTICES):
         return "pq"
     return "pq" if use.algorithm in SYMMETRIC and use.bits >= QUANTUM_SAFE_BITS else "none"

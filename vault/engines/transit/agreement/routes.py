@@ -54,7 +54,7 @@ class AgreementEngine(Engine):
         if params.key_derivation_algorithm != _ALGORITHM:
             raise Malformed("key derivation algorithm not supported; must be ecdh")
         kind = KEY_TYPES.get(params.derived_key_type.lower())
-        if kind is None or kind.aead is None:
+        if kind is None or kind.aead is None or not kind.derives:
             raise Malformed("unknown key type; must be one for aes-gcm or chacha20-poly1305")
         own = await self._own(call, params)
         secret = agreed(own, read_peer(params.peer_public_key), kind.size)

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from vault.engines.transit.keys.hybrid import HybridCipher
 from vault.engines.transit.keys.key_ring import OpenVersion
-from vault.engines.transit.keys.key_types import EXTERNAL, KeyType, pem_chain, raw_public
+from vault.engines.transit.keys.key_types import EXTERNAL, HYBRID, KeyType, pem_chain, raw_public
 from vault.engines.transit.keys.model import TransitKey
 from vault.framework.errors import Malformed
 
@@ -42,7 +43,7 @@ def require_part(key: TransitKey, kind: KeyType, part: str) -> None:
         raise Malformed("signing not supported for the key")
     if part == CHAIN and not kind.signs:
         raise Malformed("certificate chain not supported for keys that do not support signing")
-    if part == PUBLIC and not kind.pair and kind.name != EXTERNAL:
+    if part == PUBLIC and not kind.pair and kind.name not in {EXTERNAL, HYBRID}:
         raise Malformed(f"unknown key type {kind.name} for export type public-key")
 
 
@@ -94,6 +95,9 @@ def _chain(version: OpenVersion) -> str:
 
 
 def _public(version: OpenVersion, form: str) -> str:
+    aead = version.aead if version.kind.name == HYBRID else None
+    if isinstance(aead, HybridCipher):
+        return _bare(aead.public, form)
     public = version.verifier
     if form == "der":
         return base64.b64encode(version.stored.public).decode()

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509 import load_der_x509_certificate
 
+from vault.engines.transit.keys.hybrid import SECRET, HybridCipher
 from vault.engines.transit.keys.xchacha import XChaCha20Poly1305
 from vault.framework.clock import Entropy
 
@@ -40,7 +41,7 @@ Verifier = (
     | mldsa.MLDSA87PublicKey
 )
 """The public half of a pair."""
-Aead = AESGCM | ChaCha20Poly1305 | XChaCha20Poly1305
+Aead = AESGCM | ChaCha20Poly1305 | XChaCha20Poly1305 | HybridCipher
 MAC_KEY: Final = 32
 """Bytes of the key that a version of any kind but `hmac` has for MACs."""
 _NONCE: Final = 12
@@ -159,9 +160,20 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
         _mldsa(87, mldsa.MLDSA87PrivateKey.generate),
         KeyType(name="hmac", suite="hmac-sha-256"),
         KeyType(name="external-key", signs=True),
+        KeyType(
+            name="mlkem768-x25519",
+            size=SECRET,
+            nonce=0,
+            encrypts=True,
+            aead=HybridCipher,
+            suite="hpke-mlkem768-x25519",
+            failure="hpke: message authentication failed",
+        ),
     )
 }
 HMAC: Final = "hmac"
+HYBRID: Final = "mlkem768-x25519"
+"""The kind of a pair for hybrid encryption; OpenBao has none."""
 EXTERNAL: Final = "external-key"
 """The kind of a pair in a device, whatever it is there."""
 SHORT_NONCE: Final = frozenset(

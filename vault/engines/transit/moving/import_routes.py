@@ -14,6 +14,7 @@ from vault.engines.transit.keys.key_ring import KeyRing, find_key, stored_versio
 from vault.engines.transit.keys.key_types import (
     EXTERNAL,
     HMAC,
+    HYBRID,
     KEY_TYPES,
     UNKNOWN_TYPE,
     KeyType,
@@ -171,7 +172,7 @@ def importable(params: ImportParams) -> KeyType:
     if params.auto_rotate_period and params.auto_rotate_period < SHORTEST_PERIOD:
         raise Malformed(PERIOD)
     kind = KEY_TYPES.get(params.type.lower()) if len(params.type) < _LONGEST_TYPE else None
-    if kind is None or kind.name == EXTERNAL:
+    if kind is None or kind.name in {EXTERNAL, HYBRID}:
         raise Malformed(UNKNOWN_TYPE)
     if params.derived and kind.aead is None:
         raise Malformed(f"an imported key of type {kind.name} cannot be derived")

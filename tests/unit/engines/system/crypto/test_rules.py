@@ -33,6 +33,7 @@ def warned(profile: Profile, use: KeyUse) -> list[str]:
         ("chacha20-poly1305", 256, "pq"),
         ("xchacha20-poly1305", 256, "pq"),
         ("ml-dsa-65", 0, "pq"),
+        ("hpke-mlkem768-x25519", 0, "hybrid"),
         ("aes-256-gcm", 0, "none"),
         ("totp", 0, "none"),
         ("ed25519", 256, "none"),

@@ -32,7 +32,7 @@ from vault.engines.transit.keys.export import (
     require_part,
     versions_to_export,
 )
-from vault.engines.transit.keys.key_types import EXTERNAL, KEY_TYPES
+from vault.engines.transit.keys.key_types import EXTERNAL, HYBRID, KEY_TYPES
 from vault.engines.transit.keys.model import TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
@@ -104,7 +104,7 @@ def test_no_secret_part_leaves_unless_the_key_says_so(name: str) -> None:
         with pytest.raises(Malformed, match="private key material is not exportable"):
             require_part(TransitKey(id="x", type=name), kind, part)
     let = TransitKey(id="x", type=name, exportable=True)
-    public = kind.pair or name == EXTERNAL
+    public = kind.pair or name in {EXTERNAL, HYBRID}
     has = {
         ENCRYPTION: kind.encrypts,
         SIGNING: kind.pair and kind.signs,
