@@ -17,6 +17,8 @@ _APART = {
         "vault/framework/telemetry/log.py",
         "event",
     ): "level, module, message: as every line of the log is written",
+    ("vault/engines/transit/keys/hybrid.py", "encrypt"): "nonce, data, associated data: as in `cryptography`",
+    ("vault/engines/transit/keys/hybrid.py", "decrypt"): "nonce, data, associated data: as in `cryptography`",
     (
         "vault/engines/transit/keys/xchacha.py",
         "encrypt",

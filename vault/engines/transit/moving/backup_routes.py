@@ -102,7 +102,7 @@ class BackupEngine(Engine):
         if key.soft_deleted:
             raise Malformed(SOFT_DELETED)
         if key.type not in NUMBERS:
-            raise Malformed("a key in a device has no backup")
+            raise Malformed("a key in a device, or of a kind that OpenBao has not, has no backup")
         becomes = msgspec.structs.replace(key, backed_up=KeyCopy(millis_to_nanos(call.now), key.latest))
         versions = await self._all_versions(call, key)
         work = partial(_text, params.name, becomes, versions)
