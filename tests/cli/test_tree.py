@@ -17,7 +17,6 @@ _NOT_HERE = {
     "debug": "collects the profiles of a Go process; the rest of it are single requests, such as `read sys/host-info`",
     "pki": "asks the PKI engine, which this release does not have",
     "ssh": "asks the SSH engine, which this release does not have",
-    "transit": "asks the transit engine, which this release does not have",
     "plugin init": "downloads programs; nothing that is stored or sent is run here (SL-95)",
     "plugin prune": "removes downloaded programs; there are none",
 }

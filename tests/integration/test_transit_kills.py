@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A server that is killed while it rotates and trims a key has the old state or the new one: no version is ever lost or half."""
+"""A server that is killed while keys change has the old state or the new one: no version is ever lost or half.
+
+Keys are rotated and trimmed, imported and restored.
+"""
 
 import base64
 import contextlib
@@ -9,12 +12,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from tests.conformance.moved_keys import secret_of, wrap
 from tests.fuzz.process import Client, VaultProcess, wait_until
 
 TEXT = base64.b64encode(b"kept").decode()
 KEEPS = 3
 """Versions that are kept when older ones are trimmed."""
 KILLS = 4
+VERSIONS = 20
+"""Versions of the two keys that take each other's place."""
 
 
 def data(client: Client, path: str, body: object = None) -> Any:
@@ -97,5 +103,108 @@ def test_a_kill_within_rotate_and_trim_leaves_the_old_state_or_the_new_one(tmp_p
             _whole(vault, churn)
             with vault.client() as client:
                 seen = data(client, "keys/k")["latest_version"]
+    finally:
+        vault.stop()
+
+
+class Movement:
+    """Imports keys and versions, and restores one of two keys in the place of the other, without end."""
+
+    def __init__(self, vault: VaultProcess, backups: tuple[str, str]) -> None:
+        self.vault = vault
+        self.backups = backups
+        self.rounds = 0
+        """How many were acknowledged; a key and a version came with each."""
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def reach(self, rounds: int) -> None:
+        """Wait until so many were told of."""
+        wait_until(lambda: self.rounds >= rounds, lambda: "it stands still", pause=0.001)
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException), self.vault.client() as client:
+            public = data(client, "wrapping_key")["public_key"]
+            while True:
+                sealed = {"ciphertext": wrap(secret_of("bytes32"), public)}
+                self._send(client, f"keys/new{self.rounds}/import", sealed)
+                self._send(client, "keys/i/import_version", sealed)
+                backup = self.backups[self.rounds % 2]
+                self._send(client, "restore", {"backup": backup, "force": True})
+                self.rounds += 1
+
+    @staticmethod
+    def _send(client: Client, path: str, body: object) -> None:
+        answer = client.request("POST", f"/v1/transit/{path}", body)
+        assert answer.status in {204, 400} and (answer.status == 204 or b"existing key" in answer.body), (
+            answer.body
+        )
+
+
+def _moved_whole(
+    vault: VaultProcess, movement: Movement, texts: tuple[dict[int, str], dict[int, str]]
+) -> None:
+    """What was imported encrypts, or is not there; of the two keys one is there, with all its versions and no other's."""
+    with vault.client() as client:
+        for number in range(movement.rounds + 1):
+            there = client.request("GET", f"/v1/transit/keys/new{number}").status == 200
+            assert there or number == movement.rounds
+            if there:
+                made = data(client, f"encrypt/new{number}", {"plaintext": TEXT})["ciphertext"]
+                assert data(client, f"decrypt/new{number}", {"ciphertext": made})["plaintext"] == TEXT
+        latest = data(client, "keys/i")["latest_version"]
+        for version in range(1, latest + 1):
+            made = data(client, "encrypt/i", {"plaintext": TEXT, "key_version": version})["ciphertext"]
+            assert data(client, "decrypt/i", {"ciphertext": made})["plaintext"] == TEXT
+        opened = [
+            [
+                client.request("POST", "/v1/transit/decrypt/r", {"ciphertext": text}).status
+                for text in each.values()
+            ]
+            for each in texts
+        ]
+        assert sorted(opened) == [[200] * len(texts[0]), [400] * len(texts[1])], opened
+
+
+def test_a_kill_within_import_and_restore_leaves_the_old_state_or_the_new_one(tmp_path: Path) -> None:
+    chance = random.Random(21)
+    vault = VaultProcess(tmp_path)
+    try:
+        vault.start()
+        vault.initialise()
+        with vault.client() as client:
+            client.request("POST", "/v1/sys/mounts/transit", {"type": "transit"})
+            sealed = wrap(secret_of("bytes32"), data(client, "wrapping_key")["public_key"])
+            body = {"ciphertext": sealed, "exportable": True, "allow_plaintext_backup": True}
+            assert client.request("POST", "/v1/transit/keys/i/import", body).status == 204
+            kept = []
+            for _ in range(2):
+                data(client, "keys/r", {"exportable": True, "allow_plaintext_backup": True})
+                texts = {}
+                for version in range(1, VERSIONS + 1):
+                    texts[version] = data(client, "encrypt/r", {"plaintext": TEXT})["ciphertext"]
+                    data(client, "keys/r/rotate", {})
+                kept.append((data(client, "backup/r")["backup"], texts))
+                data(client, "keys/r/config", {"deletion_allowed": True})
+                assert client.request("DELETE", "/v1/transit/keys/r").status == 204
+            (first, one), (second, other) = kept
+            assert client.request("POST", "/v1/transit/restore", {"backup": first}).status == 204
+        rounds = 0
+        for _ in range(KILLS):
+            movement = Movement(vault, (first, second))
+            movement.rounds = rounds
+            movement.start()
+            movement.reach(rounds + chance.randrange(1, 5))
+            vault.kill()
+            movement.join()
+            vault.start()
+            vault.unseal()
+            _moved_whole(vault, movement, (one, other))
+            rounds = movement.rounds
     finally:
         vault.stop()

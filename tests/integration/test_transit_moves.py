@@ -21,6 +21,9 @@ TEXT: Final = base64.b64encode(b"secret").decode()
 CONTEXT: Final = base64.b64encode(b"one").decode()
 LET: Final = {"exportable": True, "allow_plaintext_backup": True}
 WAYS: Final = (("openbao", "coffre"), ("coffre", "openbao"))
+SEEN: Final = (
+    "a key in an argument is seen by others on this machine: give `@FILE`, or `-` for standard input"
+)
 KINDS: Final = [name for name in KEY_TYPES if name != "external-key"]
 
 
@@ -194,7 +197,7 @@ def test_a_key_goes_wrapped_for_the_other_server(
     here.require(name, {what: text for what, text in back.items() if what != "hmac" or kind == "hmac"})
 
 
-@pytest.mark.parametrize("program", ["bao"])
+@pytest.mark.parametrize("program", ["bao", "vaultctl"])
 def test_a_client_imports_a_key_and_a_version(
     places: Callable[[str], Place], sites: Mapping[str, Site], name: str, program: str, tmp_path: Path
 ) -> None:
@@ -237,3 +240,31 @@ def test_backups_are_of_one_form(sites: Mapping[str, Site], name: str) -> None:
             for what in ("backup_info", "restore_info"):
                 each["policy"][what] = None
         assert json.dumps(first) == json.dumps(second)
+
+
+def test_vaultctl_takes_a_key_from_standard_input_and_from_no_argument(
+    places: Callable[[str], Place], sites: Mapping[str, Site], name: str, tmp_path: Path
+) -> None:
+    site, given = sites["coffre"], base64.b64encode(secret_of("bytes32")).decode()
+
+    def run(key: str, *more: str, path: str = f"moving/keys/{name}") -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "vaultctl", "transit", "import", path, key, *more],
+            env=places("coffre").environment(tmp_path),
+            input=f"{given}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert given not in done.stdout + done.stderr
+        return done.returncode, done.stderr
+
+    assert run(given) == (1, f"{SEEN}\n")
+    for path in ("moving", "moving/keys", "keys/a", "moving/keys/a/b", "/keys/a"):
+        assert run("-", path=path)[0] == 1
+    assert run(f"@{tmp_path / 'nothing'}")[0] == 1
+    assert run("-", "hash_function=md5")[0] == 1
+    assert run("-", "type=rsa-2048")[0] == 2
+    assert run("-", path="nowhere/keys/a")[0] == 2
+    assert run("-", "hash_function=sha512", "exportable=true") == (0, "")
+    assert site.read(f"export/encryption-key/{name}")["keys"] == {"1": given}

@@ -323,6 +323,14 @@ EXAMPLES = {
     "token lookup": ("token lookup", "token lookup -accessor ACCESSOR"),
     "token renew": ("token renew", "token renew -increment=2h"),
     "token revoke": ("token revoke -self", "token revoke -accessor ACCESSOR", "token revoke -mode=orphan -accessor ACCESSOR"),
+    "transit import": (
+        "transit import transit/keys/orders @key.b64",
+        "openssl pkcs8 -topk8 -nocrypt -in key.pem -outform DER | base64 | vaultctl transit import transit/keys/release - type=ecdsa-p256",
+    ),
+    "transit import-version": (
+        "transit import-version transit/keys/orders @newer.b64",
+        "transit import-version transit/keys/release @key.b64 version=1",
+    ),
     "unwrap": ("unwrap WRAPPING_TOKEN", "VAULT_TOKEN=$(cat wrapped) vaultctl unwrap", "unwrap -field=password WRAPPING_TOKEN"),
     "version": ("version", "-version"),
     "version-history": ("version-history", "version-history -format=json"),
@@ -350,6 +358,7 @@ _OF_GROUPS = {
     "plugin": ("plugin list", "plugin info"), "policy": ("policy write", "policy list", "policy explain"),
     "secrets": ("secrets enable", "secrets list", "secrets tune"),
     "token": ("token create", "token lookup", "token revoke"),
+    "transit": ("transit import", "transit import-version"),
 }  # fmt: skip
 """Commands whose first examples the help of a group shows; a group of one command shows that command's."""
 

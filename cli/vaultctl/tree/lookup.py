@@ -33,6 +33,7 @@ GROUPS = {
     "print": "What this command line would use",
     "secrets": "Secrets engines and their mounts",
     "token": "Tokens",
+    "transit": "Keys of transit that come from elsewhere",
 }
 
 
@@ -62,8 +63,9 @@ def all_commands() -> list[Command]:
     from vaultctl.tree.nhi import COMMANDS as nhi
     from vaultctl.tree.system import COMMANDS as system
     from vaultctl.tree.tokens import COMMANDS as tokens
+    from vaultctl.tree.transit import COMMANDS as transit
 
-    every = (*audit, *env, *hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens)
+    every = (*audit, *env, *hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens, *transit)
     return sorted(every, key=lambda command: command.name)
 
 
@@ -88,6 +90,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree.audit import COMMANDS as audit
 
         return audit
+    if first == "transit":
+        from vaultctl.tree.transit import COMMANDS as transit
+
+        return transit
     if first == "nhi":
         from vaultctl.tree.nhi import COMMANDS as nhi
 

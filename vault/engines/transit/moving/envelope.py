@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.keywrap import (
     aes_key_unwrap_with_padding,
     aes_key_wrap_with_padding,
 )
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
@@ -68,3 +70,15 @@ def wrap(public: RSAPublicKey, algorithm: hashes.HashAlgorithm, secret: bytes, e
     except ValueError:
         raise Malformed("crypto/rsa: message too long for RSA key size") from None
     return block + aes_key_wrap_with_padding(key, secret)
+
+
+def wrap_for(pem: str, hash_name: str, secret: bytes, entropy: Entropy) -> bytes:
+    """Return a secret, wrapped for a public key in PEM that another server gave. Raises `Malformed`."""
+    algorithm = known_hash(hash_name)
+    try:
+        public = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        public = None
+    if not isinstance(public, RSAPublicKey):
+        raise Malformed("the server gave no wrapping key")
+    return wrap(public, algorithm, secret, entropy)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.conformance.moved_keys import WRAPS, pair, public_pem
 from tests.conformance.moved_keys import wrap as wrap_elsewhere
-from vault.engines.transit.moving.envelope import known_hash, unwrap, wrap
+from vault.engines.transit.moving.envelope import known_hash, unwrap, wrap, wrap_for
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 
@@ -62,3 +62,11 @@ def test_a_key_too_small_for_its_hash_is_refused() -> None:
     small = rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505 - it is refused
     with pytest.raises(Malformed, match="too long for RSA key size"):
         wrap(small, known_hash("SHA512"), SECRET, Entropy())
+
+
+def test_a_client_wraps_for_what_a_server_gave_and_for_nothing_else() -> None:
+    sealed = wrap_for(public_pem("rsa2048"), "sha512", SECRET, Entropy())
+    assert unwrap(own(), known_hash("SHA512"), sealed) == SECRET
+    for wrong in ("", "None", public_pem("p256")):
+        with pytest.raises(Malformed, match="no wrapping key"):
+            wrap_for(wrong, "SHA256", SECRET, Entropy())
