@@ -11,9 +11,9 @@ Read `authenticate` first, then `BiscuitVerifier.judge`: each is a list of numbe
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Final, NamedTuple
 
-from nhi.biscuit.credential.cache import BiscuitCache
+from nhi.biscuit.credential.cache import VERIFIED, BiscuitCache
 from nhi.biscuit.credential.call_facts import facts_of
 from nhi.biscuit.credential.checks import BiscuitChecks
 from nhi.biscuit.credential.first_seen import Presentation, Presentations
@@ -30,11 +30,12 @@ from nhi.biscuit.records.model import BISCUIT_KIND, MountRef
 from vault.barrier.barrier import Barrier
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import BoundedCache, Follower
-from vault.framework.call import Call, Identity
+from vault.framework.call import Call, Identity, Namespace
 from vault.framework.errors import Unauthenticated
 from vault.framework.secret import Secret
 from vault.framework.telemetry.log import Log
 from vault.token.authenticator import core_reader
+from vault.values.ids import MountId
 from vault.values.times import Millis
 
 _SHORTEST: Final = 200
@@ -49,6 +50,18 @@ _REFUSED: Final = 4096
 
 AUDIENCE: Final = "vault"
 """The audience that names this server, in tokens of registrations that say nothing else."""
+
+
+class _KnownBiscuit(NamedTuple):
+    """What is kept of a token that comes again: who it stands for, the mount it is of, and whence it may come.
+
+    Its checks have it as the library does; what was read of it here is not kept.
+    """
+
+    identity: Identity
+    home: Namespace
+    mount: MountId
+    sources: frozenset[str]
 
 
 class BiscuitAuthenticator:
@@ -76,8 +89,8 @@ class BiscuitAuthenticator:
         self._verifier = BiscuitVerifier(live, mounted, has_login, log, limits)
         self.possession = possession
         self._presentations = Presentations(barrier)
-        self._cache: BiscuitCache[tuple[PresentedBiscuit, Identity, frozenset[str]]] = BiscuitCache()
-        self._kept_chains: BiscuitCache[PresentedBiscuit] = BiscuitCache(_KEPT_BYTES)
+        self._cache: BiscuitCache[_KnownBiscuit] = BiscuitCache(each=VERIFIED)
+        self._kept_chains: BiscuitCache[PresentedBiscuit] = BiscuitCache(_KEPT_BYTES, each=VERIFIED)
         self._facts = KnownFacts(follower)
         self._stated = StatedFacts()
         self._refused: BoundedCache[bytes, bool] = BoundedCache(_REFUSED)
@@ -101,13 +114,12 @@ class BiscuitAuthenticator:
         found = self._cache.get(_digest(call.token))
         if found is None:
             return None
-        presented, identity, sources = found
+        identity, home, mount, sources = found
         if sources and call.client_address not in sources:
             return None
-        home = presented.namespace
         if call.now >= identity.expires or call.now >= identity.recheck_at or self._live(home.id) is not home:
             return None
-        return identity if self._mounted(home, presented.owner.mount) else None
+        return identity if self._mounted(home, mount) else None
 
     async def authenticate(self, call: Call) -> Identity:
         """See `Authenticator.authenticate`: who calls, from storage.
@@ -146,7 +158,7 @@ class BiscuitAuthenticator:
         # 5. The cache.
         if presentation is not None and self._is_current(core, state):
             identity.recheck_at = presentation.again
-            kept = (presented, identity, presentation.sources)
+            kept = _KnownBiscuit(identity, presented.namespace, presented.owner.mount, presentation.sources)
             self._cache.put(digest, kept, tags_of(presented), presented.verified.size)
         return identity
 

@@ -40,7 +40,7 @@ class BiscuitChecks:
         possession: Possession,
         facts: StatedFacts,
     ) -> None:
-        self._verified = verified
+        self._token = verified.token
         self._possession = possession
         self.bound = binding_of(verified.blocks[0])
         """The key that a client must prove to hold to use the token; None for none."""
@@ -82,7 +82,7 @@ class BiscuitChecks:
         if stated is None:
             return False
         # 6. The evaluation. A proof that it may rest on is spent.
-        allowed = checks_hold(self._verified.token, stated)
+        allowed = checks_hold(self._token, stated)
         if allowed and self._asks_proof:
             self._possession.spend(call)
         return allowed
