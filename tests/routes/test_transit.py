@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.certifier import chain
 from tests.routes.driver import Application
 from tests.shared import Shared
 from vault.engines.transit.keys.model import KEYS, VERSIONS
@@ -336,37 +335,6 @@ def test_eg_05_the_other_server_refuses_a_key_that_was_put_away_here_at_the_next
         assert there.refused("decrypt/k", {"ciphertext": text}) == "encryption key not found"
 
 
-def test_a_key_of_ten_thousand_versions_costs_no_more_than_one_of_two(
-    transit: Transit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is read for a first use: the settings, and the one version."""
-    transit.data("keys/many", {})
-    storage = transit.application.storage
-    assert isinstance(storage, MemoryStorage)
-    for _ in range(20):
-        transit.data("keys/many/rotate", {})
-    text = transit.encrypt("many")
-    asked = []
-    for name in ("few", "many"):
-        if name == "few":
-            transit.encrypt("few")
-        transit.application.request("PUT", "/v1/sys/seal", token="root")
-        transit.application.reopen()
-        seen: list[str] = []
-        get = type(storage.reader()).get
-
-        async def noted(reader: Any, path: str, get: Any = get, seen: list[str] = seen) -> Any:
-            seen.append(path)
-            return await get(reader, path)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(type(storage.reader()), "get", noted)
-            transit.encrypt(name)
-        asked.append(len([path for path in seen if f"/{VERSIONS}" in path or f"/{KEYS}" in path]))
-    assert asked == [2, 2]
-    assert text.startswith("vault:v21:")
-
-
 def test_no_record_of_the_audit_log_shows_what_was_sent_or_answered(transit: Transit) -> None:
     transit.encrypt("k")
     transit.application.records()
@@ -414,56 +382,3 @@ def test_a_version_is_made_for_the_key_that_is_there_when_it_is_stored(
     assert turns
     assert (shown["type"], shown["latest_version"]) == ("aes256-gcm96", 2)
     assert transit.data("decrypt/k", {"ciphertext": transit.encrypt("k")})["plaintext"] == TEXT
-
-
-def test_two_mounts_that_agree_on_a_key_read_each_other(transit: Transit) -> None:
-    """Each gives the other its public half; what one encrypts the other decrypts, and nobody sent a key."""
-    publics = {}
-    for name in ("here", "there"):
-        transit.data(f"keys/{name}", {"type": "ecdsa-p384"})
-        publics[name] = transit.ask("GET", f"keys/{name}").json()["data"]["keys"]["1"]["public_key"]
-    for base, peer in (("here", "there"), ("there", "here")):
-        body = {"base_key_name": base, "peer_public_key": publics[peer]}
-        assert transit.ask("POST", f"derive-key/with-{peer}", body).status == 204
-    text = transit.encrypt("with-there")
-    assert transit.data("decrypt/with-here", {"ciphertext": text})["plaintext"] == TEXT
-    assert "does not allow rotation" in transit.refused("keys/with-here/rotate", {})
-    transit.ask("DELETE", "keys/here/soft-delete")
-    body = {"base_key_name": "here", "peer_public_key": publics["there"]}
-    assert transit.refused("derive-key/again", body) == "refusing to use soft-deleted key"
-    assert transit.ask("GET", "keys/again").status == 404
-
-
-def test_a_chain_stays_with_its_version_and_is_told_by_every_way(transit: Transit) -> None:
-    shown = transit.data("keys/k", {"type": "ecdsa-p256"})["keys"]["1"]
-    assert shown["certificate_chain"] == ""
-    sent = chain("full", shown["public_key"])
-    transit.data("sign/k", {"input": TEXT})  # the version is in memory now
-    assert transit.data("keys/k/set-certificate", {"certificate_chain": sent})["certificate_chain"] == sent
-    transit.data("keys/k/rotate", {})
-    versions = transit.ask("GET", "keys/k").json()["data"]["keys"]
-    assert [versions[number]["certificate_chain"] for number in "12"] == [sent.rstrip("\n"), ""]
-    exported = transit.ask("GET", "export/certificate-chain/k/1").json()["data"]["keys"]
-    assert exported == {"1": sent.rstrip("\n")}
-    text = transit.data("sign/k", {"input": TEXT})["signature"]
-    assert transit.data("verify/k", {"input": TEXT, "signature": text}) == {"valid": True}
-
-
-def test_a_hybrid_key_wraps_data_keys_and_is_rotated_as_any_other(transit: Transit) -> None:
-    shown = transit.data("keys/h", {"type": "mlkem768-x25519"})
-    assert (shown["supports_encryption"], shown["supports_derivation"]) == (True, False)
-    made = transit.data("datakey/plaintext/h", {"associated_data": ABOUT})
-    transit.data("keys/h/rotate", {})
-    body = {"ciphertext": made["ciphertext"], "associated_data": ABOUT}
-    assert transit.data("decrypt/h", body)["plaintext"] == made["plaintext"]
-    anew = transit.data("rewrap/h", body)["ciphertext"]
-    assert anew.startswith("vault:v2:")
-    assert transit.data("decrypt/h", {**body, "ciphertext": anew})["plaintext"] == made["plaintext"]
-    for wrong in ({"ciphertext": anew}, {**body, "ciphertext": anew[:-8] + "AAAAAAA="}):
-        assert transit.refused("decrypt/h", wrong) == "hpke: message authentication failed"
-    for path, body in (
-        ("keys/d", {"type": "mlkem768-x25519", "derived": True}),
-        ("sign/h", {"input": TEXT}),
-        ("keys/h/csr", {}),
-    ):
-        transit.refused(path, body)

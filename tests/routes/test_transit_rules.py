@@ -101,3 +101,23 @@ def _uses(name: str, *, derived: bool) -> Iterator[tuple[str, Any]]:
     yield f"keys/{name}?context={CONTEXT}", None
     for part in ("encryption-key", "signing-key", "hmac-key", "public-key", "certificate-chain"):
         yield f"export/{part}/{name}", None
+
+
+@pytest.mark.parametrize("kind", ["aes256-gcm96", "ed25519"])
+def test_eg_03_every_beginning_of_a_backup_is_refused_and_leaves_nothing(transit: Transit, kind: str) -> None:
+    """Such a thing ends the request's thread in OpenBao 2.7.2."""
+    settings = {"type": kind, "exportable": True, "allow_plaintext_backup": True}
+    transit.data(f"keys/backed-{kind}", settings)
+    text = transit.ask("GET", f"backup/backed-{kind}").json()["data"]["backup"]
+    whole = base64.b64decode(text)
+    before = transit.stored("key/"), transit.stored("version/")
+    for size in range(len(whole.rstrip())):
+        backup = base64.b64encode(whole[:size]).decode()
+        transit.refused("restore/again", {"backup": backup})
+    for backup in ("", "e30=", "bnVsbA==", "W10=", text[:-1], text[1:], "x"):
+        transit.refused("restore/again", {"backup": backup})
+    assert (transit.stored("key/"), transit.stored("version/")) == before
+    assert transit.ask("POST", "restore/again", {"backup": text}).status == 204
+    assert transit.ask("GET", "keys/again").status == 200
+    transit.data("keys/again/config", {"deletion_allowed": True})
+    assert transit.ask("DELETE", "keys/again").status == 204

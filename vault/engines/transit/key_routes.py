@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -52,7 +52,7 @@ from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.engine import Engine
 from vault.framework.errors import Malformed, NotFound
-from vault.framework.keys.asked_first import asked_first
+from vault.framework.keys.asked_first import asked_first, prepared
 from vault.framework.keys.external import AskFirst
 from vault.framework.names import check_length
 from vault.framework.quote import quote
@@ -74,6 +74,18 @@ _NO_REF: Final = "must provide external_key_ref to rotate a key of type external
 _NO_PERIOD: Final = "cannot enable auto-rotation with external keys"
 CONVERGENT_VERSION: Final = -1
 """What a listing says of the way in which a convergent key makes its nonces: the newest."""
+
+
+ShownVersion = int | str | PublicVersion
+"""What is told of a version: when it was made, where it is, or its public half."""
+
+
+class _Look(NamedTuple):
+    """What was seen of a key's versions before a transaction, and at which epoch."""
+
+    id: str
+    epoch: int
+    shown: Mapping[int, ShownVersion]
 
 
 class KeyEngine(Engine):
@@ -132,7 +144,7 @@ class KeyEngine(Engine):
         """Tell update from create."""
         return await find_key(call.reader, call.captures["name"]) is not None
 
-    @write("keys/{name:word}/rotate", event="transit.key.rotate")
+    @write("keys/{name:word}/rotate", before="look", event="transit.key.rotate")
     async def rotate(self, call: Call, params: RotateParams) -> KeyInfo:
         """Make a new version, which encrypts and signs from now on. Older ones go on to decrypt and verify."""
         key = await find_key(call.tx, params.name)
@@ -148,7 +160,7 @@ class KeyEngine(Engine):
         material = await self._material(call, params.name, key, params.external_key_ref)
         key = await self._ring.add_version(call.tx, params.name, key, material, millis_to_nanos(call.now))
         await set_timer(call, params.name, key)
-        return await self._info(call.tx, params.name, key, b"")
+        return await self._changed_info(call, params.name, key)
 
     async def _material(self, call: Call, name: str, key: TransitKey, ref: str) -> Material:
         """Make the next version of a key, or find it in its device. No transaction waits for that, or for RSA."""
@@ -162,7 +174,7 @@ class KeyEngine(Engine):
             call, (name, key.type), Material, partial(self._pool.run, client_of(call), work)
         )
 
-    @write("keys/{name:word}/config", contained=True, event="transit.key.tune")
+    @write("keys/{name:word}/config", before="look", contained=True, event="transit.key.tune")
     async def configure(self, call: Call, params: ConfigParams) -> KeyInfo:
         """Change which versions may be used, and whether the key may leave or be removed."""
         key = await find_key(call.tx, params.name)
@@ -173,9 +185,9 @@ class KeyEngine(Engine):
             call.warnings.append(_FROM_ONE)
         if changed != key:
             await self._change(call, params.name, changed)
-        return await self._info(call.tx, params.name, changed, b"")
+        return await self._changed_info(call, params.name, changed)
 
-    @write("keys/{name:word}/trim", contained=True, event="transit.key.destroy")
+    @write("keys/{name:word}/trim", before="look", contained=True, event="transit.key.destroy")
     async def trim(self, call: Call, params: TrimParams) -> KeyInfo:
         """Remove versions that neither encrypt nor decrypt any more, for good."""
         key = await find_key(call.tx, params.name)
@@ -185,14 +197,14 @@ class KeyEngine(Engine):
         await self._ring.remove_versions(call.tx, key, range(key.first, oldest))
         changed = msgspec.structs.replace(key, min_available=oldest, first=max(key.first, oldest))
         await self._change(call, params.name, changed)
-        return await self._info(call.tx, params.name, changed, b"")
+        return await self._changed_info(call, params.name, changed)
 
-    @delete("keys/{name:word}/soft-delete", contained=True, event="transit.key.disable")
+    @delete("keys/{name:word}/soft-delete", before="look", contained=True, event="transit.key.disable")
     async def soft_delete(self, call: Call, params: KeyName) -> KeyInfo | None:
         """Put a key away: it is refused everywhere until it is restored."""
         return await self._put_away(call, params.name, soft_deleted=True)
 
-    @write("keys/{name:word}/soft-delete-restore", contained=True, event="transit.key.enable")
+    @write("keys/{name:word}/soft-delete-restore", before="look", contained=True, event="transit.key.enable")
     async def soft_delete_restore(self, call: Call, params: KeyName) -> KeyInfo | None:
         """Let a key that was put away be used again."""
         return await self._put_away(call, params.name, soft_deleted=False)
@@ -203,7 +215,7 @@ class KeyEngine(Engine):
             return None
         changed = msgspec.structs.replace(key, soft_deleted=soft_deleted)
         await self._change(call, name, changed)
-        return await self._info(call.tx, name, changed, b"")
+        return await self._changed_info(call, name, changed)
 
     @delete("keys/{name:word}", contained=True, event="transit.key.delete")
     async def delete_key(self, call: Call, params: KeyName) -> None:
@@ -220,21 +232,59 @@ class KeyEngine(Engine):
         await self._ring.put_key(call.tx, name, key)
         await set_timer(call, name, key)
 
-    async def _info(self, view: ReadView, name: str, key: TransitKey, context: bytes) -> KeyInfo:
+    async def look(self, call: Call, params: KeyName) -> _Look:
+        """Read the versions of a key before the transaction that changes it: no write waits for many of them."""
+        key = await find_key(call.reader, params.name)
+        if key is None:
+            return _Look("", 0, {})
+        shown = await self._shown(call.reader, key, range(key.first, key.latest + 1), {}, b"")
+        return _Look(key.id, call.reader.epoch, shown)
+
+    async def _changed_info(self, call: Call, name: str, key: TransitKey) -> KeyInfo:
+        """Describe a key that was changed. What was seen before the transaction is not read again if it still holds."""
+        seen = prepared(call)
+        known = (
+            seen.shown if isinstance(seen, _Look) and (seen.id, seen.epoch) == (key.id, call.tx.epoch) else {}
+        )
+        return await self._info(call.tx, name, key, b"", known)
+
+    async def _info(
+        self,
+        view: ReadView,
+        name: str,
+        key: TransitKey,
+        context: bytes,
+        known: Mapping[int, ShownVersion] = {},
+    ) -> KeyInfo:
         """Describe a key with those of its versions that may be used."""
-        kind = KEY_TYPES[key.type]
-        shown: dict[str, int | str | PublicVersion] = {}
+        numbers = range(max(key.first, key.min_decryption), key.latest + 1)
+        shown = await self._shown(view, key, numbers, known, context)
+        return key_info(name, key, {str(number): one for number, one in shown.items()})
+
+    async def _shown(
+        self,
+        view: ReadView,
+        key: TransitKey,
+        numbers: range,
+        known: Mapping[int, ShownVersion],
+        context: bytes,
+    ) -> Mapping[int, ShownVersion]:
+        """Describe versions, and read those of them that are not `known`."""
+        shown: dict[int, ShownVersion] = {}
         turn = TimeSlice()
-        for number in range(max(key.first, key.min_decryption), key.latest + 1) if kind.name != HMAC else ():
+        for number in numbers if key.type != HMAC else ():
+            if number in known:
+                shown[number] = known[number]
+                continue
             stored = await stored_version(view, key, number)
             if stored is not None:
-                shown[str(number)] = await self._version_info(key, number, stored, context)
+                shown[number] = await self._version_info(key, number, stored, context)
             await turn.step()
-        return key_info(name, key, shown)
+        return shown
 
     async def _version_info(
         self, key: TransitKey, number: int, stored: KeyVersion, context: bytes
-    ) -> int | str | PublicVersion:
+    ) -> ShownVersion:
         kind = KEY_TYPES[key.type]
         if stored.external:
             return stored.external
@@ -387,7 +437,7 @@ def trimmed(key: TransitKey, oldest: int | None) -> int:
     return oldest
 
 
-def key_info(name: str, key: TransitKey, shown: Mapping[str, int | str | PublicVersion]) -> KeyInfo:
+def key_info(name: str, key: TransitKey, shown: Mapping[str, ShownVersion]) -> KeyInfo:
     """Describe a key."""
     kind = KEY_TYPES[key.type]
     derived = key.derived

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
@@ -28,6 +29,7 @@ from vault.engines.transit.agreement.exchange import agreed, read_peer
 from vault.engines.transit.encryption import PREFIX, decrypt, encrypt
 from vault.engines.transit.keys.derivation import derive
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material
+from vault.engines.transit.moving.envelope import known_hash, unwrap, wrap
 from vault.engines.transit.signatures import HASHES, Choice, mac, mac_holds, verify
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
@@ -220,3 +222,23 @@ def test_rsa_oaep(bits: int) -> None:
             with pytest.raises(Malformed, match="failed to RSA decrypt"):
                 decrypt(key, version, sealed, context=b"", aad=b"")
     assert min(seen.values()) > 0, seen
+
+
+def test_keys_come_wrapped_by_aes_kwp() -> None:
+    """RFC 5649, beneath RSA: what an import unwraps, and what a wrapped export is made with."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    algorithm = known_hash("SHA256")
+    seen = {"valid": 0, "invalid": 0}
+    for group, vector in vectors("aes_kwp"):
+        if group["keySize"] != 256:
+            continue
+        key, text, sealed = data(vector, "key", "msg", "ct")
+        block = private.public_key().encrypt(key, OAEP(MGF1(SHA256()), SHA256(), None))
+        seen[vector["result"]] += 1
+        if vector["result"] == "valid":
+            assert unwrap(private, algorithm, block + sealed) == text
+            assert wrap(private.public_key(), algorithm, text, Fixed(key))[256:] == sealed
+        else:
+            with pytest.raises(Malformed):
+                unwrap(private, algorithm, block + sealed)
+    assert min(seen.values()) > 10, seen
