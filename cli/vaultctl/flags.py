@@ -49,8 +49,13 @@ class Flag:
         self.words = words
 
 
-def parse(declared: Sequence[Flag], argv: Sequence[str]) -> tuple[dict[str, object], list[str]]:
-    """Split argv into flag values by name (absent when not given) and the positional arguments."""
+def parse(
+    declared: Sequence[Flag], argv: Sequence[str], *, ends: bool = False
+) -> tuple[dict[str, object], list[str]]:
+    """Split argv into flag values by name (absent when not given) and the positional arguments.
+
+    With `ends` there are no flags behind the first argument.
+    """
     known = {flag.name: flag for flag in declared}
     values: dict[str, object] = {}
     arguments: list[str] = []
@@ -61,6 +66,8 @@ def parse(declared: Sequence[Flag], argv: Sequence[str]) -> tuple[dict[str, obje
             break
         if len(word) < 2 or word[0] != "-":
             arguments.append(word)
+            if ends:
+                break
             continue
         name, given, value = word.lstrip("-").partition("=")
         if word.startswith("---") or not name:

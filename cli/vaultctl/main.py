@@ -166,7 +166,7 @@ def _run_command(
     if form == "raw" and form not in command.formats:
         raise UsageError("This command does not support the -format=raw option.")
     own = _before_dashes(rest) if command.program else rest
-    values, args = parse(flags_of(command), own)
+    values, args = parse(flags_of(command), own, ends=command.ends_flags)
     _check_count(command, len(args))
     _check_text(own)  # what is to be started may take any bytes
     invocation = Invocation(

@@ -35,6 +35,7 @@ _LINES = (
     "operator rotate", "operator rotate-root", "operator seal-slots add a", "operator seal-slots demote a",
     "operator seal-slots list", "operator seal-slots promote a", "operator seal-slots remove a",
     "operator seal-slots rewrap a", "operator seal-slots verify a", "policy explain a", "policy read a",
+    "ssh -mode=otp -role=a -no-exec a@127.0.0.1",
     "transit import a/keys/b -", "transit import-version a/keys/b -",
 )  # fmt: skip
 """Commands without a case of their own."""

@@ -16,7 +16,6 @@ _NOT_HERE = {
     "plugin reload-status": "asks for what answers 404 on every OpenBao",
     "debug": "collects the profiles of a Go process; the rest of it are single requests, such as `read sys/host-info`",
     "pki": "asks the PKI engine, which this release does not have",
-    "ssh": "asks the SSH engine, which this release does not have",
     "plugin init": "downloads programs; nothing that is stored or sent is run here (SL-95)",
     "plugin prune": "removes downloaded programs; there are none",
 }

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A real sshd takes what an SSH mount signs and hands out, and refuses what is over, another's, or used."""
 
+import json
+import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,11 +15,13 @@ from typing import Any
 import hvac
 import pytest
 
-from tests.integration.coffre import Place
+from tests.integration.coffre import BAO, Place
 from tests.integration.processes import ROOT
 from tests.integration.sshd import Sshd, running_sshd, ssh
+from tests.ssh_certificates import read_certificate
 
 NAME = "server.example.com"
+OTP_ROLE = {"key_type": "otp", "default_user": "alice", "allowed_users": "bob", "cidr_list": "127.0.0.0/8"}
 _SCRIPT = re.compile(r"```python\n(#!/usr/bin/python3\n.*?)```", re.DOTALL)
 
 
@@ -94,17 +99,14 @@ def site(places: Callable[[str], Place], tmp_path_factory: pytest.TempPathFactor
             f"{mount}/roles/people",
             data={
                 "key_type": "ca", "allow_user_certificates": True, "allowed_users": "alice,bob", "ttl": "10m",
-                "default_extensions": {"permit-pty": ""},
+                "default_extensions": {"permit-pty": ""}, "allowed_extensions": "*",
             },
         )  # fmt: skip
     client.write_data(
         "ssh-hosts/roles/servers",
         data={"key_type": "ca", "allow_host_certificates": True, "allowed_domains": "example.com", "allow_subdomains": True, "ttl": "1h"},
     )  # fmt: skip
-    client.write_data(
-        "ssh/roles/otp",
-        data={"key_type": "otp", "default_user": "alice", "allowed_users": "bob", "cidr_list": "127.0.0.0/8"},
-    )
+    client.write_data("ssh/roles/otp", data=OTP_ROLE)
     asked = {"public_key": host, "cert_type": "host", "valid_principals": NAME}
     signed = client.write_data("ssh-hosts/sign/servers", data=asked)
     (folder / "host-cert.pub").write_text(signed["data"]["signed_key"])
@@ -184,3 +186,103 @@ def test_a_one_time_password_of_another_user_or_machine_gets_nobody_in(site: Sit
     assert not site.log_in_once(site.password(ip="127.0.0.2"))
     assert not site.log_in_once(site.password(ip="127.0.0.10"))
     assert site.log_in_once(site.password(user="bob"), "bob")
+
+
+CLIENTS = {"vaultctl": (sys.executable, "-m", "vaultctl"), "bao": (BAO,)}
+
+
+def _client(site: Site, name: str, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+    """Run `vaultctl ssh` or `bao ssh`, which runs ssh."""
+    environment = {
+        **site.place.environment(site.key.parent),
+        "PATH": f"{site.key.parent}:{os.environ['PATH']}",
+    }
+    return ssh([*CLIENTS[name], "ssh", *words], answer=answer, environment=environment)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_both_command_lines_log_in_by_a_certificate(site: Site, client: str) -> None:
+    keys = [f"-private-key-path={site.key}", f"-public-key-path={site.key}.pub"]
+    flags = [
+        "-mode=ca",
+        "-role=people",
+        "-host-key-mount-point=ssh-hosts",
+        "-host-key-hostnames=*.example.com",
+    ]
+    behind = ["-F", "none", "-p", str(site.sshd.port), "-o", f"HostKeyAlias={NAME}", "id", "-un"]
+    done = _client(site, client, *flags, *keys, "alice@127.0.0.1", *behind)
+    assert (done.returncode, done.stdout) == (0, "alice\n"), done.stderr
+    behind[5] = "HostKeyAlias=elsewhere.org"
+    assert _client(site, client, *flags, *keys, "alice@127.0.0.1", *behind).returncode == 255
+    wrong = [*flags, "-valid-principals=bob", *keys, "alice@127.0.0.1", *site.sshd.options(), "true"]
+    assert _client(site, client, *wrong, answer="x").returncode == 255
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_both_command_lines_log_in_by_a_one_time_password(site: Site, client: str) -> None:
+    """`sshpass` stands for what types the password; this one has ssh ask a program for it."""
+    helper = site.key.parent / "sshpass"
+    helper.write_text('#!/bin/sh\nshift\nexport ANSWER="$SSHPASS"\nexec "$@"\n')
+    helper.chmod(0o755)
+    try:
+        flags = ["-mode=otp", "-role=otp", "-strict-host-key-checking=yes"]
+        known = f"-user-known-hosts-file={site.sshd.folder / 'known_hosts'}"
+        behind = [*site.sshd.options(), "-o", "PreferredAuthentications=keyboard-interactive", "id", "-un"]
+        if (
+            client == "bao"
+        ):  # it puts the role's port before what stands behind the machine, and ssh believes the first
+            site.write("ssh/roles/otp", **OTP_ROLE, port=site.sshd.port)
+        done = _client(site, client, *flags, known, "bob@127.0.0.1", *behind)
+        assert (done.returncode, done.stdout) == (0, "bob\n"), done.stderr
+    finally:
+        helper.unlink()
+        site.write("ssh/roles/otp", **OTP_ROLE)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_both_command_lines_print_a_credential(site: Site, client: str) -> None:
+    keys = [f"-private-key-path={site.key}", f"-public-key-path={site.key}.pub"]
+    done = _client(
+        site, client, "-mode=ca", "-role=people", "-no-exec", "-field=signed_key", *keys, "alice@127.0.0.1"
+    )
+    assert read_certificate(done.stdout).principals == ["alice"]
+    done = _client(site, client, "-mode=otp", "-role=otp", "-no-exec", "-format=json", "bob@localhost")
+    said = json.loads(done.stdout)
+    assert (said["data"]["ip"], said["data"]["username"]) == ("127.0.0.1", "bob")
+    assert said["lease_id"].startswith("ssh/creds/otp/")
+    for words in ([], ["alice@127.0.0.1"], ["-role=people", "alice@"]):
+        assert _client(site, client, *words).returncode == 1
+
+
+def test_vaultctl_shows_a_password_that_nobody_types_and_says_what_is_wrong(site: Site) -> None:
+    flags = ["-mode=otp", "-role=otp", f"-ssh-executable={Path('/bin/false')}"]
+    done = _client(site, "vaultctl", *flags, "bob@127.0.0.1")
+    assert done.returncode == 1
+    assert "no sshpass here" in done.stderr
+    assert site.log_in_once(done.stdout.strip(), "bob")
+    for words, said, code in (
+        (["-mode=dynamic", "-role=otp", "bob@127.0.0.1"], "-mode", 1),
+        (["-mode=otp", "-role=otp", "bob@nowhere.invalid"], "has no address", 1),
+        (["-mode=ca", "-role=people", "bob@127.0.0.1"], "no SSH key in the usual places", 1),
+        (["-mode=ca", "-role=people", "-private-key-path=/none", "-public-key-path=/none.pub", "a@b"], "cannot be read", 1),
+        (["-mode=otp", "-role=otp", "-ssh-executable=/none", "bob@127.0.0.1"], "cannot be started", 2),
+        (["-mode=otp", "-role=none", "bob@127.0.0.1"], "one-time password", 2),
+    ):  # fmt: skip
+        done = _client(site, "vaultctl", *words)
+        assert (said in done.stderr, done.returncode) == (True, code), done.stderr
+
+
+def test_hvac_has_a_key_signed_and_a_password_verified(site: Site) -> None:
+    api = site.client.secrets.ssh
+    api.create_role(name="hvac", mount_point="ssh", key_type="ca", allow_user_certificates=True, allowed_users="alice", default_user="alice", ttl="5m")  # fmt: skip
+    assert api.read_role("hvac", mount_point="ssh")["data"]["ttl"] == 300
+    assert "hvac" in api.list_roles(mount_point="ssh")["data"]["keys"]
+    public = site.key.with_suffix(".pub").read_text()
+    signed = api.sign_ssh_key(name="hvac", public_key=public, valid_principals="alice", mount_point="ssh")
+    assert read_certificate(signed["data"]["signed_key"]).principals == ["alice"]
+    assert api.read_public_key(mount_point="ssh")["data"]["public_key"].startswith("ssh-ed25519 ")
+    made = api.generate_ssh_credentials(name="otp", ip="127.0.0.1", username="bob", mount_point="ssh")
+    said = api.verify_ssh_otp(otp=made["data"]["key"], mount_point="ssh")
+    assert said["data"] == {"ip": "127.0.0.1", "role_name": "otp", "username": "bob"}
+    assert api.list_roles_by_ip(ip="127.0.0.9", mount_point="ssh")["data"]["roles"] == ["otp"]
+    api.delete_role("hvac", mount_point="ssh")

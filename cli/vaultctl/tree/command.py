@@ -15,11 +15,13 @@ class Command:
 
     `function` is `module:name` below vaultctl.commands. `output` is "", "format" or "field" (both flags).
     `formats` are those that it has beside table, json and yaml. With `program`, what stands behind `--` is one to start.
+    With `ends_flags`, what stands behind the first argument is all arguments.
     """
 
     __slots__ = (
         "arguments",
         "details",
+        "ends_flags",
         "flags",
         "formats",
         "function",
@@ -47,6 +49,7 @@ class Command:
         formats: Sequence[str] = (),
         passes_through: bool = False,
         program: bool = False,
+        ends_flags: bool = False,
     ) -> None:
         self.name = name
         self.function = function
@@ -60,6 +63,7 @@ class Command:
         self.formats = formats
         self.passes_through = passes_through
         self.program = program
+        self.ends_flags = ends_flags
 
 
 HTTP_FLAGS = (

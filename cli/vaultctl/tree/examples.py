@@ -313,6 +313,11 @@ EXAMPLES = {
         "conformance list --profile kv-consume",
     ),
     "server": ("server -config=/etc/coffre/config.hcl", "server -dev", "server -test-config -config=/etc/coffre/config.hcl"),
+    "ssh": (
+        "ssh -mode=ca -role=developers deploy@server.example",
+        "ssh -mode=otp -role=otp deploy@192.0.2.10 -p 2222",
+        "ssh -mode=ca -role=developers -no-exec -field=signed_key deploy@server.example",
+    ),
     "status": ("status", "status -format=json", "status -field=sealed"),
     "token capabilities": ("token capabilities secret/data/app", "token capabilities -accessor ACCESSOR secret/data/app"),
     "token create": (

@@ -61,11 +61,12 @@ def all_commands() -> list[Command]:
     from vaultctl.tree.kv import COMMANDS as kv
     from vaultctl.tree.namespaces import COMMANDS as namespaces
     from vaultctl.tree.nhi import COMMANDS as nhi
+    from vaultctl.tree.ssh import COMMANDS as ssh
     from vaultctl.tree.system import COMMANDS as system
     from vaultctl.tree.tokens import COMMANDS as tokens
     from vaultctl.tree.transit import COMMANDS as transit
 
-    every = (*audit, *env, *hsm, *kv, *namespaces, *nhi, *operating, *system, *tokens, *transit)
+    every = (*audit, *env, *hsm, *kv, *namespaces, *nhi, *operating, *ssh, *system, *tokens, *transit)
     return sorted(every, key=lambda command: command.name)
 
 
@@ -98,6 +99,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree.nhi import COMMANDS as nhi
 
         return nhi
+    if first == "ssh":
+        from vaultctl.tree.ssh import COMMANDS as ssh
+
+        return ssh
     if first == "hsm":
         from vaultctl.tree.hsm import COMMANDS as hsm
 

@@ -34,6 +34,11 @@ def test_flags_may_stand_behind_arguments() -> None:
     )
 
 
+def test_a_command_may_have_no_flags_behind_its_first_argument() -> None:
+    argv = ["-name", "x", "machine", "-p", "22", "-name=y", "--", "ls"]
+    assert parse(_FLAGS, argv, ends=True) == ({"name": "x"}, ["machine", "-p", "22", "-name=y", "--", "ls"])
+
+
 def test_a_mistyped_flag_is_told_the_nearest_and_a_long_one_is_not_compared() -> None:
     with pytest.raises(UsageError, match=r"defined: -verison; did you mean -version\?$"):
         parse(_FLAGS, ["-verison=1"])

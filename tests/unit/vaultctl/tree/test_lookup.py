@@ -141,6 +141,6 @@ def test_each_command_has_two_or_three_examples_that_it_takes(command: Command) 
         found, rest = find_command(words)
         assert found is command
         own = rest[: rest.index("--")] if command.program else rest
-        _, arguments = parse(flags_of(command), own)
+        _, arguments = parse(flags_of(command), own, ends=command.ends_flags)
         least, most, _ = command.arguments
         assert least <= len(arguments) and (most is None or len(arguments) <= most), line
