@@ -35,14 +35,16 @@ class Version(msgspec.Struct, array_like=True, frozen=True):
 
 NO_VERSIONS = msgspec.Raw(b"\x90")
 """An empty list of versions, encoded."""
+NO_DATA = msgspec.Raw(b"\x80")
+"""The data of no version, encoded."""
 
 
 class Row(msgspec.Struct, array_like=True, frozen=True):
     """Everything about one path but the data of older versions, so that the newest is one read.
 
     `data` is the newest version's JSON, empty when destroyed; `apart` says that it is long and lies where the data of older
-    versions do, so that whoever needs the row alone does not read it. `older` holds the other versions, encoded: reading
-    the newest never decodes them. `oldest` is 0 until a version has been trimmed or could have been.
+    versions do, so that whoever needs the row alone does not read it. `older` holds the other versions, and `earlier` the data
+    of those of them that are short, by number; both are encoded: reading the newest never decodes them. `oldest` is 0 until a version has been trimmed or could have been.
     """
 
     created: Nanos
@@ -59,6 +61,7 @@ class Row(msgspec.Struct, array_like=True, frozen=True):
     delete_after: Seconds = Seconds(0)
     older: msgspec.Raw = NO_VERSIONS
     apart: bool = False
+    earlier: msgspec.Raw = NO_DATA
 
     def __repr__(self) -> str:
         """Name the row without the secret in it."""

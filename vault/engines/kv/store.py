@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Where version 2 keeps what: paths and encoding.
 
-`config` holds the settings, `metadata/<path>` the row with the newest version's data unless that is long, and
-`versions/<path>/<number>` the data of any other version.
+`config` holds the settings, `metadata/<path>` the row with the newest version's data unless that is long, and with those of
+older versions that are short. `versions/<path>/<number>` holds the data of any other version.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ ROWS: Final = "metadata/"
 """Prefix of the rows; below it are the paths as the client named them."""
 _VERSIONS: Final = "versions/"
 
-_ROW: Final = RecordKind("KV row", Row, version=2, older={1: None}, parts=(Version,))
+_ROW: Final = RecordKind("KV row", Row, version=3, older={1: None, 2: None}, parts=(Version,))
 _SETTINGS: Final = RecordKind("KV settings", Config)
 _pack: Final = msgspec.msgpack.Encoder().encode
 _unpack: Final = msgspec.msgpack.Decoder(tuple[Version, ...]).decode
+_unpack_data: Final = msgspec.msgpack.Decoder(dict[int, bytes]).decode
 
 _DEFAULTS: Final = Config()
 
@@ -62,7 +63,7 @@ async def load_data(view: ReadView, path: str, number: int) -> bytes | None:
 
 
 async def save_data(view: View, path: str, number: int, data: bytes) -> None:
-    """Store the JSON of a version that is long, or the newest no more."""
+    """Store the JSON of a version by itself."""
     await view.put(f"{_VERSIONS}{path}/{number}", raw(data))
 
 
@@ -75,7 +76,9 @@ async def drop_data(view: View, path: str, numbers: Sequence[int]) -> None:
 async def drop(view: View, path: str, row: Row) -> None:
     """Remove everything about `path`."""
     apart = [row.current] if row.apart else []
-    await drop_data(view, path, [*(version.number for version in older(row)), *apart])
+    beside = earlier(row)
+    others = [version.number for version in older(row) if version.number not in beside]
+    await drop_data(view, path, [*others, *apart])
     await view.delete(ROWS + path)
 
 
@@ -92,3 +95,13 @@ def versions(row: Row) -> tuple[Version, ...]:
 def packed(kept: Sequence[Version]) -> msgspec.Raw:
     """Encode versions for `Row.older`."""
     return msgspec.Raw(_pack(kept))
+
+
+def earlier(row: Row) -> dict[int, bytes]:
+    """Return the JSON of the older versions whose data lie in the row, by number."""
+    return _unpack_data(row.earlier)
+
+
+def packed_earlier(data: dict[int, bytes]) -> msgspec.Raw:
+    """Encode data of versions for `Row.earlier`."""
+    return msgspec.Raw(_pack(data))

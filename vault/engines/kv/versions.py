@@ -17,6 +17,8 @@ from vault.values.times import Nanos
 
 _TRIES: Final = 4
 """How often a version is looked for whose data were gone once they were to be read."""
+MOST_EARLIER: Final = 2048
+"""Bytes of data of older versions that lie in the row: each write reads and writes them again, so there are few."""
 
 
 def find(row: Row | None, number: int) -> Version | None:
@@ -52,7 +54,9 @@ async def read(
         return row, version, None
     if version is row.newest and not row.apart:
         return row, version, row.data
-    found = await store.load_data(view, path, version.number)
+    found = store.earlier(row).get(version.number)
+    if found is None:
+        found = await store.load_data(view, path, version.number)
     if found is not None:
         return row, version, found
     if tries == 1:
@@ -63,33 +67,38 @@ async def read(
 async def add(
     view: View, path: str, row: Row | None, config: Config, encoded: bytes, now: Nanos
 ) -> tuple[Row, Version]:
-    """Write a text as the newest version, move the one before out of the row, and trim the oldest.
+    """Write a text as the newest version, keep the one before as an older one, and trim the oldest.
 
     Returns what is there now.
     """
     row = row or Row(created=now, updated=now)
-    before = store.versions(row)
+    before, earlier = store.versions(row), store.earlier(row)
     oldest = logic.oldest_after(row, config)
-    if row.newest is not None and row.data:
-        await store.save_data(view, path, row.current, row.data)
     gone = 0
     while gone < len(before) and before[gone].number < oldest:  # the oldest come first: mostly it is one
         gone += 1
-    if gone:
-        await store.drop_data(view, path, [version.number for version in before[:gone]])
-    newest = Version(row.current + 1, now, logic.deletion_time(row, config, now))
-    apart = len(encoded) > AT_ONCE
+    apart = [version.number for version in before[:gone] if earlier.pop(version.number, None) is None]
     if apart:
+        await store.drop_data(view, path, apart)
+    if row.data and gone < len(before):
+        if len(row.data) + sum(map(len, earlier.values())) <= MOST_EARLIER:
+            earlier[row.current] = row.data
+        else:
+            await store.save_data(view, path, row.current, row.data)
+    newest = Version(row.current + 1, now, logic.deletion_time(row, config, now))
+    long = len(encoded) > AT_ONCE
+    if long:
         await store.save_data(view, path, newest.number, encoded)
     row = replace(
         row,
         updated=now,
         current=newest.number,
         newest=newest,
-        data=b"" if apart else encoded,
-        apart=apart,
+        data=b"" if long else encoded,
+        apart=long,
         oldest=oldest,
         older=store.packed(before[gone:]),
+        earlier=store.packed_earlier(earlier),
     )
     await store.save(view, path, row)
     return row, newest
@@ -114,13 +123,13 @@ async def change(
     after = [changed(row, version) if version.number in wanted else version for version in before]
     if list(before) == after:
         return
-    await store.drop_data(
-        view,
-        path,
-        [
-            new.number
-            for old, new in zip(before, after, strict=True)
-            if new.destroyed and not old.destroyed and new.number != row.current
-        ],
-    )
-    await replace_newest(view, path, replace(row, older=store.packed(after[:-1])), after[-1])
+    earlier = store.earlier(row)
+    destroyed = [
+        new.number
+        for old, new in zip(before, after, strict=True)
+        if new.destroyed and not old.destroyed and new.number != row.current
+    ]
+    apart = [number for number in destroyed if earlier.pop(number, None) is None]
+    await store.drop_data(view, path, apart)
+    row = replace(row, older=store.packed(after[:-1]), earlier=store.packed_earlier(earlier))
+    await replace_newest(view, path, row, after[-1])

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.engines.driver import Driver, FakeClock
 from vault.barrier.failure import BarrierFailure
 from vault.barrier.view import View
+from vault.engines.kv import versions
 from vault.engines.kv.engine import VersionedKV
 from vault.storage.protocol import StorageFailure
 from vault.values.ids import ROOT_ID
@@ -95,7 +96,9 @@ def test_a_write_that_fails_half_way_leaves_no_trace(
 
 
 @pytest.mark.parametrize("moved", ["metadata/a", "versions/a/1"])
-def test_data_that_was_moved_in_storage_does_not_read(moved: str) -> None:
+def test_data_that_was_moved_in_storage_does_not_read(moved: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "MOST_EARLIER", -1)
+
     async def scenario() -> None:
         kv = await _prepared()
         for number in range(2):
@@ -111,7 +114,11 @@ def test_data_that_was_moved_in_storage_does_not_read(moved: str) -> None:
     asyncio.run(scenario())
 
 
-def test_an_older_version_that_was_destroyed_between_two_reads_is_not_found() -> None:
+def test_an_older_version_that_was_destroyed_between_two_reads_is_not_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(versions, "MOST_EARLIER", -1)
+
     async def scenario() -> None:
         kv = await _prepared()
         async with kv.storage.write() as tx:

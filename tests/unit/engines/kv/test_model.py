@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.engines.driver import Driver, FakeClock
-from vault.engines.kv import versions
+from vault.engines.kv import store, versions
 from vault.engines.kv.engine import VersionedKV
 from vault.framework.errors import Malformed, NotFound
 from vault.framework.limits import AT_ONCE
 from vault.framework.request import exact_json
+from vault.values.ids import ROOT_ID
 
 PATHS = st.sampled_from(["a", "b", "a/1", "a/b"])
 NUMBERS = st.integers(0, 6)
@@ -129,7 +130,7 @@ class Model:
     def kept(self, longest: int) -> list[str]:
         """What storage may hold, and nothing else: no data of a version that is trimmed or destroyed.
 
-        Data of more than `longest` bytes lie by themselves from the beginning.
+        Data of more than `longest` bytes lie by themselves from the beginning, and those of older versions there or in the row.
         """
         rows = [f"metadata/{path}" for path in self.secrets]
         for path, secret in self.secrets.items():
@@ -195,10 +196,23 @@ class Real:
     async def names(self) -> Any:
         return sorted((await self.kv("SCAN", "metadata/")).data.get("keys", []))
 
+    async def kept(self, most: int) -> list[str]:
+        """What storage holds. Of older versions no more than so many bytes lie in a row, and none twice."""
+        found = list(await self.kv.stored())
+        for path in [path.removeprefix(store.ROWS) for path in found if path.startswith(store.ROWS)]:
+            row = await store.load(self.kv.barrier.reader(ROOT_ID, "logical/one/"), path)
+            assert row is not None
+            earlier = store.earlier(row)
+            assert sum(map(len, earlier.values())) <= most
+            found += [f"versions/{path}/{number}" for number in earlier]
+        return sorted(found)
 
-@pytest.mark.parametrize("longest", [AT_ONCE, 9, -1])
+
+@pytest.mark.parametrize(("longest", "most"), [(AT_ONCE, 2048), (9, 16), (AT_ONCE, 20), (9, -1), (-1, -1)])
 @given(operations=st.lists(OPERATIONS, max_size=40))
-def test_the_engine_answers_as_the_model_does(longest: int, operations: list[tuple[Any, ...]]) -> None:
+def test_the_engine_answers_as_the_model_does(
+    longest: int, most: int, operations: list[tuple[Any, ...]]
+) -> None:
     async def scenario() -> None:
         clock = FakeClock()
         kv = await Driver(VersionedKV(clock), clock).start()
@@ -206,11 +220,12 @@ def test_the_engine_answers_as_the_model_does(longest: int, operations: list[tup
         for name, *arguments in operations:
             expected = getattr(model, name)(*arguments)
             assert await getattr(real, name)(*arguments) == expected, (name, arguments)
-        assert sorted(await kv.stored()) == model.kept(longest)
+        assert await real.kept(max(most, 0)) == model.kept(longest)
         for path, secret in model.secrets.items():
             for number in range(secret.current + 2):
                 assert await real.get(path, number) == model.get(path, number)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(versions, "AT_ONCE", longest)
+        patch.setattr(versions, "MOST_EARLIER", most)
         asyncio.run(scenario())

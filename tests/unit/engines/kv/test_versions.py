@@ -73,12 +73,12 @@ def test_a_destroyed_version_is_gone_from_storage_and_stays_gone(v2: Play) -> No
             assert read.data["metadata"]["destroyed"] is True
         assert (await kv("GET", "data/a", version=1)).data["metadata"]["deletion_time"] == deleted
         assert (await kv("GET", "data/a", version=3)).data["metadata"]["deletion_time"] == ""
-        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/2"]
+        assert sorted(await kv.stored()) == ["metadata/a"]
         row = await store.load(kv.barrier.reader(ROOT_ID, "logical/one/"), "a")
         assert row is not None
-        assert row.data == b""
+        assert (row.data, store.earlier(row)) == (b"", {2: b'{"v":2}'})
         await _write(kv, "a", {"v": 4})  # a destroyed newest version leaves no row behind
-        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/2"]
+        assert sorted(await kv.stored()) == ["metadata/a"]
 
     v2(scenario)
 
@@ -120,7 +120,11 @@ def test_old_versions_are_trimmed_by_the_next_write(v2: Play) -> None:
     async def scenario(kv: Driver) -> None:
         async def kept() -> tuple[int, list[int]]:
             data = (await kv("GET", "metadata/a")).data
-            return data["oldest_version"], sorted(map(int, data["versions"]))
+            row = await store.load(kv.barrier.reader(ROOT_ID, "logical/one/"), "a")
+            assert row is not None
+            shown = sorted(map(int, data["versions"]))
+            assert sorted(store.earlier(row)) == shown[:-1]  # no data of what was trimmed
+            return data["oldest_version"], shown
 
         await _write(kv, "a", *({"v": n} for n in range(1, 10)))
         assert await kept() == (0, list(range(1, 10)))
@@ -133,7 +137,7 @@ def test_old_versions_are_trimmed_by_the_next_write(v2: Play) -> None:
         assert (await kv("GET", "data/a", version=4)).data["data"] == {"v": 4}
         await _write(kv, "a", {"v": 13})
         assert await kept() == (11, [11, 12, 13])
-        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/11", "versions/a/12"]
+        assert sorted(await kv.stored()) == ["metadata/a"]
         await kv("POST", "metadata/a", {"max_versions": 20})
         await kv("POST", "config", {"max_versions": 2})
         await _write(kv, "a", {"v": 14})
@@ -192,7 +196,11 @@ def test_undelete_starts_the_time_again_and_delete_ends_it_at_once(v2: Play) -> 
     v2(scenario)
 
 
-def test_a_number_in_a_path_is_no_version_of_another_secret(v2: Play) -> None:
+def test_a_number_in_a_path_is_no_version_of_another_secret(
+    v2: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(versions, "MOST_EARLIER", -1)
+
     async def scenario(kv: Driver) -> None:
         await _write(kv, "a", {"v": 1}, {"v": 2})
         await _write(kv, "a/1", {"w": 1}, {"w": 2})
@@ -233,7 +241,7 @@ def test_a_long_secret_of_before_is_read_changed_and_removed(v2: Play) -> None:
     async def scenario(kv: Driver) -> None:
         text = b'{"a":"%b"}' % (b"x" * AT_ONCE)
         row = Row(Nanos(1), Nanos(1), current=1, newest=Version(1, Nanos(1)), data=text, oldest=1)
-        former = msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-1])
+        former = msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-2])
         async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
             for path in "abc":
                 await view.put(f"metadata/{path}", raw(former))
@@ -250,6 +258,46 @@ def test_a_long_secret_of_before_is_read_changed_and_removed(v2: Play) -> None:
         await kv("POST", "data/a", {"data": {"a": "y" * AT_ONCE}})
         await kv("DELETE", "metadata/a")
         assert sorted(await kv.stored()) == ["metadata/b"]
+
+    v2(scenario)
+
+
+def test_data_of_older_versions_lie_in_the_row_while_they_are_short_together(v2: Play) -> None:
+    async def scenario(kv: Driver) -> None:
+        await _write(kv, "a", {"v": "x" * 1000}, {"v": "y" * 1000}, {"v": "z" * 1000}, {"v": "short"}, {})
+        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/3"]
+        for number, value in enumerate(("x" * 1000, "y" * 1000, "z" * 1000, "short"), 1):
+            assert (await kv("GET", "data/a", version=number)).data["data"] == {"v": value}
+        await kv("POST", "destroy/a", {"versions": [1, 3]})
+        assert sorted(await kv.stored()) == ["metadata/a"]
+        await _write(kv, "a", {"v": "new"})
+        row = await store.load(kv.barrier.reader(ROOT_ID, "logical/one/"), "a")
+        assert row is not None
+        assert sorted(store.earlier(row)) == [2, 4, 5]
+
+    v2(scenario)
+
+
+def test_older_versions_of_before_are_read_and_trimmed_where_they_lie(v2: Play) -> None:
+    """Their data lie by themselves, and the row is of the second version."""
+
+    async def scenario(kv: Driver) -> None:
+        older = store.packed([Version(1, Nanos(1)), Version(2, Nanos(2))])
+        row = Row(
+            Nanos(1), Nanos(3), 3, Version(3, Nanos(3)), b'{"v":3}', oldest=1, max_versions=3, older=older
+        )
+        former = b"\xc1\x02" + msgspec.msgpack.encode(msgspec.structs.astuple(row)[:-1])
+        async with kv.barrier.write(ROOT_ID, "logical/one/") as view:
+            await view.put("metadata/a", raw(former))
+            for number in (1, 2):
+                await view.put(f"versions/a/{number}", raw(b'{"v":%d}' % number))
+        assert (await kv("GET", "data/a", version=1)).data["data"] == {"v": 1}
+        await _write(kv, "a", {"v": 4})
+        assert sorted(await kv.stored()) == ["metadata/a", "versions/a/2"]
+        for number in (2, 3, 4):
+            assert (await kv("GET", "data/a", version=number)).data["data"] == {"v": number}
+        await kv("POST", "destroy/a", {"versions": [2]})
+        assert sorted(await kv.stored()) == ["metadata/a"]
 
     v2(scenario)
 
