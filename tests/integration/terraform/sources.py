@@ -10,6 +10,7 @@ from tests.integration.terraform.entries import TOKEN
 from tests.integration.terraform.model import State
 from tests.integration.terraform.mounts import mount_at
 from tests.integration.terraform.secrets import kv_read, texts
+from tests.integration.terraform.ssh import sign as sign_ssh
 from tests.integration.terraform.system import OWN_CORS_HEADERS
 from tests.integration.terraform.transit import decrypt, encrypt, sign, verify
 
@@ -299,6 +300,7 @@ SOURCES = {
     "vault_namespaces": namespaces,
     "vault_policy_document": policy_document,
     "vault_sys_config_cors": cors,
+    "vault_ssh_secret_backend_sign": sign_ssh,
     "vault_transit_decrypt": decrypt,
     "vault_transit_encrypt": encrypt,
     "vault_transit_sign": sign,

@@ -12,14 +12,16 @@ from tests.integration.terraform.stories import Story
 from tests.integration.terraform.stories_identity import STORIES as IDENTITY
 from tests.integration.terraform.stories_roles import STORIES as ROLES
 from tests.integration.terraform.stories_secrets import STORIES as SECRETS
+from tests.integration.terraform.stories_ssh import READINGS as SSH_READINGS
+from tests.integration.terraform.stories_ssh import STORIES as SSH
 from tests.integration.terraform.stories_system import STORIES as SYSTEM
 from tests.integration.terraform.stories_transit import READINGS as TRANSIT_READINGS
 from tests.integration.terraform.stories_transit import STORIES as TRANSIT
 
 Kind = tuple[str, str]
 """``resource``, ``data`` or ``ephemeral``, and a name."""
-STORIES: Sequence[Story] = (*SECRETS, *ROLES, *IDENTITY, *SYSTEM, *TRANSIT)
-READINGS: Sequence[Reading] = (*OTHER_READINGS, *TRANSIT_READINGS)
+STORIES: Sequence[Story] = (*SECRETS, *ROLES, *IDENTITY, *SYSTEM, *TRANSIT, *SSH)
+READINGS: Sequence[Reading] = (*OTHER_READINGS, *TRANSIT_READINGS, *SSH_READINGS)
 PLAYED: frozenset[Kind] = frozenset(
     {("resource", story.resource.name) for story in STORIES}
     | {("ephemeral" if one.ephemeral else "data", one.name) for one in READINGS}
