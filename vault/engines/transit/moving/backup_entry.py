@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 
 from vault.engines.transit.keys.key_ring import OpenVersion
@@ -22,7 +20,7 @@ from vault.engines.transit.moving.backup_form import (
     RsaPublic,
     RsaShortcuts,
 )
-from vault.engines.transit.moving.material import HMAC_SIZES, bare, of_private, of_public
+from vault.engines.transit.moving.material import HMAC_SIZES, UNREADABLE, bare, of_private, of_public
 from vault.framework.clock import Entropy, rfc3339
 from vault.framework.errors import Malformed
 from vault.values.times import nanos_to_seconds
@@ -78,7 +76,7 @@ def material(kind: KeyType, entry: Entry, entropy: Entropy) -> Material:
         if kind.name in _CURVES:
             return _curve(kind, entry, mac)
         return _seeded(kind, entry, mac)
-    except (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, binascii.Error):
+    except UNREADABLE:
         raise Malformed(_UNFIT) from None
 
 

@@ -23,6 +23,8 @@ from vault.engines.transit.keys.key_types import HMAC, MAC_KEY, KeyType, Materia
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
 
+UNREADABLE: Final = (ValueError, TypeError, OverflowError, UnsupportedAlgorithm, InternalError)
+"""What the library raises for what is no key."""
 HMAC_SIZES: Final = range(32, 513)
 """Bytes that a key of kind `hmac` may have."""
 LONGEST_PEM: Final = 16_384
@@ -54,7 +56,7 @@ def imported(kind: KeyType, secret: bytes, entropy: Entropy) -> Material:
         private = load_der_private_key(secret, None, unsafe_skip_rsa_key_validation=True)
         if _older(private, secret):
             raise Malformed("error parsing asymmetric key: it is not in PKCS #8")
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise Malformed(
             "error parsing asymmetric key: it is not in PKCS #8, or of no kind that is known"
         ) from None
@@ -67,7 +69,7 @@ def imported_public(kind: KeyType, pem: str, entropy: Entropy) -> Material:
         raise Malformed("the public key is too long")
     try:
         public = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         raise Malformed("error parsing public key: it is not in PEM, or of no kind that is known") from None
     return of_public(kind, public, entropy.bytes(MAC_KEY))
 
@@ -145,5 +147,5 @@ def _require_sound(private: rsa.RSAPrivateKey) -> None:
     try:
         signature = private.sign(b"sound", PKCS1v15(), SHA256())
         private.public_key().verify(signature, b"sound", PKCS1v15(), SHA256())
-    except (ValueError, InvalidSignature, InternalError):
+    except (InvalidSignature, *UNREADABLE):
         raise Malformed(_UNLIKE) from None

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conformance.moved_keys import pair, public_pem, secret_of
 from tests.unit.engines.transit.test_signatures import TEXT, bare, opened
@@ -96,6 +98,7 @@ def test_what_is_no_plain_pkcs_8_is_refused() -> None:
         whole + b"x",
         secret_of("old_p256"),
         der(pair("p256"), lock=BestAvailableEncryption(b"password")),
+        secret_of("ed25519").replace(b"\x2b\x65\x70", b"\x2b\x65\x71"),  # of Ed448, whose keys are longer
     ):
         with pytest.raises(Malformed, match="error parsing asymmetric key"):
             imported(p256, wrong, Entropy())
@@ -194,3 +197,31 @@ def test_an_imported_rsa_key_works_for_others() -> None:
     public = pair("rsa2048").public_key()
     assert isinstance(public, rsa.RSAPublicKey)
     public.verify(signature, b"x", padding.PKCS1v15(), SHA256())
+
+
+_WHOLE: Final = {name: secret_of(key) for name, key in PAIRS.items()}
+
+
+@given(
+    st.sampled_from(sorted(_WHOLE)),
+    st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=4),
+)
+def test_an_altered_pair_works_or_is_refused(name: str, changes: list[tuple[int, int]]) -> None:
+    data = bytearray(_WHOLE[name])
+    for place, byte in changes:
+        data[place % len(data)] = byte
+    try:
+        material = imported(KEY_TYPES[name], bytes(data), Entropy())
+    except Malformed:
+        return
+    key, version = opened(name, material)
+    signature = bare(sign(key, version, TEXT, b"", Choice()).text)
+    assert verify(key, version, TEXT, signature, b"", Choice())
+
+
+@given(st.sampled_from(sorted(_WHOLE)), st.binary(max_size=200), st.text(max_size=200))
+def test_anything_else_is_refused(name: str, data: bytes, text: str) -> None:
+    with pytest.raises(Malformed):
+        imported(KEY_TYPES[name], data, Entropy())
+    with pytest.raises(Malformed):
+        imported_public(KEY_TYPES[name], text, Entropy())
