@@ -9,7 +9,7 @@ from vaultctl.tree.command import Command
 COMMANDS = (
     Command(
         "ssh",
-        "ssh:connect",
+        "ssh.connect:connect",
         "-mode=MODE -role=ROLE [options] [USER@]MACHINE [SSH-OPTIONS...]",
         (1, None, "1-n"),
         "Log in to a machine by a certificate or a one-time password",
