@@ -189,7 +189,7 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _save_counts(self) -> None:
         """Save how often keys were used, of namespaces and of engines; storage that does not answer keeps nobody from sealing."""
-        with contextlib.suppress(TimeoutError, StorageFailure, BarrierFailure):
+        with contextlib.suppress(TimeoutError, StorageFailure, BarrierFailure, BarrierSealed):
             async with asyncio.timeout(SAVE_SECONDS):
                 await self.key_slots.sealing.rest()
                 if not self.ground.barrier.sealed:

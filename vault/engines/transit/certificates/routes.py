@@ -23,6 +23,8 @@ from vault.framework.keys.asked_first import asked_first
 from vault.framework.quote import quote
 from vault.framework.route import Params, write
 
+_LONG: Final = 4096
+"""Characters of a template that is read off the event loop."""
 _NO_VERSION: Final = "no such key version"
 
 
@@ -66,7 +68,7 @@ class CertificateEngine(Engine):
     """Certificates for pairs."""
 
     def __init__(self, ring: KeyRing, devices: Devices, pool: Pool) -> None:
-        """`pool` verifies chains."""
+        """`pool` reads long templates, and verifies chains."""
         self._ring = ring
         self._devices = devices
         self._pool = pool
@@ -77,7 +79,8 @@ class CertificateEngine(Engine):
         key = await self._ring.find(call, params.name)
         settings = _require_pair(params.name, key.settings if key is not None else None)
         assert key is not None
-        builder = read_template(params.csr)
+        read = partial(read_template, params.csr)
+        builder = await self._pool.do(call, read, slow=len(params.csr) > _LONG)
         number = params.version or settings.latest
         if not settings.min_decryption <= number <= settings.latest:
             raise Malformed(f"could not create the csr: {_NO_VERSION}")

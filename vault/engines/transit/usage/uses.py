@@ -8,8 +8,9 @@ it if it is killed: some minutes of it. A version of AES-GCM, or of another ciph
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from vault.barrier.barrier import Barrier
@@ -26,6 +27,8 @@ TOLD_AT: Final = 1 << 31
 """Encryptions with one version after which it is told that the key should be rotated: half of what it is for."""
 _MOST: Final = 65_536
 """Keys whose uses are counted between two times of storing; one more is not counted until then."""
+_AT_ONCE: Final = 64
+"""Keys whose uses are stored in one transaction."""
 _SOON: Final = "a version of a transit key has half of the encryptions that it is for: rotate the key"
 
 
@@ -70,14 +73,21 @@ class Uses:
 
     async def store(self) -> None:
         """Add what was counted to what is stored. What cannot be stored now is added the next time."""
-        for key_id, counted in list(self._counted.items()):
-            more = counted.uses.copy()
-            try:
-                async with self._barrier.write(ROOT_ID, "ns/root/") as core:
+        left = list(self._counted.items())
+        while left:
+            await self._store(left[:_AT_ONCE])
+            del left[:_AT_ONCE]
+
+    async def _store(self, some: Sequence[tuple[str, _KeyCount]]) -> None:
+        """Do so for some keys, in one transaction."""
+        stored: list[tuple[str, _KeyCount, Counter[int], Sequence[int]]] = []
+        async with self._barrier.write(ROOT_ID, "ns/root/") as core:
+            for key_id, counted in some:
+                more = counted.uses.copy()
+                with contextlib.suppress(NamespaceSealed):
                     data = core.space(counted.namespace).mount(counted.mount)
-                    told = await _add(data, counted.name, key_id, more)
-            except NamespaceSealed:
-                continue
+                    stored.append((key_id, counted, more, await _add(data, counted.name, key_id, more)))
+        for key_id, counted, more, told in stored:
             counted.uses.subtract(more)
             if not any(counted.uses.values()):
                 self._counted.pop(key_id, None)
@@ -94,7 +104,7 @@ async def _stored(view: ReadView, key_id: str) -> KeyUses:
     return USES_RECORD.decode(stored) if stored is not None else KeyUses()
 
 
-async def _add(view: View, name: str, key_id: str, more: Mapping[int, int]) -> list[int]:
+async def _add(view: View, name: str, key_id: str, more: Mapping[int, int]) -> Sequence[int]:
     """Add uses of a key, if it is still there; return the versions that have half of what they are for by these."""
     key = await find_key(view, name)
     if key is None or key.id != key_id:
