@@ -8,9 +8,11 @@ import pytest
 from tests.routes.driver import Application
 from tests.routes.test_transit import TEXT, Transit
 from tests.shared import Shared
-from vault.engines.transit.keys.model import USES
+from vault.barrier.view import core_prefix
+from vault.engines.transit.keys.model import USES, USES_RECORD
 from vault.engines.transit.usage import uses as module
 from vault.storage.memory import MemoryStorage
+from vault.values.ids import ROOT_ID
 
 
 @pytest.fixture
@@ -94,6 +96,16 @@ def test_a_key_is_told_of_once_when_half_of_its_encryptions_are_done(
     ]
 
 
+async def _stored(application: Application) -> list[object]:
+    """What is stored of uses in the mount."""
+    vault = application.vault
+    mount = next(mount.entry for mount in vault.mounts.router.root if mount.entry.path == "transit/")
+    async with vault.ground.barrier.write(ROOT_ID, core_prefix(ROOT_ID)) as core:
+        view = core.mount(mount.uuid)
+        found = [await view.get(USES + name) for name in await view.list(USES)]
+        return [USES_RECORD.decode(one).counts for one in found if one is not None]
+
+
 def test_what_is_gone_is_counted_no_more(transit: Transit) -> None:
     transit.data("keys/k", {})
     transit.encrypt("k")
@@ -106,6 +118,7 @@ def test_what_is_gone_is_counted_no_more(transit: Transit) -> None:
     transit.encrypt("k")
     store(transit)
     assert shown(transit, "k") == {"2": 2}
+    assert transit.application.run(_stored(transit.application)) == [{2: 2}]
     transit.encrypt("k")
     transit.data("keys/k/config", {"deletion_allowed": True})
     transit.ask("DELETE", "keys/k")

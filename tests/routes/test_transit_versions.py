@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.conformance.certifier import chain
 from tests.routes.driver import Application
 from tests.routes.test_transit import Transit
 from vault.barrier.view import View, core_prefix
+from vault.engines.transit.key_routes import KeyEngine
 from vault.engines.transit.keys.key_ring import KeyRing, find_key
 from vault.engines.transit.keys.key_types import Material
 from vault.engines.transit.keys.model import KEYS, VERSIONS
@@ -100,3 +102,23 @@ def test_no_write_waits_while_all_versions_of_a_key_are_read(
             assert sorted(map(int, shown["keys"])) == list(range(first, 23))
             del read[:]
     assert transit.ask("GET", "keys/k").json()["data"]["keys"] == shown["keys"]
+
+
+def test_what_changed_since_versions_were_read_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = KeyEngine.look
+    chains: list[str] = []
+
+    async def meanwhile(engine: KeyEngine, call: Any, params: Any) -> Any:
+        seen = await look(engine, call, params)
+        path = "/v1/transit/keys/k/set-certificate"
+        answer = await application.ask("POST", path, {"certificate_chain": chains[0]}, token="root")
+        assert answer.status == 200
+        return seen
+
+    monkeypatch.setattr(KeyEngine, "look", meanwhile)
+    with Application() as application:
+        transit = Transit(application)
+        public = transit.data("keys/k", {"type": "ecdsa-p256"})["keys"]["1"]["public_key"]
+        chains.append(chain("two", public))
+        shown = transit.data("keys/k/config", {"deletion_allowed": True})
+    assert shown["keys"]["1"]["certificate_chain"] == chains[0].rstrip()

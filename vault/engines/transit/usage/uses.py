@@ -110,9 +110,10 @@ async def _add(view: View, name: str, key_id: str, more: Mapping[int, int]) -> S
     if key is None or key.id != key_id:
         return []
     before = (await _stored(view, key_id)).counts
-    counts = Counter({number: count for number, count in before.items() if number >= key.first})
-    counts.update({number: count for number, count in more.items() if number >= key.first})
-    await view.put(USES + key_id, USES_RECORD.encode(KeyUses(dict(counts))))
+    both = Counter(before)
+    both.update(more)
+    counts = {number: count for number, count in both.items() if number >= key.first}
+    await view.put(USES + key_id, USES_RECORD.encode(KeyUses(counts)))
     if key.type not in SHORT_NONCE or key.convergent:
         return []
     return [number for number, count in counts.items() if before.get(number, 0) < TOLD_AT <= count]
