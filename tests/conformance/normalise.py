@@ -44,6 +44,9 @@ _FRACTION_TIME = re.compile(rf"\b{_DATE}\.(\d{{1,9}})({_ZONE})")
 _SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
 _ROUNDED = {"install_time": re.compile(rf"{_DATE}(?:\.\d{{1,9}})?({_ZONE})")}
 """Times that ours counts in milliseconds: once in 1,000 one ends with its second, and then has no fraction."""
+_IN_MILLIS = frozenset({"creation_time", "time"})
+"""Members with times that ours counts in milliseconds: one without a fraction has one of 0."""
+_END = re.compile(rf"({_ZONE})$")
 _WHOLE = (("accessor", re.compile(rf"{_B62}{{24}}{_TENANT}")),)
 _NAMESPACE_ID = re.compile(rf"{_B62}{{6}}")
 _SHARE = {
@@ -140,6 +143,8 @@ class Normaliser:
             return f"<picture:{_dimensions(value)}>"
         if key in _ROUNDED and (rounded := _ROUNDED[key].fullmatch(value)):
             return self._name(f"time:rounded{rounded[1]}", value)
+        if key in _IN_MILLIS and _SECOND_TIME.fullmatch(value):
+            value = _END.sub(r".0\1", value)
         for kind, pattern in _WHOLE:
             if pattern.fullmatch(value) and _looks_random(value):
                 return self._name(kind, value)

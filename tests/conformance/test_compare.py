@@ -103,7 +103,7 @@ def test_what_a_slow_step_made_may_be_as_much_older(waited: float, equal: bool) 
 
 
 @pytest.mark.parametrize(
-    ("install_time", "equal"),
+    ("time", "equal"),
     [
         ("2027-01-02T03:04:05.987Z", True),
         ("2027-01-02T03:04:05Z", True),
@@ -112,8 +112,9 @@ def test_what_a_slow_step_made_may_be_as_much_older(waited: float, equal: bool) 
         ("", False),
     ],
 )
-def test_a_time_in_milliseconds_may_end_with_its_second(install_time: str, equal: bool) -> None:
-    theirs, ours = (answer({"install_time": time}) for time in (BODY["created_time"], install_time))
+@pytest.mark.parametrize("name", ["install_time", "creation_time", "time"])
+def test_a_time_in_milliseconds_may_end_with_its_second(name: str, time: str, equal: bool) -> None:
+    theirs, ours = (answer({name: each}) for each in (BODY["created_time"], time))
     assert (compared(theirs, ours) == "") is equal
 
 

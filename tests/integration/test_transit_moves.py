@@ -269,3 +269,21 @@ def test_vaultctl_takes_a_key_from_standard_input_and_from_no_argument(
     assert run("-", path="nowhere/keys/a")[0] == 2
     assert run("-", "hash_function=sha512", "exportable=true") == (0, "")
     assert site.read(f"export/encryption-key/{name}")["keys"] == {"1": given}
+
+
+@pytest.mark.parametrize("way", WAYS, ids="-to-".join)
+def test_hvac_carries_a_key_over(sites: Mapping[str, Site], name: str, way: tuple[str, str]) -> None:
+    here, there = (sites[each].client.secrets.transit for each in way)
+    here.create_key(
+        name, key_type="ecdsa-p256", exportable=True, allow_plaintext_backup=True, mount_point="moving"
+    )
+    signature = here.sign_data(name, hash_input=TEXT, mount_point="moving")["data"]["signature"]
+    backup = here.backup_key(name, mount_point="moving")["data"]["backup"]
+    there.restore_key(backup, mount_point="moving")
+    there.restore_key(backup, name=f"{name}-2", mount_point="moving")
+    with pytest.raises((hvac.exceptions.InvalidRequest, hvac.exceptions.InternalServerError)):
+        there.restore_key(backup, name=name, mount_point="moving")
+    there.restore_key(backup, name=name, force=True, mount_point="moving")
+    for each in (name, f"{name}-2"):
+        told = there.verify_signed_data(each, hash_input=TEXT, signature=signature, mount_point="moving")
+        assert told["data"]["valid"]

@@ -16,7 +16,15 @@ from vault.storage.memory import _Transaction
 from vault.storage.protocol import Conflict
 
 TARGET = "/v1/secret/data/x"
-_ONLY_LOOK = {"POST sys/wrapping/unwrap", "POST sys/wrapping/rewrap"}
+_ONLY_LOOK = {
+    "POST sys/wrapping/unwrap",
+    "POST sys/wrapping/rewrap",
+    "POST ssh/verify",
+    "POST transit/keys/{name:word}/config",
+    "POST transit/keys/{name:word}/soft-delete-restore",
+    "POST transit/keys/{name:word}/trim",
+    "DELETE transit/keys/{name:word}/soft-delete",
+}
 """What they do before the transaction is a read, of what is answered only once the transaction has found it still good."""
 
 

@@ -2,7 +2,7 @@
 """transit: keys that come from elsewhere, of every kind, whole or their public half alone."""
 
 from tests.conformance.moved_keys import public_pem
-from tests.conformance.scenario import Scenario, Step, delete, get, post
+from tests.conformance.scenario import Scenario, Step, delete, get, lst, post
 
 FAULT = "DV-07"
 """OpenBao answers 500 where the request is at fault."""
@@ -48,6 +48,7 @@ SYMMETRIC = [
     get("ti/wrapping_key", save=["wrapping:data.public_key"]),
     get("ti/wrapping_key"),
     post("ti/wrapping_key", {}),
+    lst("ti/keys", divergence="DV-06"),
     get("ti/keys/import/wrapping-key"),
     whole("a", "bytes32"),
     get("ti/keys/a"),
