@@ -23,6 +23,7 @@ _POLICY = """
 path "secret/*" { capabilities = ["create", "read", "update", "delete", "list"] }
 path "auth/token/*" { capabilities = ["create", "read", "update"] }
 path "transit/*" { capabilities = ["update"] }
+path "ssh/sign/*" { capabilities = ["update"] }
 """
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from vault.engines.ssh.certificates.certificate import certificate
 from vault.engines.ssh.certificates.content import (
     Asker,
     Content,
@@ -17,7 +16,7 @@ from vault.engines.ssh.certificates.content import (
     content_of,
     key_id_of,
 )
-from vault.engines.ssh.certificates.encoder import NONCE, Statement, check_algorithm
+from vault.engines.ssh.certificates.encoder import NONCE, Statement, certificate, check_algorithm
 from vault.engines.ssh.forms.answers import Certificate, IssuedPair
 from vault.engines.ssh.forms.params import CertificateParams, IssueParams, SignParams
 from vault.engines.ssh.keys.issuers import Issuers, known_issuer
@@ -104,8 +103,8 @@ class CertificateEngine(Engine):
         public: PublicKey,
     ) -> Certificate:
         issuer = await known_issuer(call.reader, role.issuer)
-        signer = await self._issuers.signer(issuer)
-        check_algorithm(signer, role.algorithm)
+        authority = await self._issuers.open(issuer)
+        check_algorithm(authority.private, role.algorithm)
         now = millis_to_seconds(call.now)
         said = Statement(
             serial=int.from_bytes(self._entropy.bytes(_SERIAL)),
@@ -119,8 +118,8 @@ class CertificateEngine(Engine):
             algorithm=role.algorithm,
         )
         nonce = self._entropy.bytes(NONCE)
-        work = partial(certificate, public, said, issuer.public, signer, nonce)
-        signed = await self._pool.do(call, work, slow=isinstance(signer, rsa.RSAPrivateKey))
+        work = partial(certificate, public, said, authority, nonce)
+        signed = await self._pool.do(call, work, slow=isinstance(authority.private, rsa.RSAPrivateKey))
         call.warnings.extend(content.warnings)
         return Certificate(issuer_id=issuer.id, serial_number=f"{said.serial:x}", signed_key=signed)
 

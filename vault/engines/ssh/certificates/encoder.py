@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The bytes of a certificate (OpenSSH's PROTOCOL.certkeys), where the library's builder cannot make them.
-
-The builder signs with RSA by SHA-512 alone, and leaves the application out of a key in a security key (ADR 0039).
-"""
+"""The bytes of a certificate (OpenSSH's PROTOCOL.certkeys): its fields in a row, and a signature of the library's (ADR 0039)."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,8 +12,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from vault.engines.ssh.keys.issuers import OpenIssuer
 from vault.engines.ssh.keys.pairs import Signer
-from vault.engines.ssh.keys.public_key import PublicKey, read_public_key
+from vault.engines.ssh.keys.public_key import PublicKey
 from vault.framework.errors import Malformed
 from vault.values.times import Seconds
 
@@ -54,12 +53,12 @@ def type_of_certificate(public: PublicKey) -> str:
     return f"{public.type.removesuffix('@openssh.com')}-cert-v01@openssh.com"
 
 
-def encoded(public: PublicKey, said: Statement, authority: str, signer: Signer, nonce: bytes) -> bytes:
-    """Return a signed certificate. `authority` is the public key of `signer`, as a line."""
-    signed_by = read_public_key(authority, "")
+def certificate(public: PublicKey, said: Statement, authority: OpenIssuer, nonce: bytes) -> str:
+    """Return a signed certificate as a line."""
+    kind = type_of_certificate(public)
     body = b"".join(
         (
-            _string(type_of_certificate(public).encode()),
+            _string(kind.encode()),
             _string(nonce),
             public.fields,
             said.serial.to_bytes(8),
@@ -71,10 +70,11 @@ def encoded(public: PublicKey, said: Statement, authority: str, signer: Signer, 
             _string(_options(said.critical_options)),
             _string(_options(said.extensions)),
             _string(b""),
-            _string(signed_by.blob),
+            _string(authority.public.blob),
         )
     )
-    return body + _string(_signature(body, signer, signed_by.type, said.algorithm))
+    signature = _signature(body, authority.private, authority.public.type, said.algorithm)
+    return f"{kind} {base64.b64encode(body + _string(signature)).decode()}\n"
 
 
 def _signature(body: bytes, signer: Signer, kind: str, algorithm: str) -> bytes:

@@ -12,7 +12,7 @@ from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import BoundedCache
 from vault.engines.ssh.keys.pairs import Signer, from_pkcs8, to_pkcs8
-from vault.engines.ssh.keys.public_key import PublicKey
+from vault.engines.ssh.keys.public_key import PublicKey, read_public_key
 from vault.framework.errors import Malformed
 from vault.framework.keys.safe import Safe
 from vault.framework.quote import quote
@@ -66,18 +66,30 @@ class NewIssuer(msgspec.Struct, frozen=True):
         return "NewIssuer(…)"
 
 
+class OpenIssuer(msgspec.Struct, frozen=True):
+    """The two keys of an authority, ready to sign."""
+
+    private: Signer
+    public: PublicKey
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "OpenIssuer(…)"
+
+
 class Issuers:
     """Finds authorities, keeps them, and has the keys of those that sign in memory."""
 
     def __init__(self, safe: Safe) -> None:
         self._safe = safe
-        self._opened: BoundedCache[str, Signer] = BoundedCache(_OPENED)
+        self._opened: BoundedCache[str, OpenIssuer] = BoundedCache(_OPENED)
 
-    async def signer(self, issuer: Issuer) -> Signer:
-        """Return the private key of an authority that was just read. Raises `Unavailable`, and `Failed` for an altered one."""
+    async def open(self, issuer: Issuer) -> OpenIssuer:
+        """Return the keys of an authority that was just read. Raises `Unavailable`, and `Failed` for an altered one."""
         found = self._opened.get(issuer.id)
         if found is None:
-            found = from_pkcs8(await self._safe.open(_about(issuer.id), issuer.held))
+            private = from_pkcs8(await self._safe.open(_about(issuer.id), issuer.held))
+            found = OpenIssuer(private, read_public_key(issuer.public, ""))
             self._opened.put(issuer.id, found)
         return found
 
