@@ -35,7 +35,7 @@ def test_the_files_hold_every_mount_every_route_and_every_kind_of_error() -> Non
     assert "/v1/sys/health GET public when-sealed unaudited" in lines
     assert "/v1/secret/data/{path:any} PATCH" in lines
     paths = json.loads(files["openapi.json"])["paths"]
-    mounts = {"auth", "cubbyhole", "identity", "kv", "nhi", "secret", "sys", "totp", "transit"}
+    mounts = {"auth", "cubbyhole", "identity", "kv", "nhi", "secret", "ssh", "sys", "totp", "transit"}
     assert {path.split("/")[1] for path in paths} == mounts
     events = files["log/events.txt"].splitlines()
     assert "esa.auth.login /v1/auth/approle/login POST" in events
