@@ -77,9 +77,13 @@ def wrap(secret: bytes, pem: str, how: Wrap = USUAL) -> str:
 
 
 def secret_of(name: str) -> bytes:
-    """The key that a name stands for: ``bytes32`` and the like, or a pair in PKCS #8 (``old_``: as before that; ``pss_``: for PSS)."""
+    """The key that a name stands for: ``bytes32`` and the like, or a pair in PKCS #8 (``old_``: as before that; ``pss_``: for PSS;
+    ``long_``: with a byte too many).
+    """
     if name.startswith("bytes"):
         return bytes(number % 256 for number in range(int(name.removeprefix("bytes"))))
+    if name.startswith("long_"):
+        return secret_of(name.removeprefix("long_")) + b"x"
     if name.startswith("pss_"):
         return _for_pss(secret_of(name.removeprefix("pss_")))
     form = PrivateFormat.PKCS8

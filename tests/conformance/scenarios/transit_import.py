@@ -6,6 +6,8 @@ from tests.conformance.scenario import Scenario, Step, delete, get, lst, post
 
 FAULT = "DV-07"
 """OpenBao answers 500 where the request is at fault."""
+STRICT = "DV-04"
+"""OpenBao reads a part of what was sent, or takes it for what it does not say that it is."""
 PAIRS = {
     "rsa-2048": "rsa2048",
     "rsa-3072": "rsa3072",
@@ -23,9 +25,10 @@ INPUT = {"input": "AAAA", "marshaling_algorithm": "jws"}
 """Signed so that every signature of a kind has one length."""
 
 
-def whole(name: str, key: str, **options: object) -> Step:
+def whole(name: str, key: str, *, divergence: str = "", **options: object) -> Step:
     """Imports a key."""
-    return post(f"ti/keys/{name}/import", {"ciphertext": f"{{wrapped_{key}}}", **options})
+    body = {"ciphertext": f"{{wrapped_{key}}}", **options}
+    return post(f"ti/keys/{name}/import", body, divergence=divergence)
 
 
 def refused(name: str, body: dict[str, object]) -> Step:
@@ -190,6 +193,7 @@ WHOLE = [
     refused("x", {"ciphertext": "{wrapped_bytes32}", "type": "ecdsa-p256"}),
     refused("x", {"ciphertext": "{wrapped_old_rsa2048}", "type": "rsa-2048"}),
     refused("x", {"ciphertext": "{wrapped_old_p256}", "type": "ecdsa-p256"}),
+    whole("long", "long_p256", type="ecdsa-p256", divergence=STRICT),
     whole("pss", "pss_rsa2048", type="rsa-2048"),
     post("ti/sign/pss", {**INPUT, "signature_algorithm": "pkcs1v15"}),
     version("p256", "p256_b"),
@@ -235,6 +239,11 @@ PUBLIC = [
     refused("x", {"type": "mldsa-44", "public_key": public_pem("mldsa65")}),
     refused("x", {"type": "hmac", "public_key": public_pem("p256")}),
     refused("x", {"type": "ed25519", "public_key": public_pem("ed25519"), "derived": True}),
+    post(
+        "ti/keys/label/import",
+        {"type": "ecdsa-p256", "public_key": public_pem("p256").replace("PUBLIC KEY", "KEY")},
+        divergence=STRICT,
+    ),
     post(
         "ti/keys/both/import",
         {"type": "ecdsa-p256", "public_key": "junk", "ciphertext": "{wrapped_p256}"},
