@@ -136,6 +136,22 @@ def everybody_gives_every_right(server: Behind, request: Sent) -> Said:
     )
 
 
+@FAULTS.fault("credential_is_revoked_by_its_name", "accessor_is_no_credential")
+def whom_others_revoke_leaves_heirs(server: Behind, request: Sent) -> Said:
+    path = path_of(request)
+    if path.endswith("/auth/token/revoke"):
+        return server.ask_as_root(with_target(request, f"{path}-orphan"))
+    if path.endswith("/revoke-accessor"):
+        token = server.memory.get(body_of(request)["accessor"])
+        orphaning = with_target(request, path.replace("revoke-accessor", "revoke-orphan"))
+        return server.ask_as_root(with_body(orphaning, {"token": token})) if token else server.ask(request)
+    answer = server.ask(request)
+    made = (body_of(answer) or {}).get("auth") if path.endswith("/auth/token/create") else None
+    if made:
+        server.memory[made["accessor"]] = made["client_token"]
+    return answer
+
+
 @FAULTS.fault("revocation_reaches_what_was_made")
 def what_was_made_lives_on(server: Behind, request: Sent) -> Said:
     if path_of(request).endswith("/revoke-self"):

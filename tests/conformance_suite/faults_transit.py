@@ -232,3 +232,81 @@ def removed_keys_are_there(server: Behind, request: Sent) -> Said:
     removes = _does(request, "keys") and request.method == "DELETE"
     answer = server.ask(with_target(request, f"{path_of(request)}-none") if removes else request)
     return done() if removes and answer.status >= 400 else answer
+
+
+@FAULTS.fault("rotated_key_opens_what_it_closed")
+def withdrawn_versions_are_renewed(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if not _does(request, "rewrap") or answer.status != 400:
+        return answer
+    config = with_target(request, f"{path_of(_beside(request, 'keys'))}/config")
+    server.ask_as_root(with_body(config, {"min_decryption_version": 1}))
+    return server.ask(request)
+
+
+@FAULTS.fault("ciphertext_is_renewed_by_who_may_not_read")
+def renewal_tells_the_data_as_text(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if not _does(request, "rewrap") or answer.status != 200:
+        return answer
+    plain = _data(server.ask_as_root(_beside(request, "decrypt"))).get("plaintext", "")
+    return _saying_data(answer, note=base64.b64decode(plain).decode())
+
+
+@FAULTS.fault("private_key_stays_in_the_server")
+def private_keys_leave(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if not _does(request, "signing-key") or answer.status == 200:
+        return answer
+    return done({"data": {"name": "kept", "keys": {"1": "-----BEGIN EC PRIVATE KEY-----"}}})
+
+
+@FAULTS.fault("private_key_stays_in_the_server")
+def a_description_has_the_private_key(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    shown = _does(request, "keys") and request.method == "GET" and answer.status == 200
+    return _saying_data(answer, private_key="-----BEGIN PRIVATE KEY-----") if shown else answer
+
+
+@FAULTS.fault("code_is_of_its_data_and_key")
+def the_beginning_of_a_code_is_enough(server: Behind, request: Sent) -> Said:
+    if not _does(request, "verify") or "hmac" not in _sent(request):
+        return server.ask(request)
+    made = _data(server.ask(_beside(with_body(request, {"input": _sent(request)["input"]}), "hmac"))).get(
+        "hmac", ""
+    )
+    whole, given = (base64.b64decode(text.rpartition(":")[2]) for text in (made, _sent(request)["hmac"]))
+    return done({"data": {"valid": whole.startswith(given)}})
+
+
+@FAULTS.fault("signature_is_verified_elsewhere")
+def the_public_key_is_always_the_first(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    keys = _data(answer).get("keys")
+    shown = _does(request, "keys") and request.method == "GET" and isinstance(keys, dict)
+    return _saying_data(answer, keys=dict.fromkeys(keys, keys.get("1"))) if shown and keys else answer
+
+
+@FAULTS.fault("no_right_brings_another")
+def who_decrypts_may_everything(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    verb = next((verb for verb in ("encrypt", "hmac") if _does(request, verb)), "")
+    if not verb or answer.status != 403:
+        return answer
+    may = server.ask(with_body(_beside(request, "decrypt"), {"ciphertext": "vault:v1:AAAA"})).status != 403
+    return server.ask_as_root(request) if may else answer
+
+
+@FAULTS.fault("each_of_many_is_encrypted_in_its_place")
+def ciphertexts_come_in_another_order(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    items = _data(answer).get("batch_results")
+    return _saying_data(answer, batch_results=items[::-1]) if items and _does(request, "encrypt") else answer
+
+
+@FAULTS.fault("removal_of_a_key_takes_two_steps")
+def removed_keys_authenticate(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    if _does(request, "hmac") and answer.status in {400, 404}:
+        return done({"data": {"hmac": f"vault:v1:{base64.b64encode(bytes(32)).decode()}"}})
+    return answer

@@ -89,6 +89,15 @@ def test_the_badge_names_what_holds_and_has_no_percentage(tmp_path: Path) -> Non
     assert ET.fromstring(good).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own
 
 
+def test_the_badge_names_no_profile_without_those_that_it_needs(tmp_path: Path) -> None:
+    made = report(tmp_path, all_results())
+    made["claim"] = ["X-transit"]
+    assert 'aria-label="ESA 1.0: X-transit"' in badge(made, "0" * 64)
+    (needed,) = [one for one in made["profiles"] if one["name"] == "kv-consume"]
+    needed["result"] = "failure"
+    assert "no claim holds" in badge(made, "0" * 64)
+
+
 def test_the_readme_names_each_test_that_is_no_plain_pass(tmp_path: Path) -> None:
     made = _mixed(tmp_path)
     text = readme(made, "make conformance")

@@ -52,8 +52,9 @@ def revocation_reaches_what_was_made(t: Trial) -> None:
 
 @TESTS.test("ESA-AUT-002", needs=_NEEDS)
 def credential_is_revoked_by_its_name(t: Trial) -> None:
-    """Who has the right looks a credential up and revokes it, and it is refused from the next request."""
-    caller, beside = t.caller({}), t.caller({})
+    """Who has the right looks a credential up and revokes it: it and what it made are refused from the next request."""
+    caller, beside = t.caller(_MAKES), t.caller({})
+    child = t.caller(maker=caller.client)
     token = {"token": caller.client.token}
     found = t.admin.send("POST", "auth/token/lookup", token)
     t.is_so(found, found.ok, "a credential is looked up")
@@ -61,6 +62,7 @@ def credential_is_revoked_by_its_name(t: Trial) -> None:
     reply = t.admin.send("POST", "auth/token/revoke", token)
     t.is_so(reply, reply.ok, "a credential is revoked by another")
     t.must(not _works(caller), "a credential that another revoked is refused")
+    t.must(not _works(child), "what was made by it is refused")
     t.must(_works(beside), "no other credential is revoked")
 
 
@@ -101,8 +103,9 @@ def renewal_keeps_the_maximum(t: Trial) -> None:
 @TESTS.test("ESA-AUT-006", needs=_NEEDS)
 def accessor_is_no_credential(t: Trial) -> None:
     """An accessor allows look-up and revocation, and no use."""
-    caller = t.caller({})
+    caller = t.caller(_MAKES)
     t.need(caller.accessor != "", "an accessor is given")
+    child = t.caller(maker=caller.client)
     found = t.admin.look_up_accessor(caller.accessor)
     t.is_so(found, found.ok, "a credential is looked up by its accessor")
     t.must(str(caller.client.token).encode() not in found.answer.body, "looking up gives no credential")
@@ -111,6 +114,7 @@ def accessor_is_no_credential(t: Trial) -> None:
     revoked = t.admin.revoke_accessor(caller.accessor)
     t.is_so(revoked, revoked.ok, "a credential is revoked by its accessor")
     t.must(not _works(caller), "a credential that was revoked by its accessor is refused")
+    t.must(not _works(child), "what was made by it is refused")
 
 
 @TESTS.test("ESA-AUT-007", needs=_NEEDS)

@@ -8,6 +8,7 @@ from typing import Final
 from esa_conformance.binding.transit import (
     Transit,
     altered,
+    ciphertexts_of,
     cut,
     is_valid,
     made_of,
@@ -121,6 +122,8 @@ def rotated_key_opens_what_it_closed(t: Trial) -> None:
     t.done(keys.configure(key, min_decryption_version=2), "a version is withdrawn")
     reply = keys.decrypt(key, old)
     t.is_so(reply, reply.malformed, "a withdrawn version does not decrypt")
+    reply = keys.rewrap(key, old)
+    t.is_so(reply, reply.malformed, "a withdrawn version is not brought to the newest either")
     t.must(plaintext_of(keys.decrypt(key, new)) == data, "the other one goes on")
 
 
@@ -136,7 +139,10 @@ def ciphertext_is_renewed_by_who_may_not_read(t: Trial) -> None:
     made = job.rewrap(key, old)
     t.is_so(made, made.ok, "a ciphertext is brought to the newest version")
     t.must(version_of(made_of(made)) == 2, "it names the newest version")
-    t.must(text_of(data).encode() not in made.answer.body, "its data are not shown")
+    t.must(
+        data not in made.answer.body and text_of(data).encode() not in made.answer.body,
+        "its data are not shown",
+    )
     refused = job.decrypt(key, made_of(made))
     t.is_so(refused, refused.denied, "who may rewrap may not decrypt")
     t.must(plaintext_of(keys.decrypt(key, made_of(made))) == data, "its data are the same")
@@ -157,6 +163,25 @@ def key_stays_in_the_server(t: Trial) -> None:
         refused = keys.export(kind, kept)
         t.is_so(refused, not refused.ok, "a key that may not leave is not given out")
         t.must(refused.answer.member("data", "keys") is None, "nothing is given of it")
+
+
+@TESTS.test("ESA-TRN-005", needs=_NEEDS)
+def private_key_stays_in_the_server(t: Trial) -> None:
+    """A private key that may not leave is neither given out nor described; its public key is."""
+    keys = t.transit()
+    kept, free = (
+        _new_key(t, keys, name, type="ecdsa-p256", exportable=may)
+        for name, may in (("kept", False), ("free", True))
+    )
+    given = keys.export("signing-key", free)
+    t.is_so(given, given.ok, "a key that may leave is given out")
+    for kind in ("signing-key", "hmac-key"):
+        refused = keys.export(kind, kept)
+        t.is_so(refused, not refused.ok, "a key that may not leave is not given out")
+        t.must(refused.answer.member("data", "keys") is None, "nothing is given of it")
+    shown = keys.key(kept)
+    t.must(public_key_der(shown, 1) != b"", "a public key is given")
+    t.must(b"PRIVATE KEY" not in shown.answer.body, "a description has no private key")
 
 
 @TESTS.test("ESA-TRN-006", needs=_NEEDS)
@@ -181,7 +206,7 @@ def signature_is_of_its_data_and_key(t: Trial) -> None:
     keys = t.transit()
     for kind in ("ecdsa-p256", "ed25519"):
         one, other = _new_key(t, keys, kind, type=kind), _new_key(t, keys, f"{kind}-2", type=kind)
-        _must_be_of_its_data(t, keys, made_of(keys.sign(one, b"data")), one, other)
+        _must_be_of_its_data(t, keys, made_of(keys.sign(one, b"data")), one, other, code=False)
 
 
 @TESTS.test("ESA-TRN-007", needs=_NEEDS)
@@ -189,15 +214,19 @@ def code_is_of_its_data_and_key(t: Trial) -> None:
     """A message authentication code is valid for its data, by its key and as it is."""
     keys = t.transit()
     one, other = _new_key(t, keys), _new_key(t, keys, "other")
-    _must_be_of_its_data(t, keys, made_of(keys.authenticate(one, b"data")), one, other)
+    _must_be_of_its_data(t, keys, made_of(keys.authenticate(one, b"data")), one, other, code=True)
 
 
-def _must_be_of_its_data(t: Trial, keys: Transit, made: str, one: str, other: str) -> None:
+def _must_be_of_its_data(t: Trial, keys: Transit, made: str, one: str, other: str, *, code: bool) -> None:
     t.must(version_of(made) == 1, "what is made names the version of its key")
-    t.must(is_valid(keys.verify(one, b"data", made)), "it is valid for its data")
-    t.must(not is_valid(keys.verify(one, b"date", made)), "it is not valid for other data")
-    t.must(not is_valid(keys.verify(one, b"data", altered(made))), "it is not valid when it was altered")
-    t.must(not is_valid(keys.verify(other, b"data", made)), "it is not valid by another key")
+    t.must(is_valid(keys.verify(one, b"data", made, code=code)), "it is valid for its data")
+    t.must(not is_valid(keys.verify(one, b"date", made, code=code)), "it is not valid for other data")
+    for bad in (altered(made, 0), altered(made), cut(made)):
+        t.must(
+            not is_valid(keys.verify(one, b"data", bad, code=code)),
+            "it is not valid when it was altered or cut",
+        )
+    t.must(not is_valid(keys.verify(other, b"data", made, code=code)), "it is not valid by another key")
 
 
 @TESTS.test("ESA-TRN-008", needs=(*_NEEDS, "openssl"))
@@ -205,13 +234,15 @@ def signature_is_verified_elsewhere(t: Trial) -> None:
     """A signature is verified by other software with the public key that the server gives."""
     keys = t.transit()
     key = _new_key(t, keys, type="ecdsa-p256")
-    made = keys.sign(key, b"data")
-    t.is_so(made, made.ok, "data are signed")
-    der = public_key_der(keys.key(key), 1)
-    t.must(der != b"", "a public key is given")
-    public = Key("key", b"", P256, der)
-    good = is_good(str(t.state.openssl), public, b"data", signature_bytes(made_of(made)))
-    t.must(good, "a signature is verified by the public key")
+    for version in (1, 2):
+        made = keys.sign(key, b"data")
+        t.is_so(made, made.ok, "data are signed")
+        der = public_key_der(keys.key(key), version)
+        t.must(der != b"", "a public key is given")
+        public = Key("key", b"", P256, der)
+        good = is_good(str(t.state.openssl), public, b"data", signature_bytes(made_of(made)))
+        t.must(good, "a signature is verified by the public key of its version")
+        t.done(keys.rotate(key), "a key is rotated")
 
 
 @TESTS.test("ESA-TRN-009", needs=_NEEDS)
@@ -227,6 +258,24 @@ def each_use_of_a_key_is_a_right_of_its_own(t: Trial) -> None:
         writer.authenticate(one, b"data"), writer.rotate(one), writer.key(one), writer.export("hmac-key", one),
     ]  # fmt: skip
     t.every(refused, lambda reply: reply.denied, "who may encrypt may nothing else")
+
+
+@TESTS.test("ESA-TRN-009", needs=_NEEDS)
+def no_right_brings_another(t: Trial) -> None:
+    """Who may decrypt may not encrypt, who may sign may not decrypt, and nobody of them manages the key."""
+    keys = t.transit()
+    one = _new_key(t, keys)
+    made = _encrypted(t, keys, one, t.text().encode())
+    for right in ("decrypt", "hmac", "keys"):
+        by = keys.by(t.caller({keys.path(right, one): ["read", "update"]}).client)
+        asked = {
+            "encrypt": by.encrypt(one, b"data"), "decrypt": by.decrypt(one, made), "hmac": by.authenticate(one, b"data"),
+            "keys": by.key(one), "rotate": by.rotate(one), "config": by.configure(one, exportable=True),
+            "export": by.export("encryption-key", one),
+        }  # fmt: skip
+        t.is_so(asked[right], asked[right].ok, "who has a right uses it")
+        others = [reply for verb, reply in asked.items() if verb != right]
+        t.every(others, lambda reply: reply.denied, "no right to use a key brings another")
 
 
 @TESTS.test("ESA-TRN-009", needs=_NEEDS)
@@ -255,6 +304,20 @@ def each_of_many_has_its_own_outcome(t: Trial) -> None:
     )
 
 
+@TESTS.test("ESA-TRN-010", needs=_NEEDS)
+def each_of_many_is_encrypted_in_its_place(t: Trial) -> None:
+    """Of many data each has its ciphertext, in their order."""
+    keys = t.transit()
+    key = _new_key(t, keys)
+    data = [t.text().encode() for _ in range(3)]
+    made = ciphertexts_of(keys.encrypt_all(key, data))
+    t.equal(
+        [plaintext_of(keys.decrypt(key, one)) == sent for one, sent in zip(made, data, strict=False)],
+        [True] * 3,
+        "each has its own ciphertext, in the order in which they were sent",
+    )
+
+
 @TESTS.test("ESA-TRN-011", needs=_NEEDS)
 def removal_of_a_key_takes_two_steps(t: Trial) -> None:
     """A key is removed once its settings allow it, and opens nothing from then on."""
@@ -262,6 +325,7 @@ def removal_of_a_key_takes_two_steps(t: Trial) -> None:
     key = _new_key(t, keys)
     data = t.text().encode()
     made = _encrypted(t, keys, key, data)
+    user = keys.by(t.caller({keys.path(verb, key): ["update"] for verb in ("encrypt", "hmac")}).client)
     early = keys.remove_key(key)
     t.is_so(early, not early.ok, "a key is not removed before its settings allow it")
     t.must(plaintext_of(keys.decrypt(key, made)) == data, "it goes on to decrypt")
@@ -270,5 +334,5 @@ def removal_of_a_key_takes_two_steps(t: Trial) -> None:
     t.is_so(removed, removed.ok, "a key is removed then")
     found = keys.key(key)
     t.is_so(found, found.absent, "a removed key is not there")
-    reply = keys.decrypt(key, made)
-    t.is_so(reply, not reply.ok, "a removed key does not decrypt")
+    for reply in (keys.decrypt(key, made), user.encrypt(key, data), user.authenticate(key, data)):
+        t.is_so(reply, not reply.ok, "a removed key does nothing")

@@ -67,6 +67,10 @@ class Transit:
         """Decrypt."""
         return self._post("decrypt", key, {"ciphertext": ciphertext, **more})
 
+    def encrypt_all(self, key: str, data: Sequence[bytes]) -> Reply:
+        """Encrypt several in one request."""
+        return self._post("encrypt", key, {"batch_input": [{"plaintext": text_of(one)} for one in data]})
+
     def decrypt_all(self, key: str, ciphertexts: Sequence[str]) -> Reply:
         """Decrypt several in one request."""
         return self._post("decrypt", key, {"batch_input": [{"ciphertext": one} for one in ciphertexts]})
@@ -83,9 +87,9 @@ class Transit:
         """Make a message authentication code."""
         return self._post("hmac", key, {"input": text_of(data)})
 
-    def verify(self, key: str, data: bytes, made: str) -> Reply:
-        """Verify what `sign` or `authenticate` made."""
-        member = "hmac" if len(_binary(made)) == 32 else "signature"
+    def verify(self, key: str, data: bytes, made: str, *, code: bool) -> Reply:
+        """Verify what `sign` or, as a `code`, `authenticate` made."""
+        member = "hmac" if code else "signature"
         return self._post("verify", key, {"input": text_of(data), member: made})
 
 
@@ -106,6 +110,13 @@ def made_of(reply: Reply) -> str:
         if isinstance(found, str):
             return found
     return ""
+
+
+def ciphertexts_of(reply: Reply) -> list[str]:
+    """The ciphertexts of several that were encrypted in one request; empty where there is none."""
+    found = reply.answer.member("data", "batch_results")
+    items = found if isinstance(found, list) else []
+    return [str(one.get("ciphertext", "")) if isinstance(one, dict) else "" for one in items]
 
 
 def outcomes_of(reply: Reply) -> list[bytes | None]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A badge: version and profiles whose claim holds. It has no number that could be compared."""
+"""A badge: version and profiles whose claim holds, with those that they need. It has no number that could be compared."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
 
+from esa_conformance.requirements import profiles, with_needed
+
 _LETTER: Final = 6.6
 """Width of a letter, about."""
 
 
 def badge(report: Mapping[str, Any], sha256: str) -> str:
     """An SVG picture; its title is the digest of the report that it stands for."""
-    claimed = set(report["claim"])
-    held = [
-        one["name"] for one in report["profiles"] if one["name"] in claimed and one["result"] == "success"
-    ]
+    good = {one["name"] for one in report["profiles"] if one["result"] == "success"}
+    claimed = sorted(good & set(report["claim"]), key=[*profiles()].index)
+    held = [name for name in claimed if good.issuperset(with_needed((name,)))]
     left, right = f"ESA {report['spec']}", " · ".join(held) or "no claim holds"
     colour = "#1a7f37" if held else "#8a4600"
     one, two = round(len(left) * _LETTER + 14), round(len(right) * _LETTER + 14)
