@@ -53,7 +53,7 @@ WHOLE: Final[dict[str, Any]] = {
             "expect": {"product": "example", "version": "1.4.0", "cluster_id": "5f0c", "tls_sha256": "00"},
         },
         "bindings": {"compat": {"base": "/v1", "mount": "secret", "prefix": "team-a"}},
-        "credentials": {"kv": "env:ESA", "admin": "env:ESA", "denied": "env:ESA"},
+        "credentials": {"kv": "env:ESA", "admin": "env:ESA", "denied": "env:ESA_DENIED"},
         "claim": ["kv-consume"],
         "features": ["etag"],
         "allow": ["read-only"],

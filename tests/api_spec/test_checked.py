@@ -57,10 +57,13 @@ def test_a_member_of_another_kind_is_refused_by_the_suite(
     (tmp_path / "expected.toml").write_text("")
     file = tmp_path / "manifest.json"
     file.write_text(json.dumps(WHOLE["manifest"]), encoding="utf-8")
-    assert read_manifest(file, {"ESA": "s.credential"}).implementation.project == "example"
+    assert (
+        read_manifest(file, {"ESA": "s.credential", "ESA_DENIED": "s.none"}).implementation.project
+        == "example"
+    )
     file.write_text(json.dumps(replaced(WHOLE["manifest"], path, wrong(each))), encoding="utf-8")
     with pytest.raises(UsageError) as told:
-        read_manifest(file, {"ESA": "s.credential"})
+        read_manifest(file, {"ESA": "s.credential", "ESA_DENIED": "s.none"})
     assert str(told.value).startswith(path)
 
 

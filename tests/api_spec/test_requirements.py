@@ -36,8 +36,8 @@ def level(text: str) -> str:
 def test_every_requirement_of_the_design_is_there() -> None:
     count = {area: sum(each.area == area for each in ALL) for area in AREAS}
     assert count == {
-        "GEN": 9, "ERR": 8, "KV": 21, "POL": 8, "AUT": 11, "WRP": 1, "NSP": 3, "LOG": 24, "LSE": 7, "NHI": 19, "HSM": 8,
-        "TRN": 11, "CRY": 3, "POR": 6,
+        "GEN": 9, "ERR": 8, "KV": 21, "POL": 8, "AUT": 11, "WRP": 1, "NSP": 3, "LOG": 25, "LSE": 7, "NHI": 19, "HSM": 8,
+        "TRN": 12, "CRY": 3, "POR": 6,
     }  # fmt: skip
 
 

@@ -269,3 +269,17 @@ def rights_count_in_every_namespace(server: Behind, request: Sent) -> Said:
     if answer.status == 403 and request.method == "GET" and path_of(request).endswith("/acl/all"):
         return server.ask_as_root(replace(request))
     return answer
+
+
+@FAULTS.fault("secrets_stay_in_their_namespace")
+def tenants_read_what_is_above_them(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    above = "x-vault-namespace" not in request.headers and "/data/secret" in path_of(request)
+    return server.ask_as_root(request) if above and answer.status == 403 else answer
+
+
+@FAULTS.fault("secrets_stay_in_their_namespace")
+def all_namespaces_are_listed(server: Behind, request: Sent) -> Said:
+    if request.method == "LIST" and path_of(request).endswith("/sys/namespaces"):
+        return server.ask_as_root(with_headers(request, **{"x-vault-namespace": None}))
+    return server.ask(request)

@@ -222,3 +222,13 @@ def a_segment_is_not_listed(server: Behind, request: Sent) -> Said:
 def is_policy(request: Sent) -> bool:
     """Whether a policy is written."""
     return "/sys/policies/acl/" in path_of(request) and request.method == "POST"
+
+
+@FAULTS.fault("receipt_names_the_record")
+def receipts_name_the_record_before(server: Behind, request: Sent) -> Said:
+    answer = server.ask(request)
+    name = next((name for name in answer.headers if name.lower() == "log-receipt"), "")
+    if not name:
+        return answer
+    begin, _, seq = answer.headers[name].rpartition("=")
+    return replace(answer, headers={**answer.headers, name: f"{begin}={int(seq) - 1}"})

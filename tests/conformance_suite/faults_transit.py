@@ -310,3 +310,9 @@ def removed_keys_authenticate(server: Behind, request: Sent) -> Said:
     if _does(request, "hmac") and answer.status in {400, 404}:
         return done({"data": {"hmac": f"vault:v1:{base64.b64encode(bytes(32)).decode()}"}})
     return answer
+
+
+@FAULTS.fault("named_algorithms_are_there")
+def there_is_no_ecdsa(server: Behind, request: Sent) -> Said:
+    makes = _does(request, "keys") and _sent(request).get("type") == "ecdsa-p256"
+    return refusing(400, "unknown key type") if makes else server.ask(request)

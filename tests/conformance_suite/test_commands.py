@@ -115,6 +115,15 @@ def test_usage_has_an_exit_code_of_its_own(words: tuple[str, ...], code: int, fo
     assert main(list(words)) == code
 
 
+def test_a_plan_for_production_tells_that_nothing_is_made(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _changed(folder, "[target]", '[target]\nenvironment = "production"')
+    assert main(["plan", "--manifest", "manifest.toml"]) == 4
+    assert "a run stops before its first write" in capsys.readouterr().out
+    assert main(["plan", "--manifest", "manifest.toml", "--read-only"]) == 0
+
+
 def test_a_plan_sends_nothing_and_tells_what_a_run_would_make(
     folder: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,8 @@ def test_a_good_manifest_has_safe_defaults(tmp_path: Path) -> None:
         ({"credentials__root": "env:ESA_TOKEN"}, "credentials.root"),
         ({"credentials__kv": None}, "credentials"),
         ({"credentials__admin": None}, "credentials"),
+        ({"credentials__denied": "env:ESA_TOKEN"}, "credentials.denied"),
+        ({"claim": ["X-pki"]}, "claim"),
         ({"claim": ["kv"]}, "claim"),
         ({"claim": "kv-consume"}, "claim"),
         (

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from esa_conformance.areas import all_tests
 from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import SafetyStop
 from esa_conformance.requirements import requirements, with_needed
+from esa_conformance.run import profiles as profiles_module
 from esa_conformance.run.outcomes import Outcome, Result
 from esa_conformance.run.profiles import exit_code, features, profile
 from esa_conformance.run.runner import Runner
@@ -273,7 +275,27 @@ def test_a_profile_of_which_nothing_passes_is_no_success() -> None:
     of = profile("X-ns", left, [])
     assert (of.result, of.reasons[-1]) == ("partial", "no test of its core passes")
     whole = all_results()
-    assert profile("X-ns", whole, features(whole, frozenset())).core[Outcome.PASS] == 1
+    assert profile("X-ns", whole, features(whole, frozenset())).core[Outcome.PASS] == 2
+
+
+def test_what_was_not_handed_over_does_not_count_where_one_kind_of_evidence_is_enough() -> None:
+    results = all_results(
+        second_unwrapping_is_in_the_file="disabled", unchanged_read_is_in_the_file="disabled"
+    )
+    found = features(results, frozenset())
+    assert profile("X-wrap", results, found).result == "success"
+    assert [one.inferred for one in found if one.name == "etag"] == [True]
+    alone = [
+        one for one in results if one.test.requirements[0] != "ESA-WRP-001" or one.test.evidence != "http"
+    ]
+    assert profile("X-wrap", alone, features(alone, frozenset())).result == "partial"
+
+
+def test_evidence_that_is_needed_together_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = replace(requirements()["ESA-WRP-001"], evidence=("http+artefact",))
+    monkeypatch.setattr(profiles_module, "requirements", lambda: {**requirements(), "ESA-WRP-001": wanted})
+    results = all_results(second_unwrapping_is_in_the_file="disabled")
+    assert profile("X-wrap", results, features(results, frozenset())).result == "partial"
 
 
 def test_what_is_found_and_not_told_is_claimed_only_of_a_server_that_tells_nothing() -> None:

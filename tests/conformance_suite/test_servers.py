@@ -24,9 +24,9 @@ _SERVERS = {"coffre": JudgedCoffre, "openbao": OpenBaoServer}
 _SUPPORTED = {
     "coffre": {
         "approle", "deprecation", "discovery", "etag", "exact-numbers", "hash-all-scalars", "idempotency", "lifecycle", "namespaces",
-        "paging", "patch", "problem-json", "proof", "query", "record", "redacted-errors", "retry-after", "sequence", "subkeys", "trace", "wrap",
+        "paging", "patch", "problem-json", "proof", "query", "receipt", "record", "redacted-errors", "retry-after", "seal", "sequence", "subkeys", "trace", "wrap",
     },
-    "openbao": {"approle", "namespaces", "paging", "patch", "subkeys", "wrap"},
+    "openbao": {"approle", "namespaces", "paging", "patch", "seal", "subkeys", "wrap"},
 }  # fmt: skip
 _WARNINGS = {
     "coffre": {"credential_is_unknown_elsewhere"},
@@ -114,7 +114,7 @@ def test_every_route_that_the_text_names_is_asked_for(server: Server, judged: Ju
     }
     assert len(named) > 40
     asked = [f"{method} {path}" for method, path in judged.asked]
-    forms = {route: re.sub(r"PATH", ".+", re.sub(r"MOUNT|NAME|LOG|SEQ", "[^/]+", route)) for route in named}
+    forms = {route: re.sub(r"PATH", ".+", re.sub(r"MOUNT|KEYS|NAME|KIND|LOG|SEQ", "[^/]+", route)) for route in named}
     forms = {
         route: form.replace("approle", "[^/]+").replace("userpass", "[^/]+") for route, form in forms.items()
     }

@@ -177,7 +177,7 @@ def _manifest(top: _Table, folder: Path, environ: Mapping[str, str], sha256: str
     mode = _one_of(isolation, "mode", MODES, "prefix")
     ttl_s = isolation.take("ttl_s", int, 86_400)
     isolation.end()
-    claim = _each_of(top, "claim", tuple(profiles()), ())
+    claim = _each_of(top, "claim", tuple(name for name, one in profiles().items() if not one.reserved), ())
     allow = frozenset(_each_of(top, "allow", CLASSES, ("read-only", "mutating")))
     made = Manifest(
         spec=spec,
@@ -213,6 +213,10 @@ def _check(made: Manifest) -> None:
         raise UsageError(f"credentials: to claim {' and '.join(made.claim)}, give kv, and denied or admin")
     if claimed and set(claimed) != {"kv-consume"} and "admin" not in given:
         raise UsageError("credentials: to claim more than kv-consume, give admin")
+    if given.get("denied") in {value for name, value in given.items() if name != "denied"}:
+        raise UsageError(
+            "credentials.denied: it is one that may; give one that may nothing below the base path"
+        )
     if made.mode == "namespace" and "admin" not in given:
         raise UsageError("isolation.mode: a namespace needs credentials.admin")
     if made.ttl_s < 600:

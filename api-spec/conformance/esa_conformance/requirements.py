@@ -34,13 +34,17 @@ class Requirement:
 
 @dataclass(frozen=True)
 class ProfileText:
-    """One profile: its title, the profiles that a claim to it claims too, the features that it always has, and its core."""
+    """One profile: its title, the profiles that a claim to it claims too, the features that it always has, and its core.
+
+    A `reserved` one has no requirements yet, and is claimed by nobody.
+    """
 
     name: str
     title: str
     needs: tuple[str, ...]
     claims: tuple[str, ...]
     core: tuple[str, ...]
+    reserved: bool
 
 
 @cache
@@ -54,7 +58,12 @@ def profiles() -> Mapping[str, ProfileText]:
     """Every profile by its name, in the order of reports."""
     return {
         one["name"]: ProfileText(
-            one["name"], one["title"], tuple(one["needs"]), tuple(one.get("claims", ())), tuple(one["core"])
+            one["name"],
+            one["title"],
+            tuple(one["needs"]),
+            tuple(one.get("claims", ())),
+            tuple(one["core"]),
+            bool(one.get("reserved")),
         )
         for one in _read()["profiles"]
     }

@@ -29,10 +29,19 @@ _SPEC: Final = "https://w3id.org/european-secrets-api/1.0"
 _PROFILES: Final = ("kv-consume", "kv-manage", "identity", "X-wrap", "X-ns", "X-transit")
 _FEATURES: Final = (
     "approle", "deprecation", "discovery", "etag", "exact-numbers", "idempotency", "namespaces", "paging", "patch", "problem-json",
-    "redacted-errors", "retry-after", "subkeys", "wrap",
+    "redacted-errors", "retry-after", "seal", "subkeys", "wrap",
 )  # fmt: skip
 """Those of profiles that are claimed, and that the suite finds: X-nhi is not claimed before it has tests."""
-_LOG_FEATURES: Final = ("hash-all-scalars", "lifecycle", "proof", "query", "record", "sequence", "trace")
+_LOG_FEATURES: Final = (
+    "hash-all-scalars",
+    "lifecycle",
+    "proof",
+    "query",
+    "receipt",
+    "record",
+    "sequence",
+    "trace",
+)
 _LONGEST_CREDENTIAL: Final = 8000
 """Characters of a credential that is taken on every way in (NHI-016)."""
 

@@ -22,6 +22,8 @@ from esa_conformance.wire.hello import (
 )
 
 TESTS = Tests()
+_SHORTEST: Final = 16
+"""Characters of a credential that stands nowhere by chance."""
 _INVENTORY: Final = "sys/crypto/inventory"
 _MEMBERS: Final = (
     "purpose", "algorithm", "bits", "created", "rotated", "origin", "pq", "at_risk_after",
@@ -78,7 +80,8 @@ def inventory_has_no_keys(t: Trial) -> None:
     """No key is in the inventory, and none that a caller without rights may read is there for them."""
     _, pages = _inventory(t)
     for secret in (t.state.seal_key, t.admin.token):
-        t.must(not secret or secret.encode() not in pages, "no key and no credential is in the inventory")
+        short = not secret or len(secret) < _SHORTEST  # stands in other words too
+        t.must(short or str(secret).encode() not in pages, "no key and no credential is in the inventory")
     t.must(b"PRIVATE KEY" not in pages, "no private key is in the inventory")
     reply = t.nobody.within("").send("GET", _INVENTORY)
     t.is_so(reply, reply.unknown_caller, "nobody reads the inventory without a credential")

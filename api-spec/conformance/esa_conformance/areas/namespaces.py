@@ -35,6 +35,31 @@ def credential_counts_in_its_namespace(t: Trial) -> None:
     t.is_so(found, found.ok, "a credential is not revoked from another namespace")
 
 
+@TESTS.test("ESA-NSP-002", feature="namespaces", needs=("admin",))
+def secrets_stay_in_their_namespace(t: Trial) -> None:
+    """Who may everything in one namespace reads no secret above it or beside it, and does not learn of others."""
+    one, two, here = t.new_namespace(), t.new_namespace(), t.admin.namespace
+    mount = t.mount().where.mount
+    values = {}
+    for namespace in (here, one, two):
+        place = t.admin.within(namespace).at(mount)
+        if namespace != here:
+            t.mount_within(namespace, mount)
+        values[namespace] = t.value()
+        t.done(place.put("secret", values[namespace]), "a secret is written")
+    rights = {"*": ["create", "read", "update", "delete", "list"]}
+    t.done(t.admin.within(one).write_policy("all", rights), "a policy is written")
+    given = t.done(t.admin.within(one).create_token(policies=["all"], ttl="10m"), "a credential is made")
+    caller = t.admin.within(one).using(given.token).at(mount)
+    t.equal(caller.get("secret").data, values[one], "a secret is read in its namespace")
+    for other in (here, two):
+        reply = caller.within(other).get("secret")
+        t.is_so(reply, reply.unknown_caller, "a credential reads nothing in another namespace")
+        t.must(str(values[other]["text"]).encode() not in reply.answer.body, "nothing is given of it")
+    listed = caller.send("LIST", "sys/namespaces")
+    t.must(two.rpartition("/")[2].encode() not in listed.answer.body, "it does not learn of others")
+
+
 @TESTS.test("ESA-NSP-003", feature="namespaces", needs=("admin",), provisional=True)
 def credential_is_unknown_elsewhere(t: Trial) -> None:
     """A credential of one namespace should be refused in another as one that never was when it asks about itself."""

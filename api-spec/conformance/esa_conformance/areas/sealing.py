@@ -9,7 +9,7 @@ from esa_conformance.run.trial import Trial
 TESTS = Tests()
 
 
-@TESTS.test("ESA-GEN-010", cls="disruptive", needs=("kv", "admin", "seal_key"))
+@TESTS.test("ESA-GEN-010", feature="seal", cls="disruptive", needs=("kv", "admin", "seal_key"))
 def sealed_server_gives_nothing(t: Trial) -> None:
     """While sealed, requests give 503 and no secret; after unsealing all that was acknowledged is there."""
     path = t.secret()

@@ -27,6 +27,7 @@ from esa_conformance.run.trial import Trial
 TESTS = Tests()
 _NEEDS: Final = ("kv", "admin")
 _CIPHER: Final = "aes256-gcm96"
+_SIGNATURE: Final = "ecdsa-p256"
 
 
 def _new_key(t: Trial, keys: Transit, name: str = "one", **settings: object) -> str:
@@ -38,6 +39,23 @@ def _encrypted(t: Trial, keys: Transit, key: str, data: bytes, **more: object) -
     reply = t.done(keys.encrypt(key, data, **more), "data are encrypted")
     t.need(made_of(reply) != "", "a ciphertext is given")
     return made_of(reply)
+
+
+@TESTS.test("ESA-TRN-012", needs=_NEEDS)
+def named_algorithms_are_there(t: Trial) -> None:
+    """AES-256 in GCM, HMAC with SHA-256 and ECDSA on P-256 are there, with outputs of their lengths."""
+    keys = t.transit()
+    for name in (_CIPHER, _SIGNATURE):
+        made = keys.make_key(name, type=name)
+        t.is_so(made, made.ok, "a key of an algorithm that every server has is made")
+    lengths = (
+        (keys.encrypt(_CIPHER, b"data"), {12 + 4 + 16}),
+        (keys.authenticate(_CIPHER, b"data"), {32}),
+        (keys.sign(_SIGNATURE, b"data"), set(range(8, 73))),
+    )
+    for reply, wanted in lengths:
+        t.is_so(reply, reply.ok, "it is used")
+        t.must(len(signature_bytes(made_of(reply))) in wanted, "what it gives has its length")
 
 
 @TESTS.test("ESA-TRN-001", needs=_NEEDS)
@@ -170,7 +188,7 @@ def private_key_stays_in_the_server(t: Trial) -> None:
     """A private key that may not leave is neither given out nor described; its public key is."""
     keys = t.transit()
     kept, free = (
-        _new_key(t, keys, name, type="ecdsa-p256", exportable=may)
+        _new_key(t, keys, name, type=_SIGNATURE, exportable=may)
         for name, may in (("kept", False), ("free", True))
     )
     given = keys.export("signing-key", free)
@@ -205,7 +223,9 @@ def signature_is_of_its_data_and_key(t: Trial) -> None:
     """A signature is valid for its data, by its key and as it is."""
     keys = t.transit()
     for kind in ("ecdsa-p256", "ed25519"):
-        one, other = _new_key(t, keys, kind, type=kind), _new_key(t, keys, f"{kind}-2", type=kind)
+        if kind != _SIGNATURE and not keys.make_key(kind, type=kind).ok:
+            continue  # which others there are is the server's own
+        one, other = _new_key(t, keys, f"{kind}-1", type=kind), _new_key(t, keys, f"{kind}-2", type=kind)
         _must_be_of_its_data(t, keys, made_of(keys.sign(one, b"data")), one, other, code=False)
 
 
@@ -233,7 +253,7 @@ def _must_be_of_its_data(t: Trial, keys: Transit, made: str, one: str, other: st
 def signature_is_verified_elsewhere(t: Trial) -> None:
     """A signature is verified by other software with the public key that the server gives."""
     keys = t.transit()
-    key = _new_key(t, keys, type="ecdsa-p256")
+    key = _new_key(t, keys, type=_SIGNATURE)
     for version in (1, 2):
         made = keys.sign(key, b"data")
         t.is_so(made, made.ok, "data are signed")

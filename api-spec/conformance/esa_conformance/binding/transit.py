@@ -7,12 +7,9 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from esa_conformance.binding.client import Client
 from esa_conformance.binding.replies import Reply
-
-_PREFIX: Final = "vault"
 
 
 @dataclass(frozen=True)
@@ -138,7 +135,7 @@ def version_of(made: str) -> int | None:
     """The version that something was made with; None where it does not say so."""
     prefix, _, rest = made.partition(":")
     number, _, binary = rest.partition(":")
-    named = prefix == _PREFIX and number[:1] == "v" and number[1:].isdecimal() and binary
+    named = prefix and number[:1] == "v" and number[1:].isdecimal() and binary
     return int(number[1:]) if named else None
 
 

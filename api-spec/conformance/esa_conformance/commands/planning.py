@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TextIO
 
 from esa_conformance.commands.selection import selected
-from esa_conformance.errors import EXIT_HOLDS
+from esa_conformance.errors import EXIT_HOLDS, EXIT_SAFETY
 from esa_conformance.manifest import Manifest, read_manifest
 from esa_conformance.run.credentials import WRAPPED_S
 
@@ -31,6 +31,11 @@ def plan(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO,
     if allow == {"read-only"}:
         out.write("requests: GET, HEAD and LIST, none with a body; nothing is made\n")
         return EXIT_HOLDS
+    if manifest.environment == "production":
+        out.write(
+            "nothing is made: target.environment is production, so a run stops before its first write\n"
+        )
+        return EXIT_SAFETY
     out.write("requests: all verbs\n")
     admin = any("admin" in test.needs for test in tests) and "admin" in manifest.credentials
     if manifest.mode == "namespace":

@@ -65,7 +65,7 @@ def is_claimed(test: Test, profile: str) -> bool:
 def features(results: Iterable[Result], told: frozenset[str]) -> list[Feature]:
     """Every feature that has a test, or was told."""
     by_name: dict[str, list[Result]] = {name: [] for name in told}
-    for result in results:
+    for result in judged_or_needed(list(results)):
         if not result.test.core and not result.test.provisional:
             by_name.setdefault(result.test.feature, []).append(result)
     made = []
@@ -73,6 +73,23 @@ def features(results: Iterable[Result], told: frozenset[str]) -> list[Feature]:
         inferred = _inferred([result.outcome for result in of])
         made.append(Feature(name, name in told, inferred, bool(inferred) and (name in told or not told)))
     return made
+
+
+def judged_or_needed(results: Sequence[Result]) -> list[Result]:
+    """Results without those that were not judged for want of evidence of which a requirement needs one kind, and has another."""
+    judged: dict[tuple[str, str], set[str]] = {}
+    for result in results:
+        if result.outcome is not Outcome.DISABLED and not result.test.provisional:
+            judged.setdefault((result.test.requirements[0], result.test.feature), set()).add(
+                result.test.evidence
+            )
+
+    def needed(test: Test) -> bool:
+        wanted = requirements()[test.requirements[0]].evidence
+        others = judged.get((test.requirements[0], test.feature), set()) - {test.evidence}
+        return not (test.evidence in wanted and others & {*wanted})
+
+    return [result for result in results if result.outcome is not Outcome.DISABLED or needed(result.test)]
 
 
 def _inferred(outcomes: Sequence[Outcome]) -> bool | None:
@@ -85,7 +102,7 @@ def _inferred(outcomes: Sequence[Outcome]) -> bool | None:
 def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> Profile:
     """What came of a profile. A feature that was told and does not hold is a failure of it."""
     results = list(results)
-    of = [result for result in results if is_claimed(result.test, name)]
+    of = [result for result in judged_or_needed(results) if is_claimed(result.test, name)]
     always = {CORE, *profiles()[name].claims}
     core = [result for result in of if result.test.feature in always and not result.test.provisional]
     counts = Counter(result.outcome for result in core)

@@ -21,6 +21,7 @@ from esa_conformance.run.state import State
 
 _T = TypeVar("_T")
 TOKEN_TTL = "10m"  # noqa: S105 - how long a credential lives
+_SECRETS = {"type": "kv", "options": {"version": "2"}}
 _WRAPPED_FOR = f"{WRAPPED_S}s"
 _SEALED_WITHIN_S = 1.0
 """After this a server that was told to seal itself, and whose answer was lost, has done so."""
@@ -164,7 +165,16 @@ class Trial:
 
     def mount(self) -> Client:
         """The administrator at a new mount of secrets."""
-        made = self.admin.at(self._new_mount({"type": "kv", "options": {"version": "2"}}))
+        made = self.admin.at(self._new_mount(_SECRETS))
+        return self._ready(made)
+
+    def mount_within(self, namespace: str, name: str) -> None:
+        """Have secrets mounted under a name in a namespace that a test made, and which is removed with it."""
+        within = self.admin.within(namespace)
+        self.done(within.send("POST", f"sys/mounts/{name}", _SECRETS), "a mount is made")
+        self._ready(within.at(name))
+
+    def _ready(self, made: Client) -> Client:
         for _ in range(600):
             if made.metadata("none").absent:
                 return made

@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from esa_conformance.areas.log.merkle import continues, leaf_hash, root_of
-from esa_conformance.areas.log.reading import checkpoint_over, newest, proof_text, reader_in, reader_of
+from esa_conformance.areas.log.reading import (
+    checkpoint_over,
+    newest,
+    outcomes_of,
+    proof_text,
+    reader_in,
+    reader_of,
+)
 from esa_conformance.errors import Missed
 from esa_conformance.evidence.notes import Checkpoint, Key, checkpoints_in, checkpoints_of, key_of
 from esa_conformance.evidence.openssl import is_good
@@ -19,6 +27,7 @@ from esa_conformance.run.trial import Trial
 
 TESTS = Tests()
 _NEEDS: Final = ("kv", "admin")
+_RECEIPT: Final = re.compile(r'log="(?P<log>[!#-\[\]-~]+)", ?seq=(?P<seq>[0-9]{1,15})')
 
 
 @TESTS.test("ESA-LOG-051", feature="proof", needs=_NEEDS)
@@ -158,3 +167,17 @@ def witnessed_checkpoint_is_shown(t: Trial) -> None:
     t.must(len(notes) == 1, "a checkpoint is shown")
     names = {one.name for one in notes[0].signatures} - {notes[0].origin}
     t.must(len(names) >= int(str(quorum)), "the checkpoint has as many witnesses as the quorum needs")
+
+
+@TESTS.test("ESA-LOG-013", feature="receipt", needs=_NEEDS)
+def receipt_names_the_record(t: Trial) -> None:
+    """An answer names the log and the number of its record."""
+    reader = reader_of(t)
+    for _ in range(3):
+        path = t.secret()
+        reply = t.done(t.kv.put(path, t.value()), "a secret is written")
+        told = _RECEIPT.fullmatch(reply.answer.headers.get("log-receipt", ""))
+        t.served(told is not None, "an answer names its record")
+        (record,) = outcomes_of(t, reader, path)
+        named = (told["log"], int(told["seq"])) if told is not None else ("", 0)
+        t.equal((record.get("log"), record.get("seq")), named, "what it names is its record")
