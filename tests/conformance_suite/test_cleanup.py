@@ -9,7 +9,7 @@ import pytest
 from esa_conformance.run.cleanup import Cleaner
 from esa_conformance.run.journal import Entry, Kind
 from tests.conformance_suite.made import RUN, state
-from tests.conformance_suite.mutants import done, refusing
+from tests.conformance_suite.mutants import body_of, done, refusing
 from tests.conformance_suite.stub import Behaviour, Said, Sent, serving
 
 _KINDS: tuple[Kind, ...] = ("secret", "policy", "token", "wrapping", "mount", "auth", "quota", "seal")
@@ -21,8 +21,8 @@ def _left(folder: Path, behave: Behaviour, *entries: Entry) -> list[Entry]:
         return Cleaner(RUN, made.nobody, made.callers, seal_key=None).clean(entries)
 
 
-def _entry(kind: Kind, accessor: str = "") -> Entry:
-    return Entry(1, kind, f"esa-{RUN}-1", "", "secret", accessor)
+def _entry(kind: Kind, accessor: str = "", number: int = 1) -> Entry:
+    return Entry(number, kind, f"esa-{RUN}-{number}", "", "secret", accessor)
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
@@ -124,3 +124,43 @@ def test_a_limit_of_the_runs_own_that_may_not_be_read_is_gone_when_it_was_remove
         return done() if request.method == "DELETE" else refusing(403)
 
     assert _left(tmp_path, behave, _entry("quota")) == []
+
+
+def test_many_credentials_are_found_through_a_network_that_cuts_every_tenth_connection(
+    tmp_path: Path,
+) -> None:
+    """Of a hundred look-ups in a row one is always cut, however often all are begun anew."""
+    entry = _entry("token")
+    accessors = {f"accessor-{number}": f"token-esa-other-{number}" for number in range(100)}
+    accessors["accessor-of-it"] = f"token-{entry.name}"
+    asked: list[str] = []
+
+    def behave(request: Sent) -> Said:
+        asked.append(request.target)
+        if request.method == "POST" and len(asked) % 10 == 0:
+            return Said(cut=True)
+        if request.method == "LIST":
+            return done({"data": {"keys": list(accessors)}})
+        found = accessors.get((body_of(request) or {}).get("accessor", ""))
+        return done({"data": {"display_name": found}}) if found else refusing(404)
+
+    assert _left(tmp_path, behave, entry) == []
+    assert sum(target.endswith("/revoke-accessor") for target in asked) in {1, 2}
+
+
+def test_many_namespaces_are_ended_through_a_network_that_cuts_every_tenth_connection(tmp_path: Path) -> None:
+    entries = [_entry("namespace", number=number) for number in range(1, 30)]
+    there = {entry.name for entry in entries}
+    asked: list[str] = []
+
+    def behave(request: Sent) -> Said:
+        asked.append(request.target)
+        if request.method == "DELETE" and len(asked) % 10 == 0:
+            return Said(cut=True)
+        name = request.target.rpartition("/")[2]
+        if request.method == "DELETE":
+            there.discard(name)
+        return done({"data": {}}) if name in there else refusing(404)
+
+    assert _left(tmp_path, behave, *entries) == []
+    assert there == set()

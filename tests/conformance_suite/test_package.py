@@ -122,6 +122,13 @@ def test_the_page_says_what_is_claimed_with_files_of_records_alone() -> None:
     assert set(re.findall(r"`([^`]+)`", named[1])) == lacking
 
 
+def test_a_server_is_sealed_only_where_the_journal_knows_it() -> None:
+    """Who seals it in another way leaves it sealed where a connection is cut, or the run killed."""
+    areas = sorted((_PACKAGE / "areas").rglob("*.py"))
+    assert [path.name for path in areas if 'sys/seal"' in path.read_text(encoding="utf-8")] == []
+    assert any("t.sealed()" in path.read_text(encoding="utf-8") for path in areas)
+
+
 def test_profiles_of_requirements_are_registered() -> None:
     assert {one.profile for one in requirements().values()} <= profiles().keys()
 

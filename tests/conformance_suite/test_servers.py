@@ -114,7 +114,10 @@ def test_every_route_that_the_text_names_is_asked_for(server: Server, judged: Ju
     }
     assert len(named) > 40
     asked = [f"{method} {path}" for method, path in judged.asked]
-    forms = {route: re.sub(r"PATH", ".+", re.sub(r"MOUNT|KEYS|NAME|KIND|LOG|SEQ", "[^/]+", route)) for route in named}
+    forms = {
+        route: re.sub(r"PATH", ".+", re.sub(r"MOUNT|KEYS|NAME|KIND|LOG|SEQ", "[^/]+", route))
+        for route in named
+    }
     forms = {
         route: form.replace("approle", "[^/]+").replace("userpass", "[^/]+") for route, form in forms.items()
     }

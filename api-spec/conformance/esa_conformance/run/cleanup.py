@@ -4,23 +4,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
 
 from esa_conformance.binding.client import Client
 from esa_conformance.binding.replies import Reply
 from esa_conformance.errors import UnknownOutcome
-from esa_conformance.run.credentials import WRAPPED_S, Credentials, is_spent
+from esa_conformance.run.credentials import WRAPPED_S, Credentials, again, is_spent
 from esa_conformance.run.journal import Entry, Journal
 from esa_conformance.run.names import run_of
 from esa_conformance.run.seal import unseal
 
 _GONE_WITHIN_S: Final = 30.0
-_ATTEMPTS: Final = 6
 _LATE_S: Final = 60.0
 """Seconds until a wrapped answer is made that was asked for, at most."""
-_A = TypeVar("_A")
-_R = TypeVar("_R")
 _PATHS: Final = {
     "policy": "sys/policies/acl/{}",
     "mount": "sys/mounts/{}",
@@ -56,30 +54,20 @@ class Cleaner:
         seals = [entry for entry in mine if entry.kind == "seal"]
         namespaces = [entry for entry in mine if entry.kind == "namespace"]
         left = [entry for entry in entries if entry not in mine]
-        opened = {entry for entry in seals if self._again(self._opened, entry)}
-        ended = self._again(self._ended_namespaces, namespaces)
+        opened = {entry for entry in seals if again(self._opened, entry)}
+        ended = again(self._ended_namespaces, namespaces)
         for entry in mine:
             if entry.kind == "seal":
                 gone = entry in opened
             elif entry.kind == "namespace":
                 gone = entry.name in ended
             else:
-                gone = entry.namespace in ended or self._again(self._removed, entry)
+                gone = entry.namespace in ended or again(self._removed, entry)
             if not gone:
                 left.append(entry)
             elif journal is not None:
                 journal.removed(entry.number)
         return left
-
-    @staticmethod
-    def _again(work: Callable[[_A], _R], what: _A) -> _R:
-        """Do what may be done twice: once more where a connection was cut and nobody knows whether it was done."""
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return work(what)
-            except UnknownOutcome:
-                time.sleep(0.05)
-        return work(what)
 
     def _opened(self, _: Entry) -> bool:
         return unseal(self._nobody.within(""), self._seal_key)
@@ -97,7 +85,8 @@ class Cleaner:
             for name in sorted(waiting, reverse=True):
                 within, _, last = name.rpartition("/")
                 parent = self._admin.within(within)
-                parent.send("DELETE", f"sys/namespaces/{last}")
+                with suppress(UnknownOutcome):  # it is asked for again
+                    parent.send("DELETE", f"sys/namespaces/{last}")
                 if parent.send("GET", f"sys/namespaces/{last}").absent:
                     waiting.discard(name)
             if waiting:

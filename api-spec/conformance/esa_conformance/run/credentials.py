@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from esa_conformance.binding.client import TOKENS, Client
 from esa_conformance.binding.replies import Reply
+from esa_conformance.errors import UnknownOutcome
 from esa_conformance.run.journal import Entry
 from esa_conformance.run.names import run_of
 
@@ -15,6 +17,22 @@ WRAPPED_S: Final = 120
 """Seconds for which a run has answers wrapped."""
 _WRAPPING: Final = ["response-wrapping"]
 """The policies of a wrapped answer."""
+_ATTEMPTS: Final = 6
+_A = TypeVar("_A")
+_R = TypeVar("_R")
+
+
+def again(work: Callable[[_A], _R], what: _A) -> _R:
+    """Do what may be done twice: once more where a connection was cut and nobody knows whether it was done.
+
+    `work` sends few requests: of many, one is cut each time.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return work(what)
+        except UnknownOutcome:
+            time.sleep(0.05)
+    return work(what)
 
 
 class Credentials:
@@ -56,7 +74,7 @@ class Credentials:
             return {} if listed.absent else None
         made = {}
         for accessor in listed.keys:
-            found = admin.look_up_accessor(accessor)
+            found = again(admin.look_up_accessor, accessor)
             if found.ok and run_of(_name(found)) == self._run:
                 made[_name(found)] = accessor
         return made

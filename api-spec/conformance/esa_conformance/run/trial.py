@@ -16,15 +16,13 @@ from esa_conformance.binding.replies import Reply
 from esa_conformance.binding.transit import Transit
 from esa_conformance.errors import ConformanceError, Missed, PreconditionFailed, UnknownOutcome, Unsupported
 from esa_conformance.run.credentials import WRAPPED_S
-from esa_conformance.run.seal import unseal
+from esa_conformance.run.seal import await_seal, unseal
 from esa_conformance.run.state import State
 
 _T = TypeVar("_T")
 TOKEN_TTL = "10m"  # noqa: S105 - how long a credential lives
 _SECRETS = {"type": "kv", "options": {"version": "2"}}
 _WRAPPED_FOR = f"{WRAPPED_S}s"
-_SEALED_WITHIN_S = 1.0
-"""After this a server that was told to seal itself, and whose answer was lost, has done so."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ class Trial:
             try:
                 sealed = self.admin.within("").send("POST", "sys/seal", {})
             except UnknownOutcome:
-                time.sleep(_SEALED_WITHIN_S)
+                await_seal(self.nobody.within(""))
                 raise
             self.done(sealed, "the server is sealed")
             yield

@@ -57,14 +57,8 @@ def life_of_the_server_is_recorded(t: Trial) -> None:
     """Initialisation, start, unsealing and sealing are recorded. A stop is not looked for: nobody can ask for one."""
     reader = reader_in(t, "")
     log, _, last = newest(t, reader)
-    t.done(t.admin.within("").send("POST", "sys/seal", {}), "the server is sealed")
-    try:
+    with t.sealed():
         t.equal(t.nobody.within("").health().answer.member("sealed"), True, "health tells that it is sealed")
-    finally:
-        t.nobody.within("").send("POST", "sys/unseal", {"key": t.seal_key})
-        until = time.monotonic() + t.state.settle_s
-        while not t.nobody.within("").health().ok and time.monotonic() < until:
-            time.sleep(0.2)
     newest(t, reader)
     seen = {str(one.get("event_name")) for one in followed(reader, log, last, 200)[0]}
     t.must(bool(seen & {"esa.seal.seal", "esa.seal.closed"}), "sealing is recorded")
