@@ -13,7 +13,9 @@ from tests.shared import Shared
 from tests.ssh_certificates import read_certificate
 from tests.ssh_keys import ed25519_pair, private_pem, public_line
 from vault.engines.ssh.keys import pairs
+from vault.engines.ssh.keys.issuers import Issuers
 from vault.framework.concurrency.offload import Pool
+from vault.framework.keys.safe import Safe
 from vault.storage.memory import MemoryStorage
 
 KEY = public_line(ed25519_pair("client"))
@@ -130,6 +132,12 @@ def test_a_password_ends_with_its_lease_and_with_its_token(ssh: Ssh) -> None:
     orphan, _ = ssh.password(token)
     application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
     assert not ssh.verified(orphan)
+    brief = {"policies": ["root"], "ttl": "1m"}
+    made = application.request("POST", "/v1/auth/token/create", brief, token="root").json()
+    application.request("POST", "/v1/sys/mounts/ssh/tune", {"default_lease_ttl": "1h"}, token="root")
+    ending, _ = ssh.password(made["auth"]["client_token"])
+    application.clock.sleep(61)
+    assert not ssh.verified(ending), "its token is over, and no timer came"
     good, _ = ssh.password()
     assert ssh.verified(good)
     assert not ssh.verified(good)
@@ -142,13 +150,21 @@ def test_eg_16_a_password_is_for_one_address_which_is_told(ssh: Ssh) -> None:
     assert ssh.verified(password)
 
 
-def test_a_stranger_who_guesses_waits_for_no_turn_to_write(ssh: Ssh) -> None:
+def test_a_stranger_who_guesses_waits_for_no_turn_to_write(ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = ssh.application.storage
-    before = dict(storage.data.entries) if isinstance(storage, MemoryStorage) else {}
+    begun = []
+    write = type(storage).write
+
+    def noted(*given: Any, **named: Any) -> Any:
+        begun.append(given)
+        return write(*given, **named)
+
+    monkeypatch.setattr(type(storage), "write", noted)
     assert not ssh.verified("hunter2")
     assert not ssh.verified("x" * 5000)
-    assert isinstance(storage, MemoryStorage)
-    assert storage.data.entries == before
+    assert begun == []
+    ssh.password()
+    assert begun != []
 
 
 def test_a_mount_that_goes_takes_its_passwords_along(ssh: Ssh) -> None:
@@ -232,23 +248,31 @@ def test_a_pair_that_is_brought_is_tried_in_the_pool(ssh: Ssh, monkeypatch: pyte
 
 
 def test_a_private_key_is_opened_once_and_forgotten_when_the_vault_is_sealed(
-    ssh: Ssh, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    opened = []
-    load = pairs.from_pkcs8
+    opened, made = [], []
+    load, begin = pairs.from_pkcs8, Issuers.__init__
 
     def noted(kept: bytes) -> Any:
         opened.append(kept)
         return load(kept)
 
+    def begun(issuers: Issuers, safe: Safe) -> None:
+        begin(issuers, safe)
+        made.append(issuers)
+
     monkeypatch.setattr("vault.engines.ssh.keys.issuers.from_pkcs8", noted)
-    for _ in range(3):
-        ssh.data("sign/users", ASKED)
-    assert len(opened) == 1
-    ssh.application.request("PUT", "/v1/sys/seal", token="root")
-    ssh.application.reopen()
-    ssh.data("sign/users", ASKED)
-    assert len(opened) == 2
+    monkeypatch.setattr(Issuers, "__init__", begun)
+    with Application() as application:
+        ssh = Ssh(application)
+        ssh.data("config/ca", {"key_type": "ed25519"})
+        ssh.data("roles/users", USERS)
+        for _ in range(3):
+            ssh.data("sign/users", ASKED)
+        (issuers,) = made
+        assert len(opened) == len(list(issuers._opened.values())) == 1
+        application.request("PUT", "/v1/sys/seal", token="root")
+        assert list(issuers._opened.values()) == []
 
 
 def test_a_mount_has_a_limit_of_issuers(ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,6 +280,10 @@ def test_a_mount_has_a_limit_of_issuers(ssh: Ssh, monkeypatch: pytest.MonkeyPatc
     ssh.data("issuers/import", {"key_type": "ed25519"})
     assert "can have 2 issuers" in ssh.refused("issuers/import", {"key_type": "ed25519"})
     ssh.ask("DELETE", "config/ca")
+    ssh.data("issuers/import/one", {"key_type": "ed25519"})
+    ssh.data("issuer/one", {"issuer_name": "two"})
+    ssh.ask("DELETE", "issuer/two")
+    assert not [path for path in ssh.kept("name/") if path.endswith(("/one", "/two"))]
     assert ssh.kept("issuer/") == ssh.kept("blob/") == ssh.kept("default-issuer") == []
     ssh.data("issuers/import", {"key_type": "ed25519"})
 
