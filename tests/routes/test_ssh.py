@@ -12,10 +12,9 @@ from tests.routes.driver import Application
 from tests.shared import Shared
 from tests.ssh_certificates import read_certificate
 from tests.ssh_keys import ed25519_pair, private_pem, public_line
+from vault.engines.ssh.certificate_routes import CertificateEngine
 from vault.engines.ssh.keys import pairs
-from vault.engines.ssh.keys.issuers import Issuers
 from vault.framework.concurrency.offload import Pool
-from vault.framework.keys.safe import Safe
 from vault.storage.memory import MemoryStorage
 
 KEY = public_line(ed25519_pair("client"))
@@ -248,31 +247,24 @@ def test_a_pair_that_is_brought_is_tried_in_the_pool(ssh: Ssh, monkeypatch: pyte
 
 
 def test_a_private_key_is_opened_once_and_forgotten_when_the_vault_is_sealed(
-    monkeypatch: pytest.MonkeyPatch,
+    ssh: Ssh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened, made = [], []
-    load, begin = pairs.from_pkcs8, Issuers.__init__
+    opened = []
+    load = pairs.from_pkcs8
 
     def noted(kept: bytes) -> Any:
         opened.append(kept)
         return load(kept)
 
-    def begun(issuers: Issuers, safe: Safe) -> None:
-        begin(issuers, safe)
-        made.append(issuers)
-
     monkeypatch.setattr("vault.engines.ssh.keys.issuers.from_pkcs8", noted)
-    monkeypatch.setattr(Issuers, "__init__", begun)
-    with Application() as application:
-        ssh = Ssh(application)
-        ssh.data("config/ca", {"key_type": "ed25519"})
-        ssh.data("roles/users", USERS)
-        for _ in range(3):
-            ssh.data("sign/users", ASKED)
-        (issuers,) = made
-        assert len(opened) == len(list(issuers._opened.values())) == 1
-        application.request("PUT", "/v1/sys/seal", token="root")
-        assert list(issuers._opened.values()) == []
+    backend = ssh.application.vault.catalog.find("ssh", {}, auth=False)
+    assert backend is not None
+    (kept,) = (engine._issuers._opened for engine in backend.engines if isinstance(engine, CertificateEngine))
+    for _ in range(3):
+        ssh.data("sign/users", ASKED)
+    assert len(opened) == len(list(kept.values())) == 1
+    ssh.application.request("PUT", "/v1/sys/seal", token="root")
+    assert list(kept.values()) == []
 
 
 def test_a_mount_has_a_limit_of_issuers(ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:
