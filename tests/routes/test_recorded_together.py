@@ -89,6 +89,22 @@ def test_a_record_that_cannot_be_made_refuses_those_of_its_turn_and_leaves_no_ga
     assert "a batch of records met a defect" in application.log.getvalue()
 
 
+def test_what_was_taken_back_is_superseded_by_nothing(application: Application) -> None:
+    async def ask() -> None:
+        broker = application.vault.controls.audit
+        first = _call("first")
+        _wait(broker, first)
+        _wait(broker, _call("defect", object()))
+        broker.request(_call("other"))
+        assert first.record.receipt == b""
+        broker.response(first, None, Unavailable())
+
+    application.run(ask())
+    refusal = _records(application)[-1]
+    assert (refusal["request.id"], refusal["outcome"]) == ("first", "failed")
+    assert "supersedes" not in refusal
+
+
 def test_a_write_whose_record_cannot_be_made_has_not_happened(
     application: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,7 +172,7 @@ class Broker:
         try:
             return self._send(lines, "response") if lines else None
         except Unavailable:
-            call.record.receipt = b""  # it names a record that is not there
+            call.record.lose_outcome()
             raise
 
     def _response_lines(
@@ -368,8 +368,8 @@ class Broker:
         """Have the log alone say that a call was refused. One that it cannot take is a refusal all the same."""
         common, now = self.common, self._clock.nanos()
         if common is not None:
-            said = self._say(common, lambda: common.renderer.response(call, None, now, {}, error))
-            call.record.receipt = call.record.receipt if said else b""
+            if not self._say(common, lambda: common.renderer.response(call, None, now, {}, error)):
+                call.record.lose_outcome()
 
     def _say(self, common: CommonLog, make: Callable[[], bytes]) -> bool:
         """Write what is for the log alone, behind what waits; return whether it was taken."""

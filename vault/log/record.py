@@ -163,7 +163,8 @@ class LogRenderer:
         self, call: Call, reply: Reply[object] | None, now: Nanos, error: VaultError | None
     ) -> bytes:
         place, record, seq = self._place(call), call.record, self._chain.seq
-        earlier, record.outcome = record.outcome, seq
+        earlier = record.before = record.outcome
+        record.outcome = seq
         again = b'"supersedes":%d,' % earlier if earlier >= 0 else b""
         if call.identity is not None:  # strangers need not learn how much goes on here
             record.receipt = self._receipt + b"%d" % seq

@@ -96,6 +96,9 @@ class AuditBatch:
         except Exception as error:  # noqa: BLE001 -- no call may be answered unrecorded, and none may wait for ever
             self._report(error)
             page.failure = Unavailable(detail=type(error).__name__)
+        if page.failure is not None:
+            for call, *_ in page.exchanges:
+                call.record.lose_outcome()
         page.written, page.exchanges = True, []  # a failed commit leads here for as long as its error is held
         # 3. The answers leave, or the refusal.
         for leave in page.leaving:

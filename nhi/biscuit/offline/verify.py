@@ -78,22 +78,25 @@ def from_text(token: str, longest: int = TokenLimits().size) -> bytes:
     if len(text) > -(-longest // 3) * 4:
         raise BiscuitError(f"the token has more than {longest} bytes")
     bare = text.rstrip("=")
-    raw = decoded(bare)
+    raw = decoded(bare, what="the token")
     spelled = base64.urlsafe_b64encode(raw).rstrip(b"=")
     if not raw or spelled != bare.encode() or len(text) > len(bare) + 2:
         raise BiscuitError("the token is not spelled as base64 is written")
     return raw
 
 
-def decoded(text: str, longest: int = LARGEST) -> bytes:
-    """Return the bytes, `longest` at most, of a text in base64 for URLs, padded or not. Raises `BiscuitError`."""
+def decoded(text: str, longest: int = LARGEST, *, what: str = "this") -> bytes:
+    """Return the bytes, `longest` at most, of a text in base64 for URLs, padded or not. Raises `BiscuitError`.
+
+    `what` is how the error calls it.
+    """
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         raw = binascii.a2b_base64(padded.translate(_STANDARD), strict_mode=True)
     except ValueError:
-        raise BiscuitError("this is not base64 for URLs") from None
+        raise BiscuitError(f"{what} is not base64 for URLs") from None
     if len(raw) > longest:
-        raise BiscuitError(f"this has more than {longest} bytes")
+        raise BiscuitError(f"{what} has more than {longest} bytes")
     return raw
 
 

@@ -47,6 +47,8 @@ class CallRecord(msgspec.Struct, eq=False):
     """Where the outcome is in the log, as the answer says it (a Dictionary of RFC 9651); empty where none was recorded."""
     outcome: int = -1
     """The number of the call's last outcome in the log: another one, after a commit that failed, takes its place."""
+    before: int = -1
+    """The number of the outcome before that one."""
     sent: tuple[object, Mapping[object, bytes]] | None = None
     """Long data of the request, and what each device records of it, encoded already."""
     external_keys: Sequence[Mapping[str, str]] = ()
@@ -60,6 +62,10 @@ class CallRecord(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         """Tell nothing of what it holds."""
         return "<CallRecord>"
+
+    def lose_outcome(self) -> None:
+        """Forget the last outcome, which is not in the log after all: its number is another call's by now."""
+        self.receipt, self.outcome = b"", self.before
 
     def flush(self) -> None:
         """Write what waits for the end of this turn of the event loop. Raises the refusal where no device takes it."""
