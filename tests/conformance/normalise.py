@@ -45,7 +45,7 @@ _SECOND_TIME = re.compile(rf"\b{_DATE}({_ZONE})")
 _ROUNDED = {"install_time": re.compile(rf"{_DATE}(?:\.\d{{1,9}})?({_ZONE})")}
 """Times that ours counts in milliseconds: once in 1,000 one ends with its second, and then has no fraction."""
 _IN_MILLIS = frozenset({"creation_time", "time"})
-"""Members with times that ours counts in milliseconds: one without a fraction has one of 0."""
+"""Members with times that ours counts in milliseconds: one without a fraction has one of 0, and none is counted."""
 _END = re.compile(rf"({_ZONE})$")
 _WHOLE = (("accessor", re.compile(rf"{_B62}{{24}}{_TENANT}")),)
 _NAMESPACE_ID = re.compile(rf"{_B62}{{6}}")
@@ -148,7 +148,11 @@ class Normaliser:
         for kind, pattern in _WHOLE:
             if pattern.fullmatch(value) and _looks_random(value):
                 return self._name(kind, value)
-        return self.text(value)
+        seen = len(self.fractions)
+        text = self.text(value)
+        if key in _IN_MILLIS:
+            del self.fractions[seen:]
+        return text
 
     def _number(self, value: int, key: str) -> object:
         if (key in _UNIX_KEYS or key.isdecimal()) and abs(value - time.time()) < 3600:

@@ -23,6 +23,9 @@ OTHERWISE: Mapping[str, str] = {
     "POST auth/userpass/login/{rest:any}": "refuses what is no user's name",
     "POST nhi/oauth2/introspect": "tells of a token that is shown",
     "POST nhi/oauth2/revoke": "ends a token that is shown",
+    "GET ssh/public_key": "shows the public key that hosts trust",
+    "GET ssh/issuer/{issuer_ref:word}/public_key": "shows a public key",
+    "POST ssh/verify": "tells a host of a password that is shown, once",
 }
 """Routes for somebody without a token, of auth methods and engines, that give none; and why."""
 PUBLISHED = (

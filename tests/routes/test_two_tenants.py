@@ -80,6 +80,8 @@ NO_IDENTIFIERS = {
     "bind_secret_id",  # whether one is needed
     "encoded_token",  # what a calculation is asked to decode, on the root namespace
     "entity_alias",  # a name that a login gives
+    "key_id",  # a text that a certificate of SSH shows
+    "allow_user_key_ids",  # whether it may be chosen
     "lease",  # how long
     "local_secret_ids",  # whether they are local
     "request_id",  # a filter of the log, of which each tenant sees its own part
