@@ -177,7 +177,7 @@ def test_a_node_that_holds_the_turn_and_hangs_is_put_out_and_keeps_nothing(hasty
 
 def test_a_statement_that_takes_too_long_is_ended_by_the_database(hasty: Place) -> None:
     async def story() -> None:
-        await hasty.limit("SET statement_timeout = '100ms'")
+        await hasty.limit("SET statement_timeout = '2s'")
         storage = PostgresStorage(hasty.address)
         with pytest.raises(StorageFailure, match="the statement took too long and was ended"):
             await storage._lanes.ask(lambda connection: connection.row("SELECT pg_sleep(10)"))
