@@ -350,8 +350,8 @@ def test_what_makes_no_sense_is_refused(issuer: Issuer) -> None:
         answer = issuer.application.request("POST", f"/v1/{path}", body, token="root")
         assert (path, body, answer.status) == (path, body, 400)
     for text, why in (
-        ("not!!base64", "it is no Biscuit: this is not base64 for URLs"),
-        ("x", "it is no Biscuit: this is not base64 for URLs"),
+        ("not!!base64", "it is no Biscuit: the token is not base64 for URLs"),
+        ("x", "it is no Biscuit: the token is not base64 for URLs"),
         ("a" * 11000, "it is no Biscuit: the token has more than 8192 bytes"),
         ("abcdabcd", "it is no Biscuit"),
     ):
