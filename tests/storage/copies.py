@@ -13,6 +13,7 @@ import asyncio
 import os
 import resource
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,13 @@ async def _read(file: Path) -> dict[str, bytes | None]:
         return await everything(storage)
     finally:
         await storage.close()
+
+
+def owned_by(user: int, found: os.stat_result) -> os.stat_result:
+    """Return what is found of a file as if it were a user's."""
+    told = list(found)
+    told[stat.ST_UID] = user
+    return os.stat_result(told)
 
 
 def words(file: Path) -> set[str]:

@@ -2,6 +2,7 @@
 """Backups that are encrypted: they open to what was backed up with the right key, and to nothing with another one."""
 
 import asyncio
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,11 @@ import pytest
 from msgspec.structs import replace
 
 from tests.postgres import Cluster
-from tests.storage.copies import ENTRIES, make, words
+from tests.storage.copies import ENTRIES, make, owned_by, words
 from tests.storage.stores import everything
 from vault.server.config.settings import StorageSettings
 from vault.server.offline.backups import bring_back, inspect, save, verify
-from vault.storage.copies import encryption
+from vault.storage.copies import atomic_file, encryption
 from vault.storage.postgres.connection import Address
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import LONG, Storage, StorageFailure, Timer
@@ -208,6 +209,43 @@ def test_an_interruption_ends_it_and_leaves_nothing(estate: Estate) -> None:
             progress=interrupt,
         )
     assert estate.names() - before <= {"vault.db-wal", "vault.db-shm"}
+
+
+def test_root_acts_for_the_owner_of_the_directory_until_nothing_plain_is_left(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whose directory a link may lead anywhere (ADR 0026)."""
+    now = {"user": 0, "group": 0}
+    was: set[tuple[str, int, int]] = set()
+
+    def noted(what: str) -> None:
+        was.add((what, now["user"], now["group"]))
+
+    def unlinked(file: Path, missing_ok: bool = False) -> None:
+        if file.name.endswith(".plain"):
+            noted("removing")
+        unlink(file, missing_ok)
+
+    unlink = Path.unlink
+    monkeypatch.setattr(os, "geteuid", lambda: now["user"])
+    monkeypatch.setattr(os, "getegid", lambda: now["group"])
+    monkeypatch.setattr(os, "seteuid", lambda user: now.update(user=user))
+    monkeypatch.setattr(os, "setegid", lambda group: now.update(group=group))
+    monkeypatch.setattr(os, "setgroups", lambda _: None)
+    monkeypatch.setattr(os, "fstat", lambda handle: owned_by(now["user"], os.stat(handle)))
+    monkeypatch.setattr(atomic_file, "owner_of", lambda _file: (27, 28))
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    save(
+        estate.storage,
+        estate.backup,
+        recipients=[estate.recipient],
+        recipients_file="",
+        force=False,
+        progress=lambda what, _hundredths: noted(what),
+    )
+    assert {user for _, user, _ in was} == {27}, was
+    assert {what for what, _, _ in was} == {"copying", "verifying", "encrypting", "removing"}
+    assert now == {"user": 0, "group": 0}
 
 
 def test_a_disk_that_holds_something_else_is_told(estate: Estate, monkeypatch: pytest.MonkeyPatch) -> None:

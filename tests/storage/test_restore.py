@@ -7,7 +7,6 @@ import asyncio
 import errno
 import os
 import sqlite3
-import stat
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.storage.copies import ENTRIES, silent, words
+from tests.storage.copies import ENTRIES, owned_by, silent, words
 from tests.storage.copying import (
     DIGEST,
     ROOT,
@@ -359,7 +358,7 @@ def test_root_acts_as_the_user_of_the_server(
     monkeypatch.setattr(os, "setegid", lambda group: now.update(group=group))
     monkeypatch.setattr(os, "setgroups", lambda _: None)
     monkeypatch.setattr(unfinished, "owner_of", {database: (17, 18), tmp_path / "b.db": (27, 28)}.__getitem__)
-    monkeypatch.setattr(os, "fstat", lambda handle: _owned_by(now["user"], os.stat(handle)))
+    monkeypatch.setattr(os, "fstat", lambda handle: owned_by(now["user"], os.stat(handle)))
     read = resources.files
 
     def as_root(package: str) -> Traversable:
@@ -377,12 +376,6 @@ def test_root_acts_as_the_user_of_the_server(
     assert "root acts for the owner of the directory" in not_restored(backup, database)
 
 
-def _owned_by(user: int, found: os.stat_result) -> os.stat_result:
-    told = list(found)
-    told[stat.ST_UID] = user
-    return os.stat_result(told)
-
-
 def test_whose_a_directory_is_or_a_file_in_one_of_roots(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,8 +383,8 @@ def test_whose_a_directory_is_or_a_file_in_one_of_roots(
     lstat, folder = os.lstat, os.stat(tmp_path)
     for owner, expected in ((27, 27), (0, 17)):
         with monkeypatch.context() as patch:
-            patch.setattr(os, "stat", lambda _file, owner=owner: _owned_by(owner, folder))
-            patch.setattr(os, "lstat", lambda file: _owned_by(17, lstat(file)))
+            patch.setattr(os, "stat", lambda _file, owner=owner: owned_by(owner, folder))
+            patch.setattr(os, "lstat", lambda file: owned_by(17, lstat(file)))
             assert unfinished.owner_of(tmp_path / "way")[0] == expected, "not whose it leads to"
             assert unfinished.owner_of(tmp_path / "none")[0] == owner
 

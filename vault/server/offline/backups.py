@@ -16,6 +16,7 @@ from vault.server.config.settings import StorageSettings
 from vault.server.failure import StartFailure
 from vault.server.process import storages
 from vault.storage.copies import backup, restore, sqlite_ends
+from vault.storage.copies.atomic_file import acting_for_owner
 from vault.storage.copies.encryption import decrypted, encrypt, recipients_of
 from vault.storage.copies.move import MoveResult, move
 from vault.storage.copies.snapshot import Content, Progress, content, examine, files_told, opened_backup
@@ -65,18 +66,21 @@ def save(
         plain = Path(f"{file}.plain")
         try:
             found = _copy(source, plain, force=True, progress=progress)
-            encrypt(plain, file, keys, force=force, progress=progress)
+            with acting_for_owner(file):
+                encrypt(plain, file, keys, force=force, progress=progress)
         finally:
-            plain.unlink(missing_ok=True)
+            with acting_for_owner(file):
+                plain.unlink(missing_ok=True)
     return {"backup": destination, "encrypted": bool(keys), **msgspec.structs.asdict(found)}
 
 
 def _copy(source: StorageSettings, destination: Path, *, force: bool, progress: Progress) -> Content:
     if not source.is_shared:
         return backup.back_up(Path(source.path), destination, force=force, progress=progress)
+    newest = newest_schema()  # read now: whom root acts for need not be allowed to read this program
     asyncio.run(_copy_shared(source, destination, force=force, progress=progress))
-    with opened_backup(destination) as made:
-        return examine(destination, made, newest_schema(), progress)
+    with acting_for_owner(destination), opened_backup(destination) as made:
+        return examine(destination, made, newest, progress)
 
 
 async def _copy_shared(
