@@ -159,6 +159,10 @@ soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load
 coverage: system $(VENV)/.clients ## branch coverage of the quick tests
 	$(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not soak and not alone" --ignore=tests/integration/test_container.py --cov --cov-report=term
 
+.PHONY: packages
+packages: $(VENV)/.run ## in ./dist: source distribution, wheel, and a folder of all wheels to install from
+	PYTHON=$(BIN)/python packaging/wheels dist
+
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)
 	$(LOCK) --extra server --extra cel --extra hsm --extra postgres -o requirements.lock pyproject.toml

@@ -25,7 +25,7 @@ from tests.shared import Shared
 _TESTS = Path(__file__).parent
 # Folders whose tests talk to a server that they started on loopback. Everywhere else a socket is a bug.
 _LOOPBACK_FOLDERS = frozenset(
-    {"cli", "conformance", "conformance_suite", "fuzz", "house", "integration", "perf", "soak"}
+    {"cli", "conformance", "conformance_suite", "fuzz", "house", "integration", "packages", "perf", "soak"}
 )
 # What this process does at signals, before any test.
 _HANDLERS = {
