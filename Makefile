@@ -124,6 +124,10 @@ generated: $(VENV)/.dev
 	$(BIN)/python -m vault.server.spec --check
 	$(BIN)/python -m tests.api_spec --check
 
+.PHONY: docs
+docs: $(VENV)/.dev ## make the site of the documents in build/site, which is read without a server
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
+
 .PHONY: conformance
 conformance: system $(VENV)/.dev ## judge Coffre and OpenBao by the European Secrets API; writes api-spec/reports and build/esa-conformance.zip (SIGN_KEY=FILE signs the reports)
 	@mkdir -p build
