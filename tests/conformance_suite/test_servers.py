@@ -77,7 +77,7 @@ def test_every_claim_holds(judged: Judged) -> None:
 def test_a_profile_whose_core_is_not_judged_is_no_success(judged: Judged) -> None:
     assert judged.results()["X-crypto"] == "partial"
     (crypto,) = [one for one in judged.report["profiles"] if one["name"] == "X-crypto"]
-    assert "ESA-CRY-002: no test of it counts here" in crypto["reasons"]
+    assert any(one.startswith("ESA-CRY-002: no test of it counts here, as") for one in crypto["reasons"])
 
 
 def test_features_are_those_that_the_server_has(server: Server, judged: Judged) -> None:

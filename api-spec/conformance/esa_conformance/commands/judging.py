@@ -16,6 +16,7 @@ from esa_conformance.report.document import document, judged
 from esa_conformance.report.junit import junit
 from esa_conformance.report.page import page
 from esa_conformance.report.signing import sign
+from esa_conformance.report.summary import claimed, counted, in_order, notes
 from esa_conformance.report.transcript import Transcript
 from esa_conformance.requirements import with_needed
 from esa_conformance.run.outcomes import Result
@@ -48,7 +49,7 @@ def judge(arguments: argparse.Namespace, environ: Mapping[str, str], out: TextIO
                 transcript.finish()
         made = document(manifest, finished, mode=_mode(arguments, manifest), narrowed=narrowed)
         _write(arguments, made)
-    return _conclusion(finished, manifest.claim, out, err)
+    return _conclusion(finished, made, out, err)
 
 
 def _secrets(manifest: Manifest) -> set[str]:
@@ -78,12 +79,10 @@ def _line(result: Result) -> str:
     return f"{result.outcome:>16}  {result.test.requirements[0]}  {result.test.id}{provisional}{detail}"
 
 
-def _conclusion(finished: Finished, claim: tuple[str, ...], out: TextIO, err: TextIO) -> int:
-    profiles = judged(finished)
-    for one in profiles:
-        counts = ", ".join(f"{number} {outcome}" for outcome, number in one.core.items() if number)
-        claimed = " (claimed)" if one.name in claim else ""
-        out.write(f"{one.name}{claimed}: {one.result}; {counts}\n")
+def _conclusion(finished: Finished, made: Mapping[str, Any], out: TextIO, err: TextIO) -> int:
+    for one in in_order(made):
+        out.write(f"{one['name']} ({claimed(made, one['name'])}): {one['result']}; {counted(one)}\n")
+        out.writelines(f"    {note}\n" for note in notes(made, one))
     if finished.stopped:
         err.write(f"stopped: {finished.stopped}\n")
     err.writelines(f"left behind: {entry.kind} {entry.name}\n" for entry in finished.left)
@@ -91,6 +90,8 @@ def _conclusion(finished: Finished, claim: tuple[str, ...], out: TextIO, err: Te
         return EXIT_SAFETY
     if finished.left:
         return EXIT_LEFT
-    names = with_needed(claim)
-    of_claim = [one for one in profiles if one.name in names]
-    return exit_code(finished.results, of_claim, missing=len(of_claim) < len(names))
+    claim = tuple(made["claim"])
+    of_claim = [
+        one for one in judged(finished.results, finished.told, claim) if one.name in with_needed(claim)
+    ]
+    return exit_code(finished.results, of_claim)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from esa_conformance import SPEC, __version__
 from esa_conformance.manifest import Manifest
-from esa_conformance.requirements import profiles, requirements
+from esa_conformance.requirements import profiles, requirements, with_needed
 from esa_conformance.run.outcomes import Outcome, Result
 from esa_conformance.run.profiles import Profile, features, is_claimed, profile
 from esa_conformance.run.session import Finished
@@ -43,11 +43,15 @@ def _files(folder: Traversable, before: str) -> list[tuple[str, Traversable]]:
     return found
 
 
-def judged(finished: Finished) -> list[Profile]:
-    """Every profile of which a test ran or was left out."""
-    found = features(finished.results, finished.told)
-    names = [name for name in profiles() if any(is_claimed(result.test, name) for result in finished.results)]
-    return [profile(name, finished.results, found) for name in names]
+def judged(results: Sequence[Result], told: frozenset[str], claim: tuple[str, ...]) -> list[Profile]:
+    """Every profile of which a test ran or was left out, and all that a claim is to, whether there is a test or not."""
+    found = features(results, told)
+    claimed = with_needed(claim)
+    return [
+        profile(name, results, found)
+        for name in profiles()
+        if name in claimed or any(is_claimed(result.test, name) for result in results)
+    ]
 
 
 def document(manifest: Manifest, finished: Finished, *, mode: str, narrowed: bool) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def document(manifest: Manifest, finished: Finished, *, mode: str, narrowed: boo
             one.name: {"told": one.told, "inferred": one.inferred, "claimed": one.claimed}
             for one in features(finished.results, finished.told)
         },
-        "profiles": [profile_member(one) for one in judged(finished)],
+        "profiles": [profile_member(one) for one in judged(finished.results, finished.told, manifest.claim)],
         "tests": [_test(result) for result in finished.results],
         "cleanup": {"created": finished.created, "left": len(finished.left)},
         "config": {
@@ -95,6 +99,7 @@ def profile_member(one: Profile) -> Mapping[str, Any]:
         "provisional": one.provisional,
         "extended": {"supported": list(one.supported), "unsupported": list(one.unsupported)},
         "reasons": list(one.reasons),
+        "not_counted": list(one.not_counted),
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from esa_conformance.report.summary import claimed, counted, in_order, notes
 from esa_conformance.requirements import requirements
 
 _STYLE: Final = """
@@ -97,7 +98,7 @@ def _facts(reports: Sequence[Report]) -> Iterator[Sequence[str]]:
 
 
 def _profiles(reports: Sequence[Report]) -> Iterator[Sequence[str]]:
-    names = dict.fromkeys(profile["name"] for one in reports for profile in one["profiles"])
+    names = dict.fromkeys(profile["name"] for one in reports for profile in in_order(one))
     for name in names:
         yield [f"<strong>{escape(name)}</strong>", *(_profile(one, name) for one in reports)]
 
@@ -105,10 +106,8 @@ def _profiles(reports: Sequence[Report]) -> Iterator[Sequence[str]]:
 def _profile(report: Report, name: str) -> str:
     for one in report["profiles"]:
         if one["name"] == name:
-            counts = ", ".join(f"{number} {outcome}" for outcome, number in one["core"].items() if number)
-            claimed = "claimed" if name in report["claim"] else "not claimed"
-            reasons = "".join(f"<br><small>{escape(reason)}</small>" for reason in one["reasons"])
-            return f"{_outcome(one['result'])}<br><small>{claimed}{'; core: ' + escape(counts) if counts else ''}</small>{reasons}"
+            said = [f"{claimed(report, name)}; {counted(one)}", *notes(report, one)]
+            return _outcome(one["result"]) + "".join(f"<br><small>{escape(line)}</small>" for line in said)
     return "not run"
 
 

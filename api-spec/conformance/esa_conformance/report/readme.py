@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from esa_conformance.report.summary import claimed, counted, in_order, notes
+
 
 def readme(report: Mapping[str, Any], reproduce: str) -> str:
     """Markdown; `reproduce` are the commands."""
@@ -18,15 +20,14 @@ def _lines(report: Mapping[str, Any], reproduce: str) -> Iterator[str]:
     yield ""
     yield f"Run {report['run']['started'][:10]} with suite {report['suite']['version']}, as the suite wrote it."
     yield ""
-    yield "| profile | claimed | result | core | features found | features not found |"
-    yield "|---|---|---|---|---|---|"
-    for one in report["profiles"]:
-        counts = ", ".join(f"{number} {outcome}" for outcome, number in one["core"].items() if number)
+    yield "| profile | result | core | features found | features not found |"
+    yield "|---|---|---|---|---|"
+    for one in in_order(report):
         extended = one["extended"]
-        claimed = "yes" if one["name"] in report["claim"] else "no"
+        said = "<br>".join([counted(one), *notes(report, one)]).replace("|", "\\|")
         yield (
-            f"| {one['name']} | {claimed} | {one['result']} | {counts or '-'} | {', '.join(extended['supported']) or '-'} | "
-            f"{', '.join(extended['unsupported']) or '-'} |"
+            f"| {one['name']}, {claimed(report, one['name'])} | {one['result']} | {said} | "
+            f"{', '.join(extended['supported']) or '-'} | {', '.join(extended['unsupported']) or '-'} |"
         )
     yield ""
     others = [test for test in report["tests"] if test["outcome"] != "pass"]

@@ -11,10 +11,10 @@ from esa_conformance import SPEC, __version__
 from esa_conformance.areas import all_tests
 from esa_conformance.decoding import json_of
 from esa_conformance.errors import TooDeep, UsageError
-from esa_conformance.report.document import SCHEMA, profile_member, suite_sha256
+from esa_conformance.report.document import SCHEMA, judged, profile_member, suite_sha256
 from esa_conformance.requirements import profiles, with_needed
 from esa_conformance.run.outcomes import Outcome, Result
-from esa_conformance.run.profiles import features, is_claimed, profile
+from esa_conformance.run.profiles import features, is_claimed
 
 _MEMBERS: Final[Mapping[str, type]] = {
     "schema": str, "spec": str, "suite": dict, "run": dict, "implementation": dict, "target": dict, "claim": list,
@@ -92,11 +92,9 @@ def _totals(report: Mapping[str, Any], results: list[Result]) -> Iterator[str]:
         if stands != {"told": one.told, "inferred": one.inferred, "claimed": one.claimed}:
             yield f"features.{one.name}: not what the tests say"
     by_name = {one["name"]: one for one in report["profiles"]}
-    for name in profiles():
-        made = profile(name, results, found)
-        if any(is_claimed(result.test, name) for result in results) and by_name.get(name) != profile_member(
-            made
-        ):
+    made = {one.name: profile_member(one) for one in judged(results, told, tuple(report["claim"]))}
+    for name in dict.fromkeys([*made, *by_name]):
+        if by_name.get(name) != made.get(name):
             yield f"profiles.{name}: not what the tests say"
 
 

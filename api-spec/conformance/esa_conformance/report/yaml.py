@@ -24,6 +24,7 @@ def gateway_like(report: Mapping[str, Any]) -> str:
                 "core": {
                     "statistics": {name: number for name, number in one["core"].items() if number},
                     "reasons": one["reasons"],
+                    "notCounted": one["not_counted"],
                 },
                 "extended": {
                     "supportedFeatures": one["extended"]["supported"],

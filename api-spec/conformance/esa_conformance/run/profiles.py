@@ -14,6 +14,8 @@ from esa_conformance.run.declare import CORE, Test
 from esa_conformance.run.outcomes import GOOD, Outcome, Result
 
 _LACKS: Final = {True: "there", False: "claimed"}
+_NAMED: Final = 6
+"""Tests or requirements that are named before the rest is a number."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Profile:
     """Features that were told or belong to it, and do not hold."""
     provisional: int
     reasons: tuple[str, ...]
+    not_counted: tuple[str, ...]
+    """Tests of its core that count for nothing, whatever came of them, and why."""
     unproven: bool = False
     """Something that belongs to it was not judged, or nothing of it passes, whatever came of the rest."""
 
@@ -117,7 +121,7 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
     absent = {feature.name for feature in found if feature.inferred is False}
     not_judged = _not_judged(name, results)
     reasons = [
-        *(f"{result.test.id}: {result.outcome}" for result in core if result.outcome not in GOOD),
+        *_grouped((result.test.id, _told(result)) for result in core if result.outcome not in GOOD),
         *(f"{feature}: told, and does not hold" for feature in broken),
         *(
             f"{feature}: belongs to the profile, and is not {_LACKS[feature in absent]}"
@@ -129,7 +133,7 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
             if _missed(result)
         ),
         *(["no test of its core passes"] if not counts.keys() & GOOD else []),
-        *(f"{requirement}: no test of it counts here" for requirement in not_judged),
+        *_grouped((requirement, _no_test(requirement)) for requirement in not_judged),
     ]
     missing = [*broken, *(feature for feature in lacking if feature in absent)]
     failed = bool(set(counts) - GOOD - {Outcome.DISABLED}) or bool(missing)
@@ -142,8 +146,42 @@ def profile(name: str, results: Iterable[Result], found: Sequence[Feature]) -> P
         tuple(missing),
         sum(result.test.provisional for result in of),
         tuple(reasons),
+        tuple(_grouped(_set_aside(name, results, of, always))),
         bool(counts[Outcome.DISABLED] or not_judged or set(lacking) - absent or not counts.keys() & GOOD),
     )
+
+
+def _set_aside(
+    name: str, results: Sequence[Result], of: Sequence[Result], always: set[str]
+) -> Iterable[tuple[str, str]]:
+    """Tests that do not count for a profile, and why; `of` are those that may."""
+    for result in results:
+        if result.test.feature not in always or not is_claimed(result.test, name):
+            continue
+        if result.test.provisional:
+            yield result.test.id, "provisional"
+        elif result not in of:
+            yield result.test.id, f"{_told(result)}, and its requirement was judged by another"
+
+
+def _told(result: Result) -> str:
+    return f"{result.outcome}, {result.detail}" if result.detail else str(result.outcome)
+
+
+def _no_test(requirement: str) -> str:
+    untested = requirements()[requirement].untested
+    return f"no test of it counts here{f', as {untested}' if untested else ''}"
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Names with the same reason told together, a few of them by name."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in pairs:
+        by_reason.setdefault(reason, []).append(name)
+    return [
+        f"{', '.join(names[:_NAMED])}{f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''}: {reason}"
+        for reason, names in by_reason.items()
+    ]
 
 
 def _missed(result: Result) -> bool:
@@ -161,8 +199,8 @@ def _not_judged(name: str, results: Sequence[Result]) -> list[str]:
     return [requirement for requirement in profiles()[name].core if requirement not in judged]
 
 
-def exit_code(results: Sequence[Result], claimed: Sequence[Profile], *, missing: bool = False) -> int:
-    """The exit code of a run by the profiles of its claim; `missing` where one of them had no test in this run.
+def exit_code(results: Sequence[Result], claimed: Sequence[Profile]) -> int:
+    """The exit code of a run by the profiles of its claim.
 
     A failure that was expected does not count here. What was not judged proves nothing: it is no failure, and no success.
     """
@@ -173,4 +211,4 @@ def exit_code(results: Sequence[Result], claimed: Sequence[Profile], *, missing:
     not_counted = GOOD | {Outcome.EXPECTED_FAILURE, Outcome.DISABLED}
     if any(set(one.core) - not_counted or one.broken for one in claimed):
         return EXIT_DOES_NOT
-    return EXIT_PARTIAL if missing or any(one.unproven for one in claimed) else EXIT_HOLDS
+    return EXIT_PARTIAL if any(one.unproven for one in claimed) else EXIT_HOLDS
