@@ -14,6 +14,7 @@ from tests.conformance_suite.mutants import (
     query_of,
     saying,
     with_body,
+    with_headers,
     with_target,
 )
 from tests.conformance_suite.stub import Said, Sent
@@ -86,6 +87,13 @@ def stream_ends_with_its_last_record(server: Behind, request: Sent) -> Said:
     answer = server.ask(request)
     lines = answer.body.splitlines(keepends=True)
     return replace(answer, body=b"".join(lines[:-1])) if b'"$page"' in answer.body else answer
+
+
+@FAULTS.fault("stream_has_an_end")
+def lines_come_to_who_does_not_want_them(server: Behind, request: Sent) -> Said:
+    if "x-ndjson" in request.headers.get("accept", ""):
+        return server.ask(with_headers(request, accept="application/x-ndjson"))
+    return server.ask(request)
 
 
 @FAULTS.fault("reading_is_recorded")

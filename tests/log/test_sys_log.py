@@ -151,6 +151,9 @@ def test_log_023_lines_end_with_a_line_about_the_page(vault: VaultProcess) -> No
         assert len(lines) == 3
         assert {*json.loads(end)["$page"]} == {"complete", "indexed_through", "next"}
         assert {json.loads(line)["schema"] for line in lines} == {"https://coffre.eu/schemas/log/v1"}
+        for accept in ("application/json, application/x-ndjson;q=0", "application/x-ndjsonx"):
+            answer = reader.request("GET", "/v1/sys/log/records?limit=3", headers={"Accept": accept})
+            assert answer.headers["content-type"] == "application/json"
 
 
 def test_log_020_following_gives_every_record_once_and_in_order(vault: VaultProcess) -> None:

@@ -17,6 +17,7 @@ from vault.framework.errors import (
 )
 from vault.framework.path import NotATarget, Redirect, Unprintable
 from vault.framework.reply import Reply
+from vault.framework.request.accept import prefers
 from vault.framework.request.operation import Operation
 from vault.repeated.head_cache import Outlet
 from vault.values.times import Seconds
@@ -84,7 +85,7 @@ def answer_of(call: Call, reply: Reply[object] | None) -> Answer:
 
     What says that nothing is there is a problem for who asked for problems, whatever else it would say (ESA-ERR-006).
     """
-    if reply is not None and reply.status == _NOTHING and native.is_preferred(call.head.accept):
+    if reply is not None and reply.status == _NOTHING and prefers(call.head.accept, native.PROBLEM):
         return _refusal(call, NotFound())
     if reply is not None and reply.status in _NOT_NOW:
         _ask_to_come_again(call, reply.status, Seconds(1))
@@ -141,7 +142,7 @@ def _refusal(call: Call, error: VaultError) -> Answer:
         return _BARE[type(error)]
     status = v1.STATUS[type(error)]
     _ask_to_come_again(call, status, error.retry_after if isinstance(error, Busy | Limited) else Seconds(1))
-    if native.is_preferred(call.head.accept):
+    if prefers(call.head.accept, native.PROBLEM):
         return status, native.problem(call, error, status), [*_PROBLEM, *call.admission]
     nothing = isinstance(error, NotFound) and not error.message
     if nothing and call.options.wrap_ttl and call.operation is Operation.LIST:

@@ -26,6 +26,7 @@ from vault.framework.errors import (
 from vault.framework.limits import USUAL_LIMITS
 from vault.framework.path import Redirect, canonical
 from vault.framework.reply import Reply
+from vault.framework.request.accept import accept_lines
 from vault.framework.request.conditions import conditions_of
 from vault.framework.request.head import Head, Options
 from vault.framework.request.idempotency import key_lines
@@ -224,7 +225,7 @@ class Front:
         call.head = Head(
             method=method,
             headers=headers,
-            accept=first.get(b"accept", b""),
+            accept=accept_lines(first, headers),
             content_type=first.get(b"content-type", b""),
             echo=first.get(b"x-vault-namespace", b"").strip(),
             trace=first.get(b"traceparent", b"") if unusual else b"",

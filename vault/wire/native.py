@@ -3,37 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from vault.framework import schema
 from vault.framework.call import Call
 from vault.framework.errors import Busy, Forbidden, Limited, VaultError, problem_type
 
-_PROBLEM: Final = "application/problem+json"
-_PLAIN: Final = ("application/json", "application/*", "*/*")
-"""What names plain JSON in an `Accept`, the most exact first."""
-
-
-def is_preferred(accept: bytes) -> bool:
-    """Whether an `Accept` names problems with a weight that is not 0, nor below the one of plain JSON.
-
-    RFC 9110, sections 12.4.2 and 12.5.1; ESA-ERR-006. A weight that is none counts as 1.
-    """
-    if b"problem+json" not in accept.lower():
-        return False
-    weights = {}
-    for one in accept.decode("latin-1").lower().split(","):
-        kind, *parameters = [part.strip() for part in one.split(";")]
-        weights[kind] = _weight(parameters)
-    plain = next((weights[kind] for kind in _PLAIN if kind in weights), 0.0)
-    return 0 < weights.get(_PROBLEM, 0.0) >= plain
-
-
-def _weight(parameters: Sequence[str]) -> float:
-    found = next((one[2:] for one in parameters if one.startswith("q=")), "1")
-    digits = found.replace(".", "", 1)
-    return float(found) if digits.isascii() and digits.isdecimal() else 1.0
+PROBLEM: Final = "application/problem+json"
 
 
 def problem(call: Call, error: VaultError, status: int) -> bytes:

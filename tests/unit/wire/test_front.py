@@ -41,9 +41,13 @@ def test_a_refusal_is_a_problem_document_when_asked_for(application: Application
         ("application/problem+json;q=0.9, application/*", False),
         ("application/problem+json;q=0.9, */*", False),
         ("application/problem+jsonx", False),
+        (["text/html", "application/problem+json"], True),
+        (["application/problem+json;q=0.5", "application/json"], False),
     ],
 )
-def test_a_problem_is_for_who_prefers_it(application: Application, accept: str, is_problem: bool) -> None:
+def test_a_problem_is_for_who_prefers_it(
+    application: Application, accept: str | Sequence[str], is_problem: bool
+) -> None:
     for token, path in (
         ("none", "secret/data/x"),
         ("root", "secret/data/none"),

@@ -18,6 +18,7 @@ from vault.framework.errors import Failed, Malformed
 from vault.framework.fields import Doc
 from vault.framework.quote import quote, quoted_words
 from vault.framework.reply import Reply
+from vault.framework.request.accept import prefers
 from vault.framework.route import Params, read, write
 from vault.log.common_log import CommonLog
 from vault.log.cursor import Place
@@ -216,7 +217,7 @@ async def _while_there(call: Call, work: Coroutine[Any, Any, TailPage]) -> TailP
 
 def _page(call: Call, page: LogPage) -> Reply[LogPage]:
     """Return a page in the form that was asked for. It is recorded by its size."""
-    if NDJSON.encode() not in call.head.accept:
+    if not prefers(call.head.accept, NDJSON):
         return Reply(page, long=len(page.records) > 1)
     about = {
         "complete": page.complete,

@@ -15,6 +15,7 @@ from esa_conformance.run.trial import Trial
 
 RECORDS: Final = "sys/log/records"
 LINES: Final = {"Accept": "application/x-ndjson"}
+NO_LINES: Final = {"Accept": "application/json, application/x-ndjson;q=0"}
 Record = Mapping[str, Any]
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from esa_conformance.areas.log.merkle import leaf_hash
 from esa_conformance.areas.log.reading import (
     LINES,
+    NO_LINES,
     RECORDS,
     Record,
     followed,
@@ -25,6 +26,7 @@ from esa_conformance.areas.log.reading import (
     reader_of,
     search,
 )
+from esa_conformance.binding.client import JSON
 from esa_conformance.decoding import json_of
 from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Trial
@@ -174,11 +176,14 @@ def unknown_filter_is_refused(t: Trial) -> None:
 @TESTS.test("ESA-LOG-023", feature="query", needs=_NEEDS)
 def stream_has_an_end(t: Trial) -> None:
     """An answer of lines ends with one that says so."""
-    answer = reader_of(t).send("GET", RECORDS, query={"limit": 3}, headers=LINES).answer
+    reader = reader_of(t)
+    answer = reader.send("GET", RECORDS, query={"limit": 3}, headers=LINES).answer
     lines = answer.body.decode("utf-8", "replace").splitlines()
     t.served(len(lines) > 1 and answer.media_type == "application/x-ndjson", "records come as lines")
     t.must("$page" in json_of(lines[-1]), "the last line says that it is the last")
     t.must(all("$page" not in json_of(line) for line in lines[:-1]), "no other line says so")
+    whole = reader.send("GET", RECORDS, query={"limit": 3}, headers=NO_LINES).answer
+    t.must(whole.media_type == JSON, "who gives lines no weight gets none")
 
 
 @TESTS.test("ESA-LOG-024", feature="query", needs=_NEEDS)
