@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _HEADER: Final = b"accept"
-_LONGEST: Final = 4096
+LONGEST: Final = 4096
 """Bytes of all lines that are read; who sends more gets plain JSON."""
 _PLAIN: Final = ("application/json", "application/*", "*/*")
 """What names plain JSON, the most exact first."""
@@ -26,12 +26,12 @@ def accept_lines(first: Mapping[bytes, bytes], headers: Sequence[tuple[bytes, by
     return b", ".join(value for name, value in headers if name == _HEADER)
 
 
-def prefers(accept: bytes, kind: str) -> bool:
+def prefers(accept: bytes, kind: str, *, longest: int = LONGEST) -> bool:
     """Whether an `Accept` names a kind of media by its whole name, with a weight that is not 0, nor below the one of plain JSON.
 
     A weight that is none counts as 1. Of a kind that stands there twice the last counts.
     """
-    if len(accept) > _LONGEST or kind.encode() not in accept.lower():
+    if len(accept) > longest or kind.encode() not in accept.lower():
         return False
     weights = {}
     for one in _RANGE.findall(accept.decode("latin-1").lower()):
