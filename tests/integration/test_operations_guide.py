@@ -139,7 +139,7 @@ def _measures_rotates_and_explains(machine: Machine) -> None:
         told = json.loads(machine.does(f'curl --silent --cacert "$VAULT_CACERT" "$VAULT_ADDR/v1/sys/{path}"'))
         assert (told["coffre_version"], told["version"]) == (__version__, VERSION)
     (measure,) = SH["Metrics"]
-    assert f'vault_build_info{{version="{__version__}",api="{VERSION}"}} 1.0' in machine.does(measure)
+    assert f'coffre_build_info{{version="{__version__}",api="{VERSION}"}} 1.0' in machine.does(measure)
     assert (machine.place / "metrics.token").stat().st_mode & 0o777 == 0o600
     (renew,) = re.findall(r'`(VAULT_TOKEN="\$\(cat metrics.token\)" [^`]+)`', GUIDE)
     machine.does(renew)

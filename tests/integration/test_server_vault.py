@@ -178,7 +178,7 @@ def test_metrics_are_served_as_the_listener_says(tmp_path: Path) -> None:
         assert get(port, "/v1/sys/metrics")[0] == 403
         status, text, headers = get(only, "/v1/sys/metrics?format=prometheus")
         assert (status, headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
-        assert 'vault_core_unsealed{cluster="vault-cluster-' in text
+        assert 'vault_core_unsealed{cluster=""} 1.0' in text
         assert "vault_core_handle_request_count " in text
         assert "vault_route_update_sys__count " in text
         assert "vault_audit_log_response_count " in text

@@ -144,7 +144,7 @@ def test_clients_see_both_and_one_that_steps_down_is_left_alone_for_a_while(node
     ]
     with one.client() as client:
         metrics = client.request("GET", "/v1/sys/metrics?format=prometheus").body
-    assert b"\nvault_storage_nodes 2" in metrics
+    assert b"\ncoffre_storage_nodes 2" in metrics
     table = _bao(other, "operator", "members")
     assert table.count(" true ") == 2
     assert _url(one) in table

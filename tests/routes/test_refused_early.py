@@ -9,7 +9,11 @@ from tests.routes.test_again import Client
 
 def counted(application: Application) -> dict[str, int]:
     metrics = application.vault.ground.metrics
-    return {labels[0][1]: c.count for name, labels, c in metrics.counters() if name == "server.refused"}
+    return {
+        labels[0][1]: c.count
+        for name, labels, c in metrics.counters()
+        if name == "coffre.server.refused_total"
+    }
 
 
 @pytest.mark.parametrize(

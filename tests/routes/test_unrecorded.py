@@ -121,7 +121,7 @@ def test_sl_53_while_no_device_takes_records_health_and_metrics_say_so() -> None
             metrics = application.request("GET", "/v1/sys/metrics?format=prometheus", token="root")
             shown = {line.rpartition(b" ")[0]: line.rpartition(b" ")[2] for line in metrics.body.splitlines()}
             secret = application.request("GET", "/v1/secret/config", token="root").status
-            return health.get("audit_blocked"), float(shown[b"vault_audit_blocked"]), secret
+            return health.get("audit_blocked"), float(shown[b"coffre_audit_blocked"]), secret
 
         assert seen() == (None, 0, 200)
         device = application.vault.controls.audit._open["file"]

@@ -93,7 +93,7 @@ class Broker:
         self._tried: dict[str, Writer] = {}
         """New devices that took a test line. They stay open: the reader of a pipe leaves when its writer closes it."""
         self._health = DeviceHealth(clock, log, metrics, _KINDS, self._tell_of_device)
-        metrics.gauge("audit.failing", lambda: float(self.failing))
+        metrics.gauge("coffre.audit.failing_devices", lambda: float(self.failing))
         self._prompt = False
         """Whether the last record was taken at once, and the next one will be."""
         self._devices = {path: self._open_device(config) for path, config in self._declared.items()}

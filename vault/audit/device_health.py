@@ -38,7 +38,7 @@ class DeviceHealth:
         self._failures = {kind: metrics.counter(f"audit.log_{kind}_failure") for kind in kinds}
         self.blocked = False
         """Whether no device took the last record: then requests are refused until one does."""
-        metrics.gauge("audit.blocked", lambda: float(self.blocked))
+        metrics.gauge("coffre.audit.blocked", lambda: float(self.blocked))
         self.failing: set[Sink] = set()
         """Devices that did not take their last record."""
 

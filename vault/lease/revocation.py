@@ -69,9 +69,9 @@ class Endings:
         self._turns = Turns(WAITING, abreast=_ABREAST)
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._revoked = metrics.counter("expire.revoked")
-        self._failed = metrics.counter("expire.revoke_failed")
-        self._parked = metrics.counter("expire.parked")
+        self._revoked = metrics.counter("coffre.leases.revoked_total")
+        self._failed = metrics.counter("coffre.leases.revocation_failures_total")
+        self._parked = metrics.counter("coffre.leases.parked_total")
 
     def serve(self, kind: str, revoker: Revoker) -> None:
         """Register an engine's part, for all mounts of its kind."""

@@ -74,6 +74,8 @@ class CommonLog:
         """Who is asked whether the log only grows, once there is a log reader."""
         self.devices: DeviceWatch | None = None
         """What is known of the devices that the log is sent to."""
+        self.sent_to: Sequence[str] = ()
+        """The names of these devices."""
         self._keys: LogKeys | None = None
         self.cursors: Cursors | None = None
         """Makes the cursors of searches, while unsealed."""
@@ -85,6 +87,7 @@ class CommonLog:
 
         Of all processes that share a folder, the first has its log say what happens to them.
         """
+        self.sent_to = [device.name for device in devices]
         if devices:
             folder, first = self.writer.folder.parent, LogId.parse(self.id).worker == 0
             self.devices = DeviceWatch(folder, devices, self._clock, notice, tells=lambda: first)

@@ -171,8 +171,7 @@ class Front:
         except Redirect as redirect:  # 3. A refusal, in its form.
             await answer_redirect(redirect, scope, send)
         except VaultError as error:
-            if not began:
-                lane.refuse_early(call, scope, error)
+            lane.note_refusal(call, scope, error, begun=began > 0)
             await refuse(call, error, scope, send)
         except asyncio.CancelledError as ended:
             await refuse(call, await lane.late(call, ended), scope, send)

@@ -57,8 +57,16 @@ class ListenerRequests:
         self.refused: Final = requests.refusals.count
         self.refuse: Final = requests.refuse
         self.tell: Final = requests.tell
+        self._by_error: Final = requests.by_error
 
-    def refuse_early(self, call: Call, scope: Mapping[str, Any], error: VaultError) -> None:
+    def note_refusal(self, call: Call, scope: Mapping[str, Any], error: VaultError, *, begun: bool) -> None:
+        """Count a refusal, which the pipeline has recorded where it had `begun`; otherwise it is recorded here."""
+        if begun:
+            self._by_error[type(error)].count += 1
+        else:
+            self._refuse_early(call, scope, error)
+
+    def _refuse_early(self, call: Call, scope: Mapping[str, Any], error: VaultError) -> None:
         """Count and record the refusal of a call that the pipeline never had.
 
         Nobody is told of a refusal whose client left, so that is not recorded: whoever is not even answered has no line.
@@ -81,10 +89,11 @@ class ListenerRequests:
             raise ended
         task.uncancel()
         try:
-            late = Failed("context deadline exceeded")
+            late: VaultError = Failed("context deadline exceeded")
             await self.refuse(call, late)
         except VaultError as unrecorded:
-            return unrecorded
+            late = unrecorded
+        self._by_error[type(late)].count += 1
         return late
 
 
@@ -92,11 +101,17 @@ class RunningRequests:
     """The requests of all listeners, and the timings that they share: `route.read.secret-` and their sums."""
 
     def __init__(
-        self, metrics: Metrics, handle: Handle, refuse: Refuse, tell: Tell, refusals: Refusals
+        self,
+        metrics: Metrics,
+        handle: Handle,
+        refuse: Refuse,
+        tell: Tell,
+        refusals: Refusals,
+        statuses: Mapping[type[VaultError], int],
     ) -> None:
         """`handle` is the pipeline's; `refuse` records a refusal from outside it; `refusals` counts those before it.
 
-        `tell` records those, for the log.
+        `tell` records those, for the log. `statuses` has that of each refusal.
         """
         self.handle: Final = handle
         self.refusals: Final = refusals
@@ -111,6 +126,13 @@ class RunningRequests:
         self._lanes: WeakSet[ListenerRequests] = WeakSet()
         metrics.summary("core.handle_request", lambda: self._timings(login=False))
         metrics.summary("core.handle_login_request", lambda: self._timings(login=True))
+        metrics.summary("coffre.request.duration_seconds", self._all_timings)
+        by_status = {
+            status: metrics.counter("coffre.request.refusals_total", status=str(status))
+            for status in sorted({*statuses.values()})
+        }
+        self.by_error: Final = {error: by_status[status] for error, status in statuses.items()}
+        """By error: how many requests were refused with its status, once the pipeline had them."""
         metrics.gauge(
             "core.in_flight_requests", lambda: float(sum(len(lane.running) for lane in self._lanes))
         )
@@ -152,6 +174,10 @@ class RunningRequests:
                     1 for task in asyncio.all_tasks() if _call_of(task) in late and task.cancel(_OVERDUE)
                 )
         return ended
+
+    def _all_timings(self) -> list[Timing]:
+        self.settle()
+        return list(self._routes.values())
 
     def _timings(self, *, login: bool) -> list[Timing]:
         self.settle()

@@ -89,7 +89,8 @@ def test_what_fails_is_tried_again_later_each_time_and_then_left_to_an_operator(
         (parked,) = await bench.store.parked(bench.barrier.reader(ROOT_ID, CORE))
         assert parked.id == lease.id
         counters = {name: counter.count for name, _, counter in bench.metrics.counters()}
-        assert (counters["expire.revoke_failed"], counters["expire.parked"]) == (6, 1)
+        assert counters["coffre.leases.revocation_failures_total"] == 6
+        assert counters["coffre.leases.parked_total"] == 1
         assert "account-1" not in bench.stream.getvalue()
         async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.endings.due(core, lease.id)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Metrics as Prometheus reads them, and as OpenBao's JSON. Durations are milliseconds in both, as OpenBao's.
+"""Metrics as Prometheus reads them, and as OpenBao's JSON. Durations under OpenBao's names are in milliseconds, as there.
 
-OpenBao's JSON is about the last ten seconds; ours is about the time since the start, and says so in `Timestamp`.
+Those of our own are in seconds, and histograms. OpenBao's JSON is about the last ten seconds; ours is about the time since
+the start, and says so in `Timestamp`.
 """
 
 from __future__ import annotations
@@ -11,61 +12,71 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
+from vault.framework.telemetry.described import OWN, PROCESS, meaning
 from vault.framework.telemetry.metrics import Labels, Metrics, Timing
 from vault.values.times import exact_seconds
 
 PROMETHEUS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Content type of `render_prometheus`."""
+BUCKETS: Final = range(16, 37)
+"""Bounds of a histogram: nanoseconds as powers of two, from 66 microseconds to 69 seconds. There durations are counted exactly."""
 
 _QUANTILES: Final = (0.5, 0.9, 0.99)
 _MILLI: Final = 1e6
+_SECOND: Final = 1e9
 
 
 def render_prometheus(metrics: Metrics, *, prefix: str = "vault") -> bytes:
     """Return every metric in Prometheus' text format 0.0.4."""
-    families: dict[tuple[str, str], list[str]] = {}
+    families: dict[tuple[str, str, str], list[str]] = {}
     for name, labels, counter in metrics.counters():
-        full = _full(prefix, name)
-        families.setdefault((full, "counter"), []).append(f"{full}{_labels(labels)} {counter.count}")
+        full = full_name(name, prefix)
+        families.setdefault((full, "counter", name), []).append(f"{full}{_labels(labels)} {counter.count}")
     for name, labels, value in metrics.gauges():
-        full = _full(prefix, name)
-        kind = "counter" if name == "process.cpu_seconds_total" else "gauge"
-        families.setdefault((full, kind), []).append(f"{full}{_labels(labels)} {value!r}")
+        full = full_name(name, prefix)
+        kind = "counter" if name.endswith("_total") else "gauge"
+        families.setdefault((full, kind, name), []).append(f"{full}{_labels(labels)} {_number(value)}")
     for name, labels, timing in metrics.timings():
-        full = _full(prefix, name)
-        families.setdefault((full, "summary"), []).extend(_summary(full, labels, timing))
+        full = full_name(name, prefix)
+        own = name.startswith(OWN)
+        shown = _histogram(full, labels, timing) if own else _summary(full, labels, timing)
+        families.setdefault((full, "histogram" if own else "summary", name), []).extend(shown)
     lines: list[str] = []
-    for (full, kind), samples in sorted(families.items()):
-        lines += [f"# HELP {full} {full}", f"# TYPE {full} {kind}", *samples]
+    for (full, kind, name), samples in sorted(families.items()):
+        lines += [f"# HELP {full} {meaning(name)}", f"# TYPE {full} {kind}", *samples]
     return ("\n".join(lines) + "\n").encode()
 
 
 def render_json(metrics: Metrics, *, prefix: str = "vault") -> bytes:
-    """Return every metric in the form of OpenBao's `sys/metrics`."""
+    """Return every metric in the form of OpenBao's `sys/metrics`; gauges whose value is not known are left out."""
     seconds = max(metrics.seconds, 1.0)
     answer = {
         "Timestamp": f"{datetime.fromtimestamp(exact_seconds(metrics.began), UTC):%Y-%m-%d %H:%M:%S} +0000 UTC",
         "Gauges": [
-            {"Name": f"{prefix}.{name}", "Value": _plain(value), "Labels": dict(labels)}
+            {"Name": _dotted(name, prefix), "Value": _plain(value), "Labels": dict(labels)}
             for name, labels, value in metrics.gauges()
-            if not name.startswith("process.")
+            if not (name.startswith(PROCESS) or math.isnan(value))
         ],
         "Points": [],
         "Counters": [
-            _counted(f"{prefix}.{name}", labels, counter.count, seconds)
+            _counted(_dotted(name, prefix), labels, counter.count, seconds)
             for name, labels, counter in metrics.counters()
         ],
         "Samples": [
-            _sampled(f"{prefix}.{name}", labels, timing, seconds)
-            for name, labels, timing in metrics.timings()
+            _sampled(name, prefix, labels, timing, seconds) for name, labels, timing in metrics.timings()
         ],
     }
     return json.dumps(answer, separators=(",", ":")).encode()
 
 
-def _full(prefix: str, name: str) -> str:
+def full_name(name: str, prefix: str) -> str:
+    """Return the name that Prometheus has for a metric: `core.handle_request` is `vault_core_handle_request`."""
     flat = "".join(char if char.isascii() and (char.isalnum() or char == "_") else "_" for char in name)
-    return flat if name.startswith("process.") else f"{prefix}_{flat}"
+    return flat if name.startswith((OWN, PROCESS)) else f"{prefix}_{flat}"
+
+
+def _dotted(name: str, prefix: str) -> str:
+    return name if name.startswith(OWN) else f"{prefix}.{name}"
 
 
 def _labels(labels: Labels, *more: tuple[str, str]) -> str:
@@ -77,6 +88,10 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
+def _number(value: float) -> str:
+    return "NaN" if math.isnan(value) else repr(value)
+
+
 def _summary(full: str, labels: Labels, timing: Timing) -> list[str]:
     lines = [
         f"{full}{_labels(labels, ('quantile', str(share)))} {timing.quantile(share) / _MILLI!r}"
@@ -84,6 +99,20 @@ def _summary(full: str, labels: Labels, timing: Timing) -> list[str]:
     ]
     shown = _labels(labels)
     return [*lines, f"{full}_sum{shown} {timing.total / _MILLI!r}", f"{full}_count{shown} {timing.count}"]
+
+
+def _histogram(full: str, labels: Labels, timing: Timing) -> list[str]:
+    lines = [
+        f"{full}_bucket{_labels(labels, ('le', repr(2**power / _SECOND)))} {timing.below(power)}"
+        for power in BUCKETS
+    ]
+    shown, count = _labels(labels), timing.count
+    return [
+        *lines,
+        f"{full}_bucket{_labels(labels, ('le', '+Inf'))} {count}",
+        f"{full}_sum{shown} {timing.total / _SECOND!r}",
+        f"{full}_count{shown} {count}",
+    ]
 
 
 def _counted(name: str, labels: Labels, count: int, seconds: float) -> dict[str, object]:
@@ -94,14 +123,15 @@ def _counted(name: str, labels: Labels, count: int, seconds: float) -> dict[str,
     }  # fmt: skip
 
 
-def _sampled(name: str, labels: Labels, timing: Timing, seconds: float) -> dict[str, object]:
+def _sampled(name: str, prefix: str, labels: Labels, timing: Timing, seconds: float) -> dict[str, object]:
     count = timing.count
+    unit = _SECOND if name.startswith(OWN) else _MILLI
     mean = timing.total / count
     spread = max(timing.squares / count - mean * mean, 0.0) * count / max(count - 1, 1)
     return {
-        "Name": name, "Count": count, "Rate": timing.total / _MILLI / seconds, "Sum": timing.total / _MILLI,
-        "Min": timing.low / _MILLI, "Max": timing.high / _MILLI, "Mean": mean / _MILLI,
-        "Stddev": math.sqrt(spread) / _MILLI, "Labels": dict(labels),
+        "Name": _dotted(name, prefix), "Count": count, "Rate": timing.total / unit / seconds, "Sum": timing.total / unit,
+        "Min": timing.low / unit, "Max": timing.high / unit, "Mean": mean / unit,
+        "Stddev": math.sqrt(spread) / unit, "Labels": dict(labels),
     }  # fmt: skip
 
 

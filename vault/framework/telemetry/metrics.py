@@ -134,6 +134,11 @@ class Timing:
         self._add_up()
         return sum(self._slots)
 
+    def below(self, power: int) -> int:
+        """Return how many durations were shorter than 2 to the power of `power` nanoseconds, in single precision."""
+        self._add_up()
+        return sum(self._slots[: 4 * (power + 1)])
+
     def quantile(self, share: float) -> float:
         """Return the quantile `share` of the durations, in nanoseconds; 0 when there were none."""
         wanted = share * self.count
@@ -158,7 +163,8 @@ Labels = tuple[tuple[str, str], ...]
 class Metrics:
     """Every metric of the process, made once by name and kept by its users.
 
-    Names are OpenBao's with dots (`core.handle_request`), without the prefix.
+    Names are OpenBao's with dots (`core.handle_request`), without the prefix. Those of our own begin with `coffre.`, have
+    their unit at their end and no prefix; `vault.framework.telemetry.described` says of each what it means.
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -196,7 +202,10 @@ class Metrics:
         self._summaries[name] = parts
 
     def gauge(self, name: str, read: Callable[[], float], **labels: str) -> None:
-        """Show the result of `read`, which is called each time that metrics are read."""
+        """Show the result of `read`, which is called each time that metrics are read; NaN where that is not known now.
+
+        One whose name ends in `_total` only grows.
+        """
         self._gauges[name, tuple(labels.items())] = read
 
     def forget(self, name: str, **labels: str) -> None:

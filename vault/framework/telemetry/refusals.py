@@ -34,7 +34,9 @@ class Refusals:
         """`now` is in seconds, and never goes back."""
         self._log = log
         self._now = now
-        self._counters = {reason: metrics.counter("server.refused", reason=reason) for reason in REASONS}
+        self._counters = {
+            reason: metrics.counter("coffre.server.refused_total", reason=reason) for reason in REASONS
+        }
         self._untold: dict[Reason, Counted[str]] = {}
         self._told: dict[Reason, float] = {}
 

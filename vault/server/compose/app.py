@@ -208,7 +208,7 @@ class Vault:
         hook(installed, ground.follower, lifecycle, tokens, endings)
         self._state.before_seal.extend(save for each in installed for save in each.before_seal)
         self.key_slots.sealing.on_opening(partial(do_waiting, tokens, leases, ground.clock))
-        token_metrics.show_state(ground.metrics, ground.barrier, "")
+        token_metrics.show_state(ground.metrics, ground.barrier, ground.config.cluster_name)
         token_metrics.show_keys(ground.metrics, ground.barrier)
 
     def __call__(
@@ -276,6 +276,7 @@ class Vault:
             raise StartFailure(str(failure)) from failure
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
         self.controls.audit.start()
+        self.ground.storage_watch.start()
         if self._reader is not None:
             self._reader.begin()
         if (witnesses := self._witnesses) is not None:
@@ -313,6 +314,7 @@ class Vault:
         if self._leaving is not None:
             await asyncio.wait([self._leaving])
         await self._seal_watch.stop()
+        await self.ground.storage_watch.stop()
         await self._closing()
         await self._nodes.stop()
         if (witnesses := self._witnesses) is not None:

@@ -16,6 +16,7 @@ from vault.server.compose.groups.credentials import Credentials
 from vault.server.compose.groups.ground import Ground
 from vault.token.authenticator import ServiceTokens
 from vault.wire.in_flight import RunningRequests
+from vault.wire.v1 import STATUS
 from vault.wrap.guard import WrappingGuard
 
 
@@ -71,4 +72,5 @@ def make_requests(ground: Ground, pipeline: Pipeline) -> RunningRequests:
         pipeline.refuse,
         pipeline.unasked.record,
         Refusals(ground.log, ground.metrics, monotonic),
+        STATUS,
     )

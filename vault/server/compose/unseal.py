@@ -35,7 +35,6 @@ from vault.server.application import DevResult
 from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.key_slots import KeySlots, carry_wrapped, open_numbered
-from vault.server.compose.groups.token_metrics import show_state
 from vault.storage.protocol import StorageFailure
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
@@ -149,7 +148,6 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         if cluster is not None:
             entry = CLUSTER.decode(cluster)
             self.presence.cluster = Cluster(entry.name, entry.id)
-            show_state(self.ground.metrics, self.ground.barrier, entry.name)
         await self.ground.follower.catch_up()
         self.nodes.opened()
 

@@ -42,8 +42,8 @@ class LoopWatch:
 
     def __init__(self, log: Log, metrics: Metrics) -> None:
         self._log = log
-        self._delays = metrics.timing("runtime.loop_delay")
-        self._stalls = metrics.counter("runtime.loop_stalls")
+        self._delays = metrics.timing("coffre.loop.delay_seconds")
+        self._stalls = metrics.counter("coffre.loop.stalls_total")
         self._sight: Sight | None = None
         self._untold = 0
         self._told = -QUIET

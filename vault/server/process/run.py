@@ -21,6 +21,7 @@ from vault.server.failure import StartFailure
 from vault.server.http import tls
 from vault.server.http.listeners import Listeners
 from vault.server.process import logs, reload, resources, runtime_metrics, storages
+from vault.server.process.disk_metrics import DiskWatch
 from vault.server.process.doors import Doors, OwnDoors
 from vault.server.process.loop_watch import LoopWatch
 
@@ -78,6 +79,7 @@ class Server:
         self._held_back = False
         self._reloading: asyncio.Task[None] | None = None
         self._reload_asked = False
+        self._metrics = Metrics(clock)
 
     async def run(self, guest: Guest | None = None) -> None:
         """Serve until SIGTERM or SIGINT. Raises `StartFailure` or `StorageFailure` when it cannot start.
@@ -91,7 +93,7 @@ class Server:
         log.note("server", "stopped")
 
     async def _with_storage(self, config: Config, log: Log, missing: list[str], guest: Guest | None) -> None:
-        metrics = Metrics(self._clock)
+        metrics = self._metrics
         runtime_metrics.register(metrics, log)
         async with storages.opened(config.storage) as storage:
             contexts = [tls.context_for(listener) for listener in config.listeners]
@@ -102,16 +104,18 @@ class Server:
                     config, storage, clock=self._clock, entropy=self._entropy, metrics=metrics, log=log
                 )
                 await application.start()
-                watch = LoopWatch(log, metrics)
+                watches = (LoopWatch(log, metrics), DiskWatch(config, metrics))
                 try:
-                    watch.start()
+                    for watch in watches:
+                        watch.start()
                     if guest is not None:
                         await guest.prepare(application)
                     listening = Listeners(application)
                     await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
                     await self._serve(application, listening, log, warnings, guest)
                 finally:
-                    watch.stop()
+                    for watch in watches:
+                        watch.stop()
                     await application.stop()
 
     async def _serve(
@@ -223,6 +227,7 @@ class Server:
             if listener.tls_disable or not listener.tls_cert_file:
                 continue
             end = tls.expiry(listener, now)
+            runtime_metrics.show_expiry(self._metrics, listener.address, end.timestamp())
             if end - now < _SOON:
                 warnings.append(f"tls_cert_file {listener.tls_cert_file} expires on {end:%Y-%m-%d}; renew it")
         return warnings

@@ -20,19 +20,24 @@ from vault.values.times import exact_seconds
 def register(metrics: Metrics, log: Log) -> None:
     """Add gauges under the names that OpenBao and Prometheus' own libraries use."""
     began = exact_seconds(metrics.began)
-    metrics.gauge("build.info", lambda: 1.0, version=__version__, api=VERSION)
+    metrics.gauge("coffre.build_info", lambda: 1.0, version=__version__, api=VERSION)
     metrics.gauge("runtime.alloc_bytes", _resident_bytes)
     metrics.gauge("runtime.sys_bytes", _resident_bytes)
     metrics.gauge("runtime.heap_objects", lambda: float(sys.getallocatedblocks()))
     metrics.gauge("runtime.num_goroutines", lambda: float(len(asyncio.all_tasks())))
     metrics.gauge("runtime.total_gc_runs", lambda: float(sum(g["collections"] for g in gc.get_stats())))
-    metrics.gauge("log.dropped_events", lambda: float(log.dropped))
+    metrics.gauge("coffre.server_log.dropped_events_total", lambda: float(log.dropped))
     metrics.gauge("process.cpu_seconds_total", time.process_time)
     metrics.gauge("process.open_fds", lambda: float(len(os.listdir("/proc/self/fd"))))
     metrics.gauge("process.max_fds", lambda: float(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     metrics.gauge("process.resident_memory_bytes", _resident_bytes)
     metrics.gauge("process.virtual_memory_bytes", lambda: float(_pages(0)))
     metrics.gauge("process.start_time_seconds", lambda: began)
+
+
+def show_expiry(metrics: Metrics, listener: str, end: float) -> None:
+    """Show when the certificate of a listener expires, in seconds since the epoch."""
+    metrics.gauge("coffre.certificate.expiry_timestamp_seconds", lambda: end, listener=listener)
 
 
 def _resident_bytes() -> float:

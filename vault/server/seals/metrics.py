@@ -26,15 +26,18 @@ class SlotMetrics:
         self,
         up: Mapping[str, bool],
         config: SealConfig | None,
-        references: Mapping[str, Mapping[str, int]],
+        references: Mapping[str, Mapping[str, int]] | None,
         slots: list[KeySlot],
     ) -> None:
-        """Follow what was found: which slots are up, how far each is behind, and what its key versions hold."""
+        """Follow what was found: which slots are up, how far each is behind, and what its key versions hold.
+
+        Without `references`, which are not known while sealed, they stay as they were.
+        """
         gauge = self._metrics.gauge
         self._up = up
         for name in up:
-            gauge("seal.slot.up", partial(self._is_up, name), slot=name)
-            gauge("seal.slot.stored", partial(self._is_stored, name), slot=name)
+            gauge("coffre.seal.slot_up", partial(self._is_up, name), slot=name)
+            gauge("coffre.seal.slot_stored", partial(self._is_stored, name), slot=name)
         stored = config.slots if config is not None else ()
         self._behind = {
             name: config.root_version - config.entry(name).root_version
@@ -42,8 +45,9 @@ class SlotMetrics:
             if config is not None
         }
         for name in self._behind:
-            gauge("seal.slot.behind", partial(self._lag, name), slot=name)
-        self._count(references)
+            gauge("coffre.seal.slot_behind_versions", partial(self._lag, name), slot=name)
+        if references is not None:
+            self._count(references)
         for slot in slots:
             if isinstance(slot, Pkcs11Slot):
                 self._device(slot.name, slot.counters)
@@ -53,23 +57,28 @@ class SlotMetrics:
             (name, version): count for name, held in references.items() for version, count in held.items()
         }
         for name, version in self._references.keys() - found.keys():
-            self._metrics.forget("seal.kek.refs", slot=name, version=version)
+            self._metrics.forget("coffre.seal.key_references", slot=name, version=version)
         self._references = found
         for name, version in found:
             self._metrics.gauge(
-                "seal.kek.refs", partial(self._held, name, version), slot=name, version=version
+                "coffre.seal.key_references", partial(self._held, name, version), slot=name, version=version
             )
 
     def _device(self, name: str, counters: Counters) -> None:
         gauge = self._metrics.gauge
-        gauge("hsm.agent.starts", lambda: float(counters.starts), slot=name)
-        gauge("hsm.operations", lambda: float(counters.operations), slot=name)
+        gauge("coffre.hsm.agent_starts_total", lambda: float(counters.starts), slot=name)
+        gauge("coffre.hsm.operations_total", lambda: float(counters.operations), slot=name)
         for kind, code in counters.errors:
             read = partial(_errors, counters, kind, code)
-            gauge("hsm.errors", read, slot=name, kind=kind, ckr=code)
+            gauge("coffre.hsm.errors_total", read, slot=name, kind=kind, ckr=code)
         for operation in counters.latency:
-            gauge("hsm.latency.seconds", partial(_seconds, counters, operation), slot=name, op=operation)
-            gauge("hsm.latency.count", partial(_answers, counters, operation), slot=name, op=operation)
+            gauge(
+                "coffre.hsm.answer_seconds_total",
+                partial(_seconds, counters, operation),
+                slot=name,
+                op=operation,
+            )
+            gauge("coffre.hsm.answers_total", partial(_answers, counters, operation), slot=name, op=operation)
 
     def _is_up(self, name: str) -> float:
         return float(self._up.get(name, False))

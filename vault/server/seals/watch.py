@@ -80,7 +80,7 @@ class SealWatch:
         self._told = False
         self._behind: dict[str, str] = {}
         metrics.gauge("seal.unreachable.time", self._unreachable)
-        metrics.gauge("hsm.client.entropy.fallbacks", lambda: float(lifecycle.slots.fallbacks()))
+        metrics.gauge("coffre.hsm.entropy_fallbacks_total", lambda: float(lifecycle.slots.fallbacks()))
 
     def start(self) -> None:
         """Begin, if there is anything to watch; without effect while it runs, but for a look at once."""
@@ -168,7 +168,7 @@ class SealWatch:
     async def _show(self) -> None:
         """Let the metrics follow what was found."""
         config = await self._lifecycle.config()
-        references: dict[str, dict[str, int]] = {}
+        references: dict[str, dict[str, int]] | None = None
         with contextlib.suppress(SealFailure):
             references = await self._lifecycle.references()
         up = {view.name: view.up for view in self._health.seen.values()}

@@ -25,6 +25,7 @@ from vault.repeated.starter import _rest as rest
 from vault.storage.memory import MemoryStorage
 from vault.wire.http import Front
 from vault.wire.in_flight import RunningRequests
+from vault.wire.v1 import STATUS
 
 SCOPE = {
     "type": "http",
@@ -102,7 +103,7 @@ async def overdue(requests: RunningRequests, longest: float) -> tuple[int, Sent]
 
 def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
     refused = Refusals()
-    requests = RunningRequests(Metrics(), stuck, refused, untold, unheard())
+    requests = RunningRequests(Metrics(), stuck, refused, untold, unheard(), STATUS)
     ended, sent = asyncio.run(overdue(requests, 0))
     assert ended == 1
     assert sent.messages[0]["status"] == 500
@@ -115,7 +116,7 @@ def test_a_request_that_takes_too_long_is_refused_and_recorded() -> None:
 
 def test_a_read_that_was_begun_outside_its_task_is_ended_too() -> None:
     async def begun() -> tuple[int, Sent]:
-        requests, sent = RunningRequests(Metrics(), stuck, Refusals(), untold, unheard()), Sent()
+        requests, sent = RunningRequests(Metrics(), stuck, Refusals(), untold, unheard(), STATUS), Sent()
         reading = front(requests, 0)(dict(SCOPE), sent.receive, sent.send)
         task = asyncio.create_task(rest(reading, reading.send(None)))
         for _ in range(3):
@@ -134,31 +135,33 @@ def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> 
     async def unrecorded(call: Call, error: VaultError) -> None:
         raise Unavailable
 
-    _, sent = asyncio.run(overdue(RunningRequests(Metrics(), stuck, unrecorded, untold, unheard()), 0))
+    _, sent = asyncio.run(
+        overdue(RunningRequests(Metrics(), stuck, unrecorded, untold, unheard(), STATUS), 0)
+    )
     assert sent.messages[0]["status"] == 500
     assert b"deadline" not in sent.messages[1]["body"]
 
 
 def test_a_request_within_its_time_goes_on_and_other_cancellations_stay_cancellations() -> None:
     refused = Refusals()
-    requests = RunningRequests(Metrics(), stuck, refused, untold, unheard())
+    requests = RunningRequests(Metrics(), stuck, refused, untold, unheard(), STATUS)
     assert asyncio.run(overdue(requests, 60))[0] == 0
     assert refused.errors == []
 
 
 def test_durations_are_counted_by_mount_and_operation_and_together() -> None:
     metrics = Metrics()
-    requests = RunningRequests(metrics, done, Refusals(), untold, unheard())
+    requests = RunningRequests(metrics, done, Refusals(), untold, unheard(), STATUS)
     serve = front(requests, 60)
     sent = Sent()
     for _ in range(3):
         asyncio.run(serve(dict(SCOPE), sent.receive, sent.send))
     found = {name: timing.count for name, _, timing in metrics.timings()}
-    assert found == {"core.handle_request": 3, "route.read.": 3}
+    assert found == {"coffre.request.duration_seconds": 3, "core.handle_request": 3, "route.read.": 3}
 
 
 def test_mounts_beyond_the_first_thousand_are_timed_together() -> None:
-    requests = RunningRequests(Metrics(), done, Refusals(), untold, unheard())
+    requests = RunningRequests(Metrics(), done, Refusals(), untold, unheard(), STATUS)
     for number in range(1005):
         call = Call()
         call.operation = Operation.READ

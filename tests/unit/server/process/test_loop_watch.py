@@ -19,11 +19,13 @@ PATIENCE = 60
 
 
 def timing(metrics: Metrics) -> Timing:
-    return next(timing for name, _, timing in metrics.timings() if name == "runtime.loop_delay")
+    return next(timing for name, _, timing in metrics.timings() if name == "coffre.loop.delay_seconds")
 
 
 def stalls(metrics: Metrics) -> int:
-    return next(counter.count for name, _, counter in metrics.counters() if name == "runtime.loop_stalls")
+    return next(
+        counter.count for name, _, counter in metrics.counters() if name == "coffre.loop.stalls_total"
+    )
 
 
 def watched(hold: Callable[[LoopWatch, Call], None], *, times: int = 1) -> tuple[str, Metrics]:

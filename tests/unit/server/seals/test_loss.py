@@ -44,8 +44,8 @@ def test_a_slot_that_is_configured_and_no_part_of_the_vault_keeps_nothing_open()
         here.restart([a, b], rule)
         await here.run(1)
         gauges = here.gauges()
-        assert (gauges["seal.slot.up/b"], gauges["seal.slot.stored/b"]) == (1, 0)
-        assert (gauges["seal.slot.up/a"], gauges["seal.slot.stored/a"]) == (1, 1)
+        assert (gauges["coffre.seal.slot_up/b"], gauges["coffre.seal.slot_stored/b"]) == (1, 0)
+        assert (gauges["coffre.seal.slot_up/a"], gauges["coffre.seal.slot_stored/a"]) == (1, 1)
         shown = {view.name: (view.up, view.stored) for view in await here.health.shown()}
         assert shown == {"a": (True, True), "b": (True, False)}
         a.away = AWAY

@@ -23,12 +23,12 @@ def test_a_tokens_operations_and_errors_are_shown_by_slot() -> None:
         shown.update({"hsm-a": False}, None, {}, [slot])
     found = {(name, *(value for _, value in labels)): value for name, labels, value in metrics.gauges()}
     assert found == {
-        ("seal.slot.up", "hsm-a"): 0,
-        ("seal.slot.stored", "hsm-a"): 0,
-        ("hsm.agent.starts", "hsm-a"): 2,
-        ("hsm.operations", "hsm-a"): 7,
-        ("hsm.errors", "hsm-a", "SlotUnavailable", "CKR_DEVICE_ERROR"): 1,
-        ("hsm.latency.seconds", "hsm-a", "unwrap"): 0.5,
-        ("hsm.latency.count", "hsm-a", "unwrap"): 1,
+        ("coffre.seal.slot_up", "hsm-a"): 0,
+        ("coffre.seal.slot_stored", "hsm-a"): 0,
+        ("coffre.hsm.agent_starts_total", "hsm-a"): 2,
+        ("coffre.hsm.operations_total", "hsm-a"): 7,
+        ("coffre.hsm.errors_total", "hsm-a", "SlotUnavailable", "CKR_DEVICE_ERROR"): 1,
+        ("coffre.hsm.answer_seconds_total", "hsm-a", "unwrap"): 0.5,
+        ("coffre.hsm.answers_total", "hsm-a", "unwrap"): 1,
     }
-    assert 'vault_hsm_operations{slot="hsm-a"} 7.0' in render_prometheus(metrics).decode()
+    assert 'coffre_hsm_operations_total{slot="hsm-a"} 7.0' in render_prometheus(metrics).decode()

@@ -187,19 +187,19 @@ def test_slots_are_told_of_when_they_change() -> None:
         assert "slot=a key_version=v0001" in text
         assert text.count("software token: no hardware protection") == 1
         gauges = here.gauges()
-        assert (gauges["seal.slot.up/a"], gauges["seal.slot.behind/a"]) == (1, 0)
-        assert gauges["seal.kek.refs/a/v0001"] == 3
-        assert gauges["hsm.client.entropy.fallbacks"] == 0
+        assert (gauges["coffre.seal.slot_up/a"], gauges["coffre.seal.slot_behind_versions/a"]) == (1, 0)
+        assert gauges["coffre.seal.key_references/a/v0001"] == 3
+        assert gauges["coffre.hsm.entropy_fallbacks_total"] == 0
         a.rotate()
         await here.machine.changes.renew("a")
         await here.run(60)
-        assert "seal.kek.refs/a/v0001" not in here.gauges()
-        assert here.gauges()["seal.kek.refs/a/v0002"] == 3
+        assert "coffre.seal.key_references/a/v0001" not in here.gauges()
+        assert here.gauges()["coffre.seal.key_references/a/v0002"] == 3
         b.replace()
         await here.run(60)
         assert "[ERROR]" in here.text.getvalue() or "error" in here.text.getvalue().lower()
         assert "replaced or erased" in here.text.getvalue()
-        assert here.gauges()["seal.slot.up/b"] == 0
+        assert here.gauges()["coffre.seal.slot_up/b"] == 0
         async with here.machine.storage.write() as tx:
             await tx.put(CONFIG_PATH, b"x")
         await here.run(60)

@@ -20,6 +20,7 @@ from vault.quota.book import Quotas
 from vault.seal.records.sealwrap import SealWrap
 from vault.server.application import Colleagues
 from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.log_metrics import show_log
 from vault.server.config.collisions import claims
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
@@ -45,13 +46,16 @@ def make_controls(
 ) -> Controls:
     """Make them; `common` is the log, if one is kept. Raises `StartFailure` for an audit device that cannot be opened."""
     barrier, follower, clock = ground.barrier, ground.follower, ground.clock
+    audit = _audit(ground, Salts(wraps), common)
+    if common is not None:
+        show_log(ground.metrics, common)
     policies = PolicyStore(lambda: follower.epoch, ground.pool)
     return Controls(
         policies=policies,
         gate=Gate(policies, barrier),
         quotas=Quotas(barrier, namespaces, clock, colleagues.tally if colleagues is not None else None),
         origins=CrossOrigins(barrier, follower.catch_up),
-        audit=_audit(ground, Salts(wraps), common),
+        audit=audit,
         skew=Skew(ground.storage, clock, ground.log),
     )
 

@@ -11,6 +11,7 @@ from vault.framework.clock import Clock, Entropy
 from vault.framework.concurrency.offload import Pool
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
+from vault.server.compose.groups.storage_watch import StorageWatch
 from vault.server.config.settings import Config
 from vault.storage.protocol import Storage
 
@@ -27,6 +28,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     barrier: Barrier
     follower: Follower
     pool: Pool
+    storage_watch: StorageWatch
 
     @property
     def address(self) -> str:
@@ -57,4 +59,5 @@ def make_ground(
         barrier=Barrier(storage, now=clock.millis, random=entropy.bytes),
         follower=Follower(storage),
         pool=Pool(),
+        storage_watch=StorageWatch(storage, metrics),
     )

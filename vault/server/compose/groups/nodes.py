@@ -25,5 +25,5 @@ def make_nodes(ground: Ground) -> Nodes:
     )
     nodes = Nodes(ground.storage, ground.clock, own, shared=config.storage.is_shared)
     if nodes.shared:
-        ground.metrics.gauge("storage.nodes", lambda: float(nodes.count))
+        ground.metrics.gauge("coffre.storage.nodes", lambda: float(nodes.count))
     return nodes

@@ -56,13 +56,9 @@ class CountedTokens(TokenStore):
 
 
 def show_state(metrics: Metrics, barrier: Barrier, cluster: str) -> None:
-    """Show under the cluster's name whether this server is unsealed; under no name while sealed."""
-    for known in ("", cluster):
-        metrics.gauge("core.unsealed", lambda: float(not barrier.sealed), cluster=known)
-        metrics.gauge("core.active", lambda: float(not barrier.sealed), cluster=known)
-    if cluster:
-        metrics.forget("core.unsealed", cluster="")
-        metrics.forget("core.active", cluster="")
+    """Show whether this server is unsealed, under the cluster's name as it is configured: the stored one cannot be read while sealed."""
+    metrics.gauge("core.unsealed", lambda: float(not barrier.sealed), cluster=cluster)
+    metrics.gauge("core.active", lambda: float(not barrier.sealed), cluster=cluster)
 
 
 def show_keys(metrics: Metrics, barrier: Barrier) -> None:
@@ -75,4 +71,4 @@ def show_keys(metrics: Metrics, barrier: Barrier) -> None:
         return term.encryptions, term.number
 
     metrics.gauge("barrier.estimated_encryptions", lambda: float(active()[0]))
-    metrics.gauge("barrier.key_term", lambda: float(active()[1]))
+    metrics.gauge("coffre.barrier.key_term", lambda: float(active()[1]))

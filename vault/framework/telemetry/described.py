@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What every metric means: the text that Prometheus is given beside it, and the table of docs/metrics.md.
+
+Names without `coffre.` are OpenBao's, which dashboards know; they are given a meaning only where ours is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+OWN: Final = "coffre."
+"""How the names begin that are ours. They follow Prometheus' rules: base units, `_total` for what only grows."""
+PROCESS: Final = "process."
+"""How the names begin that Prometheus' own libraries use."""
+
+Kind = Literal["counter", "gauge", "histogram", "summary"]
+
+
+class MetricFacts(msgspec.Struct, frozen=True):
+    """What one metric is: its kind, what it says, and the names of its labels."""
+
+    kind: Kind
+    says: str
+    labels: tuple[str, ...] = ()
+
+
+_TIMED: Final = "milliseconds"
+
+
+def _took(says: str, *labels: str) -> MetricFacts:
+    return MetricFacts("summary", f"{says}, in {_TIMED}", labels)
+
+
+def _grows(says: str, *labels: str) -> MetricFacts:
+    return MetricFacts("counter", says, labels)
+
+
+def _is(says: str, *labels: str) -> MetricFacts:
+    return MetricFacts("gauge", says, labels)
+
+
+def _lasts(says: str, *labels: str) -> MetricFacts:
+    return MetricFacts("histogram", f"{says}, in seconds", labels)
+
+
+MEANINGS: Final[Mapping[str, MetricFacts]] = {
+    "audit.log_request": _took("Writing the record of a request"),
+    "audit.log_request_failure": _grows("Records of requests that no device took"),
+    "audit.log_response": _took("Writing the record of an answer"),
+    "audit.log_response_failure": _grows("Records of answers that no device took"),
+    "barrier.estimated_encryptions": _is("How often the active key has encrypted; 0 while sealed"),
+    "core.active": _is("Whether this server is unsealed", "cluster"),
+    "core.handle_login_request": _took("Answering a login"),
+    "core.handle_request": _took("Answering any other request"),
+    "core.in_flight_requests": _is("Requests that are being answered now"),
+    "core.post_unseal": _took("Loading what an open vault needs"),
+    "core.unsealed": _is("Whether this server is unsealed", "cluster"),
+    "runtime.alloc_bytes": _is("Resident memory"),
+    "runtime.heap_objects": _is("Blocks of memory that the interpreter has given out"),
+    "runtime.num_goroutines": _is("Tasks of the event loop"),
+    "runtime.sys_bytes": _is("Resident memory"),
+    "runtime.total_gc_runs": _is("Runs of the garbage collector since the start"),
+    "seal.unreachable.time": _is("For how many seconds no key slot has worked"),
+    "token.create": _took("Storing a new token"),
+    "token.lookup": _took("Finding a token that was not in memory"),
+    "token.revoke-tree": _took("Revoking a token and what hangs on it"),
+    "coffre.audit.blocked": _is("Whether no audit device took the last record: requests are refused until one does"),
+    "coffre.audit.failing_devices": _is("Audit devices that did not take their last record"),
+    "coffre.barrier.key_term": _is("Number of the active key; 0 while sealed"),
+    "coffre.build_info": _is("1; the release, and that of OpenBao whose API it speaks", "version", "api"),
+    "coffre.certificate.expiry_timestamp_seconds": _is("When the certificate of a listener expires", "listener"),
+    "coffre.disk.free_bytes": _is("Room for the server on the disk that something is on", "what"),
+    "coffre.disk.size_bytes": _is("Size of that disk", "what"),
+    "coffre.hsm.agent_starts_total": _grows("How often the agent process of a slot was started", "slot"),
+    "coffre.hsm.answer_seconds_total": _grows("Time until a token had answered, waiting included", "slot", "op"),
+    "coffre.hsm.answers_total": _grows("Operations that a token has answered", "slot", "op"),
+    "coffre.hsm.entropy_fallbacks_total": _grows("How often random bytes came from the system alone, for no token gave any"),
+    "coffre.hsm.errors_total": _grows("Operations of a token that failed", "slot", "kind", "ckr"),
+    "coffre.hsm.operations_total": _grows("Operations that a token was asked for", "slot"),
+    "coffre.leases.parked_total": _grows("Leases that could not be revoked, and wait for an operator"),
+    "coffre.leases.revocation_failures_total": _grows("Tries to revoke a lease that failed"),
+    "coffre.leases.revoked_total": _grows("Leases that were revoked or have expired"),
+    "coffre.log.device_failing": _is("Whether a device of the log takes no records, or takes them too late", "device"),
+    "coffre.log.device_lag_records": _is("Records that a device of the log has not taken", "device"),
+    "coffre.log.device_lag_seconds": _is("Age of the oldest of them", "device"),
+    "coffre.log.records_total": _grows("Records of the log of this process since it began"),
+    "coffre.log.unsigned_records": _is("Records that no checkpoint covers yet; it grows while sealed"),
+    "coffre.loop.delay_seconds": _lasts("How late the event loop came to its work, measured ten times a second"),
+    "coffre.loop.stalls_total": _grows("How often that was more than 250 ms, in which nobody was answered"),
+    "coffre.request.duration_seconds": _lasts("Answering a request, logins included"),
+    "coffre.request.refusals_total": _grows("Requests that were refused in the pipeline, by status of the answer", "status"),
+    "coffre.seal.key_references": _is("Wrapped values that a version of a slot's key holds", "slot", "version"),
+    "coffre.seal.slot_behind_versions": _is("Versions of the root key that a slot has missed", "slot"),
+    "coffre.seal.slot_stored": _is("Whether a configured slot opens the vault", "slot"),
+    "coffre.seal.slot_up": _is("Whether a slot worked when it was asked last", "slot"),
+    "coffre.server.refused_total": _grows("Requests that were refused before the pipeline, by what was wrong", "reason"),
+    "coffre.server_log.dropped_events_total": _grows("Lines of the server's log that could not be written"),
+    "coffre.snapshot.last_success_timestamp_seconds": _is("When the last scheduled snapshot was stored; 0 before the first"),
+    "coffre.storage.nodes": _is("Servers that live on one PostgreSQL, as this one heard last"),
+    "coffre.storage.probe_duration_seconds": _lasts("The question that is put to the storage every few seconds"),
+    "coffre.storage.reachable": _is("Whether the storage answered when it was asked last"),
+    "coffre.storage.size_bytes": _is("Size of the files of the database, with its write-ahead log"),
+    "process.cpu_seconds_total": _grows("Processor time of the process"),
+    "process.max_fds": _is("Files that it may have open"),
+    "process.open_fds": _is("Files that it has open"),
+    "process.resident_memory_bytes": _is("Resident memory"),
+    "process.start_time_seconds": _is("When it began to count"),
+    "process.virtual_memory_bytes": _is("Virtual memory"),
+}  # fmt: skip
+"""By name."""
+ROUTE: Final = _took("Answering requests of an operation below a mount, whose name stands in the metric's")
+"""The metrics whose names begin with `route.`: operation and path of the mount follow."""
+
+
+def meaning(name: str) -> str:
+    """Return what a metric says, in one sentence without a line break."""
+    found = ROUTE if name.startswith("route.") else MEANINGS.get(name)
+    return found.says if found is not None else name
+
+
+_INNER: Final = "a part of the work that has no counterpart here"
+_NO_CACHE: Final = "no cache stands before the storage; what is kept of reads is said in repeated-reads.md"
+_NO_ROLLBACK: Final = "nothing is rolled back later: what fails is undone by its transaction"
+_NOT_COUNTED: Final = "the interpreter does not count it"
+ABSENT: Final[Mapping[str, str]] = {
+    "cache.hit": _NO_CACHE,
+    "cache.miss": _NO_CACHE,
+    "cache.write": _NO_CACHE,
+    "rollback.attempt.MOUNT": _NO_ROLLBACK,
+    "rollback.inflight": _NO_ROLLBACK,
+    "rollback.queued": _NO_ROLLBACK,
+    "rollback.waiting": _NO_ROLLBACK,
+    "rollback.job_manager.queue_length": _NO_ROLLBACK,
+    "rollback.job_manager.total_jobs": _NO_ROLLBACK,
+    "runtime.free_count": _NOT_COUNTED,
+    "runtime.malloc_count": _NOT_COUNTED,
+    "storage.packer.put_bucket": "entities lie in entries of their own",
+    "storage.packer.put_item": "entities lie in entries of their own",
+}
+"""Metrics of OpenBao that are not here, and why."""

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Whether the storage answers, as a metric. It is asked while nobody else asks it, too."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter_ns
+from typing import Final
+
+from vault.framework.concurrency.deadline import within
+from vault.framework.concurrency.lasting import LastingTask
+from vault.framework.telemetry.metrics import Metrics
+from vault.storage.protocol import Storage, StorageFailure
+
+EVERY: Final = 5.0
+"""Seconds between two questions."""
+PATIENCE: Final = 10.0
+"""Seconds after which a storage that has not answered is away."""
+
+
+class StorageWatch:
+    """Asks the storage for what it has in memory or an index: when the next timer is due."""
+
+    def __init__(self, storage: Storage, metrics: Metrics) -> None:
+        self._storage: Final = storage
+        self._answers = True
+        self._times = metrics.timing("coffre.storage.probe_duration_seconds")
+        self._task = LastingTask(self._watch)
+        metrics.gauge("coffre.storage.reachable", lambda: float(self._answers))
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._task.start()
+
+    async def stop(self) -> None:
+        """End that."""
+        await self._task.stop()
+
+    async def look(self) -> None:
+        """Ask once."""
+        began = perf_counter_ns()
+        try:
+            await within(PATIENCE, self._storage.next_due())
+        except (StorageFailure, TimeoutError):
+            self._answers = False
+        else:
+            self._answers = True
+            self._times.observe(perf_counter_ns() - began)
+
+    async def _watch(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(EVERY)
