@@ -14,6 +14,7 @@ def files() -> Mapping[str, str]:
     """The name and content of every file that is made."""
     return {
         "conformance/esa_conformance/requirements.json": suite_list(),
+        "conformance/esa_conformance/report-schema.json": _read(FOLDER / "schemas" / "report.json"),
         "schemas/log-record.json": record_schema(),
         "spec.html": page(),
     }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a report is one: its members, its digest of the suite, and that its totals are those of its tests."""
+"""Whether a report is one: by its schema and its digest of the suite, and that its totals are those of its tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from esa_conformance.areas import all_tests
 from esa_conformance.decoding import json_of
 from esa_conformance.errors import TooDeep, UsageError
 from esa_conformance.report.document import SCHEMA, judged, profile_member, suite_sha256
+from esa_conformance.report.schema import report_schema
 from esa_conformance.requirements import profiles, with_needed
 from esa_conformance.run.outcomes import Outcome, Result
 from esa_conformance.run.profiles import features, is_claimed
@@ -20,6 +22,10 @@ _MEMBERS: Final[Mapping[str, type]] = {
     "schema": str, "spec": str, "suite": dict, "run": dict, "implementation": dict, "target": dict, "claim": list,
     "features": dict, "profiles": list, "tests": list, "cleanup": dict, "config": dict,
 }  # fmt: skip
+_MOST_BYTES: Final = 16 << 20
+"""Bytes of a report that are read: those of this suite have a hundredth."""
+_MOST_TOLD: Final = 20
+"""Faults by the schema that are told."""
 _OF_TEST: Final[Mapping[str, type | tuple[type, ...]]] = {
     "id": str, "requirements": list, "rev": int, "feature": str, "class": str, "outcome": str, "provisional": bool,
     "unexpected": bool, "evidence": str, "attempts": int, "ms": int, "requests": int, "detail": (str, type(None)),
@@ -27,9 +33,13 @@ _OF_TEST: Final[Mapping[str, type | tuple[type, ...]]] = {
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Read a report whose members are of the right types. Raises UsageError for what is none."""
+    """Read a report whose members are of the right types. Raises UsageError for what is none, or is larger than any."""
     try:
-        found = json_of(path.read_bytes())
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise UsageError(f"the report is larger than {_MOST_BYTES} bytes")
+        found = json_of(text)
     except OSError as error:
         raise UsageError(f"the report cannot be read: {error.strerror}") from None
     except (ValueError, TooDeep):
@@ -47,9 +57,13 @@ def faults(report: Mapping[str, Any]) -> Iterator[str]:
         return
     if report["suite"].get("sha256") != suite_sha256():
         yield "suite.sha256: the suite that made it is not this one"
+    of_schema = list(islice(report_schema().faults(report), _MOST_TOLD))
+    if of_schema:
+        yield from of_schema
+        return
     tests = {test.id: test for test in all_tests()}
-    seen = [test["id"] for test in report["tests"]]
-    if len(set(seen)) != len(seen):
+    seen = {test["id"] for test in report["tests"]}
+    if len(seen) != len(report["tests"]):
         yield "tests: one stands there twice"
     results = []
     for one in report["tests"]:
@@ -118,3 +132,10 @@ def _shape(found: object) -> Iterator[str]:
     unknown = sorted(set(map(str, found["claim"])) - profiles().keys())
     if unknown:
         yield f"claim: {unknown[0]} is no profile"
+    for name, listed in (("claim", found["claim"]), ("profiles", [_name(one) for one in found["profiles"]])):
+        if len(set(map(str, listed))) != len(listed):
+            yield f"{name}: one stands there twice"
+
+
+def _name(one: object) -> object:
+    return one.get("name") if isinstance(one, dict) else one

@@ -155,12 +155,13 @@ def _set_aside(
     name: str, results: Sequence[Result], of: Sequence[Result], always: set[str]
 ) -> Iterable[tuple[str, str]]:
     """Tests that do not count for a profile, and why; `of` are those that may."""
+    counting = {result.test.id for result in of}
     for result in results:
         if result.test.feature not in always or not is_claimed(result.test, name):
             continue
         if result.test.provisional:
             yield result.test.id, "provisional"
-        elif result not in of:
+        elif result.test.id not in counting:
             yield result.test.id, f"{_told(result)}, and its requirement was judged by another"
 
 
