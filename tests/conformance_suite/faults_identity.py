@@ -213,6 +213,16 @@ def unknown_names_are_told(server: Behind, request: Sent) -> Said:
     return refusing(404) if path_of(request).endswith("/login/unknown") else server.ask(request)
 
 
+@FAULTS.fault("unknown_name_and_wrong_secret_take_as_long")
+def unknown_names_are_refused_sooner(server: Behind, request: Sent) -> Said:
+    if "/login/unknown" in path_of(request) and "wrong" in server.answers:
+        return server.answers["wrong"]
+    answer = server.ask(request)
+    if "/login/known" in path_of(request) and answer.status >= 400:
+        server.answers["wrong"] = answer
+    return answer
+
+
 @FAULTS.fault("secret_id_logs_in_once")
 def secret_id_logs_in_twice(server: Behind, request: Sent) -> Said:
     return server.ask(_changed(request, "/role/for-1", secret_id_num_uses=2))

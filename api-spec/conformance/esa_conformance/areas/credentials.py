@@ -4,13 +4,20 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from esa_conformance.run.declare import Tests
 from esa_conformance.run.trial import Caller, Trial
 
 TESTS = Tests()
 _NEEDS: Final = ("kv", "admin")
+_TIMED: Final = 24
+"""How often two refusals are timed at most: what disturbs one makes it longer, so the least times count, once they fit."""
+_TIMED_AT_LEAST: Final = 2
+_TIMED_BY_USER: Final = 3
+_USUAL_S, _USUAL_PART, _MOST_DECLARED_S = 0.01, 1 / 3, 1.0
+"""The bound where none is declared: 10 ms, or a third of the time that is longer; and the largest that may be declared."""
 _MAKES = {"auth/token/create": ["update"]}
 
 
@@ -135,6 +142,39 @@ def unknown_name_and_wrong_secret_are_alike(t: Trial) -> None:
         (unknown.status, unknown.without_request),
         "both are refused alike",
     )
+
+
+@TESTS.test("ESA-AUT-007", needs=_NEEDS)
+def unknown_name_and_wrong_secret_take_as_long(t: Trial) -> None:
+    """A log-in with an unknown name and one with a wrong secret take as long, within the declared bound."""
+    mount = t.auth("userpass")
+    least: dict[str, float] = {}
+    for attempt in range(_TIMED):
+        # Each user has few wrong log-ins: after more of them a server may lock the name, and answer sooner.
+        names = [f"{what}-{attempt // _TIMED_BY_USER}" for what in ("known", "unknown")]
+        if attempt % _TIMED_BY_USER == 0:
+            user = t.admin.send("POST", f"auth/{mount}/users/{names[0]}", {"password": t.text()})
+            t.done(user, "a user is made")
+        for name in names:
+            begun = time.monotonic()
+            reply = t.nobody.send("POST", f"auth/{mount}/login/{name}", {"password": "wrong"})
+            took = time.monotonic() - begun
+            t.need(not reply.ok and reply.status < 500, "a wrong log-in is refused")
+            what = name.partition("-")[0]
+            least[what] = min(took, least.get(what, took))
+        differs = abs(least["known"] - least["unknown"])
+        if attempt >= _TIMED_AT_LEAST and differs <= login_bound(t.state.discovery, max(least.values())):
+            return
+    t.must(False, "both take as long, within the bound that is declared, or the usual one")
+
+
+def login_bound(discovery: Mapping[str, Any] | None, longest: float) -> float:
+    """Seconds by which the least times of two refusals may differ, of which the longer took `longest` seconds."""
+    limits = (discovery or {}).get("limits")
+    declared = limits.get("login_s") if isinstance(limits, dict) else None
+    if isinstance(declared, int | float) and not isinstance(declared, bool):
+        return min(declared, _MOST_DECLARED_S)
+    return max(_USUAL_S, longest * _USUAL_PART)
 
 
 @TESTS.test("ESA-AUT-008", feature="approle", needs=_NEEDS)
