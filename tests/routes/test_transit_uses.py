@@ -38,10 +38,11 @@ def test_encryptions_and_signatures_are_counted_by_version(transit: Transit) -> 
     transit.encrypt("k", key_version=1)
     transit.data("rewrap/k", {"ciphertext": text})
     transit.data("datakey/wrapped/k", {})
-    transit.data("encrypt/k", {"batch_input": [{"plaintext": TEXT}, {"plaintext": ""}]})
+    batch = [{"plaintext": TEXT}, {"plaintext": "", "key_version": 1}, {"plaintext": ""}]
+    transit.data("encrypt/k", {"batch_input": batch})
     transit.data("decrypt/k", {"ciphertext": text})
     transit.refused("encrypt/k", {"plaintext": "x"})
-    assert shown(transit, "k") == {"1": 3, "2": 4}
+    assert shown(transit, "k") == {"1": 4, "2": 4}
     transit.data("keys/s", {"type": "ed25519"})
     transit.data("sign/s", {"input": TEXT})
     transit.data("sign/s", {"batch_input": [{"input": TEXT}, {"input": TEXT}]})

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from vault.framework import schema
-from vault.framework.clock import is_rfc3339
+from vault.framework.clock import LONGEST_TIME, is_rfc3339
 from vault.framework.fields import Json
 from vault.framework.route import Parameter
 
@@ -83,16 +83,22 @@ class Hasher:
 
     def text(self, value: str) -> str:
         """Return the hash of a string."""
-        known = self._times.get(value)
-        if known is not None:
-            return known
         if self._raw:
             return value
+        if len(value) <= LONGEST_TIME:
+            return self._short(value)
         if len(value) > _PIECE:
             return self._in_pieces(value)
         keyed = self._keyed.copy()
         keyed.update(value.encode("utf-8", "surrogatepass"))
-        hashed = _MARK + keyed.finalize().hex()
+        return _MARK + keyed.finalize().hex()
+
+    def _short(self, value: str) -> str:
+        """Return the hash of a string that may be empty or a time, which are cached."""
+        known = self._times.get(value)
+        if known is not None:
+            return known
+        hashed = self._in_pieces(value)
         if is_rfc3339(value):
             if len(self._times) >= self._most_times:
                 self._times = {"": self._times[""]}
@@ -146,11 +152,16 @@ class Hasher:
         kind = type(value)
         if kind is dict:
             self._spend(len(value))
-            names, name, text, hidden = self._names, self.name, self.text, self.hidden
-            return {
-                names.get(key) or name(key): text(item) if type(item) is str else hidden(item)
-                for key, item in value.items()
-            }
+            names, hashed = self._names, {}
+            for (
+                key,
+                item,
+            ) in (
+                value.items()
+            ):  # a third faster than a comprehension, which is a call for each member of a list
+                known = names.get(key) or self.name(key)
+                hashed[known] = self.text(item) if type(item) is str else self.hidden(item)
+            return hashed
         if kind is str:
             return self.text(value)
         if value is None or kind is bool:
@@ -239,15 +250,7 @@ class Hasher:
         if kind in _PLAIN:
             return plain
         if kind is dict and isinstance(value, msgspec.Struct):
-            text, field = self.text, self._field
-            return {
-                key: text(item)
-                if type(item) is str
-                else item
-                if type(item) in _PLAIN
-                else field(_value(value, key), item)
-                for key, item in plain.items()
-            }
+            return self._struct(value, plain)
         if kind is dict and isinstance(value, Mapping):
             self._spend(len(plain))
             return {self.name(key): self._member(value.get(key), item) for key, item in plain.items()}
@@ -256,9 +259,22 @@ class Hasher:
             return [self._member(one, item) for one, item in zip(value, plain, strict=True)]
         return self.hidden(plain)
 
+    def _struct(self, value: msgspec.Struct, plain: Mapping[str, Json]) -> Json:
+        """Hash the texts in a type of ours, whose names and numbers stay."""
+        hashed = {}
+        for key, item in plain.items():
+            kind = type(item)
+            if kind is str:
+                hashed[key] = self.text(item)
+            else:
+                hashed[key] = item if kind in _PLAIN else self._field(_value(value, key), item)
+        return hashed
+
     def _member(self, value: object, plain: Json) -> Json:
         """Hash one element of a list or mapping; its own type says which names stay."""
-        return self._field(value, plain) if isinstance(value, msgspec.Struct) else self.hidden(plain)
+        if not isinstance(value, msgspec.Struct):
+            return self.hidden(plain)
+        return self._struct(value, plain) if type(plain) is dict else self._field(value, plain)
 
     def _strings(self, data: Mapping[str, Json], clear: Collection[str]) -> Mapping[str, Json]:
         if not clear:

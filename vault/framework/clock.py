@@ -17,7 +17,8 @@ _LETTERS = bytes(_BASE62[byte % 62] for byte in range(256))
 _UNFAIR = bytes(range(248, 256))
 """Bytes past the last multiple of 62, which would make some letters likelier."""
 _UUID_BYTES = 16
-_WHOLE = len("2026-01-01T00:00:00.123456789Z")
+LONGEST_TIME = len("2026-01-01T00:00:00.123456789Z")
+"""Characters of a time with all nine digits of the fraction."""
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]{1,9})?Z")
 _UUID_FIELDS = Struct("8s4s4s4s12s")
 _RANDOM_BITS = bytes.fromhex("ffffffffffff0fff3fffffffffffffff")
@@ -107,14 +108,14 @@ def rfc3339_whole(nanos: Nanos) -> bytes:
 
 def parse_rfc3339_whole(text: str) -> Nanos:
     """Return the time that `rfc3339_whole` wrote. Raises `ValueError` for any other text."""
-    if len(text) != _WHOLE or not text.endswith("Z"):
+    if len(text) != LONGEST_TIME or not text.endswith("Z"):
         raise ValueError("not a time with nine digits")
     return Nanos(_seconds_at(text[:19]) * 1_000_000_000 + int(text[20:29]))
 
 
 def is_rfc3339(text: str) -> bool:
     """Whether a text has the form of a time in UTC, as records show one."""
-    return text[-1:] == "Z" and len(text) <= _WHOLE and _TIME.fullmatch(text) is not None
+    return text[-1:] == "Z" and len(text) <= LONGEST_TIME and _TIME.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=8)

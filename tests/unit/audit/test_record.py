@@ -75,6 +75,28 @@ def test_sl_50_every_string_is_hashed_and_nothing_else_is_changed(value: Any) ->
         assert hasher.tree(value) == _expected(value)
 
 
+@pytest.mark.parametrize("length", [0, 1, 29, 30, 31, 32, 5000])
+@pytest.mark.parametrize("letter", ["x", "Z", "é", "\ud800"])
+def test_sl_50_a_string_of_any_length_has_its_hash(length: int, letter: str) -> None:
+    text = letter * length
+    hasher = Hasher(KEY, raw=False, hash_accessor=True)
+    members = Members([Member(text)])
+    for _ in range(2):
+        assert hasher.hidden([{text: text}]) == [{_hashed(text): _hashed(text)}]
+        assert hasher.answer(members, schema.to_plain(members), frozenset(), own=False) == {
+            "members": [{"text": _hashed(text), "number": 1}]
+        }
+
+
+class Member(msgspec.Struct):
+    text: str
+    number: int = 1
+
+
+class Members(msgspec.Struct):
+    members: list[Member]
+
+
 class _Inner(msgspec.Struct):
     version: int = 7
     label: str = "x"

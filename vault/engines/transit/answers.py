@@ -65,7 +65,7 @@ class Names(msgspec.Struct, frozen=True):
     keys: Sequence[str]
 
 
-class Ciphertext(msgspec.Struct, frozen=True):
+class Ciphertext(msgspec.Struct, frozen=True, gc=False):
     """A ciphertext, and which version of the key made it."""
 
     ciphertext: str
@@ -94,7 +94,7 @@ class DataKey(msgspec.Struct, frozen=True):
         return "DataKey(…)"
 
 
-class CiphertextItem(msgspec.Struct, frozen=True, kw_only=True):
+class CiphertextItem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one plaintext of a batch."""
 
     ciphertext: str | msgspec.UnsetType = msgspec.UNSET
@@ -103,7 +103,7 @@ class CiphertextItem(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
 
 
-class PlaintextItem(msgspec.Struct, frozen=True, kw_only=True):
+class PlaintextItem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one ciphertext of a batch."""
 
     plaintext: str = ""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -12,19 +12,22 @@ from vault.framework.errors import Malformed
 from vault.framework.fields import Json, go_type
 
 MISSING: Final = "missing batch input to process"
+NO_PLAINTEXT: Final = "missing plaintext to encrypt"
+NO_CIPHERTEXT: Final = "missing ciphertext to decrypt"
 CONTEXTS: Final = "context should be set either in all the request blocks or in none"
 _INT64: Final = 1 << 63
+_Version = Annotated[int, msgspec.Meta(ge=-_INT64, le=_INT64 - 1)]
 _PROBLEM: Final = "failed to parse batch input: "
 _SEVERAL: Final = "decoding failed due to the following error(s):\n\n"
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One plaintext or ciphertext (`text`), and what goes with it."""
 
     text: str | None
     context: str = ""
     associated_data: str = ""
-    key_version: int = 0
+    key_version: _Version = 0
     reference: str = ""
 
     def __repr__(self) -> str:
@@ -32,11 +35,35 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
         return "Item(…)"
 
 
-def read_strict(batch: Json, field: str, missing: str) -> Sequence[Item]:
-    """Return the items of a batch whose values must have their types; `field` names the text, which each must have.
+class _PlaintextItem(Item, frozen=True, kw_only=True, gc=False, rename={"text": "plaintext"}):
+    text: str
+
+
+class _CiphertextItem(Item, frozen=True, kw_only=True, gc=False, rename={"text": "ciphertext"}):
+    text: str
+
+
+def read_plaintexts(batch: Json) -> Sequence[Item]:
+    """Return the items of a batch whose values must have their types, and none of which may lack its plaintext.
 
     Raises `Malformed` in OpenBao's words.
     """
+    try:
+        return msgspec.convert(_list(batch, ""), list[_PlaintextItem])
+    except msgspec.ValidationError:
+        return _read_strict(batch, "plaintext", NO_PLAINTEXT)
+
+
+def read_ciphertexts(batch: Json) -> Sequence[Item]:
+    """As `read_plaintexts`, of ciphertexts."""
+    try:
+        return msgspec.convert(_list(batch, ""), list[_CiphertextItem])
+    except msgspec.ValidationError:
+        return _read_strict(batch, "ciphertext", NO_CIPHERTEXT)
+
+
+def _read_strict(batch: Json, field: str, missing: str) -> Sequence[Item]:
+    """Say what is wrong with a batch: return its items where nothing is. Raises `Malformed`."""
     items = []
     for at, given in enumerate(_list(batch, "")):
         if not isinstance(given, Mapping):

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from vault.engines.transit.keys.derivation import NO_CONTEXT, derive, derive_counted
-from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.keys.key_ring import PREFIX, OpenKey, OpenVersion
 from vault.engines.transit.keys.key_types import Aead
 from vault.engines.transit.keys.model import SOFT_DELETED, TransitKey
 from vault.framework.clock import Entropy
@@ -24,7 +24,6 @@ from vault.framework.errors import Malformed
 from vault.framework.keys.hmac import HmacKey
 from vault.values.encoding import NotBase64, from_base64, to_base64
 
-PREFIX: Final = "vault:v"
 TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _INT64: Final = 1 << 63
@@ -113,14 +112,15 @@ def encrypt(
     key: OpenKey, version: OpenVersion, plaintext: bytes, entropy: Entropy, *, context: bytes, aad: bytes
 ) -> str:
     """Return a ciphertext. Raises `Malformed`."""
-    if key.kind.rsa:
+    kind = key.kind
+    if kind.rsa:
         sealed = _encrypt_rsa(version, plaintext)
     else:
-        aead, nonce_key = _cipher(key, version, context)
-        size = key.kind.nonce
+        aead, nonce_key = _derived(key, version, context) if key.settings.derived else (version.aead, b"")
+        size = kind.nonce
         nonce = _converging(nonce_key, plaintext, aad)[:size] if nonce_key else entropy.bytes(size)
         sealed = nonce + aead.encrypt(nonce, plaintext, aad)
-    return f"{PREFIX}{version.number}:{to_base64(sealed)}"
+    return version.prefix + to_base64(sealed)
 
 
 def decrypt(key: OpenKey, version: OpenVersion, sealed: bytes, *, context: bytes, aad: bytes) -> bytes:
@@ -130,7 +130,7 @@ def decrypt(key: OpenKey, version: OpenVersion, sealed: bytes, *, context: bytes
     """
     if key.kind.rsa:
         return _decrypt_rsa(version, sealed)
-    aead, _ = _cipher(key, version, context)
+    aead = _derived(key, version, context)[0] if key.settings.derived else version.aead
     size = key.kind.nonce
     if len(sealed) < size:
         raise Malformed("invalid ciphertext length")
@@ -149,10 +149,8 @@ def _converging(nonce_key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     return key.digest(plaintext)
 
 
-def _cipher(key: OpenKey, version: OpenVersion, context: bytes) -> tuple[Aead, bytes]:
+def _derived(key: OpenKey, version: OpenVersion, context: bytes) -> tuple[Aead, bytes]:
     """Return the cipher for a context, and what its nonces are made with; nothing where they are random."""
-    if not key.settings.derived:
-        return version.aead, b""
     if not context:
         raise Malformed(NO_CONTEXT)
     assert key.kind.aead is not None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Generic, TypeVar
@@ -18,7 +19,15 @@ from vault.engines.transit.answers import (
     PlaintextItem,
     Plaintexts,
 )
-from vault.engines.transit.batch import Item, check_contexts, read_strict, read_weak
+from vault.engines.transit.batch import (
+    NO_CIPHERTEXT,
+    NO_PLAINTEXT,
+    Item,
+    check_contexts,
+    read_ciphertexts,
+    read_plaintexts,
+    read_weak,
+)
 from vault.engines.transit.encryption import (
     decode,
     decode_associated,
@@ -50,8 +59,8 @@ from vault.values.encoding import to_base64
 T = TypeVar("T")
 R = TypeVar("R")
 NO_KEY: Final = "encryption key not found"
-NO_PLAINTEXT: Final = "missing plaintext to encrypt"
-NO_CIPHERTEXT: Final = "missing ciphertext to decrypt"
+_SHORT: Final = 16
+"""Items of a batch that are done between two looks at the time, where all are short."""
 _BITS: Final = (128, 256, 512)
 _KINDS: Final = ("plaintext", "wrapped")
 _MADE_BY_USE: Final = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305")
@@ -122,18 +131,20 @@ class EncryptionEngine(Engine):
         """Encrypt. Who may create gets a new key where there is none."""
         batch = params.batch_input is not None
         if batch:
-            items = read_strict(params.batch_input, "plaintext", NO_PLAINTEXT)
+            items = read_plaintexts(params.batch_input)
             check_contexts(items)
         elif params.plaintext is None:
             raise Malformed(NO_PLAINTEXT)
         else:
             items = [_single(params, params.plaintext, params.key_version)]
         key = await self._ring.find(call, params.name)
-        if key is not None:
-            found = await self._each(call, key, items, self._encrypt)
-        else:
+        long = _are_long(call, items)
+        if key is None:
             found = await self._first_use(call, params, items)
-        long = any(map(_is_long, items))
+        elif batch:
+            found = await self._make_each(call, key, items, self._encrypt)
+        else:
+            return Reply(await self._make_one(call, key, items[0], self._encrypt), long=long)
         if not batch:
             return Reply(found[0].good(), long=long)
         return _batch_reply(_items(found), found, params.partial_failure_response_code, long=long)
@@ -147,7 +158,7 @@ class EncryptionEngine(Engine):
         """Decrypt."""
         batch = params.batch_input is not None
         if batch:
-            items = read_strict(params.batch_input, "ciphertext", NO_CIPHERTEXT)
+            items = read_ciphertexts(params.batch_input)
             check_contexts(items)
         elif not params.ciphertext:
             raise Malformed(NO_CIPHERTEXT)
@@ -165,7 +176,7 @@ class EncryptionEngine(Engine):
             ]
         )
         override = params.partial_failure_response_code
-        return _batch_reply(shown, found, override, long=any(map(_is_long, items)))
+        return _batch_reply(shown, found, override, long=_are_long(call, items))
 
     @write("rewrap/{name:word}", writes=False, contained=True, event="transit.data.rewrap")
     async def rewrap(self, call: Call, params: RewrapParams) -> Reply[Ciphertext] | Reply[Ciphertexts]:
@@ -180,10 +191,10 @@ class EncryptionEngine(Engine):
             items = [_single(params, params.ciphertext, params.key_version)]
         key = await self._known(call, params.name)
         if not batch:
-            made = await self._one(call, key, items[0], 0, self._rewrap)
+            made = await self._make_one(call, key, items[0], self._rewrap)
             return Reply(made, long=_is_long(items[0]))
-        found = await self._each(call, key, items, self._rewrap)
-        return Reply(_items(found), long=any(map(_is_long, items)))  # 200, whatever became of them
+        found = await self._make_each(call, key, items, self._rewrap)
+        return Reply(_items(found), long=_are_long(call, items))  # 200, whatever became of them
 
     @write("datakey/{plaintext}/{name:word}", writes=False, contained=True, event="transit.datakey.generate")
     async def make_data_key(self, call: Call, params: DataKeyParams) -> DataKey:
@@ -195,7 +206,7 @@ class EncryptionEngine(Engine):
             raise Malformed("invalid bit length")
         made = to_base64(self._entropy.bytes(params.bits // 8))
         asked = _single(params, made, params.key_version)
-        done = await self._one(call, key, asked, 0, self._encrypt)
+        done = await self._make_one(call, key, asked, self._encrypt)
         shown = made if params.plaintext == "plaintext" else msgspec.UNSET
         return DataKey(done.ciphertext, done.key_version, shown)
 
@@ -223,7 +234,7 @@ class EncryptionEngine(Engine):
             material = make(KEY_TYPES[new.type], 0, self._entropy)
             key = OpenKey(new)
             key.versions.put(new.latest, self._ring.unstored(new, material))
-            return FirstUse(new, material, await self._each(call, key, items, self._encrypt))
+            return FirstUse(new, material, await self._make_each(call, key, items, self._encrypt))
 
         used = await asked_first(call, params.name, FirstUse, ask)
         if any(one.done is not None for one in used.found):
@@ -236,43 +247,72 @@ class EncryptionEngine(Engine):
         """Do all that is asked for, and let others have a turn between two of it."""
         found: list[Done[T]] = []
         turn = TimeSlice()
+        slow = self._is_slow(key, work) or _are_long(call, items)
         for at, item in enumerate(items):
             try:
-                found.append(Done(item, await self._one(call, key, item, at, work)))
+                done = None if slow else _at_once(work, key, item, at)
+                if done is None:
+                    done = await self._one(call, key, item, at, work)
             except Malformed as error:
                 found.append(Done(item, None, error, unbound=_is_unbound(key, item)))
-            await turn.step()
+            else:
+                found.append(Done(item, done))
+            if (slow or at % _SHORT == 0) and turn.over:
+                await turn.step()
         return found
+
+    def _is_slow(self, key: OpenKey, work: Callable[[OpenKey, Item, int], T]) -> bool:
+        """Whether it takes milliseconds, however short the item."""
+        return key.kind.rsa and work != self._encrypt
 
     async def _one(
         self, call: Call, key: OpenKey, item: Item, at: int, work: Callable[[OpenKey, Item, int], T]
     ) -> T:
         """Do what is asked for, in the pool where it takes milliseconds. Raises `Malformed`."""
-        slow = _is_long(item) or (key.kind.rsa and work != self._encrypt)
+        slow = self._is_slow(key, work) or _is_long(item)
         while True:
             try:
-                done = (
-                    await self._pool.do(call, partial(work, key, item, at), slow=True)
-                    if slow
-                    else work(key, item, at)
-                )
+                if slow:
+                    return await self._pool.do(call, partial(work, key, item, at), slow=True)
+                return work(key, item, at)
             except Unopened as unopened:
                 await self._ring.version(call, key, unopened.number)
-            else:
-                if isinstance(done, Ciphertext):
-                    self._uses.note(call, key, done.key_version)
-                return done
+
+    async def _make_one(
+        self, call: Call, key: OpenKey, item: Item, work: Callable[[OpenKey, Item, int], Ciphertext]
+    ) -> Ciphertext:
+        """As `_one`, of one item alone, and count what was made."""
+        made = await self._one(call, key, item, 0, work)
+        self._uses.note(call, key, made.key_version)
+        return made
+
+    async def _make_each(
+        self,
+        call: Call,
+        key: OpenKey,
+        items: Sequence[Item],
+        work: Callable[[OpenKey, Item, int], Ciphertext],
+    ) -> Sequence[Done[Ciphertext]]:
+        """As `_each`, and count what was made."""
+        found = await self._each(call, key, items, work)
+        made = Counter([one.done.key_version for one in found if one.done is not None])
+        for number, times in made.items():
+            self._uses.note(call, key, number, times)
+        return found
 
     def _encrypt(self, key: OpenKey, item: Item, at: int) -> Ciphertext:
         """Encrypt one plaintext. Raises `Malformed`, and `Unopened`."""
-        context, plaintext = decode(item.context), decode(item.text or "")
-        _check_associated(key, item, at)
+        context = decode(item.context) if item.context else b""
+        plaintext = decode(item.text or "")
+        if item.associated_data:
+            _check_associated(key, item, at)
         require_use(key, "encryption")
         return self._encrypted(key, item, plaintext, context)
 
     def _encrypted(self, key: OpenKey, item: Item, plaintext: bytes, context: bytes) -> Ciphertext:
         number = version_to_use(key.settings, item.key_version, "encryption")
-        version, aad = key.opened(number), decode_associated(item.associated_data)
+        version = key.opened(number)
+        aad = decode_associated(item.associated_data) if item.associated_data else b""
         return Ciphertext(encrypt(key, version, plaintext, self._entropy, context=context, aad=aad), number)
 
     def _decrypt(self, key: OpenKey, item: Item, at: int) -> str:
@@ -299,6 +339,19 @@ def _opened(key: OpenKey, item: Item, at: int) -> bytes:
 def _is_long(item: Item) -> bool:
     """Whether it takes milliseconds to read and encrypt."""
     return len(item.text or "") + len(item.context) + len(item.associated_data) > AT_ONCE
+
+
+def _are_long(call: Call, items: Sequence[Item]) -> bool:
+    """Whether one of these does. What came in a short body is short."""
+    return len(call.body) > AT_ONCE and any(map(_is_long, items))
+
+
+def _at_once(work: Callable[[OpenKey, Item, int], T], key: OpenKey, item: Item, at: int) -> T | None:
+    """Do what is asked for; None where a version has to be opened first. Raises `Malformed`."""
+    try:
+        return work(key, item, at)
+    except Unopened:
+        return None
 
 
 def _single(

@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from vault.engines.transit.encryption import PREFIX
 from vault.engines.transit.keys.derivation import NO_CONTEXT, derived_pair
 from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
 from vault.engines.transit.keys.key_types import Signer
@@ -146,7 +145,7 @@ def sign(
         private = signer or version.signer
         made = _sign(private, data, _in_device(private, choice) if version.stored.external else choice)
     encoded = base64.urlsafe_b64encode(made).rstrip(b"=") if choice.jws else base64.b64encode(made)
-    return Signature(f"{PREFIX}{version.number}:{encoded.decode()}", derived)
+    return Signature(version.prefix + encoded.decode(), derived)
 
 
 def verify(
@@ -167,7 +166,7 @@ def verify(
 def mac(version: OpenVersion, data: bytes, hash_name: str) -> str:
     """Return a MAC as clients get it."""
     made = hmac.digest(version.mac, data, _NAMES[hash_name])
-    return f"{PREFIX}{version.number}:{base64.b64encode(made).decode()}"
+    return version.prefix + base64.b64encode(made).decode()
 
 
 def mac_holds(version: OpenVersion, data: bytes, given: bytes, hash_name: str) -> bool:

@@ -43,5 +43,17 @@ def test_after_each_large_part_others_have_their_turn(monkeypatch: pytest.Monkey
     assert _turns(monkeypatch, parts=100, seconds=STRETCH * 3) == 100
 
 
+def test_a_slice_is_over_once_its_time_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(pace, "perf_counter", lambda: now)
+    work = TimeSlice()
+    now = STRETCH / 2
+    assert not work.over
+    now = STRETCH
+    assert work.over
+    asyncio.run(work.step())
+    assert not work.over
+
+
 def test_work_that_is_short_keeps_nobody_waiting_for_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _turns(monkeypatch, parts=3, seconds=STRETCH / 10) == 0

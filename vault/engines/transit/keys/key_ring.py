@@ -38,6 +38,8 @@ from vault.framework.errors import FactsChanged, Malformed
 from vault.framework.keys.safe import Safe
 from vault.values.times import Nanos, millis_to_nanos
 
+PREFIX: Final = "vault:v"
+"""How what a key makes begins; the version follows, and a colon."""
 KEY_FACT: Final = "transit-key"
 """Kind of the cached fact 'what a key is'; its key is the id of a transit key, or the uuid of a mount for all of its."""
 _KEYS: Final = 1024
@@ -53,6 +55,7 @@ class OpenVersion:
 
     def __init__(self, number: int, kind: KeyType, stored: KeyVersion, material: Material) -> None:
         self.number = number
+        self.prefix: Final = f"{PREFIX}{number}:"
         self.kind = kind
         self.stored = stored
         self.secret = material.secret

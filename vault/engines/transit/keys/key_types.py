@@ -56,6 +56,7 @@ class KeyType(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     encrypts: bool = False
     signs: bool = False
+    rsa: bool = False
     derives: bool = False
     aead: Callable[[bytes], Aead] | None = None
     """Makes the cipher of a symmetric key."""
@@ -77,11 +78,6 @@ class KeyType(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it has a public half."""
         return self.generate is not None
 
-    @property
-    def rsa(self) -> bool:
-        """Whether it is of RSA."""
-        return self.name.startswith("rsa-")
-
 
 def _rsa(bits: int) -> KeyType:
     name = f"rsa-{bits}"
@@ -90,6 +86,7 @@ def _rsa(bits: int) -> KeyType:
         name=name,
         encrypts=True,
         signs=True,
+        rsa=True,
         generate=lambda: make(public_exponent=_EXPONENT, key_size=bits),
         shown=name,
         suite=name,

@@ -51,8 +51,8 @@ class Uses:
         self._counted: dict[str, _KeyCount] = {}
         """By the id of a key."""
 
-    def note(self, call: Call, key: OpenKey, number: int) -> None:
-        """Count a use of a version."""
+    def note(self, call: Call, key: OpenKey, number: int, times: int = 1) -> None:
+        """Count uses of a version."""
         counted = self._counted.get(key.settings.id)
         if counted is None:
             if len(self._counted) >= _MOST:
@@ -60,7 +60,7 @@ class Uses:
             mount = call.mount
             counted = _KeyCount(call.namespace.id, mount.uuid, mount.path, call.captures["name"], Counter())
             self._counted[key.settings.id] = counted
-        counted.uses[number] += 1
+        counted.uses[number] += times
 
     async def of(self, view: ReadView, key: TransitKey) -> Mapping[str, int]:
         """Return how often each version of a key was used that may be: as it is stored, and by this process since."""
