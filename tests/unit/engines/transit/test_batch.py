@@ -18,12 +18,14 @@ from vault.engines.transit.batch import (
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 
-_VALUES = st.none() | st.booleans() | st.floats(allow_nan=False) | st.text() | st.just([]) | st.just({})
+_VALUES: st.SearchStrategy[Json] = (
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text() | st.just([]) | st.just({})
+)
 _NUMBERS = st.integers(-3, 3) | st.sampled_from(
     [sign * (2**63 + more) for sign in (1, -1) for more in (-1, 0, 1)]
 )
 _NAMES = ("plaintext", "ciphertext", "context", "associated_data", "key_version", "reference", "text")
-_ITEMS = st.fixed_dictionaries({}, optional={name: _VALUES | _NUMBERS for name in _NAMES})
+_ITEMS = st.fixed_dictionaries({}, optional=dict.fromkeys(_NAMES, _VALUES | _NUMBERS))
 _FIT = st.fixed_dictionaries(
     {"plaintext": st.text(), "ciphertext": st.text()},
     optional={

@@ -8,16 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.unit.engines.transit.test_signatures import made, of_pair, opened
-from vault.engines.transit.encryption import (
-    PREFIX,
-    decode,
-    decrypt,
-    encrypt,
-    split_ciphertext,
-    version_to_use,
-)
+from vault.engines.transit.encryption import decode, decrypt, encrypt, split_ciphertext, version_to_use
 from vault.engines.transit.keys.derivation import derive
-from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.keys.key_ring import PREFIX, OpenKey, OpenVersion
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
 from vault.engines.transit.keys.model import TransitKey
 from vault.framework.clock import Entropy

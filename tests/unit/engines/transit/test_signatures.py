@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from vault.engines.transit.encryption import PREFIX, version_to_use
-from vault.engines.transit.keys.key_ring import OpenKey, OpenVersion
+from vault.engines.transit.encryption import version_to_use
+from vault.engines.transit.keys.key_ring import PREFIX, OpenKey, OpenVersion
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material, Signer, make
 from vault.engines.transit.keys.model import KeyVersion, TransitKey
 from vault.engines.transit.signatures import (

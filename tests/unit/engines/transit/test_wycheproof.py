@@ -26,8 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
 
 from tests.unit.engines.transit.test_signatures import opened
 from vault.engines.transit.agreement.exchange import agreed, read_peer
-from vault.engines.transit.encryption import PREFIX, decrypt, encrypt
+from vault.engines.transit.encryption import decrypt, encrypt
 from vault.engines.transit.keys.derivation import derive
+from vault.engines.transit.keys.key_ring import PREFIX
 from vault.engines.transit.keys.key_types import KEY_TYPES, Material
 from vault.engines.transit.moving.envelope import known_hash, unwrap, wrap
 from vault.engines.transit.signatures import HASHES, Choice, mac, mac_holds, verify

@@ -44,15 +44,12 @@ def test_after_each_large_part_others_have_their_turn(monkeypatch: pytest.Monkey
 
 
 def test_a_slice_is_over_once_its_time_is_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr(pace, "perf_counter", lambda: now)
+    times = iter((0.0, STRETCH / 2, STRETCH, STRETCH, STRETCH, STRETCH * 3 / 2))
+    monkeypatch.setattr(pace, "perf_counter", lambda: next(times))
     work = TimeSlice()
-    now = STRETCH / 2
-    assert not work.over
-    now = STRETCH
-    assert work.over
+    found = [work.over, work.over]
     asyncio.run(work.step())
-    assert not work.over
+    assert [*found, work.over] == [False, True, False]
 
 
 def test_work_that_is_short_keeps_nobody_waiting_for_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
