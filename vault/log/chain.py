@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The chain: gives each record its number, its time and the hash of the record before it, in the log and in its tenant's part.
 
-Records are appended to the chain at once, and to the file together with others. What could not be written is taken
-back, so that the numbers in the file have no gap.
+Records are appended to the chain at once, and to the file together with others: these have one time. What could not be
+written is taken back, so that the numbers in the file have no gap.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import b2a_base64
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -65,6 +65,8 @@ class Position(NamedTuple):
 
 _Unwritten = tuple[int, bytes, str, TenantHead | None]
 """A record that is in the chain and not in the file yet: the bytes of its line, its leaf, its tenant, and that one's head before it."""
+_SIZE: Final[Callable[[_Unwritten], int]] = itemgetter(0)
+_LEAF: Final[Callable[[_Unwritten], bytes]] = itemgetter(1)
 
 
 class Chain:
@@ -72,7 +74,9 @@ class Chain:
 
     def __init__(self, log: str, state: ChainState, now: Callable[[], Nanos]) -> None:
         """`log` is the log's id; `now` is in nanoseconds since the epoch."""
-        self._begun, self._now = b'"log":"%b","observed_timestamp":"' % log.encode(), now
+        self._log, self._now = b'"log":"%b","observed_timestamp":"' % log.encode(), now
+        self._begun = b""
+        """The members `log` and `observed_timestamp` of the records that are written next."""
         self.seq = state.seq
         """The number of the next record."""
         self._last = state.last.encode()
@@ -81,7 +85,7 @@ class Chain:
         self._tree = CompactRange(state.seq, [b64decode(one) for one in state.tree])
         self._leaves: list[bytes] = []
         """Those of records in the file that the tree does not have yet: it is cheaper to give it many at once."""
-        self._unwritten: deque[_Unwritten] = deque()
+        self._unwritten: list[_Unwritten] = []
         self._written_last = self._last
 
     @property
@@ -94,51 +98,57 @@ class Chain:
         """How many records are in the file."""
         return self._tree.size + len(self._leaves)
 
-    def count_in(self, size: int) -> int:
-        """Return how many of the first records that are not in the file yet make up so many bytes; 0 where none do."""
-        for count, one in enumerate(self._unwritten, 1):
-            size -= one[0]
-            if size <= 0:
-                return 0 if size else count
-        return 0
+    def count_in(self, lines: bytes) -> int:
+        """Return how many records whole lines are; 0 unless they are the first ones that are not in the file yet."""
+        count = lines.count(b"\n")
+        return count if sum(map(_SIZE, self._unwritten[:count])) == len(lines) else 0
 
     def append(self, draft: Draft) -> bytes:
         """Return a record as its line, with the line break; from now on the next one names its hash."""
-        # Where the clock was set back, the log's time stands still (LOG-008).
-        self._observed = observed = max(self._now(), self._observed)
-        tenant, seq = draft.tenant, self.seq
-        before = self._tenants.get(tenant)
+        unwritten, frame, seq = self._unwritten, draft.frame, self.seq
+        if not unwritten:
+            self._begin()
+        before = self._tenants.get(frame.tenant)
         number, tenants_last = before or _NEW_TENANT
         line = b"".join(
             (
-                *draft.opening,
+                frame.opening,
                 self._begun,
-                rfc3339_whole(observed),
-                b'",',
-                *draft.decision,
+                frame.decision,
                 b'"prev_hash":"',
                 self._last,
                 b'",',
-                *draft.request,
+                draft.request,
+                frame.resource,
                 b'"seq":%d,' % seq,
-                *draft.status,
+                draft.span,
+                frame.status,
                 b'"tenant_prev_hash":"',
                 tenants_last,
-                b'","tenant_seq":%d,' % number,
-                *draft.closing,
+                b'","tenant_seq":%d,"timestamp":"' % number,
+                draft.timestamp,
+                b'"',
+                draft.trace,
+                frame.closing,
             )
         )
         leaf = leaf_hash(line)
         self._last = last = b2a_base64(leaf, newline=False)
         self.seq = seq + 1
-        self._tenants[tenant] = number + 1, last
-        self._unwritten.append((len(line) + 1, leaf, tenant, before))
+        self._tenants[frame.tenant] = number + 1, last
+        unwritten.append((len(line) + 1, leaf, frame.tenant, before))
         return line + b"\n"
+
+    def _begin(self) -> None:
+        """Take the time of records that are written together. Where the clock was set back, it stands still (LOG-008)."""
+        self._observed = max(self._now(), self._observed)
+        self._begun = b'%b%b",' % (self._log, rfc3339_whole(self._observed))
 
     def wrote(self, count: int) -> None:
         """Note that the first `count` unwritten records are in the file."""
         leaves = self._leaves
-        leaves += [self._unwritten.popleft()[1] for _ in range(count)]
+        leaves += map(_LEAF, self._unwritten[:count])
+        del self._unwritten[:count]
         if count:
             self._written_last = b2a_base64(leaves[-1], newline=False)
         if len(leaves) >= _TOGETHER:
@@ -157,8 +167,7 @@ class Chain:
 
     def _grow(self) -> None:
         """Have all that is in the file in the tree."""
-        for leaf in self._leaves:
-            self._tree.append(leaf)
+        self._tree.extend(self._leaves)
         self._leaves.clear()
 
     def position(self) -> Position:
@@ -178,7 +187,7 @@ class Chain:
         self._tree.append(leaf)
 
 
-def _go_back(tenants: dict[str, TenantHead], unwritten: deque[_Unwritten]) -> None:
+def _go_back(tenants: dict[str, TenantHead], unwritten: Sequence[_Unwritten]) -> None:
     """Give every tenant the head that it had before these records."""
     for _, _, tenant, before in reversed(unwritten):
         if before is None:

@@ -15,7 +15,7 @@ from vault.framework.clock import Clock, Entropy, rfc3339_whole
 from vault.framework.errors import VaultError
 from vault.framework.telemetry.log import Log
 from vault.log.cursor import Cursors
-from vault.log.draft import Draft
+from vault.log.draft import Draft, Frame
 from vault.log.format.segment import LogId
 from vault.log.forward.settings import DeviceSettings
 from vault.log.forward.watch import DeviceWatch
@@ -104,20 +104,16 @@ class CommonLog:
 
     def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bytes:
         """Return the record of something that no request asked for. What is `said` holds no value from outside."""
-        now = rfc3339_whole(self._clock.nanos())
-        return self.writer.chain.append(
-            Draft(
-                (
-                    b'{"actor":{"type":"server"},"event_name":%b,' % _encode(event),
-                    b'"fields":%b,' % _encode(said) if said else b"",
-                ),
-                (b'"outcome":"%b","phase":"notice",' % outcome.encode(),),
-                (b'"schema":"%b",' % SCHEMA.encode(),),
-                (b'"tenant":"%b",' % ROOT_ID.encode(),),
-                (b'"timestamp":"%b"}' % now,),
-                ROOT_ID,
-            )
+        frame = Frame(
+            opening=b'{"actor":{"type":"server"},"event_name":%b,%b'
+            % (_encode(event), b'"fields":%b,' % _encode(said) if said else b""),
+            decision=b'"outcome":"%b","phase":"notice",' % outcome.encode(),
+            resource=b'"schema":"%b",' % SCHEMA.encode(),
+            status=b'"tenant":"%b",' % ROOT_ID.encode(),
+            closing=b"}",
+            tenant=ROOT_ID,
         )
+        return self.writer.chain.append(Draft(frame, rfc3339_whole(self._clock.nanos())))
 
     def started(self) -> Mapping[str, object]:
         """Return what the record of a start says: the release, and which log lost its end, and why."""

@@ -24,7 +24,7 @@ from vault.framework.clock import rfc3339_whole
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError, problem_type
 from vault.framework.reply import Auth, Reply, WrapInfo
 from vault.framework.request.record import CallRecord
-from vault.log.draft import Draft, Pieces
+from vault.log.draft import NO_FRAME, Draft, Frame
 from vault.log.events import event_name, resource
 from vault.log.schema import SCHEMA
 from vault.log.values import LOG_VALUES, OmittedValues, ValueHasher, Values
@@ -45,12 +45,7 @@ _TRACE: Final = re.compile(
 )
 _LONGEST_TRACE: Final = 256
 _SCHEMA: Final = b'},"schema":"%b",' % SCHEMA.encode()
-"""What ends a resource, and begins what follows it."""
-_METHODS: Final = {
-    name: b'"http.request.method":"%b",' % name.encode() for name in ("DELETE", "GET", "LIST", "POST", "PUT")
-}
-"""Of the usual methods."""
-_OK: Final = b'"status_code":200,'
+"""What ends a resource, and follows it."""
 _DENIAL: Final = b'"outcome":"denied","phase":"outcome",'
 _FAILURE: Final = b'"outcome":"failed","phase":"outcome",'
 _VERSIONED: Final = "kv.secret"
@@ -90,11 +85,10 @@ class _Place(msgspec.Struct, kw_only=True):
     path: bytes
     size: int
     """Bytes of all these."""
-    same: Hashable = None
-    """Which answer came last, where it may come again: see `Reply.same`."""
-    fields: bytes = b""
-    """What was said of its data."""
-    version: bytes = b""
+    alike: Hashable = None
+    """What tells the answer that came last from others, where it may come again."""
+    frame: Frame = NO_FRAME
+    """What the records of that answer have in common."""
 
 
 class Chain(Protocol):
@@ -117,7 +111,6 @@ class LogRenderer:
         """`log` is the id of the log, `chain` its end; `status` is the HTTP status of each kind of refusal."""
         self._receipt = b'log="%b", seq=' % log.encode()
         self._chain, self._status = chain, status
-        self._addresses: BoundedCache[str, bytes] = BoundedCache(_CACHED)
         self.use(None)
 
     def use(self, hasher: ValueHasher | None) -> None:
@@ -144,8 +137,8 @@ class LogRenderer:
         if error is not None:
             return b""
         place = self._place(call)
-        decision = (b'"phase":"attempt",', place.policy)
-        return self._line(call, place, now, decision, fields=self._fields(call, None))
+        frame = self._frame(call, place, b'"phase":"attempt",' + place.policy, self._fields(call, None))
+        return self._append(call, frame, now)
 
     def response(
         self,
@@ -169,64 +162,70 @@ class LogRenderer:
         if call.identity is not None:  # strangers need not learn how much goes on here
             record.receipt = self._receipt + b"%d" % seq
         if error is None:
-            status = 204 if reply is None else reply.status or 200
-            fields, version = self._said(call, reply, place)
-            return self._line(
-                call,
-                place,
-                now,
-                (place.success,),
-                fields=fields,
-                status=_OK if status == 200 and not again else b'"status_code":%d,%b' % (status, again),
-                version=version,
-            )
+            return self._append(call, self._succeeded(call, reply, place, again), now)
         denied = isinstance(error, _DENIED)
-        return self._line(
+        frame = self._frame(
             call,
             place,
-            now,
-            (_DENIAL if denied else _FAILURE, _refused(call.decision, error) or place.policy),
+            (_DENIAL if denied else _FAILURE) + (_refused(call.decision, error) or place.policy),
+            self._fields(call, None),
             error=b'"error_type":"%b",' % problem_type(error).encode(),
-            fields=self._fields(call, None),
             status=b'"status_code":%d,%b' % (self._status.get(type(error), 500), again),
         )
+        return self._append(call, frame, now)
 
-    def _line(
+    def _succeeded(self, call: Call, reply: Reply[object] | None, place: _Place, again: bytes) -> Frame:
+        """Return what the record of an answer says: at once for one that came here before."""
+        alike: Hashable = None
+        if reply is not None and reply.same is not None and not again and not _says_more(call, reply):
+            alike = reply.same, reply.status, call.client_address, call.head.method
+            if alike == place.alike:
+                return place.frame
+        status = 204 if reply is None else reply.status or 200
+        fields = self._fields(call, reply)
+        frame = self._frame(
+            call,
+            place,
+            place.success,
+            fields,
+            status=b'"status_code":%d,%b' % (status, again),
+            version=_version(reply) if reply is not None and place.versioned else b"",
+        )
+        if alike is not None and len(fields) <= _LONGEST_KEPT:
+            place.alike, place.frame = alike, frame
+        return frame
+
+    def _frame(
         self,
         call: Call,
         place: _Place,
-        now: Nanos,
-        decision: Pieces,
-        *,
+        decision: bytes,
         fields: bytes,
+        *,
         error: bytes = b"",
         status: bytes = b"",
         version: bytes = b"",
-    ) -> bytes:
-        """Return the line of a record that says how the call went: decision and outcome, data, error, status, version."""
-        if fields and place.size + len(fields) + sum(map(len, decision)) > LARGEST - _CHAINED:
+    ) -> Frame:
+        """Return what is said of how a call went: decision and outcome, data, error, status, version."""
+        if fields and place.size + len(fields) + len(decision) > LARGEST - _CHAINED:
             fields = self._digest(fields)
-        head = call.head
-        method = head.method
-        span, trace = _trace(head.trace) if head.trace else (b"", b"")
-        return self._chain.append(
-            Draft(
-                (
-                    place.actor,
-                    self._address(call),
-                    place.credential,
-                    error,
-                    place.event,
-                    fields,
-                    _METHODS.get(method) or b'"http.request.method":"%b",' % method.encode(),
-                ),
-                decision,
-                (b'"request.id":"', call.id.encode(), b'",', place.resource, version, _SCHEMA),
-                (span, status, place.tenant),
-                (b'"timestamp":"', rfc3339_whole(now), b'",', trace, place.path),
-                place.namespace,
-            )
+        method = b'"http.request.method":"%b",' % call.head.method.encode()
+        address = b'"client.address":%b,' % _encode(call.client_address)
+        return Frame(
+            opening=b"".join((place.actor, address, place.credential, error, place.event, fields, method)),
+            decision=decision,
+            resource=b"".join((place.resource, version, _SCHEMA)),
+            status=status + place.tenant,
+            closing=place.path,
+            tenant=place.namespace,
         )
+
+    def _append(self, call: Call, frame: Frame, now: Nanos) -> bytes:
+        """Return the line of a record that says what happened at a time."""
+        came = call.head.trace
+        span, trace = _trace(came) if came else (b"", b"")
+        request = b'"request.id":"%b",' % call.id.encode()
+        return self._chain.append(Draft(frame, rfc3339_whole(now), request, span, trace))
 
     def _place(self, call: Call) -> _Place:
         """Return what this caller's records of this path have in common, cached for a caller who repeats a request."""
@@ -257,7 +256,7 @@ class LogRenderer:
         )
         granted = _granted(call.decision)
         about = b'"resource":%b' % _encode({"id": _short(name), "type": kind})[:-1]
-        path = b'"url.path":%b}' % _encode(_short(where.full))
+        path = b',"url.path":%b}' % _encode(_short(where.full))
         return _Place(
             mark=mark,
             decision=call.decision,
@@ -274,35 +273,6 @@ class LogRenderer:
             path=path,
             size=sum(map(len, (actor, credential, granted, about, path))),
         )
-
-    def _address(self, call: Call) -> bytes:
-        address = call.client_address
-        known = self._addresses.get(address)
-        if known is None:
-            known = b'"client.address":%b,' % _encode(address)
-            self._addresses.put(address, known)
-        return known
-
-    def _said(self, call: Call, reply: Reply[object] | None, place: _Place) -> tuple[bytes, bytes]:
-        """Return what is said of data, and the member for the version: at once for an answer that came here before."""
-        if reply is None:
-            return self._fields(call, None), b""
-        same, record = reply.same, call.record
-        if (
-            call.data
-            or reply.auth is not None
-            or reply.wrap_info is not None
-            or record.noted
-            or record.changed
-            or record.external_keys
-        ):
-            same = None
-        if same is not None and same == place.same:
-            return place.fields, place.version
-        fields, version = self._fields(call, reply), _version(reply) if place.versioned else b""
-        if same is not None and len(fields) <= _LONGEST_KEPT:
-            place.same, place.fields, place.version = same, fields, version
-        return fields, version
 
     def _fields(self, call: Call, reply: Reply[object] | None) -> bytes:
         """Return what is said of the data of request and answer, with its comma; nothing where there is none."""
@@ -368,6 +338,14 @@ class LogRenderer:
         if self.hasher is None:
             return b""
         return b'"fields":%b,' % _encode({"$h": self.hasher.hash(fields.decode()), "$size": len(fields)})
+
+
+def _says_more(call: Call, reply: Reply[object]) -> bool:
+    """Whether a record says more of a call than who, what and which answer."""
+    record = call.record
+    return bool(
+        call.data or reply.auth or reply.wrap_info or record.noted or record.changed or record.external_keys
+    )
 
 
 def _with_notes(record: CallRecord, sent: bytes, answered: bytes) -> bytes:
@@ -486,4 +464,4 @@ def _version(reply: Reply[object]) -> bytes:
 def _trace(came: bytes) -> tuple[bytes, bytes]:
     """Return the members for span and trace of a valid `traceparent` (W3C Trace Context, section 3.2)."""
     found = _TRACE.fullmatch(came) if len(came) <= _LONGEST_TRACE else None
-    return (b"", b"") if found is None else (b'"span_id":"%b",' % found[2], b'"trace_id":"%b",' % found[1])
+    return (b"", b"") if found is None else (b'"span_id":"%b",' % found[2], b',"trace_id":"%b"' % found[1])

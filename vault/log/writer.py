@@ -102,7 +102,7 @@ class LogWriter:
         A failure takes back all that the chain has and the file has not: whoever made a record meanwhile is refused too.
         """
         chain = self.chain
-        count = chain.count_in(len(line))
+        count = chain.count_in(line)
         if not count or not follows(line, chain.written):
             chain.take_back()  # what was made and never came here must not keep out all that follows
             raise LogFailure("the log did not take the record before this one")

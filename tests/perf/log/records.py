@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.framework.clock import rfc3339_whole
 from vault.log.chain import Chain, ChainState
-from vault.log.draft import Draft
+from vault.log.draft import Draft, Frame
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
 from vault.log.format.note import Signer
 from vault.log.format.note_key import KeyKind, Verifier
@@ -127,35 +127,44 @@ class Population:
             else b'"policy":{"grant":[{"policy":"team-%d","rule":"kv/data/team-%d/*"}]},'
             % (said.caller.team, said.caller.team)
         )
+        frame = Frame(
+            opening=b"".join(
+                (
+                    b"{%b%b" % (said.caller.encoded, _ERRORS.get(outcome, b"")),
+                    b'"event_name":"esa.%b",%b' % (event.encode(), fields),
+                    b'"http.request.method":"%b",' % (b"GET" if answered else b"POST"),
+                )
+            ),
+            decision=b"".join(
+                (
+                    b'"outcome":"%b",' % outcome.encode() if outcome else b"",
+                    b'"phase":"%b",' % phase.encode(),
+                    policy,
+                )
+            ),
+            resource=b"".join(
+                (
+                    b'"resource":{"id":"%b/","type":"%b"},' % (resource.encode(), resource.encode())
+                    if resource
+                    else said.secret.encoded,
+                    b'"schema":"https://coffre.eu/schemas/log/v1",',
+                )
+            ),
+            status=b"".join(
+                (
+                    b'"status_code":%d,' % _STATUS[outcome] if outcome else b"",
+                    b'"tenant":"%b",' % said.caller.tenant.encode(),
+                )
+            ),
+            closing=b',"url.path":"%b"}' % said.secret.path,
+            tenant=said.caller.tenant,
+        )
         return Draft(
-            (
-                b"{%b%b" % (said.caller.encoded, _ERRORS.get(outcome, b"")),
-                b'"event_name":"esa.%b",%b' % (event.encode(), fields),
-                b'"http.request.method":"%b",' % (b"GET" if answered else b"POST"),
-            ),
-            (
-                b'"outcome":"%b",' % outcome.encode() if outcome else b"",
-                b'"phase":"%b",' % phase.encode(),
-                policy,
-            ),
-            (
-                b'"request.id":"%b",' % said.request.encode(),
-                b'"resource":{"id":"%b/","type":"%b"},' % (resource.encode(), resource.encode())
-                if resource
-                else said.secret.encoded,
-                b'"schema":"https://coffre.eu/schemas/log/v1",',
-            ),
-            (
-                b'"span_id":"%016x",' % self._random.getrandbits(64) if said.trace else b"",
-                b'"status_code":%d,' % _STATUS[outcome] if outcome else b"",
-                b'"tenant":"%b",' % said.caller.tenant.encode(),
-            ),
-            (
-                b'"timestamp":"2026-11-28T00:00:00.000000000Z",',
-                b'"trace_id":"%b",' % said.trace.encode() if said.trace else b"",
-                b'"url.path":"%b"}' % said.secret.path,
-            ),
-            said.caller.tenant,
+            frame,
+            b"2026-11-28T00:00:00.000000000Z",
+            b'"request.id":"%b",' % said.request.encode(),
+            b'"span_id":"%016x",' % self._random.getrandbits(64) if said.trace else b"",
+            b',"trace_id":"%b"' % said.trace.encode() if said.trace else b"",
         )
 
     def _caller(self, number: int) -> Caller:

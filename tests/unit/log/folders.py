@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vault.framework.clock import Entropy
-from vault.log.draft import Draft
+from vault.log.draft import Draft, Frame
 from vault.log.recovery import OpenedLog, open_log
 from vault.log.writer import LogLimits
 from vault.values.times import Nanos
@@ -29,14 +29,15 @@ class Ticks:
 
 def draft(event: str = "esa.kv.read", tenant: str = "root") -> Draft:
     """A record as the renderer makes it, with few members."""
-    return Draft(
-        (b'{"event_name":"%b",' % event.encode(),),
-        (b'"outcome":"success",',),
-        (b'"request.id":"x",',),
-        (b'"tenant":"%b",' % tenant.encode(),),
-        (b'"timestamp":"2026-11-29T12:00:00.000000000Z"}',),
-        tenant,
+    frame = Frame(
+        opening=b'{"event_name":"%b",' % event.encode(),
+        decision=b'"outcome":"success",',
+        resource=b"",
+        status=b'"tenant":"%b",' % tenant.encode(),
+        closing=b"}",
+        tenant=tenant,
     )
+    return Draft(frame, b"2026-11-29T12:00:00.000000000Z", b'"request.id":"x",')
 
 
 def opened(folder: Path, *, limits: LogLimits = USUAL, nanos: Callable[[], Nanos] | None = None) -> OpenedLog:

@@ -7,6 +7,7 @@ from base64 import b64encode
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,12 +64,37 @@ def test_each_tenant_has_a_chain_of_its_own_in_the_log() -> None:
     ]
 
 
+def _time_of(line: bytes) -> Any:
+    return json.loads(line)["observed_timestamp"]
+
+
 def test_log_008_append_times_never_go_back() -> None:
     times = iter([NOON + 5, NOON + 3, NOON + 6])
     chain = Chain("n-0-1", ChainState(), lambda: Nanos(next(times)))
-    found = [json.loads(chain.append(draft()))["observed_timestamp"] for _ in range(3)]
+    found = []
+    for _ in range(3):
+        found.append(_time_of(chain.append(draft())))
+        chain.wrote(1)
     assert found == sorted(found)
     assert found[0] == found[1] != found[2]
+
+
+def test_records_that_are_written_together_have_one_time() -> None:
+    chain = _chain()
+    first, second = _time_of(chain.append(draft())), _time_of(chain.append(draft()))
+    chain.wrote(2)
+    assert first == second < _time_of(chain.append(draft()))
+    chain.take_back()
+    assert second < _time_of(chain.append(draft()))
+
+
+@pytest.mark.parametrize("taken", [slice(1), slice(1, 2), slice(2), slice(0, 3, 2)])
+def test_lines_are_counted_that_come_first_and_whole(taken: slice) -> None:
+    chain = _chain()
+    lines = [chain.append(draft(event="e" * length)) for length in (1, 2, 3)]
+    some = lines[taken]
+    assert chain.count_in(b"".join(some)) == (len(some) if some == lines[: len(some)] else 0)
+    assert chain.count_in(b"".join(some)[:-1]) == 0
 
 
 @given(st.lists(st.sampled_from(["root", "a", "b"]), max_size=20), st.integers(0, 20))

@@ -147,6 +147,14 @@ def test_a_read_that_comes_again_says_what_is_said_of_each_answer(here: Applicat
     assert said() == second
 
 
+def test_a_read_that_comes_again_from_elsewhere_says_from_where(here: Application) -> None:
+    token = _token(here)["client_token"]
+    for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.1"):
+        here.client = (address, 4711)
+        _, (record,) = _after(here, "GET", "/v1/secret/data/x", token=token)
+        assert record["client.address"] == address
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -119,6 +119,19 @@ class CompactRange:
             size >>= 1
         hashes.append(leaf)
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add leaves in their order, as `append` does, level by level, which is faster for many."""
+        size, rest, layer = self.size, [], [*leaves]
+        self.size += len(layer)
+        while size or layer:
+            if size & 1:
+                layer.insert(0, self._hashes.pop())
+            if len(layer) & 1:
+                rest.append(layer.pop())
+            layer = [*map(node_hash, layer[::2], layer[1::2])]
+            size >>= 1
+        self._hashes = rest[::-1]
+
     def root(self) -> bytes:
         """Return the hash over all leaves."""
         return _joined(self._hashes)

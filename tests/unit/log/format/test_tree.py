@@ -74,6 +74,17 @@ def test_a_tree_that_is_taken_up_again_goes_on_alike(one: int, other: int) -> No
     assert whole.root() == root(LEAVES[:begin])
 
 
+@given(st.lists(st.integers(0, 70), max_size=8))
+def test_leaves_are_added_at_once_as_one_by_one(counts: list[int]) -> None:
+    tree, other = CompactRange(), CompactRange()
+    for count in counts:
+        leaves = LEAVES[tree.size : tree.size + count]
+        tree.extend(leaves)
+        for leaf in leaves:
+            other.append(leaf)
+        assert (tree.size, tree.hashes) == (other.size, other.hashes)
+
+
 def test_a_copy_stays_as_it_is() -> None:
     tree = CompactRange()
     tree.append(LEAVES[0])
