@@ -88,6 +88,52 @@ class PublicHalf(msgspec.Struct, frozen=True, kw_only=True):
     """SubjectPublicKeyInfo in DER."""
 
 
+class SecretKey(msgspec.Struct, frozen=True, tag="secret_key"):
+    """Answered by the `SecretKeyInfo` of an AES key."""
+
+    key_label: str
+    key_id: bytes | None
+
+
+class SecretKeyInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An AES key as the token has it; nothing of it can be told from this."""
+
+    label: str
+    key_id: bytes
+    """Empty where the token gives it none."""
+    bits: int
+    """0 where the token does not tell."""
+    fingerprint: str
+    """What it is known by; empty where it only decrypts."""
+
+
+class Encrypt(msgspec.Struct, frozen=True, tag="encrypt"):
+    """Encrypt with an AES key by `CKM_AES_GCM`; answered by nonce (12 bytes), encrypted data and tag (16 bytes).
+
+    The agent makes the nonce, a new one each time.
+    """
+
+    key_label: str
+    key_id: bytes | None
+    data: bytes
+    associated_data: bytes
+
+    def __repr__(self) -> str:
+        return f"Encrypt({self.key_label!r})"
+
+
+class Decrypt(msgspec.Struct, frozen=True, tag="decrypt"):
+    """Decrypt; answered by the data. `mechanism` is `AES_GCM`, for what `Encrypt` answers, or `RSA_PKCS_OAEP`."""
+
+    key_label: str
+    key_id: bytes | None
+    mechanism: str
+    data: bytes
+    associated_data: bytes = b""
+    oaep_hash: str = ""
+    """Of RSA-OAEP: the hash, also of its mask (RFC 8017 section 7.1)."""
+
+
 class GenerateKeyPair(msgspec.Struct, frozen=True, tag="generate_key_pair"):
     """Make a key pair that signs; answered by its public half as SubjectPublicKeyInfo in DER."""
 
@@ -127,6 +173,9 @@ Operation = (
     | Random
     | Sign
     | PublicKey
+    | SecretKey
+    | Encrypt
+    | Decrypt
     | GenerateKeyPair
     | GenerateKek
     | Keys
@@ -162,6 +211,7 @@ ANSWERS: Final = (
     KeyIdentity,
     ProbeResult,
     PublicHalf,
+    SecretKeyInfo,
     KeyVersion,
     list[KeyVersion],
     list[TokenInfo],
@@ -171,6 +221,8 @@ ANSWERS: Final = (
 __all__ = [
     "ANSWERS",
     "AgentConfig",
+    "Decrypt",
+    "Encrypt",
     "GenerateKek",
     "GenerateKeyPair",
     "Identify",
@@ -185,6 +237,8 @@ __all__ = [
     "PublicKey",
     "Random",
     "Retire",
+    "SecretKey",
+    "SecretKeyInfo",
     "Sign",
     "TokenInfo",
     "Unwrap",

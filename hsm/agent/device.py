@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from pkcs11 import KeyType, ObjectClass
 
-from hsm.agent.keys import generation, mechanisms, objects, signatures
+from hsm.agent.keys import ciphers, generation, mechanisms, objects, signatures
 from hsm.agent.keys.mechanisms import Entropy
 from hsm.agent.keys.proof import authenticator, fingerprint, prove
 from hsm.agent.session.exceptions import UnclearFault
@@ -27,12 +27,14 @@ from hsm.errors import (
     SlotUnavailable,
 )
 from hsm.key_slot import DEK_BYTES, KeyIdentity, WrappedKey
-from hsm.operations import AgentConfig, ProbeResult, PublicHalf
+from hsm.operations import AgentConfig, ProbeResult, PublicHalf, SecretKeyInfo
 from hsm.pin import Pin
 from hsm.token_info import TokenInfo, WantedToken
 from hsm.versions import GONE, KeyVersion, from_printable, newest, printable
 
 Found = TypeVar("Found")
+_Known = tuple[str, bytes | None, bool]
+"""A key by label and id, and whether it is one that wraps, or encrypts, and no pair that signs."""
 
 _LARGEST_RANDOM: Final = 4096
 
@@ -54,7 +56,7 @@ class Device:
         """Size of the key that is `_current`."""
         self._last = WrappedKey(m="", k="", ct=b"")
         self._proved: set[tuple[int, bytes, str]] = set()
-        self._seen: set[tuple[str, bytes | None]] = set()
+        self._seen: set[_Known] = set()
 
     def start(self) -> None:
         """Find the token and log in."""
@@ -177,6 +179,10 @@ class Device:
             key_id,
         )
 
+    def cipher(self, wanted: ciphers.CipherOperation) -> bytes | SecretKeyInfo:
+        """Encrypt or decrypt with a key, or say what it is known by; see `hsm.agent.keys.ciphers`."""
+        return ciphers.answered(self._on_key, wanted, self._entropy)
+
     def generate_key_pair(self, label: str, key_id: bytes, algorithm: str) -> bytes:
         """Make a key pair and return its public half; see `hsm.agent.keys.generation.generate_pair`."""
 
@@ -221,11 +227,21 @@ class Device:
         self._current = None
 
     def _on_key(
-        self, work: Callable[[TokenSession], Found], doing: str, label: str, key_id: bytes | None
+        self,
+        work: Callable[[TokenSession], Found],
+        doing: str,
+        label: str,
+        key_id: bytes | None,
+        *,
+        decrypting: bool = False,
+        secret: bool = False,
     ) -> Found:
-        known = (label, key_id)
-        found = self._run(work, doing, known=known)
-        self._seen.add(known)
+        """Do `work` with a pair, or with the AES key (`secret`) of the same name: that one was seen says nothing of the other."""
+        known = (label, key_id, secret)
+        found = self._run(work, doing, known=known, decrypting=decrypting)
+        self._seen.update(
+            {known, (label, None, secret), ("", key_id, secret)}
+        )  # however it is asked for next
         return found
 
     def _run(
@@ -235,10 +251,10 @@ class Device:
         *,
         decrypting: bool = False,
         write: bool = False,
-        known: tuple[str, bytes | None] | None = None,
+        known: _Known | None = None,
     ) -> Found:
         """Do `work` on a session; `known` is the key that it uses, if not the slot's own."""
-        key = known or (self._label, None)
+        key = known or (self._label, None, True)
         return self._sessions.run(
             work,
             f"{self._name}: {doing}",
@@ -378,7 +394,7 @@ class Device:
             raise IntegrityError(f"{self._name}: no slot of PKCS#11 wraps by {wrapped.m!r}")
         if len(found) != DEK_BYTES:
             raise IntegrityError(f"{self._name}: what was wrapped is not a key of {DEK_BYTES} bytes")
-        self._seen.add((self._label, None))
+        self._seen.add((self._label, None, True))
         return found
 
     def _unwrap_oaep(self, session: TokenSession, wrapped: WrappedKey) -> bytes:
@@ -402,7 +418,7 @@ class Device:
                 raise KeyMissing(f"{error}{ignored}", ckr=error.ckr) from None
             self._current = (generation_now, from_printable(version.version), self._way(version))
             self._bits = version.bits
-            self._seen.add((self._label, None))
+            self._seen.add((self._label, None, True))
         return self._current[1:]
 
     def _configured(self, found: list[KeyVersion]) -> KeyVersion:

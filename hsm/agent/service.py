@@ -180,6 +180,8 @@ def perform(device: Device, operation: operations.Operation) -> Any:  # noqa: AN
             return device.sign(label, key_id, mechanism, data)
         case operations.PublicKey(label, key_id):
             return device.public_key(label, key_id)
+        case operations.SecretKey() | operations.Encrypt() | operations.Decrypt():
+            return device.cipher(operation)
         case operations.GenerateKeyPair(label, key_id, algorithm):
             return device.generate_key_pair(label, key_id, algorithm)
         case operations.GenerateKek(algorithm, modifiable, dry_run):

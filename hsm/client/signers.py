@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Private keys that stay in their token, in the form that cryptography's builders sign with.
+"""Private keys that stay in their token, in the form that cryptography's builders sign and decrypt with.
 
 `TokenSigner` is a key pair behind an agent. `private_key` makes of it an object that certificates, requests and
 revocation lists are signed with as with any other key. Hashing is done here and one mechanism that every token has does the rest, whatever the token can hash itself.
@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo, Prehas
 from cryptography.hazmat.primitives.hashes import Hash, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from hsm.errors import BadConfig, IntegrityError
-from hsm.operations import Operation, PublicHalf, Sign
+from hsm.errors import AgentDied, BadConfig, IntegrityError
+from hsm.operations import Decrypt, Operation, PublicHalf, Sign
 from hsm.operations import PublicKey as AskPublicKey
 from hsm.versions import name
 
@@ -33,7 +33,9 @@ PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | Ed25519PrivateKey
 
 SMALLEST_RSA: Final = 2048
 """Bits of the smallest RSA key that signs here."""
-_CURVES: Final = frozenset({"secp256r1", "secp384r1"})
+_CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
+OAEP_HASHES: Final = ("sha1", "sha224", "sha256", "sha384", "sha512")
+"""Hashes of RSA-OAEP that tokens are asked for."""
 _DIGEST_INFO: Final = {
     "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
     "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
@@ -53,6 +55,10 @@ class Mechanism(StrEnum):
     """`CKM_RSA_PKCS` over a DigestInfo."""
     RSA_PKCS_PSS = "RSA_PKCS_PSS"
     """`CKM_RSA_PKCS_PSS` over a digest, whose length tells the hash; MGF1 has it too, the salt is as long."""
+    RSA_PKCS_OAEP = "RSA_PKCS_OAEP"
+    """`CKM_RSA_PKCS_OAEP`: it decrypts; encrypting needs no token."""
+    AES_GCM = "AES_GCM"
+    """`CKM_AES_GCM`, of a key that is no pair; see `hsm.client.ciphers`."""
 
 
 class Signer(Protocol):
@@ -65,6 +71,10 @@ class Signer(Protocol):
 
     def sign(self, mechanism: Mechanism, data: bytes) -> bytes:
         """Return what the token answers. Raises `hsm.errors`."""
+        ...
+
+    def decrypt(self, data: bytes, oaep_hash: str) -> bytes:
+        """Return what the token makes of RSA-OAEP with this hash. Raises `hsm.errors`, `IntegrityError` for wrong data."""
         ...
 
 
@@ -117,13 +127,34 @@ class TokenSigner:
 
     def sign(self, mechanism: Mechanism, data: bytes) -> bytes:
         """See `Signer`."""
+        self._check(mechanism)
+        return self._agent.ask_blocking(
+            Sign(self._label, self._id, mechanism.value, data), bytes, self._seconds
+        )
+
+    def decrypt(self, data: bytes, oaep_hash: str) -> bytes:
+        """See `Signer`."""
+        self._check(Mechanism.RSA_PKCS_OAEP)
+        asked = Decrypt(self._label, self._id, Mechanism.RSA_PKCS_OAEP.value, data, oaep_hash=oaep_hash)
+        return ask_twice(self._agent, asked, bytes, self._seconds)
+
+    def _check(self, mechanism: Mechanism) -> None:
+        """Refuse what the key is not for. Raises `BadConfig`."""
         if self._only not in {None, mechanism}:
             raise BadConfig(
                 f"{name(self._label, self._id)}: is for {self._only} alone, and was asked for {mechanism}"
             )
-        return self._agent.ask_blocking(
-            Sign(self._label, self._id, mechanism.value, data), bytes, self._seconds
-        )
+
+
+def ask_twice(agent: SigningAgent, operation: Operation, kind: type[A], seconds: float) -> A:
+    """Return the answer to what may be asked twice: where the agent died of it, or within it, the next one is asked.
+
+    Raises `HsmError`.
+    """
+    try:
+        return agent.ask_blocking(operation, kind, seconds)
+    except AgentDied:
+        return agent.ask_blocking(operation, kind, seconds)
 
 
 def private_key(signer: Signer) -> PrivateKey:
@@ -131,7 +162,9 @@ def private_key(signer: Signer) -> PrivateKey:
     public = signer.public_key
     if isinstance(public, ec.EllipticCurvePublicKey):
         if public.curve.name not in _CURVES:
-            raise BadConfig(f"curve {public.curve.name}: keys in a token sign on secp256r1 and secp384r1")
+            raise BadConfig(
+                f"curve {public.curve.name}: keys in a token sign on secp256r1, secp384r1 and secp521r1"
+            )
         return _EcKey(signer, public)
     if isinstance(public, rsa.RSAPublicKey):
         if public.key_size < SMALLEST_RSA:
@@ -166,7 +199,7 @@ class _InToken:
     def exchange(self, *unused: object) -> NoReturn:
         raise _stays("only signs")
 
-    def decrypt(self, *unused: object) -> NoReturn:
+    def decrypt(self, *unused: object) -> bytes:
         raise _stays("only signs")
 
 
@@ -229,6 +262,14 @@ class _RsaKey(_InToken, rsa.RSAPrivateKey):
             raise _mixed_up() from None
         return signature
 
+    def decrypt(self, ciphertext: bytes, padding: AsymmetricPadding) -> bytes:  # type: ignore[override]  # as cryptography has it
+        """Return the data. Raises `ValueError` for every wrong ciphertext alike, `BadConfig` for another padding."""
+        algorithm = _oaep_hash(padding)
+        try:
+            return self._signer.decrypt(bytes(ciphertext), algorithm)
+        except IntegrityError:
+            raise ValueError("decryption failed") from None
+
 
 class _Ed25519Key(_InToken, Ed25519PrivateKey):
     def __init__(self, signer: Signer, public: Ed25519PublicKey) -> None:
@@ -275,6 +316,18 @@ def _check_pss(scheme: AsymmetricPadding, hashing: HashAlgorithm) -> None:
     length = scheme._salt_length  # noqa: SLF001 -- it has no public name
     if length not in (padding.PSS.DIGEST_LENGTH, hashing.digest_size):
         raise BadConfig("PSS in a token has a salt as long as the digest: ask for PSS.DIGEST_LENGTH")
+
+
+def _oaep_hash(scheme: AsymmetricPadding) -> str:
+    """Return the hash of OAEP that has one throughout and no label. Raises `BadConfig`."""
+    if not isinstance(scheme, padding.OAEP):
+        raise BadConfig("RSA keys in a token decrypt with OAEP")
+    name = scheme.algorithm.name
+    if scheme.mgf._algorithm.name != name or scheme._label:  # noqa: SLF001 -- they have no public names
+        raise BadConfig("OAEP in a token takes its hash for MGF1 too, and has no label")
+    if name not in OAEP_HASHES:
+        raise BadConfig(f"OAEP in a token takes {', '.join(OAEP_HASHES)}, not {name}")
+    return name
 
 
 def _mixed_up() -> IntegrityError:

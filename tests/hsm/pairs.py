@@ -13,7 +13,7 @@ from hsm.operations import AgentConfig, GenerateKeyPair, PublicHalf, PublicKey
 from hsm.pin import Pin
 from tests.hsm.tokens import PIN, SoftHsm
 
-IDS = {"p256": b"v0001", "p384": b"v0002", "ed25519": b"v0003", "rsa2048": b"v0004"}
+IDS = {"p256": b"v0001", "p384": b"v0002", "ed25519": b"v0003", "rsa2048": b"v0004", "p521": b"v0005"}
 """`CKA_ID` of each pair: each its own, because NSS lets a new key take the place of one with the same id."""
 
 

@@ -25,6 +25,36 @@ def answer(code: int, times: int = 1_000_000, after: int = 0) -> Spoiler:
     return spoil
 
 
+def chooses(nonce: bytes, *, hides: bool = False) -> Spoiler:
+    """Have `C_EncryptInit` use this nonce of AES-GCM. It stands where ours stood then, unless it `hides` it."""
+
+    def choose(real: Callable[..., int], *arguments: int) -> int:
+        mechanism = (ctypes.c_ulong * 3).from_address(arguments[1])
+        parameters = (ctypes.c_ulong * 2).from_address(mechanism[1])
+        given = ctypes.string_at(parameters[0], len(nonce))
+        ctypes.memmove(parameters[0], nonce, len(nonce))
+        code = real(*arguments)
+        if hides:
+            ctypes.memmove(parameters[0], given, len(nonce))
+        return code
+
+    return choose
+
+
+def appends(nonce: bytes) -> Spoiler:
+    """Have `C_Encrypt` write this behind what it makes."""
+
+    def append(real: Callable[..., int], *arguments: int) -> int:
+        code = real(*arguments)
+        length = ctypes.c_ulong.from_address(arguments[4])
+        if code == 0 and arguments[3]:
+            ctypes.memmove(arguments[3] + length.value, nonce, len(nonce))
+        length.value += len(nonce)
+        return code
+
+    return append
+
+
 @contextlib.contextmanager
 def spoiled(module: Module, **functions: Spoiler) -> Iterator[None]:
     """Replace entries of the module's function list, by the functions' names."""

@@ -22,7 +22,7 @@ from hsm.errors import (
     SlotUnavailable,
 )
 from hsm.key_slot import WrappedKey
-from tests.hsm.spoiling import answer, spoiled
+from tests.hsm.spoiling import answer, appends, chooses, spoiled
 from tests.hsm.tokens import SoftHsm
 
 DEK = bytes(range(32))
@@ -194,14 +194,7 @@ def _shortened(real: Callable[..., int], *arguments: int) -> int:
 def test_a_token_that_chooses_the_iv_is_believed(device: Device, module: Module) -> None:
     """It writes its IV over ours through the pointer: what counts is what stands there afterwards."""
     chosen = os.urandom(12)
-
-    def choose(real: Callable[..., int], *arguments: int) -> int:
-        mechanism = (ctypes.c_ulong * 3).from_address(arguments[1])
-        parameters = (ctypes.c_ulong * 2).from_address(mechanism[1])
-        ctypes.memmove(parameters[0], chosen, 12)
-        return real(*arguments)
-
-    with spoiled(module, C_EncryptInit=choose):
+    with spoiled(module, C_EncryptInit=chooses(chosen)):
         wrapped = device.wrap(DEK)
     assert wrapped.iv == chosen
     assert device.unwrap(wrapped) == DEK
@@ -210,25 +203,7 @@ def test_a_token_that_chooses_the_iv_is_believed(device: Device, module: Module)
 
 def test_a_token_that_appends_its_iv_is_believed(device: Device, module: Module) -> None:
     iv = os.urandom(12)
-
-    def choose(real: Callable[..., int], *arguments: int) -> int:
-        mechanism = (ctypes.c_ulong * 3).from_address(arguments[1])
-        parameters = (ctypes.c_ulong * 2).from_address(mechanism[1])
-        given = ctypes.string_at(parameters[0], 12)
-        ctypes.memmove(parameters[0], iv, 12)
-        code = real(*arguments)
-        ctypes.memmove(parameters[0], given, 12)
-        return code
-
-    def append(real: Callable[..., int], *arguments: int) -> int:
-        code = real(*arguments)
-        length = ctypes.c_ulong.from_address(arguments[4])
-        if code == OK and arguments[3]:
-            ctypes.memmove(arguments[3] + length.value, iv, 12)
-        length.value += 12
-        return code
-
-    with spoiled(module, C_EncryptInit=choose, C_Encrypt=append):
+    with spoiled(module, C_EncryptInit=chooses(iv, hides=True), C_Encrypt=appends(iv)):
         wrapped = device.wrap(DEK)
     assert (wrapped.iv, len(wrapped.ct)) == (iv, 48)
     assert device.unwrap(wrapped) == DEK

@@ -21,7 +21,7 @@ __all__ = ["token"]
 
 TEXT = b"a release"
 INPUT = base64.b64encode(TEXT).decode()
-LABELS = ("p256", "p384", "ed25519", "rsa2048")
+LABELS = ("p256", "p384", "p521", "ed25519", "rsa2048")
 
 
 def data(client: Client, path: str, body: object) -> Any:
@@ -47,7 +47,7 @@ def prepared(client: Client) -> None:
         body = {"type": "external-key", "external_key_ref": f"c:{label}"}
         shown = data(client, f"transit/keys/{label}", body)
         assert (shown["type"], shown["keys"]) == ("external-key", {"1": f"c:{label}"})
-        assert (shown["supports_signing"], shown["supports_encryption"]) == (True, False)
+        assert (shown["supports_signing"], shown["supports_encryption"]) == (True, True)
 
 
 def good(public: object, signature: bytes) -> None:
@@ -93,7 +93,7 @@ def test_keys_in_a_token_sign_for_transit_and_rotate_to_others(tmp_path: Path, m
         status, answer = client.ask("GET", "sys/crypto/inventory")
         found = [row for row in answer["data"]["inventory"] if row["purpose"] == "transit"]
         assert {(row["algorithm"], row["origin"]) for row in found} == {
-            ("ecdsa-p384-sha384", "hsm"), ("ed25519", "hsm"), ("rsa-2048", "hsm"),
+            ("ecdsa-p384-sha384", "hsm"), ("ecdsa-p521-sha512", "hsm"), ("ed25519", "hsm"), ("rsa-2048", "hsm"),
         }  # fmt: skip
 
 

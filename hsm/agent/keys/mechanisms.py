@@ -41,7 +41,8 @@ _CBC_BYTES: Final = DEK_BYTES + 16
 """Size of 32 bytes after PKCS#7 padding."""
 _MAC: Final = 32
 
-_OAEP: Final = {
+OAEP: Final = {
+    "sha224": (Mechanism.SHA224, MGF.SHA224, hashes.SHA224()),
     "sha256": (Mechanism.SHA256, MGF.SHA256, hashes.SHA256()),
     "sha384": (Mechanism.SHA384, MGF.SHA384, hashes.SHA384()),
     "sha512": (Mechanism.SHA512, MGF.SHA512, hashes.SHA512()),
@@ -97,7 +98,7 @@ def unwrap_cbc_hmac(session: TokenSession, label: str, wrapped: WrappedKey) -> b
 def wrap_oaep(session: TokenSession, label: str, key_id: bytes, dek: bytes, hash_name: str) -> WrappedKey:
     """Wrap with RSA-OAEP (RFC 8017 §7.1) under the public half, in software."""
     public = rsa_public(session, label, key_id)
-    sealed = public.encrypt(dek, _padding(hash_name))
+    sealed = public.encrypt(dek, oaep_padding(hash_name))
     return WrappedKey(m=f"rsa-oaep-{hash_name}", k=printable(key_id), ct=sealed)
 
 
@@ -109,7 +110,7 @@ def unwrap_oaep(session: TokenSession, label: str, wrapped: WrappedKey, hash_nam
     _expect(wrapped, iv=0, ct=len(modulus), mac=0)
     if wrapped.ct >= modulus:  # NSS calls it a bad argument, as it calls a hash that it does not know
         raise IntegrityError("the wrapped key's ct is no number below the key's modulus")
-    algorithm, mask, _ = _OAEP[hash_name]
+    algorithm, mask, _ = OAEP[hash_name]
     try:
         return bytes(
             key.decrypt(
@@ -177,8 +178,9 @@ def _authenticate(session: TokenSession, label: str, key_id: bytes, *, data: byt
         raise IntegrityError(f"{wrong} under each key for HMAC ({handles(found)})")
 
 
-def _padding(hash_name: str) -> padding.OAEP:
-    algorithm = _OAEP[hash_name][2]
+def oaep_padding(hash_name: str) -> padding.OAEP:
+    """Return RSA-OAEP with one hash throughout, a name of `OAEP`, and no label."""
+    algorithm = OAEP[hash_name][2]
     return padding.OAEP(mgf=padding.MGF1(algorithm=algorithm), algorithm=algorithm, label=None)
 
 

@@ -106,13 +106,13 @@ def public_key(session: TokenSession, label: str, key_id: bytes | None, entropy:
         public = _curve_key(session, label, key_id, key_type, entropy)
     encoded: bytes = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return PublicHalf(
-        label=str(_told(private, Attribute.LABEL) or ""),
-        key_id=bytes(_told(private, Attribute.ID) or b""),
+        label=str(told(private, Attribute.LABEL) or ""),
+        key_id=bytes(told(private, Attribute.ID) or b""),
         public=encoded,
     )
 
 
-def _told(key: Any, attribute: Attribute) -> Any:  # noqa: ANN401 - see keys.find
+def told(key: Any, attribute: Attribute) -> Any:  # noqa: ANN401 - see keys.find
     """Return an attribute that a token may have nothing for, or nothing that can be read."""
     try:
         return key[attribute]

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 import msgspec
 
@@ -28,6 +28,7 @@ from vault.engines.transit.batch import (
     read_plaintexts,
     read_weak,
 )
+from vault.engines.transit.device_encryption import DeviceEncryption
 from vault.engines.transit.encryption import (
     decode,
     decode_associated,
@@ -37,8 +38,9 @@ from vault.engines.transit.encryption import (
     split_ciphertext,
     version_to_use,
 )
+from vault.engines.transit.keys.devices import Devices
 from vault.engines.transit.keys.key_ring import KeyRing, OpenKey, Unopened, mount_settings
-from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
+from vault.engines.transit.keys.key_types import EXTERNAL, KEY_TYPES, Material, make
 from vault.engines.transit.keys.model import TransitKey
 from vault.engines.transit.params import DataKeyParams, DecryptParams, EncryptParams, RewrapParams
 from vault.engines.transit.usage.uses import Uses
@@ -113,8 +115,15 @@ class FirstUse(msgspec.Struct, frozen=True):
 class EncryptionEngine(Engine):
     """Encryption."""
 
-    def __init__(self, ring: KeyRing, uses: Uses, entropy: Entropy, pool: Pool) -> None:
+    def __init__(self, ring: KeyRing, devices: Devices, uses: Uses, entropy: Entropy, pool: Pool) -> None:
         """`pool` does what takes milliseconds: RSA, and long texts."""
+        there = DeviceEncryption(ring, devices)
+        self._there: Mapping[object, Callable[[Call, OpenKey, Item], Awaitable[object]]] = {
+            self._encrypt: there.encrypt,
+            self._decrypt: there.decrypt,
+            self._rewrap: there.rewrap,
+        }
+        """What is done here, as it is done with keys in devices."""
         self._ring = ring
         self._uses = uses
         self._entropy = entropy
@@ -263,12 +272,14 @@ class EncryptionEngine(Engine):
 
     def _is_slow(self, key: OpenKey, work: Callable[[OpenKey, Item, int], T]) -> bool:
         """Whether it takes milliseconds, however short the item."""
-        return key.kind.rsa and work != self._encrypt
+        return key.kind.name == EXTERNAL or (key.kind.rsa and work != self._encrypt)
 
     async def _one(
         self, call: Call, key: OpenKey, item: Item, at: int, work: Callable[[OpenKey, Item, int], T]
     ) -> T:
-        """Do what is asked for, in the pool where it takes milliseconds. Raises `Malformed`."""
+        """Do what is asked for, in the pool where it takes milliseconds. Raises `Malformed`, and what a device does."""
+        if key.kind.name == EXTERNAL:
+            return cast(T, await self._there[work](call, key, item))
         slow = self._is_slow(key, work) or _is_long(item)
         while True:
             try:
@@ -363,7 +374,7 @@ def _single(
 
 def _is_unbound(key: OpenKey, item: Item) -> bool:
     """Whether there is associated data that nothing would authenticate."""
-    return bool(item.associated_data) and key.kind.encrypts and key.kind.aead is None
+    return bool(item.associated_data) and key.kind.encrypts and key.kind.rsa
 
 
 def _check_associated(key: OpenKey, item: Item, at: int) -> None:

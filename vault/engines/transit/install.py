@@ -29,7 +29,7 @@ def install(services: Services) -> Installation:
     devices = Devices(services.external_keys, services.entropy, services.pool)
     uses = Uses(services.barrier, services.log)
     keys = KeyEngine(ring, devices, uses, services.clock, services.entropy, services.pool)
-    encryption = EncryptionEngine(ring, uses, services.entropy, services.pool)
+    encryption = EncryptionEngine(ring, devices, uses, services.entropy, services.pool)
     signatures = SignatureEngine(ring, devices, uses, services.pool)
     wrapping = WrappingKeys(services.safe, services.entropy, services.pool)
     coming = ImportEngine(ring, wrapping, services.entropy, services.pool)

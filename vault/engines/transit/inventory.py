@@ -9,10 +9,10 @@ from typing import Final
 from vault.barrier.view import ReadView
 from vault.engines.transit.keys.key_ring import find_key, stored_version
 from vault.engines.transit.keys.key_types import EXTERNAL, HMAC, KEY_TYPES, load_verifier
-from vault.engines.transit.keys.model import KEYS
+from vault.engines.transit.keys.model import KEYS, KeyVersion
 from vault.engines.transit.moving.wrapping_key import KIND, wrapping_key
 from vault.framework.concurrency.time_slice import TimeSlice
-from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, counted, kind_of
+from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, counted, kind_of, kind_of_aes
 from vault.values.times import Millis, nanos_to_millis
 
 _SHOWN: Final = 1000
@@ -20,6 +20,12 @@ _SHOWN: Final = 1000
 _PROTECTS: Final = "what callers encrypt, sign or authenticate with it"
 _LOCATION: Final = "storage, in the safe"
 _DEVICE: Final = "its device, by `sys/external-keys`"
+
+
+def _kind_in_device(version: KeyVersion) -> tuple[str, int]:
+    if not version.public:
+        return kind_of_aes(version.device.bits)
+    return kind_of(load_verifier(version.public))
 
 
 async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
@@ -36,7 +42,7 @@ async def keys_of(core: ReadView, mount: ReadView) -> Sequence[KeyUse]:
             continue
         kind = KEY_TYPES[key.type]
         external = key.type == EXTERNAL
-        suite, bits = kind_of(load_verifier(newest.public)) if external else (kind.suite, kind.bits)
+        suite, bits = _kind_in_device(newest) if external else (kind.suite, kind.bits)
         made = nanos_to_millis(newest.created)
         found.append(
             KeyUse(

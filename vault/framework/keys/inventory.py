@@ -29,6 +29,9 @@ _CURVES: Final[Mapping[str, str]] = {
 }
 
 
+_AES: Final[Mapping[int, str]] = {128: "aes-128-gcm", 256: "aes-256-gcm"}
+
+
 class Purpose(StrEnum):
     """What keys are for. `docs/crypto-inventory.md` has a row for each."""
 
@@ -103,6 +106,11 @@ def kind_of(public: object) -> tuple[str, int]:
     if isinstance(public, ed25519.Ed25519PublicKey):
         return "ed25519", 256
     return "", 0
+
+
+def kind_of_aes(bits: int) -> tuple[str, int]:
+    """Return the algorithm of an AES key in a device, and its size in bits; nothing where the device does not tell it."""
+    return _AES.get(bits, ""), bits
 
 
 async def counted(listing: Listing, prefix: str) -> int:

@@ -9,20 +9,29 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import (
     NoDigestInfo,
     Prehashed,
     decode_dss_signature,
 )
-from cryptography.hazmat.primitives.hashes import SHA224, SHA256, SHA384, SHA512, Hash, HashAlgorithm
+from cryptography.hazmat.primitives.hashes import (
+    SHA3_256,
+    SHA224,
+    SHA256,
+    SHA384,
+    SHA512,
+    Hash,
+    HashAlgorithm,
+)
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from hsm.client.signers import Mechanism, PrivateKey, PublicKey, TokenSigner, private_key
-from hsm.errors import BadConfig, IntegrityError
-from hsm.operations import Operation, PublicHalf, Sign
+from hsm.errors import AgentDied, BadConfig, IntegrityError
+from hsm.operations import Decrypt, Operation, PublicHalf, Sign
 from hsm.operations import PublicKey as AskPublicKey
+from vault.framework.keys.external import oaep
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Root")])
 START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -30,13 +39,20 @@ DAY = dt.timedelta(days=1)
 HASHES = {"SHA256": SHA256(), "SHA384": SHA384(), "SHA512": SHA512()}
 P256 = ec.generate_private_key(ec.SECP256R1())
 P384 = ec.generate_private_key(ec.SECP384R1())
+P521 = ec.generate_private_key(ec.SECP521R1())
 RSA = rsa.generate_private_key(65537, 2048)
 EDWARDS = ed25519.Ed25519PrivateKey.generate()
-KEYS: dict[str, Any] = {"p256": P256, "p384": P384, "rsa": RSA, "ed25519": EDWARDS}
+KEYS: dict[str, Any] = {
+    "p256": P256,
+    "p384": P384,
+    "p521": P521,
+    "rsa": RSA,
+    "ed25519": EDWARDS,
+}
 
 
 class Token:
-    """Signs as a token does: prehashed, and without any encoding around r and s."""
+    """Signs as a token does: prehashed, and without any encoding around r and s. It decrypts OAEP."""
 
     def __init__(self, key: Any, change: Callable[[bytes], bytes] = lambda signature: signature) -> None:
         self.public_key: PublicKey = key.public_key()
@@ -49,13 +65,20 @@ class Token:
         self.asked.append((mechanism, data))
         return self._change(self._signed(mechanism, data))
 
+    def decrypt(self, data: bytes, oaep_hash: str) -> bytes:
+        assert type(data) is bytes
+        try:
+            return bytes(self._key.decrypt(data, oaep(oaep_hash)))
+        except ValueError:
+            raise IntegrityError("the ciphertext is not of this key, or was changed") from None
+
     def _signed(self, mechanism: Mechanism, data: bytes) -> bytes:
         if mechanism is Mechanism.EDDSA:
             return bytes(self._key.sign(data))
         if mechanism is Mechanism.ECDSA:
             hashing = next(one for one in HASHES.values() if one.digest_size == len(data))
             r, s = decode_dss_signature(self._key.sign(data, ec.ECDSA(Prehashed(hashing))))
-            half = self._key.key_size // 8
+            half = (self._key.key_size + 7) // 8
             return r.to_bytes(half) + s.to_bytes(half)
         if mechanism is Mechanism.RSA_PKCS:
             return bytes(self._key.sign(data, padding.PKCS1v15(), NoDigestInfo()))
@@ -130,7 +153,7 @@ _ASKED: list[tuple[Callable[[Any], object], str]] = [
     (lambda key: key.private_bytes_raw(), "no private bytes"),
     (lambda key: key.private_numbers(), "no private numbers"),
     (lambda key: key.exchange(ec.ECDH(), P256.public_key()), "only signs"),
-    (lambda key: key.decrypt(b"", padding.PKCS1v15()), "only signs"),
+    (lambda key: key.decrypt(b"", padding.PKCS1v15()), "only signs|decrypt with OAEP"),
     (pickle.dumps, "cannot be pickled"),
 ]
 
@@ -146,7 +169,8 @@ def test_a_private_key_gives_nothing_of_itself_away(
 
 _BITS = 1024
 _UNSUITABLE: list[tuple[Any, str]] = [
-    (ec.generate_private_key(ec.SECP521R1()), "curve secp521r1"),
+    (ec.generate_private_key(ec.SECP256K1()), "curve secp256k1"),
+    (mldsa.MLDSA65PrivateKey.generate(), "keys in a token sign with ECDSA, RSA and Ed25519"),
     (rsa.generate_private_key(65537, _BITS), "1024 bits"),
     (ed448.Ed448PrivateKey.generate(), "ECDSA, RSA and Ed25519"),
 ]
@@ -215,9 +239,17 @@ class Agent:
         self._token = Token(key)
         self._id = key_id
         self.asked: list[tuple[Operation, float]] = []
+        self.deaths = 0
+        """How many of the next questions it dies of."""
 
     def ask_blocking(self, operation: Operation, kind: type[Any], seconds: float) -> Any:
         self.asked.append((operation, seconds))
+        if self.deaths:
+            self.deaths -= 1
+            raise AgentDied("the agent died of SIGKILL")
+        if isinstance(operation, Decrypt):
+            assert kind is bytes
+            return self._token.decrypt(operation.data, operation.oaep_hash)
         if isinstance(operation, Sign):
             assert kind is bytes
             return self._token.sign(Mechanism(operation.mechanism), operation.data)
@@ -256,6 +288,62 @@ def test_a_key_without_an_id_is_asked_for_by_its_label() -> None:
     operation, _ = agent.asked[-1]
     assert isinstance(operation, Sign)
     assert operation.key_id is None
+
+
+@pytest.mark.parametrize("name", ["sha1", "sha224", "sha256", "sha384", "sha512"])
+def test_an_rsa_key_decrypts_what_its_public_half_encrypted(name: str) -> None:
+    key = private_key(Token(RSA))
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert key.decrypt(key.public_key().encrypt(b"a text", oaep(name)), oaep(name)) == b"a text"
+
+
+def test_every_wrong_ciphertext_is_refused_alike() -> None:
+    key = private_key(Token(RSA))
+    assert isinstance(key, rsa.RSAPrivateKey)
+    made = key.public_key().encrypt(b"a text", oaep("sha1"))
+    refused = set()
+    for wrong in (b"", b"x", made[:-1], made + b"x", bytes(256), b"\xff" * 256, made):
+        with pytest.raises(ValueError, match="decryption failed") as caught:
+            key.decrypt(wrong, oaep("sha256"))
+        refused.add((type(caught.value), str(caught.value), caught.value.__cause__))
+    assert len(refused) == 1
+
+
+_OTHER_PADDINGS: list[tuple[object, str]] = [
+    (padding.PKCS1v15(), "RSA keys in a token decrypt with OAEP"),
+    (padding.OAEP(padding.MGF1(SHA384()), SHA256(), None), "takes its hash for MGF1 too"),
+    (padding.OAEP(padding.MGF1(SHA256()), SHA256(), b"label"), "has no label"),
+    (padding.OAEP(padding.MGF1(SHA3_256()), SHA3_256(), None), "takes sha1, .*, not sha3-256"),
+]
+
+
+@pytest.mark.parametrize(("scheme", "refusal"), _OTHER_PADDINGS)
+def test_other_ways_to_decrypt_are_refused(scheme: Any, refusal: str) -> None:
+    key = private_key(Token(RSA))
+    assert isinstance(key, rsa.RSAPrivateKey)
+    with pytest.raises(BadConfig, match=refusal):
+        key.decrypt(b"", scheme)
+
+
+def test_a_signer_has_the_agent_decrypt_and_asks_the_next_one_where_it_died() -> None:
+    agent = Agent(RSA)
+    key = private_key(TokenSigner(agent, "ca", b"v1", seconds=2.5))
+    assert isinstance(key, rsa.RSAPrivateKey)
+    made = key.public_key().encrypt(b"a text", oaep("sha256"))
+    agent.deaths = 1
+    assert key.decrypt(made, oaep("sha256")) == b"a text"
+    wanted = Decrypt("ca", b"v1", "RSA_PKCS_OAEP", made, oaep_hash="sha256")
+    assert agent.asked[1:] == [(wanted, 2.5)] * 2
+    agent.deaths = 2
+    with pytest.raises(AgentDied):
+        key.decrypt(made, oaep("sha256"))
+
+
+def test_a_key_that_only_signs_decrypts_nothing() -> None:
+    key = private_key(TokenSigner(Agent(RSA), "ca", None, seconds=1, only=Mechanism.RSA_PKCS_PSS))
+    assert isinstance(key, rsa.RSAPrivateKey)
+    with pytest.raises(BadConfig, match="is for RSA_PKCS_PSS alone, and was asked for RSA_PKCS_OAEP"):
+        key.decrypt(b"", oaep("sha256"))
 
 
 def test_a_key_that_is_for_one_mechanism_is_used_for_no_other() -> None:

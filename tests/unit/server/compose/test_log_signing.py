@@ -15,7 +15,7 @@ from vault.barrier.failure import BarrierSealed
 from vault.framework.call import Call, MountFacts, Namespace
 from vault.framework.clock import Clock
 from vault.framework.errors import Failed, Malformed, Unavailable
-from vault.framework.keys.external import PrivateKey
+from vault.framework.keys.external import PrivateKey, SecretKey
 from vault.framework.telemetry.log import Log
 from vault.log.format.note_key import KeyKind, Verifier
 from vault.log.signing import Checkpoints
@@ -32,6 +32,7 @@ class Keys:
         self.failure: Exception | None = None
         self.calls: list[Call | None] = []
         self.ref = "hsm:log"
+        self.oaep = ""
 
     async def find(self, namespace: Namespace, mount: MountFacts, ref: str) -> "Keys":
         if self.failure is not None:
@@ -42,6 +43,12 @@ class Keys:
 
     def describe(self) -> dict[str, str]:
         return {}
+
+    async def require_grant(self, namespace: Namespace, mount: MountFacts, ref: str) -> None:
+        raise AssertionError
+
+    async def use_any(self, call: Call | None, work: Callable[[PrivateKey | SecretKey], T]) -> T:
+        raise AssertionError
 
     async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
         self.calls.append(call)

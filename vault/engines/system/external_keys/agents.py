@@ -19,14 +19,14 @@ from hsm.client.signers import SigningAgent
 from hsm.operations import AgentConfig, TokenInfo
 from hsm.pin import Pin
 from hsm.runtime import runtime_directory
-from vault.engines.system.external_keys.pkcs11_config import KeyPairConfig, TokenConfig
+from vault.engines.system.external_keys.pkcs11_config import TokenConfig, TokenKeyConfig
 from vault.framework.errors import Unavailable
-from vault.framework.keys.external import PrivateKey
+from vault.framework.keys.external import PrivateKey, SecretKey
 
 MOST: Final = 8
 """Tokens that are open at once. For another one the idle token that was used longest ago is closed."""
-MOST_PAIRS: Final = 256
-"""Key pairs of one token in the cache."""
+MOST_KEYS: Final = 256
+"""Keys of one token in the cache."""
 TURNS: Final = 4
 """Threads that may wait for one token at once, so that threads are left for the other tokens."""
 IDLE_SECONDS: Final = 300.0
@@ -43,11 +43,13 @@ class Process(SigningAgent, Protocol):
         ...
 
 
-class TokenKeyPair(msgspec.Struct, frozen=True, kw_only=True):
-    """A key pair in a token, described without secrets."""
+class TokenKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key pair or an AES key in a token, described without secrets."""
 
-    private: PrivateKey
-    """The private half, which stays in the token."""
+    key: PrivateKey | SecretKey
+    """The private half, or the AES key, which stays in the token."""
+    oaep: str = ""
+    """The hash with which an RSA key was seen to decrypt RSA-OAEP; empty for one that does not."""
     label: str
     key_id: bytes
     """Its version; empty if the token states none."""
@@ -56,7 +58,7 @@ class TokenKeyPair(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenAgent(msgspec.Struct):
-    """The agent of a token, with the key pairs that it has found."""
+    """The agent of a token, with the keys that it has found."""
 
     agent: Process
     used: float
@@ -64,13 +66,13 @@ class TokenAgent(msgspec.Struct):
     users: int = 0
     """How many calls wait for its answers. It is not closed while there are any."""
     turns: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(TURNS))
-    pairs: dict[KeyPairConfig, TokenKeyPair] = msgspec.field(default_factory=dict)
+    keys: dict[TokenKeyConfig, TokenKey] = msgspec.field(default_factory=dict)
 
-    def remember(self, pair: KeyPairConfig, found: TokenKeyPair) -> None:
-        """Cache a key pair, so that the next use asks the token for the signature only."""
-        if len(self.pairs) >= MOST_PAIRS:
-            self.pairs.clear()
-        self.pairs[pair] = found
+    def remember(self, wanted: TokenKeyConfig, found: TokenKey) -> None:
+        """Cache a key, so that the next use asks the token for the signature only."""
+        if len(self.keys) >= MOST_KEYS:
+            self.keys.clear()
+        self.keys[wanted] = found
 
 
 class Agents:
@@ -85,7 +87,7 @@ class Agents:
 
     @contextlib.contextmanager
     def using(self, token: TokenConfig) -> Iterator[TokenAgent]:
-        """Hold a token's agent with its cached key pairs. Raises `Unavailable` while all places are in use."""
+        """Hold a token's agent with its cached keys. Raises `Unavailable` while all places are in use."""
         opened = self._open.pop(token, None) or self._another(token)
         self._open[token] = opened
         opened.users += 1

@@ -242,6 +242,17 @@ class ExternalKeyEngine(Engine):
 
     async def find(self, namespace: Namespace, mount: MountFacts, ref: str) -> ExternalKey:
         """See `ExternalKeys.find`."""
+        config, key = await self._granted(namespace, mount, ref)
+        return await self._provider(config.plugin).open(ref, config.options, key.options)
+
+    async def require_grant(self, namespace: Namespace, mount: MountFacts, ref: str) -> None:
+        """See `ExternalKeys.require_grant`."""
+        await self._granted(namespace, mount, ref)
+
+    async def _granted(
+        self, namespace: Namespace, mount: MountFacts, ref: str
+    ) -> tuple[ExternalKeyConfig, ExternalKeyEntry]:
+        """Return the config and the key that `ref` names, if the mount may use it. Raises `Malformed`."""
         config_name, _, key_name = ref.partition(":")
         if not config_name or not key_name or ":" in key_name:
             raise Malformed('invalid key reference: must be "<config name>:<key name>"')
@@ -252,7 +263,7 @@ class ExternalKeyEngine(Engine):
             raise Malformed(f'key "{quote(ref)}" does not exist')
         if mount.path not in key.grants:
             raise Malformed(f'mount "{quote(mount.path)}" is missing grant for key "{quote(ref)}"')
-        return await self._provider(config.plugin).open(ref, config.options, key.options)
+        return config, key
 
     async def _names(self, call: Call, prefix: str, page: Page) -> ConfigNames:
         view = core_reader(self._barrier, call.namespace)

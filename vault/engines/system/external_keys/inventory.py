@@ -21,8 +21,8 @@ from vault.engines.system.external_keys.store import ExternalKeyConfig, External
 from vault.framework.concurrency.deadline import within
 from vault.framework.errors import Unavailable, VaultError
 from vault.framework.fields import Json
-from vault.framework.keys.external import PrivateKey
-from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, kind_of
+from vault.framework.keys.external import PrivateKey, SecretKey
+from vault.framework.keys.inventory import KeyState, KeyUse, Purpose, kind_of, kind_of_aes
 
 ASKING: Final = 2.0
 """Seconds for which all devices together may be asked for one answer."""
@@ -75,7 +75,7 @@ class ExternalKeyInventory:
         return KeyUse(
             name=ref,
             purpose=Purpose.EXTERNAL,
-            protects=f"what is signed by {granted}",
+            protects=f"what is signed or encrypted by {granted}",
             algorithm=algorithm,
             bits=bits,
             location=where,
@@ -111,7 +111,7 @@ class ExternalKeyInventory:
             async with self._asking:
                 await provider.check_key(config.options, entry.options)
                 key = await provider.open(ref, config.options, entry.options)
-                return await key.use(None, _kind)
+                return await key.use_any(None, _kind)
 
         try:
             return _DeviceAnswer(await within(seconds, ask()), KeyState.ACTIVE, self._now() + ANSWERED)
@@ -121,8 +121,10 @@ class ExternalKeyInventory:
             return _DeviceAnswer(last, KeyState.UNREACHABLE, self._now() + REFUSED)
 
 
-def _kind(private: PrivateKey) -> tuple[str, int]:
-    return kind_of(private.public_key())
+def _kind(key: PrivateKey | SecretKey) -> tuple[str, int]:
+    if not isinstance(key, PrivateKey):
+        return kind_of_aes(key.bits)
+    return kind_of(key.public_key())
 
 
 def _named(options: Mapping[str, Json], names: Sequence[str]) -> str:

@@ -9,24 +9,29 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any, Final, TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hsm.client.signers import SigningAgent, TokenSigner, private_key
-from hsm.errors import HsmError, SlotUnavailable
+from hsm.client.ciphers import TokenCipher
+from hsm.client.signers import Mechanism, SigningAgent, TokenSigner, private_key
+from hsm.errors import BadConfig, HsmError, KeyMissing, SlotUnavailable
 from hsm.operations import ListTokens, TokenInfo
 from hsm.versions import printable
-from vault.engines.system.external_keys.agents import MOST, TURNS, Agents, TokenAgent, TokenKeyPair
+from vault.engines.system.external_keys.agents import MOST, TURNS, Agents, TokenAgent, TokenKey
 from vault.engines.system.external_keys.engine import Options
-from vault.engines.system.external_keys.pkcs11_config import KeyPairConfig, TokenConfig, read_pair, read_token
+from vault.engines.system.external_keys.pkcs11_config import TokenConfig, TokenKeyConfig, read_key, read_token
 from vault.framework.call import Call
 from vault.framework.concurrency.deadline import within
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
-from vault.framework.keys.external import ExternalKey, PrivateKey
+from vault.framework.keys.external import ExternalKey, PrivateKey, SecretKey, oaep
+from vault.framework.quote import quote
 
 T = TypeVar("T")
 
 _SECONDS: Final = 5.0
 """How long one operation may take."""
+_PROOF: Final = b"COFFRE-OAEP-1"
+"""What is encrypted to see whether a token decrypts it; it is no secret."""
 DEADLINE: Final = 15.0
 """Seconds after which every lookup and use of a key is answered, even if the token hangs and others wait."""
 
@@ -53,36 +58,37 @@ class Pkcs11Provider:
         await self._with(token, check)
 
     async def check_key(self, config: Options, key: Options) -> None:
-        """Read the public half. Raises `Malformed` and `Unavailable`."""
-        token, pair = read_token(config, self._modules), read_pair(key)
-        await self._with(token, lambda opened: self._found(opened, token, pair))
+        """Read the public half, or see that an AES key encrypts. Raises `Malformed` and `Unavailable`."""
+        token, wanted = read_token(config, self._modules), read_key(key)
+        await self._with(token, lambda opened: self._found(opened, token, wanted))
 
     async def open(self, ref: str, config: Options, key: Options) -> ExternalKey:
-        """Return the key pair, ready to sign. Raises `Malformed` and `Unavailable`."""
-        token, pair = read_token(config, self._modules), read_pair(key)
+        """Return the key, ready for use. Raises `Malformed` and `Unavailable`."""
+        token, wanted = read_token(config, self._modules), read_key(key)
 
-        async def find(opened: TokenAgent) -> TokenKeyPair:
-            return opened.pairs.get(pair) or await self._found(opened, token, pair)
+        async def find(opened: TokenAgent) -> TokenKey:
+            return opened.keys.get(wanted) or await self._found(opened, token, wanted)
 
-        return _Key(self, ref, token, pair, _description(ref, await self._with(token, find)))
+        found = await self._with(token, find)
+        return _Key(self, ref, token, wanted, _description(ref, found), found.oaep)
 
     async def use(
         self,
         token: TokenConfig,
-        pair: KeyPairConfig,
+        wanted: TokenKeyConfig,
         description: Mapping[str, str],
-        work: Callable[[PrivateKey], T],
+        work: Callable[[PrivateKey | SecretKey], T],
     ) -> T:
-        """Return the result of `work` with the described private key. Raises `Failed` and `Unavailable`."""
+        """Return the result of `work` with the described key. Raises `Failed`, `Unavailable`, and what `work` raises."""
 
         async def work_with(opened: TokenAgent) -> T:
-            found = opened.pairs.get(pair) or await self._found(opened, token, pair, Failed)
+            found = opened.keys.get(wanted) or await self._found(opened, token, wanted, Failed)
             if description != _description(description["ref"], found):
                 raise Failed("the token has another key of this name by now")
             try:
-                return await self._run(opened, lambda: work(found.private), Failed)
-            except VaultError:
-                opened.pairs.pop(pair, None)
+                return await self._run(opened, lambda: work(found.key), Failed)
+            except (Failed, Unavailable):
+                opened.keys.pop(wanted, None)
                 raise
 
         return await self._with(token, work_with)
@@ -103,22 +109,12 @@ class Pkcs11Provider:
         self,
         opened: TokenAgent,
         token: TokenConfig,
-        pair: KeyPairConfig,
+        wanted: TokenKeyConfig,
         refusal: type[VaultError] = Malformed,
-    ) -> TokenKeyPair:
-        """Find a key pair in the token, and cache it."""
-
-        def look() -> TokenKeyPair:
-            signer = TokenSigner(opened.agent, pair.label, pair.key_id, seconds=_SECONDS, only=pair.mechanism)
-            return TokenKeyPair(
-                private=private_key(signer),
-                label=signer.label,
-                key_id=signer.key_id,
-                token=_information(opened.agent, token),
-            )
-
-        found = await self._run(opened, look, refusal)
-        opened.remember(pair, found)
+    ) -> TokenKey:
+        """Find a key in the token, and cache it."""
+        found = await self._run(opened, lambda: _looked_for(opened.agent, token, wanted), refusal)
+        opened.remember(wanted, found)
         return found
 
     async def _run(self, opened: TokenAgent, work: Callable[[], T], refusal: type[VaultError]) -> T:
@@ -138,46 +134,108 @@ class Pkcs11Provider:
 
 
 class _Key:
-    """A key pair in a token; see `ExternalKey`."""
+    """A key in a token; see `ExternalKey`."""
 
     def __init__(
         self,
         provider: Pkcs11Provider,
         ref: str,
         token: TokenConfig,
-        pair: KeyPairConfig,
+        wanted: TokenKeyConfig,
         description: Mapping[str, str],
+        oaep: str,
     ) -> None:
         self._provider = provider
         self._ref = ref
         self._token = token
-        self._pair = pair
+        self._wanted = wanted
         self._description = description
+        self._oaep = oaep
 
     @property
     def ref(self) -> str:
         return self._ref
 
+    @property
+    def oaep(self) -> str:
+        return self._oaep
+
     def describe(self) -> Mapping[str, str]:
         return self._description
 
     async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
-        if call is not None:
+        def work_with_pair(key: PrivateKey | SecretKey) -> T:
+            if not isinstance(key, PrivateKey):
+                raise Malformed(f'key "{quote(self._ref)}" is an AES key: it signs nothing')
+            return work(key)
+
+        return await self.use_any(call, work_with_pair)
+
+    async def use_any(self, call: Call | None, work: Callable[[PrivateKey | SecretKey], T]) -> T:
+        if call is not None and self._description not in call.record.external_keys:
             call.record.external_keys = [*call.record.external_keys, self._description]
-        return await self._provider.use(self._token, self._pair, self._description, work)
+        return await self._provider.use(self._token, self._wanted, self._description, work)
 
 
-def _description(ref: str, found: TokenKeyPair) -> Mapping[str, str]:
+def _looked_for(agent: SigningAgent, token: TokenConfig, wanted: TokenKeyConfig) -> TokenKey:
+    """Return a key as the token has it. A pair goes before an AES key of its name. Raises `HsmError`."""
+    if wanted.mechanism is Mechanism.AES_GCM:
+        return _cipher(agent, token, wanted)
+    try:
+        return _pair(agent, token, wanted)
+    except KeyMissing as no_pair:
+        if wanted.mechanism is not None:
+            raise
+        try:
+            return _cipher(agent, token, wanted)
+        except KeyMissing:
+            raise no_pair from None
+
+
+def _pair(agent: SigningAgent, token: TokenConfig, wanted: TokenKeyConfig) -> TokenKey:
+    signer = TokenSigner(agent, wanted.label, wanted.key_id, seconds=_SECONDS, only=wanted.mechanism)
+    private = private_key(signer)
+    return TokenKey(
+        key=private,
+        oaep=wanted.oaep_hash if _decrypts(private, wanted.oaep_hash) else "",
+        label=signer.label,
+        key_id=signer.key_id,
+        token=_information(agent, token),
+    )
+
+
+def _decrypts(private: PrivateKey, hash_name: str) -> bool:
+    """Whether an RSA key opens what was encrypted for it with this hash: not every token can, and not every key may.
+
+    Raises `SlotUnavailable`.
+    """
+    if not isinstance(private, RSAPrivateKey):
+        return False
+    scheme = oaep(hash_name)
+    try:
+        return private.decrypt(private.public_key().encrypt(_PROOF, scheme), scheme) == _PROOF
+    except (BadConfig, ValueError):
+        return False
+
+
+def _cipher(agent: SigningAgent, token: TokenConfig, wanted: TokenKeyConfig) -> TokenKey:
+    cipher = TokenCipher(agent, wanted.label, wanted.key_id, seconds=_SECONDS)
+    return TokenKey(key=cipher, label=cipher.label, key_id=cipher.key_id, token=_information(agent, token))
+
+
+def _description(ref: str, found: TokenKey) -> Mapping[str, str]:
     """Describe the key for the audit log as the token describes it, not only as the config names it."""
-    der = found.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return {
+    described = {
         "ref": ref,
         "token_serial": found.token.serial,
         "token_label": found.token.label,
         "key_label": found.label,
         "key_id": printable(found.key_id) if found.key_id else "",
-        "public_key_sha256": sha256(der).hexdigest(),
     }
+    if isinstance(found.key, PrivateKey):
+        der = found.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return {**described, "public_key_sha256": sha256(der).hexdigest()}
+    return {**described, "key_fingerprint": found.key.fingerprint}
 
 
 def _information(agent: SigningAgent, token: TokenConfig) -> TokenInfo:

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from hsm.client.signers import Mechanism
+from hsm.client.signers import OAEP_HASHES, Mechanism
 from vault.framework.errors import Malformed
 from vault.framework.fields import Json
 
@@ -27,10 +27,15 @@ _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20}")
 _HEXADECIMAL: Final = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2})+)")
 _NUMBERS: Final = {
     0x0001: Mechanism.RSA_PKCS,
+    0x0009: Mechanism.RSA_PKCS_OAEP,
     0x000D: Mechanism.RSA_PKCS_PSS,
     0x1041: Mechanism.ECDSA,
     0x1057: Mechanism.EDDSA,
+    0x1087: Mechanism.AES_GCM,
 }
+
+
+_USUAL_OAEP: Final = "sha256"
 
 
 class TokenConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +53,14 @@ class TokenConfig(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Token {self.label or self.serial or self.slot} of {self.lib}>"
 
 
-class KeyPairConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Which key pair of a token. `key_id` None is whatever id the label has, `mechanism` None any."""
+class TokenKeyConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Which key of a token. `key_id` None is whatever id the label has, `mechanism` None any."""
 
     label: str
     key_id: bytes | None
     mechanism: Mechanism | None
+    oaep_hash: str = _USUAL_OAEP
+    """Of RSA-OAEP: the hash, also of its mask."""
 
 
 def read_token(config: Mapping[str, Json], modules: Mapping[str, str]) -> TokenConfig:
@@ -82,7 +89,7 @@ def read_token(config: Mapping[str, Json], modules: Mapping[str, str]) -> TokenC
     )
 
 
-def read_pair(key: Mapping[str, Json]) -> KeyPairConfig:
+def read_key(key: Mapping[str, Json]) -> TokenKeyConfig:
     """Read a key. Raises `Malformed` that names the field."""
     fields = _texts(key, _KEY)
     label, identifier = fields.get("label", ""), fields.get("id", "")
@@ -92,10 +99,11 @@ def read_pair(key: Mapping[str, Json]) -> KeyPairConfig:
     if identifier and match is None:
         raise Malformed("parameter 'id' must be an even number of hexadecimal digits")
     mechanism = fields.get("mechanism", "")
-    return KeyPairConfig(
+    return TokenKeyConfig(
         label=label,
         key_id=bytes.fromhex(match[1]) if match else None,
         mechanism=_mechanism(mechanism) if mechanism else None,
+        oaep_hash=_oaep_hash(fields.get("rsa_oaep_hash", "") or _USUAL_OAEP),
     )
 
 
@@ -132,5 +140,13 @@ def _mechanism(text: str) -> Mechanism:
         name = text.upper().replace("-", "_").removeprefix("CKM_")
         found = next((one for one in Mechanism if one.value == name), None)
     if found is None:
-        raise Malformed(f"parameter 'mechanism' must be one that signs: {', '.join(Mechanism)}")
+        raise Malformed(f"parameter 'mechanism' must be one of {', '.join(Mechanism)}")
+    return found
+
+
+def _oaep_hash(text: str) -> str:
+    """Read the name of a hash, with or without a hyphen."""
+    found = text.lower().replace("-", "")
+    if found not in OAEP_HASHES:
+        raise Malformed(f"parameter 'rsa_oaep_hash' must be one of {', '.join(OAEP_HASHES)}")
     return found

@@ -35,7 +35,7 @@ def require_part(key: TransitKey, kind: KeyType, part: str) -> None:
     """Make sure that a key has a part, and may give it out. Raises `Malformed`."""
     if part not in {PUBLIC, CHAIN} and not key.exportable:
         raise Malformed("private key material is not exportable")
-    if part == SIGNING and kind.name == EXTERNAL:
+    if part in {ENCRYPTION, SIGNING} and kind.name == EXTERNAL:
         raise Malformed("an external key stays in its device")
     if part == ENCRYPTION and not kind.encrypts:
         raise Malformed("encryption not supported for the key")

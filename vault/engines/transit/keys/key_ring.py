@@ -42,6 +42,9 @@ PREFIX: Final = "vault:v"
 """How what a key makes begins; the version follows, and a colon."""
 KEY_FACT: Final = "transit-key"
 """Kind of the cached fact 'what a key is'; its key is the id of a transit key, or the uuid of a mount for all of its."""
+NO_PAIR: Final = (
+    "this version is an AES key in a device: it neither signs nor verifies, and has no public half"
+)
 _KEYS: Final = 1024
 """Keys of one mount in memory, where its settings do not say otherwise."""
 _MOUNTS: Final = 256
@@ -85,7 +88,9 @@ class OpenVersion:
 
     @cached_property
     def verifier(self) -> Verifier:
-        """The public half of a pair."""
+        """The public half of a pair. Raises `Malformed` for an AES key in a device."""
+        if not self.stored.public:
+            raise Malformed(NO_PAIR)
         return load_verifier(self.stored.public)
 
 
@@ -196,7 +201,14 @@ class KeyRing:
         """Return a version as it is stored, its secrets in the safe. Raises `Unavailable`."""
         held = material.secret and self._safe.close(_about(key.id, number, "secret"), material.secret)
         mac = self._safe.close(_about(key.id, number, "mac"), material.mac)
-        return KeyVersion(created=now, held=held, mac=mac, public=material.public, external=material.external)
+        return KeyVersion(
+            created=now,
+            held=held,
+            mac=mac,
+            public=material.public,
+            external=material.external,
+            device=material.device,
+        )
 
     async def create(self, call: Call, name: str, key: TransitKey, material: Material) -> TransitKey:
         """Store a new key and its first version. Raises `Unavailable`."""

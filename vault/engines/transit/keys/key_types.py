@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509 import load_der_x509_certificate
 
 from vault.engines.transit.keys.hybrid import SECRET, HybridCipher
+from vault.engines.transit.keys.model import InDevice
 from vault.engines.transit.keys.xchacha import XChaCha20Poly1305
 from vault.framework.clock import Entropy
 
@@ -156,7 +157,7 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
         _mldsa(65, mldsa.MLDSA65PrivateKey.generate),
         _mldsa(87, mldsa.MLDSA87PrivateKey.generate),
         KeyType(name="hmac", suite="hmac-sha-256"),
-        KeyType(name="external-key", signs=True),
+        KeyType(name="external-key", encrypts=True, signs=True),
         KeyType(
             name="mlkem768-x25519",
             size=SECRET,
@@ -172,7 +173,7 @@ HMAC: Final = "hmac"
 HYBRID: Final = "mlkem768-x25519"
 """The kind of a pair for hybrid encryption; OpenBao has none."""
 EXTERNAL: Final = "external-key"
-"""The kind of a pair in a device, whatever it is there."""
+"""The kind of a pair or an AES key in a device: what it does is each version's own."""
 SHORT_NONCE: Final = frozenset(
     one.name for one in KEY_TYPES.values() if one.aead is not None and one.nonce == _NONCE
 )
@@ -192,6 +193,7 @@ class Material(msgspec.Struct, frozen=True):
     """SubjectPublicKeyInfo of a pair."""
     external: str = ""
     """Where the secret is, if it is in a device: the reference of an external key."""
+    device: InDevice = InDevice()
 
     def __repr__(self) -> str:
         """Show nothing of it."""

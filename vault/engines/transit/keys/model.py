@@ -66,6 +66,17 @@ class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.allow_rotation or not self.imported
 
 
+class InDevice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of a key in a device beside its public half, and tells nothing of it."""
+
+    oaep: str = ""
+    """The hash with which an RSA key decrypts RSA-OAEP; empty for what does not decrypt so."""
+    bits: int = 0
+    """Size of an AES key; 0 where the device does not tell."""
+    fingerprint: str = ""
+    """What an AES key is known by; empty for one that only decrypts."""
+
+
 class KeyVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of a key. Its secret (`held`) and its key for MACs (`mac`) lie in the safe.
 
@@ -76,11 +87,12 @@ class KeyVersion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     held: bytes
     mac: bytes
     public: bytes = b""
-    """SubjectPublicKeyInfo of a pair."""
+    """SubjectPublicKeyInfo of a pair; nothing for an AES key in a device."""
     chain: tuple[bytes, ...] = ()
     """Certificates for it in DER: its own first, then each that signed the one before."""
     external: str = ""
     """Of a key in a device: its reference `<config>:<key>`; nothing of it is here."""
+    device: InDevice = InDevice()
 
     def __repr__(self) -> str:
         """Show nothing of it."""
@@ -101,7 +113,7 @@ class MountSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 KEY: Final = RecordKind("transit key", TransitKey, version=3, older={1: None, 2: None})
-VERSION: Final = RecordKind("transit key version", KeyVersion, version=2, older={1: None})
+VERSION: Final = RecordKind("transit key version", KeyVersion, version=3, older={1: None, 2: None})
 USES_RECORD: Final = RecordKind("transit key uses", KeyUses)
 MOUNT_SETTINGS: Final = RecordKind("transit settings", MountSettings)
 

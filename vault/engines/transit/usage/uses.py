@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import NamespaceSealed
 from vault.barrier.view import ReadView, View
-from vault.engines.transit.keys.key_ring import OpenKey, find_key
-from vault.engines.transit.keys.key_types import SHORT_NONCE
+from vault.engines.transit.keys.key_ring import OpenKey, find_key, stored_version
+from vault.engines.transit.keys.key_types import EXTERNAL, SHORT_NONCE
 from vault.engines.transit.keys.model import USES, USES_RECORD, KeyUses, TransitKey
 from vault.framework.call import Call
 from vault.framework.telemetry.log import Log
@@ -114,6 +114,13 @@ async def _add(view: View, name: str, key_id: str, more: Mapping[int, int]) -> S
     both.update(more)
     counts = {number: count for number, count in both.items() if number >= key.first}
     await view.put(USES + key_id, USES_RECORD.encode(KeyUses(counts)))
-    if key.type not in SHORT_NONCE or key.convergent:
+    if key.type not in {*SHORT_NONCE, EXTERNAL} or key.convergent:
         return []
-    return [number for number, count in counts.items() if before.get(number, 0) < TOLD_AT <= count]
+    half = [number for number, count in counts.items() if before.get(number, 0) < TOLD_AT <= count]
+    return [number for number in half if await _has_short_nonce(view, key, number)]
+
+
+async def _has_short_nonce(view: View, key: TransitKey, number: int) -> bool:
+    """Whether a version of such a kind has them: in a device only an AES key does, which has no public half."""
+    stored = await stored_version(view, key, number)
+    return stored is not None and not (stored.external and stored.public)

@@ -14,7 +14,7 @@ from vault.engines.system.external_keys.engine import ExternalKeyEngine, Options
 from vault.engines.system.external_keys.store import ExternalKeyConfig, ExternalKeyEntry, merged
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Malformed
-from vault.framework.keys.external import ExternalKey, ExternalKeys, PrivateKey
+from vault.framework.keys.external import ExternalKey, ExternalKeys, PrivateKey, SecretKey
 
 T = TypeVar("T")
 CONFIGS = "sys/external-keys/configs"
@@ -27,6 +27,7 @@ class BoxKey:
 
     def __init__(self, ref: str, label: str, private: PrivateKey) -> None:
         self.ref = ref
+        self.oaep = ""
         self._label = label
         self._private = private
 
@@ -34,6 +35,9 @@ class BoxKey:
         return {"serial": "42", "label": self._label}
 
     async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
+        return work(self._private)
+
+    async def use_any(self, call: Call | None, work: Callable[[PrivateKey | SecretKey], T]) -> T:
         return work(self._private)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.devices import SoftAes
 from tests.unit.engines.system.house import House
 from vault.barrier.view import core_prefix
 from vault.engines.system.external_keys import inventory, store
@@ -16,7 +17,7 @@ from vault.engines.system.external_keys.inventory import ANSWERED, REFUSED, Exte
 from vault.engines.system.external_keys.store import ExternalKeyConfig, ExternalKeyEntry
 from vault.framework.call import Call
 from vault.framework.errors import Malformed, Unavailable, VaultError
-from vault.framework.keys.external import PrivateKey
+from vault.framework.keys.external import PrivateKey, SecretKey
 from vault.framework.keys.inventory import KeyUse
 from vault.values.ids import ROOT_ID
 
@@ -29,9 +30,10 @@ class Device:
 
     secrets = frozenset({"pin"})
     ref = "c:k"
+    oaep = ""
 
     def __init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP384R1())
+        self.key: PrivateKey | SecretKey = ec.generate_private_key(ec.SECP384R1())
         self.failure: VaultError | None = None
         self.hangs = False
         self.asked = 0
@@ -53,6 +55,9 @@ class Device:
         raise AssertionError
 
     async def use(self, call: Call | None, work: Callable[[PrivateKey], T]) -> T:
+        raise AssertionError
+
+    async def use_any(self, call: Call | None, work: Callable[[PrivateKey | SecretKey], T]) -> T:
         assert call is None
         return work(self.key)
 
@@ -98,6 +103,16 @@ def test_a_device_says_which_kind_of_key_it_is_and_no_pin_is_told() -> None:
         assert (use.name, use.algorithm, use.bits, use.in_hsm) == ("c:k", "ecdsa-p384-sha384", 384, True)
         assert use.location == "pkcs11: token_label a, label k"
         assert PIN not in repr(use)
+
+    play(work, "k")
+
+
+@pytest.mark.parametrize(("size", "suite"), [(16, "aes-128-gcm"), (24, ""), (32, "aes-256-gcm")])
+def test_an_aes_key_of_a_device_is_told_by_its_size(size: int, suite: str) -> None:
+    async def work(bench: Bench) -> None:
+        bench.device.key = SoftAes(bytes(size))
+        (use,) = await bench.read()
+        assert (use.algorithm, use.bits, use.state) == (suite, 8 * size, "active")
 
     play(work, "k")
 

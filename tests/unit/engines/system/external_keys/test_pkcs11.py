@@ -27,14 +27,14 @@ from tests.unit.server.http.test_protocol import INNER, exchange
 from vault.engines.system.external_keys.agents import (
     IDLE_SECONDS,
     MOST,
-    MOST_PAIRS,
+    MOST_KEYS,
     TURNS,
     Agents,
     starter,
 )
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.external_keys.pkcs11 import Pkcs11Provider
-from vault.engines.system.external_keys.pkcs11_config import KeyPairConfig, TokenConfig, read_pair, read_token
+from vault.engines.system.external_keys.pkcs11_config import TokenConfig, TokenKeyConfig, read_key, read_token
 from vault.framework.call import NOWHERE, ROOT, Call
 from vault.framework.errors import Failed, Malformed, Unavailable, VaultError
 from vault.framework.keys.external import PrivateKey
@@ -216,10 +216,10 @@ def test_a_key_that_was_found_costs_one_question_until_something_goes_wrong() ->
 
 def test_not_all_keys_of_a_token_are_remembered() -> None:
     async def scenario(provider: Pkcs11Provider, shelf: Shelf) -> None:
-        for number in range(MOST_PAIRS + 1):
+        for number in range(MOST_KEYS + 1):
             await provider.open("c:k", HSM, {"label": "ca", "id": f"{number:04x}"})
         with shelf.agents.using(read_token(HSM, MODULES)) as opened:
-            assert len(opened.pairs) == 1
+            assert len(opened.keys) == 1
 
     _play(scenario)
 
@@ -415,12 +415,12 @@ def test_a_config_is_read_as_openbao_s_plugin_has_it() -> None:
     assert PIN not in repr(token)
 
 
-_PAIRS: list[tuple[Mapping[str, Any], KeyPairConfig]] = [
-    ({"label": "a"}, KeyPairConfig(label="a", key_id=None, mechanism=None)),
-    ({"id": "0x7631", "rsa_oaep_hash": "sha256"}, KeyPairConfig(label="", key_id=b"v1", mechanism=None)),
-    ({"label": "a", "id": "7631"}, KeyPairConfig(label="a", key_id=b"v1", mechanism=None)),
+_PAIRS: list[tuple[Mapping[str, Any], TokenKeyConfig]] = [
+    ({"label": "a"}, TokenKeyConfig(label="a", key_id=None, mechanism=None)),
+    ({"id": "0x7631", "rsa_oaep_hash": "sha256"}, TokenKeyConfig(label="", key_id=b"v1", mechanism=None)),
+    ({"label": "a", "id": "7631"}, TokenKeyConfig(label="a", key_id=b"v1", mechanism=None)),
     *(
-        ({"label": "a", "mechanism": text}, KeyPairConfig(label="a", key_id=None, mechanism=mechanism))
+        ({"label": "a", "mechanism": text}, TokenKeyConfig(label="a", key_id=None, mechanism=mechanism))
         for text, mechanism in (
             ("CKM_ECDSA", Mechanism.ECDSA),
             ("ecdsa", Mechanism.ECDSA),
@@ -436,8 +436,8 @@ _PAIRS: list[tuple[Mapping[str, Any], KeyPairConfig]] = [
 
 
 @pytest.mark.parametrize(("key", "pair"), _PAIRS)
-def test_a_key_is_read_as_openbao_s_plugin_has_it(key: Mapping[str, Any], pair: KeyPairConfig) -> None:
-    assert read_pair(key) == pair
+def test_a_key_is_read_as_openbao_s_plugin_has_it(key: Mapping[str, Any], pair: TokenKeyConfig) -> None:
+    assert read_key(key) == pair
 
 
 _KEYS: list[tuple[Mapping[str, Any], str]] = [
@@ -446,8 +446,11 @@ _KEYS: list[tuple[Mapping[str, Any], str]] = [
     ({"id": "0x763"}, "parameter 'id' must be an even number"),
     ({"id": "key"}, "parameter 'id' must be an even number"),
     ({"label": 1}, "parameter 'label' must be a string"),
-    ({"label": "a", "mechanism": "aes-gcm"}, "must be one that signs: ECDSA, EDDSA, RSA_PKCS, RSA_PKCS_PSS"),
-    ({"label": "a", "mechanism": "0x1087"}, "must be one that signs"),
+    (
+        {"label": "a", "mechanism": "des3-cbc"},
+        "must be one of ECDSA, EDDSA, RSA_PKCS, RSA_PKCS_PSS, RSA_PKCS_OAEP, AES_GCM",
+    ),
+    ({"label": "a", "mechanism": "0x1088"}, "must be one of ECDSA"),
     ({"label": "a", "mechanism": "1x"}, "parameter 'mechanism' must be a number"),
     ({"label": "a", "key": "b"}, "'config' has invalid keys; it has "),
 ]
@@ -456,7 +459,7 @@ _KEYS: list[tuple[Mapping[str, Any], str]] = [
 @pytest.mark.parametrize(("key", "refusal"), _KEYS)
 def test_a_key_is_refused_by_the_field_that_is_wrong(key: Mapping[str, Any], refusal: str) -> None:
     with pytest.raises(Malformed, match=refusal):
-        read_pair(key)
+        read_key(key)
 
 
 _VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.lists(st.none(), max_size=1)
@@ -470,7 +473,7 @@ _GIVEN = st.dictionaries(
 
 @given(_GIVEN)
 def test_whatever_is_given_is_read_or_refused(given_fields: dict[str, Any]) -> None:
-    for read in (lambda fields: read_token(fields, MODULES), read_pair):
+    for read in (lambda fields: read_token(fields, MODULES), read_key):
         with contextlib.suppress(Malformed):
             assert read(given_fields) is not None
 

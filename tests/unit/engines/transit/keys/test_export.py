@@ -106,7 +106,7 @@ def test_no_secret_part_leaves_unless_the_key_says_so(name: str) -> None:
     let = TransitKey(id="x", type=name, exportable=True)
     public = kind.pair or name in {EXTERNAL, HYBRID}
     has = {
-        ENCRYPTION: kind.encrypts,
+        ENCRYPTION: kind.encrypts and name != EXTERNAL,
         SIGNING: kind.pair and kind.signs,
         MAC: True,
         PUBLIC: public,
