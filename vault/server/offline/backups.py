@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -97,8 +96,9 @@ async def _copy_shared(
 @files_told()
 def inspect(source: str, *, identity: str, progress: Progress) -> dict[str, Any]:
     """Tell what a backup holds, by name. Raises `StorageFailure`."""
-    with _opened(source, identity, progress) as (plain, found):
-        return _told_of(source, plain, found)
+    with decrypted(Path(source), identity, progress) as plain, opened_backup(plain) as opened:
+        (schema,) = opened.execute("PRAGMA user_version").fetchone()
+        return _told_of(source, plain, content(opened, schema))
 
 
 @files_told()
@@ -107,13 +107,6 @@ def verify(source: str, *, identity: str, progress: Progress) -> dict[str, Any]:
     with decrypted(Path(source), identity, progress) as plain, opened_backup(plain) as opened:
         found = examine(plain, opened, newest_schema(), progress)
         return _told_of(source, plain, found)
-
-
-@contextmanager
-def _opened(source: str, identity: str, progress: Progress) -> Iterator[tuple[Path, Content]]:
-    with decrypted(Path(source), identity, progress) as plain, opened_backup(plain) as opened:
-        (schema,) = opened.execute("PRAGMA user_version").fetchone()
-        yield plain, content(opened, schema)
 
 
 def _told_of(source: str, plain: Path, found: Content) -> dict[str, Any]:

@@ -196,23 +196,8 @@ def _alone(database: Path, patience: float) -> sqlite3.Connection | None:
     check_allowed(database, os.R_OK | os.W_OK)
     with told(database), ExitStack() as opened:
         target = opened.enter_context(closing(connect(database, "mode=rw", patience)))
-        try:
-            # The lock comes first: whoever starts now can no longer go back to a journal beside the file.
-            target.execute("PRAGMA locking_mode=EXCLUSIVE")
-            target.execute("PRAGMA synchronous=EXTRA")
-            target.execute("BEGIN EXCLUSIVE")
-            target.execute("COMMIT")
-            target.execute("PRAGMA journal_mode=DELETE")
-            (mark,) = target.execute("PRAGMA application_id").fetchone()
-            (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.DatabaseError as error:
-            code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code == sqlite3.SQLITE_BUSY:
-                raise _in_use(database) from error
-            if code not in UNREADABLE:
-                raise
+        if not _locks_out(target, database, merge=True):
             return None
-        _check_ours(database, mark, tables)
         opened.pop_all()
     return target
 
@@ -223,20 +208,33 @@ def _refuse_in_use(database: Path, patience: float) -> None:
         return
     check_allowed(database, os.R_OK | os.W_OK)
     with told(database), closing(connect(database, "mode=rw", patience)) as target:
-        try:
-            target.execute("PRAGMA locking_mode=EXCLUSIVE")
-            target.execute("BEGIN EXCLUSIVE")
-            target.execute("ROLLBACK")
-            (mark,) = target.execute("PRAGMA application_id").fetchone()
-            (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.DatabaseError as error:
-            code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code == sqlite3.SQLITE_BUSY:
-                raise _in_use(database) from error
-            if code in UNREADABLE:
-                return  # it would be set aside
+        _locks_out(target, database, merge=False)  # what cannot be opened would be set aside
+
+
+def _locks_out(target: sqlite3.Connection, database: Path, *, merge: bool) -> bool:
+    """Let nobody else open it, with `merge` its journal is brought into it; return whether SQLite can open it.
+
+    Raises `StorageFailure` where others have it open, or it is another program's.
+    """
+    try:
+        # The lock comes first: whoever starts now can no longer go back to a journal beside the file.
+        target.execute("PRAGMA locking_mode=EXCLUSIVE")
+        target.execute("PRAGMA synchronous=EXTRA")
+        target.execute("BEGIN EXCLUSIVE")
+        target.execute("COMMIT")
+        if merge:
+            target.execute("PRAGMA journal_mode=DELETE")
+        (mark,) = target.execute("PRAGMA application_id").fetchone()
+        (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.DatabaseError as error:
+        code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            raise _in_use(database) from error
+        if code not in UNREADABLE:
             raise
-        _check_ours(database, mark, tables)
+        return False
+    _check_ours(database, mark, tables)
+    return True
 
 
 def _check_ours(database: Path, mark: int, tables: int) -> None:
