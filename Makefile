@@ -169,7 +169,7 @@ packages: $(VENV)/.run ## in ./dist: source distribution, wheel, and a folder of
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)
-	$(LOCK) --extra server --extra cel --extra hsm --extra postgres -o requirements.lock pyproject.toml
+	$(LOCK) --extra server --extra cel --extra hsm --extra postgres --extra s3 -o requirements.lock pyproject.toml
 	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements-dev.lock -o requirements-build.lock .ci/build.in
 	$(LOCK) --no-deps -o requirements-clients.lock .ci/clients.in

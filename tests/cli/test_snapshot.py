@@ -11,10 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyrage import x25519
 
 from tests.house.tree import ROOT
 from tests.storage.copies import ENTRIES, make, words
 from tests.storage.copying import DIGEST
+from vault.server.config.files import load
+from vault.server.offline.scheduled import make as make_backup
+from vault.server.snapshots.messages import Task
+from vault.values.times import Millis
 from vaultctl.main import run
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -188,18 +193,18 @@ def test_the_guide_does_what_it_says(place: Path) -> None:
     assert words(place / "vault.db") == {"old"}
 
 
-def test_the_unit_of_the_guide_backs_up_and_removes_what_is_old(place: Path) -> None:
-    (place / "server.hcl").rename(place / "config.hcl")
+def test_the_schedules_of_the_guide_do_what_it_says(place: Path) -> None:
+    (stanzas,) = section("Back up", "hcl")
+    key = x25519.Identity.generate()
+    (place / "recipients").write_text(f"{key.to_public()}\n")
     (place / "backup").mkdir(mode=0o700)
-    for name in ("coffre-old.db", "coffre-old.db.partial", "coffre-young.db", "other"):
-        (place / "backup" / name).touch()
-        os.utime(place / "backup" / name, (0, 0))
-    os.utime(place / "backup" / "coffre-young.db")
-    service, timer = section("Back up", "ini")
-    for line in service.splitlines():
-        if line.startswith("Exec"):  # systemd's own way to write $ and %, systemd.service(5)
-            as_printed(place, line.partition("=")[2].replace("$$", "$").replace("%%", "%"))
-    left = {file.name for file in (place / "backup").iterdir()}
-    assert {"coffre-young.db", "other"} < left
-    assert len(left) == 3
-    assert "OnCalendar=" in timer
+    stanzas = stanzas.replace("/var/lib/coffre/backups", f"{place}/backup")
+    stanzas = stanzas.replace("/etc/coffre/backup.recipients", f"{place}/recipients")
+    (place / "snapshots.hcl").write_text(stanzas)
+    config = load([str(place / "server.hcl"), str(place / "snapshots.hcl")], {})
+    assert config.warnings == ()
+    nightly, away = config.snapshots
+    assert (nightly.keep, away.prefix) == (30, "prod/")
+    outcome = make_backup(Task(storage=config.storage, snapshot=nightly, begun=Millis(1_796_005_800_000)))
+    assert outcome.name == "nightly-20261130T023000Z.age"
+    assert (place / "backup" / outcome.name).exists()

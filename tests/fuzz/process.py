@@ -213,9 +213,9 @@ def wait_until(
 
 
 @contextmanager
-def initialised(folder: Path) -> Iterator[VaultProcess]:
+def initialised(folder: Path, more: str = "") -> Iterator[VaultProcess]:
     """Start a server in `folder`, which keeps a log in `folder/log`; initialise and unseal it, and stop it in the end."""
-    vault = VaultProcess(folder, more=f'log {{ path = "{folder / "log"}" }}\n')
+    vault = VaultProcess(folder, more=f'log {{ path = "{folder / "log"}" }}\n{more}')
     try:
         vault.start()
         vault.initialise()

@@ -53,6 +53,8 @@ CODECS = {
     "vault/framework/telemetry/exposition.py": "an answer",
     "vault/framework/telemetry/sum.py": "what two processes say to each other",
     "vault/server/compose/together.py": "what two processes say to each other",
+    "vault/server/offline/scheduled.py": "what two processes say to each other",
+    "vault/server/snapshots/process.py": "what two processes say to each other",
     "vault/server/workers/tunnel.py": "what two processes say to each other",
     "vault/framework/schema.py": "requests and answers",
     "vault/log/export/any_value.py": "records of the log in another form",

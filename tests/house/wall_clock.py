@@ -48,6 +48,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/identity/provider/provider_routes.py": "_agreed _authorize",
         "nhi/identity/provider/token_routes.py": "_access _claims _described _redeemed _said",
         "vault/background/loop.py": "work",
+        "vault/server/snapshots/schedules.py": "_give_back _renew _settle _take due look",
         "vault/background/skew.py": "now",
         "vault/idempotency/kept_answers.py": "_keep _load due",
         "vault/repeated/plans.py": "recall",

@@ -22,6 +22,9 @@ NOTICES: Final = frozenset(
         "esa.seal.opened",
         "esa.server.start",
         "esa.server.stop",
+        "esa.snapshot.create",
+        "esa.snapshot.failed",
+        "esa.snapshot.remove",
     }
 )
 """What the log says of the server's own life, unasked."""

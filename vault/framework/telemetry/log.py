@@ -26,9 +26,9 @@ LEVELS: Final = {"trace": 0, "debug": 10, "info": 20, "warn": 30, "error": 40}
 
 FIELDS: Final = frozenset(
     {
-        "accessor", "address", "ahead", "api", "at", "cause", "cluster_name", "count", "device", "engine", "error", "exception",
+        "accessor", "address", "ahead", "api", "at", "backup", "cause", "cluster_name", "count", "device", "engine", "entries", "error", "exception",
         "expires", "file", "key", "key_version", "level", "library", "listener", "method", "mount", "namespace_id", "pid",
-        "reason", "registration", "request_id", "seal", "seconds", "setting", "signal", "slot", "storage", "term", "tls", "type", "version",
+        "reason", "registration", "request_id", "schedule", "seal", "seconds", "setting", "signal", "size", "slot", "storage", "term", "tls", "type", "version",
         "witness",
     }
 )  # fmt: skip

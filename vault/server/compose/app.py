@@ -45,6 +45,7 @@ from vault.server.compose.groups.key_slots import make_key_slots
 from vault.server.compose.groups.leases import make_leases
 from vault.server.compose.groups.mounts import make_mounts
 from vault.server.compose.groups.nodes import make_nodes
+from vault.server.compose.groups.schedules import bring, make_schedules
 from vault.server.compose.listener_paths import fixed_paths, offered_paths
 from vault.server.compose.log_signing import sign_with_hsm
 from vault.server.compose.request_path import make_pipeline, make_requests
@@ -100,6 +101,7 @@ class Vault:
         common = open_common_log(ground)
         self.controls = controls = make_controls(ground, mounts.namespaces, slots.wraps, colleagues, common)
         self.leases = make_leases(ground)
+        self.schedules = make_schedules(ground, controls.audit)
         self.presence = Presence()
         self._nodes = make_nodes(ground)
         self._tokens = tokens = credentials.tokens
@@ -153,6 +155,7 @@ class Vault:
             controls.skew,
             self._turn,
             self._together.share,
+            lambda: self.schedules.failing,
         )
         external = ExternalKeyEngine(
             ground.barrier, external_key_providers(ground.entropy, config, os.environ)
@@ -181,7 +184,7 @@ class Vault:
             running=self._requests.running,
             engines=engines,
         )
-        return installed
+        return [*installed, bring(self.schedules)]
 
     def _make_seal_watch(self) -> SealWatch:
         ground, slots = self.ground, self.key_slots
@@ -379,6 +382,7 @@ class Vault:
             raise
         self._background.start()
         self.leases.endings.start()
+        self.schedules.start()
         self.ground.metrics.timing("core.post_unseal").observe(perf_counter_ns() - began)
         self.ground.log.note("core", "vault is unsealed")
 

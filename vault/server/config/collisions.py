@@ -82,7 +82,9 @@ def claims(config: Config) -> Sequence[Claim]:
     found = [Claim("its configuration", path) for path in config.files]
     if config.storage.path:
         found += (Claim("path of storage", path) for path in beside(config.storage.path))
-    for part in (config, config.storage, config.log, *config.log.devices, *config.listeners, *config.seals):
+    single = (config, config.storage, config.log)
+    several = (*config.log.devices, *config.listeners, *config.seals, *config.snapshots)
+    for part in (*single, *several):
         found += _files_of(part)
     return [claim for claim in found if claim.path]
 

@@ -2,7 +2,7 @@
 """Configuration files in OpenBao's stanzas, HCL or JSON, merged and checked into one frozen `Config`.
 
 Several files and directories may be given; of a directory, every `.hcl` and `.json` file by name. A key
-that a later file repeats replaces the earlier one; listeners, audit devices and lockouts add up.
+that a later file repeats replaces the earlier one; listeners, audit devices, snapshots and lockouts add up.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.initialize import initialize
 from vault.server.config.reader import Entry, Findings, body, entries, read, settings_of
 from vault.server.config.settings import Config, StorageSettings, Telemetry
+from vault.server.config.snapshots.stanza import snapshots
 from vault.server.config.values import Unreadable
 from vault.server.failure import StartFailure
 
@@ -34,6 +35,7 @@ _STANZAS: Final = (
     "hsm",
     "audit",
     "log",
+    "snapshot",
     "discovery",
     "telemetry",
     "user_lockout",
@@ -52,6 +54,7 @@ _LABELS: Final = {
     "hsm": 0,
     "audit": 2,
     "log": 0,
+    "snapshot": 2,
     "discovery": 0,
     "telemetry": 0,
     "user_lockout": 1,
@@ -165,6 +168,7 @@ def _checked(
         Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
     )
     log = log_stanza.log(inside["log"], findings)
+    backups = snapshots(inside["snapshot"], storage or (base.storage if base is not None else None), findings)
     discovery = _discovery(inside["discovery"], findings)
     first = initialize(inside["initialize"], findings)
     if first and not any(seal.kind != _SHAMIR and not seal.disabled for seal in seals):
@@ -184,6 +188,7 @@ def _checked(
         listeners=listeners,
         storage=storage,
         audit=audit,
+        snapshots=backups,
         log=log if inside["log"] or base is None else base.log,
         discovery=discovery if inside["discovery"] or base is None else base.discovery,
         user_lockout=lockouts,

@@ -21,6 +21,7 @@ from vault.server.config import (
     unsupported,
 )
 from vault.server.config.reader import settings_of
+from vault.server.config.snapshots import settings as snapshot_settings
 
 _INTRODUCTION = """\
 # Configuration
@@ -29,7 +30,7 @@ _INTRODUCTION = """\
 
 `vaultctl server -config=PATH` reads a file, or every `.hcl` and `.json` file of a directory in the order
 of their names. `-config` may be repeated. A key that a later file repeats replaces the earlier one;
-`listener`, `seal`, `audit`, `user_lockout` and `initialize` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
+`listener`, `seal`, `audit`, `snapshot`, `user_lockout` and `initialize` stanzas add up. The stanzas are OpenBao's, in HCL or in JSON, so
 an existing file carries over. `vaultctl server -test-config -config=PATH` checks without starting.
 
 ```hcl
@@ -167,6 +168,11 @@ def render() -> str:
             '`device "syslog" "NAME"` of `log`, or `socket`, `http`, `otlp`', _DEVICE, log_devices.LogDevice
         ),
         _table('`witness "NAME"` of the log', _WITNESS, settings.WitnessStanza),
+        _table(
+            '`snapshot "directory" "NAME"`, `snapshot "s3" "NAME"`',
+            _SNAPSHOT,
+            snapshot_settings.SnapshotSettings,
+        ),
         _table("`discovery`", "", discovery_settings.DiscoverySettings),
         _table('`user_lockout "all"`, or an auth method', _LOCKOUT, settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
@@ -251,6 +257,19 @@ log {
     url = "https://witness.example.org"
     key = "witness.example.org/w1+8e637601+BKiXmKhSdLwM94epf+TrbD2x0O5uUBIhueJxD/3Htn5F"
   }
+}
+```
+"""
+_SNAPSHOT = """\
+Backups that the server makes by itself while it is unsealed ([operations.md](operations.md#on-a-schedule)); of several servers
+on one storage, one at a time makes each.
+
+```hcl
+snapshot "directory" "nightly" {
+  interval        = "24h"
+  path            = "/backup"
+  recipients_file = "/etc/coffre/backup.recipients"
+  keep            = 30
 }
 ```
 """

@@ -18,6 +18,7 @@ from vault.server.config import values as read
 from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.initialize import FirstRequest
 from vault.server.config.seal_settings import HsmPolicy, SealSettings
+from vault.server.config.snapshots.settings import SnapshotSettings
 from vault.server.config.values import Setting
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
@@ -366,6 +367,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Where it was read from."""
     audit: tuple[AuditDevice, ...] = ()
     log: LogSettings = LogSettings()
+    snapshots: tuple[SnapshotSettings, ...] = ()
     discovery: DiscoverySettings = DiscoverySettings()
     user_lockout: tuple[UserLockout, ...] = ()
     telemetry: Telemetry = Telemetry()

@@ -410,7 +410,7 @@ def test_every_setting_is_documented() -> None:
         ShamirSeal, StaticSeal, HsmPolicy,
     ]  # fmt: skip
     known = {name for struct in structs for name in struct.__struct_fields__}
-    known -= {"files", "kind", "listeners", "seals", "warnings"}
+    known -= {"files", "kind", "listeners", "seals", "snapshots", "warnings"}
     known |= set(PKCS11_KEYS)
     known |= {
         key for table in (unsupported.IGNORED, unsupported.REFUSED) for keys in table.values() for key in keys

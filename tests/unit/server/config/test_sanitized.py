@@ -21,6 +21,7 @@ HIDDEN = {
     "log_file",
     "outbound_allow",
     "pid_file",
+    "snapshots",
     "ui",
     "user_lockout",
     "warnings",

@@ -139,6 +139,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether no audit device took the last record: then requests are refused."""
     audit_failing: int = 0
     """How many audit devices did not take their last record."""
+    snapshots_failing: int = 0
+    """How many schedules of backups have none of their last attempt."""
     storage_unreachable: bool = False
     """Whether storage does not answer, so that this is what it said last."""
     clock_skew_ms: Millis = Millis(0)

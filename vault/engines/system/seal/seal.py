@@ -86,6 +86,8 @@ class SealHooks(msgspec.Struct, frozen=True):
     """Held while the vault is opened or closed, so that this happens one at a time."""
     share: Callable[[], Awaitable[None]]
     """Has the server's other workers open too; not to be called within `turn`."""
+    failing_snapshots: Callable[[], int]
+    """Returns how many schedules of backups failed last."""
 
 
 class SealEngine(Engine):
@@ -237,6 +239,7 @@ class SealEngine(Engine):
             coffre_version=__version__,
             audit_blocked=blocked,
             audit_failing=failing,
+            snapshots_failing=self._hooks.failing_snapshots(),
             storage_unreachable=self._state.silent > 0,
             clock_skew_ms=self._hooks.skew.ahead if self._hooks.skew.told else Millis(0),
         )

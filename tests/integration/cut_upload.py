@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Makes a backup as a server has it made, and is ended as by `kill -9` at a moment: `python -m tests.integration.cut_upload MOMENT`."""
+
+import os
+import signal
+import sys
+from typing import Any
+
+import botocore.client
+
+from vault.server.offline import backups, scheduled
+from vault.server.snapshots import bucket
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(moment: str) -> None:
+    """End at an SQL statement that begins so, or at the second request that is called so, or the first there is."""
+    bucket.PART = 5 << 20  # type: ignore[misc]  # more parts
+    asked: list[str] = []
+    ask = botocore.client.BaseClient._make_api_call
+
+    def cut(self: Any, operation: str, given: Any) -> Any:
+        name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation)[1:]
+        asked.append(name)
+        if name == moment and (name != "upload_part" or asked.count(name) == 2):
+            _end()
+        return ask(self, operation, given)
+
+    botocore.client.BaseClient._make_api_call = cut
+    if moment.isupper():
+        original = backups.save
+
+        def save(*given: Any, **named: Any) -> Any:
+            named["progress"] = lambda _what, hundredths: _end() if hundredths else None
+            return original(*given, **named)
+
+        backups.save = save
+    scheduled.main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The process that makes a backup for a server: `python -m vault.server.offline.scheduled`, with its task on standard input.
+
+What it does takes no time of the server's event loop, and less of the processor than the server where both want it. It ends
+when the server does: the server keeps its standard input open.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from vault.server.offline import backups
+from vault.server.snapshots.destinations import Destination, destination
+from vault.server.snapshots.messages import LONGEST, Outcome, Task
+from vault.server.snapshots.names import name_of, surplus
+from vault.storage.copies.snapshot import files_told
+from vault.storage.protocol import StorageFailure
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+_NICE: Final = 10
+"""How much this process stands behind others at the processor (nice(2))."""
+
+
+def make(task: Task) -> Outcome:
+    """Make a backup, and remove those that are to go then."""
+    settings = task.snapshot
+    name = name_of(settings.name, task.begun, encrypted=settings.encrypts)
+    found: dict[str, int] = {}
+
+    def save(file: Path) -> None:
+        found.update(
+            backups.save(
+                task.storage,
+                str(file),
+                recipients=settings.recipients,
+                recipients_file=settings.recipients_file,
+                force=False,
+                progress=lambda _what, _hundredths: None,
+            )
+        )
+
+    try:
+        with files_told():
+            place = destination(settings)
+            cleared = place.clear()
+            size = place.put(name, save)
+    except backups.Failures as failure:
+        return Outcome(failure=str(failure))
+    removed, unremoved = _retained(place, task, name)
+    return Outcome(
+        name=name,
+        size=size,
+        entries=found["entries"],
+        epoch=found["epoch"],
+        removed=removed,
+        cleared=cleared,
+        unremoved=unremoved,
+    )
+
+
+def _retained(place: Destination, task: Task, newest: str) -> tuple[list[str], str]:
+    """Remove what is to go now that there is a new backup; return what went, and why the rest did not."""
+    settings, removed = task.snapshot, list[str]()
+    try:
+        with files_told():
+            for name in surplus(
+                settings.name, place.items(), newest=newest, keep=settings.keep, max_age=settings.max_age
+            ):
+                place.remove(name)
+                removed.append(name)
+    except StorageFailure as failure:
+        return removed, str(failure)
+    return removed, ""
+
+
+def main() -> None:
+    """Do the task that is on standard input; say on standard output what became of it."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    os.nice(_NICE)
+    line = sys.stdin.buffer.readline(LONGEST)
+    task = msgspec.json.decode(line, type=Task)
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    try:
+        outcome = make(task)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGTERM)
+    sys.stdout.buffer.write(msgspec.json.encode(outcome)[:LONGEST] + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _end_with_server() -> None:
+    """Wait until the server closes its end, as it does when it dies, and end then, so that nothing is left behind."""
+    os.read(sys.stdin.fileno(), 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()

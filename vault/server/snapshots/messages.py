@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a server and the process that makes a backup for it say to each other: one line each way."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from vault.server.config.settings import StorageSettings
+from vault.server.config.snapshots.settings import SnapshotSettings
+from vault.values.times import Millis
+
+LONGEST: Final = 1 << 20
+"""Bytes of a line."""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that is to be made. `begun` names it."""
+
+    storage: StorageSettings
+    snapshot: SnapshotSettings
+    begun: Millis
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of it: `failure` says why there is no new backup, and is empty where there is one."""
+
+    name: str = ""
+    size: int = 0
+    entries: int = 0
+    epoch: int = 0
+    removed: list[str] = []
+    """Names of those that retention took."""
+    cleared: int = 0
+    """How many pieces were removed that earlier ones had left."""
+    unremoved: str = ""
+    """Why retention did not remove what it should have, though there is a new backup."""
+    failure: str = ""
