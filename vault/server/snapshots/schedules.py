@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -80,20 +81,22 @@ class Schedules:
         self._own, self._start, self._audit, self._log = own, start, audit, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: asyncio.Task[None] | None = None
-        self.states: dict[str, ScheduleState] = {name: ScheduleState() for name in self._settings}
-        """What was last known of each."""
+        self.states: dict[str, ScheduleState] = {}
+        """What was last known of each; nothing before the vault was open."""
         self._failed: dict[str, Counter] = {}
         for name in self._settings:
             self._show(metrics, name)
 
     def _show(self, metrics: Metrics, name: str) -> None:
         def gauge(called: str, value: Callable[[ScheduleState], float]) -> None:
-            metrics.gauge(f"coffre.snapshot.{called}", lambda: value(self.states[name]), schedule=name)
+            metrics.gauge(
+                called, lambda: value(self.states[name]) if name in self.states else math.nan, schedule=name
+            )
 
-        gauge("last_success_timestamp_seconds", lambda state: state.done / 1000)
-        gauge("last_duration_seconds", lambda state: state.lasted / 1000)
-        gauge("last_size_bytes", lambda state: float(state.size))
-        gauge("consecutive_failures", lambda state: float(state.failures))
+        gauge("coffre.snapshot.last_success_timestamp_seconds", lambda state: state.done / 1000)
+        gauge("coffre.snapshot.last_duration_seconds", lambda state: state.lasted / 1000)
+        gauge("coffre.snapshot.last_size_bytes", lambda state: float(state.size))
+        gauge("coffre.snapshot.consecutive_failures", lambda state: float(state.failures))
         self._failed[name] = metrics.counter("coffre.snapshot.failures_total", schedule=name)
 
     @property
