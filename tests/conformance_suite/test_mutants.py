@@ -13,6 +13,7 @@ from tests.conformance_suite import (
     faults_files,
     faults_general,
     faults_identity,
+    faults_leases,
     faults_log,
     faults_replay,
     faults_secrets,
@@ -30,6 +31,7 @@ _FAULTS = (
     *faults_additive.FAULTS,
     *faults_files.FAULTS,
     *faults_transit.FAULTS,
+    *faults_leases.FAULTS,
 )
 _NOT_THERE = {"early_purge_is_refused", "witnessed_checkpoint_is_shown"}
 """Tests of features that the server behind the proxy does not have, which so cannot be broken."""

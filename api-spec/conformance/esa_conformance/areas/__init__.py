@@ -10,6 +10,7 @@ from esa_conformance.areas import (
     features,
     general,
     kv,
+    leases,
     leaving,
     log,
     namespaces,
@@ -30,6 +31,6 @@ def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
         general, errors, secrecy, *kv.AREAS, features, paging, numbers, repetition, leaving,
-        policies, credentials, replay, wrapping, namespaces, *log.AREAS, crypto, transit, sealing,
+        policies, credentials, replay, wrapping, namespaces, *log.AREAS, crypto, transit, leases, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

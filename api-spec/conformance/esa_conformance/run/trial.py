@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from esa_conformance.binding.client import TOKENS, Client
+from esa_conformance.binding.leases import Leases
 from esa_conformance.binding.replies import Reply
 from esa_conformance.binding.transit import Transit
 from esa_conformance.errors import ConformanceError, Missed, PreconditionFailed, UnknownOutcome, Unsupported
@@ -182,6 +183,10 @@ class Trial:
     def transit(self) -> Transit:
         """The administrator at a new mount of keys."""
         return Transit(self.admin, self._new_mount({"type": "transit"}))
+
+    def leases(self, **config: object) -> Leases:
+        """The administrator at a new mount of one-time passwords, with settings such as `max_lease_ttl`."""
+        return Leases(self.admin, self._new_mount({"type": "ssh", "config": config}))
 
     def _new_mount(self, body: Mapping[str, object]) -> str:
         name, _ = self._state.name("mount")
