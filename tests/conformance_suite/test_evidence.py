@@ -8,12 +8,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from esa_conformance.errors import ConformanceError, UnknownOutcome
 from esa_conformance.evidence import files
 from esa_conformance.evidence.files import Artefacts
 from esa_conformance.evidence.notes import P256, Key, checkpoints_in, checkpoints_of, key_of
-from esa_conformance.evidence.openssl import is_good
+from esa_conformance.evidence.openssl import SigningKey, is_good
 from esa_conformance.evidence.records import chains, moment, of_path, outcomes, records_of
 from tests.conformance_suite.stub import Said, serving
 
@@ -177,6 +181,21 @@ def test_another_program_verifies_the_signatures_of_the_vectors(kind: int) -> No
     assert is_good(_OPENSSL, key, note.text, value)
     assert not is_good(_OPENSSL, key, note.text + b"x", value)
     assert not is_good(_OPENSSL, key, note.text, value[:-1] + bytes([value[-1] ^ 1]))
+
+
+def test_what_it_signs_is_verified_by_an_independent_library() -> None:
+    key = SigningKey(_OPENSSL)
+    public = serialization.load_pem_public_key(key.public.encode())
+    assert isinstance(public, RSAPublicKey)
+    public.verify(key.sign(b"text"), b"text", padding.PKCS1v15(), hashes.SHA256())
+    with pytest.raises(InvalidSignature):
+        public.verify(key.sign(b"text"), b"other", padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_a_program_that_makes_no_key_is_an_error_of_the_run(tmp_path: Path) -> None:
+    for program in (str(tmp_path / "none"), shutil.which("false") or "false"):
+        with pytest.raises(ConformanceError, match=r"hooks\.openssl"):
+            SigningKey(program)
 
 
 def test_a_program_that_does_not_run_is_no_verdict(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from tests.conformance_suite import (
     faults_replay,
     faults_secrets,
     faults_transit,
+    faults_workloads,
 )
 from tests.conformance_suite.judging import NEEDS_TLS, good_server, judge, manifest_of
 from tests.conformance_suite.mutants import Behind, Fault, mutated
@@ -32,6 +33,7 @@ _FAULTS = (
     *faults_files.FAULTS,
     *faults_transit.FAULTS,
     *faults_leases.FAULTS,
+    *faults_workloads.FAULTS,
 )
 _NOT_THERE = {"early_purge_is_refused", "witnessed_checkpoint_is_shown"}
 """Tests of features that the server behind the proxy does not have, which so cannot be broken."""

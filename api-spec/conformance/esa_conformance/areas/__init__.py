@@ -22,6 +22,7 @@ from esa_conformance.areas import (
     sealing,
     secrecy,
     transit,
+    workloads,
     wrapping,
 )
 from esa_conformance.run.declare import Test
@@ -31,6 +32,6 @@ def all_tests() -> tuple[Test, ...]:
     """Every test of the suite."""
     areas = (
         general, errors, secrecy, *kv.AREAS, features, paging, numbers, repetition, leaving,
-        policies, credentials, replay, wrapping, namespaces, *log.AREAS, crypto, transit, leases, sealing,
+        policies, credentials, replay, wrapping, namespaces, *log.AREAS, crypto, transit, leases, workloads, sealing,
     )  # fmt: skip
     return tuple(test for area in areas for test in area.TESTS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures are verified by a program that the operator names: OpenSSL 3. The suite has no cryptography of its own."""
+"""Signatures are verified, and assertions signed, by a program that the operator names: OpenSSL 3. The suite has no cryptography of its own."""
 
 from __future__ import annotations
 
@@ -32,6 +32,24 @@ def is_good(program: str, key: Key, text: bytes, signature: bytes) -> bool:
         )
 
 
+class SigningKey:
+    """A key of a run's own, for what a platform would sign: RSA of 2048 bits, and RS256 (RFC 7518, section 3.3)."""
+
+    def __init__(self, program: str) -> None:
+        """Have a key made by the program. Raises ConformanceError where it does not run."""
+        made = [program, "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"]
+        self._program = program
+        self._private = _made(made, b"")
+        self.public = _made([program, "pkey", "-pubout"], self._private).decode()
+
+    def sign(self, text: bytes) -> bytes:
+        """Sign a text. The key is in a file for as long as the program runs, which nobody else may read."""
+        with tempfile.TemporaryDirectory(prefix="esa-") as folder:
+            key = Path(folder) / "key"
+            key.write_bytes(self._private)
+            return _made([self._program, "dgst", "-sha256", "-sign", str(key)], text)
+
+
 def early_data_bytes(program: str, place: tuple[str, int]) -> int:
     """How many bytes of early data the tickets of a TLS 1.3 server allow at most; 0 where there are no tickets.
 
@@ -48,6 +66,13 @@ def early_data_bytes(program: str, place: tuple[str, int]) -> int:
 
 def _ran(command: list[str]) -> bool:
     return _output(command, b"").returncode == 0
+
+
+def _made(command: list[str], given: bytes) -> bytes:
+    ended = _output(command, given)
+    if ended.returncode or not ended.stdout:
+        raise ConformanceError(f"hooks.openssl: {command[1]} does not succeed")
+    return ended.stdout
 
 
 def _output(command: list[str], given: bytes) -> subprocess.CompletedProcess[bytes]:
