@@ -17,7 +17,7 @@ WHOLE: Final[dict[str, Any]] = {
         "bindings": [{"name": "compat", "base": "/v1"}],
         "features": ["etag"],
         "limits": {
-            "body": 1, "value": 65536, "page": 1, "credential": 1, "clock_tolerance_s": 30, "idempotency_s": 86400,
+            "body": 1, "value": 65536, "page": 1, "credential": 1, "clock_tolerance_s": 30, "idempotency_s": 86400, "login_s": 0.05,
         },
         "links": {"health": "/v1/sys/health"},
         "log": {
