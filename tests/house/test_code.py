@@ -32,6 +32,8 @@ _MAY_WAIT = ("hsm/client/pkcs11_slot.py",)
 """Waits there for the end of an agent, some seconds at most, and nothing else does."""
 _THREADS = frozenset({"ThreadPoolExecutor", "SingleThread"})
 _MAY_HAVE_THREADS = {
+    "cli/vaultctl/port/copying.py": "ask two servers for whoever moves one, in the command line",
+    "cli/vaultctl/port/compare.py": "ask a server for whoever compares two, in the command line",
     "nhi/auth/jwt/cel/programs.py": "wait for a process; tenants take turns there",
     "nhi/identity/oidc/pairs.py": "makes keys for operators, a few at a time",
     "vault/engines/system/external_keys/pkcs11.py": "wait for devices; each has so many",

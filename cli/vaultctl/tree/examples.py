@@ -287,6 +287,27 @@ EXAMPLES = {
         "policy write billing-ro billing.hcl",
         "policy write billing-ro - < billing.hcl",
     ),
+    "port back": (
+        "port back -from=https://bao.example:8200 -from-token-file=bao.token -journal=move.journal",
+        "port back -from=http://127.0.0.1:8200 -journal=move.journal",
+    ),
+    "port export": (
+        "port export -recipients-file=operators.txt -sign-key=~/.ssh/id_ed25519 archive",
+        "port export -since=archive -recipients-file=operators.txt -sign-key=~/.ssh/id_ed25519 delta",
+    ),
+    "port import": (
+        "port import -identity=operator.key -signers=allowed_signers archive",
+        "port import -identity=operator.key -signers=allowed_signers -journal=archive/import.journal delta",
+    ),
+    "port move": (
+        "port move -from=https://bao.example:8200 -from-token-file=bao.token -journal=move.journal",
+        "port move -from=https://bao.example:8200 -from-token-file=bao.token -journal=move.journal -switch",
+    ),
+    "port verify": (
+        "port verify -from=https://bao.example:8200 -from-token-file=bao.token -decisions=10000",
+        "port verify -identity=operator.key -signers=allowed_signers archive",
+        "port verify -offline -signers=allowed_signers archive",
+    ),
     "print token": ("print token", "VAULT_ADDR=https://vault.example.org:8200 vaultctl print token"),
     "read": ("read sys/health", "read -format=json auth/approle/role/billing/role-id", "read secret/data/app version=2"),
     "run": (

@@ -30,6 +30,7 @@ GROUPS = {
     "operator seal-slots": "Ways into the vault: tokens and people's shares",
     "plugin": "What can be mounted",
     "policy": "ACL policies",
+    "port": "Out of one vault and into another: secrets, policies, identities",
     "print": "What this command line would use",
     "secrets": "Secrets engines and their mounts",
     "token": "Tokens",
@@ -61,12 +62,13 @@ def all_commands() -> list[Command]:
     from vaultctl.tree.kv import COMMANDS as kv
     from vaultctl.tree.namespaces import COMMANDS as namespaces
     from vaultctl.tree.nhi import COMMANDS as nhi
+    from vaultctl.tree.port import COMMANDS as port
     from vaultctl.tree.ssh import COMMANDS as ssh
     from vaultctl.tree.system import COMMANDS as system
     from vaultctl.tree.tokens import COMMANDS as tokens
     from vaultctl.tree.transit import COMMANDS as transit
 
-    every = (*audit, *env, *hsm, *kv, *namespaces, *nhi, *operating, *ssh, *system, *tokens, *transit)
+    every = (*audit, *env, *hsm, *kv, *namespaces, *nhi, *operating, *port, *ssh, *system, *tokens, *transit)
     return sorted(every, key=lambda command: command.name)
 
 
@@ -99,6 +101,10 @@ def _commands(first: str) -> Sequence[Command]:
         from vaultctl.tree.nhi import COMMANDS as nhi
 
         return nhi
+    if first == "port":
+        from vaultctl.tree.port import COMMANDS as port
+
+        return port
     if first == "ssh":
         from vaultctl.tree.ssh import COMMANDS as ssh
 

@@ -107,6 +107,28 @@ def encrypt(
         made.place(destination, over=force)
 
 
+def encrypt_bytes(plain: bytes, recipients: Sequence[object]) -> bytes:
+    """Return what is short enough for memory, encrypted. Raises `StorageFailure` for recipients that do not go together."""
+    try:
+        sealed: bytes = pyrage.encrypt(plain, list(recipients))
+    except pyrage.EncryptError:
+        raise StorageFailure(
+            "these recipients cannot be used together: one with post-quantum encryption stands alone"
+        ) from None
+    return sealed
+
+
+def decrypt_bytes(sealed: bytes, identities: Sequence[object]) -> bytes:
+    """Return what `encrypt_bytes` was given. Raises `StorageFailure` where it does not open."""
+    try:
+        plain: bytes = pyrage.decrypt(sealed, list(identities))
+    except pyrage.DecryptError:
+        raise StorageFailure(
+            "it does not open; it is damaged, or encrypted to another key than that of -identity"
+        ) from None
+    return plain
+
+
 @contextmanager
 def decrypted(file: Path, identity: str, progress: Progress) -> Iterator[Path]:
     """Have what is in a backup until the end of the block: itself, or what it opens to. Raises `StorageFailure`."""

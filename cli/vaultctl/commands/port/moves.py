@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""port move and port verify: from one server to another, and whether both are equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vaultctl.commands.port.archives import fillers, open_archive
+from vaultctl.commands.port.ends import Ends, Progress, tell, threads
+from vaultctl.errors import CommandError
+from vaultctl.port import compare, decisions, moving
+from vaultctl.port.aside import Aside
+from vaultctl.port.copying import Copier
+from vaultctl.port.ground.journal import Journal
+from vaultctl.port.ground.report import Report
+from vaultctl.port.kv.undeletion import Undeletion
+from vaultctl.port.sink import ServerSink
+from vaultctl.port.source import ServerSource
+from vaultctl.text.json import as_map
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vaultctl.invocation import Invocation
+    from vaultctl.port.ground.server import Server
+
+
+def move(invocation: Invocation) -> int:
+    """Copy a server to another while it is used; the same command goes on where it was ended."""
+    with Ends(invocation) as ends:
+        server, usual = ends.source(), ends.usual()
+        report = Report()
+        report.facts.update({"source": server.label, "destination": usual.label})
+        journal = _journal(invocation, server, usual)
+        try:
+            sink = ServerSink(
+                usual, journal, replace=invocation.truth("replace"), fillers=fillers(invocation)
+            )
+            progress = Progress(invocation, "moved")
+            copier = Copier(sink, journal, report, threads=threads(invocation), progress=progress)
+            undelete = Undeletion(journal) if invocation.truth("undelete") else None
+            aside = Aside(server, journal)
+            moving.move(server, report, copier, aside, undelete=undelete, switch=invocation.truth("switch"))
+        finally:
+            journal.close()
+    return tell(invocation, report, good=report.complete)
+
+
+def take_back(invocation: Invocation) -> int:
+    """Put the source's mounts back where they were before a switch-over."""
+    with Ends(invocation) as ends:
+        server, usual = ends.source(), ends.usual()
+        journal = _journal(invocation, server, usual)
+        try:
+            done = Aside(server, journal).take_back()
+        finally:
+            journal.close()
+    return invocation.succeed("\n".join(f"Back at {name.text}" for name in done) or "Nothing is set aside.")
+
+
+def _journal(invocation: Invocation, source: Server, destination: Server) -> Journal:
+    """The journal of a move between these two. CommandError where none is named."""
+    file = invocation.text("journal")
+    if not file:
+        raise CommandError(
+            "-journal is needed: a file that says what is done, so that the same command goes on"
+        )
+    return Journal(Path(file), {"source": source.identity, "destination": destination.identity})
+
+
+def verify(invocation: Invocation) -> int:
+    """Compare a server with the one that -from names, or with an archive; or an archive with its manifest."""
+    report = Report()
+    with Ends(invocation) as ends:
+        key, number = compare.new_key(), threads(invocation)
+        if invocation.args:
+            if invocation.text("from"):
+                raise CommandError("name an archive, or a server with -from, not both")
+            reader, signer = open_archive(invocation, Path(invocation.args[0]))
+            report.facts.update(
+                {"archive": invocation.args[0], "signed by": signer, "archive is whole": True}
+            )
+            if invocation.truth("offline"):
+                report.facts["archived entries"] = reader.manifest.counts
+                return tell(invocation, report, good=True)
+            source = compare.gather(reader.items(), key, threads=1, progress=Progress(invocation, "archive"))
+            server = None
+        else:
+            server = ends.source()
+            report.facts["source"] = server.label
+            items = ServerSource(server, report).items()
+            source = compare.gather(items, key, threads=number, progress=Progress(invocation, "source"))
+        usual = ends.usual()
+        report.facts["destination"] = usual.label
+        there = ServerSource(usual, Report()).items()
+        destination = compare.gather(there, key, threads=number, progress=Progress(invocation, "destination"))
+        number_of_triples = invocation.number("decisions")
+        if number_of_triples and server is not None:
+            report.facts["decisions"] = decisions.compare(
+                server, usual, number=number_of_triples, seed=invocation.number("seed") or 0
+            )
+    report.facts["compared"] = compare.summary(source, destination)
+    report.facts["differences"] = compare.differences(source, destination)
+    other = as_map(report.facts.get("decisions")).get("different")
+    return tell(invocation, report, good=not report.facts["differences"] and not other)

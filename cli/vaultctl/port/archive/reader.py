@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""An archive as it is read: the manifest first, then each part, checked before anything of it is looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from vaultctl.errors import CommandError
+from vaultctl.port.archive.manifest import Manifest, Part, read_manifest, read_part
+from vaultctl.port.archive.sealing import unseal
+from vaultctl.port.ground import canonical
+from vaultctl.port.ground.entry import Entry, Item, Name
+from vaultctl.text.json import as_map
+
+
+class ArchiveReader:
+    """An archive whose manifest is known to be whole."""
+
+    def __init__(self, folder: Path, identities: Sequence[object]) -> None:
+        """CommandError where it is encrypted and no identity is given, or the other way round."""
+        self._folder, self._identities = folder, identities
+        self.manifest: Manifest = read_manifest(folder)
+        if identities and self.manifest.encryption != "age":
+            raise CommandError(f"{folder}: it is not encrypted; leave -identity out")
+
+    def check(self) -> None:
+        """Compare every part with the manifest, which needs no key. CommandError for the first that differs."""
+        for part in self.manifest.parts:
+            read_part(self._folder, part)
+
+    def items(self) -> Iterator[Item]:
+        """Every entry in its order. CommandError for what the manifest does not say."""
+        if self.manifest.encryption == "age" and not self._identities:
+            raise CommandError(f"{self._folder}: it is encrypted; give the private key's file with -identity")
+        for part in self.manifest.parts:
+            entries = list(self._entries(part))
+            if Counter(entry.name.kind for entry in entries) != Counter(part.counts):
+                raise CommandError(f"{self._folder / part.file}: it has other entries than the manifest says")
+            for number, entry in enumerate(entries):
+                yield Item(entry.name, f"{part.sha256}:{number}", partial(_same, entry))
+
+    def _entries(self, part: Part) -> Iterator[Entry]:
+        content = read_part(self._folder, part)
+        if self.manifest.encryption == "age":
+            content = unseal(content, self._identities)
+        for line in content.splitlines():
+            value = canonical.decode(line)
+            name = Name(str(value.get("kind")), str(value.get("namespace")), str(value.get("path")))
+            yield Entry(name, as_map(value.get("data")))
+
+
+def _same(entry: Entry) -> Entry:
+    return entry

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""An archive as it is written: entries gather to parts; a part is sealed, on the disk, and then in the journal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vaultctl.port.archive.manifest import NAME, Manifest, Part, part_of, write_file
+from vaultctl.port.archive.sealing import seal
+from vaultctl.port.archive.signature import sign, signature_of
+from vaultctl.port.ground import clock
+from vaultctl.port.ground.entry import WRITTEN, Entry, Item, Outcome
+from vaultctl.port.ground.journal import Journal
+
+PART = 1 << 20
+"""Bytes after which a part is closed."""
+
+
+class ArchiveWriter:
+    """Takes entries in their order."""
+
+    parallel = False
+
+    def __init__(
+        self, folder: Path, journal: Journal, recipients: Sequence[object], *, size: int = PART
+    ) -> None:
+        """Go on where the journal ends. Without recipients nothing is encrypted."""
+        self._folder, self._journal, self._recipients, self._size = folder, journal, recipients, size
+        self._parts: list[Part] = [part_of(line["part"]) for line in journal.lines if "part" in line]
+        self._lines: list[bytes] = []
+        self._done: list[list[str]] = []
+        self._counts: Counter[str] = Counter()
+        self._bytes = 0
+
+    def put(self, item: Item, entry: Entry) -> Outcome:
+        """Take an entry; it is on the disk once its part is closed."""
+        line = entry.line()
+        self._lines.append(line)
+        self._bytes += len(line) + 1
+        self._counts[entry.name.kind] += 1
+        self._done.append([item.name.digest(self._journal.key), self._journal.mark(item.mark)])
+        if self._bytes >= self._size:
+            self.flush()
+        return WRITTEN
+
+    def flush(self) -> None:
+        """Close the part."""
+        if not self._lines:
+            return
+        plain = b"".join(line + b"\n" for line in self._lines)
+        content = seal(plain, self._recipients) if self._recipients else plain
+        suffix = "age" if self._recipients else "jsonl"
+        name = f"part-{len(self._parts) + 1:06d}.{suffix}"
+        write_file(self._folder / name, content)
+        part = Part(name, len(content), hashlib.sha256(content).hexdigest(), dict(self._counts))
+        self._journal.add({"part": part.written(), "done": self._done}, durable=True)
+        self._parts.append(part)
+        self._lines, self._done, self._counts, self._bytes = [], [], Counter(), 0
+
+    def finish(self, source: Mapping[str, object], *, base: str, sign_key: str) -> Manifest:
+        """Write the manifest, and sign it where there is a key."""
+        self.flush()
+        manifest = Manifest(
+            source,
+            clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "age" if self._recipients else "none",
+            base,
+            tuple(self._parts),
+        )
+        file = self._folder / NAME
+        signature_of(file).unlink(missing_ok=True)
+        write_file(file, manifest.encode())
+        if sign_key:
+            sign(file, sign_key)
+        return manifest

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Two sides compared entry by entry, by digests with a key that exists for one comparison: none of them says anything."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from vaultctl.port.ground import canonical
+from vaultctl.port.ground.entry import Entry, Item, Name
+from vaultctl.port.ground.report import KIND
+from vaultctl.port.kv import version1, version2
+from vaultctl.port.settings import identity, mounts, namespaces, plain, policies
+from vaultctl.port.source import NAMES
+from vaultctl.text.json import as_list
+
+_COMPARABLE: Mapping[str, Callable[[Mapping[str, object]], object]] = {
+    version1.KIND: version1.comparable,
+    version2.KIND: version2.comparable,
+    mounts.ENGINE: mounts.comparable,
+    mounts.METHOD: mounts.comparable,
+    namespaces.KIND: namespaces.comparable,
+    identity.ENTITY: identity.comparable,
+    identity.GROUP: identity.comparable,
+    policies.KIND: policies.comparable,
+}
+_WINDOW = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side's entries: of each, the digests of what has to be equal."""
+
+    key: bytes = field(repr=False)
+    entries: dict[Name, dict[str, str]] = field(default_factory=dict, repr=False)
+
+    def total(self, kind: str) -> str:
+        """One digest over all entries of a kind."""
+        found = sorted((name.namespace, name.path) for name in self.entries if name.kind == kind)
+        return canonical.digest(
+            self.key, [[*where, dict(self.entries[Name(kind, *where)])] for where in found]
+        )
+
+
+def new_key() -> bytes:
+    """A key for one comparison."""
+    return secrets.token_bytes(32)
+
+
+def gather(
+    items: Iterable[Item], key: bytes, *, threads: int, progress: Callable[[int], None] = lambda _: None
+) -> Side:
+    """Read one side. Of an archive, what comes later counts, and what is gone is gone."""
+    side = Side(key)
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: list[Item] = []
+        for number, item in enumerate(items, 1):
+            progress(number)
+            waiting.append(item)
+            if len(waiting) >= _WINDOW or item.name.kind == NAMES:
+                _take(side, pool, waiting)
+                waiting = []
+        _take(side, pool, waiting)
+    return side
+
+
+def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item]) -> None:
+    for entry, parts in pool.map(lambda item: _digests(side.key, item), items):
+        if entry is None or entry.name.kind == KIND:
+            continue
+        if entry.name.kind == NAMES:
+            _drop_gone(side, entry)
+        else:
+            side.entries[entry.name] = parts
+
+
+def _digests(key: bytes, item: Item) -> tuple[Entry | None, dict[str, str]]:
+    entry = item.load()
+    if entry is None or entry.name.kind in (NAMES, KIND):
+        return entry, {}
+    found = _COMPARABLE.get(entry.name.kind, plain.comparable)(entry.data)
+    parts = found if isinstance(found, dict) and entry.name.kind != version1.KIND else {"value": found}
+    return entry, {str(name): canonical.digest(key, value)[:32] for name, value in parts.items()}
+
+
+def _drop_gone(side: Side, entry: Entry) -> None:
+    kind = version1.KIND if entry.data["version"] == "1" else version2.KIND
+    mount = entry.name
+    known = {mount.path + str(name) for name in as_list(entry.data["names"])}
+    gone = [
+        name
+        for name in side.entries
+        if name.kind == kind
+        and name.namespace == mount.namespace
+        and name.path.startswith(mount.path)
+        and name.path not in known
+    ]
+    for name in gone:
+        del side.entries[name]
+
+
+def differences(source: Side, destination: Side) -> list[dict[str, object]]:
+    """Where the sides are not equal: which entry, and in what."""
+    found: list[dict[str, object]] = []
+    for name in sorted({*source.entries, *destination.entries}, key=lambda one: (one.kind, one.text)):
+        one, other = source.entries.get(name), destination.entries.get(name)
+        if one == other:
+            continue
+        if one is None or other is None:
+            what = "only at the destination" if one is None else "only at the source"
+        else:
+            what = "differs in " + ", ".join(
+                sorted(part for part in {*one, *other} if one.get(part) != other.get(part))
+            )
+        found.append({"kind": name.kind, "path": name.text, "what": what})
+    return found
+
+
+def summary(source: Side, destination: Side) -> dict[str, object]:
+    """How many entries of each kind each side has, and whether all of them are equal."""
+    counts = [Counter(name.kind for name in side.entries) for side in (source, destination)]
+    return {
+        kind: {
+            "source": counts[0][kind],
+            "destination": counts[1][kind],
+            "equal": source.total(kind) == destination.total(kind),
+        }
+        for kind in sorted({*counts[0], *counts[1]})
+    }

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What is done already, so that the same command goes on where it was ended, and what a delta begins from.
+
+A file of lines, each of which is true by itself. Names stand in it as digests with a key that is made for the file; of
+what secrets hold nothing stands in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from vaultctl.errors import CommandError
+from vaultctl.port.ground import canonical
+from vaultctl.port.ground.entry import Name
+from vaultctl.text.json import as_list, as_map, parse
+
+FORMAT = "coffre-port-journal-1"
+
+
+class Journal:
+    """An open journal, which no other process has."""
+
+    def __init__(self, file: Path, ends: Mapping[str, str]) -> None:
+        """Open it, or begin it for what `ends` says. CommandError where it is of other ends, or in use."""
+        self.file = file
+        self.marks: dict[str, str] = {}
+        self.lines: list[Mapping[str, object]] = []
+        self._handle = self._claim()
+        found = list(self._whole_lines())
+        if not found:
+            found = [{"format": FORMAT, "key": secrets.token_hex(32), "ends": dict(ends)}]
+            self._append(found[0])
+            os.fsync(self._handle)
+        self.head = head = found[0]
+        if head.get("format") != FORMAT or as_map(head.get("ends")) != dict(ends):
+            raise CommandError(f"{file}: it is the journal of something else; name another with -journal")
+        self.key = bytes.fromhex(str(head.get("key")))
+        for line in found[1:]:
+            self._take(line)
+
+    @classmethod
+    def copy_marks(cls, earlier: Path, file: Path) -> None:
+        """Begin a journal with what an earlier one says was done, under the same key."""
+        found = cls._open_as_it_is(earlier)
+        try:
+            lines: list[dict[str, object]] = [
+                found.head,
+                {"done": [[name, mark] for name, mark in found.marks.items()]},
+            ]
+        finally:
+            found.close()
+        partial = file.with_name(f"{file.name}.partial")
+        partial.write_bytes(b"".join(canonical.encode(line) + b"\n" for line in lines))
+        partial.chmod(0o600)
+        partial.replace(file)
+
+    @classmethod
+    def _open_as_it_is(cls, file: Path) -> Journal:
+        """Open a journal that is there, whatever its ends."""
+        try:
+            with file.open("rb") as content:
+                head = as_map(parse(content.readline()))
+        except (OSError, ValueError):
+            raise CommandError(
+                f"{file}: there is no journal; a delta needs that of the earlier export"
+            ) from None
+        return cls(file, {name: str(value) for name, value in as_map(head.get("ends")).items()})
+
+    def close(self) -> None:
+        """Let others have it."""
+        os.close(self._handle)
+
+    def holds(self, name: Name) -> bool:
+        """Whether it says that an entry of that name was done, in whatever form."""
+        return name.digest(self.key) in self.marks
+
+    def is_done(self, name: Name, mark: str) -> bool:
+        """Whether it says that the entry was done as it is now."""
+        return bool(mark) and self.marks.get(name.digest(self.key)) == self.mark(mark)
+
+    def mark(self, mark: str) -> str:
+        """A mark as it stands in the file."""
+        return canonical.digest(self.key, mark)[:32] if mark else ""
+
+    def note(self, name: Name, mark: str) -> None:
+        """Say that an entry is done."""
+        self.add({"done": [[name.digest(self.key), self.mark(mark)]]})
+
+    def forget(self, name: Name) -> None:
+        """Say that what was done is undone: it is no longer at the source."""
+        self.add({"gone": name.digest(self.key)})
+
+    def add(self, line: Mapping[str, object], *, durable: bool = False) -> None:
+        """Write a line. What is written outlives this process at once, and the machine's power if `durable`."""
+        self._append(line)
+        if durable:
+            os.fsync(self._handle)
+        self._take(line)
+
+    def _take(self, line: Mapping[str, object]) -> None:
+        for pair in as_list(line.get("done")):
+            name, mark = as_list(pair)
+            self.marks[str(name)] = str(mark)
+        if "gone" in line:
+            self.marks.pop(str(line["gone"]), None)
+        if not {"done", "gone"} & set(line) or "part" in line:
+            self.lines.append(line)
+
+    def _claim(self) -> int:
+        try:
+            handle = os.open(
+                self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
+        except OSError as error:
+            raise CommandError(f"{self.file}: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise CommandError(f"{self.file}: another process is using it") from None
+        return handle
+
+    def _whole_lines(self) -> Iterator[dict[str, object]]:
+        """The lines of before; one that was not finished is cut off."""
+        size = 0
+        with self.file.open("rb") as content:
+            for line in content:
+                if not line.endswith(b"\n"):
+                    break
+                try:
+                    value = parse(line)
+                except ValueError:
+                    value = None
+                if not isinstance(value, dict):
+                    raise CommandError(f"{self.file}: it is no journal")
+                size += len(line)
+                yield value
+        os.ftruncate(self._handle, size)
+
+    def _append(self, line: Mapping[str, object]) -> None:
+        text = canonical.encode(dict(line)) + b"\n"
+        while text:
+            text = text[os.write(self._handle, text) :]

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What moved, what did not, and why: counted by kind, and named wherever something is not as it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from vaultctl.port.ground.entry import Name, Outcome
+from vaultctl.text.json import as_list, as_map
+
+_SHOWN = 20
+KIND = "report"
+"""The kind of the entry that ends an archive: what the export did not read, and why."""
+
+
+class Report:
+    """Gathers while a move goes on. It holds paths and reasons, and nothing of what secrets hold."""
+
+    def __init__(self) -> None:
+        self._words: dict[Name, str] = {}
+        self._written = 0
+        self._left: dict[tuple[str, str, str], None] = {}
+        self._notes: dict[tuple[str, str, str], None] = {}
+        self.facts: dict[str, object] = {}
+
+    def count(self, name: Name, outcome: Outcome) -> None:
+        """Say what became of an entry. What was written once stays so when a later pass finds it unchanged."""
+        self._written += outcome.word == "written"
+        if outcome.word != "unchanged" or name not in self._words:
+            self._words[name] = outcome.word
+        if outcome.why:
+            self.leave(name, outcome.why)
+        for note in outcome.notes:
+            self.note(name, note)
+
+    def leave(self, name: Name, why: str) -> None:
+        """Say that an entry did not move."""
+        self._left[name.kind, name.text, why] = None
+
+    def note(self, name: Name, what: str) -> None:
+        """Say what of an entry is not as it was."""
+        self._notes[name.kind, name.text, what] = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was refused or left where others have it."""
+        return not self._left
+
+    @property
+    def written(self) -> int:
+        """How often an entry was written."""
+        return self._written
+
+    def begin_pass(self) -> None:
+        """Look again: what is left or noted is found again."""
+        self._left.clear()
+        self._notes.clear()
+
+    def _counts(self) -> dict[str, dict[str, int]]:
+        """How many entries of each kind had which outcome."""
+        found: dict[str, Counter[str]] = {}
+        for name, word in self._words.items():
+            found.setdefault(name.kind, Counter())[word] += 1
+        return {kind: dict(sorted(counts.items())) for kind, counts in sorted(found.items())}
+
+    def take(self, document: Mapping[str, object]) -> None:
+        """Take over what an export did not read: it does not move either."""
+        for rows, member, reason in ((self._left, "not_moved", "why"), (self._notes, "not_kept", "what")):
+            for row in map(as_map, as_list(document.get(member))):
+                rows[str(row.get("kind")), str(row.get("path")), str(row.get(reason))] = None
+
+    def document(self) -> dict[str, object]:
+        """The report for programs."""
+        return {
+            **self.facts,
+            "entries": self._counts(),
+            "not_moved": [{"kind": kind, "path": path, "why": why} for kind, path, why in self._left],
+            "not_kept": [{"kind": kind, "path": path, "what": what} for kind, path, what in self._notes],
+        }
+
+    def text(self) -> str:
+        """The report for people; long lists are cut, and say so."""
+        lines = [f"{name}: {value}" for name, value in self.facts.items()]
+        for kind, counts in self._counts().items():
+            lines.append(f"{kind}: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
+        lines += _section("Did not move", list(self._left))
+        lines += _section("Moved, and not as it was", list(self._notes))
+        return "\n".join(lines)
+
+
+def _section(title: str, rows: list[tuple[str, str, str]]) -> list[str]:
+    if not rows:
+        return []
+    lines = ["", f"{title} ({len(rows)}):"]
+    lines += [f"  {kind} {path}: {what}" for kind, path, what in rows[:_SHOWN]]
+    if len(rows) > _SHOWN:
+        lines.append(f"  and {len(rows) - _SHOWN} more; -format=json names all")
+    return lines

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""One of the two servers: reads, lists and writes by its API, in any namespace, from several threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from vaultctl.errors import ApiError, CommandError
+from vaultctl.http.client import Client
+from vaultctl.text.json import as_list, as_map
+
+PAGE = 1000
+_PATIENCE = 60.0
+"""Seconds that a server which is over its limits is given."""
+_LONGEST_REASON = 300
+
+
+class Server:
+    """A server and the token that reads or writes it."""
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        """`connect` makes a client; each thread has one of its own."""
+        self._connect = connect
+        self._local = threading.local()
+        self._clients: list[Client] = []
+        self._about: Mapping[str, object] | None = None
+
+    @property
+    def client(self) -> Client:
+        """This thread's client."""
+        client: Client | None = getattr(self._local, "client", None)
+        if client is None:
+            client = self._local.client = self._connect()
+            self._clients.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients:
+            client.close()
+
+    @property
+    def about(self) -> Mapping[str, object]:
+        """What the server says of itself: `version`, `cluster_id` and `cluster_name`."""
+        if self._about is None:
+            answer = self.client.send("GET", "sys/seal-status", with_token=False, preliminary=True).json()
+            if answer.get("sealed"):
+                raise CommandError(f"{self.client.address}: the server is sealed")
+            self._about = answer
+        return self._about
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that all paths are relative to; empty for the root."""
+        return self.client.namespace
+
+    @property
+    def label(self) -> str:
+        """The server as reports name it."""
+        return (
+            f"{self.client.address}{'/' * bool(self.namespace)}{self.namespace} ({self.about.get('version')})"
+        )
+
+    @property
+    def identity(self) -> str:
+        """What stays the same when its address changes."""
+        return f"{self.about.get('cluster_id') or self.client.address}{'/' * bool(self.namespace)}{self.namespace}"
+
+    def read(self, path: str, query: Mapping[str, str | list[str]] | None = None) -> dict[str, object] | None:
+        """The `data` of a GET; None where nothing is."""
+        answer = self._send("GET", path, query=query, accept_missing=True)
+        return None if answer is None else as_map(answer.get("data"))
+
+    def write(self, path: str, body: object, *, method: str = "POST") -> dict[str, object]:
+        """The `data` of what a write answers."""
+        return as_map((self._send(method, path, body=body) or {}).get("data"))
+
+    @contextmanager
+    def token(self, namespace: str, *, policy: str, ttl: str) -> Iterator[str]:
+        """A token with one policy, until the end of the block."""
+        body = {"policies": [policy], "no_default_policy": True, "ttl": ttl}
+        answer = self._send("POST", f"{namespace}auth/token/create", body=body)
+        token = str(as_map((answer or {}).get("auth")).get("client_token"))
+        try:
+            yield token
+        finally:
+            self._send("POST", f"{namespace}auth/token/revoke", body={"token": token})
+
+    def delete(self, path: str) -> None:
+        """Delete; nothing happens where nothing is."""
+        self._send("DELETE", path, accept_missing=True)
+
+    def names(self, path: str) -> Iterator[str]:
+        """The names below a path, in order, page by page where the server has pages."""
+        for name, _ in self.listing(path):
+            yield name
+
+    def listing(self, path: str) -> Iterator[tuple[str, object]]:
+        """Each name below a path, with its `key_info` where the server has one."""
+        after = ""
+        while True:
+            query: dict[str, str | list[str]] = {"limit": str(PAGE), **({"after": after} if after else {})}
+            answer = self._send("LIST", path, query=query, accept_missing=True)
+            data = as_map((answer or {}).get("data"))
+            names = [str(name) for name in as_list(data.get("keys"))]
+            about = as_map(data.get("key_info"))
+            for name in names:
+                if name > after or not after:
+                    yield name, about.get(name)
+            if len(names) != PAGE or names[-1] <= after:  # fewer: the end. More: it has no pages
+                return
+            after = names[-1]
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | list[str]] | None = None,
+        body: object = None,
+        accept_missing: bool = False,
+    ) -> dict[str, object] | None:
+        """The answer; None where nothing is there. A limit of requests is waited for. ApiError for every refusal."""
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                response = self.client.send(
+                    method, path, query=query, body=body, accept_missing=accept_missing
+                )
+            except ApiError as error:
+                if error.status != 429 or time.monotonic() > until:
+                    raise
+                time.sleep(1)
+            else:
+                return None if response.status == 404 else response.json()
+
+
+def reason(error: ApiError) -> str:
+    """Why a server refused, on one line: its status and its own words, which hold no secret."""
+    words = "; ".join(" ".join(text.split()) for text in error.errors)[:_LONGEST_REASON]
+    return f"status {error.status}" + (f": {words}" if words else "")

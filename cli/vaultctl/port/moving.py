@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A move while others go on writing.
+
+1. Everything is copied.
+2. What changed meanwhile is copied, until a pass finds little or has been made a few times.
+3. If the switch-over is wanted, mounts of secrets are set aside at the source, and what changed last is copied.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from vaultctl.port.aside import Aside
+from vaultctl.port.copying import Copier
+from vaultctl.port.ground.report import Report
+from vaultctl.port.ground.server import Server
+from vaultctl.port.kv.undeletion import Undeletion
+from vaultctl.port.source import ServerSource
+
+_PASSES = 6
+_FEW = 20
+"""Entries that a pass writes at most for the next to be the last."""
+
+
+def move(
+    server: Server,
+    report: Report,
+    copier: Copier,
+    aside: Aside,
+    *,
+    undelete: Undeletion | None,
+    switch: bool,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Do what the module says; the report tells how many passes there were, and how long the source was set aside."""
+    aside.settle()
+
+    def source() -> ServerSource:
+        return ServerSource(server, report, undelete=undelete, aside=aside.places)
+
+    # 1. and 2.
+    written = [copier.run(source().items())]
+    while written[-1] > _FEW and len(written) < _PASSES:
+        report.begin_pass()
+        written.append(copier.run(source().items()))
+    report.facts["passes"] = written
+    if not switch:
+        return
+    # 3.
+    begun = clock()
+    aside.put(source().mounts())
+    last = copier.run(source().secrets())
+    report.facts["switch-over"] = {"seconds": round(clock() - begun, 3), "written": last}
+    report.facts["set aside"] = {"".join(where): where[0] + at for where, at in aside.places.items()}

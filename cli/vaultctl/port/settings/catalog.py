@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What there is to read of each engine and auth method, and what of it no API tells."""
+
+from __future__ import annotations
+
+from vaultctl.port.settings.plain import Collection
+
+_TOKENS = (
+    "bound_cidrs",
+    "max_ttl",
+    "num_uses",
+    "period",
+    "policies",
+    "ttl",
+)
+"""Members that older servers tell twice; the others begin with `token_`."""
+
+ROLE_ID = "approle-id"
+
+IN_NAMESPACE = (
+    Collection("password-policy", "sys/policies/password/"),
+    Collection("token-role", "auth/token/roles/", drop=("name", "explicit_max_ttl", "period", "bound_cidrs")),
+)
+IN_ROOT = (
+    Collection("quota", "sys/quotas/rate-limit/", drop=("name", "type")),
+    Collection("quota-config", "sys/quotas/config", drop=("absolute_rate_limit_exempt_paths",)),
+    Collection("cors", "sys/config/cors"),
+)
+"""Written last: a quota limits those who move, too."""
+
+
+def of_auth_method(kind: str, path: str) -> tuple[Collection, ...]:
+    """What an auth method at `auth/PATH` has. Empty for one that is not known."""
+    base = f"auth/{path}"
+    known: dict[str, tuple[Collection, ...]] = {
+        "approle": (Collection("approle", f"{base}role/", drop=_TOKENS),),
+        "userpass": (
+            Collection(
+                "userpass",
+                f"{base}users/",
+                drop=_TOKENS,
+                unreadable={
+                    "": "no server tells a password: the user has one that nobody knows, and needs another"
+                },
+            ),
+        ),
+        "kubernetes": (
+            Collection(
+                "auth-config",
+                f"{base}config",
+                drop=("token_reviewer_jwt_set",),
+                unreadable={"token_reviewer_jwt_set": "no server tells token_reviewer_jwt: write it again"},
+            ),
+            Collection("auth-role", f"{base}role/", drop=_TOKENS),
+        ),
+        "cert": (
+            Collection("auth-config", f"{base}config", drop_zero=("ocsp_cache_size",)),
+            Collection("auth-role", f"{base}certs/", drop=_TOKENS),
+            Collection(
+                "auth-crl",
+                f"{base}crls/",
+                unreadable={"": "a server tells serial numbers and no list: load it again"},
+            ),
+        ),
+    }
+    known["jwt"] = known["oidc"] = (
+        Collection(
+            "jwt-config",
+            f"{base}config",
+            drop=("status",),
+            unreadable={"oidc_client_id": "no server tells oidc_client_secret: write it again"},
+        ),
+        Collection("auth-role", f"{base}role/", drop=_TOKENS),
+    )
+    return known.get(kind, ())
+
+
+def of_engine(kind: str, path: str) -> tuple[Collection, ...]:
+    """What an engine at a path has beside what it keeps for others. Empty for one that is not known."""
+    if kind == "ssh":
+        return (Collection("ssh-role", f"{path}roles/"),)
+    return ()
+
+
+KNOWN_ENGINES = ("kv", "generic", "ssh")
+"""Engines whose contents move, as far as there is a way."""
+
+LEFT = (
+    ("identity/oidc/key/", ("default",), "its private keys are told by no server"),
+    ("identity/oidc/role/", (), "it signs by a key that does not move"),
+    ("identity/oidc/client/", (), "its id and secret are given by the server"),
+    ("identity/oidc/provider/", ("default",), "it serves clients that do not move"),
+    ("identity/oidc/scope/", (), "it belongs to the provider, which does not move"),
+    ("identity/oidc/assignment/", ("allow_all",), "it names ids, which are others at the destination"),
+    ("identity/mfa/method/", (), "its secrets are told by no server"),
+    ("identity/mfa/login-enforcement/", (), "it names ids, which are others at the destination"),
+)
+"""What is listed and named in the report, and does not move: where, what of it every server has, and why."""
+EVERYWHERE = (
+    ("auth/token", "tokens and leases do not move: clients log in anew"),
+    ("cubbyhole/", "a cubbyhole ends with its token"),
+    ("sys/audit", "audit devices and logs belong to the server that wrote them"),
+)

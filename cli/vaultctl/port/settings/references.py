@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Ids that policies name: of entities, groups and auth mounts. Each server gives its own, so they travel by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from vaultctl.port.ground.server import Server
+from vaultctl.port.settings.mounts import METHOD, table
+from vaultctl.text.json import as_map
+
+_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
+_WORD = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+class References:
+    """The ids of one namespace of one server, read when they are first asked for."""
+
+    def __init__(self, server: Server, namespace: str) -> None:
+        self._server, self._namespace = server, namespace
+        self._names: dict[str, str] | None = None
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """By each id what it is the id of: `entity:NAME`, `group:NAME`, `mount:auth/PATH/`."""
+        if self._names is None:
+            found: dict[str, str] = {}
+            for kind in ("entity", "group"):
+                for id_, about in self._server.listing(f"{self._namespace}identity/{kind}/id"):
+                    found[id_] = f"{kind}:{as_map(about).get('name')}"
+            for path, about in table(self._server, self._namespace, METHOD).items():
+                found[str(about.get("accessor"))] = f"mount:auth/{path}"
+            self._names = found
+        return self._names
+
+    def forget(self) -> None:
+        """Read them again when they are asked for: some were made."""
+        self._names = None
+
+    def in_text(self, text: str) -> dict[str, str]:
+        """What of the ids stands in the templates of a policy."""
+        words = {
+            word
+            for found in _TEMPLATE.findall(text)
+            for dotted in _WORD.findall(found)
+            for word in _pieces(dotted.split("."))
+        }
+        return {word: self.names[word] for word in sorted(words) if word in self.names}
+
+    def translate(self, text: str, meant: Mapping[str, object]) -> tuple[str, list[str]]:
+        """The text with this server's ids for those that `meant` explains, and what is not here."""
+        ours = {name: id_ for id_, name in self.names.items()}
+        missing = [str(name) for name in meant.values() if name not in ours]
+        return replaced(text, {old: ours[str(name)] for old, name in meant.items() if name in ours}), missing
+
+
+def replaced(text: str, words: Mapping[str, str]) -> str:
+    """The text with other words in its templates."""
+    return _TEMPLATE.sub(
+        lambda found: _WORD.sub(lambda dotted: _exchanged(dotted.group(), words), found.group()), text
+    )
+
+
+def _exchanged(dotted: str, words: Mapping[str, str]) -> str:
+    """The words between dots, with others in their place: first those that have a dot within."""
+    parts = dotted.split(".")
+    done: list[str] = []
+    while parts:
+        size = 2 if ".".join(parts[:2]) in words else 1
+        word = ".".join(parts[:size])
+        done.append(words.get(word, word))
+        del parts[:size]
+    return ".".join(done)
+
+
+def _pieces(parts: list[str]) -> list[str]:
+    """What may be an id: in a namespace it has a dot within."""
+    return [*parts, *(".".join(pair) for pair in pairwise(parts))]

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A server that takes entries, each by what its kind needs."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping
+
+from vaultctl.port.ground import canonical
+from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
+from vaultctl.port.ground.journal import Journal
+from vaultctl.port.ground.server import Server
+from vaultctl.port.kv import version1, version2, version2_writer
+from vaultctl.port.kv.mount import Mount, walk
+from vaultctl.port.settings import identity, mounts, namespaces, plain, policies
+from vaultctl.port.settings.catalog import ROLE_ID
+from vaultctl.port.settings.references import References
+from vaultctl.port.source import NAMES
+from vaultctl.text.json import as_list, as_map, parse
+
+SECRETS = (version1.KIND, version2.KIND)
+"""Kinds that depend on nothing but their mount, so that many may be written at once."""
+_ROUNDED = ("it has whole numbers from 2^53 on, which a server that keeps doubles rounds",)
+_ABSENT = Outcome("left", "its mount could not be made")
+
+
+class ServerSink:
+    """Writes to a server; the journal says what of the destination is the work of this move."""
+
+    parallel = True
+
+    def __init__(self, server: Server, journal: Journal, *, replace: bool, fillers: int) -> None:
+        """`replace` overwrites what is there and is other. `fillers` is how many empty versions may keep numbers."""
+        self._server, self._journal, self._replace = server, journal, replace
+        self._limits = version2_writer.Limits(fillers)
+        self._references: dict[str, References] = {}
+        self._refused: set[tuple[str, str]] = set()
+        self._most: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def put(self, item: Item, entry: Entry) -> Outcome:
+        """Write one entry. ApiError where the server refuses."""
+        name = entry.name
+        ours = self._replace or self._journal.holds(name) or self._journal.holds(_maker(name))
+        if name.kind in SECRETS:
+            return self._secret(entry, ours=ours)
+        if name.kind == NAMES:
+            return self._remove_gone(entry)
+        if name.kind in (mounts.ENGINE, mounts.METHOD):
+            outcome = mounts.put(self._server, entry, ours=ours)
+            if outcome.why:
+                self._refused.add((name.namespace, name.path))
+            self._at(name.namespace).forget()
+            return outcome
+        if name.kind == namespaces.KIND:
+            return namespaces.put(self._server, entry, ours=ours)
+        if name.kind in (identity.ENTITY, identity.GROUP):
+            return identity.put(self._server, entry, self._at(name.namespace), ours=ours)
+        if name.kind == policies.KIND:
+            return policies.put(self._server, entry, self._at(name.namespace), ours=ours)
+        return plain.put(self._server, entry, ours=ours, also=_also(entry))
+
+    def _at(self, namespace: str) -> References:
+        return self._references.setdefault(namespace, References(self._server, namespace))
+
+    def _secret(self, entry: Entry, *, ours: bool) -> Outcome:
+        mount = Mount(entry.name.namespace, str(entry.data["mount"]))
+        if (mount.namespace, mount.path) in self._refused:
+            return _ABSENT
+        if entry.name.kind == version1.KIND:
+            outcome = version1.put(self._server, mount, entry, ours=ours)
+        else:
+            outcome = version2_writer.put(
+                self._server, mount, entry, ours=ours, most=self._kept(mount), limits=self._limits
+            )
+        return Outcome(outcome.word, outcome.why, _ROUNDED) if _inexact(entry) else outcome
+
+    def _kept(self, mount: Mount) -> int:
+        """How many versions the mount keeps of a secret."""
+        with self._lock:
+            if mount.base not in self._most:
+                number = (self._server.read(f"{mount.base}config") or {}).get("max_versions")
+                self._most[mount.base] = number if isinstance(number, int) else 0
+            return self._most[mount.base]
+
+    def _remove_gone(self, entry: Entry) -> Outcome:
+        """Remove what this move brought, and what is no longer at the source."""
+        name = entry.name
+        mount = Mount(name.namespace, name.path)
+        if (mount.namespace, mount.path) in self._refused:
+            return _ABSENT
+        kind = version1.KIND if entry.data["version"] == "1" else version2.KIND
+        branch = "" if kind == version1.KIND else "metadata/"
+        known = set(map(str, as_list(entry.data["names"])))
+        gone = [
+            secret
+            for key, _ in walk(self._server, mount, branch)
+            for secret in [Name(kind, name.namespace, name.path + key)]
+            if key not in known and self._journal.holds(secret)
+        ]
+        remove = version1.remove if kind == version1.KIND else version2_writer.remove
+        for secret in gone:
+            remove(self._server, mount, mount.key(secret.path))
+            self._journal.forget(secret)
+        return WRITTEN if gone else UNCHANGED
+
+
+def _maker(name: Name) -> Name:
+    """The entry that an entry comes to be with: a role brings an id, which is nobody's yet."""
+    if name.kind == ROLE_ID:
+        return Name("approle", name.namespace, name.path.removesuffix("/role-id"))
+    return name
+
+
+def _inexact(entry: Entry) -> bool:
+    """Whether a secret has numbers that not every server keeps exactly."""
+    values = [
+        entry.data.get("value"),
+        *(as_map(one).get("value") for one in as_list(entry.data.get("versions"))),
+    ]
+    return any(canonical.inexact(parse(value)) for value in values if isinstance(value, str))
+
+
+def _also(entry: Entry) -> Mapping[str, object]:
+    """What an object needs that no server tells: a password or a client's secret that nobody knows."""
+    if entry.name.kind == "userpass":
+        return {"password": secrets.token_urlsafe(32)}
+    if entry.name.kind == "jwt-config" and as_map(entry.data["body"]).get("oidc_client_id"):
+        return {"oidc_client_secret": secrets.token_urlsafe(32)}
+    return {}

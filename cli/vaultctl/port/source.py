@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Everything of a server, in the order in which another can take it.
+
+In each namespace: mounts and auth methods, roles, entities, groups, policies (which may name any of these), secrets, and
+what would hinder those who move last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from vaultctl.errors import ApiError
+from vaultctl.port.ground.entry import Entry, Item, Name
+from vaultctl.port.ground.report import Report
+from vaultctl.port.ground.server import Server, reason
+from vaultctl.port.kv import version1, version2
+from vaultctl.port.kv.mount import Mount
+from vaultctl.port.kv.undeletion import Undeletion
+from vaultctl.port.settings import catalog, identity, mounts, namespaces, policies
+from vaultctl.port.settings.plain import Collection
+from vaultctl.port.settings.references import References
+from vaultctl.text.json import as_map
+
+NAMES = "kv-names"
+"""The kind of the entry that ends a mount: the names of all its secrets, so that what is gone is removed."""
+SETTINGS = "kv-config"
+
+
+class ServerSource:
+    """Reads a server. What it cannot read is told to `report`."""
+
+    def __init__(
+        self,
+        server: Server,
+        report: Report,
+        *,
+        undelete: Undeletion | None = None,
+        aside: Mapping[tuple[str, str], str] | None = None,
+    ) -> None:
+        """`aside` has, by namespace and path, where mounts are while they are set aside."""
+        self._server, self._report, self._undelete = server, report, undelete
+        self._aside = dict(aside or {})
+
+    def items(self) -> Iterator[Item]:
+        """Every entry."""
+        yield from self._namespace("")
+        for path, why in catalog.EVERYWHERE:
+            self._report.note(Name("server", "", path), why)
+        for collection in () if self._server.namespace else catalog.IN_ROOT:
+            yield from self._collection(collection, "")
+
+    def secrets(self) -> Iterator[Item]:
+        """The secrets alone, of all namespaces: what changes while a move goes on."""
+        for mount, version in self._kv_mounts():
+            yield from self._kv(mount, version)
+
+    def mounts(self) -> Iterator[Mount]:
+        """The mounts of secrets of all namespaces, under the paths that they had."""
+        return (mount for mount, _ in self._kv_mounts())
+
+    def _kv_mounts(self) -> Iterator[tuple[Mount, str]]:
+        for namespace in self._namespaces(""):
+            for path, about in self._engines(namespace).items():
+                if about.get("type") in ("kv", "generic"):
+                    yield Mount(namespace, path, self._aside.get((namespace, path), "")), _version(about)
+
+    def _namespaces(self, namespace: str) -> Iterator[str]:
+        yield namespace
+        for entry in namespaces.below(self._server, namespace):
+            try:
+                yield from self._namespaces(namespace + entry.name.path)
+            except ApiError as error:
+                self._report.leave(entry.name, reason(error))
+
+    def _namespace(self, namespace: str) -> Iterator[Item]:
+        engines = self._engines(namespace)
+        methods = mounts.table(self._server, namespace, mounts.METHOD)
+        references = References(self._server, namespace)
+        yield from mounts.items(namespace, mounts.ENGINE, engines)
+        yield from mounts.items(namespace, mounts.METHOD, methods)
+        for collection in catalog.IN_NAMESPACE:
+            yield from self._collection(collection, namespace)
+        for path, about in methods.items():
+            yield from self._method(namespace, path, str(about.get("type")))
+        yield from self._guarded(
+            Name(identity.ENTITY, namespace, "identity/entity"),
+            lambda: identity.entities(self._server, namespace),
+        )
+        yield from self._guarded(
+            Name(identity.GROUP, namespace, "identity/group"),
+            lambda: identity.groups(self._server, namespace, references),
+        )
+        self._leave_identity(namespace)
+        yield from self._guarded(
+            Name(policies.KIND, namespace, "sys/policies/acl"),
+            lambda: policies.items(self._server, namespace, references),
+        )
+        for path, about in engines.items():
+            yield from self._engine(namespace, path, about)
+        for entry in namespaces.below(self._server, namespace):
+            yield Item(entry.name, "", lambda entry=entry: entry)  # type: ignore[misc]  # of this turn
+            yield from self._guarded(entry.name, lambda: self._namespace(namespace + entry.name.path))  # noqa: B023  # used at once
+
+    def _engines(self, namespace: str) -> dict[str, dict[str, object]]:
+        """The secrets engines by the paths that they had before they were set aside."""
+        was = {there: path for (within, path), there in self._aside.items() if within == namespace}
+        found = mounts.table(self._server, namespace, mounts.ENGINE)
+        return dict(sorted((was.get(path, path), about) for path, about in found.items()))
+
+    def _method(self, namespace: str, path: str, kind: str) -> Iterator[Item]:
+        collections = catalog.of_auth_method(kind, path)
+        if not collections and kind not in ("token", "ns_token"):
+            self._report.leave(
+                Name(mounts.METHOD, namespace, f"auth/{path}"),
+                f"what an auth method of type {kind} has is not read",
+            )
+        for collection in collections:
+            for item in self._collection(collection, namespace):
+                yield item
+                if kind == "approle":
+                    yield from self._approle(item.name)
+
+    def _approle(self, name: Name) -> Iterator[Item]:
+        """The id of a role; its secret ids are told by no server."""
+        path = f"{name.path}/role-id"
+        yield from self._collection(Collection(catalog.ROLE_ID, path), name.namespace)
+        accessors = sum(1 for _ in self._server.names(f"{name.namespace}{name.path}/secret-id"))
+        if accessors:
+            self._report.note(name, f"its {accessors} secret ids are told by no server: issue others")
+
+    def _engine(self, namespace: str, path: str, about: Mapping[str, object]) -> Iterator[Item]:
+        kind = str(about.get("type"))
+        name = Name(mounts.ENGINE, namespace, path)
+        if kind in ("kv", "generic"):
+            mount = Mount(namespace, path, self._aside.get((namespace, path), ""))
+            yield from self._kv(mount, _version(about))
+        elif kind not in catalog.KNOWN_ENGINES:
+            self._report.leave(name, f"what an engine of type {kind} has is not read")
+        for collection in catalog.of_engine(kind, path):
+            yield from self._collection(collection, namespace)
+        if kind == "ssh" and self._has(f"{namespace}{path}config/ca"):
+            self._report.note(name, "its private key is told by no server: make or import an issuer there")
+
+    def _has(self, path: str) -> bool:
+        try:
+            return self._server.read(path) is not None
+        except ApiError:
+            return False
+
+    def _kv(self, mount: Mount, version: str) -> Iterator[Item]:
+        names: list[str] = []
+        begin = Name(NAMES, mount.namespace, mount.path)
+        whole = False
+        try:
+            for item in self._secrets(mount, version):
+                names.append(mount.key(item.name.path))
+                yield item
+            whole = True
+        except ApiError as error:
+            self._report.leave(begin, reason(error))
+        if whole:
+            entry = Entry(begin, {"mount": mount.path, "version": version, "names": names})
+            yield Item(begin, "", lambda: entry)
+        if version == "2":
+            yield from self._collection(Collection(SETTINGS, f"{mount.path}config"), mount.namespace, mount)
+
+    def _secrets(self, mount: Mount, version: str) -> Iterator[Item]:
+        if version == "1":
+            return version1.items(self._server, mount)
+        return version2.Reader(self._server, mount, self._report.note, self._undelete).items()
+
+    def _collection(
+        self, collection: Collection, namespace: str, mount: Mount | None = None
+    ) -> Iterator[Item]:
+        name = Name(collection.kind, namespace, collection.base)
+        if mount is not None and mount.at:
+            return  # its settings moved before it was set aside
+        yield from self._guarded(name, lambda: collection.items(self._server, namespace, self._report.note))
+
+    def _guarded(self, name: Name, read: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+        """What can be read; what cannot is named, with the server's reason."""
+        try:
+            yield from read()
+        except ApiError as error:
+            if error.status >= 500 and error.status != 501:
+                raise
+            self._report.leave(name, reason(error))
+
+    def _leave_identity(self, namespace: str) -> None:
+        for base, everywhere, why in catalog.LEFT:
+            try:
+                found = list(self._server.names(namespace + base))
+            except ApiError:
+                continue  # a server that has no such thing
+            for one in found:
+                if one not in everywhere:
+                    self._report.leave(Name("identity", namespace, base + one), why)
+
+
+def _version(about: Mapping[str, object]) -> str:
+    return str(as_map(about.get("options")).get("version") or "1")

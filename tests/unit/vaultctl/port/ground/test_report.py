@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""A report counts entries once, names what did not move, and takes over what an export left."""
+
+from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Name, Outcome
+from vaultctl.port.ground.report import Report
+
+_ONE, _TWO = Name("kv2", "", "secret/a"), Name("kv2", "team/", "kv/b")
+
+
+def test_an_entry_that_a_later_pass_finds_unchanged_stays_written() -> None:
+    report = Report()
+    report.count(_ONE, WRITTEN)
+    report.count(_TWO, Outcome("refused", "status 400: no"))
+    report.begin_pass()
+    report.count(_ONE, UNCHANGED)
+    report.count(_TWO, Outcome("written", notes=("rounded",)))
+    assert report.document() == {
+        "entries": {"kv2": {"written": 2}},
+        "not_moved": [],
+        "not_kept": [{"kind": "kv2", "path": "team/kv/b", "what": "rounded"}],
+    }
+    assert report.complete
+    assert report.written == 2
+
+
+def test_what_an_export_left_stays_named() -> None:
+    report, other = Report(), Report()
+    report.leave(_ONE, "status 403")
+    report.note(_TWO, "without its value")
+    other.take(report.document())
+    assert other.document() == report.document()
+    assert not other.complete
+
+
+def test_a_long_list_is_cut_and_says_so() -> None:
+    report = Report()
+    for number in range(30):
+        report.leave(Name("kv1", "", f"old/{number}"), "status 403")
+    text = report.text()
+    assert "Did not move (30):" in text
+    assert "and 10 more; -format=json names all" in text
+    assert text.count("status 403") == 20
