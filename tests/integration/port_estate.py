@@ -5,6 +5,7 @@ import json
 import random
 import subprocess
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,7 +86,7 @@ def special(api: Api) -> None:
     for name in ("a space", "käse", "per%cent", "q?m&x=#y", "plus+", "dots..", "both"):
         api(
             "POST",
-            f"secret/data/odd/{urllib.request.quote(name)}",
+            f"secret/data/odd/{urllib.parse.quote(name)}",
             {"data": {name: [SECRET, None, True, 1.5, {}]}},
         )
     api("POST", "secret/data/odd/both/below", {"data": {"v": SECRET}})
