@@ -19,6 +19,7 @@ from vault.ui.views.log.asking import ask, forbidden, place_of, places
 from vault.ui.views.log.names import names_of
 from vault.ui.views.log.proof import state_of
 from vault.ui.views.log.search import outcome
+from vault.ui.views.log.superseding import instead_of, superseded_note, superseding
 from vault.ui.views.log.words import (
     ENDS,
     Record,
@@ -56,6 +57,7 @@ async def record(visit: Visit) -> Response:
         f"Record {seq} of log {log}",
         places(visit, ""),
         el("p", sentence_of(shown, names), class_="says-all"),
+        superseded_note(visit, shown, await superseding(visit, shown)),
         _facts(visit, shown, names, workload),
         el("h2", "What else"),
         _links(visit, shown),
@@ -90,6 +92,7 @@ def _facts(visit: Visit, shown: Record, names: Mapping[str, str], workload: str)
         ("Request", _span(text(shown, "http.request.method"), text(shown, "url.path"))),
         ("Resource", _span(text(within(shown, "resource"), "type"), resource_of(shown))),
         ("Outcome", [outcome(ends), f": {ENDS.get(ends, 'this word is new to this page')}", _status(shown)]),
+        ("Instead of", instead_of(visit, shown)),
         ("Allowed by", rules(policy, "grant")),
         ("Why not", text(policy, "reason")),
         ("Decided by", rules(policy, "by")),
