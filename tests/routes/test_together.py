@@ -28,6 +28,7 @@ class Linked:
     def __init__(self, crew: "list[Linked]") -> None:
         self._crew = crew
         self.number = len(crew) + 1
+        self.first = not crew
         self.tally: Tally | None = None
         self.member: Member | None = None
         crew.append(self)

@@ -24,6 +24,7 @@ from vault.framework.errors import Malformed
 from vault.lease.model import LEASE_KIND, Lease
 from vault.namespace.ids import bound, namespace_id
 from vault.namespace.parked import ENDED_LEASE, park
+from vault.storage.paging import pages
 from vault.storage.protocol import Timer
 from vault.values.ids import NO_TOKEN_KEY, LeaseId, NamespaceId, TokenKey
 from vault.values.times import Millis, Seconds, millis_to_seconds, nanos_after, nanos_to_millis, time_between
@@ -123,6 +124,11 @@ class LeaseStore:
     async def names(self, core: ReadView, prefix: str) -> Sequence[str]:
         """Return the names directly below `prefix`; a folder ends in `/`."""
         return await core.list(_ID + prefix)
+
+    async def count(self, core: ReadView) -> tuple[int, int]:
+        """Return how many leases there are in the namespace of `core`, and how many of them were given up."""
+        known = sum([len(page) async for page in pages(core.scan, _ID)])
+        return known, sum([len(page) async for page in pages(core.list, _PARKED)])
 
     async def parked(self, core: ReadView, *, limit: int = 0) -> Sequence[Lease]:
         """Return the leases that were given up, `limit` of them at most; 0 for all."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from vault.barrier.barrier import Barrier
@@ -54,9 +54,15 @@ class Quotas:
     """Lets requests in, or not. A request counts against the one quota that is most specific."""
 
     def __init__(
-        self, barrier: Barrier, namespaces: Namespaces, clock: Clock, tally: Tally | None = None
+        self,
+        barrier: Barrier,
+        namespaces: Namespaces,
+        clock: Clock,
+        tally: Tally | None = None,
+        violated: Callable[[str], None] = lambda _name: None,
     ) -> None:
-        """`tally` has what other workers count, where there are any."""
+        """`tally` has what other workers count, where there are any. `violated` is told which quota refused."""
+        self._violated = violated
         self._barrier = barrier
         self._namespaces = namespaces
         self._clock = clock
@@ -134,6 +140,7 @@ class Quotas:
         if self._settings.headers:
             call.admission = _headers(quota, window)
         if not window.allowed:
+            self._violated(quota.name)
             raise Limited(
                 f'request path "{quote(call.path)}": rate limit quota exceeded',
                 retry_after=window.retry,

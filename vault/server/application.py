@@ -123,6 +123,11 @@ class Colleagues(Protocol):
     tally: Tally | None
     """What they have counted of clients."""
 
+    @property
+    def first(self) -> bool:
+        """Whether this one keeps what is kept by one of them alone, as it is now."""
+        ...
+
     def before(self, answer: Answer, listener: Listener) -> Answer:
         """Return what passes requests of `listener` on to the first worker that are for it, and gives `answer` the rest."""
         ...

@@ -250,6 +250,14 @@ class TokenEntries:
                     found.append(_ACCESSOR.decode(value).accessor)
         return found
 
+    async def all(self, core: ReadView) -> AsyncIterator[TokenEntry]:
+        """Yield every token in the namespace of `core`, alive or not, a page at a time."""
+        async for page in pages(core.list, ENTRY):
+            for name in page:
+                value = await core.get(ENTRY + name)
+                if value is not None:
+                    yield TOKEN.decode(value)
+
     async def count(self, core: ReadView) -> int:
         """Return how many tokens there are in the namespace of `core`."""
         return sum([len(page) async for page in pages(core.list, ACCESSOR)])

@@ -8,7 +8,7 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from nhi.identity.records.model import ENTITY, Alias, Entity
@@ -42,6 +42,14 @@ async def entities(core: ReadView) -> Sequence[Entity]:
     """Return all entities, by id."""
     found = [await entity(core, EntityId(name)) for name in await core.list(_ENTITY)]
     return [one for one in found if one is not None]
+
+
+async def aliases(core: ReadView) -> AsyncIterator[tuple[Alias, ...]]:
+    """Yield the aliases of every entity, a page of these at a time."""
+    async for page in pages(core.list, _ENTITY):
+        for name in page:
+            found = await entity(core, EntityId(name))
+            yield () if found is None else found.aliases
 
 
 async def count(core: ReadView) -> int:

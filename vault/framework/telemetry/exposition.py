@@ -24,6 +24,8 @@ BUCKETS: Final = range(16, 37)
 _QUANTILES: Final = (0.5, 0.9, 0.99)
 _MILLI: Final = 1e6
 _SECOND: Final = 1e9
+_NANOS: Final = "_ns"
+"""How the names end of durations in nanoseconds."""
 
 
 def render_prometheus(metrics: Metrics, *, prefix: str = "vault") -> bytes:
@@ -39,7 +41,7 @@ def render_prometheus(metrics: Metrics, *, prefix: str = "vault") -> bytes:
     for name, labels, timing in metrics.timings():
         full = full_name(name, prefix)
         own = name.startswith(OWN)
-        shown = _histogram(full, labels, timing) if own else _summary(full, labels, timing)
+        shown = _histogram(full, labels, timing) if own else _summary(full, labels, timing, _unit(name))
         families.setdefault((full, "histogram" if own else "summary", name), []).extend(shown)
     lines: list[str] = []
     for (full, kind, name), samples in sorted(families.items()):
@@ -92,13 +94,18 @@ def _number(value: float) -> str:
     return "NaN" if math.isnan(value) else repr(value)
 
 
-def _summary(full: str, labels: Labels, timing: Timing) -> list[str]:
+def _unit(name: str) -> float:
+    """Return how many nanoseconds the unit of a metric has."""
+    return _SECOND if name.startswith(OWN) else 1.0 if name.endswith(_NANOS) else _MILLI
+
+
+def _summary(full: str, labels: Labels, timing: Timing, unit: float) -> list[str]:
     lines = [
-        f"{full}{_labels(labels, ('quantile', str(share)))} {timing.quantile(share) / _MILLI!r}"
+        f"{full}{_labels(labels, ('quantile', str(share)))} {timing.quantile(share) / unit!r}"
         for share in _QUANTILES
     ]
     shown = _labels(labels)
-    return [*lines, f"{full}_sum{shown} {timing.total / _MILLI!r}", f"{full}_count{shown} {timing.count}"]
+    return [*lines, f"{full}_sum{shown} {timing.total / unit!r}", f"{full}_count{shown} {timing.count}"]
 
 
 def _histogram(full: str, labels: Labels, timing: Timing) -> list[str]:
@@ -125,7 +132,7 @@ def _counted(name: str, labels: Labels, count: int, seconds: float) -> dict[str,
 
 def _sampled(name: str, prefix: str, labels: Labels, timing: Timing, seconds: float) -> dict[str, object]:
     count = timing.count
-    unit = _SECOND if name.startswith(OWN) else _MILLI
+    unit = _unit(name)
     mean = timing.total / count
     spread = max(timing.squares / count - mean * mean, 0.0) * count / max(count - 1, 1)
     return {

@@ -186,11 +186,11 @@ class Metrics:
         """Seconds since counting began."""
         return self.clock.monotonic() - self._since
 
-    def counter(self, name: str, **labels: str) -> Counter:
+    def counter(self, name: str, /, **labels: str) -> Counter:
         """Return the counter of this name and these labels, made at the first call. Keep what it returns."""
         return self._counters.setdefault((name, tuple(labels.items())), Counter())
 
-    def timing(self, name: str, **labels: str) -> Timing:
+    def timing(self, name: str, /, **labels: str) -> Timing:
         """Return the timing of this name and these labels, made at the first call. Keep what it returns."""
         found = self._timings.get((name, tuple(labels.items())))
         if found is None:
@@ -201,14 +201,14 @@ class Metrics:
         """Show under `name` the sum of what `parts` returns, so that a duration need not be counted twice."""
         self._summaries[name] = parts
 
-    def gauge(self, name: str, read: Callable[[], float], **labels: str) -> None:
+    def gauge(self, name: str, read: Callable[[], float], /, **labels: str) -> None:
         """Show the result of `read`, which is called each time that metrics are read; NaN where that is not known now.
 
         One whose name ends in `_total` only grows.
         """
         self._gauges[name, tuple(labels.items())] = read
 
-    def forget(self, name: str, **labels: str) -> None:
+    def forget(self, name: str, /, **labels: str) -> None:
         """Remove this gauge."""
         self._gauges.pop((name, tuple(labels.items())), None)
 

@@ -46,6 +46,7 @@ from vault.server.compose.groups.leases import make_leases
 from vault.server.compose.groups.mounts import make_mounts
 from vault.server.compose.groups.nodes import make_nodes
 from vault.server.compose.groups.schedules import bring, make_schedules
+from vault.server.compose.groups.usage import make_usage
 from vault.server.compose.listener_paths import fixed_paths, offered_paths
 from vault.server.compose.log_signing import sign_with_hsm
 from vault.server.compose.request_path import make_pipeline, make_requests
@@ -129,6 +130,7 @@ class Vault:
         self._background = background(
             ground, mounts.namespaces, tokens, self.leases, controls, installed, migrate, self.purger
         )
+        self._usage = make_usage(ground, mounts, tokens, self.leases, colleagues)
         self._fixed = fixed_paths(mounts.router.root)
         self._watch: asyncio.Task[None] | None = None
         self._remains = Remains(lambda: ground.barrier.moves, monotonic)
@@ -280,6 +282,7 @@ class Vault:
         self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
         self.controls.audit.start()
         self.ground.storage_watch.start()
+        self._usage.start()
         if self._reader is not None:
             self._reader.begin()
         if (witnesses := self._witnesses) is not None:
@@ -318,6 +321,7 @@ class Vault:
             await asyncio.wait([self._leaving])
         await self._seal_watch.stop()
         await self.ground.storage_watch.stop()
+        await self._usage.stop()
         await self._closing()
         await self._nodes.stop()
         if (witnesses := self._witnesses) is not None:
@@ -438,12 +442,15 @@ class Vault:
 
     async def _close(self) -> None:
         """Forget everything that came from the open vault, once nothing works with it in the background."""
+        began, was_open = perf_counter_ns(), not self.ground.barrier.sealed
         try:
             await self._background.stop()
             await self.leases.endings.stop()
         finally:
             await self._state.close()
             self._plans.tidy(self.ground.clock.millis())
+            if was_open:
+                self.ground.metrics.timing("core.pre_seal").observe(perf_counter_ns() - began)
 
     async def _watch_forever(self) -> None:
         while True:

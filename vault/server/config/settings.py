@@ -355,7 +355,20 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     disable_hostname: Annotated[bool, Setting(read.boolean, "Metrics never carry the host's name here.")] = (
         True
     )
-    metrics_prefix: Annotated[str, Setting(read.filled, "First part of every metric's name.")] = "vault"
+    metrics_prefix: Annotated[
+        str, Setting(read.filled, "First part of the name of every metric that is OpenBao's.")
+    ] = "vault"
+    usage_gauge_period: Annotated[
+        float,
+        Setting(
+            read.duration,
+            "Tokens, leases, entities and secrets are counted so often, for metrics; 0 for never. All of them are looked at.",
+            "10m",
+        ),
+    ] = 600
+    maximum_gauge_cardinality: Annotated[
+        int, Setting(read.limit, "How many series a metric of those may have: those with the highest counts.")
+    ] = 500
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

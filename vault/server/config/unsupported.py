@@ -68,8 +68,6 @@ IGNORED: Final[dict[str, dict[str, str]]] = {
         "tls_prefer_server_cipher_suites": "every accepted suite is strong",
     },
     "telemetry": {
-        "usage_gauge_period": "nothing is counted by scanning",
-        "maximum_gauge_cardinality": "nothing is counted by scanning",
         "enable_hostname_label": "metrics never carry the host's name",
         "num_lease_metrics_buckets": _TUNING,
         "lease_metrics_epsilon": _TUNING,

@@ -26,6 +26,9 @@ def register(metrics: Metrics, log: Log) -> None:
     metrics.gauge("runtime.heap_objects", lambda: float(sys.getallocatedblocks()))
     metrics.gauge("runtime.num_goroutines", lambda: float(len(asyncio.all_tasks())))
     metrics.gauge("runtime.total_gc_runs", lambda: float(sum(g["collections"] for g in gc.get_stats())))
+    pauses = _Pauses(metrics)
+    gc.callbacks.append(pauses.note)
+    metrics.gauge("runtime.total_gc_pause_ns", lambda: float(pauses.total))
     metrics.gauge("coffre.server_log.dropped_events_total", lambda: float(log.dropped))
     metrics.gauge("process.cpu_seconds_total", time.process_time)
     metrics.gauge("process.open_fds", lambda: float(len(os.listdir("/proc/self/fd"))))
@@ -33,6 +36,24 @@ def register(metrics: Metrics, log: Log) -> None:
     metrics.gauge("process.resident_memory_bytes", _resident_bytes)
     metrics.gauge("process.virtual_memory_bytes", lambda: float(_pages(0)))
     metrics.gauge("process.start_time_seconds", lambda: began)
+
+
+class _Pauses:
+    """How long the garbage collector has kept everybody waiting, in nanoseconds."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.total = 0
+        self._times = metrics.timing("runtime.gc_pause_ns")
+        self._began = 0
+
+    def note(self, phase: str, _: dict[str, int]) -> None:
+        """Note that a collection begins or ends; see `gc.callbacks`."""
+        if phase == "start":
+            self._began = time.perf_counter_ns()
+        else:
+            took = time.perf_counter_ns() - self._began
+            self.total += took
+            self._times.observe(took)
 
 
 def show_expiry(metrics: Metrics, listener: str, end: float) -> None:

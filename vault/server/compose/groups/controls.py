@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -21,6 +22,7 @@ from vault.seal.records.sealwrap import SealWrap
 from vault.server.application import Colleagues
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.log_metrics import show_log
+from vault.server.compose.groups.timed_stores import TimedPolicies
 from vault.server.config.collisions import claims
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
@@ -49,15 +51,27 @@ def make_controls(
     audit = _audit(ground, Salts(wraps), common)
     if common is not None:
         show_log(ground.metrics, common)
-    policies = PolicyStore(lambda: follower.epoch, ground.pool)
+    policies = TimedPolicies(lambda: follower.epoch, ground.pool, ground.metrics)
     return Controls(
         policies=policies,
         gate=Gate(policies, barrier),
-        quotas=Quotas(barrier, namespaces, clock, colleagues.tally if colleagues is not None else None),
+        quotas=Quotas(
+            barrier,
+            namespaces,
+            clock,
+            colleagues.tally if colleagues is not None else None,
+            violated=partial(_count_violation, ground),
+        ),
         origins=CrossOrigins(barrier, follower.catch_up),
         audit=audit,
         skew=Skew(ground.storage, clock, ground.log),
     )
+
+
+def _count_violation(ground: Ground, quota: str) -> None:
+    ground.metrics.counter(
+        "quota.rate_limit.violation", cluster=ground.config.cluster_name, name=quota
+    ).count += 1
 
 
 def _audit(ground: Ground, salts: Salts, common: CommonLog | None) -> Broker:

@@ -18,7 +18,7 @@ from vault.server.compose.groups.capacities import Capacities
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.key_slots import KeySlots
 from vault.server.compose.groups.mounts import Mounts
-from vault.server.compose.groups.token_metrics import CountedTokens
+from vault.server.compose.groups.token_metrics import CountedTokens, Creations
 from vault.token.batch import BatchTokens
 from vault.token.store import TokenStore
 from vault.wire.v1 import escape_html, unescaped_body
@@ -52,6 +52,13 @@ def make_credentials(
         identities,
         mounts.router.has_login,
         BiscuitAncestors(biscuits),
+        Creations(
+            ground.metrics,
+            mounts.router,
+            namespaces,
+            ground.config.cluster_name,
+            ground.config.telemetry.maximum_gauge_cardinality,
+        ).created,
     )
     signed = SignedTokens(key_slots.signing, ground.address)
     return Credentials(

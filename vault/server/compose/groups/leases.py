@@ -9,6 +9,7 @@ from vault.lease.revocation import Endings
 from vault.lease.store import LeaseStore
 from vault.mount.entry import SYSTEM_MAX_TTL
 from vault.server.compose.groups.ground import Ground
+from vault.server.compose.groups.timed_stores import TimedLeases
 from vault.server.config.settings import Config
 from vault.token.lifetime import LifetimeLimits
 from vault.values.times import Seconds
@@ -24,7 +25,7 @@ class Leases(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_leases(ground: Ground) -> Leases:
     """Make them; no engine takes anything back yet."""
-    store = LeaseStore(ground.clock, ground.entropy)
+    store = TimedLeases(ground.clock, ground.entropy, ground.metrics)
     endings = Endings(
         ground.barrier,
         store,
