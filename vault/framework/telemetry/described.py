@@ -133,6 +133,9 @@ MEANINGS: Final[Mapping[str, MetricFacts]] = {
     "coffre.storage.probe_duration_seconds": _lasts("The question that is put to the storage every few seconds"),
     "coffre.storage.reachable": _is("Whether the storage answered when it was asked last"),
     "coffre.storage.size_bytes": _is("Size of the files of the database, with its write-ahead log"),
+    "coffre.telemetry.dropped_total": _grows("What the collector was to have and was not given, by kind", "signal"),
+    "coffre.telemetry.failures_total": _grows("Tries to hand something to the collector that failed", "signal"),
+    "coffre.telemetry.sent_total": _grows("What the collector took, by kind", "signal"),
     "process.cpu_seconds_total": _grows("Processor time of the process"),
     "process.max_fds": _is("Files that it may have open"),
     "process.open_fds": _is("Files that it has open"),
@@ -156,7 +159,7 @@ _NO_CACHE: Final = "no cache stands before the storage; what is kept of reads is
 _ROUTED: Final = "its route is timed as every other"
 _SLOTS: Final = "each slot has its own, in `coffre_hsm_answers_total` and `coffre_hsm_answer_seconds_total`"
 _NO_ROLLBACK: Final = "nothing is rolled back later: what fails is undone by its transaction"
-_BESIDE: Final = "timing each would cost every read; [traces](observability.md#traces) time parts of requests"
+_BESIDE: Final = "timing each would cost every read"
 _NO_LEASE: Final = "a token that logs in has no lease beside it; `vault_token_create` is the whole"
 _NOT_COUNTED: Final = "the interpreter does not count it"
 ABSENT: Final[Mapping[str, str]] = {

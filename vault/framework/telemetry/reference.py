@@ -17,7 +17,7 @@ _INTRODUCTION = """\
 
 <!-- Written by `python -m vault.framework.telemetry.reference > docs/metrics.md`; change it there. -->
 
-What `sys/metrics?format=prometheus` answers; how it is read is in [operations.md](operations.md#metrics).
+What `sys/metrics?format=prometheus` answers; how it is read and watched is in [observability.md](observability.md).
 Names that begin with `vault_` are OpenBao's, with its units, so that its dashboards carry over; `metrics_prefix` replaces `vault`.
 Durations under them are in milliseconds, as there, and of all the time since the start. Names that begin with `coffre_` are
 our own, whatever the prefix: seconds, bytes, `_total` for what only grows, histograms instead of quantiles.

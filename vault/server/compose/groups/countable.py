@@ -17,7 +17,7 @@ from vault.token.store import TokenStore
 from vault.values.ids import MountId
 
 
-class Stored:
+class StoredItems:
     """What lies in the storage; see `Countable`."""
 
     def __init__(self, tokens: TokenStore, leases: LeaseStore) -> None:

@@ -24,7 +24,7 @@ from vault.framework.telemetry.metrics import Labels, Metrics
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
 from vault.server.application import Colleagues
-from vault.server.compose.groups.countable import Stored
+from vault.server.compose.groups.countable import StoredItems
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.leases import Leases
 from vault.server.compose.groups.mounts import Mounts
@@ -46,7 +46,7 @@ class Usage:
         barrier: Barrier,
         namespaces: Namespaces,
         router: Router,
-        countable: Stored,
+        countable: StoredItems,
         *,
         cluster: str,
         every: float,
@@ -176,7 +176,7 @@ def make_usage(
         ground.barrier,
         mounts.namespaces,
         mounts.router,
-        Stored(tokens, leases.store),
+        StoredItems(tokens, leases.store),
         cluster=ground.config.cluster_name,
         every=settings.usage_gauge_period,
         most=settings.maximum_gauge_cardinality,
