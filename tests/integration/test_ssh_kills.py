@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A server that is killed while issuers come and go and passwords are used has the old state or the new one, whole."""
 
-import contextlib
-import http.client
 import random
-import threading
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz.process import Client, VaultProcess, wait_until
+from tests.churn import Churn
+from tests.fuzz.process import Client, VaultProcess
 from tests.ssh_keys import ed25519_pair, private_pem, public_line
 
 KILLS = 4
@@ -22,46 +20,32 @@ def ask(client: Client, method: str, path: str, body: object = None) -> Any:
     return answer.json().get("data") if answer.status == 200 else None
 
 
-class Churn:
+class Authorities(Churn):
     """Makes issuers, renames, chooses and removes them, and uses one-time passwords up, without end."""
 
     def __init__(self, vault: VaultProcess, begin: int) -> None:
-        self.vault = vault
-        self.rounds = begin
-        """How many rounds were acknowledged, with those of the churns before."""
+        super().__init__(vault, begin)
         self.used: list[str] = []
         """Passwords that were acknowledged as verified."""
         self.handed_out: list[str] = []
         """Passwords that nobody used."""
-        self._thread = threading.Thread(target=self._run)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def reach(self, rounds: int) -> None:
-        wait_until(lambda: self.rounds >= rounds, lambda: "it stands still", pause=0.001)
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def _run(self) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException), self.vault.client() as client:
-            while True:
-                number = self.rounds
-                pair = ed25519_pair(f"pair {number % 7}")
-                brought = {"private_key": private_pem(pair), "public_key": public_line(pair)}
-                issuer = ask(client, "POST", f"issuers/import/n{number}", {**brought, "set_default": True})
-                ask(client, "POST", f"issuer/{issuer['issuer_id']}", {"issuer_name": f"m{number}"})
-                kept = ask(client, "POST", "creds/otp", {"ip": "192.0.2.1"})["key"]
-                used = ask(client, "POST", "creds/otp", {"ip": "192.0.2.1"})["key"]
-                ask(client, "POST", "verify", {"otp": used})
-                self.used.append(used)
-                self.handed_out.append(kept)
-                ask(client, "DELETE", "config/ca" if number % 5 == 4 else f"issuer/m{number}")
-                self.rounds += 1
+    def go_round(self, client: Client) -> int:
+        number = self.rounds
+        pair = ed25519_pair(f"pair {number % 7}")
+        brought = {"private_key": private_pem(pair), "public_key": public_line(pair)}
+        issuer = ask(client, "POST", f"issuers/import/n{number}", {**brought, "set_default": True})
+        ask(client, "POST", f"issuer/{issuer['issuer_id']}", {"issuer_name": f"m{number}"})
+        kept = ask(client, "POST", "creds/otp", {"ip": "192.0.2.1"})["key"]
+        used = ask(client, "POST", "creds/otp", {"ip": "192.0.2.1"})["key"]
+        ask(client, "POST", "verify", {"otp": used})
+        self.used.append(used)
+        self.handed_out.append(kept)
+        ask(client, "DELETE", "config/ca" if number % 5 == 4 else f"issuer/m{number}")
+        return number + 1
 
 
-def _whole(vault: VaultProcess, churn: Churn) -> None:
+def _whole(vault: VaultProcess, churn: Authorities) -> None:
     """Each issuer that is listed is found by its id and name and signs, and a new one takes any place that is free."""
     with vault.client() as client:
         answer = client.request("LIST", "/v1/ssh/issuers")
@@ -111,7 +95,7 @@ def test_a_kill_while_issuers_and_passwords_change_leaves_the_old_state_or_the_n
             )
         seen = 0
         for _ in range(KILLS):
-            churn = Churn(vault, seen)
+            churn = Authorities(vault, seen)
             churn.start()
             churn.reach(seen + chance.randrange(2, 9))
             vault.kill()

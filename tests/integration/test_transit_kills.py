@@ -5,15 +5,13 @@ Keys are rotated and trimmed, imported and restored.
 """
 
 import base64
-import contextlib
-import http.client
 import random
-import threading
 from pathlib import Path
 from typing import Any
 
+from tests.churn import Churn
 from tests.conformance.moved_keys import secret_of, wrap
-from tests.fuzz.process import Client, VaultProcess, wait_until
+from tests.fuzz.process import Client, VaultProcess
 
 TEXT = base64.b64encode(b"kept").decode()
 KEEPS = 3
@@ -29,46 +27,33 @@ def data(client: Client, path: str, body: object = None) -> Any:
     return answer.json()["data"]
 
 
-class Churn:
-    """Rotates and trims without end, and knows what was acknowledged."""
+class Rotation(Churn):
+    """Rotates and trims without end. Its rounds are the versions that were acknowledged."""
 
-    def __init__(self, vault: VaultProcess, texts: dict[int, str]) -> None:
-        self.vault = vault
+    def __init__(self, vault: VaultProcess, texts: dict[int, str], begin: int) -> None:
+        super().__init__(vault, begin)
         self.texts = texts
         """A ciphertext of each version that was told of."""
-        self.oldest = 1
-        self.acknowledged = 0
-        self._thread = threading.Thread(target=self._run)
+        self.oldest = max(1, begin - KEEPS - 1)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def reach(self, version: int) -> None:
-        """Wait until that version was told of."""
-        wait_until(lambda: self.acknowledged >= version, lambda: "it stands still", pause=0.001)
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def _run(self) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException), self.vault.client() as client:
-            while True:
-                latest = data(client, "keys/k/rotate", {})["latest_version"]
-                self.texts[latest] = data(client, "encrypt/k", {"plaintext": TEXT})["ciphertext"]
-                self.acknowledged = latest
-                oldest = max(1, latest - KEEPS)
-                bounds = {"min_decryption_version": oldest, "min_encryption_version": oldest}
-                data(client, "keys/k/config", bounds)
-                data(client, "keys/k/trim", {"min_available_version": oldest})
-                self.oldest = oldest
+    def go_round(self, client: Client) -> int:
+        latest: int = data(client, "keys/k/rotate", {})["latest_version"]
+        self.texts[latest] = data(client, "encrypt/k", {"plaintext": TEXT})["ciphertext"]
+        self.rounds = latest  # what follows may fail
+        oldest = max(1, latest - KEEPS)
+        bounds = {"min_decryption_version": oldest, "min_encryption_version": oldest}
+        data(client, "keys/k/config", bounds)
+        data(client, "keys/k/trim", {"min_available_version": oldest})
+        self.oldest = oldest
+        return latest
 
 
-def _whole(vault: VaultProcess, churn: Churn) -> None:
+def _whole(vault: VaultProcess, churn: Rotation) -> None:
     """Every version that the key says it has decrypts, and none of those before it comes back."""
     with vault.client() as client:
         shown = data(client, "keys/k")
         latest, first = shown["latest_version"], shown["min_decryption_version"]
-        assert churn.acknowledged <= latest <= churn.acknowledged + 1
+        assert churn.rounds <= latest <= churn.rounds + 1
         assert churn.oldest <= first <= max(churn.oldest, latest - KEEPS)
         assert shown["min_available_version"] in {0, first, churn.oldest}
         assert sorted(map(int, shown["keys"])) == list(range(first, latest + 1))
@@ -92,8 +77,7 @@ def test_a_kill_within_rotate_and_trim_leaves_the_old_state_or_the_new_one(tmp_p
             data(client, "keys/k", {})
         seen = 1
         for _ in range(KILLS):
-            churn = Churn(vault, texts)
-            churn.oldest, churn.acknowledged = max(1, seen - KEEPS - 1), seen
+            churn = Rotation(vault, texts, seen)
             churn.start()
             churn.reach(seen + chance.randrange(3, 12))
             vault.kill()
@@ -107,36 +91,23 @@ def test_a_kill_within_rotate_and_trim_leaves_the_old_state_or_the_new_one(tmp_p
         vault.stop()
 
 
-class Movement:
+class Movement(Churn):
     """Imports keys and versions, and restores one of two keys in the place of the other, without end."""
 
-    def __init__(self, vault: VaultProcess, backups: tuple[str, str]) -> None:
-        self.vault = vault
+    def __init__(self, vault: VaultProcess, backups: tuple[str, str], begin: int) -> None:
+        super().__init__(vault, begin)
         self.backups = backups
-        self.rounds = 0
-        """How many were acknowledged; a key and a version came with each."""
-        self._thread = threading.Thread(target=self._run)
+        self._sealed: dict[str, str] = {}
 
-    def start(self) -> None:
-        self._thread.start()
-
-    def reach(self, rounds: int) -> None:
-        """Wait until so many were told of."""
-        wait_until(lambda: self.rounds >= rounds, lambda: "it stands still", pause=0.001)
-
-    def join(self) -> None:
-        self._thread.join()
-
-    def _run(self) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException), self.vault.client() as client:
+    def go_round(self, client: Client) -> int:
+        if not self._sealed:
             public = data(client, "wrapping_key")["public_key"]
-            while True:
-                sealed = {"ciphertext": wrap(secret_of("bytes32"), public)}
-                self._send(client, f"keys/new{self.rounds}/import", sealed)
-                self._send(client, "keys/i/import_version", sealed)
-                backup = self.backups[self.rounds % 2]
-                self._send(client, "restore", {"backup": backup, "force": True})
-                self.rounds += 1
+            self._sealed = {"ciphertext": wrap(secret_of("bytes32"), public)}
+        self._send(client, f"keys/new{self.rounds}/import", self._sealed)
+        self._send(client, "keys/i/import_version", self._sealed)
+        backup = self.backups[self.rounds % 2]
+        self._send(client, "restore", {"backup": backup, "force": True})
+        return self.rounds + 1
 
     @staticmethod
     def _send(client: Client, path: str, body: object) -> None:
@@ -196,8 +167,7 @@ def test_a_kill_within_import_and_restore_leaves_the_old_state_or_the_new_one(tm
             assert client.request("POST", "/v1/transit/restore", {"backup": first}).status == 204
         rounds = 0
         for _ in range(KILLS):
-            movement = Movement(vault, (first, second))
-            movement.rounds = rounds
+            movement = Movement(vault, (first, second), rounds)
             movement.start()
             movement.reach(rounds + chance.randrange(1, 5))
             vault.kill()

@@ -41,14 +41,31 @@ class Coming(Transit):
         return dict(self.application.storage.data.entries)  # type: ignore[attr-defined]  # kept in memory
 
 
+@pytest.fixture(scope="module")
+def mount() -> Iterator[Coming]:
+    """One for all tests: its wrapping key, of RSA-4096, takes a second to make."""
+    with Application() as application:
+        yield Coming(application)
+
+
 @pytest.fixture
-def coming() -> Iterator[Coming]:
+def coming(mount: Coming) -> Iterator[Coming]:
+    """The one of all tests, without keys."""
+    yield mount
+    for name in mount.ask("LIST", "keys").json().get("data", {"keys": ()})["keys"]:
+        mount.data(f"keys/{name}/config", {"deletion_allowed": True})
+        assert mount.ask("DELETE", f"keys/{name}").status == 204
+
+
+@pytest.fixture
+def fresh() -> Iterator[Coming]:
+    """One that nobody asked for its wrapping key."""
     with Application() as application:
         yield Coming(application)
 
 
 def test_the_wrapping_key_is_made_once_and_off_the_loop(
-    coming: Coming, monkeypatch: pytest.MonkeyPatch
+    fresh: Coming, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Pool.run
     jobs: list[str] = []
@@ -59,21 +76,21 @@ def test_the_wrapping_key_is_made_once_and_off_the_loop(
         return await run(self, client, work, **more)
 
     monkeypatch.setattr(Pool, "run", counted)
-    first = coming.wrapping
+    first = fresh.wrapping
     assert jobs == ["make"]
-    assert coming.wrapping == first
+    assert fresh.wrapping == first
     assert jobs == ["make"]
-    coming.application.reopen()
-    assert coming.wrapping == first
-    assert coming.ask("LIST", "keys").status == 404
-    assert coming.refused("keys/k/import", {"ciphertext": wrapped("bytes32", public_pem("rsa4096"))}) == (
+    fresh.application.reopen()
+    assert fresh.wrapping == first
+    assert fresh.ask("LIST", "keys").status == 404
+    assert fresh.refused("keys/k/import", {"ciphertext": wrapped("bytes32", public_pem("rsa4096"))}) == (
         "crypto/rsa: decryption error"
     )
 
 
-def test_nothing_is_unwrapped_before_somebody_asked_what_to_wrap_for(coming: Coming) -> None:
+def test_nothing_is_unwrapped_before_somebody_asked_what_to_wrap_for(fresh: Coming) -> None:
     sealed = wrapped("bytes32", public_pem("rsa4096"))
-    assert coming.refused("keys/k/import", {"ciphertext": sealed}) == "crypto/rsa: decryption error"
+    assert fresh.refused("keys/k/import", {"ciphertext": sealed}) == "crypto/rsa: decryption error"
 
 
 def test_unwrapping_is_off_the_loop_and_a_long_text_is_not_looked_at(

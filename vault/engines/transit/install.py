@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vault.engines.transit.agreement.routes import AgreementEngine
 from vault.engines.transit.certificates.routes import CertificateEngine
 from vault.engines.transit.encryption_routes import EncryptionEngine
@@ -18,9 +20,11 @@ from vault.engines.transit.moving.import_routes import ImportEngine
 from vault.engines.transit.moving.wrapping_key import WrappingKeys
 from vault.engines.transit.settings_routes import SettingsEngine
 from vault.engines.transit.signature_routes import SignatureEngine
-from vault.engines.transit.tool_routes import ToolEngine
 from vault.engines.transit.usage.uses import Uses
+from vault.framework.tools.routes import tool_engine
 from vault.install import Installation, Kind, Services
+
+_TOOLS: Final = tool_engine("", events="transit", contained=True, input_required=True)
 
 
 def install(services: Services) -> Installation:
@@ -34,7 +38,7 @@ def install(services: Services) -> Installation:
     wrapping = WrappingKeys(services.safe, services.entropy, services.pool)
     coming = ImportEngine(ring, wrapping, services.entropy, services.pool)
     backups = BackupEngine(ring, services.entropy, services.pool)
-    tools = ToolEngine(services.entropy, services.pool)
+    tools = _TOOLS(services.entropy, services.pool)
     return Installation(
         kinds=(
             Kind(

@@ -15,7 +15,10 @@ async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
 
     It runs in a task of its own: asyncio can cancel only tasks, and the pipeline begins reads outside any task.
     """
-    return await asyncio.get_running_loop().create_task(_timed(seconds, work))
+    try:
+        return await asyncio.get_running_loop().create_task(_timed(seconds, work))
+    finally:
+        work.close()  # whoever is cancelled at once has not begun it
 
 
 async def _timed(seconds: float, work: Coroutine[Any, Any, T]) -> T:
