@@ -138,7 +138,7 @@ class Pipeline:
         if call.options.wrap_ttl:
             return await self.commit(call, (result,))
         # 10. and 11.
-        reply = await self.finish(call, self.filter_listing(call, result))
+        reply = await self.finish(call, self.filter_listing(call, result), self._audit.together)
         streams = reply is not None and reply.stream is not None
         if call.key is not None and call.identity is not None and not streams:
             self.plans.keep(call, as_of, self._gate.until(call.identity))

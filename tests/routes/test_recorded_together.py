@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Records that are made together at the end of a turn, or before a commit: their order, and what a defect among them does."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from uvicorn.server import ServerState
 
 from tests.calls import fill_call
 from tests.routes.driver import Application
+from tests.unit.server.http.test_protocol import Wire
 from vault.audit.broker import Broker
+from vault.audit.device import DeviceFailure, FileDevice
 from vault.framework.call import Call
 from vault.framework.errors import Unavailable, VaultError
 from vault.framework.reply import Reply
 from vault.framework.request.operation import Operation
 from vault.framework.secret import Secret
 from vault.log.format.tree import encode_hash, leaf_hash
+from vault.server.config.settings import Listener
+from vault.server.http.listeners import _uvicorn
+from vault.server.http.protocol import Connection
 
 
 @pytest.fixture
@@ -103,6 +110,62 @@ def test_what_was_taken_back_is_superseded_by_nothing(application: Application) 
     refusal = _records(application)[-1]
     assert (refusal["request.id"], refusal["outcome"]) == ("first", "failed")
     assert "supersedes" not in refusal
+
+
+def _encrypted_together(
+    application: Application, take: Callable[[FileDevice, bytes, float], None]
+) -> list[bytes]:
+    """Have four connections encrypt in one turn, thrice, with heads that are known by then; return the last answers.
+
+    `take` is what the audit file does with records from then on.
+    """
+    made = application.request("POST", "/v1/transit/keys/k", {}, token="root")
+    assert made.status == 200
+    body = b'{"plaintext":"eA=="}'
+    sent = b"POST /v1/transit/encrypt/k HTTP/1.1\r\nhost: x\r\nx-vault-token: root\r\ncontent-length: %d\r\n\r\n%b"
+    wires = [Wire() for _ in range(4)]
+
+    async def ask() -> None:
+        listener, loop = Listener(kind="tcp"), asyncio.get_running_loop()
+        config = _uvicorn(application.vault.at(listener), listener)
+        connections = [Connection(config, ServerState(), listener, loop) for _ in wires]
+        for connection, wire in zip(connections, wires, strict=True):
+            connection.connection_made(wire)
+        for times in range(3):
+            if times == 2:
+                patched.setattr(FileDevice, "write", take)
+            for connection, wire in zip(connections, wires, strict=True):
+                wire.written = b""
+                loop.call_soon(connection.data_received, sent % (len(body), body))
+            async with asyncio.timeout(60):
+                while not all(wire.written for wire in wires):  # noqa: ASYNC110 -- wires tell nobody
+                    await asyncio.sleep(0)
+
+    with pytest.MonkeyPatch.context() as patched:
+        application.run(ask())
+    return [wire.written for wire in wires]
+
+
+def test_calls_that_change_nothing_share_a_write_whatever_their_verb(application: Application) -> None:
+    writes: list[bytes] = []
+    take = FileDevice.write
+
+    def note(device: FileDevice, line: bytes, now: float) -> None:
+        writes.append(line)
+        take(device, line, now)
+
+    answers = _encrypted_together(application, note)
+    assert all(answer.startswith(b"HTTP/1.1 200 ") and b"vault:v1:" in answer for answer in answers)
+    kinds = [[json.loads(line)["type"] for line in lines.splitlines()] for lines in writes]
+    assert kinds == [["request", "response"] * 4]
+
+
+def test_none_of_them_is_answered_where_that_write_fails(application: Application) -> None:
+    def fail(device: FileDevice, line: bytes, now: float) -> None:
+        raise DeviceFailure("the disk is full")
+
+    answers = _encrypted_together(application, fail)
+    assert all(answer.startswith(b"HTTP/1.1 500 ") and b"vault:v1:" not in answer for answer in answers)
 
 
 def test_a_write_whose_record_cannot_be_made_has_not_happened(

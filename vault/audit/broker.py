@@ -13,7 +13,7 @@ from typing import Final
 from vault.audit.device import DeviceConfig, DeviceFailure, open_device
 from vault.audit.device_health import DeviceHealth
 from vault.audit.device_salts import DeviceSalts
-from vault.audit.long_data import LongData, may_be_long
+from vault.audit.long_data import LongData, may_be_long, may_wait
 from vault.audit.open_device import OpenDevice, Recorder, assemble
 from vault.audit.record import sealed_line, trial_line
 from vault.audit.salts import Salts
@@ -203,18 +203,18 @@ class Broker:
         return None
 
     def exchange(self, call: Call, reply: Reply[object] | None) -> Taken:
-        """Record a held request and its response in the audit batch `call.record.batch`; the answer waits there.
-
-        Where no device writes at once, it waits like any other response.
-        """
-        batch = self._batch
+        """Record a held request and its response in the batch `call.record.batch`, where its answer waits; without one, at once."""
+        batch, record = self._batch, call.record
         if batch is None or not self._prompt:
             return self.response(call, reply)
-        record = call.record
         times, record.held = (record.held, self._clock.nanos()), _NOT_HELD
         batch.add((call, reply, times, self._headers, None))
         record.batch = batch
         return None
+
+    def together(self, call: Call, reply: Reply[object] | None) -> Taken:
+        """As `exchange`, where the record may be made with those of others."""
+        return self.exchange(call, reply) if may_wait(call, reply) else self.response(call, reply)
 
     def _write_batch(self, exchanges: Sequence[Exchange]) -> VaultError | None:
         """Make and write the records of calls. Returns the refusal where no device takes them."""

@@ -25,6 +25,16 @@ def may_be_long(call: Call, reply: Reply[object] | None) -> bool:
     )
 
 
+def may_wait(call: Call, reply: Reply[object] | None) -> bool:
+    """Whether the record of a call that changed nothing may be made with those of others, and its answer wait for it.
+
+    Not where the request was recorded already, the record may be long, or the answer leaves whatever becomes of the record.
+    """
+    if not call.record.held or call.bound.route.access.despite_audit or may_be_long(call, reply):
+        return False
+    return reply is None or (reply.stream is None and reply.refusal is None)
+
+
 class LongData:
     """Keeps what each device will record of long data, encoded already, at the call or the answer."""
 

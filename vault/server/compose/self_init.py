@@ -122,7 +122,9 @@ class SelfInit:
     async def _send(self, request: FirstRequest, token: str, answers: Answers) -> Mapping[str, object]:
         where = f'{request.place}: initialize "{request.stanza}" request "{request.name}"'
         try:
-            reply = await self._handle(self._first(request, token, answers))
+            call = self._first(request, token, answers)
+            reply = await self._handle(call)
+            call.record.flush()
         except StartFailure as failure:
             raise StartFailure(f"{where}: {failure}") from None
         except (NotATarget, Redirect, Unprintable):

@@ -256,6 +256,7 @@ class House:
         fill_call(call, wrap_ttl=wrap, wrap_format=form)
         try:
             reply = await self.pipeline.handle(call)
+            call.record.flush()  # no answer leaves before
         except VaultError as error:
             assert not self.log.getvalue()
             return _answer(STATUS[type(error)], error_body(error))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from vault.audit.device import DeviceFailure, FileDevice
 from vault.framework.call import ROOT
 from vault.framework.clock import Clock, Entropy
 from vault.framework.telemetry.log import Log
@@ -143,6 +144,23 @@ def test_what_may_be_refused_is_passed_over(scene: Scene) -> None:
         vault = await scene.start(wrong, request())
         assert vault.mounts.router.root.get("first/") is not None
         await vault.stop()
+
+    play(scenario)
+
+
+def test_what_cannot_be_recorded_is_not_passed_over(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    take = FileDevice.write
+
+    def full(device: FileDevice, line: bytes, now: float) -> None:
+        if b"sys/policies/acl" in line:
+            raise DeviceFailure("the disk is full")
+        take(device, line, now)
+
+    monkeypatch.setattr(FileDevice, "write", full)
+    look = 'request "look" {\n operation = "list"\n path = "sys/policies/acl"\n}\n'
+
+    async def scenario() -> None:
+        assert 'request "look": internal error' in await scene.refused(request(), look)
 
     play(scenario)
 
