@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tests.conformance_suite.mutants import Behaviour, Behind, Faults, body_of, path_of, refusing, saying
+from tests.conformance_suite.mutants import Behind, Fault, Faults, body_of, path_of, refusing, saying
 from tests.conformance_suite.stub import Said, Sent
 
 FAULTS = Faults()
@@ -45,7 +45,7 @@ def credentials_of_workloads_have_no_end(server: Behind, request: Sent) -> Said:
     return answer
 
 
-def _accepting(name: str, is_such: Callable[[dict[str, Any], dict[str, Any]], bool]) -> Behaviour:
+def _accepting(name: str, is_such: Callable[[dict[str, Any], dict[str, Any]], bool]) -> Fault:
     """A server that gives a credential for assertions of one kind which it should refuse, by head and claims."""
 
     def behave(server: Behind, request: Sent) -> Said:
@@ -56,8 +56,7 @@ def _accepting(name: str, is_such: Callable[[dict[str, Any], dict[str, Any]], bo
             return server.answers["good"]
         return answer
 
-    behave.__name__ = name
-    return behave
+    return Fault(name, {_OTHERS: "fail"}, behave)
 
 
 def _is_usual(head: dict[str, Any], claims: dict[str, Any]) -> bool:
@@ -77,4 +76,4 @@ for _fault in (
     _accepting("public_keys_are_taken_for_secrets", lambda head, _: head["alg"] == "HS256"),
     _accepting("assertions_need_no_signature", lambda head, _: head["alg"] == "none"),
 ):
-    FAULTS.fault(_OTHERS)(_fault)
+    FAULTS.add(_fault)

@@ -78,6 +78,10 @@ class Faults:
     def __iter__(self) -> Iterator[Fault]:
         return iter(self._faults)
 
+    def add(self, fault: Fault) -> None:
+        """Add one that was made elsewhere."""
+        self._faults.append(fault)
+
     def fault(self, *turns: str, **others: str) -> Callable[[Behaviour], Behaviour]:
         """Declare one: `turns` are tests that fail with it, `others` have another outcome."""
 
