@@ -20,9 +20,14 @@ Nodes = tuple[VaultProcess, VaultProcess]
 class Site:
     """A database with nothing else in it, and two servers on it."""
 
-    def __init__(self, cluster: Cluster, folder: Path, *, role: str = ROLE, second: str = "") -> None:
-        """`second` is the directory of the socket by which the second server reaches the database, if not its own."""
-        self.cluster, self._folder, self.role = cluster, folder, role
+    def __init__(
+        self, cluster: Cluster, folder: Path, *, role: str = ROLE, second: str = "", more: str = ""
+    ) -> None:
+        """`second` is the directory of the socket by which the second server reaches the database, if not its own.
+
+        `more` is configured for both besides.
+        """
+        self.cluster, self._folder, self.role, self._more = cluster, folder, role, more
         self.database = prepared(cluster, role)
         self.nodes = (self.node("one"), self.node("two", second))
 
@@ -37,7 +42,10 @@ class Site:
         storage = stanza(self.database, host or self.address.host, self.role)
         # Nothing that nodes agree on may rest on the seed of Python's hashes.
         return VaultProcess(
-            self._folder / name, storage=storage, environment={"PYTHONHASHSEED": str(len(name))}
+            self._folder / name,
+            storage=storage,
+            more=self._more,
+            environment={"PYTHONHASHSEED": str(len(name))},
         )
 
     def start(self) -> Nodes:

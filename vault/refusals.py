@@ -12,6 +12,7 @@ from typing import Final
 
 from vault.audit.broker import Broker
 from vault.barrier.failure import BarrierFailure, BarrierSealed, NamespaceSealed
+from vault.barrier.stored import UpgradeUnderWay
 from vault.framework.call import BoundRoute, Call, Identity
 from vault.framework.errors import (
     Busy,
@@ -52,6 +53,8 @@ def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
         return Busy()
     if isinstance(error, CommitRefused):  # who refused has told why
         return Unavailable(detail=str(error))
+    if isinstance(error, UpgradeUnderWay):
+        return Unavailable(str(error))
     if isinstance(error, StorageFailure | BarrierFailure):
         log.crash("core", "storage or barrier failed", error, request_id=call.id)
         return Unavailable(detail=type(error).__name__)

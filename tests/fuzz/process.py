@@ -81,6 +81,8 @@ class VaultProcess:
 
     program = "vault.server"
     """The module that is run."""
+    directory = REPOSITORY
+    """Where the program lies."""
 
     def __init__(
         self,
@@ -123,7 +125,7 @@ class VaultProcess:
                 [sys.executable, "-m", self.program, "-config", str(self.config)],
                 stdout=sink if self._output is None else self._output,
                 stderr=sink,
-                cwd=REPOSITORY,
+                cwd=self.directory,
                 env={**os.environ, **self._environment},
             )
         wait_until(self._answers, lambda: f"no answer:\n{self.log.read_text(errors='replace')[-3000:]}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -46,6 +46,8 @@ class Nodes:
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._known: Sequence[Node] = ()
+        self.after_beat: Callable[[], Awaitable[None]] | None = None
+        """Asked for after each word of this server, while it is known who else lives. May raise `StorageFailure`."""
 
     @property
     def own(self) -> Node:
@@ -70,6 +72,11 @@ class Nodes:
     def is_own(self, node: Node) -> bool:
         """Whether a node is this server."""
         return (node.hostname, node.api_addr) == (self._own.hostname, self._own.api_addr)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all that lived when storage was asked last have this server's release."""
+        return all(node.version == self._own.version for node in self._known)
 
     async def all(self) -> Sequence[Node]:
         """Return all that live, this one included. Raises `StorageFailure`."""
@@ -120,6 +127,8 @@ class Nodes:
             self._changed.clear()
             with contextlib.suppress(StorageFailure):  # it is told where it matters
                 await self.all()
+                if self.after_beat is not None:
+                    await self.after_beat()
             again = asyncio.get_running_loop().call_later(_BEAT, self._changed.set)
             try:
                 await self._changed.wait()

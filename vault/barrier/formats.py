@@ -8,9 +8,10 @@ the seal's configuration does: whoever changes it gains nothing, since every rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from vault.barrier.failure import BarrierFailure
 from vault.barrier.stored import KINDS, NewerFormat, RecordKind
 from vault.storage.protocol import ReadTx, Storage, Tx
 
@@ -21,12 +22,21 @@ FORMATS_KIND: Final = "formats"
 FORMER: Final[Mapping[str, int]] = {}
 """Kinds that are written no more, with their last versions: a database of before may name them."""
 
+
+class TooNew(BarrierFailure):
+    """This release cannot serve beside the older one that does."""
+
+
 _FORMATS: Final = RecordKind("formats", dict[str, int], json=True)
 
 
 async def check(tx: ReadTx) -> Mapping[str, int]:
     """Return what the database says. Raises `NewerFormat` where that is more than this release knows."""
-    data = await tx.get(FORMATS_PATH)
+    return said(await tx.get(FORMATS_PATH))
+
+
+def said(data: bytes | None) -> Mapping[str, int]:
+    """Return what the row says. Raises as `check` does."""
     said = _FORMATS.decode(data) if data is not None else {}
     known = {**FORMER, **_own()}
     newer = sorted(name for name, version in said.items() if version > known.get(name, 0))
@@ -42,11 +52,47 @@ async def check(tx: ReadTx) -> Mapping[str, int]:
 
 
 async def note(storage: Storage) -> None:
-    """Say in the database what this release writes. Raises `NewerFormat`."""
+    """Say in the database what this release writes, and write all of it from now on. Raises `NewerFormat`."""
     said = await check(storage.reader())
-    if said != {**said, **_own()}:
+    if ahead(said):
         async with storage.write() as tx:
             await note_in(tx)
+    hold(None)
+
+
+def ahead(said: Mapping[str, int]) -> Mapping[str, int]:
+    """Return what this release writes and the database does not speak of: kinds, and what it says of each (0: nothing)."""
+    return {name: said.get(name, 0) for name, version in _own().items() if said.get(name, 0) < version}
+
+
+def hold(said: Mapping[str, int] | None) -> None:
+    """Have this process write no more than the database speaks of, for as long as an older release serves on it too.
+
+    `None` ends that. Raises `TooNew`, and holds nothing, where this release cannot do without.
+    """
+    held = ahead(said) if said is not None else {}
+    told = ", ".join(wanting(held))
+    if told:
+        raise TooNew(
+            f"an older release serves on this database, and this one cannot write it as that does: {told}; "
+            "stop every server of the older release first"
+        )
+    for name, kind in KINDS.items():
+        kind.write_up_to(held.get(name, kind.version))
+
+
+def wanting(ahead: Mapping[str, int]) -> Sequence[str]:
+    """Return, in words, of which kinds this release cannot write what the database speaks of."""
+    return [
+        f"'{name}' version {KINDS[name].version} (now: {version})"
+        for name, version in sorted(ahead.items())
+        if not KINDS[name].writes(version)
+    ]
+
+
+def holds() -> bool:
+    """Whether this process writes less than it could."""
+    return any(kind.held for kind in KINDS.values())
 
 
 async def note_in(tx: Tx) -> None:

@@ -51,10 +51,30 @@ def raw(value: bytes) -> Stored:
     return Stored(value)
 
 
+class UpgradeUnderWay(BarrierFailure):
+    """A record may not be stored yet: an older release serves on the same database, and does not know it."""
+
+
 class RecordKind(Generic[T]):
     """A kind of record. `encode` and `decode` are as fast as msgspec's own while there is one version."""
 
-    __slots__ = ("_head", "_newest", "_older", "_write", "encode", "form", "name", "parts", "version")
+    __slots__ = (
+        "_former",
+        "_head",
+        "_newest",
+        "_older",
+        "_write",
+        "encode",
+        "form",
+        "held",
+        "name",
+        "parts",
+        "version",
+    )
+
+    encode: Callable[[T], Stored]
+    held: bool
+    """Whether an older release beside this one keeps it from writing the newest version."""
 
     def __init__(
         self,
@@ -63,12 +83,14 @@ class RecordKind(Generic[T]):
         *,
         version: int = 1,
         older: Mapping[int, Callable[[bytes], T] | None] | None = None,
+        former: Callable[[T], bytes] | None = None,
         json: bool = False,
         parts: tuple[type[msgspec.Struct], ...] = (),
     ) -> None:
         """`older` says of every earlier version how it is read: None where the newest form reads it rightly.
 
-        That is so where each field that came since has a default that means what was before. `json`: stored as JSON,
+        That is so where each field that came since has a default that means what was before. `former` encodes a record as the
+        version before the newest, for as long as the release before serves on the same database. `json`: stored as JSON,
         else as msgpack. `parts`: what is encoded within the record by itself; it has the record's version.
         """
         older = older or {}
@@ -87,10 +109,25 @@ class RecordKind(Generic[T]):
         )
         write = msgspec.json.Encoder().encode if json else msgspec.msgpack.Encoder().encode
         self._write: Callable[[T], bytes] = write
-        self.encode: Final = cast("Callable[[T], Stored]", write if version == 1 else self._later)
+        self._former = former
+        self.write_up_to(version)
 
     def __repr__(self) -> str:
         return f"<RecordKind {self.name} {self.version}>"
+
+    def writes(self, version: int) -> bool:
+        """Whether it can do without writing anything later than `version`; 0 stands for no record at all."""
+        return version in {0, self.version} or (version == self.version - 1 and self._former is not None)
+
+    def write_up_to(self, version: int) -> None:
+        """Write nothing later than `version` from now on, which `writes` allows; of 0 each record is refused with `UpgradeUnderWay`."""
+        self.held = version < self.version
+        encode: Callable[[T], bytes] = self._write if self.version == 1 else self._later
+        if self.held:
+            encode = (
+                self._withhold if self._former is None or version == 0 else self._former_encode(self._former)
+            )
+        self.encode = cast("Callable[[T], Stored]", encode)
 
     def decode(self, data: bytes) -> T:
         """Return the record. Raises `UnknownFormat`."""
@@ -115,6 +152,17 @@ class RecordKind(Generic[T]):
 
     def _later(self, record: T) -> bytes:
         return self._head + self._write(record)
+
+    def _former_encode(self, former: Callable[[T], bytes]) -> Callable[[T], bytes]:
+        head = b"" if self.version - 1 == 1 else bytes((_LATER, self.version - 1))
+        return lambda record: head + former(record)
+
+    def _withhold(self, record: T) -> bytes:
+        del record
+        raise UpgradeUnderWay(
+            f"an older release serves on this database, and knows no stored record '{self.name}': "
+            "bring every server to this release first"
+        )
 
     def _of(self, data: bytes) -> T:
         """Return what an older release stored."""

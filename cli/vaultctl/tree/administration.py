@@ -137,6 +137,17 @@ COMMANDS = (
         flags=_OWNER,
     ),
     Command(
+        "operator upgrade-check",
+        "operator.upgrade_check:check",
+        "(-config=PATH | -database=PATH) [options]",
+        _NONE,
+        "Tell what this program's release would change of a database",
+        output="format",
+        remote=False,
+        details="Nothing is changed. Exit code 0: start it. 1: do not, and why. 2: read the warnings first.",
+        flags=_DATABASE[:2],
+    ),
+    Command(
         "operator migrate",
         "operator.migrate:migrate",
         "-config=PATH [options]",

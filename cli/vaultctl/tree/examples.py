@@ -205,6 +205,10 @@ EXAMPLES = {
         "operator db migrate -config=/etc/coffre/config.hcl",
         "operator db migrate -config=/etc/coffre/config.hcl -owner=coffre_owner -owner-password-file=/run/credentials/owner",
     ),
+    "operator upgrade-check": (
+        "operator upgrade-check -config=/etc/coffre/config.hcl",
+        "operator upgrade-check -database=/var/lib/coffre/coffre.db -format=json",
+    ),
     "operator migrate": (
         "operator migrate -config=migrate.hcl",
         "operator migrate -config=migrate.hcl -progress",

@@ -45,6 +45,11 @@ _UNCOUNTED: Final = (
     "encryptions are not counted in storage, which does not take it or has another keyring: they count once this process "
     "has the keys again; where it ends before, have the keys replaced early: rotate"
 )
+_BESIDE_OLDER: Final = (
+    "a server of another release lives on this database: this one writes what that knows, and nothing else, until every server "
+    "has this release"
+)
+_UPGRADED: Final = "every server has this release: it writes all that it can"
 _CLOSED: Final = "another process replaced the keys of a namespace, or they are damaged: it is sealed in this one; unseal it again"
 
 
@@ -125,7 +130,9 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             del key
             try:
                 if not self.ground.barrier.sealed:
-                    await formats.check(self.ground.storage.reader())
+                    said = await formats.check(self.ground.storage.reader())
+                    if not formats.ahead(said):
+                        formats.hold(None)
             except NewerFormat as failure:
                 leave(failure)
                 raise BarrierSealed from failure
@@ -133,8 +140,11 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
         return refuse_newer
 
     async def load(self) -> None:
-        """Load everything that an open vault keeps in memory. Raises `NewerFormat` for what a newer release wrote."""
-        await formats.note(self.ground.storage)
+        """Load everything that an open vault keeps in memory.
+
+        Raises `NewerFormat` for what a newer release wrote, and `TooNew` where an older one serves that this one cannot join.
+        """
+        await self._note_formats()
         await carry_wrapped(
             self.key_slots.lifecycle, self.key_slots.wraps, self.key_slots.health, self.ground.log
         )
@@ -150,6 +160,27 @@ class OpenState(msgspec.Struct, frozen=True, kw_only=True):
             self.presence.cluster = Cluster(entry.name, entry.id)
         await self.ground.follower.catch_up()
         self.nodes.opened()
+
+    async def _note_formats(self) -> None:
+        """Say in the database what this release writes; beside an older one that serves, write as that does (ADR 0043)."""
+        said = await formats.check(self.ground.storage.reader())
+        ahead = formats.ahead(said)
+        if ahead and self.nodes.shared and not await self._alone():
+            formats.hold(said)
+            self.ground.log.caution("core", _BESIDE_OLDER, reason=", ".join(sorted(ahead)))
+        else:
+            await formats.note(self.ground.storage)
+
+    async def _alone(self) -> bool:
+        await self.nodes.all()
+        return self.nodes.alike
+
+    async def end_upgrade(self) -> None:
+        """Write all that this release can, once none lives beside it that does not know it. Raises `StorageFailure`."""
+        if formats.holds() and self.nodes.alike and not self.ground.barrier.sealed:
+            with contextlib.suppress(NewerFormat):  # whoever follows the database seals this one
+                await formats.note(self.ground.storage)
+                self.ground.log.note("core", _UPGRADED)
 
     async def resume(self) -> None:
         """Do in an open vault what waits for a slot. Raises `BarrierSealed` once it is sealed."""

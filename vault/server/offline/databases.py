@@ -12,13 +12,12 @@ import msgspec
 from vault.server.config import files as configuration
 from vault.server.config.settings import StorageSettings
 from vault.server.failure import StartFailure
+from vault.server.offline.findings import told
 from vault.server.process import storages
 from vault.storage.protocol import StorageFailure
 
 Failures: Final = (StartFailure, StorageFailure)
 """What the functions here raise."""
-_CODES: Final = {"ok": 0, "warn": 2, "fail": 1}
-_SHOWN: Final = {"ok": "success", "warn": "warning", "fail": "failure"}
 
 
 def init(
@@ -43,10 +42,7 @@ def check(paths: Sequence[str], environment: Mapping[str, str]) -> tuple[list[di
     async def look() -> list[DatabaseFinding]:
         return [finding async for finding in examine(address)]
 
-    found = asyncio.run(look())
-    worst = max(found, key=lambda one: (one.status == "fail", one.status == "warn"))
-    told = [{"name": one.name, "status": _SHOWN[one.status], "message": one.message} for one in found]
-    return told, _CODES[worst.status]
+    return told(asyncio.run(look()))
 
 
 def _install(settings: StorageSettings, owner: str, password_file: str, *, fresh: bool) -> dict[str, object]:

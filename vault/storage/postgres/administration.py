@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.postgres.schema import LIVES, migrations
@@ -60,6 +61,40 @@ async def install(address: Address, role: str = "", *, fresh: bool = True) -> in
     finally:
         await connection.close()
     return version or 0
+
+
+class TablesFound(NamedTuple):
+    """What is in a database before a release begins to use it."""
+
+    schema: int
+    oldest: int
+    """The schema of the oldest release that works with these tables."""
+    formats: bytes | None
+    """What the database says of its records."""
+    servers: Sequence[tuple[str, str, int]]
+    """Host, release and schema of each that lives."""
+
+
+async def installed(address: Address, formats_path: str) -> TablesFound:
+    """Look at what is there; nothing is changed. Raises `StorageFailure`."""
+    connection = await Connection.make(address)
+    try:
+        await _refuse_unfit_server(connection, address)
+        if await schema_version(connection) is None:
+            raise StorageFailure(
+                f"storage {address}: there is no vault in it; run `vaultctl operator db init`"
+            )
+        schema, oldest = await connection.row("SELECT version, oldest FROM coffre.meta")
+        rows = await connection.rows("SELECT value FROM coffre.entry WHERE path = $1", formats_path)
+        servers = await connection.rows(
+            "SELECT hostname, version, schema FROM coffre.node WHERE seen > clock_timestamp() - $1::interval ORDER BY 1",
+            LIVES,
+        )
+    finally:
+        await connection.close()
+    return TablesFound(
+        schema, oldest, rows[0][0] if rows else None, [(row[0], row[1], row[2]) for row in servers]
+    )
 
 
 async def _refuse_unfit_server(connection: Connection, address: Address) -> None:

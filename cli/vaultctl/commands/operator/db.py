@@ -29,16 +29,27 @@ def migrate(invocation: Invocation) -> int:
 def check(invocation: Invocation) -> int:
     """Examine the database as a node would use it; the exit code says how bad the worst is."""
     module = module_of_server("vault.server.offline.databases")
+    return show_findings(
+        invocation, lambda: module.check(invocation.texts("config"), invocation.environ), module.Failures
+    )
+
+
+def show_findings(
+    invocation: Invocation,
+    look: Callable[[], tuple[list[dict[str, str]], int]],
+    failures: tuple[type[Exception], ...],
+) -> int:
+    """Show what was looked at and how it is; return the exit code that goes with it."""
     try:
-        found, code = module.check(invocation.texts("config"), invocation.environ)
-    except module.Failures as failure:
+        found, code = look()
+    except failures as failure:
         raise CommandError(str(failure)) from None
     if invocation.tabular:
         for one in found:
             invocation.say(f"[ {one['status']} ] {one['name']}: {one['message']}")
     else:
         invocation.print_value(found)
-    return int(code)
+    return code
 
 
 def _done(
