@@ -179,7 +179,7 @@ def as_printed(place: Path, script: str) -> None:
 
 def test_the_guide_does_what_it_says(place: Path) -> None:
     (place / "server.hcl").rename(place / "config.hcl")
-    (by_hand,) = section("Back up", "sh")
+    by_hand, *_ = section("Back up", "sh")
     as_printed(place, by_hand)
     (made,) = (place / "backup").iterdir()
     assert words(made) == {"old"}

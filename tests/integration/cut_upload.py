@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import Any
 
-import botocore.client
+from botocore.endpoint import Endpoint
 
 from vault.server.offline import backups, scheduled
 from vault.server.snapshots import bucket
@@ -20,16 +20,16 @@ def main(moment: str) -> None:
     """End at an SQL statement that begins so, or at the second request that is called so, or the first there is."""
     bucket.PART = 5 << 20  # type: ignore[misc]  # more parts
     asked: list[str] = []
-    ask = botocore.client.BaseClient._make_api_call
+    ask = Endpoint.make_request
 
-    def cut(self: Any, operation: str, given: Any) -> Any:
-        name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation)[1:]
+    def cut(self: Any, operation: Any, given: Any) -> Any:
+        name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in operation.name)[1:]
         asked.append(name)
         if name == moment and (name != "upload_part" or asked.count(name) == 2):
             _end()
         return ask(self, operation, given)
 
-    botocore.client.BaseClient._make_api_call = cut
+    Endpoint.make_request = cut
     if moment.isupper():
         original = backups.save
 

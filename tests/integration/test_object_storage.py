@@ -182,13 +182,13 @@ def test_what_reads_back_otherwise_is_removed(
     store: Store, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = _settings(store, tmp_path)
-    read_back = Bucket._read_back
+    read_back = Bucket.read_back
 
     def exchanged(self: Bucket, key: str, wanted: bytes) -> None:
         store.client().put_object(Bucket=BUCKET, Key=key, Body=b"another")
         read_back(self, key, wanted)
 
-    monkeypatch.setattr(Bucket, "_read_back", exchanged)
+    monkeypatch.setattr(Bucket, "read_back", exchanged)
     assert "does not hold what was sent" in _made(database, settings).failure
     assert store.objects() == []
 

@@ -24,13 +24,17 @@ def _stanza(folder: Path, more: str = "") -> str:
     return f'snapshot "directory" "n" {{\n path = "{folder}"\n interval = "1s"\n keep = 3\n {more}\n}}\n'
 
 
-def _makers(vault: VaultProcess) -> list[int]:
-    """Return the processes that make a backup for the server."""
+def children(vault: VaultProcess, program: bytes) -> list[int]:
+    """Return the processes of a program that a server has started."""
     with suppress(FileNotFoundError):
-        children = Path(f"/proc/{vault.pid}/task").glob("*/children")
-        pids = [int(pid) for found in children for pid in found.read_text().split()]
-        return [pid for pid in pids if _PROGRAM in _command(pid)]
+        found = Path(f"/proc/{vault.pid}/task").glob("*/children")
+        pids = [int(pid) for each in found for pid in each.read_text().split()]
+        return [pid for pid in pids if program in _command(pid)]
     return []
+
+
+def _makers(vault: VaultProcess) -> list[int]:
+    return children(vault, _PROGRAM)
 
 
 def _command(pid: int) -> bytes:

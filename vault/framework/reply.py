@@ -57,7 +57,7 @@ class Reply(msgspec.Struct, Generic[T]):
 
     `data` None with no `auth` is an empty object; returning None instead means 204, no body. `status` 0 lets
     the wire choose. `plain` sends `data` without the envelope; `raw` sends these bytes with `content_type`.
-    `stream` is sent in pieces after the rest, without a content type, until it ends or the client is gone.
+    `stream` is sent in pieces after the rest, without a content type but one in `headers`, until it ends or the client is gone.
     `embed` repeats the data's keys on the envelope's top level, for old clients. `unended` leaves out the line
     break at the end of the body. `same`, if set, identifies `data`: replies of one mount with equal `same` have
     equal data, so results derived from it (without secrets) may be reused.

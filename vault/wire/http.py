@@ -182,7 +182,8 @@ class Front:
             await refuse(call, defect, scope, send)
         else:
             if reply is not None and reply.stream is not None:
-                await stream(reply.stream, with_own(call, usual_headers(call)), receive, send)
+                headers = with_own(call, usual_headers(call))
+                await stream(reply.stream, headers, reply.headers or {}, receive, send)
                 return
             answer = answer or answer_of(
                 call, reply

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -15,14 +15,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 async def stream(
     pieces: AsyncGenerator[bytes, None],
     headers: list[tuple[bytes, bytes]],
+    own: Mapping[str, str],
     receive: Receive,
     send: Send,
 ) -> None:
-    """Send `pieces` as they come, without a content type, as OpenBao's streams have none.
+    """Send `pieces` as they come, without a content type, as OpenBao's streams have none, unless their `own` headers say one.
 
     The generator is always closed, so that it releases what it holds.
     """
     kept = [header for header in headers if header[0] != b"content-type"]
+    kept += [(name.lower().encode(), value.encode()) for name, value in own.items()]
     gone = asyncio.create_task(until_left(receive))
     try:
         await send({"type": "http.response.start", "status": 200, "headers": kept})

@@ -77,6 +77,7 @@ from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.credentials import Credentials
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.key_slots import KeySlots
+from vault.server.compose.groups.schedules import raft_snapshots
 from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
 from vault.server.config.sanitized import sanitized
@@ -147,6 +148,7 @@ def catalog(
         *_rights(services, controls, external, biscuits, ground.config),
         *_status(services, ground.config, running, whole_metrics),
         NodesEngine(passage.nodes),
+        raft_snapshots(ground),
         *_log(services, controls, reader, purger, ground.config),
         *operators(services, controls, endings, batch, biscuits, ground.config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),

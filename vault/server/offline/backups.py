@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,9 @@ from vault.server.config.settings import StorageSettings
 from vault.server.failure import StartFailure
 from vault.server.process import storages
 from vault.storage.copies import backup, restore, sqlite_ends
+from vault.storage.copies.archive import unpacked
 from vault.storage.copies.atomic_file import acting_for_owner
-from vault.storage.copies.encryption import decrypted, encrypt, recipients_of
+from vault.storage.copies.encryption import decrypted, encrypt, is_encrypted, recipients_of
 from vault.storage.copies.move import MoveResult, move
 from vault.storage.copies.snapshot import Content, Progress, content, examine, files_told, opened_backup
 from vault.storage.protocol import StorageFailure
@@ -96,21 +98,29 @@ async def _copy_shared(
 @files_told()
 def inspect(source: str, *, identity: str, progress: Progress) -> dict[str, Any]:
     """Tell what a backup holds, by name. Raises `StorageFailure`."""
-    with decrypted(Path(source), identity, progress) as plain, opened_backup(plain) as opened:
+    with _plain(source, identity, progress) as plain, opened_backup(plain) as opened:
         (schema,) = opened.execute("PRAGMA user_version").fetchone()
-        return _told_of(source, plain, content(opened, schema))
+        return _told_of(source, content(opened, schema))
 
 
 @files_told()
 def verify(source: str, *, identity: str, progress: Progress) -> dict[str, Any]:
     """Look through all of a backup; return what it holds, by name. Raises `StorageFailure` unless it is whole."""
-    with decrypted(Path(source), identity, progress) as plain, opened_backup(plain) as opened:
+    with _plain(source, identity, progress) as plain, opened_backup(plain) as opened:
         found = examine(plain, opened, newest_schema(), progress)
-        return _told_of(source, plain, found)
+        return _told_of(source, found)
 
 
-def _told_of(source: str, plain: Path, found: Content) -> dict[str, Any]:
-    return {"backup": source, "encrypted": plain != Path(source), **msgspec.structs.asdict(found)}
+@contextmanager
+def _plain(source: str, identity: str, progress: Progress) -> Iterator[Path]:
+    """Have the database that is in a file until the end of the block, whatever form that has. Raises `StorageFailure`."""
+    with decrypted(Path(source), identity, progress) as opened, unpacked(opened, progress) as plain:
+        yield plain
+
+
+def _told_of(source: str, found: Content) -> dict[str, Any]:
+    encrypted = is_encrypted(Path(source))
+    return {"backup": source, "encrypted": encrypted, **msgspec.structs.asdict(found)}
 
 
 @files_told()
@@ -118,7 +128,7 @@ def bring_back(
     source: str, target: StorageSettings, *, identity: str, keep: bool, dry_run: bool, progress: Progress
 ) -> dict[str, Any]:
     """Restore a backup, or with `dry_run` do all but that; return what is there then, by name. Raises `StorageFailure`."""
-    with decrypted(Path(source), identity, progress) as plain:
+    with _plain(source, identity, progress) as plain:
         told = _into_shared if target.is_shared else _into_file
         return {"backup": source, **told(plain, target, keep=keep, dry_run=dry_run, progress=progress)}
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from vault.storage.protocol import StorageFailure
 if TYPE_CHECKING:
     from types import FrameType
 
+T = TypeVar("T")
 _NICE: Final = 10
 """How much this process stands behind others at the processor (nice(2))."""
 
@@ -84,21 +85,30 @@ def _retained(place: Destination, task: Task, newest: str) -> tuple[list[str], s
 
 def main() -> None:
     """Do the task that is on standard input; say on standard output what became of it."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, end)
-    os.nice(_NICE)
-    line = sys.stdin.buffer.readline(LONGEST)
-    task = msgspec.json.decode(line, type=Task)
-    threading.Thread(target=_end_with_server, daemon=True).start()
+    task = read_task(Task)
     try:
         outcome = make(task)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
     sys.stdout.buffer.write(msgspec.json.encode(outcome)[:LONGEST] + b"\n")
     sys.stdout.buffer.flush()
+
+
+def behave() -> None:
+    """Stand behind others at the processor, and have SIGTERM end what is under way with nothing left."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    os.nice(_NICE)
+
+
+def read_task(form: type[T]) -> T:
+    """Return what is on the first line of standard input, and end with whoever keeps that open."""
+    task = msgspec.json.decode(sys.stdin.buffer.readline(LONGEST), type=form)
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    return task
 
 
 def _end_with_server() -> None:
@@ -108,4 +118,5 @@ def _end_with_server() -> None:
 
 
 if __name__ == "__main__":
+    behave()
     main()

@@ -124,7 +124,7 @@ class Bucket:
                 size = os.fstat(content.fileno()).st_size
                 digest = self._send(content, size, key)
                 try:
-                    self._read_back(key, digest)
+                    self.read_back(key, digest)
                 except BaseException:
                     with suppress(BotoCoreError, ClientError):
                         self._client.delete_object(Bucket=self._settings.bucket, Key=key)
@@ -157,7 +157,8 @@ class Bucket:
             raise
         return digest.digest()
 
-    def _read_back(self, key: str, wanted: bytes) -> None:
+    def read_back(self, key: str, wanted: bytes) -> None:
+        """Read an object, and compare its SHA-256. Raises `StorageFailure`."""
         digest = hashlib.sha256()
         body = self._client.get_object(Bucket=self._settings.bucket, Key=key)["Body"]
         for chunk in body.iter_chunks(_CHUNK):

@@ -23,6 +23,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     begun: Millis
 
 
+class ArchiveResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of an archive: its sums, or why there is none."""
+
+    sums: str = ""
+    failure: str = ""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of it: `failure` says why there is no new backup, and is empty where there is one."""
 

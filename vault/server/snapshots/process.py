@@ -41,7 +41,7 @@ class BackupProcess:
         """Start it; what it says ends in `outcome`."""
         self.pid = 0
         """The number of the process; 0 before there is one."""
-        self._environment = {name: environment[name] for name in _HANDED_ON if name in environment}
+        self._environment = environment
         self._program: Final = program
         self._line: Final = msgspec.json.encode(task) + b"\n"
         self._lock: Final = threading.Lock()
@@ -81,14 +81,7 @@ class BackupProcess:
         self._loop.call_soon_threadsafe(self._tell, said)
 
     def _ended(self) -> Outcome:
-        with subprocess.Popen(
-            self._program,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._environment,
-            start_new_session=True,
-        ) as child:
+        with opened(self._program, self._environment) as child:
             assert child.stdin is not None
             assert child.stdout is not None
             assert child.stderr is not None
@@ -110,7 +103,7 @@ class BackupProcess:
         try:
             return msgspec.json.decode(said, type=Outcome)
         except msgspec.DecodeError:
-            last = _last_words(complaint)
+            last = last_words(complaint)
             return Outcome(failure=f"the process that makes a backup ended with {child.returncode}{last}")
 
     def _tell(self, said: Outcome) -> None:
@@ -118,7 +111,19 @@ class BackupProcess:
             self._done.set_result(said)
 
 
-def _last_words(said: bytes) -> str:
+def opened(program: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program with pipes, and with what of an environment it is for. Raises `OSError`."""
+    return subprocess.Popen(
+        program,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={name: environment[name] for name in _HANDED_ON if name in environment},
+        start_new_session=True,
+    )
+
+
+def last_words(said: bytes) -> str:
     """Return the name of the exception that a traceback ends in, and nothing of what it says."""
     lines = said.decode("utf-8", "replace").strip().split("\n")
     name = lines[-1].partition(":")[0].rpartition(".")[2]

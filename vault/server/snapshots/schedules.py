@@ -33,12 +33,9 @@ from vault.values.times import Millis, Seconds, millis_after
 SNAPSHOT_KIND: Final = "snapshot"
 _LEASE: Final = Seconds(30)
 """For so long others leave a schedule alone whose maker says nothing."""
-_RENEWED: Final = 10.0
 _SOONEST: Final = Seconds(60)
 _LATEST: Final = Seconds(3600)
 """How long after a failure the next attempt comes: the first one, and the longest."""
-_LONGEST: Final = Seconds(3600)
-"""One backup may take its interval, and at least this."""
 _CORE: Final = core_prefix(ROOT_ID)
 _AWAY: Final = (BarrierSealed, BarrierFailure, StorageFailure)
 
@@ -74,8 +71,14 @@ class Schedules:
         audit: Recorder,
         log: Log,
         metrics: Metrics,
+        renewed: float = 10.0,
+        longest: float = 3600.0,
     ) -> None:
-        """`own` names this process among all; `start` starts the process that makes a backup."""
+        """`own` names this process among all; `start` starts the process that makes a backup.
+
+        Every `renewed` seconds it says that it is at work; a backup may take its interval, and at least `longest` seconds.
+        """
+        self._renewed, self._longest = renewed, longest
         self._settings = {one.name: one for one in settings}
         self._storage, self._barrier, self._clock = storage, barrier, clock
         self._own, self._start, self._audit, self._log = own, start, audit, log
@@ -202,7 +205,7 @@ class Schedules:
         errand = self._start(Task(storage=self._storage, snapshot=settings, begun=begun))
         work = asyncio.ensure_future(errand.outcome())
         renewing = asyncio.get_running_loop().create_task(self._renew(settings.name))
-        longest = max(settings.interval, float(_LONGEST))
+        longest = max(settings.interval, self._longest)
         try:
             await asyncio.wait({work, renewing}, timeout=longest, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
@@ -218,7 +221,7 @@ class Schedules:
     async def _renew(self, name: str) -> None:
         """Say now and then that this process is at work; return once another one is."""
         while True:
-            await asyncio.sleep(_RENEWED)
+            await asyncio.sleep(self._renewed)
             with contextlib.suppress(*_AWAY):
                 async with self._barrier.write(ROOT_ID, _CORE) as core:
                     state = await read_state(core, name)

@@ -6,8 +6,6 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import pytest
-
 from tests.unit.barrier.open import open_barrier
 from tests.unit.engines.driver import FakeClock
 from vault.background.loop import Background
@@ -18,7 +16,6 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.config.settings import StorageSettings
 from vault.server.config.snapshots.settings import SnapshotSettings
-from vault.server.snapshots import schedules as module
 from vault.server.snapshots.messages import Outcome, Task
 from vault.server.snapshots.schedules import SNAPSHOT_KIND, Schedules
 from vault.server.snapshots.state import ScheduleState, read_state
@@ -68,11 +65,19 @@ class Site:
 class Process:
     """One process with one schedule, and its background loop."""
 
-    def __init__(self, site: Site, own: str = "a", *, interval: float = HOUR, keep: int = 3) -> None:
+    def __init__(
+        self,
+        site: Site,
+        own: str = "a",
+        *,
+        interval: float = HOUR,
+        renewed: float = 60,
+        longest: float = HOUR,
+    ) -> None:
         self.site, self.errands = site, list[Errand]()
         log = Log(stream=site.stream)
         self.schedules = Schedules(
-            [SnapshotSettings(kind="directory", name="n", path="/b", interval=interval, keep=keep)],
+            [SnapshotSettings(kind="directory", name="n", path="/b", interval=interval)],
             StorageSettings(kind="sqlite", path="/v.db"),
             site.barrier,
             clock=site.clock,
@@ -81,6 +86,8 @@ class Process:
             audit=site,
             log=log,
             metrics=site.metrics,
+            renewed=renewed,
+            longest=longest,
         )
         self.background = Background(
             site.storage,
@@ -247,35 +254,24 @@ def test_another_one_begins_anew_where_the_first_is_silent() -> None:
     scenario(body)
 
 
-def test_whoever_is_at_work_says_so_and_stops_once_another_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_RENEWED", 0)
-
+def test_whoever_is_at_work_says_so() -> None:
     async def body(site: Site) -> None:
-        one, other = Process(site, "a"), Process(site, "b")
+        one, other = Process(site, "a", renewed=0), Process(site, "b")
         await one.begin()
         await one.work()
-        for _ in range(3):
+        for _ in range(5):
             site.clock.sleep(25)
             await settle()
             await other.work()
         assert other.errands == []
-        monkeypatch.setattr(module, "_RENEWED", 60)
-        await settle()
-        site.clock.sleep(61)
-        await other.work()
-        assert len(other.errands) == 1
-        assert not one.errands[0].cancelled
         await one.schedules.stop()
-        await other.schedules.stop()
 
     scenario(body)
 
 
-def test_one_that_lost_its_schedule_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_RENEWED", 0.05)
-
+def test_one_that_lost_its_schedule_ends_its_process() -> None:
     async def body(site: Site) -> None:
-        one, other = Process(site, "a"), Process(site, "b")
+        one, other = Process(site, "a", renewed=0.05), Process(site, "b")
         await one.begin()
         await one.work()
         site.clock.sleep(61)
@@ -364,11 +360,9 @@ def test_the_timer_of_a_schedule_that_is_no_more_ends() -> None:
     scenario(body)
 
 
-def test_one_that_lasts_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LONGEST", 0.05)
-
+def test_one_that_lasts_too_long_is_ended() -> None:
     async def body(site: Site) -> None:
-        one = Process(site, interval=0)
+        one = Process(site, interval=0, longest=0.05)
         await one.begin()
         await one.work()
         async with asyncio.timeout(60):

@@ -3,10 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from vault.barrier.envelope import entry_scope
+from vault.engines.system.operations.raft_snapshot import RaftSnapshotEngine
 from vault.install import Installation
 from vault.server.compose.groups.ground import Ground
+from vault.server.snapshots.archives import archive
 from vault.server.snapshots.process import BackupProcess
 from vault.server.snapshots.schedules import SNAPSHOT_KIND, Recorder, Schedules
+from vault.values.ids import ROOT_ID
+
+_SUMS: Final = "!SHA256SUMS"
+"""What the sums of an archive are sealed for: nothing is stored at a path that begins so."""
 
 
 def make_schedules(ground: Ground, audit: Recorder) -> Schedules:
@@ -23,6 +33,19 @@ def make_schedules(ground: Ground, audit: Recorder) -> Schedules:
         log=ground.log,
         metrics=ground.metrics,
     )
+
+
+def raft_snapshots(ground: Ground) -> RaftSnapshotEngine:
+    """Return what hands out a backup to a client; the keyring seals its sums."""
+    storage = ground.config.storage
+
+    def seal(sums: bytes) -> bytes:
+        return ground.barrier.keyring.encrypt(entry_scope(ROOT_ID), _SUMS, sums, ground.entropy.bytes)
+
+    def begin() -> AsyncGenerator[bytes, None]:
+        return archive(storage, seal)
+
+    return RaftSnapshotEngine(begin if storage.lasts else None, ground.log)
 
 
 def bring(schedules: Schedules) -> Installation:
