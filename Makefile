@@ -167,6 +167,10 @@ coverage: system $(VENV)/.clients ## branch coverage of the quick tests
 packages: $(VENV)/.run ## in ./dist: source distribution, wheel, and a folder of all wheels to install from
 	PYTHON=$(BIN)/python packaging/wheels dist
 
+.PHONY: deb
+deb: ## in ./dist: the Debian package, of this machine's release and architecture
+	packaging/deb dist
+
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)
 	$(LOCK) --extra server --extra cel --extra hsm --extra postgres --extra s3 -o requirements.lock pyproject.toml

@@ -36,7 +36,7 @@ _HANDLERS = {
 _LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 # What takes long comes first, then what one worker runs together: nobody begins it when the others are done.
 _FIRST = (
-    "test_container", "test_conformance", "test_bao_client", "test_two_tenants", "test_fault_matrix", "test_parameters",
+    "test_container", "test_debian", "test_conformance", "test_bao_client", "test_two_tenants", "test_fault_matrix", "test_parameters",
     "test_openapi", "test_seal_slots", "test_hsm_dry_runs", "test_sessions", "test_two_makers", "test_external_keys",
     "test_complexity", "test_power", "test_report", "test_slot_dry_runs", "test_audit_markers", "test_canary",
     "test_faults", "test_forgotten_tokens", "test_namespaces", "test_restore", "test_planted", "test_long_secrets",

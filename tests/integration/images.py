@@ -2,6 +2,7 @@
 """Container images without a daemon or an image registry: buildah in a chroot, on a base made by debootstrap."""
 
 import configparser
+import hashlib
 import json
 import os
 import resource
@@ -15,7 +16,7 @@ from typing import Any
 
 BASE = "localhost/coffre-base"
 _SUITE = "trixie"
-_PACKAGES = "python3,python3-venv,ca-certificates"
+_PACKAGES = "python3,python3-venv,ca-certificates,systemd-standalone-sysusers"
 # What a package index asks of pip; paths of this machine's own wheels and caches stay outside.
 _PIP_KEYS = ("index-url", "extra-index-url", "trusted-host", "proxy", "cert", "timeout")
 _BUILD_SECONDS = 600
@@ -58,7 +59,7 @@ class Buildah:
     def add_base(self) -> None:
         """Make the base image from the cached Debian file system."""
         container = self.command("from", "scratch")
-        self.command("add", container, str(_base_archive()), "/")
+        self.command("add", container, str(root_archive("base", _PACKAGES)), "/")
         self.command(
             "config", "--env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", container
         )
@@ -123,16 +124,17 @@ def read_only_command(
     return [*shell, *inside]
 
 
-def _base_archive() -> Path:
-    """A Debian file system with python3, made once and kept in the user's cache."""
+def root_archive(name: str, packages: str = _PACKAGES) -> Path:
+    """A Debian file system with these packages, by commas, made once and kept in the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coffre-tests"
-    archive = cache / f"base-{_SUITE}-{os.uname().machine}.tar"
+    kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
+    archive = cache / f"{name}-{_SUITE}-{kind}-{os.uname().machine}.tar"
     if archive.exists():
         return archive
     cache.mkdir(parents=True, exist_ok=True)
     root = cache / f"making-{os.getpid()}"
     try:
-        _checked("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root))
+        _checked("debootstrap", "--variant=minbase", f"--include={packages}", _SUITE, str(root))
         for waste in (
             "var/cache/apt",
             "var/lib/apt/lists",

@@ -102,6 +102,8 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
 
     import uvloop
 
+    from vault.server.process.doors import OwnDoors
+    from vault.server.process.notices import Notices
     from vault.server.process.run import Server
 
     clock, entropy = Clock(), Entropy()
@@ -109,17 +111,28 @@ def _serve(options: Options, environment: Mapping[str, str], build: Build | None
     reread = functools.partial(read, options, environment, guest)
     config = reread()
     make = build or _vault()
+    notices = Notices(environment)
     if config.workers > 1:
         from vault.server.workers.start import supervise
 
         try:
-            supervise(config, reread=reread, build=make, clock=clock, entropy=entropy, signals=held)
+            supervise(
+                config, reread=reread, build=make, clock=clock, entropy=entropy, signals=held, notices=notices
+            )
         finally:
             held.ignore()
         return
 
     async def serve() -> None:
-        server = Server(config, reread=reread, build=make, clock=clock, entropy=entropy, signals=held)
+        server = Server(
+            config,
+            reread=reread,
+            build=make,
+            clock=clock,
+            entropy=entropy,
+            signals=held,
+            doors=OwnDoors(notices),
+        )
         await server.run(guest)
 
     try:

@@ -15,6 +15,7 @@ from vault.server.config.settings import Config
 from vault.server.http import sockets
 from vault.server.http.listeners import Listeners
 from vault.server.process import resources
+from vault.server.process.notices import Notices
 
 
 class Doors(Protocol):
@@ -23,6 +24,11 @@ class Doors(Protocol):
     @property
     def warns(self) -> bool:
         """Whether this process tells what operators should know of the configuration and the machine."""
+        ...
+
+    @property
+    def notices(self) -> Notices:
+        """What whoever started this process is told of it."""
         ...
 
     def opened(self, config: Config) -> AbstractContextManager[list[socket.socket]]:
@@ -42,6 +48,9 @@ class OwnDoors:
     """Those of a server that is one process."""
 
     warns = True
+
+    def __init__(self, notices: Notices) -> None:
+        self.notices = notices
 
     @contextlib.contextmanager
     def opened(self, config: Config) -> Iterator[list[socket.socket]]:

@@ -24,6 +24,7 @@ from vault.server.process import logs, reload, resources, runtime_metrics, stora
 from vault.server.process.disk_metrics import DiskWatch
 from vault.server.process.doors import Doors, OwnDoors
 from vault.server.process.loop_watch import LoopWatch
+from vault.server.process.notices import Notices
 
 if TYPE_CHECKING:
     from vault.server.process.signals import Heard
@@ -68,7 +69,7 @@ class Server:
         signals: Heard,
         doors: Doors | None = None,
     ) -> None:
-        self._doors = doors or OwnDoors()
+        self._doors = doors or OwnDoors(Notices({}))
         self._config = self._started = config
         self._reread = reread
         self._build = build
@@ -146,7 +147,10 @@ class Server:
         gc.freeze()
         gc.set_threshold(_GARBAGE)
         gc.enable()
+        self._doors.notices.ready()
+        self._doors.notices.keep(asyncio.get_running_loop())
         await self._ending.wait()
+        self._doors.notices.stopping()
         log.note(
             "server", "stopping: no new connections, waiting for requests in flight", seconds=DRAIN_SECONDS
         )
@@ -187,6 +191,7 @@ class Server:
     async def _reload(self, application: Application, listening: Listeners, log: Log) -> None:
         """Read configuration, certificates and audit files anew; whatever is not usable stays as it was."""
         self._held_back = False
+        self._doors.notices.reloading()
         wanted = await self._kept(log, "configuration", _now(self._reread))
         if wanted is not None:
             self._config = reload.reloadable(self._config, wanted)
@@ -201,6 +206,7 @@ class Server:
         for warning in tls.exposed(config.listeners):
             log.caution("server", "attention", reason=warning)
         log.note("server", "reloaded in part" if self._held_back else "reloaded")
+        self._doors.notices.ready()
 
     async def _exchange(self, listening: Listeners) -> None:
         self._expiring(self._config)

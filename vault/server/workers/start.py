@@ -22,6 +22,7 @@ from vault.server.application import Build
 from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
 from vault.server.http.listeners import Listeners
+from vault.server.process.notices import Notices
 from vault.server.process.run import Server
 from vault.server.process.signals import Signals
 from vault.server.workers import control
@@ -43,6 +44,7 @@ def supervise(
     clock: Clock,
     entropy: Entropy,
     signals: Signals,
+    notices: Notices,
 ) -> None:
     """Serve with `config.workers` workers until asked to end. Raises what a server without them does."""
     memory = shared_memory(config.workers)
@@ -74,7 +76,7 @@ def supervise(
             signals.ignore()
         return 0
 
-    Supervisor(config, work=work, reread=reread, signals=signals, clock=clock).run()
+    Supervisor(config, work=work, reread=reread, signals=signals, clock=clock, notices=notices).run()
 
 
 class _Once:
@@ -99,6 +101,9 @@ class _Once:
 
 class _InheritedDoors:
     """See `Doors`: the supervisor has bound the sockets, and is told of what becomes of them."""
+
+    notices = Notices({})
+    """It is the supervisor who tells."""
 
     def __init__(
         self, config: Config, bound: Sequence[socket.socket], end: socket.socket, number: int, tally: Tally

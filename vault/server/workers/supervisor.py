@@ -25,6 +25,7 @@ from vault.server.config.settings import Config
 from vault.server.failure import StartFailure
 from vault.server.http import sockets
 from vault.server.process import logs, resources
+from vault.server.process.notices import Notices
 from vault.server.process.reload import as_started
 from vault.server.process.signals import Signals
 from vault.server.workers import control
@@ -81,6 +82,7 @@ class Supervisor:
         reread: Callable[[], Config],
         signals: Signals,
         clock: Clock,
+        notices: Notices,
         beat: float = BEAT_SECONDS,
         patience: float = _END_SECONDS,
     ) -> None:
@@ -93,6 +95,7 @@ class Supervisor:
         self._reread = reread
         self._signals = signals
         self._clock = clock
+        self._notices = notices
         self._sockets: list[socket.socket] = []
         self._children: dict[int, _Child] = {}
         self._numbers = 0
@@ -198,6 +201,8 @@ class Supervisor:
 
         Where none does it is hardly theirs, but a disk's or the machine's, and with the last of them the keys would go.
         """
+        if self._served:
+            self._notices.alive()
         joined = [child for child in self._children.values() if child.joined]
         owing = [child for child in joined if child.asked]
         self._unanswered = self._unanswered + 1 if joined and len(owing) == len(joined) else 0
@@ -241,12 +246,14 @@ class Supervisor:
                 child.outbox.say(control.HURRY)
             return
         self._ending = time.monotonic() + self._patience
+        self._notices.stopping()
         self._due.clear()
         for child in self._children.values():
             self._kill(child, signal.SIGTERM)
 
     def _reload(self) -> None:
         """Have each worker reload; those that are started from now on begin with the same."""
+        self._notices.reloading()
         try:
             self._config = as_started(self._started, self._config, self._reread())
             logs.reopen(self._log, self._config)
@@ -259,6 +266,7 @@ class Supervisor:
             )
         for child in self._children.values():
             self._kill(child, signal.SIGHUP)
+        self._notices.ready()
 
     def _spawn(self) -> None:
         """Start one worker."""
@@ -356,6 +364,7 @@ class Supervisor:
         child.ready = True
         if not self._served:
             self._served = True
+            self._notices.ready()
             if self._ending is None:
                 for _ in range(1, self._config.workers):
                     self._spawn()

@@ -15,6 +15,7 @@ from tests.fuzz.process import wait_until
 from vault.framework.clock import Clock
 from vault.server.config.settings import Config, StorageSettings
 from vault.server.process import signals
+from vault.server.process.notices import Notices
 from vault.server.workers import control
 from vault.server.workers.supervisor import Supervisor
 
@@ -59,6 +60,7 @@ def supervised(config: Config, work: Work, patience: float) -> int:
             reread=lambda: config,
             signals=signals.hold(),
             clock=Clock(),
+            notices=Notices({}),
             beat=BEAT,
             patience=patience,
         ).run()
