@@ -4,6 +4,7 @@
 import json
 import random
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -44,6 +45,9 @@ class Api:
                 return json.loads(answer.read() or b"{}")
         except urllib.error.HTTPError as error:
             text = error.read().decode()
+            if error.code == 400 and "Upgrading from non-versioned" in text:  # it was mounted a moment ago
+                time.sleep(0.1)
+                return self(method, path, body, missing=missing)
             if error.code == 404 and missing:
                 return {}
             raise AssertionError(f"{method} {path}: {error.code} {text}") from None

@@ -13,7 +13,7 @@ from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.report import KIND
 from vaultctl.port.kv import version1, version2
-from vaultctl.port.settings import identity, mounts, namespaces, plain, policies
+from vaultctl.port.settings import identity, mounts, namespaces, plain, policies, transit
 from vaultctl.port.source import NAMES
 from vaultctl.text.json import as_list
 
@@ -26,6 +26,7 @@ _COMPARABLE: Mapping[str, Callable[[Mapping[str, object]], object]] = {
     identity.ENTITY: identity.comparable,
     identity.GROUP: identity.comparable,
     policies.KIND: policies.comparable,
+    transit.KIND: transit.comparable,
 }
 _WINDOW = 256
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from vaultctl.errors import ApiError
-from vaultctl.port.ground.entry import UNCHANGED, Entry, Item, Outcome
+from vaultctl.port.ground.entry import AGAIN, UNCHANGED, Entry, Item, Outcome
 from vaultctl.port.ground.journal import Journal
 from vaultctl.port.ground.report import Report
 from vaultctl.port.ground.server import reason
@@ -41,7 +41,7 @@ class Copier:
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         """`progress` is told how many entries were looked at."""
-        self._sink, self._journal, self._report = sink, journal, report
+        self._sink, self.journal, self._report = sink, journal, report
         self._threads, self._progress = threads, progress
         self._seen = 0
 
@@ -53,7 +53,7 @@ class Copier:
             for item in items:
                 self._seen += 1
                 self._progress(self._seen)
-                if self._journal.is_done(item.name, item.mark):
+                if self.journal.is_done(item.name, item.mark):
                     self._report.count(item.name, UNCHANGED)
                     continue
                 waiting.append(item)
@@ -83,7 +83,12 @@ class Copier:
         if not isinstance(found, Entry):
             return found
         try:
-            return self._sink.put(item, found)
+            outcome = self._sink.put(item, found)
+            if outcome != AGAIN:
+                return outcome
+            self.journal.note(item.name, "")  # it was wrong about the versions
+            found = item.whole() if item.whole is not None else None
+            return found and self._sink.put(item, found)
         except ApiError as error:
             return _refused(error)
 
@@ -93,7 +98,7 @@ class Copier:
         if result is None:
             return
         if self._sink.parallel and not result.why:
-            self._journal.note(item.name, item.mark)
+            self.journal.note(item.name, item.mark, item.versions)
         self._report.count(item.name, result)
 
 

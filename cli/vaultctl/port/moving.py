@@ -37,7 +37,9 @@ def move(
     aside.settle()
 
     def source() -> ServerSource:
-        return ServerSource(server, report, undelete=undelete, aside=aside.places)
+        return ServerSource(
+            server, report, undelete=undelete, known=copier.journal.versions, aside=aside.places
+        )
 
     # 1. and 2.
     written = [copier.run(source().items())]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
@@ -13,7 +14,7 @@ from vaultctl.port.ground.journal import Journal
 from vaultctl.port.ground.server import Server
 from vaultctl.port.kv import version1, version2, version2_writer
 from vaultctl.port.kv.mount import Mount, walk
-from vaultctl.port.settings import identity, mounts, namespaces, plain, policies
+from vaultctl.port.settings import identity, mounts, namespaces, plain, policies, transit
 from vaultctl.port.settings.catalog import ROLE_ID
 from vaultctl.port.settings.references import References
 from vaultctl.port.source import NAMES
@@ -40,7 +41,16 @@ class ServerSink:
         self._lock = threading.Lock()
 
     def put(self, item: Item, entry: Entry) -> Outcome:
-        """Write one entry. ApiError where the server refuses."""
+        """Write one entry, which the journal knows to be ours before that. ApiError where the server refuses."""
+        with self._server.before_write(partial(self._begin, entry.name)):
+            return self._put(entry)
+
+    def _begin(self, name: Name) -> None:
+        """Say in time whose work this is: what an end in the middle leaves is no one else's."""
+        if name.kind != NAMES and not self._journal.holds(name):
+            self._journal.note(name, "")
+
+    def _put(self, entry: Entry) -> Outcome:
         name = entry.name
         ours = self._replace or self._journal.holds(name) or self._journal.holds(_maker(name))
         if name.kind in SECRETS:
@@ -59,6 +69,8 @@ class ServerSink:
             return identity.put(self._server, entry, self._at(name.namespace), ours=ours)
         if name.kind == policies.KIND:
             return policies.put(self._server, entry, self._at(name.namespace), ours=ours)
+        if name.kind == transit.KIND:
+            return transit.put(self._server, entry, ours=ours)
         return plain.put(self._server, entry, ours=ours, also=_also(entry))
 
     def _at(self, namespace: str) -> References:

@@ -16,7 +16,7 @@ from vaultctl.port.ground.server import Server, reason
 from vaultctl.port.kv import version1, version2
 from vaultctl.port.kv.mount import Mount
 from vaultctl.port.kv.undeletion import Undeletion
-from vaultctl.port.settings import catalog, identity, mounts, namespaces, policies
+from vaultctl.port.settings import catalog, identity, mounts, namespaces, policies, transit
 from vaultctl.port.settings.plain import Collection
 from vaultctl.port.settings.references import References
 from vaultctl.text.json import as_map
@@ -35,10 +35,11 @@ class ServerSource:
         report: Report,
         *,
         undelete: Undeletion | None = None,
+        known: Callable[[Name], str] = lambda _: "",
         aside: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
-        """`aside` has, by namespace and path, where mounts are while they are set aside."""
-        self._server, self._report, self._undelete = server, report, undelete
+        """`known` tells which versions are at the destination; `aside` where mounts are while they are set aside."""
+        self._server, self._report, self._undelete, self._known = server, report, undelete, known
         self._aside = dict(aside or {})
 
     def items(self) -> Iterator[Item]:
@@ -136,6 +137,11 @@ class ServerSource:
             yield from self._kv(mount, _version(about))
         elif kind not in catalog.KNOWN_ENGINES:
             self._report.leave(name, f"what an engine of type {kind} has is not read")
+        if kind == "transit":
+            yield from self._guarded(
+                Name(transit.KIND, namespace, f"{path}keys"),
+                lambda: transit.items(self._server, namespace, path, self._report.note),
+            )
         for collection in catalog.of_engine(kind, path):
             yield from self._collection(collection, namespace)
         if kind == "ssh" and self._has(f"{namespace}{path}config/ca"):
@@ -167,7 +173,9 @@ class ServerSource:
     def _secrets(self, mount: Mount, version: str) -> Iterator[Item]:
         if version == "1":
             return version1.items(self._server, mount)
-        return version2.Reader(self._server, mount, self._report.note, self._undelete).items()
+        return version2.Reader(
+            self._server, mount, self._report.note, undelete=self._undelete, known=self._known
+        ).items()
 
     def _collection(
         self, collection: Collection, namespace: str, mount: Mount | None = None

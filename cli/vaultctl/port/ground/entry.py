@@ -50,6 +50,10 @@ class Item:
     mark: str
     load: Callable[[], Entry | None] = field(repr=False)
     """Reads it; None where it is no longer there."""
+    versions: str = ""
+    """Which versions are alive, for the journal: the next pass need not read them again."""
+    whole: Callable[[], Entry | None] | None = field(default=None, repr=False)
+    """Reads all of it, where `load` leaves out what the journal says is there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +65,6 @@ class Outcome:
     notes: tuple[str, ...] = ()
 
 
+AGAIN = Outcome("again")
+"""What the journal says is there is not: the whole entry is needed."""
 WRITTEN, UNCHANGED = Outcome("written"), Outcome("unchanged")

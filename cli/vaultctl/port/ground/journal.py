@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class Journal:
     def __init__(self, file: Path, ends: Mapping[str, str]) -> None:
         """Open it, or begin it for what `ends` says. CommandError where it is of other ends, or in use."""
         self.file = file
+        self._lock = threading.Lock()
         self.marks: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
         self.lines: list[Mapping[str, object]] = []
         self._handle = self._claim()
         found = list(self._whole_lines())
@@ -82,13 +85,17 @@ class Journal:
         """Whether it says that the entry was done as it is now."""
         return bool(mark) and self.marks.get(name.digest(self.key)) == self.mark(mark)
 
+    def versions(self, name: Name) -> str:
+        """Which versions of a secret were copied with their values, as `note` was told."""
+        return self._versions.get(name.digest(self.key), "")
+
     def mark(self, mark: str) -> str:
         """A mark as it stands in the file."""
         return canonical.digest(self.key, mark)[:32] if mark else ""
 
-    def note(self, name: Name, mark: str) -> None:
-        """Say that an entry is done."""
-        self.add({"done": [[name.digest(self.key), self.mark(mark)]]})
+    def note(self, name: Name, mark: str, versions: str = "") -> None:
+        """Say that an entry is done; without a mark, that it is begun, and so is ours."""
+        self.add({"done": [[name.digest(self.key), self.mark(mark), versions]]})
 
     def forget(self, name: Name) -> None:
         """Say that what was done is undone: it is no longer at the source."""
@@ -96,17 +103,21 @@ class Journal:
 
     def add(self, line: Mapping[str, object], *, durable: bool = False) -> None:
         """Write a line. What is written outlives this process at once, and the machine's power if `durable`."""
-        self._append(line)
-        if durable:
-            os.fsync(self._handle)
-        self._take(line)
+        with self._lock:
+            self._append(line)
+            if durable:
+                os.fsync(self._handle)
+            self._take(line)
 
     def _take(self, line: Mapping[str, object]) -> None:
         for pair in as_list(line.get("done")):
-            name, mark = as_list(pair)
-            self.marks[str(name)] = str(mark)
+            name, mark, *versions = map(str, as_list(pair))
+            self.marks[name] = mark
+            if versions:
+                self._versions[name] = versions[0]
         if "gone" in line:
             self.marks.pop(str(line["gone"]), None)
+            self._versions.pop(str(line["gone"]), None)
         if not {"done", "gone"} & set(line) or "part" in line:
             self.lines.append(line)
 

@@ -16,6 +16,9 @@ PAGE = 1000
 _PATIENCE = 60.0
 """Seconds that a server which is over its limits is given."""
 _LONGEST_REASON = 300
+_PAUSE = 0.05
+_BEGINS = "Upgrading from non-versioned to versioned data"
+"""What OpenBao answers for a moment after a mount of version 2 was made, or was moved."""
 
 
 class Server:
@@ -74,8 +77,24 @@ class Server:
         answer = self._send("GET", path, query=query, accept_missing=True)
         return None if answer is None else as_map(answer.get("data"))
 
+    @contextmanager
+    def before_write(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Within the block `tell` is called before this thread's first write, and not if there is none."""
+        self._local.tell = tell
+        try:
+            yield
+        finally:
+            self._local.tell = None
+
+    def _tell(self) -> None:
+        tell: Callable[[], None] | None = getattr(self._local, "tell", None)
+        if tell is not None:
+            self._local.tell = None
+            tell()
+
     def write(self, path: str, body: object, *, method: str = "POST") -> dict[str, object]:
         """The `data` of what a write answers."""
+        self._tell()
         return as_map((self._send(method, path, body=body) or {}).get("data"))
 
     @contextmanager
@@ -91,6 +110,7 @@ class Server:
 
     def delete(self, path: str) -> None:
         """Delete; nothing happens where nothing is."""
+        self._tell()
         self._send("DELETE", path, accept_missing=True)
 
     def names(self, path: str) -> Iterator[str]:
@@ -123,7 +143,7 @@ class Server:
         body: object = None,
         accept_missing: bool = False,
     ) -> dict[str, object] | None:
-        """The answer; None where nothing is there. A limit of requests is waited for. ApiError for every refusal."""
+        """The answer; None where nothing is there. What passes by itself is waited for. ApiError for every refusal."""
         until = time.monotonic() + _PATIENCE
         while True:
             try:
@@ -131,9 +151,10 @@ class Server:
                     method, path, query=query, body=body, accept_missing=accept_missing
                 )
             except ApiError as error:
-                if error.status != 429 or time.monotonic() > until:
+                passing = error.status == 429 or (error.status == 400 and _BEGINS in " ".join(error.errors))
+                if not passing or time.monotonic() > until:
                     raise
-                time.sleep(1)
+                time.sleep(1 if error.status == 429 else _PAUSE)
             else:
                 return None if response.status == 404 else response.json()
 

@@ -61,6 +61,16 @@ def versions(metadata: Mapping[str, object]) -> dict[int, dict[str, object]]:
     }
 
 
+def _alive(metadata: Mapping[str, object]) -> dict[int, str]:
+    """By its number each living version, as the journal has it: with its time, for another may come to have the number."""
+    now = clock.now()
+    return {
+        number: f"{number}@{about.get('created_time')}"
+        for number, about in versions(metadata).items()
+        if state(about, now) == "alive"
+    }
+
+
 class Reader:
     """Reads the secrets of one mount."""
 
@@ -69,14 +79,17 @@ class Reader:
         server: Server,
         mount: Mount,
         note: Callable[[Name, str], None],
+        *,
         undelete: Undeletion | None = None,
+        known: Callable[[Name], str] = lambda _: "",
     ) -> None:
         """`note` is told of values that are not read.
 
-        `undelete` keeps what is undeleted to be read; None leaves it deleted, and unread.
+        `undelete` keeps what is undeleted to be read; None leaves it deleted, and unread. `known` tells which versions of a
+        secret need not be read, as `Item.versions` said it.
         """
         self._server, self._mount, self._undelete = server, mount, undelete
-        self._note = note
+        self._note, self._known = note, known
 
     def items(self) -> Iterator[Item]:
         """Every secret of the mount, with a mark that changes with any of its versions, states or settings."""
@@ -89,22 +102,31 @@ class Reader:
                 self._delete_again(name, key, left)
                 metadata = self._metadata(key)
             self._note_deleted(name, metadata)
-            yield Item(name, self._mark(metadata), partial(self.load, name, key, metadata))
+            alive = _alive(metadata)
+            yield Item(
+                name,
+                self._mark(metadata),
+                partial(self.load, name, key, metadata, known=self._known(name)),
+                versions=",".join(alive.values()),
+                whole=partial(self.load, name, key),
+            )
 
-    def load(self, name: Name, key: str, metadata: Mapping[str, object] | None = None) -> Entry | None:
+    def load(
+        self, name: Name, key: str, metadata: Mapping[str, object] | None = None, *, known: str = ""
+    ) -> Entry | None:
         """Read one; None where it is no longer there. CommandError where it never stays as it is."""
         for _ in range(_TRIES):
-            known = metadata or self._metadata(key)
-            if not known:
+            about = metadata or self._metadata(key)
+            if not about:
                 return None
-            found = self._versions(name, key, known)
+            found = self._versions(name, key, about, set(known.split(",")))
             if found is not None:
                 return Entry(
                     name,
                     {
                         "mount": self._mount.path,
-                        "current": current(known),
-                        "settings": settings(known),
+                        "current": current(about),
+                        "settings": settings(about),
                         "versions": found,
                     },
                 )
@@ -135,9 +157,11 @@ class Reader:
         ]
         return canonical.encode([current(metadata), settings(metadata), listed]).decode()
 
-    def _versions(self, name: Name, key: str, metadata: Mapping[str, object]) -> list[object] | None:
+    def _versions(
+        self, name: Name, key: str, metadata: Mapping[str, object], known: set[str]
+    ) -> list[object] | None:
         """The versions with their values; None where one changed meanwhile."""
-        now = clock.now()
+        now, alive = clock.now(), _alive(metadata)
         found: list[object] = []
         for number, about in versions(metadata).items():
             word = state(about, now)
@@ -147,7 +171,9 @@ class Reader:
                 "created": about.get("created_time") or "",
                 "ends": (about.get("deletion_time") or "") if word == "alive" else "",
             }
-            if word == "alive" or (word == "deleted" and self._undelete is not None):
+            if alive.get(number) in known:
+                version["kept"] = True
+            elif word == "alive" or (word == "deleted" and self._undelete is not None):
                 value = self._value(key, number) if word == "alive" else self._deleted(name, key, number)
                 if value is None:
                     return None

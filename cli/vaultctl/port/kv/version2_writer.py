@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vaultctl.port.ground import canonical, clock
-from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Outcome
+from vaultctl.port.ground.entry import AGAIN, UNCHANGED, WRITTEN, Entry, Outcome
 from vaultctl.port.ground.server import Server
 from vaultctl.port.kv.mount import Mount
 from vaultctl.port.kv.version2 import current, moment, settings, state, versions
@@ -68,9 +68,13 @@ class _Secret:
         """Do what the module says."""
         # 1. What is there.
         present = self._server.read(f"{self._base}metadata/{self._key}")
+        if not self._has_kept(present or {}):
+            return AGAIN
         if present is not None and not self._begins(present, ours=ours):
             if not ours:
                 return Outcome("left", OTHER)
+            if any(version.get("kept") for version in self._wanted.values()):
+                return AGAIN
             self._server.delete(f"{self._base}metadata/{self._key}")
             present = None
         begun = current(present or {})
@@ -92,8 +96,14 @@ class _Secret:
         changed |= self._set(self._settings)
         return WRITTEN if changed else UNCHANGED
 
+    def _has_kept(self, present: Mapping[str, object]) -> bool:
+        """Whether the versions that the journal says are there are."""
+        now, listed = clock.now(), versions(present)
+        kept = [number for number, version in self._wanted.items() if version.get("kept")]
+        return all(state(listed.get(number), now) == "alive" for number in kept)
+
     def _has_value(self, number: int) -> bool:
-        return "value" in self._wanted.get(number, {})
+        return bool({"value", "kept"} & set(self._wanted.get(number, {})))
 
     def _begins(self, present: Mapping[str, object], *, ours: bool) -> bool:
         """Whether the versions that are there are the first of those that are to be there."""
@@ -102,6 +112,8 @@ class _Secret:
         now, listed = clock.now(), versions(present)
         for number in range(1, current(present) + 1):
             there = state(listed.get(number), now)
+            if self._wanted.get(number, {}).get("kept"):
+                continue
             if not self._has_value(number):
                 if there == "alive" and not ours and self._value(number):
                     return False

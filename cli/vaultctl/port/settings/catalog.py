@@ -79,10 +79,12 @@ def of_engine(kind: str, path: str) -> tuple[Collection, ...]:
     """What an engine at a path has beside what it keeps for others. Empty for one that is not known."""
     if kind == "ssh":
         return (Collection("ssh-role", f"{path}roles/"),)
+    if kind == "transit":
+        return (Collection("transit-config", f"{path}config/keys"),)
     return ()
 
 
-KNOWN_ENGINES = ("kv", "generic", "ssh")
+KNOWN_ENGINES = ("kv", "generic", "ssh", "transit")
 """Engines whose contents move, as far as there is a way."""
 
 LEFT = (
