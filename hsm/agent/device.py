@@ -239,9 +239,8 @@ class Device:
         """Do `work` with a pair, or with the AES key (`secret`) of the same name: that one was seen says nothing of the other."""
         known = (label, key_id, secret)
         found = self._run(work, doing, known=known, decrypting=decrypting)
-        self._seen.update(
-            {known, (label, None, secret), ("", key_id, secret)}
-        )  # however it is asked for next
+        # It may be asked for by less next time, and cannot be missing then either.
+        self._seen.update({known, (label, None, secret), ("", key_id, secret)})
         return found
 
     def _run(

@@ -127,6 +127,24 @@ def test_every_wrong_ciphertext_of_rsa_is_refused_alike(rsa: tuple[Device, RSAPu
     assert device.cipher(oaep(made)) == b"a text"
 
 
+def test_what_no_key_could_have_made_never_reaches_the_token(
+    rsa: tuple[Device, RSAPublicKey], module: Module
+) -> None:
+    """A vendor's module may handle wrong lengths as it likes (RFC 8017 section 7.1.2, step 1)."""
+    device, public = rsa
+    reached: list[int] = []
+
+    def count(real: Callable[..., int], *arguments: int) -> int:
+        reached.append(1)
+        return real(*arguments)
+
+    modulus = public.public_numbers().n.to_bytes(384)
+    with spoiled(module, C_DecryptInit=count):
+        for wrong in (b"", bytes(383), bytes(385), modulus, b"\xff" * 384):
+            assert refusal(device, oaep(wrong))[0] is IntegrityError
+    assert reached == []
+
+
 def test_a_hash_that_the_token_does_not_know_is_told_as_such(rsa: tuple[Device, RSAPublicKey]) -> None:
     device, public = rsa
     for name in ("sha256", "sha512"):

@@ -70,7 +70,7 @@ _FROM_ONE: Final = (
 )
 _HMAC_SIZES: Final = range(32, 513)
 _NO_REF_FOR_NEW: Final = "must provide external_key_ref to create policy of type external-key"
-_NO_REF: Final = "must provide external_key_ref to rotate a key of type external-key"
+_NO_REF: Final = "must provide external_key_ref to rotate policy of type external-key"
 _NO_PERIOD: Final = "cannot enable auto-rotation with external keys"
 CONVERGENT_VERSION: Final = -1
 """What a listing says of the way in which a convergent key makes its nonces: the newest."""
@@ -410,7 +410,7 @@ def configured(key: TransitKey, params: ConfigParams) -> TransitKey:
     if period and not key.rotates:
         raise Malformed(NO_ROTATION)
     if period and key.type == EXTERNAL:
-        raise Malformed(_NO_PERIOD)
+        raise Malformed("auto rotate period must be disabled on external keys")
     return msgspec.structs.replace(
         key,
         min_decryption=decryption,
