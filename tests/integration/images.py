@@ -101,9 +101,9 @@ class Buildah:
 
 
 def read_only_command(
-    root: Path, mounts: Sequence[tuple[Path, str, str]], command: Sequence[str]
+    root: Path, mounts: Sequence[tuple[Path, str, str]], command: Sequence[str], user: int = 10001
 ) -> list[str]:
-    """The command line that runs `command` in `root`, mounted read-only, as user 10001.
+    """The command line that runs `command` in `root`, mounted read-only, as a user and its group.
 
     `mounts` are (source, place in the container, "ro" or "rw"). Everything is mounted in a name space of
     its own, so that nothing is left behind when the command ends, however it ends.
@@ -119,7 +119,7 @@ def read_only_command(
         'mount -o remount,bind,ro "$1"',
         'shift; exec "$@"',
     ]
-    inside = ["chroot", "--userspec=10001:10001", str(root), *command]
+    inside = ["chroot", f"--userspec={user}:{user}", str(root), *command]
     shell = ["unshare", "--mount", "sh", "-euc", "\n".join(script), "sh", str(root)]
     return [*shell, *inside]
 

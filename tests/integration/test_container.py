@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The Containerfile, built and run: not as root, on a read-only root file system, answering."""
 
+import importlib.metadata
 import json
+import os
+import re
 import shutil
 import subprocess
 import time
@@ -39,13 +42,15 @@ class Built:
         """The image's own configuration."""
         return self.buildah.configuration(_IMAGE)
 
-    def read_only(self, data: Path, command: list[str], config: Path | None = None) -> list[str]:
+    def read_only(
+        self, data: Path, command: list[str], config: Path | None = None, user: int = _USER
+    ) -> list[str]:
         """The command line that runs `command` with `data` as the only writable place."""
         mounts = [(data, "/data", "rw")]
         if config is not None:
             mounts.append((config, "/etc/coffre", "ro"))
         environment = ["/usr/bin/env", "-i", *self.configuration["Env"]]
-        return read_only_command(self.root, mounts, [*environment, *command])
+        return read_only_command(self.root, mounts, [*environment, *command], user)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +82,8 @@ def test_sl_43_the_image_runs_the_server_as_a_user_without_rights(built: Built) 
     assert configuration["User"] == f"{_USER}:{_USER}"
     assert configuration["Entrypoint"] == ["vaultctl", "server"]
     assert configuration["Volumes"] == {"/data": {}}
-    assert configuration["Healthcheck"]["Test"][0] == "CMD"
+    assert configuration["Healthcheck"]["Test"] == ["CMD", "vaultctl", "server", "-check-health"]
+    assert "BAO_CONFIG_PATH=/etc/coffre/config.hcl" in configuration["Env"]
     assert built.buildah.run(built.container, "/bin/sh", "-c", "id -u; id -g").split() == ["10001", "10001"]
 
 
@@ -116,11 +122,16 @@ def test_nothing_in_the_image_is_writable_by_its_user(built: Built) -> None:
     assert [path for path in found if not path.startswith(own)] == []
 
 
-def test_the_server_answers_on_a_read_only_root_file_system(built: Built, data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("user", [_USER, 4242])
+def test_the_server_answers_on_a_read_only_root_file_system_whoever_runs_it(
+    built: Built, data: Path, tmp_path: Path, user: int
+) -> None:
+    """The image's own health check knows where."""
+    os.chown(data, user, user)
     port = free_port()
     config = tmp_path / "config"
     config.mkdir(mode=0o755)
-    (config / "coffre.hcl").write_text(
+    (config / "config.hcl").write_text(
         f"""
 disable_mlock = true
 storage "sqlite" {{ path = "/data/coffre.db" }}
@@ -132,15 +143,39 @@ listener "tcp" {{
         encoding="utf-8",
     )
     configuration = built.configuration
-    command = [*configuration["Entrypoint"], *configuration["Cmd"]]
-    with _running(built.read_only(data, command, config), tmp_path / "server.log") as process:
+    check = built.read_only(data, configuration["Healthcheck"]["Test"][1:], config, user)
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 1
+    command = built.read_only(
+        data, [*configuration["Entrypoint"], *(configuration["Cmd"] or [])], config, user
+    )
+    with _running(command, tmp_path / "server.log") as process:
         address = f"http://127.0.0.1:{port}/v1/sys"
         assert _health(f"{address}/health", process, tmp_path / "server.log") == 501
         made = _put(f"{address}/init", {"secret_shares": 1, "secret_threshold": 1})
         assert _put(f"{address}/unseal", {"key": made["keys"][0]})["sealed"] is False
         assert _health(f"{address}/health", process, tmp_path / "server.log") == 200
-        assert _user_of(process.pid) == _USER
+        assert _user_of(process.pid) == user
+        subprocess.run(check, check=True)
     assert (data / "coffre.db").stat().st_mode & 0o077 == 0
+
+
+def test_the_bill_of_materials_lists_what_is_installed_with_version_hash_and_licence(built: Built) -> None:
+    """Each hash is one of those that the lock file has for that version."""
+    bill = json.loads((built.root / "opt/coffre/bill-of-materials.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    site = next(built.root.glob("opt/coffre/lib/python3*/site-packages"))
+    installed = {
+        (re.sub(r"[-_.]+", "-", found.name).lower(), found.version)
+        for found in importlib.metadata.distributions(path=[str(site)])
+    }
+    parts = [*bill["components"], bill["metadata"]["component"]]
+    assert {(part["name"], part["version"]) for part in parts} == installed
+    assert len(parts) > 25
+    locked = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+    for part in bill["components"]:
+        (line,) = [x for x in locked if re.sub(r"[-_.]+", "-", x.split("==")[0]).lower() == part["name"]]
+        assert part["hashes"][0]["content"] in line
+        assert part["licenses"][0].get("expression") or part["licenses"][0]["license"]["name"]
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 """Source distribution and wheels: what is installed from them alone serves, and no other build gives another wheel."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -105,6 +106,16 @@ def test_the_source_distribution_has_what_a_reader_wants(folder: Path) -> None:
         "PKG-INFO",
     } - names == set()
     assert [name for name in names if name.startswith(("tests/", "."))] == [".gitignore"]
+
+
+def test_the_bill_of_materials_has_every_wheel_by_its_hash(folder: Path) -> None:
+    bill = json.loads((folder / "bill-of-materials.cdx.json").read_text())
+    parts = [*bill["components"], bill["metadata"]["component"]]
+    billed = {part["hashes"][0]["content"] for part in parts}
+    wheels = {hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in (folder / "wheels").iterdir()}
+    assert billed == wheels
+    assert {part["name"] for part in bill["components"]} >= {"cryptography", "uvloop", "starlette"}
+    assert all(part["licenses"] for part in parts)
 
 
 def test_vaultctl_says_the_version(installed: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +26,9 @@ from vault.storage.protocol import StorageFailure
 
 if TYPE_CHECKING:
     from vault.server.dev.server import Development
+
+_HEALTH_SECONDS: Final = 4.0
+"""How long a listener has to answer one who asks for its health."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +48,8 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], build: Build |
             return 0
         if options.test_config:
             return _check(options, environment)
+        if options.check_health:
+            return _answers(options, environment)
         with _uncollected():
             _serve(options, environment, build)
     except (StartFailure, StorageFailure) as failure:
@@ -84,6 +89,16 @@ def _tried(options: Options, environment: Mapping[str, str]) -> tuple[Sequence[s
         return problems, () if problems else tls.exposed(config.listeners)
     except StartFailure as failure:
         return (str(failure),), ()
+
+
+def _answers(options: Options, environment: Mapping[str, str]) -> int:
+    """Print which listeners of the configuration do not answer; 0 when all do. Raises `StartFailure`."""
+    from vault.server.offline import answering
+
+    silent = answering.silent(read(options, environment).listeners, _HEALTH_SECONDS)
+    for problem in silent:
+        sys.stdout.write(f"error: {problem}\n")
+    return 1 if silent else 0
 
 
 @contextlib.contextmanager

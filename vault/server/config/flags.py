@@ -23,6 +23,8 @@ Usage: vaultctl server [options]
   -config=<path>               File, or directory of .hcl and .json files; may be repeated (BAO_CONFIG_PATH)
   -test-config                 Check the configuration and end: 0 good, 1 problems, 2 warnings only. Certificates are
                                read and directories looked at; no port is bound and no database opened
+  -check-health                Ask the server of the configuration, on each of its listeners, and end: 0 it answers, sealed or
+                               not, 1 it does not. For health checks of containers
   -log-level=<name>            trace, debug, info, warn or error (BAO_LOG_LEVEL)
   -log-format=<name>           standard or json (BAO_LOG_FORMAT)
   -log-file=<path>             Log to a file instead of standard error
@@ -48,6 +50,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     help: bool = False
     test_config: bool = False
+    check_health: bool = False
     config: tuple[str, ...] = ()
     log_level: str = ""
     log_format: str = ""
@@ -67,7 +70,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return f"Options(dev={self.dev}, {len(self.config)} configuration paths)"
 
 
-_SWITCHES: Final = frozenset({"help", "test_config", "dev", "dev_no_store_token", "dev_no_kv", "dev_tls"})
+_SWITCHES: Final = frozenset(
+    {"help", "test_config", "check_health", "dev", "dev_no_store_token", "dev_no_kv", "dev_tls"}
+)
 _NOT_HERE: Final = {
     "recovery": "there is no recovery mode",
     "exit_on_core_shutdown": "the process always ends with its application",

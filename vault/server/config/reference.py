@@ -140,7 +140,7 @@ _SIGNALS = """\
 | SIGTERM, SIGINT | accepts no more connections, finishes requests in flight for up to 10 seconds, ends with exit code 0; a second one does not wait. One that comes before the server serves ends the start at once, with exit code 143 (SIGINT: 130) |
 | SIGUSR2 | nothing but a line in the log: OpenBao writes what it is doing, and goes on as well |
 
-With `-test-config` the exit code is 0, 1 for problems or 2 for warnings only. Otherwise it is 0 after a signal and 1 when the server could not start; then one line on standard error
+With `-test-config` the exit code is 0, 1 for problems or 2 for warnings only; with `-check-health` 0 where every listener answers, and 1. Otherwise it is 0 after a signal and 1 when the server could not start; then one line on standard error
 says which setting or file is wrong and what to do. Log lines hold no request data: no paths, no tokens,
 no values; of an unexpected exception its type and place in the code.
 

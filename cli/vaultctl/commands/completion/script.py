@@ -47,6 +47,7 @@ _FISH_VALUE = (
 
 SERVER_FLAGS = {
     "config": "File, or directory of files, with the configuration.",
+    "check-health": "Ask whether the server of the configuration answers, and end.",
     "dev": "Development mode: unsealed, in memory.",
     "dev-keys": "File that keeps what opens the storage of development mode.",
     "dev-listen-address": "Loopback address of development mode.",
