@@ -203,6 +203,12 @@ def test_what_one_server_changes_the_other_obeys_at_the_next_request(shared: Sha
         here.data("roles/users", {**USERS, "issuer_ref": "one", "allowed_users": "carol"})
         assert "not a valid value" in there.refused("sign/users", ASKED)
         here.data("roles/users", {**USERS, "issuer_ref": "one"})
+        other = here.data("issuers/import/two", {"key_type": "ed25519"})["issuer_id"]
+        here.data("roles/users", USERS)
+        for chosen in (issuer, other, issuer):
+            here.data("config/issuers", {"default": chosen})
+            assert there.data("sign/users", ASKED)["issuer_id"] == chosen
+        here.data("roles/users", {**USERS, "issuer_ref": "one"})
         here.ask("DELETE", "issuer/one")
         assert "unable to find issuer" in there.refused("sign/users", ASKED)
         password, _ = here.password()
@@ -259,12 +265,15 @@ def test_a_private_key_is_opened_once_and_forgotten_when_the_vault_is_sealed(
     monkeypatch.setattr("vault.engines.ssh.keys.issuers.from_pkcs8", noted)
     backend = ssh.application.vault.catalog.find("ssh", {}, auth=False)
     assert backend is not None
-    (kept,) = (engine._issuers._opened for engine in backend.engines if isinstance(engine, CertificateEngine))
+    (engine,) = (engine for engine in backend.engines if isinstance(engine, CertificateEngine))
+    issuers = engine._issuers
+    records = (engine._roles, issuers._issuers, issuers._pointers)
     for _ in range(3):
         ssh.data("sign/users", ASKED)
-    assert len(opened) == len(list(kept.values())) == 1
+    assert len(opened) == len(issuers._opened) == 1
+    assert [len(known._known) for known in records] == [1, 1, 1]
     ssh.application.request("PUT", "/v1/sys/seal", token="root")
-    assert list(kept.values()) == []
+    assert [len(issuers._opened), *(len(known._known) for known in records)] == [0, 0, 0, 0]
 
 
 def test_a_mount_has_a_limit_of_issuers(ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,13 @@ class ReadView:
             opened[scope, full] = data, value
         return value
 
+    async def encrypted(self, path: str) -> bytes | None:
+        """Return what is stored at `path` as it is, for who knows what that means; None without it. `BarrierFailure` once sealed."""
+        data = await self._tx.get(self._prefix + path)
+        if not self._keyring.terms:
+            raise self._keyring.gone
+        return data
+
     async def get_by(self, path: str, use: Callable[[int, Callable[[], bytes]], Awaitable[T]]) -> T | None:
         """Return what `use` makes of the value at `path`, or None without one.
 
@@ -136,6 +143,10 @@ class ReadView:
                 raise
             await self._reload()
             return await use(len(data), decrypt)
+
+    async def decrypted(self, path: str, data: bytes) -> bytes:
+        """Return what `encrypted` gave of `path`, decrypted. `BarrierFailure` when it is not what was written there."""
+        return await self._by(self._prefix + path, data, self._apart if len(data) > LONG else _at_once)
 
     async def _apart(self, length: int, work: Callable[[], bytes]) -> bytes:
         del length
@@ -189,6 +200,11 @@ class ReadView:
         below._reload = self._reload
         below._keys = self._keys
         below.opened = self.opened
+
+
+async def _at_once(length: int, work: Callable[[], bytes]) -> bytes:
+    del length
+    return work()
 
 
 class View(ReadView):

@@ -21,10 +21,8 @@ from vault.engines.ssh.keys.issuers import (
     Issuers,
     NewIssuer,
     default_id,
-    find_issuer,
     issuer_by_id,
     issuer_of_key,
-    known_issuer,
     remove,
     rename,
     set_default,
@@ -106,7 +104,7 @@ class AuthorityEngine(Engine):
     @read("config/ca", event="ssh.issuer.read")
     async def read_ca(self, call: Call) -> IssuerInfo:
         """Show the default issuer."""
-        return _shown(await known_issuer(call.reader, DEFAULT))
+        return _shown(await self._issuers.known(call.reader, DEFAULT))
 
     @delete("config/ca", contained=True, event="ssh.issuer.delete")
     async def delete_ca(self, call: Call) -> Reply[None] | None:
@@ -126,29 +124,29 @@ class AuthorityEngine(Engine):
     @read("public_key", public=True, event="ssh.issuer.read")
     async def read_public_key(self, call: Call) -> Reply[None]:
         """Show the public key of the default issuer as a line, to everybody."""
-        return _line(await known_issuer(call.reader, DEFAULT))
+        return _line(await self._issuers.known(call.reader, DEFAULT))
 
     @read("issuer/{issuer_ref:word}/public_key", public=True, event="ssh.issuer.read")
     async def read_key_of_issuer(self, call: Call, params: IssuerName) -> Reply[None]:
         """Show the public key of an issuer as a line, to everybody."""
-        return _line(await known_issuer(call.reader, params.issuer_ref))
+        return _line(await self._issuers.known(call.reader, params.issuer_ref))
 
     @read("issuer/{issuer_ref:word}", event="ssh.issuer.read")
     async def read_issuer(self, call: Call, params: IssuerName) -> IssuerInfo:
         """Show an issuer."""
-        return _shown(await known_issuer(call.reader, params.issuer_ref))
+        return _shown(await self._issuers.known(call.reader, params.issuer_ref))
 
     @write("issuer/{issuer_ref:word}", contained=True, event="ssh.issuer.write")
     async def rename_issuer(self, call: Call, params: RenameParams) -> IssuerInfo:
         """Give an issuer another name, or none."""
         check_length(issuer_name=params.issuer_name)
-        issuer = await known_issuer(call.tx, params.issuer_ref)
+        issuer = await self._issuers.known(call.tx, params.issuer_ref)
         return _shown(await rename(call.tx, issuer, params.issuer_name))
 
     @delete("issuer/{issuer_ref:word}", contained=True, event="ssh.issuer.delete")
     async def delete_issuer(self, call: Call, params: IssuerName) -> Reply[None] | None:
         """Remove an issuer, for good. Certificates that it signed stay good where its key is trusted."""
-        issuer = await find_issuer(call.tx, params.issuer_ref)
+        issuer = await self._issuers.find(call.tx, params.issuer_ref)
         if issuer is None or not await remove(call.tx, issuer):
             return None
         warning = (
@@ -176,14 +174,14 @@ class AuthorityEngine(Engine):
     @read("config/issuers", event="ssh.issuer.read")
     async def read_default(self, call: Call) -> DefaultIssuer:
         """Show which issuer is the default one."""
-        return DefaultIssuer((await known_issuer(call.reader, DEFAULT)).id)
+        return DefaultIssuer((await self._issuers.known(call.reader, DEFAULT)).id)
 
     @write("config/issuers", contained=True, event="ssh.issuer.write")
     async def write_default(self, call: Call, params: DefaultParams) -> Reply[DefaultIssuer]:
         """Choose the default issuer."""
         if params.default in ("", DEFAULT):
             raise Malformed("invalid issuer specification; must be non-empty and can't be 'default'.")
-        issuer = await find_issuer(call.tx, params.default)
+        issuer = await self._issuers.find(call.tx, params.default)
         if issuer is None:
             raise Malformed("unable to find issuer for reference in field 'default'")
         before = await default_id(call.tx)

@@ -6,8 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
+from vault.cache.known_records import KnownRecords
 from vault.engines.ssh.certificates.content import (
     Asker,
     Content,
@@ -19,10 +18,10 @@ from vault.engines.ssh.certificates.content import (
 from vault.engines.ssh.certificates.encoder import NONCE, Statement, certificate, check_algorithm
 from vault.engines.ssh.forms.answers import Certificate, IssuedPair
 from vault.engines.ssh.forms.params import CertificateParams, IssueParams, SignParams
-from vault.engines.ssh.keys.issuers import Issuers, known_issuer
+from vault.engines.ssh.keys.issuers import Issuers
 from vault.engines.ssh.keys.pairs import MakesPairs, private_text
-from vault.engines.ssh.keys.public_key import PublicKey, line_of, read_public_key
-from vault.engines.ssh.roles.role import CA, Role, find_role
+from vault.engines.ssh.keys.public_key import RSA, PublicKey, line_of, read_public_key
+from vault.engines.ssh.roles.role import CA, ROLES, Role
 from vault.framework.call import Call
 from vault.framework.clock import Entropy
 from vault.framework.concurrency.offload import Pool
@@ -43,6 +42,7 @@ class CertificateEngine(Engine):
     def __init__(
         self,
         issuers: Issuers,
+        roles: KnownRecords[Role],
         entropy: Entropy,
         pool: Pool,
         limits: LifetimeLimits,
@@ -50,6 +50,7 @@ class CertificateEngine(Engine):
     ) -> None:
         """`pool` signs with keys of RSA and makes pairs of it. `limits` are the server's, where the mount has none."""
         self._issuers = issuers
+        self._roles = roles
         self._entropy = entropy
         self._pool = pool
         self._pairs = pairs
@@ -58,7 +59,7 @@ class CertificateEngine(Engine):
     @write("sign/{role:name}", writes=False, contained=True, event="ssh.certificate.sign")
     async def sign(self, call: Call, params: SignParams) -> Certificate:
         """Sign a public key."""
-        role = await find_role(call.reader, params.role)
+        role = await self._roles.find(call.reader, ROLES + params.role)
         if role is None:
             raise Malformed(f"Unknown role: {quote(params.role)}")
         if not params.public_key:
@@ -72,7 +73,7 @@ class CertificateEngine(Engine):
     @write("issue/{role:name}", writes=False, contained=True, event="ssh.certificate.issue")
     async def issue(self, call: Call, params: IssueParams) -> IssuedPair:
         """Make a pair, and sign its public key. The private one is shown this once."""
-        role = await find_role(call.reader, params.role)
+        role = await self._roles.find(call.reader, ROLES + params.role)
         if role is None:
             raise Malformed(f"unknown role: {quote(params.role)}")
         if role.kind != CA:
@@ -81,7 +82,7 @@ class CertificateEngine(Engine):
         pair = self._pairs(params.key_type, params.key_bits)
         asker = _asker(call, params)
         content = content_of(role, params, asker, self._limits_of(call))
-        await known_issuer(call.reader, role.issuer)
+        await self._issuers.known(call.reader, role.issuer)
         private = await self._pool.do(call, pair.make, slow=pair.slow)
         public = read_public_key(line_of(private.public_key()), "")
         signed = await self._certify(call, params, asker, role, content, public)
@@ -102,7 +103,7 @@ class CertificateEngine(Engine):
         content: Content,
         public: PublicKey,
     ) -> Certificate:
-        issuer = await known_issuer(call.reader, role.issuer)
+        issuer = await self._issuers.known(call.reader, role.issuer)
         authority = await self._issuers.open(issuer)
         check_algorithm(authority.private, role.algorithm)
         now = millis_to_seconds(call.now)
@@ -119,7 +120,7 @@ class CertificateEngine(Engine):
         )
         nonce = self._entropy.bytes(NONCE)
         work = partial(certificate, public, said, authority, nonce)
-        signed = await self._pool.do(call, work, slow=isinstance(authority.private, rsa.RSAPrivateKey))
+        signed = await self._pool.do(call, work, slow=authority.public.family == RSA)
         call.warnings.extend(content.warnings)
         return Certificate(issuer_id=issuer.id, serial_number=f"{said.serial:x}", signed_key=signed)
 

@@ -11,14 +11,15 @@ from vault.engines.ssh.keys.pairs import MakesPairs, new_pair
 from vault.engines.ssh.otp import OtpRevoker
 from vault.engines.ssh.otp_routes import OtpEngine
 from vault.engines.ssh.role_routes import RoleEngine
+from vault.engines.ssh.roles.role import known_roles
 from vault.install import Installation, Kind, Services
 
 
 def install(services: Services, *, pairs: MakesPairs = new_pair) -> Installation:
     """Return the SSH engine. `pairs` says how pairs of keys are made."""
-    issuers = Issuers(services.safe)
+    issuers, roles = Issuers(services.safe), known_roles()
     authorities = AuthorityEngine(issuers, services.entropy, services.pool, pairs)
-    certificates = CertificateEngine(issuers, services.entropy, services.pool, services.limits, pairs)
+    certificates = CertificateEngine(issuers, roles, services.entropy, services.pool, services.limits, pairs)
     passwords = OtpEngine(services.leases, services.tokens, services.clock, services.entropy, services.limits)
     return Installation(
         kinds=(
@@ -30,5 +31,5 @@ def install(services: Services, *, pairs: MakesPairs = new_pair) -> Installation
             ),
         ),
         caches={ISSUER_FACT: issuers.drop},
-        on_seal=(issuers.forget,),
+        on_seal=(issuers.forget, roles.forget),
     )

@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from vault.engines.ssh.keys.issuers import OpenIssuer
 from vault.engines.ssh.keys.pairs import Signer
 from vault.engines.ssh.keys.public_key import PublicKey
 from vault.framework.errors import Malformed
+from vault.values.encoding import to_base64
 from vault.values.times import Seconds
 
 NONCE: Final = 32
@@ -74,20 +74,20 @@ def certificate(public: PublicKey, said: Statement, authority: OpenIssuer, nonce
         )
     )
     signature = _signature(body, authority.private, authority.public.type, said.algorithm)
-    return f"{kind} {base64.b64encode(body + _string(signature)).decode()}\n"
+    return f"{kind} {to_base64(body + _string(signature))}\n"
 
 
 def _signature(body: bytes, signer: Signer, kind: str, algorithm: str) -> bytes:
     """Return a signature with the name of its algorithm (RFC 4253, section 6.6; RFC 8332, 5656, 8709)."""
-    if isinstance(signer, rsa.RSAPrivateKey):
-        name = _USUAL if algorithm == "default" else algorithm
-        made = signer.sign(body, padding.PKCS1v15(), _RSA_HASHES[name]())
-        return _string(name.encode()) + _string(made)
+    if isinstance(signer, ed25519.Ed25519PrivateKey):
+        return _string(kind.encode()) + _string(signer.sign(body))
     if isinstance(signer, ec.EllipticCurvePrivateKey):
         der = signer.sign(body, ec.ECDSA(_CURVE_HASHES[signer.key_size]()))
         made = b"".join(map(_number, decode_dss_signature(der)))
         return _string(kind.encode()) + _string(made)
-    return _string(kind.encode()) + _string(signer.sign(body))
+    name = _USUAL if algorithm == "default" else algorithm
+    made = signer.sign(body, padding.PKCS1v15(), _RSA_HASHES[name]())
+    return _string(name.encode()) + _string(made)
 
 
 def check_algorithm(signer: Signer, algorithm: str) -> None:

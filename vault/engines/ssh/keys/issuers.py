@@ -11,6 +11,7 @@ import msgspec
 from vault.barrier.stored import RecordKind, text
 from vault.barrier.view import ReadView, View
 from vault.cache.follow import BoundedCache
+from vault.cache.known_records import KnownRecords
 from vault.engines.ssh.keys.pairs import Signer, from_pkcs8, to_pkcs8
 from vault.engines.ssh.keys.public_key import PublicKey, read_public_key
 from vault.framework.errors import Malformed
@@ -30,7 +31,7 @@ DEFAULT: Final = "default"
 NO_DEFAULT: Final = "no default issuer currently configured"
 _NAME: Final = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
 _OPENED: Final = 256
-"""Private keys in memory."""
+"""Authorities in memory, and private keys of theirs."""
 MOST: Final = 1000
 """Authorities of a mount."""
 
@@ -83,6 +84,27 @@ class Issuers:
     def __init__(self, safe: Safe) -> None:
         self._safe = safe
         self._opened: BoundedCache[str, OpenIssuer] = BoundedCache(_OPENED)
+        self._issuers = KnownRecords(ISSUER.decode, _OPENED)
+        self._pointers = KnownRecords(bytes.decode, _OPENED)
+
+    async def find(self, view: ReadView, reference: str) -> Issuer | None:
+        """Return the authority that a reference names: an id, a name, or `default`."""
+        pointer = _DEFAULT
+        if reference != DEFAULT:
+            found = await self._issuers.find(view, ISSUERS + reference)
+            if found is not None:
+                return found
+            pointer = _NAMES + reference
+        issuer_id = await self._pointers.find(view, pointer)
+        return None if issuer_id is None else await self._issuers.find(view, ISSUERS + issuer_id)
+
+    async def known(self, view: ReadView, reference: str) -> Issuer:
+        """As `find`. Raises `Malformed` where there is none."""
+        found = await self.find(view, reference)
+        if found is None:
+            missing = f"unable to find issuer for reference: {quote(reference)}"
+            raise Malformed(NO_DEFAULT if reference == DEFAULT else missing)
+        return found
 
     async def open(self, issuer: Issuer) -> OpenIssuer:
         """Return the keys of an authority that was just read. Raises `Unavailable`, and `Failed` for an altered one."""
@@ -113,8 +135,10 @@ class Issuers:
         self._opened.drop(changed)
 
     def forget(self) -> None:
-        """Forget all private keys, as the vault is sealed."""
+        """Forget all authorities with their private keys, as the vault is sealed."""
         self._opened.drop(None)
+        self._issuers.forget()
+        self._pointers.forget()
 
 
 def _about(issuer_id: str) -> tuple[str, ...]:
@@ -130,22 +154,6 @@ async def issuer_by_id(view: ReadView, issuer_id: str) -> Issuer | None:
 async def issuer_of_key(view: ReadView, public: PublicKey) -> Issuer | None:
     """Return the authority that has a public key already."""
     return await _pointed(view, _BLOBS + public.digest)
-
-
-async def find_issuer(view: ReadView, reference: str) -> Issuer | None:
-    """Return the authority that a reference names: an id, a name, or `default`."""
-    if reference == DEFAULT:
-        return await _pointed(view, _DEFAULT)
-    return await issuer_by_id(view, reference) or await _pointed(view, _NAMES + reference)
-
-
-async def known_issuer(view: ReadView, reference: str) -> Issuer:
-    """As `find_issuer`. Raises `Malformed` where there is none."""
-    found = await find_issuer(view, reference)
-    if found is None:
-        missing = f"unable to find issuer for reference: {quote(reference)}"
-        raise Malformed(NO_DEFAULT if reference == DEFAULT else missing)
-    return found
 
 
 async def _pointed(view: ReadView, place: str) -> Issuer | None:

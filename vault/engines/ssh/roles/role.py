@@ -11,6 +11,7 @@ import msgspec
 
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView
+from vault.cache.known_records import KnownRecords
 from vault.engines.ssh.forms.params import RoleParams
 from vault.engines.ssh.roles.addresses import check_networks
 from vault.framework.errors import Malformed
@@ -26,6 +27,8 @@ _USUAL_PORT: Final = 22
 _ALGORITHMS: Final = ("default", "ssh-rsa", "rsa-sha2-256", "rsa-sha2-512")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _LENGTHS: Final = "error processing allowed_user_key_lengths: "
+_KNOWN: Final = 1024
+"""Roles in memory."""
 _MOST: Final = 256
 """Options, extensions, key types or lengths of one role."""
 
@@ -66,6 +69,11 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 ROLE: Final = RecordKind("ssh role", Role)
+
+
+def known_roles() -> KnownRecords[Role]:
+    """Return what remembers the roles that are used."""
+    return KnownRecords(ROLE.decode, _KNOWN)
 
 
 async def find_role(view: ReadView, name: str) -> Role | None:
