@@ -19,6 +19,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "nhi/auth/approle/roles.py": "mounted",
         "vault/audit/device_salts.py": "prepare put",
         "vault/framework/keys/key_versions.py": "_store",
+        "vault/engines/system/log/hashing.py": "rotate_key",
         "nhi/auth/approle/login.py": "_secret login",
         "nhi/auth/approle/secret_ids.py": "_info _make list_accessors tidy",
         "nhi/biscuit/routes/approval_routes.py": "approve",

@@ -124,6 +124,7 @@ ROOTS_ALONE = frozenset(
         "internal/counters/tokens",
         "internal/inspect/request",
         "internal/inspect/router/{tag}",
+        "log/hash/rotate",
         "log/holds",
         "log/holds/{name}",
         "log/purge",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from vault.barrier.stored import RecordKind
 from vault.barrier.view import ReadView, View
@@ -21,6 +22,8 @@ _PATH: Final = "log/keys"
 FIRST: Final = "h1"
 """The id of the first key, which stays."""
 _KEY_BYTES: Final = 32
+MOST_HASHING: Final = 1000
+"""Keys of hashes, at most: what stands for a value is looked for under each."""
 
 
 class LogKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,25 @@ async def make_keys(core: View, entropy: Entropy, now: Millis) -> None:
         await note_made(core, _PATH, now)
 
 
-async def keys_made(core: ReadView) -> Millis:
-    """Return when the keys were made (ms); 0 where nobody noted it."""
-    return await when_made(core, _PATH)
+class NoMoreKeys(Exception):
+    """There are as many keys of hashes as there may be."""
+
+
+async def add_hashing_key(core: View, known: LogKeys, entropy: Entropy, now: Millis) -> str:
+    """Have values hashed with a new key from `now` (ms) on, beside those that are `known`; return its id. Raises `NoMoreKeys`."""
+    if len(known.hashing) >= MOST_HASHING:
+        raise NoMoreKeys
+    name = f"h{len(known.hashing) + 1}"
+    hashing = {**known.hashing, name: entropy.bytes(_KEY_BYTES)}
+    await core.put(_PATH, _KEYS.encode(replace(known, hashing=hashing, current=name)))
+    await note_made(core, _place(name), now)
+    return name
+
+
+async def keys_made(core: ReadView, name: str = FIRST) -> Millis:
+    """Return when a key of hashes was made (ms), the first one with that of checkpoints; 0 where nobody noted it."""
+    return await when_made(core, _place(name))
+
+
+def _place(name: str) -> str:
+    return _PATH if name == FIRST else f"{_PATH}/{name}"

@@ -27,6 +27,7 @@ from vault.engines.system.crypto.engine import CryptoEngine
 from vault.engines.system.crypto.sources import KeySources
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.external_keys.inventory import ExternalKeyInventory
+from vault.engines.system.log.hashing import HashEngine
 from vault.engines.system.log.proofs import ProofEngine
 from vault.engines.system.log.readers import LogReading
 from vault.engines.system.log.records import RecordEngine
@@ -301,6 +302,7 @@ def _log(
         RecordEngine(reading, common, services.clock),
         ProofEngine(reading),
         LogStatusEngine(reading, common, purger),
+        HashEngine(reading, common, services.entropy, services.clock),
         RetentionEngine(reading, purger, services.clock),
     )
 

@@ -14,6 +14,7 @@ from vault.engines.system.clients.tools import ToolEngine
 from vault.engines.system.clients.wrapping import WrappingEngine
 from vault.engines.system.crypto.engine import CryptoEngine
 from vault.engines.system.external_keys.engine import ExternalKeyEngine
+from vault.engines.system.log.hashing import HashEngine
 from vault.engines.system.log.proofs import ProofEngine
 from vault.engines.system.log.records import RecordEngine
 from vault.engines.system.log.status import LogStatusEngine
@@ -73,7 +74,8 @@ PARTLY: Final[dict[type[Engine], frozenset[str]]] = {
     ProofEngine: frozenset(
         {"log/records/{log}/{seq}/proof", "log/checkpoints/{log}", "log/consistency/{log}"}
     ),
-    LogStatusEngine: frozenset({"log/hash", "log/schema"}),
+    LogStatusEngine: frozenset({"log/schema"}),
+    HashEngine: frozenset({"log/hash"}),
     CounterEngine: frozenset({"internal/counters/entities"}),
     NodesEngine: frozenset({"leader", "ha-status"}),
     SealEngine: frozenset({"seal-status"}),

@@ -73,8 +73,9 @@ async def log_keys(core: ReadView, common: CommonLog | None, hsm_key: str) -> Se
     keys = await read_keys(core) if common is not None else None
     if keys is None or common is None:
         return []
-    made = await keys_made(core)
-    found = [_log_hash(name, made, active=name == keys.current) for name in keys.hashing]
+    found = [
+        _log_hash(name, await keys_made(core, name), active=name == keys.current) for name in keys.hashing
+    ]
     found.append(
         KeyUse(
             name="signature",
@@ -83,7 +84,7 @@ async def log_keys(core: ReadView, common: CommonLog | None, hsm_key: str) -> Se
             algorithm="ed25519",
             bits=256,
             location=_BARRIER,
-            created=made,
+            created=await keys_made(core),
         )
     )
     state = common.checkpoints.hsm_state(common.id)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""`sys/log/status`, the hashes of values, and the schema of records."""
+"""`sys/log/status`, and the schema of records."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
 
 import msgspec
 
@@ -12,27 +11,14 @@ from vault.engines.system.log.readers import NO_LOG, LogReading
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.errors import NotFound
-from vault.framework.fields import Doc
 from vault.framework.reply import Reply
-from vault.framework.route import Params, read, write
+from vault.framework.route import read
 from vault.log.common_log import CommonLog
 from vault.log.forward.status import DeviceStatus
 from vault.log.purger import Purger
 from vault.log.reader.messages import LogStatus
 from vault.log.schema import RECORD_SCHEMA
 from vault.log.witness.rounds import WitnessReport
-
-
-class HashParams(Params, frozen=True):
-    """A value to look for."""
-
-    input: Annotated[str, Doc("The value.")] = ""
-
-
-class ValueHashes(msgspec.Struct, frozen=True):
-    """What stands for a value in records, under each key that there is or was, the newest last."""
-
-    hashes: Sequence[str]
 
 
 class HsmKeyState(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,12 +84,6 @@ class LogStatusEngine(Engine):
             hsm=_hsm(common, found.logs),
             witnessed=None if common.witnesses is None else common.witnesses.state(),
         )
-
-    @write("log/hash", writes=False, event="log.hash")
-    async def hash_value(self, call: Call, params: HashParams) -> ValueHashes:
-        """Return what stands for a value in records. Who may ask can try out values: grant it to few."""
-        self._reading.permit(call)
-        return ValueHashes(self._kept().hashes(params.input))
 
     @read("log/schema", event="log.schema")
     async def read_schema(self, call: Call) -> Reply[object]:
