@@ -300,6 +300,29 @@ def test_a_batch_says_of_each_what_became_of_it(transit: Transit) -> None:
         assert "reverting to 400" in answer.json()["warnings"][0]
 
 
+def test_a_batch_that_fails_in_part_waits_where_its_answer_is_to_be_wrapped(transit: Transit) -> None:
+    """A policy may say that nothing comes in the clear (`min_wrapping_ttl`): a bad item beside a good one changes nothing."""
+    rule = 'path "transit/decrypt/k" { capabilities = ["update"] min_wrapping_ttl = "10s" }'
+    transit.application.request("POST", "/v1/sys/policies/acl/wraps", {"policy": rule}, token="root")
+    made = transit.application.request(
+        "POST", "/v1/auth/token/create", {"policies": ["wraps"]}, token="root"
+    ).json()
+    batch = {"batch_input": [{"ciphertext": transit.encrypt("k")}, {"ciphertext": "vault:v1:AAAA"}]}
+    answer = transit.application.request(
+        "POST",
+        "/v1/transit/decrypt/k",
+        batch,
+        token=made["auth"]["client_token"],
+        headers={"x-vault-wrap-ttl": "60s"},
+    )
+    assert (answer.status, answer.json()["data"]) == (200, None)
+    waits = answer.json()["wrap_info"]["token"]
+    answer = transit.application.request("POST", "/v1/sys/wrapping/unwrap", {}, token=waits)
+    assert answer.status == 400
+    good, bad = answer.json()["data"]["batch_results"]
+    assert (good["plaintext"], bad["plaintext"]) == (TEXT, "")
+
+
 def test_a_data_key_is_what_its_ciphertext_says(transit: Transit) -> None:
     transit.data("keys/k", {})
     for bits in (128, 256, 512):

@@ -88,10 +88,13 @@ class Wrapper:
         tokens.on_revoke(_purge)
 
     async def wrap(self, call: Call, core: View, reply: Reply[object] | None) -> Reply[object] | None:
-        """Replace an answer that has a body by one that says where it waits. Warnings go with the answer."""
+        """Replace an answer that has a body by one that says where it waits. Warnings go with the answer.
+
+        What is found waits whatever the status: of a batch that went wrong in part, what went well is as secret.
+        """
         if not call.options.wrap_ttl or reply is None:
             return reply
-        if reply.plain or reply.status >= 400 or reply.wrap_info is not None:
+        if reply.plain or reply.wrap_info is not None or (reply.status >= 400 and reply.data is None):
             return reply
         if reply.auth is not None and reply.auth.mfa_requirement:
             return reply  # there is nothing to hide yet: what completes the login is wrapped

@@ -150,6 +150,31 @@ RESPONSES = [
     post("sys/wrapping/unwrap", {}, token="{wrap}"),
 ]
 
+AT_FAULT = [
+    post("sys/mounts/wr-t", {"type": "transit"}),
+    post("wr-t/encrypt/k", {"plaintext": "c2VjcmV0"}, save=("ct:data.ciphertext",)),
+    post(
+        "wr-t/decrypt/k",
+        {"batch_input": [{"ciphertext": "{ct}"}, {"ciphertext": "vault:v1:AAAA"}]},
+        headers=TTL,
+        save=SAVE,
+    ),
+    post("sys/wrapping/unwrap", {"token": "{wrap}"}),
+    post("wr-t/encrypt/k", {"batch_input": [{"plaintext": "!"}]}, headers=TTL, save=SAVE),
+    post("sys/wrapping/unwrap", {"token": "{wrap}"}),
+    post("wr-t/decrypt/k", {"ciphertext": "vault:v1:AAAA"}, headers=TTL),
+    post("sys/mounts/wr-kv", {"type": "kv", "options": {"version": "2"}}),
+    post("wr-kv/data/a", {"data": {"x": "1"}}),
+    delete("wr-kv/data/a"),
+    get("wr-kv/data/a", headers=TTL, save=SAVE),
+    post("sys/wrapping/unwrap", {"token": "{wrap}"}),
+    get("wr-kv/subkeys/a", headers=TTL, save=SAVE),
+    post("sys/wrapping/unwrap", {"token": "{wrap}"}),
+    get("wr-kv/data/none", headers=TTL),
+    lst("wr-kv/metadata/none", headers=TTL),
+]
+"""Answers with data and a status that tells of a fault wait too."""
+
 
 def elsewhere(made: str, asked: str) -> list[Step]:
     """Rewraps in one namespace what waits in another."""
@@ -180,4 +205,5 @@ SCENARIOS = [
     Scenario("wrapping", "rewrap", REWRAP),
     Scenario("wrapping", "burnt", BURNT),
     Scenario("wrapping", "responses", RESPONSES),
+    Scenario("wrapping", "at-fault", AT_FAULT),
 ]
