@@ -346,7 +346,7 @@ TEMPLATES = [
     post("auth/sy/users/bob", {"password": "bob", "token_policies": "sy"}),
     post(
         "identity/entity",
-        {"name": "sy-bob", "metadata": {"team": "red", "list": "a,b", "star": "*", "empty": ""}},
+        {"name": "sy-bob", "metadata": {"team": "red", "list": "a,b", "star": "*", "empty": "", "blank": " root"}},
         save=("sy_id:data.id",),
     ),
     post("identity/entity-alias", {"name": "bob", "canonical_id": "{sy_id}", "mount_accessor": "{sy_mount}"}),
@@ -381,6 +381,8 @@ TEMPLATES = [
             *(_sign("sy", name, token="{sy_bob}") for name in asked),
         )
     ),
+    _role("sy", _USERS, allowed_users="{{identity.entity.metadata.blank}}", allowed_users_template=True),
+    _sign("sy", "root", token="{sy_bob}", divergence="DV-06"),
     _role("sy", _USERS, allowed_users=_WHO),
     _sign("sy", _WHO, token="{sy_bob}"),
     _role("sy", _USERS, allowed_users=f"bob,{_WHO}", allowed_users_template=True),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Identity templates in roles: `{{identity.entity.name}}` stands for a name of whoever asks.
 
-What a template stands for becomes a part of a list with commas. A comma in it would make two users of one, so it is
-refused unless the role says otherwise, and so is `*`.
+What a template stands for becomes a part of a list with commas. A comma in it would make two users of one, and blanks at its
+ends, which no list keeps, another user: so they are refused unless the role says otherwise, and so is `*`.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def _value(selector: str, facts: IdentityFacts, forbidden: str, problem: str) ->
     for one in forbidden:
         if one in value:
             raise Malformed(f'{problem}template substitution contains forbidden value: "{one}"')
+    if "," in forbidden and value != value.strip():
+        raise Malformed(f"{problem}template substitution begins or ends with a blank")
     return value
 
 

@@ -12,6 +12,9 @@ from vault.framework.errors import Malformed
 _PREFIX = re.compile(r"[0-9]{1,3}", re.ASCII)
 _LONGEST = 64
 """Characters of an address with its prefix length."""
+_MAPPED = IPv6Network("::ffff:0:0/96")
+"""Addresses of version 4, spelled as ones of version 6 (RFC 4291, section 2.5.5.2)."""
+_LOW = 0xFFFF_FFFF
 _MOST = 1000
 """Networks of one role."""
 
@@ -47,10 +50,14 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _network(text: str) -> IPv4Network | IPv6Network | None:
+    """Return the network that a text spells; one of version 4 also where it is spelled as one of version 6, as addresses are."""
     address, slash, prefix = text.partition("/")
     if not slash or len(text) > _LONGEST or "%" in text or _PREFIX.fullmatch(prefix) is None:
         return None
     try:
-        return ip_network(f"{address}/{int(prefix)}", strict=False)
+        found = ip_network(f"{address}/{int(prefix)}", strict=False)
     except ValueError:
         return None
+    if isinstance(found, IPv6Network) and found.subnet_of(_MAPPED):
+        return IPv4Network((int(found.network_address) & _LOW, found.prefixlen - _MAPPED.prefixlen))
+    return found

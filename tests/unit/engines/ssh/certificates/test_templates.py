@@ -12,7 +12,7 @@ from vault.values.ids import EntityId
 FACTS = IdentityFacts(
     entity_id=EntityId("e"),
     entity_name="bob",
-    metadata={"team": "red", "list": "a,b"},
+    metadata={"team": "red", "list": "a,b", "blank": " root", "line": "root\n"},
     aliases={"acc": AliasFacts("i", "bobby")},
     groups={"g": GroupFacts("ops", {"k": "v"})},
 )
@@ -45,6 +45,8 @@ def test_a_template_stands_for_what_is_known_of_who_asks(text: str, made: str) -
         ("{{identity.groups.ids.none.name}}", 'not a member of group "none"'),
         ("{{identity.groups.names.none.id}}", 'not a member of group "none"'),
         ("{{identity.entity.metadata.list}}", 'forbidden value: ","'),
+        ("{{identity.entity.metadata.blank}}", "begins or ends with a blank"),
+        ("x,{{identity.entity.metadata.line}}", "begins or ends with a blank"),
         ("{{identity.entity.name}}}}", "unbalanced"),
         ("}}{{identity.entity.name}}", "unbalanced"),
         ("{{identity.entity.name}}{{", "unbalanced"),
@@ -56,6 +58,11 @@ def test_a_template_without_a_good_value_is_refused(text: str, why: str) -> None
     assert caught.value.message.startswith(f"template '{text}' could not be rendered -> ")
     assert why in caught.value.message
     assert "a,b" not in caught.value.message
+
+
+def test_blanks_stay_where_there_is_no_list_or_one_is_allowed() -> None:
+    for forbidden in ("", "*"):
+        assert filled("{{identity.entity.metadata.blank}}", FACTS, forbidden) == " root"
 
 
 def test_a_role_says_what_its_templates_may_stand_for() -> None:

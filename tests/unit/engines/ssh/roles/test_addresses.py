@@ -28,9 +28,24 @@ def test_an_address_is_read(text: str, spelled: str | None) -> None:
 def test_an_address_is_in_a_network() -> None:
     address = read_address("10.1.2.3")
     assert address is not None
-    for networks in ("10.0.0.0/8", "fd00::/8, 10.9.9.9/8", "0.0.0.0/0", "10.1.2.3/32"):
+    for networks in (
+        "10.0.0.0/8",
+        "fd00::/8, 10.9.9.9/8",
+        "0.0.0.0/0",
+        "10.1.2.3/32",
+        "::ffff:10.1.0.0/112",
+        "::ffff:0:0/96",
+    ):
         assert within(address, networks)
-    for networks in ("", "11.0.0.0/8", "::/0", "10.1.2.4/32,", "10.1.2.3"):
+    for networks in (
+        "",
+        "11.0.0.0/8",
+        "::/0",
+        "10.1.2.4/32,",
+        "10.1.2.3",
+        "::ffff:0:0/95",
+        "::ffff:10.1.2.4/128",
+    ):
         assert not within(address, networks)
 
 
