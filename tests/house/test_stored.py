@@ -26,6 +26,7 @@ CODECS = {
     "vault/barrier/stored.py": "where records are encoded",
     "vault/framework/request/exact_json.py": "a user's own JSON",
     "vault/idempotency/kept_answers.py": "the data of an answer, within the record of a kept one",
+    "vault/engines/transit/keys/model.py": "a version of a key, as the release before writes it",
     "vault/engines/transit/moving/backup_form.py": "backups of keys, in OpenBao's form",
     "vault/engines/kv/store.py": "a part of the KV row, listed with it",
     "vault/framework/hcl/lexer.py": "a string in HCL",

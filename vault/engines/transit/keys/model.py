@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from vault.barrier.stored import RecordKind
+from vault.barrier.stored import RecordKind, UpgradeUnderWay
 from vault.values.times import Nanos, Seconds
 
 KEYS: Final = "key/"
@@ -112,8 +112,24 @@ class MountSettings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     cache_size: int = 0
 
 
+def _before_devices_encrypted(version: KeyVersion) -> bytes:
+    """Encode what a release takes that knows devices as ones that sign. Raises `UpgradeUnderWay` for another version."""
+    if version.device != InDevice():
+        raise UpgradeUnderWay(
+            "an older release serves on this database, and knows no key in a device that encrypts: "
+            "bring every server to this release first"
+        )
+    return msgspec.msgpack.encode(version)
+
+
 KEY: Final = RecordKind("transit key", TransitKey, version=3, older={1: None, 2: None})
-VERSION: Final = RecordKind("transit key version", KeyVersion, version=3, older={1: None, 2: None})
+VERSION: Final = RecordKind(
+    "transit key version",
+    KeyVersion,
+    version=3,
+    older={1: None, 2: None},
+    former=_before_devices_encrypted,
+)
 USES_RECORD: Final = RecordKind("transit key uses", KeyUses)
 MOUNT_SETTINGS: Final = RecordKind("transit settings", MountSettings)
 
