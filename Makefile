@@ -71,15 +71,14 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 
 CLIENTS := $(VENV)/clients
 COLLECTION := ansible_collections/community/hashi_vault
+SCHEMAS := kubernetes_validate/kubernetes-json-schema/v1.35.0-local-strict
 NODE := tests/integration/node
-$(VENV)/.clients: requirements-clients.lock $(NODE)/package-lock.json $(VENV)/.dev
+$(VENV)/.clients: requirements-clients.lock .ci/unpack $(NODE)/package-lock.json $(VENV)/.dev
 	@echo "installing the locked clients that tests drive into $(CLIENTS)"
 	rm -rf $(CLIENTS)
 	mkdir -p $(CLIENTS)
 	$(PIP) download --require-hashes --no-deps --only-binary :all: -r requirements-clients.lock -d $(CLIENTS)
-	$(BIN)/python -c 'import sys, zipfile; wheel = zipfile.ZipFile(sys.argv[1]); wheel.extractall(
-	    sys.argv[2], [name for name in wheel.namelist() if name.startswith(sys.argv[3])])' \
-	    $(CLIENTS)/*.whl $(CLIENTS) $(COLLECTION)/
+	$(BIN)/python .ci/unpack $(CLIENTS) $(COLLECTION)/ $(SCHEMAS)/ helm_python/
 	rm $(CLIENTS)/*.whl
 	cp $(NODE)/package.json $(NODE)/package-lock.json $(NODE)/.npmrc $(CLIENTS)
 	npm ci --prefix $(CLIENTS) --silent --no-audit --no-fund

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The chart: Helm's own library finds nothing to say of it, and what it makes fits the schemas of Kubernetes."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema_rs import Registry, validator_for
+
+from tests.house.tree import ROOT
+from tests.integration.processes import certificate
+from vault import __version__
+from vault.server.__main__ import run
+
+CHART = ROOT / "deploy" / "helm" / "coffre"
+CLIENTS = ROOT / ".venv" / "clients"
+_SCHEMAS = next((CLIENTS / "kubernetes_validate" / "kubernetes-json-schema").glob("*"), Path())
+_IMAGE: dict[str, Any] = {"image": {"repository": "registry.example/coffre"}}
+_POSTGRES = {
+    "kind": "postgresql",
+    "postgresql": {"connectionUrl": "postgresql://c@db:5432/c", "secretName": "db"},
+}
+_HSM = {
+    "volumes": [{"name": "module", "emptyDir": {}}],
+    "volumeMounts": [{"name": "module", "mountPath": "/hsm", "readOnly": True}],
+    "initContainers": [{"name": "vendor", "image": "vendor.example/pkcs11:1"}],
+    "containers": [{"name": "proxy", "image": "vendor.example/proxy:1"}],
+    "env": [{"name": "MODULE_CONFIG", "value": "/hsm/config"}],
+}
+_VALUES: dict[str, dict[str, Any]] = {
+    "sqlite": _IMAGE,
+    "postgresql": {**_IMAGE, "storage": _POSTGRES, "replicas": 5},
+    "hsm": {**_IMAGE, **_HSM},
+    "plain": {**_IMAGE, "tls": {"disable": True}},
+    "reviewer": {
+        **_IMAGE,
+        "serviceAccount": {"reviewsTokens": True, "annotations": {"a": "b"}},
+        "networkPolicy": {"from": [{"namespaceSelector": {"matchLabels": {"uses": "coffre"}}}]},
+        "podDisruptionBudget": {"maxUnavailable": "50%"},
+        "service": {"type": "LoadBalancer", "port": 443, "annotations": {"c": "d"}},
+        "tolerations": [{"operator": "Exists"}],
+        "nodeSelector": {"disk": "fast"},
+        "affinity": {"nodeAffinity": {}},
+        "podLabels": {"e": "f"},
+        "podAnnotations": {"g": "h"},
+        "priorityClassName": "high",
+    },
+}
+_HELM = """
+import json, sys
+import helm_python as helm
+values = json.loads(sys.argv[2])
+with helm.Chart.load(sys.argv[1]) as chart:
+    made = chart.render(values, name="vault", namespace="safe")
+print(json.dumps({"lint": helm.lint(sys.argv[1], values, strict=True), "made": made}))
+"""
+
+
+def _helm(values: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Have Helm look at the chart, and make what it makes: in a process of its own, for it is Go's."""
+    return subprocess.run(
+        [sys.executable, "-c", _HELM, CHART, json.dumps(values)],
+        env={"PYTHONPATH": str(CLIENTS), "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@cache
+def _answer(name: str) -> dict[str, Any]:
+    done = _helm(_VALUES[name])
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _made(name: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """What the chart makes, by kind and name."""
+    texts = [text for file, text in _answer(name)["made"].items() if file.endswith(".yaml")]
+    documents = [each for text in texts for each in yaml.safe_load_all(text) if each]
+    return {(each["kind"], each["metadata"]["name"]): each for each in documents}
+
+
+def _server(name: str) -> dict[str, Any]:
+    (server,) = [each for (kind, _), each in _made(name).items() if kind in {"StatefulSet", "Deployment"}]
+    return server
+
+
+@cache
+def _registry() -> Registry:
+    shared = json.loads((_SCHEMAS / "_definitions.json").read_text())
+    return Registry([("file:///api/_definitions.json", shared)])
+
+
+@pytest.mark.parametrize("name", _VALUES)
+def test_helm_has_nothing_to_say_of_it(name: str) -> None:
+    assert _answer(name)["lint"] == {"total_charts_linted": 1, "messages": [], "errors": []}
+
+
+@pytest.mark.parametrize("name", _VALUES)
+def test_what_it_makes_fits_the_schemas_of_kubernetes(name: str) -> None:
+    for (kind, _), document in _made(name).items():
+        group, _, version = document["apiVersion"].rpartition("/")
+        file = "-".join(part for part in (kind.lower(), group.partition(".")[0], version) if part)
+        schema = json.loads((_SCHEMAS / f"{file}.json").read_text())
+        validator = validator_for({**schema, "$id": f"file:///api/{file}.json"}, registry=_registry())
+        assert [error.message for error in validator.iter_errors(document)] == [], kind
+
+
+@pytest.mark.parametrize("name", _VALUES)
+def test_the_pod_has_no_more_rights_than_the_restricted_profile_of_pods(name: str) -> None:
+    pod = _server(name)["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    ours = pod["containers"][0]["securityContext"]
+    assert ours == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["automountServiceAccountToken"] is (name == "reviewer")
+
+
+@pytest.mark.parametrize("name", _VALUES)
+def test_the_server_takes_the_configuration_that_it_makes(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is mounted there lies elsewhere here."""
+    config = _made(name)["ConfigMap", "vault-coffre"]["data"]["config.hcl"]
+    certificate(tmp_path, "tls")
+    (tmp_path / "password").write_text("p")
+    (tmp_path / "password").chmod(0o600)
+    (tmp_path / "ca.crt").write_bytes((tmp_path / "tls.crt").read_bytes())
+    for there in ("/data", "/etc/coffre-tls", "/etc/coffre-database"):
+        config = config.replace(there, str(tmp_path))
+    (tmp_path / "config.hcl").write_text(config)
+    code = run(["-test-config", f"-config={tmp_path / 'config.hcl'}"], {}, None)
+    assert code in {0, 2}, capsys.readouterr().out
+
+
+def test_one_server_keeps_a_volume_and_several_share_a_database() -> None:
+    one, several = _server("sqlite"), _server("postgresql")
+    assert (one["kind"], one["spec"]["replicas"]) == ("StatefulSet", 1)
+    assert one["spec"]["volumeClaimTemplates"][0]["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    assert (several["kind"], several["spec"]["replicas"]) == ("Deployment", 5)
+    assert ("Service", "vault-coffre-internal") in _made("postgresql")
+
+
+def test_a_sealed_server_lives_and_is_not_asked() -> None:
+    container = _server("sqlite")["spec"]["template"]["spec"]["containers"][0]
+    alive = ["vaultctl", "server", "-check-health"]
+    assert (
+        container["livenessProbe"]["exec"]["command"] == container["startupProbe"]["exec"]["command"] == alive
+    )
+    assert container["readinessProbe"]["httpGet"] == {
+        "path": "/v1/sys/health",
+        "port": "api",
+        "scheme": "HTTPS",
+    }
+
+
+def test_the_charts_version_is_the_servers() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == __version__
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "image.repository names the image"),
+        ({**_IMAGE, "storge": {}}, "storge"),
+        ({**_IMAGE, "storage": {"kind": "postgresql"}}, "connectionUrl says where"),
+        (
+            {
+                **_IMAGE,
+                "storage": {"kind": "postgresql", "postgresql": {"connectionUrl": "postgresql://c:s@db/c"}},
+            },
+            "connectionUrl",
+        ),
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused(values: dict[str, Any], says: str) -> None:
+    done = _helm(values)
+    assert done.returncode != 0
+    assert says in done.stderr
