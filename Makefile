@@ -172,7 +172,7 @@ deb: ## in ./dist: the Debian package, of this machine's release and architectur
 
 .PHONY: lock
 lock: $(VENV)/.dev ## write the lock files anew (LOCKFLAGS=--upgrade to move versions)
-	$(LOCK) --extra server --extra cel --extra hsm --extra postgres --extra s3 -o requirements.lock pyproject.toml
+	$(LOCK) --extra server --extra cel --extra hsm --extra postgres --extra s3 --extra otel -o requirements.lock pyproject.toml
 	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	$(LOCK) -c requirements-dev.lock -o requirements-build.lock .ci/build.in
 	$(LOCK) --no-deps -o requirements-clients.lock .ci/clients.in

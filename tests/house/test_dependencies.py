@@ -16,11 +16,11 @@ from tests.house.tree import ROOT, files, statements
 _OURS = {"vault", "hsm", "nhi", "vaultctl", "esa_conformance", "tests"}
 # What may be imported where, by the extra that brings it. The command line has what every installation has.
 _EXTRAS = {
-    "vault": ["server", "postgres", "s3"],
+    "vault": ["server", "otel", "postgres", "s3"],
     "nhi": ["server", "cel", "postgres"],
     "hsm": ["hsm"],
     "cli": [],
-    "tests": ["server", "cel", "postgres", "s3", "hsm", "dev"],
+    "tests": ["server", "otel", "cel", "postgres", "s3", "hsm", "dev"],
 }
 
 

@@ -55,6 +55,7 @@ CODECS = {
     "vault/framework/telemetry/sum.py": "what two processes say to each other",
     "vault/server/compose/together.py": "what two processes say to each other",
     "vault/server/offline/archived.py": "what two processes say to each other",
+    "vault/server/otlp/exporter.py": "lines of the server's own log",
     "vault/server/snapshots/archives.py": "what two processes say to each other",
     "vault/storage/copies/archive.py": "what an archive says of itself, on OpenBao's names",
     "vault/server/offline/scheduled.py": "what two processes say to each other",

@@ -156,6 +156,9 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/log/witness/rounds.py": "_age _store",
         "vault/framework/telemetry/log.py": "_time",
         "vault/framework/telemetry/metrics.py": "__init__",
+        "vault/server/otlp/parts.py": "now",
+        "vault/server/otlp/readings.py": "reading",
+        "vault/server/otlp/request_traces.py": "traced",
     },
     "it is handed on as the moment of a request, whose readers are listed here by themselves": {
         "vault/server/compose/self_init.py": "_call",

@@ -15,6 +15,7 @@ from zlib import crc32
 from tests.fuzz import process
 from tests.routes.driver import Answer, Application, Target
 from tests.tokens import KEY, pem
+from vault.server.config.settings import Telemetry
 
 MARKER = re.compile(r"mark-[0-9a-f]{8,32}")
 _HEADERS = (
@@ -177,8 +178,8 @@ def _plantings(target: Target) -> Iterator[Planted]:
 class Furnished(Application):
     """With something at `x` of every engine and method, so that requests come to where values are looked at."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, telemetry: Telemetry | None = None) -> None:
+        super().__init__(telemetry=telemetry)
         for method, path, body in _FURNITURE:
             answer = self.request(method, f"/v1/{path}", body, token="root")
             assert answer.status < 300, (path, answer.body)

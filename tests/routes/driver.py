@@ -33,7 +33,14 @@ from vault.server.compose.app import Vault
 from vault.server.compose.catalog import ENGINES
 from vault.server.compose.groups.capacities import USUAL, Capacities
 from vault.server.config.seal_settings import HsmPolicy
-from vault.server.config.settings import AuditDevice, Config, Listener, LogSettings, StorageSettings
+from vault.server.config.settings import (
+    AuditDevice,
+    Config,
+    Listener,
+    LogSettings,
+    StorageSettings,
+    Telemetry,
+)
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Storage
 from vault.storage.sqlite.storage import SqliteStorage
@@ -159,6 +166,7 @@ class Application:
         hsm: HsmPolicy | None = None,
         engines: Sequence[Install] = QUICK_LOGINS,
         capacities: Capacities = USUAL,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with;
         `beside` has the same storage open, and so what is there already.
@@ -171,6 +179,7 @@ class Application:
         `outbound` are blocks of addresses that the server may ask although they are its own machine's.
         """
         self._outbound = outbound
+        self._telemetry = telemetry or Telemetry()
         self._slots = slots
         self._engines = engines
         self._capacities = capacities
@@ -198,6 +207,7 @@ class Application:
             log=LogSettings(path=str(self.history)),
             outbound_allow=self._outbound,
             hsm=self._hsm,
+            telemetry=self._telemetry,
         )
         self.vault = Vault(
             config,

@@ -3,7 +3,7 @@
 
 A marker stands in turn in each field, header, query, path and body of each route, alone and among plausible fields,
 in every JSON type and in the shapes that parsers look into. It is looked for in refusals, warnings, the log, the
-metrics, the audit file and the log of what was done. The answer of a success is what the server is for. What else may
+metrics, the traces, the audit file and the log of what was done. The answer of a success is what the server is for. What else may
 repeat it:
 
 - a refusal, a warning and the audit record of it: a *name* that stands in the request's path;
@@ -28,6 +28,8 @@ from tests.routes.canary import (
     without_paths,
 )
 from tests.routes.driver import TARGETS, Target
+from tests.routes.traced import said as said_of_spans
+from tests.routes.traced import traced, waiting
 
 NAMED = {
     ("POST auth/token/create", "policies"),
@@ -58,8 +60,9 @@ def routes(mount: str) -> list[Target]:
 
 def leaks(mount: str, *, whole: bool) -> str:
     """What of the requests to one mount was repeated where, a line for each."""
-    with Furnished() as application:
+    with traced(Furnished) as application:
         found, places, clear, shown = set[str](), {}, set[str](), set[str]()
+        spans = []
         for target in routes(mount):
             for planted in plantings(target, whole=whole):
                 token = "" if "x-vault-token" in (planted.headers or {}) else "root"
@@ -74,10 +77,13 @@ def leaks(mount: str, *, whole: bool) -> str:
                     clear.add(planted.marker)
                 elif planted.marker in (text := said(answer)):
                     found.add(f"{key}: {text.replace(planted.marker, 'MARKER')[:300]}")
+            spans.append(said_of_spans(waiting(application)))
             application.reopen()
         assert places
+        assert any(spans)
         recorded = [text for record in application.records(MARKER) for text in values(record)]
         sinks = {"audit": "\n".join(recorded), "server log": application.log.getvalue()}
+        sinks["traces"] = "\n".join(spans)
         sinks["log"] = json.dumps([without_paths(record) for record in application.logged(MARKER)])
         for path in ("sys/metrics", "sys/metrics?format=prometheus"):
             metrics = application.request("GET", f"/v1/{path}", token="root")

@@ -284,6 +284,7 @@ class Vault:
         self.controls.audit.start()
         self.ground.storage_watch.start()
         self._usage.start()
+        self._together.collect()
         if self._reader is not None:
             self._reader.begin()
         if (witnesses := self._witnesses) is not None:
@@ -330,6 +331,8 @@ class Vault:
         if self._reader is not None:
             await self._reader.close()
         await self.controls.audit.stop()
+        if self.ground.feed is not None:
+            await self.ground.feed.stop()
 
     async def reload(self, config: Config) -> None:
         """Take in key slots that are new, and open audit files anew. Raises `StartFailure` for what cannot be.

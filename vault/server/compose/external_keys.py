@@ -31,9 +31,14 @@ def external_key_providers(
     from vault.engines.system.external_keys.agents import Agents, starter
     from vault.engines.system.external_keys.pkcs11 import Pkcs11Provider
 
+    provider: type[Pkcs11Provider] = Pkcs11Provider
+    if config.telemetry.otlp.endpoint and config.telemetry.otlp.traces:
+        from vault.server.otlp.tokens import TracedTokens
+
+        provider = TracedTokens
     shown = agents_environment(config, environment)
     start = starter(shown, now=time.monotonic, chance=lambda: entropy.bytes(1)[0] / 256)
-    return {"pkcs11": Pkcs11Provider(modules, Agents(start, time.monotonic))}
+    return {"pkcs11": provider(modules, Agents(start, time.monotonic))}
 
 
 def aliases(text: str) -> Mapping[str, str]:

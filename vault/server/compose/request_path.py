@@ -15,7 +15,7 @@ from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.credentials import Credentials
 from vault.server.compose.groups.ground import Ground
 from vault.token.authenticator import ServiceTokens
-from vault.wire.in_flight import RunningRequests
+from vault.wire.in_flight import Handle, RunningRequests
 from vault.wire.v1 import STATUS
 from vault.wrap.guard import WrappingGuard
 
@@ -66,9 +66,12 @@ def make_pipeline(
 
 def make_requests(ground: Ground, pipeline: Pipeline) -> RunningRequests:
     """Make what the listeners share: the requests that the pipeline carries, and what is refused before it."""
+    handle: Handle = pipeline.handle
+    if ground.feed is not None:
+        handle = ground.feed.around(handle, STATUS)
     return RunningRequests(
         ground.metrics,
-        pipeline.handle,
+        handle,
         pipeline.refuse,
         pipeline.unasked.record,
         Refusals(ground.log, ground.metrics, monotonic),

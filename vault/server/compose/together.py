@@ -149,6 +149,12 @@ class Together:
         if self._colleagues is not None:
             await self._colleagues.seal()
 
+    def collect(self) -> None:
+        """Begin to send what a collector is sent, if there is one; the metrics of all workers are sent by the first."""
+        feed, colleagues = self._ground.feed, self._colleagues
+        if feed is not None:
+            feed.start(self.metrics, lambda: colleagues is None or colleagues.first)
+
     async def metrics(self) -> Metrics:
         """Return the metrics of all workers together."""
         own = self._ground.metrics

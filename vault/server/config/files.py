@@ -22,6 +22,7 @@ from vault.server.config.initialize import initialize
 from vault.server.config.reader import Entry, Findings, body, entries, read, settings_of
 from vault.server.config.settings import Config, StorageSettings, Telemetry
 from vault.server.config.snapshots.stanza import snapshots
+from vault.server.config.telemetry.collector import collector
 from vault.server.config.values import Unreadable
 from vault.server.failure import StartFailure
 
@@ -164,9 +165,9 @@ def _checked(
     storage = _last(inside["storage"], findings)
     seals = seal_stanzas.seals(inside["seal"], environment, findings)
     hsm = seal_stanzas.policy(inside["hsm"], seals, findings)
-    telemetry = read(
-        Telemetry, "telemetry", [e for _, content in inside["telemetry"] for e in content], findings
-    )
+    told = [inner for _, content in inside["telemetry"] for inner in content]
+    telemetry = read(Telemetry, "telemetry", told, findings, also=("otlp",))
+    otlp = collector(told, findings)
     log = log_stanza.log(inside["log"], findings)
     backups = snapshots(inside["snapshot"], storage or (base.storage if base is not None else None), findings)
     discovery = _discovery(inside["discovery"], findings)
@@ -192,7 +193,7 @@ def _checked(
         log=log if inside["log"] or base is None else base.log,
         discovery=discovery if inside["discovery"] or base is None else base.discovery,
         user_lockout=lockouts,
-        telemetry=Telemetry(**telemetry),
+        telemetry=Telemetry(otlp=otlp, **telemetry),
         seals=seals,
         hsm=hsm,
         initialize=first,

@@ -22,6 +22,7 @@ from vault.server.config import (
 )
 from vault.server.config.reader import settings_of
 from vault.server.config.snapshots import settings as snapshot_settings
+from vault.server.config.telemetry import collector
 
 _INTRODUCTION = """\
 # Configuration
@@ -176,6 +177,7 @@ def render() -> str:
         _table("`discovery`", "", discovery_settings.DiscoverySettings),
         _table('`user_lockout "all"`, or an auth method', _LOCKOUT, settings.UserLockout),
         _table("`telemetry`", "", settings.Telemetry),
+        _table("`otlp` of `telemetry`", _OTLP, collector.Collector),
         _table('`seal "shamir"`', _SHAMIR, seal_settings.ShamirSeal),
         _list('`seal "pkcs11"`', ("key", "meaning"), _PKCS11, level="##"),
         _table('`seal "static"`', _STATIC, seal_settings.StaticSeal),
@@ -190,6 +192,10 @@ def render() -> str:
     return "\n".join(parts)
 
 
+_OTLP = """\
+An OpenTelemetry collector, which is sent traces of requests, metrics, and the lines of the server's log ([observability.md](observability.md#traces)).
+Needs the extra `otel`.
+"""
 _STORAGE = """\
 `sqlite` is for production on one node: one file, every write durable before it is answered. `postgresql` is for any
 number of nodes, which all read and write ([scale.md](scale.md)); `vaultctl operator db init` makes its tables. `inmem`

@@ -19,6 +19,7 @@ from vault.server.config.discovery_settings import DiscoverySettings
 from vault.server.config.initialize import FirstRequest
 from vault.server.config.seal_settings import HsmPolicy, SealSettings
 from vault.server.config.snapshots.settings import SnapshotSettings
+from vault.server.config.telemetry.collector import Collector
 from vault.server.config.values import Setting
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
@@ -369,6 +370,7 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     maximum_gauge_cardinality: Annotated[
         int, Setting(read.limit, "How many series a metric of those may have: those with the highest counts.")
     ] = 500
+    otlp: Collector = Collector()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

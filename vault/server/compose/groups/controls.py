@@ -77,7 +77,7 @@ def _count_violation(ground: Ground, quota: str) -> None:
 def _audit(ground: Ground, salts: Salts, common: CommonLog | None) -> Broker:
     config = ground.config
     try:
-        return Broker(
+        return _broker_of(ground)(
             _devices(config),
             salts,
             ground.clock,
@@ -90,6 +90,15 @@ def _audit(ground: Ground, salts: Salts, common: CommonLog | None) -> Broker:
         )
     except DeviceFailure as failure:
         raise StartFailure(str(failure)) from failure
+
+
+def _broker_of(ground: Ground) -> type[Broker]:
+    """Return what records: what traces that, too, where requests are traced."""
+    if ground.feed is None or not ground.feed.traces:
+        return Broker
+    from vault.server.otlp.parts import TracedBroker
+
+    return TracedBroker
 
 
 def _devices(config: Config) -> Sequence[DeviceConfig]:

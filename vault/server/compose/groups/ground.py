@@ -13,6 +13,7 @@ from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.compose.groups.storage_watch import StorageWatch
 from vault.server.config.settings import Config
+from vault.server.otlp.feed import CollectorFeed, make_feed
 from vault.storage.protocol import Storage
 
 
@@ -29,6 +30,8 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     follower: Follower
     pool: Pool
     storage_watch: StorageWatch
+    feed: CollectorFeed | None
+    """What a collector is sent; None where there is none."""
 
     @property
     def address(self) -> str:
@@ -48,7 +51,12 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 def make_ground(
     config: Config, storage: Storage, *, clock: Clock, entropy: Entropy, metrics: Metrics, log: Log
 ) -> Ground:
-    """Make it, with a barrier that is sealed."""
+    """Make it, with a barrier that is sealed. Raises `StartFailure` for a collector that cannot be sent anything."""
+    feed = make_feed(config, metrics, log, clock, entropy)
+    if feed is not None and feed.traces:
+        from vault.server.otlp.parts import TracedStorage
+
+        storage = TracedStorage(storage)
     return Ground(
         config=config,
         storage=storage,
@@ -60,4 +68,5 @@ def make_ground(
         follower=Follower(storage),
         pool=Pool(),
         storage_watch=StorageWatch(storage, metrics),
+        feed=feed,
     )

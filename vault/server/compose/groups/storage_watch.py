@@ -7,7 +7,6 @@ import asyncio
 from time import perf_counter_ns
 from typing import Final
 
-from vault.framework.concurrency.deadline import within
 from vault.framework.concurrency.lasting import LastingTask
 from vault.framework.telemetry.metrics import Metrics
 from vault.storage.protocol import Storage, StorageFailure
@@ -40,7 +39,8 @@ class StorageWatch:
         """Ask once."""
         began = perf_counter_ns()
         try:
-            await within(PATIENCE, self._storage.next_due())
+            async with asyncio.timeout(PATIENCE):
+                await self._storage.next_due()
         except (StorageFailure, TimeoutError):
             self._answers = False
         else:
