@@ -43,6 +43,8 @@ _NAME: Final = re.compile(r"[0-9A-Za-z_](?:[0-9A-Za-z_.-]*+(?<=[0-9A-Za-z_]))?")
 _TIME: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_LAST_YEAR: Final = 2261
+"""The last year whose nanoseconds since 1970 have 63 bits."""
 _NEWEST_CONVERGENT: Final = -1
 _NUMBERS: Final = "the numbers of versions in the backup do not fit together"
 
@@ -219,13 +221,13 @@ def _copy(info: CopyInfo | None) -> KeyCopy | None:
 
 
 def _nanos(text: str) -> Nanos:
-    """Return a time in RFC 3339, to its last digit; 0 for what is none or was before 1970."""
+    """Return a time in RFC 3339, to its last digit; 0 for what is none, was before 1970 or is after `_LAST_YEAR`."""
     found = _TIME.fullmatch(text) if len(text) < 64 else None
     try:
         whole = datetime.fromisoformat(found[1] + found[3].replace("Z", "+00:00")) if found else None
     except ValueError:
         whole = None
-    if found is None or whole is None or whole.year < 1970:
+    if found is None or whole is None or not 1970 <= whole.year <= _LAST_YEAR:
         return Nanos(0)
     seconds = Seconds(int(whole.astimezone(UTC).timestamp()))
     return Nanos(max(seconds_to_nanos(seconds) + int((found[2] or "0").ljust(9, "0")), 0))

@@ -39,6 +39,10 @@ COUNTER: Final = 0
 HKDF: Final = 1
 CONVERGENT: Final = 3
 """How nonces of convergent keys are made: the third way, which is the newest."""
+_MOST_PARTS: Final = 1 << 15
+"""Objects in a backup: one of 10,000 versions of AES has 20,000, and twice that is longer than any may be."""
+_MOST_VALUES: Final = 1 << 19
+"""Values in it: a version has thirteen."""
 NEVER: Final = "0001-01-01T00:00:00Z"
 """The time of what never was, as Go writes it."""
 
@@ -154,7 +158,12 @@ _DECODER: Final = msgspec.json.Decoder(KeyData)
 
 
 def read_backup(data: bytes) -> KeyData:
-    """Return what a backup says. Raises `Malformed` for what is none."""
+    """Return what a backup says. Raises `Malformed` for what is none.
+
+    The smallest parts take a hundred times their length in memory, so they are counted first.
+    """
+    if data.count(b"{") > _MOST_PARTS or data.count(b",") > _MOST_VALUES:
+        raise Malformed("the backup has too many parts")
     try:
         found = _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

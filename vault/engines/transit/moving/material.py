@@ -102,9 +102,14 @@ def of_public(kind: KeyType, public: object, mac: bytes) -> Material:
 
 
 def encoded(kind: KeyType, public: object) -> bytes:
-    """Return a public half as SubjectPublicKeyInfo. Raises `Malformed` where it is of another kind."""
+    """Return a public half as SubjectPublicKeyInfo. Raises `Malformed` where it is of another kind.
+
+    With a long exponent RSA verifies and encrypts as slowly as it signs, and that is done on the event loop.
+    """
     if not isinstance(public, Verifier) or _name(public) != kind.name:
         raise Malformed(f"invalid key type: expected {kind.name}")
+    if isinstance(public, rsa.RSAPublicKey) and public.public_numbers().e >= _LARGEST_EXPONENT:
+        raise Malformed("the exponent of the RSA key is too large")
     return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -135,7 +140,7 @@ def _require_sound(private: rsa.RSAPrivateKey) -> None:
     sound = (
         1 < p != q > 1
         and p * q == n
-        and 2 < e < _LARGEST_EXPONENT
+        and e > 2
         and numbers.d % (p - 1) == numbers.dmp1
         and numbers.d % (q - 1) == numbers.dmq1
         and e * numbers.d % (p - 1) == 1

@@ -68,6 +68,15 @@ def test_what_is_no_backup_is_refused(wrong: bytes) -> None:
         read_backup(wrong)
 
 
+@pytest.mark.parametrize("part", [b"{}", b"[]", b"1"])
+def test_many_small_parts_are_counted_before_they_are_read(part: bytes) -> None:
+    """Else 12 MB of them take 760 MB, and hold everybody up for a second."""
+    many = b",".join([part] * 600_000)
+    data = encoded()[:-1] + b',"archived_keys":{"keys":[{"rsa_key":{"Precomputed":{"CRTValues":[' + many
+    with pytest.raises(Malformed, match="too many parts"):
+        read_backup(data + b"]}}}]}}")
+
+
 def test_every_kind_has_one_number() -> None:
     assert len(NUMBERS) == len(TYPES) == 15
     assert {TYPES[number] for number in NUMBERS.values()} == {*NUMBERS}
