@@ -28,7 +28,7 @@ TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too o
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _INT64: Final = 1 << 63
 _NONCE_KEY: Final = 32
-"""Bytes of the key that gives the nonces of a convergent key, derived beside the key itself."""
+"""Bytes of the key that gives the nonces of a convergent key, derived beside the key itself; of a second one where there is associated data."""
 
 
 def decode(text: str, problem: str = "") -> bytes:
@@ -116,7 +116,8 @@ def encrypt(
     if kind.rsa:
         sealed = _encrypt_rsa(version, plaintext)
     else:
-        aead, nonce_key = _derived(key, version, context) if key.settings.derived else (version.aead, b"")
+        derived = key.settings.derived
+        aead, nonce_key = _derived(key, version, context, bound=bool(aad)) if derived else (version.aead, b"")
         size = kind.nonce
         nonce = _converging(nonce_key, plaintext, aad)[:size] if nonce_key else entropy.bytes(size)
         sealed = nonce + aead.encrypt(nonce, plaintext, aad)
@@ -143,21 +144,27 @@ def decrypt(key: OpenKey, version: OpenVersion, sealed: bytes, *, context: bytes
 def _converging(nonce_key: bytes, plaintext: bytes, aad: bytes) -> bytes:
     """Return what the nonce of a plaintext is the beginning of. It is another one for each associated data, else a key is lost.
 
-    OpenBao leaves the associated data out. Whoever decrypts finds the nonce in the ciphertext, so both read both.
+    OpenBao leaves the associated data out. Whoever decrypts finds the nonce in the ciphertext, so both read both. With it the
+    key is made by a second one: by the first, whoever has the associated data encrypted as a plaintext would see most of it.
     """
-    key = HmacKey(HmacKey(nonce_key).digest(aad) if aad else nonce_key)
+    key = HmacKey(HmacKey(nonce_key[_NONCE_KEY:]).digest(aad) if aad else nonce_key)
     return key.digest(plaintext)
 
 
-def _derived(key: OpenKey, version: OpenVersion, context: bytes) -> tuple[Aead, bytes]:
-    """Return the cipher for a context, and what its nonces are made with; nothing where they are random."""
+def _derived(
+    key: OpenKey, version: OpenVersion, context: bytes, *, bound: bool = False
+) -> tuple[Aead, bytes]:
+    """Return the cipher for a context, and what its nonces are made with; nothing where they are random.
+
+    `bound` says that there is associated data, for which that has a second part.
+    """
     if not context:
         raise Malformed(NO_CONTEXT)
     assert key.kind.aead is not None
     size = key.kind.size
     if key.settings.counter_kdf:
         return key.kind.aead(derive_counted(version.secret, context, size)), b""
-    length = size + _NONCE_KEY if key.settings.convergent else size
+    length = size + _NONCE_KEY * (1 + bound) if key.settings.convergent else size
     derived = derive(version.secret, context, length)
     return key.kind.aead(derived[:size]), derived[size:]
 

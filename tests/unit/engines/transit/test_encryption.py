@@ -15,6 +15,7 @@ from vault.engines.transit.keys.key_types import KEY_TYPES, Material, make
 from vault.engines.transit.keys.model import TransitKey
 from vault.framework.clock import Entropy
 from vault.framework.errors import Malformed
+from vault.framework.keys.hmac import HmacKey
 
 CIPHERS: Final = [name for name, kind in KEY_TYPES.items() if kind.aead is not None and kind.derives]
 KEY: Final = TransitKey(id="x", type="aes256-gcm96", latest=5, min_decryption=2)
@@ -97,6 +98,20 @@ def test_a_nonce_that_converges_is_another_one_for_other_associated_data(name: s
     assert len(set(nonces)) == 3
     assert texts[1] == texts[3]
     assert decrypt(key, version, sealed(key, texts[1]), context=b"one", aad=b"x") == b"a"
+
+
+@pytest.mark.parametrize("name", CIPHERS)
+def test_no_nonce_shows_what_the_nonces_of_associated_data_are_made_with(name: str) -> None:
+    """Nor where that was encrypted as a plaintext: with XChaCha20 its nonce would be 24 of that key's 32 bytes."""
+    key, version = convergent(name)
+    kind = KEY_TYPES[name]
+    keys = derive(version.secret, b"one", kind.size + 64)[kind.size :]
+    shown, used = (HmacKey(one).digest(b"x") for one in (keys[:32], keys[32:]))
+    plain = sealed(key, encrypt(key, version, b"x", Entropy(), context=b"one", aad=b""))
+    bound = sealed(key, encrypt(key, version, b"a", Entropy(), context=b"one", aad=b"x"))
+    assert plain[: kind.nonce] == shown[: kind.nonce]
+    assert bound[: kind.nonce] == HmacKey(used).digest(b"a")[: kind.nonce]
+    assert used != shown
 
 
 def test_rfc_5869_a_3_is_how_keys_are_derived() -> None:
