@@ -208,3 +208,18 @@ def test_the_schedules_of_the_guide_do_what_it_says(place: Path) -> None:
     outcome = make_backup(Task(storage=config.storage, snapshot=nightly, begun=Millis(1_796_005_800_000)))
     assert outcome.name == "nightly-20261130T023000Z.age"
     assert (place / "backup" / outcome.name).exists()
+    (place / "nightly.hcl").write_text(stanzas.partition('snapshot "s3"')[0])
+    line = ("list", f"-config={place}/server.hcl", f"-config={place}/nightly.hcl")
+    code, out, err = typed(*line)
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1].split() == ["nightly", outcome.name, str(outcome.size)]
+    code, out, _ = typed(*line, "-format=json")
+    assert json.loads(out) == [{"schedule": "nightly", "backup": outcome.name, "size": outcome.size}]
+
+
+def test_without_a_configuration_or_its_directory_nothing_is_listed(place: Path) -> None:
+    assert typed("list")[0] == 1
+    (place / "more.hcl").write_text(f'snapshot "directory" "n" {{ path = "{place}/none" }}\n')
+    code, out, err = typed("list", f"-config={place}/server.hcl", f"-config={place}/more.hcl")
+    assert (code, out) == (1, "")
+    assert "No such file or directory" in err

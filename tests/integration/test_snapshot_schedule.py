@@ -5,11 +5,14 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
 
 from tests.fuzz.process import PATIENCE, VaultProcess, initialised, wait_until
+from tests.house.tree import ROOT
 from tests.integration.test_backup import Writer
 from tests.storage.copies import silent
 from vault.server.snapshots.names import begun_at
@@ -64,6 +67,22 @@ def _failing(vault: VaultProcess) -> object:
     return _health(vault).get("snapshots_failing", 0)
 
 
+def _status(vault: VaultProcess) -> subprocess.CompletedProcess[str]:
+    """Run `vaultctl operator snapshot status`."""
+    return subprocess.run(
+        [sys.executable, "-m", "vaultctl", "operator", "snapshot", "status"],
+        env={
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'cli'}",
+            "VAULT_ADDR": f"http://127.0.0.1:{vault.port}",
+            "VAULT_TOKEN": vault.root,
+            "HOME": str(vault.folder),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def _events(vault: VaultProcess, name: str) -> list[dict[str, object]]:
     """Return what the log says of an event."""
     lines = [
@@ -114,12 +133,17 @@ def test_where_no_backup_can_be_made_everybody_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     with initialised(tmp_path, _stanza(folder)) as vault:
         wait_until(lambda: _failing(vault) == 1, lambda: vault.log.read_text()[-2000:])
+        told = _status(vault)
+        assert told.returncode == 2
+        assert "No such file or directory" in told.stdout
         assert (
             "its directory is not there" in vault.log.read_text() or "No such file" in vault.log.read_text()
         )
         folder.mkdir()
         wait_until(lambda: _failing(vault) == 0, lambda: vault.log.read_text()[-2000:])
         assert _good(folder)
+        wait_until(lambda: _status(vault).returncode == 0, lambda: _status(vault).stdout)
+        assert "n-2" in _status(vault).stdout
         assert vault.stop() == 0
         (said, *_) = _events(vault, "esa.snapshot.failed")
         assert said["schedule"] == "n"

@@ -174,7 +174,7 @@ def test_a_restore_into_postgresql_that_is_killed_leaves_it_empty_or_whole(bench
     (moments,) = bench.cut("once", bench.settings("postgresql"), 0)
     assert moments > 50
     target, emptied = bench.settings("postgresql"), 0
-    for moment in sorted(random.Random(21).sample(range(1, moments), 8)):
+    for moment in sorted(random.Random(21).sample(range(1, moments), 5)):
         bench.cut("once", target, moment)
         found = bench.held(target)
         if found:

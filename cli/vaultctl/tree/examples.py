@@ -259,6 +259,11 @@ EXAMPLES = {
         "operator snapshot verify /backup/coffre.db",
         "operator snapshot verify -identity=key.txt /backup/coffre.age",
     ),
+    "operator snapshot list": (
+        "operator snapshot list -config=/etc/coffre/config.hcl",
+        "operator snapshot list -config=/etc/coffre/config.hcl -format=json",
+    ),
+    "operator snapshot status": ("operator snapshot status", "operator snapshot status -format=json"),
     "operator snapshot restore": (
         "operator snapshot restore -config=/etc/coffre/config.hcl /backup/coffre.db",
         "operator snapshot restore -config=/etc/coffre/config.hcl -dry-run -identity=key.txt /backup/coffre.age",

@@ -45,7 +45,7 @@ from vault.server.compose.groups.key_slots import make_key_slots
 from vault.server.compose.groups.leases import make_leases
 from vault.server.compose.groups.mounts import make_mounts
 from vault.server.compose.groups.nodes import make_nodes
-from vault.server.compose.groups.schedules import bring, make_schedules
+from vault.server.compose.groups.schedules import make_schedules
 from vault.server.compose.groups.usage import make_usage
 from vault.server.compose.listener_paths import fixed_paths, offered_paths
 from vault.server.compose.log_signing import sign_with_hsm
@@ -184,9 +184,10 @@ class Vault:
             reader=self._reader,
             purger=self.purger,
             running=self._requests.running,
+            schedules=self.schedules,
             engines=engines,
         )
-        return [*installed, bring(self.schedules)]
+        return installed
 
     def _make_seal_watch(self) -> SealWatch:
         ground, slots = self.ground, self.key_slots

@@ -78,12 +78,13 @@ from vault.server.compose.groups.controls import Controls
 from vault.server.compose.groups.credentials import Credentials
 from vault.server.compose.groups.ground import Ground
 from vault.server.compose.groups.key_slots import KeySlots
-from vault.server.compose.groups.schedules import raft_snapshots
+from vault.server.compose.groups.schedules import bring, snapshot_engines
 from vault.server.compose.namespace_system import inner_system
 from vault.server.compose.operators import operators
 from vault.server.config.sanitized import sanitized
 from vault.server.config.settings import Config
 from vault.server.http.certificates import listener_keys
+from vault.server.snapshots.schedules import Schedules
 from vault.storage.protocol import ReadTx
 from vault.token.batch import BatchTokens
 from vault.token.issue import Renewals
@@ -123,12 +124,13 @@ def catalog(
     running: Callable[[], Iterable[Call]],
     whole_metrics: WholeMetrics,
     share_levels: Callable[[], Awaitable[None]],
+    schedules: Schedules,
     engines: Iterable[Install] = ENGINES,
 ) -> tuple[Catalog, Sequence[Installation]]:
     """Return every kind of mount, and all that was installed.
 
     `migrate` puts signing keys into the safe; `reader` is asked what the log has, and `purger` cuts it, both None where none is kept; `running` tells the calls that are being answered, `whole_metrics`
-    what all workers have measured; `share_levels` has all of them log as this one.
+    what all workers have measured; `share_levels` has all of them log as this one; `schedules` are those of backups.
     """
     factors, identities, batch = credentials.factors, credentials.identities, credentials.batch
     nhi, biscuits = install_nhi(
@@ -141,7 +143,7 @@ def catalog(
     )
     identity = install_identity(services, identities=identities, pairs=credentials.pairs, batch=batch)
     installed = [install(services) for install in engines]
-    installed += [identity, nhi]
+    installed += [identity, nhi, bring(schedules)]
     token = _tokens(services, batch, renewals(services.router, installed), biscuits)
     system = (
         *_seal(services, key_slots, controls.audit, genesis, passage, ground.storage.reader, migrate),
@@ -149,7 +151,7 @@ def catalog(
         *_rights(services, controls, external, biscuits, ground.config),
         *_status(services, ground.config, running, whole_metrics),
         NodesEngine(passage.nodes),
-        raft_snapshots(ground),
+        *snapshot_engines(ground, schedules),
         *_log(services, controls, reader, purger, ground.config),
         *operators(services, controls, endings, batch, biscuits, ground.config.log_level, share_levels),
         LockedUsersEngine(services.lockout, services.router, services.barrier),

@@ -15,6 +15,7 @@ from vault.server.config import files as configuration
 from vault.server.config.settings import StorageSettings
 from vault.server.failure import StartFailure
 from vault.server.process import storages
+from vault.server.snapshots.destinations import destination
 from vault.storage.copies import backup, restore, sqlite_ends
 from vault.storage.copies.archive import unpacked
 from vault.storage.copies.atomic_file import acting_for_owner
@@ -46,6 +47,20 @@ def storage(given: str, paths: Sequence[str], environment: Mapping[str, str]) ->
             f'storage "{found.kind}" ends with its server; nothing of it can be backed up or restored'
         )
     return found
+
+
+@files_told()
+def listed(paths: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the backups of every schedule that a configuration has, the oldest first. Raises `StartFailure`, `StorageFailure`."""
+    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
+    paths = paths or ([fallback] if fallback else [])
+    if not paths:
+        raise StartFailure("give the server's configuration with -config")
+    return [
+        {"schedule": one.name, "backup": item.name, "size": item.size}
+        for one in configuration.load(paths, environment).snapshots
+        for item in sorted(destination(one).items(), key=lambda item: item.name)
+    ]
 
 
 @files_told()

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierFailure, BarrierSealed
 from vault.barrier.view import View, core_prefix
-from vault.framework.clock import Clock
+from vault.engines.system.operations.snapshots import ScheduleFacts
+from vault.framework.clock import Clock, rfc3339
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Counter, Metrics
 from vault.server.config.settings import StorageSettings
@@ -28,7 +29,7 @@ from vault.server.snapshots.messages import Outcome, Task
 from vault.server.snapshots.state import ScheduleState, put_state, read_state
 from vault.storage.protocol import StorageFailure, Timer
 from vault.values.ids import ROOT_ID
-from vault.values.times import Millis, Seconds, millis_after
+from vault.values.times import Millis, Seconds, millis_after, millis_to_nanos
 
 SNAPSHOT_KIND: Final = "snapshot"
 _LEASE: Final = Seconds(30)
@@ -107,10 +108,9 @@ class Schedules:
         """How many schedules have no backup of their last attempt."""
         return sum(state.failures > 0 for state in self.states.values())
 
-    @property
-    def settings(self) -> Sequence[SnapshotSettings]:
-        """What is configured."""
-        return list(self._settings.values())
+    async def facts(self) -> Mapping[str, ScheduleFacts]:
+        """Return what is known of each by its name. Raises `BarrierSealed`."""
+        return {name: _facts(one, await self._read(name)) for name, one in self._settings.items()}
 
     def start(self) -> None:
         """Set the timers of schedules that are new, or are to come sooner than before; the vault is open."""
@@ -283,6 +283,25 @@ class Schedules:
             self._log.caution(
                 "background", "older backups were not removed", schedule=name, reason=outcome.unremoved
             )
+
+
+def _facts(settings: SnapshotSettings, state: ScheduleState) -> ScheduleFacts:
+    return ScheduleFacts(
+        type=settings.kind,
+        interval=settings.interval,
+        next=_shown(Millis(0) if state.maker else state.due),
+        running=bool(state.maker),
+        last_success=_shown(state.done),
+        backup=state.name,
+        size=state.size,
+        duration=state.lasted / 1000,
+        failures=state.failures,
+        failure=state.failure,
+    )
+
+
+def _shown(moment: Millis) -> str:
+    return rfc3339(millis_to_nanos(moment)) if moment else ""
 
 
 def _after(moment: Millis, seconds: float) -> Millis:

@@ -8,8 +8,10 @@ import threading
 from contextlib import contextmanager
 
 from vaultctl.commands.server import module_of_server
-from vaultctl.errors import EXIT_OK, CommandError
-from vaultctl.text.output import key_values
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError
+from vaultctl.invocation import ErrorPrefix
+from vaultctl.text.json import as_map
+from vaultctl.text.output import columns, key_values
 from vaultctl.text.terminal import on_one_line
 
 TYPE_CHECKING = False
@@ -88,6 +90,48 @@ def restore(invocation: Invocation) -> int:
     for text in told:
         invocation.warn(f"\nWARNING! {text}")
     return code
+
+
+def list_backups(invocation: Invocation) -> int:
+    """List what is where a configuration's schedules keep their backups."""
+    module = module_of_server(_MODULE)
+    try:
+        with ended_by_signals():
+            found = module.listed(invocation.texts("config"), invocation.environ)
+    except module.Failures as failure:
+        raise CommandError(str(failure)) from None
+    if not invocation.tabular:
+        return invocation.print_value(found)
+    rows = [[one["schedule"], one["backup"], str(one["size"])] for one in found]
+    invocation.say(columns([["Schedule", "Backup", "Bytes"], *rows]))
+    return EXIT_OK
+
+
+def status(invocation: Invocation) -> int:
+    """Show the schedules of a server, and what became of each."""
+    with ErrorPrefix("Error reading the schedules of backups"):
+        answer = invocation.client.send("GET", "sys/snapshots").json()
+    found = {
+        name: as_map(facts) for name, facts in as_map(as_map(answer.get("data")).get("key_info")).items()
+    }
+    failing = any(facts.get("failures") for facts in found.values())
+    if not invocation.tabular:
+        invocation.print_answer(answer)
+    else:
+        head = ["Schedule", "Type", "Last success", "Backup", "Bytes", "Next", "Failures", "Reason"]
+        invocation.say(columns([head, *(_row(name, facts) for name, facts in found.items())]))
+    return EXIT_REMOTE if failing else EXIT_OK
+
+
+def _row(name: str, facts: Mapping[str, Any]) -> list[str]:
+    due = "now" if facts.get("running") else facts.get("next")
+    shown = [facts.get("type"), facts.get("last_success"), facts.get("backup"), facts.get("size"), due]
+    return [
+        name,
+        *(str(one or "-") for one in shown),
+        str(facts.get("failures")),
+        str(facts.get("failure") or "-"),
+    ]
 
 
 def _done(name: str, invocation: Invocation, *given: object, **named: object) -> Mapping[str, Any]:

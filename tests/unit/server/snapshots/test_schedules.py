@@ -211,6 +211,32 @@ def test_a_failure_is_told_everywhere_and_tried_again_ever_later() -> None:
     scenario(body)
 
 
+def test_what_is_known_of_a_schedule_is_shown() -> None:
+    async def body(site: Site) -> None:
+        process = Process(site)
+        await process.begin()
+        await process.work()
+        (facts,) = (await process.schedules.facts()).values()
+        assert (facts.running, facts.next, facts.last_success, facts.backup) == (True, "", "", "")
+        await process.finish()
+        (facts,) = (await process.schedules.facts()).values()
+        assert (facts.running, facts.backup, facts.size, facts.failures) == (False, "n-1.db", 4096, 0)
+        assert facts.last_success < facts.next
+        site.clock.sleep(HOUR)
+        await process.work()
+        await process.finish(BAD)
+        (facts,) = (await process.schedules.facts()).values()
+        assert (facts.type, facts.interval, facts.failures, facts.failure) == (
+            "directory",
+            HOUR,
+            1,
+            BAD.failure,
+        )
+        assert facts.backup == "n-1.db"
+
+    scenario(body)
+
+
 def test_of_two_processes_one_makes_it() -> None:
     async def body(site: Site) -> None:
         one, other = Process(site, "a"), Process(site, "b")

@@ -8,6 +8,8 @@ from typing import Final
 
 from vault.barrier.envelope import entry_scope
 from vault.engines.system.operations.raft_snapshot import RaftSnapshotEngine
+from vault.engines.system.operations.snapshots import SnapshotEngine
+from vault.framework.engine import Engine
 from vault.install import Installation
 from vault.server.compose.groups.ground import Ground
 from vault.server.snapshots.archives import archive
@@ -35,8 +37,8 @@ def make_schedules(ground: Ground, audit: Recorder) -> Schedules:
     )
 
 
-def raft_snapshots(ground: Ground) -> RaftSnapshotEngine:
-    """Return what hands out a backup to a client; the keyring seals its sums."""
+def snapshot_engines(ground: Ground, schedules: Schedules) -> tuple[Engine, ...]:
+    """Return what shows schedules, and what hands out a backup to a client; the keyring seals its sums."""
     storage = ground.config.storage
 
     def seal(sums: bytes) -> bytes:
@@ -45,7 +47,7 @@ def raft_snapshots(ground: Ground) -> RaftSnapshotEngine:
     def begin() -> AsyncGenerator[bytes, None]:
         return archive(storage, seal)
 
-    return RaftSnapshotEngine(begin if storage.lasts else None, ground.log)
+    return SnapshotEngine(schedules.facts), RaftSnapshotEngine(begin if storage.lasts else None, ground.log)
 
 
 def bring(schedules: Schedules) -> Installation:
