@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.port_estate import SECRET
+from tests.integration.port_estate import SECRET, Api
 from tests.integration.port_site import Site, equal, servers, small, two_namespaces, typed
 
 
@@ -156,6 +156,29 @@ def test_what_moved_already_is_not_read_again(site: Site, tmp_path: Path) -> Non
     }
     assert b"1@20" in journal.read_bytes()[before:]
     assert destination("GET", "kv/metadata/app/s1")["data"]["current_version"] == 2
+
+
+def test_what_a_token_may_not_read_is_named_and_nothing_of_it_is_removed(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    source("POST", "kv/data/closed/s1", {"data": {"v": SECRET}})
+    source("POST", "kv/data/half/s1", {"data": {"v": SECRET}})
+    words = ("move", f"-journal={tmp_path / 'journal'}")
+    assert typed(*words, to=destination, source=source).code == 0
+    rules = ('path "*" { capabilities = ["read", "list"] }',) + tuple(
+        f'path "kv/{branch}" {{ capabilities = ["deny"] }}'
+        for branch in ("metadata/closed/*", "detailed-metadata/closed/*", "data/half/*")
+    )
+    source("POST", "sys/policies/acl/some", {"policy": "\n".join(rules)})
+    answer = source("POST", "auth/token/create", {"policies": ["some"], "no_default_policy": True})
+    few = Api(source.address, answer["auth"]["client_token"], source.namespace)
+    source("POST", "kv/data/half/s1", {"data": {"v": f"{SECRET}second"}})
+    moved = typed(*words, to=destination, source=few)
+    assert moved.code == 1
+    named = {row["path"]: row["why"] for row in moved.report["not_moved"]}
+    assert named["kv/closed/"].startswith("status 403")
+    assert named["kv/half/s1"].startswith("status 403")
+    assert destination("GET", "kv/data/closed/s1")["data"]["data"] == {"v": SECRET}
 
 
 def test_keys_of_transit_move_with_what_they_encrypted_and_those_that_stay_are_named(

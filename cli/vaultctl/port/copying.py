@@ -91,6 +91,8 @@ class Copier:
             return found and self._sink.put(item, found)
         except ApiError as error:
             return _refused(error)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return Outcome("refused", "the entry is in no form that an entry of its kind has")
 
     def _settle(self, item: Item, result: Entry | Outcome | None) -> None:
         if isinstance(result, Entry):

@@ -15,7 +15,7 @@ from vaultctl.port.ground.server import Server
 from vaultctl.port.kv import version1, version2, version2_writer
 from vaultctl.port.kv.mount import Mount, walk
 from vaultctl.port.settings import identity, mounts, namespaces, plain, policies, transit
-from vaultctl.port.settings.catalog import ROLE_ID
+from vaultctl.port.settings.catalog import ROLE_ID, may_write
 from vaultctl.port.settings.references import References
 from vaultctl.port.source import NAMES
 from vaultctl.text.json import as_list, as_map, parse
@@ -71,6 +71,8 @@ class ServerSink:
             return policies.put(self._server, entry, self._at(name.namespace), ours=ours)
         if name.kind == transit.KIND:
             return transit.put(self._server, entry, ours=ours)
+        if not may_write(name.kind, name.path):
+            return Outcome("refused", "no entry of this kind is written there")
         return plain.put(self._server, entry, ours=ours, also=_also(entry))
 
     def _at(self, namespace: str) -> References:

@@ -14,7 +14,7 @@ from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.report import Report
 from vaultctl.port.ground.server import Server, reason
 from vaultctl.port.kv import version1, version2
-from vaultctl.port.kv.mount import Mount
+from vaultctl.port.kv.mount import Mount, Refused
 from vaultctl.port.kv.undeletion import Undeletion
 from vaultctl.port.settings import catalog, identity, mounts, namespaces, policies, transit
 from vaultctl.port.settings.plain import Collection
@@ -71,6 +71,8 @@ class ServerSource:
             try:
                 yield from self._namespaces(namespace + entry.name.path)
             except ApiError as error:
+                if error.status >= 500 and error.status != 501:
+                    raise
                 self._report.leave(entry.name, reason(error))
 
     def _namespace(self, namespace: str) -> Iterator[Item]:
@@ -156,26 +158,28 @@ class ServerSource:
     def _kv(self, mount: Mount, version: str) -> Iterator[Item]:
         names: list[str] = []
         begin = Name(NAMES, mount.namespace, mount.path)
-        whole = False
-        try:
-            for item in self._secrets(mount, version):
-                names.append(mount.key(item.name.path))
-                yield item
-            whole = True
-        except ApiError as error:
-            self._report.leave(begin, reason(error))
+        whole = True
+
+        def refused(folder: str, error: ApiError) -> None:
+            nonlocal whole
+            whole = False
+            self._report.leave(Name(f"kv{version}", mount.namespace, mount.path + folder), reason(error))
+
+        for item in self._secrets(mount, version, refused):
+            names.append(mount.key(item.name.path))
+            yield item
         if whole:
             entry = Entry(begin, {"mount": mount.path, "version": version, "names": names})
             yield Item(begin, "", lambda: entry)
         if version == "2":
             yield from self._collection(Collection(SETTINGS, f"{mount.path}config"), mount.namespace, mount)
 
-    def _secrets(self, mount: Mount, version: str) -> Iterator[Item]:
+    def _secrets(self, mount: Mount, version: str, refused: Refused) -> Iterator[Item]:
         if version == "1":
-            return version1.items(self._server, mount)
+            return version1.items(self._server, mount, refused)
         return version2.Reader(
             self._server, mount, self._report.note, undelete=self._undelete, known=self._known
-        ).items()
+        ).items(refused)
 
     def _collection(
         self, collection: Collection, namespace: str, mount: Mount | None = None

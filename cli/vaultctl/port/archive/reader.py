@@ -13,7 +13,6 @@ from vaultctl.port.archive.manifest import Manifest, Part, read_manifest, read_p
 from vaultctl.port.archive.sealing import unseal
 from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import Entry, Item, Name
-from vaultctl.text.json import as_map
 
 
 class ArchiveReader:
@@ -48,8 +47,21 @@ class ArchiveReader:
             content = unseal(content, self._identities)
         for line in content.splitlines():
             value = canonical.decode(line)
-            name = Name(str(value.get("kind")), str(value.get("namespace")), str(value.get("path")))
-            yield Entry(name, as_map(value.get("data")))
+            yield _entry(value, self._folder / part.file)
+
+
+def _entry(value: dict[str, object], file: Path) -> Entry:
+    """The entry that a line says. CommandError where it says none, or leads out of its place."""
+    kind, namespace, path, data = (value.get(member) for member in ("kind", "namespace", "path", "data"))
+    if not (
+        isinstance(kind, str)
+        and isinstance(namespace, str)
+        and isinstance(path, str)
+        and isinstance(data, dict)
+        and not {".", ".."} & set(f"{namespace}{path}".split("/"))
+    ):
+        raise CommandError(f"{file}: a line is no entry")
+    return Entry(Name(kind, namespace, path), data)
 
 
 def _same(entry: Entry) -> Entry:

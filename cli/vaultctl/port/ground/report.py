@@ -81,12 +81,31 @@ class Report:
 
     def text(self) -> str:
         """The report for people; long lists are cut, and say so."""
-        lines = [f"{name}: {value}" for name, value in self.facts.items()]
+        lines = [line for name, value in self.facts.items() for line in _fact(name, value)]
         for kind, counts in self._counts().items():
             lines.append(f"{kind}: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
         lines += _section("Did not move", list(self._left))
         lines += _section("Moved, and not as it was", list(self._notes))
         return "\n".join(lines)
+
+
+def _fact(name: str, value: object) -> list[str]:
+    """One line, or one for each member and one more in front."""
+    rows: list[str] = []
+    if isinstance(value, dict):
+        rows = [f"  {member}: {_words(inner)}" for member, inner in value.items()]
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        rows = [f"  {_words(one)}" for one in value[:_SHOWN]]
+        rows += [f"  and {len(value) - _SHOWN} more"] if len(value) > _SHOWN else []
+    return [f"{name}:", *rows] if rows else [f"{name}: {_words(value)}"]
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_words, value)) or "none"
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _section(title: str, rows: list[tuple[str, str, str]]) -> list[str]:

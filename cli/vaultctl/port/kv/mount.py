@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from vaultctl.errors import ApiError
 from vaultctl.port.ground.server import Server
 
 
@@ -27,7 +28,17 @@ class Mount:
         return path.removeprefix(self.path)
 
 
-def walk(server: Server, mount: Mount, *branches: str) -> Iterator[tuple[str, object]]:
+Refused = Callable[[str, ApiError], None]
+"""Told which folder a server does not list, and its refusal."""
+
+
+def _raise(_: str, error: ApiError) -> None:
+    raise error
+
+
+def walk(
+    server: Server, mount: Mount, *branches: str, refused: Refused = _raise
+) -> Iterator[tuple[str, object]]:
     """Every secret's path below the mount, in order, with what the server's list says of it.
 
     `branches` are the beginnings under which it may be listed, best first: the first that answers in a folder counts.
@@ -36,11 +47,16 @@ def walk(server: Server, mount: Mount, *branches: str) -> Iterator[tuple[str, ob
     while folders:
         folder = folders.pop()
         below: list[str] = []
-        for name, about in _folder(server, mount, folder, branches):
-            if name.endswith("/"):
-                below.append(folder + name)
-            else:
-                yield folder + name, about
+        try:
+            for name, about in _folder(server, mount, folder, branches):
+                if name.endswith("/"):
+                    below.append(folder + name)
+                else:
+                    yield folder + name, about
+        except ApiError as error:
+            if error.status >= 500 and error.status != 501:
+                raise
+            refused(folder, error)
         folders += reversed(below)
 
 
@@ -49,8 +65,12 @@ def _folder(
 ) -> Iterator[tuple[str, object]]:
     for branch in branches:
         found = False
-        for pair in server.listing(f"{mount.base}{branch}{folder}"):
-            found = True
-            yield pair
+        try:
+            for pair in server.listing(f"{mount.base}{branch}{folder}"):
+                found = True
+                yield pair
+        except ApiError as error:
+            if found or branch == branches[-1] or error.status >= 500:
+                raise
         if found:
             return

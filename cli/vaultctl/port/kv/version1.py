@@ -9,16 +9,16 @@ from functools import partial
 from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
 from vaultctl.port.ground.server import Server
-from vaultctl.port.kv.mount import Mount, walk
+from vaultctl.port.kv.mount import Mount, Refused, walk
 from vaultctl.text.json import parse
 
 KIND = "kv1"
 OTHER = "the destination has another value there; -replace overwrites it"
 
 
-def items(server: Server, mount: Mount) -> Iterator[Item]:
-    """Every secret of a mount."""
-    for key, _ in walk(server, mount, ""):
+def items(server: Server, mount: Mount, refused: Refused) -> Iterator[Item]:
+    """Every secret of a mount, but in folders that are refused."""
+    for key, _ in walk(server, mount, "", refused=refused):
         name = Name(KIND, mount.namespace, mount.path + key)
         yield Item(name, "", partial(_load, server, mount, key, name))
 

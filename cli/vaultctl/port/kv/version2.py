@@ -11,7 +11,7 @@ from vaultctl.errors import CommandError
 from vaultctl.port.ground import canonical, clock
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.server import Server
-from vaultctl.port.kv.mount import Mount, walk
+from vaultctl.port.kv.mount import Mount, Refused, walk
 from vaultctl.port.kv.undeletion import Undeletion
 from vaultctl.text.json import as_list, as_map, parse
 
@@ -91,9 +91,9 @@ class Reader:
         self._server, self._mount, self._undelete = server, mount, undelete
         self._note, self._known = note, known
 
-    def items(self) -> Iterator[Item]:
-        """Every secret of the mount, with a mark that changes with any of its versions, states or settings."""
-        for key, about in walk(self._server, self._mount, "detailed-metadata/", "metadata/"):
+    def items(self, refused: Refused) -> Iterator[Item]:
+        """Every secret of the mount, but in folders that are refused, with a mark that changes with any of its versions, states or settings."""
+        for key, about in walk(self._server, self._mount, "detailed-metadata/", "metadata/", refused=refused):
             metadata = as_map(about) or self._metadata(key)
             if not metadata:
                 continue

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from vaultctl.port.settings.plain import Collection
 
 _TOKENS = (
@@ -103,3 +105,41 @@ EVERYWHERE = (
     ("cubbyhole/", "a cubbyhole ends with its token"),
     ("sys/audit", "audit devices and logs belong to the server that wrote them"),
 )
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "password-policy": ("sys/policies/password/*",),
+    "token-role": ("auth/token/roles/*",),
+    "quota": ("sys/quotas/rate-limit/*",),
+    "quota-config": ("sys/quotas/config",),
+    "cors": ("sys/config/cors",),
+    "approle": ("auth/**/role/*",),
+    ROLE_ID: ("auth/**/role/*/role-id",),
+    "userpass": ("auth/**/users/*",),
+    "jwt-config": ("auth/**/config",),
+    "auth-config": ("auth/**/config",),
+    "auth-role": ("auth/**/role/*", "auth/**/certs/*"),
+    "auth-crl": ("auth/**/crls/*",),
+    "ssh-role": ("**/roles/*",),
+    "transit-config": ("**/config/keys",),
+    "kv-config": ("**/config",),
+}
+"""Where each kind of plain settings may be written. `*` is one part of a path, `**` the mount, which may have several."""
+_NO_MOUNT = ("sys", "auth", "identity", "cubbyhole")
+
+
+def may_write(kind: str, path: str) -> bool:
+    """Whether entries of a kind are written at a path: an archive is data, and no list of requests."""
+    return any(_fits(place, path.split("/")) for place in _PLACES.get(kind, ()))
+
+
+def _fits(place: str, parts: list[str]) -> bool:
+    begin, mount, end = place.partition("**")
+    head, tail = begin.split("/")[:-1], (end if mount else place).strip("/").split("/")
+    within = parts[len(head) : len(parts) - len(tail)]
+    if any(part in ("", ".", "..") for part in parts) or bool(mount) != bool(within):
+        return False
+    if mount and (within[0] == "token" if head else within[0] in _NO_MOUNT):
+        return False
+    around = [*parts[: len(head)], *parts[len(parts) - len(tail) :]]
+    return len(around) == len(head) + len(tail) and all(
+        wanted in ("*", part) for wanted, part in zip([*head, *tail], around, strict=True)
+    )

@@ -124,3 +124,18 @@ def test_only_an_allowed_signer_of_this_manifest_is_one(tmp_path: Path) -> None:
     manifest.write_bytes(manifest.read_bytes() + b" ")
     with pytest.raises(CommandError, match="no good signature"):
         check(manifest, signers)
+
+
+@pytest.mark.parametrize("path", ["../sys/mounts/x", "old/../../sys/x", "./old/x"])
+def test_an_entry_that_leads_out_of_its_place_is_none(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    journal = Journal(folder / "journal", {"source": "one"})
+    writer = ArchiveWriter(folder, journal, [])
+    entry = Entry(Name("kv1", "", path), {"mount": "old/", "value": "{}"})
+    writer.put(_item(entry), entry)
+    writer.finish(_SOURCE, base="", sign_key="")
+    journal.close()
+    reader = ArchiveReader(folder, [])
+    with pytest.raises(CommandError, match="no entry"):
+        list(reader.items())

@@ -40,3 +40,24 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert "Did not move (30):" in text
     assert "and 10 more; -format=json names all" in text
     assert text.count("status 403") == 20
+
+
+def test_facts_are_written_as_people_read_them() -> None:
+    report = Report()
+    report.facts.update(
+        {
+            "passes": [3, 0],
+            "switch-over": {"seconds": 0.5, "equal": True},
+            "differences": [],
+            "other": [{"path": "a", "n": 1}],
+        }
+    )
+    assert report.text().splitlines() == [
+        "passes: 3, 0",
+        "switch-over:",
+        "  seconds: 0.5",
+        "  equal: yes",
+        "differences: none",
+        "other:",
+        "  path a, n 1",
+    ]
