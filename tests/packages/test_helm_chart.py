@@ -98,6 +98,16 @@ def _registry() -> Registry:
     return Registry([("file:///api/_definitions.json", shared)])
 
 
+def validate(document: dict[str, Any]) -> None:
+    """Hold a document against the schema of its kind. Fails with what does not fit."""
+    group, _, version = document["apiVersion"].rpartition("/")
+    parts = (document["kind"].lower(), group.partition(".")[0], version)
+    file = "-".join(part for part in parts if part)
+    schema = json.loads((_SCHEMAS / f"{file}.json").read_text())
+    validator = validator_for({**schema, "$id": f"file:///api/{file}.json"}, registry=_registry())
+    assert [error.message for error in validator.iter_errors(document)] == [], file
+
+
 @pytest.mark.parametrize("name", _VALUES)
 def test_helm_has_nothing_to_say_of_it(name: str) -> None:
     assert _answer(name)["lint"] == {"total_charts_linted": 1, "messages": [], "errors": []}
@@ -105,12 +115,8 @@ def test_helm_has_nothing_to_say_of_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", _VALUES)
 def test_what_it_makes_fits_the_schemas_of_kubernetes(name: str) -> None:
-    for (kind, _), document in _made(name).items():
-        group, _, version = document["apiVersion"].rpartition("/")
-        file = "-".join(part for part in (kind.lower(), group.partition(".")[0], version) if part)
-        schema = json.loads((_SCHEMAS / f"{file}.json").read_text())
-        validator = validator_for({**schema, "$id": f"file:///api/{file}.json"}, registry=_registry())
-        assert [error.message for error in validator.iter_errors(document)] == [], kind
+    for document in _made(name).values():
+        validate(document)
 
 
 @pytest.mark.parametrize("name", _VALUES)
