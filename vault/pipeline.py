@@ -238,8 +238,8 @@ class Pipeline:
                     if call.identity.namespace is not call.namespace:
                         self.move_to_token_namespace(call, call.identity)
                     return
-        except BarrierSealed:
-            if not access.public:
+        except BarrierSealed:  # it is being unsealed: nobody is known, and nobody unknown
+            if not (access.public and access.when_sealed):
                 raise
             return
         except Unauthenticated:

@@ -143,6 +143,32 @@ def test_nobody_is_known_from_before_the_vault_was_sealed_until_it_knows_what_ha
     assert 200 not in answers()
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("sys/internal/ui/mounts/secret/x", 503),  # public: it finds out by itself who asks
+        ("auth/token/lookup-self", 503),
+        ("secret/data/x", 503),
+        ("sys/seal-status", 200),
+    ],
+)
+def test_while_the_vault_is_being_opened_nobody_is_told_that_he_may_not(
+    application: Application, path: str, status: int
+) -> None:
+    """A client that reads 403 throws a good token away; by 503 it comes again."""
+    vault = application.vault
+
+    async def opening_slowly() -> None:
+        await vault._close()
+        await vault.key_slots.lifecycle.unseal(application.key)
+
+    assert application.request("GET", f"/v1/{path}", token="root").status in {200, 404}
+    application.run(opening_slowly())
+    answer = application.request("GET", f"/v1/{path}", token="root")
+    assert answer.status == status
+    assert status == 200 or answer.json()["errors"] == ["Vault is sealed"]
+
+
 def test_a_token_that_expires_takes_its_plan_along(application: Application) -> None:
     application.token(READER)
     name = application.request("LIST", "/v1/sys/policies/acl", token="root").json()["data"]["keys"]
