@@ -29,7 +29,7 @@ READS, ROUNDS, TOGETHER = 2000, 9, 16
 _REQUEST = b"GET /v1/secret/data/x HTTP/1.1\r\nhost: x\r\nx-vault-token: root\r\n\r\n"
 
 
-class _Many:
+class Many:
     """Some connections, each of which asks the same once all have been answered."""
 
     def __init__(self, application: Application) -> None:
@@ -55,7 +55,7 @@ class _Many:
 
 async def _cost(application: Application) -> float:
     """Microseconds of this thread for one read."""
-    many = _Many(application)
+    many = Many(application)
     for _ in range(50):
         await many.read()
     began = time.thread_time()
