@@ -20,7 +20,9 @@ from tests.storage.copying import ROOT, backed_up
 from tests.storage.cut_snapshots import Cuts
 from tests.storage.stores import everything
 from vault.server.config.settings import StorageSettings
+from vault.server.offline import archived
 from vault.server.offline.backups import bring_back, save, verify
+from vault.storage.copies import archive
 from vault.storage.copies.encryption import encrypt, recipients_of
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import LONG, Storage, StorageFailure
@@ -184,6 +186,20 @@ def test_a_restore_into_postgresql_that_is_killed_leaves_it_empty_or_whole(bench
             emptied += 1
     assert emptied > 0
     bench.restore(bench.settings("postgresql") if bench.held(target) else target)
+    bench.tidy()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_archive_of_either_storage_comes_back(bench: Bench, kind: str) -> None:
+    storage, there = bench.settings(kind), bench.settings("sqlite", "there.db")
+    _fill(bench, storage)
+    with open(bench.backup, "wb") as target:
+        result = archived.make(storage, target)
+        assert result.failure == ""
+        target.write(archive.last_part(result.sums.encode()))
+    bring_back(bench.backup, there, identity="", keep=False, dry_run=False, progress=silent)
+    assert bench.held(there) == bench.held(storage)
+    assert not list(bench.folder.glob("*.archive*"))
     bench.tidy()
 
 
