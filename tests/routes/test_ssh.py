@@ -131,6 +131,16 @@ def test_a_password_ends_with_its_lease_and_with_its_token(ssh: Ssh) -> None:
     orphan, _ = ssh.password(token)
     application.request("POST", "/v1/auth/token/revoke", {"token": token}, token="root")
     assert not ssh.verified(orphan)
+    rules = 'path "ssh/creds/*" { capabilities = ["update"] } path "auth/token/create" { capabilities = ["update"] }'
+    parent = application.token(rules)
+    made = application.request("POST", "/v1/auth/token/create", {"type": "batch"}, token=parent).json()
+    by_child, lease = ssh.password(made["auth"]["client_token"])
+    application.request("POST", "/v1/auth/token/revoke", {"token": parent}, token="root")
+    assert not ssh.verified(by_child), "whoever made the batch token that asked for it is revoked"
+    application.work()
+    assert ssh.kept("otp/") == []
+    answer = application.request("POST", "/v1/sys/leases/lookup", {"lease_id": lease}, token="root")
+    assert answer.status == 400
     brief = {"policies": ["root"], "ttl": "1m"}
     made = application.request("POST", "/v1/auth/token/create", brief, token="root").json()
     application.request("POST", "/v1/sys/mounts/ssh/tune", {"default_lease_ttl": "1h"}, token="root")

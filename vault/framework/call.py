@@ -20,6 +20,7 @@ from vault.framework.route import Route
 from vault.framework.secret import Secret
 from vault.values.ids import (
     NO_MOUNT,
+    NO_TOKEN_KEY,
     NOBODY,
     ROOT_ID,
     EntityId,
@@ -173,6 +174,8 @@ class Identity:
     kind: str = "service"
     entity_id: EntityId = NOBODY
     orphan: bool = True
+    parent: TokenKey = NO_TOKEN_KEY
+    """Of a batch token, the key of the token that it was made with: what it makes ends with that."""
     depth: int = 0
     """How many ancestors it had when it was issued."""
     created: Nanos = Nanos(0)

@@ -26,7 +26,7 @@ from vault.namespace.ids import bound, namespace_id
 from vault.namespace.parked import ENDED_LEASE, park
 from vault.storage.paging import pages
 from vault.storage.protocol import Timer
-from vault.values.ids import NO_TOKEN_KEY, LeaseId, NamespaceId, TokenKey
+from vault.values.ids import LeaseId, NamespaceId, TokenKey
 from vault.values.times import Millis, Seconds, millis_to_seconds, nanos_after, nanos_to_millis, time_between
 
 _ID: Final = "lease/id/"
@@ -54,7 +54,8 @@ class LeaseStore:
         """Return a lease for what `call` makes; it is stored by `issue`. `ttl` and `longest` are in seconds.
 
         Raises `Malformed` for a caller of one request alone: nothing would end with it.
-        A batch token leaves no trace to follow, so what it has made ends with it at the latest.
+        A batch token leaves no trace to follow, so what it has made ends with it at the latest, and with the token
+        that it was made with.
         """
         caller, mount = call.caller(), call.mount
         if caller.fleeting:
@@ -63,7 +64,7 @@ class LeaseStore:
             longest = min(longest, max(Seconds(0), millis_to_seconds(time_between(call.now, caller.expires))))
         ttl = min(ttl, longest)
         now = self._clock.nanos()
-        key = caller.key if caller.kind == "service" else NO_TOKEN_KEY
+        key = caller.key if caller.kind == "service" else caller.parent
         if caller.revocation_ids:
             key = TokenKey(bound(CHAIN + caller.revocation_ids[0], caller.namespace))
         return Lease(

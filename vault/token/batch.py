@@ -96,6 +96,7 @@ class BatchTokens:
             entity_id=entry.entity,
             entity=None if entry.claims_only else standing,
             orphan=entry.orphan,
+            parent=entry.parent,
             created=entry.created,
             expires=nanos_to_millis(entry.expires),
             ttl=entry.ttl,
