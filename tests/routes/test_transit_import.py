@@ -204,3 +204,17 @@ def test_a_secret_that_is_imported_is_stored_in_no_clear_form(coming: Coming) ->
     coming.bring("k", "ed25519", type="ed25519")
     seed = pair("ed25519").private_bytes_raw()  # type: ignore[union-attr]  # of Ed25519
     assert not [path for path, value in coming.everything().items() if seed in bytes(value)]
+
+
+def test_a_key_leaves_wrapped_only_if_its_settings_say_so_and_neither_is_put_away(coming: Coming) -> None:
+    coming.data("keys/there", {"type": "rsa-2048"})
+    coming.data("keys/stays", {})
+    coming.data("keys/goes", {"exportable": True})
+    for path in ("byok-export/there/stays", "byok-export/there/stays/1"):
+        assert coming.refused(path, None, "GET") == "key is not exportable"
+    assert coming.ask("GET", "byok-export/there/goes").status == 200
+    for name, whose in (("there", "destination"), ("goes", "source")):
+        coming.ask("DELETE", f"keys/{name}/soft-delete")
+        error = coming.refused("byok-export/there/goes", None, "GET")
+        assert error == f"for {whose} key: refusing to use soft-deleted key"
+        coming.ask("POST", f"keys/{name}/soft-delete-restore")
