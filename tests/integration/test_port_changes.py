@@ -142,7 +142,7 @@ def test_a_value_that_comes_back_at_the_source_comes_to_the_destination(site: Si
     equal(source, destination)
 
 
-def test_what_moved_already_is_not_read_again(site: Site, tmp_path: Path) -> None:
+def test_a_later_pass_writes_what_changed_alone(site: Site, tmp_path: Path) -> None:
     source, destination = two_namespaces(site)
     small(source)
     journal = tmp_path / "journal"

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is read of a version's times, and what has to be equal of a secret on both sides."""
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import pytest
 
-from vaultctl.port.kv.version2 import comparable, moment, state
+from vaultctl.port.ground.server import Server
+from vaultctl.port.kv.mount import Mount
+from vaultctl.port.kv.version2 import Reader, comparable, moment, state
 
 _NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -40,3 +43,39 @@ def test_times_of_versions_may_differ_and_numbers_values_and_states_may_not() ->
     assert comparable(data(2, "alive", "x")) == comparable(data(2, "alive", "y"))
     assert comparable(data(2, "alive", "x")) != comparable(data(1, "alive", "x"))
     assert comparable(data(2, "alive", "x")) != comparable(data(2, "deleted", "x"))
+
+
+_VERSION = {"created_time": "2026-11-30T09:39:03Z", "deletion_time": "", "destroyed": False}
+_ABOUT: dict[str, object] = {"current_version": 2, "versions": {"1": _VERSION, "2": _VERSION}}
+
+
+class _Shelf(Server):
+    """A server with one secret of two versions, which says what was read."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: pytest.fail("nothing is asked over the network"))
+        self.seen: list[str] = []
+
+    def listing(self, path: str) -> Iterator[tuple[str, object]]:
+        yield "app", _ABOUT
+
+    def read(self, path: str, query: Mapping[str, str | list[str]] | None = None) -> dict[str, object] | None:
+        if path == "kv/metadata/app":
+            return _ABOUT
+        self.seen.append(f"{path} {(query or {}).get('version')}")
+        return {"data": {"v": 1}}
+
+
+def test_a_version_that_the_journal_knows_is_not_read_again() -> None:
+    server, mount = _Shelf(), Mount("", "kv/")
+    (first,) = Reader(server, mount, lambda *_: None).items(lambda *_: None)
+    assert first.load() is not None
+    assert server.seen == ["kv/data/app 1", "kv/data/app 2"]
+    old = first.versions.partition(",")[0]
+    server.seen.clear()
+    (again,) = Reader(server, mount, lambda *_: None, known=lambda _: old).items(lambda *_: None)
+    entry = again.load()
+    assert server.seen == ["kv/data/app 2"]
+    assert entry is not None
+    assert again.whole is not None
+    assert again.whole() == first.load()
