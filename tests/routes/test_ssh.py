@@ -159,6 +159,21 @@ def test_eg_16_a_password_is_for_one_address_which_is_told(ssh: Ssh) -> None:
     assert ssh.verified(password)
 
 
+@pytest.mark.parametrize("excluded", ["10.1.2.0/24", "::ffff:10.1.2.0/120"])
+def test_a_network_that_is_excluded_gets_no_password_however_it_is_spelled(ssh: Ssh, excluded: str) -> None:
+    role = {
+        "key_type": "otp",
+        "default_user": "bob",
+        "cidr_list": "10.0.0.0/8",
+        "exclude_cidr_list": excluded,
+    }
+    ssh.data("roles/machines", role)
+    for address in ("10.1.2.3", "::ffff:10.1.2.3"):
+        error = ssh.refused("creds/machines", {"ip": address})
+        assert error == "Error validating IP: IP does not belong to role"
+    assert ssh.data("creds/machines", {"ip": "10.1.3.3"})["ip"] == "10.1.3.3"
+
+
 def test_a_stranger_who_guesses_waits_for_no_turn_to_write(ssh: Ssh, monkeypatch: pytest.MonkeyPatch) -> None:
     storage = ssh.application.storage
     begun = []
