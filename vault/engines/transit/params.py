@@ -72,7 +72,11 @@ class ConfigParams(KeyName, frozen=True):
         int | None, Doc("The oldest version that decrypts and verifies.", clear=True)
     ] = None
     min_encryption_version: Annotated[
-        int | None, Doc("The oldest version that encrypts and signs; 0 for the newest.", clear=True)
+        int | None,
+        Doc(
+            "The oldest version that encrypts and signs where one is asked for; 0 for any that decrypts.",
+            clear=True,
+        ),
     ] = None
     deletion_allowed: Annotated[bool | None, Doc("Whether the key may be removed.", clear=True)] = None
     exportable: Annotated[bool | None, Doc("True lets the key leave the server, for good.", clear=True)] = (

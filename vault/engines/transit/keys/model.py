@@ -40,7 +40,7 @@ class TransitKey(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The oldest version that is kept."""
     min_decryption: int = 1
     min_encryption: int = 0
-    """The oldest version that encrypts where one is asked for; 0 for the newest alone."""
+    """The oldest version that encrypts where one is asked for; 0 for any that decrypts."""
     min_available: int = 0
     derived: bool = False
     convergent: bool = False
