@@ -156,7 +156,9 @@ ROOTS_ALONE = frozenset(
         "seal-slots/{name}/promote",
         "seal-slots/{name}/rewrap",
         "seal-slots/{name}/verify",
+        "snapshots",
         "step-down",
+        "storage/raft/snapshot",
         "unseal",
     ]
 )
