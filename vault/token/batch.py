@@ -14,6 +14,7 @@ from vault.barrier.view import ReadView
 from vault.framework.call import Call, Identity, Namespace
 from vault.framework.clock import Entropy
 from vault.framework.errors import Unauthenticated
+from vault.framework.secret import Secret
 from vault.namespace.ids import bound
 from vault.token.addresses import within
 from vault.token.authenticator import core_reader
@@ -77,16 +78,34 @@ class BatchTokens:
     async def authenticate(self, call: Call) -> Identity:
         """See `Authenticator.authenticate`."""
         core = core_reader(self._barrier, call.namespace)
-        token = call.token.reveal()
-        entry = await self.open(core, token, millis_to_nanos(call.now))
-        home = self._store.namespace(token)
-        if entry is None or home is None:
+        found = await self._opened(core, call.token, millis_to_nanos(call.now))
+        if found is None:
             raise Unauthenticated
+        entry, home = found
         if entry.bound_cidrs and not within(call.client_address, entry.bound_cidrs):
             raise Unauthenticated
+        return await self._identity(core, call.token, entry, home)
+
+    async def identify(self, call: Call, token: str) -> Identity | None:
+        """Return whom a token stands for; None for one that is not good, or not of `call`'s namespace or below."""
+        core = core_reader(self._barrier, call.namespace)
+        found = await self._opened(core, Secret(token), millis_to_nanos(call.now))
+        if found is None or not call.namespace.holds(found[1]):
+            return None
+        try:
+            return await self._identity(core, Secret(token), *found)
+        except Unauthenticated:
+            return None
+
+    async def _opened(self, core: ReadView, token: Secret, now: Nanos) -> tuple[TokenEntry, Namespace] | None:
+        entry = await self.open(core, token.reveal(), now)
+        home = self._store.namespace(token.reveal())
+        return None if entry is None or home is None else (entry, home)
+
+    async def _identity(self, core: ReadView, token: Secret, entry: TokenEntry, home: Namespace) -> Identity:
         standing = await present(self._store.entities, core, home.id, entry.entity)
         return Identity(
-            token=call.token,
+            token=token,
             key=NO_TOKEN_KEY,
             accessor=NO_ACCESSOR,
             policies=entry.policies,

@@ -148,7 +148,7 @@ def catalog(
     system = (
         *_seal(services, key_slots, controls.audit, genesis, passage, ground.storage.reader, migrate),
         *_mounts(services, key_slots.sealing, controls.gate),
-        *_rights(services, controls, external, biscuits, ground.config),
+        *_rights(services, controls, external, batch, biscuits, ground.config),
         *_status(services, ground.config, running, whole_metrics),
         NodesEngine(passage.nodes),
         *snapshot_engines(ground, schedules),
@@ -262,13 +262,14 @@ def _rights(
     services: Services,
     controls: Controls,
     external: ExternalKeyEngine,
+    batch: BatchTokens,
     biscuits: OtherCredentials,
     config: Config,
 ) -> tuple[Engine, ...]:
     barrier = services.barrier
     return (
         PolicyEngine(services.policies, barrier, services.clock),
-        CapabilityEngine(services.tokens, controls.gate, barrier, services.pool, biscuits),
+        CapabilityEngine(services.tokens, controls.gate, barrier, services.pool, batch, biscuits),
         WrappingEngine(services.wrapper, barrier),
         external,
         AuditEngine(

@@ -24,6 +24,7 @@ from vault.policy.decision.explain import EXPLAINED, AclExplanation, explain
 from vault.policy.decision.resultant import resultant_acl
 from vault.policy.gate import Gate, seen_by
 from vault.token.authenticator import core_reader, identified
+from vault.token.batch import BatchTokens
 from vault.token.model import TokenEntry
 from vault.token.other_credentials import NoOtherCredentials, OtherCredentials
 from vault.token.store import TokenStore
@@ -94,9 +95,11 @@ class CapabilityEngine(Engine):
         gate: Gate,
         barrier: Barrier,
         pool: Pool,
+        batch: BatchTokens,
         foreign: OtherCredentials | None = None,
     ) -> None:
         """`foreign` looks up credentials that are not in the token store; `pool` does long work."""
+        self._batch = batch
         self._pool = pool
         self._foreign = foreign or NoOtherCredentials()
         self._tokens = tokens
@@ -216,6 +219,11 @@ class CapabilityEngine(Engine):
             if known is None:
                 raise Malformed(_UNKNOWN, chained=True)
             return known.identity
+        if self._batch.recognises(token):
+            identity = await self._batch.identify(call, token)
+            if identity is None:
+                raise Malformed(_UNKNOWN, chained=True)
+            return identity
         core = core_reader(self._barrier, call.namespace)
         key = self._tokens.key(token)
         home = self._tokens.namespace(key)

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.engines.system.house import House, play
 from vault.engines.system.policies.capabilities import CapabilityEngine
 from vault.framework.concurrency.offload import Pool
+from vault.token.batch import BatchTokens
 from vault.values.times import Seconds
 
 RULES = """
@@ -19,7 +20,8 @@ A = ["patch", "read", "scan", "sudo", "update"]
 
 async def _house() -> tuple[House, str]:
     house = House()
-    await house.open(CapabilityEngine(house.tokens, house.gate, house.barrier, Pool()))
+    batch = BatchTokens(house.tokens, house.barrier, house.entropy)
+    await house.open(CapabilityEngine(house.tokens, house.gate, house.barrier, Pool(), batch))
     await house.policy("cap", RULES)
     return house, await house.token("cap", "absent")
 
