@@ -376,12 +376,20 @@ async def _check(trial: Trial) -> None:
 
 async def _ask_everything(trial: Trial) -> None:
     made = await trial.slot.generate_kek("aes", modifiable=True, seconds=trial.patience)
-    for operation, kind in everything(await trial.slot.wrap(PAYLOAD), made.version):
+    label, version = trial.slot.settings.key_label, made.version.encode()
+    sealed = await trial.slot._client.ask(operations.Encrypt(label, version, PAYLOAD, b""), bytes, 60.0)
+    for operation, kind in everything(await trial.slot.wrap(PAYLOAD), made.version, label, sealed):
         await trial.slot._client.ask(operation, kind, 60.0)
 
 
-def everything(wrapped: WrappedKey, version: str) -> list[tuple[Operation, type[object]]]:
-    """One of each operation that an agent can be asked for, with the type of its answer; a test makes sure that none is left out."""
+def everything(
+    wrapped: WrappedKey, version: str, label: str, sealed: bytes
+) -> list[tuple[Operation, type[object]]]:
+    """One of each operation that an agent can be asked for, with the type of its answer; a test makes sure that none is left out.
+
+    `sealed` was encrypted by the AES key that has the label and the version.
+    """
+    key_id = version.encode()
     return [
         (operations.Wrap(PAYLOAD), WrappedKey),
         (operations.Identify(), KeyIdentity),
@@ -391,6 +399,9 @@ def everything(wrapped: WrappedKey, version: str) -> list[tuple[Operation, type[
         (operations.GenerateKeyPair("all", b"v0001", "p256"), bytes),
         (operations.PublicKey("all", None), operations.PublicHalf),
         (operations.Sign("all", b"v0001", "ECDSA", bytes(32)), bytes),
+        (operations.SecretKey(label, key_id), operations.SecretKeyInfo),
+        (operations.Encrypt(label, key_id, PAYLOAD, b""), bytes),
+        (operations.Decrypt(label, key_id, "AES_GCM", sealed), bytes),
         (operations.GenerateKek("aes", modifiable=True), operations.KeyVersion),
         (operations.Keys(), list[operations.KeyVersion]),
         (operations.Retire(version), type(None)),

@@ -82,7 +82,7 @@ def test_the_table_has_every_function_that_is_called(tmp_path: Path) -> None:
     """Whatever an agent or an errand is asked for, on both kinds of keys; and the document has no other rows."""
     assert asyncio.run(fault_table.called(tmp_path)) == set(fault_table.FUNCTIONS)
     assert list(_document()) == list(fault_table.FUNCTIONS)
-    pairs = fault_table.everything(WrappedKey(m="", k="", ct=b""), "")
+    pairs = fault_table.everything(WrappedKey(m="", k="", ct=b""), "", "", b"")
     assert {kind for _, kind in pairs} == set(ANSWERS)
     asked = {type(operation) for operation, _ in pairs}
     assert asked == set(get_args(Operation))

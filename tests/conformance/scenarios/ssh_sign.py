@@ -201,7 +201,7 @@ OPTIONS = [
     _sign("sx", extensions={"z": "1", "a": ""}),
     _sign("sx", critical_options={"q": "y"}),
     _role("sx", _USERS, allowed_users="a", allowed_extensions=" a , b"),
-    _sign("sx", extensions={"a": "", "b": None}),
+    _sign("sx", extensions={"b": None}),
     delete("sys/mounts/sx"),
 ]
 TIMES = [
