@@ -34,7 +34,9 @@ _LINES = (
     "nhi workload delete a", "nhi workload list", "nhi workload read a", "nhi workload write a", "operator rekey -init",
     "operator rotate", "operator rotate-root", "operator seal-slots add a", "operator seal-slots demote a",
     "operator seal-slots list", "operator seal-slots promote a", "operator seal-slots remove a",
-    "operator seal-slots rewrap a", "operator seal-slots verify a", "policy explain a", "policy read a",
+    "operator seal-slots rewrap a", "operator seal-slots verify a", "operator snapshot status", "policy explain a", "policy read a",
+    "port back -from=http://127.0.0.1:1 -journal=j", "port export -plain -unsigned a", "port import -unsigned a",
+    "port move -from=http://127.0.0.1:1 -journal=j", "port verify -from=http://127.0.0.1:1",
     "ssh -mode=otp -role=a -no-exec a@127.0.0.1",
     "transit import a/keys/b -", "transit import-version a/keys/b -",
 )  # fmt: skip

@@ -24,7 +24,7 @@ from tests.conformance_suite.stub import Said, Sent, serving
 
 _PACKAGES = str(Path(esa_conformance.__file__).parents[1])
 _KILLS = 50
-_PATIENCE_S = 120
+_PATIENCE_S = 600
 
 
 @pytest.fixture(scope="module", params=[JudgedCoffre, OpenBaoServer], ids=lambda kind: kind.kind)
