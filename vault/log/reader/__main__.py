@@ -49,19 +49,19 @@ def main(arguments: list[str]) -> int:
     forwarders = Forwarders(folder, host=socket.gethostname(), clock=Clock(), entropy=Entropy())
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    forwarders.start()
     try:
-        asyncio.run(_serve(folder))
+        asyncio.run(_serve(folder, forwarders))
     finally:
         forwarders.stop()
     return 0
 
 
-async def _serve(folder: Path) -> None:
+async def _serve(folder: Path, forwarders: Forwarders) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    forwarders.start()  # now that whoever wants it to end is heard
     logs = LogFolder(folder, time.monotonic)
     service = Service(logs, time.monotonic, ended.set)
     server = await asyncio.start_unix_server(service.serve, sock=_socket(folder))
