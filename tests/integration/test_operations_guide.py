@@ -185,7 +185,7 @@ def _tries_the_backup_elsewhere(machine: Machine, shares: Sequence[str]) -> None
 def test_no_command_is_left_out() -> None:
     """`test_backup.py` has the backup and its restore, `systemctl` is for a machine that is started by it.
 
-    Backups over the API and on a schedule are in `test_snapshot_schedule.py` and `tests/storage/test_archive.py`.
+    Backups over the API and on a schedule are in `test_raft_snapshot.py` and `test_snapshot_schedule.py`.
     """
     followed = {name: len(found) for name, found in SH.items()}
     assert followed == {
