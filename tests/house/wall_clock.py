@@ -100,7 +100,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/server/compose/groups/key_slots.py": "make_key_slots",
         "vault/server/compose/timers.py": "do_waiting expire_token sweep_tokens",
         "vault/token/authenticator.py": "_load _spend known",
-        "vault/token/batch.py": "authenticate",
+        "vault/token/batch.py": "authenticate identify",
         "vault/token/issue.py": "issue",
         "vault/token/still_valid.py": "good",
         "vault/ui/views/overview.py": "_ending overview",
