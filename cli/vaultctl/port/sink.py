@@ -24,6 +24,15 @@ SECRETS = (version1.KIND, version2.KIND)
 """Kinds that depend on nothing but their mount, so that many may be written at once."""
 _ROUNDED = ("it has whole numbers from 2^53 on, which a server that keeps doubles rounds",)
 _ABSENT = Outcome("left", "its mount could not be made")
+_MISPLACED = Outcome("refused", "no entry of this kind is written there")
+_PLACES = {
+    identity.ENTITY: "identity/entity/name/",
+    identity.GROUP: "identity/group/name/",
+    policies.KIND: "sys/policies/acl/",
+}
+"""What the path of an entry of a kind begins with: an archive is no list of requests."""
+_TYPES = {version1.KIND: "kv", version2.KIND: "kv", NAMES: "kv", transit.KIND: "transit"}
+"""What is mounted where an entry of a kind is written."""
 
 
 class ServerSink:
@@ -36,7 +45,8 @@ class ServerSink:
         self._server, self._journal, self._replace = server, journal, replace
         self._limits = version2_writer.Limits(fillers)
         self._references: dict[str, References] = {}
-        self._refused: set[tuple[str, str]] = set()
+        self._refused: set[Name] = set()
+        self._mounts: dict[str, Mapping[str, object]] = {}
         self._most: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -52,17 +62,21 @@ class ServerSink:
 
     def _put(self, entry: Entry) -> Outcome:
         name = entry.name
+        if name.namespace and not name.namespace.endswith("/"):
+            return _MISPLACED
+        if not name.path.startswith(_PLACES.get(name.kind, "")):
+            return _MISPLACED
+        if name.kind in _TYPES and (refusal := self._unmounted(entry)) is not None:
+            return refusal
         ours = self._replace or self._journal.holds(name) or self._journal.holds(_maker(name))
         if name.kind in SECRETS:
             return self._secret(entry, ours=ours)
         if name.kind == NAMES:
             return self._remove_gone(entry)
         if name.kind in (mounts.ENGINE, mounts.METHOD):
-            outcome = mounts.put(self._server, entry, ours=ours)
-            if outcome.why:
-                self._refused.add((name.namespace, name.path))
-            self._at(name.namespace).forget()
-            return outcome
+            return self._mount(entry, ours=ours)
+        if self._of_refused_method(name):
+            return _ABSENT
         if name.kind == namespaces.KIND:
             return namespaces.put(self._server, entry, ours=ours)
         if name.kind in (identity.ENTITY, identity.GROUP):
@@ -72,16 +86,47 @@ class ServerSink:
         if name.kind == transit.KIND:
             return transit.put(self._server, entry, ours=ours)
         if not may_write(name.kind, name.path):
-            return Outcome("refused", "no entry of this kind is written there")
+            return _MISPLACED
         return plain.put(self._server, entry, ours=ours, also=_also(entry))
 
     def _at(self, namespace: str) -> References:
         return self._references.setdefault(namespace, References(self._server, namespace))
 
+    def _mount(self, entry: Entry, *, ours: bool) -> Outcome:
+        """Make a mount. Nothing is written below one that could not be made: what is there is somebody else's."""
+        name = entry.name
+        self._refused.add(name)
+        outcome = mounts.put(self._server, entry, ours=ours)
+        if not outcome.why:
+            self._refused.discard(name)
+        self._at(name.namespace).forget()
+        self._mounts.pop(name.namespace, None)
+        return outcome
+
+    def _of_refused_method(self, name: Name) -> bool:
+        return any(
+            method.kind == mounts.METHOD
+            and method.namespace == name.namespace
+            and name.path.startswith(f"auth/{method.path}")
+            for method in self._refused
+        )
+
+    def _unmounted(self, entry: Entry) -> Outcome | None:
+        """Why an entry is not written into its mount; None where it may be."""
+        name = entry.name
+        path = name.path if name.kind == NAMES else str(entry.data.get("mount"))
+        if Name(mounts.ENGINE, name.namespace, path) in self._refused:
+            return _ABSENT
+        with self._lock:
+            if name.namespace not in self._mounts:
+                self._mounts[name.namespace] = mounts.table(self._server, name.namespace, mounts.ENGINE)
+            about = as_map(self._mounts[name.namespace].get(path))
+        if not (name.path.startswith(path) and about.get("type") == _TYPES[name.kind]):
+            return _MISPLACED
+        return None
+
     def _secret(self, entry: Entry, *, ours: bool) -> Outcome:
         mount = Mount(entry.name.namespace, str(entry.data["mount"]))
-        if (mount.namespace, mount.path) in self._refused:
-            return _ABSENT
         if entry.name.kind == version1.KIND:
             outcome = version1.put(self._server, mount, entry, ours=ours)
         else:
@@ -102,8 +147,6 @@ class ServerSink:
         """Remove what this move brought, and what is no longer at the source."""
         name = entry.name
         mount = Mount(name.namespace, name.path)
-        if (mount.namespace, mount.path) in self._refused:
-            return _ABSENT
         kind = version1.KIND if entry.data["version"] == "1" else version2.KIND
         branch = "" if kind == version1.KIND else "metadata/"
         known = set(map(str, as_list(entry.data["names"])))

@@ -301,12 +301,12 @@ EXAMPLES = {
         "port back -from=http://127.0.0.1:8200 -journal=move.journal",
     ),
     "port export": (
-        "port export -recipients-file=operators.txt -sign-key=~/.ssh/id_ed25519 archive",
-        "port export -since=archive -recipients-file=operators.txt -sign-key=~/.ssh/id_ed25519 delta",
+        "port export -recipients-file=operators.txt -sign-key=$HOME/.ssh/id_ed25519 archive",
+        "port export -since=archive -recipients-file=operators.txt -sign-key=$HOME/.ssh/id_ed25519 delta",
     ),
     "port import": (
         "port import -identity=operator.key -signers=allowed_signers archive",
-        "port import -identity=operator.key -signers=allowed_signers -journal=archive/import.journal delta",
+        "port import -identity=operator.key -signers=allowed_signers -journal=archive.import-0a1b2c3d.journal delta",
     ),
     "port move": (
         "port move -from=https://bao.example:8200 -from-token-file=bao.token -journal=move.journal",

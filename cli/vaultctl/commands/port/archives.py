@@ -78,7 +78,9 @@ def import_(invocation: Invocation) -> int:
         report = Report()
         report.facts.update({"archive": str(folder), "signed by": signer, "destination": server.label})
         source = str(reader.manifest.source.get("identity"))
-        file = invocation.text("journal") or str(folder / f"import-{server.identity[:8]}.journal")
+        place = hashlib.sha256(server.identity.encode()).hexdigest()[:8]
+        # Beside the archive: what is in it was made by others, and a journal says what may be overwritten.
+        file = invocation.text("journal") or f"{folder.resolve()}.import-{place}.journal"
         journal = Journal(Path(file), {"source": source, "destination": server.identity})
         try:
             sink = ServerSink(

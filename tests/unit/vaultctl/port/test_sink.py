@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""An archive is no list of requests: an entry is written where its kind belongs, and nothing below a mount that was not made."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from vaultctl.errors import ApiError
+from vaultctl.port.ground.entry import Entry, Item, Name, Outcome
+from vaultctl.port.ground.journal import Journal
+from vaultctl.port.ground.server import Server
+from vaultctl.port.sink import ServerSink
+
+_MOUNTS = {"secret/": {"type": "kv"}, "transit/": {"type": "transit"}, "sys/": {"type": "system"}}
+_MISPLACED = Outcome("refused", "no entry of this kind is written there")
+_ABSENT = Outcome("left", "its mount could not be made")
+
+
+class Destination:
+    """A server with some mounts, which keeps what is written to it."""
+
+    def __init__(self, refuses: str = "") -> None:
+        self.written: dict[str, object] = {}
+        self._refuses = refuses
+
+    def read(self, path: str, query: object = None) -> Mapping[str, object] | None:
+        return {"sys/mounts": _MOUNTS, "team/sys/mounts": _MOUNTS}.get(path)
+
+    def write(self, path: str, body: object, method: str = "POST") -> dict[str, object]:
+        if path == self._refuses:
+            raise ApiError("POST", "", path, status=400, errors=["it is in use"], raw="")
+        self.written[path] = body
+        return {}
+
+    def listing(self, path: str) -> Iterator[tuple[str, object]]:
+        return iter(())
+
+    @contextmanager
+    def before_write(self, tell: Callable[[], None]) -> Iterator[None]:
+        yield
+
+
+def put(sink: ServerSink, kind: str, path: str, namespace: str = "", **data: Any) -> Outcome:
+    entry = Entry(Name(kind, namespace, path), data)
+    return sink.put(Item(entry.name, "", lambda: entry), entry)
+
+
+def sink_of(destination: Destination, folder: Path) -> ServerSink:
+    journal = Journal(folder / "journal", {"source": "a"})
+    return ServerSink(cast("Server", destination), journal, replace=True, fillers=10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "data"),
+    [
+        ("kv1", "sys/audit/x", {"mount": "sys/", "value": '{"type":"file"}'}),
+        ("kv1", "auth/userpass/users/x", {"mount": "auth/userpass/", "value": "{}"}),
+        ("kv1", "transit/keys/x", {"mount": "transit/", "value": "{}"}),
+        ("kv1", "sys/audit/x", {"mount": "secret/", "value": "{}"}),
+        ("kv1", "secret/x", {"mount": "sec", "value": "{}"}),
+        ("kv1", "secret/x", {"value": "{}"}),
+        ("kv2", "sys/audit/x", {"mount": "sys/", "current": 1, "settings": {}, "versions": []}),
+        ("kv-names", "sys/", {"version": "1", "names": []}),
+        ("transit-key", "secret/keys/x", {"mount": "secret/"}),
+        ("entity", "auth/userpass/users/x", {"body": {"password": "x"}, "aliases": []}),
+        ("group", "identity/entity/name/x", {"body": {}, "members": {}, "aliases": []}),
+        ("policy", "auth/userpass/users/x", {"body": {"policy": ""}, "ids": {}}),
+        ("userpass", "sys/audit/x", {"body": {}}),
+    ],
+)
+def test_what_an_archive_says_is_written_where_its_kind_belongs(
+    kind: str, path: str, data: Mapping[str, object], tmp_path: Path
+) -> None:
+    destination = Destination()
+    assert put(sink_of(destination, tmp_path), kind, path, **data) == _MISPLACED
+    assert destination.written == {}
+
+
+def test_a_namespace_ends_with_a_slash(tmp_path: Path) -> None:
+    destination = Destination()
+    sink = sink_of(destination, tmp_path)
+    assert put(sink, "kv1", "secret/x", "team", mount="secret/", value="{}") == _MISPLACED
+    assert put(sink, "kv1", "secret/x", "team/", mount="secret/", value="{}").word == "written"
+    assert list(destination.written) == ["team/secret/x"]
+
+
+def test_nothing_is_written_below_a_mount_that_was_not_made(tmp_path: Path) -> None:
+    destination = Destination(refuses="sys/mounts/secret/team")
+    sink = sink_of(destination, tmp_path)
+    about = {"type": "kv", "description": "", "options": {}, "config": {}, "local": False, "seal_wrap": False}
+    with pytest.raises(ApiError):
+        put(sink, "mount", "secret/team/", **about)
+    assert put(sink, "kv1", "secret/team/x", mount="secret/team/", value="{}") == _ABSENT
+    assert put(sink, "kv1", "secret/x", mount="secret/", value="{}").word == "written"
+    assert list(destination.written) == ["secret/x"]
+
+
+def test_no_role_is_written_into_an_auth_mount_that_is_another(tmp_path: Path) -> None:
+    destination = Destination(refuses="sys/auth/sso")
+    sink = sink_of(destination, tmp_path)
+    about = {
+        "type": "jwt",
+        "description": "",
+        "options": {},
+        "config": {},
+        "local": False,
+        "seal_wrap": False,
+    }
+    with pytest.raises(ApiError):
+        put(sink, "auth-mount", "sso/", **about)
+    assert put(sink, "jwt-role", "auth/sso/role/x", body={"token_policies": ["admin"]}) == _ABSENT
+    assert destination.written == {}
