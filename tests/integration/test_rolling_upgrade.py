@@ -69,7 +69,7 @@ def test_servers_are_replaced_one_by_one_and_both_releases_serve_meanwhile(site:
     assert "this release writes none that the database does not know" in said
     code, said = check(site, one)
     assert code == 2
-    assert f"({__version__})" in said
+    assert f"({__version__}+" in said
     assert f"not written before every server has this release: '{KIND}' (none now)" in said
     assert "[ warning ] Way back: until every server has this release, by starting the older one" in said
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from vault.barrier import formats
 from vault.framework.clock import Clock
 from vault.framework.concurrency.deadline import within
 from vault.storage.protocol import Node, Storage, StorageFailure
@@ -29,6 +30,16 @@ _ASIDE: Final = 10.0
 def active(node: Node) -> bool:
     """Whether a node is unsealed, and asks for requests."""
     return node.serves and not node.aside
+
+
+def registered(release: str) -> str:
+    """Return how a release is registered: builds of one number that store other records are others."""
+    return f"{release}+{formats.digest()}"
+
+
+def release(node: Node) -> str:
+    """Return the release of a node, as people know it."""
+    return node.version.partition("+")[0]
 
 
 class Nodes:

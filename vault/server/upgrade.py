@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from vault import __version__
+from vault.background.nodes import registered
 from vault.barrier import formats
 from vault.barrier.failure import BarrierFailure
 from vault.server.compose import app
@@ -105,8 +106,9 @@ def _shared(settings: StorageSettings) -> Iterator[UpgradeFinding]:
         )
     else:
         yield UpgradeFinding("Tables", "ok", f"schema {found.schema}, which this release works with")
-    others = sorted({f"{host} ({release})" for host, release, _ in found.servers if release != __version__})
-    alike = sum(release == __version__ for _, release, _ in found.servers)
+    own = registered(__version__)
+    others = sorted({f"{host} ({release})" for host, release, _ in found.servers if release != own})
+    alike = sum(release == own for _, release, _ in found.servers)
     if others:
         yield UpgradeFinding("Servers", "ok", f"of other releases: {', '.join(others)}; of this one: {alike}")
     else:

@@ -64,6 +64,8 @@ class Bucket:
         """Raises `StorageFailure` where there are no credentials."""
         self._settings = settings
         self._schedule, self._staging = settings.name, Path(settings.path)
+        # No backup of a directory has such a name: what is kept there may be all that there is.
+        self._staged = f"{settings.name}.sending"
         with _told(settings):
             self._client = _client(settings)
 
@@ -90,8 +92,8 @@ class Bucket:
 
     def clear(self) -> int:
         """See `Destination.clear`: in the directory, where whole ones were not sent either, and of what was sent in part."""
-        left = clear(self._schedule, self._staging)
-        near = Directory(self._schedule, self._staging)
+        left = clear(self._staged, self._staging)
+        near = Directory(self._staged, self._staging)
         for item in near.items():
             near.remove(item.name)
             left += 1
@@ -116,7 +118,7 @@ class Bucket:
 
     def put(self, name: str, make: Make) -> int:
         """See `Destination.put`. What does not read back as it was sent is removed."""
-        file = self._staging / name
+        file = self._staging / (self._staged + name.removeprefix(self._schedule))
         key = self._settings.prefix + name
         try:
             make(file)

@@ -21,6 +21,10 @@ _WHOLE: Final = re.compile(r"-(\d{8}T\d{6}Z)\.(?:db|age)", re.ASCII)
 _LEFT: Final = re.compile(r"(?:\.plain)?(?:\.partial)?(?:-journal)?", re.ASCII)
 
 
+FEWEST: Final = 3
+"""Backups that stay, however old they are, unless `keep` is less."""
+
+
 class Item(msgspec.Struct, frozen=True):
     """A backup that is there."""
 
@@ -57,15 +61,17 @@ def is_left_over(schedule: str, name: str) -> bool:
 def surplus(schedule: str, items: Iterable[Item], *, newest: str, keep: int, max_age: float) -> Sequence[str]:
     """Return the names that are to go, the oldest first, once the backup `newest` is there: that one never goes.
 
-    The others' age in seconds, as their names have it, is that before it; `max_age` 0 is any.
+    The others' age in seconds, as their names have it, is that before it; `max_age` 0 is any. For their age alone they go only
+    while `FEWEST` stay: after a long outage, or of another vault, they may be all there is. What is named after a later time than the
+    newest, by a clock that was ahead, stays and counts for nothing.
     """
     now = begun_at(schedule, newest)
     dated = [(begun, item.name) for item in items if (begun := begun_at(schedule, item.name)) is not None]
-    others = sorted((found for found in dated if found[1] != newest), reverse=True)
     if now is None:
         return []
+    others = sorted((found for found in dated if found[1] != newest and found[0] <= now), reverse=True)
     return [
         name
         for rank, (begun, name) in reversed(list(enumerate(others, 1)))
-        if rank >= keep or (max_age and (now - begun).total_seconds() > max_age)
+        if rank >= keep or (max_age and rank >= FEWEST and (now - begun).total_seconds() > max_age)
     ]

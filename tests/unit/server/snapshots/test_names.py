@@ -65,12 +65,17 @@ def test_the_newest_stay() -> None:
 
 
 def test_what_is_too_old_goes() -> None:
-    assert _surplus(0, 22.9, 23.1, 24, newest=24, max_age=3600) == [_name(0), _name(22.9)]
+    assert _surplus(0, 21, 22.9, 23.1, 24, newest=24, max_age=3600) == [_name(0), _name(21)]
 
 
-def test_a_clock_that_was_set_back_removes_no_new_one() -> None:
-    assert _surplus(5, 6, newest=1, keep=2) == [_name(5)]
-    assert _surplus(5, 1, newest=1, keep=1) == [_name(5)]
+def test_after_a_long_outage_the_last_good_ones_stay_however_old_they_are() -> None:
+    assert _surplus(0, 1, 2, 9000, newest=9000, max_age=3600) == [_name(0)]
+    assert _surplus(0, 1, 2, 9000, newest=9000, max_age=3600, keep=2) == [_name(0), _name(1)]
+
+
+def test_what_a_clock_that_was_ahead_has_named_stays_and_takes_no_place() -> None:
+    assert _surplus(5, 6, newest=1, keep=2) == []
+    assert _surplus(5, 6, 7, -1, 0, 1, newest=1, keep=2) == [_name(-1)]
 
 
 def test_nothing_goes_where_the_new_one_has_no_name_of_ours() -> None:
@@ -88,5 +93,5 @@ def test_the_new_one_never_goes_and_no_more_than_wanted_stay(
 ) -> None:
     gone = _surplus(*hours, newest, newest=newest, keep=keep, max_age=max_age)
     assert _name(newest) not in gone
-    assert len({*hours, newest}) - len(gone) <= keep
+    assert len([hour for hour in {*hours, newest} if hour <= newest]) - len(gone) <= keep
     assert len(gone) == len(set(gone))

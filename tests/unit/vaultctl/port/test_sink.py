@@ -16,6 +16,7 @@ from vaultctl.port.sink import ServerSink
 
 _MOUNTS = {"secret/": {"type": "kv"}, "transit/": {"type": "transit"}, "sys/": {"type": "system"}}
 _MISPLACED = Outcome("refused", "no entry of this kind is written there")
+_SECRET = {"mount": "secret/", "value": "{}"}
 _ABSENT = Outcome("left", "its mount could not be made")
 
 
@@ -43,7 +44,7 @@ class Destination:
         yield
 
 
-def put(sink: ServerSink, kind: str, path: str, namespace: str = "", **data: Any) -> Outcome:
+def put(sink: ServerSink, kind: str, path: str, data: Mapping[str, Any], namespace: str = "") -> Outcome:
     entry = Entry(Name(kind, namespace, path), data)
     return sink.put(Item(entry.name, "", lambda: entry), entry)
 
@@ -72,29 +73,36 @@ def sink_of(destination: Destination, folder: Path) -> ServerSink:
     ],
 )
 def test_what_an_archive_says_is_written_where_its_kind_belongs(
-    kind: str, path: str, data: Mapping[str, object], tmp_path: Path
+    kind: str, path: str, data: Mapping[str, Any], tmp_path: Path
 ) -> None:
     destination = Destination()
-    assert put(sink_of(destination, tmp_path), kind, path, **data) == _MISPLACED
+    assert put(sink_of(destination, tmp_path), kind, path, data) == _MISPLACED
     assert destination.written == {}
 
 
 def test_a_namespace_ends_with_a_slash(tmp_path: Path) -> None:
     destination = Destination()
     sink = sink_of(destination, tmp_path)
-    assert put(sink, "kv1", "secret/x", "team", mount="secret/", value="{}") == _MISPLACED
-    assert put(sink, "kv1", "secret/x", "team/", mount="secret/", value="{}").word == "written"
+    assert put(sink, "kv1", "secret/x", _SECRET, "team") == _MISPLACED
+    assert put(sink, "kv1", "secret/x", _SECRET, "team/").word == "written"
     assert list(destination.written) == ["team/secret/x"]
 
 
 def test_nothing_is_written_below_a_mount_that_was_not_made(tmp_path: Path) -> None:
     destination = Destination(refuses="sys/mounts/secret/team")
     sink = sink_of(destination, tmp_path)
-    about = {"type": "kv", "description": "", "options": {}, "config": {}, "local": False, "seal_wrap": False}
+    about: dict[str, Any] = {
+        "type": "kv",
+        "description": "",
+        "options": {},
+        "config": {},
+        "local": False,
+        "seal_wrap": False,
+    }
     with pytest.raises(ApiError):
-        put(sink, "mount", "secret/team/", **about)
-    assert put(sink, "kv1", "secret/team/x", mount="secret/team/", value="{}") == _ABSENT
-    assert put(sink, "kv1", "secret/x", mount="secret/", value="{}").word == "written"
+        put(sink, "mount", "secret/team/", about)
+    assert put(sink, "kv1", "secret/team/x", {**_SECRET, "mount": "secret/team/"}) == _ABSENT
+    assert put(sink, "kv1", "secret/x", _SECRET).word == "written"
     assert list(destination.written) == ["secret/x"]
 
 
@@ -110,6 +118,6 @@ def test_no_role_is_written_into_an_auth_mount_that_is_another(tmp_path: Path) -
         "seal_wrap": False,
     }
     with pytest.raises(ApiError):
-        put(sink, "auth-mount", "sso/", **about)
-    assert put(sink, "jwt-role", "auth/sso/role/x", body={"token_policies": ["admin"]}) == _ABSENT
+        put(sink, "auth-mount", "sso/", about)
+    assert put(sink, "jwt-role", "auth/sso/role/x", {"body": {"token_policies": ["admin"]}}) == _ABSENT
     assert destination.written == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-from vault.background.nodes import Nodes, active
+from vault.background.nodes import Nodes, active, release
 from vault.framework.call import Call
 from vault.framework.clock import rfc3339
 from vault.framework.engine import Engine
@@ -67,7 +67,7 @@ class NodesEngine(Engine):
             active_node=active(node),
             last_echo=None if self._nodes.is_own(node) else rfc3339(millis_to_nanos(node.seen)),
             version=node.api,
-            coffre_version=node.version,
+            coffre_version=release(node),
         )
 
     @read("leader", public=True, when_sealed=True, unaudited=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 
 from vault import __version__
-from vault.background.nodes import Nodes
+from vault.background.nodes import Nodes, registered
 from vault.engines.system.release import VERSION
 from vault.server.compose.groups.ground import Ground
 from vault.storage.protocol import Node
@@ -19,7 +19,7 @@ def make_nodes(ground: Ground) -> Nodes:
         hostname=socket.gethostname(),
         api_addr=ground.address,
         cluster_addr=config.cluster_addr,
-        version=__version__,
+        version=registered(__version__),
         api=VERSION,
         serves=False,
     )

@@ -54,7 +54,9 @@ class SnapshotSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_age: Annotated[
         float,
         Setting(
-            setting.duration, "What is older is removed too, once a new one is made; 0 for any age.", "0"
+            setting.duration,
+            "What is older is removed too, once a new one is made, while three stay; 0 for any age.",
+            "0",
         ),
     ] = 0
     bucket: Annotated[str, Setting(setting.filled, "Of `s3`: the bucket, which is there; required.")] = ""

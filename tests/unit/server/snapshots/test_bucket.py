@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""What a bucket's schedule removes nearby is what it staged itself."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from vault.server.config.snapshots.settings import SnapshotSettings
+from vault.server.snapshots.bucket import Bucket
+from vault.storage.protocol import StorageFailure
+
+_KEPT = ("nightly-20261130T023000Z.age", "nightly-20261130T023000Z.db", "nightly.sending-notes.txt")
+_STAGED = ("nightly.sending-20261130T023000Z.age", "nightly.sending-20261130T023000Z.db.partial")
+
+
+def test_backups_that_are_kept_in_the_same_directory_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a schedule into a directory was made one into a bucket."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    for name in (*_KEPT, *_STAGED):
+        (tmp_path / name).write_bytes(b"x")
+    settings = SnapshotSettings(
+        kind="s3", name="nightly", path=str(tmp_path), bucket="b", endpoint="http://127.0.0.1:1"
+    )
+    with suppress(StorageFailure):  # nobody is there
+        Bucket(settings).clear()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(_KEPT)
