@@ -34,6 +34,33 @@ class UsageError(CommandError):
     """Wrong flags or arguments: exit code 1."""
 
 
+class ExtraErrors:
+    """Has a block that needs the packages of an extra end with the command's errors: for one that is not installed, and what `turned` knows."""
+
+    extra = "server"
+    """The extra that brings them."""
+    needed: tuple[str, ...] = ()
+    """The packages, as they are imported."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Replace the error on its way out."""
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in self.needed:
+            raise CommandError(
+                f"this command needs module {error.name}: in a checkout, pip install '.[{self.extra}]'"
+            ) from None
+        turned = None if error is None else self.turned(error)
+        if turned is not None:
+            raise turned from None
+
+    def turned(self, error: BaseException) -> CommandError | None:
+        """The command's error in place of one that its packages raise; None for any other."""
+        del error
+        return None
+
+
 class DryRunOutput(Exception):
     """`-output-curl-string` or `-output-policy`: `text` is printed instead of running the request."""
 

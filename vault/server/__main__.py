@@ -180,8 +180,7 @@ def read(options: Options, environment: Mapping[str, str], guest: Development | 
 
 
 def _paths(options: Options, environment: Mapping[str, str]) -> tuple[str, ...]:
-    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
-    return options.config or ((fallback,) if fallback else ())
+    return tuple(configuration.named(options.config, environment))
 
 
 def with_log_flags(config: Config, options: Options) -> Config:

@@ -6,11 +6,10 @@ from __future__ import annotations
 import sys
 
 from vaultctl.body import parse_body, read_file, read_stdin
-from vaultctl.errors import CommandError
+from vaultctl.errors import CommandError, ExtraErrors
 from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_map
 
-_NEEDED = ("cryptography", "msgspec", "vault")
 _USUAL = "SHA256"
 _SHAPE = "expected transit path and key name in the form :path:/keys/:name:"
 
@@ -80,18 +79,14 @@ def _wrapped(pem: str, hash_name: str, secret: bytes) -> str:
         return base64.b64encode(wrap_for(pem, hash_name, secret, Entropy())).decode()
 
 
-class WrappingErrors:
+class WrappingErrors(ExtraErrors):
     """`with WrappingErrors():` turns what cannot be wrapped, and a package that is not installed, into the command's error."""
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
+    needed = ("cryptography", "msgspec", "vault")
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Replace the error on its way out."""
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
-            raise CommandError(
-                f"this command needs module {error.name}: in a checkout, pip install '.[server]'"
-            ) from None
+    def turned(self, error: BaseException) -> CommandError | None:
+        """See `ExtraErrors.turned`."""
         refusals = sys.modules.get("vault.framework.errors")
         if refusals is not None and isinstance(error, refusals.Malformed):
-            raise CommandError(str(error)) from None
+            return CommandError(str(error))
+        return None

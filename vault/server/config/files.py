@@ -99,6 +99,12 @@ def setting_from_environment(name: str, environment: Mapping[str, str]) -> str:
     return environment.get(f"BAO_{name}") or environment.get(f"VAULT_{name}") or ""
 
 
+def named(paths: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
+    """Return the files and directories that are given, or else the one that the environment names, or none."""
+    fallback = setting_from_environment("CONFIG_PATH", environment)
+    return paths or ([fallback] if fallback else [])
+
+
 def checked(key: str, given: str, *, source: str) -> str:
     """Read a top-level setting that came from elsewhere. Raises `StartFailure` naming `source`."""
     try:

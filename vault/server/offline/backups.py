@@ -35,8 +35,7 @@ def storage(given: str, paths: Sequence[str], environment: Mapping[str, str]) ->
         raise StartFailure("give -database or -config, not both")
     if given:
         return StorageSettings(kind="sqlite", path=given)
-    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
-    paths = paths or ([fallback] if fallback else [])
+    paths = configuration.named(paths, environment)
     if not paths:
         raise StartFailure(
             "give the server's configuration with -config, or its database file with -database"
@@ -52,8 +51,7 @@ def storage(given: str, paths: Sequence[str], environment: Mapping[str, str]) ->
 @files_told()
 def listed(paths: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the backups of every schedule that a configuration has, the oldest first. Raises `StartFailure`, `StorageFailure`."""
-    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
-    paths = paths or ([fallback] if fallback else [])
+    paths = configuration.named(paths, environment)
     if not paths:
         raise StartFailure("give the server's configuration with -config")
     return [

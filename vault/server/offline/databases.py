@@ -58,8 +58,7 @@ def _install(settings: StorageSettings, owner: str, password_file: str, *, fresh
 
 
 def _settings(paths: Sequence[str], environment: Mapping[str, str]) -> StorageSettings:
-    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
-    paths = paths or ([fallback] if fallback else [])
+    paths = configuration.named(paths, environment)
     if not paths:
         raise StartFailure("give the server's configuration with -config")
     storage = configuration.load(paths, environment).storage

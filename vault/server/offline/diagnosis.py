@@ -76,8 +76,7 @@ def main(
     room: Room = USUAL_ROOM,
 ) -> int:
     """Print what was found; 0 when all is well, 1 for failures, 2 for warnings, 3 without a configuration."""
-    fallback = configuration.setting_from_environment("CONFIG_PATH", environment)
-    paths = paths or ([fallback] if fallback else [])
+    paths = configuration.named(paths, environment)
     if not paths:
         sys.stderr.write("give a file or a directory with -config\n")
         return _NO_CONFIG

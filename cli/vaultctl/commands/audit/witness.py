@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from vaultctl.errors import EXIT_OK, CommandError, UsageError
+from vaultctl.errors import EXIT_OK, CommandError, ExtraErrors, UsageError
 from vaultctl.invocation import Invocation
 
 TYPE_CHECKING = False
@@ -18,29 +18,24 @@ if TYPE_CHECKING:
     from vault.log.witness.server.memory import Memory
     from vault.log.witness.server.verdict import Witness
 
-_NEEDED = ("cryptography", "h11", "msgspec", "vault")
 _LISTEN = "127.0.0.1:8380"
 _LAST_PORT = 65_535
 
 
-class WitnessErrors:
+class WitnessErrors(ExtraErrors):
     """`with WitnessErrors():` turns what keeps a witness from starting, and a package that is not installed, into the command's error."""
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
+    needed = ("cryptography", "h11", "msgspec", "vault")
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Replace the error on its way out."""
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
-            raise CommandError(
-                f"this command needs module {error.name}: in a checkout, pip install '.[server]'"
-            ) from None
+    def turned(self, error: BaseException) -> CommandError | None:
+        """See `ExtraErrors.turned`."""
         modules = ("vault.log.witness.server.memory", "vault.log.witness.server.key_file")
         memory, keys = (sys.modules.get(name) for name in modules)
         if (memory and isinstance(error, memory.UnfitMemory)) or (keys and isinstance(error, keys.UnfitKey)):
-            raise CommandError(str(error)) from None
+            return CommandError(str(error))
         if isinstance(error, OSError):
-            raise CommandError(f"{error.filename or 'the port'}: {error.strerror}") from None
+            return CommandError(f"{error.filename or 'the port'}: {error.strerror}")
+        return None
 
 
 def run(invocation: Invocation) -> int:

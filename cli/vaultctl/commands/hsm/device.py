@@ -7,7 +7,7 @@ import asyncio
 import resource
 import sys
 
-from vaultctl.errors import EXIT_REMOTE, CommandError, UsageError
+from vaultctl.errors import EXIT_REMOTE, CommandError, ExtraErrors, UsageError
 from vaultctl.flags import SECOND, environment_value
 from vaultctl.invocation import Invocation
 from vaultctl.prompt import ask_hidden
@@ -26,25 +26,24 @@ if TYPE_CHECKING:
 
 _DEFAULT_SECONDS = 10.0
 _SLOT = "here"
-_NEEDED = ("hsm", "msgspec", "pkcs11", "cryptography")
 
 
-class DeviceErrors:
+class DeviceErrors(ExtraErrors):
     """`with DeviceErrors():` turns errors of a device, and a package that is not installed, into the command's own."""
+
+    extra = "hsm"
+    needed = ("hsm", "msgspec", "pkcs11", "cryptography")
 
     def __enter__(self) -> None:
         """Forbid core dumps: a PIN may be typed, and a key's components."""
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Replace the error on its way out."""
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
-            raise CommandError(
-                f"this command needs module {error.name}: in a checkout, pip install '.[hsm]'"
-            ) from None
+    def turned(self, error: BaseException) -> CommandError | None:
+        """See `ExtraErrors.turned`."""
         errors = sys.modules.get("hsm.errors")
         if errors is not None and isinstance(error, errors.HsmError):
-            raise CommandError(str(error).removeprefix(f"slot {_SLOT}: "), EXIT_REMOTE) from None
+            return CommandError(str(error).removeprefix(f"slot {_SLOT}: "), EXIT_REMOTE)
+        return None
 
 
 class TokenFlags:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from vaultctl.body import read_file, read_stdin
-from vaultctl.errors import CommandError
+from vaultctl.errors import CommandError, ExtraErrors
 from vaultctl.invocation import ErrorPrefix, Invocation
 from vaultctl.text.json import as_list, as_map
 
@@ -15,27 +15,23 @@ if TYPE_CHECKING:
     from nhi.biscuit.format.chain import Key
 
 _NO_BISCUIT = "this is no Biscuit"
-_NEEDED = ("nhi", "msgspec", "biscuit_auth", "cryptography")
 
 
-class OfflineErrors:
+class OfflineErrors(ExtraErrors):
     """`with OfflineErrors(…):` turns what is wrong with a token, and a package that is not installed, into the command's error."""
+
+    extra = "nhi"
+    needed = ("nhi", "msgspec", "biscuit_auth", "cryptography")
 
     def __init__(self, invocation: Invocation) -> None:
         self._hint = "" if invocation.text("token-file") else "; -token-file names a file with one"
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Replace the error on its way out."""
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
-            raise CommandError(
-                f"this command needs module {error.name}: in a checkout, pip install '.[nhi]'"
-            ) from None
+    def turned(self, error: BaseException) -> CommandError | None:
+        """See `ExtraErrors.turned`."""
         failure = sys.modules.get("nhi.biscuit.format.error")
         if failure is not None and isinstance(error, failure.BiscuitError):
-            raise CommandError(f"{error}{self._hint if str(error).startswith(_NO_BISCUIT) else ''}") from None
+            return CommandError(f"{error}{self._hint if str(error).startswith(_NO_BISCUIT) else ''}")
+        return None
 
 
 def mount(invocation: Invocation) -> str:

@@ -5,23 +5,17 @@ from __future__ import annotations
 
 import sys
 
-from vaultctl.errors import CommandError
-
-_NEEDED = ("msgspec", "pyrage", "vault")
+from vaultctl.errors import CommandError, ExtraErrors
 
 
-class Errors:
+class Errors(ExtraErrors):
     """`with Errors():` turns a refused recipient, and a package that is not installed, into the command's error."""
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
+    needed = ("msgspec", "pyrage", "vault")
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Replace the error on its way out."""
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
-            raise CommandError(
-                f"this command needs module {error.name}: in a checkout, pip install '.[server]'"
-            ) from None
+    def turned(self, error: BaseException) -> CommandError | None:
+        """See `ExtraErrors.turned`."""
         protocol = sys.modules.get("vault.storage.protocol")
         if protocol is not None and isinstance(error, protocol.StorageFailure):
-            raise CommandError(str(error)) from None
+            return CommandError(str(error))
+        return None

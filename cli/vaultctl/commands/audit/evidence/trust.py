@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from vaultctl.body import read_file
-from vaultctl.errors import CommandError, UsageError
+from vaultctl.errors import CommandError, ExtraErrors, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,21 +12,12 @@ if TYPE_CHECKING:
     from vault.log.format.trust import Trust
     from vaultctl.invocation import Invocation
 
-_NEEDED = ("vault", "msgspec", "cryptography")
 
-
-class OfflineErrors:
+class OfflineErrors(ExtraErrors):
     """`with OfflineErrors():` turns a package that is not installed into the command's error."""
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Replace the error on its way out."""
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in _NEEDED:
-            raise CommandError(
-                f"this command needs module {error.name}: in a checkout, pip install '.[audit]'"
-            ) from None
+    extra = "audit"
+    needed = ("vault", "msgspec", "cryptography")
 
 
 def trust_of(invocation: Invocation) -> Trust:
