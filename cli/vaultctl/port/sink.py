@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 
 from vaultctl.port.ground import canonical
@@ -31,6 +32,8 @@ _PLACES = {
     policies.KIND: "sys/policies/acl/",
 }
 """What the path of an entry of a kind begins with: an archive is no list of requests."""
+_NOT_OWNED = (NAMES, mounts.ENGINE, mounts.METHOD, namespaces.KIND)
+"""Kinds whose writes make nothing ours, but where a mount or a namespace is made: one that is tuned stays whose it was."""
 _TYPES = {version1.KIND: "kv", version2.KIND: "kv", NAMES: "kv", transit.KIND: "transit"}
 """What is mounted where an entry of a kind is written."""
 
@@ -52,13 +55,16 @@ class ServerSink:
 
     def put(self, item: Item, entry: Entry) -> Outcome:
         """Write one entry, which the journal knows to be ours before that. ApiError where the server refuses."""
-        with self._server.before_write(partial(self._begin, entry.name)):
+        if self._journal.holds(entry.name) or entry.name.kind in _NOT_OWNED:
+            return self._put(entry)
+        with self._owning(entry.name):
             return self._put(entry)
 
-    def _begin(self, name: Name) -> None:
-        """Say in time whose work this is: what an end in the middle leaves is no one else's."""
-        if name.kind != NAMES and not self._journal.holds(name):
-            self._journal.note(name, "")
+    def _owning(self, name: Name) -> AbstractContextManager[None]:
+        """Say in time whose work this is: what an end in the middle leaves is ours, and what was refused is not."""
+        return self._server.before_write(
+            partial(self._journal.own, name), partial(self._journal.forget, name)
+        )
 
     def _put(self, entry: Entry) -> Outcome:
         name = entry.name
@@ -78,7 +84,7 @@ class ServerSink:
         if self._of_refused_method(name):
             return _ABSENT
         if name.kind == namespaces.KIND:
-            return namespaces.put(self._server, entry, ours=ours)
+            return namespaces.put(self._server, entry, ours=ours, making=self._owning(name))
         if name.kind in (identity.ENTITY, identity.GROUP):
             return identity.put(self._server, entry, self._at(name.namespace), ours=ours)
         if name.kind == policies.KIND:
@@ -96,7 +102,7 @@ class ServerSink:
         """Make a mount. Nothing is written below one that could not be made: what is there is somebody else's."""
         name = entry.name
         self._refused.add(name)
-        outcome = mounts.put(self._server, entry, ours=ours)
+        outcome = mounts.put(self._server, entry, ours=ours, making=self._owning(name))
         if not outcome.why:
             self._refused.discard(name)
         self._at(name.namespace).forget()

@@ -31,6 +31,7 @@ class Journal:
         self._lock = threading.Lock()
         self.marks: dict[str, str] = {}
         self._versions: dict[str, str] = {}
+        self._ours: set[str] = set()
         self.lines: list[Mapping[str, object]] = []
         self._handle = self._claim()
         found = list(self._whole_lines())
@@ -78,8 +79,12 @@ class Journal:
         os.close(self._handle)
 
     def holds(self, name: Name) -> bool:
-        """Whether it says that an entry of that name was done, in whatever form."""
-        return name.digest(self.key) in self.marks
+        """Whether what is there under that name was written by this move, and so may be overwritten and removed by it."""
+        return name.digest(self.key) in self._ours
+
+    def own(self, name: Name) -> None:
+        """Say, before it is written, that what will be there is ours."""
+        self.add({"ours": name.digest(self.key)})
 
     def is_done(self, name: Name, mark: str) -> bool:
         """Whether it says that the entry was done as it is now."""
@@ -94,11 +99,11 @@ class Journal:
         return canonical.digest(self.key, mark)[:32] if mark else ""
 
     def note(self, name: Name, mark: str, versions: str = "") -> None:
-        """Say that an entry is done; without a mark, that it is begun, and so is ours."""
+        """Say that an entry is at the destination as it is; without a mark, that only reading it would tell."""
         self.add({"done": [[name.digest(self.key), self.mark(mark), versions]]})
 
     def forget(self, name: Name) -> None:
-        """Say that what was done is undone: it is no longer at the source."""
+        """Say that what was done is undone, or was never begun: nothing there is ours."""
         self.add({"gone": name.digest(self.key)})
 
     def add(self, line: Mapping[str, object], *, durable: bool = False) -> None:
@@ -115,10 +120,13 @@ class Journal:
             self.marks[name] = mark
             if versions:
                 self._versions[name] = versions[0]
+        if "ours" in line:
+            self._ours.add(str(line["ours"]))
         if "gone" in line:
             self.marks.pop(str(line["gone"]), None)
             self._versions.pop(str(line["gone"]), None)
-        if not {"done", "gone"} & set(line) or "part" in line:
+            self._ours.discard(str(line["gone"]))
+        if not {"done", "gone", "ours"} & set(line) or "part" in line:
             self.lines.append(line)
 
     def _claim(self) -> int:

@@ -78,24 +78,35 @@ class Server:
         return None if answer is None else as_map(answer.get("data"))
 
     @contextmanager
-    def before_write(self, tell: Callable[[], None]) -> Iterator[None]:
-        """Within the block `tell` is called before this thread's first write, and not if there is none."""
-        self._local.tell = tell
+    def before_write(self, tell: Callable[[], None], undo: Callable[[], None]) -> Iterator[None]:
+        """Within the block `tell` is called before this thread's first write, and `undo` where that one was refused."""
+        self._local.tell, self._local.undo = tell, undo
         try:
             yield
         finally:
             self._local.tell = None
 
-    def _tell(self) -> None:
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Around each write. One that a server refuses by its rules did nothing; of others that is not known."""
         tell: Callable[[], None] | None = getattr(self._local, "tell", None)
-        if tell is not None:
-            self._local.tell = None
-            tell()
+        if tell is None:
+            yield
+            return
+        self._local.tell = None
+        tell()
+        try:
+            yield
+        except ApiError as error:
+            if 400 <= error.status < 500:
+                self._local.undo()
+                self._local.tell = tell
+            raise
 
     def write(self, path: str, body: object, *, method: str = "POST") -> dict[str, object]:
         """The `data` of what a write answers."""
-        self._tell()
-        return as_map((self._send(method, path, body=body) or {}).get("data"))
+        with self._told():
+            return as_map((self._send(method, path, body=body) or {}).get("data"))
 
     @contextmanager
     def token(self, namespace: str, *, policy: str, ttl: str) -> Iterator[str]:
@@ -110,8 +121,8 @@ class Server:
 
     def delete(self, path: str) -> None:
         """Delete; nothing happens where nothing is."""
-        self._tell()
-        self._send("DELETE", path, accept_missing=True)
+        with self._told():
+            self._send("DELETE", path, accept_missing=True)
 
     def names(self, path: str) -> Iterator[str]:
         """The names below a path, in order, page by page where the server has pages."""

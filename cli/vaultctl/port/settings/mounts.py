@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 
 from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
@@ -75,13 +76,14 @@ def comparable(data: Mapping[str, object]) -> object:
     return {name: data[name] for name in ("type", "description", "options", "config")}
 
 
-def put(server: Server, entry: Entry, *, ours: bool) -> Outcome:
-    """Mount it, or tune what is mounted there already and of the same type and options."""
+def put(server: Server, entry: Entry, *, ours: bool, making: AbstractContextManager[None]) -> Outcome:
+    """Mount it within `making`, or tune what is mounted there already and of the same type and options."""
     name, data = entry.name, entry.data
     where = f"{name.namespace}{_TABLES[name.kind]}"
     present = table(server, name.namespace, name.kind).get(name.path)
     if present is None:
-        server.write(f"{where}/{name.path.rstrip('/')}", dict(data))
+        with making:
+            server.write(f"{where}/{name.path.rstrip('/')}", dict(data))
         return WRITTEN
     there = _entry(name, present).data
     if (there["type"], there["options"]) != (data["type"], data["options"]):

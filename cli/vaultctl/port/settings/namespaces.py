@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from vaultctl.errors import ApiError
 from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Name, Outcome
@@ -32,8 +33,8 @@ def comparable(data: Mapping[str, object]) -> object:
     return {"custom_metadata": data["custom_metadata"]}
 
 
-def put(server: Server, entry: Entry, *, ours: bool) -> Outcome:
-    """Make a namespace, or give it the metadata that it had."""
+def put(server: Server, entry: Entry, *, ours: bool, making: AbstractContextManager[None]) -> Outcome:
+    """Make a namespace within `making`, or give it the metadata that it had."""
     name = entry.name
     path = f"{name.namespace}sys/namespaces/{name.path.rstrip('/')}"
     present = server.read(path)
@@ -43,5 +44,6 @@ def put(server: Server, entry: Entry, *, ours: bool) -> Outcome:
             return UNCHANGED
         if not ours:
             return Outcome("unchanged", notes=("it has other metadata there; -replace takes the source's",))
-    server.write(path, {"custom_metadata": custom})
+    with making if present is None else nullcontext():
+        server.write(path, {"custom_metadata": custom})
     return WRITTEN

@@ -25,22 +25,27 @@ class Destination:
 
     def __init__(self, refuses: str = "") -> None:
         self.written: dict[str, object] = {}
+        self.there: dict[str, Mapping[str, object]] = {"sys/mounts": _MOUNTS, "team/sys/mounts": _MOUNTS}
         self._refuses = refuses
+        self.tell: Callable[[], None] = lambda: None
 
     def read(self, path: str, query: object = None) -> Mapping[str, object] | None:
-        return {"sys/mounts": _MOUNTS, "team/sys/mounts": _MOUNTS}.get(path)
+        return self.there.get(path)
 
     def write(self, path: str, body: object, method: str = "POST") -> dict[str, object]:
         if path == self._refuses:
             raise ApiError("POST", "", path, status=400, errors=["it is in use"], raw="")
         self.written[path] = body
+        tell, self.tell = self.tell, lambda: None
+        tell()
         return {}
 
     def listing(self, path: str) -> Iterator[tuple[str, object]]:
         return iter(())
 
     @contextmanager
-    def before_write(self, tell: Callable[[], None]) -> Iterator[None]:
+    def before_write(self, tell: Callable[[], None], undo: Callable[[], None]) -> Iterator[None]:
+        self.tell = tell
         yield
 
 
@@ -121,3 +126,15 @@ def test_no_role_is_written_into_an_auth_mount_that_is_another(tmp_path: Path) -
         put(sink, "auth-mount", "sso/", about)
     assert put(sink, "jwt-role", "auth/sso/role/x", {"body": {"token_policies": ["admin"]}}) == _ABSENT
     assert destination.written == {}
+
+
+def test_what_the_destination_had_already_is_not_ours_and_what_was_written_is(tmp_path: Path) -> None:
+    destination = Destination()
+    journal = Journal(tmp_path / "journal", {"source": "a"})
+    sink = ServerSink(cast("Server", destination), journal, replace=False, fillers=10)
+    destination.there["sys/quotas/rate-limit/x"] = {"rate": 5}
+    assert put(sink, "quota", "sys/quotas/rate-limit/x", {"body": {"rate": 5}}).word == "unchanged"
+    assert put(sink, "quota", "sys/quotas/rate-limit/y", {"body": {"rate": 5}}).word == "written"
+    assert put(sink, "quota", "sys/quotas/rate-limit/x", {"body": {"rate": 6}}).word == "left"
+    assert not journal.holds(Name("quota", "", "sys/quotas/rate-limit/x"))
+    assert journal.holds(Name("quota", "", "sys/quotas/rate-limit/y"))

@@ -23,12 +23,27 @@ def _with_one(file: Path) -> bytes:
 def test_what_is_done_is_known_the_next_time_and_another_mark_is_not(tmp_path: Path) -> None:
     _with_one(tmp_path / "j")
     journal = Journal(tmp_path / "j", _ENDS)
-    assert journal.holds(_NAME)
     assert journal.is_done(_NAME, "mark")
     assert not journal.is_done(_NAME, "other")
     assert not journal.is_done(_NAME, "")
-    assert not journal.holds(Name("kv2", "", "secret/app/password"))
+    assert not journal.is_done(Name("kv2", "", "secret/app/password"), "mark")
     journal.forget(_NAME)
+    journal.close()
+    assert not Journal(tmp_path / "j", _ENDS).is_done(_NAME, "mark")
+
+
+def test_what_was_written_is_ours_and_what_was_there_already_is_not(tmp_path: Path) -> None:
+    _with_one(tmp_path / "j")
+    journal = Journal(tmp_path / "j", _ENDS)
+    assert not journal.holds(_NAME)
+    journal.own(_NAME)
+    journal.close()
+    journal = Journal(tmp_path / "j", _ENDS)
+    assert journal.holds(_NAME)
+    assert not journal.holds(Name("kv2", "", "secret/app/password"))
+    assert journal.lines == []
+    journal.forget(_NAME)
+    assert not journal.holds(_NAME)
     journal.close()
     assert not Journal(tmp_path / "j", _ENDS).holds(_NAME)
 
@@ -46,7 +61,7 @@ def test_a_line_that_was_not_finished_counts_for_nothing(tmp_path: Path) -> None
     for size in range(head, len(content)):
         (tmp_path / "j").write_bytes(content[:size])
         journal = Journal(tmp_path / "j", _ENDS)
-        assert not journal.holds(_NAME)
+        assert not journal.is_done(_NAME, "mark")
         journal.note(_NAME, "again")
         journal.close()
         journal = Journal(tmp_path / "j", _ENDS)
