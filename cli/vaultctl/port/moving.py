@@ -4,6 +4,8 @@
 1. Everything is copied.
 2. What changed meanwhile is copied, until a pass finds little or has been made a few times.
 3. If the switch-over is wanted, mounts of secrets are set aside at the source, and what changed last is copied.
+
+A move that fails while mounts are set aside puts them back: until the switch-over is done, the source is what clients use.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from vaultctl.errors import CommandError
 from vaultctl.port.aside import Aside
 from vaultctl.port.copying import Copier
 from vaultctl.port.ground.report import Report
@@ -34,8 +37,24 @@ def move(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Do what the module says; the report tells how many passes there were, and how long the source was set aside."""
-    aside.settle()
+    try:
+        _copy(server, report, copier, aside, undelete=undelete, switch=switch, clock=clock)
+    except CommandError as error:
+        if aside.places:
+            raise aside.undo(error) from error
+        raise
 
+
+def _copy(
+    server: Server,
+    report: Report,
+    copier: Copier,
+    aside: Aside,
+    *,
+    undelete: Undeletion | None,
+    switch: bool,
+    clock: Callable[[], float],
+) -> None:
     def source() -> ServerSource:
         return ServerSource(
             server, report, undelete=undelete, known=copier.journal.versions, aside=aside.places
@@ -53,5 +72,6 @@ def move(
     begun = clock()
     aside.put(source().mounts())
     last = copier.run(source().secrets())
+    aside.finish()
     report.facts["switch-over"] = {"seconds": round(clock() - begun, 3), "written": last}
     report.facts["set aside"] = {"".join(where): where[0] + at for where, at in aside.places.items()}

@@ -74,7 +74,8 @@ COMMANDS = (
         "Copy one server to another while it is used",
         output="format",
         details="What changes meanwhile is copied again. With -switch, mounts of secrets are then moved aside at the source, "
-        "so that nobody finds them there, and the last changes are copied. Ended at any point, the same command goes on.",
+        "so that nobody finds them there, and the last changes are copied. Ended at any point, the same command goes on. After the "
+        "switch-over no other move is made, but with -replace once `port back` opened the source again.",
         flags=(
             *_SOURCE,
             *_WRITING,
@@ -90,6 +91,7 @@ COMMANDS = (
         (0, 0, "0"),
         "Put what a switch-over set aside back in its place",
         output="format",
+        details="The source alone is asked: the destination may be gone.",
         flags=(*_SOURCE, Flag("journal", "text", "The journal of the move.")),
     ),
     Command(

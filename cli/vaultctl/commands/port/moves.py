@@ -9,7 +9,7 @@ from vaultctl.commands.port.archives import fillers, open_archive
 from vaultctl.commands.port.ends import Ends, Progress, tell, threads
 from vaultctl.errors import CommandError
 from vaultctl.port import compare, decisions, moving
-from vaultctl.port.aside import Aside
+from vaultctl.port.aside import Aside, Stage
 from vaultctl.port.copying import Copier
 from vaultctl.port.ground.journal import Journal
 from vaultctl.port.ground.report import Report
@@ -39,6 +39,7 @@ def move(invocation: Invocation) -> int:
             copier = Copier(sink, journal, report, threads=threads(invocation), progress=progress)
             undelete = Undeletion(journal) if invocation.truth("undelete") else None
             aside = Aside(server, journal)
+            aside.enter(switch=invocation.truth("switch"), replace=invocation.truth("replace"))
             moving.move(server, report, copier, aside, undelete=undelete, switch=invocation.truth("switch"))
         finally:
             journal.close()
@@ -46,25 +47,35 @@ def move(invocation: Invocation) -> int:
 
 
 def take_back(invocation: Invocation) -> int:
-    """Put the source's mounts back where they were before a switch-over."""
+    """Put the source's mounts back where they were before a switch-over. The destination is not asked: it may be gone."""
     with Ends(invocation) as ends:
-        server, usual = ends.source(), ends.usual()
-        journal = _journal(invocation, server, usual)
+        server = ends.source()
+        journal = Journal(_file(invocation), {"source": server.identity}, begin=False)
         try:
-            done = Aside(server, journal).take_back()
+            aside = Aside(server, journal)
+            done = aside.take_back()
+            stage = aside.stage
         finally:
             journal.close()
-    return invocation.succeed("\n".join(f"Back at {name.text}" for name in done) or "Nothing is set aside.")
+    said = [f"Back at {name.text}" for name in done] or ["Nothing is set aside."]
+    if stage is Stage.UNDONE:
+        said.append("What clients wrote at the destination since the switch-over is there alone.")
+    return invocation.succeed("\n".join(said))
 
 
 def _journal(invocation: Invocation, source: Server, destination: Server) -> Journal:
-    """The journal of a move between these two. CommandError where none is named."""
+    """The journal of a move between these two."""
+    return Journal(_file(invocation), {"source": source.identity, "destination": destination.identity})
+
+
+def _file(invocation: Invocation) -> Path:
+    """The journal's file. CommandError where none is named."""
     file = invocation.text("journal")
     if not file:
         raise CommandError(
             "-journal is needed: a file that says what is done, so that the same command goes on"
         )
-    return Journal(Path(file), {"source": source.identity, "destination": destination.identity})
+    return Path(file)
 
 
 def verify(invocation: Invocation) -> int:

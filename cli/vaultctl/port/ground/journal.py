@@ -25,23 +25,36 @@ FORMAT = "coffre-port-journal-1"
 class Journal:
     """An open journal, which no other process has."""
 
-    def __init__(self, file: Path, ends: Mapping[str, str]) -> None:
-        """Open it, or begin it for what `ends` says. CommandError where it is of other ends, or in use."""
+    def __init__(self, file: Path, ends: Mapping[str, str], *, begin: bool = True) -> None:
+        """Open it, or begin it for what `ends` says. CommandError where it is of other ends, or in use.
+
+        Without `begin` it has to be there, and may have more ends than are asked for.
+        """
         self.file = file
         self._lock = threading.Lock()
         self.marks: dict[str, str] = {}
         self._versions: dict[str, str] = {}
         self._ours: set[str] = set()
         self.lines: list[Mapping[str, object]] = []
-        self._handle = self._claim()
+        self._handle = self._claim(os.O_CREAT if begin else 0)
+        try:
+            self._read(dict(ends), begin=begin)
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self, ends: Mapping[str, str], *, begin: bool) -> None:
         found = list(self._whole_lines())
-        if not found:
+        if not found and begin:
             found = [{"format": FORMAT, "key": secrets.token_hex(32), "ends": dict(ends)}]
             self._append(found[0])
             os.fsync(self._handle)
-        self.head = head = found[0]
-        if head.get("format") != FORMAT or as_map(head.get("ends")) != dict(ends):
-            raise CommandError(f"{file}: it is the journal of something else; name another with -journal")
+        self.head = head = found[0] if found else {}
+        had = as_map(head.get("ends"))
+        other = [name for name in {**ends, **(had if begin else {})} if had.get(name) != ends.get(name)]
+        if head.get("format") != FORMAT or other:
+            why = f", with another {', '.join(other)}" if head else ""
+            raise CommandError(f"{self.file}: it is the journal of something else{why}")
         self.key = bytes.fromhex(str(head.get("key")))
         for line in found[1:]:
             self._take(line)
@@ -106,6 +119,10 @@ class Journal:
         """Say that what was done is undone, or was never begun: nothing there is ours."""
         self.add({"gone": name.digest(self.key)})
 
+    def doubt(self) -> None:
+        """Say that what was done may be otherwise by now: all of it is ours, and has to be looked at again."""
+        self.add({"done": [[name, "", ""] for name in self.marks]})
+
     def add(self, line: Mapping[str, object], *, durable: bool = False) -> None:
         """Write a line. What is written outlives this process at once, and the machine's power if `durable`."""
         with self._lock:
@@ -129,11 +146,9 @@ class Journal:
         if not {"done", "gone", "ours"} & set(line) or "part" in line:
             self.lines.append(line)
 
-    def _claim(self) -> int:
+    def _claim(self, how: int) -> int:
         try:
-            handle = os.open(
-                self.file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
+            handle = os.open(self.file, how | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise CommandError(f"{self.file}: {error.strerror}") from None
         try:

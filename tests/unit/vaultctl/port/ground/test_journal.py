@@ -90,3 +90,28 @@ def test_a_later_journal_begins_with_what_an_earlier_one_did(tmp_path: Path) -> 
     assert journal.lines == []
     with pytest.raises(CommandError, match="earlier export"):
         Journal.copy_marks(tmp_path / "none", tmp_path / "l")
+
+
+def test_what_is_doubted_is_ours_and_not_done(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", _ENDS)
+    journal.note(_NAME, "mark", "1@now")
+    journal.doubt()
+    journal.close()
+    journal = Journal(tmp_path / "j", _ENDS)
+    assert journal.holds(_NAME)
+    assert not journal.is_done(_NAME, "mark")
+    assert journal.versions(_NAME) == ""
+
+
+def test_a_journal_that_is_not_there_is_not_begun_where_it_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="No such file"):
+        Journal(tmp_path / "j", _ENDS, begin=False)
+    assert not (tmp_path / "j").exists()
+    (tmp_path / "j").touch()
+    with pytest.raises(CommandError, match="something else"):
+        Journal(tmp_path / "j", _ENDS, begin=False)
+    assert (tmp_path / "j").read_bytes() == b""
+    _with_one(tmp_path / "k")
+    Journal(tmp_path / "k", {"source": "one"}, begin=False).close()
+    with pytest.raises(CommandError, match="another source"):
+        Journal(tmp_path / "k", {"source": "third"}, begin=False)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""The switch-over is done once, is undone when it fails, and is taken back by the source alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.port_estate import SECRET, Api
+from tests.integration.port_site import Site, equal, servers, small, two_namespaces, typed
+from tests.ports import free_port
+from vaultctl.port.ground.journal import Journal
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with servers(tmp_path_factory.mktemp("site")) as found:
+        yield found
+
+
+def _aside(source: Api) -> list[str]:
+    return [path for path in source("GET", "sys/mounts")["data"] if path.startswith("moved-")]
+
+
+def test_nothing_is_moved_again_over_what_clients_wrote_since_the_switch_over(
+    site: Site, tmp_path: Path
+) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    words = ("move", f"-journal={tmp_path / 'journal'}")
+    assert typed(*words, "-switch", to=destination, source=source).code == 0
+    destination("POST", "kv/data/app/s1", {"data": {"v": f"{SECRET}newer"}})
+    destination("POST", "old/s1", {"v": f"{SECRET}newer"})
+    for more in ([], ["-switch"], ["-replace"]):
+        again = typed(*words, *more, to=destination, source=source)
+        assert again.code == 1
+        assert "the switch-over is done" in again.err
+        assert "port back" in again.err
+    assert typed("back", words[1], to=destination, source=source).code == 0
+    again = typed(*words, to=destination, source=source)
+    assert again.code == 1
+    assert "-replace" in again.err
+    assert destination("GET", "kv/data/app/s1")["data"]["data"] == {"v": f"{SECRET}newer"}
+    assert destination("GET", "old/s1")["data"] == {"v": f"{SECRET}newer"}
+    assert typed(*words, "-replace", to=destination, source=source).code == 0
+    equal(source, destination)
+    assert typed(*words, to=destination, source=source).code == 0
+
+
+def test_the_source_is_opened_again_when_the_destination_is_gone(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    journal = f"-journal={tmp_path / 'journal'}"
+    assert typed("move", journal, "-switch", to=destination, source=source).code == 0
+    gone = Api(f"http://127.0.0.1:{free_port()}", "none")
+    said = typed("back", journal, to=gone, source=source, form="table")
+    assert said.code == 0
+    assert "Back at kv/" in said.out
+    assert "there alone" in said.out
+    assert source("GET", "kv/data/app/s1")["data"]["data"] == {"v": f"{SECRET}1"}
+    assert source("GET", "old/s1")["data"] == {"v": f"{SECRET}1"}
+    assert _aside(source) == []
+
+
+def test_only_the_journal_of_a_move_from_there_opens_a_source_again(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    said = typed("back", f"-journal={tmp_path / 'none'}", to=destination, source=source)
+    assert said.code == 1
+    assert not (tmp_path / "none").exists()
+    Journal(tmp_path / "other", {"source": "another", "destination": "one"}).close()
+    said = typed("back", f"-journal={tmp_path / 'other'}", to=destination, source=source)
+    assert (said.code, "another source" in said.err) == (1, True)
+
+
+def test_a_mount_that_cannot_be_set_aside_leaves_all_in_their_places(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    rules = (
+        'path "*" { capabilities = ["read", "list"] }\n'
+        'path "sys/remount" { capabilities = ["update", "sudo"]\n denied_parameters = { "from" = ["old"] } }'
+    )
+    source("POST", "sys/policies/acl/some", {"policy": rules})
+    answer = source("POST", "auth/token/create", {"policies": ["some"], "no_default_policy": True})
+    few = Api(source.address, answer["auth"]["client_token"], source.namespace)
+    words = ("move", f"-journal={tmp_path / 'journal'}", "-switch")
+    moved = typed(*words, to=destination, source=few)
+    assert moved.code == 2
+    assert "status 403" in moved.err
+    assert "all mounts of the source are in their places" in moved.err
+    assert _aside(source) == []
+    assert source("GET", "kv/data/app/s1")["data"]["data"] == {"v": f"{SECRET}1"}
+    assert typed(*words[:2], to=destination, source=few).code == 0
+    assert _aside(source) == []
+    assert typed(*words, to=destination, source=source).code == 0
+    assert len(_aside(source)) == 2
+
+
+def test_a_move_without_switch_over_sets_nothing_aside_that_another_began_to(
+    site: Site, tmp_path: Path
+) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    words = ("move", f"-journal={tmp_path / 'journal'}")
+    assert typed(*words, to=destination, source=source).code == 0
+    _say(tmp_path / "journal", {"switch": "begun"}, {"aside": "kv/", "namespace": "", "at": "moved-1/kv/"})
+    moved = typed(*words, to=destination, source=source)
+    assert moved.code == 1
+    assert "-switch" in moved.err
+    assert _aside(source) == []
+    said = typed("back", words[1], to=destination, source=source, form="table")
+    assert (said.code, said.out) == (0, "Nothing is set aside.\n")
+    assert typed(*words, to=destination, source=source).code == 0
+    equal(source, destination)
+
+
+def test_one_that_was_ended_is_finished_with_the_switch_over(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    words = ("move", f"-journal={tmp_path / 'journal'}")
+    assert typed(*words, to=destination, source=source).code == 0
+    _say(tmp_path / "journal", {"switch": "begun"}, {"aside": "kv/", "namespace": "", "at": "moved-1/kv/"})
+    moved = typed(*words, "-switch", to=destination, source=source)
+    assert moved.code == 0
+    assert "moved-1/kv/" in _aside(source)
+    assert destination("GET", "kv/data/app/s1")["data"]["data"] == {"v": f"{SECRET}1"}
+
+
+def _say(file: Path, *lines: dict[str, str]) -> None:
+    """Write what a run that is ended there has written."""
+    journal = Journal(file, {}, begin=False)
+    for line in lines:
+        journal.add(line)
+    journal.close()
