@@ -42,7 +42,9 @@ def readers() -> Iterator[Readers]:
         started.append(ReaderProcess(folder))
         return started[-1]
 
-    yield lambda folder: LogReader(folder, time.monotonic, lambda: start(folder), longest_pause=0.2)
+    yield lambda folder: LogReader(
+        folder, time.monotonic, lambda: start(folder), longest_pause=0.2, defect=list[Exception]().append
+    )
     for process in started:
         if process.pid and not process.ended:
             with suppress(ProcessLookupError):

@@ -12,6 +12,7 @@ from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import View
+from vault.framework.concurrency.lasting import end, is_ending
 from vault.framework.errors import Unavailable
 from vault.framework.keys.external import AskFirst
 from vault.framework.telemetry.log import Log
@@ -83,16 +84,14 @@ class Background:
 
     async def stop(self) -> None:
         """End, after the handler that is running."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        task, self._task = self._task, None
+        if task is not None:
+            await end(task)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         jobs_at = loop.time() + self._jobs_every
-        while True:
+        while not is_ending():
             try:
                 worked = await self.work()
                 if loop.time() >= jobs_at:
@@ -103,7 +102,7 @@ class Background:
             except Exception as failure:  # noqa: BLE001 -- background work must not end before the vault seals
                 self._log.crash("background", "a round failed; it will be tried again", failure)
                 worked = False
-            if not worked:
+            if not worked and not is_ending():
                 await asyncio.sleep(self._look_every)
 
     async def work(self) -> bool:

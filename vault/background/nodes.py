@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from vault.barrier import formats
 from vault.framework.clock import Clock
 from vault.framework.concurrency.deadline import within
+from vault.framework.concurrency.lasting import LastingTask, Told
 from vault.storage.protocol import Node, Storage, StorageFailure
 from vault.values.times import Nanos
 
@@ -45,8 +46,11 @@ def release(node: Node) -> str:
 class Nodes:
     """This server among those that share its storage."""
 
-    def __init__(self, storage: Storage, clock: Clock, own: Node, *, shared: bool) -> None:
-        """`shared` says whether other servers can be on the storage."""
+    def __init__(self, storage: Storage, clock: Clock, own: Node, *, shared: bool, defect: Told) -> None:
+        """`shared` says whether other servers can be on the storage.
+
+        `defect` is told of what ended the saying that this one lives, which is begun anew.
+        """
         self._storage: Final = storage
         self._clock: Final = clock
         self._own: Final = own
@@ -54,7 +58,7 @@ class Nodes:
         self.since = Nanos(0)
         """Since when it is unsealed, in nanoseconds; 0 while it is sealed."""
         self._aside_until = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._task = LastingTask(self._beat, defect)
         self._changed = asyncio.Event()
         self._known: Sequence[Node] = ()
         self.after_beat: Callable[[], Awaitable[None]] | None = None
@@ -121,15 +125,13 @@ class Nodes:
     def start(self) -> None:
         """Begin to say that this server lives."""
         if self.shared:
-            self._task = asyncio.get_running_loop().create_task(self._beat())
+            self._task.start()
 
     async def stop(self) -> None:
         """End, and tell the others."""
-        if self._task is None:
+        if not self.shared:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await self._task.stop()
         with contextlib.suppress(StorageFailure, TimeoutError):
             await within(_BEAT, self._storage.part(self._own))
 

@@ -9,7 +9,6 @@ ends. What fails is tried again, later each time; after `MOST_ATTEMPTS` the leas
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
 from vault.barrier.view import ReadView, View, core_prefix, mount_prefix
 from vault.framework.clock import Clock
+from vault.framework.concurrency.lasting import end
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -85,11 +85,7 @@ class Endings:
     async def stop(self) -> None:
         """End. What was under way is taken up again after the next unseal."""
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(*tasks)
         self._turns = Turns(WAITING, abreast=_ABREAST)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from vault import __version__
 from vault.barrier.view import ReadView, View
 from vault.framework.clock import Clock, Entropy, rfc3339_whole
+from vault.framework.concurrency.lasting import Told
 from vault.framework.errors import VaultError
 from vault.framework.telemetry.log import Log
 from vault.log.cursor import Cursors
@@ -70,6 +72,9 @@ class CommonLog:
         chain = opened.writer.chain
         self.renderer: Final = LogRenderer(opened.id, chain, status)
         self.checkpoints: Final = Checkpoints(opened.writer, origin, clock, log)
+        self._defect: Told = partial(
+            log.crash, "audit", "watching devices of the log met a defect; it is begun anew"
+        )
         self.witnesses: Witnesses | None = None
         """Who is asked whether the log only grows, once there is a log reader."""
         self.devices: DeviceWatch | None = None
@@ -90,7 +95,9 @@ class CommonLog:
         self.sent_to = [device.name for device in devices]
         if devices:
             folder, first = self.writer.folder.parent, LogId.parse(self.id).worker == 0
-            self.devices = DeviceWatch(folder, devices, self._clock, notice, tells=lambda: first)
+            self.devices = DeviceWatch(
+                folder, devices, self._clock, notice, defect=self._defect, tells=lambda: first
+            )
         return self.devices
 
     def write(self, line: bytes, now: float) -> None:

@@ -52,7 +52,10 @@ class Checkpoints:
         self._stored = -1
         """How many records the last checkpoint in the file covers."""
         self._pool = Pool(threads=1, name="checkpoint")
-        self._task = LastingTask(self._sign_forever)
+        self._task = LastingTask(
+            self._sign_forever,
+            partial(log.crash, "audit", "signing the log met a defect; it is begun anew"),
+        )
 
     @property
     def key(self) -> str:

@@ -58,7 +58,7 @@ class Bench:
         self.folder, self.population, self.count = folder, population, count
         self.random = random.Random(seed)
         self.process: ReaderProcess | None = None
-        self.reader = LogReader(folder, time.monotonic, self._start)
+        self.reader = LogReader(folder, time.monotonic, self._start, defect=list[Exception]().append)
 
     def _start(self) -> ReaderProcess:
         self.process = ReaderProcess(self.folder)

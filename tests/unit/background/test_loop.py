@@ -260,6 +260,26 @@ def test_the_loop_goes_on_after_a_storage_failure() -> None:
     asyncio.run(scenario())
 
 
+def test_a_stop_ends_the_loop_whatever_its_work_makes_of_that() -> None:
+    async def scenario() -> None:
+        begun = asyncio.Event()
+
+        async def job() -> None:
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise StorageFailure("the disk is gone")
+
+        bench = await Bench(jobs={"job": job}).open()
+        bench.background.start()
+        async with asyncio.timeout(60):
+            await begun.wait()
+            await bench.background.stop()
+
+    asyncio.run(scenario())
+
+
 def test_the_loop_ends_by_itself_when_the_vault_is_sealed_and_starts_again() -> None:
     async def scenario() -> None:
         bench = await Bench().open()

@@ -50,8 +50,10 @@ def test_one_that_steps_down_stands_aside_for_a_while_if_another_serves() -> Non
     async def story() -> None:
         clock = MovedClock(SECOND)
         storage = Meeting(clock)
-        one = Nodes(storage, clock, ONE, shared=True)
-        other = Nodes(storage, clock, replace(ONE, api_addr="other"), shared=True)
+        one = Nodes(storage, clock, ONE, shared=True, defect=list[Exception]().append)
+        other = Nodes(
+            storage, clock, replace(ONE, api_addr="other"), shared=True, defect=list[Exception]().append
+        )
         one.opened()
         await other.all()
         assert not await one.step_down()
@@ -60,7 +62,7 @@ def test_one_that_steps_down_stands_aside_for_a_while_if_another_serves() -> Non
         await other.all()
         assert await one.step_down()
         assert _state(one) == (True, True)
-        worker = Nodes(storage, clock, ONE, shared=True)
+        worker = Nodes(storage, clock, ONE, shared=True, defect=list[Exception]().append)
         worker.opened()
         seen = {node.api_addr: active(node) for node in await worker.all()}
         assert seen == {"one": False, "other": True}
@@ -80,7 +82,7 @@ def test_a_server_says_that_it_lives_until_it_ends_and_at_once_when_it_opens() -
     async def story() -> None:
         clock = MovedClock(SECOND)
         storage = Meeting(clock)
-        nodes = Nodes(storage, clock, ONE, shared=True)
+        nodes = Nodes(storage, clock, ONE, shared=True, defect=list[Exception]().append)
         nodes.start()
         await storage.met.wait()
         assert storage.nodes == {"one": ONE}
@@ -106,12 +108,12 @@ def test_one_on_a_storage_of_its_own_says_nothing_and_one_without_storage_ends_a
     async def story() -> None:
         clock = MovedClock(SECOND)
         storage = Meeting(clock)
-        alone = Nodes(storage, clock, ONE, shared=False)
+        alone = Nodes(storage, clock, ONE, shared=False, defect=list[Exception]().append)
         alone.start()
         await asyncio.sleep(0)
         await alone.stop()
         assert storage.nodes == {}
-        nodes = Nodes(storage, clock, ONE, shared=True)
+        nodes = Nodes(storage, clock, ONE, shared=True, defect=list[Exception]().append)
         nodes.start()
         await storage.met.wait()
         storage.away = True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from vault.framework.clock import Clock
-from vault.framework.concurrency.lasting import LastingTask
+from vault.framework.concurrency.lasting import LastingTask, Told
 from vault.framework.concurrency.offload import Pool
 from vault.log.forward.gate import Gate
 from vault.log.forward.report import Report, read_report
@@ -36,16 +36,20 @@ class DeviceWatch:
         clock: Clock,
         notice: Notice,
         *,
+        defect: Told,
         tells: Callable[[], bool] = lambda: True,
         every: float = EVERY,
     ) -> None:
-        """`tells` says whether events are this process's to record: several workers watch the same devices."""
+        """`defect` is told of what ended the watch, which is begun anew.
+
+        `tells` says whether events are this process's to record: several workers watch the same devices.
+        """
         self.gate: Final = Gate(devices, clock.monotonic())
         self._folder, self._clock, self._notice = folder, clock, notice
         self._tells, self._every = tells, every
         self._report: Report | None = None
         self._pool = Pool(threads=1, name="log-devices")
-        self._task = LastingTask(self._watch)
+        self._task = LastingTask(self._watch, defect)
 
     @property
     def refusal(self) -> str:

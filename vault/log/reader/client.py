@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from vault.framework.concurrency.lasting import LastingTask
+from vault.framework.concurrency.lasting import LastingTask, Told
 from vault.log.reader import messages
 from vault.log.reader.launch import ReaderProcess, Start
 from vault.log.reader.messages import (
@@ -63,9 +63,13 @@ class LogReader:
         now: Callable[[], float],
         start: Start | None = None,
         *,
+        defect: Told,
         longest_pause: float = LONGEST_PAUSE,
     ) -> None:
-        """`now` counts seconds; `start` starts a reader, without it `python -m vault.log.reader`."""
+        """`now` counts seconds; `start` starts a reader, without it `python -m vault.log.reader`.
+
+        `defect` is told of what ended the keeping of one, which is begun anew.
+        """
         self._longest_pause: Final = longest_pause
         self._folder: Final = folder
         self._now: Final = now
@@ -73,7 +77,7 @@ class LogReader:
         self._process: ReaderProcess | None = None
         self._line: _Line | None = None
         self._connected = asyncio.Event()
-        self._keeping = LastingTask(self._keep)
+        self._keeping = LastingTask(self._keep, defect)
         self.starts = 0
         """How often a reader was started from here."""
 

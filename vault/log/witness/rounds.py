@@ -79,7 +79,9 @@ class Witnesses:
         self._stored = (-1, 0)
         """Of how many records the checkpoint is that was stored last, and how many cosignatures it has."""
         self._pool = Pool(threads=1, name="witness")
-        self._task = LastingTask(self._ask_forever)
+        self._task = LastingTask(
+            self._ask_forever, partial(log.crash, "audit", "asking witnesses met a defect; it is begun anew")
+        )
 
     def start(self) -> None:
         """Begin to ask."""

@@ -24,6 +24,7 @@ from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.engines.system.seal.legacy_rekey import TAKEN
 from vault.engines.system.seal.seal import SealHooks
 from vault.framework.clock import Clock, Entropy
+from vault.framework.concurrency.lasting import LastingTask
 from vault.framework.limits import JsonLimits
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
@@ -67,6 +68,7 @@ from vault.storage.protocol import Storage, StorageFailure
 from vault.ui.session.sessions import UiSessions
 from vault.wire.http import Front
 
+_DEFECT: Final = "the watch over requests met a defect; it is begun anew"
 _WATCH_SECONDS: Final = 1.0
 _LEFT: Final = "another process replaced the root key, or a backup was restored, and this one cannot follow: it is sealed; unseal it again"
 _OUTDATED: Final = (
@@ -123,7 +125,7 @@ class Vault:
         self._sessions = UiSessions(clock, entropy) if config.ui else None
         self._requests = make_requests(ground, pipeline)
         migrate = SafeMigration(ground, mounts, slots, credentials.pairs)
-        self._reader = make_log_reader(config) if reads_log else None
+        self._reader = make_log_reader(config, log) if reads_log else None
         self.purger = make_purger(ground, controls, self._reader)
         installed = self._install(engines, capacities, migrate)
         mounts.router.seal()
@@ -132,7 +134,7 @@ class Vault:
         )
         self._usage = make_usage(ground, mounts, tokens, self.leases, colleagues)
         self._fixed = fixed_paths(mounts.router.root)
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = LastingTask(self._watch_forever, partial(log.crash, "core", _DEFECT))
         self._remains = Remains(lambda: ground.barrier.moves, monotonic)
         self._leaving: asyncio.Task[None] | None = None
         self._seal_watch = self._make_seal_watch()
@@ -281,7 +283,7 @@ class Vault:
                 await formats.check(self.ground.storage.reader())
         except BarrierFailure as failure:
             raise StartFailure(str(failure)) from failure
-        self._watch = asyncio.get_running_loop().create_task(self._watch_forever())
+        self._watch.start()
         self.controls.audit.start()
         self.ground.storage_watch.start()
         self._usage.start()
@@ -314,26 +316,25 @@ class Vault:
             told_of_stanzas(config, self.key_slots.lifecycle.slots, members, self.ground.log)
 
     async def stop(self) -> None:
-        """End background work, forget keys, release audit devices. Requests have been answered by now."""
-        await self._together.leave()
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        """End background work, forget keys, release audit devices: all of it, whatever fails, which is then raised.
+
+        Requests have been answered by now.
+        """
+        witnesses, feed, usage = self._witnesses, self.ground.feed, self._usage
+        async with contextlib.AsyncExitStack() as rest:
+            for end in (
+                *([feed.stop] if feed is not None else ()),
+                self.controls.audit.stop,
+                *([self._reader.close] if self._reader is not None else ()),
+                *([witnesses.stop] if witnesses is not None else ()),
+                *(self._nodes.stop, self._closing, usage.stop, self.ground.storage_watch.stop),
+                *(self._seal_watch.stop, self._left_alone, self._watch.stop, self._together.leave),
+            ):
+                rest.push_async_callback(end)  # the last one is called first
+
+    async def _left_alone(self) -> None:
         if self._leaving is not None:
             await asyncio.wait([self._leaving])
-        await self._seal_watch.stop()
-        await self.ground.storage_watch.stop()
-        await self._usage.stop()
-        await self._closing()
-        await self._nodes.stop()
-        if (witnesses := self._witnesses) is not None:
-            await witnesses.stop()
-        if self._reader is not None:
-            await self._reader.close()
-        await self.controls.audit.stop()
-        if self.ground.feed is not None:
-            await self.ground.feed.stop()
 
     async def reload(self, config: Config) -> None:
         """Take in key slots that are new, and open audit files anew. Raises `StartFailure` for what cannot be.

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from vault.barrier.view import core_prefix
+from vault.framework.telemetry.log import Log
 from vault.log.common_log import CommonLog
 from vault.log.forward.settings import write_settings
 from vault.log.purger import Purger
@@ -23,9 +25,12 @@ from vault.values.ids import ROOT_ID
 from vault.wire.v1 import STATUS
 
 
-def make_log_reader(config: Config) -> LogReader | None:
+def make_log_reader(config: Config, log: Log) -> LogReader | None:
     """Return what asks the log reader, which is not started yet; None where no log is configured."""
-    return LogReader(Path(config.log.path), monotonic) if config.log.path else None
+    if not config.log.path:
+        return None
+    defect = partial(log.crash, "audit", "keeping a log reader met a defect; it is begun anew")
+    return LogReader(Path(config.log.path), monotonic, defect=defect)
 
 
 def open_common_log(ground: Ground) -> CommonLog | None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
@@ -16,6 +15,7 @@ from typing import Final
 from uvicorn.config import Config as UvicornConfig
 from uvicorn.server import ServerState
 
+from vault.framework.concurrency.lasting import LastingTask, Told
 from vault.server.application import Answer, Application
 from vault.server.config.settings import Listener
 from vault.server.http import sockets
@@ -40,11 +40,12 @@ class _Open:
 class Listeners:
     """The listeners of an application."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, defect: Told) -> None:
+        """`defect` is told of what ended the watch over clients that stall, which is begun anew."""
         self._application = application
         self._state = ServerState()
         self._open: list[_Open] = []
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = LastingTask(self._watch_forever, defect)
         self._hurried = False
 
     @property
@@ -59,7 +60,7 @@ class Listeners:
             opened = _Open(listener, bound, tls)
             opened.server = await self._serve(opened)
             self._open.append(opened)
-        self._watch = asyncio.create_task(self._watch_forever())
+        self._watch.start()
 
     async def exchange(self, wanted: Sequence[tuple[Listener, ssl.SSLContext | None]]) -> None:
         """Use these settings and TLS contexts, in the order of `start`, for new connections. Nothing is dropped.
@@ -93,10 +94,7 @@ class Listeners:
             await asyncio.wait(set(self._state.tasks), timeout=_HURRY_SECONDS)
         cut = await self._cut_off()
         await self._farewell()
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        await self._watch.stop()
         return cut
 
     def hurry(self) -> None:

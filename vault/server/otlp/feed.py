@@ -35,6 +35,7 @@ _LOOK: Final = 1.0
 _OWN: Final = ("", "")
 """Whose work it is: the server's own."""
 _JSON: Final = "{"
+_DEFECT: Final = "what the collector is sent could not be read; that is begun anew"
 
 
 class CollectorFeed:
@@ -53,10 +54,13 @@ class CollectorFeed:
         self._pool = Pool(threads=1, name="otlp-end")
         self._whole: WholeMetrics = metrics.whole
         self._first: Callable[[], bool] = lambda: True
-        self._tasks = [
-            LastingTask(self._look),
-            *([LastingTask(self._read_metrics)] if settings.metrics else []),
-        ]
+        self._tail: LogTail | None = None
+        works = (
+            self._look,
+            *([self._read_metrics] if settings.metrics else ()),
+            *([self._read_log] if settings.logs else ()),
+        )
+        self._tasks = [LastingTask(work, partial(log.crash, "server", _DEFECT)) for work in works]
 
     @property
     def traces(self) -> bool:
@@ -75,7 +79,7 @@ class CollectorFeed:
         self._whole, self._first = whole, first
         self._outbox.start()
         if self._settings.logs:  # from now on, also before the task has its first turn
-            self._tasks.append(LastingTask(partial(self._read_log, self._log.watch(_LEVEL, "json"))))
+            self._tail = self._log.watch(_LEVEL, "json")
         for task in self._tasks:
             task.start()
 
@@ -83,6 +87,8 @@ class CollectorFeed:
         """Send what waits, as far as it takes no time, and end."""
         for task in self._tasks:
             await task.stop()
+        if self._tail is not None:
+            self._log.unwatch(self._tail)
         await self._pool.run(_OWN, self._outbox.stop, owed=True)
 
     async def _look(self) -> None:
@@ -96,14 +102,12 @@ class CollectorFeed:
             if self._first():
                 self._readings.put(reading(await self._whole(), self._prefix))
 
-    async def _read_log(self, tail: LogTail) -> None:
-        try:
-            while (text := await tail.read(_LOOK)) or not tail.ended:
-                for line in text.splitlines():
-                    if line.startswith(_JSON):  # a tail tells in words how many it has dropped
-                        self._lines.put(line.encode())
-        finally:
-            self._log.unwatch(tail)
+    async def _read_log(self) -> None:
+        tail = self._tail
+        while tail is not None and ((text := await tail.read(_LOOK)) or not tail.ended):
+            for line in text.splitlines():
+                if line.startswith(_JSON):  # a tail tells in words how many it has dropped
+                    self._lines.put(line.encode())
 
 
 def make_feed(

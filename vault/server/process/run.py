@@ -8,6 +8,7 @@ import gc
 import signal
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from vault import __version__
@@ -111,7 +112,10 @@ class Server:
                         watch.start()
                     if guest is not None:
                         await guest.prepare(application)
-                    listening = Listeners(application)
+                    listening = Listeners(
+                        application,
+                        partial(log.crash, "server", "watching clients met a defect; it is begun anew"),
+                    )
                     await listening.start(list(zip(config.listeners, bound, contexts, strict=True)))
                     await self._serve(application, listening, log, warnings, guest)
                 finally:

@@ -15,6 +15,7 @@ from typing import Final
 
 from hsm.errors import HsmError
 from vault.barrier.failure import BarrierSealed
+from vault.framework.concurrency.lasting import end, is_ending
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.seal.changes import recovery_key
@@ -99,20 +100,19 @@ class SealWatch:
     async def stop(self) -> None:
         """End, and release the slots."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
         for slot in self._lifecycle.slots:
             await slot.close()
 
     async def _run(self) -> None:
-        while True:
+        while not is_ending():
             try:
                 pause = await self.step()
             except Exception as error:  # noqa: BLE001 -- whatever happens, the next step comes
                 self._log.crash("seal", "a step of the watch failed; it will be tried again", error)
                 pause = FIRST_PAUSE
-            await asyncio.sleep(pause)
+            if not is_ending():
+                await asyncio.sleep(pause)
 
     async def step(self) -> float:
         """Do what is due now; return after how many seconds to come again."""

@@ -63,7 +63,7 @@ async def estate(*, prometheus: bool = True) -> House:
         PluginEngine(house.router),
         KeyringRotationEngine(house.barrier),
         StatusEngine(server, house.barrier, metrics.whole, Pool()),
-        NodesEngine(Nodes(house.storage, house.clock, OWN, shared=False)),
+        NodesEngine(Nodes(house.storage, house.clock, OWN, shared=False, defect=list[Exception]().append)),
     )
     await house.open(*engines)
     house.router.catalog = kinds(house, *engines)

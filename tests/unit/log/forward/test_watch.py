@@ -26,7 +26,8 @@ def test_a_report_refuses_requests_and_is_told_by_one_process(tmp_path: Path, te
 
     async def play() -> None:
         watch = DeviceWatch(
-            tmp_path, [SIEM], clock, lambda event, said: told.append((event, said["device"])), tells=lambda: tells, every=0.01
+            tmp_path, [SIEM], clock, lambda event, said: told.append((event, said["device"])), defect=list[Exception]().append,
+            tells=lambda: tells, every=0.01,
         )  # fmt: skip
         assert (watch.refusal, watch.devices, watch.problem) == ("", (), "")
         watch.start()
@@ -52,7 +53,9 @@ def test_a_device_of_which_nothing_is_told_refuses_when_its_deadline_has_passed(
     hasty = msgspec.structs.replace(SIEM, deadline=0.05)
 
     async def play() -> None:
-        watch = DeviceWatch(tmp_path, [hasty], Clock(), lambda *_: None, every=0.01)
+        watch = DeviceWatch(
+            tmp_path, [hasty], Clock(), lambda *_: None, defect=list[Exception]().append, every=0.01
+        )
         watch.start()
         await until(lambda: "log reader" in watch.refusal)
         await watch.stop()

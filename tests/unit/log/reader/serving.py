@@ -88,7 +88,7 @@ async def serving(folder: Path, limits: ServiceLimits = _LIMITS) -> AsyncIterato
 @asynccontextmanager
 async def asking(folder: Path) -> AsyncIterator[LogReader]:
     """Ask the reader of a folder; none is started."""
-    client = LogReader(folder, time.monotonic, NoProcess)
+    client = LogReader(folder, time.monotonic, NoProcess, defect=list[Exception]().append)
     client.begin()
     try:
         yield client

@@ -134,7 +134,7 @@ def test_no_other_is_started_while_one_runs(tmp_path: Path) -> None:
             self.ended = False
 
     async def scenario() -> None:
-        reader = LogReader(tmp_path, time.monotonic, Running)
+        reader = LogReader(tmp_path, time.monotonic, Running, defect=list[Exception]().append)
         reader.begin()
         await asyncio.sleep(0.5)
         assert reader.starts == 1
@@ -181,7 +181,7 @@ def test_an_answer_that_makes_no_sense_is_no_answer(tmp_path: Path) -> None:
 
 def test_nothing_is_started_before_it_begins(tmp_path: Path) -> None:
     async def scenario() -> None:
-        reader = LogReader(tmp_path, time.monotonic, NoProcess)
+        reader = LogReader(tmp_path, time.monotonic, NoProcess, defect=list[Exception]().append)
         await asyncio.sleep(0.1)
         assert reader.starts == 0
         await reader.close()

@@ -125,7 +125,7 @@ def test_a_socket_file_that_another_took_before_this_one_listened_is_refused_and
 
 def _listens_elsewhere(listener: Listener, bound: socket.socket) -> None:
     async def scenario() -> None:
-        listening = Listeners(cast("Application", _Echoing()))
+        listening = Listeners(cast("Application", _Echoing()), list[Exception]().append)
         try:
             with pytest.raises(StartFailure, match="another process listens there"):
                 await listening.start([(listener, bound, None)])

@@ -80,6 +80,29 @@ def test_metrics_and_log_lines_come_with_headers_and_say_which_server_it_is(tmp_
         assert receiver.headers[0]["x-tenant"] == "a b"
 
 
+def test_a_reading_that_fails_is_told_of_and_what_comes_after_is_sent() -> None:
+    async def scenario(receiver: Receiver) -> None:
+        metrics, stream = Metrics(), io.StringIO()
+        feed = made(Collector(endpoint=receiver.endpoint, metrics_interval=1), metrics, Log(stream=stream))
+        broken = [ArithmeticError("hunter2")]
+
+        async def whole() -> Metrics:
+            if broken:
+                raise broken.pop()
+            return await metrics.whole()
+
+        feed.start(whole, lambda: True)
+        await until(lambda: receiver.metrics)
+        await feed.stop()
+        assert (
+            stream.getvalue().count("could not be read; that is begun anew: exception=ArithmeticError") == 1
+        )
+        assert "hunter2" not in stream.getvalue()
+
+    with receiving() as receiver:
+        asyncio.run(scenario(receiver))
+
+
 def test_the_first_of_several_workers_alone_sends_metrics() -> None:
     async def scenario(receiver: Receiver) -> None:
         metrics = Metrics()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 
 from vault import __version__
 from vault.background.nodes import Nodes, registered
@@ -23,7 +24,8 @@ def make_nodes(ground: Ground) -> Nodes:
         api=VERSION,
         serves=False,
     )
-    nodes = Nodes(ground.storage, ground.clock, own, shared=config.storage.is_shared)
+    defect = partial(ground.log.crash, "core", "saying that this server lives met a defect; it is begun anew")
+    nodes = Nodes(ground.storage, ground.clock, own, shared=config.storage.is_shared, defect=defect)
     if nodes.shared:
         ground.metrics.gauge("coffre.storage.nodes", lambda: float(nodes.count))
     return nodes

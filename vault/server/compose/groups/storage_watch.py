@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import perf_counter_ns
 from typing import Final
 
 from vault.framework.concurrency.lasting import LastingTask
+from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.storage.protocol import Storage, StorageFailure
 
@@ -20,11 +22,13 @@ PATIENCE: Final = 10.0
 class StorageWatch:
     """Asks the storage for what it has in memory or an index: when the next timer is due."""
 
-    def __init__(self, storage: Storage, metrics: Metrics) -> None:
+    def __init__(self, storage: Storage, metrics: Metrics, log: Log) -> None:
         self._storage: Final = storage
         self._answers = True
         self._times = metrics.timing("coffre.storage.probe_duration_seconds")
-        self._task = LastingTask(self._watch)
+        self._task = LastingTask(
+            self._watch, partial(log.crash, "server", "asking the storage met a defect; it is begun anew")
+        )
         metrics.gauge("coffre.storage.reachable", lambda: float(self._answers))
 
     def start(self) -> None:

@@ -20,6 +20,7 @@ from vault.barrier.view import ReadView, core_prefix
 from vault.framework.call import ROOT, Namespace
 from vault.framework.concurrency.lasting import LastingTask
 from vault.framework.concurrency.time_slice import TimeSlice
+from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Labels, Metrics
 from vault.mount.router import Router
 from vault.namespace.book import Namespaces
@@ -47,6 +48,7 @@ class Usage:
         namespaces: Namespaces,
         router: Router,
         countable: StoredItems,
+        log: Log,
         *,
         cluster: str,
         every: float,
@@ -62,7 +64,9 @@ class Usage:
         self._cluster, self._every, self._most, self._is_mine = cluster, every, most, counts
         self._counts: Counts = Counter()
         self._times = metrics.timing("metrics.collection")
-        self._task = LastingTask(self._run)
+        self._task = LastingTask(
+            self._run, partial(log.crash, "server", "counting what there is met a defect; it is begun anew")
+        )
 
     def start(self) -> None:
         """Begin, unless nothing is to be counted."""
@@ -177,6 +181,7 @@ def make_usage(
         mounts.namespaces,
         mounts.router,
         StoredItems(tokens, leases.store),
+        ground.log,
         cluster=ground.config.cluster_name,
         every=settings.usage_gauge_period,
         most=settings.maximum_gauge_cardinality,

@@ -29,7 +29,11 @@ from vault.wire.v1 import STATUS
 def test_what_passes_asks_to_come_again(
     tmp_path: Path, said: Exception, told: type[VaultError], status: int
 ) -> None:
-    reading = LogReading(LogReader(tmp_path, time.monotonic), cast("Namespaces", None), root_reads=False)
+    reading = LogReading(
+        LogReader(tmp_path, time.monotonic, defect=list[Exception]().append),
+        cast("Namespaces", None),
+        root_reads=False,
+    )
     with pytest.raises(told, match=str(said)) as refusal, reading.asking():
         raise said
     assert STATUS[type(refusal.value)] == status

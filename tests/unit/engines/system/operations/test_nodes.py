@@ -25,8 +25,8 @@ OTHER = {
 class _Shared(Nodes):
     """A server that shares its storage with another one."""
 
-    def __init__(self, *parts: Any, shared: bool) -> None:
-        super().__init__(*parts, shared=True)
+    def __init__(self, *parts: Any, **_: Any) -> None:
+        super().__init__(*parts, shared=True, defect=list[Exception]().append)
         self.opened()
 
     async def _meet(self, own: Node) -> list[Node]:

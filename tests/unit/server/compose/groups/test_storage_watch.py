@@ -5,6 +5,7 @@ import asyncio
 
 import pytest
 
+from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.compose.groups import storage_watch
 from vault.server.compose.groups.storage_watch import StorageWatch
@@ -31,7 +32,7 @@ def test_a_storage_that_fails_or_keeps_one_waiting_is_away_until_it_answers(
 ) -> None:
     async def scenario() -> None:
         storage, metrics = Moody(), Metrics()
-        watch = StorageWatch(storage, metrics)
+        watch = StorageWatch(storage, metrics, Log())
         shown = []
         for mood in ("well", "away", "well", "slow", "well"):
             storage.mood = mood
@@ -49,7 +50,7 @@ def test_it_asks_by_itself_once_started_and_no_more_once_stopped() -> None:
     async def scenario() -> None:
         storage, metrics = Moody(), Metrics()
         storage.mood = "away"
-        watch = StorageWatch(storage, metrics)
+        watch = StorageWatch(storage, metrics, Log())
         watch.start()
         for _ in range(20):
             await asyncio.sleep(0)

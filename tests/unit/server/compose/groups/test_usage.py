@@ -77,6 +77,7 @@ def test_a_metric_has_only_so_many_series_those_with_the_highest_counts() -> Non
             mounts.namespaces,
             mounts.router,
             vault._usage._countable,
+            vault.ground.log,
             cluster="c",
             every=0,
             most=2,
