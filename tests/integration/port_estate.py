@@ -164,7 +164,7 @@ def _methods(api: Api) -> None:
         "auth/userpass/users/ann",
         {"password": f"{SECRET}ann", "token_policies": ["p2"], "token_ttl": "5m"},
     )
-    public, certificate = _keys()
+    public, certificate = keys()
     api(
         "POST",
         "auth/jwt/config",
@@ -219,7 +219,7 @@ def _identity(api: Api) -> None:
     )
 
 
-def _keys() -> tuple[str, str]:
+def keys() -> tuple[str, str]:
     """A public key, and a certificate of an authority."""
     curve = ["-pkeyopt", "ec_paramgen_curve:P-256"]
     key = subprocess.run(["openssl", "genpkey", "-algorithm", "EC", *curve], check=True, capture_output=True)

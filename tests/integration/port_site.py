@@ -111,7 +111,7 @@ def equal(source: Api, destination: Api, *more: str) -> None:
     """Assert that all of two servers is equal."""
     said = typed("verify", *more, to=destination, source=source)
     assert said.err == ""
-    assert said.report["differences"] == []
+    assert said.report["differences"] == [], said.out
     assert said.code == 0
 
 

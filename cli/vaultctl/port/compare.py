@@ -13,7 +13,7 @@ from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.report import KIND
 from vaultctl.port.kv import version1, version2
-from vaultctl.port.settings import identity, mounts, namespaces, plain, policies, transit
+from vaultctl.port.settings import identity, mounts, names, namespaces, plain, policies, transit
 from vaultctl.port.source import NAMES
 from vaultctl.text.json import as_list
 
@@ -28,6 +28,7 @@ _COMPARABLE: Mapping[str, Callable[[Mapping[str, object]], object]] = {
     policies.KIND: policies.comparable,
     transit.KIND: transit.comparable,
 }
+_LISTS = (NAMES, names.KIND)
 _WINDOW = 256
 
 
@@ -61,7 +62,7 @@ def gather(
         for number, item in enumerate(items, 1):
             progress(number)
             waiting.append(item)
-            if len(waiting) >= _WINDOW or item.name.kind == NAMES:
+            if len(waiting) >= _WINDOW or item.name.kind in _LISTS:
                 _take(side, pool, waiting)
                 waiting = []
         _take(side, pool, waiting)
@@ -72,7 +73,7 @@ def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item]) -> None:
     for entry, parts in pool.map(lambda item: _digests(side.key, item), items):
         if entry is None or entry.name.kind == KIND:
             continue
-        if entry.name.kind == NAMES:
+        if entry.name.kind in _LISTS:
             _drop_gone(side, entry)
         else:
             side.entries[entry.name] = parts
@@ -80,7 +81,7 @@ def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item]) -> None:
 
 def _digests(key: bytes, item: Item) -> tuple[Entry | None, dict[str, str]]:
     entry = item.load()
-    if entry is None or entry.name.kind in (NAMES, KIND):
+    if entry is None or entry.name.kind in (*_LISTS, KIND):
         return entry, {}
     found = _COMPARABLE.get(entry.name.kind, plain.comparable)(entry.data)
     parts = found if isinstance(found, dict) and entry.name.kind != version1.KIND else {"value": found}
@@ -88,15 +89,15 @@ def _digests(key: bytes, item: Item) -> tuple[Entry | None, dict[str, str]]:
 
 
 def _drop_gone(side: Side, entry: Entry) -> None:
-    kind = version1.KIND if entry.data["version"] == "1" else version2.KIND
-    mount = entry.name
-    known = {mount.path + str(name) for name in as_list(entry.data["names"])}
+    where, base = entry.name, str(entry.data.get("base", entry.name.path))
+    kind = str(entry.data.get("kind") or (version1.KIND if entry.data["version"] == "1" else version2.KIND))
+    known = {base + str(name) for name in as_list(entry.data["names"])}
     gone = [
         name
         for name in side.entries
         if name.kind == kind
-        and name.namespace == mount.namespace
-        and name.path.startswith(mount.path)
+        and name.namespace == where.namespace
+        and name.path.startswith(base)
         and name.path not in known
     ]
     for name in gone:

@@ -10,15 +10,16 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 from vaultctl.port.ground import canonical
-from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
+from vaultctl.port.ground.entry import Entry, Item, Name, Outcome
 from vaultctl.port.ground.journal import Journal
 from vaultctl.port.ground.server import Server
 from vaultctl.port.kv import version1, version2, version2_writer
-from vaultctl.port.kv.mount import Mount, walk
-from vaultctl.port.settings import identity, mounts, namespaces, plain, policies, transit
-from vaultctl.port.settings.catalog import ROLE_ID, may_write
-from vaultctl.port.settings.references import References
-from vaultctl.port.source import NAMES
+from vaultctl.port.kv.mount import Mount
+from vaultctl.port.removal import Removal
+from vaultctl.port.settings import identity, mounts, names, namespaces, plain, policies, transit
+from vaultctl.port.settings.catalog import ROLE_ID, SWITCHES, may_write
+from vaultctl.port.settings.counterparts import Counterparts
+from vaultctl.port.source import NAMES, SETTINGS
 from vaultctl.text.json import as_list, as_map, parse
 
 SECRETS = (version1.KIND, version2.KIND)
@@ -32,9 +33,17 @@ _PLACES = {
     policies.KIND: "sys/policies/acl/",
 }
 """What the path of an entry of a kind begins with: an archive is no list of requests."""
-_NOT_OWNED = (NAMES, mounts.ENGINE, mounts.METHOD, namespaces.KIND)
+_NOT_OWNED = (NAMES, names.KIND, mounts.ENGINE, mounts.METHOD, namespaces.KIND)
 """Kinds whose writes make nothing ours, but where a mount or a namespace is made: one that is tuned stays whose it was."""
-_TYPES = {version1.KIND: "kv", version2.KIND: "kv", NAMES: "kv", transit.KIND: "transit"}
+_TYPES = {
+    version1.KIND: "kv",
+    version2.KIND: "kv",
+    NAMES: "kv",
+    SETTINGS: "kv",
+    transit.KIND: "transit",
+    "transit-config": "transit",
+    "ssh-role": "ssh",
+}
 """What is mounted where an entry of a kind is written."""
 
 
@@ -47,11 +56,12 @@ class ServerSink:
         """`replace` overwrites what is there and is other. `fillers` is how many empty versions may keep numbers."""
         self._server, self._journal, self._replace = server, journal, replace
         self._limits = version2_writer.Limits(fillers)
-        self._references: dict[str, References] = {}
+        self._counterparts: dict[str, Counterparts] = {}
         self._refused: set[Name] = set()
         self._mounts: dict[str, Mapping[str, object]] = {}
         self._most: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._removal = Removal(server, journal)
 
     def put(self, item: Item, entry: Entry) -> Outcome:
         """Write one entry, which the journal knows to be ours before that. ApiError where the server refuses."""
@@ -78,25 +88,46 @@ class ServerSink:
         if name.kind in SECRETS:
             return self._secret(entry, ours=ours)
         if name.kind == NAMES:
-            return self._remove_gone(entry)
+            return self._removal.of_secrets(entry)
+        if name.kind == names.KIND:
+            return self._gone(entry)
         if name.kind in (mounts.ENGINE, mounts.METHOD):
             return self._mount(entry, ours=ours)
         if self._of_refused_method(name):
             return _ABSENT
         if name.kind == namespaces.KIND:
             return namespaces.put(self._server, entry, ours=ours, making=self._owning(name))
-        if name.kind in (identity.ENTITY, identity.GROUP):
-            return identity.put(self._server, entry, self._at(name.namespace), ours=ours)
-        if name.kind == policies.KIND:
-            return policies.put(self._server, entry, self._at(name.namespace), ours=ours)
         if name.kind == transit.KIND:
             return transit.put(self._server, entry, ours=ours)
-        if not may_write(name.kind, name.path):
-            return _MISPLACED
-        return plain.put(self._server, entry, ours=ours, also=_also(entry))
+        counterparts = self._at(name.namespace)
+        outcome = self._setting(entry, counterparts, ours=ours)
+        counterparts.take(name, outcome, entry.data)
+        return outcome
 
-    def _at(self, namespace: str) -> References:
-        return self._references.setdefault(namespace, References(self._server, namespace))
+    def _setting(self, entry: Entry, counterparts: Counterparts, *, ours: bool) -> Outcome:
+        """Write what others depend on, or what depends on others."""
+        name = entry.name
+        if name.kind in (identity.ENTITY, identity.GROUP):
+            return identity.put(self._server, entry, counterparts, self._journal, ours=ours)
+        if name.kind == policies.KIND:
+            return policies.put(self._server, entry, counterparts, ours=ours)
+        if not may_write(name.kind, name.path) or not counterparts.takes(name):
+            return _MISPLACED
+        if why := counterparts.why_no_role(name):
+            return Outcome("left", why)
+        return plain.put(
+            self._server,
+            entry,
+            counterparts,
+            ours=ours,
+            also=_also(entry),
+            switch=SWITCHES.get(name.kind, ""),
+        )
+
+    def _at(self, namespace: str) -> Counterparts:
+        if namespace not in self._counterparts:
+            self._counterparts[namespace] = Counterparts(self._server, namespace, self._journal)
+        return self._counterparts[namespace]
 
     def _mount(self, entry: Entry, *, ours: bool) -> Outcome:
         """Make a mount. Nothing is written below one that could not be made: what is there is somebody else's."""
@@ -105,7 +136,7 @@ class ServerSink:
         outcome = mounts.put(self._server, entry, ours=ours, making=self._owning(name))
         if not outcome.why:
             self._refused.discard(name)
-        self._at(name.namespace).forget()
+        self._at(name.namespace).take(name, outcome, entry.data)
         self._mounts.pop(name.namespace, None)
         return outcome
 
@@ -120,7 +151,7 @@ class ServerSink:
     def _unmounted(self, entry: Entry) -> Outcome | None:
         """Why an entry is not written into its mount; None where it may be."""
         name = entry.name
-        path = name.path if name.kind == NAMES else str(entry.data.get("mount"))
+        path = _engine(entry)
         if Name(mounts.ENGINE, name.namespace, path) in self._refused:
             return _ABSENT
         with self._lock:
@@ -149,24 +180,23 @@ class ServerSink:
                 self._most[mount.base] = number if isinstance(number, int) else 0
             return self._most[mount.base]
 
-    def _remove_gone(self, entry: Entry) -> Outcome:
+    def _gone(self, entry: Entry) -> Outcome:
         """Remove what this move brought, and what is no longer at the source."""
-        name = entry.name
-        mount = Mount(name.namespace, name.path)
-        kind = version1.KIND if entry.data["version"] == "1" else version2.KIND
-        branch = "" if kind == version1.KIND else "metadata/"
-        known = set(map(str, as_list(entry.data["names"])))
-        gone = [
-            secret
-            for key, _ in walk(self._server, mount, branch)
-            for secret in [Name(kind, name.namespace, name.path + key)]
-            if key not in known and self._journal.holds(secret)
-        ]
-        remove = version1.remove if kind == version1.KIND else version2_writer.remove
-        for secret in gone:
-            remove(self._server, mount, mount.key(secret.path))
-            self._journal.forget(secret)
-        return WRITTEN if gone else UNCHANGED
+        outcome = self._removal.of_names(entry)
+        self._at(entry.name.namespace).forget()
+        self._mounts.pop(entry.name.namespace, None)
+        return outcome or _MISPLACED
+
+
+def _engine(entry: Entry) -> str:
+    """The path of the engine that an entry is written into."""
+    name = entry.name
+    if name.kind == NAMES:
+        return name.path
+    for kind, end in ((SETTINGS, "config"), ("transit-config", "config/keys"), ("ssh-role", "roles/")):
+        if name.kind == kind:
+            return name.path.rpartition(end)[0]
+    return str(entry.data.get("mount"))
 
 
 def _maker(name: Name) -> Name:

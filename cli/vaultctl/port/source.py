@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Everything of a server, in the order in which another can take it.
 
-In each namespace: mounts and auth methods, roles, entities, groups, policies (which may name any of these), secrets, and
-what would hinder those who move last.
+In each namespace: mounts and auth methods, policies, roles (which name these), entities, groups, policies whose templates
+name any of these, secrets, and what would hinder those who move last.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vaultctl.port.ground.server import Server, reason
 from vaultctl.port.kv import version1, version2
 from vaultctl.port.kv.mount import Mount, Refused
 from vaultctl.port.kv.undeletion import Undeletion
-from vaultctl.port.settings import catalog, identity, mounts, namespaces, policies, transit
+from vaultctl.port.settings import catalog, identity, mounts, names, namespaces, policies, transit
 from vaultctl.port.settings.plain import Collection
 from vaultctl.port.settings.references import References
 from vaultctl.text.json import as_map
@@ -81,6 +81,9 @@ class ServerSource:
         references = References(self._server, namespace)
         yield from mounts.items(namespace, mounts.ENGINE, engines)
         yield from mounts.items(namespace, mounts.METHOD, methods)
+        texts = policies.Reader(self._server, namespace, references)
+        at = Name(policies.KIND, namespace, "sys/policies/acl")
+        yield from self._guarded(at, texts.first)
         for collection in catalog.IN_NAMESPACE:
             yield from self._collection(collection, namespace)
         for path, about in methods.items():
@@ -94,13 +97,14 @@ class ServerSource:
             lambda: identity.groups(self._server, namespace, references),
         )
         self._leave_identity(namespace)
-        yield from self._guarded(
-            Name(policies.KIND, namespace, "sys/policies/acl"),
-            lambda: policies.items(self._server, namespace, references),
-        )
+        yield from texts.later()
         for path, about in engines.items():
             yield from self._engine(namespace, path, about)
-        for entry in namespaces.below(self._server, namespace):
+        inner = list(namespaces.below(self._server, namespace))
+        yield names.item(
+            Name(namespaces.KIND, namespace, ""), (entry.name.path for entry in inner), at="sys/namespaces"
+        )
+        for entry in inner:
             yield Item(entry.name, "", lambda entry=entry: entry)  # type: ignore[misc]  # of this turn
             yield from self._guarded(entry.name, lambda: self._namespace(namespace + entry.name.path))  # noqa: B023  # used at once
 
@@ -156,7 +160,7 @@ class ServerSource:
             return False
 
     def _kv(self, mount: Mount, version: str) -> Iterator[Item]:
-        names: list[str] = []
+        found: list[str] = []
         begin = Name(NAMES, mount.namespace, mount.path)
         whole = True
 
@@ -166,10 +170,10 @@ class ServerSource:
             self._report.leave(Name(f"kv{version}", mount.namespace, mount.path + folder), reason(error))
 
         for item in self._secrets(mount, version, refused):
-            names.append(mount.key(item.name.path))
+            found.append(mount.key(item.name.path))
             yield item
         if whole:
-            entry = Entry(begin, {"mount": mount.path, "version": version, "names": names})
+            entry = Entry(begin, {"mount": mount.path, "version": version, "names": found})
             yield Item(begin, "", lambda: entry)
         if version == "2":
             yield from self._collection(Collection(SETTINGS, f"{mount.path}config"), mount.namespace, mount)

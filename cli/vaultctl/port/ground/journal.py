@@ -95,6 +95,10 @@ class Journal:
         """Whether what is there under that name was written by this move, and so may be overwritten and removed by it."""
         return name.digest(self.key) in self._ours
 
+    def knows(self, name: Name) -> bool:
+        """Whether this move saw it at the destination, or brought it there."""
+        return name.digest(self.key) in self.marks or self.holds(name)
+
     def own(self, name: Name) -> None:
         """Say, before it is written, that what will be there is ours."""
         self.add({"ours": name.digest(self.key)})
@@ -120,7 +124,7 @@ class Journal:
         self.add({"gone": name.digest(self.key)})
 
     def doubt(self) -> None:
-        """Say that what was done may be otherwise by now: all of it is ours, and has to be looked at again."""
+        """Say that what was done may be otherwise by now: it is whose it was, and has to be looked at again."""
         self.add({"done": [[name, "", ""] for name in self.marks]})
 
     def add(self, line: Mapping[str, object], *, durable: bool = False) -> None:

@@ -86,6 +86,19 @@ def of_engine(kind: str, path: str) -> tuple[Collection, ...]:
     return ()
 
 
+LISTED = (
+    "password-policy",
+    "token-role",
+    "quota",
+    "approle",
+    "userpass",
+    "auth-role",
+    "auth-crl",
+    "ssh-role",
+)
+"""Kinds of which there are several, so that one may be gone."""
+SWITCHES = {"cors": "enabled"}
+"""Members that no write makes false: what is off is deleted."""
 KNOWN_ENGINES = ("kv", "generic", "ssh", "transit")
 """Engines whose contents move, as far as there is a way."""
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from vaultctl.port.ground import canonical
-from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
+from vaultctl.port.ground.entry import WRITTEN, Entry, Item, Name, Outcome
+from vaultctl.port.ground.journal import Journal
 from vaultctl.port.ground.server import Server
+from vaultctl.port.settings import names
+from vaultctl.port.settings.counterparts import Counterparts
 from vaultctl.port.settings.plain import OTHER, stated
 from vaultctl.port.settings.references import References
 from vaultctl.text.json import as_list, as_map
@@ -19,7 +22,9 @@ _MEMBERS = {ENTITY: ("metadata", "policies", "disabled"), GROUP: ("metadata", "p
 
 def entities(server: Server, namespace: str) -> Iterator[Item]:
     """Every entity."""
-    for found in server.names(f"{namespace}identity/entity/name"):
+    known = list(server.names(f"{namespace}identity/entity/name"))
+    yield names.item(Name(ENTITY, namespace, "identity/entity/name/"), known)
+    for found in known:
         name = Name(ENTITY, namespace, f"identity/entity/name/{found}")
         yield Item(name, "", partial(_entity, server, name))
 
@@ -27,7 +32,9 @@ def entities(server: Server, namespace: str) -> Iterator[Item]:
 def groups(server: Server, namespace: str, references: References) -> Iterator[Item]:
     """Every group, those that others have as members first."""
     read: dict[str, dict[str, object]] = {}
-    for found in server.names(f"{namespace}identity/group/name"):
+    known = list(server.names(f"{namespace}identity/group/name"))
+    yield names.item(Name(GROUP, namespace, "identity/group/name/"), known)
+    for found in known:
         data = server.read(f"{namespace}identity/group/name/{found}")
         if data is not None:
             read[found] = data
@@ -96,30 +103,51 @@ def comparable(data: Mapping[str, object]) -> object:
     return {member: value for member, value in data.items() if member in ("body", "aliases", "members")}
 
 
-def put(server: Server, entry: Entry, references: References, *, ours: bool) -> Outcome:
-    """Write an entity or a group, its members and its aliases."""
+def put(server: Server, entry: Entry, counterparts: Counterparts, journal: Journal, *, ours: bool) -> Outcome:
+    """Write an entity or a group, its members and its aliases: those whose names mean at the destination what they did."""
     name = entry.name
     path = name.namespace + name.path
     present = server.read(path)
-    there = _there(server, name, present, references)
-    if there is not None and comparable(there.data) == comparable(entry.data):
-        return UNCHANGED
+    there = _there(server, name, present, counterparts.references)
+    wanted, notes = _known(entry, counterparts)
+    if there is not None and comparable(there.data) == comparable(wanted.data):
+        if ours or not notes:
+            return Outcome("unchanged", notes=tuple(notes))
     if present is not None and not ours:
         return Outcome("left", OTHER)
-    ids = {text: id_ for id_, text in references.names.items()}
-    body, notes = dict(as_map(entry.data["body"])), []
-    for word, members in as_map(entry.data.get("members")).items():
-        found = [str(member) for member in as_list(members)]
-        body[f"member_{word}_ids"] = [ids[member] for member in found if member in ids]
-        notes += [f"its member {member} is not at the destination" for member in found if member not in ids]
+    ids, body = counterparts.ids(), dict(as_map(wanted.data["body"]))
+    for word, members in as_map(wanted.data.get("members")).items():
+        body[f"member_{word}_ids"] = [ids[str(member)] for member in as_list(members)]
     server.write(path, {"metadata": {}, "policies": [], **body})
-    id_ = str((server.read(path) or {}).get("id"))
-    references.forget()
-    had = [canonical.encode(alias) for alias in as_list(there.data["aliases"])] if there else []
-    for alias in map(as_map, as_list(entry.data["aliases"])):
-        if canonical.encode(alias) not in had:
-            notes += _put_alias(server, name, alias, id_, references)
+    present = server.read(path) or {}
+    notes += _aliases(server, name, present, wanted, counterparts, journal)
     return Outcome("written", notes=tuple(notes)) if notes else WRITTEN
+
+
+def _known(entry: Entry, counterparts: Counterparts) -> tuple[Entry, list[str]]:
+    """An entity or a group with what may be written of it, and what is said of the rest."""
+    name, data = entry.name, entry.data
+    body, strange = counterparts.with_known_policies(as_map(data["body"]))
+    notes = [f"its policy {policy} is another at the destination" for policy in strange]
+    ids = counterparts.ids()
+    members: dict[str, list[object]] = {}
+    for word, all_ in as_map(data.get("members")).items():
+        members[word] = [member for member in as_list(all_) if member in ids]
+        notes += [f"its member {member} did not move" for member in as_list(all_) if member not in ids]
+    aliases = []
+    for alias in map(as_map, as_list(data["aliases"])):
+        mount, known = str(alias["mount"]), str(alias["name"])
+        why = (
+            counterparts.why_no_alias(mount, known)
+            if name.kind == ENTITY
+            else counterparts.why_no_mount(mount)
+        )
+        if why:
+            notes.append(f"its alias {known} did not move: {why}")
+        else:
+            aliases.append(alias)
+    more = {"members": members} if "members" in data else {}
+    return Entry(name, {**data, "body": stated(body), "aliases": aliases, **more}), notes
 
 
 def _there(
@@ -130,17 +158,50 @@ def _there(
     return _entity(server, name) if name.kind == ENTITY else _group(name, present, references)
 
 
-def _put_alias(
-    server: Server, name: Name, alias: Mapping[str, object], id_: str, references: References
+def _aliases(
+    server: Server,
+    name: Name,
+    present: Mapping[str, object],
+    wanted: Entry,
+    counterparts: Counterparts,
+    journal: Journal,
 ) -> list[str]:
-    """Write an alias; what is said of one that cannot be."""
-    accessor = next(
-        (one for one, text in references.names.items() if text == f"mount:{alias['mount']}"), None
-    )
-    if accessor is None:
-        return [f"an alias is of {alias['mount']}, which is not at the destination"]
-    body = {"name": alias["name"], "canonical_id": id_, "mount_accessor": accessor}
+    """Write the aliases that are to be there, and remove those that this move brought and that are no longer; what stays."""
+    id_, notes = str(present.get("id")), []
+    listed = as_list(present.get("aliases")) if name.kind == ENTITY else [present.get("alias")]
+    had = [about for about in map(as_map, listed) if about.get("name")]
+    aliases = [as_map(alias) for alias in as_list(wanted.data["aliases"])]
+    for about in had:
+        alias = _alias(about)
+        if any(_place(one) == _place(alias) for one in aliases):
+            continue
+        mark = _mark(name, id_, f"{about.get('mount_accessor')}/{alias['name']}")
+        if journal.holds(mark):
+            server.delete(f"{name.namespace}identity/{name.kind}-alias/id/{about['id']}")
+            journal.forget(mark)
+        else:
+            notes.append(f"its alias {alias['name']} of {alias['mount']} is the destination's own")
+    spelled = [canonical.encode(_alias(about)) for about in had]
+    ids = counterparts.ids()
+    for alias in aliases:
+        if canonical.encode(alias) not in spelled:
+            accessor = ids[f"mount:{alias['mount']}"]
+            journal.own(_mark(name, id_, f"{accessor}/{alias['name']}"))
+            _put_alias(server, name, alias, {"canonical_id": id_, "mount_accessor": accessor})
+    return notes
+
+
+def _place(alias: Mapping[str, object]) -> tuple[object, object]:
+    return alias["mount"], alias["name"]
+
+
+def _mark(name: Name, id_: str, alias: str) -> Name:
+    """What the journal calls an alias: ids are others where an entity or a mount was made anew."""
+    return Name(f"{name.kind}-alias", name.namespace, f"{id_}/{alias}")
+
+
+def _put_alias(server: Server, name: Name, alias: Mapping[str, object], ids: Mapping[str, str]) -> None:
+    body = {"name": alias["name"], **ids}
     if name.kind == ENTITY and alias["custom_metadata"]:
         body["custom_metadata"] = alias["custom_metadata"]
     server.write(f"{name.namespace}identity/{name.kind}-alias", body)
-    return []

@@ -9,11 +9,12 @@ from functools import partial
 
 from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
 from vaultctl.port.ground.server import Server
-from vaultctl.port.settings.plain import stated
+from vaultctl.port.settings import names
+from vaultctl.port.settings.plain import stated, unset
 from vaultctl.text.json import as_map
 
 ENGINE, METHOD = "mount", "auth-mount"
-_TABLES = {ENGINE: "sys/mounts", METHOD: "sys/auth"}
+TABLES = {ENGINE: "sys/mounts", METHOD: "sys/auth"}
 _SYSTEM = ("cubbyhole", "identity", "system", "ns_cubbyhole", "ns_identity", "ns_system")
 _TUNING = (
     "default_lease_ttl",
@@ -31,7 +32,7 @@ _TUNING = (
 
 def table(server: Server, namespace: str, kind: str) -> dict[str, dict[str, object]]:
     """The mounts of one table by their paths, in order, without those that every namespace has."""
-    answer = server.read(f"{namespace}{_TABLES[kind]}") or {}
+    answer = server.read(f"{namespace}{TABLES[kind]}") or {}
     found = {path: as_map(about) for path, about in sorted(answer.items())}
     return {
         path: about
@@ -42,6 +43,7 @@ def table(server: Server, namespace: str, kind: str) -> dict[str, dict[str, obje
 
 def items(namespace: str, kind: str, mounts: Mapping[str, Mapping[str, object]]) -> Iterator[Item]:
     """Every mount of a table that was read."""
+    yield names.item(Name(kind, namespace, ""), mounts, at=TABLES[kind])
     for path, about in mounts.items():
         name = Name(kind, namespace, path)
         yield Item(name, "", partial(_entry, name, about))
@@ -79,7 +81,7 @@ def comparable(data: Mapping[str, object]) -> object:
 def put(server: Server, entry: Entry, *, ours: bool, making: AbstractContextManager[None]) -> Outcome:
     """Mount it within `making`, or tune what is mounted there already and of the same type and options."""
     name, data = entry.name, entry.data
-    where = f"{name.namespace}{_TABLES[name.kind]}"
+    where = f"{name.namespace}{TABLES[name.kind]}"
     present = table(server, name.namespace, name.kind).get(name.path)
     if present is None:
         with making:
@@ -95,15 +97,8 @@ def put(server: Server, entry: Entry, *, ours: bool, making: AbstractContextMana
             "unchanged", notes=("it is mounted there with other tuning; -replace takes the source's",)
         )
     body = {
-        **{member: _unset(value) for member, value in as_map(there["config"]).items()},
+        **{member: unset(value) for member, value in as_map(there["config"]).items()},
         **as_map(data["config"]),
     }
     server.write(f"{where}/{name.path.rstrip('/')}/tune", {**body, "description": data["description"]})
     return WRITTEN
-
-
-def _unset(value: object) -> object:
-    """What takes a setting back."""
-    if isinstance(value, bool):
-        return False
-    return 0 if isinstance(value, int) else type(value)() if isinstance(value, (list, str, dict)) else ""

@@ -6,30 +6,67 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+from vaultctl.errors import ApiError
 from vaultctl.port.ground.entry import UNCHANGED, Entry, Item, Name, Outcome
 from vaultctl.port.ground.server import Server
+from vaultctl.port.settings import names
+from vaultctl.port.settings.counterparts import Counterparts
 from vaultctl.port.settings.plain import OTHER, stated, written
-from vaultctl.port.settings.references import References, replaced
+from vaultctl.port.settings.references import References, groups_in, replaced, translated
 from vaultctl.text.json import as_map
 
 KIND = "policy"
 PREFIX = "sys/policies/acl/"
+_GROUP = "identity/group/name/"
 _DROP = ("name", "version", "modified", "cas", "rules")
 
 
-def items(server: Server, namespace: str, references: References) -> Iterator[Item]:
-    """Every policy but `root`, which is none."""
-    for found in server.names(f"{namespace}sys/policies/acl"):
-        if found != "root":
+class Reader:
+    """The policies of a namespace: first those that depend on nothing, for whoever names them; the others behind groups."""
+
+    def __init__(self, server: Server, namespace: str, references: References) -> None:
+        self._server, self._namespace, self._references = server, namespace, references
+        self._later: list[Entry] = []
+
+    def first(self) -> Iterator[Item]:
+        """Every policy that names no id and no group, but `root`, which is none."""
+        server, namespace = self._server, self._namespace
+        known = [found for found in server.names(f"{namespace}sys/policies/acl") if found != "root"]
+        yield names.item(Name(KIND, namespace, PREFIX), known)
+        for found in known:
             name = Name(KIND, namespace, PREFIX + found)
-            yield Item(name, "", partial(_load, server, name, references))
+            load = partial(_load, server, name, self._references)
+            try:
+                entry = load()
+            except ApiError as error:
+                if error.status >= 500 and error.status != 501:
+                    raise
+                yield Item(name, "", load)  # which says it
+                continue
+            if entry is not None and _depends(entry):
+                self._later.append(entry)
+            elif entry is not None:
+                yield Item(name, "", partial(_same, entry))
+
+    def later(self) -> Iterator[Item]:
+        """The others."""
+        for entry in self._later:
+            yield Item(entry.name, "", partial(_same, entry))
+
+
+def _same(entry: Entry) -> Entry:
+    return entry
+
+
+def _depends(entry: Entry) -> bool:
+    return bool(entry.data["ids"] or groups_in(str(as_map(entry.data["body"]).get("policy", ""))))
 
 
 def _load(server: Server, name: Name, references: References) -> Entry | None:
     data = server.read(name.namespace + name.path)
     if data is None:
         return None
-    body = stated({member: value for member, value in data.items() if member not in _DROP})
+    body = _body(data)
     return Entry(name, {"body": body, "ids": references.in_text(str(body.get("policy", "")))})
 
 
@@ -37,21 +74,29 @@ def comparable(data: Mapping[str, object]) -> object:
     """What has to be equal on both sides, with names in place of ids."""
     body = as_map(data["body"])
     ids = {old: str(name) for old, name in as_map(data["ids"]).items()}
-    found = {member: value for member, value in body.items() if value not in (False, 0)}
-    return {**found, "policy": replaced(str(body.get("policy", "")), ids)}
+    return {**_said(body), "policy": replaced(str(body.get("policy", "")), ids)}
 
 
-def put(server: Server, entry: Entry, references: References, *, ours: bool) -> Outcome:
+def _body(data: Mapping[str, object]) -> dict[str, object]:
+    return stated({member: value for member, value in data.items() if member not in _DROP})
+
+
+def _said(body: Mapping[str, object]) -> dict[str, object]:
+    return {member: value for member, value in body.items() if value not in (False, 0)}
+
+
+def put(server: Server, entry: Entry, counterparts: Counterparts, *, ours: bool) -> Outcome:
     """Write a policy, with this server's ids in it."""
     name = entry.name
     path = name.namespace + name.path
-    text, missing = references.translate(
-        str(as_map(entry.data["body"]).get("policy", "")), as_map(entry.data["ids"])
-    )
+    said = str(as_map(entry.data["body"]).get("policy", ""))
+    text, missing = translated(said, as_map(entry.data["ids"]), counterparts.ids())
+    strange = [group for group in groups_in(said) if counterparts.is_strange("group", _GROUP + group)]
+    if strange:
+        return Outcome("left", f"it names groups that are others at the destination: {', '.join(strange)}")
     body = {**as_map(entry.data["body"]), "policy": text}
     present = server.read(path)
-    there = {} if present is None else {key: value for key, value in present.items() if key in body}
-    if present is not None and there == body:
+    if present is not None and _said(_body(present)) == _said(body):
         return UNCHANGED
     if present is not None and not ours and not _as_made(name, present):
         return Outcome("left", OTHER)
@@ -60,7 +105,7 @@ def put(server: Server, entry: Entry, references: References, *, ours: bool) -> 
         cas = {"cas": -1}
     server.write(path, {**body, **cas})
     outcome = written(server.read(path) or {}, body)
-    lost = tuple(f"{name} is not at the destination, and its id stays in the text" for name in missing)
+    lost = tuple(f"{lost} did not move, and its id stays in the text" for lost in missing)
     return Outcome(outcome.word, outcome.why, (*outcome.notes, *lost))
 
 

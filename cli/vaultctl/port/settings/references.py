@@ -12,6 +12,7 @@ from vaultctl.port.settings.mounts import METHOD, table
 from vaultctl.text.json import as_map
 
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
+_GROUPS = re.compile(r"identity\.groups\.names\.(.+?)\.(?:id|name)\b")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -28,8 +29,11 @@ class References:
         if self._names is None:
             found: dict[str, str] = {}
             for kind in ("entity", "group"):
-                for id_, about in self._server.listing(f"{self._namespace}identity/{kind}/id"):
-                    found[id_] = f"{kind}:{as_map(about).get('name')}"
+                base = f"{self._namespace}identity/{kind}/id"
+                for id_, listed in self._server.listing(base):
+                    about = as_map(listed) or self._server.read(f"{base}/{id_}") or {}
+                    if about.get("name"):
+                        found[id_] = f"{kind}:{about['name']}"
             for path, about in table(self._server, self._namespace, METHOD).items():
                 found[str(about.get("accessor"))] = f"mount:auth/{path}"
             self._names = found
@@ -49,11 +53,17 @@ class References:
         }
         return {word: self.names[word] for word in sorted(words) if word in self.names}
 
-    def translate(self, text: str, meant: Mapping[str, object]) -> tuple[str, list[str]]:
-        """The text with this server's ids for those that `meant` explains, and what is not here."""
-        ours = {name: id_ for id_, name in self.names.items()}
-        missing = [str(name) for name in meant.values() if name not in ours]
-        return replaced(text, {old: ours[str(name)] for old, name in meant.items() if name in ours}), missing
+
+def translated(text: str, meant: Mapping[str, object], ids: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The text with the ids that names have now for those that `meant` explains, and the names that have none."""
+    missing = [str(name) for name in meant.values() if name not in ids]
+    return replaced(text, {old: ids[str(name)] for old, name in meant.items() if name in ids}), missing
+
+
+def groups_in(text: str) -> list[str]:
+    """The groups that templates name by their names."""
+    inner = " ".join(_TEMPLATE.findall(text))
+    return sorted(set(_GROUPS.findall(inner)))
 
 
 def replaced(text: str, words: Mapping[str, str]) -> str:

@@ -13,7 +13,8 @@ from vaultctl.errors import ApiError
 from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
 from vaultctl.port.ground.server import Server
-from vaultctl.port.settings.plain import Note
+from vaultctl.port.settings import names
+from vaultctl.port.settings.plain import Note, unset
 from vaultctl.port.settings.wrapping import wrapped
 from vaultctl.text.json import as_map
 
@@ -27,6 +28,8 @@ _CONFIG = (
     "allow_plaintext_backup",
     "auto_rotate_period",
 )
+_TAKEN_BACK = ("min_encryption_version", "deletion_allowed", "auto_rotate_period")
+"""Settings that a key may have and lose again; the others are for good."""
 _MADE = ("type", "derived", "convergent_encryption", "latest_version", "min_available_version")
 _STAYS = "it allows neither export nor plaintext backup: `exportable=true allow_plaintext_backup=true` on its config lets it move"
 _OF_IMPORT = "it moves by import: MACs that it made are not verified there"
@@ -34,9 +37,9 @@ _OF_IMPORT = "it moves by import: MACs that it made are not verified there"
 
 def items(server: Server, namespace: str, mount: str, note: Note) -> Iterator[Item]:
     """Every key, with a mark that changes with its versions and settings."""
-    for found in server.names(f"{namespace}{mount}keys"):
-        if found.endswith("/"):
-            continue
+    known = [found for found in server.names(f"{namespace}{mount}keys") if not found.endswith("/")]
+    yield names.item(Name(KIND, namespace, f"{mount}keys/"), known)
+    for found in known:
         name = Name(KIND, namespace, f"{mount}keys/{found}")
         about = server.read(name.namespace + name.path)
         if about is not None:
@@ -133,6 +136,10 @@ def _import(server: Server, base: str, key: str, data: Mapping[str, object], the
             more = {"type": made["type"], "derived": bool(made.get("derived")), "allow_rotation": True}
             server.write(f"{base}keys/{key}/import", {**body, **more, "exportable": True})
     settings = {name: value for name, value in as_map(data["settings"]).items() if name != "exportable"}
+    more = as_map(there.data["settings"]) if there is not None else {}
+    settings.update(
+        {name: unset(more[name]) for name in _TAKEN_BACK if name in more and name not in settings}
+    )
     try:
         if settings:
             server.write(f"{base}keys/{key}/config", settings)

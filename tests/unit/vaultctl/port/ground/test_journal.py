@@ -92,8 +92,9 @@ def test_a_later_journal_begins_with_what_an_earlier_one_did(tmp_path: Path) -> 
         Journal.copy_marks(tmp_path / "none", tmp_path / "l")
 
 
-def test_what_is_doubted_is_ours_and_not_done(tmp_path: Path) -> None:
+def test_what_is_doubted_is_ours_still_and_not_done(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j", _ENDS)
+    journal.own(_NAME)
     journal.note(_NAME, "mark", "1@now")
     journal.doubt()
     journal.close()
