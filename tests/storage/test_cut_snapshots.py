@@ -134,6 +134,7 @@ def test_an_encrypted_backup_that_is_killed_is_whole_or_not_there(bench: Bench, 
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_an_encrypted_backup_that_is_killed_at_any_moment_is_whole_or_not_there(
     bench: Bench, kind: str
@@ -162,6 +163,7 @@ def test_the_restore_of_an_encrypted_one_that_is_killed_is_done_or_not_begun(ben
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_the_restore_of_an_encrypted_one_that_is_killed_at_any_moment_is_done_or_not_begun(
     bench: Bench,
 ) -> None:
@@ -285,5 +287,6 @@ def test_a_flipped_bit_is_refused_wherever_it_is(bench: Bench) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_a_flipped_bit_in_any_byte_is_refused(bench: Bench) -> None:
     _check_flips(bench, lambda size: list(range(size)))

@@ -113,7 +113,12 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
         float, Setting(read.duration, "How long a client may take to send a request's head.", "10s")
     ] = 10
     http_read_timeout: Annotated[
-        float, Setting(read.duration, "How long a client may take to send a whole request.", "30s")
+        float,
+        Setting(
+            read.duration,
+            "How long a client may take to send a whole request, and how long it may take nothing of an answer.",
+            "30s",
+        ),
     ] = 30
     custom_response_headers: Mapping[str, Mapping[str, str]] = msgspec.field(default_factory=dict)
     telemetry: ListenerTelemetry = ListenerTelemetry()

@@ -24,6 +24,7 @@ from vault.framework.telemetry.refusals import CountRefusal, Reason
 from vault.repeated.head_cache import HEAD, Again, Came
 from vault.repeated.starter import Starter
 from vault.server.config.settings import Listener
+from vault.server.http.delivery import Delivery
 from vault.server.http.framing import FramedProtocol
 from vault.server.http.head_rules import HEAD_END
 from vault.server.http.tls import presented
@@ -143,6 +144,7 @@ class Connection(FramedProtocol):
         self._begin, self._settle = starter.begin, starter.settle
         self._watched: object = self
         self._watched_since = 0.0
+        self._delivery: Delivery | None = None
 
     def connection_made(  # type: ignore[override]  # asyncio's base class says less than uvicorn's
         self, transport: asyncio.Transport
@@ -161,10 +163,15 @@ class Connection(FramedProtocol):
         """As uvicorn's, and no token stays with what the collector of garbage has yet to find (SL-58)."""
         super().connection_lost(exc)
         gone: Any = self
-        gone.cycle = gone.scope = self._head = None
+        gone.cycle = gone.scope = self._head = self._delivery = None
         self.headers, self._arrived = [], b""
         self._rest = bytearray()
         self._early.clear()
+
+    def pause_writing(self) -> None:
+        """As uvicorn's; from now on it is watched whether the client takes what waits for it."""
+        super().pause_writing()
+        self._delivery = Delivery(self.transport)
 
     def _respond(self, cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) -> bool:
         """Send a whole answer at once: one TLS record, one system call. False where ASGI's messages must do it.
@@ -310,7 +317,7 @@ class Connection(FramedProtocol):
             self._refused(reason, (self.client or ("", 0))[0])
 
     def stalled(self, now: float) -> bool:
-        """Tell whether the client has kept us waiting for the rest of one request for too long.
+        """Tell whether the client has kept us waiting for too long: for the rest of one request, or to take its answer.
 
         `now` is in seconds of the event loop's clock. What is waited for is known by its identity. A request that waits
         for us has a task from now on, by which it is found if it takes too long.
@@ -346,7 +353,7 @@ class Connection(FramedProtocol):
         if cycle is None:
             return self.parser, self.listener.http_read_header_timeout
         if self.flow.write_paused:
-            return self.flow, self.listener.http_read_timeout  # a client that does not read its answers
+            return self._delivery and self._delivery.stage(), self.listener.http_read_timeout
         if not cycle.response_complete:
             return (cycle, self.listener.http_read_timeout) if cycle.more_body else (None, 0.0)
         if self._early:

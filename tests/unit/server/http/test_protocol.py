@@ -38,6 +38,10 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.reader: Any = None
         self.closing = False
+        self.waiting = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += bytes(data)

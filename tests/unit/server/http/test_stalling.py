@@ -41,7 +41,7 @@ def patience(*parts: bytes, app: Callable[..., Any] = echo, paused: bool = False
                 await asyncio.sleep(0)
         reader: Connection = wire.reader
         if paused:
-            reader.flow.pause_writing()
+            reader.pause_writing()
         assert not reader.stalled(100.0)
         waited = next(
             (
