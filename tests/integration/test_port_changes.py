@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.port_estate import SECRET, Api
 from tests.integration.port_site import Site, equal, servers, small, two_namespaces, typed
+from vaultctl.port.ground.entry import Name
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,34 @@ def test_deleted_versions_move_with_their_values_where_that_is_wanted(site: Site
         api("POST", "kv/undelete/app/s1", {"versions": [1, 2]})
     assert destination("GET", "kv/data/app/s1?version=1")["data"]["data"] == {"v": f"{SECRET}1"}
     equal(source, destination)
+
+
+@pytest.mark.parametrize("command", ["move", "export", "back"])
+def test_what_an_ended_run_left_undeleted_is_deleted_again_whatever_is_wanted_now(
+    site: Site, tmp_path: Path, command: str
+) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    source("POST", "kv/delete/app/s1", {"versions": [1]})
+    archive = tmp_path / "archive"
+    file = archive / "export.journal" if command == "export" else tmp_path / "journal"
+    if command == "export":
+        typed("export", *site.sealing, archive, to=source)
+        (archive / "manifest.json").unlink()
+    else:
+        typed("move", f"-journal={file}", to=destination, source=source)
+    lines = file.read_bytes().splitlines()
+    key = bytes.fromhex(json.loads(lines[0])["key"])
+    digest = Name("kv2", "", "kv/app/s1").digest(key)
+    with file.open("a") as journal:  # as one that is killed between two requests leaves it
+        journal.write(json.dumps({"undeleted": digest, "versions": [1]}) + "\n")
+    source("POST", "kv/undelete/app/s1", {"versions": [1]})
+    if command == "export":
+        typed("export", *site.sealing, archive, to=source)
+    else:
+        typed(command, f"-journal={file}", to=destination, source=source)
+    assert source("GET", "kv/metadata/app/s1")["data"]["versions"]["1"]["deletion_time"]
+    assert b'"versions":[]' in file.read_bytes()
 
 
 def test_a_value_that_comes_back_at_the_source_comes_to_the_destination(site: Site, tmp_path: Path) -> None:

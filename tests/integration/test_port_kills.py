@@ -88,6 +88,26 @@ def test_a_move_that_is_killed_goes_on(site: Site, tmp_path: Path, kills: int) -
     assert not [path for path in source("GET", "sys/mounts")["data"] if path.startswith("moved-")]
 
 
+def test_a_move_that_is_asked_to_end_leaves_nothing_undeleted(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    for number in range(12):
+        source("POST", f"kv/delete/app/s{number}", {"versions": [1]})
+    for number in range(20):
+        journal = tmp_path / str(number)
+        process = start(["move", f"-journal={journal}", "-undelete"], to=destination, source=source)
+        while process.poll() is None and not (journal.exists() and b'"undeleted"' in journal.read_bytes()):
+            time.sleep(0.002)
+        process.terminate()
+        out, err = process.communicate()
+        assert SECRET not in out + err
+        for one in range(12):
+            assert source("GET", f"kv/metadata/app/s{one}")["data"]["versions"]["1"]["deletion_time"]
+        if process.returncode == 128 + signal.SIGTERM:
+            return
+    raise AssertionError("it was always done before it could be asked to end")
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(1500)])])
 def test_an_export_and_an_import_that_are_killed_go_on(site: Site, tmp_path: Path, kills: int) -> None:
     chance = random.Random(kills)

@@ -32,13 +32,23 @@ def move(
     copier: Copier,
     aside: Aside,
     *,
-    undelete: Undeletion | None,
+    undeletion: Undeletion,
+    undelete: bool,
     switch: bool,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Do what the module says; the report tells how many passes there were, and how long the source was set aside."""
     try:
-        _copy(server, report, copier, aside, undelete=undelete, switch=switch, clock=clock)
+        _copy(
+            server,
+            report,
+            copier,
+            aside,
+            undeletion=undeletion,
+            undelete=undelete,
+            switch=switch,
+            clock=clock,
+        )
     except CommandError as error:
         if aside.places:
             raise aside.undo(error) from error
@@ -51,15 +61,33 @@ def _copy(
     copier: Copier,
     aside: Aside,
     *,
-    undelete: Undeletion | None,
+    undeletion: Undeletion,
+    undelete: bool,
     switch: bool,
     clock: Callable[[], float],
 ) -> None:
     def source() -> ServerSource:
         return ServerSource(
-            server, report, undelete=undelete, known=copier.journal.versions, aside=aside.places
+            server,
+            report,
+            undelete=undeletion if undelete else None,
+            known=copier.journal.versions,
+            aside=aside.places,
         )
 
+    with undeletion.settled(server, lambda: source().versioned()):
+        _passes(report, copier, aside, source, switch=switch, clock=clock)
+
+
+def _passes(
+    report: Report,
+    copier: Copier,
+    aside: Aside,
+    source: Callable[[], ServerSource],
+    *,
+    switch: bool,
+    clock: Callable[[], float],
+) -> None:
     # 1. and 2.
     written = [copier.run(source().items())]
     while written[-1] > _FEW and len(written) < _PASSES:

@@ -59,6 +59,10 @@ class ServerSource:
         """The mounts of secrets of all namespaces, under the paths that they had."""
         return (mount for mount, _ in self._kv_mounts())
 
+    def versioned(self) -> Iterator[Mount]:
+        """Those of version 2."""
+        return (mount for mount, version in self._kv_mounts() if version == "2")
+
     def _kv_mounts(self) -> Iterator[tuple[Mount, str]]:
         for namespace in self._namespaces(""):
             for path, about in self._engines(namespace).items():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from vaultctl.commands.operator.snapshot import ended_by_signals
 from vaultctl.commands.port.ends import Ends, Progress, tell, threads
 from vaultctl.errors import CommandError
 from vaultctl.port.archive.manifest import NAME, read_manifest
@@ -49,12 +50,14 @@ def export(invocation: Invocation) -> int:
                     f"{folder}: the archive is complete; name another folder, or a delta with -since"
                 )
             writer = ArchiveWriter(folder, journal, to)
-            undelete = Undeletion(journal) if invocation.truth("undelete") else None
+            undeletion = Undeletion(journal)
+            undelete = undeletion if invocation.truth("undelete") else None
             source = ServerSource(server, report, undelete=undelete)
             copier = Copier(
                 writer, journal, report, threads=threads(invocation), progress=Progress(invocation, "read")
             )
-            copier.run(source.items())
+            with ended_by_signals(), undeletion.settled(server, source.versioned):
+                copier.run(source.items())
             name = Name(KIND, "", "")
             writer.put(Item(name, "", lambda: None), Entry(name, report.document()))
             about = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vaultctl.commands.operator.snapshot import ended_by_signals
 from vaultctl.commands.port.archives import fillers, open_archive
 from vaultctl.commands.port.ends import Ends, Progress, tell, threads
 from vaultctl.errors import CommandError
@@ -37,10 +38,18 @@ def move(invocation: Invocation) -> int:
             )
             progress = Progress(invocation, "moved")
             copier = Copier(sink, journal, report, threads=threads(invocation), progress=progress)
-            undelete = Undeletion(journal) if invocation.truth("undelete") else None
             aside = Aside(server, journal)
             aside.enter(switch=invocation.truth("switch"), replace=invocation.truth("replace"))
-            moving.move(server, report, copier, aside, undelete=undelete, switch=invocation.truth("switch"))
+            with ended_by_signals():
+                moving.move(
+                    server,
+                    report,
+                    copier,
+                    aside,
+                    undeletion=Undeletion(journal),
+                    undelete=invocation.truth("undelete"),
+                    switch=invocation.truth("switch"),
+                )
         finally:
             journal.close()
     return tell(invocation, report, good=report.complete)
@@ -55,6 +64,9 @@ def take_back(invocation: Invocation) -> int:
             aside = Aside(server, journal)
             done = aside.take_back()
             stage = aside.stage
+            source = ServerSource(server, Report())
+            with Undeletion(journal).settled(server, source.versioned):
+                pass
         finally:
             journal.close()
     said = [f"Back at {name.text}" for name in done] or ["Nothing is set aside."]

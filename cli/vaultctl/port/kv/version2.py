@@ -11,11 +11,12 @@ from vaultctl.errors import CommandError
 from vaultctl.port.ground import canonical, clock
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.server import Server
+from vaultctl.port.kv import undeletion
 from vaultctl.port.kv.mount import Mount, Refused, walk
 from vaultctl.port.kv.undeletion import Undeletion
 from vaultctl.text.json import as_list, as_map, parse
 
-KIND = "kv2"
+KIND = undeletion.KIND
 _SETTINGS: Mapping[str, object] = {
     "max_versions": 0,
     "cas_required": False,
@@ -98,9 +99,6 @@ class Reader:
             if not metadata:
                 continue
             name = Name(KIND, self._mount.namespace, self._mount.path + key)
-            if self._undelete is not None and (left := self._undelete.left(name)):
-                self._delete_again(name, key, left)
-                metadata = self._metadata(key)
             self._note_deleted(name, metadata)
             alive = _alive(metadata)
             yield Item(
@@ -190,18 +188,8 @@ class Reader:
         """The value of a deleted version, which is undeleted for the time of one read."""
         if self._undelete is None:
             return None
-        self._undelete.begin(name, [number])
-        self._server.write(f"{self._mount.base}undelete/{key}", {"versions": [number]})
-        try:
-            return self._value(key, number)
-        finally:
-            self._delete_again(name, key, [number])
-
-    def _delete_again(self, name: Name, key: str, numbers: list[int]) -> None:
-        """Delete versions that were undeleted to be read."""
-        self._server.write(f"{self._mount.base}delete/{key}", {"versions": numbers})
-        if self._undelete is not None:
-            self._undelete.end(name)
+        value = partial(self._value, key, number)
+        return self._undelete.read(self._server, self._mount, name, number, value)
 
 
 def comparable(data: Mapping[str, object]) -> object:

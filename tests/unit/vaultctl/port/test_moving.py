@@ -16,6 +16,7 @@ from vaultctl.port.ground.entry import WRITTEN, Entry, Item, Outcome
 from vaultctl.port.ground.journal import Journal
 from vaultctl.port.ground.report import Report
 from vaultctl.port.ground.server import Server
+from vaultctl.port.kv.undeletion import Undeletion
 
 
 class Source:
@@ -70,7 +71,15 @@ def _move(source: Source, folder: Path) -> Aside:
     copier = Copier(Destination(source), journal, report, threads=1)
     try:
         aside.enter(switch=True, replace=False)
-        moving.move(cast("Server", source), report, copier, aside, undelete=None, switch=True)
+        moving.move(
+            cast("Server", source),
+            report,
+            copier,
+            aside,
+            undeletion=Undeletion(journal),
+            undelete=False,
+            switch=True,
+        )
     finally:
         journal.close()
     return aside
