@@ -67,7 +67,7 @@ def test_only_the_journal_of_a_move_from_there_opens_a_source_again(site: Site, 
     said = typed("back", f"-journal={tmp_path / 'none'}", to=destination, source=source)
     assert said.code == 1
     assert not (tmp_path / "none").exists()
-    Journal(tmp_path / "other", {"source": "another", "destination": "one"}).close()
+    Journal(tmp_path / "other", {"kind": "move", "source": "another"}).close()
     said = typed("back", f"-journal={tmp_path / 'other'}", to=destination, source=source)
     assert (said.code, "another source" in said.err) == (1, True)
 

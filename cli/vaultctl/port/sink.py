@@ -98,7 +98,7 @@ class ServerSink:
         if name.kind == namespaces.KIND:
             return namespaces.put(self._server, entry, ours=ours, making=self._owning(name))
         if name.kind == transit.KIND:
-            return transit.put(self._server, entry, ours=ours)
+            return transit.put(self._server, entry, ours=self._replace)
         counterparts = self._at(name.namespace)
         outcome = self._setting(entry, counterparts, ours=ours)
         counterparts.take(name, outcome, entry.data)

@@ -39,6 +39,11 @@ def is_encrypted(file: Path) -> bool:
 
 def recipients_of(texts: Sequence[str], file: str) -> Sequence[object]:
     """Return those that are given, and those in a file, one on each line. Raises `StorageFailure`."""
+    return [recipient(where, text) for where, text in named_recipients(texts, file)]
+
+
+def named_recipients(texts: Sequence[str], file: str) -> Sequence[tuple[str, str]]:
+    """Return the same as text, each with where it was given. Raises `StorageFailure`."""
     named = [(f"-recipient number {number}", text) for number, text in enumerate(texts, 1)]
     if file:
         lines = enumerate(_lines(Path(file), "-recipients-file"), 1)
@@ -47,10 +52,11 @@ def recipients_of(texts: Sequence[str], file: str) -> Sequence[object]:
         raise StorageFailure(f"there are {len(named)} recipients; give {_MOST_KEYS} at most")
     if file and not named:
         raise StorageFailure("-recipients-file: no recipient is in it; put one on each line")
-    return [_recipient(where, text) for where, text in named]
+    return named
 
 
-def _recipient(where: str, text: str) -> object:
+def recipient(where: str, text: str) -> object:
+    """Return the key that a text is; `where` it was given is said where it is none. Raises `StorageFailure`."""
     kinds = {"age1tagpq1": tagpq.Recipient, "age1": x25519.Recipient}
     kind = next((kind for begin, kind in kinds.items() if text.startswith(begin)), ssh.Recipient)
     try:

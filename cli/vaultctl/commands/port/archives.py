@@ -9,10 +9,11 @@ from pathlib import Path
 from vaultctl.commands.operator.snapshot import ended_by_signals
 from vaultctl.commands.port.ends import Ends, Progress, tell, threads
 from vaultctl.errors import CommandError
-from vaultctl.port.archive.manifest import NAME, read_manifest
+from vaultctl.port.archive.chain import Chain
+from vaultctl.port.archive.manifest import NAME, manifest_bytes, manifest_of
 from vaultctl.port.archive.reader import ArchiveReader
-from vaultctl.port.archive.sealing import identities, recipients
-from vaultctl.port.archive.signature import check
+from vaultctl.port.archive.sealing import Recipients, identities, recipients
+from vaultctl.port.archive.signature import check, try_key
 from vaultctl.port.archive.writer import ArchiveWriter
 from vaultctl.port.copying import Copier
 from vaultctl.port.ground.entry import Entry, Item, Name
@@ -24,7 +25,7 @@ from vaultctl.port.source import ServerSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from vaultctl.invocation import Invocation
 
@@ -34,16 +35,19 @@ _FILLERS = 1000
 
 def export(invocation: Invocation) -> int:
     """Read a server into an archive; the same command goes on where it was ended."""
-    folder = Path(invocation.args[0])
-    to = _recipients(invocation)
-    if not invocation.text("sign-key") and not invocation.truth("unsigned"):
+    folder, to = Path(invocation.args[0]), _recipients(invocation)
+    if invocation.text("sign-key"):
+        try_key(invocation.text("sign-key"))
+    elif not invocation.truth("unsigned"):
         raise CommandError("nobody could tell who made the archive: give -sign-key, or say -unsigned")
     with Ends(invocation) as ends:
         server = ends.usual()
-        base = _begin(folder, invocation.text("since"))
         report = Report()
         report.facts["source"] = server.label
-        journal = Journal(folder / JOURNAL, {"source": server.identity})
+        base = _base(invocation.text("since"))
+        said = {"kind": "export", "source": server.identity, "base": base, "recipients": to.text}
+        said["undelete"] = "yes" if invocation.truth("undelete") else "no"
+        journal = _begin(folder, invocation.text("since"), said)
         try:
             if (folder / NAME).exists():
                 raise CommandError(
@@ -69,7 +73,7 @@ def export(invocation: Invocation) -> int:
             journal.close()
     report.facts["archive"] = str(folder)
     report.facts["archived entries"] = sum(manifest.counts.values())
-    return tell(invocation, report, good=True)
+    return tell(invocation, report, good=report.complete)
 
 
 def import_(invocation: Invocation) -> int:
@@ -84,8 +88,9 @@ def import_(invocation: Invocation) -> int:
         place = hashlib.sha256(server.identity.encode()).hexdigest()[:8]
         # Beside the archive: what is in it was made by others, and a journal says what may be overwritten.
         file = invocation.text("journal") or f"{folder.resolve()}.import-{place}.journal"
-        journal = Journal(Path(file), {"source": source, "destination": server.identity})
+        journal = Journal(Path(file), {"kind": "import", "source": source, "destination": server.identity})
         try:
+            chain = Chain(journal, reader.manifest)
             sink = ServerSink(
                 server,
                 journal,
@@ -94,16 +99,17 @@ def import_(invocation: Invocation) -> int:
             )
             progress = Progress(invocation, "written")
             Copier(sink, journal, report, threads=threads(invocation), progress=progress).run(
-                _without_report(reader, report)
+                _without_report(chain.ahead(reader.items()), report)
             )
+            chain.finish()
         finally:
             journal.close()
     return tell(invocation, report, good=report.complete)
 
 
-def _without_report(reader: ArchiveReader, report: Report) -> Iterator[Item]:
+def _without_report(items: Iterator[Item], report: Report) -> Iterator[Item]:
     """The entries to write; what the export could not read becomes part of the report."""
-    for item in reader.items():
+    for item in items:
         if item.name.kind != KIND:
             yield item
         elif (entry := item.load()) is not None:
@@ -117,9 +123,10 @@ def open_archive(invocation: Invocation, folder: Path) -> tuple[ArchiveReader, s
         raise CommandError(
             "the archive may be anybody's: give -signers, a file of allowed signers, or say -unsigned"
         )
-    signer = check(folder / NAME, signers) if signers else "not checked"
+    manifest = manifest_bytes(folder)
+    signer = check(manifest, folder, signers) if signers else "not checked"
     keys = identities(invocation.text("identity")) if invocation.text("identity") else ()
-    reader = ArchiveReader(folder, keys)
+    reader = ArchiveReader(folder, manifest, keys)
     reader.check()
     return reader, signer
 
@@ -130,29 +137,33 @@ def fillers(invocation: Invocation) -> int:
     return _FILLERS if number is None else number
 
 
-def _recipients(invocation: Invocation) -> list[object]:
+def _recipients(invocation: Invocation) -> Recipients:
     texts, file = invocation.texts("recipient"), invocation.text("recipients-file")
     if invocation.truth("plain"):
         if texts or file:
             raise CommandError("-plain encrypts to nobody: leave it out, or the recipients")
-        return []
+        return Recipients()
     if not texts and not file:
         raise CommandError(
             "every secret would lie on the disk in plain: give -recipient or -recipients-file, or say -plain"
         )
-    return list(recipients(texts, file))
+    return recipients(texts, file)
 
 
-def _begin(folder: Path, since: str) -> str:
-    """Make the folder, and bring what an earlier archive says was exported; the digest of that one's manifest."""
+def _base(since: str) -> str:
+    """The digest of an earlier archive's manifest; empty where there is none."""
+    return manifest_of(manifest_bytes(Path(since)), Path(since)).digest if since else ""
+
+
+def _begin(folder: Path, since: str, ends: Mapping[str, str]) -> Journal:
+    """Make the folder, and its journal with what an earlier archive says was exported.
+
+    CommandError where it was begun otherwise: an archive has one base, and is encrypted in one way.
+    """
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise CommandError(f"{folder}: {error.strerror}") from None
-    if not since:
-        return ""
-    earlier = Path(since)
-    base = hashlib.sha256(read_manifest(earlier).encode()).hexdigest()
-    if not (folder / JOURNAL).exists():
-        Journal.copy_marks(earlier / JOURNAL, folder / JOURNAL)
-    return base
+    if since and not (folder / JOURNAL).exists():
+        Journal.copy_marks(Path(since) / JOURNAL, folder / JOURNAL, ends)
+    return Journal(folder / JOURNAL, ends)

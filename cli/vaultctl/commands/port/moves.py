@@ -59,7 +59,7 @@ def take_back(invocation: Invocation) -> int:
     """Put the source's mounts back where they were before a switch-over. The destination is not asked: it may be gone."""
     with Ends(invocation) as ends:
         server = ends.source()
-        journal = Journal(_file(invocation), {"source": server.identity}, begin=False)
+        journal = Journal(_file(invocation), {"kind": "move", "source": server.identity}, begin=False)
         try:
             aside = Aside(server, journal)
             done = aside.take_back()
@@ -77,7 +77,8 @@ def take_back(invocation: Invocation) -> int:
 
 def _journal(invocation: Invocation, source: Server, destination: Server) -> Journal:
     """The journal of a move between these two."""
-    return Journal(_file(invocation), {"source": source.identity, "destination": destination.identity})
+    ends = {"kind": "move", "source": source.identity, "destination": destination.identity}
+    return Journal(_file(invocation), ends)
 
 
 def _file(invocation: Invocation) -> Path:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +54,11 @@ class Manifest:
                 found[kind] = found.get(kind, 0) + number
         return found
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of its one spelling: which archive this is."""
+        return hashlib.sha256(self.encode()).hexdigest()
+
     def encode(self) -> bytes:
         """The manifest's one spelling (RFC 8785)."""
         return canonical.encode(
@@ -86,9 +93,13 @@ def part_of(value: object) -> Part:
     )
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Read an archive's manifest. CommandError where it is not one, or not in canonical form."""
-    content = _bounded(folder / NAME, _LONGEST)
+def manifest_bytes(folder: Path) -> bytes:
+    """What an archive's manifest says, to be read once: whoever checks a signature uses what it checked."""
+    return read_bounded(folder / NAME, _LONGEST)
+
+
+def manifest_of(content: bytes, folder: Path) -> Manifest:
+    """The manifest that these bytes are. CommandError where they are none, or not in canonical form."""
     value = canonical.decode(content)
     if value.get("format") != FORMAT:
         raise CommandError(f"{folder}: its manifest is not of the form {FORMAT}")
@@ -106,7 +117,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def read_part(folder: Path, part: Part) -> bytes:
     """Read a part's bytes. CommandError where they are not those that the manifest names."""
-    content = _bounded(folder / part.file, _LONGEST_PART)
+    content = read_bounded(folder / part.file, _LONGEST_PART)
     if len(content) != part.size or hashlib.sha256(content).hexdigest() != part.sha256:
         raise CommandError(f"{folder / part.file}: it is not what the manifest says; the archive is damaged")
     return content
@@ -131,12 +142,17 @@ def write_file(file: Path, content: bytes) -> None:
         raise CommandError(f"{file}: {error.strerror}") from None
 
 
-def _bounded(file: Path, longest: int) -> bytes:
+def read_bounded(file: Path, longest: int) -> bytes:
+    """A file's bytes. CommandError where it has more, is a link, or is none that has bytes: what others made may be a pipe."""
     try:
-        with file.open("rb") as source:
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as source:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise CommandError(f"{file}: it is no file")
             content = source.read(longest + 1)
     except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}") from None
+        why = "it is a link, which leads out of the archive" if error.errno == errno.ELOOP else error.strerror
+        raise CommandError(f"{file}: {why}") from None
     if len(content) > longest:
         raise CommandError(f"{file}: it has more than {longest} bytes")
     return content

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from vaultctl.errors import CommandError
-from vaultctl.port.archive.manifest import Manifest, Part, read_manifest, read_part
+from vaultctl.port.archive.manifest import Part, manifest_of, read_part
 from vaultctl.port.archive.sealing import unseal
 from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import Entry, Item, Name
@@ -18,10 +18,10 @@ from vaultctl.port.ground.entry import Entry, Item, Name
 class ArchiveReader:
     """An archive whose manifest is known to be whole."""
 
-    def __init__(self, folder: Path, identities: Sequence[object]) -> None:
-        """CommandError where it is encrypted and no identity is given, or the other way round."""
+    def __init__(self, folder: Path, manifest: bytes, identities: Sequence[object]) -> None:
+        """`manifest` is what was read of it, and checked. CommandError where identities are given for one in plain."""
         self._folder, self._identities = folder, identities
-        self.manifest: Manifest = read_manifest(folder)
+        self.manifest = manifest_of(manifest, folder)
         if identities and self.manifest.encryption != "age":
             raise CommandError(f"{folder}: it is not encrypted; leave -identity out")
 
@@ -34,12 +34,18 @@ class ArchiveReader:
         """Every entry in its order. CommandError for what the manifest does not say."""
         if self.manifest.encryption == "age" and not self._identities:
             raise CommandError(f"{self._folder}: it is encrypted; give the private key's file with -identity")
-        for part in self.manifest.parts:
+        archive = self.manifest.digest[:16]
+        for place, part in enumerate(self.manifest.parts):
             entries = list(self._entries(part))
             if Counter(entry.name.kind for entry in entries) != Counter(part.counts):
                 raise CommandError(f"{self._folder / part.file}: it has other entries than the manifest says")
             for number, entry in enumerate(entries):
-                yield Item(entry.name, f"{part.sha256}:{number}", partial(_same, entry))
+                yield Item(
+                    entry.name,
+                    f"{part.sha256}:{number}",
+                    partial(_same, entry),
+                    versions=f"{archive}:{place:08d}:{number:08d}",
+                )
 
     def _entries(self, part: Part) -> Iterator[Entry]:
         content = read_part(self._folder, part)

@@ -3,17 +3,42 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from vaultctl.port.ground.extras import Errors
 
 
-def recipients(texts: Sequence[str], file: str) -> Sequence[object]:
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """To whom parts are encrypted; to nobody where `keys` is empty."""
+
+    keys: Sequence[object] = ()
+    digest: str = ""
+    """Which keys these are."""
+
+    @property
+    def encryption(self) -> str:
+        """As a manifest says it."""
+        return "age" if self.keys else "none"
+
+    @property
+    def text(self) -> str:
+        """As a journal says it: one archive is encrypted in one way."""
+        return f"age:{self.digest}" if self.keys else "none"
+
+
+def recipients(texts: Sequence[str], file: str) -> Recipients:
     """The keys to encrypt to: those that are given, and those in a file. CommandError for what is none."""
     with Errors():
-        from vault.storage.copies.encryption import recipients_of
+        from vault.storage.copies.encryption import named_recipients, recipient
 
-        return recipients_of(texts, file)
+        named = named_recipients(texts, file)
+        keys = [recipient(where, text) for where, text in named]
+        seal(b"", keys)  # whether they go together
+        words = sorted({" ".join(text.split()[:2]) for _, text in named})  # without comments of SSH keys
+        return Recipients(keys, hashlib.sha256("\n".join(words).encode()).hexdigest())
     raise AssertionError
 
 

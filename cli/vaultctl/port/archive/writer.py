@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-from vaultctl.port.archive.manifest import NAME, Manifest, Part, part_of, write_file
-from vaultctl.port.archive.sealing import seal
+from vaultctl.port.archive.manifest import NAME, Manifest, Part, part_of, read_part, write_file
+from vaultctl.port.archive.sealing import Recipients, seal
 from vaultctl.port.archive.signature import sign, signature_of
 from vaultctl.port.ground import clock
 from vaultctl.port.ground.entry import WRITTEN, Entry, Item, Outcome
@@ -24,12 +24,12 @@ class ArchiveWriter:
 
     parallel = False
 
-    def __init__(
-        self, folder: Path, journal: Journal, recipients: Sequence[object], *, size: int = PART
-    ) -> None:
-        """Go on where the journal ends. Without recipients nothing is encrypted."""
+    def __init__(self, folder: Path, journal: Journal, recipients: Recipients, *, size: int = PART) -> None:
+        """Go on where the journal ends. CommandError where a part of before is not there as it was written."""
         self._folder, self._journal, self._recipients, self._size = folder, journal, recipients, size
         self._parts: list[Part] = [part_of(line["part"]) for line in journal.lines if "part" in line]
+        for part in self._parts:
+            read_part(folder, part)
         self._lines: list[bytes] = []
         self._done: list[list[str]] = []
         self._counts: Counter[str] = Counter()
@@ -51,8 +51,8 @@ class ArchiveWriter:
         if not self._lines:
             return
         plain = b"".join(line + b"\n" for line in self._lines)
-        content = seal(plain, self._recipients) if self._recipients else plain
-        suffix = "age" if self._recipients else "jsonl"
+        content = seal(plain, self._recipients.keys) if self._recipients.keys else plain
+        suffix = "age" if self._recipients.keys else "jsonl"
         name = f"part-{len(self._parts) + 1:06d}.{suffix}"
         write_file(self._folder / name, content)
         part = Part(name, len(content), hashlib.sha256(content).hexdigest(), dict(self._counts))
@@ -61,18 +61,18 @@ class ArchiveWriter:
         self._lines, self._done, self._counts, self._bytes = [], [], Counter(), 0
 
     def finish(self, source: Mapping[str, object], *, base: str, sign_key: str) -> Manifest:
-        """Write the manifest, and sign it where there is a key."""
+        """Sign the manifest where there is a key, and write it last: an archive that has one is complete."""
         self.flush()
         manifest = Manifest(
             source,
             clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "age" if self._recipients else "none",
+            self._recipients.encryption,
             base,
             tuple(self._parts),
         )
-        file = self._folder / NAME
-        signature_of(file).unlink(missing_ok=True)
-        write_file(file, manifest.encode())
+        signature_of(self._folder).unlink(missing_ok=True)  # of a run that was ended here
         if sign_key:
-            sign(file, sign_key)
+            write_file(signature_of(self._folder), sign(manifest.encode(), sign_key))
+        self._journal.add({"complete": manifest.digest}, durable=True)
+        write_file(self._folder / NAME, manifest.encode())
         return manifest

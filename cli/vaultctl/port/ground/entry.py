@@ -51,7 +51,7 @@ class Item:
     load: Callable[[], Entry | None] = field(repr=False)
     """Reads it; None where it is no longer there."""
     versions: str = ""
-    """Which versions are alive, for the journal: the next pass need not read them again."""
+    """Which versions are alive, for the journal: the next pass need not read them again. Of an archive's, where it stands."""
     whole: Callable[[], Entry | None] | None = field(default=None, repr=False)
     """Reads all of it, where `load` leaves out what the journal says is there already."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import stat
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -60,32 +61,30 @@ class Journal:
             self._take(line)
 
     @classmethod
-    def copy_marks(cls, earlier: Path, file: Path) -> None:
-        """Begin a journal with what an earlier one says was done, under the same key."""
-        found = cls._open_as_it_is(earlier)
+    def copy_marks(cls, earlier: Path, file: Path, ends: Mapping[str, str]) -> None:
+        """Begin a journal with what the one of an earlier export says was done, under the same key.
+
+        CommandError where that is of another source, or of another archive than the `base` of `ends`.
+        """
+        if not earlier.exists():
+            raise CommandError(f"{earlier}: there is no journal; a delta needs that of the earlier export")
+        found = cls(earlier, {name: ends[name] for name in ("kind", "source")}, begin=False)
         try:
+            if {"complete": ends["base"]} not in found.lines:
+                raise CommandError(f"{earlier}: it is not the journal of the archive beside it")
             lines: list[dict[str, object]] = [
-                found.head,
+                {**found.head, "ends": dict(ends)},
                 {"done": [[name, mark] for name, mark in found.marks.items()]},
             ]
         finally:
             found.close()
         partial = file.with_name(f"{file.name}.partial")
-        partial.write_bytes(b"".join(canonical.encode(line) + b"\n" for line in lines))
-        partial.chmod(0o600)
+        handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "wb") as target:
+            target.write(b"".join(canonical.encode(line) + b"\n" for line in lines))
+            target.flush()
+            os.fsync(handle)
         partial.replace(file)
-
-    @classmethod
-    def _open_as_it_is(cls, file: Path) -> Journal:
-        """Open a journal that is there, whatever its ends."""
-        try:
-            with file.open("rb") as content:
-                head = as_map(parse(content.readline()))
-        except (OSError, ValueError):
-            raise CommandError(
-                f"{file}: there is no journal; a delta needs that of the earlier export"
-            ) from None
-        return cls(file, {name: str(value) for name, value in as_map(head.get("ends")).items()})
 
     def close(self) -> None:
         """Let others have it."""
@@ -152,9 +151,17 @@ class Journal:
 
     def _claim(self, how: int) -> int:
         try:
-            handle = os.open(self.file, how | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            handle = os.open(
+                self.file, how | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
+            )
         except OSError as error:
             raise CommandError(f"{self.file}: {error.strerror}") from None
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+            os.close(handle)
+            raise CommandError(
+                f"{self.file}: others may write to it, and it says what may be overwritten; give a file of your own"
+            )
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -20,6 +20,7 @@ from vaultctl.text.json import as_map
 
 KIND = "transit-key"
 OTHER = "the destination has another key of that name; -replace removes it"
+NEWER = "the destination's key has newer versions, and what they encrypted would be lost: remove it there if it may be"
 _CONFIG = (
     "min_decryption_version",
     "min_encryption_version",
@@ -87,13 +88,15 @@ def comparable(data: Mapping[str, object]) -> object:
 
 
 def put(server: Server, entry: Entry, *, ours: bool) -> Outcome:
-    """Bring a key, or what was added to it since."""
+    """Bring a key, or what was added to it since. `ours` says that another key may be replaced, and never one with newer versions."""
     name, data = entry.name, entry.data
     if "versions" not in data:
         return Outcome("left", _STAYS)
     there = _load(server, name, mount=str(data["mount"]))
     if there is not None and canonical.encode(comparable(there.data)) == canonical.encode(comparable(data)):
         return UNCHANGED
+    if there is not None and _latest(there.data) > _latest(data):
+        return Outcome("left", NEWER)
     if there is not None and not ours and not _begins(there.data, data):
         return Outcome("left", OTHER)
     base, key = f"{name.namespace}{data['mount']}", name.path.rpartition("/")[2]
@@ -104,9 +107,18 @@ def put(server: Server, entry: Entry, *, ours: bool) -> Outcome:
 
 
 def _begins(there: Mapping[str, object], data: Mapping[str, object]) -> bool:
-    """Whether the versions that are there are the first of those that are to be there."""
+    """Whether the key that is there is the one that is to be there, with all of its versions or the first of them.
+
+    Both tell versions from `min_decryption_version` on, so that one may tell more of the first ones.
+    """
     wanted, found = as_map(data["versions"]), as_map(there.get("versions"))
-    return bool(found) and all(wanted.get(number) == key for number, key in found.items())
+    both = wanted.keys() & found.keys()
+    return bool(both) and all(wanted[number] == found[number] for number in both)
+
+
+def _latest(data: Mapping[str, object]) -> int:
+    number = as_map(data["made"]).get("latest_version")
+    return number if isinstance(number, int) else 0
 
 
 def _import(server: Server, base: str, key: str, data: Mapping[str, object], there: Entry | None) -> Outcome:

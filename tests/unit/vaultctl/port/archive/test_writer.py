@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """An archive is read as it was written, in parts that nobody reads without the key; whatever is changed is refused."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,15 +9,16 @@ import pyrage
 import pytest
 
 from vaultctl.errors import CommandError
-from vaultctl.port.archive.manifest import NAME, read_manifest
+from vaultctl.port.archive.manifest import NAME, manifest_bytes, manifest_of
 from vaultctl.port.archive.reader import ArchiveReader
-from vaultctl.port.archive.signature import check, sign
+from vaultctl.port.archive.sealing import Recipients, recipients
 from vaultctl.port.archive.writer import ArchiveWriter
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.journal import Journal
 
 _SOURCE = {"version": "2.7.2", "identity": "one"}
 _IDENTITY = pyrage.x25519.Identity.generate()
+_SEALING = recipients([str(_IDENTITY.to_public())], "")
 _ENTRIES = [
     Entry(Name("kv1", "", f"old/{n}"), {"mount": "old/", "value": f'{{"v":"s3cr3t-{n}"}}'}) for n in range(9)
 ]
@@ -29,15 +31,19 @@ def _item(entry: Entry) -> Item:
 def _write(folder: Path, *, plain: bool = False, size: int = 300) -> None:
     folder.mkdir()
     journal = Journal(folder / "journal", {"source": "one"})
-    writer = ArchiveWriter(folder, journal, [] if plain else [_IDENTITY.to_public()], size=size)
+    writer = ArchiveWriter(folder, journal, Recipients() if plain else _SEALING, size=size)
     for entry in _ENTRIES:
         writer.put(_item(entry), entry)
     writer.finish(_SOURCE, base="", sign_key="")
     journal.close()
 
 
+def _reader(folder: Path, *identities: pyrage.x25519.Identity) -> ArchiveReader:
+    return ArchiveReader(folder, manifest_bytes(folder), identities)
+
+
 def _read(folder: Path) -> list[Entry | None]:
-    reader = ArchiveReader(folder, [_IDENTITY])
+    reader = _reader(folder, _IDENTITY)
     reader.check()
     return [item.load() for item in reader.items()]
 
@@ -45,7 +51,7 @@ def _read(folder: Path) -> list[Entry | None]:
 def test_what_is_written_is_read_in_its_order_from_several_parts(tmp_path: Path) -> None:
     _write(tmp_path / "a")
     assert _read(tmp_path / "a") == _ENTRIES
-    manifest = read_manifest(tmp_path / "a")
+    manifest = manifest_of(manifest_bytes(tmp_path / "a"), tmp_path)
     assert len(manifest.parts) > 2
     assert manifest.counts == {"kv1": 9}
     assert all(b"s3cr3t" not in file.read_bytes() for file in (tmp_path / "a").iterdir())
@@ -56,7 +62,7 @@ def test_one_that_was_ended_goes_on_behind_its_last_part(tmp_path: Path) -> None
     folder.mkdir()
     for begin in (0, 4):
         journal = Journal(folder / "journal", {"source": "one"})
-        writer = ArchiveWriter(folder, journal, [_IDENTITY.to_public()], size=1)
+        writer = ArchiveWriter(folder, journal, _SEALING, size=1)
         for entry in _ENTRIES[begin : begin + 5]:
             if not journal.is_done(entry.name, "mark"):
                 writer.put(_item(entry), entry)
@@ -99,31 +105,60 @@ def test_another_key_or_none_opens_nothing(tmp_path: Path) -> None:
     _write(tmp_path / "a")
     _write(tmp_path / "plain", plain=True)
     with pytest.raises(CommandError, match="does not open"):
-        list(ArchiveReader(tmp_path / "a", [pyrage.x25519.Identity.generate()]).items())
+        list(_reader(tmp_path / "a", pyrage.x25519.Identity.generate()).items())
     with pytest.raises(CommandError, match="give the private key"):
-        list(ArchiveReader(tmp_path / "a", []).items())
+        list(_reader(tmp_path / "a").items())
     with pytest.raises(CommandError, match="not encrypted"):
-        ArchiveReader(tmp_path / "plain", [_IDENTITY])
-    assert [item.load() for item in ArchiveReader(tmp_path / "plain", []).items()] == _ENTRIES
+        _reader(tmp_path / "plain", _IDENTITY)
+    assert [item.load() for item in _reader(tmp_path / "plain").items()] == _ENTRIES
 
 
-def test_only_an_allowed_signer_of_this_manifest_is_one(tmp_path: Path) -> None:
+def test_one_goes_on_only_where_what_was_written_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    journal = Journal(folder / "journal", {"source": "one"})
+    writer = ArchiveWriter(folder, journal, _SEALING, size=1)
+    writer.put(_item(_ENTRIES[0]), _ENTRIES[0])
+    (folder / "part-000001.age").write_bytes(b"damaged")
+    with pytest.raises(CommandError, match="damaged"):
+        ArchiveWriter(folder, journal, _SEALING)
+    journal.close()
+
+
+def test_an_archive_that_cannot_be_signed_is_not_complete(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    journal = Journal(folder / "journal", {"source": "one"})
+    writer = ArchiveWriter(folder, journal, _SEALING)
+    writer.put(_item(_ENTRIES[0]), _ENTRIES[0])
+    with pytest.raises(CommandError, match="did not sign"):
+        writer.finish(_SOURCE, base="", sign_key=str(tmp_path / "none"))
+    assert not (folder / NAME).exists()
+    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]
+    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    made = writer.finish(_SOURCE, base="", sign_key=str(tmp_path / "key"))
+    assert manifest_of(manifest_bytes(folder), folder) == made
+    assert {"complete": made.digest} in journal.lines
+    journal.close()
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_nothing_but_a_file_of_the_archive_is_read(tmp_path: Path, what: str) -> None:
     _write(tmp_path / "a")
-    manifest = tmp_path / "a" / NAME
-    for name in ("key", "other"):
-        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
-        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
-        (tmp_path / f"{name}.signers").write_text(f"{name} {(tmp_path / f'{name}.pub').read_text()}")
-    signers = str(tmp_path / "key.signers")
-    with pytest.raises(CommandError, match="not signed"):
-        check(manifest, signers)
-    sign(manifest, str(tmp_path / "key"))
-    assert check(manifest, signers).startswith("key (ED25519 key SHA256:")
-    with pytest.raises(CommandError, match="no good signature"):
-        check(manifest, str(tmp_path / "other.signers"))
-    manifest.write_bytes(manifest.read_bytes() + b" ")
-    with pytest.raises(CommandError, match="no good signature"):
-        check(manifest, signers)
+    for name in ("part-000002.age", NAME):
+        file = tmp_path / "a" / name
+        content = file.read_bytes()
+        file.unlink()
+        if what == "link":
+            (tmp_path / "elsewhere").write_bytes(content)
+            file.symlink_to(tmp_path / "elsewhere")
+        else:
+            os.mkfifo(file)
+        with pytest.raises(CommandError, match=r"it is a link|it is no file"):
+            _read(tmp_path / "a")
+        file.unlink()
+        file.write_bytes(content)
+    assert len(_read(tmp_path / "a")) == 9
 
 
 @pytest.mark.parametrize("path", ["../sys/mounts/x", "old/../../sys/x", "./old/x"])
@@ -131,11 +166,11 @@ def test_an_entry_that_leads_out_of_its_place_is_none(tmp_path: Path, path: str)
     folder = tmp_path / "a"
     folder.mkdir()
     journal = Journal(folder / "journal", {"source": "one"})
-    writer = ArchiveWriter(folder, journal, [])
+    writer = ArchiveWriter(folder, journal, Recipients())
     entry = Entry(Name("kv1", "", path), {"mount": "old/", "value": "{}"})
     writer.put(_item(entry), entry)
     writer.finish(_SOURCE, base="", sign_key="")
     journal.close()
-    reader = ArchiveReader(folder, [])
+    reader = _reader(folder)
     with pytest.raises(CommandError, match="no entry"):
         list(reader.items())

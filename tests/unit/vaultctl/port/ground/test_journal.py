@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A journal says what is done, to nobody else, and survives the end of its process at any byte."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -83,13 +84,34 @@ def test_a_journal_of_other_ends_or_of_another_process_is_refused(tmp_path: Path
 
 
 def test_a_later_journal_begins_with_what_an_earlier_one_did(tmp_path: Path) -> None:
-    _with_one(tmp_path / "j")
-    Journal.copy_marks(tmp_path / "j", tmp_path / "k")
-    journal = Journal(tmp_path / "k", _ENDS)
+    ends = {"kind": "export", "source": "one", "base": "digest"}
+    journal = Journal(tmp_path / "j", {**ends, "base": ""})
+    journal.note(_NAME, "mark")
+    journal.close()
+    with pytest.raises(CommandError, match="not the journal of the archive"):
+        Journal.copy_marks(tmp_path / "j", tmp_path / "k", ends)
+    journal = Journal(tmp_path / "j", {**ends, "base": ""})
+    journal.add({"complete": "digest"})
+    journal.close()
+    with pytest.raises(CommandError, match="another source"):
+        Journal.copy_marks(tmp_path / "j", tmp_path / "k", {**ends, "source": "other"})
+    Journal.copy_marks(tmp_path / "j", tmp_path / "k", ends)
+    journal = Journal(tmp_path / "k", ends)
     assert journal.is_done(_NAME, "mark")
     assert journal.lines == []
     with pytest.raises(CommandError, match="earlier export"):
-        Journal.copy_marks(tmp_path / "none", tmp_path / "l")
+        Journal.copy_marks(tmp_path / "none", tmp_path / "l", ends)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_journal_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    _with_one(tmp_path / "j")
+    (tmp_path / "j").chmod(mode)
+    with pytest.raises(CommandError, match="others may write to it"):
+        Journal(tmp_path / "j", _ENDS)
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(CommandError, match="others may write to it"):
+        Journal(tmp_path / "pipe", _ENDS)
 
 
 def test_what_is_doubted_is_ours_still_and_not_done(tmp_path: Path) -> None:
