@@ -69,6 +69,13 @@ class DryRunOutput(Exception):
         self.text = text
 
 
+class DepthError(CommandError):
+    """JSON is nested deeper than it is read."""
+
+    def __init__(self) -> None:
+        super().__init__("it is nested too deep to be read")
+
+
 class RequestError(CommandError):
     """The server could not be reached; exit code 2 except for `status`."""
 

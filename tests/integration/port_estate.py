@@ -29,7 +29,7 @@ class Api:
         return Api(self.address, self.token, namespace)
 
     def __call__(self, method: str, path: str, body: object = None, *, missing: bool = False) -> Any:
-        """What it answers; {} where nothing is, and `missing` allows that."""
+        """What it answers; {} where nothing is, and `missing` allows that. Bytes are sent as they are."""
         request = urllib.request.Request(
             f"{self.address}/v1/{path}",
             method=method,
@@ -38,7 +38,7 @@ class Api:
                 "Content-Type": "application/json",
                 "X-Vault-Namespace": self.namespace,
             },
-            data=None if body is None else json.dumps(body).encode(),
+            data=body if body is None or isinstance(body, bytes) else json.dumps(body).encode(),
         )
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:

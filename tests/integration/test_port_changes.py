@@ -171,6 +171,27 @@ def test_a_value_that_comes_back_at_the_source_comes_to_the_destination(site: Si
     equal(source, destination)
 
 
+@pytest.mark.parametrize("levels", [150, 5000])
+def test_a_value_that_is_nested_too_deep_is_named_and_all_others_move(
+    site: Site, tmp_path: Path, levels: int
+) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    for path in ("kv/data/app/deep", "old/deep"):
+        source("POST", path, ('{"data":{"v":' + "[" * levels + "]" * levels + "}}").encode())
+    archive = tmp_path / "archive"
+    assert typed("export", *site.sealing, archive, to=source).code == 0
+    for said in (
+        typed("import", *site.opening, archive, to=destination),
+        typed("move", f"-journal={tmp_path / 'journal'}", to=destination, source=source),
+    ):
+        assert said.code == 1
+        why = {row["path"]: row["why"] for row in said.report["not_moved"]}
+        assert why == dict.fromkeys(("kv/app/deep", "old/deep"), "its value has more than 100 levels")
+    found = typed("verify", to=destination, source=source)
+    assert {row["path"] for row in found.report["differences"]} == {"kv/app/deep", "old/deep"}
+
+
 def test_a_later_pass_writes_what_changed_alone(site: Site, tmp_path: Path) -> None:
     source, destination = two_namespaces(site)
     small(source)

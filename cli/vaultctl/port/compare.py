@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from vaultctl.errors import DepthError
 from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.report import KIND
@@ -80,12 +81,19 @@ def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item]) -> None:
 
 
 def _digests(key: bytes, item: Item) -> tuple[Entry | None, dict[str, str]]:
-    entry = item.load()
-    if entry is None or entry.name.kind in (*_LISTS, KIND):
-        return entry, {}
+    try:
+        entry = item.load()
+        if entry is None or entry.name.kind in (*_LISTS, KIND):
+            return entry, {}
+        return entry, _parts(key, entry)
+    except DepthError:  # what is not looked at is equal to nothing
+        return Entry(item.name, {}), {"levels that are too many": secrets.token_hex()}
+
+
+def _parts(key: bytes, entry: Entry) -> dict[str, str]:
     found = _COMPARABLE.get(entry.name.kind, plain.comparable)(entry.data)
     parts = found if isinstance(found, dict) and entry.name.kind != version1.KIND else {"value": found}
-    return entry, {str(name): canonical.digest(key, value)[:32] for name, value in parts.items()}
+    return {str(name): canonical.digest(key, value)[:32] for name, value in parts.items()}
 
 
 def _drop_gone(side: Side, entry: Entry) -> None:

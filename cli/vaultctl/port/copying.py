@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from vaultctl.errors import ApiError
+from vaultctl.errors import ApiError, DepthError
+from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import AGAIN, UNCHANGED, Entry, Item, Outcome
 from vaultctl.port.ground.journal import Journal
 from vaultctl.port.ground.report import Report
 from vaultctl.port.ground.server import reason
 from vaultctl.port.sink import SECRETS
 
+_DEEP = Outcome("refused", f"its value has more than {canonical.DEEPEST} levels")
 _TOGETHER = 64
 """Secrets that are on their way at once, at most."""
 
@@ -77,6 +79,8 @@ class Copier:
             return item.load()
         except ApiError as error:
             return _refused(error)
+        except DepthError:
+            return _DEEP
 
     def _take(self, item: Item) -> Entry | Outcome | None:
         found = self._load(item)
@@ -91,6 +95,8 @@ class Copier:
             return found and self._sink.put(item, found)
         except ApiError as error:
             return _refused(error)
+        except DepthError:
+            return _DEEP
         except (KeyError, TypeError, ValueError, AttributeError):
             return Outcome("refused", "the entry is in no form that an entry of its kind has")
 

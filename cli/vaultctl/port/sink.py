@@ -20,7 +20,7 @@ from vaultctl.port.settings import identity, mounts, names, namespaces, plain, p
 from vaultctl.port.settings.catalog import ROLE_ID, SWITCHES, may_write
 from vaultctl.port.settings.counterparts import Counterparts
 from vaultctl.port.source import NAMES, SETTINGS
-from vaultctl.text.json import as_list, as_map, parse
+from vaultctl.text.json import as_list, as_map
 
 SECRETS = (version1.KIND, version2.KIND)
 """Kinds that depend on nothing but their mount, so that many may be written at once."""
@@ -212,7 +212,7 @@ def _inexact(entry: Entry) -> bool:
         entry.data.get("value"),
         *(as_map(one).get("value") for one in as_list(entry.data.get("versions"))),
     ]
-    return any(canonical.inexact(parse(value)) for value in values if isinstance(value, str))
+    return any(canonical.inexact(canonical.value_of(value)) for value in values if isinstance(value, str))
 
 
 def _also(entry: Entry) -> Mapping[str, object]:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 from json.encoder import encode_basestring
 
+from vaultctl.errors import DepthError
+
 _CONTROLS = {
     code: f"\\u{code:04x}" for code in (*range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
@@ -27,15 +29,21 @@ class Number(float):
 
 
 def parse(text: str | bytes) -> object:
-    """The JSON value; ValueError when it is none. Half a pair of surrogates becomes U+FFFD, as Go's decoder has it."""
+    """The JSON value; ValueError when it is none. Half a pair of surrogates becomes U+FFFD, as Go's decoder has it.
+
+    DepthError where it is nested deeper than this process can go down.
+    """
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")
-    value = json.loads(text, parse_float=Number)
-    if text.isascii() and "\\u" not in text:
-        return value
-    from vaultctl.text.surrogates import without_halves
+    try:
+        value = json.loads(text, parse_float=Number)
+        if text.isascii() and "\\u" not in text:
+            return value
+        from vaultctl.text.surrogates import without_halves
 
-    return without_halves(value, text)
+        return without_halves(value, text)
+    except RecursionError:
+        raise DepthError from None
 
 
 def as_map(value: object) -> dict[str, object]:

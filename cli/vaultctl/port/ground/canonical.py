@@ -8,12 +8,38 @@ import hmac
 import json
 import math
 from decimal import Decimal
+from typing import TypeVar
 
-from vaultctl.errors import CommandError
+from vaultctl.errors import CommandError, DepthError
 from vaultctl.text.json import Number, parse
 
+DEEPEST = 100
+"""Levels of a value: OpenBao takes any number, Coffre fewer than this."""
 _LARGEST = 2**53
 """Whole numbers from here on are rounded where numbers are doubles (RFC 8785, section 3.2.2.3)."""
+
+
+_Value = TypeVar("_Value")
+
+
+def bounded(value: _Value) -> _Value:
+    """The value, which others nested. DepthError where it has more levels than are looked at."""
+    level: list[object] = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, (dict, list))
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return value
+    raise DepthError
+
+
+def value_of(text: object) -> object:
+    """What a secret's text in an archive says. DepthError where it is nested too deep, ValueError where it is no JSON."""
+    return bounded(parse(str(text)))
 
 
 def encode(value: object) -> bytes:
@@ -51,9 +77,11 @@ def digest(key: bytes, value: object) -> str:
 def decode(line: bytes) -> dict[str, object]:
     """The object that a canonical line spells. CommandError where it is none, or spelled otherwise."""
     try:
-        value = parse(line)
-    except (ValueError, RecursionError):
+        value = bounded(parse(line))
+    except ValueError:
         raise CommandError("a line of the archive is no JSON") from None
+    except DepthError:
+        raise CommandError("a line of the archive is nested too deep") from None
     if not isinstance(value, dict) or encode(value) != line:
         raise CommandError("a line of the archive is not in canonical form")
     return value

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from vaultctl.errors import ApiError, CommandError
 from vaultctl.http.client import Client
+from vaultctl.port.ground import canonical
 from vaultctl.text.json import as_list, as_map
 
 PAGE = 1000
@@ -167,7 +168,7 @@ class Server:
                     raise
                 time.sleep(1 if error.status == 429 else _PAUSE)
             else:
-                return None if response.status == 404 else response.json()
+                return None if response.status == 404 else canonical.bounded(response.json())
 
 
 def reason(error: ApiError) -> str:

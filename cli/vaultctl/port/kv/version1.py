@@ -10,7 +10,6 @@ from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import UNCHANGED, WRITTEN, Entry, Item, Name, Outcome
 from vaultctl.port.ground.server import Server
 from vaultctl.port.kv.mount import Mount, Refused, walk
-from vaultctl.text.json import parse
 
 KIND = "kv1"
 OTHER = "the destination has another value there; -replace overwrites it"
@@ -30,13 +29,13 @@ def _load(server: Server, mount: Mount, key: str, name: Name) -> Entry | None:
 
 def comparable(data: Mapping[str, object]) -> object:
     """What has to be equal on both sides."""
-    return parse(str(data["value"]))
+    return canonical.value_of(data["value"])
 
 
 def put(server: Server, mount: Mount, entry: Entry, *, ours: bool) -> Outcome:
     """Write a secret, unless it is there as it is; `ours` says that what is there may be overwritten."""
     path = mount.base + mount.key(entry.name.path)
-    value = parse(str(entry.data["value"]))
+    value = canonical.value_of(entry.data["value"])
     present = server.read(path)
     if present is not None and canonical.encode(present) == canonical.encode(value):
         return UNCHANGED

@@ -14,7 +14,7 @@ from vaultctl.port.ground.server import Server
 from vaultctl.port.kv import undeletion
 from vaultctl.port.kv.mount import Mount, Refused, walk
 from vaultctl.port.kv.undeletion import Undeletion
-from vaultctl.text.json import as_list, as_map, parse
+from vaultctl.text.json import as_list, as_map
 
 KIND = undeletion.KIND
 _SETTINGS: Mapping[str, object] = {
@@ -198,7 +198,7 @@ def comparable(data: Mapping[str, object]) -> object:
     deleted: list[object] = []
     for one in map(as_map, as_list(data["versions"])):
         if one["state"] == "alive":
-            alive[str(one["version"])] = parse(str(one["value"]))
+            alive[str(one["version"])] = canonical.value_of(one["value"])
         elif one["state"] == "deleted":
             deleted.append(one["version"])
     return {

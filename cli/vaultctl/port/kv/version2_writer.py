@@ -20,7 +20,7 @@ from vaultctl.port.ground.entry import AGAIN, UNCHANGED, WRITTEN, Entry, Outcome
 from vaultctl.port.ground.server import Server
 from vaultctl.port.kv.mount import Mount
 from vaultctl.port.kv.version2 import current, moment, settings, state, versions
-from vaultctl.text.json import as_list, as_map, parse
+from vaultctl.text.json import as_list, as_map
 
 _USUAL_VERSIONS = 10
 """How many versions are kept where nothing says so."""
@@ -121,7 +121,7 @@ class _Secret:
             if there == "deleted" and ours:
                 self._server.write(f"{self._base}undelete/{self._key}", {"versions": [number]})
                 there = "alive"
-            wanted = parse(str(self._wanted[number]["value"]))
+            wanted = canonical.value_of(self._wanted[number]["value"])
             if there != "alive" or canonical.encode(self._value(number)) != canonical.encode(wanted):
                 return False
         return True
@@ -152,7 +152,7 @@ class _Secret:
         for number in range(begun + 1, self._current + 1):
             wanted = self._wanted.get(number, {})
             self._set_end(str(wanted.get("ends") or ""))
-            value = parse(str(wanted["value"])) if "value" in wanted else {}
+            value = canonical.value_of(wanted["value"]) if "value" in wanted else {}
             self._server.write(
                 f"{self._base}data/{self._key}", {"data": value, "options": {"cas": number - 1}}
             )

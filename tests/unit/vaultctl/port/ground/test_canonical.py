@@ -8,7 +8,8 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vaultctl.errors import CommandError
+from vaultctl.errors import CommandError, DepthError
+from vaultctl.port.ground import canonical
 from vaultctl.port.ground.canonical import decode, digest, encode, exact, inexact
 from vaultctl.text.json import parse
 
@@ -69,3 +70,21 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
 
 def test_a_digest_depends_on_its_key() -> None:
     assert digest(b"a" * 32, {"x": 1}) == digest(b"a" * 32, {"x": 1.0}) != digest(b"b" * 32, {"x": 1})
+
+
+def _nested(levels: int) -> str:
+    return '{"a":' + "[" * levels + "]" * levels + "}"
+
+
+@pytest.mark.parametrize("levels", [canonical.DEEPEST, 900, 5000, 200_000])
+def test_what_is_nested_deeper_than_is_looked_at_is_refused_before_it_is(levels: int) -> None:
+    with pytest.raises(DepthError, match="nested too deep"):
+        canonical.value_of(_nested(levels))
+    with pytest.raises(CommandError, match="nested too deep"):
+        canonical.decode(_nested(levels).encode())
+
+
+def test_what_is_nested_as_deep_as_is_looked_at_is_read() -> None:
+    text = _nested(canonical.DEEPEST - 1)
+    assert canonical.exact(canonical.value_of(text)) == text
+    assert canonical.decode(text.encode()) == canonical.value_of(text)
