@@ -28,19 +28,22 @@ _KINDS: dict[str, type[Message]] = {
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps what it is sent; answers with `status`."""
+    """Keeps what it is sent; answers with `status`, `answer_headers` and `answer`."""
 
     daemon_threads = True
 
-    def __init__(self, pair: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, pair: tuple[Path, Path] | None = None, port: int = 0) -> None:
         """With a `pair` of certificate and key it speaks TLS."""
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
         self._scheme = "http" if pair is None else "https"
         if pair is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*pair)
             self.socket = context.wrap_socket(self.socket, server_side=True)
         self.status = 200
+        self.answer = b""
+        self.answer_headers: dict[str, str] = {}
+        self.requests = 0
         self.headers: list[dict[str, str]] = []
         self.received: dict[str, list[Any]] = {path: [] for path in _KINDS}
 
@@ -86,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
+        self.server.requests += 1
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
@@ -95,18 +99,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
             self.server.received[self.path].append(message)
         self.send_response(self.server.status)
-        self.send_header("content-length", "0")
+        for name, value in self.server.answer_headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(self.server.answer)))
         self.end_headers()
+        self.wfile.write(self.server.answer)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
 @contextmanager
-def receiving(pair: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+def receiving(pair: tuple[Path, Path] | None = None, port: int = 0) -> Iterator[Receiver]:
     """Receive on loopback until the end of the block."""
     enable_socket()
-    with served(Receiver(pair)) as receiver:
+    with served(Receiver(pair, port)) as receiver:
         yield receiver
 
 

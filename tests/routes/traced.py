@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from tests.routes.driver import Application
+from vault.framework.clock import Clock
 from vault.framework.telemetry.trace import Trace
 from vault.server.config.settings import Telemetry
 from vault.server.config.telemetry.collector import Collector
@@ -44,7 +45,9 @@ def waiting(application: Application) -> list[Trace]:
 
 def spans(traces: Sequence[Trace]) -> list[Any]:
     """The spans as they are sent."""
-    exporter = Exporter(Collector(endpoint="http://127.0.0.1:9"), {}, {}, lambda length: b"\1" * length)
+    exporter = Exporter(
+        Collector(endpoint="http://127.0.0.1:9"), {}, {}, lambda length: b"\1" * length, Clock()
+    )
     sent = encode_spans([span for trace in traces for span in exporter._spans_of(trace)])
     return [
         span for resource in sent.resource_spans for scope in resource.scope_spans for span in scope.spans

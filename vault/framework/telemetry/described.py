@@ -135,6 +135,9 @@ MEANINGS: Final[Mapping[str, MetricFacts]] = {
     "coffre.storage.size_bytes": _is("Size of the files of the database, with its write-ahead log"),
     "coffre.telemetry.dropped_total": _grows("What the collector was to have and was not given, by kind", "signal"),
     "coffre.telemetry.failures_total": _grows("Tries to hand something to the collector that failed", "signal"),
+    "coffre.telemetry.rejected_total": _grows(
+        "Spans, data points or lines that the collector answered it will not have", "signal"
+    ),
     "coffre.telemetry.sent_total": _grows("What the collector took, by kind", "signal"),
     "process.cpu_seconds_total": _grows("Processor time of the process"),
     "process.max_fds": _is("Files that it may have open"),

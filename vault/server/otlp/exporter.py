@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Hands traces, metrics and log lines to the collector, by the OpenTelemetry SDK. The only module that loads it.
+"""Makes traces, metrics and log lines what the collector is sent, by the OpenTelemetry SDK. The only module that loads it.
 
 Spans are made here, in the thread that sends them and of those that were finished alone, as the SDK's own reader of spans sees
 them: making them with its tracer while a request runs would cost that request more than it takes itself.
@@ -7,28 +7,28 @@ them: making them with its tracer while a request runs would cost that request m
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-import requests
+from google.protobuf.message import DecodeError, Message
 from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk._logs import ReadableLogRecord
-from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     Gauge,
     Histogram,
     HistogramDataPoint,
     Metric,
-    MetricExportResult,
     MetricsData,
     NumberDataPoint,
     ResourceMetrics,
@@ -37,17 +37,19 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from vault.framework.clock import Clock
 from vault.framework.telemetry.trace import Trace
+from vault.log.forward.transport.stream import TlsFiles
 from vault.server.config.telemetry.collector import Collector
+from vault.server.otlp.delivery import Delivery
 from vault.server.otlp.readings import BOUNDS, MetricsReading
 from vault.server.otlp.request_traces import RequestFacts
 
-PATIENCE: Final = 5.0
-"""Seconds that one delivery may take, tries again included."""
+M = TypeVar("M", bound=Message)
+
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _SEVERITIES: Final = {
     "trace": SeverityNumber.TRACE,
@@ -73,52 +75,41 @@ class Exporter:
         headers: Mapping[str, str],
         facts: Mapping[str, str],
         chance: Callable[[int], bytes],
+        clock: Clock,
     ) -> None:
         """`facts` say which server this is; `chance` returns so many random bytes, for the ids of spans."""
-        logger = logging.getLogger("opentelemetry")  # what fails is counted, and told in the server's log
-        logger.addHandler(logging.NullHandler())
-        logger.propagate = False
         self._chance = chance
         self._resource = Resource({"service.name": settings.service_name, **facts})
         self._scope = InstrumentationScope("coffre", facts.get("service.version", ""))
-        made: list[Any] = [
-            kind(
-                endpoint=f"{settings.endpoint.rstrip('/')}/v1/{signal}",
-                certificate_file=settings.tls_ca_file or None,
-                client_certificate_file=settings.tls_cert_file or None,
-                client_key_file=settings.tls_key_file or None,
-                headers=dict(headers),
-                timeout=PATIENCE,
-                compression=Compression.Gzip,
-                session=_session(),
-            )
-            for kind, signal in (
-                (OTLPSpanExporter, "traces"),
-                (OTLPMetricExporter, "metrics"),
-                (OTLPLogExporter, "logs"),
-            )
-        ]
-        self._spans: OTLPSpanExporter = made[0]
-        self._metrics: OTLPMetricExporter = made[1]
-        self._logs: OTLPLogExporter = made[2]
+        files = TlsFiles(
+            ca_file=settings.tls_ca_file, cert_file=settings.tls_cert_file, key_file=settings.tls_key_file
+        )
+
+        def to(signal: str, rejected: Callable[[bytes], int]) -> Delivery:
+            endpoint = f"{settings.endpoint.rstrip('/')}/v1/{signal}"
+            return Delivery(endpoint, files, headers, rejected, clock)
+
+        self._spans = to("traces", _rejected_spans)
+        self._metrics = to("metrics", _rejected_points)
+        self._logs = to("logs", _rejected_records)
 
     def end(self) -> None:
         """End what is under way."""
-        for exporter in (self._spans, self._metrics, self._logs):
-            exporter.shutdown()
+        for delivery in (self._spans, self._metrics, self._logs):
+            delivery.end()
 
-    def traces(self, batch: Sequence[Trace]) -> bool:
-        """Send requests, each a span with its parts below it."""
+    def traces(self, batch: Sequence[Trace]) -> int:
+        """Send requests, each a span with its parts below it. See `Deliver`."""
         spans = [span for trace in batch for span in self._spans_of(trace)]
-        return self._spans.export(spans) is SpanExportResult.SUCCESS
+        return self._spans.send(encode_spans(spans).SerializeToString())
 
-    def metrics(self, batch: Sequence[MetricsReading]) -> bool:
-        """Send the newest of the readings: each has all that was counted since the start."""
-        return self._metrics.export(self._data_of(batch[-1])) is MetricExportResult.SUCCESS
+    def metrics(self, batch: Sequence[MetricsReading]) -> int:
+        """Send the newest of the readings: each has all that was counted since the start. See `Deliver`."""
+        return self._metrics.send(encode_metrics(self._data_of(batch[-1])).SerializeToString())
 
-    def logs(self, batch: Sequence[bytes]) -> bool:
-        """Send lines of the server's log, in their JSON form."""
-        return self._logs.export([self._record_of(line) for line in batch]) is LogRecordExportResult.SUCCESS
+    def logs(self, batch: Sequence[bytes]) -> int:
+        """Send lines of the server's log, in their JSON form. See `Deliver`."""
+        return self._logs.send(encode_logs([self._record_of(line) for line in batch]).SerializeToString())
 
     def _spans_of(self, trace: Trace) -> list[ReadableSpan]:
         facts = trace.facts
@@ -247,8 +238,20 @@ def _by_name(found: Sequence[tuple[str, Any, float]]) -> dict[str, list[tuple[An
     return held
 
 
-def _session() -> requests.Session:
-    """Return a session that takes no proxy and no password from the environment."""
-    session = requests.Session()
-    session.trust_env = False
-    return session
+def _rejected_spans(body: bytes) -> int:
+    return max(0, _read(ExportTraceServiceResponse(), body).partial_success.rejected_spans)
+
+
+def _rejected_points(body: bytes) -> int:
+    return max(0, _read(ExportMetricsServiceResponse(), body).partial_success.rejected_data_points)
+
+
+def _rejected_records(body: bytes) -> int:
+    return max(0, _read(ExportLogsServiceResponse(), body).partial_success.rejected_log_records)
+
+
+def _read(message: M, body: bytes) -> M:
+    """Return an answer as it was read; one that is none says nothing: the status has told that all was taken."""
+    with contextlib.suppress(DecodeError):
+        message.ParseFromString(body)
+    return message

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -28,6 +29,20 @@ from vault.wire.in_flight import Handle
 if TYPE_CHECKING:
     from vault.server.otlp.exporter import Exporter
 
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A header's name (RFC 9110, section 5.6.2)."""
+_RESERVED: Final = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
+"""Headers that a delivery sets, in lower case."""
 _LONGEST_HEADERS: Final = 16_384
 _LEVEL: Final = "info"
 """Log lines of this level and above are sent; `log_level` says what the server's own log has."""
@@ -45,7 +60,7 @@ class CollectorFeed:
         """Raises `StartFailure` without the extra `otel`, or where a file cannot be read."""
         self._settings = settings = config.telemetry.otlp
         self._prefix = config.telemetry.metrics_prefix
-        exporter = _exporter(config, entropy)
+        exporter = _exporter(config, clock, entropy)
         self._log, self._clock, self._chance = log, clock, entropy.bytes
         self._traces: Queue[Trace] = Queue("traces", exporter.traces, metrics)
         self._readings: Queue[MetricsReading] = Queue("metrics", exporter.metrics, metrics)
@@ -119,7 +134,7 @@ def make_feed(
     return CollectorFeed(config, metrics, log, clock, entropy)
 
 
-def _exporter(config: Config, entropy: Entropy) -> Exporter:
+def _exporter(config: Config, clock: Clock, entropy: Entropy) -> Exporter:
     settings = config.telemetry.otlp
     try:
         from vault.server.otlp.exporter import Exporter
@@ -131,7 +146,7 @@ def _exporter(config: Config, entropy: Entropy) -> Exporter:
     for name in (settings.tls_ca_file, settings.tls_cert_file, settings.tls_key_file):
         if name:
             _read(name)
-    return Exporter(settings, headers_of(settings.headers_file), facts, entropy.bytes)
+    return Exporter(settings, headers_of(settings.headers_file), facts, entropy.bytes, clock)
 
 
 def headers_of(file: str) -> Mapping[str, str]:
@@ -141,9 +156,14 @@ def headers_of(file: str) -> Mapping[str, str]:
         name, colon, value = line.partition(":")
         if not line.strip():
             continue
-        if not colon or not name.strip().isascii() or not name.strip() or not value.strip().isprintable():
+        named, said = name.strip(), value.strip()
+        if not colon or not _NAME.fullmatch(named) or not said.isascii() or not said.isprintable():
             raise StartFailure(f"otlp: headers_file {file}: line {number} must be NAME: VALUE")
-        found[name.strip()] = value.strip()
+        if named.lower() in _RESERVED:
+            raise StartFailure(
+                f"otlp: headers_file {file}: line {number} names a header that requests have anyway"
+            )
+        found[named] = said
     return found
 
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 from vault.framework.telemetry.log import Log
@@ -18,59 +21,104 @@ C = TypeVar("C", contravariant=True)
 EVERY: Final = 1.0
 """Seconds between two times that the thread hands over what waits."""
 MOST: Final[Mapping[Signal, int]] = {"logs": 2048, "metrics": 4, "traces": 2048}
-"""How much waits of each kind: lines, readings, requests. What comes then is dropped."""
+"""How much waits of each kind: lines, readings, requests. Whatever comes then, the oldest is dropped."""
+FIRST_PAUSE: Final = 1.0
+"""Seconds for which a collector is left alone that did not take a batch; twice as many each time that it does not again."""
+LONGEST_PAUSE: Final = 60.0
+"""The longest of these."""
 BATCH: Final = 256
 """How much of one kind is handed over at once."""
 _END: Final = 2.0
 """Seconds that the end of the server waits for what is left to be handed over."""
 
 
+class NotTaken(Exception):
+    """The collector has not taken a batch. The text says why, in words of ours."""
+
+    def __init__(self, why: str, *, again: bool, wait: float = 0.0) -> None:
+        """`again` says whether the same may be sent again; `wait` after how many seconds at the earliest."""
+        super().__init__(why)
+        self.again = again
+        self.wait = wait
+
+
 class Deliver(Protocol[C]):
     """Hands a batch over. Blocks for seconds."""
 
-    def __call__(self, batch: Sequence[C], /) -> bool:
-        """Return whether the collector took it."""
+    def __call__(self, batch: Sequence[C], /) -> int:
+        """Return how much of it the collector will not have, by its own count. Raises `NotTaken`."""
         ...
 
 
 class Queue(Generic[T]):
-    """What waits of one kind."""
+    """What waits of one kind. Where there is no more room, the oldest makes some."""
 
-    def __init__(self, signal: Signal, deliver: Deliver[T], metrics: Metrics) -> None:
+    def __init__(
+        self, signal: Signal, deliver: Deliver[T], metrics: Metrics, now: Callable[[], float] = monotonic
+    ) -> None:
+        """`now` counts seconds, by a clock that nobody sets."""
         self.signal: Final = signal
-        self._deliver = deliver
+        self._deliver, self._now = deliver, now
         self._waiting: deque[T] = deque()
         self._most: Final = MOST[signal]
         self._crowded = self._lost = 0
-        self.failing = False
-        """Whether the collector did not take the last batch."""
+        self.trouble = ""
+        """Why the collector did not take the last batch; empty where it did."""
+        self._pause = 0.0
+        self._next = -math.inf
         self._sent: Final = metrics.counter("coffre.telemetry.sent_total", signal=signal)
         self._failures: Final = metrics.counter("coffre.telemetry.failures_total", signal=signal)
+        self._rejected: Final = metrics.counter("coffre.telemetry.rejected_total", signal=signal)
         metrics.gauge(
             "coffre.telemetry.dropped_total", lambda: float(self._crowded + self._lost), signal=signal
         )
 
     def put(self, one: T) -> None:
-        """Have this sent, or drop it where too much waits. Of the event loop."""
+        """Have this sent. Of the event loop."""
         if len(self._waiting) >= self._most:
-            self._crowded += 1
-        else:
-            self._waiting.append(one)
+            self._crowded += len(self._taken(1))
+        self._waiting.append(one)
+
+    def _taken(self, most: int) -> list[T]:
+        taken: list[T] = []
+        with contextlib.suppress(IndexError):  # the other thread may have taken the last one
+            while len(taken) < most:
+                taken.append(self._waiting.popleft())
+        return taken
 
     def drain(self, ended: Callable[[], bool]) -> None:
-        """Hand over what waits, until nothing does, the collector does not take it, or `ended` says so. Of the thread."""
-        waiting = self._waiting
-        while waiting and not ended():
-            batch = [waiting.popleft() for _ in range(min(len(waiting), BATCH))]
+        """Hand over what waits, until nothing does, the collector does not take it, or `ended` says so. Of the thread.
+
+        A collector that does not take it is left alone for a while.
+        """
+        while self._waiting and not ended() and self._now() >= self._next:
+            batch = self._taken(BATCH)
             try:
-                self.failing = not self._deliver(batch)
-            except Exception:  # noqa: BLE001 -- a defect of one batch ends neither the thread nor those after it
-                self.failing = True
-            if self.failing:
-                self._failures.count += 1
+                rejected = self._deliver(batch)
+            except NotTaken as failure:
+                self._keep(batch if failure.again else [])
+                self._lost += 0 if failure.again else len(batch)
+                self._leave_alone(str(failure), failure.wait)
+            except Exception as defect:  # noqa: BLE001 -- a defect of one batch ends neither the thread nor those after it
                 self._lost += len(batch)
-                return
-            self._sent.count += len(batch)
+                self._leave_alone(f"a defect here ({type(defect).__name__})", 0)
+            else:
+                self.trouble, self._pause = "", 0.0
+                self._sent.count += len(batch)
+                self._rejected.count += rejected
+
+    def _keep(self, batch: list[T]) -> None:
+        """Put back what was not taken, as far as there is room: the newest of it."""
+        room = max(0, self._most - len(self._waiting))
+        kept = batch[max(0, len(batch) - room) :]
+        self._waiting.extendleft(reversed(kept))
+        self._lost += len(batch) - len(kept)
+
+    def _leave_alone(self, why: str, wait: float) -> None:
+        self._failures.count += 1
+        self.trouble = why
+        self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+        self._next = self._now() + max(self._pause, wait)
 
 
 class Outbox:
@@ -91,10 +139,15 @@ class Outbox:
     def look(self) -> None:
         """Log it where the collector begins or ceases to take a kind. Of the event loop."""
         for queue in self._queues:
-            if queue.failing and queue.signal not in self._told:
+            if queue.trouble and queue.signal not in self._told:
                 self._told.add(queue.signal)
-                self._log.caution("server", "the collector does not take what it is sent", type=queue.signal)
-            elif not queue.failing and queue.signal in self._told:
+                self._log.caution(
+                    "server",
+                    "the collector does not take what it is sent",
+                    type=queue.signal,
+                    reason=queue.trouble,
+                )
+            elif not queue.trouble and queue.signal in self._told:
                 self._told.discard(queue.signal)
                 self._log.note("server", "the collector takes what it is sent again", type=queue.signal)
 

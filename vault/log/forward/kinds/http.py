@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
 from vault.framework.clock import Clock
 from vault.log.forward.batch import Batch
-from vault.log.forward.transport.exchange import Answer, Receiver
+from vault.log.forward.transport.exchange import Answer, Receiver, asked_wait
 from vault.log.forward.transport.failure import BatchTooLarge, SendFailure
 from vault.log.forward.transport.stream import Deadline
 from vault.values.times import exact_seconds
@@ -23,8 +22,6 @@ from vault.values.times import exact_seconds
 _LONGEST_TOKEN: Final = 16_384
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """RFC 6750, section 2.1."""
-_LONGEST_WAIT: Final = 300.0
-"""Seconds that a receiver may ask to be left alone."""
 _LASTING: Final = {
     401: "the receiver refuses the token, or wants one",
     403: "the receiver refuses the token, or wants one",
@@ -109,15 +106,7 @@ class HttpSender:
         return SendFailure("the receiver redirects elsewhere, which is not followed", lasting=True)
 
     def _wait(self, answer: Answer) -> float:
-        """Return the seconds of `Retry-After`, a number or a date; 0 where it says nothing."""
-        value = answer.headers.get(b"retry-after", b"").decode("latin-1").strip()
-        if value.isascii() and value.isdigit() and len(value) < 10:
-            return min(float(value), _LONGEST_WAIT)
-        try:
-            until = parsedate_to_datetime(value).timestamp()
-        except (ValueError, OverflowError):
-            return 0.0
-        return min(max(0.0, until - exact_seconds(self._clock.nanos())), _LONGEST_WAIT)
+        return asked_wait(answer, exact_seconds(self._clock.nanos()))
 
     def check(self) -> None:
         """Do nothing: what was accepted is, whatever becomes of the connection."""

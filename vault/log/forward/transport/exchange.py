@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Final
 
 import h11
@@ -13,6 +14,8 @@ from vault.log.forward.transport.address import Address
 from vault.log.forward.transport.failure import ConnectionLost, SendFailure
 from vault.log.forward.transport.stream import Deadline, Stream, TlsFiles
 
+LONGEST_WAIT: Final = 300.0
+"""Seconds that a receiver may ask to be left alone."""
 _LARGEST_BODY: Final = 1 << 16
 """Bytes of an answer that are kept; what is longer is not read, and the connection ends."""
 
@@ -23,6 +26,21 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: Mapping[bytes, bytes]
     body: bytes
+
+
+def asked_wait(answer: Answer, now: float) -> float:
+    """Return the seconds for which a receiver wants to be left alone, 0 where it does not say that; `now` in Unix seconds.
+
+    `Retry-After` is a number or a date (RFC 9110, section 10.2.3).
+    """
+    value = answer.headers.get(b"retry-after", b"").decode("latin-1").strip()
+    if value.isascii() and value.isdigit() and len(value) < 10:
+        return min(float(value), LONGEST_WAIT)
+    try:
+        until = parsedate_to_datetime(value).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(0.0, until - now), LONGEST_WAIT)
 
 
 class Receiver:
