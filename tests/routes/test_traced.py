@@ -58,16 +58,40 @@ def test_a_refusal_says_its_kind_and_only_a_failure_of_the_server_is_an_error(
         assert ("http.route" in told) == (path != "nowhere/x")
 
 
-def test_a_request_is_in_the_trace_of_its_caller_if_that_is_kept(application: Application) -> None:
-    def asked(parent: str) -> list[Any]:
-        application.request("GET", "/v1/secret/data/x", token="root", headers={"traceparent": parent})
-        return spans(waiting(application))
+def asked(
+    application: Application, parent: str, token: str = "root", path: str = "secret/data/x"
+) -> list[Any]:
+    application.request("GET", f"/v1/{path}", token=token, headers={"traceparent": parent})
+    return spans(waiting(application))
 
-    request = asked(f"00-{_TRACE}-{_SPAN}-01")[0]
-    assert (request.trace_id.hex(), request.parent_span_id.hex()) == (_TRACE, _SPAN)
-    assert asked(f"00-{_TRACE}-{_SPAN}-00") == []
-    request = asked("hunter2")[0]
+
+def test_a_request_is_in_the_trace_of_its_caller(application: Application) -> None:
+    for flag in ("01", "00"):  # who does not trace cannot keep others from it
+        request = asked(application, f"00-{_TRACE}-{_SPAN}-{flag}")[0]
+        assert (request.trace_id.hex(), request.parent_span_id.hex()) == (_TRACE, _SPAN)
+    request = asked(application, "hunter2")[0]
     assert (request.trace_id.hex() != _TRACE, request.parent_span_id) == (True, b"")
+
+
+def test_only_who_has_a_good_token_can_have_a_request_traced() -> None:
+    wish = f"00-{_TRACE}-{_SPAN}-01"
+    with traced(Application, ratio=0) as made:
+        for _ in range(3):  # the second read is one that was planned
+            request = asked(made, wish)[0]
+            assert (request.trace_id.hex(), request.parent_span_id.hex()) == (_TRACE, _SPAN)
+        assert asked(made, wish, path="secret/data/none")
+        assert asked(made, f"00-{_TRACE}-{_SPAN}-00") == []
+        for token, path in (
+            ("", "secret/data/x"),
+            ("none", "secret/data/x"),
+            ("", "sys/health"),
+            ("", "sys/seal-status"),
+        ):
+            assert asked(made, wish, token, path) == []
+        login = {"password": "x"}
+        headers = {"traceparent": wish}
+        assert made.request("POST", "/v1/auth/userpass/login/x", login, headers=headers).status == 200
+        assert waiting(made) == []
 
 
 def test_who_is_not_taken_leaves_nothing_and_is_answered_alike() -> None:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Final, NamedTuple
 
 from vault.values.times import Nanos
 
 MOST_PARTS: Final = 128
 """Parts of one request that are kept; the others are counted."""
+MOST_WISHES: Final = 100
+"""Requests a second that are traced because their callers, whom a credential shows, wish it; of each process."""
+MOST_BEGUN: Final = 1000
+"""Requests a second whose parts are kept until it shows whether their callers have a credential."""
 LONGEST_PARENT: Final = 256
 """Bytes of a `traceparent` that is looked at."""
 PARENT: Final = re.compile(
@@ -80,19 +84,46 @@ def parent_of(came: bytes) -> Parent | None:
 
 
 class Sampler:
-    """Decides which requests are traced: as the caller's span says, or else a part of them by chance."""
+    """Decides which requests are traced: a part of them by chance, and besides those whose callers wish it, up to a rate.
 
-    def __init__(self, ratio: float, chance: Callable[[int], bytes]) -> None:
-        """`ratio` is from 0 to 1; `chance` returns so many random bytes."""
+    Nobody is traced less because of what a caller says.
+    """
+
+    def __init__(
+        self, ratio: float, chance: Callable[[int], bytes], now: Callable[[], float] = monotonic
+    ) -> None:
+        """`ratio` is from 0 to 1; `chance` returns so many random bytes; `now` counts seconds."""
         self._below: Final = round(ratio * (1 << 16))
         self._chance: Final = chance
         self._drawn: list[int] = []
+        self._begun, self._kept = _Rate(MOST_BEGUN, now), _Rate(MOST_WISHES, now)
 
-    def takes(self, parent: Parent | None) -> bool:
-        """Whether this one is traced."""
-        if parent is not None:
-            return parent.sampled
+    def takes(self) -> bool:
+        """Whether this one is traced by chance."""
         if not self._drawn:
             drawn = memoryview(self._chance(512)).cast("H")
             self._drawn = list(drawn)
         return self._drawn.pop() < self._below
+
+    def begins(self, parent: Parent | None) -> bool:
+        """Whether this one is looked at because its caller wishes it; who that is shows later."""
+        return parent is not None and parent.sampled and self._begun.has_room()
+
+    def keeps(self) -> bool:
+        """Whether it is traced, now that its caller has shown a good credential."""
+        return self._kept.has_room()
+
+
+class _Rate:
+    """So many in each second."""
+
+    def __init__(self, most: int, now: Callable[[], float]) -> None:
+        self._most, self._now = most, now
+        self._second = self._count = 0
+
+    def has_room(self) -> bool:
+        second = int(self._now())
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += 1
+        return self._count <= self._most

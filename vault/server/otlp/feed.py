@@ -86,7 +86,7 @@ class CollectorFeed:
         """Return the pipeline, traced where requests are; `statuses` has that of each refusal."""
         if not self.traces:
             return handle
-        sampler = Sampler(self._settings.sampling_ratio, self._chance)
+        sampler = Sampler(self._settings.sampling_ratio, self._chance, self._clock.monotonic)
         return RequestTraces(sampler, self._clock, statuses, self._traces.put).around(handle)
 
     def start(self, whole: WholeMetrics, first: Callable[[], bool]) -> None:

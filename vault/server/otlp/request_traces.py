@@ -55,7 +55,8 @@ class RequestTraces:
         async def traced(call: Call, plan: Plan | None = None) -> Reply[object] | None:
             came = call.head.trace
             parent = parent_of(came) if came else None
-            if not self._sampler.takes(parent):
+            taken = self._sampler.takes()
+            if not taken and not self._sampler.begins(parent):
                 CURRENT.set(None)
                 return await handle(call, plan)
             trace = Trace(self._clock.nanos(), parent)
@@ -71,8 +72,9 @@ class RequestTraces:
             finally:
                 CURRENT.set(None)
                 trace.ended = perf_counter_ns()
-                trace.facts = facts_of(call, status, error)
-                self._put(trace)
+                if taken or (call.identity is not None and self._sampler.keeps()):
+                    trace.facts = facts_of(call, status, error)
+                    self._put(trace)
 
         return traced
 

@@ -6,7 +6,15 @@ from collections import Counter
 import pytest
 
 from vault.framework.clock import Entropy
-from vault.framework.telemetry.trace import MOST_PARTS, Parent, Sampler, Trace, parent_of
+from vault.framework.telemetry.trace import (
+    MOST_BEGUN,
+    MOST_PARTS,
+    MOST_WISHES,
+    Parent,
+    Sampler,
+    Trace,
+    parent_of,
+)
 from vault.values.times import Nanos
 
 _TRACE, _SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -36,14 +44,21 @@ def test_what_is_no_traceparent_is_as_none(came: bytes) -> None:
 
 
 @pytest.mark.parametrize(("ratio", "least", "most"), [(0.0, 0, 0), (0.25, 800, 1200), (1.0, 4000, 4000)])
-def test_a_part_is_taken_by_chance_and_the_caller_decides_of_its_own(
-    ratio: float, least: int, most: int
-) -> None:
+def test_a_part_is_taken_by_chance(ratio: float, least: int, most: int) -> None:
     sampler = Sampler(ratio, Entropy().bytes)
-    taken = Counter(sampler.takes(None) for _ in range(4000))[True]
-    assert least <= taken <= most
-    assert sampler.takes(Parent(1, 1, sampled=True))
-    assert not sampler.takes(Parent(1, 1, sampled=False))
+    assert least <= Counter(sampler.takes() for _ in range(4000))[True] <= most
+
+
+def test_what_callers_wish_is_granted_so_often_a_second() -> None:
+    seconds = [7.0]
+    sampler = Sampler(0, Entropy().bytes, lambda: seconds[0])
+    wishes = Parent(1, 1, sampled=True)
+    for _ in range(2):
+        assert Counter(sampler.begins(wishes) for _ in range(2 * MOST_BEGUN))[True] == MOST_BEGUN
+        assert Counter(sampler.keeps() for _ in range(2 * MOST_WISHES))[True] == MOST_WISHES
+        seconds[0] += 1
+    assert not sampler.begins(Parent(1, 1, sampled=False))
+    assert not sampler.begins(None)
 
 
 def test_so_many_parts_are_kept_and_none_that_ends_after_the_request() -> None:

@@ -66,7 +66,8 @@ class Collector(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Setting(
             share,
-            "Which part of the requests is traced, from 0 to 1. One that comes with a `traceparent` is traced as that says.",
+            "Which part of the requests is traced, from 0 to 1. Up to a rate, others are traced too: those that come with a good "
+            "token and a `traceparent` that is sampled.",
         ),
     ] = 1.0
     metrics: Annotated[bool, Setting(setting.boolean, "Send metrics.")] = True
