@@ -131,6 +131,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/engines/system/seal/rotate_root.py": "begin",
         "vault/engines/totp/engine.py": "check_code read_code",
         "vault/log/forward/kinds/http.py": "_wait",
+        "vault/server/otlp/delivery.py": "send",
         "cli/vaultctl/commands/audit/witness.py": "_witness",
         "vault/server/compose/common_log.py": "open_common_log",
         "vault/server/dev/tls.py": "_builder",
