@@ -180,8 +180,8 @@ def test_a_value_that_is_nested_too_deep_is_named_and_all_others_move(
     for path in ("kv/data/app/deep", "old/deep"):
         source("POST", path, ('{"data":{"v":' + "[" * levels + "]" * levels + "}}").encode())
     archive = tmp_path / "archive"
-    assert typed("export", *site.sealing, archive, to=source).code == 0
     for said in (
+        typed("export", *site.sealing, archive, to=source),
         typed("import", *site.opening, archive, to=destination),
         typed("move", f"-journal={tmp_path / 'journal'}", to=destination, source=source),
     ):

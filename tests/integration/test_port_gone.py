@@ -155,6 +155,30 @@ def test_what_is_withdrawn_is_withdrawn(ends: tuple[Api, Api, Carry]) -> None:
     assert not [words for words in again["entries"].values() if "written" in words]
 
 
+def test_what_lists_hide_from_a_token_is_not_removed(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    words = ("move", f"-journal={tmp_path / 'journal'}")
+    assert typed(*words, to=destination, source=source).code == 0
+    rules = (
+        'path "*" { capabilities = ["read", "list"] }\npath "kv/data/app/s1" { capabilities = ["deny"] }\n'
+    )
+    filtered = "".join(
+        f'path "kv/{branch}/app/" {{\n capabilities = ["list"]\n list_scan_response_keys_filter_path = "kv/data/app/{{{{ .key }}}}"\n}}\n'
+        for branch in ("metadata", "detailed-metadata")
+    )
+    source("POST", "sys/policies/acl/some", {"policy": rules + filtered})
+    answer = source("POST", "auth/token/create", {"policies": ["some"], "no_default_policy": True})
+    few = Api(source.address, answer["auth"]["client_token"], source.namespace)
+    assert "s1" not in few("LIST", "kv/metadata/app/")["data"]["keys"]
+    moved = typed(*words, to=destination, source=few)
+    assert moved.code == 1
+    assert (
+        "policy some filters lists" in {row["path"]: row["why"] for row in moved.report["not_moved"]}["lists"]
+    )
+    equal(source, destination)
+
+
 def test_what_the_destination_has_by_itself_stays(ends: tuple[Api, Api, Carry]) -> None:
     source, destination, carry = ends
     text = {"policy": 'path "kv/*" { capabilities = ["read"] }'}

@@ -14,8 +14,8 @@ from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.report import KIND
 from vaultctl.port.kv import version1, version2
-from vaultctl.port.settings import identity, mounts, names, namespaces, plain, policies, transit
-from vaultctl.port.source import NAMES
+from vaultctl.port.settings import identity, mounts, namespaces, plain, policies, transit
+from vaultctl.port.source import LISTS
 from vaultctl.text.json import as_list
 
 _COMPARABLE: Mapping[str, Callable[[Mapping[str, object]], object]] = {
@@ -29,7 +29,6 @@ _COMPARABLE: Mapping[str, Callable[[Mapping[str, object]], object]] = {
     policies.KIND: policies.comparable,
     transit.KIND: transit.comparable,
 }
-_LISTS = (NAMES, names.KIND)
 _WINDOW = 256
 
 
@@ -63,7 +62,7 @@ def gather(
         for number, item in enumerate(items, 1):
             progress(number)
             waiting.append(item)
-            if len(waiting) >= _WINDOW or item.name.kind in _LISTS:
+            if len(waiting) >= _WINDOW or item.name.kind in LISTS:
                 _take(side, pool, waiting)
                 waiting = []
         _take(side, pool, waiting)
@@ -74,7 +73,7 @@ def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item]) -> None:
     for entry, parts in pool.map(lambda item: _digests(side.key, item), items):
         if entry is None or entry.name.kind == KIND:
             continue
-        if entry.name.kind in _LISTS:
+        if entry.name.kind in LISTS:
             _drop_gone(side, entry)
         else:
             side.entries[entry.name] = parts
@@ -83,7 +82,7 @@ def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item]) -> None:
 def _digests(key: bytes, item: Item) -> tuple[Entry | None, dict[str, str]]:
     try:
         entry = item.load()
-        if entry is None or entry.name.kind in (*_LISTS, KIND):
+        if entry is None or entry.name.kind in (*LISTS, KIND):
             return entry, {}
         return entry, _parts(key, entry)
     except DepthError:  # what is not looked at is equal to nothing

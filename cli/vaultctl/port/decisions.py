@@ -7,12 +7,13 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from vaultctl.errors import DepthError
 from vaultctl.port.ground.server import Server
 from vaultctl.port.settings import namespaces, policies
-from vaultctl.text.json import as_list
+from vaultctl.text.json import as_list, as_map, parse
 
 VERBS = ("create", "read", "update", "patch", "delete", "list", "scan", "sudo", "deny")
-_RULE = re.compile(r'^\s*"?path"?\s+"([^"\n]+)"', re.MULTILINE)
+_RULE = re.compile(r'(?:^|[\s;}])"?path"?[ \t]*"([^"\n]+)"\s*\{')
 _WORDS = ("a", "b", "app", "db", "team", "x1", "prod", "data", "metadata", "config")
 _AT_ONCE = 50
 _TTL = "15m"
@@ -46,7 +47,7 @@ def policy_names(server: Server, namespace: str = "") -> Iterator[tuple[str, str
 
 def paths(text: str, choices: Choices, number: int) -> list[str]:
     """Paths that a policy's rules are about, and their neighbours: beginnings, continuations, other words."""
-    rules = [rule for rule in _RULE.findall(text) if "{{" not in rule] or ["secret/*"]
+    rules = [rule for rule in _rules(text) if "{{" not in rule] or ["secret/*"]
     found: dict[str, None] = {}
     tries = 0
     while len(found) < number and tries < number * 20:
@@ -57,6 +58,17 @@ def paths(text: str, choices: Choices, number: int) -> list[str]:
         if path := path.lstrip("/"):
             found[path] = None
     return list(found)
+
+
+def _rules(text: str) -> list[str]:
+    """The paths of a policy's rules, in HCL or in JSON."""
+    try:
+        value = parse(text)
+    except (ValueError, DepthError):
+        return _RULE.findall(text)
+    found = as_map(value).get("path")
+    blocks = found if isinstance(found, list) else [found]
+    return [path for block in blocks for path in as_map(block)]
 
 
 def _instance(rule: str, choices: Choices) -> str:

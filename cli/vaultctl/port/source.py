@@ -13,6 +13,7 @@ from vaultctl.errors import ApiError
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.report import Report
 from vaultctl.port.ground.server import Server, reason
+from vaultctl.port.ground.sight import why_not_whole
 from vaultctl.port.kv import version1, version2
 from vaultctl.port.kv.mount import Mount, Refused
 from vaultctl.port.kv.undeletion import Undeletion
@@ -23,6 +24,8 @@ from vaultctl.text.json import as_map
 
 NAMES = "kv-names"
 """The kind of the entry that ends a mount: the names of all its secrets, so that what is gone is removed."""
+LISTS = (NAMES, names.KIND)
+"""Kinds that say what there is, and so what is gone."""
 SETTINGS = "kv-config"
 
 
@@ -44,6 +47,14 @@ class ServerSource:
 
     def items(self) -> Iterator[Item]:
         """Every entry."""
+        why, certain = why_not_whole(self._server)
+        if why:
+            (self._report.leave if certain else self._report.note)(Name("server", "", "lists"), why)
+        for item in self._all():
+            if not why or item.name.kind not in LISTS:
+                yield item
+
+    def _all(self) -> Iterator[Item]:
         yield from self._namespace("")
         for path, why in catalog.EVERYWHERE:
             self._report.note(Name("server", "", path), why)
@@ -52,8 +63,9 @@ class ServerSource:
 
     def secrets(self) -> Iterator[Item]:
         """The secrets alone, of all namespaces: what changes while a move goes on."""
+        why, _ = why_not_whole(self._server)
         for mount, version in self._kv_mounts():
-            yield from self._kv(mount, version)
+            yield from (item for item in self._kv(mount, version) if not why or item.name.kind not in LISTS)
 
     def mounts(self) -> Iterator[Mount]:
         """The mounts of secrets of all namespaces, under the paths that they had."""

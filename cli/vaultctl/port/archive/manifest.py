@@ -19,6 +19,8 @@ FORMAT = "european-secrets-archive/1"
 NAME = "manifest.json"
 _LONGEST = 16 << 20
 _LONGEST_PART = 256 << 20
+LONGEST_ENTRY = _LONGEST_PART - (1 << 20)
+"""Bytes of an entry that a part holds for sure, with what its encryption adds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from vaultctl.port.archive.manifest import NAME, Manifest, Part, part_of, read_part, write_file
+from vaultctl.port.archive.manifest import LONGEST_ENTRY, NAME, Manifest, Part, part_of, read_part, write_file
 from vaultctl.port.archive.sealing import Recipients, seal
 from vaultctl.port.archive.signature import sign, signature_of
 from vaultctl.port.ground import clock
@@ -24,8 +24,20 @@ class ArchiveWriter:
 
     parallel = False
 
-    def __init__(self, folder: Path, journal: Journal, recipients: Recipients, *, size: int = PART) -> None:
-        """Go on where the journal ends. CommandError where a part of before is not there as it was written."""
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        recipients: Recipients,
+        *,
+        size: int = PART,
+        longest: int = LONGEST_ENTRY,
+    ) -> None:
+        """Go on where the journal ends. CommandError where a part of before is not there as it was written.
+
+        A part is closed after `size` bytes. What has more than `longest` is refused: no import would take it.
+        """
+        self._longest = longest
         self._folder, self._journal, self._recipients, self._size = folder, journal, recipients, size
         self._parts: list[Part] = [part_of(line["part"]) for line in journal.lines if "part" in line]
         for part in self._parts:
@@ -38,6 +50,12 @@ class ArchiveWriter:
     def put(self, item: Item, entry: Entry) -> Outcome:
         """Take an entry; it is on the disk once its part is closed."""
         line = entry.line()
+        if len(line) >= self._longest:
+            return Outcome(
+                "refused", f"it has more than the {self._longest} bytes that an archive takes of one entry"
+            )
+        if self._bytes + len(line) >= self._longest:
+            self.flush()
         self._lines.append(line)
         self._bytes += len(line) + 1
         self._counts[entry.name.kind] += 1

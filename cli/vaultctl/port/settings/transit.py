@@ -20,6 +20,9 @@ from vaultctl.text.json import as_map
 
 KIND = "transit-key"
 OTHER = "the destination has another key of that name; -replace removes it"
+_NOT_REPLACED = (
+    "the destination has another key of that name, and an import replaces none: delete that one first"
+)
 NEWER = "the destination's key has newer versions, and what they encrypted would be lost: remove it there if it may be"
 _CONFIG = (
     "min_decryption_version",
@@ -133,7 +136,7 @@ def _import(server: Server, base: str, key: str, data: Mapping[str, object], the
         )
     had = as_map(there.data.get("versions")) if there is not None else {}
     if there is not None and not _begins(there.data, data):
-        return Outcome("left", OTHER)
+        return Outcome("left", _NOT_REPLACED)
     public = str((server.read(f"{base}wrapping_key") or {}).get("public_key"))
     for number in numbers:
         if str(number) in had:

@@ -72,6 +72,23 @@ def test_one_that_was_ended_goes_on_behind_its_last_part(tmp_path: Path) -> None
     assert _read(folder) == _ENTRIES
 
 
+def test_what_no_import_would_take_is_refused_and_large_entries_have_parts_of_their_own(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "journal", {"source": "one"})
+    writer = ArchiveWriter(tmp_path, journal, Recipients(), size=300, longest=400)
+    words = []
+    for number, size in enumerate((10, 300, 340, 180, 180, 150)):
+        entry = Entry(Name("kv1", "", f"old/{number}"), {"mount": "old/", "value": "x" * size})
+        words.append(writer.put(_item(entry), entry).word)
+    writer.finish(_SOURCE, base="", sign_key="")
+    assert words == ["written", "written", "refused", "written", "written", "written"]
+    parts = _reader(tmp_path).manifest.parts
+    assert [part.counts["kv1"] for part in parts] == [1, 1, 1, 1, 1]
+    assert all(part.size <= 400 for part in parts)
+    journal.close()
+
+
 def test_a_part_that_changed_is_missing_or_is_another_is_refused(tmp_path: Path) -> None:
     _write(tmp_path / "a")
     part = tmp_path / "a" / "part-000002.age"
