@@ -9,7 +9,7 @@ got its policy would have rights that nobody gave.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from vaultctl.port.ground.entry import Name, Outcome
 from vaultctl.port.ground.journal import Journal
@@ -53,6 +53,7 @@ class Counterparts:
         self._equal: set[tuple[str, str]] = set()
         self._logins: set[str] = set()
         self._policies: set[str] | None = None
+        self._strange: list[str] | None = None
         self._methods: Mapping[str, Mapping[str, object]] | None = None
 
     def take(self, name: Name, outcome: Outcome, data: Mapping[str, object]) -> None:
@@ -62,30 +63,28 @@ class Counterparts:
             self._equal.add((name.kind, name.path))
             if name.kind == "approle-id":
                 self._logins.add(_mount(name.path) + str(as_map(data.get("body")).get("role_id")))
-        if name.kind in (mounts.METHOD, "entity", "group"):
-            self.references.forget()
-            self._methods = None
+        if name.kind == "policy":
+            self._strange = None
+        if name.kind == mounts.METHOD:
+            self.forget()
 
     def forget(self) -> None:
         """Read again what the destination has: something was removed."""
         self.references.forget()
-        self._policies = self._methods = None
+        self._policies = self._strange = self._methods = None
 
     def is_same(self, kind: str, path: str) -> bool:
         """Whether what has that name there is that of the source."""
         return (kind, path) in self._equal or self._journal.holds(Name(kind, self._namespace, path))
 
-    def ids(self) -> dict[str, str]:
-        """The ids there of what is that of the source, by `entity:NAME`, `group:NAME` and `mount:auth/PATH/`."""
-        places = {"entity": _ENTITY, "group": _GROUP, "mount": ""}
-        found = {}
-        for id_, text in self.references.names.items():
-            word, _, name = text.partition(":")
-            kind = mounts.METHOD if word == "mount" else word
-            path = name.removeprefix("auth/") if word == "mount" else places[word] + name
-            if self.is_same(kind, path):
-                found[text] = id_
-        return found
+    def id_of(self, text: str) -> str | None:
+        """The id there of `entity:NAME`, `group:NAME` or `mount:auth/PATH/`; None where that is not the source's."""
+        word, _, name = text.partition(":")
+        if word == "mount":
+            same = self.is_same(mounts.METHOD, name.removeprefix("auth/"))
+        else:
+            same = self.is_same(word, {"entity": _ENTITY, "group": _GROUP}.get(word, "") + name)
+        return self.references.id_of(text) if same else None
 
     def is_strange(self, kind: str, path: str) -> bool:
         """Whether something has that name there, and is not that of the source."""
@@ -110,10 +109,12 @@ class Counterparts:
         pattern = re.compile(".*".join(map(re.escape, _TEMPLATE.sub("*", name.lower()).split("*"))))
         return any(pattern.fullmatch(policy) for policy in self._strange_policies())
 
-    def _strange_policies(self) -> Iterable[str]:
+    def _strange_policies(self) -> list[str]:
         if self._policies is None:
             self._policies = set(self._server.names(f"{self._namespace}sys/policies/acl")) - {"root"}
-        return (name for name in self._policies if not self.is_same("policy", _POLICY + name))
+        if self._strange is None:
+            self._strange = [name for name in self._policies if not self.is_same("policy", _POLICY + name)]
+        return self._strange
 
     # ------------------------------------------------------------------------------ who logs in
 

@@ -115,11 +115,14 @@ def put(server: Server, entry: Entry, counterparts: Counterparts, journal: Journ
             return Outcome("unchanged", notes=tuple(notes))
     if present is not None and not ours:
         return Outcome("left", OTHER)
-    ids, body = counterparts.ids(), dict(as_map(wanted.data["body"]))
+    body = dict(as_map(wanted.data["body"]))
     for word, members in as_map(wanted.data.get("members")).items():
-        body[f"member_{word}_ids"] = [ids[str(member)] for member in as_list(members)]
+        body[f"member_{word}_ids"] = [counterparts.id_of(str(member)) for member in as_list(members)]
     server.write(path, {"metadata": {}, "policies": [], **body})
     present = server.read(path) or {}
+    counterparts.references.learn(
+        str(present.get("id")), f"{name.kind}:{name.path.removeprefix(f'identity/{name.kind}/name/')}"
+    )
     notes += _aliases(server, name, present, wanted, counterparts, journal)
     return Outcome("written", notes=tuple(notes)) if notes else WRITTEN
 
@@ -129,11 +132,11 @@ def _known(entry: Entry, counterparts: Counterparts) -> tuple[Entry, list[str]]:
     name, data = entry.name, entry.data
     body, strange = counterparts.with_known_policies(as_map(data["body"]))
     notes = [f"its policy {policy} is another at the destination" for policy in strange]
-    ids = counterparts.ids()
     members: dict[str, list[object]] = {}
     for word, all_ in as_map(data.get("members")).items():
-        members[word] = [member for member in as_list(all_) if member in ids]
-        notes += [f"its member {member} did not move" for member in as_list(all_) if member not in ids]
+        ids = {str(member): counterparts.id_of(str(member)) for member in as_list(all_)}
+        members[word] = [member for member, id_ in ids.items() if id_ is not None]
+        notes += [f"its member {member} did not move" for member, id_ in ids.items() if id_ is None]
     aliases = []
     for alias in map(as_map, as_list(data["aliases"])):
         mount, known = str(alias["mount"]), str(alias["name"])
@@ -182,10 +185,9 @@ def _aliases(
         else:
             notes.append(f"its alias {alias['name']} of {alias['mount']} is the destination's own")
     spelled = [canonical.encode(_alias(about)) for about in had]
-    ids = counterparts.ids()
     for alias in aliases:
         if canonical.encode(alias) not in spelled:
-            accessor = ids[f"mount:{alias['mount']}"]
+            accessor = str(counterparts.id_of(f"mount:{alias['mount']}"))
             journal.own(_mark(name, id_, f"{accessor}/{alias['name']}"))
             _put_alias(server, name, alias, {"canonical_id": id_, "mount_accessor": accessor})
     return notes

@@ -90,7 +90,7 @@ def put(server: Server, entry: Entry, counterparts: Counterparts, *, ours: bool)
     name = entry.name
     path = name.namespace + name.path
     said = str(as_map(entry.data["body"]).get("policy", ""))
-    text, missing = translated(said, as_map(entry.data["ids"]), counterparts.ids())
+    text, missing = translated(said, as_map(entry.data["ids"]), counterparts.id_of)
     strange = [group for group in groups_in(said) if counterparts.is_strange("group", _GROUP + group)]
     if strange:
         return Outcome("left", f"it names groups that are others at the destination: {', '.join(strange)}")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from vaultctl.port.ground.server import Server
@@ -22,6 +22,7 @@ class References:
     def __init__(self, server: Server, namespace: str) -> None:
         self._server, self._namespace = server, namespace
         self._names: dict[str, str] | None = None
+        self._ids: dict[str, str] | None = None
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -39,9 +40,22 @@ class References:
             self._names = found
         return self._names
 
+    def id_of(self, name: str) -> str | None:
+        """The id of `entity:NAME`, `group:NAME` or `mount:auth/PATH/`; None where there is no such thing."""
+        if self._ids is None:
+            self._ids = {found: id_ for id_, found in self.names.items()}
+        return self._ids.get(name)
+
+    def learn(self, id_: str, name: str) -> None:
+        """Know what was made or found, without reading all others again."""
+        if self._names is not None:
+            self._names[id_] = name
+        if self._ids is not None:
+            self._ids[name] = id_
+
     def forget(self) -> None:
-        """Read them again when they are asked for: some were made."""
-        self._names = None
+        """Read them again when they are asked for: some were removed."""
+        self._names = self._ids = None
 
     def in_text(self, text: str) -> dict[str, str]:
         """What of the ids stands in the templates of a policy."""
@@ -54,10 +68,13 @@ class References:
         return {word: self.names[word] for word in sorted(words) if word in self.names}
 
 
-def translated(text: str, meant: Mapping[str, object], ids: Mapping[str, str]) -> tuple[str, list[str]]:
+def translated(
+    text: str, meant: Mapping[str, object], id_of: Callable[[str], str | None]
+) -> tuple[str, list[str]]:
     """The text with the ids that names have now for those that `meant` explains, and the names that have none."""
-    missing = [str(name) for name in meant.values() if name not in ids]
-    return replaced(text, {old: ids[str(name)] for old, name in meant.items() if name in ids}), missing
+    found = {old: id_of(str(name)) for old, name in meant.items()}
+    missing = [str(meant[old]) for old, id_ in found.items() if id_ is None]
+    return replaced(text, {old: id_ for old, id_ in found.items() if id_ is not None}), missing
 
 
 def groups_in(text: str) -> list[str]:
