@@ -11,6 +11,11 @@ import pytest
 from tests.integration.port_estate import SECRET, Api
 from tests.integration.port_site import Site, equal, servers, small, two_namespaces, typed
 
+_SOME = """
+path "*" { capabilities = ["read", "list"] }
+path "old/s1" { capabilities = ["deny"] }
+"""
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
@@ -87,6 +92,57 @@ def test_an_export_goes_on_as_it_was_begun(site: Site, tmp_path: Path) -> None:
     (tmp_path / "b" / "manifest.json").unlink()
     refused = typed("export", *site.sealing, tmp_path / "b", to=source)
     assert "another base" in refused.err
+
+
+def test_what_cannot_be_read_is_in_the_exit_code_of_every_command(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    source("POST", "sys/policies/acl/some", {"policy": _SOME})
+    answer = source("POST", "auth/token/create", {"policies": ["some"], "no_default_policy": True})
+    few = Api(source.address, answer["auth"]["client_token"], source.namespace)
+    folder = tmp_path / "a"
+    exported = typed("export", *site.sealing, folder, to=few)
+    assert exported.code == 1
+    assert [row["path"] for row in exported.report["not_moved"]] == ["old/s1"]
+    imported = typed("import", *site.opening, folder, to=destination)
+    assert imported.code == 1
+    words = ("verify", *site.opening, folder)
+    for more in ([], ["-offline"]):
+        said = typed(*words, *more, to=destination)
+        assert said.code == 1
+        assert [row["path"] for row in said.report["not_moved"]] == ["old/s1"]
+    assert (
+        typed("verify", "-offline", site.opening[1], folder, to=destination).code == 0
+    )  # it cannot be opened
+    source("DELETE", "old/s1")
+    equal(source, destination)
+    source("POST", "old/s1", {"v": "one"})
+    destination("POST", "old/s1", {"v": "other"})
+    for one, other in ((few, destination), (destination, few)):
+        said = typed("verify", source=one, to=other)
+        assert said.code == 1
+        assert [row["path"] for row in said.report["not_moved"]] == ["old/s1"]
+    nowhere = Api(source.address, source.token, "none-such")
+    for said in (
+        typed("move", f"-journal={tmp_path / 'm'}", to=destination, source=nowhere),
+        typed("export", *site.sealing, tmp_path / "b", to=nowhere),
+        typed("verify", to=nowhere, source=source),
+    ):
+        assert (said.code, "404" in said.err) == (2, True)
+
+
+def test_a_delta_is_compared_in_what_it_holds(site: Site, tmp_path: Path) -> None:
+    source, _ = two_namespaces(site)
+    small(source)
+    assert typed("export", *site.sealing, tmp_path / "a", to=source).code == 0
+    source("POST", "kv/data/app/s1", {"data": {"v": f"{SECRET}newer"}})
+    since = f"-since={tmp_path / 'a'}"
+    assert typed("export", *site.sealing, since, tmp_path / "b", to=source).code == 0
+    said = typed("verify", *site.opening, tmp_path / "b", to=source)
+    assert (said.code, said.report["differences"]) == (0, [])
+    source("POST", "kv/data/app/s1", {"data": {"v": f"{SECRET}again"}})
+    said = typed("verify", *site.opening, tmp_path / "b", to=source)
+    assert [row["path"] for row in said.report["differences"]] == ["kv/app/s1"]
 
 
 def test_a_key_that_cannot_sign_is_said_before_anything_is_read(site: Site, tmp_path: Path) -> None:

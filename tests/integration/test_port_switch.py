@@ -29,6 +29,12 @@ def test_nothing_is_moved_again_over_what_clients_wrote_since_the_switch_over(
     small(source)
     words = ("move", f"-journal={tmp_path / 'journal'}")
     assert typed(*words, "-switch", to=destination, source=source).code == 0
+    source("POST", f"{_aside(source)[0]}config", {"max_versions": 7})
+    assert typed("verify", to=destination, source=source).code == 1
+    said = typed("verify", words[1], to=destination, source=source)
+    assert [row["path"] for row in said.report["differences"]] == ["kv/config"]
+    source("POST", f"{_aside(source)[0]}config", {"max_versions": 0})
+    equal(source, destination, words[1])
     destination("POST", "kv/data/app/s1", {"data": {"v": f"{SECRET}newer"}})
     destination("POST", "old/s1", {"v": f"{SECRET}newer"})
     for more in ([], ["-switch"], ["-replace"]):

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from vaultctl.errors import DepthError
+from vaultctl.errors import ApiError, DepthError
 from vaultctl.port.ground import canonical
 from vaultctl.port.ground.entry import Entry, Item, Name
-from vaultctl.port.ground.report import KIND
+from vaultctl.port.ground.report import KIND, Report
+from vaultctl.port.ground.server import reason
 from vaultctl.port.kv import version1, version2
 from vaultctl.port.settings import identity, mounts, namespaces, plain, policies, transit
 from vaultctl.port.source import LISTS
@@ -53,9 +54,14 @@ def new_key() -> bytes:
 
 
 def gather(
-    items: Iterable[Item], key: bytes, *, threads: int, progress: Callable[[int], None] = lambda _: None
+    items: Iterable[Item],
+    key: bytes,
+    report: Report,
+    *,
+    threads: int,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Side:
-    """Read one side. Of an archive, what comes later counts, and what is gone is gone."""
+    """Read one side; the report names what could not be. Of an archive, what comes later counts, and what is gone is gone."""
     side = Side(key)
     with ThreadPoolExecutor(threads) as pool:
         waiting: list[Item] = []
@@ -63,28 +69,36 @@ def gather(
             progress(number)
             waiting.append(item)
             if len(waiting) >= _WINDOW or item.name.kind in LISTS:
-                _take(side, pool, waiting)
+                _take(side, pool, waiting, report)
                 waiting = []
-        _take(side, pool, waiting)
+        _take(side, pool, waiting, report)
     return side
 
 
-def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item]) -> None:
-    for entry, parts in pool.map(lambda item: _digests(side.key, item), items):
-        if entry is None or entry.name.kind == KIND:
+def _take(side: Side, pool: ThreadPoolExecutor, items: list[Item], report: Report) -> None:
+    for item, (entry, parts) in zip(items, pool.map(lambda one: _digests(side.key, one), items), strict=True):
+        if isinstance(entry, ApiError):
+            report.leave(item.name, reason(entry))
+        elif entry is None:
             continue
-        if entry.name.kind in LISTS:
+        elif entry.name.kind == KIND:
+            report.take(entry.data)
+        elif entry.name.kind in LISTS:
             _drop_gone(side, entry)
         else:
             side.entries[entry.name] = parts
 
 
-def _digests(key: bytes, item: Item) -> tuple[Entry | None, dict[str, str]]:
+def _digests(key: bytes, item: Item) -> tuple[Entry | ApiError | None, dict[str, str]]:
     try:
         entry = item.load()
         if entry is None or entry.name.kind in (*LISTS, KIND):
             return entry, {}
         return entry, _parts(key, entry)
+    except ApiError as error:
+        if error.status >= 500 and error.status != 501:
+            raise
+        return error, {}
     except DepthError:  # what is not looked at is equal to nothing
         return Entry(item.name, {}), {"levels that are too many": secrets.token_hex()}
 
@@ -109,6 +123,11 @@ def _drop_gone(side: Side, entry: Entry) -> None:
     ]
     for name in gone:
         del side.entries[name]
+
+
+def within(side: Side, other: Side) -> Side:
+    """Of one side what the other has: a delta holds what changed, and says nothing of the rest."""
+    return Side(side.key, {name: parts for name, parts in side.entries.items() if name in other.entries})
 
 
 def differences(source: Side, destination: Side) -> list[dict[str, object]]:

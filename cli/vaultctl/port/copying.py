@@ -16,6 +16,7 @@ from vaultctl.port.ground.server import reason
 from vaultctl.port.sink import SECRETS
 
 _DEEP = Outcome("refused", f"its value has more than {canonical.DEEPEST} levels")
+_CHANGING = "its versions at the destination change while they are written"
 _TOGETHER = 64
 """Secrets that are on their way at once, at most."""
 
@@ -91,8 +92,13 @@ class Copier:
             if outcome != AGAIN:
                 return outcome
             self.journal.note(item.name, "")  # it was wrong about the versions
-            found = item.whole() if item.whole is not None else None
-            return found and self._sink.put(item, found)
+            if item.whole is None:
+                return Outcome("refused", "it leaves versions out that are not at the destination")
+            whole = item.whole()
+            if whole is None:
+                return None
+            outcome = self._sink.put(item, whole)
+            return Outcome("refused", _CHANGING) if outcome == AGAIN else outcome
         except ApiError as error:
             return _refused(error)
         except DepthError:

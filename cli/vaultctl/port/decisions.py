@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from vaultctl.errors import DepthError
+from vaultctl.errors import CommandError, DepthError
 from vaultctl.port.ground.server import Server
 from vaultctl.port.settings import namespaces, policies
 from vaultctl.text.json import as_list, as_map, parse
@@ -122,5 +122,10 @@ def _decided(server: Server, namespace: str, policy: str, wanted: list[str]) -> 
         for begin in range(0, len(wanted), _AT_ONCE):
             some = wanted[begin : begin + _AT_ONCE]
             answer = server.write(f"{namespace}sys/capabilities", {"token": token, "paths": some})
-            found.update({path: as_list(answer.get(path)) for path in some})
+            for path in some:
+                if path not in answer:
+                    raise CommandError(
+                        f"{server.label}: it does not say what policy {policy} decides on {path}"
+                    )
+                found[path] = as_list(answer[path])
     return found

@@ -8,6 +8,8 @@ name any of these, secrets, and what would hinder those who move last.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 
 from vaultctl.errors import ApiError
 from vaultctl.port.ground.entry import Entry, Item, Name
@@ -27,6 +29,10 @@ NAMES = "kv-names"
 LISTS = (NAMES, names.KIND)
 """Kinds that say what there is, and so what is gone."""
 SETTINGS = "kv-config"
+_AT = "at"
+"""Where a mount was found, beside what its server says of it."""
+_ABSENT = (400, 404, 405, 501)
+"""What a server answers that has no such thing."""
 
 
 class ServerSource:
@@ -64,32 +70,39 @@ class ServerSource:
     def secrets(self) -> Iterator[Item]:
         """The secrets alone, of all namespaces: what changes while a move goes on."""
         why, _ = why_not_whole(self._server)
-        for mount, version in self._kv_mounts():
-            yield from (item for item in self._kv(mount, version) if not why or item.name.kind not in LISTS)
+        for mount, version, about in self._kv_mounts():
+            items = self._kv(mount, version, about)
+            yield from (item for item in items if not why or item.name.kind not in LISTS)
 
     def mounts(self) -> Iterator[Mount]:
         """The mounts of secrets of all namespaces, under the paths that they had."""
-        return (mount for mount, _ in self._kv_mounts())
+        return (mount for mount, _, _ in self._kv_mounts())
 
     def versioned(self) -> Iterator[Mount]:
         """Those of version 2."""
-        return (mount for mount, version in self._kv_mounts() if version == "2")
+        return (mount for mount, version, _ in self._kv_mounts() if version == "2")
 
-    def _kv_mounts(self) -> Iterator[tuple[Mount, str]]:
+    def _kv_mounts(self) -> Iterator[tuple[Mount, str, Mapping[str, object]]]:
         for namespace in self._namespaces(""):
             for path, about in self._engines(namespace).items():
                 if about.get("type") in ("kv", "generic"):
-                    yield Mount(namespace, path, self._aside.get((namespace, path), "")), _version(about)
+                    yield self._mount(namespace, path, about), _version(about), about
 
     def _namespaces(self, namespace: str) -> Iterator[str]:
         yield namespace
-        for entry in namespaces.below(self._server, namespace):
+        for entry in self._below(namespace) or ():
             try:
                 yield from self._namespaces(namespace + entry.name.path)
             except ApiError as error:
-                if error.status >= 500 and error.status != 501:
-                    raise
-                self._report.leave(entry.name, reason(error))
+                self._leave(entry.name, error)
+
+    def _below(self, namespace: str) -> list[Entry] | None:
+        """The namespaces of one; None where they are not told."""
+        try:
+            return list(namespaces.below(self._server, namespace))
+        except ApiError as error:
+            self._leave(Name(namespaces.KIND, namespace, "sys/namespaces"), error)
+            return None
 
     def _namespace(self, namespace: str) -> Iterator[Item]:
         engines = self._engines(namespace)
@@ -116,7 +129,9 @@ class ServerSource:
         yield from texts.later()
         for path, about in engines.items():
             yield from self._engine(namespace, path, about)
-        inner = list(namespaces.below(self._server, namespace))
+        inner = self._below(namespace)
+        if inner is None:
+            return
         yield names.item(
             Name(namespaces.KIND, namespace, ""), (entry.name.path for entry in inner), at="sys/namespaces"
         )
@@ -128,7 +143,14 @@ class ServerSource:
         """The secrets engines by the paths that they had before they were set aside."""
         was = {there: path for (within, path), there in self._aside.items() if within == namespace}
         found = mounts.table(self._server, namespace, mounts.ENGINE)
-        return dict(sorted((was.get(path, path), about) for path, about in found.items()))
+        return {
+            path: {**about, _AT: at}
+            for path, at, about in sorted((was.get(at, at), at, about) for at, about in found.items())
+        }
+
+    def _mount(self, namespace: str, path: str, about: Mapping[str, object]) -> Mount:
+        """A mount, where it was found."""
+        return Mount(namespace, path, str(about[_AT]) if about[_AT] != path else "")
 
     def _method(self, namespace: str, path: str, kind: str) -> Iterator[Item]:
         collections = catalog.of_auth_method(kind, path)
@@ -141,7 +163,7 @@ class ServerSource:
             for item in self._collection(collection, namespace):
                 yield item
                 if kind == "approle":
-                    yield from self._approle(item.name)
+                    yield from self._guarded(item.name, partial(self._approle, item.name))
 
     def _approle(self, name: Name) -> Iterator[Item]:
         """The id of a role; its secret ids are told by no server."""
@@ -155,8 +177,7 @@ class ServerSource:
         kind = str(about.get("type"))
         name = Name(mounts.ENGINE, namespace, path)
         if kind in ("kv", "generic"):
-            mount = Mount(namespace, path, self._aside.get((namespace, path), ""))
-            yield from self._kv(mount, _version(about))
+            yield from self._kv(self._mount(namespace, path, about), _version(about), about)
         elif kind not in catalog.KNOWN_ENGINES:
             self._report.leave(name, f"what an engine of type {kind} has is not read")
         if kind == "transit":
@@ -166,16 +187,18 @@ class ServerSource:
             )
         for collection in catalog.of_engine(kind, path):
             yield from self._collection(collection, namespace)
-        if kind == "ssh" and self._has(f"{namespace}{path}config/ca"):
+        if kind == "ssh" and self._has(name, f"{namespace}{path}config/ca"):
             self._report.note(name, "its private key is told by no server: make or import an issuer there")
 
-    def _has(self, path: str) -> bool:
+    def _has(self, name: Name, path: str) -> bool:
         try:
             return self._server.read(path) is not None
-        except ApiError:
+        except ApiError as error:
+            if error.status not in _ABSENT:
+                self._leave(name, error)
             return False
 
-    def _kv(self, mount: Mount, version: str) -> Iterator[Item]:
+    def _kv(self, mount: Mount, version: str, about: Mapping[str, object]) -> Iterator[Item]:
         found: list[str] = []
         begin = Name(NAMES, mount.namespace, mount.path)
         whole = True
@@ -188,11 +211,22 @@ class ServerSource:
         for item in self._secrets(mount, version, refused):
             found.append(mount.key(item.name.path))
             yield item
-        if whole:
+        if whole and not self._stays(mount, about):
+            self._report.leave(begin, "it was moved or unmounted while it was read")
+        elif whole:
             entry = Entry(begin, {"mount": mount.path, "version": version, "names": found})
             yield Item(begin, "", lambda: entry)
         if version == "2":
-            yield from self._collection(Collection(SETTINGS, f"{mount.path}config"), mount.namespace, mount)
+            for item in self._collection(
+                Collection(SETTINGS, f"{mount.at or mount.path}config"), mount.namespace
+            ):
+                name = Name(SETTINGS, mount.namespace, f"{mount.path}config")
+                yield replace(item, name=name, load=partial(_named, name, item.load))
+
+    def _stays(self, mount: Mount, about: Mapping[str, object]) -> bool:
+        """Whether a mount is still where it was read: one that is no longer there lists nothing, and has lost nothing."""
+        there = mounts.table(self._server, mount.namespace, mounts.ENGINE).get(mount.at or mount.path, {})
+        return there.get("accessor") == about.get("accessor")
 
     def _secrets(self, mount: Mount, version: str, refused: Refused) -> Iterator[Item]:
         if version == "1":
@@ -201,12 +235,8 @@ class ServerSource:
             self._server, mount, self._report.note, undelete=self._undelete, known=self._known
         ).items(refused)
 
-    def _collection(
-        self, collection: Collection, namespace: str, mount: Mount | None = None
-    ) -> Iterator[Item]:
+    def _collection(self, collection: Collection, namespace: str) -> Iterator[Item]:
         name = Name(collection.kind, namespace, collection.base)
-        if mount is not None and mount.at:
-            return  # its settings moved before it was set aside
         yield from self._guarded(name, lambda: collection.items(self._server, namespace, self._report.note))
 
     def _guarded(self, name: Name, read: Callable[[], Iterator[Item]]) -> Iterator[Item]:
@@ -214,19 +244,31 @@ class ServerSource:
         try:
             yield from read()
         except ApiError as error:
-            if error.status >= 500 and error.status != 501:
-                raise
-            self._report.leave(name, reason(error))
+            self._leave(name, error)
+
+    def _leave(self, name: Name, error: ApiError) -> None:
+        """Say what a server does not tell; where it cannot answer, the move ends, to be gone on with."""
+        if error.status >= 500 and error.status != 501:
+            raise error
+        self._report.leave(name, reason(error))
 
     def _leave_identity(self, namespace: str) -> None:
         for base, everywhere, why in catalog.LEFT:
             try:
                 found = list(self._server.names(namespace + base))
-            except ApiError:
-                continue  # a server that has no such thing
+            except ApiError as error:
+                if error.status not in _ABSENT:
+                    self._leave(Name("identity", namespace, base), error)
+                continue
             for one in found:
                 if one not in everywhere:
                     self._report.leave(Name("identity", namespace, base + one), why)
+
+
+def _named(name: Name, load: Callable[[], Entry | None]) -> Entry | None:
+    """An entry under the name that it has while its mount is set aside."""
+    found = load()
+    return found and Entry(name, found.data)
 
 
 def _version(about: Mapping[str, object]) -> str:

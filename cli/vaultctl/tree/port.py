@@ -43,7 +43,8 @@ COMMANDS = (
         "Read a server into an archive",
         output="format",
         details="The archive is a folder: a signed manifest, and parts that are encrypted (age). Ended at any point, the same "
-        "command goes on. No secret reaches the disk in plain, unless -plain is given.",
+        "command goes on. No secret reaches the disk in plain, unless -plain is given. Exit code 1: something cannot move; the "
+        "report says what and why.",
         flags=(
             Flag("recipient", "texts", "Encrypt to this key: age1…, or a public SSH key; may be repeated."),
             Flag("recipients-file", "text", "File with recipients, one on each line."),
@@ -102,10 +103,15 @@ COMMANDS = (
         "Compare two servers, or an archive with one",
         output="format",
         details="Compared are all versions, states, metadata and settings, by digests with a key that exists for this "
-        "comparison. Exit code 0: equal. 1: different.",
+        "comparison. Exit code 0: equal. 1: different, or not all of it could be read.",
         flags=(
             *_SOURCE,
             *_ARCHIVE,
+            Flag(
+                "journal",
+                "text",
+                "The journal of the move: where the source's secrets are since the switch-over.",
+            ),
             Flag(
                 "offline",
                 "bool",

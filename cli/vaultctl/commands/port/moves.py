@@ -13,7 +13,7 @@ from vaultctl.port import compare, decisions, moving
 from vaultctl.port.aside import Aside, Stage
 from vaultctl.port.copying import Copier
 from vaultctl.port.ground.journal import Journal
-from vaultctl.port.ground.report import Report
+from vaultctl.port.ground.report import KIND, Report
 from vaultctl.port.kv.undeletion import Undeletion
 from vaultctl.port.sink import ServerSink
 from vaultctl.port.source import ServerSource
@@ -21,7 +21,10 @@ from vaultctl.text.json import as_map
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from vaultctl.invocation import Invocation
+    from vaultctl.port.archive.reader import ArchiveReader
     from vaultctl.port.ground.server import Server
 
 
@@ -95,28 +98,30 @@ def verify(invocation: Invocation) -> int:
     """Compare a server with the one that -from names, or with an archive; or an archive with its manifest."""
     report = Report()
     with Ends(invocation) as ends:
-        key, number = compare.new_key(), threads(invocation)
         if invocation.args:
-            if invocation.text("from"):
+            if invocation.text("from") or invocation.text("journal"):
                 raise CommandError("name an archive, or a server with -from, not both")
             reader, signer = open_archive(invocation, Path(invocation.args[0]))
             report.facts.update(
                 {"archive": invocation.args[0], "signed by": signer, "archive is whole": True}
             )
             if invocation.truth("offline"):
-                report.facts["archived entries"] = reader.manifest.counts
-                return tell(invocation, report, good=True)
-            source = compare.gather(reader.items(), key, threads=1, progress=Progress(invocation, "archive"))
+                return _tell_archive(invocation, reader, report)
             server = None
+            delta = bool(reader.manifest.base)
+            items, said, count = reader.items(), "archive", 1
         else:
-            server = ends.source()
+            server, delta = ends.source(), False
             report.facts["source"] = server.label
-            items = ServerSource(server, report).items()
-            source = compare.gather(items, key, threads=number, progress=Progress(invocation, "source"))
+            items = ServerSource(server, report, aside=_set_aside(invocation, server)).items()
+            said, count = "source", threads(invocation)
+        key = compare.new_key()
+        source = compare.gather(items, key, report, threads=count, progress=Progress(invocation, said))
         usual = ends.usual()
         report.facts["destination"] = usual.label
-        there = ServerSource(usual, Report()).items()
-        destination = compare.gather(there, key, threads=number, progress=Progress(invocation, "destination"))
+        destination = _destination(invocation, usual, key, report)
+        if delta:
+            destination = compare.within(destination, source)
         number_of_triples = invocation.number("decisions")
         if number_of_triples and server is not None:
             report.facts["decisions"] = decisions.compare(
@@ -125,4 +130,35 @@ def verify(invocation: Invocation) -> int:
     report.facts["compared"] = compare.summary(source, destination)
     report.facts["differences"] = compare.differences(source, destination)
     other = as_map(report.facts.get("decisions")).get("different")
-    return tell(invocation, report, good=not report.facts["differences"] and not other)
+    return tell(invocation, report, good=report.complete and not report.facts["differences"] and not other)
+
+
+def _destination(invocation: Invocation, server: Server, key: bytes, report: Report) -> compare.Side:
+    """What the destination has; what it does not tell is in the report too."""
+    there = Report()
+    items = ServerSource(server, there).items()
+    progress = Progress(invocation, "destination")
+    found = compare.gather(items, key, there, threads=threads(invocation), progress=progress)
+    report.leave_those(there, "at the destination")
+    return found
+
+
+def _set_aside(invocation: Invocation, server: Server) -> Mapping[tuple[str, str], str]:
+    """Where the source's mounts are since a switch-over, if its journal is named."""
+    if not invocation.text("journal"):
+        return {}
+    journal = Journal(_file(invocation), {"kind": "move", "source": server.identity}, begin=False)
+    try:
+        return Aside(server, journal).places
+    finally:
+        journal.close()
+
+
+def _tell_archive(invocation: Invocation, reader: ArchiveReader, report: Report) -> int:
+    """What an archive says of itself; what its export did not read too, where it can be opened."""
+    report.facts["archived entries"] = reader.manifest.counts
+    if reader.opens:
+        for item in reader.items():
+            if item.name.kind == KIND and (entry := item.load()) is not None:
+                report.take(entry.data)
+    return tell(invocation, report, good=report.complete)

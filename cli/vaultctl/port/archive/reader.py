@@ -25,6 +25,11 @@ class ArchiveReader:
         if identities and self.manifest.encryption != "age":
             raise CommandError(f"{folder}: it is not encrypted; leave -identity out")
 
+    @property
+    def opens(self) -> bool:
+        """Whether what is in it can be read."""
+        return self.manifest.encryption != "age" or bool(self._identities)
+
     def check(self) -> None:
         """Compare every part with the manifest, which needs no key. CommandError for the first that differs."""
         for part in self.manifest.parts:
@@ -32,7 +37,7 @@ class ArchiveReader:
 
     def items(self) -> Iterator[Item]:
         """Every entry in its order. CommandError for what the manifest does not say."""
-        if self.manifest.encryption == "age" and not self._identities:
+        if not self.opens:
             raise CommandError(f"{self._folder}: it is encrypted; give the private key's file with -identity")
         archive = self.manifest.digest[:16]
         for place, part in enumerate(self.manifest.parts):

@@ -38,6 +38,11 @@ class Report:
         """Say that an entry did not move."""
         self._left[name.kind, name.text, why] = None
 
+    def leave_those(self, other: Report, where: str) -> None:
+        """Say as well what another report says that did not move."""
+        for kind, path, why in other._left:
+            self._left[kind, path, f"{where}: {why}"] = None
+
     def note(self, name: Name, what: str) -> None:
         """Say what of an entry is not as it was."""
         self._notes[name.kind, name.text, what] = None

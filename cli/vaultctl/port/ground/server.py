@@ -78,6 +78,13 @@ class Server:
         answer = self._send("GET", path, query=query, accept_missing=True)
         return None if answer is None else as_map(answer.get("data"))
 
+    def require(self, path: str) -> dict[str, object]:
+        """The `data` of a GET of what every server has. ApiError where it is not: nothing is read there, and nothing is gone."""
+        found = self.read(path)
+        if found is None:
+            raise ApiError("GET", path, path, status=404, errors=["there is no such namespace"], raw="")
+        return found
+
     @contextmanager
     def before_write(self, tell: Callable[[], None], undo: Callable[[], None]) -> Iterator[None]:
         """Within the block `tell` is called before this thread's first write, and `undo` where that one was refused."""

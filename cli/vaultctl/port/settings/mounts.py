@@ -31,8 +31,8 @@ _TUNING = (
 
 
 def table(server: Server, namespace: str, kind: str) -> dict[str, dict[str, object]]:
-    """The mounts of one table by their paths, in order, without those that every namespace has."""
-    answer = server.read(f"{namespace}{TABLES[kind]}") or {}
+    """The mounts of one table by their paths, in order, without those that every namespace has. ApiError without such a namespace."""
+    answer = server.require(f"{namespace}{TABLES[kind]}")
     found = {path: as_map(about) for path, about in sorted(answer.items())}
     return {
         path: about

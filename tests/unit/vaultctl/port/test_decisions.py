@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """The paths that are asked about come from a policy's rules, and are the same for the same seed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
 import pytest
 
-from vaultctl.port.decisions import Choices, paths
+from vaultctl.errors import CommandError
+from vaultctl.port.decisions import Choices, compare, paths
+from vaultctl.port.ground.server import Server
 
 _POLICY = 'path "secret/data/app/*" {\n}\n  path "db/+/creds" {\n}\npath "x/{{identity.entity.name}}" {\n}\n'
 
@@ -31,6 +37,31 @@ def test_the_rules_of_every_spelling_are_asked_about(text: str) -> None:
     found = paths(text, Choices(1), 100)
     assert sum(path.startswith("db") for path in found) > 50
     assert not any(path.startswith("secret/") or "{{" in path for path in found)
+
+
+def test_an_answer_that_says_nothing_of_a_path_is_no_decision() -> None:
+    class Silent:
+        label = "one"
+
+        def names(self, path: str) -> list[str]:
+            return ["app"]
+
+        def listing(self, path: str) -> list[object]:
+            return []
+
+        def read(self, path: str) -> dict[str, object]:
+            return {"policy": _POLICY}
+
+        @contextmanager
+        def token(self, namespace: str, *, policy: str, ttl: str) -> Iterator[str]:
+            yield "token"
+
+        def write(self, path: str, body: object) -> dict[str, object]:
+            return {"keys": []}
+
+    server = cast("Server", Silent())
+    with pytest.raises(CommandError, match="does not say what policy app decides"):
+        compare(server, server, number=10, seed=0)
 
 
 def test_the_same_seed_asks_the_same() -> None:

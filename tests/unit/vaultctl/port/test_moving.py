@@ -36,6 +36,9 @@ class Source:
             return {"migration_info": {"status": "success"}}
         return {"value": "x"} if path.endswith("/secret") else None
 
+    def require(self, path: str) -> Mapping[str, object]:
+        return self.read(path) or {}
+
     def write(self, path: str, body: Mapping[str, str], method: str = "POST") -> dict[str, object]:
         begin, end = f"{body['from']}/", f"{body['to']}/"
         if begin in self.stays or begin not in self.mounts:

@@ -32,6 +32,9 @@ class Destination:
     def read(self, path: str, query: object = None) -> Mapping[str, object] | None:
         return self.there.get(path)
 
+    def require(self, path: str) -> Mapping[str, object]:
+        return self.read(path) or {}
+
     def write(self, path: str, body: object, method: str = "POST") -> dict[str, object]:
         if path == self._refuses:
             raise ApiError("POST", "", path, status=400, errors=["it is in use"], raw="")
