@@ -16,6 +16,7 @@ from tests.house.tree import ROOT
 from tests.integration.processes import certificate
 from vault import __version__
 from vault.server.__main__ import run
+from vault.storage.postgres.url import parse
 
 CHART = ROOT / "deploy" / "helm" / "coffre"
 CLIENTS = ROOT / ".venv" / "clients"
@@ -25,6 +26,19 @@ _POSTGRES = {
     "kind": "postgresql",
     "postgresql": {"connectionUrl": "postgresql://c@db:5432/c", "secretName": "db"},
 }
+_UNFIT = (
+    "postgresql://c:s@db/c",
+    "postgresql://c@d:s@db/c",
+    "postgresql://c@db/c?password=s",
+    "postgresql://c@db/c?host=/run&password=s",
+    "postgresql://c@db/c?pass%77ord=s",
+    "postgresql://c@db/c?sslpassword=s",
+    "postgresql://c@db/c#s",
+    "postgresql://db/c",
+    "host=db password=s",
+    "postgresql://c@db/c\npassword=s",
+)
+"""With a password in one way or another, or what the server refuses."""
 _HSM = {
     "volumes": [{"name": "module", "emptyDir": {}}],
     "volumeMounts": [{"name": "module", "mountPath": "/hsm", "readOnly": True}],
@@ -159,6 +173,34 @@ def test_one_server_keeps_a_volume_and_several_share_a_database() -> None:
     assert ("Service", "vault-coffre-internal") in _made("postgresql")
 
 
+def test_whoever_is_named_may_ask_beside_pods_of_the_same_namespace() -> None:
+    others = [{"namespaceSelector": {"matchLabels": {"uses": "coffre"}}}]
+    for name, peers in (("sqlite", []), ("reviewer", others)):
+        (rule,) = _made(name)["NetworkPolicy", "vault-coffre"]["spec"]["ingress"]
+        assert rule["from"] == [{"podSelector": {}}, *peers]
+
+
+def test_only_an_account_of_its_own_has_others_tokens_reviewed_and_when_it_is_asked_for() -> None:
+    asked = [name for name in _VALUES if any(kind == "ClusterRoleBinding" for kind, _ in _made(name))]
+    assert asked == ["reviewer"]
+    bound = _made("reviewer")["ClusterRoleBinding", "safe-vault-coffre"]
+    assert bound["subjects"] == [{"kind": "ServiceAccount", "name": "vault-coffre", "namespace": "safe"}]
+
+
+@pytest.mark.parametrize("name", _VALUES)
+def test_its_notes_are_commands_for_the_server_that_it_makes(name: str) -> None:
+    """Certificates are of services' names, which nobody resolves at the other end of a port-forward."""
+    (notes,) = [text for file, text in _answer(name)["made"].items() if file.endswith("NOTES.txt")]
+    assert f"{_server(name)['kind'].lower()}/vault-coffre 8200" in notes
+    if name == "plain":
+        assert "VAULT_ADDR=http://127.0.0.1:8200\n" in notes
+        assert "CACERT" not in notes
+    else:
+        assert "get secret coffre-tls -o jsonpath='{.data.ca\\.crt}' | base64 -d > coffre-ca.crt\n" in notes
+        assert "VAULT_ADDR=https://127.0.0.1:8200 VAULT_CACERT=coffre-ca.crt" in notes
+        assert "export VAULT_TLS_SERVER_NAME=vault-coffre.safe.svc\n" in notes
+
+
 def test_a_sealed_server_lives_and_is_not_asked() -> None:
     container = _server("sqlite")["spec"]["template"]["spec"]["containers"][0]
     alive = ["vaultctl", "server", "-check-health"]
@@ -177,6 +219,16 @@ def test_the_charts_version_is_the_servers() -> None:
     assert chart["version"] == chart["appVersion"] == __version__
 
 
+def _database(url: str) -> dict[str, Any]:
+    return {"kind": "postgresql", "postgresql": {"connectionUrl": url, "secretName": "db"}}
+
+
+@pytest.mark.parametrize("url", ["postgres://c@db/c", "postgresql://c@/c?host=/run/postgresql"])
+def test_an_address_of_a_database_that_the_server_takes_is_taken(url: str) -> None:
+    parse(url)
+    assert _helm({**_IMAGE, "storage": _database(url)}).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
@@ -184,12 +236,10 @@ def test_the_charts_version_is_the_servers() -> None:
         ({**_IMAGE, "storge": {}}, "storge"),
         ({**_IMAGE, "storage": {"kind": "postgresql"}}, "connectionUrl says where"),
         (
-            {
-                **_IMAGE,
-                "storage": {"kind": "postgresql", "postgresql": {"connectionUrl": "postgresql://c:s@db/c"}},
-            },
-            "connectionUrl",
+            {**_IMAGE, "serviceAccount": {"create": False, "reviewsTokens": True}},
+            "serviceAccount.name names an account",
         ),
+        *(({**_IMAGE, "storage": _database(url)}, "connectionUrl") for url in _UNFIT),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(values: dict[str, Any], says: str) -> None:

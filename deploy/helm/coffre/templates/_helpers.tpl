@@ -15,7 +15,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{- define "coffre.account" -}}
-{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "coffre.name" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "coffre.name" .) }}{{ else if .Values.serviceAccount.reviewsTokens }}{{ required "serviceAccount.name names an account of the server alone: every pod of the namespace could be `default`, and have tokens reviewed" .Values.serviceAccount.name }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
 {{- end }}
 
 {{- define "coffre.image" -}}
