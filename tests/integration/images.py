@@ -151,6 +151,30 @@ def root_archive(name: str, packages: str = _PACKAGES) -> Path:
     return archive
 
 
+def package_folder(packages: str) -> Path:
+    """A folder of Debian packages, these by commas and what they depend on, from which apt installs without a mirror.
+
+    Made once and kept in the user's cache.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coffre-tests"
+    kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
+    folder = cache / f"packages-{_SUITE}-{kind}-{os.uname().machine}"
+    if folder.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    root = cache / f"downloading-{os.getpid()}"
+    try:
+        options = ("--download-only", "--variant=minbase", f"--include={packages}")
+        _checked("debootstrap", *options, _SUITE, str(root))
+        found = root / "var/cache/apt/archives"
+        shutil.rmtree(found / "partial", ignore_errors=True)
+        _checked("sh", "-euc", 'cd "$1"; dpkg-scanpackages . /dev/null > Packages', "sh", str(found))
+        found.rename(folder)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return folder
+
+
 def _checked(*command: str) -> None:
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     finished = subprocess.run(

@@ -13,8 +13,8 @@ DEBIAN = ROOT / "packaging" / "debian"
 
 def build(folder: Path, *, whole: bool) -> Path:
     """Build the package in `folder`; unless `whole`, without the wheels of the lock file."""
-    environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "COMPRESSION": "gzip"}
-    environment |= {} if whole else {"LOCK": os.devnull}
+    environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment |= {"COMPRESSION": "none"} if whole else {"COMPRESSION": "gzip", "LOCK": os.devnull}
     done = subprocess.run(
         [ROOT / "packaging" / "deb", folder],
         env=environment,
@@ -41,6 +41,6 @@ def other_version(package: Path, version: str, added: str, folder: Path) -> Path
         (module,) = tree.glob(f"usr/lib/coffre/lib/python3*/site-packages/{name}/__init__.py")
         module.write_text(module.read_text().replace(f'"{__version__}"', f'"{version}"'))
     subprocess.run(
-        ["dpkg-deb", "-Zgzip", "--root-owner-group", "--build", tree, made], check=True, capture_output=True
+        ["dpkg-deb", "-Znone", "--root-owner-group", "--build", tree, made], check=True, capture_output=True
     )
     return made

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""A Debian machine for a test: a root file system of its own, and with `booted` a systemd that runs it as any would."""
+"""A Debian machine for a test: a root file system of its own, and with `booted` a systemd that runs it as any would.
+
+What is not a machine's own is the kernel, and with it devices: it has no TPM, and no network but its loopback. apt installs from a
+folder of Debian's packages.
+"""
 
 import contextlib
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.integration.images import root_archive
+from tests.integration.images import package_folder, root_archive
 from tests.integration.processes import PATIENCE
 
 WITH_SYSTEMD = "python3,python3-venv,ca-certificates,systemd,systemd-sysv,dbus,logrotate,openssl"
@@ -20,7 +24,7 @@ _ENVIRONMENT = (
     "HOME=/root",
     "DEBIAN_FRONTEND=noninteractive",
 )
-_NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--cgroup")
+_NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--cgroup", "--net")
 _BOOT = r"""
 mount --make-rprivate /
 mount --bind "$1" "$1"
@@ -59,10 +63,20 @@ class Machine:
         assert done.returncode == 0, f"{command}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def takes(self, file: Path) -> str:
+    def takes(self, file: Path, folder: str = "/srv") -> str:
         """Copy a file into it; return its name there."""
-        shutil.copy(file, self.root / "srv")
-        return f"/srv/{file.name}"
+        place = self.root / folder.removeprefix("/")
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place)
+        return f"{folder}/{file.name}"
+
+    def offers(self, packages: str) -> None:
+        """Let apt install these packages of Debian, by commas, and nothing else."""
+        place = self.root / "srv/packages"
+        shutil.copytree(package_folder(packages), place)
+        (self.root / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/packages ./\n")
+        for other in (self.root / "etc/apt/sources.list.d").glob("*"):
+            other.unlink()
 
     @contextlib.contextmanager
     def booted(self) -> Iterator[None]:
@@ -101,6 +115,29 @@ class Machine:
         return self.tried("systemctl", "is-system-running", "--wait").stdout in {"running\n", "degraded\n"}
 
 
+class Shell:
+    """What an operator types as root of a machine, in one shell: its variables stay."""
+
+    def __init__(self, machine: Machine, **variables: str) -> None:
+        self.machine = machine
+        self._variables: Mapping[str, str] = variables
+
+    def types(self, command: str) -> str:
+        """Type a command that must work; return what it prints."""
+        script = f"cd /root\n{command}\nenv -0 > /srv/variables"
+        said = [f"{name}={value}" for name, value in self._variables.items()]
+        done = self.machine.does("env", *said, "bash", "-eu", "-o", "pipefail", "-c", script)
+        read = (self.machine.root / "srv/variables").read_text().split("\0")
+        self._variables = dict(line.split("=", 1) for line in read if line)
+        return done
+
+    def writes(self, file: str, text: str) -> None:
+        """Write a file, as an editor does."""
+        path = self.machine.root / file.removeprefix("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
 @contextlib.contextmanager
 def machine(folder: Path, name: str, packages: str = "") -> Iterator[Machine]:
     """A machine with these packages, by commas, or else those of the base of images; gone afterwards."""
@@ -109,6 +146,7 @@ def machine(folder: Path, name: str, packages: str = "") -> Iterator[Machine]:
     archive = root_archive(name, packages) if packages else root_archive(name)
     subprocess.run(["tar", "-C", str(root), "-xpf", str(archive)], check=True)
     (root / "dev" / "null").unlink(missing_ok=True)
+    (root / "etc/dpkg/dpkg.cfg.d/fast").write_text("force-unsafe-io\n")  # it need not outlive a power cut
     os.mknod(root / "dev" / "null", 0o20666, os.makedev(1, 3))
     try:
         yield Machine(root)

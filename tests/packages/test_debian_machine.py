@@ -1,139 +1,158 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The Debian package on a machine that systemd runs: it starts in its sandbox, reloads, rotates, and upgrades with its data."""
+"""The Debian package on machines that systemd runs: the operator's first day, as printed, and what the service does then."""
 
-import json
+import re
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.packages.debian import build, other_version
-from tests.packages.machine import WITH_SYSTEMD, Machine, machine
-from tests.ports import free_port
+from tests.packages.machine import WITH_SYSTEMD, Machine, Shell, machine
+from tests.packages.printed import blocks
 from vault import __version__
 
 pytestmark = [pytest.mark.timeout(2400), pytest.mark.soak]
 
-_CERTIFICATE = """
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \\
-    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout /etc/coffre/tls.key -out /etc/coffre/tls.crt
-install -d -m 0700 /etc/credstore
-mv /etc/coffre/tls.key /etc/credstore/coffre.tls.key
-"""
-_UNLOCK = "vaultctl operator unseal -format=json {key}"
+_BEFORE = "0.0.9"
+_OFFERED = "softhsm2,prometheus,curl,openssl,openssh-client"
+"""What the first day installs beside the package."""
 
 
-class Installed:
-    """A machine with the package, its server on a port of its own; the key of TLS is a credential that only root may read."""
+class Day:
+    """A first day that is over: its machine, and what each command has printed."""
 
-    def __init__(self, machine: Machine, package: Path) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.address = f"127.0.0.1:{free_port()}"
-        machine.does("dpkg", "--install", machine.takes(package))
-        machine.does("sh", "-euc", _CERTIFICATE)
-        self.config = machine.root / "etc/coffre/config.hcl"
-        text = self.config.read_text().replace("127.0.0.1:8200", self.address)
-        key = "/run/credentials/coffre.service/coffre.tls.key"
-        self.config.write_text(text.replace("/etc/coffre/tls.key", key))
+        self.shell = Shell(machine)
+        self.printed: dict[str, str] = {}
 
-    def types(self, command: str, token: str = "") -> str:
-        """Type a command in the shell of an operator."""
-        variables = f"VAULT_ADDR=https://{self.address} VAULT_CACERT=/etc/coffre/tls.crt VAULT_TOKEN={token}"
-        return self.machine.does("env", *variables.split(), "sh", "-euc", command)
+    def passes(self) -> None:
+        """Do all that the page says, in its order."""
+        for block in blocks("first-day.md"):
+            if block.kind != "sh":
+                assert block.file, f"it is not said which file this is:\n{block.text}"
+                self.shell.writes(block.file, block.text)
+                continue
+            for command in block.commands:
+                self.printed[command] = self.shell.types(command)
 
-    def shows(self, name: str) -> str:
-        """What systemd knows of the service."""
-        return self.machine.does("systemctl", "show", "--value", f"--property={name}", "coffre").strip()
+    def said(self, part: str) -> str:
+        """Return what the one command printed that has these words."""
+        (text,) = (text for command, text in self.printed.items() if part in command)
+        return text
 
-    def journal(self) -> str:
-        return self.machine.does("journalctl", "--no-pager", "--output=cat", "--unit=coffre")
+
+def _shows(machine: Machine, name: str) -> str:
+    """What systemd knows of the service."""
+    return machine.does("systemctl", "show", "--value", f"--property={name}", "coffre").strip()
+
+
+def _journal(machine: Machine) -> str:
+    return machine.does("journalctl", "--no-pager", "--output=cat", "--unit=coffre")
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Installed, Path]]:
-    """The machine, booted, with the version before; and the package of this one."""
-    folder = tmp_path_factory.mktemp("debian")
-    package = build(folder, whole=True)
-    before = other_version(package, "0.0.9", "# of before", folder)
-    with machine(folder, "systemd", WITH_SYSTEMD) as made, made.booted():
-        yield Installed(made, before), package
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("package"), whole=True)
 
 
-def test_a_machine_runs_it_and_an_upgrade_keeps_everything(installed: tuple[Installed, Path]) -> None:
-    debian, package = installed
-    machine = debian.machine
-    assert machine.tried("systemctl", "is-enabled", "coffre").stdout == "disabled\n"
-    machine.does("systemctl", "enable", "--now", "coffre")
-    assert debian.shows("ActiveState") == "active"
-    assert "started: version=0.0.9" in debian.journal()
-    made = json.loads(debian.types("vaultctl operator init -format=json -key-shares=1 -key-threshold=1"))
-    key, token = made["unseal_keys_b64"][0], made["root_token"]
-    debian.types(_UNLOCK.format(key=key))
-    debian.types("vaultctl secrets enable -path=secret kv-v2 && vaultctl kv put secret/a b=c", token)
-    debian.types("vaultctl secrets enable transit && vaultctl write -f transit/keys/k", token)
-    debian.types("vaultctl write transit/encrypt/k plaintext=aaaa", token)
-
-    with debian.config.open("a") as config:
-        config.write("# of our own\n")
-    machine.does("systemctl", "reload", "coffre")
-    assert "server: reloaded\n" in debian.journal()
-
-    first = int(debian.shows("MainPID"))
-    machine.does("dpkg", "--install", "--force-confold", machine.takes(package))
-    assert debian.shows("ActiveState") == "active"
-    assert int(debian.shows("MainPID")) != first
-    assert f"started: version={__version__}" in debian.journal()
-    assert debian.config.read_text().endswith("# of our own\n")
-    debian.types(_UNLOCK.format(key=key))
-    assert debian.types("vaultctl kv get -field=b secret/a", token) == "c"
-    assert "defect" not in debian.journal()
+@pytest.fixture(scope="module")
+def day(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day]:
+    """A machine on which the release before this one was installed, and then this one."""
+    folder = tmp_path_factory.mktemp("day")
+    before = other_version(package, _BEFORE, "# of before", folder)
+    with ExitStack() as stack:
+        made = stack.enter_context(machine(folder, "systemd", WITH_SYSTEMD))
+        made.takes(before, "/root")
+        made.takes(package, "/root/next")
+        made.offers(_OFFERED)
+        stack.enter_context(made.booted())
+        day = Day(made)
+        day.passes()
+        yield day
 
 
-def test_its_sandbox_is_what_the_unit_says(installed: tuple[Installed, Path]) -> None:
-    """Root's key of TLS was read, and the server itself has nothing of root."""
-    machine, pid = installed[0].machine, installed[0].shows("MainPID")
-    status = machine.does("cat", f"/proc/{pid}/status")
+def test_lintian_finds_nothing_in_the_whole_of_it(package: Path) -> None:
+    """But that it is not compressed, which it is for others than tests."""
+    own = "--suppress-tags=uses-no-compression-for-control-tarball,uses-no-compression-for-data-tarball"
+    told = subprocess.run(
+        ["lintian", "--fail-on=error,warning,info", "--allow-root", own, package],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, told.stdout) == (0, "")
+
+
+def test_an_operators_first_day_does_what_is_printed(day: Day) -> None:
+    assert re.search(r"^Sealed +false$", day.said("sleep 1; done   # it opens"), re.MULTILINE)
+    assert day.said("vaultctl kv get -field=password secret/billing") == "correct-horse"
+    assert "esa.kv.write" in day.said("vaultctl audit query -resource=secret/billing")
+    checked = day.said("upgrade-check")
+    assert checked.count("[ success ]") == len(checked.splitlines())
+    assert list((day.machine.root / "backup").glob("nightly*")), "no backup was made by itself"
+    assert "correct-horse" not in _journal(day.machine)
+    assert "correct-horse" not in (day.machine.root / "var/log/coffre/audit.log").read_text()
+
+
+def test_its_upgrade_keeps_everything(day: Day) -> None:
+    journal = _journal(day.machine)
+    assert journal.index(f"started: version={_BEFORE}") < journal.index(f"started: version={__version__}")
+    assert day.said("vaultctl version") == f"vaultctl v{__version__}\n"
+    assert day.shell.types("vaultctl kv get -field=password secret/billing") == "correct-horse"
+    (config,) = (block.text for block in blocks("first-day.md") if block.file == "/etc/coffre/config.hcl")
+    place = day.machine.root / "etc/coffre/config.hcl"
+    assert place.read_text() == config
+    assert "# of before" not in place.with_suffix(".hcl.dpkg-dist").read_text()
+    assert "defect" not in journal
+
+
+def test_its_sandbox_is_what_the_unit_says(day: Day) -> None:
+    """The HSM's agent works within it."""
+    machine = day.machine
+    status = machine.does("cat", f"/proc/{_shows(machine, 'MainPID')}/status")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert fields["Seccomp"] == "2"
     assert fields["NoNewPrivs"] == "1"
     assert {int(fields[name], 16) for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")} == {0}
     assert machine.does("stat", "-c", "%U %a", "/var/lib/coffre/coffre.db") == "coffre 600\n"
-    assert machine.does("stat", "-c", "%U %a", "/etc/credstore/coffre.tls.key") == "root 600\n"
+    assert machine.does("stat", "-c", "%U:%G %a", "/etc/coffre/tls.key") == "root:coffre 640\n"
     exposed = machine.does("systemd-analyze", "security", "--no-pager", "coffre.service").splitlines()[-1]
     assert " OK " in exposed
 
 
-def test_logrotate_moves_the_audit_file_and_records_go_on_in_a_new_one(
-    installed: tuple[Installed, Path],
-) -> None:
-    machine = installed[0].machine
-    log = machine.root / "var/log/coffre/audit.log"
+def test_logrotate_moves_the_audit_file_and_records_go_on_in_a_new_one(day: Day) -> None:
+    log = day.machine.root / "var/log/coffre/audit.log"
     before = log.read_text()
-    machine.does("logrotate", "--force", "/etc/logrotate.d/coffre")
+    day.machine.does("logrotate", "--force", "/etc/logrotate.d/coffre")
     (moved,) = log.parent.glob("audit.log-*")
     assert moved.read_text().startswith(before)
-    installed[0].types("vaultctl token lookup 2>&1 || true", "wrong")
+    day.shell.types("vaultctl token lookup")
     assert log.read_text().count("\n") > 0
-    assert machine.does("stat", "-c", "%U %a", "/var/log/coffre/audit.log") == "coffre 600\n"
+    assert day.machine.does("stat", "-c", "%U %a", "/var/log/coffre/audit.log") == "coffre 600\n"
 
 
-def test_a_server_that_stands_still_is_started_anew(installed: tuple[Installed, Path]) -> None:
+def test_a_server_that_stands_still_is_started_anew(day: Day) -> None:
     """SIGSTOP is as near to a loop that hangs as can be had; the watchdog's minute is made short."""
-    debian, machine = installed[0], installed[0].machine
-    drop = machine.root / "etc/systemd/system/coffre.service.d"
-    drop.mkdir(parents=True)
-    (drop / "watchdog.conf").write_text("[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n")
+    machine = day.machine
+    day.shell.writes(
+        "/etc/systemd/system/coffre.service.d/watchdog.conf",
+        "[Service]\nWatchdogSec=3s\nTimeoutAbortSec=2s\n",
+    )
     machine.does("systemctl", "daemon-reload")
     machine.does("systemctl", "restart", "coffre")
-    first = debian.shows("MainPID")
+    first = _shows(machine, "MainPID")
     machine.does("sh", "-c", f"kill -STOP {first}")
-    machine.does(
-        "sh",
-        "-c",
-        f'for _ in $(seq 60); do test "$(systemctl show --value -p MainPID coffre)" != {first} && break; sleep 1; done',
-    )
-    machine.does(
-        "sh", "-c", "for _ in $(seq 60); do systemctl is-active --quiet coffre && break; sleep 1; done"
-    )
-    assert debian.shows("MainPID") not in {first, "0"}
-    assert int(debian.shows("NRestarts")) >= 1
+    changed = f'for _ in $(seq 60); do test "$(systemctl show --value -p MainPID coffre)" != {first} && break'
+    machine.does("sh", "-c", f"{changed}; sleep 1; done")
+    active = "for _ in $(seq 60); do systemctl is-active --quiet coffre && break; sleep 1; done"
+    machine.does("sh", "-c", active)
+    assert _shows(machine, "MainPID") not in {first, "0"}
+    assert int(_shows(machine, "NRestarts")) >= 1
+    (machine.root / "etc/systemd/system/coffre.service.d/watchdog.conf").unlink()
+    machine.does("systemctl", "daemon-reload")
+    machine.does("systemctl", "restart", "coffre")
+    day.shell.types("until vaultctl status; do sleep 1; done")
