@@ -17,11 +17,13 @@ from tests.integration.images import package_folder, root_archive
 from tests.integration.processes import PATIENCE
 
 WITH_SYSTEMD = "python3,python3-venv,ca-certificates,systemd,systemd-sysv,dbus,logrotate,openssl"
+HOME = "/root"
+"""Of who is at work."""
 _ENVIRONMENT = (
     "/usr/bin/env",
     "-i",
     "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME=/root",
+    f"HOME={HOME}",
     "DEBIAN_FRONTEND=noninteractive",
 )
 _NAMESPACES = ("--mount", "--pid", "--ipc", "--uts", "--cgroup", "--net")
@@ -124,7 +126,7 @@ class Shell:
 
     def types(self, command: str) -> str:
         """Type a command that must work; return what it prints."""
-        script = f"cd /root\n{command}\nenv -0 > /srv/variables"
+        script = f"cd {HOME}\n{command}\nenv -0 > /srv/variables"
         said = [f"{name}={value}" for name, value in self._variables.items()]
         done = self.machine.does("env", *said, "bash", "-eu", "-o", "pipefail", "-c", script)
         read = (self.machine.root / "srv/variables").read_text().split("\0")

@@ -3,14 +3,16 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.packages.debian import build, other_version
-from tests.packages.machine import WITH_SYSTEMD, Machine, Shell, machine
+from tests.house.tree import ROOT
+from tests.packages.debian import DEBIAN, build, other_version
+from tests.packages.machine import HOME, WITH_SYSTEMD, Machine, Shell, machine
 from tests.packages.printed import blocks
 from vault import __version__
 
@@ -45,6 +47,18 @@ class Day:
         return text
 
 
+_IN_ITS_PLACE = {"make deb": "the package was made before"}
+"""What of docs/install.md is not typed on the machine itself."""
+_GIVEN = """
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \\
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout coffre.example.key -out coffre.example.crt
+printf 2468-1357 > pin.txt
+mkdir -p /etc/credstore.encrypted /srv/coffre
+chown coffre /srv/coffre
+"""
+"""What an operator has who reads docs/install.md."""
+
+
 def _shows(machine: Machine, name: str) -> str:
     """What systemd knows of the service."""
     return machine.does("systemctl", "show", "--value", f"--property={name}", "coffre").strip()
@@ -66,8 +80,8 @@ def day(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Day
     before = other_version(package, _BEFORE, "# of before", folder)
     with ExitStack() as stack:
         made = stack.enter_context(machine(folder, "systemd", WITH_SYSTEMD))
-        made.takes(before, "/root")
-        made.takes(package, "/root/next")
+        made.takes(before, HOME)
+        made.takes(package, f"{HOME}/next")
         made.offers(_OFFERED)
         stack.enter_context(made.booted())
         day = Day(made)
@@ -135,6 +149,25 @@ def test_logrotate_moves_the_audit_file_and_records_go_on_in_a_new_one(day: Day)
     assert day.machine.does("stat", "-c", "%U %a", "/var/log/coffre/audit.log") == "coffre 600\n"
 
 
+def test_logrotate_without_systemd_signals_the_server_and_no_other(day: Day) -> None:
+    """The file with its number is the server's own to write, and may have been left by one that is gone."""
+    machine = day.machine
+    rotates = (DEBIAN / "coffre.logrotate").read_text().replace("/run/systemd/system", "/run/nothing")
+    day.shell.writes("/srv/rotates", rotates)
+    server = _shows(machine, "MainPID")
+    others = machine.does("sh", "-c", "sleep 300 >/dev/null & echo $!").strip()
+    for number in (others, "-1", "0", f"-{server}", "", server):
+        machine.does("runuser", "-u", "coffre", "--", "sh", "-c", f"echo {number} > /run/coffre/coffre.pid")
+        reloads = _journal(machine).count("server: reloaded\n")
+        tried = machine.tried("logrotate", "--force", "/srv/rotates")
+        assert "starting" not in tried.stderr, tried.stderr
+        machine.does("kill", "-0", others)
+        time.sleep(1)
+        assert _journal(machine).count("server: reloaded\n") == reloads + (number == server), number
+        machine.does("sh", "-c", "rm /var/log/coffre/audit.log-*")
+    machine.does("kill", others)
+
+
 def test_a_server_that_stands_still_is_started_anew(day: Day) -> None:
     """SIGSTOP is as near to a loop that hangs as can be had; the watchdog's minute is made short."""
     machine = day.machine
@@ -156,3 +189,57 @@ def test_a_server_that_stands_still_is_started_anew(day: Day) -> None:
     machine.does("systemctl", "daemon-reload")
     machine.does("systemctl", "restart", "coffre")
     day.shell.types("until vaultctl status; do sleep 1; done")
+
+
+def test_what_is_typed_to_install_upgrade_and_remove_it_works(package: Path, tmp_path: Path) -> None:
+    """As docs/install.md prints it; what each of its drop-ins is for is had with it."""
+    with machine(tmp_path, "systemd", WITH_SYSTEMD) as made, made.booted():
+        made.takes(package, f"{HOME}/dist")
+        shell = Shell(made, VAULT_ADDR="https://127.0.0.1:8200", VAULT_CACERT="/etc/coffre/tls.crt")
+        commands = [command for block in blocks("install.md", "On Debian") for command in block.commands]
+        assert [command for command in commands if command in _IN_ITS_PLACE] == list(_IN_ITS_PLACE)
+        for command in commands:
+            if command in _IN_ITS_PLACE:
+                continue
+            if command.startswith("install -m 0644"):
+                shell.types(_GIVEN)
+            if command.startswith("apt-mark hold"):
+                _opens(shell)
+                _needs_more(shell)
+            shell.types(command)
+        assert not (made.root / "etc/coffre/config.hcl").exists()
+        assert "coffre" in made.does("id", "coffre")
+        for command in commands[1:6]:  # installed again, it finds what it left
+            shell.types(command)
+        assert re.search(r"^Initialized +true$", shell.types("vaultctl status || true"), re.MULTILINE)
+
+
+def _opens(shell: Shell) -> None:
+    """Initialise the vault of the package's own configuration, whose exposure is as the page says."""
+    shell.types("vaultctl operator init -key-shares=1 -key-threshold=1 > init.txt")
+    shell.types("vaultctl operator unseal \"$(sed -n 's/^Unseal Key 1: //p' init.txt)\"")
+    exposed = shell.types("systemd-analyze security --no-pager coffre").splitlines()[-1]
+    (figure,) = re.findall(r"level for coffre.service: ([0-9.]+) ", exposed)
+    assert f"says {figure} of 10" in (ROOT / "docs/install.md").read_text()
+
+
+def _needs_more(shell: Shell) -> None:
+    """Have each drop-in of the page's table, and the server start with it."""
+    rows = re.findall(r"^\| (.+?) \| (`.+`) \|$", (ROOT / "docs/install.md").read_text(), re.MULTILINE)
+    assert len(rows) == 4
+    uses = {
+        "elsewhere": ("/var/log/coffre/audit", "/srv/coffre/audit"),
+        "443": ("127.0.0.1:8200", "127.0.0.1:443"),
+    }
+    config = (shell.machine.root / "etc/coffre/config.hcl").read_text()
+    drop = "/etc/systemd/system/coffre.service.d/more.conf"
+    for what, settings in rows:
+        lines = re.findall(r"`([^`]+)`", settings)
+        there, instead = next((use for word, use in uses.items() if word in what), ("", ""))
+        shell.writes(drop, "\n".join(["[Service]", *lines]))
+        shell.writes("/etc/coffre/config.hcl", config.replace(there, instead) if there else config)
+        shell.types("systemctl daemon-reload; systemctl restart coffre")
+        shell.types(f"rm {drop}")
+    assert "Initialized" in shell.types("VAULT_ADDR=https://127.0.0.1:443 vaultctl status || true")
+    shell.writes("/etc/coffre/config.hcl", config)
+    shell.types("systemctl daemon-reload; systemctl restart coffre")
