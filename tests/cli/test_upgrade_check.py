@@ -55,6 +55,7 @@ def test_where_nothing_changes_it_says_so(database: Path) -> None:
     )
     assert said["Way back"][1] == "the release that uses the database now can go on with it"
     assert database.read_bytes() == before
+    assert sorted(found.name for found in database.parent.iterdir()) == ["vault.db"]
 
 
 def test_records_of_newer_versions_leave_no_way_back_but_a_backup(database: Path) -> None:

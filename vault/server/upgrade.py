@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -20,6 +21,7 @@ from vault.server.failure import StartFailure
 from vault.server.offline.backups import storage
 from vault.server.offline.findings import Status, told
 from vault.server.process import storages
+from vault.storage.copies.atomic_file import acting_for_owner
 from vault.storage.copies.snapshot import connect
 from vault.storage.copies.snapshot import told as file_failures
 from vault.storage.protocol import StorageFailure
@@ -53,7 +55,13 @@ def check(
 def _file(database: Path) -> Iterator[UpgradeFinding]:
     if not database.is_file():
         raise StorageFailure(f"storage {database}: there is no such database; check the path")
-    with file_failures(database), closing(connect(database, "mode=ro", _PATIENCE)) as connection:
+    # Without a journal nobody writes: SQLite would make one, and what is shared of it, for a look alone.
+    alone = "" if Path(f"{os.path.realpath(database)}-wal").exists() else "&immutable=1"
+    with (
+        acting_for_owner(database),
+        file_failures(database),
+        closing(connect(database, f"mode=ro{alone}", _PATIENCE)) as connection,
+    ):
         (mark,) = connection.execute("PRAGMA application_id").fetchone()
         if mark != APPLICATION_ID:
             raise StorageFailure(f"storage {database}: this is no database of a vault; check the path")
