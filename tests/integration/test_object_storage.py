@@ -20,6 +20,7 @@ from vault.server.offline import scheduled
 from vault.server.snapshots import bucket
 from vault.server.snapshots.bucket import Bucket
 from vault.server.snapshots.messages import Outcome, Task
+from vault.server.snapshots.names import name_of
 from vault.storage.copies.restore import restore
 from vault.values.times import Millis
 
@@ -75,9 +76,9 @@ def _settings(store: Store, folder: Path, **more: object) -> SnapshotSettings:
     return msgspec.structs.replace(settings, **more)
 
 
-def _made(database: Path, settings: SnapshotSettings, begun: int = NOON) -> Outcome:
+def _made(database: Path, settings: SnapshotSettings, begun: int = NOON, mark: str = "5f2a90c1") -> Outcome:
     storage = StorageSettings(kind="sqlite", path=str(database))
-    return scheduled.make(Task(storage=storage, snapshot=settings, begun=Millis(begun)))
+    return scheduled.make(Task(storage=storage, snapshot=settings, begun=Millis(begun), mark=mark))
 
 
 def _got(store: Store, name: str, folder: Path) -> Path:
@@ -95,7 +96,8 @@ def test_what_is_sent_can_be_restored(
     monkeypatch.setattr(bucket, "PART", part)
     outcome = _made(large, _settings(store, tmp_path))
     assert outcome.failure == ""
-    assert store.objects() == [f"vault/{outcome.name}"]
+    assert outcome.name.endswith("-5f2a90c1.db")
+    assert store.objects() == [f"vault/{outcome.name}", f"vault/{outcome.name}.sha256"]
     file = _got(store, outcome.name, tmp_path)
     assert file.stat().st_size == outcome.size
     restore(file, tmp_path / "back.db", keep=False, progress=silent)
@@ -108,7 +110,7 @@ def test_retention_takes_the_oldest(store: Store, database: Path, tmp_path: Path
     store.client().put_object(Bucket=BUCKET, Key="vault/precious.db", Body=b"x")
     outcomes = [_made(database, settings, NOON + number * HOUR) for number in range(4)]
     assert [len(one.removed) for one in outcomes] == [0, 0, 1, 1]
-    kept = [f"vault/{one.name}" for one in outcomes[2:]]
+    kept = [f"vault/{one.name}{end}" for one in outcomes[2:] for end in ("", ".sha256")]
     assert sorted(store.objects()) == sorted([*kept, "vault/precious.db"])
     assert sorted(item.name for item in Bucket(settings).items()) == [one.name for one in outcomes[2:]]
 
@@ -170,7 +172,9 @@ def test_what_is_cut_within_an_upload_is_not_there_and_is_ended_by_the_next(
         outcome = _made(large, msgspec.structs.replace(settings, endpoint=way.endpoint))
     assert "does not answer as it should" in outcome.failure
     assert store.objects() == []
-    assert store.begun() == [f"vault/away-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(NOON // 1000))}.db"]
+    assert store.begun() == [
+        f"vault/away-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(NOON // 1000))}-5f2a90c1.db"
+    ]
     foreign = store.client().create_multipart_upload(Bucket=BUCKET, Key="vault/precious")
     again = _made(large, settings, NOON + HOUR)
     assert (again.failure, again.cleared) == ("", 1)
@@ -193,6 +197,47 @@ def test_what_reads_back_otherwise_is_removed(
     assert store.objects() == []
 
 
+def test_two_clusters_in_one_place_leave_each_other_alone(
+    store: Store, database: Path, tmp_path: Path
+) -> None:
+    settings = _settings(store, tmp_path, keep=1)
+    theirs = [_made(database, settings, NOON - HOUR, "00000000").name]
+    foreign = store.client().create_multipart_upload(Bucket=BUCKET, Key=f"vault/{theirs[0]}")
+    ours = [_made(database, settings, NOON + number * HOUR) for number in range(2)]
+    assert ours[1].removed == [ours[0].name]
+    kept = {f"vault/{name}{end}" for name in (theirs[0], ours[1].name) for end in ("", ".sha256")}
+    assert set(store.objects()) == kept
+    assert len(store.begun()) == 1
+    store.client().abort_multipart_upload(
+        Bucket=BUCKET, Key=f"vault/{theirs[0]}", UploadId=foreign["UploadId"]
+    )
+
+
+def test_what_nobody_verified_counts_for_nothing_and_goes(
+    store: Store, database: Path, tmp_path: Path
+) -> None:
+    """As where it could not be removed once it read back otherwise."""
+    settings = _settings(store, tmp_path, keep=2)
+    good = _made(database, settings)
+    bad = name_of("away", Millis(NOON + HOUR), encrypted=False, mark="5f2a90c1")
+    old = name_of("away", Millis(NOON - HOUR), encrypted=False)
+    for name in (bad, old):
+        store.client().put_object(Bucket=BUCKET, Key=f"vault/{name}", Body=b"x")
+    place = Bucket(settings, "5f2a90c1")
+    assert sorted(item.name for item in place.items()) == sorted([good.name, old])
+    again = _made(database, settings, NOON + 2 * HOUR)
+    assert (again.cleared, again.removed) == (1, [old])
+    assert sorted(item.name for item in place.items()) == [good.name, again.name]
+
+
+def test_a_proxy_is_no_way_to_this_machine(
+    store: Store, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert _made(database, _settings(store, tmp_path)).failure == ""
+
+
 def test_kill_9_leaves_no_object_and_the_next_one_removes_what_is_left(
     store: Store, large: Path, tmp_path: Path
 ) -> None:
@@ -201,11 +246,11 @@ def test_kill_9_leaves_no_object_and_the_next_one_removes_what_is_left(
     storage = StorageSettings(kind="sqlite", path=str(large))
     for number, moment in enumerate(("VACUUM", "upload_part", "complete_multipart_upload", "get_object")):
         begun = Millis(NOON + number * HOUR)
-        task = msgspec.json.encode(Task(storage=storage, snapshot=settings, begun=begun)) + b"\n"
+        task = Task(storage=storage, snapshot=settings, begun=begun, mark="5f2a90c1")
         command = [sys.executable, "-m", "tests.integration.cut_upload", moment]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdin is not None
-            child.stdin.write(task)
+            child.stdin.write(msgspec.json.encode(task) + b"\n")
             child.stdin.flush()  # it stays open, as a server that lives keeps it
             assert child.wait(PATIENCE) == -signal.SIGKILL
         whole = [key for key in store.objects() if _is_whole(store, key, tmp_path)]
@@ -214,6 +259,9 @@ def test_kill_9_leaves_no_object_and_the_next_one_removes_what_is_left(
     assert again.failure == ""
     assert again.cleared > 0
     assert store.begun() == []
+    assert store.objects() == [f"vault/{again.name}", f"vault/{again.name}.sha256"], (
+        "none that nobody verified"
+    )
     assert list((tmp_path / "staging").iterdir()) == []
     wait_until(lambda: f"vault/{again.name}" in store.objects(), lambda: "it is there")
 

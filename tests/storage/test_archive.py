@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from vault.storage.protocol import StorageFailure
 
 _MEANINGLESS = 10
 """Bytes of gzip that say when and where it was packed (RFC 1952, section 2.3.1), and bits that fill a byte up."""
+
+
+_META = b'{"Size":100}'
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +46,9 @@ def _small(backup: Path, members: dict[str, bytes] | None = None, *, order: tupl
     state = b"state" * 20
     sums = "".join(
         f"{hashlib.sha256(data).hexdigest()}  {name}\n"
-        for name, data in (("meta.json", b"{}"), ("state.bin", state))
+        for name, data in (("meta.json", _META), ("state.bin", state))
     )
-    whole = {"meta.json": b"{}", "state.bin": state, "SHA256SUMS": sums.encode(), "SHA256SUMS.sealed": b"x"}
+    whole = {"meta.json": _META, "state.bin": state, "SHA256SUMS": sums.encode(), "SHA256SUMS.sealed": b"x"}
     whole |= members or {}
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w") as tar:
@@ -121,11 +125,16 @@ def test_a_large_one_that_is_cut_between_its_parts_is_refused(backup: Path, tmp_
         ({"SHA256SUMS": "ü".encode()}, ()),
         ({"state.bin": b"another"}, ()),
         ({"meta.json": b"[]"}, ()),
+        ({"meta.json": b'{"Size":100,"Term":1}'}, ()),
+        ({"meta.json": b'{"Size":99}'}, ()),
+        ({"meta.json": b'{"Size":"100"}'}, ()),
         ({"../evil": b"x"}, ()),
         ({"SHA256SUMS.sealed": bytes(70_000)}, ()),
         (None, ("meta.json", "state.bin", "SHA256SUMS")),
         (None, ("meta.json", "state.bin", "state.bin", "SHA256SUMS", "SHA256SUMS.sealed")),
         (None, ("state.bin", "SHA256SUMS", "SHA256SUMS.sealed")),
+        (None, ("state.bin", "meta.json", "SHA256SUMS", "SHA256SUMS.sealed")),
+        (None, ("meta.json", "state.bin", "SHA256SUMS", "SHA256SUMS.sealed", "SHA256SUMS.sealed")),
     ],
 )
 def test_what_is_not_as_it_was_packed_is_refused(
@@ -143,3 +152,61 @@ def test_a_link_in_it_is_refused(tmp_path: Path) -> None:
         tar.addfile(link)
     with pytest.raises(StorageFailure, match="damaged, or no archive"):
         _read(tmp_path / "s", gzip.compress(plain.getvalue()))
+
+
+_LONG = 1 << 26
+"""Bytes that take 64 KiB once packed, and nobody may have in memory."""
+
+
+def _block(name: str, kind: bytes, size: int) -> bytes:
+    """The head of a member, as the library writes it."""
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, size
+    return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
+
+
+def _state(size: int) -> bytes:
+    """An archive of a backup of so many bytes, up to where that begins."""
+    meta = b'{"Size":%d}' % size
+    return (
+        _block("meta.json", tarfile.REGTYPE, len(meta))
+        + meta.ljust(tarfile.BLOCKSIZE, b"\0")
+        + _block("state.bin", tarfile.REGTYPE, size)
+    )
+
+
+@pytest.mark.parametrize("kind", [b"x", b"g", b"L", b"K", b"S", b"7", b"X", b"5"])
+def test_what_would_say_more_of_another_member_is_not_looked_at(kind: bytes, tmp_path: Path) -> None:
+    with (tmp_path / "s").open("wb") as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+        packed.write(_block("meta.json", kind, _LONG))
+        for _ in range(_LONG >> 20):
+            packed.write(bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(StorageFailure, match="damaged, or no archive"), unpacked(tmp_path / "s", silent):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < _LONG / 16
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_has_no_room_is_not_begun_and_told_with_figures(tmp_path: Path) -> None:
+    (tmp_path / "s").write_bytes(gzip.compress(_state(1 << 41)))
+    with (
+        pytest.raises(StorageFailure, match=r"\d+ MiB are free, and 2306\d+ MiB are needed"),
+        unpacked(tmp_path / "s", silent),
+    ):
+        pass
+
+
+def test_what_is_larger_than_any_database_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StorageFailure, match="damaged, or no archive"):
+        _read(tmp_path / "s", gzip.compress(_state(1 << 43)))
+
+
+def test_one_whose_size_needs_more_than_eleven_digits_is_written_with_one_head() -> None:
+    """A head of another kind before it would be refused."""
+    member = archive._member("state.bin", 1 << 36)
+    (head,) = [member.tobuf(archive._FORMAT, "ascii", "strict")]
+    assert len(head) == tarfile.BLOCKSIZE
+    assert tarfile.TarInfo.frombuf(head, "ascii", "strict").size == 1 << 36

@@ -19,6 +19,7 @@ from tests.storage.copies import make, silent
 from tests.storage.copying import ROOT, backed_up
 from tests.storage.cut_snapshots import Cuts
 from tests.storage.stores import everything
+from tests.storage.test_workplace import with_room
 from vault.server.config.settings import StorageSettings
 from vault.server.offline import archived
 from vault.server.offline.backups import bring_back, save, verify
@@ -140,6 +141,21 @@ def test_an_encrypted_backup_that_is_killed_at_any_moment_is_whole_or_not_there(
     bench: Bench, kind: str
 ) -> None:
     _check_saves(bench, kind, 0)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_that_has_no_room_is_not_begun(
+    bench: Bench, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = bench.settings(kind)
+    _fill(bench, storage)
+    with_room(monkeypatch, 17 << 20)
+    with pytest.raises(StorageFailure, match=r"17 MiB are free, and 1[89] MiB are needed: [23] MiB for"):
+        bench.save(storage)
+    assert list(Path(bench.backup).parent.iterdir()) == []
+    with_room(monkeypatch, 64 << 20)
+    bench.save(storage)
+    bench.tidy()
 
 
 def _check_restores(bench: Bench, count: int) -> None:

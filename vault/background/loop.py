@@ -11,6 +11,7 @@ from typing import Final
 from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.barrier.failure import BarrierSealed, NamespaceSealed
+from vault.barrier.stored import UpgradeUnderWay
 from vault.barrier.view import View
 from vault.framework.concurrency.lasting import end, is_ending
 from vault.framework.errors import Unavailable
@@ -21,8 +22,9 @@ from vault.storage.protocol import CommitRefused, Conflict, Storage, StorageFail
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
 
-_WAITS: Final = (Unavailable, CommitRefused)
-"""What fails because something does not answer now, or because of a change that shared its commit and was not recorded."""
+_WAITS: Final = (Unavailable, CommitRefused, UpgradeUnderWay)
+"""What fails because something does not answer now, because of a change that shared its commit and was not recorded, or until all nodes
+have the same release."""
 
 Handler = Callable[[View, str], Awaitable[None]]
 """Does what a timer says, in one transaction on the namespace's own data that removes the timer.
@@ -159,7 +161,7 @@ class Background:
             await core.cancel(timer.kind, timer.key)
             await handler(core, timer.key)
 
-    def _tell(self, kind: str, failure: Unavailable | CommitRefused) -> None:
+    def _tell(self, kind: str, failure: Unavailable | CommitRefused | UpgradeUnderWay) -> None:
         """Tell once what the work of a kind waits for: a device or a server that does not answer is no defect."""
         reason = failure.detail or failure.message if isinstance(failure, Unavailable) else str(failure)
         if self._waiting.get(kind) != reason:

@@ -45,6 +45,10 @@ class Skew:
         self._note(Millis(before - theirs if theirs < before else min(after - theirs, 0)))
         return min(before, theirs)
 
+    def shared(self) -> Millis:
+        """Return the moment by the clock that all nodes share, as far as it was measured: what one stores and others judge."""
+        return Millis(self._clock.millis() - self.ahead)
+
     def _note(self, ahead: Millis) -> None:
         was, self.ahead = self._degree, ahead
         if self._degree == was:

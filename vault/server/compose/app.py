@@ -104,8 +104,8 @@ class Vault:
         common = open_common_log(ground)
         self.controls = controls = make_controls(ground, mounts.namespaces, slots.wraps, colleagues, common)
         self.leases = make_leases(ground)
-        self.schedules = make_schedules(ground, controls.audit)
         self.presence = Presence()
+        self.schedules = make_schedules(ground, controls.audit, controls.skew, lambda: self.presence.cluster)
         self._nodes = make_nodes(ground)
         self._tokens = tokens = credentials.tokens
         self.genesis = make_genesis(ground, slots.lifecycle, controls.policies, mounts.router.root)

@@ -143,7 +143,7 @@ def catalog(
     )
     identity = install_identity(services, identities=identities, pairs=credentials.pairs, batch=batch)
     installed = [install(services) for install in engines]
-    installed += [identity, nhi, bring(schedules)]
+    installed += [identity, nhi, bring(schedules, ground.config.storage)]
     token = _tokens(services, batch, renewals(services.router, installed), biscuits)
     system = (
         *_seal(services, key_slots, controls.audit, genesis, passage, ground.storage.reader, migrate),

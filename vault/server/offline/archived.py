@@ -22,9 +22,10 @@ import msgspec
 from vault.server.config.settings import StorageSettings
 from vault.server.offline import backups
 from vault.server.offline.scheduled import behave, read_task
-from vault.server.snapshots.messages import ArchiveResult
+from vault.server.snapshots.messages import ARCHIVE, ArchiveResult, shortened
 from vault.storage.copies import archive
 from vault.storage.copies.snapshot import Content, files_told
+from vault.storage.copies.workplace import workplace
 
 
 def make(storage: StorageSettings, target: BinaryIO) -> ArchiveResult:
@@ -49,15 +50,16 @@ def make(storage: StorageSettings, target: BinaryIO) -> ArchiveResult:
     except BrokenPipeError:
         return ArchiveResult(failure="whoever asked for it is gone")
     except backups.Failures as failure:
-        return ArchiveResult(failure=str(failure))
+        return ArchiveResult(failure=shortened(str(failure)))
     return ArchiveResult(sums=sums)
 
 
 @contextmanager
 def _place(storage: StorageSettings) -> Iterator[Path]:
-    """Name a file for a backup, where there is room for one. A process that is killed leaves one of a name that the next one takes."""
+    """Name a file for a backup, where there may be room for one. What a process that is killed leaves is removed by the next one."""
     if storage.is_file:
-        yield Path(f"{os.path.realpath(storage.path)}.archive")
+        with workplace(Path(os.path.realpath(storage.path)), ARCHIVE) as folder:
+            yield folder / "backup.db"
         return
     with tempfile.TemporaryDirectory(prefix="coffre-") as folder:
         yield Path(folder) / "backup.db"

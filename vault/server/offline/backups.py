@@ -22,6 +22,7 @@ from vault.storage.copies.atomic_file import acting_for_owner
 from vault.storage.copies.encryption import decrypted, encrypt, is_encrypted, recipients_of
 from vault.storage.copies.move import MoveResult, move
 from vault.storage.copies.snapshot import Content, Progress, content, examine, files_told, opened_backup
+from vault.storage.copies.workplace import require_room
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import newest_schema
 
@@ -104,6 +105,7 @@ async def _copy_shared(
     from vault.storage.copies import postgres_ends
 
     async with postgres_ends.snapshot(address) as near:
+        require_room(destination.parent, await near.size())
         with sqlite_ends.new_backup(destination, over=force) as far:
             return await move(near, far, progress)
 

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -18,8 +19,9 @@ import msgspec
 
 from vault.server.offline import backups
 from vault.server.snapshots.destinations import Destination, destination
-from vault.server.snapshots.messages import LONGEST, Outcome, Task
-from vault.server.snapshots.names import name_of, surplus
+from vault.server.snapshots.messages import LONGEST, MOST_REMOVED, Outcome, Task, shortened
+from vault.server.snapshots.names import name_of, own, surplus
+from vault.server.snapshots.process import PATIENCE
 from vault.storage.copies.snapshot import files_told
 from vault.storage.protocol import StorageFailure
 
@@ -34,7 +36,7 @@ _NICE: Final = 10
 def make(task: Task) -> Outcome:
     """Make a backup, and remove those that are to go then."""
     settings = task.snapshot
-    name = name_of(settings.name, task.begun, encrypted=settings.encrypts)
+    name = name_of(settings.name, task.begun, encrypted=settings.encrypts, mark=task.mark)
     found: dict[str, int] = {}
 
     def save(file: Path) -> None:
@@ -51,11 +53,11 @@ def make(task: Task) -> Outcome:
 
     try:
         with files_told():
-            place = destination(settings)
+            place = destination(settings, task.mark)
             cleared = place.clear()
             size = place.put(name, save)
     except backups.Failures as failure:
-        return Outcome(failure=str(failure))
+        return Outcome(failure=shortened(str(failure)))
     removed, unremoved = _retained(place, task, name)
     return Outcome(
         name=name,
@@ -73,13 +75,13 @@ def _retained(place: Destination, task: Task, newest: str) -> tuple[list[str], s
     settings, removed = task.snapshot, list[str]()
     try:
         with files_told():
-            for name in surplus(
-                settings.name, place.items(), newest=newest, keep=settings.keep, max_age=settings.max_age
-            ):
+            items = own(settings.name, place.items(), task.mark)
+            gone = surplus(settings.name, items, newest=newest, keep=settings.keep, max_age=settings.max_age)
+            for name in gone[:MOST_REMOVED]:
                 place.remove(name)
                 removed.append(name)
     except StorageFailure as failure:
-        return removed, str(failure)
+        return removed, shortened(str(failure))
     return removed, ""
 
 
@@ -90,7 +92,7 @@ def main() -> None:
         outcome = make(task)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
-    sys.stdout.buffer.write(msgspec.json.encode(outcome)[:LONGEST] + b"\n")
+    sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")
     sys.stdout.buffer.flush()
 
 
@@ -115,6 +117,8 @@ def _end_with_server() -> None:
     """Wait until the server closes its end, as it does when it dies, and end then, so that nothing is left behind."""
     os.read(sys.stdin.fileno(), 1)
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE)
+    os.kill(os.getpid(), signal.SIGKILL)  # it waits for a disk or a server that does not answer
 
 
 if __name__ == "__main__":

@@ -13,14 +13,16 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from vault.server.config.settings import StorageSettings
-from vault.server.snapshots.messages import LONGEST, ArchiveResult
-from vault.server.snapshots.process import last_words, opened
+from vault.server.snapshots.messages import ARCHIVE, LONGEST, ArchiveResult
+from vault.server.snapshots.process import PATIENCE, last_words, opened
 from vault.storage.copies.archive import last_part
+from vault.storage.copies.workplace import clear_workplaces
 from vault.storage.protocol import StorageFailure
 
 PROGRAM: Final = (sys.executable, "-I", "-m", "vault.server.offline.archived")
@@ -43,13 +45,20 @@ class _Feed:
         threading.Thread(target=self._live, name="archive", daemon=True).start()
 
     async def end(self) -> None:
-        """Have the process end, and wait until it has."""
+        """Have the process end, and wait until it has; it is killed where it does not."""
         with self._lock:
             self._stopped = True
             if self._child is not None:
                 self._child.terminate()
+        killing = self._loop.call_later(PATIENCE, self._kill)
         while await self.pieces.get() is not None:
             pass
+        killing.cancel()
+
+    def _kill(self) -> None:
+        with self._lock:
+            if self._child is not None:
+                self._child.kill()
 
     def _live(self) -> None:
         try:
@@ -90,6 +99,22 @@ class _Feed:
             return ArchiveResult(
                 failure=f"the process that makes it ended with {child.returncode}{last_words(said)}"
             )
+
+
+async def clear(storage: StorageSettings) -> None:
+    """Remove what archives left beside the database whose processes were killed; whose lives stay."""
+    if not storage.is_file:
+        return
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def work() -> None:
+        with suppress(OSError):  # the next one tells
+            clear_workplaces(Path(os.path.realpath(storage.path)), ARCHIVE)
+        with suppress(RuntimeError):  # the loop has ended with the server
+            loop.call_soon_threadsafe(done.set)
+
+    threading.Thread(target=work, name="archive", daemon=True).start()
+    await done.wait()
 
 
 async def archive(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Backups in object storage that is asked as S3 is (https://docs.aws.amazon.com/AmazonS3/latest/API/), by AWS' own library.
 
-An object appears once all of it was sent, each part with its SHA-256 in what is signed; then it is read back and compared.
-What was sent of one that was cut off is ended by whoever makes the next. A backup lies in a directory until it is sent.
+An object appears once all of it was sent, each part with its SHA-256 in what is signed; then it is read back and compared, and
+only then its SHA-256 is put beside it (`NAME.sha256`). One without that counts for nothing and is removed by whoever makes the next,
+as is what was sent of one that was cut off. A backup lies in a directory until it is sent.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast
@@ -19,13 +21,17 @@ from botocore.credentials import EnvProvider, SharedCredentialProvider
 from botocore.exceptions import BotoCoreError, ClientError, ConfigParseError, PartialCredentialsError
 from botocore.session import Session
 
+from vault.outbound.url import parse
 from vault.server.config.snapshots.settings import SnapshotSettings
+from vault.server.config.stanzas import is_loopback
 from vault.server.snapshots.directory import Directory, Make, clear
-from vault.server.snapshots.names import Item, begun_at
+from vault.server.snapshots.names import Item, begun_at, mark_in
 from vault.storage.protocol import StorageFailure
 
 PART: Final = 16 << 20
 """Bytes of a part, of which there are as many in memory; more where a backup would have too many parts."""
+_SUM: Final = ".sha256"
+"""Ends the key of an object with the sum of a backup that was verified, as `sha256sum -c` reads it."""
 _MOST_PARTS: Final = 9_000
 _MOST: Final = 100_000
 """Objects that are listed."""
@@ -60,8 +66,9 @@ class _Client(Protocol):
 class Bucket:
     """See `Destination`."""
 
-    def __init__(self, settings: SnapshotSettings) -> None:
-        """Raises `StorageFailure` where there are no credentials."""
+    def __init__(self, settings: SnapshotSettings, mark: str = "") -> None:
+        """`mark` is that of the cluster. Raises `StorageFailure` where there are no credentials."""
+        self._mark = mark
         self._settings = settings
         self._schedule, self._staging = settings.name, Path(settings.path)
         # No backup of a directory has such a name: what is kept there may be all that there is.
@@ -70,13 +77,25 @@ class Bucket:
             self._client = _client(settings)
 
     def items(self) -> Sequence[Item]:
-        """See `Destination.items`."""
+        """See `Destination.items`: those that were verified. What an earlier release made has no mark, and no sum beside it."""
+        sizes, sums = self._seen()
+        return [
+            Item(name, size)
+            for name, size in sizes.items()
+            if name in sums or mark_in(self._schedule, name) is None
+        ]
+
+    def _seen(self) -> tuple[Mapping[str, int], AbstractSet[str]]:
+        """Return the size of each backup that is there, and which names have a sum, whether the backup is there or not."""
+        sizes, sums = dict[str, int](), set[str]()
         with _told(self._settings):
-            return [
-                Item(name, int(found["Size"]))
-                for found in self._listed()
-                if begun_at(self._schedule, name := str(found["Key"]).removeprefix(self._settings.prefix))
-            ]
+            for found in self._listed():
+                name = str(found["Key"]).removeprefix(self._settings.prefix)
+                if begun_at(self._schedule, name):
+                    sizes[name] = int(found["Size"])
+                elif begun_at(self._schedule, name.removesuffix(_SUM)):
+                    sums.add(name.removesuffix(_SUM))
+        return sizes, sums
 
     def _listed(self) -> Iterator[Mapping[str, Any]]:
         asked: dict[str, object] = {"Prefix": f"{self._settings.prefix}{self._schedule}-"}
@@ -92,11 +111,17 @@ class Bucket:
 
     def clear(self) -> int:
         """See `Destination.clear`: in the directory, where whole ones were not sent either, and of what was sent in part."""
-        left = clear(self._staged, self._staging)
+        left = clear(self._staged, self._staging, self._mark)
         near = Directory(self._staged, self._staging)
         for item in near.items():
-            near.remove(item.name)
-            left += 1
+            if mark_in(self._staged, item.name) in (None, self._mark):
+                near.remove(item.name)
+                left += 1
+        sizes, sums = self._seen()
+        for name in sizes.keys() ^ sums:
+            if mark_in(self._schedule, name) == self._mark != "":
+                self.remove(name)
+                left += 1
         with _told(self._settings):
             for key, upload in list(self._cut_off()):
                 self._client.abort_multipart_upload(Bucket=self._settings.bucket, Key=key, UploadId=upload)
@@ -110,7 +135,8 @@ class Bucket:
         for _ in range(_MOST // 1000):
             page = self._client.list_multipart_uploads(Bucket=self._settings.bucket, **asked)
             for found in page.get("Uploads", []):
-                if begun_at(self._schedule, str(found["Key"]).removeprefix(prefix)):
+                name = str(found["Key"]).removeprefix(prefix)
+                if begun_at(self._schedule, name) and mark_in(self._schedule, name) in (None, self._mark):
                     yield str(found["Key"]), str(found["UploadId"])
             if not page.get("IsTruncated"):
                 return
@@ -127,6 +153,8 @@ class Bucket:
                 digest = self._send(content, size, key)
                 try:
                     self.read_back(key, digest)
+                    text = f"{digest.hex()}  {name}\n".encode()
+                    self._client.put_object(Bucket=self._settings.bucket, Key=key + _SUM, Body=text)
                 except BaseException:
                     with suppress(BotoCoreError, ClientError):
                         self._client.delete_object(Bucket=self._settings.bucket, Key=key)
@@ -173,7 +201,9 @@ class Bucket:
     def remove(self, name: str) -> None:
         """See `Destination.remove`."""
         with _told(self._settings):
-            self._client.delete_object(Bucket=self._settings.bucket, Key=self._settings.prefix + name)
+            for end in (_SUM, ""):  # never a backup that counts, and is being removed
+                key = self._settings.prefix + name + end
+                self._client.delete_object(Bucket=self._settings.bucket, Key=key)
 
 
 def _client(settings: SnapshotSettings) -> _Client:
@@ -196,6 +226,7 @@ def _client(settings: SnapshotSettings) -> _Client:
         endpoint_url=settings.endpoint,
         verify=settings.tls_ca_file or True,
         config=Config(
+            proxies={} if is_loopback(parse(settings.endpoint).host) else None,
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": _TRIES},

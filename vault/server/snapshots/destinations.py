@@ -33,12 +33,12 @@ class Destination(Protocol):
         ...
 
 
-def destination(settings: SnapshotSettings) -> Destination:
-    """Return where a schedule's backups are kept. Raises `StorageFailure`."""
+def destination(settings: SnapshotSettings, mark: str = "") -> Destination:
+    """Return where a schedule's backups are kept; `mark` is that of the cluster. Raises `StorageFailure`."""
     if settings.kind != S3:
-        return Directory(settings.name, Path(settings.path))
+        return Directory(settings.name, Path(settings.path), mark)
     try:
         from vault.server.snapshots.bucket import Bucket
     except ModuleNotFoundError as error:
         raise StorageFailure(f'snapshot "s3" needs the extra s3: module {error.name} is missing') from None
-    return Bucket(settings)
+    return Bucket(settings, mark)

@@ -22,8 +22,9 @@ Make = Callable[[Path], None]
 class Directory:
     """See `Destination`."""
 
-    def __init__(self, schedule: str, folder: Path) -> None:
-        self._schedule, self._folder = schedule, folder
+    def __init__(self, schedule: str, folder: Path, mark: str = "") -> None:
+        """`mark` is that of the cluster; see `mark_of`."""
+        self._schedule, self._folder, self._mark = schedule, folder, mark
 
     def items(self) -> Sequence[Item]:
         """See `Destination.items`."""
@@ -35,7 +36,7 @@ class Directory:
 
     def clear(self) -> int:
         """See `Destination.clear`."""
-        return clear(self._schedule, self._folder)
+        return clear(self._schedule, self._folder, self._mark)
 
     def put(self, name: str, make: Make) -> int:
         """See `Destination.put`."""
@@ -57,18 +58,20 @@ class Directory:
             ]
 
 
-def clear(schedule: str, folder: Path) -> int:
-    """Remove what was left in a folder of making a schedule's backups, and nobody writes to; return how many pieces it was."""
+def clear(schedule: str, folder: Path, mark: str = "") -> int:
+    """Remove what was left in a folder of making a cluster's backups, and nobody writes to; return how many pieces it was."""
     with os.scandir(folder) as found:
         names = [entry.name for _, entry in zip(range(_MOST), found, strict=False)]
-    return sum(is_left_over(schedule, name) and _removed(folder / name) for name in names)
+    return sum(is_left_over(schedule, name, mark=mark) and _removed(folder / name) for name in names)
 
 
 def _removed(file: Path) -> bool:
     """Remove a file unless somebody holds it, as whoever writes one does, or what it is the journal of."""
     held = Path(f"{file}".removesuffix("-journal"))
     try:
-        handle = os.open(held if held.exists() else file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(
+            held if held.exists() else file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
     except OSError:
         return False
     try:

@@ -13,6 +13,12 @@ from vault.values.times import Millis
 
 LONGEST: Final = 1 << 20
 """Bytes of a line."""
+ARCHIVE: Final = "archive"
+"""In the name of the folder, beside the database, in which an archive is made."""
+MOST_REMOVED: Final = 1000
+"""Backups that retention removes at once, whose names fit into a line; the next one removes more."""
+_LONGEST_TEXT: Final = 4096
+"""Characters of a reason."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +27,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     storage: StorageSettings
     snapshot: SnapshotSettings
     begun: Millis
+    mark: str = ""
+    """Says in names of which cluster they are; see `mark_of`."""
 
 
 class ArchiveResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -28,6 +36,11 @@ class ArchiveResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     sums: str = ""
     failure: str = ""
+
+
+def shortened(reason: str) -> str:
+    """Return as much of a reason as a line has room for."""
+    return reason if len(reason) <= _LONGEST_TEXT else f"{reason[:_LONGEST_TEXT]}…"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

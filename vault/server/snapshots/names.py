@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Names of backups that are made on a schedule, and which of them are to go. Pure.
 
-A name says when its backup began: `nightly-20261130T023000Z.db`, or `….age` for one that is encrypted as a whole. Nothing
-else in a directory is touched but what carries such a name, or was left of making it.
+A name says when its backup began, and of which cluster it is: `nightly-20261130T023000Z-5f2a90c1.db`, or `….age` for one that is
+encrypted as a whole. Nothing else in a directory is touched but what carries such a name, or was left of making it. Names of
+earlier releases have no cluster: they are this one's as long as nothing of another one lies beside them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import msgspec
 from vault.values.times import Millis
 
 _FORM: Final = "%Y%m%dT%H%M%SZ"
-_WHOLE: Final = re.compile(r"-(\d{8}T\d{6}Z)\.(?:db|age)", re.ASCII)
+_WHOLE: Final = re.compile(r"-(\d{8}T\d{6}Z)(?:-([0-9a-f]{8}))?\.(?:db|age)", re.ASCII)
+_CLUSTER: Final = re.compile(r"[0-9a-f]{8}", re.ASCII)
 _LEFT: Final = re.compile(r"(?:\.plain)?(?:\.partial)?(?:-journal)?", re.ASCII)
 
 
@@ -32,10 +34,22 @@ class Item(msgspec.Struct, frozen=True):
     size: int
 
 
-def name_of(schedule: str, begun: Millis, *, encrypted: bool) -> str:
-    """Return the name of the backup that began then."""
+def mark_of(cluster_id: str) -> str:
+    """Return what a cluster's backups have in their names: the first eight digits of its UUID, or nothing where it is none."""
+    found = _CLUSTER.match(cluster_id)
+    return found[0] if found else ""
+
+
+def name_of(schedule: str, begun: Millis, *, encrypted: bool, mark: str = "") -> str:
+    """Return the name of the backup that began then, of the cluster with this mark."""
     stamp = datetime.fromtimestamp(begun // 1000, UTC).strftime(_FORM)
-    return f"{schedule}-{stamp}.{'age' if encrypted else 'db'}"
+    return f"{schedule}-{stamp}{mark and '-'}{mark}.{'age' if encrypted else 'db'}"
+
+
+def mark_in(schedule: str, name: str) -> str | None:
+    """Return the mark of the cluster in a name of a schedule, whole or left over; None where it has none."""
+    found = _WHOLE.match(name.removeprefix(schedule))
+    return found[2] if found else None
 
 
 def begun_at(schedule: str, name: str) -> datetime | None:
@@ -49,13 +63,22 @@ def begun_at(schedule: str, name: str) -> datetime | None:
         return None
 
 
-def is_left_over(schedule: str, name: str) -> bool:
-    """Whether a file is what was left of making a backup that was cut off."""
+def is_left_over(schedule: str, name: str, *, mark: str = "") -> bool:
+    """Whether a file is what was left of making a backup that was cut off, and of no other cluster than that with this mark."""
     found = _WHOLE.match(name.removeprefix(schedule)) if name.startswith(schedule) else None
     if found is None or begun_at(schedule, schedule + found[0]) is None:
         return False
+    if found[2] not in (None, mark):
+        return False
     rest = name[len(schedule) + found.end() :]
     return bool(rest) and _LEFT.fullmatch(rest) is not None
+
+
+def own(schedule: str, items: Iterable[Item], mark: str) -> Sequence[Item]:
+    """Return those of the cluster with this mark, and those without any, unless another cluster's lie beside them."""
+    marked = [(mark_in(schedule, item.name), item) for item in items]
+    shared = any(found not in (None, mark) for found, _ in marked)
+    return [item for found, item in marked if (found == mark if shared else found in (None, mark))]
 
 
 def surplus(schedule: str, items: Iterable[Item], *, newest: str, keep: int, max_age: float) -> Sequence[str]:

@@ -27,8 +27,10 @@ _HANDED_ON: Final = (
     "TMPDIR",
 )
 """What of the server's environment such a process is for."""
-_PATIENCE: Final = 5.0
+PATIENCE: Final = 5.0
 """Seconds in which one that is told to end does, before it is killed."""
+FAREWELL: Final = 1.0
+"""Seconds for which whoever gives up waits for that: a vault that seals does not wait for object storage."""
 _STOPPED: Final = "the server ended it"
 
 
@@ -57,7 +59,7 @@ class BackupProcess:
             return await asyncio.shield(self._done)
         except asyncio.CancelledError:
             self.stop()
-            await asyncio.wait({self._done})
+            await asyncio.wait({self._done}, timeout=FAREWELL)
             raise
 
     def stop(self) -> None:
@@ -66,7 +68,7 @@ class BackupProcess:
             self._stopped = True
             if self._child is not None:
                 self._child.terminate()
-        self._loop.call_later(_PATIENCE, self._kill)
+        self._loop.call_later(PATIENCE, self._kill)
 
     def _kill(self) -> None:
         with self._lock:

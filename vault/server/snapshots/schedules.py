@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Makes backups when they are due. Of several processes and servers on one storage one at a time makes each.
 
-A timer says when; whoever claims it takes the schedule for itself, in a transaction, and moves the timer on as long as it is
+All times are the cluster's, not this machine's (docs/adr/0035). A timer says when; whoever claims it takes the schedule for itself, in a transaction, and moves the timer on as long as it is
 at work. One that dies leaves a timer that comes due, and whoever claims that begins anew. The work itself is done by a
 process of its own.
 """
@@ -37,6 +37,10 @@ _LEASE: Final = Seconds(30)
 _SOONEST: Final = Seconds(60)
 _LATEST: Final = Seconds(3600)
 """How long after a failure the next attempt comes: the first one, and the longest."""
+_OTHERS: Final = 5.0
+"""Seconds for which a node that does not have a schedule leaves its timer to those that may."""
+_FORGOTTEN: Final = 3600.0
+"""Seconds after which nobody has it: its timer ends. Who does sets it again, by its looks."""
 _CORE: Final = core_prefix(ROOT_ID)
 _AWAY: Final = (BarrierSealed, BarrierFailure, StorageFailure)
 
@@ -67,6 +71,8 @@ class Schedules:
         barrier: Barrier,
         *,
         clock: Clock,
+        shared: Callable[[], Millis],
+        mark: Callable[[], str],
         own: str,
         start: Callable[[Task], Errand],
         audit: Recorder,
@@ -75,13 +81,16 @@ class Schedules:
         renewed: float = 10.0,
         longest: float = 3600.0,
     ) -> None:
-        """`own` names this process among all; `start` starts the process that makes a backup.
+        """`shared` tells the time that all processes have, and `mark` of which cluster they are, once the vault is open.
+
+        `own` names this process among all; `start` starts the process that makes a backup.
 
         Every `renewed` seconds it says that it is at work; a backup may take its interval, and at least `longest` seconds.
         """
         self._renewed, self._longest = renewed, longest
         self._settings = {one.name: one for one in settings}
         self._storage, self._barrier, self._clock = storage, barrier, clock
+        self._shared, self._mark = shared, mark
         self._own, self._start, self._audit, self._log = own, start, audit, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._beginning: asyncio.Task[None] | None = None
@@ -132,7 +141,7 @@ class Schedules:
 
     async def look(self, *, begins: bool = False) -> None:
         """Know what others have made, and set timers that are lost. What `begins` may have another interval than before."""
-        now = self._clock.millis()
+        now = self._shared()
         for name, settings in self._settings.items():
             state = await self._read(name)
             soonest = now if not state.begun else _after(state.begun, settings.interval)
@@ -155,9 +164,11 @@ class Schedules:
 
     async def due(self, core: View, name: str) -> None:
         """Begin a backup, unless another process makes it. See `Handler`."""
+        state, now = await read_state(core, name), self._shared()
         if name not in self._settings:
+            if now < _after(state.due, _FORGOTTEN):  # another node may have it: the timer is that one's
+                await core.at(Timer(SNAPSHOT_KIND, name, _after(now, _OTHERS)))
             return
-        state, now = await read_state(core, name), self._clock.millis()
         if state.due > now:
             await core.at(Timer(SNAPSHOT_KIND, name, state.due))
             return
@@ -192,7 +203,7 @@ class Schedules:
     async def _take(self, name: str) -> Millis | None:
         """Take a schedule; return when that was, or None where another process has it."""
         async with self._barrier.write(ROOT_ID, _CORE) as core:
-            state, now = await read_state(core, name), self._clock.millis()
+            state, now = await read_state(core, name), self._shared()
             if state.due > now:
                 return None
             state = replace(state, maker=self._own, begun=now, due=millis_after(now, _LEASE))
@@ -202,7 +213,7 @@ class Schedules:
 
     async def _made(self, settings: SnapshotSettings, begun: Millis) -> Outcome:
         """Have it made, as long as the schedule is ours."""
-        errand = self._start(Task(storage=self._storage, snapshot=settings, begun=begun))
+        errand = self._start(Task(storage=self._storage, snapshot=settings, begun=begun, mark=self._mark()))
         work = asyncio.ensure_future(errand.outcome())
         renewing = asyncio.get_running_loop().create_task(self._renew(settings.name))
         longest = max(settings.interval, self._longest)
@@ -227,13 +238,11 @@ class Schedules:
                     state = await read_state(core, name)
                     if state.maker != self._own:
                         return
-                    await self._put(
-                        core, name, replace(state, due=millis_after(self._clock.millis(), _LEASE))
-                    )
+                    await self._put(core, name, replace(state, due=millis_after(self._shared(), _LEASE)))
 
     async def _settle(self, settings: SnapshotSettings, outcome: Outcome, lasted: Millis) -> None:
         """Store what became of it, and when the next one is due."""
-        name, now = settings.name, self._clock.millis()
+        name, now = settings.name, self._shared()
         async with self._barrier.write(ROOT_ID, _CORE) as core:
             state = await read_state(core, name)
             if state.maker != self._own:
@@ -255,7 +264,7 @@ class Schedules:
         async with self._barrier.write(ROOT_ID, _CORE) as core:
             state = await read_state(core, name)
             if state.maker == self._own:
-                await self._put(core, name, replace(state, maker="", due=self._clock.millis()))
+                await self._put(core, name, replace(state, maker="", due=self._shared()))
 
     def _tell(self, name: str, outcome: Outcome) -> None:
         """Tell log, server log and metrics what became of it."""

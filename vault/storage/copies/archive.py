@@ -17,12 +17,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
-from typing import IO, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 import msgspec
 from isal import igzip, isal_zlib
 
 from vault.storage.copies.snapshot import Content, Progress
+from vault.storage.copies.workplace import require_room
 from vault.storage.protocol import StorageFailure
 
 _META: Final = "meta.json"
@@ -31,10 +32,14 @@ _SUMS: Final = "SHA256SUMS"
 _SEALED: Final = "SHA256SUMS.sealed"
 _HEAD: Final = b"\x1f\x8b"
 """How gzip begins (RFC 1952, section 2.3.1)."""
+_FORMAT: Final = tarfile.GNU_FORMAT
+"""Writes the size of a large file in its own head: POSIX' form has another head before it."""
 _LEVEL: Final = 0
 """How hard isal tries: sealed values do not get smaller."""
 _LARGEST: Final = 1 << 16
 """Bytes of a member that is not the backup."""
+_LARGEST_STATE: Final = 1 << 42
+"""Bytes of the backup: more than any database here."""
 _CHUNK: Final = 1 << 20
 
 
@@ -49,7 +54,7 @@ def write(packed: GzipFile, backup: BinaryIO, size: int, found: Content) -> str:
     meta = msgspec.json.encode(
         {"Version": 1, "ID": "coffre-snapshot", "Index": found.epoch, "Term": found.schema, "Size": size}
     )
-    tar = tarfile.open(fileobj=packed, mode="w")  # noqa: SIM115 - its end comes with the sealed sums
+    tar = tarfile.open(fileobj=packed, mode="w", format=_FORMAT)  # noqa: SIM115 - its end comes with the sealed sums
     tar.addfile(_member(_META, len(meta)), io.BytesIO(meta))
     hashed = _ReadDigest(backup)
     tar.addfile(_member(_STATE, size), hashed)
@@ -62,7 +67,7 @@ def write(packed: GzipFile, backup: BinaryIO, size: int, found: Content) -> str:
 def last_part(sealed: bytes) -> bytes:
     """Return what comes behind all that: the sealed sums, and the end."""
     plain = io.BytesIO()
-    with tarfile.open(fileobj=plain, mode="w") as tar:
+    with tarfile.open(fileobj=plain, mode="w", format=_FORMAT) as tar:
         tar.addfile(_member(_SEALED, len(sealed)), io.BytesIO(sealed))
     return isal_zlib.compress(plain.getvalue(), _LEVEL, isal_zlib.MAX_WBITS + 16)
 
@@ -86,11 +91,17 @@ class _ReadDigest:
         return data
 
 
+class _Meta(msgspec.Struct, frozen=True, rename={"size": "Size"}):
+    """What `meta.json` says that is held to."""
+
+    size: int
+
+
 @contextmanager
 def unpacked(file: Path, progress: Progress) -> Iterator[Path]:
     """Have the backup that is in a file until the end of the block: itself, or what is in the archive. Raises `StorageFailure`.
 
-    The sealed sums are for the vault alone; the others are compared.
+    The sums are compared. The sealed ones are the vault's: nobody who has no vault open can tell whether they are its.
     """
     if not file.is_file() or not _is_packed(file):
         yield file
@@ -100,7 +111,15 @@ def unpacked(file: Path, progress: Progress) -> Iterator[Path]:
         try:
             with file.open("rb") as packed, plain.open("xb") as target:
                 _unpack(packed, target, file.stat().st_size, progress)
-        except (tarfile.TarError, BadGzipFile, zlib.error, EOFError, UnicodeError, _Unfit):
+        except (
+            tarfile.TarError,
+            BadGzipFile,
+            zlib.error,
+            EOFError,
+            UnicodeError,
+            msgspec.MsgspecError,
+            _Unfit,
+        ):
             raise StorageFailure(
                 f"backup {file}: it is damaged, or no archive of a backup; take another one"
             ) from None
@@ -117,32 +136,66 @@ class _Unfit(Exception):
 
 
 def _unpack(packed: BinaryIO, target: BinaryIO, size: int, progress: Progress) -> None:
-    found: dict[str, str] = {}
-    sums = b""
-    with GzipFile(fileobj=packed) as inner, tarfile.open(fileobj=inner, mode="r|") as tar:
-        for member in tar:
-            content = tar.extractfile(member) if member.isreg() else None
-            if content is None or member.name in found:
-                raise _Unfit
-            if member.name == _STATE:
-                found[_STATE] = _copied(content, target, packed, size, progress)
-            elif member.name in {_META, _SUMS, _SEALED} and member.size <= _LARGEST:
-                data = content.read()
-                found[member.name] = hashlib.sha256(data).hexdigest()
-                sums = data if member.name == _SUMS else sums
-            else:
-                raise _Unfit
-        while inner.read(_CHUNK):
-            pass  # its own sums are behind
-    if not found.keys() >= {_META, _STATE, _SUMS, _SEALED} or _read_sums(sums) != {
-        name: found[name] for name in (_META, _STATE)
-    }:
+    """Read what `write` and `last_part` have written, in that order and nothing else."""
+    with GzipFile(fileobj=packed) as inner:
+        meta = _short(inner, _META)
+        whole = msgspec.json.decode(meta, type=_Meta).size
+        if _member_of(inner, _STATE, _LARGEST_STATE) != whole:
+            raise _Unfit
+        require_room(Path(target.name).parent, whole)
+        state = _copied(inner, whole, target, packed, size, progress)
+        _skip_zeros(inner, -whole % tarfile.BLOCKSIZE)
+        sums = _short(inner, _SUMS)
+        _short(inner, _SEALED)
+        _skip_zeros(inner, 2 * tarfile.RECORDSIZE, ended=True)
+    if _read_sums(sums) != {_META: hashlib.sha256(meta).hexdigest(), _STATE: state}:
         raise _Unfit
 
 
-def _copied(content: IO[bytes], target: BinaryIO, packed: BinaryIO, size: int, progress: Progress) -> str:
+def _member_of(inner: GzipFile, name: str, largest: int) -> int:
+    """Read the head of a member, which is a plain file of this name; return its size.
+
+    Heads of other kinds say more about the next one, as long as they like, or that a file has holes: none is written here.
+    """
+    head = tarfile.TarInfo.frombuf(_exactly(inner, tarfile.BLOCKSIZE), "ascii", "strict")
+    if (
+        head.name != name
+        or head.type not in (tarfile.REGTYPE, tarfile.AREGTYPE)
+        or not 0 <= head.size <= largest
+    ):
+        raise _Unfit
+    return head.size
+
+
+def _short(inner: GzipFile, name: str) -> bytes:
+    """Read a member that is short."""
+    data = _exactly(inner, _member_of(inner, name, _LARGEST))
+    _skip_zeros(inner, -len(data) % tarfile.BLOCKSIZE)
+    return data
+
+
+def _exactly(inner: GzipFile, size: int) -> bytes:
+    data = inner.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data
+
+
+def _skip_zeros(inner: GzipFile, most: int, *, ended: bool = False) -> None:
+    """Read so many zeros, or at most as many until it has `ended`."""
+    data = inner.read(most)
+    if data.strip(b"\0") or (inner.read(1) if ended else len(data) != most):
+        raise _Unfit
+
+
+def _copied(
+    inner: GzipFile, whole: int, target: BinaryIO, packed: BinaryIO, size: int, progress: Progress
+) -> str:
     digest = hashlib.sha256()
-    while data := content.read(_CHUNK):
+    left = whole
+    while left:
+        data = _exactly(inner, min(left, _CHUNK))
+        left -= len(data)
         digest.update(data)
         target.write(data)
         progress("unpacking", min(99, packed.tell() * 100 // max(1, size)))

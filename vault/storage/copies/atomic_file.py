@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -78,13 +79,21 @@ def _claim(file: Path) -> int:
     """Make the file and lock it. One that a killed process left is removed, even where it is a name of a whole copy."""
     try:
         while True:
-            handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            handle = os.open(
+                file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600
+            )
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 mine = os.fstat(handle)
                 with suppress(FileNotFoundError):
                     if os.path.samestat(mine, os.stat(file, follow_symlinks=False)):
-                        if mine.st_size == 0 and mine.st_nlink == 1 and mine.st_uid == os.geteuid():
+                        # A pipe of this name is empty too, and takes nothing that is written at a place.
+                        if (
+                            stat.S_ISREG(mine.st_mode)
+                            and mine.st_size == 0
+                            and mine.st_nlink == 1
+                            and mine.st_uid == os.geteuid()
+                        ):
                             os.fchmod(handle, 0o600)
                             Path(f"{file}-journal").unlink(missing_ok=True)
                             return handle

@@ -36,6 +36,11 @@ class Rows:
         entries, timers = await self._connection.row(schema.COUNTS)
         return entries, timers
 
+    async def size(self) -> int:
+        """Return how many bytes its entries are."""
+        (found,) = await self._connection.row(schema.SIZE)
+        return int(found)
+
     async def entries(self) -> AsyncIterator[Entry]:
         """See `Origin.entries`."""
         after, found = "", True

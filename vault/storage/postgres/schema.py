@@ -58,6 +58,8 @@ MEET: Final = """
 DEPART: Final = "SELECT coffre.part($1)"
 LIVING: Final = "SELECT hostname FROM coffre.node WHERE seen > clock_timestamp() - $1::interval"
 COUNTS: Final = "SELECT (SELECT count(*) FROM coffre.entry), (SELECT count(*) FROM coffre.timer)"
+SIZE: Final = "SELECT coalesce(sum(octet_length(path) + octet_length(value)), 0)::bigint FROM coffre.entry"
+"""Bytes of all entries: none is read for it, for a long value says its length."""
 ENTRIES: Final = """
     SELECT path, CASE WHEN octet_length(value) <= 262144 THEN value END, version, octet_length(value)
     FROM coffre.entry WHERE path > $1 ORDER BY path LIMIT $2

@@ -89,6 +89,38 @@ def test_a_client_that_leaves_ends_it(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+def test_one_that_does_not_end_when_it_is_told_to_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that waits for a disk or a database that does not answer."""
+    monkeypatch.setattr(archives, "PATIENCE", 0.1)
+    pid = tmp_path / "pid"
+    program = (
+        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"open({str(pid)!r}, 'w').write(str(os.getpid()))\nos.write(1, b'abc')\ntime.sleep(600)"
+    )
+
+    async def run() -> None:
+        pieces = _archive(program)
+        await anext(pieces)
+        assert await anext(pieces) == b"abc"
+        async with asyncio.timeout(60):
+            await pieces.aclose()
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
+
+    asyncio.run(run())
+
+
+def test_what_killed_ones_left_beside_the_database_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / "v.db.archive-x").mkdir()
+    (tmp_path / "v.db.archive-x" / "backup.db").write_bytes(b"x")
+    asyncio.run(archives.clear(StorageSettings(kind="sqlite", path=str(tmp_path / "v.db"))))
+    assert list(tmp_path.iterdir()) == []
+    asyncio.run(archives.clear(StorageSettings(kind="sqlite", path=str(tmp_path / "none" / "v.db"))))
+    asyncio.run(archives.clear(StorageSettings(kind="postgresql")))
+
+
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     async def run() -> None:
         storage = StorageSettings(kind="sqlite", path="/none.db")

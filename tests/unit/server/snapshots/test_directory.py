@@ -2,6 +2,7 @@
 """Backups in a directory: nothing but what is a schedule's own is listed or removed, and nothing that somebody writes."""
 
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ def test_what_somebody_still_writes_stays_with_its_journal(tmp_path: Path) -> No
         fcntl.flock(held, fcntl.LOCK_EX)
         assert Directory("n", tmp_path).clear() == 0
     assert Directory("n", tmp_path).clear() == 2
+
+
+def test_what_another_cluster_has_left_stays(tmp_path: Path) -> None:
+    left = [f"n-20261130T023000Z-{mark}.db.partial" for mark in ("5f2a90c1", "00000000")]
+    _write(tmp_path, *left)
+    assert Directory("n", tmp_path, "5f2a90c1").clear() == 1
+    assert [found.name for found in tmp_path.iterdir()] == left[1:]
+
+
+def test_a_pipe_that_is_called_so_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f"{ONE}.partial")
+    assert Directory("n", tmp_path).clear() == 1
 
 
 def test_a_link_in_its_place_leads_nowhere(tmp_path: Path) -> None:

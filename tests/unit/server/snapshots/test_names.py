@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vault.server.snapshots.names import Item, begun_at, is_left_over, name_of, surplus
+from vault.server.snapshots.names import Item, begun_at, is_left_over, mark_in, mark_of, name_of, own, surplus
 from vault.values.times import Millis
 
 _BEGIN = datetime(2026, 11, 30, 2, 30, tzinfo=UTC)
@@ -27,6 +27,26 @@ def test_a_name_says_when_it_began() -> None:
     assert _name(0) == "nightly-20261130T023000Z.db"
     assert _name(0, encrypted=True) == "nightly-20261130T023000Z.age"
     assert begun_at("nightly", _name(1)) == _BEGIN + timedelta(hours=1)
+
+
+def test_a_name_says_of_which_cluster_it_is() -> None:
+    mark = mark_of("5f2a90c1-1111-2222-3333-444444444444")
+    name = name_of("nightly", Millis(int(_BEGIN.timestamp() * 1000)), encrypted=True, mark=mark)
+    assert name == "nightly-20261130T023000Z-5f2a90c1.age"
+    assert begun_at("nightly", name) == _BEGIN
+    assert mark_in("nightly", name) == mark_in("nightly", f"{name}.partial") == "5f2a90c1"
+    assert mark_in("nightly", _name(0)) is None
+    assert mark_of("") == mark_of("../etc") == ""
+
+
+def test_what_is_another_clusters_is_nobodys_business_here() -> None:
+    ours, theirs, old = (f"nightly-20261130T023000Z{mark}.db" for mark in ("-5f2a90c1", "-00000000", ""))
+    items = {name: Item(name, 1) for name in (ours, theirs, old)}
+    assert own("nightly", [items[ours], items[old]], "5f2a90c1") == [items[ours], items[old]]
+    assert own("nightly", items.values(), "5f2a90c1") == [items[ours]]
+    assert is_left_over("nightly", f"{ours}.partial", mark="5f2a90c1")
+    assert is_left_over("nightly", f"{old}.partial", mark="5f2a90c1")
+    assert not is_left_over("nightly", f"{theirs}.partial", mark="5f2a90c1")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from vault.server.config.settings import StorageSettings
 from vault.server.config.snapshots.settings import SnapshotSettings
+from vault.server.snapshots import process
 from vault.server.snapshots.messages import Outcome, Task
 from vault.server.snapshots.process import BackupProcess
 from vault.values.times import Millis
@@ -81,19 +82,53 @@ def test_who_waits_no_more_ends_it(tmp_path: Path) -> None:
     )
 
     async def run() -> None:
-        process = BackupProcess(_task(tmp_path), {}, [sys.executable, "-c", program])
-        waiting = asyncio.ensure_future(process.outcome())
+        started = BackupProcess(_task(tmp_path), {}, [sys.executable, "-c", program])
+        waiting = asyncio.ensure_future(started.outcome())
         async with asyncio.timeout(60):
             while not (tmp_path / "begun").exists():  # noqa: ASYNC110 -- another process sets no event
                 await asyncio.sleep(0.01)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-        with pytest.raises(ProcessLookupError):
-            os.kill(process.pid, 0)
+        await _gone(started.pid)
 
     asyncio.run(run())
     assert mark.exists()
+
+
+async def _gone(pid: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                os.kill(pid, 0)
+            except ProcessLookupError:
+                return
+            await asyncio.sleep(0.01)
+
+
+def test_who_gives_up_does_not_wait_for_one_that_does_not_end_and_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that sends to object storage that does not answer, while the vault seals."""
+    monkeypatch.setattr(process, "FAREWELL", 0.01)
+    program = (
+        "import signal, pathlib, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"pathlib.Path({str(tmp_path / 'begun')!r}).touch()\ntime.sleep(600)"
+    )
+
+    async def run() -> None:
+        started = BackupProcess(_task(tmp_path), {}, [sys.executable, "-c", program])
+        waiting = asyncio.ensure_future(started.outcome())
+        async with asyncio.timeout(60):
+            while not (tmp_path / "begun").exists():  # noqa: ASYNC110 -- another process sets no event
+                await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        os.kill(started.pid, 0)
+        await _gone(started.pid)
+
+    asyncio.run(run())
 
 
 def test_the_real_one_tells_why_there_is_no_backup(tmp_path: Path) -> None:

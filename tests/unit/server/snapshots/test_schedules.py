@@ -21,6 +21,7 @@ from vault.server.snapshots.schedules import SNAPSHOT_KIND, Schedules
 from vault.server.snapshots.state import ScheduleState, read_state
 from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID
+from vault.values.times import Millis
 
 HOUR = 3600
 GOOD = Outcome(name="n-1.db", size=4096, entries=7, epoch=9)
@@ -52,6 +53,8 @@ class Site:
     clock: FakeClock = field(default_factory=FakeClock)
     metrics: Metrics = field(default_factory=Metrics)
     stream: io.StringIO = field(default_factory=io.StringIO)
+    ahead: dict[str, int] = field(default_factory=dict)
+    """By how many milliseconds the clock of a process is ahead of the shared one."""
     said: list[tuple[str, Mapping[str, object], str]] = field(default_factory=list)
 
     def notice(self, event: str, said: Mapping[str, object], outcome: str = "success") -> bool:
@@ -81,6 +84,8 @@ class Process:
             StorageSettings(kind="sqlite", path="/v.db"),
             site.barrier,
             clock=site.clock,
+            shared=lambda: Millis(site.clock.millis() - site.ahead.get(own, 0)),
+            mark=lambda: "5f2a90c1",
             own=own,
             start=self._start,
             audit=site,
@@ -380,8 +385,42 @@ def test_the_timer_of_a_schedule_that_is_no_more_ends() -> None:
         await one.begin()
         gone = Process(site)
         gone.schedules._settings.clear()
+        site.clock.sleep(2 * HOUR)
         await gone.work()
         assert await site.storage.next_due() is None
+
+    scenario(body)
+
+
+def test_a_node_without_the_schedule_leaves_its_timer_to_those_that_have_it() -> None:
+    async def body(site: Site) -> None:
+        one, other = Process(site), Process(site, "b")
+        await one.begin()
+        other.schedules._settings.clear()
+        await other.work()
+        assert (one.errands, other.errands) == ([], [])
+        site.clock.sleep(6)
+        await one.work()
+        assert len(one.errands) == 1
+
+    scenario(body)
+
+
+def test_times_are_the_clusters_whoever_makes_it() -> None:
+    async def body(site: Site) -> None:
+        site.ahead["a"] = -600_000
+        one, other = Process(site, "a"), Process(site, "b")
+        await one.begin()
+        now = site.clock.millis() + 600_000
+        assert (await site.state()).due == now
+        site.clock.sleep(600)
+        await one.work()
+        assert one.errands[0].task.begun - now in range(590_000, 610_000)
+        assert one.errands[0].task.mark == "5f2a90c1"
+        site.ahead["b"] = 0
+        await other.work()
+        assert other.errands == []
+        await one.schedules.stop()
 
     scenario(body)
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: EUPL-1.2
+"""Where copies are made that do not stay: room is looked for before, and what was left of others goes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.storage.copies import make, silent
+from tests.storage.copying import ROOT, backed_up
+from vault.storage.copies.backup import back_up
+from vault.storage.copies.encryption import encrypt
+from vault.storage.copies.workplace import clear_workplaces, require_room, workplace
+from vault.storage.protocol import StorageFailure
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from vault.storage.copies.workplace import workplace
+with workplace(Path(sys.argv[1]), "archive") as folder:
+    (folder / "backup.db").write_bytes(b"x")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def with_room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Let every disk have so many bytes left."""
+    real = os.statvfs
+
+    def told(path: Path) -> os.statvfs_result:
+        found = list(real(path))
+        found[1], found[4] = 1, free  # f_frsize, f_bavail
+        return os.statvfs_result(found)
+
+    monkeypatch.setattr(os, "statvfs", told)
+
+
+def test_room_is_for_the_copy_and_for_who_else_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_room(monkeypatch, 126 << 20)
+    require_room(tmp_path, 100 << 20)
+    with pytest.raises(
+        StorageFailure, match="126 MiB are free, and 127 MiB are needed: 101 MiB for the copy"
+    ):
+        require_room(tmp_path, (100 << 20) + 1)
+
+
+@pytest.mark.parametrize(
+    "how", [backed_up, lambda one, two: encrypt(one, two, [], force=False, progress=silent)]
+)
+def test_no_copy_is_begun_that_has_no_room(
+    how: Callable[[Path, Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "vault.db", "old")
+    with_room(monkeypatch, 1 << 20)
+    with pytest.raises(StorageFailure, match="1 MiB are free"):
+        how(tmp_path / "vault.db", tmp_path / "b.db")
+    assert not [found for found in tmp_path.iterdir() if found.name.startswith("b.db")]
+
+
+def test_a_pipe_in_the_place_of_what_is_written_is_removed(tmp_path: Path) -> None:
+    make(tmp_path / "vault.db", "old")
+    os.mkfifo(tmp_path / "b.db.partial")
+    back_up(tmp_path / "vault.db", tmp_path / "b.db", force=False, progress=silent)
+    assert {found.name for found in tmp_path.iterdir()} >= {"b.db"}
+    assert not (tmp_path / "b.db.partial").exists()
+
+
+def test_two_have_a_folder_each_and_nothing_stays(tmp_path: Path) -> None:
+    file = tmp_path / "vault.db"
+    with workplace(file, "archive") as one, workplace(file, "archive") as two:
+        assert one != two
+        assert one.stat().st_mode & 0o777 == 0o700
+        assert clear_workplaces(file, "archive") == 0
+        assert one.exists()
+        assert two.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_one_left_goes_with_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "vault.db"
+    others = [
+        tmp_path / "vault.db.archive",
+        tmp_path / "vault.db.archive-notes",
+        tmp_path / "other.db.archive-x",
+    ]
+    others[0].mkdir()
+    others[1].write_bytes(b"x")
+    others[2].mkdir()
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(file)], cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    (left,) = set(tmp_path.iterdir()) - set(others)
+    assert (left / "backup.db").exists()
+    with workplace(file, "archive"):
+        assert not left.exists()
+    assert set(tmp_path.iterdir()) == set(others)
