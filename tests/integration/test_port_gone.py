@@ -82,8 +82,9 @@ def _rights(api: Api) -> None:
     api("POST", "identity/group", {"name": "outside", "type": "external", "policies": ["p2"]})
     _group_alias(api, "people")
     api("POST", "sys/mounts/transit", {"type": "transit"})
-    for key in ("kept", "gone"):
-        api("POST", f"transit/keys/{key}", {"exportable": True, "allow_plaintext_backup": True})
+    for key in ("kept", "gone", "imported"):
+        backup = {"allow_plaintext_backup": key != "imported"}
+        api("POST", f"transit/keys/{key}", {"exportable": True, **backup})
         api("POST", f"transit/keys/{key}/config", {"deletion_allowed": True, "auto_rotate_period": "48h"})
     api("POST", "sys/mounts/ssh", {"type": "ssh"})
     api(
@@ -128,7 +129,8 @@ def _withdraw(api: Api) -> None:
         api("DELETE", f"identity/entity-alias/id/{alias['id']}")
     api("POST", "identity/group/name/staff", {"member_entity_ids": [], "policies": [], "metadata": {}})
     _group_alias(api, "others")
-    api("POST", "transit/keys/kept/config", {"deletion_allowed": False, "auto_rotate_period": 0})
+    for key in ("kept", "imported"):
+        api("POST", f"transit/keys/{key}/config", {"deletion_allowed": False, "auto_rotate_period": 0})
     api("DELETE", "sys/mounts/old")
     api("DELETE", "sys/namespaces/team")
     until = time.monotonic() + 60

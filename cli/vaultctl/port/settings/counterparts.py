@@ -41,7 +41,7 @@ _TYPES = {
     "auth-role": ("jwt", "oidc", "kubernetes", "cert"),
     "auth-crl": ("cert",),
 }
-_TEMPLATE = re.compile(r"\{\{.*?\}\}")
+_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 
 
 class Counterparts:
@@ -106,8 +106,8 @@ class Counterparts:
 
     def _gives_strange(self, name: str) -> bool:
         """Whether a name, which may have `*` or a template within, is that of a strange policy."""
-        pattern = re.compile(".*".join(map(re.escape, _TEMPLATE.sub("*", name.lower()).split("*"))))
-        return any(pattern.fullmatch(policy) for policy in self._strange_policies())
+        parts = _TEMPLATE.sub("*", name.lower()).split("*")
+        return any(_matches(parts, policy) for policy in self._strange_policies())
 
     def _strange_policies(self) -> list[str]:
         if self._policies is None:
@@ -171,6 +171,20 @@ class Counterparts:
             if all(self.is_same("auth-role", path) for path in paths):
                 return ""
         return f"{mount} was at the destination before, and may know others by that name"
+
+
+def _matches(parts: list[str], name: str) -> bool:
+    """Whether a name has these parts in this order, from its beginning to its end."""
+    if len(parts) == 1:
+        return name == parts[0]
+    if not (name.startswith(parts[0]) and name[len(parts[0]) :].endswith(parts[-1])):
+        return False
+    inner = name[len(parts[0]) : len(name) - len(parts[-1])]
+    for part in parts[1:-1]:
+        _, found, inner = inner.partition(part) if part else ("", True, inner)
+        if not found:
+            return False
+    return True
 
 
 def _mount(path: str) -> str:

@@ -12,7 +12,8 @@ from vaultctl.port.settings.mounts import METHOD, table
 from vaultctl.text.json import as_map
 
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
-_GROUPS = re.compile(r"identity\.groups\.names\.(.+?)\.(?:id|name)\b")
+_GROUPS = "identity.groups.names."
+_MOST_DOTS = 10
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -78,9 +79,14 @@ def translated(
 
 
 def groups_in(text: str) -> list[str]:
-    """The groups that templates name by their names."""
-    inner = " ".join(_TEMPLATE.findall(text))
-    return sorted(set(_GROUPS.findall(inner)))
+    """The groups that templates name by their names. Where a dot follows, a name may end there or at a later one."""
+    found: set[str] = set()
+    for template in _TEMPLATE.findall(text):
+        inner = template[2:-2].strip()
+        if inner.startswith(_GROUPS):
+            parts = inner.removeprefix(_GROUPS).split(".")
+            found |= {".".join(parts[:number]) for number in range(1, min(len(parts), _MOST_DOTS))}
+    return sorted(found)
 
 
 def replaced(text: str, words: Mapping[str, str]) -> str:

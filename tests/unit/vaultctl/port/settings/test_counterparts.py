@@ -47,6 +47,8 @@ def _counterparts(server: Server, folder: Path) -> Counterparts:
         (["the*", "ou*"], ["ou*"], ["the*"]),
         (["the{{identity.entity.name}}"], [], ["the{{identity.entity.name}}"]),
         (["root", "t.eirs"], ["root", "t.eirs"], []),
+        (["t*e*s", "*theirs", "*"], [], ["*", "*theirs", "t*e*s"]),
+        (["t*x*s", "theirs*theirs", "the*eirss"], ["t*x*s", "theirs*theirs", "the*eirss"], []),
     ],
 )
 def test_policies_that_are_others_there_are_left_out(
@@ -104,4 +106,4 @@ def test_ids_of_a_server_whose_list_has_no_names_are_read_one_by_one() -> None:
 
 def test_groups_that_templates_name_are_found() -> None:
     text = 'path "a/{{identity.groups.names.x y.id}}/{{ identity.groups.names.z.q.name }}/identity.groups.names.n.id" {}'
-    assert groups_in(text) == ["x y", "z.q"]
+    assert groups_in(text) == ["x y", "z", "z.q"]
