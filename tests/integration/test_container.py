@@ -87,6 +87,14 @@ def test_sl_43_the_image_runs_the_server_as_a_user_without_rights(built: Built) 
     assert built.buildah.run(built.container, "/bin/sh", "-c", "id -u; id -g").split() == ["10001", "10001"]
 
 
+def test_the_commands_that_are_printed_keep_the_health_check() -> None:
+    """Docker's form has it, the other form has no place for it; here it is built in Docker's too."""
+    for page in ("Containerfile", "docs/install.md"):
+        built = [line for line in (ROOT / page).read_text().splitlines() if "podman build" in line]
+        assert built, page
+        assert all("podman build --format docker" in line for line in built), page
+
+
 def test_the_image_holds_the_wheel_and_no_tool_to_install_more(built: Built) -> None:
     assert "vaultctl" in {path.name for path in (built.root / "opt/coffre/bin").iterdir()}
     assert list((built.root / "opt/coffre/bin").glob("pip*")) == []
