@@ -13,6 +13,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "cli/vaultctl/flags.py": "parse_moment",
         "cli/vaultctl/port/archive/writer.py": "finish",
         "cli/vaultctl/port/ground/clock.py": "now",
+        "cli/vaultctl/port/ground/server.py": "about",
         "cli/vaultctl/port/kv/version2.py": "_alive _mark _note_deleted _versions",
         "cli/vaultctl/port/kv/version2_writer.py": "_begins _delete_and_destroy _has_kept _set_end",
         "nhi/auth/approle/install.py": "expire_secret_id",

@@ -156,6 +156,21 @@ def test_what_an_ended_run_left_undeleted_is_deleted_again_whatever_is_wanted_no
     assert b'"versions":[]' in file.read_bytes()
 
 
+def test_values_of_deleted_versions_follow_those_that_moved_without(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    source("POST", "kv/data/app/s1", {"data": {"v": f"{SECRET}second"}})
+    source("POST", "kv/delete/app/s1", {"versions": [1]})
+    words = ("move", f"-journal={tmp_path / 'journal'}")
+    assert typed(*words, to=destination, source=source).code == 0
+    assert typed(*words, "-undelete", to=destination, source=source).code == 0
+    again = typed(*words, to=destination, source=source)
+    assert again.report["entries"]["kv2"] == {"unchanged": 12}
+    for api in (source, destination):
+        api("POST", "kv/undelete/app/s1", {"versions": [1]})
+    equal(source, destination)
+
+
 def test_a_value_that_comes_back_at_the_source_comes_to_the_destination(site: Site, tmp_path: Path) -> None:
     source, destination = two_namespaces(site)
     small(source)

@@ -42,6 +42,7 @@ def export(invocation: Invocation) -> int:
         raise CommandError("nobody could tell who made the archive: give -sign-key, or say -unsigned")
     with Ends(invocation) as ends:
         server = ends.usual()
+        server.check_clock()
         report = Report()
         report.facts["source"] = server.label
         base = _base(invocation.text("since"))
@@ -82,8 +83,10 @@ def import_(invocation: Invocation) -> int:
     reader, signer = open_archive(invocation, folder)
     with Ends(invocation) as ends:
         server = ends.usual()
+        server.check_clock()
         report = Report()
         report.facts.update({"archive": str(folder), "signed by": signer, "destination": server.label})
+        report.facts["made"] = reader.manifest.made
         source = str(reader.manifest.source.get("identity"))
         place = hashlib.sha256(server.identity.encode()).hexdigest()[:8]
         # Beside the archive: what is in it was made by others, and a journal says what may be overwritten.

@@ -32,6 +32,8 @@ def move(invocation: Invocation) -> int:
     """Copy a server to another while it is used; the same command goes on where it was ended."""
     with Ends(invocation) as ends:
         server, usual = ends.source(), ends.usual()
+        server.check_clock()
+        usual.check_clock()
         report = Report()
         report.facts.update({"source": server.label, "destination": usual.label})
         journal = _journal(invocation, server, usual)
@@ -105,6 +107,7 @@ def verify(invocation: Invocation) -> int:
             report.facts.update(
                 {"archive": invocation.args[0], "signed by": signer, "archive is whole": True}
             )
+            report.facts["made"] = reader.manifest.made
             if invocation.truth("offline"):
                 return _tell_archive(invocation, reader, report)
             server = None
@@ -112,12 +115,14 @@ def verify(invocation: Invocation) -> int:
             items, said, count = reader.items(), "archive", 1
         else:
             server, delta = ends.source(), False
+            server.check_clock()
             report.facts["source"] = server.label
             items = ServerSource(server, report, aside=_set_aside(invocation, server)).items()
             said, count = "source", threads(invocation)
         key = compare.new_key()
         source = compare.gather(items, key, report, threads=count, progress=Progress(invocation, said))
         usual = ends.usual()
+        usual.check_clock()
         report.facts["destination"] = usual.label
         destination = _destination(invocation, usual, key, report)
         if delta:

@@ -10,10 +10,12 @@ from contextlib import contextmanager
 
 from vaultctl.errors import ApiError, CommandError
 from vaultctl.http.client import Client
-from vaultctl.port.ground import canonical
+from vaultctl.port.ground import canonical, clock
 from vaultctl.text.json import as_list, as_map
 
 PAGE = 1000
+_APART = 30.0
+"""Seconds by which clocks may differ."""
 _PATIENCE = 60.0
 """Seconds that a server which is over its limits is given."""
 _LONGEST_REASON = 300
@@ -31,6 +33,7 @@ class Server:
         self._local = threading.local()
         self._clients: list[Client] = []
         self._about: Mapping[str, object] | None = None
+        self._ahead = 0.0
 
     @property
     def client(self) -> Client:
@@ -50,11 +53,22 @@ class Server:
     def about(self) -> Mapping[str, object]:
         """What the server says of itself: `version`, `cluster_id` and `cluster_name`."""
         if self._about is None:
-            answer = self.client.send("GET", "sys/seal-status", with_token=False, preliminary=True).json()
+            response = self.client.send("GET", "sys/seal-status", with_token=False, preliminary=True)
+            self._ahead = clock.ahead(response.header("Date"), clock.now())
+            answer = response.json()
             if answer.get("sealed"):
                 raise CommandError(f"{self.client.address}: the server is sealed")
             self._about = answer
         return self._about
+
+    def check_clock(self) -> None:
+        """CommandError where its clock is another than this machine's: versions that end would be taken for deleted, or not."""
+        _ = self.about
+        if abs(self._ahead) > _APART:
+            raise CommandError(
+                f"{self.client.address}: its clock and this machine's are {abs(self._ahead):.0f} s apart, and whether a version is "
+                "deleted by now would be misread: set them"
+            )
 
     @property
     def namespace(self) -> str:

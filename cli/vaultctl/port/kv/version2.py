@@ -147,9 +147,14 @@ class Reader:
         return self._server.read(f"{self._mount.base}metadata/{key}") or {}
 
     def _mark(self, metadata: Mapping[str, object]) -> str:
-        now = clock.now()
+        now, read = clock.now(), "" if self._undelete is None else "read"
         listed = [
-            [number, about.get("created_time"), found, about.get("deletion_time") if found == "alive" else ""]
+            [
+                number,
+                about.get("created_time"),
+                found,
+                about.get("deletion_time") if found == "alive" else read,
+            ]
             for number, about in versions(metadata).items()
             for found in [state(about, now)]
         ]

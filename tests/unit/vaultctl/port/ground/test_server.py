@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What is about to be written is said before the first write, and taken back where that one was refused."""
 
+from datetime import timedelta
+from email.utils import format_datetime
 from http.client import HTTPMessage
 
 import pytest
 
-from vaultctl.errors import ApiError
+from vaultctl.errors import ApiError, CommandError
 from vaultctl.http.client import Client, Response
+from vaultctl.port.ground import clock
 from vaultctl.port.ground.server import Server
 
 
@@ -53,3 +56,26 @@ def _said(*statuses: int) -> list[str]:
 )
 def test_a_first_write_that_is_refused_makes_nothing_ours(statuses: tuple[int, ...], said: list[str]) -> None:
     assert _said(*statuses) == said
+
+
+class _Clock(_Client):
+    """A client of a server whose clock is ahead."""
+
+    address = "https://one"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def send(self, method: str, path: str, **_: object) -> Response:
+        headers = HTTPMessage()
+        headers["Date"] = format_datetime(clock.now() + timedelta(seconds=self._seconds), usegmt=True)
+        return Response(200, b"{}", headers)
+
+
+@pytest.mark.parametrize("seconds", [-7200, 120])
+def test_a_server_whose_clock_is_another_is_not_read(seconds: float) -> None:
+    wrong, right = _Clock(seconds), _Clock(0)
+    with pytest.raises(CommandError, match="s apart"):
+        Server(lambda: wrong).check_clock()
+    Server(lambda: right).check_clock()
