@@ -5,7 +5,7 @@
 2. What changed meanwhile is copied, until a pass finds little or has been made a few times.
 3. If the switch-over is wanted, mounts of secrets are set aside at the source, and what changed last is copied.
 
-A move that fails while mounts are set aside puts them back: until the switch-over is done, the source is what clients use.
+A move that fails, or is interrupted, while mounts are set aside puts them back: until the switch-over is done, the source is what clients use.
 """
 
 from __future__ import annotations
@@ -52,6 +52,10 @@ def move(
     except CommandError as error:
         if aside.places:
             raise aside.undo(error) from error
+        raise
+    except KeyboardInterrupt:
+        if aside.places:
+            aside.take_back()
         raise
 
 

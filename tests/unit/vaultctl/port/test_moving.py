@@ -18,6 +18,8 @@ from vaultctl.port.ground.report import Report
 from vaultctl.port.ground.server import Server
 from vaultctl.port.kv.undeletion import Undeletion
 
+_GONE = RequestError("connection refused")
+
 
 class Source:
     """A server with mounts of secrets that can be moved, as `sys/remount` does it."""
@@ -59,19 +61,19 @@ class Destination:
 
     parallel = True
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, end: BaseException) -> None:
+        self._source, self._end = source, end
 
     def put(self, item: Item, entry: Entry) -> Outcome:
         if any(mount.startswith("moved-") for mount in self._source.mounts):
-            raise RequestError("connection refused")
+            raise self._end
         return WRITTEN
 
 
-def _move(source: Source, folder: Path) -> Aside:
+def _move(source: Source, folder: Path, end: BaseException = _GONE) -> Aside:
     journal, report = Journal(folder / "journal", {}), Report()
     aside = Aside(cast("Server", source), journal)
-    copier = Copier(Destination(source), journal, report, threads=1)
+    copier = Copier(Destination(source, end), journal, report, threads=1)
     try:
         aside.enter(switch=True, replace=False)
         moving.move(
@@ -96,6 +98,14 @@ def test_a_destination_that_goes_away_during_the_switch_over_leaves_the_source_o
     journal = Journal(tmp_path / "journal", {})
     assert Aside(cast("Server", source), journal).stage is Stage.OPEN
     assert Aside(cast("Server", source), journal).places == {}
+
+
+def test_one_that_is_interrupted_during_the_switch_over_leaves_the_source_open(tmp_path: Path) -> None:
+    source = Source("a/", "b/")
+    with pytest.raises(KeyboardInterrupt):
+        _move(source, tmp_path, KeyboardInterrupt())
+    assert source.mounts == {"a/", "b/"}
+    assert Aside(cast("Server", source), Journal(tmp_path / "journal", {})).stage is Stage.OPEN
 
 
 def test_a_mount_that_cannot_be_put_back_is_named_and_the_others_are_put_back(tmp_path: Path) -> None:
