@@ -2,6 +2,7 @@
 """Storages on one PostgreSQL, as so many nodes have: what one commits, what the other then loses, and what they share."""
 
 import asyncio
+import os
 from collections.abc import Callable, Generator
 from functools import partial
 
@@ -425,5 +426,20 @@ def test_after_it_is_closed_nothing_is_asked(database: Callable[[], PostgresStor
         await storage.close()
         with pytest.raises(StorageFailure, match="closed"):
             await reader.get("a")
+
+    asyncio.run(story())
+
+
+def test_the_database_says_how_large_it_is(database: Callable[[], PostgresStorage]) -> None:
+    async def story() -> None:
+        storage = database()
+        before = await storage.size()
+        async with storage.write() as tx:
+            for number in range(50):
+                await tx.put(f"a/{number}", os.urandom(1 << 16))
+        after = await storage.size()
+        assert before is not None and after is not None
+        assert after - before > 50 << 16
+        await storage.close()
 
     asyncio.run(story())

@@ -302,6 +302,10 @@ class MemoryStorage:
         alarms = self.statement("next_due").alarms.values()
         return min((alarm.ready for alarm in alarms), default=None)
 
+    async def size(self) -> int | None:
+        """See `Storage.size`."""
+        return None
+
     async def now(self) -> Millis | None:
         """See `Storage.now`."""
         return None

@@ -175,6 +175,10 @@ class Storage(Protocol):
         """Return the moment by the clock that all who use this storage share; None where that is this machine's."""
         ...
 
+    async def size(self) -> int | None:
+        """Return how many bytes a database takes where its server keeps it; None where it is this machine's, or none."""
+        ...
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """Return the epoch, and the changes after epoch `since` in order, by one statement.
 

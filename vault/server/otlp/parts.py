@@ -158,7 +158,7 @@ class TracedStorage:
 
     def __init__(self, inner: Storage) -> None:
         self._inner = inner
-        self.claim, self.next_due, self.news = inner.claim, inner.next_due, inner.news
+        self.claim, self.next_due, self.news, self.size = inner.claim, inner.next_due, inner.news, inner.size
         self.meet, self.part, self.check, self.close = inner.meet, inner.part, inner.check, inner.close
 
     async def now(self) -> Millis | None:

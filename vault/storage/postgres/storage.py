@@ -153,6 +153,11 @@ class PostgresStorage:
         rows = await self._lanes.ask(lambda connection: connection.rows(schema.NOW))
         return Millis(rows[0][0])
 
+    async def size(self) -> int | None:
+        """See `Storage.size`."""
+        rows = await self._lanes.ask(lambda connection: connection.rows(schema.SIZE))
+        return int(rows[0][0])
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """See `Storage.news`."""
         self._database.announce("news")

@@ -170,6 +170,10 @@ class SqliteStorage:
         rows = self._reader.rows("next_due", _NEXT_DUE)
         return rows[0][0] if rows else None
 
+    async def size(self) -> int | None:
+        """See `Storage.size`."""
+        return None
+
     async def now(self) -> Millis | None:
         """See `Storage.now`."""
         return None

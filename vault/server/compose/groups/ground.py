@@ -67,6 +67,6 @@ def make_ground(
         barrier=Barrier(storage, now=clock.millis, random=entropy.bytes),
         follower=Follower(storage),
         pool=Pool(),
-        storage_watch=StorageWatch(storage, metrics, log),
+        storage_watch=StorageWatch(storage, metrics, log, elsewhere=config.storage.is_shared),
         feed=feed,
     )

@@ -46,6 +46,31 @@ def test_a_storage_that_fails_or_keeps_one_waiting_is_away_until_it_answers(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("said", [4711, None, StorageFailure("it is away"), TimeoutError()])
+def test_how_large_a_database_elsewhere_is(said: int | Exception | None) -> None:
+    class Large(MemoryStorage):
+        async def size(self) -> int | None:
+            if isinstance(said, Exception):
+                raise said
+            return said
+
+    async def scenario() -> None:
+        metrics = Metrics()
+        watch = StorageWatch(Large(), metrics, Log(), elsewhere=True)
+
+        def shown() -> list[str]:
+            return [str(value) for name, _, value in metrics.gauges() if name == "coffre.storage.size_bytes"]
+
+        assert shown() == ["nan"]
+        watch.start()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert shown() == ["4711.0" if said == 4711 else "nan"]
+        await watch.stop()
+
+    asyncio.run(scenario())
+
+
 def test_it_asks_by_itself_once_started_and_no_more_once_stopped() -> None:
     async def scenario() -> None:
         storage, metrics = Moody(), Metrics()
