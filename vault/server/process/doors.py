@@ -43,6 +43,10 @@ class Doors(Protocol):
         """Know that clients can come now."""
         ...
 
+    def reloaded(self) -> None:
+        """Know that all reloads are done that were asked for."""
+        ...
+
 
 class OwnDoors:
     """Those of a server that is one process."""
@@ -69,3 +73,6 @@ class OwnDoors:
     def serving(self, listening: Listeners) -> None:
         """See `Doors`."""
         del listening
+
+    def reloaded(self) -> None:
+        """See `Doors`: whoever waits for it hears of it by `notices`."""

@@ -188,14 +188,19 @@ class Server:
 
     async def _reload_while_asked(self, application: Application, listening: Listeners, log: Log) -> None:
         """Reload, and once more if that was asked for meanwhile: a file may have been moved since it was opened."""
-        while self._reload_asked and not self._ending.is_set():
-            self._reload_asked = False
-            await self._reload(application, listening, log)
+        self._doors.notices.reloading()
+        try:
+            while self._reload_asked and not self._ending.is_set():
+                self._reload_asked = False
+                await self._reload(application, listening, log)
+        finally:
+            if not self._ending.is_set():
+                self._doors.notices.ready()
+                self._doors.reloaded()
 
     async def _reload(self, application: Application, listening: Listeners, log: Log) -> None:
         """Read configuration, certificates and audit files anew; whatever is not usable stays as it was."""
         self._held_back = False
-        self._doors.notices.reloading()
         wanted = await self._kept(log, "configuration", _now(self._reread))
         if wanted is not None:
             self._config = reload.reloadable(self._config, wanted)
@@ -210,7 +215,6 @@ class Server:
         for warning in tls.exposed(config.listeners):
             log.caution("server", "attention", reason=warning)
         log.note("server", "reloaded in part" if self._held_back else "reloaded")
-        self._doors.notices.ready()
 
     async def _exchange(self, listening: Listeners) -> None:
         self._expiring(self._config)

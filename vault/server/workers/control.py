@@ -17,6 +17,8 @@ _LONGEST: Final = 16 * 1024
 JOINED: Final = "joined"
 READY: Final = "ready"
 LEFT: Final = "left"
+RELOADED: Final = "reloaded"
+"""Of a worker that has done all reloads that it was asked for."""
 FAILED: Final = "failed"
 """Of a worker that cannot start, with the reason."""
 TO: Final = "to"

@@ -140,3 +140,8 @@ class _InheritedDoors:
         if self._worker is not None:
             self._worker.on_hurry(listening.hurry)
         control.send(self._end, control.READY)
+
+    def reloaded(self) -> None:
+        """See `Doors`. A supervisor that does not listen now hears of it by none: it waits only for so long."""
+        with contextlib.suppress(OSError):
+            control.send(self._end, control.RELOADED)

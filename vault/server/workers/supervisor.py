@@ -68,6 +68,8 @@ class _Child:
         self.missed = 0
         """Beats that passed since it was asked, in which another one answered; or since it left."""
         self.ended = False
+        self.reloads = False
+        """Whether it was asked to reload, and has not said that this is done."""
         self.failure = ""
 
 
@@ -105,10 +107,15 @@ class Supervisor:
         self._beat_seconds = beat
         self._patience = patience
         self._next_beat = time.monotonic() + beat
+        self._alive_seconds = min(notices.beat or beat, beat)
+        """Whoever watches the server waits for twice as long at least."""
+        self._next_alive = self._next_beat
         self._unanswered = 0
         self._deaths = 0
         self._served = False
         self._ending: float | None = None
+        self._reload_ends: float | None = None
+        """Until when workers are waited for that reload; None where none is."""
         self._failure = ""
 
     def run(self) -> None:
@@ -188,12 +195,17 @@ class Supervisor:
         while self._due and self._due[0] <= now:
             del self._due[0]
             self._spawn()
+        self._look_at_reload(now)
+        if now >= self._next_alive:
+            self._next_alive = now + self._alive_seconds
+            self._say_alive()
         if now >= self._next_beat:
             self._next_beat = now + self._beat_seconds
             self._beat()
 
     def _pause(self) -> float:
-        times = [self._next_beat, *self._due[:1], *([] if self._ending is None else [self._ending])]
+        ends = [end for end in (self._ending, self._reload_ends) if end is not None]
+        times = [self._next_beat, self._next_alive, *self._due[:1], *ends]
         return max(0.0, min(times) - time.monotonic())
 
     def _beat(self) -> None:
@@ -201,8 +213,6 @@ class Supervisor:
 
         Where none does it is hardly theirs, but a disk's or the machine's, and with the last of them the keys would go.
         """
-        if self._served:
-            self._notices.alive()
         joined = [child for child in self._children.values() if child.joined]
         owing = [child for child in joined if child.asked]
         self._unanswered = self._unanswered + 1 if joined and len(owing) == len(joined) else 0
@@ -221,6 +231,11 @@ class Supervisor:
                 child.missed += 1
                 if child.missed * self._beat_seconds >= self._patience:
                     self._put_out(child)
+
+    def _say_alive(self) -> None:
+        """Tell who watches the server that it lives: it does not while no worker answers, as one process that stands still."""
+        if self._served and not self._unanswered:
+            self._notices.alive()
 
     def _put_out(self, child: _Child) -> None:
         """End a worker that does not answer, which one that waits for a disk does later."""
@@ -265,7 +280,23 @@ class Supervisor:
                 error=str(failure),
             )
         for child in self._children.values():
+            child.reloads = True
             self._kill(child, signal.SIGHUP)
+        self._reload_ends = time.monotonic() + self._patience
+        self._look_at_reload(time.monotonic())
+
+    def _look_at_reload(self, now: float) -> None:
+        """Say that a reload is over once all workers have said so, or have had the time for it."""
+        if self._reload_ends is None:
+            return
+        late = [child for child in self._children.values() if child.reloads]
+        if late and now < self._reload_ends:
+            return
+        if late:
+            self._log.caution(
+                "server", "workers have not reloaded yet, and are not waited for", count=len(late)
+            )
+        self._reload_ends = None
         self._notices.ready()
 
     def _spawn(self) -> None:
@@ -335,6 +366,8 @@ class Supervisor:
                     self._put_out(silent)
             elif word == control.BEAT:
                 child.asked = False
+            elif word == control.RELOADED:
+                child.reloads = False
             elif word == control.FAILED:
                 child.failure = rest
             elif word == control.READY:

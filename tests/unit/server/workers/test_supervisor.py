@@ -5,7 +5,8 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,11 @@ def answers(end: socket.socket) -> None:
             control.send(end, control.BEAT)
 
 
-def supervised(config: Config, work: Work, patience: float) -> int:
-    """Start a supervisor of such workers as a process of its own; return its number."""
+def supervised(config: Config, work: Work, patience: float, told: str = "") -> int:
+    """Start a supervisor of such workers as a process of its own; return its number.
+
+    It tells of itself at the socket `told`, as to who wants to hear of it each 0.1 s.
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -60,7 +64,7 @@ def supervised(config: Config, work: Work, patience: float) -> int:
             reread=lambda: config,
             signals=signals.hold(),
             clock=Clock(),
-            notices=Notices({}),
+            notices=Notices({"NOTIFY_SOCKET": told, "WATCHDOG_USEC": "100000"} if told else {}),
             beat=BEAT,
             patience=patience,
         ).run()
@@ -87,6 +91,100 @@ def test_a_worker_that_has_left_and_does_not_end_is_ended_and_replaced(tmp_path:
     pid = supervised(config, work, 5 * BEAT)
     try:
         wait_until(lambda: begun.exists() and len(begun.read_text().split()) == 3, log.read_text, 10)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where a supervisor tells of itself."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line:
+        line.bind(str(tmp_path / "told"))
+        line.settimeout(60)
+        yield line
+
+
+def hear(line: socket.socket, begin: str) -> None:
+    """Wait for something that is told, beside that it lives."""
+    while not (said := line.recv(4096).decode()).startswith(begin):
+        assert said == "WATCHDOG=1"
+
+
+def is_silent(line: socket.socket, word: str, seconds: float) -> bool:
+    """Whether a word is not told for so long."""
+    line.setblocking(False)
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            if select.select([line], [], [], 0.01)[0] and line.recv(4096).decode() == word:
+                return False
+        return True
+    finally:
+        line.settimeout(60)
+
+
+def reloads_when(end: socket.socket, let: Path) -> None:
+    """Be a worker that has reloaded once a file is there, and until then answers all the same."""
+    asked: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
+    control.send(end, control.JOINED)
+    control.send(end, control.READY)
+    while True:
+        if select.select([end], [], [], 0.02)[0]:
+            message = control.receive(end)
+            if message is None:
+                return
+            if message[0] == control.BEAT:
+                control.send(end, control.BEAT)
+        if asked and let.exists():
+            asked.clear()
+            control.send(end, control.RELOADED)
+
+
+@pytest.mark.parametrize("patience", [60, 10 * BEAT])
+def test_a_reload_is_over_once_all_workers_have_reloaded_or_are_waited_for_no_more(
+    patience: float, tmp_path: Path, line: socket.socket
+) -> None:
+    let, log = tmp_path / "let", tmp_path / "log"
+    config = Config(listeners=(), storage=StorageSettings(kind="inmem"), workers=2, log_file=str(log))
+    pid = supervised(config, lambda end, _: reloads_when(end, let), patience, str(tmp_path / "told"))
+    try:
+        hear(line, "READY=1")
+        wait_until(lambda: log.read_text().count("a worker serves") == 2, log.read_text, 60)
+        os.kill(pid, signal.SIGHUP)
+        hear(line, "RELOADING=1")
+        if patience == 60:
+            assert is_silent(line, "READY=1", 1)
+            let.touch()
+        hear(line, "READY=1")
+        assert ("workers have not reloaded yet" in log.read_text()) == (patience < 60)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_server_of_which_no_worker_answers_is_not_said_to_live(tmp_path: Path, line: socket.socket) -> None:
+    let, log = tmp_path / "let", tmp_path / "log"
+
+    def work(end: socket.socket, number: int) -> None:
+        del number
+        control.send(end, control.JOINED)
+        control.send(end, control.READY)
+        while not let.exists():
+            time.sleep(0.01)
+        answers(end)
+
+    config = Config(listeners=(), storage=StorageSettings(kind="inmem"), workers=2, log_file=str(log))
+    pid = supervised(config, work, 60, str(tmp_path / "told"))
+    try:
+        hear(line, "READY=1")
+        wait_until(lambda: "no worker answers" in log.read_text(), log.read_text, 60)
+        while select.select([line], [], [], 0)[0]:
+            line.recv(4096)
+        assert is_silent(line, "WATCHDOG=1", 1)
+        let.touch()
+        assert line.recv(4096) == b"WATCHDOG=1"
     finally:
         os.kill(pid, signal.SIGTERM)
         assert os.waitpid(pid, 0)[1] == 0
