@@ -83,7 +83,11 @@ def hold(said: Mapping[str, int] | None) -> None:
 
 
 def digest() -> str:
-    """Return what tells this program from one with other kinds or versions of records, whatever they call themselves."""
+    """Return what tells this program from one with other kinds or versions of records, whatever they call themselves.
+
+    It is the first eight hexadecimal digits of a SHA-256 over their names and versions: it tells apart what was built by
+    chance alike, and proves nothing to anybody.
+    """
     told = ",".join(f"{name}:{version}" for name, version in sorted(_own().items()))
     return hashlib.sha256(told.encode()).hexdigest()[:8]
 

@@ -69,6 +69,8 @@ class Endings:
         self._turns = Turns(WAITING, abreast=_ABREAST)
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._expired = metrics.counter("expire.lease_expiration")
+        metrics.gauge("expire.job_manager.total_jobs", lambda: float(self.waiting))
         self._revoked = metrics.counter("coffre.leases.revoked_total")
         self._failed = metrics.counter("coffre.leases.revocation_failures_total")
         self._parked = metrics.counter("coffre.leases.parked_total")
@@ -224,6 +226,7 @@ class Endings:
     async def _settle(self, lease_id: LeaseId) -> None:
         try:
             await self.end(lease_id)
+            self._expired.count += 1
         except LeaseFailure as failure:
             place = namespace_of(lease_id)
             async with self._barrier.write(place, core_prefix(place)) as core:

@@ -20,11 +20,14 @@ def test_a_lease_is_taken_back_when_it_is_over_and_not_before() -> None:
         bench = await Bench().open()
         bench.endings.start()
         lease = await bench.issue(ttl=Seconds(60))
+        counters = {name: counter for name, _, counter in bench.metrics.counters()}
         bench.clock.sleep(59)
         assert await bench.tick() == 0
+        assert counters["expire.lease_expiration"].count == 0
         bench.clock.sleep(2)
         assert await bench.tick() == 1
         assert bench.other.accounts == set()
+        assert counters["expire.lease_expiration"].count == 1
         assert await bench.get(lease) is None
         assert await bench.due() is None
         await bench.endings.stop()
@@ -91,6 +94,7 @@ def test_what_fails_is_tried_again_later_each_time_and_then_left_to_an_operator(
         counters = {name: counter.count for name, _, counter in bench.metrics.counters()}
         assert counters["coffre.leases.revocation_failures_total"] == 6
         assert counters["coffre.leases.parked_total"] == 1
+        assert counters["expire.lease_expiration"] == 0
         assert "account-1" not in bench.stream.getvalue()
         async with bench.barrier.write(ROOT_ID, CORE) as core:
             await bench.endings.due(core, lease.id)
@@ -145,9 +149,17 @@ def test_a_system_that_hangs_costs_its_own_mount_alone() -> None:
             await asyncio.sleep(0)
         assert await bench.get(fine) is None
         assert bench.other.busy == 4
+
+        def waiting() -> list[float]:
+            return [
+                held for name, _, held in bench.metrics.gauges() if name == "expire.job_manager.total_jobs"
+            ]
+
+        assert waiting() == [20]
         gate.set()
         await bench.tick()
         assert bench.other.accounts == set()
+        assert waiting() == [0]
         await bench.endings.stop()
 
     asyncio.run(scenario())

@@ -212,5 +212,6 @@ class _Passage:
 
 
 def _digest(file: Path) -> bytes:
+    """Return the SHA-256 of a whole file, 32 bytes. Raises `OSError`."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").digest()

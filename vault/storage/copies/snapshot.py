@@ -142,7 +142,10 @@ def opened_backup(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def sign_off(made: UnfinishedFile) -> None:
-    """End a finished copy with a digest of it, behind the last page, where SQLite does not look."""
+    """End a finished copy with a digest of it, behind the last page, where SQLite does not look. Raises `StorageFailure`.
+
+    It shows what a disk or a transfer has damaged, and no intent: whoever can write the file can write another digest.
+    """
     size = made.size
     end = _MARK + _digest(made.handle, size)
     try:
@@ -173,6 +176,7 @@ def _check_digest(file: Path) -> None:
 
 
 def _digest(handle: int, size: int) -> bytes:
+    """Return the SHA-256 of the first `size` bytes, 32 bytes. Raises `OSError`."""
     digest = hashlib.sha256()
     for place in range(0, size, _CHUNK):
         digest.update(os.pread(handle, min(_CHUNK, size - place), place))
