@@ -39,7 +39,7 @@ NEWS: Final = """
     LEFT JOIN coffre.change ON known.known AND change.n > $1 ORDER BY change.n, change.kind, change.key
 """
 NEXT_DUE: Final = "SELECT coalesce(claimed_until, due) FROM coffre.timer ORDER BY 1 LIMIT 1"
-SIZE: Final = "SELECT pg_database_size(current_database())"
+DATABASE_SIZE: Final = "SELECT pg_database_size(current_database())"
 NOW: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 CLAIM: Final = "SELECT * FROM coffre.claim($1, $2, $3)"
 COMMIT: Final = """

@@ -155,7 +155,7 @@ class PostgresStorage:
 
     async def size(self) -> int | None:
         """See `Storage.size`."""
-        rows = await self._lanes.ask(lambda connection: connection.rows(schema.SIZE))
+        rows = await self._lanes.ask(lambda connection: connection.rows(schema.DATABASE_SIZE))
         return int(rows[0][0])
 
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
