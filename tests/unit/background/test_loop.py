@@ -13,7 +13,7 @@ from vault.background.skew import Skew
 from vault.barrier.barrier import Barrier
 from vault.barrier.key import Key
 from vault.barrier.keyring import Keyring
-from vault.barrier.stored import raw
+from vault.barrier.stored import UpgradeUnderWay, raw
 from vault.barrier.view import View
 from vault.framework.errors import Unavailable
 from vault.framework.telemetry.log import Log
@@ -38,6 +38,7 @@ class Bench:
         self.stream = io.StringIO()
         self.log = Log(stream=self.stream)
         self.away = self.unrecorded = ""
+        self.missing: type[Exception] = Unavailable
         handlers: dict[str, Handler] = {
             "note": self._note,
             "again": self._again,
@@ -83,7 +84,7 @@ class Bench:
     async def _signed(self, core: View, key: str) -> None:
         await core.put(f"noted/{key}", raw(b""))
         if self.away:
-            raise Unavailable(self.away)
+            raise self.missing(self.away)
         self.done.append(key)
 
     async def open(self) -> "Bench":
@@ -172,9 +173,15 @@ def test_a_handler_that_fails_is_undone_logged_without_its_words_and_tried_again
     asyncio.run(scenario())
 
 
-def test_work_that_a_device_is_missing_for_waits_is_told_once_and_is_done_when_it_is_back() -> None:
+@pytest.mark.parametrize("missing", [Unavailable, UpgradeUnderWay])
+def test_work_that_something_is_missing_for_waits_is_told_once_and_is_done_when_it_is_back(
+    missing: type[Exception],
+) -> None:
+    """A device that does not answer, or a node that still has the release before."""
+
     async def scenario() -> None:
         bench = await Bench().open()
+        bench.missing = missing
         bench.away = "no slot answers"
         await bench.arm("signed", "one", "other")
         for _ in range(3):

@@ -67,6 +67,14 @@ def test_two_seconds_are_nothing_and_over_thirty_no_token_is_made(
         skew.require()
 
 
+@pytest.mark.parametrize("ahead", [0, 7, -600])
+def test_what_was_measured_tells_the_shared_time_without_asking_again(ahead: float) -> None:
+    bench = Bench()
+    bench.at(ahead)
+    bench.clock.sleep(5)
+    assert abs(bench.skew.shared() - (bench.clock.millis() + ahead * 1000)) < 3 * _WAY
+
+
 def test_each_degree_is_told_once_and_so_is_its_end() -> None:
     bench = Bench()
     for ahead in (0, 0, 5, 6, 5, 90, 91, 600, 5, 0, 0):
