@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docutils import nodes
+from pygments.lexers.shell import BashLexer  # type: ignore[import-untyped] # it has no types
 from sphinx.addnodes import download_reference
 
 if TYPE_CHECKING:
@@ -22,12 +23,12 @@ exclude_patterns = ["api-spec/spec/**"]  # chapters of one page, api-spec/spec.h
 root_doc = "docs/index"
 nitpicky = True
 myst_heading_anchors = 4
-suppress_warnings = ["misc.highlighting_failure"]  # the lexer for HCL knows Terraform's dialect alone
 
 html_theme = "furo"
 html_title = "Coffre"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 html_extra_path = ["site"]
 
 _ROOT = Path(__file__).parent.parent
@@ -54,6 +55,9 @@ def _copy_pages(app: Sphinx, failure: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """See `sphinx.application.Sphinx.setup_extension`."""
+    app.add_lexer(
+        "hcl", BashLexer
+    )  # that for HCL knows Terraform's words alone; strings and comments are a shell's
     app.connect("doctree-resolved", _link_pages)
     app.connect("build-finished", _copy_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -40,6 +40,13 @@ def test_each_document_is_a_page_and_is_found(site: Path) -> None:
         assert f'"{page}"' in index, page
 
 
+def test_no_code_is_marked_as_wrong(site: Path) -> None:
+    """Stanzas of our configuration were red, each of them: the lexer of that name knows Terraform's words."""
+    pages = [page for page in site.glob("**/*.html") if (text := page.read_text()) and 'class="err"' in text]
+    assert pages == []
+    assert '<span class="s2">' in (site / "docs" / "first-day.html").read_text()
+
+
 def test_nothing_is_asked_of_other_servers(site: Path) -> None:
     pages = list(site.glob("docs/**/*.html"))
     assert not [str(page) for page in pages if _FROM_ELSEWHERE.search(page.read_text())]
