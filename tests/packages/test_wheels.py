@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tarfile
 import urllib.request
-import venv
 import zipfile
 from pathlib import Path
 from urllib.parse import urljoin
@@ -19,6 +18,7 @@ import pytest
 
 from tests.house.tree import ROOT, files
 from tests.integration.processes import Running
+from tests.packages.printed import blocks
 from tests.ports import free_port
 from vault import __version__
 
@@ -44,20 +44,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of a virtual environment with `coffre[server]` out of that folder, and no index asked."""
+    """The programs of a virtual environment that docs/install.md makes out of that folder, with no index asked."""
     home = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(home, with_pip=False, symlinks=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--python",
-        str(home / "bin" / "python"),
-    ]
-    command += ["install", "--quiet", "--no-index", "--find-links", str(folder / "wheels"), "coffre[server]"]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
+    here = {"/opt/coffre": str(home), "python3 -m": f"{sys.executable} -m", "dist/wheels": f"{folder}/wheels"}
+    (block,) = (block for block in blocks("install.md", "With pip") if block.kind == "sh")
+    for command in block.commands:
+        typed = command
+        for printed, ours in here.items():
+            typed = typed.replace(printed, ours)
+        finished = subprocess.run(["sh", "-euc", typed], capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
     return home / "bin"
 
 
