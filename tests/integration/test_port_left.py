@@ -137,6 +137,36 @@ def test_a_method_that_believes_another_authority_gets_no_roles_and_no_aliases(
     assert typed("verify", to=destination, source=source).code == 1
 
 
+def test_an_alias_of_another_stays_with_whoever_has_it(ends: tuple[Api, Api], tmp_path: Path) -> None:
+    source, destination = ends
+    public, _ = keys()
+    for api in ends:
+        api("POST", "sys/auth/jwt", {"type": "jwt"})
+        api("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public]})
+        accessor = _data(api, "sys/auth")["jwt/"]["accessor"]
+        _alias(
+            api, "jwt", "sub", _entity(api, "ann" if api is source else "blocked", disabled=api is not source)
+        )
+        group = {"name": "staff" if api is source else "others", "type": "external"}
+        id_ = api("POST", "identity/group", group)["data"]["id"]
+        api("POST", "identity/group-alias", {"name": "all", "canonical_id": id_, "mount_accessor": accessor})
+    for _ in range(2):
+        moved = Moved(ends, tmp_path)
+        assert _aliases(destination, "blocked") == ["sub"]
+        assert _aliases(destination, "ann") == []
+        assert _data(destination, "identity/group/name/others")["alias"]["name"] == "all"
+        for path, owner in (
+            ("identity/entity/name/ann", "sub did not move: entity blocked"),
+            ("identity/group/name/staff", "all did not move: group others"),
+        ):
+            assert moved.notes[path] == [f"its alias {owner} has it at the destination"]
+    Moved(ends, tmp_path, "-replace")
+    assert (_aliases(destination, "blocked"), _aliases(destination, "ann")) == ([], ["sub"])
+    _alias(source, "jwt", "sub", _entity(source, "eve"))  # what the move brought goes where the source has it
+    Moved(ends, tmp_path)
+    assert (_aliases(destination, "eve"), _aliases(destination, "ann")) == (["sub"], [])
+
+
 def test_a_policy_that_is_another_is_named_by_nothing_that_moves(
     ends: tuple[Api, Api], tmp_path: Path
 ) -> None:

@@ -78,7 +78,7 @@ class ServerSink:
 
     def _put(self, entry: Entry) -> Outcome:
         name = entry.name
-        if name.namespace and not name.namespace.endswith("/"):
+        if name.leads_out or (name.namespace and not name.namespace.endswith("/")):
             return _MISPLACED
         if not name.path.startswith(_PLACES.get(name.kind, "")):
             return _MISPLACED
@@ -108,7 +108,9 @@ class ServerSink:
         """Write what others depend on, or what depends on others."""
         name = entry.name
         if name.kind in (identity.ENTITY, identity.GROUP):
-            return identity.put(self._server, entry, counterparts, self._journal, ours=ours)
+            return identity.put(
+                self._server, entry, counterparts, self._journal, ours=ours, replace=self._replace
+            )
         if name.kind == policies.KIND:
             return policies.put(self._server, entry, counterparts, ours=ours)
         if not may_write(name.kind, name.path) or not counterparts.takes(name):

@@ -69,7 +69,7 @@ def _entry(value: dict[str, object], file: Path) -> Entry:
         and isinstance(namespace, str)
         and isinstance(path, str)
         and isinstance(data, dict)
-        and not {".", ".."} & set(f"{namespace}{path}".split("/"))
+        and not Name(kind, namespace, path).leads_out
     ):
         raise CommandError(f"{file}: a line is no entry")
     return Entry(Name(kind, namespace, path), data)

@@ -22,6 +22,11 @@ class Name:
         """Namespace and path, as people write them."""
         return self.namespace + self.path
 
+    @property
+    def leads_out(self) -> bool:
+        """Whether a part of it is "." or "..": servers tidy paths, so that a write would go somewhere else."""
+        return not {".", ".."}.isdisjoint(self.text.split("/"))
+
     def digest(self, key: bytes) -> str:
         """The name where nobody may read it."""
         return canonical.digest(key, [self.kind, self.namespace, self.path])[:32]

@@ -130,6 +130,10 @@ class Server:
         with self._told():
             return as_map((self._send(method, path, body=body) or {}).get("data"))
 
+    def ask(self, path: str, body: object) -> dict[str, object]:
+        """The `data` of what a POST answers that changes nothing."""
+        return as_map((self._send("POST", path, body=body) or {}).get("data"))
+
     @contextmanager
     def token(self, namespace: str, *, policy: str, ttl: str) -> Iterator[str]:
         """A token with one policy, until the end of the block."""

@@ -172,6 +172,19 @@ class Counterparts:
                 return ""
         return f"{mount} was at the destination before, and may know others by that name"
 
+    def why_taken(self, name: Name, mount: str, alias: str) -> str:
+        """Why an alias is not given to an entity or a group: another has it, and would lose it. Empty where none does.
+
+        Servers move an alias that is written a second time, so that who was blocked there would be somebody else.
+        """
+        accessor = self.references.id_of(f"mount:{mount}")
+        wanted = {"alias_name": alias, "alias_mount_accessor": accessor}
+        found = self._server.ask(f"{self._namespace}identity/lookup/{name.kind}", wanted).get("name")
+        path = {"entity": _ENTITY, "group": _GROUP}[name.kind] + str(found)
+        if not found or path == name.path or self._journal.holds(Name(name.kind, self._namespace, path)):
+            return ""
+        return f"{name.kind} {found} has it at the destination"
+
 
 def _matches(parts: list[str], name: str) -> bool:
     """Whether a name has these parts in this order, from its beginning to its end."""

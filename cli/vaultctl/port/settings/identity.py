@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from vaultctl.port.ground import canonical
@@ -103,13 +103,19 @@ def comparable(data: Mapping[str, object]) -> object:
     return {member: value for member, value in data.items() if member in ("body", "aliases", "members")}
 
 
-def put(server: Server, entry: Entry, counterparts: Counterparts, journal: Journal, *, ours: bool) -> Outcome:
-    """Write an entity or a group, its members and its aliases: those whose names mean at the destination what they did."""
+def put(
+    server: Server, entry: Entry, counterparts: Counterparts, journal: Journal, *, ours: bool, replace: bool
+) -> Outcome:
+    """Write an entity or a group, its members and its aliases: those whose names mean at the destination what they did.
+
+    `replace` takes an alias from whoever has it there.
+    """
     name = entry.name
     path = name.namespace + name.path
     present = server.read(path)
     there = _there(server, name, present, counterparts.references)
-    wanted, notes = _known(entry, counterparts)
+    had = [] if there is None else [_place(as_map(alias)) for alias in as_list(there.data["aliases"])]
+    wanted, notes = _known(entry, counterparts, had=had, replace=replace)
     if there is not None and comparable(there.data) == comparable(wanted.data):
         if ours or not notes:
             return Outcome("unchanged", notes=tuple(notes))
@@ -127,8 +133,10 @@ def put(server: Server, entry: Entry, counterparts: Counterparts, journal: Journ
     return Outcome("written", notes=tuple(notes)) if notes else WRITTEN
 
 
-def _known(entry: Entry, counterparts: Counterparts) -> tuple[Entry, list[str]]:
-    """An entity or a group with what may be written of it, and what is said of the rest."""
+def _known(
+    entry: Entry, counterparts: Counterparts, *, had: Sequence[tuple[object, object]], replace: bool
+) -> tuple[Entry, list[str]]:
+    """An entity or a group with what may be written of it, and what is said of the rest. `had` are aliases it has there."""
     name, data = entry.name, entry.data
     body, strange = counterparts.with_known_policies(as_map(data["body"]))
     notes = [f"its policy {policy} is another at the destination" for policy in strange]
@@ -145,6 +153,8 @@ def _known(entry: Entry, counterparts: Counterparts) -> tuple[Entry, list[str]]:
             if name.kind == ENTITY
             else counterparts.why_no_mount(mount)
         )
+        if not why and not replace and _place(alias) not in had:
+            why = counterparts.why_taken(name, mount, known)
         if why:
             notes.append(f"its alias {known} did not move: {why}")
         else:

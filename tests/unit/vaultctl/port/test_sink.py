@@ -78,6 +78,10 @@ def sink_of(destination: Destination, folder: Path) -> ServerSink:
         ("group", "identity/entity/name/x", {"body": {}, "members": {}, "aliases": []}),
         ("policy", "auth/userpass/users/x", {"body": {"policy": ""}, "ids": {}}),
         ("userpass", "sys/audit/x", {"body": {}}),
+        ("kv1", "secret/../sys/policies/acl/x", _SECRET),
+        ("kv2", "secret/a/../../sys/x", {"mount": "secret/", "current": 1, "settings": {}, "versions": []}),
+        ("policy", "sys/policies/acl/../../auth/x", {"body": {"policy": ""}, "ids": {}}),
+        ("mount", "../policies/acl/x/", {}),
     ],
 )
 def test_what_an_archive_says_is_written_where_its_kind_belongs(
@@ -85,6 +89,12 @@ def test_what_an_archive_says_is_written_where_its_kind_belongs(
 ) -> None:
     destination = Destination()
     assert put(sink_of(destination, tmp_path), kind, path, data) == _MISPLACED
+    assert destination.written == {}
+
+
+def test_no_namespace_leads_out(tmp_path: Path) -> None:
+    destination = Destination()
+    assert put(sink_of(destination, tmp_path), "kv1", "secret/x", _SECRET, "team/../") == _MISPLACED
     assert destination.written == {}
 
 
