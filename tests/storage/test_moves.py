@@ -8,20 +8,24 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import asyncpg
 import msgspec
 import pytest
 from msgspec.structs import replace
 
-from tests.postgres import Cluster
+from tests.postgres import OWNER, Cluster
 from tests.storage.test_nodes import ONE
 from vault.server.config.settings import StorageSettings
 from vault.server.offline.moves import carry
 from vault.storage.copies import postgres_ends
 from vault.storage.copies.move import Entry
+from vault.storage.postgres import schema
+from vault.storage.postgres.connection import LASTING
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import LONG, Storage, StorageFailure, Timer
 from vault.storage.sqlite.storage import SqliteStorage
@@ -255,3 +259,55 @@ def test_what_differs_in_the_end_is_not_kept(
     with pytest.raises(StorageFailure, match=r"differs from the source at .*; nothing was kept"):
         carry(source, destination, _silent)
     assert place.held(destination) == ({}, [])
+
+
+_HASTY = ("statement_timeout", "idle_in_transaction_session_timeout")
+
+
+@pytest.mark.parametrize(
+    ("near", "far"), [("sqlite", "postgresql"), ("postgresql", "sqlite"), ("postgresql", "postgresql")]
+)
+def test_what_requests_may_not_take_a_move_may(
+    place: Place, near: str, far: str, postgres: Callable[[], Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role's limits are for requests: to count a large vault takes longer, and so does a busy disk at the other end."""
+    source, destination = place.settings(near), place.settings(far)
+    place.fill(source)
+    monkeypatch.setattr(schema, "COUNTS", f"{schema.COUNTS} FROM pg_sleep(0.4)")
+    pauses = iter([0.4])
+    for name in place.lent:
+        for limit in _HASTY:
+            postgres().run(name, f"ALTER ROLE {OWNER} IN DATABASE {name} SET {limit} = '300ms'")
+    try:
+        carry(source, destination, lambda _what, _hundredths: time.sleep(next(pauses, 0)))
+    finally:
+        for name in place.lent:
+            postgres().run(name, f"ALTER ROLE {OWNER} IN DATABASE {name} RESET ALL")
+    assert place.held(destination)[0] == ENTRIES
+
+
+def test_a_backup_of_servers_that_go_on_may_take_its_time(
+    place: Place, postgres: Callable[[], Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = place.settings("postgresql")
+    place.fill(source)
+    (name,) = place.lent
+    waited: list[object] = []
+    fetched = asyncpg.Connection.fetchrow
+
+    async def fetchrow(self: object, query: str, *values: object, timeout: float | None = None) -> object:
+        waited.append(timeout)
+        return await fetched(self, query, *values, timeout=timeout)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetchrow", fetchrow)
+
+    async def story() -> tuple[int, int]:
+        async with postgres_ends.snapshot(postgres().address(name)) as rows:
+            waited.clear()
+            for limit in _HASTY:
+                (said,) = await rows._connection.row(f"SHOW {limit}")
+                assert said == "10min", limit
+            return await rows.count()
+
+    assert asyncio.run(story()) == (len(ENTRIES), len(TIMERS))
+    assert waited == [LASTING] * 3, "we wait as long as the database"

@@ -100,6 +100,7 @@ async def _in_turn(address: Address) -> AsyncIterator[tuple[Database, Connection
     connection = await database.connect()
     try:
         await connection.run(schema.TAKE_TURN)
+        await connection.take_time()
         living = await connection.rows(schema.LIVING, schema.LIVES)
         if living:
             names = ", ".join(sorted({host for (host,) in living}))
@@ -118,6 +119,7 @@ async def snapshot(address: Address) -> AsyncIterator[Rows]:
     connection = await database.connect()
     try:
         await connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        await connection.take_time()
         yield Rows(database, connection)
     finally:
         await connection.close()

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 DEADLINE: Final = 5.0
 """Seconds that a statement may take, and making a connection: then the connection is given up."""
+LASTING: Final = 600
+"""Seconds that a statement of a copy may take, and a pause between two."""
 
 _MEANING: Final = {
     "08": "the connection broke; it is made again by itself",
@@ -82,6 +84,8 @@ class Connection:
         self._raw = raw
         self._address = address
         self.timeline = 0
+        self._patience: float | None = None
+        """Seconds that one statement may take; None for as long as any other."""
 
     @classmethod
     async def make(cls, address: Address, deadline: float = DEADLINE) -> Connection:
@@ -114,17 +118,27 @@ class Connection:
 
     async def rows(self, query: str, *values: object) -> Sequence[Sequence[Any]]:
         """Return the rows of one statement. Raises `StorageFailure`, and `Lost` where the connection is gone."""
-        rows: Sequence[Sequence[Any]] = await self._result(self._raw.fetch(query, *values))
+        rows: Sequence[Sequence[Any]] = await self._result(self._raw.fetch(query, *values, timeout=self._patience))
         return rows
 
     async def row(self, query: str, *values: object) -> Sequence[Any]:
         """Return the one row that a statement has. Raises as `rows` does."""
-        row: Sequence[Any] = await self._result(self._raw.fetchrow(query, *values))
+        row: Sequence[Any] = await self._result(self._raw.fetchrow(query, *values, timeout=self._patience))
         return row
 
     async def run(self, script: str) -> None:
         """Run statements that have neither values nor rows. Raises as `rows` does."""
-        await self._result(self._raw.execute(script))
+        await self._result(self._raw.execute(script, timeout=self._patience))
+
+    async def take_time(self) -> None:
+        """Let the transaction that has begun last: each statement, and each pause between two, for ten minutes.
+
+        The role's own limits are for requests. What counts or copies all that is stored takes longer as that grows, and waits
+        for another disk meanwhile. Raises as `rows` does.
+        """
+        limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+        await self.run("; ".join(f"SET LOCAL {limit} = '{LASTING}s'" for limit in limits))
+        self._patience = LASTING
 
     async def _result(self, work: Awaitable[T]) -> T:
         """Wait for a statement. If nobody does, or no answer comes, the connection is given up: it may still be busy."""
