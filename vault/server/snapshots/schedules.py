@@ -140,18 +140,20 @@ class Schedules:
             await self.look(begins=True)
 
     async def look(self, *, begins: bool = False) -> None:
-        """Know what others have made, and set timers that are lost. What `begins` may have another interval than before."""
+        """Know what others have made, and set timers that are lost, or were put off by a clock that was ahead.
+
+        What `begins` may have another interval than before.
+        """
         now = self._shared()
         for name, settings in self._settings.items():
             state = await self._read(name)
-            soonest = now if not state.begun else _after(state.begun, settings.interval)
-            sooner = begins and not state.maker and soonest < state.due
-            lost = state.due < millis_after(now, Seconds(-_LEASE))
-            if sooner or lost:
+            if _righted(state, now, settings.interval, begins=begins) is not None:
                 async with self._barrier.write(ROOT_ID, _CORE) as core:
                     state = await read_state(core, name)
-                    due = state.due if state.maker else min(soonest, state.due or soonest)
-                    await self._put(core, name, replace(state, due=due))
+                    right = _righted(state, now, settings.interval, begins=begins)
+                    if right is not None:
+                        await self._put(core, name, right)
+                        self.states[name] = right
 
     async def _read(self, name: str) -> ScheduleState:
         state = await read_state(self._barrier.reader(ROOT_ID, _CORE), name)
@@ -292,6 +294,24 @@ class Schedules:
             self._log.caution(
                 "background", "older backups were not removed", schedule=name, reason=outcome.unremoved
             )
+
+
+def _righted(state: ScheduleState, now: Millis, interval: float, *, begins: bool) -> ScheduleState | None:
+    """Return the state with the timer that it is to have; None where that is so.
+
+    What is later than it can be was stored by a clock that was ahead: until that moment there would be no backup, and nobody told.
+    """
+    soon = millis_after(now, _LEASE)
+    ahead = state.begun > soon or state.due > _after(soon, interval)
+    known = replace(state, begun=Millis(0) if state.begun > soon else state.begun, done=min(state.done, now))
+    soonest = _after(known.begun, interval) if known.begun else now
+    if state.maker:
+        due = soon if ahead else state.due
+    else:
+        due = min(soonest, state.due or soonest)
+    lost = state.due < millis_after(now, Seconds(-_LEASE))
+    sooner = (begins or ahead) and due < state.due
+    return replace(known if ahead else state, due=due) if lost or sooner else None
 
 
 def _facts(settings: SnapshotSettings, state: ScheduleState) -> ScheduleFacts:

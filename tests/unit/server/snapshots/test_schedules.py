@@ -6,6 +6,8 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import pytest
+
 from tests.unit.barrier.open import open_barrier
 from tests.unit.engines.driver import FakeClock
 from vault.background.loop import Background
@@ -449,5 +451,52 @@ def test_a_vault_that_is_sealed_meanwhile_is_no_defect() -> None:
         await one.finish()
         assert "what became of a backup cannot be stored: schedule=n" in site.stream.getvalue()
         assert "defect" not in site.stream.getvalue()
+
+    scenario(body)
+
+
+@pytest.mark.parametrize("how", ["goes on", "begins anew", "died at work"])
+def test_a_clock_that_was_ahead_puts_no_backup_off(how: str) -> None:
+    """As a machine's whose clock was wrong until it had asked others."""
+
+    async def body(site: Site) -> None:
+        process = Process(site, "a")
+        site.clock.sleep(400 * 24 * HOUR)
+        await process.begin()
+        await process.work()
+        if how != "died at work":
+            await process.finish()
+            await process.work()
+        site.clock.sleep(-400 * 24 * HOUR)
+        if how != "goes on":
+            process = Process(site, "b")
+            await process.begin()
+        await process.schedules.look()
+        for _ in range(3):
+            site.clock.sleep(31)
+            await process.work()
+        assert len(process.errands) == (2 if how == "goes on" else 1)
+        await process.finish()
+        await process.work()
+        state = await site.state()
+        now = site.clock.millis()
+        assert state.done <= now < state.due <= now + HOUR * 1000
+        site.clock.sleep(HOUR + 31)
+        await process.work()
+        assert len(process.errands) == (3 if how == "goes on" else 2), "and the next one has its time"
+
+    scenario(body)
+
+
+def test_a_look_leaves_alone_what_another_interval_or_a_failure_has_set() -> None:
+    async def body(site: Site) -> None:
+        process = Process(site)
+        await process.begin()
+        await process.work()
+        await process.schedules.look()
+        await process.finish(BAD)
+        before = await site.state()
+        await process.schedules.look()
+        assert await site.state() == before
 
     scenario(body)
