@@ -211,6 +211,29 @@ def test_an_interruption_ends_it_and_leaves_nothing(estate: Estate) -> None:
     assert estate.names() - before <= {"vault.db-wal", "vault.db-shm"}
 
 
+def test_no_other_backup_is_in_the_way_of_what_is_not_encrypted_yet(estate: Estate) -> None:
+    """Nor is one taken for what a killed process left, and removed."""
+    other = Path(f"{estate.backup}.plain")
+    save(
+        estate.storage,
+        str(other),
+        recipients=(),
+        recipients_file="",
+        force=False,
+        progress=lambda what, _hundredths: None,
+    )
+    before = other.read_bytes()
+    save(
+        estate.storage,
+        estate.backup,
+        recipients=[estate.recipient],
+        recipients_file="",
+        force=False,
+        progress=lambda what, _hundredths: None,
+    )
+    assert other.read_bytes() == before
+
+
 def test_root_acts_for_the_owner_of_the_directory_until_nothing_plain_is_left(
     estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,7 +245,7 @@ def test_root_acts_for_the_owner_of_the_directory_until_nothing_plain_is_left(
         was.add((what, now["user"], now["group"]))
 
     def unlinked(file: Path, missing_ok: bool = False) -> None:
-        if file.name.endswith(".plain"):
+        if file.name.endswith(".plain.partial"):
             noted("removing")
         unlink(file, missing_ok)
 

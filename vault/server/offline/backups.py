@@ -78,7 +78,7 @@ def save(
         found = _copy(source, file, force=force, progress=progress)
     else:
         backup.check_free(file, over=force)
-        plain = Path(f"{file}.plain")
+        plain = Path(f"{file}.plain.partial")  # such a name nobody gives to a backup
         try:
             found = _copy(source, plain, force=True, progress=progress)
             with acting_for_owner(file):

@@ -20,7 +20,7 @@ from vault.values.times import Millis
 _FORM: Final = "%Y%m%dT%H%M%SZ"
 _WHOLE: Final = re.compile(r"-(\d{8}T\d{6}Z)(?:-([0-9a-f]{8}))?\.(?:db|age)", re.ASCII)
 _CLUSTER: Final = re.compile(r"[0-9a-f]{8}", re.ASCII)
-_LEFT: Final = re.compile(r"(?:\.plain)?(?:\.partial)?(?:-journal)?", re.ASCII)
+_LEFT: Final = re.compile(r"(?:\.plain)?(?:\.partial){0,2}(?:-journal)?", re.ASCII)
 
 
 FEWEST: Final = 3

@@ -67,6 +67,8 @@ def test_any_other_file_is_none(name: str) -> None:
         ("nightly-20261130T023000Z.db.partial-journal", True),
         ("nightly-20261130T023000Z.age.plain", True),
         ("nightly-20261130T023000Z.age.plain.partial", True),
+        ("nightly-20261130T023000Z.age.plain.partial.partial-journal", True),
+        ("nightly-20261130T023000Z.age.partial.partial.partial", False),
         ("nightly-20261130T023000Z.age.partial", True),
         ("nightly-20261130T023000Z.db", False),
         ("nightly-20261130T023000Z.db.old", False),
