@@ -486,17 +486,3 @@ def test_a_clock_that_was_ahead_puts_no_backup_off(how: str) -> None:
         assert len(process.errands) == (3 if how == "goes on" else 2), "and the next one has its time"
 
     scenario(body)
-
-
-def test_a_look_leaves_alone_what_another_interval_or_a_failure_has_set() -> None:
-    async def body(site: Site) -> None:
-        process = Process(site)
-        await process.begin()
-        await process.work()
-        await process.schedules.look()
-        await process.finish(BAD)
-        before = await site.state()
-        await process.schedules.look()
-        assert await site.state() == before
-
-    scenario(body)
