@@ -220,7 +220,7 @@ def test_no_other_backup_is_in_the_way_of_what_is_not_encrypted_yet(estate: Esta
         recipients=(),
         recipients_file="",
         force=False,
-        progress=lambda what, _hundredths: None,
+        progress=quiet,
     )
     before = other.read_bytes()
     save(
@@ -229,7 +229,7 @@ def test_no_other_backup_is_in_the_way_of_what_is_not_encrypted_yet(estate: Esta
         recipients=[estate.recipient],
         recipients_file="",
         force=False,
-        progress=lambda what, _hundredths: None,
+        progress=quiet,
     )
     assert other.read_bytes() == before
 

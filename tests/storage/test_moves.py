@@ -295,9 +295,9 @@ def test_a_backup_of_servers_that_go_on_may_take_its_time(
     waited: list[object] = []
     fetched = asyncpg.Connection.fetchrow
 
-    async def fetchrow(self: object, query: str, *values: object, timeout: float | None = None) -> object:
-        waited.append(timeout)
-        return await fetched(self, query, *values, timeout=timeout)
+    async def fetchrow(self: object, *query: object, **given: object) -> object:
+        waited.append(given["timeout"])
+        return await fetched(self, *query, **given)
 
     monkeypatch.setattr(asyncpg.Connection, "fetchrow", fetchrow)
 

@@ -118,7 +118,9 @@ class Connection:
 
     async def rows(self, query: str, *values: object) -> Sequence[Sequence[Any]]:
         """Return the rows of one statement. Raises `StorageFailure`, and `Lost` where the connection is gone."""
-        rows: Sequence[Sequence[Any]] = await self._result(self._raw.fetch(query, *values, timeout=self._patience))
+        rows: Sequence[Sequence[Any]] = await self._result(
+            self._raw.fetch(query, *values, timeout=self._patience)
+        )
         return rows
 
     async def row(self, query: str, *values: object) -> Sequence[Any]:
