@@ -86,26 +86,28 @@ class Queue(Generic[T]):
                 taken.append(self._waiting.popleft())
         return taken
 
-    def drain(self, ended: Callable[[], bool]) -> None:
-        """Hand over what waits, until nothing does, the collector does not take it, or `ended` says so. Of the thread.
+    def hand_over(self) -> bool:
+        """Hand over a batch of what waits; return whether there is more to hand over now. Of the thread.
 
         A collector that does not take it is left alone for a while.
         """
-        while self._waiting and not ended() and self._now() >= self._next:
-            batch = self._taken(BATCH)
-            try:
-                rejected = self._deliver(batch)
-            except NotTaken as failure:
-                self._keep(batch if failure.again else [])
-                self._lost += 0 if failure.again else len(batch)
-                self._leave_alone(str(failure), failure.wait)
-            except Exception as defect:  # noqa: BLE001 -- a defect of one batch ends neither the thread nor those after it
-                self._lost += len(batch)
-                self._leave_alone(f"a defect here ({type(defect).__name__})", 0)
-            else:
-                self.trouble, self._pause = "", 0.0
-                self._sent.count += len(batch)
-                self._rejected.count += rejected
+        if not self._waiting or self._now() < self._next:
+            return False
+        batch = self._taken(BATCH)
+        try:
+            rejected = self._deliver(batch)
+        except NotTaken as failure:
+            self._keep(batch if failure.again else [])
+            self._lost += 0 if failure.again else len(batch)
+            self._leave_alone(str(failure), failure.wait)
+        except Exception as defect:  # noqa: BLE001 -- a defect of one batch ends neither the thread nor those after it
+            self._lost += len(batch)
+            self._leave_alone(f"a defect here ({type(defect).__name__})", 0)
+        else:
+            self.trouble, self._pause = "", 0.0
+            self._sent.count += len(batch)
+            self._rejected.count += rejected
+        return bool(self._waiting) and self._now() >= self._next
 
     def _keep(self, batch: list[T]) -> None:
         """Put back what was not taken, as far as there is room: the newest of it."""
@@ -162,7 +164,11 @@ class Outbox:
 
     def _run(self) -> None:
         while not self._ended.wait(EVERY):
-            for queue in self._queues:
-                queue.drain(self._ended.is_set)
-        for queue in self._queues:
-            queue.drain(lambda: False)
+            self._hand_over(self._ended.is_set)
+        self._hand_over(lambda: False)
+
+    def _hand_over(self, ended: Callable[[], bool]) -> None:
+        """Hand over what waits, a batch of each kind in turn: where one never ends, the others go too."""
+        more = True
+        while more and not ended():
+            more = any([queue.hand_over() for queue in self._queues if not ended()])

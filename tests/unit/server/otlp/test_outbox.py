@@ -5,7 +5,7 @@ import io
 import itertools
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -17,6 +17,12 @@ from vault.server.otlp.outbox import BATCH, FIRST_PAUSE, MOST, NotTaken, Outbox,
 def counted(metrics: Metrics) -> dict[str, float]:
     grown = {name: float(counter.count) for name, _, counter in metrics.counters()}
     return grown | {name: value for name, _, value in metrics.gauges()}
+
+
+def drain(queue: Queue[int]) -> None:
+    """Hand over all that can be now."""
+    while queue.hand_over():
+        pass
 
 
 class Collector:
@@ -55,7 +61,7 @@ def test_all_that_waits_is_handed_over_in_batches_and_in_order() -> None:
     for number in range(BATCH + 1):
         queue.put(number)
     collector.rejects = 3
-    queue.drain(lambda: False)
+    drain(queue)
     assert [len(batch) for batch in collector.batches] == [BATCH, 1]
     assert [one for batch in collector.batches for one in batch] == [*range(BATCH + 1)]
     assert counted(metrics) == {
@@ -72,12 +78,12 @@ def test_what_the_collector_cannot_take_now_comes_again_and_the_oldest_makes_roo
     collector.failure = PASSING
     for number in range(ALL + 7):
         queue.put(number)
-    queue.drain(lambda: False)
+    drain(queue)
     queue.put(ALL + 7)
     assert counted(metrics)["coffre.telemetry.dropped_total"] == 8
     collector.failure, now.seconds = None, FIRST_PAUSE
     collector.batches.clear()
-    queue.drain(lambda: False)
+    drain(queue)
     assert [one for batch in collector.batches for one in batch] == [*range(8, ALL + 8)]
     assert counted(metrics)["coffre.telemetry.failures_total"] == 1
     assert not queue.trouble
@@ -95,7 +101,7 @@ def test_what_comes_while_a_batch_is_refused_leaves_room_for_the_newest_of_it() 
     queue = Queue("traces", deliver, metrics)
     queue.put(1)
     queue.put(2)
-    queue.drain(lambda: False)
+    drain(queue)
     assert list(queue._waiting)[:2] == [2, 1000]
     assert len(queue._waiting) == ALL
     assert counted(metrics)["coffre.telemetry.dropped_total"] == 1
@@ -108,12 +114,12 @@ def test_what_the_collector_will_never_take_is_dropped_and_counted(failure: Exce
     collector.failure = failure
     for number in range(BATCH + 1):
         queue.put(number)
-    queue.drain(lambda: False)
+    drain(queue)
     assert counted(metrics)["coffre.telemetry.dropped_total"] == BATCH
     assert queue.trouble
     assert "hunter2" not in queue.trouble
     collector.failure, now.seconds = None, FIRST_PAUSE
-    queue.drain(lambda: False)
+    drain(queue)
     assert collector.batches[-1] == [BATCH]
 
 
@@ -127,7 +133,7 @@ def test_a_collector_that_takes_nothing_is_left_alone_ever_longer_and_as_long_as
     def until(seconds: float) -> None:
         while now.seconds < seconds:
             before = len(collector.batches)
-            queue.drain(lambda: False)
+            drain(queue)
             tried.extend([now.seconds] * (len(collector.batches) - before))
             now.seconds += 1
 
@@ -154,7 +160,7 @@ def test_it_is_told_once_that_the_collector_takes_nothing_and_once_that_it_does(
         collector.failure = failure
         queue.put(1)
         now.seconds += 1000
-        queue.drain(lambda: False)
+        drain(queue)
         outbox.look()
     lines = stream.getvalue().splitlines()
     assert [line.partition("server: ")[2] for line in lines] == [
@@ -169,11 +175,11 @@ def test_memory_is_bounded_while_two_threads_meet_in_a_full_queue() -> None:
     queue: Queue[int] = Queue("traces", collector, metrics, itertools.count(0, 1000).__next__)
     ended = threading.Event()
 
-    def drain() -> None:
+    def hand_over() -> None:
         while not ended.is_set():
-            queue.drain(ended.is_set)
+            queue.hand_over()
 
-    thread = threading.Thread(target=drain)
+    thread = threading.Thread(target=hand_over)
     thread.start()
     most = 0
     for number in range(200_000):
@@ -201,3 +207,52 @@ def test_a_thread_hands_over_and_the_end_waits_for_a_collector_that_hangs_for_a_
     assert hung.is_set()
     assert time.monotonic() - began < 60
     outbox.stop()  # without effect
+
+
+def test_what_never_ends_of_one_kind_holds_back_no_other() -> None:
+    """As with a collector that takes traces more slowly than they come."""
+    taken: list[str] = []
+    traces: Queue[int]
+
+    def slow(batch: Sequence[int]) -> int:
+        taken.append("traces")
+        for number in range(len(batch)):
+            traces.put(number)
+        if len(taken) == 3:
+            metrics.put(1)
+        return 0
+
+    def quick(batch: Sequence[int]) -> int:
+        taken.append("metrics")
+        outbox._ended.set()
+        return 0
+
+    traces = Queue("traces", slow, Metrics())
+    metrics: Queue[int] = Queue("metrics", quick, Metrics())
+    outbox = Outbox([traces, metrics], lambda: None, Log(stream=io.StringIO()))
+    for number in range(2 * BATCH):
+        traces.put(number)
+    outbox._hand_over(lambda: outbox._ended.is_set() or len(taken) > 50)
+    assert taken == ["traces", "traces", "traces", "metrics"]
+
+
+def test_the_end_hands_over_what_is_left_of_each_kind() -> None:
+    taken: list[tuple[str, int]] = []
+
+    def collector(kind: str) -> Callable[[Sequence[int]], int]:
+        def take(batch: Sequence[int]) -> int:
+            taken.append((kind, len(batch)))
+            return 0
+
+        return take
+
+    queues: list[Queue[int]] = [
+        Queue("traces", collector("traces"), Metrics()),
+        Queue("logs", collector("logs"), Metrics()),
+    ]
+    outbox = Outbox(queues, lambda: None, Log(stream=io.StringIO()))
+    for queue in queues:
+        for number in range(BATCH + 1):
+            queue.put(number)
+    outbox._hand_over(lambda: False)
+    assert taken == [("traces", BATCH), ("logs", BATCH), ("traces", 1), ("logs", 1)]
