@@ -348,12 +348,12 @@ class Connection(FramedProtocol):
 
     def _awaited(self) -> tuple[object | None, float]:
         cycle: Any = self.cycle
-        if self._repeating and not self.flow.write_paused and (cycle is None or cycle.response_complete):
+        if self.flow.write_paused:
+            return self._delivery and self._delivery.stage(), self.listener.http_read_timeout
+        if self._repeating and (cycle is None or cycle.response_complete):
             return self._arrived, self.listener.http_idle_timeout
         if cycle is None:
             return self.parser, self.listener.http_read_header_timeout
-        if self.flow.write_paused:
-            return self._delivery and self._delivery.stage(), self.listener.http_read_timeout
         if not cycle.response_complete:
             return (cycle, self.listener.http_read_timeout) if cycle.more_body else (None, 0.0)
         if self._early:

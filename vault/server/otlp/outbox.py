@@ -171,4 +171,5 @@ class Outbox:
         """Hand over what waits, a batch of each kind in turn: where one never ends, the others go too."""
         more = True
         while more and not ended():
-            more = any([queue.hand_over() for queue in self._queues if not ended()])
+            left = [queue.hand_over() for queue in self._queues if not ended()]
+            more = True in left

@@ -94,6 +94,32 @@ def test_a_client_that_does_not_read_its_answer_is_not_waited_for_longer_than_fo
     assert patience(request_, app=never, paused=True) == BODY
 
 
+def test_an_answer_that_was_known_by_its_bytes_is_waited_for_as_long_as_any_other() -> None:
+    """Also the first one of a connection, for which there is nothing yet but the connection."""
+
+    async def scenario() -> None:
+        listener = Listener(kind="tcp", http_read_header_timeout=HEAD, http_read_timeout=BODY)
+        wire = Wire()
+        wire.reader = reader = Connection(
+            _uvicorn(echo, listener), ServerState(), listener, asyncio.get_running_loop()
+        )
+        reader.connection_made(wire)
+
+        async def known() -> None:
+            reader.respond(200, b"", b"x" * 100)
+
+        reader._again = lambda *_: known()
+        reader.data_received(GET)
+        assert b"x" * 100 in wire.written
+        reader.pause_writing()
+        assert not reader.stalled(100.0)
+        assert not reader.stalled(100.0 + BODY)
+        assert reader.stalled(100.001 + BODY)
+        reader.connection_lost(None)
+
+    asyncio.run(scenario())
+
+
 def test_each_request_of_a_busy_client_has_its_own_time() -> None:
     async def scenario() -> None:
         listener = Listener(kind="tcp", http_read_timeout=BODY)
