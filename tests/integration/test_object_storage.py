@@ -213,7 +213,7 @@ def test_two_clusters_in_one_place_leave_each_other_alone(
     )
 
 
-def test_what_nobody_verified_counts_for_nothing_and_goes(
+def test_what_nobody_verified_takes_no_place_and_goes_with_what_is_as_old(
     store: Store, database: Path, tmp_path: Path
 ) -> None:
     """As where it could not be removed once it read back otherwise."""
@@ -224,10 +224,43 @@ def test_what_nobody_verified_counts_for_nothing_and_goes(
     for name in (bad, old):
         store.client().put_object(Bucket=BUCKET, Key=f"vault/{name}", Body=b"x")
     place = Bucket(settings, "5f2a90c1")
-    assert sorted(item.name for item in place.items()) == sorted([good.name, old])
+    assert {item.name: item.verified for item in place.items()} == {good.name: True, bad: False, old: True}
     again = _made(database, settings, NOON + 2 * HOUR)
-    assert (again.cleared, again.removed) == (1, [old])
-    assert sorted(item.name for item in place.items()) == [good.name, again.name]
+    assert (again.cleared, again.removed) == (0, [old])
+    third = _made(database, settings, NOON + 3 * HOUR)
+    assert third.removed == [good.name, bad]
+    assert {item.name for item in place.items() if item.verified} == {again.name, third.name}
+
+
+def test_whoever_loses_the_sums_loses_no_backup(store: Store, database: Path, tmp_path: Path) -> None:
+    """As by copying a bucket in part, or by a list that does not show them."""
+    settings = _settings(store, tmp_path, keep=2)
+    made = [_made(database, settings, NOON + number * HOUR).name for number in range(2)]
+    for name in made:
+        store.client().delete_object(Bucket=BUCKET, Key=f"vault/{name}.sha256")
+    again = _made(database, settings, NOON + 2 * HOUR)
+    assert (again.cleared, again.removed, again.unremoved) == (0, [], "")
+    assert {f"vault/{name}" for name in made} < set(store.objects())
+    third = _made(database, settings, NOON + 3 * HOUR)
+    assert third.removed == made
+    assert set(store.objects()) == {
+        f"vault/{one.name}{end}" for one in (again, third) for end in ("", ".sha256")
+    }
+
+
+def test_nothing_goes_where_the_new_one_is_not_listed(
+    store: Store, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(store, tmp_path, keep=1)
+    first = _made(database, settings)
+    items = Bucket.items
+    monkeypatch.setattr(
+        Bucket, "items", lambda place: [item for item in items(place) if item.name == first.name]
+    )
+    again = _made(database, settings, NOON + HOUR)
+    assert (again.failure, again.removed) == ("", [])
+    assert "not listed" in again.unremoved
+    assert f"vault/{first.name}" in store.objects()
 
 
 def test_a_proxy_is_no_way_to_this_machine(
@@ -259,9 +292,8 @@ def test_kill_9_leaves_no_object_and_the_next_one_removes_what_is_left(
     assert again.failure == ""
     assert again.cleared > 0
     assert store.begun() == []
-    assert store.objects() == [f"vault/{again.name}", f"vault/{again.name}.sha256"], (
-        "none that nobody verified"
-    )
+    verified = [item.name for item in Bucket(settings, "5f2a90c1").items() if item.verified]
+    assert verified == [again.name], "none that nobody verified counts"
     assert list((tmp_path / "staging").iterdir()) == []
     wait_until(lambda: f"vault/{again.name}" in store.objects(), lambda: "it is there")
 

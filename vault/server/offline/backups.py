@@ -59,6 +59,7 @@ def listed(paths: Sequence[str], environment: Mapping[str, str]) -> list[dict[st
         {"schedule": one.name, "backup": item.name, "size": item.size}
         for one in configuration.load(paths, environment).snapshots
         for item in sorted(destination(one).items(), key=lambda item: item.name)
+        if item.verified
     ]
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 T = TypeVar("T")
+_UNSEEN: Final = "the new one is not listed where it was put; until it is, none goes"
 _NICE: Final = 10
 """How much this process stands behind others at the processor (nice(2))."""
 
@@ -75,7 +76,10 @@ def _retained(place: Destination, task: Task, newest: str) -> tuple[list[str], s
     settings, removed = task.snapshot, list[str]()
     try:
         with files_told():
-            items = own(settings.name, place.items(), task.mark)
+            found = place.items()
+            if not any(item.name == newest and item.verified for item in found):
+                return removed, _UNSEEN
+            items = own(settings.name, found, task.mark)
             gone = surplus(settings.name, items, newest=newest, keep=settings.keep, max_age=settings.max_age)
             for name in gone[:MOST_REMOVED]:
                 place.remove(name)

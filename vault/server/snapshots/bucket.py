@@ -2,8 +2,9 @@
 """Backups in object storage that is asked as S3 is (https://docs.aws.amazon.com/AmazonS3/latest/API/), by AWS' own library.
 
 An object appears once all of it was sent, each part with its SHA-256 in what is signed; then it is read back and compared, and
-only then its SHA-256 is put beside it (`NAME.sha256`). One without that counts for nothing and is removed by whoever makes the next,
-as is what was sent of one that was cut off. A backup lies in a directory until it is sent.
+only then its SHA-256 is put beside it (`NAME.sha256`). One without that takes no other one's place, and goes with those that are
+as old: whoever lost the sums alone, or a list that does not show them, is to lose no backup. What was sent of one that was cut off
+is removed by whoever makes the next. A backup lies in a directory until it is sent.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ _SUM: Final = ".sha256"
 _MOST_PARTS: Final = 9_000
 _MOST: Final = 100_000
 """Objects that are listed."""
+_MOST_PAGES: Final = 1_000
+"""Answers of which a list is made: a server may say for ever that there is more."""
 _CHUNK: Final = 1 << 20
 _CONNECT_SECONDS: Final = 10
 _READ_SECONDS: Final = 60
@@ -77,12 +80,15 @@ class Bucket:
             self._client = _client(settings)
 
     def items(self) -> Sequence[Item]:
-        """See `Destination.items`: those that were verified. What an earlier release made has no mark, and no sum beside it."""
+        """See `Destination.items`. What an earlier release made has no mark, and no sum beside it."""
         sizes, sums = self._seen()
         return [
-            Item(name, size)
-            for name, size in sizes.items()
-            if name in sums or mark_in(self._schedule, name) is None
+            Item(
+                name,
+                sizes.get(name, 0),
+                name in sizes and (name in sums or mark_in(self._schedule, name) is None),
+            )
+            for name in sizes.keys() | sums
         ]
 
     def _seen(self) -> tuple[Mapping[str, int], AbstractSet[str]]:
@@ -100,12 +106,12 @@ class Bucket:
     def _listed(self) -> Iterator[Mapping[str, Any]]:
         asked: dict[str, object] = {"Prefix": f"{self._settings.prefix}{self._schedule}-"}
         seen = 0
-        while seen < _MOST:
+        for _ in range(_MOST_PAGES):
             page = self._client.list_objects_v2(Bucket=self._settings.bucket, **asked)
             found = page.get("Contents", [])
             yield from found
             seen += len(found)
-            if not page.get("IsTruncated"):
+            if not page.get("IsTruncated") or seen >= _MOST:
                 return
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
@@ -116,11 +122,6 @@ class Bucket:
         for item in near.items():
             if mark_in(self._staged, item.name) in (None, self._mark):
                 near.remove(item.name)
-                left += 1
-        sizes, sums = self._seen()
-        for name in sizes.keys() ^ sums:
-            if mark_in(self._schedule, name) == self._mark != "":
-                self.remove(name)
                 left += 1
         with _told(self._settings):
             for key, upload in list(self._cut_off()):
@@ -156,8 +157,8 @@ class Bucket:
                     text = f"{digest.hex()}  {name}\n".encode()
                     self._client.put_object(Bucket=self._settings.bucket, Key=key + _SUM, Body=text)
                 except BaseException:
-                    with suppress(BotoCoreError, ClientError):
-                        self._client.delete_object(Bucket=self._settings.bucket, Key=key)
+                    with suppress(StorageFailure):
+                        self.remove(name)
                     raise
             return size
         finally:

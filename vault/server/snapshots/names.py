@@ -32,6 +32,8 @@ class Item(msgspec.Struct, frozen=True):
 
     name: str
     size: int
+    verified: bool = True
+    """Whether it is known to be whole: one that is not may be all there is, and counts for nothing."""
 
 
 def mark_of(cluster_id: str) -> str:
@@ -86,15 +88,18 @@ def surplus(schedule: str, items: Iterable[Item], *, newest: str, keep: int, max
 
     The others' age in seconds, as their names have it, is that before it; `max_age` 0 is any. For their age alone they go only
     while `FEWEST` stay: after a long outage, or of another vault, they may be all there is. What is named after a later time than the
-    newest, by a clock that was ahead, stays and counts for nothing.
+    newest, by a clock that was ahead, stays and counts for nothing. What is not verified takes nobody's place, and goes with what
+    is as old.
     """
     now = begun_at(schedule, newest)
-    dated = [(begun, item.name) for item in items if (begun := begun_at(schedule, item.name)) is not None]
+    dated = [(begun, item) for item in items if (begun := begun_at(schedule, item.name)) is not None]
     if now is None:
         return []
-    others = sorted((found for found in dated if found[1] != newest and found[0] <= now), reverse=True)
-    return [
-        name
-        for rank, (begun, name) in reversed(list(enumerate(others, 1)))
-        if rank >= keep or (max_age and rank >= FEWEST and (now - begun).total_seconds() > max_age)
-    ]
+    others = [(begun, item) for begun, item in dated if item.name != newest and begun <= now]
+    others.sort(key=lambda found: (found[0], found[1].name), reverse=True)
+    gone, rank = list[str](), 1
+    for begun, item in others:
+        if rank >= keep or (max_age and rank >= FEWEST and (now - begun).total_seconds() > max_age):
+            gone.append(item.name)
+        rank += item.verified
+    return gone[::-1]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a bucket's schedule removes nearby is what it staged itself."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,3 +29,22 @@ def test_backups_that_are_kept_in_the_same_directory_stay(
     with suppress(StorageFailure):  # nobody is there
         Bucket(settings).clear()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(_KEPT)
+
+
+def test_a_list_that_never_ends_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    settings = SnapshotSettings(
+        kind="s3", name="nightly", path=str(tmp_path), bucket="b", endpoint="http://127.0.0.1:1"
+    )
+    place = Bucket(settings)
+    asked: list[object] = []
+
+    class Endless:
+        def list_objects_v2(self, **given: object) -> Mapping[str, object]:
+            asked.append(given)
+            assert len(asked) <= 5000
+            return {"IsTruncated": True, "NextContinuationToken": "t"}
+
+    monkeypatch.setattr(place, "_client", Endless())
+    assert place.items() == []

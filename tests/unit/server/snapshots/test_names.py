@@ -100,6 +100,14 @@ def test_what_a_clock_that_was_ahead_has_named_stays_and_takes_no_place() -> Non
     assert _surplus(5, 6, 7, -1, 0, 1, newest=1, keep=2) == [_name(-1)]
 
 
+def test_what_is_not_verified_takes_no_place_and_goes_with_what_is_as_old() -> None:
+    items = [Item(_name(hour), 1, verified=hour not in (2, 5)) for hour in range(8)]
+    gone = surplus("nightly", items, newest=_name(7), keep=3, max_age=0)
+    assert gone == [_name(hour) for hour in (0, 1, 2, 3)]
+    lost = [Item(_name(hour), 1, verified=hour == 7) for hour in range(8)]
+    assert list(surplus("nightly", lost, newest=_name(7), keep=3, max_age=0)) == []
+
+
 def test_nothing_goes_where_the_new_one_has_no_name_of_ours() -> None:
     assert list(surplus("nightly", [Item(_name(1), 1)], newest="x", keep=1, max_age=1)) == []
 
