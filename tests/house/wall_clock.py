@@ -15,7 +15,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "cli/vaultctl/port/ground/clock.py": "now",
         "cli/vaultctl/port/ground/server.py": "about",
         "cli/vaultctl/port/kv/version2.py": "_alive _mark _note_deleted _versions",
-        "cli/vaultctl/port/kv/version2_writer.py": "_begins _delete_and_destroy _has_kept _set_end",
+        "cli/vaultctl/port/kv/version2_writer.py": "_begins _delete_and_destroy _ends_sooner _has_kept _set_end",
         "nhi/auth/approle/install.py": "expire_secret_id",
         "nhi/auth/approle/roles.py": "mounted",
         "vault/audit/device_salts.py": "prepare put",

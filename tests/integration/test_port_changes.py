@@ -290,3 +290,52 @@ def test_keys_of_transit_move_with_what_they_encrypted_and_those_that_stay_are_n
     assert again.report["entries"]["transit-key"] == {"left": 1, "unchanged": 10, "written": 2}
     differences = typed("verify", to=destination, source=source).report["differences"]
     assert [row["path"] for row in differences] == ["transit/keys/stays"]
+
+
+@pytest.mark.parametrize("to", ["Coffre", "OpenBao"])
+def test_a_mount_that_deletes_sooner_gets_nothing_that_stays_at_the_source(
+    site: Site, tmp_path: Path, to: str
+) -> None:
+    source, destination = two_namespaces(site)
+    if to == "OpenBao":
+        source, destination = destination, source
+    small(source)
+    source("POST", "kv/metadata/soon", {"delete_version_after": "30s"})
+    source("POST", "kv/data/soon", {"data": {"v": SECRET}})
+    source("POST", "kv/data/big", b'{"data":{"n":9007199254740993}}')
+    destination("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+    destination("POST", "kv/config", {"delete_version_after": "60s"})
+    words = ["move", f"-journal={tmp_path / 'one'}"]
+    moved = typed(*words, to=destination, source=source)
+    assert moved.code == 1
+    left = {row["path"]: row["why"] for row in moved.report["not_moved"]}
+    assert left["kv/app/s0"].startswith("its mount there deletes versions sooner than the source")
+    assert destination("LIST", "kv/metadata")["data"]["keys"] == ["soon"]
+    destination("POST", "kv/config", {"delete_version_after": "0s"})
+    for _ in range(2):
+        moved = typed(*words, to=destination, source=source)
+        assert moved.code == 0
+        assert "2^53" in str(moved.report["not_kept"])
+    versions = destination("GET", "kv/metadata/app/s0")["data"]["versions"]
+    assert versions["1"]["deletion_time"] == ""
+    destination("POST", "kv/metadata/later", {"delete_version_after": "2h"})
+    for api in (source, destination):
+        api("POST", "kv/data/later", {"data": {"v": SECRET}})
+    destination("POST", "kv/metadata/later", {"delete_version_after": "0s"})
+    found = typed("verify", to=destination, source=source).report["differences"]
+    assert found == [{"kind": "kv2", "path": "kv/later", "what": "differs in ending"}]
+
+
+def test_what_will_not_be_written_is_not_removed_before(site: Site, tmp_path: Path) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    source("POST", "kv/metadata/app/s1", {"max_versions": 2})
+    for number in range(5):
+        source("POST", "kv/data/app/s1", {"data": {"v": f"{SECRET}{number}"}})
+    destination("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+    for _ in range(7):
+        destination("POST", "kv/data/app/s1", {"data": {"v": "theirs"}})
+    words = ["move", "-replace", "-fillers=1", f"-journal={tmp_path / 'one'}"]
+    moved = typed(*words, to=destination, source=source)
+    assert [row["path"] for row in moved.report["not_moved"]] == ["kv/app/s1"]
+    assert destination("GET", "kv/data/app/s1")["data"]["data"] == {"v": "theirs"}

@@ -112,7 +112,11 @@ class Copier:
         if result is None:
             return
         if self._sink.parallel and not result.why:
-            self.journal.note(item.name, item.mark, item.versions)
+            again = bool(
+                result.notes
+            )  # what is said of it has to be said by every pass, and by the run that goes on
+            versions = "" if again and item.whole is not None else item.versions
+            self.journal.note(item.name, "" if again else item.mark, versions)
         self._report.count(item.name, result)
 
 

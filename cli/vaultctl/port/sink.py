@@ -59,7 +59,7 @@ class ServerSink:
         self._counterparts: dict[str, Counterparts] = {}
         self._refused: set[Name] = set()
         self._mounts: dict[str, Mapping[str, object]] = {}
-        self._most: dict[str, int] = {}
+        self._retention: dict[str, version2_writer.Retention] = {}
         self._lock = threading.Lock()
         self._removal = Removal(server, journal)
 
@@ -117,6 +117,8 @@ class ServerSink:
             return _MISPLACED
         if why := counterparts.why_no_role(name):
             return Outcome("left", why)
+        if name.kind == SETTINGS:
+            self._retention.pop(name.namespace + _engine(entry), None)
         return plain.put(
             self._server,
             entry,
@@ -170,17 +172,17 @@ class ServerSink:
             outcome = version1.put(self._server, mount, entry, ours=ours)
         else:
             outcome = version2_writer.put(
-                self._server, mount, entry, ours=ours, most=self._kept(mount), limits=self._limits
+                self._server, mount, entry, ours=ours, retention=self._kept(mount), limits=self._limits
             )
         return Outcome(outcome.word, outcome.why, _ROUNDED) if _inexact(entry) else outcome
 
-    def _kept(self, mount: Mount) -> int:
-        """How many versions the mount keeps of a secret."""
+    def _kept(self, mount: Mount) -> version2_writer.Retention:
+        """What the mount keeps of each secret."""
         with self._lock:
-            if mount.base not in self._most:
-                number = (self._server.read(f"{mount.base}config") or {}).get("max_versions")
-                self._most[mount.base] = number if isinstance(number, int) else 0
-            return self._most[mount.base]
+            if mount.base not in self._retention:
+                config = self._server.read(f"{mount.base}config") or {}
+                self._retention[mount.base] = version2_writer.Retention.of(config)
+            return self._retention[mount.base]
 
     def _gone(self, entry: Entry) -> Outcome:
         """Remove what this move brought, and what is no longer at the source."""

@@ -113,11 +113,11 @@ class Reader:
         self, name: Name, key: str, metadata: Mapping[str, object] | None = None, *, known: str = ""
     ) -> Entry | None:
         """Read one; None where it is no longer there. CommandError where it never stays as it is."""
-        for _ in range(_TRIES):
+        for number in range(1, _TRIES + 1):
             about = metadata or self._metadata(key)
             if not about:
                 return None
-            found = self._versions(name, key, about, set(known.split(",")))
+            found = self._versions(name, key, about, set(known.split(",")), last=number == _TRIES)
             if found is not None:
                 return Entry(
                     name,
@@ -161,9 +161,12 @@ class Reader:
         return canonical.encode([current(metadata), settings(metadata), listed]).decode()
 
     def _versions(
-        self, name: Name, key: str, metadata: Mapping[str, object], known: set[str]
+        self, name: Name, key: str, metadata: Mapping[str, object], known: set[str], *, last: bool
     ) -> list[object] | None:
-        """The versions with their values; None where one changed meanwhile."""
+        """The versions with their values; None where one changed meanwhile.
+
+        One whose end is near is deleted by then where the server's clock is before ours: the `last` time its word counts.
+        """
         now, alive = clock.now(), _alive(metadata)
         found: list[object] = []
         for number, about in versions(metadata).items():
@@ -178,9 +181,12 @@ class Reader:
                 version["kept"] = True
             elif word == "alive" or (word == "deleted" and self._undelete is not None):
                 value = self._value(key, number) if word == "alive" else self._deleted(name, key, number)
-                if value is None:
+                if value is not None:
+                    version["value"] = canonical.exact(value)
+                elif last and version["ends"]:
+                    version.update(state="deleted", ends="")
+                else:
                     return None
-                version["value"] = canonical.exact(value)
             found.append(version)
         return found
 
@@ -198,12 +204,15 @@ class Reader:
 
 
 def comparable(data: Mapping[str, object]) -> object:
-    """What has to be equal on both sides: numbers, values, states and settings. Times are not."""
+    """What has to be equal on both sides: numbers, values, states, settings, and which versions end. Times are not."""
     alive: dict[str, object] = {}
     deleted: list[object] = []
+    ending: list[object] = []
     for one in map(as_map, as_list(data["versions"])):
         if one["state"] == "alive":
             alive[str(one["version"])] = canonical.value_of(one["value"])
+            if one.get("ends"):
+                ending.append(one["version"])
         elif one["state"] == "deleted":
             deleted.append(one["version"])
     return {
@@ -211,4 +220,5 @@ def comparable(data: Mapping[str, object]) -> object:
         "settings": data["settings"],
         "alive": alive,
         "deleted": deleted,
+        "ending": ending,
     }

@@ -14,7 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
+from vaultctl.flags import parse_duration
 from vaultctl.port.ground import canonical, clock
 from vaultctl.port.ground.entry import AGAIN, UNCHANGED, WRITTEN, Entry, Outcome
 from vaultctl.port.ground.server import Server
@@ -22,8 +24,18 @@ from vaultctl.port.kv.mount import Mount
 from vaultctl.port.kv.version2 import current, moment, settings, state, versions
 from vaultctl.text.json import as_list, as_map
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 _USUAL_VERSIONS = 10
 """How many versions are kept where nothing says so."""
+_APART = timedelta(seconds=60)
+"""By how much sooner a version may be deleted: clocks are not the same."""
+_SOONER = (
+    "its mount there deletes versions sooner than the source: set delete_version_after of its config to 0s, "
+    "and run the same command again"
+)
 OTHER = "the destination has other versions there; -replace removes them"
 
 
@@ -34,14 +46,26 @@ class Limits:
     fillers: int = 1000
 
 
-def put(
-    server: Server, mount: Mount, entry: Entry, *, ours: bool, most: int, limits: Limits = Limits()
-) -> Outcome:
-    """Write a secret so that it is as it was; `ours` says that other versions there may be removed.
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What a mount keeps of each secret: how many versions, and for how many seconds. 0 where it says nothing."""
 
-    `most` is how many versions the mount keeps of a secret, 0 where it says nothing.
-    """
-    return _Secret(server, mount, entry, most, limits).put(ours=ours)
+    most: int = 0
+    seconds: int = 0
+
+    @classmethod
+    def of(cls, config: Mapping[str, object]) -> Self:
+        """As a mount's settings say it."""
+        most, after = config.get("max_versions"), str(config.get("delete_version_after") or "")
+        seconds = parse_duration(after, "delete_version_after") // 10**9
+        return cls(most if isinstance(most, int) else 0, seconds)
+
+
+def put(
+    server: Server, mount: Mount, entry: Entry, *, ours: bool, retention: Retention, limits: Limits = Limits()
+) -> Outcome:
+    """Write a secret so that it is as it was; `ours` says that other versions there may be removed."""
+    return _Secret(server, mount, entry, retention, limits).put(ours=ours)
 
 
 def remove(server: Server, mount: Mount, key: str) -> None:
@@ -52,10 +76,12 @@ def remove(server: Server, mount: Mount, key: str) -> None:
 class _Secret:
     """One secret, what it is to be and what it is."""
 
-    def __init__(self, server: Server, mount: Mount, entry: Entry, most: int, limits: Limits) -> None:
+    def __init__(
+        self, server: Server, mount: Mount, entry: Entry, retention: Retention, limits: Limits
+    ) -> None:
         self._server, self._limits = server, limits
         self._base, self._key = mount.base, mount.key(entry.name.path)
-        self._most = most
+        self._retention = retention
         data = entry.data
         number = data["current"]
         self._current = number if isinstance(number, int) else 0
@@ -70,14 +96,12 @@ class _Secret:
         present = self._server.read(f"{self._base}metadata/{self._key}")
         if not self._has_kept(present or {}):
             return AGAIN
-        if present is not None and not self._begins(present, ours=ours):
-            if not ours:
-                return Outcome("left", OTHER)
-            if any(version.get("kept") for version in self._wanted.values()):
-                return AGAIN
-            self._server.delete(f"{self._base}metadata/{self._key}")
-            present = None
-        begun = current(present or {})
+        goes_on = present is None or self._begins(present, ours=ours)
+        if not goes_on and not ours:
+            return Outcome("left", OTHER)
+        if not goes_on and any(version.get("kept") for version in self._wanted.values()):
+            return AGAIN
+        begun = current(present or {}) if goes_on else 0
         fillers = sum(1 for number in range(begun + 1, self._current + 1) if not self._has_value(number))
         if fillers > self._limits.fillers:
             return Outcome(
@@ -85,6 +109,11 @@ class _Secret:
                 f"{fillers} versions are gone at the source, and as many empty ones would have to be written to keep the "
                 "numbers; -fillers allows more",
             )
+        if self._ends_sooner(begun):
+            return Outcome("left", _SOONER)
+        if not goes_on:  # and not before it is known that it will be written
+            self._server.delete(f"{self._base}metadata/{self._key}")
+            present = None
         self._made = settings(present or {})
         if present is not None and present.get("metadata_cas_required"):
             number = present.get("current_metadata_version")
@@ -101,6 +130,18 @@ class _Secret:
         now, listed = clock.now(), versions(present)
         kept = [number for number, version in self._wanted.items() if version.get("kept")]
         return all(state(listed.get(number), now) == "alive" for number in kept)
+
+    def _ends_sooner(self, begun: int) -> bool:
+        """Whether the mount would delete a living version, of those to be written, before the source does."""
+        if not self._retention.seconds:
+            return False
+        latest = clock.now() + timedelta(seconds=self._retention.seconds) + _APART
+        ends = [
+            moment(version.get("ends"))
+            for number, version in self._wanted.items()
+            if number > begun and version["state"] == "alive"
+        ]
+        return any(end is None or end > latest for end in ends)
 
     def _has_value(self, number: int) -> bool:
         return bool({"value", "kept"} & set(self._wanted.get(number, {})))
@@ -135,7 +176,7 @@ class _Secret:
         oldest = min((number for number in self._wanted if self._has_value(number)), default=self._current)
         span = self._current - oldest + 1
         wished = self._settings.get("max_versions")
-        kept = max(wished if isinstance(wished, int) else 0, self._most) or _USUAL_VERSIONS
+        kept = max(wished if isinstance(wished, int) else 0, self._retention.most) or _USUAL_VERSIONS
         meanwhile = {
             **self._settings,
             "metadata_cas_required": self._made.get("metadata_cas_required", False),

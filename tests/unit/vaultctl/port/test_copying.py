@@ -44,3 +44,20 @@ def test_what_is_needed_again_and_again_is_not_done(
     assert journal.is_done(_NAME, "mark") is done
     assert report.complete is done
     journal.close()
+
+
+@pytest.mark.parametrize("journals", [1, 2])
+def test_what_is_not_as_it_was_is_said_by_every_pass(tmp_path: Path, journals: int) -> None:
+    noted = Outcome("written", notes=("it is rounded",))
+    item = Item(_NAME, "mark", lambda: _ENTRY, versions="1@x", whole=lambda: _ENTRY)
+    journal, report = Journal(tmp_path / "journal", {}), Report()
+    Copier(Taker(noted), journal, report, threads=1).run([item])
+    if journals == 2:  # another run
+        journal.close()
+        journal, report = Journal(tmp_path / "journal", {}), Report()
+    report.begin_pass()
+    assert journal.versions(_NAME) == ""  # what is left out cannot be looked at
+    Copier(Taker(noted), journal, report, threads=1).run([item])
+    assert report.document()["not_kept"] == [{"kind": "kv2", "path": "secret/x", "what": "it is rounded"}]
+    assert journal.knows(_NAME)
+    journal.close()

@@ -2,10 +2,12 @@
 """What is read of a version's times, and what has to be equal of a secret on both sides."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from vaultctl.errors import CommandError
+from vaultctl.port.ground import clock
 from vaultctl.port.ground.server import Server
 from vaultctl.port.kv.mount import Mount
 from vaultctl.port.kv.version2 import Reader, comparable, moment, state
@@ -45,6 +47,15 @@ def test_times_of_versions_may_differ_and_numbers_values_and_states_may_not() ->
     assert comparable(data(2, "alive", "x")) != comparable(data(2, "deleted", "x"))
 
 
+def test_a_version_that_will_be_deleted_is_not_equal_to_one_that_stays() -> None:
+    def data(ends: str) -> dict[str, object]:
+        version = {"version": 1, "state": "alive", "created": "", "ends": ends, "value": "{}"}
+        return {"current": 1, "settings": {}, "versions": [version]}
+
+    assert comparable(data("2026-11-30T12:00:00Z")) == comparable(data("2026-11-30T12:00:01Z"))
+    assert comparable(data("2026-11-30T12:00:00Z")) != comparable(data(""))
+
+
 _VERSION = {"created_time": "2026-11-30T09:39:03Z", "deletion_time": "", "destroyed": False}
 _ABOUT: dict[str, object] = {"current_version": 2, "versions": {"1": _VERSION, "2": _VERSION}}
 
@@ -79,3 +90,33 @@ def test_a_version_that_the_journal_knows_is_not_read_again() -> None:
     assert entry is not None
     assert again.whole is not None
     assert again.whole() == first.load()
+
+
+class _Ended(_Shelf):
+    """A server by whose clock a version was deleted a moment before it is by ours."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        self._about: dict[str, object] = {
+            "current_version": 1,
+            "versions": {"1": {"created_time": "x", "deletion_time": end, "destroyed": False}},
+        }
+
+    def listing(self, path: str) -> Iterator[tuple[str, object]]:
+        yield "app", self._about
+
+    def read(self, path: str, query: Mapping[str, str | list[str]] | None = None) -> dict[str, object] | None:
+        return self._about if path == "kv/metadata/app" else None
+
+
+def test_what_ended_by_the_clock_of_its_server_is_deleted_and_the_move_goes_on() -> None:
+    end = (clock.now() + timedelta(seconds=20)).isoformat().replace("+00:00", "Z")
+    (item,) = Reader(_Ended(end), Mount("", "kv/"), lambda *_: None).items(lambda *_: None)
+    entry = item.load()
+    assert entry is not None
+    assert entry.data["versions"] == [
+        {"version": 1, "state": "deleted", "created": "x", "ends": ""},
+    ]
+    (item,) = Reader(_Ended(""), Mount("", "kv/"), lambda *_: None).items(lambda *_: None)
+    with pytest.raises(CommandError, match="change faster"):
+        item.load()
