@@ -22,8 +22,8 @@ from tests.postgres import OWNER, Cluster
 from tests.storage.test_nodes import ONE
 from vault.server.config.settings import StorageSettings
 from vault.server.offline.moves import carry
-from vault.storage.copies import postgres_ends
-from vault.storage.copies.move import Entry
+from vault.storage.copies import postgres_ends, sqlite_ends
+from vault.storage.copies.move import Entry, move
 from vault.storage.postgres import schema
 from vault.storage.postgres.connection import LASTING
 from vault.storage.postgres.storage import PostgresStorage
@@ -311,3 +311,25 @@ def test_a_backup_of_servers_that_go_on_may_take_its_time(
 
     assert asyncio.run(story()) == (len(ENTRIES), len(TIMERS))
     assert waited == [LASTING] * 3, "we wait as long as the database"
+
+
+@pytest.mark.parametrize("size", [0, 40, 300, 1500, 2100, 3000, 5000, 20_000])
+def test_the_room_that_a_copy_takes_is_known_before(
+    place: Place, postgres: Callable[[], Cluster], tmp_path: Path, size: int
+) -> None:
+    """And not much more, or there would be no copy where there is room."""
+    place.settings("postgresql")
+    (name,) = place.lent
+    rows = (
+        f"SELECT 'a/' || md5(i::text), decode(repeat('ab', {size}), 'hex'), 1 FROM generate_series(1, 2000) i"  # noqa: S608 - numbers of ours
+    )
+    postgres().run(name, f"INSERT INTO coffre.entry (path, value, version) {rows}")
+
+    async def story() -> int:
+        async with postgres_ends.snapshot(postgres().address(name)) as near:
+            with sqlite_ends.new_backup(tmp_path / "b.db", over=False) as far:
+                await move(near, far, _silent)
+            return await near.size()
+
+    wanted, taken = asyncio.run(story()), (tmp_path / "b.db").stat().st_size
+    assert 0.85 * taken - 50_000 < wanted < 1.15 * taken
