@@ -228,3 +228,50 @@ def test_equal_ones_are_taken_for_the_same_by_another_journal(ends: tuple[Api, A
         folder.mkdir()
         assert Moved(ends, folder).left == {}
     equal(source, destination)
+
+
+def test_who_names_a_policy_that_needs_ids_has_it_in_the_end(ends: tuple[Api, Api], tmp_path: Path) -> None:
+    source, destination = ends
+    source("POST", "sys/auth/approle", {"type": "approle"})
+    for api, word in ((source, "read"), (destination, "list")):
+        id_ = _entity(api, "bob")
+        text = f'path "kv/{{{{identity.entity.id}}}}" {{ capabilities = ["{word}"] }} # {{{{{id_}}}}}'
+        api("POST", "sys/policies/acl/own", {"policy": text})
+    source("POST", "auth/approle/role/ci", {"token_policies": ["own"]})
+    member = _entity(source, "ann", policies=["own"])
+    source("POST", "identity/group", {"name": "staff", "member_entity_ids": [member]})
+    for number in range(2):  # the second is a journal that knows of nothing
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        moved = Moved(ends, folder, "-replace")
+        assert (moved.code, moved.left) == (0, {})
+        assert {path for path in moved.notes if path.startswith(("identity", "auth/app"))} == set()
+        equal(source, destination)
+    (tmp_path / "third").mkdir()
+    assert Moved(ends, tmp_path / "third").left == {}
+
+
+def test_nothing_of_a_namespace_that_was_not_made_is_written(ends: tuple[Api, Api], tmp_path: Path) -> None:
+    source, destination = ends
+    inner = Api(source.address, source.token, f"{source.namespace}/team")
+    source("POST", "sys/namespaces/team", {})
+    inner("POST", "sys/policies/acl/plain", _READ)
+    inner("POST", "identity/entity", {"name": "ann", "policies": ["plain"]})
+    destination("POST", "sys/mounts/team", {"type": "kv", "options": {"version": "1"}})
+    moved = Moved(ends, tmp_path)
+    assert moved.left["team/identity/entity/name/ann"] == "its namespace is not at the destination"
+    assert moved.left["team/sys/policies/acl/plain"] == "its namespace is not at the destination"
+    assert destination("LIST", "team", missing=True) == {}
+
+
+def test_nothing_is_moved_into_itself(ends: tuple[Api, Api], tmp_path: Path) -> None:
+    source, _ = ends
+    inner = Api(source.address, source.token, f"{source.namespace}/team")
+    source("POST", "sys/namespaces/team", {})
+    for one, other in ((source, source), (source, inner), (inner, source)):
+        said = typed("move", f"-journal={tmp_path / 'journal'}", to=other, source=one)
+        assert (said.code, "one is within the other" in said.err) == (1, True)
+    assert source("LIST", "sys/namespaces")["data"]["keys"] == ["team/"]
+    beside = Api(source.address, source.token, f"{source.namespace}/team2")
+    source("POST", "sys/namespaces/team2", {})
+    assert typed("move", f"-journal={tmp_path / 'journal'}", to=beside, source=inner).code == 0

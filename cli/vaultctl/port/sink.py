@@ -27,6 +27,7 @@ SECRETS = (version1.KIND, version2.KIND)
 _ROUNDED = ("it has whole numbers from 2^53 on, which a server that keeps doubles rounds",)
 _ABSENT = Outcome("left", "its mount could not be made")
 _MISPLACED = Outcome("refused", "no entry of this kind is written there")
+_NO_NAMESPACE = Outcome("left", "its namespace is not at the destination")
 _PLACES = {
     identity.ENTITY: "identity/entity/name/",
     identity.GROUP: "identity/group/name/",
@@ -60,6 +61,7 @@ class ServerSink:
         self._refused: set[Name] = set()
         self._mounts: dict[str, Mapping[str, object]] = {}
         self._retention: dict[str, version2_writer.Retention] = {}
+        self._namespaces: set[str] = set()
         self._lock = threading.Lock()
         self._removal = Removal(server, journal)
 
@@ -80,6 +82,8 @@ class ServerSink:
         name = entry.name
         if name.leads_out or (name.namespace and not name.namespace.endswith("/")):
             return _MISPLACED
+        if name.namespace and not self._has_namespace(name.namespace):
+            return _NO_NAMESPACE
         if not name.path.startswith(_PLACES.get(name.kind, "")):
             return _MISPLACED
         if name.kind in _TYPES and (refusal := self._unmounted(entry)) is not None:
@@ -132,6 +136,12 @@ class ServerSink:
         if namespace not in self._counterparts:
             self._counterparts[namespace] = Counterparts(self._server, namespace, self._journal)
         return self._counterparts[namespace]
+
+    def _has_namespace(self, namespace: str) -> bool:
+        """Whether there is such a namespace: without it all its paths may be those of a mount that has its name."""
+        if namespace not in self._namespaces and namespaces.exists(self._server, namespace):
+            self._namespaces.add(namespace)
+        return namespace in self._namespaces
 
     def _mount(self, entry: Entry, *, ours: bool) -> Outcome:
         """Make a mount. Nothing is written below one that could not be made: what is there is somebody else's."""
@@ -189,6 +199,7 @@ class ServerSink:
         outcome = self._removal.of_names(entry)
         self._at(entry.name.namespace).forget()
         self._mounts.pop(entry.name.namespace, None)
+        self._namespaces.clear()
         return outcome or _MISPLACED
 
 

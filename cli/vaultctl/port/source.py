@@ -110,23 +110,20 @@ class ServerSource:
         references = References(self._server, namespace)
         yield from mounts.items(namespace, mounts.ENGINE, engines)
         yield from mounts.items(namespace, mounts.METHOD, methods)
-        texts = policies.Reader(self._server, namespace, references)
+        texts, again = policies.Reader(self._server, namespace, references), list[Item]()
         at = Name(policies.KIND, namespace, "sys/policies/acl")
         yield from self._guarded(at, texts.first)
         for collection in catalog.IN_NAMESPACE:
-            yield from self._collection(collection, namespace)
+            yield from texts.noticing(self._collection(collection, namespace), again)
         for path, about in methods.items():
-            yield from self._method(namespace, path, str(about.get("type")))
-        yield from self._guarded(
-            Name(identity.ENTITY, namespace, "identity/entity"),
-            lambda: identity.entities(self._server, namespace),
-        )
-        yield from self._guarded(
-            Name(identity.GROUP, namespace, "identity/group"),
-            lambda: identity.groups(self._server, namespace, references),
-        )
+            yield from texts.noticing(self._method(namespace, path, str(about.get("type"))), again)
+        yield from texts.noticing(self._entities(namespace), again)
+        yield from texts.noticing(self._groups(namespace, references), again)
         self._leave_identity(namespace)
         yield from texts.later()
+        if again:  # their policies are there by now, and who is a member with them
+            yield from [item for item in again if item.name.kind != identity.GROUP]
+            yield from (item for item in self._groups(namespace, references) if item.name.kind != names.KIND)
         for path, about in engines.items():
             yield from self._engine(namespace, path, about)
         inner = self._below(namespace)
@@ -138,6 +135,14 @@ class ServerSource:
         for entry in inner:
             yield Item(entry.name, "", lambda entry=entry: entry)  # type: ignore[misc]  # of this turn
             yield from self._guarded(entry.name, lambda: self._namespace(namespace + entry.name.path))  # noqa: B023  # used at once
+
+    def _entities(self, namespace: str) -> Iterator[Item]:
+        name = Name(identity.ENTITY, namespace, "identity/entity")
+        return self._guarded(name, lambda: identity.entities(self._server, namespace))
+
+    def _groups(self, namespace: str, references: References) -> Iterator[Item]:
+        name = Name(identity.GROUP, namespace, "identity/group")
+        return self._guarded(name, lambda: identity.groups(self._server, namespace, references))
 
     def _engines(self, namespace: str) -> dict[str, dict[str, object]]:
         """The secrets engines by the paths that they had before they were set aside."""

@@ -34,6 +34,8 @@ def move(invocation: Invocation) -> int:
         server, usual = ends.source(), ends.usual()
         server.check_clock()
         usual.check_clock()
+        if server.place.startswith(usual.place) or usual.place.startswith(server.place):
+            raise CommandError("the source and the destination are one, or one is within the other")
         report = Report()
         report.facts.update({"source": server.label, "destination": usual.label})
         journal = _journal(invocation, server, usual)

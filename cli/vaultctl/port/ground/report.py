@@ -19,20 +19,31 @@ class Report:
 
     def __init__(self) -> None:
         self._words: dict[Name, str] = {}
+        self._outcomes: dict[Name, Outcome] = {}
         self._written = 0
         self._left: dict[tuple[str, str, str], None] = {}
         self._notes: dict[tuple[str, str, str], None] = {}
         self.facts: dict[str, object] = {}
 
     def count(self, name: Name, outcome: Outcome) -> None:
-        """Say what became of an entry. What was written once stays so when a later pass finds it unchanged."""
+        """Say what became of an entry, in place of what was said of it before.
+
+        What was written once stays so when it is found unchanged later.
+        """
         self._written += outcome.word == "written"
-        if outcome.word != "unchanged" or name not in self._words:
+        if outcome.word != "unchanged" or self._words.get(name) != "written":
             self._words[name] = outcome.word
+        before = self._outcomes.pop(name, None)
+        if before is not None:
+            self._left.pop((name.kind, name.text, before.why), None)
+            for note in before.notes:
+                self._notes.pop((name.kind, name.text, note), None)
         if outcome.why:
             self.leave(name, outcome.why)
         for note in outcome.notes:
             self.note(name, note)
+        if outcome.why or outcome.notes:
+            self._outcomes[name] = outcome
 
     def leave(self, name: Name, why: str) -> None:
         """Say that an entry did not move."""

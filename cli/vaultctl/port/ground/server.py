@@ -87,6 +87,12 @@ class Server:
         """What stays the same when its address changes."""
         return f"{self.about.get('cluster_id') or self.client.address}{'/' * bool(self.namespace)}{self.namespace}"
 
+    @property
+    def place(self) -> str:
+        """Where all of its paths are: what begins with that of another server is within it, or is the same."""
+        inner = self.namespace.strip("/")
+        return f"{self.about.get('cluster_id') or self.client.address}/{inner}{'/' * bool(inner)}"
+
     def read(self, path: str, query: Mapping[str, str | list[str]] | None = None) -> dict[str, object] | None:
         """The `data` of a GET; None where nothing is."""
         answer = self._send("GET", path, query=query, accept_missing=True)

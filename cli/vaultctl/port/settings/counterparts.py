@@ -19,7 +19,7 @@ from vaultctl.port.settings.references import References
 from vaultctl.text.json import as_list, as_map
 
 _ENTITY, _GROUP, _POLICY = "identity/entity/name/", "identity/group/name/", "sys/policies/acl/"
-_POLICIES = ("token_policies", "policies", "allowed_policies", "allowed_policies_glob")
+GIVEN = ("token_policies", "policies", "allowed_policies", "allowed_policies_glob")
 """Members that name policies to give. Those that name policies to forbid are written as they are."""
 _AUTHORITY = (
     "oidc_discovery_url",
@@ -96,7 +96,7 @@ class Counterparts:
         """A body without strange policies, and the names of these."""
         found: dict[str, object] = dict(body)
         strange: list[str] = []
-        for member in _POLICIES:
+        for member in GIVEN:
             names = as_list(body.get(member))
             out = [name for name in names if self._gives_strange(str(name))]
             if out:

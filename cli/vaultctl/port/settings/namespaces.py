@@ -28,6 +28,12 @@ def below(server: Server, namespace: str) -> Iterator[Entry]:
         yield Entry(Name(KIND, namespace, path), {"custom_metadata": custom})
 
 
+def exists(server: Server, namespace: str) -> bool:
+    """Whether there is a namespace: each has its own `sys/`."""
+    about = as_map((server.read(f"{namespace}sys/mounts") or {}).get("sys/"))
+    return about.get("type") in ("system", "ns_system")
+
+
 def comparable(data: Mapping[str, object]) -> object:
     """What has to be equal on both sides."""
     return {"custom_metadata": data["custom_metadata"]}

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 from vaultctl.errors import ApiError
-from vaultctl.port.ground.entry import UNCHANGED, Entry, Item, Name, Outcome
+from vaultctl.port.ground.entry import Entry, Item, Name, Outcome
 from vaultctl.port.ground.server import Server
 from vaultctl.port.settings import names
-from vaultctl.port.settings.counterparts import Counterparts
+from vaultctl.port.settings.counterparts import GIVEN, Counterparts
 from vaultctl.port.settings.plain import OTHER, stated, written
 from vaultctl.port.settings.references import References, groups_in, replaced, translated
-from vaultctl.text.json import as_map
+from vaultctl.text.json import as_list, as_map
 
 KIND = "policy"
 PREFIX = "sys/policies/acl/"
@@ -52,6 +53,22 @@ class Reader:
         """The others."""
         for entry in self._later:
             yield Item(entry.name, "", partial(_same, entry))
+
+    def noticing(self, items: Iterable[Item], again: list[Item]) -> Iterator[Item]:
+        """The items as they are; those that name a policy which comes behind them are put into `again` when they are read."""
+        for item in items:
+            yield replace(item, load=partial(self._noticed, item, again)) if self._later else item
+
+    def _noticed(self, item: Item, again: list[Item]) -> Entry | None:
+        entry = item.load()
+        if entry is not None and self._names_later(as_map(entry.data.get("body"))):
+            again.append(item)
+        return entry
+
+    def _names_later(self, body: Mapping[str, object]) -> bool:
+        later = {entry.name.path.removeprefix(PREFIX) for entry in self._later}
+        names = {str(name).lower() for member in GIVEN for name in as_list(body.get(member))}
+        return any(name in later or "*" in name or "{{" in name for name in names)
 
 
 def _same(entry: Entry) -> Entry:
@@ -96,8 +113,9 @@ def put(server: Server, entry: Entry, counterparts: Counterparts, *, ours: bool)
         return Outcome("left", f"it names groups that are others at the destination: {', '.join(strange)}")
     body = {**as_map(entry.data["body"]), "policy": text}
     present = server.read(path)
+    lost = tuple(f"{lost} did not move, and its id stays in the text" for lost in missing)
     if present is not None and _said(_body(present)) == _said(body):
-        return UNCHANGED
+        return Outcome("unchanged", notes=lost)
     if present is not None and not ours and not _as_made(name, present):
         return Outcome("left", OTHER)
     cas = {"cas": present.get("version")} if present is not None and present.get("cas_required") else {}
@@ -105,7 +123,6 @@ def put(server: Server, entry: Entry, counterparts: Counterparts, *, ours: bool)
         cas = {"cas": -1}
     server.write(path, {**body, **cas})
     outcome = written(server.read(path) or {}, body)
-    lost = tuple(f"{lost} did not move, and its id stays in the text" for lost in missing)
     return Outcome(outcome.word, outcome.why, (*outcome.notes, *lost))
 
 
