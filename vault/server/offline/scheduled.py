@@ -8,6 +8,7 @@ when the server does: the server keeps its standard input open.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -32,6 +33,8 @@ T = TypeVar("T")
 _UNSEEN: Final = "the new one is not listed where it was put; until it is, none goes"
 _NICE: Final = 10
 """How much this process stands behind others at the processor (nice(2))."""
+_MOST_MEMORY: Final = 1 << 30
+"""Bytes of its memory: it takes a tenth, and whoever keeps the backups may answer without end."""
 
 
 def make(task: Task) -> Outcome:
@@ -101,13 +104,16 @@ def main() -> None:
 
 
 def behave() -> None:
-    """Stand behind others at the processor, and have SIGTERM end what is under way with nothing left."""
+    """Stand behind others at the processor and in memory, and have SIGTERM end what is under way with nothing left."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
     os.nice(_NICE)
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if hard == resource.RLIM_INFINITY or hard > _MOST_MEMORY:
+        resource.setrlimit(resource.RLIMIT_AS, (_MOST_MEMORY, hard))
 
 
 def read_task(form: type[T]) -> T:
