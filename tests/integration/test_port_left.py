@@ -152,6 +152,7 @@ def test_an_alias_of_another_stays_with_whoever_has_it(ends: tuple[Api, Api], tm
         api("POST", "identity/group-alias", {"name": "all", "canonical_id": id_, "mount_accessor": accessor})
     for _ in range(2):
         moved = Moved(ends, tmp_path)
+        assert (moved.code, moved.left) == (1, {})
         assert _aliases(destination, "blocked") == ["sub"]
         assert _aliases(destination, "ann") == []
         assert _data(destination, "identity/group/name/others")["alias"]["name"] == "all"
@@ -275,3 +276,14 @@ def test_nothing_is_moved_into_itself(ends: tuple[Api, Api], tmp_path: Path) -> 
     beside = Api(source.address, source.token, f"{source.namespace}/team2")
     source("POST", "sys/namespaces/team2", {})
     assert typed("move", f"-journal={tmp_path / 'journal'}", to=beside, source=inner).code == 0
+
+
+def test_groups_and_entities_move_under_any_name(ends: tuple[Api, Api], tmp_path: Path) -> None:
+    source, destination = ends
+    for name in ("two words", "over/here", "\u00fc", "a.b"):
+        id_ = source("POST", "identity/entity", {"name": name})["data"]["id"]
+        source("POST", "identity/group", {"name": name, "member_entity_ids": [id_]})
+    moved = Moved(ends, tmp_path)
+    assert (moved.code, moved.left) == (0, {})
+    assert len(destination("LIST", "identity/group/name")["data"]["keys"]) == 4
+    equal(source, destination)

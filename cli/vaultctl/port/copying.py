@@ -112,9 +112,8 @@ class Copier:
         if result is None:
             return
         if self._sink.parallel and not result.why:
-            again = bool(
-                result.notes
-            )  # what is said of it has to be said by every pass, and by the run that goes on
+            # What is said of it has to be said by every pass, and by the run that goes on.
+            again = bool(result.notes or result.remarks)
             versions = "" if again and item.whole is not None else item.versions
             self.journal.note(item.name, "" if again else item.mark, versions)
         self._report.count(item.name, result)

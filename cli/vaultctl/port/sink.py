@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 
 from vaultctl.port.ground import canonical
@@ -184,7 +185,7 @@ class ServerSink:
             outcome = version2_writer.put(
                 self._server, mount, entry, ours=ours, retention=self._kept(mount), limits=self._limits
             )
-        return Outcome(outcome.word, outcome.why, _ROUNDED) if _inexact(entry) else outcome
+        return replace(outcome, remarks=_ROUNDED) if _inexact(entry) else outcome
 
     def _kept(self, mount: Mount) -> version2_writer.Retention:
         """What the mount keeps of each secret."""

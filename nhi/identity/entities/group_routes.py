@@ -80,7 +80,7 @@ class GroupEngine(Engine):
         """Change a group by its id."""
         return await self._write(call, params)
 
-    @write("group/name/{name:word}", event="identity.group.write")
+    @write("group/name/{name:path}", event="identity.group.write")
     async def write_group_by_name(self, call: Call, params: GroupNameParams) -> Reply[dict[str, Json]] | None:
         """Make a group, or change one by its name."""
         return await self._write(call, params)
@@ -90,7 +90,7 @@ class GroupEngine(Engine):
         """Read a group with what is in it."""
         return await self.show(call, await groups.group(own(call), GroupId(params.id)))
 
-    @read("group/name/{name:word}", event="identity.group.read")
+    @read("group/name/{name:path}", event="identity.group.read")
     async def read_group_by_name(self, call: Call, params: GroupByName) -> dict[str, Json]:
         """Read a group with what is in it."""
         return await self.show(call, await groups.by_name(own(call), params.name))
@@ -100,7 +100,7 @@ class GroupEngine(Engine):
         """Remove a group; what was in it stays."""
         await _remove(call, await groups.group(call.core, GroupId(params.id)))
 
-    @delete("group/name/{name:word}", event="identity.group.delete")
+    @delete("group/name/{name:path}", event="identity.group.delete")
     async def delete_group_by_name(self, call: Call, params: GroupByName) -> None:
         """Remove a group; what was in it stays."""
         await _remove(call, await groups.by_name(call.core, params.name))

@@ -63,11 +63,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an entry: written, unchanged, refused or left (with why). `notes` say what of it is not as it was."""
+    """What became of an entry: written, unchanged, refused or left (with why).
+
+    `notes` say what of it is not as it was at the source, and `remarks` what is to be known of it all the same.
+    """
 
     word: str
     why: str = ""
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 AGAIN = Outcome("again")

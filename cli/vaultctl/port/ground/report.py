@@ -36,13 +36,13 @@ class Report:
         before = self._outcomes.pop(name, None)
         if before is not None:
             self._left.pop((name.kind, name.text, before.why), None)
-            for note in before.notes:
+            for note in before.notes + before.remarks:
                 self._notes.pop((name.kind, name.text, note), None)
         if outcome.why:
             self.leave(name, outcome.why)
-        for note in outcome.notes:
+        for note in outcome.notes + outcome.remarks:
             self.note(name, note)
-        if outcome.why or outcome.notes:
+        if outcome.why or outcome.notes or outcome.remarks:
             self._outcomes[name] = outcome
 
     def leave(self, name: Name, why: str) -> None:
@@ -60,8 +60,8 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing was refused or left where others have it."""
-        return not self._left
+        """Whether nothing was refused, or left where others have it, or written without some of it."""
+        return not self._left and not any(outcome.notes for outcome in self._outcomes.values())
 
     @property
     def written(self) -> int:
@@ -72,6 +72,7 @@ class Report:
         """Look again: what is left or noted is found again."""
         self._left.clear()
         self._notes.clear()
+        self._outcomes.clear()
 
     def _counts(self) -> dict[str, dict[str, int]]:
         """How many entries of each kind had which outcome."""

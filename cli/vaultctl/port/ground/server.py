@@ -98,12 +98,16 @@ class Server:
         answer = self._send("GET", path, query=query, accept_missing=True)
         return None if answer is None else as_map(answer.get("data"))
 
-    def require(self, path: str) -> dict[str, object]:
-        """The `data` of a GET of what every server has. ApiError where it is not: nothing is read there, and nothing is gone."""
+    def require(self, path: str, *, why: str = "there is no such namespace") -> dict[str, object]:
+        """The `data` of a GET of what has to be there. ApiError where it is not: nothing is read there, and nothing is gone."""
         found = self.read(path)
         if found is None:
-            raise ApiError("GET", path, path, status=404, errors=["there is no such namespace"], raw="")
+            raise ApiError("GET", path, path, status=404, errors=[why], raw="")
         return found
+
+    def require_listed(self, path: str) -> dict[str, object]:
+        """The `data` of a GET of what a list names. ApiError where it is not told: it does not move, and that has to be said."""
+        return self.require(path, why="it is listed, and was not there when it was read")
 
     @contextmanager
     def before_write(self, tell: Callable[[], None], undo: Callable[[], None]) -> Iterator[None]:

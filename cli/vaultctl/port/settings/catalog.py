@@ -110,7 +110,11 @@ LEFT = (
     ("identity/oidc/scope/", (), "it belongs to the provider, which does not move"),
     ("identity/oidc/assignment/", ("allow_all",), "it names ids, which are others at the destination"),
     ("identity/mfa/method/", (), "its secrets are told by no server"),
-    ("identity/mfa/login-enforcement/", (), "it names ids, which are others at the destination"),
+    (
+        "identity/mfa/login-enforcement/",
+        (),
+        "it names ids, which are others at the destination: until it is made there, no second factor is asked for",
+    ),
 )
 """What is listed and named in the report, and does not move: where, what of it every server has, and why."""
 EVERYWHERE = (

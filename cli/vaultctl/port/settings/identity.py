@@ -26,7 +26,7 @@ def entities(server: Server, namespace: str) -> Iterator[Item]:
     yield names.item(Name(ENTITY, namespace, "identity/entity/name/"), known)
     for found in known:
         name = Name(ENTITY, namespace, f"identity/entity/name/{found}")
-        yield Item(name, "", partial(_entity, server, name))
+        yield Item(name, "", partial(_listed_entity, server, name))
 
 
 def groups(server: Server, namespace: str, references: References) -> Iterator[Item]:
@@ -35,12 +35,19 @@ def groups(server: Server, namespace: str, references: References) -> Iterator[I
     known = list(server.names(f"{namespace}identity/group/name"))
     yield names.item(Name(GROUP, namespace, "identity/group/name/"), known)
     for found in known:
-        data = server.read(f"{namespace}identity/group/name/{found}")
-        if data is not None:
+        path = f"identity/group/name/{found}"
+        data = server.read(namespace + path)
+        if data is None:
+            yield Item(Name(GROUP, namespace, path), "", partial(_untold, server, namespace + path))
+        else:
             read[found] = data
     for found in _inner_first(read):
         name = Name(GROUP, namespace, f"identity/group/name/{found}")
         yield Item(name, "", partial(_group, name, read[found], references))
+
+
+def _untold(server: Server, path: str) -> None:
+    server.require_listed(path)
 
 
 def _inner_first(read: Mapping[str, Mapping[str, object]]) -> list[str]:
@@ -61,10 +68,11 @@ def _inner_first(read: Mapping[str, Mapping[str, object]]) -> list[str]:
     return list(order)
 
 
-def _entity(server: Server, name: Name) -> Entry | None:
-    data = server.read(name.namespace + name.path)
-    if data is None:
-        return None
+def _listed_entity(server: Server, name: Name) -> Entry:
+    return _entity(name, server.require_listed(name.namespace + name.path))
+
+
+def _entity(name: Name, data: Mapping[str, object]) -> Entry:
     aliases = sorted(map(_alias, map(as_map, as_list(data.get("aliases")))), key=canonical.encode)
     return Entry(name, {"body": _body(ENTITY, data), "aliases": list(aliases)})
 
@@ -113,7 +121,7 @@ def put(
     name = entry.name
     path = name.namespace + name.path
     present = server.read(path)
-    there = _there(server, name, present, counterparts.references)
+    there = _there(name, present, counterparts.references)
     had = [] if there is None else [_place(as_map(alias)) for alias in as_list(there.data["aliases"])]
     wanted, notes = _known(entry, counterparts, had=had, replace=replace)
     if there is not None and comparable(there.data) == comparable(wanted.data):
@@ -163,12 +171,10 @@ def _known(
     return Entry(name, {**data, "body": stated(body), "aliases": aliases, **more}), notes
 
 
-def _there(
-    server: Server, name: Name, present: Mapping[str, object] | None, references: References
-) -> Entry | None:
+def _there(name: Name, present: Mapping[str, object] | None, references: References) -> Entry | None:
     if present is None:
         return None
-    return _entity(server, name) if name.kind == ENTITY else _group(name, present, references)
+    return _entity(name, present) if name.kind == ENTITY else _group(name, present, references)
 
 
 def _aliases(

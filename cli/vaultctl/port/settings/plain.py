@@ -63,7 +63,8 @@ class Collection:
 
     def load(self, server: Server, name: Name, note: Note) -> Entry | None:
         """Read one object, and note what of it the server does not tell."""
-        data = server.read(name.namespace + name.path)
+        path = name.namespace + name.path
+        data = server.require_listed(path) if self.base.endswith("/") else server.read(path)
         if data is None:
             return None
         for member, why in (self.unreadable or {}).items():

@@ -44,9 +44,9 @@ class Reader:
                     raise
                 yield Item(name, "", load)  # which says it
                 continue
-            if entry is not None and _depends(entry):
+            if _depends(entry):
                 self._later.append(entry)
-            elif entry is not None:
+            else:
                 yield Item(name, "", partial(_same, entry))
 
     def later(self) -> Iterator[Item]:
@@ -79,10 +79,8 @@ def _depends(entry: Entry) -> bool:
     return bool(entry.data["ids"] or groups_in(str(as_map(entry.data["body"]).get("policy", ""))))
 
 
-def _load(server: Server, name: Name, references: References) -> Entry | None:
-    data = server.read(name.namespace + name.path)
-    if data is None:
-        return None
+def _load(server: Server, name: Name, references: References) -> Entry:
+    data = server.require_listed(name.namespace + name.path)
     body = _body(data)
     return Entry(name, {"body": body, "ids": references.in_text(str(body.get("policy", "")))})
 

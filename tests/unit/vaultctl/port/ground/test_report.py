@@ -13,7 +13,7 @@ def test_an_entry_that_a_later_pass_finds_unchanged_stays_written() -> None:
     report.count(_TWO, Outcome("refused", "status 400: no"))
     report.begin_pass()
     report.count(_ONE, UNCHANGED)
-    report.count(_TWO, Outcome("written", notes=("rounded",)))
+    report.count(_TWO, Outcome("written", remarks=("rounded",)))
     assert report.document() == {
         "entries": {"kv2": {"written": 2}},
         "not_moved": [],
@@ -21,6 +21,21 @@ def test_an_entry_that_a_later_pass_finds_unchanged_stays_written() -> None:
     }
     assert report.complete
     assert report.written == 2
+
+
+def test_what_is_not_as_it_was_is_not_all_and_what_is_said_last_counts() -> None:
+    report = Report()
+    report.count(_ONE, Outcome("written", notes=("its policy a is another",), remarks=("rounded",)))
+    complete = [report.complete]
+    report.count(_ONE, Outcome("left", "it is another"))
+    assert report.document()["not_kept"] == []
+    report.count(_ONE, UNCHANGED)
+    assert [*complete, report.complete] == [False, True]
+    assert report.document() == {
+        "entries": {"kv2": {"unchanged": 1}},
+        "not_moved": [],
+        "not_kept": [],
+    }
 
 
 def test_what_an_export_left_stays_named() -> None:
