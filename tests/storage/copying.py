@@ -67,9 +67,10 @@ def not_restored(backup: Path, database: Path) -> str:
     return str(caught.value)
 
 
-def query(file: Path, sql: str) -> None:
+def query(file: Path, *statements: str) -> None:
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute(sql)
+        for statement in statements:
+            connection.execute(statement)
 
 
 def mode(file: Path) -> int:

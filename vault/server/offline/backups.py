@@ -21,7 +21,15 @@ from vault.storage.copies.archive import unpacked
 from vault.storage.copies.atomic_file import acting_for_owner
 from vault.storage.copies.encryption import decrypted, encrypt, is_encrypted, recipients_of
 from vault.storage.copies.move import MoveResult, move
-from vault.storage.copies.snapshot import Content, Progress, content, examine, files_told, opened_backup
+from vault.storage.copies.snapshot import (
+    Content,
+    Progress,
+    check_parts,
+    content,
+    examine,
+    files_told,
+    opened_backup,
+)
 from vault.storage.copies.workplace import require_room
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import newest_schema
@@ -116,6 +124,8 @@ def inspect(source: str, *, identity: str, progress: Progress) -> dict[str, Any]
     """Tell what a backup holds, by name. Raises `StorageFailure`."""
     with _plain(source, identity, progress) as plain, opened_backup(plain) as opened:
         (schema,) = opened.execute("PRAGMA user_version").fetchone()
+        if schema <= newest_schema():
+            check_parts(plain, opened, schema)
         return _told_of(source, content(opened, schema))
 
 

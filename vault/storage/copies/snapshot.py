@@ -23,6 +23,8 @@ from vault.storage.sqlite.database import (
     expects_journal,
     failure,
     has_foreign_journal,
+    parts,
+    parts_of,
     uri_of,
 )
 
@@ -196,10 +198,8 @@ def examine(file: Path, connection: sqlite3.Connection, newest: int, progress: P
                 " use that release"
             )
         progress("verifying", 0)
-        strange = connection.execute(
-            "SELECT 1 FROM sqlite_schema WHERE type IN ('trigger', 'view')"
-        ).fetchone()
-        if strange or connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
+        check_parts(file, connection, schema)
+        if connection.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]:
             raise StorageFailure(f"backup {file}: it is damaged; take another one")
         found = content(connection, schema)
         if not found.entries:
@@ -215,11 +215,25 @@ def examine(file: Path, connection: sqlite3.Connection, newest: int, progress: P
         ) from error
 
 
+def check_parts(file: Path, connection: sqlite3.Connection, schema: int) -> None:
+    """Raise `StorageFailure` where a backup consists of anything but a vault's tables.
+
+    With a condition of somebody else's, the vault that is restored would have some writes fail, or vanish.
+    """
+    if parts_of(connection) != parts(schema):
+        raise StorageFailure(
+            f"backup {file}: it is damaged, or somebody changed it: its tables are not a vault's; take another one"
+        )
+
+
 def content(connection: sqlite3.Connection, schema: int) -> Content:
-    """Count what is in a database."""
-    (epoch,) = connection.execute(
-        "SELECT n FROM epoch" if schema == 1 else "SELECT epoch FROM head"
-    ).fetchone()
+    """Count what is in a database. Raises `StorageFailure` where it cannot be one."""
+    heads = connection.execute("SELECT n FROM epoch" if schema == 1 else "SELECT epoch FROM head").fetchmany(
+        2
+    )
+    if len(heads) != 1:
+        raise StorageFailure("the backup is damaged: it does not have one epoch; take another one")
+    ((epoch,),) = heads
     entries, timers = connection.execute(
         "SELECT (SELECT count(*) FROM entry), (SELECT count(*) FROM timer)"
     ).fetchone()

@@ -11,6 +11,8 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import closing
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -35,6 +37,14 @@ _PRAGMAS: Final = (
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA wal_autocheckpoint=8000",
 )
+
+_LONGEST_PART: Final = 2_000
+_MOST_PARTS: Final = 100
+"""Characters of a statement, and parts, that are looked at: more than any database of a vault has."""
+
+_PARTS: Final = """
+    SELECT type, name, substr(coalesce(sql, ''), 1, ?) FROM sqlite_schema WHERE name NOT GLOB 'sqlite_stat[1-4]' LIMIT ?
+"""
 
 _PAUSES: Final = (0.011, 0.017, 0.023, 0.031, 0.041, 0.053, 0.067)
 """Seconds between two tries to have a file alone: of processes that try at one time, each has another."""
@@ -388,6 +398,26 @@ def newest_schema() -> int:
     return _migrations()[-1][0]
 
 
+def parts_of(connection: sqlite3.Connection) -> AbstractSet[tuple[str, str, str]]:
+    """Return what a database consists of: kind and name of each part, and the statement that makes it.
+
+    What `ANALYZE` keeps is left out. Raises `sqlite3.Error`.
+    """
+    return set(connection.execute(_PARTS, (_LONGEST_PART, _MOST_PARTS)))
+
+
+@cache
+def parts(schema: int) -> AbstractSet[tuple[str, str, str]]:
+    """Return what a vault's database of that schema consists of, as `parts_of` does."""
+    with closing(sqlite3.connect(":memory:")) as made:
+        for number, sql in _migrations():
+            if number <= schema:
+                for statement in sql.split(";\n"):
+                    made.execute(statement)
+        return parts_of(made)
+
+
+@cache
 def _migrations() -> Sequence[tuple[int, str]]:
     """Return the numbered migrations, oldest first."""
     folder = resources.files("vault.storage.sqlite") / "migrations"
