@@ -144,12 +144,21 @@ class Listeners:
             self._tick()
             now = loop.time()
             for connection in list(self._state.connections):
-                if isinstance(connection, Connection) and connection.stalled(now):
+                if isinstance(connection, Connection) and _keeps_waiting(connection, now):
                     connection.transport.abort()
             await asyncio.sleep(_WATCH_SECONDS)
 
     def _tick(self) -> None:
         self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+
+
+def _keeps_waiting(connection: Connection, now: float) -> bool:
+    """Ask a connection whether its client stalls. One that fails at that goes: else nobody behind it would be asked any more."""
+    try:
+        return connection.stalled(now)
+    except Exception:
+        connection.transport.abort()
+        raise
 
 
 def _uvicorn(application: Answer, listener: Listener) -> UvicornConfig:
