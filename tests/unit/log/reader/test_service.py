@@ -117,7 +117,7 @@ def test_answers_come_in_any_order(tmp_path: Path) -> None:
     async def scenario(_: Served, talk: _Talk) -> None:
         waiting = talk.ask(type="follow", log=LOG, after=19, wait=4)
         quick = [talk.ask(**_EVERY) for _ in range(5)]
-        assert [(await talk.heard())["number"] for _ in quick] == quick
+        assert {(await talk.heard())["number"] for _ in quick} == set(quick)
         assert (await talk.heard())["number"] == waiting
 
     _play(tmp_path, scenario)
