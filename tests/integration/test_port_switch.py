@@ -142,3 +142,35 @@ def _say(file: Path, *lines: dict[str, str]) -> None:
     for line in lines:
         journal.add(line)
     journal.close()
+
+
+def test_a_mount_that_is_not_at_the_destination_stays_where_its_clients_find_it(
+    site: Site, tmp_path: Path
+) -> None:
+    source, destination = two_namespaces(site)
+    small(source)
+    destination("POST", "sys/mounts/kv", {"type": "kv", "options": {"version": "1"}})
+    said = typed("move", f"-journal={tmp_path / 'journal'}", "-switch", to=destination, source=source)
+    assert said.code == 1
+    assert [path.partition("/")[2] for path in _aside(source)] == ["old/"]
+    why = {row["path"]: row["why"] for row in said.report["not_moved"] if row["kind"] == "mount"}
+    assert "it is not set aside" in why["kv/"]
+    assert source("GET", "kv/data/app/s1")["data"]["data"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (["move", "-journal=j", "-fillers=-1"], "-fillers is a number from 0 on"),
+        (["verify", "-decisions=-1"], "-decisions is a number from 0 on"),
+        (["verify", "-unsigned", "-decisions=10", "archive"], "an archive decides nothing"),
+        (["verify", "-offline"], "name its folder"),
+    ],
+)
+def test_flags_that_say_nothing_are_refused(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: list[str], why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = typed(*line, to=site.coffre, source=site.bao)
+    assert (said.code, said.out) == (1, "")
+    assert why in said.err

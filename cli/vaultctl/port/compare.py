@@ -39,6 +39,17 @@ class Side:
 
     key: bytes = field(repr=False)
     entries: dict[Name, dict[str, str]] = field(default_factory=dict, repr=False)
+    lists: dict[tuple[str, str, str], set[str]] = field(default_factory=dict, repr=False)
+    """Which paths there are, by kind, namespace and beginning: others with that beginning are gone."""
+
+    def is_gone(self, name: Name) -> bool:
+        """Whether a list says that there is no such entry."""
+        return any(
+            (name.kind, name.namespace) == (kind, namespace)
+            and name.path.startswith(base)
+            and name.path not in known
+            for (kind, namespace, base), known in self.lists.items()
+        )
 
     def total(self, kind: str) -> str:
         """One digest over all entries of a kind."""
@@ -113,21 +124,18 @@ def _drop_gone(side: Side, entry: Entry) -> None:
     where, base = entry.name, str(entry.data.get("base", entry.name.path))
     kind = str(entry.data.get("kind") or (version1.KIND if entry.data["version"] == "1" else version2.KIND))
     known = {base + str(name) for name in as_list(entry.data["names"])}
-    gone = [
-        name
-        for name in side.entries
-        if name.kind == kind
-        and name.namespace == where.namespace
-        and name.path.startswith(base)
-        and name.path not in known
-    ]
-    for name in gone:
+    one = Side(side.key, lists={(kind, where.namespace, base): known})
+    side.lists.update(one.lists)
+    for name in [name for name in side.entries if one.is_gone(name)]:
         del side.entries[name]
 
 
 def within(side: Side, other: Side) -> Side:
-    """Of one side what the other has: a delta holds what changed, and says nothing of the rest."""
-    return Side(side.key, {name: parts for name, parts in side.entries.items() if name in other.entries})
+    """Of one side what the other has, or says that it is gone: a delta holds what changed, and says nothing of the rest."""
+    return Side(
+        side.key,
+        {name: parts for name, parts in side.entries.items() if name in other.entries or other.is_gone(name)},
+    )
 
 
 def differences(source: Side, destination: Side) -> list[dict[str, object]]:

@@ -11,14 +11,17 @@ A move that fails, or is interrupted, while mounts are set aside puts them back:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from vaultctl.errors import CommandError
 from vaultctl.port.aside import Aside
 from vaultctl.port.copying import Copier
+from vaultctl.port.ground.entry import Name
 from vaultctl.port.ground.report import Report
 from vaultctl.port.ground.server import Server
+from vaultctl.port.kv.mount import Mount
 from vaultctl.port.kv.undeletion import Undeletion
+from vaultctl.port.settings.mounts import ENGINE
 from vaultctl.port.source import ServerSource
 
 _PASSES = 6
@@ -102,8 +105,18 @@ def _passes(
         return
     # 3.
     begun = clock()
-    aside.put(source().mounts())
+    aside.put(_arrived(source().mounts(), report))
     last = copier.run(source().secrets())
     aside.finish()
     report.facts["switch-over"] = {"seconds": round(clock() - begun, 3), "written": last}
     report.facts["set aside"] = {"".join(where): where[0] + at for where, at in aside.places.items()}
+
+
+def _arrived(found: Iterable[Mount], report: Report) -> Iterator[Mount]:
+    """The mounts that are at the destination too. From others nobody could read there, so clients keep them."""
+    for mount in found:
+        name = Name(ENGINE, mount.namespace, mount.path)
+        if report.has(name):
+            yield mount
+        else:
+            report.leave(name, "it is not set aside: it is not at the destination")

@@ -137,6 +137,8 @@ def open_archive(invocation: Invocation, folder: Path) -> tuple[ArchiveReader, s
 def fillers(invocation: Invocation) -> int:
     """How many empty versions may be written to keep the numbers of one secret's others."""
     number = invocation.number("fillers")
+    if number is not None and number < 0:
+        raise CommandError("-fillers is a number from 0 on")
     return _FILLERS if number is None else number
 
 

@@ -100,7 +100,13 @@ def _file(invocation: Invocation) -> Path:
 
 def verify(invocation: Invocation) -> int:
     """Compare a server with the one that -from names, or with an archive; or an archive with its manifest."""
-    report = Report()
+    report, number_of_triples = Report(), invocation.number("decisions")
+    if number_of_triples is not None and number_of_triples < 0:
+        raise CommandError("-decisions is a number from 0 on")
+    if invocation.args and number_of_triples:
+        raise CommandError("-decisions asks two servers: an archive decides nothing; give -from")
+    if invocation.truth("offline") and not invocation.args:
+        raise CommandError("-offline looks at an archive alone: name its folder")
     with Ends(invocation) as ends:
         if invocation.args:
             if invocation.text("from") or invocation.text("journal"):
@@ -129,7 +135,6 @@ def verify(invocation: Invocation) -> int:
         destination = _destination(invocation, usual, key, report)
         if delta:
             destination = compare.within(destination, source)
-        number_of_triples = invocation.number("decisions")
         if number_of_triples and server is not None:
             report.facts["decisions"] = decisions.compare(
                 server, usual, number=number_of_triples, seed=invocation.number("seed") or 0

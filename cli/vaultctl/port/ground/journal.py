@@ -143,8 +143,9 @@ class Journal:
         if "ours" in line:
             self._ours.add(str(line["ours"]))
         if "gone" in line:
-            self.marks.pop(str(line["gone"]), None)
-            self._versions.pop(str(line["gone"]), None)
+            self.marks.pop(
+                str(line["gone"]), None
+            )  # where it stood in an archive stays known: it comes back by none
             self._ours.discard(str(line["gone"]))
         if not {"done", "gone", "ours"} & set(line) or "part" in line:
             self.lines.append(line)

@@ -45,6 +45,10 @@ class Report:
         if outcome.why or outcome.notes or outcome.remarks:
             self._outcomes[name] = outcome
 
+    def has(self, name: Name) -> bool:
+        """Whether an entry is at the destination, as far as it could be written."""
+        return self._words.get(name) in ("written", "unchanged")
+
     def leave(self, name: Name, why: str) -> None:
         """Say that an entry did not move."""
         self._left[name.kind, name.text, why] = None

@@ -47,6 +47,14 @@ def test_what_an_export_did_not_read_is_in_the_report_of_whoever_compares_its_ar
     assert not report.complete
 
 
+def test_what_a_delta_says_is_gone_is_a_difference_where_it_stays() -> None:
+    whole, _ = _gather(_item("old/x"), _item("old/y"), _item("other/z"))
+    names = Entry(Name("kv-names", "", "old/"), {"mount": "old/", "version": "1", "names": ["x"]})
+    delta, _ = _gather(Item(names.name, "", lambda: names))
+    found = compare.differences(delta, compare.within(whole, delta))
+    assert [(row["path"], row["what"]) for row in found] == [("old/y", "only at the destination")]
+
+
 def test_of_a_delta_only_what_is_in_it_is_compared() -> None:
     whole, _ = _gather(_item("old/x", '{"v":1}'), _item("old/y"))
     delta, _ = _gather(_item("old/x", '{"v":2}'))

@@ -73,3 +73,24 @@ def test_an_import_that_goes_on_writes_nothing_over_what_came_later(tmp_path: Pa
     chain.finish()
     later = at(0, _DELTA)
     assert list(Chain(journal, _DELTA).ahead(iter([later]))) == [later]
+
+
+def test_what_was_removed_again_does_not_come_back_by_the_same_archive(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", {})
+    name = Name("kv1", "", "old/x")
+
+    def of(archive: Manifest) -> Item:
+        return Item(name, "1", lambda: None, versions=f"{archive.digest[:16]}:00000000:00000001")
+
+    journal.own(name)
+    journal.note(name, "1", of(_WHOLE).versions)
+    journal.forget(name)  # a list behind it says that it is gone
+    journal.close()
+    journal = Journal(tmp_path / "journal", {})
+    assert not journal.holds(name)
+    assert not journal.is_done(name, "1")
+    chain = Chain(journal, _WHOLE)
+    assert list(chain.ahead(iter([of(_WHOLE)]))) == []
+    chain.finish()
+    later = of(_DELTA)
+    assert list(Chain(journal, _DELTA).ahead(iter([later]))) == [later]
