@@ -99,11 +99,16 @@ class Reader:
             if not metadata:
                 continue
             name = Name(KIND, self._mount.namespace, self._mount.path + key)
-            self._note_deleted(name, metadata)
-            alive = _alive(metadata)
+            try:
+                self._note_deleted(name, metadata)
+                alive, mark = _alive(metadata), self._mark(metadata)
+            except ValueError:
+                raise CommandError(
+                    f"{name.text}: the server gives a version a number or a time that is none"
+                ) from None
             yield Item(
                 name,
-                self._mark(metadata),
+                mark,
                 partial(self.load, name, key, metadata, known=self._known(name)),
                 versions=",".join(alive.values()),
                 whole=partial(self.load, name, key),

@@ -102,7 +102,12 @@ class _Secret:
         if not goes_on and any(version.get("kept") for version in self._wanted.values()):
             return AGAIN
         begun = current(present or {}) if goes_on else 0
-        fillers = sum(1 for number in range(begun + 1, self._current + 1) if not self._has_value(number))
+        written = [
+            number for number in self._wanted if begun < number <= self._current and self._has_value(number)
+        ]
+        fillers = (
+            self._current - begun - len(written)
+        )  # counted by what is there: others said how many there are
         if fillers > self._limits.fillers:
             return Outcome(
                 "refused",

@@ -92,6 +92,14 @@ def test_what_an_archive_says_is_written_where_its_kind_belongs(
     assert destination.written == {}
 
 
+def test_versions_that_are_said_to_be_gone_are_not_counted_one_by_one(tmp_path: Path) -> None:
+    version = {"version": 10**15, "state": "alive", "created": "", "ends": "", "value": "{}"}
+    data = {"mount": "secret/", "current": 10**15, "settings": {}, "versions": [version]}
+    outcome = put(sink_of(Destination(), tmp_path), "kv2", "secret/x", data)
+    assert outcome.word == "refused"
+    assert outcome.why.startswith("999999999999999 versions are gone")
+
+
 def test_no_namespace_leads_out(tmp_path: Path) -> None:
     destination = Destination()
     assert put(sink_of(destination, tmp_path), "kv1", "secret/x", _SECRET, "team/../") == _MISPLACED

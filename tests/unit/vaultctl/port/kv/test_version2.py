@@ -109,6 +109,11 @@ class _Ended(_Shelf):
         return self._about if path == "kv/metadata/app" else None
 
 
+def test_a_time_that_is_none_ends_the_move_with_its_place() -> None:
+    with pytest.raises(CommandError, match=r"kv/app: .* that is none"):
+        list(Reader(_Ended("garbage"), Mount("", "kv/"), lambda *_: None).items(lambda *_: None))
+
+
 def test_what_ended_by_the_clock_of_its_server_is_deleted_and_the_move_goes_on() -> None:
     end = (clock.now() + timedelta(seconds=20)).isoformat().replace("+00:00", "Z")
     (item,) = Reader(_Ended(end), Mount("", "kv/"), lambda *_: None).items(lambda *_: None)
