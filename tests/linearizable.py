@@ -34,7 +34,8 @@ def linearizable(history: Sequence[Seen], start: int = 0) -> bool:
         done, value = open_ends.pop()
         if done & owed == owed:
             return True
-        for step in _steps(waiting, done, value):
+        for after, counter in _steps(waiting, done, value):
+            step = _without_lost(waiting, after, counter), counter
             if step not in known:
                 known.add(step)
                 open_ends.append(step)
@@ -44,7 +45,7 @@ def linearizable(history: Sequence[Seen], start: int = 0) -> bool:
 def _steps(waiting: Sequence[Seen], done: int, value: int) -> Iterator[tuple[int, int]]:
     """Yield what may be so after one more of those has happened that began before any other had ended."""
     first_end = NEVER
-    number = (~done & (done + 1)).bit_length() - 1
+    number = _first_open(done)
     while number < len(waiting) and waiting[number].began <= first_end:
         if not done >> number & 1:
             seen = waiting[number]
@@ -53,6 +54,22 @@ def _steps(waiting: Sequence[Seen], done: int, value: int) -> Iterator[tuple[int
             if after is not None:
                 yield done | 1 << number, after
         number += 1
+
+
+def _first_open(done: int) -> int:
+    return (~done & (done + 1)).bit_length() - 1
+
+
+def _without_lost(waiting: Sequence[Seen], done: int, value: int) -> int:
+    """Count what comes first as done where nobody heard of it and it never happens any more: the counter is past it.
+
+    Otherwise each later step would look at all that came after it.
+    """
+    number = _first_open(done)
+    while number < len(waiting) and waiting[number].outcome == "unknown" and waiting[number].value < value:
+        done |= 1 << number
+        number = _first_open(done)
+    return done
 
 
 def _after(seen: Seen, value: int) -> int | None:
