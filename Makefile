@@ -156,6 +156,7 @@ bench-backup: $(VENV)/.dev ## a backup of 400 MB under 50 writes a second, compa
 
 .PHONY: soak
 soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load, power cuts, 100,000 malformed requests
+	PYTHON="$(PYTHON)" .ci/system-packages soak
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800 -o faulthandler_timeout=4000
 
 .PHONY: coverage

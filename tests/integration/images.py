@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 BASE = "localhost/coffre-base"
+BASE_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What the base says of itself: where its programs are."""
 _SUITE = "trixie"
 _PACKAGES = "python3,python3-venv,ca-certificates,systemd-standalone-sysusers"
 # What a package index asks of pip; paths of this machine's own wheels and caches stay outside.
@@ -28,13 +30,9 @@ class Buildah:
     def __init__(self, folder: Path) -> None:
         """Prepare storage, limits within the host's, and a policy that accepts what is built here."""
         self._folder = folder
-        limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-        wanted = [f"{name}={_within(limit)}" for name, limit in limits.items()]
-        (folder / "containers.conf").write_text(
-            f"[containers]\ndefault_ulimits = {json.dumps(wanted)}\n", encoding="utf-8"
-        )
+        (folder / "containers.conf").write_text(f"[containers]\n{limits()}\n", encoding="utf-8")
         (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-        (folder / "pip.conf").write_text(_pip_configuration(), encoding="utf-8")
+        (folder / "pip.conf").write_text(pip_configuration(), encoding="utf-8")
         self._environment = {
             **os.environ,
             "CONTAINERS_CONF": str(folder / "containers.conf"),
@@ -59,10 +57,8 @@ class Buildah:
     def add_base(self) -> None:
         """Make the base image from the cached Debian file system."""
         container = self.command("from", "scratch")
-        self.command("add", container, str(root_archive("base", _PACKAGES)), "/")
-        self.command(
-            "config", "--env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", container
-        )
+        self.command("add", container, str(root_archive("base")), "/")
+        self.command("config", "--env", BASE_PATH, container)
         policy = f"--signature-policy={self._folder / 'policy.json'}"
         self.command("commit", "--rm", policy, container, BASE)
 
@@ -188,6 +184,12 @@ def _checked(*command: str) -> None:
     assert finished.returncode == 0, f"{command[0]}: {finished.stdout[-2000:]}\n{finished.stderr[-2000:]}"
 
 
+def limits() -> str:
+    """The line of `containers.conf` that keeps containers within this machine's own limits."""
+    kinds = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    return f"default_ulimits = {json.dumps([f'{name}={_within(kind)}' for name, kind in kinds.items()])}"
+
+
 def _within(limit: int) -> str:
     """`soft:hard` at the host's hard limit, or a number where that has none."""
     _, hard = resource.getrlimit(limit)
@@ -195,7 +197,7 @@ def _within(limit: int) -> str:
     return f"{value}:{value}"
 
 
-def _pip_configuration() -> str:
+def pip_configuration() -> str:
     """The host's settings that lead pip to its index, from pip's files and PIP_* variables."""
     found: dict[str, str] = {}
     for path in ("/etc/pip.conf", "~/.pip/pip.conf", "~/.config/pip/pip.conf", f"{sys.prefix}/pip.conf"):

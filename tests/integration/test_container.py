@@ -21,6 +21,7 @@ import pytest
 from tests.house.tree import ROOT
 from tests.integration.images import Buildah, read_only_command
 from tests.ports import free_port
+from vault import __version__
 
 _IMAGE = "localhost/coffre"
 _USER = 10001
@@ -83,6 +84,7 @@ def test_sl_43_the_image_runs_the_server_as_a_user_without_rights(built: Built) 
     assert configuration["Entrypoint"] == ["vaultctl", "server"]
     assert configuration["Volumes"] == {"/data": {}}
     assert configuration["Healthcheck"]["Test"] == ["CMD", "vaultctl", "server", "-check-health"]
+    assert configuration["Labels"]["org.opencontainers.image.version"] == __version__
     assert "BAO_CONFIG_PATH=/etc/coffre/config.hcl" in configuration["Env"]
     assert built.buildah.run(built.container, "/bin/sh", "-c", "id -u; id -g").split() == ["10001", "10001"]
 
