@@ -14,7 +14,7 @@ from tests.perf.load import Operation, Request
 from tests.perf.server import Program
 
 WARM, COLD, ISSUED = "kv read, biscuit", "kv read, new biscuit", "biscuit login"
-COLD_A_SECOND = 1000
+COLD_A_SECOND = 2000
 """New tokens for each second of a round: more than are read with."""
 _OF_ONE = 8
 """Chains that are made from one token."""
