@@ -17,6 +17,7 @@ from tests.storage.stores import everything
 from vault.server.config.settings import StorageSettings
 from vault.server.offline.backups import bring_back, inspect, save, verify
 from vault.storage.copies import atomic_file, encryption
+from vault.storage.copies.snapshot import Progress
 from vault.storage.postgres.connection import Address
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import LONG, Storage, StorageFailure, Timer
@@ -44,14 +45,16 @@ class Estate:
     def storage(self) -> StorageSettings:
         return StorageSettings(kind="sqlite", path=str(self.folder / "vault.db"))
 
-    def save(self, *recipients: str, file: str = "", force: bool = False) -> dict[str, object]:
+    def save(
+        self, *recipients: str, file: str = "", force: bool = False, to: str = "", progress: Progress = quiet
+    ) -> dict[str, object]:
         return save(
             self.storage,
-            self.backup,
+            to or self.backup,
             recipients=recipients,
             recipients_file=file,
             force=force,
-            progress=quiet,
+            progress=progress,
         )
 
     def restored(self, identity: str = "") -> set[str]:
@@ -200,37 +203,16 @@ def test_an_interruption_ends_it_and_leaves_nothing(estate: Estate) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        save(
-            estate.storage,
-            estate.backup,
-            recipients=[estate.recipient],
-            recipients_file="",
-            force=False,
-            progress=interrupt,
-        )
+        estate.save(estate.recipient, progress=interrupt)
     assert estate.names() - before <= {"vault.db-wal", "vault.db-shm"}
 
 
 def test_no_other_backup_is_in_the_way_of_what_is_not_encrypted_yet(estate: Estate) -> None:
     """Nor is one taken for what a killed process left, and removed."""
     other = Path(f"{estate.backup}.plain")
-    save(
-        estate.storage,
-        str(other),
-        recipients=(),
-        recipients_file="",
-        force=False,
-        progress=quiet,
-    )
+    estate.save(to=str(other))
     before = other.read_bytes()
-    save(
-        estate.storage,
-        estate.backup,
-        recipients=[estate.recipient],
-        recipients_file="",
-        force=False,
-        progress=quiet,
-    )
+    estate.save(estate.recipient)
     assert other.read_bytes() == before
 
 

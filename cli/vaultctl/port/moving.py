@@ -41,38 +41,7 @@ def move(
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Do what the module says; the report tells how many passes there were, and how long the source was set aside."""
-    try:
-        _copy(
-            server,
-            report,
-            copier,
-            aside,
-            undeletion=undeletion,
-            undelete=undelete,
-            switch=switch,
-            clock=clock,
-        )
-    except CommandError as error:
-        if aside.places:
-            raise aside.undo(error) from error
-        raise
-    except KeyboardInterrupt:
-        if aside.places:
-            aside.take_back()
-        raise
 
-
-def _copy(
-    server: Server,
-    report: Report,
-    copier: Copier,
-    aside: Aside,
-    *,
-    undeletion: Undeletion,
-    undelete: bool,
-    switch: bool,
-    clock: Callable[[], float],
-) -> None:
     def source() -> ServerSource:
         return ServerSource(
             server,
@@ -82,8 +51,17 @@ def _copy(
             aside=aside.places,
         )
 
-    with undeletion.settled(server, lambda: source().versioned()):
-        _passes(report, copier, aside, source, switch=switch, clock=clock)
+    try:
+        with undeletion.settled(server, lambda: source().versioned()):
+            _passes(report, copier, aside, source, switch=switch, clock=clock)
+    except CommandError as error:
+        if aside.places:
+            raise aside.undo(error) from error
+        raise
+    except KeyboardInterrupt:
+        if aside.places:
+            aside.take_back()
+        raise
 
 
 def _passes(

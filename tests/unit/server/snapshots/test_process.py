@@ -82,18 +82,24 @@ def test_who_waits_no_more_ends_it(tmp_path: Path) -> None:
     )
 
     async def run() -> None:
-        started = BackupProcess(_task(tmp_path), {}, [sys.executable, "-c", program])
-        waiting = asyncio.ensure_future(started.outcome())
-        async with asyncio.timeout(60):
-            while not (tmp_path / "begun").exists():  # noqa: ASYNC110 -- another process sets no event
-                await asyncio.sleep(0.01)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+        started = await _given_up(tmp_path, program)
         await _gone(started.pid)
 
     asyncio.run(run())
     assert mark.exists()
+
+
+async def _given_up(folder: Path, program: str) -> BackupProcess:
+    """Return a process for which nobody waits any more; the program says by a file that it has begun."""
+    started = BackupProcess(_task(folder), {}, [sys.executable, "-c", program])
+    waiting = asyncio.ensure_future(started.outcome())
+    async with asyncio.timeout(60):
+        while not (folder / "begun").exists():  # noqa: ASYNC110 -- another process sets no event
+            await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    return started
 
 
 async def _gone(pid: int) -> None:
@@ -117,14 +123,7 @@ def test_who_gives_up_does_not_wait_for_one_that_does_not_end_and_it_is_killed(
     )
 
     async def run() -> None:
-        started = BackupProcess(_task(tmp_path), {}, [sys.executable, "-c", program])
-        waiting = asyncio.ensure_future(started.outcome())
-        async with asyncio.timeout(60):
-            while not (tmp_path / "begun").exists():  # noqa: ASYNC110 -- another process sets no event
-                await asyncio.sleep(0.01)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+        started = await _given_up(tmp_path, program)
         os.kill(started.pid, 0)
         await _gone(started.pid)
 
