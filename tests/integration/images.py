@@ -120,15 +120,20 @@ def read_only_command(
     return [*shell, *inside]
 
 
+def _kept(name: str, packages: str, ending: str = "") -> Path:
+    """Where what is made of these packages is kept, in the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coffre-tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
+    return cache / f"{name}-{kind}-{os.uname().machine}{ending}"
+
+
 def root_archive(name: str, packages: str = _PACKAGES) -> Path:
     """A Debian file system with these packages, by commas, made once and kept in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coffre-tests"
-    kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
-    archive = cache / f"{name}-{_SUITE}-{kind}-{os.uname().machine}.tar"
+    archive = _kept(f"{name}-{_SUITE}", packages, ".tar")
     if archive.exists():
         return archive
-    cache.mkdir(parents=True, exist_ok=True)
-    root = cache / f"making-{os.getpid()}"
+    root = archive.parent / f"making-{os.getpid()}"
     try:
         _checked("debootstrap", "--variant=minbase", f"--include={packages}", _SUITE, str(root))
         for waste in (
@@ -152,13 +157,10 @@ def package_folder(packages: str) -> Path:
 
     Made once and kept in the user's cache.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coffre-tests"
-    kind = hashlib.sha256(packages.encode()).hexdigest()[:8]
-    folder = cache / f"packages-{_SUITE}-{kind}-{os.uname().machine}"
+    folder = _kept(f"packages-{_SUITE}", packages)
     if folder.exists():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    root = cache / f"downloading-{os.getpid()}"
+    root = folder.parent / f"downloading-{os.getpid()}"
     try:
         options = ("--download-only", "--variant=minbase", f"--include={packages}")
         _checked("debootstrap", *options, _SUITE, str(root))

@@ -114,19 +114,16 @@ def test_a_namespace_ends_with_a_slash(tmp_path: Path) -> None:
     assert list(destination.written) == ["team/secret/x"]
 
 
+def _about(kind: str) -> dict[str, Any]:
+    """What is said of a mount of this type."""
+    return {"type": kind, "description": "", "options": {}, "config": {}, "local": False, "seal_wrap": False}
+
+
 def test_nothing_is_written_below_a_mount_that_was_not_made(tmp_path: Path) -> None:
     destination = Destination(refuses="sys/mounts/secret/team")
     sink = sink_of(destination, tmp_path)
-    about: dict[str, Any] = {
-        "type": "kv",
-        "description": "",
-        "options": {},
-        "config": {},
-        "local": False,
-        "seal_wrap": False,
-    }
     with pytest.raises(ApiError):
-        put(sink, "mount", "secret/team/", about)
+        put(sink, "mount", "secret/team/", _about("kv"))
     assert put(sink, "kv1", "secret/team/x", {**_SECRET, "mount": "secret/team/"}) == _ABSENT
     assert put(sink, "kv1", "secret/x", _SECRET).word == "written"
     assert list(destination.written) == ["secret/x"]
@@ -135,16 +132,8 @@ def test_nothing_is_written_below_a_mount_that_was_not_made(tmp_path: Path) -> N
 def test_no_role_is_written_into_an_auth_mount_that_is_another(tmp_path: Path) -> None:
     destination = Destination(refuses="sys/auth/sso")
     sink = sink_of(destination, tmp_path)
-    about = {
-        "type": "jwt",
-        "description": "",
-        "options": {},
-        "config": {},
-        "local": False,
-        "seal_wrap": False,
-    }
     with pytest.raises(ApiError):
-        put(sink, "auth-mount", "sso/", about)
+        put(sink, "auth-mount", "sso/", _about("jwt"))
     assert put(sink, "jwt-role", "auth/sso/role/x", {"body": {"token_policies": ["admin"]}}) == _ABSENT
     assert destination.written == {}
 
