@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.log.written import ORIGIN, chained, record, root_of, time_of
+from tests.log.written import ORIGIN, chained, purge_of, record, root_of, time_of
 from tests.served import served
 from tests.unit.log.format.signing import ed25519
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
@@ -74,6 +74,12 @@ class LogServer(ThreadingHTTPServer):
                 [*known, *({**record(len(known) + at, log=log), **one} for at, one in enumerate(more))]
             )
             self.grown.notify_all()
+
+    def purge(self, log: str, first: int) -> None:
+        """Have the records before `first` gone, and the last record announce that."""
+        known = [json.loads(line) for line in self.lines[log][:-1]]
+        self.lines[log] = chained([*known, purge_of(log, first - 1, len(known), own=log)])
+        self.purged = first
 
     def note(self, log: str) -> bytes:
         """The newest checkpoint of a log."""

@@ -376,7 +376,7 @@ def test_an_index_that_is_behind_the_checkpoint_is_waited_for(server: LogServer,
 def test_what_was_purged_is_stood_for_by_tiles(count: int, purged: int, tmp_path: Path) -> None:
     enable_socket()
     with log_server(own=count) as server:
-        server.purged = purged
+        server.purge(LOG, purged)
         (tmp_path / "kept").write_bytes(server.note(LOG))
         found = shown(server, ["segments", f"-download={tmp_path / 'copy'}"], tmp_path)
         asked = [path for path, _ in server.asked if path.startswith("tiles")]

@@ -7,6 +7,8 @@ nothing is told, nothing can be known: so it must be said what is not covered.
 """
 
 import gzip
+import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -276,6 +278,9 @@ def _open_and_add(segment: Segment) -> None:
         segment.path(kind).unlink()
 
 
+_NOT_COMPARED = "no checkpoint can be compared"
+
+
 def _swap_files(segment: Segment) -> None:
     first, second = segment.path(CLOSED), Segment(segment.folder, segment.first - 10).path(CLOSED)
     content = first.read_bytes()
@@ -283,10 +288,35 @@ def _swap_files(segment: Segment) -> None:
     second.write_bytes(content)
 
 
+def _make_pipe(segment: Segment) -> None:
+    segment.path(CLOSED).unlink()
+    os.mkfifo(segment.path(CLOSED))
+
+
+def _link_to_device(segment: Segment) -> None:
+    segment.path(MANIFEST).unlink()
+    segment.path(MANIFEST).symlink_to("/dev/zero")
+
+
+def _write_note(segment: Segment) -> None:
+    said = json.loads(segment.path(MANIFEST).read_bytes())
+    note = json.loads(Segment(segment.folder, 0).path(MANIFEST).read_bytes())["checkpoint"]
+    segment.path(MANIFEST).write_text(json.dumps({**said, "checkpoint": note.replace("\n4\n", "\n14\n")}))
+
+
+def _remove_oldest(segment: Segment) -> None:
+    for first in (0, segment.first):
+        _remove_segment(Segment(segment.folder, first))
+
+
 @pytest.mark.parametrize(
     ("attack", "told"),
     [
         (lambda _: None, []),
+        (_make_pipe, ["segment 10 can't be read: it is no file", "records 10 to 19: missing"]),
+        (_link_to_device, ["00000000000000000010.manifest can't be read: it is no file"]),
+        (_write_note, ["the checkpoint in the manifest of segment 10: invalid signature"]),
+        (_remove_oldest, [f"records 0 to 19: not there, nor hash tiles that stand for them; {_NOT_COMPARED}"]),
         (_remove_segment, ["records 10 to 19: missing"]),
         (
             _edit_closed,
@@ -307,7 +337,7 @@ def _swap_files(segment: Segment) -> None:
         ),
         (_swap_files, ["record 0: record 10 stands in its place", "…"]),
     ],
-    ids=["nothing", "remove it", "edit it and not its manifest", "cut it", "open it and add the next one's record", "swap it with another"],
+    ids=["nothing", "make it a pipe", "link its manifest to a device", "change its manifest's checkpoint", "remove it and all before", "remove it", "edit it and not its manifest", "cut it", "open it and add the next one's record", "swap it with another"],
 )  # fmt: skip
 def test_a_segment_that_the_reader_closed_is_tampered_with(
     closed: Genuine, tmp_path: Path, attack: Callable[[Segment], None], told: Sequence[str]

@@ -47,6 +47,13 @@ def record(seq: int, *, tenant: str = "root", log: str = LOG) -> Record:
     }
 
 
+def purge_of(log: str, last: int, seq: int, *, own: str = LOG) -> Record:
+    """The record number `seq` of a log which announces that the records of a log up to `last` go."""
+    fields = {"checkpoint": "", "first": 0, "last": last, "log": log, "root": ""}
+    said = {**record(seq, log=own), "event_name": "esa.log.purge", "fields": fields, "phase": "notice"}
+    return {name: value for name, value in said.items() if name not in {"outcome", "resource"}}
+
+
 def chained(records: Iterable[Record]) -> list[bytes]:
     """The lines of records in their order, each with its number and the hashes of those before it."""
     lines: list[bytes] = []

@@ -51,10 +51,9 @@ class CheckpointCheck:
         """How many records there are to be before there is something to compare."""
 
     def begin_segment(self, segment: Segment) -> None:
-        """Go on with the checkpoints beside a segment."""
-        self._own = heapq.merge(
-            self._read(segment, CHECKPOINTS), self._read(segment, COSIGNED), key=lambda one: one.size
-        )
+        """Go on with the checkpoints beside a segment, and the one in its manifest."""
+        kinds = [self._read(segment, kind) for kind in (CHECKPOINTS, COSIGNED)]
+        self._own = heapq.merge(*kinds, self._read_manifest(segment), key=lambda one: one.size)
         self._next_own = next(self._own, None)
         self.next = self._smallest()
 
@@ -120,6 +119,19 @@ class CheckpointCheck:
         if fits or (one.size == other.size and one.root != other.root):
             self._told_fraud = True
             self._report(fraud(self._log, other, one))
+
+    def _read_manifest(self, segment: Segment) -> Iterator[KnownCheckpoint]:
+        """Yield the checkpoint that a segment's manifest repeats, or tell why it does not count."""
+        try:
+            note = segment.manifest().checkpoint if segment.closed else ""
+            if note:
+                yield self._opener.open(note.encode(), held=False)
+        except BadSegment:
+            return  # who reads the manifest for what else it says tells of it
+        except (BadNote, BadCheckpoint, BadSignature, UnknownSigner) as problem:
+            self._tell(
+                Kind.CHECKPOINT, f"the checkpoint in the manifest of segment {segment.first}: {problem}"
+            )
 
     def _read(self, segment: Segment, kind: str) -> Iterator[KnownCheckpoint]:
         """Yield the checkpoints of one file beside a segment that count, and tell of others."""

@@ -1,21 +1,34 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Writes files so that what has their name is whole, whatever ends this process, and appends so that no part of a line stays.
 
-What replaces a file is written beside it, and then gets its name. All of it blocks.
+It opens what a copied log has under a file's name, which may be anything. What replaces a file is written beside it, and then gets its name. All of it blocks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _NEW: Final = ".new"
 """What ends the name of a file that is not whole yet."""
 _MODE: Final = 0o600
 _FLAGS: Final = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to read it, and never wait: what is none, as a named pipe or a device, raises `OSError` too."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    kind = os.fstat(fd).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(fd)
+        code = errno.EISDIR if stat.S_ISDIR(kind) else errno.EINVAL
+        raise OSError(code, os.strerror(code) if code == errno.EISDIR else "it is no file", str(path))
+    return open(fd, "rb")
 
 
 def of_process() -> str:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from vault.log.format.canonical import NotCanonical, decode_record
 from vault.log.format.finding import Finding, Kind, span
 from vault.log.format.tree import EMPTY_ROOT, CompactRange, encode_hash, leaf_hash
@@ -16,7 +18,18 @@ _NOTHING: Final = encode_hash(EMPTY_ROOT)
 _FIRST: Final = (-1, _NOTHING)
 """What stands before the first record of a tenant."""
 
+PURGE: Final = "esa.log.purge"
+"""The event by which a log says that the oldest records of one, itself or another, are about to go."""
+
 Report = Callable[[Finding], None]
+
+
+class AnnouncedPurge(msgspec.Struct, frozen=True, kw_only=True):
+    """What record `seq` says: that the records of a log up to `last` go."""
+
+    seq: int
+    log: str
+    last: int
 
 
 class RecordCheck:
@@ -37,6 +50,8 @@ class RecordCheck:
         """By tenant the number of its last record and the leaf of that, as manifests have it."""
         self.whole = not first
         """Whether all records of all tenants are known."""
+        self.purges: list[AnnouncedPurge] = []
+        """Purges that these records announce."""
         self._unreadable = False
         """Whether the line before was no record."""
 
@@ -65,8 +80,17 @@ class RecordCheck:
         self._check_time(record.get("observed_timestamp"))
         leaf = self._follow(body)
         self._check_tenant(record, leaf)
+        if record.get("event_name") == PURGE:
+            self._note_purge(record.get("fields"))
         self._unreadable = False
         return True
+
+    def _note_purge(self, fields: object) -> None:
+        """Keep what the record before the next one announces."""
+        said = fields if isinstance(fields, dict) else {}
+        log, last = said.get("log"), said.get("last")
+        if isinstance(log, str) and type(last) is int:
+            self.purges.append(AnnouncedPurge(seq=self.seq - 1, log=log, last=last))
 
     def miss(self, end: int) -> None:
         """Go on with record `end`: those before it are not there."""

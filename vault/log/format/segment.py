@@ -15,12 +15,14 @@ import re
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import msgspec
 
 from vault.log.format.canonical import LONGEST_RECORD
+from vault.log.format.files import open_file
 from vault.log.format.note import MOST_BYTES
 
 SEGMENT: Final = ".jsonl"
@@ -154,7 +156,7 @@ class Segment(msgspec.Struct, frozen=True, order=True):
         A torn line is passed over. Raises `BadSegment`.
         """
         try:
-            with self.path(kind).open("rb") as file:
+            with open_file(self.path(kind)) as file:
                 yield from read_checkpoints(file)
         except FileNotFoundError:
             return
@@ -163,15 +165,18 @@ class Segment(msgspec.Struct, frozen=True, order=True):
                 f"the checkpoints of segment {self.first} can't be read: {_told(failure)}"
             ) from None
 
-    def _open(self) -> io.BufferedIOBase:
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO | gzip.GzipFile]:
         """Open the file that has the records; one that is closed meanwhile is read as it is then."""
+        file, packed = None, True
         if not self.closed:
             try:
-                return self.path(SEGMENT).open("rb")
+                file, packed = open_file(self.path(SEGMENT)), False
             except FileNotFoundError:
                 if not self.closed:
                     raise
-        return gzip.open(self.path(CLOSED))
+        with file or open_file(self.path(CLOSED)) as found:
+            yield gzip.GzipFile(fileobj=found) if packed else found
 
     def _from_start(self, seq: int) -> Iterator[bytes]:
         if seq < self.first:
@@ -192,7 +197,7 @@ class Segment(msgspec.Struct, frozen=True, order=True):
         """
         unpacker, parts, left = zlib.decompressobj(_GZIP), [], most
         try:
-            with self.path(CLOSED).open("rb") as file:
+            with open_file(self.path(CLOSED)) as file:
                 file.seek(offset)
                 while not unpacker.eof and left and (packed := unpacker.unconsumed_tail or file.read(_CHUNK)):
                     parts.append(unpacker.decompress(packed, left))
@@ -244,7 +249,7 @@ def read_checkpoints(file: BinaryIO) -> Iterator[StoredCheckpoint]:
 
 def _content(path: Path, most: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(most + 1)
     except OSError as failure:
         raise BadSegment(f"{path.name} can't be read: {_told(failure)}") from None

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from vault.log.format.files import replace_file, replace_unsynced, sync_folder
+from vault.log.format.files import open_file, replace_file, replace_unsynced, sync_folder
 from vault.log.format.tree import HASH_BYTES, MissingHash, complete_hash
 
 WIDTH: Final = 256
@@ -71,7 +71,7 @@ def read_tile(folder: Path, level: int, index: int) -> bytes:
     """Return the hashes of a full tile, one after another. Raises `MissingHash` where it is not kept, `BadTile`."""
     path = folder / Tile(level, index).path
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(TILE_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingHash(f"tile {index} of level {level} is not kept") from None
@@ -105,7 +105,7 @@ def read_partial(folder: Path, index: int, *, least: int) -> bytes:
         width = 0
     if width < least:
         raise MissingHash(f"{least} leaves of tile {index} are not kept")
-    with (place / str(width)).open("rb") as file:
+    with open_file(place / str(width)) as file:
         content = file.read(TILE_BYTES)
     if len(content) != width * HASH_BYTES:
         raise BadTile(f"the partial tile {index} has not {width} leaves")

@@ -8,7 +8,7 @@ can have been made anew by whoever has the files and the key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ import msgspec
 
 from vault.log.format.checkpoint_check import CheckpointCheck
 from vault.log.format.finding import RECORD_FAULTS, Finding, Kind, span
-from vault.log.format.record_check import RecordCheck
+from vault.log.format.record_check import AnnouncedPurge, RecordCheck
 from vault.log.format.segment import LogId, Segment, list_logs, list_segments
 from vault.log.format.segment_check import SegmentCheck
 from vault.log.format.tiles import BadTile, kept_subtree
@@ -80,11 +80,12 @@ def verify_folder(
     """
     known = HeldCheckpoints(held, trust)
     logs = list_logs(folder)
-    reports = [
-        _LogCheck(folder / str(log), known.by_log.get(str(log), ()), trust, progress).run() for log in logs
-    ]
-    there = {str(log) for log in logs}
-    absent = known.by_log.keys() - there
+    checks = [_LogCheck(folder / str(log), known.by_log.get(str(log), ()), trust, progress) for log in logs]
+    reports = [check.run() for check in checks]
+    purged = _announced(checks)
+    folders = {str(log) for log in logs}
+    there = {report.log for report in reports if report.size} | (purged.keys() & folders)
+    absent = known.by_log.keys() - folders
     others = [
         *known.findings,
         *(
@@ -99,29 +100,53 @@ def verify_folder(
             )
             for log in sorted(trust.named_logs - there - absent)
         ),
-        *_absent_epochs(logs),
+        *_absent_epochs(logs, there),
+        *_taken_away(reports, purged),
     ]
     if not trust.keys:
         others.append(Finding(kind=Kind.COVERAGE, log="", words="no key is given: no signature was verified"))
     return Report(logs=tuple(reports), others=tuple(others))
 
 
-def _absent_epochs(logs: Sequence[LogId]) -> list[Finding]:
-    """Return which logs are missing among those of one worker, which are numbered."""
+def _absent_epochs(logs: Sequence[LogId], there: Collection[str]) -> list[Finding]:
+    """Return which logs are missing among those of one worker, which are numbered; a folder without records is no log."""
     found = []
     for _, group in groupby(logs, key=lambda log: (log.node, log.worker)):
-        there = list(group)
-        epochs = {log.epoch for log in there}
-        found += [
-            Finding(
-                kind=Kind.ABSENT,
-                log=str(LogId(there[0].node, there[0].worker, epoch)),
-                words="later logs of its worker are there, and it is not",
-            )
-            for epoch in range(min(epochs), max(epochs))
-            if epoch not in epochs
-        ]
+        epochs = [*group]
+        first, end = epochs[0], epochs[-1].epoch
+        numbered = (str(LogId(first.node, first.worker, epoch)) for epoch in range(first.epoch, end))
+        words = "later logs of its worker are there, and it is not"
+        found += [Finding(kind=Kind.ABSENT, log=log, words=words) for log in numbered if log not in there]
     return found
+
+
+def _announced(checks: Sequence[_LogCheck]) -> dict[str, int]:
+    """Return by log the last record that any of the logs says was purged."""
+    purged: dict[str, int] = {}
+    for one in (announced for check in checks for announced in check.purges):
+        purged[one.log] = max(one.last, purged.get(one.log, 0))
+    return purged
+
+
+def _taken_away(reports: Sequence[LogReport], purged: Mapping[str, int]) -> list[Finding]:
+    """Return of which logs the oldest records are gone though no log says that they were purged, which a server does first.
+
+    What said so can be purged itself: where that may be, as another log of the node was, nothing is told.
+    """
+    cut = [report for report in reports if any(one.kind is Kind.PURGED for one in report.findings)]
+    known = {report.log for report in cut if purged.get(report.log, -1) >= report.first - 1}
+    nodes = {LogId.parse(log).node for log in known}
+    return [
+        Finding(
+            kind=Kind.ABSENT,
+            log=report.log,
+            words=f"{span(0, report.first - 1)}: gone, and no signed record that is there announces a purge of them",
+            first=0,
+            last=report.first - 1,
+        )
+        for report in cut
+        if report.log not in known and (report.log in purged or LogId.parse(report.log).node not in nodes)
+    ]
 
 
 class _LogCheck:
@@ -136,6 +161,7 @@ class _LogCheck:
     ) -> None:
         """`folder` is the log's; `held` are its checkpoints that were kept elsewhere, the smallest first."""
         self._log, self._progress = folder.name, progress
+        self._keyed = bool(trust.keys)
         self._findings: list[Finding] = []
         self._faults = 0
         self._segments = list_segments(folder)
@@ -167,6 +193,14 @@ class _LogCheck:
             time=self._records.time,
             findings=tuple(self._findings),
         )
+
+    @property
+    def purges(self) -> list[AnnouncedPurge]:
+        """Purges that the log announces, as far as it is signed: a server signs that before it purges."""
+        if not self._keyed:
+            return self._records.purges
+        sure = max(self._checkpoints.covered, self._checkpoints.signed)
+        return [one for one in self._records.purges if one.seq < sure]
 
     def _begin_purged(self) -> None:
         """Begin after records that are not there any more: the hash tiles of the log stand for them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.log.written import LOG, ORIGIN, WrittenLog, chained, record, written
+from tests.log.written import LOG, ORIGIN, WrittenLog, chained, purge_of, record, written
 from tests.unit.log.format.signing import cosignature, ed25519, witness
 from vault.log.format.finding import Kind
 from vault.log.format.note import format_note, parse_note
@@ -130,13 +130,13 @@ def test_after_a_purge_hash_tiles_stand_for_what_is_gone(tmp_path: Path) -> None
     report = _verify(tmp_path, [log.notes[20], log.notes[310]])
     assert report.faults == ()
     [found] = report.logs
-    assert (found.first, found.size, found.covered) == (300, 530, 310)
+    assert (found.first, found.size, found.covered, found.signed) == (300, 530, 310, 530)
     assert report.findings[0].words == "records 0 to 299: not there, hash tiles stand for them"
     log.lines[305] = log.lines[305].replace(b"success", b"refused")
     log.write()
     _remove(log, 0)
     assert [finding.kind for finding in _verify(tmp_path, [log.notes[310]]).faults] == [
-        Kind.CHANGED, Kind.TENANT, Kind.REWRITTEN,
+        Kind.CHANGED, Kind.TENANT, Kind.REWRITTEN, Kind.ABSENT,
     ]  # fmt: skip
 
 
@@ -145,7 +145,8 @@ def test_tiles_that_were_made_anew_do_not_fit_what_is_held(tmp_path: Path) -> No
     tile = log.folder / "tile" / "0" / "000"
     tile.write_bytes(leaf_hash(b"another") + tile.read_bytes()[32:])
     assert _words(_verify(tmp_path, [log.notes[20]])) == [
-        f"{LOG}: records 0 to 19: something in them was rewritten, a held checkpoint has another root at 20"
+        f"{LOG}: records 0 to 19: something in them was rewritten, a held checkpoint has another root at 20",
+        _taken(299),
     ]
 
 
@@ -158,6 +159,82 @@ def test_without_tiles_nothing_of_a_purged_log_is_compared(tmp_path: Path) -> No
         f"{LOG}: records 0 to 299: not there, nor hash tiles that stand for them; no checkpoint can be compared"
     ]
     assert report.logs[0].covered == 0
+
+
+def _taken(last: int) -> str:
+    return f"{LOG}: records 0 to {last}: gone, and no signed record that is there announces a purge of them"
+
+
+def test_oldest_records_that_are_gone_without_an_announcement_were_taken_away(tmp_path: Path) -> None:
+    log = written(tmp_path, 530, starts=(0, 300), signed=(20, 310, 530))
+    _remove(log, 0)
+    assert _words(_verify(tmp_path, [log.notes[20], log.notes[530]])) == [_taken(299)]
+    assert _words(verify_folder(tmp_path, Trust())) == [_taken(299)]
+
+
+def test_more_than_was_announced_may_not_be_gone(tmp_path: Path) -> None:
+    log = _purged(tmp_path, first=400, announced=299)
+    written(tmp_path, 3, log="0123abcd-1-1")
+    assert _words(_verify(tmp_path, [log.notes[20]])) == [_taken(399)]
+    log = _purged(tmp_path, first=300, announced=399)  # it was ended half-way
+    assert _words(_verify(tmp_path, [log.notes[20]])) == []
+
+
+def test_an_announcement_counts_that_is_signed_whichever_log_has_it(tmp_path: Path) -> None:
+    log = written(tmp_path, 530, starts=(0, 300), signed=(310, 530))
+    _remove(log, 0)
+    other = WrittenLog(
+        tmp_path,
+        chained(
+            [
+                *(record(seq, log="0123abcd-1-1") for seq in range(3)),
+                purge_of(LOG, 299, 3, own="0123abcd-1-1"),
+            ]
+        ),
+        log="0123abcd-1-1",
+    )
+    for signed, told in (((3,), [_taken(299)]), ((3, 4), [])):
+        other.notes.clear()
+        other.sign(*signed)
+        other.write()
+        assert _words(_verify(tmp_path)) == told
+    for fields in ({"log": LOG}, {"log": 5, "last": 299}, {"log": LOG, "last": "299"}, 7):
+        other.lines = chained(
+            [
+                *(record(seq, log=other.log) for seq in range(3)),
+                {**purge_of(LOG, 299, 3, own=other.log), "fields": fields},
+            ]
+        )
+        other.sign(3, 4)
+        other.write()
+        assert _words(_verify(tmp_path)) == [_taken(299)]
+
+
+def test_what_announced_a_purge_may_be_purged_itself(tmp_path: Path) -> None:
+    written(tmp_path, 530, starts=(0, 300), signed=(530,), log="0123abcd-1-1")
+    _remove(WrittenLog(tmp_path, [], log="0123abcd-1-1"), 0)
+    _purged(tmp_path, first=300)
+    assert _words(_verify(tmp_path)) == []
+    strange = written(tmp_path, 530, starts=(0, 300), signed=(530,), log="ffff0000-0-1")
+    _remove(strange, 0)
+    assert [finding.log for finding in _verify(tmp_path).faults] == [strange.log]
+
+
+def test_a_folder_without_records_does_not_stand_for_a_log(tmp_path: Path) -> None:
+    log = written(tmp_path, 9, signed=(9,), log="0123abcd-0-1")
+    written(tmp_path, 4, log="0123abcd-0-2")
+    key = ed25519(log.origin).verifier
+    _remove(log, 0)
+    assert _words(verify_folder(tmp_path, Trust(keys=(key,)))) == [
+        f"{log.log}: a key that is given is of this log, and the log is not there",
+        f"{log.log}: later logs of its worker are there, and it is not",
+    ]
+    other = WrittenLog(tmp_path, chained([purge_of(log.log, 8, 0, own="0123abcd-0-2")]), log="0123abcd-0-2")
+    other.sign(1)
+    other.write()
+    assert _words(verify_folder(tmp_path, Trust(keys=(key,)))) == []
+    (tmp_path / "0123abcd-0-3").mkdir()  # it is about to begin
+    assert _words(verify_folder(tmp_path, Trust(keys=(key,)))) == []
 
 
 def test_of_many_faults_so_many_are_told_and_the_rest_counted(tmp_path: Path) -> None:
@@ -184,9 +261,14 @@ def test_a_log_with_hardly_a_record_is_verified(tmp_path: Path, count: int) -> N
     assert (report.logs[0].size, report.logs[0].covered) == (count, count)
 
 
-def _purged(folder: Path, *, first: int) -> WrittenLog:
-    """A log whose segment before `first` is gone, but for its hash tiles."""
+def _purged(folder: Path, *, first: int, announced: int | None = None) -> WrittenLog:
+    """A log whose segment before `first` is gone, but for its hash tiles; of record `announced` it says that it goes, as all before."""
     log = written(folder, 530, starts=(0, first), signed=(20, 310))
+    last = first - 1 if announced is None else announced
+    lines = [record(seq, tenant=("root", "ns1", "ns2")[seq % 3]) for seq in range(529)]
+    log.lines = chained([*lines, purge_of(LOG, last, 529)])
+    log.sign(20, 310, 530)
+    log.write()
     _remove(log, 0)
     return log
 

@@ -61,6 +61,12 @@ def _purge(reading: Reading, through: int) -> None:
     purge_segments(log.folder, segments, leaves_to_keep(log.tree, segments[-1]))
 
 
+def _announce(written: WrittenLog, last: int) -> bytes:
+    """Say that the records up to this one go, as a server does before, and return the checkpoint after it."""
+    written.write(record(event_name="esa.log.purge", fields={"last": last, "log": LOG}))
+    return written.sign()
+
+
 def _faults(folder: Path, written: WrittenLog, *held: bytes) -> list[str]:
     report = verify_folder(folder, Trust(keys=(written.verifier,)), held)
     return [str(fault) for fault in report.faults]
@@ -81,7 +87,7 @@ def test_whole_segments_are_chosen_and_never_the_newest(written: WrittenLog, rea
 
 @pytest.mark.parametrize("size", _SIZES)
 def test_what_stays_is_proven_and_what_was_is_told(tmp_path: Path, written: WrittenLog, size: int) -> None:
-    note = written.sign()
+    note = _announce(written, size - 1)
     reading = Reading(tmp_path)
     reading.catch_up()
     _purge(reading, size - 1)
@@ -148,7 +154,7 @@ def ended_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 def test_wherever_it_is_ended_nothing_is_amiss_and_it_is_finished_by_the_next(
     tmp_path: Path, written: WrittenLog, reading: Reading, ended_at: list[int]
 ) -> None:
-    note = written.sign()
+    note = _announce(written, 349)
     for steps in range(40):
         ended_at[:] = [steps]
         try:
