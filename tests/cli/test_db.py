@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -33,7 +34,7 @@ class Place:
 
     def configure(self, user: str) -> None:
         """Write whom the configuration names."""
-        url = f"postgresql://{user}@/{self.database}?host={self.address().host}"
+        url = f"postgresql://{quote(user, safe='')}@/{self.database}?host={self.address().host}"
         self._file.write_text(
             f'storage "postgresql" {{ connection_url = "{url}" }}\nlistener "tcp" {{ tls_disable = true }}\n'
         )
@@ -108,6 +109,52 @@ def test_what_is_proven_and_what_is_warned_of(place: Place) -> None:
     assert "[ warning ] Privileges: this user is a superuser; give the nodes a role of their own" in out
     assert "[ warning ] Limits: 3 of this role's time-outs are off" in out
     assert "[ warning ] Plans: plans made while tables are small stay" in out
+
+
+def test_rights_that_are_too_few_or_too_many_are_told_wherever_they_are(
+    place: Place, postgres: Callable[[], Cluster]
+) -> None:
+    assert place.typed("init", "-owner=owner")[0] == 0
+    few = "REVOKE EXECUTE ON FUNCTION coffre.claim FROM node; REVOKE SELECT ON coffre.node FROM node"
+    many = (
+        "GRANT INSERT ON coffre.change TO node",
+        "GRANT UPDATE (version) ON coffre.meta TO node",
+        "GRANT USAGE ON SEQUENCE coffre.seq TO node",
+        "GRANT CREATE ON SCHEMA coffre TO node",
+    )
+    undo = (
+        "REVOKE ALL ON ALL TABLES IN SCHEMA coffre FROM node; REVOKE ALL ON ALL SEQUENCES IN SCHEMA coffre FROM node; "
+        "REVOKE ALL (version) ON coffre.meta FROM node; REVOKE ALL ON SCHEMA coffre FROM node"
+    )
+    expected = {
+        few: "[ failure ] Privileges: this user may not use claim, node; run operator db init with -owner\n"
+    }
+    expected |= dict.fromkeys(many, "[ warning ] Privileges: this user may write past the turn")
+    for change, said in expected.items():
+        postgres().run(place.database, change)
+        assert said in place.typed("check")[1], change
+        postgres().run(place.database, undo)
+        assert place.typed("init", "-owner=owner")[0] == 0
+        assert "[ success ] Privileges" in place.typed("check")[1]
+
+
+def test_a_role_may_have_any_name_that_there_is(place: Place, postgres: Callable[[], Cluster]) -> None:
+    role = 'My-app"; DROP SCHEMA coffre; --ä'
+    place.configure(role)
+    code, _, err = place.typed("init", "-owner=owner")
+    assert code != 0
+    assert f'there is no role "{role}"; make it' in err
+    quoted = role.replace('"', '""')
+    postgres().run("postgres", f'CREATE ROLE "{quoted}" LOGIN')
+    try:
+        code, out, err = place.typed("init", "-owner=owner")
+        assert (code, err) == (0, "")
+        assert f"role              {role}\n" in out
+        assert "[ success ] Privileges" in place.typed("check")[1]
+        assert "[ success ] Limits" in place.typed("check")[1]
+    finally:
+        postgres().run(place.database, f'DROP OWNED BY "{quoted}"')
+        postgres().run("postgres", f'DROP ROLE "{quoted}"')
 
 
 def test_what_was_planned_for_small_tables_reads_none_of_them_whole(

@@ -49,12 +49,13 @@ def _install(settings: StorageSettings, owner: str, password_file: str, *, fresh
     address = storages.address(settings)
     from vault.storage.postgres.administration import install
 
-    role = address.user if owner and owner != address.user else ""
+    user = address.user
+    role = user if owner and owner != user else ""
     if role:
         as_owner = msgspec.structs.replace(settings, password_file=password_file)
         address = msgspec.structs.replace(storages.address(as_owner), user=owner)
     version = asyncio.run(install(address, role, fresh=fresh))
-    return {"database": str(address), "schema_version": version, "role": role or "none: the owner is used"}
+    return {"database": str(address), "schema_version": version, "role": user}
 
 
 def _settings(paths: Sequence[str], environment: Mapping[str, str]) -> StorageSettings:

@@ -38,6 +38,8 @@ SETTLED_SECONDS: Final = 10.0
 """Whoever lives as long did not die of its start."""
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 30.0
+_MOST_DOUBLINGS: Final = 16
+"""More make it no longer, and soon a number that is none."""
 _END_SECONDS: Final = 30.0
 """How long workers may take to end, which includes their requests in flight."""
 BEAT_SECONDS: Final = 2.0
@@ -300,8 +302,39 @@ class Supervisor:
         self._notices.ready()
 
     def _spawn(self) -> None:
-        """Start one worker."""
+        """Start one worker. One that the system has no room for is tried again: those that serve go on meanwhile.
+
+        Raises `StartFailure` where none has served yet.
+        """
+        try:
+            self._try_to_spawn()
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            if not self._served:
+                raise StartFailure(f"no worker can be started: {reason}") from None
+            self._log.failure("server", "no worker can be started, which is tried again", error=reason)
+            self._start_later(early=True)
+
+    def _try_to_spawn(self) -> None:
+        """Start one worker. Raises `OSError` where there are no descriptors, processes or memory for it."""
         mine, theirs = control.pair()
+        try:
+            number, seat, pid = self._fork(mine, theirs)
+        except OSError:
+            mine.close()
+            raise
+        finally:
+            theirs.close()
+
+        def wait(*, listening: bool) -> None:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if listening else 0)
+            self._selector.modify(mine, events, child)
+
+        child = self._children[number] = _Child(mine, wait, number=number, seat=seat, pid=pid)
+        self._selector.register(mine, selectors.EVENT_READ, child)
+
+    def _fork(self, mine: socket.socket, theirs: socket.socket) -> tuple[int, int, int]:
+        """Return number, seat and process of a new worker, which goes on elsewhere. Raises `OSError`."""
         self._numbers += 1
         number = self._numbers
         seat = min(set(range(self._config.workers)) - {child.seat for child in self._children.values()})
@@ -316,14 +349,7 @@ class Supervisor:
                 self._be_worker(mine, theirs, number, seat)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        theirs.close()
-
-        def wait(*, listening: bool) -> None:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if listening else 0)
-            self._selector.modify(mine, events, child)
-
-        child = self._children[number] = _Child(mine, wait, number=number, seat=seat, pid=pid)
-        self._selector.register(mine, selectors.EVENT_READ, child)
+        return number, seat, pid
 
     def _be_worker(self, mine: socket.socket, theirs: socket.socket, number: int, seat: int) -> None:
         """Go on as a worker, and never return."""
@@ -358,8 +384,10 @@ class Supervisor:
                 return
             text, beside = message
             word, _, rest = text.partition(" ")
-            if word == control.TO and beside is not None:
-                self._connect(rest, beside)
+            if word == control.TO:
+                # For want of a descriptor it does not come, and its other end hears of that.
+                if beside is not None:
+                    self._connect(rest, beside)
             elif word == control.SILENT:
                 silent = self._children.get(int(rest))
                 if silent is not None:
@@ -372,7 +400,7 @@ class Supervisor:
                 child.failure = rest
             elif word == control.READY:
                 self._is_ready(child)
-            else:
+            elif word in {control.JOINED, control.LEFT}:
                 child.joined, child.left, child.missed = word == control.JOINED, word == control.LEFT, 0
                 self._tell_crew()
 
@@ -423,9 +451,12 @@ class Supervisor:
             return
         tell = self._log.failure if status else self._log.caution
         tell("server", "a worker has ended, and another one is started", pid=child.pid, reason=reason)
-        self._deaths = self._deaths + 1 if time.monotonic() - child.began < SETTLED_SECONDS else 0
-        pause = min(_FIRST_PAUSE * 2**self._deaths, _LONGEST_PAUSE) if self._deaths > 1 else 0.0
-        self._due = sorted([*self._due, time.monotonic() + pause])
+        self._start_later(early=time.monotonic() - child.began < SETTLED_SECONDS)
+
+    def _start_later(self, *, early: bool) -> None:
+        """Start a worker in the place of one that ended, `early` if it did not live long: then after a growing pause."""
+        self._deaths = self._deaths + 1 if early else 0
+        self._due = sorted([*self._due, time.monotonic() + pause_after(self._deaths)])
 
     def _bury_orphans(self) -> None:
         """As process 1 of a container it is the parent of what dead workers have started, too."""
@@ -439,6 +470,11 @@ class Supervisor:
     def _kill(self, child: _Child, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, number)
+
+
+def pause_after(deaths: int) -> float:
+    """Return how many seconds pass before a worker is started after so many that died early, one after the other."""
+    return min(_FIRST_PAUSE * 2 ** min(deaths, _MOST_DOUBLINGS), _LONGEST_PAUSE) if deaths > 1 else 0.0
 
 
 def _how(status: int) -> str:

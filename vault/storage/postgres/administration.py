@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -14,7 +13,7 @@ from vault.storage.protocol import StorageFailure
 
 _OLDEST_SERVER: Final = 140000
 _VERSION: Final = "SELECT CASE WHEN to_regclass('coffre.meta') IS NULL THEN NULL ELSE 0 END"
-_ROLE: Final = re.compile(r"[a-z_][a-z0-9_$]{0,62}")
+_ROLE: Final = "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname = $1"
 _GRANTS: Final = (
     "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA coffre FROM PUBLIC",
     "GRANT USAGE ON SCHEMA coffre TO {role}",
@@ -40,11 +39,10 @@ async def install(address: Address, role: str = "", *, fresh: bool = True) -> in
 
     It is made `fresh` where there is nothing, or else that is refused.
     """
-    if role and not _ROLE.fullmatch(role):
-        raise StorageFailure("the role's name has to be in lower case letters, digits and underscores")
     connection = await Connection.make(address)
     try:
         await _refuse_unfit_server(connection, address)
+        quoted = await _quoted(connection, address, role)
         if not fresh and await schema_version(connection) is None:
             raise StorageFailure(
                 f"storage {address}: there is no vault in it; run `vaultctl operator db init`"
@@ -52,12 +50,12 @@ async def install(address: Address, role: str = "", *, fresh: bool = True) -> in
         for number, sql in migrations():
             await _migrate(connection, number, sql)
         version = await schema_version(connection)
-        if role:
+        if quoted:
             for grant in _GRANTS:
-                await connection.run(grant.format(role=f'"{role}"'))
+                await connection.run(grant.format(role=quoted))
             for setting in _SETTINGS:
                 with suppress(StorageFailure):  # an owner who may not is told by `operator db check`
-                    await connection.run(setting.format(role=f'"{role}"'))
+                    await connection.run(setting.format(role=quoted))
     finally:
         await connection.close()
     return version or 0
@@ -95,6 +93,18 @@ async def installed(address: Address, formats_path: str) -> TablesFound:
     return TablesFound(
         schema, oldest, rows[0][0] if rows else None, [(row[0], row[1], row[2]) for row in servers]
     )
+
+
+async def _quoted(connection: Connection, address: Address, role: str) -> str:
+    """Return the name of a role as it stands in statements, whatever is in it; "" for none. Raises `StorageFailure`."""
+    if not role:
+        return ""
+    rows = await connection.rows(_ROLE, role)
+    if not rows:
+        raise StorageFailure(
+            f'storage {address}: there is no role "{role}"; make it, or name another user in connection_url'
+        )
+    return str(rows[0][0])
 
 
 async def _refuse_unfit_server(connection: Connection, address: Address) -> None:

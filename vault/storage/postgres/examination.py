@@ -25,10 +25,24 @@ _SETTINGS: Final = """
         coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)
 """
 _RIGHTS: Final = """
-    SELECT rolsuper, has_table_privilege('coffre.entry', 'INSERT, UPDATE, DELETE, TRUNCATE'),
-        has_schema_privilege('coffre', 'CREATE')
+    SELECT rolsuper,
+        has_schema_privilege('coffre', 'CREATE') OR EXISTS (
+            SELECT FROM pg_class WHERE relnamespace = 'coffre'::regnamespace AND CASE relkind
+                WHEN 'S' THEN has_sequence_privilege(oid, 'USAGE, UPDATE')
+                WHEN 'r' THEN has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+                    OR has_any_column_privilege(oid, 'INSERT, UPDATE')
+            END
+        ),
+        ARRAY(
+            SELECT relname FROM pg_class WHERE relnamespace = 'coffre'::regnamespace AND relkind IN ('r', 'v')
+                AND NOT has_table_privilege(oid, 'SELECT')
+            UNION SELECT proname FROM pg_proc WHERE pronamespace = 'coffre'::regnamespace
+                AND NOT has_function_privilege(oid, 'EXECUTE')
+            ORDER BY 1
+        )
     FROM pg_roles WHERE rolname = current_user
 """
+"""Whether the user is a superuser, whether it may write past the turn, and what it may not use that a server needs."""
 
 
 class DatabaseFinding(NamedTuple):
@@ -94,8 +108,14 @@ async def _versions(database: Database, connection: Connection) -> DatabaseFindi
 
 
 async def _rights(connection: Connection) -> DatabaseFinding:
-    superuser, writes, creates = await connection.row(_RIGHTS)
-    if superuser or writes or creates:
+    superuser, writes, lacking = await connection.row(_RIGHTS)
+    if lacking:
+        return DatabaseFinding(
+            "Privileges",
+            "fail",
+            f"this user may not use {', '.join(lacking)}; run operator db init with -owner",
+        )
+    if superuser or writes:
         what = "is a superuser" if superuser else "may write past the turn"
         return DatabaseFinding(
             "Privileges",

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What a supervisor does about workers that do not get on; those here are processes with nothing in them."""
 
+import contextlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -18,7 +20,7 @@ from vault.server.config.settings import Config, StorageSettings
 from vault.server.process import signals
 from vault.server.process.notices import Notices
 from vault.server.workers import control
-from vault.server.workers.supervisor import Supervisor
+from vault.server.workers.supervisor import Supervisor, pause_after
 
 BEAT = 0.05
 Work = Callable[[socket.socket, int], None]
@@ -39,6 +41,35 @@ def answers(end: socket.socket) -> None:
             return
         if message[0] == control.BEAT:
             control.send(end, control.BEAT)
+
+
+def told(end: socket.socket, ask: Path) -> str | None:
+    """Be a worker whose event loop goes on, until it is told something else or is to `ask`; None: the supervisor is gone."""
+    while True:
+        if ask.exists():
+            ask.unlink()
+            return ""
+        if not select.select([end], [], [], 0.02)[0]:
+            continue
+        message = control.receive(end)
+        if message is None:
+            return None
+        if message[0] != control.BEAT:
+            return message[0]
+        control.send(end, control.BEAT)
+
+
+@contextlib.contextmanager
+def no_descriptors_left(pid: int) -> Iterator[None]:
+    """Let a process open nothing more: as many as it closes meanwhile."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    free = min(set(range(len(taken) + 1)) - taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def supervised(config: Config, work: Work, patience: float, told: str = "") -> int:
@@ -188,3 +219,47 @@ def test_a_server_of_which_no_worker_answers_is_not_said_to_live(tmp_path: Path,
     finally:
         os.kill(pid, signal.SIGTERM)
         assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_where_the_system_has_no_room_for_a_worker_it_is_tried_again_and_others_go_on(tmp_path: Path) -> None:
+    """Nor does one leave the others that asked for a socket which did not arrive."""
+    said = tmp_path / "said"
+    said.touch()
+
+    def work(end: socket.socket, number: int) -> None:
+        control.send(end, control.JOINED)
+        control.send(end, control.READY)
+        with said.open("a", encoding="ascii", buffering=1) as file:
+            while (message := told(end, tmp_path / f"ask{number}")) is not None:
+                if not message:
+                    near, far = socket.socketpair()
+                    control.send(end, f"{control.TO} 1 {control.REQUEST}", far)
+                    far.close()
+                    message = repr(near.recv(1))
+                file.write(f"{number} {message}\n")
+
+    log = tmp_path / "log"
+    config = Config(listeners=(), storage=StorageSettings(kind="inmem"), workers=2, log_file=str(log))
+    pid = supervised(config, work, 60)
+
+    def soon(text: str, file: Path = said) -> None:
+        wait_until(lambda: text in file.read_text(), lambda: log.read_text() + said.read_text(), 60)
+
+    try:
+        soon("2 crew 1 2")
+        with no_descriptors_left(pid):
+            (tmp_path / "ask2").touch()
+            soon("2 b''")
+            first = int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
+            os.kill(first, signal.SIGKILL)
+            soon("no worker can be started", log)
+            soon("2 crew 2\n")
+        soon("2 crew 2 3")
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_pauses_between_starts_grow_and_have_an_end() -> None:
+    assert [pause_after(deaths) for deaths in (0, 1, 2, 3)] == [0, 0, 1, 2]
+    assert pause_after(10) == pause_after(100_000) == 30
