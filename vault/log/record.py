@@ -56,6 +56,10 @@ _MOST_RULES: Final = 16 << 10
 """Bytes of the policies that one record names, with their rules."""
 _LONGEST_NAME: Final = 6 << 10
 """Bytes of the longest path in clear, as encoded. What is stored has a shorter one; a request may ask for any."""
+_CREDENTIAL: Final = re.compile(
+    r"(?<![^/])(?:s\.[0-9A-Za-z]{24}|b\.[0-9A-Za-z_-]{32}|biscuit:[0-9A-Za-z_-]{32})[^/]*"
+)
+"""What looks like a credential of a vault, as a whole part of a path: who calls by mistake may put one there."""
 _OMITTED: Final = OmittedValues()
 _DENIED: Final = (Forbidden, Unauthenticated)
 
@@ -255,8 +259,8 @@ class LogRenderer:
             b"" if call.identity is None else b'"credential":%b,' % _encode(_credential(call.identity))
         )
         granted = _granted(call.decision)
-        about = b'"resource":%b' % _encode({"id": _short(name), "type": kind})[:-1]
-        path = b',"url.path":%b}' % _encode(_short(where.full))
+        about = b'"resource":%b' % _encode({"id": _path(name), "type": kind})[:-1]
+        path = b',"url.path":%b}' % _encode(_path(where.full))
         return _Place(
             mark=mark,
             decision=call.decision,
@@ -444,13 +448,23 @@ def _rules(policies: Sequence[str], rule: str) -> list[object]:
     return [*found, {"$omitted": more}] if more else found
 
 
+def _path(name: str) -> str:
+    """Return a path as a record has it: short, and with the digest of each credential in it (LOG-002)."""
+    if "s." in name or "b." in name or "biscuit:" in name:
+        name = _CREDENTIAL.sub(lambda found: _digest(found[0]), name)
+    return _short(name)
+
+
 def _short(name: str) -> str:
     """Return a name as a record has it: its digest and size in bytes where it is too long for one (LOG-012)."""
     if len(name) <= _LONGEST_NAME // 6:  # no character is longer, encoded
         return name
+    return name if len(_encode(name)) <= _LONGEST_NAME else _digest(name)
+
+
+def _digest(name: str) -> str:
+    """Return what stands for a name that is not shown: its digest, and its size in bytes."""
     plain = name.encode()
-    if len(_encode(name)) <= _LONGEST_NAME:
-        return name
     return f"$sha256:{b2a_base64(sha256(plain).digest(), newline=False).decode()}:{len(plain)}"
 
 

@@ -141,7 +141,7 @@ RECORD_SCHEMA: Final[Mapping[str, Any]] = {
         "url.path": {
             "type": "string",
             "description": "The canonical path, from the root namespace, or as it came where it was refused for having none; "
-            "`$sha256:<base64>:<bytes>` for one of more than 6 KiB.",
+            "`$sha256:<base64>:<bytes>` for one of more than 6 KiB, and for each part that looks like a credential.",
         },
     },
 }

@@ -225,6 +225,27 @@ def test_log_012_a_long_path_is_told_by_its_digest_and_size(here: Application, l
     assert more[0]["resource"]["id"].startswith("$sha256:")
 
 
+@pytest.mark.parametrize("ask", ["auth/token/lookup/{}", "secret/data/{}/x", "nowhere/{}", "sys/health/{}/"])
+def test_log_002_a_credential_in_a_path_is_told_by_its_digest(here: Application, ask: str) -> None:
+    said = {"policies": ["default"]}
+    service, batch = (
+        here.request("POST", "/v1/auth/token/create", {**said, "type": kind}, token="root").json()["auth"][
+            "client_token"
+        ]
+        for kind in ("service", "batch")
+    )
+    for credential in (service, f"{service}.ns1", batch, f"biscuit:{batch[2:]}"):
+        digest = base64.b64encode(hashlib.sha256(credential.encode()).digest()).decode()
+        shown = ask.format(f"$sha256:{digest}:{len(credential)}")
+        for method in ("GET", "POST", "DELETE", "OPTIONS"):
+            for token in ("root", ""):
+                _, found = _after(here, method, f"/v1/{ask.format(credential)}", {}, token=token)
+                assert {one["url.path"].rstrip("/") for one in found} == {shown.rstrip("/")}
+                assert credential not in str(found)
+    _, found = _after(here, "GET", "/v1/secret/data/s.txt/b.2/biscuit:/s.abc", token="root")
+    assert found[0]["url.path"] == "secret/data/s.txt/b.2/biscuit:/s.abc"
+
+
 def test_log_012_long_rules_of_many_policies_are_told_by_their_number(here: Application) -> None:
     path = "secret/data/" + "b" * 2300
     assert here.request("POST", f"/v1/{path}", {"data": {}}, token="root").status == 200
