@@ -71,7 +71,7 @@ async def _everything(reader: LogReader) -> list[bytes]:
         page = await reader.search(
             Search(begins=Nanos(0), ends=_EVERY, order="asc", limit=1000, position=position)
         )
-        found += map(bytes, page.records)
+        found += page.lines
         position = page.position
         if position is None:
             return found
@@ -80,8 +80,8 @@ async def _everything(reader: LogReader) -> list[bytes]:
 async def _followed(reader: LogReader, log: str, tenant: str | None = None) -> list[bytes]:
     found: list[bytes] = []
     after = -1
-    while (page := await reader.follow(Follow(log=log, after=after, limit=1000, tenant=tenant))).records:
-        found += map(bytes, page.records)
+    while (page := await reader.follow(Follow(log=log, after=after, limit=1000, tenant=tenant))).lines:
+        found += page.lines
         after = page.after
     return found
 
@@ -293,7 +293,7 @@ def test_an_index_that_was_spoiled_is_made_anew(tmp_path: Path, readers: Readers
 async def _of_actor(client: LogReader, actor: str) -> list[bytes]:
     """Return what a search has; whatever that is, it is the actor's and complete to where it says."""
     page = await client.search(Search(begins=Nanos(0), ends=_EVERY, limit=1000, filters={"actor": (actor,)}))
-    lines = [*map(bytes, page.records)]
+    lines = page.lines
     assert all(json.loads(line)["actor"]["id"] == actor for line in lines)
     through = page.indexed_through.get(LOG, -1)
     number = int(actor.removeprefix("e-"))

@@ -156,6 +156,45 @@ def test_log_023_lines_end_with_a_line_about_the_page(vault: VaultProcess) -> No
             assert answer.headers["content-type"] == "application/json"
 
 
+def test_an_answer_is_recorded_by_how_many_records_it_has(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "reader") as reader:
+        for number in range(3):
+            root.request("POST", f"/v1/secret/data/number/{number}", {"data": {"n": number}})
+        _through(reader, _receipt(root.request("GET", "/v1/secret/data/number/2")))
+        search = "/v1/sys/log/records?resource=secret/number/*&limit=2"
+        for accept in ("*/*", "application/x-ndjson"):
+            answer = reader.request("GET", search, headers={"Accept": accept})
+            log, seq = _receipt(answer)
+            _through(reader, (log, seq))
+            (record,) = reader.request("GET", f"/v1/sys/log/records/{log}/{seq}").json()["data"]["records"]
+            assert record["fields"]["response"]["data"]["records"] == 2
+            lines = (vault.folder / "audit.log").read_text().splitlines()
+            (line,) = (line for line in lines if record["request.id"] in line and '"type":"response"' in line)
+            assert json.loads(line)["response"]["data"]["records"] == 2
+
+
+def test_an_answer_with_records_waits_in_a_wrapping(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "reader") as reader:
+        for number in range(3):
+            root.request("POST", f"/v1/secret/data/wrapped/{number}", {"data": {"n": number}})
+        _through(reader, _receipt(root.request("GET", "/v1/secret/data/wrapped/2")))
+        search = "/v1/sys/log/records?resource=secret/wrapped/*&order=asc&limit=3"
+        for accept in ("application/json", "application/x-ndjson"):
+            plain = reader.request("GET", search, headers={"Accept": accept})
+            wrapped = reader.request("GET", search, headers={"Accept": accept, "X-Vault-Wrap-TTL": "60"})
+            with vault.client(wrapped.json()["wrap_info"]["token"]) as fetching:
+                found = fetching.request("POST", "/v1/sys/wrapping/unwrap")
+            assert found.status == 200
+            told = [
+                re.sub(rb'"(request_id|next)":"[^"]*"|"indexed_through":{[^}]*}', b"", answer.body)
+                for answer in (plain, found)
+            ]
+            assert told[0].count(b"secret/wrapped/") > 1
+            if accept == "application/json":
+                told[0] = told[0].removesuffix(b"\n")  # as OpenBao's, which has none when it was wrapped
+            assert told[0] == told[1]
+
+
 def test_log_020_following_gives_every_record_once_and_in_order(vault: VaultProcess) -> None:
     with vault.client() as root, _client(vault, "reader") as reader:
         log, last = _receipt(root.request("POST", "/v1/secret/data/followed", {"data": {}}))

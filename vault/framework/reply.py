@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from vault.values.ids import NO_LEASE, NOBODY, EntityId, LeaseId, TokenAccessor
 from vault.values.times import Nanos, Seconds
 
 T = TypeVar("T", covariant=True)
+JSON: Final = "application/json"
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,8 @@ class Reply(msgspec.Struct, Generic[T]):
 
     `data` None with no `auth` is an empty object; returning None instead means 204, no body. `status` 0 lets
     the wire choose. `plain` sends `data` without the envelope; `raw` sends these bytes with `content_type`.
+    `pieces` are sent in place of `data`, which then is what is recorded of them: that of an envelope, encoded already, or
+    with a `content_type` but JSON the whole body. They are read once; others are served between two of them.
     `stream` is sent in pieces after the rest, without a content type but one in `headers`, until it ends or the client is gone.
     `embed` repeats the data's keys on the envelope's top level, for old clients. `unended` leaves out the line
     break at the end of the body. `same`, if set, identifies `data`: replies of one mount with equal `same` have
@@ -73,8 +76,9 @@ class Reply(msgspec.Struct, Generic[T]):
     status: int = 0
     plain: bool = False
     raw: bytes | None = None
+    pieces: Iterable[bytes] | None = None
     stream: AsyncGenerator[bytes, None] | None = None
-    content_type: str = "application/json"
+    content_type: str = JSON
     embed: bool = False
     unended: bool = False
     same: Hashable = None

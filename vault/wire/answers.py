@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from html import escape
 from typing import Any, Final
+
+import msgspec
 
 from vault.framework.call import Call
 from vault.framework.errors import (
@@ -16,7 +19,7 @@ from vault.framework.errors import (
     VaultError,
 )
 from vault.framework.path import NotATarget, Redirect, Unprintable
-from vault.framework.reply import Reply
+from vault.framework.reply import JSON, Reply
 from vault.framework.request.accept import prefers
 from vault.framework.request.operation import Operation
 from vault.repeated.head_cache import Outlet
@@ -55,6 +58,8 @@ BODILESS: Final = frozenset({204, 304})
 """Statuses of answers that have no body, and so no length."""
 _REPLAYED: Final = (b"idempotency-replayed", b"?1")
 """Says that the answer was given before (a Boolean of RFC 9651)."""
+LARGEST_AT_ONCE: Final = 64 << 10
+"""Bytes of a body that leave at once; of a larger one others are served between two pieces."""
 _NOT_NOW: Final = frozenset({429, 503})
 _NOTHING: Final = 404
 _LONGEST_WAIT: Final = 2
@@ -128,12 +133,33 @@ def leave(call: Call, outlet: Outlet, answer: Answer, failure: VaultError | None
 
 async def answer_behind(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
     """Write the waiting audit lines now, then answer."""
-    failure = None if call.record.batch is None else call.record.batch.flush()
-    if failure is not None:
-        _take_back(call)
-        await refuse(call, failure, scope, send)
-    else:
+    if await _recorded(call, scope, send):
         await reply_with(call, answer, scope, send)
+
+
+async def _recorded(call: Call, scope: Scope, send: Send) -> bool:
+    """Write the waiting audit lines; where they cannot be written, refuse and return False."""
+    failure = None if call.record.batch is None else call.record.batch.flush()
+    if failure is None:
+        return True
+    _take_back(call)
+    await refuse(call, failure, scope, send)
+    return False
+
+
+async def answer_in_pieces(call: Call, reply: Reply[object], scope: Scope, send: Send) -> None:
+    """Write the waiting audit lines now, then answer with pieces; others are served between two of them."""
+    if not await _recorded(call, scope, send):
+        return
+    whole = reply.content_type != JSON
+    plain = msgspec.structs.replace(reply, pieces=None, data=None, raw=b"" if whole else None)
+    status, _, headers = answer_of(call, plain)
+    pieces: list[bytes] = []
+    if call.head.method != "HEAD":
+        for piece in v1.pieces_of_body(reply, call.id):
+            pieces.append(piece)
+            await asyncio.sleep(0)
+    await _send_pieces(send, status, pieces, with_own(call, headers))
 
 
 def _refusal(call: Call, error: VaultError) -> Answer:
@@ -197,7 +223,7 @@ def _take_back(call: Call) -> None:
 async def reply_with(call: Call, answer: Answer, scope: Scope, send: Send) -> None:
     """Send an answer directly through the connection if that can, else by ASGI."""
     status, body, headers = answer
-    if headers is USUAL and status not in BODILESS:
+    if headers is USUAL and status not in BODILESS and len(body) <= LARGEST_AT_ONCE:
         respond = scope.get(RESPOND)
         if respond is not None and respond(status, _usual_head(call), body):
             return
@@ -205,10 +231,22 @@ async def reply_with(call: Call, answer: Answer, scope: Scope, send: Send) -> No
 
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """Send a whole answer by ASGI messages."""
+    """Send a whole answer by ASGI messages, a large body in pieces."""
+    if len(body) <= LARGEST_AT_ONCE:
+        await _send_pieces(send, status, [body], headers)
+        return
+    starts = range(0, len(body), LARGEST_AT_ONCE)
+    await _send_pieces(send, status, [body[start : start + LARGEST_AT_ONCE] for start in starts], headers)
+
+
+async def _send_pieces(send: Send, status: int, pieces: Sequence[bytes], headers: Headers) -> None:
+    """Send an answer by ASGI messages, each piece when the client has taken others, and others were served."""
     if status in BODILESS:
-        body = b""
+        pieces = ()
     else:
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        headers = [*headers, (b"content-length", b"%d" % sum(map(len, pieces)))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    for piece in pieces[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": pieces[-1] if pieces else b""})

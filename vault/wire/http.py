@@ -39,12 +39,14 @@ from vault.values.times import Seconds
 from vault.wire import inline_auth
 from vault.wire.answers import (
     BODILESS,
+    LARGEST_AT_ONCE,
     RESPOND,
     USUAL,
     Answer,
     Scope,
     Send,
     answer_behind,
+    answer_in_pieces,
     answer_of,
     answer_redirect,
     leave,
@@ -181,9 +183,8 @@ class Front:
                 lane.tell_of(call, scope, defect)
             await refuse(call, defect, scope, send)
         else:
-            if reply is not None and reply.stream is not None:
-                headers = with_own(call, usual_headers(call))
-                await stream(reply.stream, headers, reply.headers or {}, receive, send)
+            if reply is not None and (reply.stream is not None or reply.pieces is not None):
+                await _answer_in_parts(call, reply, scope, receive, send)
                 return
             answer = answer or answer_of(
                 call, reply
@@ -193,7 +194,7 @@ class Front:
             batch = call.record.batch
             if batch is None:
                 await reply_with(call, answer, scope, send)
-            elif outlet is not None and answer[2] is USUAL and answer[0] not in BODILESS:
+            elif outlet is not None and _leaves_at_once(answer):
                 outlet.wait(batch)
                 batch.then(partial(leave, call, outlet, answer))
             else:
@@ -357,3 +358,18 @@ def _asks_for_help(call: Call, scope: Scope) -> bool:
 
 async def _nothing() -> MutableMapping[str, Any]:
     return {"type": "http.request", "body": b""}
+
+
+async def _answer_in_parts(
+    call: Call, reply: Reply[object], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send an answer that is not one whole."""
+    if reply.stream is None:
+        await answer_in_pieces(call, reply, scope, send)
+    else:
+        await stream(reply.stream, with_own(call, usual_headers(call)), reply.headers or {}, receive, send)
+
+
+def _leaves_at_once(answer: Answer) -> bool:
+    """Whether an answer may leave with its record, without its request going on."""
+    return answer[2] is USUAL and answer[0] not in BODILESS and len(answer[1]) <= LARGEST_AT_ONCE

@@ -6,8 +6,10 @@ Everything is reproduced as observed, quirks included; `api-spec/divergences.md`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
+
+import msgspec
 
 from vault.framework import schema
 from vault.framework.errors import (
@@ -30,7 +32,7 @@ from vault.framework.errors import (
     UnsupportedPath,
     VaultError,
 )
-from vault.framework.reply import Reply
+from vault.framework.reply import JSON, Reply
 
 STATUS: Final[dict[type[VaultError], int]] = {
     Malformed: 400,
@@ -55,6 +57,8 @@ STATUS: Final[dict[type[VaultError], int]] = {
 
 _PIECE: Final = 1 << 20
 """Bytes escaped in one go."""
+_PLACE: Final = b"\0"
+"""Stands where pieces go: no JSON has this byte."""
 _ABSENT: Final = 404
 """Answers of this status have no line break at the end, as in OpenBao."""
 _ENVELOPE: Final = (
@@ -88,6 +92,8 @@ def reply_body(
 ) -> bytes:
     """Return the body of an answer, in the envelope unless it is plain. Keys are in OpenBao's order."""
     encode = schema.encode
+    if reply.pieces is not None:
+        return b"".join(pieces_of_body(reply, request_id, escape))
     if reply.plain:
         return escape(encode(reply.data)) + b"\n"
     data = encode(reply.data)
@@ -104,6 +110,21 @@ def reply_body(
         encode(reply.auth) if reply.auth else b"null",
     )
     return escape(body) if reply.unended or reply.status == _ABSENT else escape(body) + b"\n"
+
+
+def pieces_of_body(
+    reply: Reply[object], request_id: str, escape: Callable[[bytes], bytes] = escape_html
+) -> Iterator[bytes]:
+    """Yield the body of an answer that comes in pieces."""
+    pieces = reply.pieces or ()
+    if reply.content_type != JSON:
+        yield from pieces
+        return
+    around = msgspec.structs.replace(reply, pieces=None, data=msgspec.Raw(_PLACE))
+    before, behind = reply_body(around, request_id, escape).split(_PLACE)
+    yield before
+    yield from map(escape, pieces)
+    yield behind
 
 
 def unescaped_body(reply: Reply[object], request_id: str) -> bytes:

@@ -15,7 +15,7 @@ from vault.framework.call import Call, Namespace
 from vault.framework.clock import Clock, rfc3339
 from vault.framework.concurrency.offload import Pool, client_of
 from vault.framework.limits import AT_ONCE
-from vault.framework.reply import Reply, WrapInfo
+from vault.framework.reply import JSON, Reply, WrapInfo
 from vault.token.model import TokenEntry
 from vault.token.store import TokenStore
 from vault.values.ids import TokenKey
@@ -101,7 +101,7 @@ class Wrapper:
         warnings, call.warnings = [*reply.warnings, *call.warnings], []
         inner = msgspec.structs.replace(reply, embed=False, warnings=warnings)
         work = partial(self._made, call, inner)
-        made = await self._pool.do(call, work, slow=reply.long)
+        made = await self._pool.do(call, work, slow=reply.long or reply.pieces is not None)
         info = await self.keep(call, core, made, call.namespace)
         accessor = reply.auth.accessor if reply.auth else getattr(reply.data, "secret_id_accessor", None)
         if accessor:
@@ -111,7 +111,9 @@ class Wrapper:
         return Reply(wrap_info=info)
 
     def _made(self, call: Call, reply: Reply[object]) -> NewWrapping:
-        body = reply.raw if reply.raw is not None else self._render(reply, call.id).removesuffix(b"\n")
+        body = reply.raw if reply.raw is not None else self._render(reply, call.id)
+        if reply.raw is None and reply.content_type == JSON:
+            body = body.removesuffix(b"\n")
         return self._stored(
             WrappedReply(
                 body=body,

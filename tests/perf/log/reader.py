@@ -142,7 +142,7 @@ class Bench:
             )
         )
         assert page.complete
-        return len(page.records)
+        return len(page.lines)
 
     async def _counted(self) -> int:
         counted = await self.reader.count(Count(begins=Nanos(BEGAN), ends=Nanos(BEGAN + DAY), buckets=200))
@@ -164,8 +164,8 @@ class Bench:
         began, count = time.perf_counter(), 0
         for log in (await self.reader.status()).logs:
             after = -1
-            while (page := await self.reader.follow(Follow(log=log.log, after=after, limit=1000))).records:
-                count, after = count + len(page.records), page.after
+            while (page := await self.reader.follow(Follow(log=log.log, after=after, limit=1000))).lines:
+                count, after = count + len(page.lines), page.after
                 if time.perf_counter() - began > 20:
                     break
         print(f"follow            {count / (time.perf_counter() - began):8.0f} records a second")
@@ -179,7 +179,7 @@ class Bench:
             began = time.perf_counter()
             text = (await self.reader.proof(Proof(log=log, seq=seq))).text
             took.append((time.perf_counter() - began) * 1000)
-            line = bytes((await self.reader.record(Record(log=log, seq=seq))).record)
+            line = (await self.reader.record(Record(log=log, seq=seq))).content
             check_proof(parse_proof(text.encode()), leaf_hash(line), verifiers[log].name, [verifiers[log]])
         took.sort()
         print(f"{'a proof':28} p50 {took[100]:8.2f} ms   p99 {took[-2]:8.2f} ms")

@@ -102,9 +102,9 @@ class LogReader:
         """Return the next records of a log. Cancelled, it leaves its place in the reader to others."""
         return await self._ask(ask, messages.TailPage, ANSWER_SECONDS + ask.wait)
 
-    async def record(self, ask: messages.Record) -> messages.Line:
+    async def record(self, ask: messages.Record) -> messages.TailPage:
         """Return one record."""
-        return await self._ask(ask, messages.Line)
+        return await self._ask(ask, messages.TailPage)
 
     async def proof(self, ask: messages.Proof) -> messages.Text:
         """Return the proof of a record."""
@@ -149,8 +149,9 @@ class LogReader:
             async with asyncio.timeout(seconds):
                 if self._line is None:
                     raise LogReaderAway
-                found: Reply = _DECODERS[form](await self._line.ask(ask))
-                return found
+                answer, pieces = await self._line.ask(ask)
+                found: Reply = _DECODERS[form](answer)
+                return msgspec.structs.replace(found, pieces=tuple(pieces)) if pieces else found
         except (TimeoutError, OSError, *NONSENSE):
             raise LogReaderAway from None
 
@@ -213,12 +214,30 @@ class LogReader:
         return None
 
 
+class _PendingAnswer:
+    """A question that waits for its answer, and the pieces that came of it."""
+
+    __slots__ = ("answer", "pieces", "size")
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
+        self.pieces: list[bytes] = []
+        self.size = 0
+
+    def take(self, piece: bytes) -> None:
+        """Keep a piece. Raises `ConnectionError` for one too many."""
+        self.size += len(piece)
+        if self.size > messages.LARGEST_ANSWER:
+            raise ConnectionError
+        self.pieces.append(piece)
+
+
 class _Line:
     """A connection with any number of questions under way."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
-        self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._waiting: dict[int, _PendingAnswer] = {}
         self._number = 0
         self._hearing: asyncio.Task[None] | None = None
 
@@ -228,18 +247,17 @@ class _Line:
         self._hearing = asyncio.get_running_loop().create_task(self._hear())
         return said
 
-    async def ask(self, ask: Ask) -> msgspec.Raw:
-        """Return the answer. Raises `Refused`, and `OSError` where the connection ends before it."""
+    async def ask(self, ask: Ask) -> tuple[msgspec.Raw, list[bytes]]:
+        """Return the answer, and pieces of its content. Raises `Refused`, and `OSError` where the connection ends before it."""
         self._number += 1
         number = self._number
-        future: asyncio.Future[msgspec.Raw] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
+        waiting = self._waiting[number] = _PendingAnswer()
         try:
             if self._hearing is None or self._hearing.done():
                 raise ConnectionError
             self._writer.write(framed(Question(number, ask)))
             await self._writer.drain()
-            return await future
+            return await waiting.answer, waiting.pieces
         except asyncio.CancelledError:
             if isinstance(ask, Follow) and not self._writer.is_closing():
                 self._writer.write(framed(Question(number, Cancel(number))))
@@ -258,26 +276,38 @@ class _Line:
         if self._hearing is not None:
             self._hearing.cancel()
         self._writer.close()
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionError())
+        self._give_up()
         with suppress(OSError):
             await self._writer.wait_closed()
+
+    def _give_up(self) -> None:
+        """Tell all who wait that no answer will come."""
+        for waiting in self._waiting.values():
+            if not waiting.answer.done():
+                waiting.answer.set_exception(ConnectionError())
 
     async def _hear(self) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, *NONSENSE):
             while True:
-                said = messages.answer(await self._frame())
-                future = self._waiting.get(said.number)
-                if future is None or future.done():
-                    continue  # whoever asked has gone
-                if said.refusal is not None:
-                    future.set_exception(Refused(said.refusal.kind, said.refusal.text, said.refusal.first))
-                else:
-                    future.set_result(said.answer)
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(ConnectionError())
+                self._heard(await self._frame())
+        self._give_up()
+
+    def _heard(self, frame: bytes) -> None:
+        """Hand on a piece or an answer, unless whoever asked has gone. Raises `ConnectionError`, `NONSENSE`."""
+        piece = messages.piece_of(frame)
+        if piece is not None:
+            waiting = self._waiting.get(piece[0])
+            if waiting is not None:
+                waiting.take(piece[1])
+            return
+        said = messages.answer(frame)
+        waiting = self._waiting.get(said.number)
+        if waiting is None or waiting.answer.done():
+            return
+        if said.refusal is not None:
+            waiting.answer.set_exception(Refused(said.refusal.kind, said.refusal.text, said.refusal.first))
+        else:
+            waiting.answer.set_result(said.answer)
 
     async def _frame(self) -> bytes:
         length = messages.length_of(await self._reader.readexactly(4))
@@ -289,7 +319,7 @@ class _Line:
 _DECODERS: Final[Mapping[type[msgspec.Struct], Callable[[msgspec.Raw], Any]]] = {
     form: msgspec.json.Decoder(form).decode
     for form in (
-        messages.SearchPage, messages.TailPage, messages.Line, messages.Text, messages.Hashes, messages.Content,
+        messages.SearchPage, messages.TailPage, messages.Text, messages.Hashes, messages.Content,
         messages.Segments, messages.OutcomeCounts, messages.PurgeResult, messages.ReaderStatus,
     )
 }  # fmt: skip

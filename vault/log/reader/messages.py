@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What the server and the log reader say to each other: frames of JSON, each behind its length in four bytes.
+"""What the server and the log reader say to each other: frames, each behind its length in four bytes.
 
 Every question has a number that its answer has again, so that a slow one keeps no other waiting. Limits are in the
-types: what is over one is refused before anything is done for it.
+types: what is over one is refused before anything is done for it. A frame is JSON, or a piece of what an answer has
+in bytes: those come before it, in small pieces, for the server's event loop only hands them on.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -16,14 +17,16 @@ from msgspec import Meta, Raw, Struct
 
 from vault.values.times import Nanos
 
-VERSION: Final = "2"
+VERSION: Final = "3"
 """Of what is said. A reader of another one is ended, and one of the server's own started."""
 SOCKET: Final = "reader.sock"
 LOCK: Final = "reader.lock"
 LARGEST_QUESTION: Final = 1 << 20
 """Bytes of the largest frame that a reader takes."""
 LARGEST_ANSWER: Final = 16 << 20
-"""Bytes of the largest frame that it sends."""
+"""Bytes of the largest answer that it sends, pieces and all."""
+PIECE: Final = 64 << 10
+"""Bytes of a piece of what comes before an answer."""
 MOST_BYTES: Final = 4 << 20
 """Bytes of records after which a page ends, and of a part of a segment."""
 LONGEST_WAIT: Final = 60
@@ -36,6 +39,9 @@ LONGEST_VALUE: Final = 8192
 NONSENSE: Final = (ValueError, RecursionError)
 """What msgspec raises of bytes that are no message: errors of its own are of the first kind, as those of UTF-8 are."""
 _LENGTH: Final = struct.Struct(">I")
+_PIECE_HEAD: Final = struct.Struct(">cQ")
+"""What a piece begins with: a byte that no JSON begins with, and the number of its question."""
+_IS_PIECE: Final = b"P"
 
 LogName = Annotated[str, Meta(max_length=40)]
 Tenant = Annotated[str, Meta(max_length=256)]
@@ -213,10 +219,31 @@ class Question(Struct, frozen=True):
     ask: Ask
 
 
-class SearchPage(Struct, frozen=True, kw_only=True):
+class WithContent(Struct, frozen=True, kw_only=True):
+    """An answer with bytes that come in pieces before it."""
+
+    pieces: tuple[bytes, ...] = ()
+
+    @property
+    def content(self) -> bytes:
+        """The bytes."""
+        return b"".join(self.pieces)
+
+
+class Records(WithContent, frozen=True, kw_only=True):
+    """An answer whose content is so many records as they were written, one on a line, the last one without a line's end."""
+
+    count: int = 0
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The records."""
+        return self.content.split(b"\n") if self.pieces else []
+
+
+class SearchPage(Records, frozen=True, kw_only=True):
     """A page of a search. Only one without a `position` is the last; whether it is `complete` says if time ran out."""
 
-    records: tuple[Raw, ...]
     position: Position | None
     complete: bool
     indexed_through: Mapping[str, int] = {}
@@ -225,17 +252,10 @@ class SearchPage(Struct, frozen=True, kw_only=True):
     """The same by log and tenant, in the number of the tenant's own chain, where some may."""
 
 
-class TailPage(Struct, frozen=True, kw_only=True):
+class TailPage(Records, frozen=True, kw_only=True):
     """Records, and the number to go on behind."""
 
-    records: tuple[Raw, ...]
     after: int
-
-
-class Line(Struct, frozen=True):
-    """One record, as it was written."""
-
-    record: Raw
 
 
 class Text(Struct, frozen=True):
@@ -250,10 +270,9 @@ class Hashes(Struct, frozen=True):
     hashes: tuple[str, ...]
 
 
-class Content(Struct, frozen=True):
-    """Bytes of a file, and how many it has."""
+class Content(WithContent, frozen=True, kw_only=True):
+    """Bytes of a file, and how many it has in all."""
 
-    data: bytes
     size: int
 
 
@@ -376,9 +395,28 @@ def framed(message: Struct) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def encoded(message: Struct) -> Raw:
-    """Return a message as a part of another."""
-    return Raw(_encode(message))
+def joined(lines: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the one piece that has these lines."""
+    return (b"\n".join(lines),) if lines else ()
+
+
+def replied(number: int, found: Struct) -> Iterator[bytes]:
+    """Yield the frames that answer a question: its content in pieces of one size, and the rest."""
+    if isinstance(found, WithContent) and found.pieces:
+        content = found.content
+        for begin in range(0, len(content), PIECE):
+            body = _PIECE_HEAD.pack(_IS_PIECE, number) + content[begin : begin + PIECE]
+            yield _LENGTH.pack(len(body)) + body
+        found = msgspec.structs.replace(found, pieces=())
+    yield framed(Answer(number, Raw(_encode(found))))
+
+
+def piece_of(body: bytes) -> tuple[int, bytes] | None:
+    """Return the number and the bytes of a piece; None for a frame that is none."""
+    if body[:1] != _IS_PIECE or len(body) < _PIECE_HEAD.size:
+        return None
+    number: int = _PIECE_HEAD.unpack_from(body)[1]
+    return number, body[_PIECE_HEAD.size :]
 
 
 def length_of(head: bytes) -> int:

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from msgspec import Raw
-
 from vault.log.format.checkpoint import BadCheckpoint, Checkpoint, parse_checkpoint
 from vault.log.format.note import BadNote, parse_note
 from vault.log.format.proof import LogProof
@@ -23,7 +21,6 @@ from vault.log.reader.messages import (
     Consistency,
     Content,
     Hashes,
-    Line,
     ListSegments,
     NewestCheckpoint,
     Proof,
@@ -33,6 +30,7 @@ from vault.log.reader.messages import (
     Refused,
     SegmentEntry,
     Segments,
+    TailPage,
     Text,
 )
 
@@ -40,7 +38,7 @@ _FILES: Final = {"records": CLOSED, "manifest": MANIFEST, "checkpoints": CHECKPO
 _LOST: Final = "hashes of the tree are lost, so this log has no proofs; see its status"
 
 
-def record(log: FollowedLog, lines: Lines, ask: Record | Proof) -> Line:
+def record(log: FollowedLog, lines: Lines, ask: Record | Proof) -> TailPage:
     """Return one record of tenants that may be seen. Raises `Refused`."""
     block = log.block_of(ask.seq)
     if block is None:
@@ -55,7 +53,7 @@ def record(log: FollowedLog, lines: Lines, ask: Record | Proof) -> Line:
         raise Refused("missing", "the record cannot be read; see the status of the log") from None
     if entry.seq != ask.seq or (ask.tenants is not None and entry.tenant not in ask.tenants):
         raise Refused("missing", "there is no such record, or it is not indexed yet")
-    return Line(Raw(line))
+    return TailPage(count=1, pieces=(line,), after=ask.seq)
 
 
 def proof(log: FollowedLog, lines: Lines, ask: Proof) -> Text:
@@ -95,7 +93,7 @@ def tile(log: FollowedLog, ask: ReadTile) -> Content:
         raise Refused("malformed", str(error)) from None
     except MissingHash:
         raise Refused("missing", "the tree has no such tile") from None
-    return Content(found, len(found))
+    return Content(pieces=(found,), size=len(found))
 
 
 def checkpoint(log: FollowedLog, ask: NewestCheckpoint) -> Text:
@@ -119,7 +117,7 @@ def segment(log: FollowedLog, ask: ReadSegment) -> Content:
         with found.path(_FILES[ask.file]).open("rb") as file:
             size = file.seek(0, 2)
             file.seek(min(ask.offset, size))
-            return Content(file.read(ask.length), size)
+            return Content(pieces=(file.read(ask.length),), size=size)
     except FileNotFoundError:
         raise Refused("missing", "the segment has no such file") from None
 

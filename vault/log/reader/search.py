@@ -13,7 +13,6 @@ from heapq import heapify, heappop, heapreplace
 from typing import Final
 
 import msgspec
-from msgspec import Raw
 
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.log.reader.follower import FollowedLog
@@ -21,7 +20,7 @@ from vault.log.reader.index.columns import records_of, within
 from vault.log.reader.index.entry import decode
 from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines
-from vault.log.reader.messages import MOST_BYTES, NONSENSE, Position, Search, SearchPage
+from vault.log.reader.messages import MOST_BYTES, NONSENSE, Position, Search, SearchPage, joined
 from vault.log.reader.query import Match, criteria_of
 from vault.values.times import Nanos, Seconds, second_of, seconds_to_nanos, time_after
 
@@ -166,7 +165,7 @@ class Page:
 
     async def read(self, now: Callable[[], float], until: float) -> SearchPage:
         """Return the page, with what was found until then if it takes longer."""
-        records: list[Raw] = []
+        records: list[bytes] = []
         size, last, late = 0, self._ask.position, False
         turn = TimeSlice()
         while self._heap and len(records) < self._ask.limit and size < MOST_BYTES:
@@ -177,7 +176,7 @@ class Page:
             if cursor.hits:
                 last, line = cursor.take()
                 if line:
-                    records.append(Raw(line))
+                    records.append(line)
                     size += len(line)
             else:
                 cursor.look()
@@ -187,7 +186,8 @@ class Page:
                 heapreplace(self._heap, (cursor.key, cursor))
             await turn.step()
         return SearchPage(
-            records=tuple(records),
+            count=len(records),
+            pieces=joined(records),
             position=self._reached(last) if self._heap and late else last if self._heap else None,
             complete=not late,
             indexed_through=self._through,

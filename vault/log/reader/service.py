@@ -44,10 +44,10 @@ from vault.log.reader.messages import (
     Search,
     Status,
     Stop,
-    encoded,
     framed,
     length_of,
     question,
+    replied,
 )
 from vault.log.reader.search import SECONDS, Page
 from vault.log.reader.tail import follow
@@ -136,18 +136,19 @@ class Service:
         self, asked: Question | Answer, writer: asyncio.StreamWriter, turn: asyncio.Lock
     ) -> None:
         answer = asked if isinstance(asked, Answer) else await self._answer(asked)
-        frame = framed(answer)
-        if len(frame) > LARGEST_ANSWER:
-            frame = framed(Answer(answer.number, refusal=_busy("the answer is too large; ask for less")))
+        frames = [framed(answer)] if isinstance(answer, Answer) else [*replied(asked.number, answer)]
+        if sum(map(len, frames)) > LARGEST_ANSWER:
+            frames = [framed(Answer(asked.number, refusal=_busy("the answer is too large; ask for less")))]
         with suppress(OSError):
-            async with turn:
-                writer.write(frame)
-                await writer.drain()
+            for frame in frames:
+                async with turn:
+                    writer.write(frame)
+                    await writer.drain()
 
-    async def _answer(self, asked: Question) -> Answer:
+    async def _answer(self, asked: Question) -> msgspec.Struct:
         rebuilds = self._folder.rebuilds
         try:
-            return Answer(asked.number, encoded(await self._found(asked.ask)))
+            return await self._found(asked.ask)
         except Refused as refused:
             return Answer(asked.number, refusal=refused.refusal)
         except IndexDamaged:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec import Raw
-
 from vault.framework.concurrency.time_slice import TimeSlice
 from vault.log.format.segment import BadSegment
 from vault.log.reader.follower import FollowedLog
@@ -14,7 +12,7 @@ from vault.log.reader.index.columns import Criterion, records_of
 from vault.log.reader.index.entry import Kind
 from vault.log.reader.index.store import Block, BlockGone
 from vault.log.reader.lines import Lines, SegmentGone
-from vault.log.reader.messages import MOST_BYTES, Follow, Refused, TailPage
+from vault.log.reader.messages import MOST_BYTES, Follow, Refused, TailPage, joined
 from vault.log.reader.query import Match
 
 
@@ -40,7 +38,7 @@ async def follow(log: FollowedLog, lines: Lines, ask: Follow) -> TailPage:
         ) from None
     if not found and log.damage:
         raise Refused("damaged", f"nothing is read behind a record that is not as it should be: {log.damage}")
-    return TailPage(records=tuple(map(Raw, found)), after=ask.after + len(found))
+    return TailPage(count=len(found), pieces=joined(found), after=ask.after + len(found))
 
 
 def _records(log: FollowedLog, lines: Lines, ask: Follow) -> list[bytes]:

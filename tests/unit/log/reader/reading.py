@@ -71,7 +71,7 @@ class Reading:
         while True:
             asked = {"begins": Nanos(0), "ends": FOREVER, "order": "asc", **asked}
             page = self.page(Search(limit=limit, position=position, **asked))
-            found += map(bytes, page.records)
+            found += page.lines
             position = page.position
             if position is None:
                 return found

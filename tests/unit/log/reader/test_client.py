@@ -3,6 +3,8 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -31,9 +33,9 @@ def test_everything_can_be_asked(tmp_path: Path) -> None:
         log = _written(tmp_path)
         async with serving(tmp_path) as served, asking(tmp_path) as reader:
             await through(served, LOG, 4)
-            assert [*map(bytes, (await reader.search(_EVERY)).records)] == log.lines[::-1]
+            assert (await reader.search(_EVERY)).lines == log.lines[::-1]
             assert (await reader.follow(messages.Follow(log=LOG, after=1))).after == 4
-            assert bytes((await reader.record(messages.Record(log=LOG, seq=2))).record) == log.lines[2]
+            assert (await reader.record(messages.Record(log=LOG, seq=2))).content == log.lines[2]
             assert (await reader.proof(messages.Proof(log=LOG, seq=2))).text
             assert (await reader.consistency(messages.Consistency(log=LOG, old=1, new=5))).hashes
             assert (await reader.tile(messages.ReadTile(log=LOG, path="tile/0/000.p/5"))).size == 160
@@ -58,8 +60,8 @@ def test_answers_reach_who_asked(tmp_path: Path) -> None:
                 reader.follow(messages.Follow(log=LOG, after=4, wait=0.3))
             )
             asks = [reader.record(messages.Record(log=LOG, seq=number % 5)) for number in range(50)]
-            assert [bytes(line.record) for line in await asyncio.gather(*asks)] == log.lines * 10
-            assert (await waiting).records == ()
+            assert [line.content for line in await asyncio.gather(*asks)] == log.lines * 10
+            assert (await waiting).lines == []
 
     run(scenario())
 
@@ -175,6 +177,48 @@ def test_an_answer_that_makes_no_sense_is_no_answer(tmp_path: Path) -> None:
         async with listening(tmp_path, liar), asking(tmp_path) as reader:
             with pytest.raises(LogReaderAway):
                 await reader.checkpoint(messages.NewestCheckpoint(log=LOG))
+
+    run(scenario())
+
+
+def _liar_with_pieces(
+    number: int, frames: int
+) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """A reader that sends so many large pieces of one answer, and then the answer."""
+
+    async def liar(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(framed(Hello(messages.VERSION)))
+        await reader.read(1000)
+        body = b"P" + number.to_bytes(8, "big") + bytes(1 << 20)
+        with suppress(OSError):
+            for _ in range(frames):
+                writer.write(len(body).to_bytes(4, "big") + body)
+                await writer.drain()
+            writer.write(framed(messages.Answer(1, msgspec.Raw(b'{"size":7}'))))
+            await reader.read(1000)
+        writer.close()
+
+    return liar
+
+
+def test_no_answer_has_more_pieces_than_the_largest(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for frames in (16, 17):
+            async with listening(tmp_path, _liar_with_pieces(1, frames)), asking(tmp_path) as reader:
+                ask = reader.tile(messages.ReadTile(log=LOG, path="tile/0/000"))
+                if frames == 17:
+                    with pytest.raises(LogReaderAway):
+                        await ask
+                else:
+                    assert len((await ask).content) == messages.LARGEST_ANSWER
+
+    run(scenario())
+
+
+def test_pieces_of_a_question_that_nobody_asked_are_not_kept(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with listening(tmp_path, _liar_with_pieces(77, 40)), asking(tmp_path) as reader:
+            assert (await reader.tile(messages.ReadTile(log=LOG, path="tile/0/000"))).content == b""
 
     run(scenario())
 

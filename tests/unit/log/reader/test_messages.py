@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from vault.log.reader.messages import (
+    PIECE,
     Answer,
     Question,
     Refusal,
@@ -14,10 +15,12 @@ from vault.log.reader.messages import (
     Status,
     TailPage,
     answer,
-    encoded,
     framed,
+    joined,
     length_of,
+    piece_of,
     question,
+    replied,
 )
 from vault.values.times import Nanos
 
@@ -35,11 +38,26 @@ def test_a_question_comes_as_it_was_asked() -> None:
     assert question(frame[4:]) == asked
 
 
-def test_lines_pass_byte_for_byte() -> None:
-    line = b'{"a":"\\u00e9","b":1.0}'
-    frame = framed(Answer(1, encoded(TailPage(records=(msgspec.Raw(line),), after=0))))
-    found = msgspec.json.decode(answer(frame[4:]).answer, type=TailPage)
-    assert bytes(found.records[0]) == line
+@pytest.mark.parametrize("size", [1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
+def test_lines_pass_byte_for_byte_in_pieces(size: int) -> None:
+    lines = [b'{"a":"\\u00e9","b":1.0}', b"x" * size]
+    *frames, last = replied(7, TailPage(pieces=joined(lines), after=5))
+    assert all(len(frame) == 4 + length_of(frame[:4]) <= 4 + 9 + PIECE for frame in frames)
+    pieces = [piece for frame in frames if (piece := piece_of(frame[4:])) is not None]
+    assert {number for number, _ in pieces} == {7}
+    assert b"".join(piece for _, piece in pieces).split(b"\n") == lines
+    assert piece_of(last[4:]) is None
+    assert msgspec.json.decode(answer(last[4:]).answer, type=TailPage) == TailPage(after=5)
+
+
+def test_no_lines_are_no_pieces() -> None:
+    (frame,) = replied(7, TailPage(pieces=joined([]), after=5))
+    assert answer(frame[4:]).number == 7
+
+
+@pytest.mark.parametrize("body", [b"", b"P", b"P1234567", b'{"number":1}'])
+def test_what_is_no_piece_is_none(body: bytes) -> None:
+    assert piece_of(body) is None
 
 
 def test_a_refusal_is_an_answer() -> None:

@@ -62,7 +62,7 @@ def _refused(kind: RefusalKind, call: Callable[..., object], *arguments: object)
 @pytest.mark.parametrize("seq", [0, 255, 256, 349, 350, 499])
 def test_a_proof_is_verified_offline(written: WrittenLog, reading: Reading, seq: int) -> None:
     text = proofs.proof(reading.logs[LOG], reading.lines, Proof(log=LOG, seq=seq)).text
-    line = bytes(proofs.record(reading.logs[LOG], reading.lines, Record(log=LOG, seq=seq)).record)
+    line = proofs.record(reading.logs[LOG], reading.lines, Record(log=LOG, seq=seq)).content
     assert line == written.lines[seq]
     found = check_proof(parse_proof(text.encode()), leaf_hash(line), written.origin, [written.verifier])
     assert found.checkpoint.size == 500
@@ -101,7 +101,7 @@ def test_what_is_not_under_a_checkpoint_yet_is_told(written: WrittenLog, reading
 
 def test_a_record_of_another_tenant_is_as_if_it_were_not(reading: Reading) -> None:
     log = reading.logs[LOG]
-    assert bytes(proofs.record(log, reading.lines, Record(log=LOG, seq=2, tenants=("t-0",))).record)
+    assert proofs.record(log, reading.lines, Record(log=LOG, seq=2, tenants=("t-0",))).content
     texts = set()
     for seq in (3, 100_000):
         with pytest.raises(Refused) as refused:
@@ -128,10 +128,10 @@ def test_sizes_that_are_none_are_told(reading: Reading) -> None:
 def test_tiles_are_given_whole_and_in_part(written: WrittenLog, reading: Reading) -> None:
     log = reading.logs[LOG]
     full = proofs.tile(log, ReadTile(log=LOG, path=Tile(0, 1).path))
-    assert (full.data, full.size) == (b"".join(written.leaves[WIDTH : 2 * WIDTH]), TILE_BYTES)
+    assert (full.content, full.size) == (b"".join(written.leaves[WIDTH : 2 * WIDTH]), TILE_BYTES)
     part = proofs.tile(log, ReadTile(log=LOG, path=Tile(0, 2, 30).path))
-    assert part.data == b"".join(written.leaves[2 * WIDTH :])
-    assert len(proofs.tile(log, ReadTile(log=LOG, path=Tile(1, 0, 2).path)).data) == 64
+    assert part.content == b"".join(written.leaves[2 * WIDTH :])
+    assert len(proofs.tile(log, ReadTile(log=LOG, path=Tile(1, 0, 2).path)).content) == 64
     _refused("missing", proofs.tile, log, ReadTile(log=LOG, path=Tile(0, 2, 31).path))
     _refused("missing", proofs.tile, log, ReadTile(log=LOG, path=Tile(0, 3).path))
     _refused("malformed", proofs.tile, log, ReadTile(log=LOG, path="tile/0/../../node"))
@@ -151,14 +151,14 @@ def test_segments_and_their_files_are_given(written: WrittenLog, reading: Readin
     assert first.checkpoint.split("\n")[1] == "300"
     assert second == SegmentEntry(first=350, closed=False)
     whole = proofs.segment(log, ReadSegment(log=LOG, first=0))
-    assert hashlib.sha256(gzip.decompress(whole.data)).hexdigest() == first.sha256
+    assert hashlib.sha256(gzip.decompress(whole.content)).hexdigest() == first.sha256
     parts = b"".join(
-        proofs.segment(log, ReadSegment(log=LOG, first=0, offset=offset, length=1000)).data
+        proofs.segment(log, ReadSegment(log=LOG, first=0, offset=offset, length=1000)).content
         for offset in range(0, whole.size + 5000, 1000)
     )
-    assert parts == whole.data
+    assert parts == whole.content
     manifest = proofs.segment(log, ReadSegment(log=LOG, first=0, file="manifest"))
-    assert manifest.data == (written.folder / f"{0:020}.manifest").read_bytes()
+    assert manifest.content == (written.folder / f"{0:020}.manifest").read_bytes()
     assert proofs.segment(log, ReadSegment(log=LOG, first=0, file="checkpoints")).size > 0
     _refused("missing", proofs.segment, log, ReadSegment(log=LOG, first=350))
     _refused("missing", proofs.segment, log, ReadSegment(log=LOG, first=5))

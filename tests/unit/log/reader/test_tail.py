@@ -22,9 +22,9 @@ def _all(reading: Reading, limit: int, **asked: object) -> list[bytes]:
     after = -1
     while True:
         page = _page(reading, after=after, limit=limit, **asked)
-        found += map(bytes, page.records)
-        assert page.after == after + len(page.records)
-        if not page.records:
+        found += page.lines
+        assert page.after == after + len(page.lines)
+        if not page.lines:
             return found
         after = page.after
 
@@ -55,15 +55,15 @@ def test_a_tenant_gets_its_own_by_its_own_numbers(written: WrittenLog, reading: 
     for tenant, lines in tenants.items():
         assert _all(reading, limit, tenant=tenant) == lines
     assert _all(reading, limit, tenant="nobody") == []
-    assert [*map(bytes, _page(reading, tenant="rare", after=1).records)] == [tenants["rare"][2]]
+    assert _page(reading, tenant="rare", after=1).lines == [tenants["rare"][2]]
 
 
 def test_an_empty_page_has_the_same_number(written: WrittenLog, reading: Reading) -> None:
     written.write(record())
     reading.catch_up()
     for after in (0, 5):
-        assert _page(reading, after=after) == TailPage(records=(), after=after)
-    assert _page(reading, after=3, tenant="root") == TailPage(records=(), after=3)
+        assert _page(reading, after=after) == TailPage(after=after)
+    assert _page(reading, after=3, tenant="root") == TailPage(after=3)
 
 
 def test_a_page_ends_with_so_many_bytes(written: WrittenLog, reading: Reading) -> None:
@@ -71,7 +71,7 @@ def test_a_page_ends_with_so_many_bytes(written: WrittenLog, reading: Reading) -
     reading.catch_up()
     for tenant in (None, "root"):
         page = _page(reading, limit=1000, tenant=tenant)
-        assert 2 << 20 <= sum(len(bytes(line)) for line in page.records) < 9 << 20
+        assert 2 << 20 <= sum(len(line) for line in page.lines) < 9 << 20
         assert _all(reading, 1000, tenant=tenant) == written.lines
 
 
@@ -85,11 +85,11 @@ def test_what_was_purged_is_told(written: WrittenLog, reading: Reading) -> None:
     with pytest.raises(Refused) as refused:
         _page(reading, after=78)
     assert (refused.value.refusal.kind, refused.value.refusal.first) == ("purged", 80)
-    assert bytes(_page(reading, after=79).records[0]) == written.lines[80]
+    assert _page(reading, after=79).lines[0] == written.lines[80]
     with pytest.raises(Refused) as refused:
         _page(reading, tenant="rare", after=-1)
     assert (refused.value.refusal.kind, refused.value.refusal.first) == ("purged", 1)
-    assert len(_page(reading, tenant="rare", after=0).records) == 2
+    assert len(_page(reading, tenant="rare", after=0).lines) == 2
 
 
 def test_a_segment_that_cannot_be_read_is_told(written: WrittenLog, reading: Reading) -> None:
@@ -108,7 +108,7 @@ def test_the_end_before_damage_is_told(written: WrittenLog, reading: Reading) ->
     written.write(record(), record())
     written.append(b"nothing\n")
     reading.catch_up()
-    assert len(_page(reading).records) == 2
+    assert len(_page(reading).lines) == 2
     with pytest.raises(Refused) as refused:
         _page(reading, after=1)
     assert refused.value.refusal.kind == "damaged"
@@ -127,4 +127,4 @@ def test_a_record_of_reading_wakes_nobody_and_is_not_lost(written: WrittenLog, r
     assert wakes(log, Follow(log=LOG, after=0))
     assert not wakes(log, Follow(log=LOG, after=0, tenant="a"))
     assert wakes(log, Follow(log=LOG, after=-1, tenant="b"))
-    assert [*map(bytes, _page(reading, after=0).records)] == written.lines[1:]
+    assert _page(reading, after=0).lines == written.lines[1:]

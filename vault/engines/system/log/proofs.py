@@ -74,6 +74,12 @@ class SegmentList(msgspec.Struct, frozen=True):
     segments: Sequence[SegmentEntry]
 
 
+class SegmentPart(msgspec.Struct, frozen=True):
+    """What is recorded of a part of a segment: how many bytes it has."""
+
+    bytes: int
+
+
 class ProofEngine(Engine):
     """Gives out what a verifier needs. Tenants get proofs of their own records, and no others' parts."""
 
@@ -117,7 +123,7 @@ class ProofEngine(Engine):
         self._reading.permit_all(call)
         with self._reading.asking() as reader:
             found = await reader.tile(ReadTile(log=params.log, path=f"tile/{params.path}"))
-        return Reply(raw=found.data, content_type=_BYTES)
+        return Reply(raw=found.content, content_type=_BYTES)
 
     @read("log/segments/{log}", event="log.export")
     async def list_segments(self, call: Call, params: LogPath) -> SegmentList:
@@ -138,6 +144,6 @@ class ProofEngine(Engine):
         )
         with self._reading.asking() as reader:
             found = await reader.segment(ask)
-        return Reply(
-            raw=found.data, content_type=_BYTES, headers={"X-Segment-Size": str(found.size)}, long=True
-        )
+        headers = {"X-Segment-Size": str(found.size)}
+        part = SegmentPart(sum(map(len, found.pieces)))
+        return Reply(part, pieces=found.pieces, content_type=_BYTES, headers=headers)

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
+from itertools import chain
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from vault.engines.system.log.params import FILTERS, MOST, CountTimes, RecordSearch, RecordTimes, between
 from vault.engines.system.log.readers import LogReading
+from vault.framework import schema
 from vault.framework.call import ROOT, Call
 from vault.framework.clock import Clock, rfc3339
 from vault.framework.engine import Engine
@@ -30,6 +32,7 @@ from vault.log.reader.messages import (
     Follow,
     Position,
     Record,
+    Records,
     Search,
     TailPage,
     Tenants,
@@ -49,13 +52,13 @@ class RecordPath(Params, frozen=True):
 
 
 class LogPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Records, each as it is in the log, and how to go on.
+    """What an answer says beside its records, and how many they are.
 
     `next` is the cursor or the number to go on with; None after the last page of a search. `complete` is false where
     the time for a page was over before it was full. `indexed_through` is, by log, the last record that a search can find.
     """
 
-    records: Sequence[msgspec.Raw]
+    records: int
     next: str | int | None
     complete: bool = True
     indexed_through: Mapping[str, object] | None = None
@@ -114,7 +117,7 @@ class RecordEngine(Engine):
         tenants = self._reading.permit(call)
         with self._reading.asking() as reader:
             found = await reader.record(Record(log=params.log, seq=params.seq, tenants=tenants))
-        return _page(call, LogPage(records=[found.record], next=None))
+        return _page(call, found, next_=None)
 
     async def _read(self, call: Call, params: RecordSearch) -> Reply[LogPage]:
         tenants = self._reading.permit(call)
@@ -122,12 +125,12 @@ class RecordEngine(Engine):
         if not 1 <= params.limit <= MOST:
             raise Malformed(f"limit must be between 1 and {MOST}")
         if params.after is not None:
-            return _page(call, await self._follow(call, params, params.after))
+            return await self._follow(call, params, params.after)
         if params.log or params.wait:
             raise Malformed("log and wait are for following a log: say after which record, or -1")
-        return _page(call, await self._search(call, params, tenants))
+        return await self._search(call, params, tenants)
 
-    async def _follow(self, call: Call, params: RecordSearch, after: int) -> LogPage:
+    async def _follow(self, call: Call, params: RecordSearch, after: int) -> Reply[LogPage]:
         if params.filters() or params.begins or params.ends or params.cursor:
             raise Malformed("a log is followed without filters: leave them out, or search without after")
         if params.wait > LONGEST_WAIT or after < -1:
@@ -137,9 +140,9 @@ class RecordEngine(Engine):
         ask = Follow(log=params.log or own, after=after, limit=params.limit, wait=params.wait, tenant=tenant)
         with self._reading.asking() as reader:
             found = await _while_there(call, reader.follow(ask))
-        return LogPage(records=found.records, next=found.after)
+        return _page(call, found, next_=found.after)
 
-    async def _search(self, call: Call, params: RecordSearch, tenants: Tenants) -> LogPage:
+    async def _search(self, call: Call, params: RecordSearch, tenants: Tenants) -> Reply[LogPage]:
         if params.order not in {"asc", "desc"}:
             raise Malformed("order must be asc or desc")
         filters = params.filters()
@@ -156,9 +159,10 @@ class RecordEngine(Engine):
         )
         with self._reading.asking() as reader:
             found = await reader.search(ask)
-        return LogPage(
-            records=found.records,
-            next=self._next(found.position, begins, ends, query),
+        return _page(
+            call,
+            found,
+            next_=self._next(found.position, begins, ends, query),
             complete=found.complete,
             indexed_through=found.indexed_through if tenants is None else found.tenants_through,
         )
@@ -215,15 +219,20 @@ async def _while_there(call: Call, work: Coroutine[Any, Any, TailPage]) -> TailP
         left.cancel()
 
 
-def _page(call: Call, page: LogPage) -> Reply[LogPage]:
-    """Return a page in the form that was asked for. It is recorded by its size."""
-    if not prefers(call.head.accept, NDJSON):
-        return Reply(page, long=len(page.records) > 1)
-    about = {
-        "complete": page.complete,
-        "indexed_through": page.indexed_through,
-        "next": page.next,
-    }
-    end = msgspec.json.encode({"$page": {name: value for name, value in about.items() if value is not None}})
-    lines = [bytes(record) for record in page.records]
-    return Reply(page, raw=b"\n".join([*lines, end, b""]), content_type=NDJSON, long=True)
+def _page(
+    call: Call,
+    found: Records,
+    *,
+    next_: str | int | None,
+    complete: bool = True,
+    indexed_through: Mapping[str, object] | None = None,
+) -> Reply[LogPage]:
+    """Return records in the form that was asked for, as they came: they are not read again, and recorded by their number."""
+    pieces, count = found.pieces, found.count
+    page = LogPage(records=count, next=next_, complete=complete, indexed_through=indexed_through)
+    about = {name: getattr(page, name) for name in ("next", "complete", "indexed_through")}
+    if prefers(call.head.accept, NDJSON):
+        end = schema.encode({"$page": {name: value for name, value in about.items() if value is not None}})
+        return Reply(page, pieces=[*pieces, b"\n%b\n" % end if count else b"%b\n" % end], content_type=NDJSON)
+    listed = (piece.replace(b"\n", b",") for piece in pieces)
+    return Reply(page, pieces=chain((b'{"records":[',), listed, (b"],%b" % schema.encode(about)[1:],)))
