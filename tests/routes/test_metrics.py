@@ -34,7 +34,7 @@ def application() -> Iterator[Application]:
 
 def shown(application: Application) -> str:
     async def render() -> bytes:
-        return render_prometheus(application.vault.ground.metrics)
+        return await render_prometheus(application.vault.ground.metrics)
 
     text: bytes = application.run(render())
     return text.decode()

@@ -12,6 +12,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.described import OWN, PROCESS, meaning
 from vault.framework.telemetry.metrics import Labels, Metrics, Timing
 from vault.values.times import exact_seconds
@@ -24,12 +25,15 @@ BUCKETS: Final = range(16, 37)
 _QUANTILES: Final = (0.5, 0.9, 0.99)
 _MILLI: Final = 1e6
 _SECOND: Final = 1e9
+_BOUNDS: Final = tuple(repr(2**power / _SECOND) for power in BUCKETS)
+"""The same in seconds."""
 _NANOS: Final = "_ns"
 """How the names end of durations in nanoseconds."""
 
 
-def render_prometheus(metrics: Metrics, *, prefix: str = "vault") -> bytes:
-    """Return every metric in Prometheus' text format 0.0.4."""
+async def render_prometheus(metrics: Metrics, *, prefix: str = "vault") -> bytes:
+    """Return every metric in Prometheus' text format 0.0.4. Others are served meanwhile."""
+    turn = TimeSlice()
     families: dict[tuple[str, str, str], list[str]] = {}
     for name, labels, counter in metrics.counters():
         full = full_name(name, prefix)
@@ -38,20 +42,29 @@ def render_prometheus(metrics: Metrics, *, prefix: str = "vault") -> bytes:
         full = full_name(name, prefix)
         kind = "counter" if name.endswith("_total") else "gauge"
         families.setdefault((full, kind, name), []).append(f"{full}{_labels(labels)} {_number(value)}")
+        await turn.step()
     for name, labels, timing in metrics.timings():
         full = full_name(name, prefix)
         own = name.startswith(OWN)
         shown = _histogram(full, labels, timing) if own else _summary(full, labels, timing, _unit(name))
         families.setdefault((full, "histogram" if own else "summary", name), []).extend(shown)
+        await turn.step()
     lines: list[str] = []
     for (full, kind, name), samples in sorted(families.items()):
         lines += [f"# HELP {full} {meaning(name)}", f"# TYPE {full} {kind}", *samples]
     return ("\n".join(lines) + "\n").encode()
 
 
-def render_json(metrics: Metrics, *, prefix: str = "vault") -> bytes:
-    """Return every metric in the form of OpenBao's `sys/metrics`; gauges whose value is not known are left out."""
-    seconds = max(metrics.seconds, 1.0)
+async def render_json(metrics: Metrics, *, prefix: str = "vault") -> bytes:
+    """Return every metric in the form of OpenBao's `sys/metrics`; gauges whose value is not known are left out.
+
+    Others are served meanwhile.
+    """
+    turn, seconds = TimeSlice(), max(metrics.seconds, 1.0)
+    samples = []
+    for name, labels, timing in metrics.timings():
+        samples.append(_sampled(name, prefix, labels, timing, seconds))
+        await turn.step()
     answer = {
         "Timestamp": f"{datetime.fromtimestamp(exact_seconds(metrics.began), UTC):%Y-%m-%d %H:%M:%S} +0000 UTC",
         "Gauges": [
@@ -64,9 +77,7 @@ def render_json(metrics: Metrics, *, prefix: str = "vault") -> bytes:
             _counted(_dotted(name, prefix), labels, counter.count, seconds)
             for name, labels, counter in metrics.counters()
         ],
-        "Samples": [
-            _sampled(name, prefix, labels, timing, seconds) for name, labels, timing in metrics.timings()
-        ],
+        "Samples": samples,
     }
     return json.dumps(answer, separators=(",", ":")).encode()
 
@@ -81,9 +92,14 @@ def _dotted(name: str, prefix: str) -> str:
     return name if name.startswith(OWN) else f"{prefix}.{name}"
 
 
-def _labels(labels: Labels, *more: tuple[str, str]) -> str:
-    shown = ",".join(f'{name}="{_escaped(value)}"' for name, value in (*labels, *more))
+def _labels(labels: Labels) -> str:
+    shown = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels)
     return f"{{{shown}}}" if shown else ""
+
+
+def _begun(shown: str) -> str:
+    """Return labels without their end, for one more."""
+    return f"{shown[:-1]}," if shown else "{"
 
 
 def _escaped(value: str) -> str:
@@ -100,23 +116,25 @@ def _unit(name: str) -> float:
 
 
 def _summary(full: str, labels: Labels, timing: Timing, unit: float) -> list[str]:
-    lines = [
-        f"{full}{_labels(labels, ('quantile', str(share)))} {timing.quantile(share) / unit!r}"
-        for share in _QUANTILES
-    ]
     shown = _labels(labels)
+    begun = _begun(shown)
+    lines = [
+        f'{full}{begun}quantile="{share}"}} {found / unit!r}'
+        for share, found in zip(_QUANTILES, timing.quantiles(_QUANTILES), strict=True)
+    ]
     return [*lines, f"{full}_sum{shown} {timing.total / unit!r}", f"{full}_count{shown} {timing.count}"]
 
 
 def _histogram(full: str, labels: Labels, timing: Timing) -> list[str]:
-    lines = [
-        f"{full}_bucket{_labels(labels, ('le', repr(2**power / _SECOND)))} {timing.below(power)}"
-        for power in BUCKETS
-    ]
     shown, count = _labels(labels), timing.count
+    begun = _begun(shown)
+    lines = [
+        f'{full}_bucket{begun}le="{bound}"}} {below}'
+        for bound, below in zip(_BOUNDS, timing.below(BUCKETS), strict=True)
+    ]
     return [
         *lines,
-        f"{full}_bucket{_labels(labels, ('le', '+Inf'))} {count}",
+        f'{full}_bucket{begun}le="+Inf"}} {count}',
         f"{full}_sum{shown} {timing.total / _SECOND!r}",
         f"{full}_count{shown} {count}",
     ]

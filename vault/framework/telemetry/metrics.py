@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 import sys
 from array import array
+from bisect import bisect_left
 from collections import Counter as Counted
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import accumulate
 from operator import add, mul
 from typing import Final
 
@@ -134,20 +136,20 @@ class Timing:
         self._add_up()
         return sum(self._slots)
 
-    def below(self, power: int) -> int:
-        """Return how many durations were shorter than 2 to the power of `power` nanoseconds, in single precision."""
+    def below(self, powers: Sequence[int]) -> list[int]:
+        """Return how many durations were shorter than 2 to each of `powers` nanoseconds, in single precision."""
         self._add_up()
-        return sum(self._slots[: 4 * (power + 1)])
+        reached = [*accumulate(self._slots)]
+        return [reached[4 * power + 3] for power in powers]
 
-    def quantile(self, share: float) -> float:
-        """Return the quantile `share` of the durations, in nanoseconds; 0 when there were none."""
-        wanted = share * self.count
-        seen = 0
-        for slot, count in enumerate(self._slots):
-            seen += count
-            if count and seen >= wanted:
-                return float(min(max(_middle(slot), self._low), self._high))
-        return 0.0
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Return the quantile of each share of the durations, in nanoseconds; 0 when there were none."""
+        self._add_up()
+        reached = [*accumulate(self._slots)]
+        if not reached[-1]:
+            return [0.0] * len(shares)
+        slots = (bisect_left(reached, max(share * reached[-1], 1)) for share in shares)
+        return [float(min(max(_middle(slot), self._low), self._high)) for slot in slots]
 
 
 def _middle(slot: int) -> float:

@@ -191,7 +191,7 @@ class OpenMetrics:
     async def _show(self, scope: Scope, send: Send) -> None:
         form = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("format", "")
         if form == "prometheus" and self._telemetry.prometheus_retention_time > 0:
-            body = render_prometheus(await self._metrics(), prefix=self._telemetry.metrics_prefix)
+            body = await render_prometheus(await self._metrics(), prefix=self._telemetry.metrics_prefix)
             await _send(send, 200, PROMETHEUS_TYPE.encode(), body, _COMMON)
             return
         if form:
@@ -200,7 +200,7 @@ class OpenMetrics:
             )
             await _send(send, 400, b"text/plain", problem.encode(), _COMMON)
             return
-        body = render_json(await self._metrics(), prefix=self._telemetry.metrics_prefix)
+        body = await render_json(await self._metrics(), prefix=self._telemetry.metrics_prefix)
         await _send(send, 200, b"application/json", body, _COMMON)
 
 

@@ -115,7 +115,7 @@ class CollectorFeed:
         while True:
             await asyncio.sleep(self._settings.metrics_interval)
             if self._first():
-                self._readings.put(reading(await self._whole(), self._prefix))
+                self._readings.put(await reading(await self._whole(), self._prefix))
 
     async def _read_log(self) -> None:
         tail = self._tail

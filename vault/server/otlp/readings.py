@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""All metrics at one moment, read on the event loop, for the thread that sends them."""
+"""All metrics, read on the event loop in slices of time, for the thread that sends them."""
 
 from __future__ import annotations
 
 import math
 from typing import Final, NamedTuple
 
+from vault.framework.concurrency.time_slice import TimeSlice
 from vault.framework.telemetry.described import OWN, PROCESS
 from vault.framework.telemetry.exposition import BUCKETS
 from vault.framework.telemetry.metrics import Labels, Metrics
@@ -38,8 +39,9 @@ BOUNDS: Final = tuple(exact_seconds(Nanos(2**power)) for power in BUCKETS)
 """Upper bounds of a `DurationCounts`, in seconds."""
 
 
-def reading(metrics: Metrics, prefix: str) -> MetricsReading:
-    """Read all metrics now; what is not known is left out."""
+async def reading(metrics: Metrics, prefix: str) -> MetricsReading:
+    """Read all metrics; what is not known is left out. Others are served meanwhile."""
+    turn, at = TimeSlice(), metrics.clock.nanos()
     gauges = [(name, labels, value) for name, labels, value in metrics.gauges() if not math.isnan(value)]
     grown = [(named(name, prefix), labels, float(one.count)) for name, labels, one in metrics.counters()]
     grown += [
@@ -47,7 +49,7 @@ def reading(metrics: Metrics, prefix: str) -> MetricsReading:
     ]
     spread = []
     for name, labels, timing in metrics.timings():
-        below = [timing.below(power) for power in BUCKETS]
+        below = timing.below(BUCKETS)
         steps = [after - before for before, after in zip([0, *below], [*below, timing.count], strict=True)]
         spread.append(
             DurationCounts(
@@ -59,9 +61,10 @@ def reading(metrics: Metrics, prefix: str) -> MetricsReading:
                 exact_seconds(Nanos(timing.high)),
             )
         )
+        await turn.step()
     return MetricsReading(
         began=metrics.began,
-        at=metrics.clock.nanos(),
+        at=at,
         grown=tuple(grown),
         held=tuple(
             (named(name, prefix), labels, value)

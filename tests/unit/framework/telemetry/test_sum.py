@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Metrics of several workers are shown as one server's."""
 
+import asyncio
+
 from vault.framework.telemetry.exposition import render_json, render_prometheus
 from vault.framework.telemetry.metrics import Metrics
 from vault.framework.telemetry.sum import Sum, measured
@@ -30,10 +32,10 @@ def test_counters_and_durations_are_added_up_and_a_gauge_says_whose_it_is() -> N
         ("core.unsealed", (("worker", "4"),), 1.0),
         ("core.unsealed", (("worker", "7"),), 0.0),
     ]
-    text = render_prometheus(both).decode()
+    text = asyncio.run(render_prometheus(both)).decode()
     assert 'vault_core_handled{mount="secret/"} 4' in text
     assert 'vault_core_unsealed{worker="7"} 0.0' in text
-    assert b"core.unsealed" in render_json(both)
+    assert b"core.unsealed" in asyncio.run(render_json(both))
     assert both.began == one.began
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Metrics as they are read for a collector."""
 
+import asyncio
 import math
 
 from vault.framework.telemetry.metrics import Metrics
@@ -15,7 +16,7 @@ def test_counters_gauges_and_durations_are_read_and_what_is_not_known_is_left_ou
     metrics.gauge("coffre.disk.free_bytes", lambda: math.nan, what="log")
     for nanos in (100, 1_000_000, 2_000_000_000_000):
         metrics.timing("core.handle_request").observe(nanos)
-    found = reading(metrics, "house")
+    found = asyncio.run(reading(metrics, "house"))
     assert found.grown == (
         ("house.audit.log_request_failure", (), 2.0),
         ("coffre.hsm.operations_total", (("slot", "a"),), 7.0),

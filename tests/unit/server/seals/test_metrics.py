@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """What the metrics tell of tokens."""
 
+import asyncio
+
 from hsm.client.pkcs11_slot import Pkcs11Slot
 from hsm.client.settings import settings_from
 from hsm.errors import SlotUnavailable
@@ -31,4 +33,4 @@ def test_a_tokens_operations_and_errors_are_shown_by_slot() -> None:
         ("coffre.hsm.answer_seconds_total", "hsm-a", "unwrap"): 0.5,
         ("coffre.hsm.answers_total", "hsm-a", "unwrap"): 1,
     }
-    assert 'coffre_hsm_operations_total{slot="hsm-a"} 7.0' in render_prometheus(metrics).decode()
+    assert 'coffre_hsm_operations_total{slot="hsm-a"} 7.0' in asyncio.run(render_prometheus(metrics)).decode()

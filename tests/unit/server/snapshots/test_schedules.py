@@ -182,7 +182,7 @@ def test_what_became_of_it_is_stored_and_told() -> None:
         ]
         assert "a backup was made: schedule=n backup=n-1.db" in site.stream.getvalue()
         assert "cut off" in site.stream.getvalue()
-        shown = render_prometheus(site.metrics).decode()
+        shown = (await render_prometheus(site.metrics)).decode()
         assert f'snapshot_last_success_timestamp_seconds{{schedule="n"}} {state.done / 1000!r}' in shown
         assert 'snapshot_last_size_bytes{schedule="n"} 4096.0' in shown
         assert process.schedules.failing == 0
@@ -210,7 +210,7 @@ def test_a_failure_is_told_everywhere_and_tried_again_ever_later() -> None:
             "failed",
         )
         assert 'no backup was made: schedule=n reason="the disk is full"' in site.stream.getvalue()
-        assert 'snapshot_failures_total{schedule="n"} 3' in render_prometheus(site.metrics).decode()
+        assert 'snapshot_failures_total{schedule="n"} 3' in (await render_prometheus(site.metrics)).decode()
         await process.work()
         await process.finish()
         assert (process.schedules.failing, (await site.state()).failures) == (0, 0)

@@ -127,11 +127,11 @@ class StatusEngine(Engine):
         if params.format == "prometheus":
             if not self._server.prometheus:
                 return _text("prometheus is not enabled")
-            text = render_prometheus(await self._metrics(), prefix=self._server.prefix)
+            text = await render_prometheus(await self._metrics(), prefix=self._server.prefix)
             return Reply(raw=text, content_type=PROMETHEUS_TYPE)
         if params.format:
             return _text("metric response format unknown: it must be prometheus or absent")
-        return Reply(raw=render_json(await self._metrics(), prefix=self._server.prefix))
+        return Reply(raw=await render_json(await self._metrics(), prefix=self._server.prefix))
 
     @read("replication/status", public=True)
     async def read_replication(self, call: Call) -> None:
