@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EUPL-1.2
 """vaultctl audit verify, prove and segments: copies and proofs are verified offline, and what is wrong is named."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Generator
@@ -11,7 +12,7 @@ from pytest_socket import enable_socket
 
 from tests.cli.audit_shown import Shown, shown
 from tests.cli.log_server import LOG, OTHER, LogServer, log_server, named
-from tests.log.written import ORIGIN, WrittenLog, written
+from tests.log.written import ORIGIN, WrittenLog, chained, record, written
 from tests.unit.log.format.signing import cosignature, ed25519, witness
 from vault.log.format.note import format_note, parse_note
 
@@ -320,6 +321,17 @@ def test_what_is_signed_while_it_is_copied_leaves_no_gap(server: LogServer, tmp_
     assert _verify(tmp_path, f"-key={KEY}", str(folder)).code == 0
 
 
+@pytest.mark.parametrize("name", ["../../away", "/away", "..", "", 7])
+def test_a_server_does_not_say_where_else_a_copy_is_written(
+    server: LogServer, tmp_path: Path, name: object
+) -> None:
+    server.status["logs"] = [{"log": name, "first": 0}]
+    found = shown(server, ["segments", f"-download={tmp_path / 'a' / 'b' / 'copy'}"], tmp_path)
+    assert (found.code, found.stderr) == (2, "the server lists a log by a name that no log has\n")
+    assert not [path for path in tmp_path.rglob("*") if path.suffix]
+    assert not (tmp_path / "a").exists()
+
+
 def test_a_copy_goes_on_where_it_was_cut_off_and_asks_for_nothing_twice(
     server: LogServer, tmp_path: Path
 ) -> None:
@@ -345,6 +357,38 @@ def test_a_segment_that_is_not_what_the_server_says_is_not_kept(server: LogServe
     assert f"{LOG}: segment 0 is not what the server says of it" in found.stderr
     assert list((folder / LOG).iterdir()) == []
     assert shown(server, ["segments", f"-download={folder}", LOG], tmp_path).code == 0
+
+
+def test_a_segment_of_a_server_is_unpacked_no_further_than_it_says(
+    server: LogServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaultctl.commands.audit.download.CHUNK", 1000)
+    bomb = gzip.compress(b"\n" * 1_000_000)
+    unpacked: list[int] = []
+    real = gzip.GzipFile.read
+
+    def counted(file: gzip.GzipFile, size: int) -> bytes:
+        unpacked.append(size)
+        return real(file, size)
+
+    monkeypatch.setattr(gzip.GzipFile, "read", counted)
+    server.faults[f"segments/{LOG}/0"] = [(200, bomb, {"X-Segment-Size": str(len(bomb))})]
+    found = shown(server, ["segments", f"-download={tmp_path / 'copy'}", LOG], tmp_path)
+    assert (found.code, "segment 0 is not what the server says of it" in found.stderr) == (2, True)
+    assert len(unpacked) < 10
+
+
+def test_a_packed_segment_alone_is_read_unless_it_would_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = b"".join(line + b"\n" for line in chained(record(seq) for seq in range(40)))
+    path = tmp_path / f"{0:020}.jsonl.gz"
+    path.write_bytes(gzip.compress(lines))
+    monkeypatch.setattr("vaultctl.commands.audit.evidence.copies.SURE", 0)
+    assert _verify(tmp_path, f"-key={KEY}", str(path)).code == 0
+    path.write_bytes(gzip.compress(lines + b"a" * 10_000_000))
+    found = _verify(tmp_path, f"-key={KEY}", str(path))
+    assert (found.code, "it unpacks to more than 200 times its size" in found.stderr) == (1, True)
 
 
 def test_what_is_not_closed_is_copied_up_to_its_checkpoint_if_nothing_is_missing(

@@ -75,10 +75,10 @@ def proof(log: FollowedLog, lines: Lines, ask: Proof) -> Text:
 
 def consistency(log: FollowedLog, ask: Consistency) -> Hashes:
     """Return the proof that the log of one size begins with that of another. Raises `Refused`."""
-    if not ask.old <= ask.new <= log.next:
-        raise Refused(
-            "uncovered" if ask.old <= ask.new else "malformed", f"the log has {log.next} indexed records"
-        )
+    if ask.old > ask.new:
+        raise Refused("malformed", "from must not be larger than to")
+    if ask.new > log.next:
+        raise Refused("uncovered", f"the log has {log.next} indexed records")
     try:
         return Hashes(tuple(map(encode_hash, consistency_proof(ask.old, ask.new, log.tree.subtree))))
     except (MissingHash, BadTile):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _PART = 4 << 20
 """Bytes that are asked for at once."""
-_CHUNK = 1 << 20
+CHUNK = 1 << 20
 _TIMES = 6
 """How often it is asked for records that a checkpoint covers: after the first time the index has a second to have them."""
 _SIZE = "X-Segment-Size"
@@ -82,7 +82,7 @@ class LogDownload:
         if not (target.exists() and _digest(target) == digest):
             part = self._path(first, ".jsonl.gz.part")
             self._fetch(first, part)
-            self._unpack(part, target, digest)
+            self._unpack(part, target, digest, entry.get("size"))
         self._keep_note(first, str(entry.get("checkpoint") or ""))
         last = entry.get("last")
         self.records = last + 1 if isinstance(last, int) else self.records
@@ -104,13 +104,16 @@ class LogDownload:
                         f"{path}: the server's answer ends before the segment does", EXIT_REMOTE
                     )
 
-    def _unpack(self, part: Path, target: Path, digest: str) -> None:
+    def _unpack(self, part: Path, target: Path, digest: str, size: object) -> None:
+        """Unpack a segment to the size and digest that the server says, and no further."""
         new, found = target.with_name(f"{target.name}.new"), hashlib.sha256()
         try:
             with gzip.open(part) as packed, open(os.open(new, _ANEW, 0o600), "wb") as plain:
-                while chunk := packed.read(_CHUNK):
+                while chunk := packed.read(CHUNK):
                     found.update(chunk)
                     plain.write(chunk)
+                    if isinstance(size, int) and plain.tell() > size:
+                        break
         except (gzip.BadGzipFile, EOFError, zlib.error):
             found = hashlib.sha256()
         part.unlink()

@@ -10,7 +10,7 @@ from vaultctl.commands.audit.download import LogDownload
 from vaultctl.commands.audit.pages import client_of, is_log
 from vaultctl.commands.audit.upkeep.status import read_status
 from vaultctl.commands.audit.words import text_of
-from vaultctl.errors import EXIT_OK, CommandError, UsageError
+from vaultctl.errors import EXIT_OK, EXIT_REMOTE, CommandError, UsageError
 from vaultctl.invocation import ErrorPrefix
 from vaultctl.text.json import as_list, as_map
 
@@ -51,7 +51,11 @@ def _checked(log: str) -> str:
 
 
 def _all_logs(client: Client) -> list[str]:
-    return [text_of(as_map(one), "log") for one in as_list(read_status(client).get("logs"))]
+    """The logs that the server lists. CommandError for what is no name of one: folders are called so."""
+    logs = [text_of(as_map(one), "log") for one in as_list(read_status(client).get("logs"))]
+    if not all(map(is_log, logs)):
+        raise CommandError("the server lists a log by a name that no log has", EXIT_REMOTE)
+    return logs
 
 
 def _listed(client: Client, log: str) -> list[dict[str, object]]:

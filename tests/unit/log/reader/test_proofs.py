@@ -122,6 +122,8 @@ def test_a_log_only_grew(written: WrittenLog, reading: Reading, old: int, new: i
 def test_sizes_that_are_none_are_told(reading: Reading) -> None:
     log = reading.logs[LOG]
     _refused("malformed", proofs.consistency, log, Consistency(log=LOG, old=5, new=4))
+    with pytest.raises(Refused, match="from must not be larger than to"):
+        proofs.consistency(log, Consistency(log=LOG, old=_COUNT + 2, new=_COUNT + 1))
     _refused("uncovered", proofs.consistency, log, Consistency(log=LOG, old=5, new=_COUNT + 1))
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
 _PLAIN, _PACKED, _MANIFEST = ".jsonl", ".jsonl.gz", ".manifest"
 _KINDS = (_PLAIN, _PACKED, _MANIFEST, ".checkpoints")
 _LONGEST_LINE = 1 << 17
+_CHUNK = 1 << 20
+_MOST_RATIO = 200
+SURE = 64 << 20
+"""Bytes that any segment may have, uncompressed."""
 _DIGITS = 20
 """How many name a segment: the number of its first record."""
 
@@ -87,8 +90,21 @@ def _take_segment(folder: Path, path: Path) -> None:
             target.unlink(missing_ok=True)
             target.symlink_to(file)
         elif _PLAIN not in files:  # only a manifest lets a compressed one be read
-            with gzip.open(file) as packed, (log / (stem + _PLAIN)).open("wb") as plain:
-                shutil.copyfileobj(packed, plain)
+            _unpack(file, log / (stem + _PLAIN))
+
+
+def _unpack(file: Path, target: Path) -> None:
+    """Unpack a segment. CommandError for one that would fill the disk: records do not repeat themselves so often."""
+    left = SURE + _MOST_RATIO * file.stat().st_size
+    with gzip.open(file) as packed, target.open("wb") as plain:
+        while chunk := packed.read(_CHUNK):
+            left -= len(chunk)
+            if left < 0:
+                raise CommandError(
+                    f"cannot read {file}: it unpacks to more than {_MOST_RATIO} times its size; "
+                    "with its manifest beside it, it is read without that"
+                )
+            plain.write(chunk)
 
 
 def _stem(path: Path) -> str:
