@@ -27,8 +27,17 @@ _PATCHED: dict[tuple[str, str], tuple[int, str]] = {
         1,
         "so short that the last answer is too old at once",
     ),
-    ("tests/storage/test_postgres.py", "_RECENT"): (
+    ("tests/storage/test_postgres.py", "_BRIEF"): (
+        1,
+        "so long that no busy machine forgets what was guessed",
+    ),
+    ("tests/storage/test_postgres_distance.py", "_BRIEF"): (1, "so short that nothing is guessed"),
+    ("tests/storage/test_postgres_distance.py", "_RECENT"): (
         2,
+        "so long that no busy machine forgets what was guessed",
+    ),
+    ("tests/storage/test_postgres.py", "_RECENT"): (
+        1,
         "so long that no busy machine forgets what was guessed",
     ),
     ("tests/storage/test_backup.py", "_STEPS"): (1, "so few that a small copy asks its listener"),

@@ -168,7 +168,7 @@ def test_a_certificate_that_ended_or_is_somebody_elses_is_refused_and_a_good_one
         storage = PostgresStorage(storages.address(site.settings(_SHOWN, password_file="", **shown)))
         await until_kept(storage, lambda tx: tx.put("b", b""))
         show(name)
-        for slot in (*storage._lanes._slots, storage._writer, storage._batches._slot):
+        for slot in (*storage._lanes._slots, storage._writer, storage.batches._slot):
             if slot._connection is not None:
                 slot._connection.abort()
         with pytest.raises(StorageFailure, match=reason):

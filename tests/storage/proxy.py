@@ -24,7 +24,7 @@ class Proxy:
         self.target = target
         self.folder = tempfile.mkdtemp(prefix="px-")
         self.cut: Moment = ""
-        self.cuts = 0
+        self.cuts = self.commits = 0
         self._flows: dict[Way, asyncio.Event] = {"there": asyncio.Event(), "back": asyncio.Event()}
         self.thaw()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,7 +97,9 @@ class _Pair:
         with suppress(ConnectionError):
             while data := await self._here[0].read(1 << 16):
                 await self._proxy.flow("there")
-                if self._is_commit(data) and self._proxy.cut:
+                committing = self._is_commit(data)
+                self._proxy.commits += committing
+                if committing and self._proxy.cut:
                     if self._proxy.cut == "request":
                         self._break()
                         return

@@ -23,6 +23,9 @@ from vault.storage.postgres.unit import Unit, ask_all
 from vault.storage.protocol import Conflict, StorageFailure
 
 _TOGETHER: Final = 128
+_ENOUGH: Final = 8
+"""Units that are worth a round trip of their own, so that whoever comes later need not be waited for."""
+_FADING: Final = 0.95
 _LONGEST_STEP: Final = 1 << 24
 """Epochs grow by up to so much: two histories share none, and there are enough for many years."""
 _FIND_OUT: Final = 5.0
@@ -39,6 +42,7 @@ class Batch:
         self.rows: dict[str, Unit] = {}
         """Who wrote a path last."""
         self.timers: dict[tuple[str, str], Unit] = {}
+        self.reads: set[str] = set()
         self.closed = False
 
     def add(self, unit: Unit) -> None:
@@ -65,6 +69,21 @@ class Batch:
                 before.replaced.add(path)
         self.rows.update(dict.fromkeys(unit.rows, unit))
         self.timers.update(dict.fromkeys(unit.timers, unit))
+        self.reads.update(unit.seen)
+
+    def apart(self, other: Batch) -> bool:
+        """Whether it is all the same which of two commits first: neither touches what the other changes."""
+        return (
+            self.rows.keys().isdisjoint(other.rows)
+            and self.timers.keys().isdisjoint(other.timers)
+            and self._undisturbed(other)
+            and other._undisturbed(self)
+        )
+
+    def _undisturbed(self, other: Batch) -> bool:
+        return self.reads.isdisjoint(other.rows) and not any(
+            unit.untrue or unit.covers(other.rows) for unit in self.units
+        )
 
     def drop_lost(self) -> list[Unit]:
         """Take out, and return, all that read from a unit that lost, and all that stand or fall with these."""
@@ -75,7 +94,7 @@ class Batch:
         }
         doomed = [unit for unit in self.units if unit.group in groups]
         self.units = [unit for unit in self.units if unit.group not in groups]
-        self.rows, self.timers = {}, {}
+        self.rows, self.timers, self.reads = {}, {}, set()
         for unit in self.units:
             unit.replaced.clear()
             self._note(unit)
@@ -83,17 +102,24 @@ class Batch:
 
 
 class Batches:
-    """Sends one batch after the other."""
+    """Sends one batch after the other, or two at once.
+
+    The second goes while the first is under way, as soon as it is as long: the time that it takes to the database and back
+    passes while the first commits there. It goes by the connection of the `writer` who holds the turn, if nobody does.
+    """
 
     def __init__(self, database: Database, writer: Slot, lanes: Lanes) -> None:
-        """Where there is no connection left for batches, they borrow that of the `writer` who holds the turn."""
+        """Where there is no connection left for batches, they borrow the `writer`'s."""
         self._database: Final = database
         self._lanes: Final = lanes
         self._writer: Final = writer
         self._slot: Final = Slot(database, [lanes.first, writer])
         self._waiting: deque[Batch] = deque()
-        self._sent: Batch | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._sent: list[Batch] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = False
+        self._crowd = 0.0
+        """How many units there were lately at once, waiting and sent."""
         self.lines: Final = Lines()
 
     def pending(self, path: str) -> Unit | None:
@@ -118,8 +144,7 @@ class Batches:
     def _uncommitted(self) -> Iterator[Batch]:
         """Yield batches, the newest first."""
         yield from reversed(self._waiting)
-        if self._sent is not None:
-            yield self._sent
+        yield from reversed(self._sent)
 
     def commit(self, unit: Unit) -> asyncio.Future[None] | None:
         """Return what ends once a unit is durable, with `Conflict` or `StorageFailure` where it is not; None: it is.
@@ -135,9 +160,47 @@ class Batches:
         self._waiting[-1].add(unit)
         loop = asyncio.get_running_loop()
         unit.durable = loop.create_future()
-        if self._task is None:
-            self._task = loop.create_task(self._send())
+        self._crowd = max(self._crowd, sum(len(batch.units) for batch in self._uncommitted()))
+        self._wake()
         return unit.durable
+
+    async def enter(self) -> None:
+        """Let what waits be sent before more is done that takes the loop's time, if it is half of all there is."""
+        if self.ripe:
+            await asyncio.sleep(0)  # it is sent in this turn of the loop,
+            await asyncio.sleep(0)  # and what is sent in a turn leaves at its end
+
+    @property
+    def ripe(self) -> bool:
+        """Whether there is enough to be sent, and it may be."""
+        if not (self._woken and self._waiting):
+            return False
+        return len(self._waiting[0].units) >= max(_ENOUGH, self._crowd / 2)
+
+    def _wake(self) -> None:
+        """Have the next batch sent, if it may be."""
+        if self._waiting and not self._woken and self._may_send():
+            self._woken = True
+            task = asyncio.get_running_loop().create_task(self._send())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _may_send(self) -> bool:
+        if not self._sent:
+            return True
+        first, following = self._sent[0], self._waiting[0]
+        return (
+            len(self._sent) == 1
+            and len(following.units) >= len(first.units)
+            and self._has_room()
+            and following.apart(first)
+        )
+
+    def _has_room(self) -> bool:
+        """Whether a connection is free for a second batch."""
+        if not self._slot.lock.locked():
+            return self._slot.connected
+        return self._writer.connected and not self._writer.lock.locked() and not self.lines.turns
 
     def lose(self, unit: Unit, why: str) -> Conflict:
         """Return what is raised for a unit that lost. What it had read and written is hot from now on."""
@@ -159,27 +222,28 @@ class Batches:
                 raise self.lose(unit, "another transaction changed what this one had listed")
 
     async def _send(self) -> None:
+        if not self.ripe:
+            await asyncio.sleep(0)  # whoever ends in this turn of the loop shares the round trip
+        self._crowd *= _FADING
+        self._woken = False
+        if not self._waiting or not self._may_send():
+            return
+        batch = self._waiting.popleft()
+        batch.closed = True
+        self._sent.append(batch)
         try:
-            while self._waiting:
-                await asyncio.sleep(0)  # whoever ends in this turn of the loop shares the round trip
-                if not self._waiting:
-                    return
-                batch = self._sent = self._waiting.popleft()
-                batch.closed = True
-                try:
-                    ask_all(batch.units)
-                    failed, epoch, version = await self._outcome(batch)
-                except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
-                    self._sent = None
-                    self._fail(batch.units, error)
-                else:
-                    self._sent = None
-                    for unit in batch.units:
-                        if unit.group not in failed:
-                            self._end(unit, epoch, version)
-                    self._fail([unit for unit in batch.units if unit.group in failed])
-        finally:
-            self._task = None
+            ask_all(batch.units)
+            failed, epoch, version = await self._outcome(batch)
+        except BaseException as error:  # noqa: BLE001 - whoever waits is told, whatever it was
+            self._sent.remove(batch)
+            self._fail(batch.units, error)
+        else:
+            self._sent.remove(batch)
+            for unit in batch.units:
+                if unit.group not in failed:
+                    self._end(unit, epoch, version)
+            self._fail([unit for unit in batch.units if unit.group in failed])
+        self._wake()
 
     def _end(self, unit: Unit, epoch: int, version: int) -> None:
         """Tell whoever waits that a unit is durable."""
@@ -215,12 +279,16 @@ class Batches:
 
     async def _outcome(self, batch: Batch) -> tuple[set[int], int, int]:
         """Commit a batch; return which groups failed, the epoch, and the version of what was written."""
-        try:
-            await self._slot.connection()
-        except Full:
-            async with self._writer.lock:
-                return await self._outcome_by(self._writer, batch)
-        return await self._outcome_by(self._slot, batch)
+        if not self._slot.lock.locked():
+            async with self._slot.lock:
+                try:
+                    await self._slot.connection()
+                except Full:
+                    pass
+                else:
+                    return await self._outcome_by(self._slot, batch)
+        async with self._writer.lock:
+            return await self._outcome_by(self._writer, batch)
 
     async def _outcome_by(self, slot: Slot, batch: Batch) -> tuple[set[int], int, int]:
         values = arguments(batch, self._database)
@@ -233,8 +301,8 @@ class Batches:
 
     async def close(self) -> None:
         """Close the connection, once all that came is committed."""
-        while self._task is not None:
-            await asyncio.wait([self._task])
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         await self._slot.close()
 
 

@@ -22,8 +22,12 @@ T = TypeVar("T")
 
 _TOGETHER: Final = 128
 """Reads in one statement."""
-_RECENT: Final = 0.05
-"""Seconds for which an entry that was read is guessed to be as it was."""
+_RECENT: Final = 1.0
+"""Seconds for which an entry that was read or written is guessed to be as it was: less than a failover takes."""
+_BRIEF: Final = 0.05
+"""The same of ranges, and of entries of which such a guess was wrong."""
+_DOUBTED: Final = 10.0
+"""Seconds for which nothing is guessed of these for longer: others write them too."""
 _REMEMBERED: Final = 1024
 _SMALL: Final = 4096
 """Entries that are remembered for that, and their bytes."""
@@ -87,11 +91,14 @@ class Lanes:
         self._jobs: deque[_Job[Any]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = False
+        self._timeline = database.timeline
         self._recent: dict[str, tuple[float, EntryRow]] = {}
+        self._doubted: dict[str, float] = {}
         self._pages: dict[Asked, tuple[float, RangePage]] = {}
 
     def recent_page(self, asked: Asked) -> RangePage | None:
         """Return what was in a range a moment ago, without an epoch: a guess, as `recent` gives."""
+        self._keep_to_history()
         known = self._pages.get(asked)
         if known is None or known[0] < asyncio.get_running_loop().time():
             return None
@@ -101,16 +108,39 @@ class Lanes:
         """Guess from now on that this is in a range, if it is not much."""
         self._pages.pop(asked, None)
         if len(page.paths) <= _FEW:
-            self._pages[asked] = asyncio.get_running_loop().time() + _RECENT, page._replace(epoch=0)
+            self._pages[asked] = asyncio.get_running_loop().time() + _BRIEF, page._replace(epoch=0)
             if len(self._pages) > _FEW:
                 del self._pages[next(iter(self._pages))]
 
     def recent(self, path: str) -> EntryRow | None:
         """Return an entry as it was a moment ago, without an epoch: good as a guess that is checked when it matters."""
+        self._keep_to_history()
         known = self._recent.get(path)
         if known is None or known[0] < asyncio.get_running_loop().time():
             return None
         return known[1]
+
+    def forget_all(self) -> None:
+        """Believe nothing: an older backup may be in the place of what was seen, and its versions come again."""
+        self._pages.clear()
+        self._recent.clear()
+
+    def _keep_to_history(self) -> None:
+        """Forget what another timeline had: commits that a failover lost gave versions that come again."""
+        if self._timeline != self._database.timeline:
+            self._timeline = self._database.timeline
+            self.forget_all()
+
+    def doubt(self, paths: Iterable[str]) -> None:
+        """Believe nothing of these entries, and for a while nothing for long: a guess about one of them was wrong."""
+        paths = [*paths]
+        self.forget(paths)
+        until = asyncio.get_running_loop().time() + _DOUBTED
+        for path in paths:
+            self._doubted.pop(path, None)
+            self._doubted[path] = until
+        while len(self._doubted) > _REMEMBERED:
+            del self._doubted[next(iter(self._doubted))]
 
     def forget(self, paths: Iterable[str]) -> None:
         """Believe nothing of these entries any more, nor of any range."""
@@ -120,10 +150,12 @@ class Lanes:
 
     def remember(self, entries: Iterable[tuple[str | None, EntryRow]], *, written: bool = False) -> None:
         """Guess from now on that these are so, but for what is known to be older; they were read, or `written`."""
+        self._keep_to_history()
         now = asyncio.get_running_loop().time()
         for path, row in entries:
             if path is None:
                 continue
+            until = now + (_BRIEF if self._doubted.get(path, 0.0) > now else _RECENT)
             known = self._recent.pop(path, None)
             for start, beyond, most in [*self._pages] if written else ():
                 if start <= path < beyond:
@@ -131,9 +163,7 @@ class Lanes:
             if len(row.value or b"") > _SMALL or row.length > LONG:
                 continue  # what was there is older, or of the same version and replaced
             newer = known is not None and known[0] >= now and known[1].version > row.version
-            self._recent[path] = (
-                known if known is not None and newer else (now + _RECENT, row._replace(epoch=0))
-            )
+            self._recent[path] = known if known is not None and newer else (until, row._replace(epoch=0))
         while len(self._recent) > _REMEMBERED:
             del self._recent[next(iter(self._recent))]
 

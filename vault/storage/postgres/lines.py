@@ -31,19 +31,20 @@ class Lines:
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
-        self._turns = 0
+        self.turns = 0
+        """How many hold the turn, or wait for it."""
         self._calm = asyncio.Event()
         self._calm.set()
 
     def turn_begins(self) -> None:
         """Keep everybody from hot rows while a transaction holds the turn or waits for it: it stands in no line."""
-        self._turns += 1
+        self.turns += 1
         self._calm.clear()
 
     def turn_ends(self) -> None:
         """Let them have hot rows again, if it was the last."""
-        self._turns -= 1
-        if not self._turns:
+        self.turns -= 1
+        if not self.turns:
             self._calm.set()
 
     def heat(self, paths: Iterable[str]) -> None:
@@ -62,7 +63,7 @@ class Lines:
 
     async def join(self, path: str) -> bool:
         """Wait for a row's turn; return whether there is a line for it. Then `leave` is owed."""
-        while path in self._lines and self._turns:
+        while path in self._lines and self.turns:
             await self._calm.wait()
         line = self._lines.get(path)
         if line is None:

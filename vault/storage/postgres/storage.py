@@ -43,6 +43,7 @@ class _Block:
         try:
             if not self._optimistic:
                 return await self._block.__aenter__()
+            await self._storage.batches.enter()
         except BaseException:
             self._storage.leave(self._task)
             raise
@@ -80,8 +81,8 @@ class PostgresStorage:
         self._database: Final = Database(address, on_statement, deadline=deadline)
         self._writer: Final = Slot(self._database)
         self._lanes: Final = Lanes(self._database, self._writer)
-        self._batches: Final = Batches(self._database, self._writer, self._lanes)
-        self.turn: Final = Turn(self._database, self._writer, self._lanes, self._batches.lines)
+        self.batches: Final = Batches(self._database, self._writer, self._lanes)
+        self.turn: Final = Turn(self._database, self._writer, self._lanes, self.batches.lines)
         self._inside: set[asyncio.Task[Any] | object] = set()
         self._left = asyncio.Event()
         self._closed = False
@@ -121,7 +122,7 @@ class PostgresStorage:
 
     def transaction(self) -> Transaction:
         """Return a transaction that is checked when it commits."""
-        return Transaction(self._database, self._lanes, self._batches)
+        return Transaction(self._database, self._lanes, self.batches)
 
     def reader(self) -> ReadTx:
         """See `Storage.reader`."""
@@ -171,6 +172,7 @@ class PostgresStorage:
             if not known:
                 # It is lower where an older backup is in place: transactions begin there.
                 self._database.epoch = epoch
+                self._lanes.forget_all()
                 return epoch, None
             return epoch, [
                 Change(self._database.epoch_of(connection, n), kind, key)
@@ -219,7 +221,7 @@ class PostgresStorage:
         while self._inside:
             self._left.clear()
             await self._left.wait()
-        await self._batches.close()
+        await self.batches.close()
         await self.turn.close()
         await self._lanes.close()
         self._database.closed = True

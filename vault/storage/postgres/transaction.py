@@ -235,7 +235,7 @@ class Transaction(Statements):
         try:
             durable = self._batches.commit(self.unit)
         except Conflict:
-            self._lanes.forget(self.unit.seen)
+            self._lanes.doubt(self.unit.seen)
             raise
         finally:
             self.leave()
@@ -243,7 +243,7 @@ class Transaction(Statements):
             if durable is not None:
                 await durable
         except Conflict:
-            self._lanes.forget(self.unit.seen)
+            self._lanes.doubt(self.unit.seen)
             raise
 
     def leave(self) -> None:
