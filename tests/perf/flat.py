@@ -2,21 +2,24 @@
 """What requests cost with a thousand secrets and tokens, and with a million: `python -m tests.perf.flat`.
 
 The whole application in this process, without a network, on SQLite and on a PostgreSQL of this run's own, filled by the
-product's own storage code. Microseconds of processor time for a request: of the application, and of the database.
+product's own storage code. Microseconds of processor time for a request: of the application, and of the database. Beside
+it how many there were a second, one after the other, and the memory of this process.
 """
 
 import argparse
+import os
 import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from tests.perf.server import processor_seconds
+from tests.perf.server import processor_seconds, resident_mebibytes
 from tests.perf.token_entries import entry_of
 from tests.postgres import Untimed, started
 from tests.routes.driver import Application
@@ -35,6 +38,8 @@ CONNECTIONS: Final = 4
 _SETTINGS: Final = {"shared_buffers": "128MB", "autovacuum": "on", "autovacuum_naptime": "1s"}
 """Statistics come soon: what a connection has planned for a few rows is planned again by them."""
 _AT_ONCE: Final = 2000
+_PAGE: Final = 100
+"""Names on a page of a list."""
 _SAMPLE: Final = 512
 """Tokens of which requests know."""
 _SECRET: Final = (
@@ -54,8 +59,10 @@ class Asked(NamedTuple):
 class Holdings:
     """So many secrets at `secret/many/` of an application, and so many tokens."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, *, page: int = _PAGE) -> None:
+        """`page` is how many names a list has."""
         self.application = application
+        self._page = page
         self.size = 0
         self.tokens: list[str] = []
         self._random = random.Random(1)
@@ -96,6 +103,11 @@ class Holdings:
         target = f"/v1/secret/data/many/{self._random.randrange(self.size)}"
         return Asked("POST", target, {"data": {"a": "b"}}, "root")
 
+    def _list(self) -> Asked:
+        after = f"1{self._random.randrange(5)}{self._random.randrange(self.size)}"  # a full page follows
+        target = f"/v1/secret/metadata/many/?after={after}&limit={self._page}"
+        return Asked("LIST", target, None, "root")
+
     def _lookup(self) -> Asked:
         self._turn += 1
         return Asked("GET", "/v1/auth/token/lookup-self", None, self.tokens[self._turn % len(self.tokens)])
@@ -109,6 +121,7 @@ class Holdings:
         return {
             "kv read": self._read,
             "kv write": self._write,
+            "kv list": self._list,
             "token lookup": self._lookup,
             "token create": self._create,
         }
@@ -127,10 +140,22 @@ class Holdings:
 
 
 class Cost(NamedTuple):
-    """Microseconds of processor time for a request."""
+    """Microseconds of processor time for a request, and requests a second."""
 
     ours: float
     database: float
+    rate: float = 0.0
+
+    @property
+    def whole(self) -> float:
+        """Processor time of both."""
+        return self.ours + self.database
+
+
+def _spent(database: int | None) -> tuple[float, float, float]:
+    """Return the time, and the processor time of this process and of a database, in seconds."""
+    theirs = processor_seconds(database) if database else 0.0
+    return time.monotonic(), time.process_time(), theirs
 
 
 def costs(holdings: Holdings, database: int | None, *, rounds: int, times: int) -> dict[str, Cost]:
@@ -138,24 +163,26 @@ def costs(holdings: Holdings, database: int | None, *, rounds: int, times: int) 
     found = {}
     for operation in holdings.operations:
         holdings.ask(operation, times)
-        each = []
+        found[operation] = Cost(inf, inf)
         for _ in range(rounds):
-            before = time.process_time(), processor_seconds(database) if database else 0.0
+            spent = _spent(database)
             holdings.ask(operation, times)
-            after = time.process_time(), processor_seconds(database) if database else 0.0
-            each.append(
-                tuple((late - early) / times * 1e6 for early, late in zip(before, after, strict=True))
+            took, ours, theirs = (
+                (late - early) / times for early, late in zip(spent, _spent(database), strict=True)
             )
-        found[operation] = Cost(*(min(column) for column in zip(*each, strict=True)))
+            best = found[operation]
+            found[operation] = Cost(
+                min(best.ours, ours * 1e6), min(best.database, theirs * 1e6), max(best.rate, 1 / took)
+            )
     return found
 
 
 def grown(first: dict[str, Cost], last: dict[str, Cost]) -> list[str]:
     """One line for each operation that costs more than it may."""
     return [
-        f"{operation}: {sum(last[operation]) / sum(first[operation]):.2f} x, at most {FLAT} x"
+        f"{operation}: {last[operation].whole / first[operation].whole:.2f} x, at most {FLAT} x"
         for operation in first
-        if sum(last[operation]) > FLAT * sum(first[operation])
+        if last[operation].whole > FLAT * first[operation].whole
     ]
 
 
@@ -213,9 +240,10 @@ def main() -> int:
                 holdings.fill(size)
                 of_sizes.append(costs(holdings, database, rounds=options.rounds, times=options.times))
                 shown = "  ".join(
-                    f"{name} {cost.ours:.0f} + {cost.database:.0f}" for name, cost in of_sizes[-1].items()
+                    f"{name} {cost.ours:.0f} + {cost.database:.0f} ({cost.rate:.0f}/s)"
+                    for name, cost in of_sizes[-1].items()
                 )
-                print(f"{kind:<11}{size:>9}  {shown}", flush=True)
+                print(f"{kind:<11}{size:>9}  {shown}  {resident_mebibytes(os.getpid()):.0f} MiB", flush=True)
             short += [f"{kind}, {line}" for line in grown(of_sizes[0], of_sizes[-1])]
             if address is not None:
                 held = application.run(connections(address))

@@ -57,7 +57,7 @@ class Running:
 
     def resident_mebibytes(self) -> float:
         """Resident memory of the process and all its descendants, in MiB, shared pages counted each time."""
-        return sum(_resident_kibibytes(pid) for pid in tree(self.process.pid)) / 1024
+        return sum(map(resident_mebibytes, tree(self.process.pid)))
 
     def processor_seconds(self) -> float:
         """Seconds of processor time that the process and all its descendants have used so far."""
@@ -272,8 +272,9 @@ def _processor_ticks(pid: int) -> int:
     return sum(map(int, fields[11:15]))
 
 
-def _resident_kibibytes(pid: int) -> int:
+def resident_mebibytes(pid: int) -> float:
+    """Resident memory of one process, in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    return 0
+            return int(line.split()[1]) / 1024
+    return 0.0

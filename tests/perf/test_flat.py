@@ -44,7 +44,7 @@ def _counted(holdings: Holdings, seen: list[str]) -> Counted:
 
 
 def _few_and_many(application: Application, seen: list[str]) -> tuple[Counted, Counted]:
-    holdings = Holdings(application)
+    holdings = Holdings(application, page=_FEW // 2)
     holdings.fill(_FEW)
     few = _counted(holdings, seen)
     holdings.fill(_MANY)
