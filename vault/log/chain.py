@@ -18,7 +18,7 @@ import msgspec
 
 from vault.framework.clock import rfc3339_whole
 from vault.log.draft import Draft
-from vault.log.format.tree import EMPTY_ROOT, CompactRange, leaf_hash
+from vault.log.format.tree import EMPTY_ROOT, CompactRange, ended_leaf, leaf_hash
 from vault.values.times import Nanos
 
 START: Final = b64encode(EMPTY_ROOT)
@@ -110,34 +110,30 @@ class Chain:
             self._begin()
         before = self._tenants.get(frame.tenant)
         number, tenants_last = before or _NEW_TENANT
-        line = b"".join(
+        rest = b"".join(
             (
-                frame.opening,
                 self._begun,
                 frame.decision,
-                b'"prev_hash":"',
                 self._last,
-                b'",',
                 draft.request,
                 frame.resource,
-                b'"seq":%d,' % seq,
+                b"%d," % seq,
                 draft.span,
                 frame.status,
-                b'"tenant_prev_hash":"',
                 tenants_last,
-                b'","tenant_seq":%d,"timestamp":"' % number,
-                draft.timestamp,
-                b'"',
+                b'","tenant_seq":%d,"timestamp":"%b' % (number, draft.timestamp),
                 draft.trace,
                 frame.closing,
             )
         )
-        leaf = leaf_hash(line)
+        begun = frame.begun
+        leaf = leaf_hash(frame.opening + rest) if begun is None else ended_leaf(begun, rest)
         self._last = last = b2a_base64(leaf, newline=False)
         self.seq = seq + 1
         self._tenants[frame.tenant] = number + 1, last
-        unwritten.append((len(line) + 1, leaf, frame.tenant, before))
-        return line + b"\n"
+        line = b"%b%b\n" % (frame.opening, rest)
+        unwritten.append((len(line), leaf, frame.tenant, before))
+        return line
 
     def _begin(self) -> None:
         """Take the time of records that are written together. Where the clock was set back, it stands still (LOG-008)."""

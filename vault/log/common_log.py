@@ -114,9 +114,9 @@ class CommonLog:
         frame = Frame(
             opening=b'{"actor":{"type":"server"},"event_name":%b,%b'
             % (_encode(event), b'"fields":%b,' % _encode(said) if said else b""),
-            decision=b'"outcome":"%b","phase":"notice",' % outcome.encode(),
-            resource=b'"schema":"%b",' % SCHEMA.encode(),
-            status=b'"tenant":"%b",' % ROOT_ID.encode(),
+            decision=b'"outcome":"%b","phase":"notice","prev_hash":"' % outcome.encode(),
+            resource=b'"schema":"%b","seq":' % SCHEMA.encode(),
+            status=b'"tenant":"%b","tenant_prev_hash":"' % ROOT_ID.encode(),
             closing=b"}",
             tenant=ROOT_ID,
         )

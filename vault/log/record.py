@@ -24,8 +24,9 @@ from vault.framework.clock import rfc3339_whole
 from vault.framework.errors import Forbidden, Unauthenticated, VaultError, problem_type
 from vault.framework.reply import Auth, Reply, WrapInfo
 from vault.framework.request.record import CallRecord
-from vault.log.draft import NO_FRAME, Draft, Frame
+from vault.log.draft import NO_FRAME, NO_TRACE, Draft, Frame
 from vault.log.events import event_name, resource
+from vault.log.format.tree import begin_leaf
 from vault.log.schema import SCHEMA
 from vault.log.values import LOG_VALUES, OmittedValues, ValueHasher, Values
 from vault.values.times import Nanos
@@ -44,8 +45,10 @@ _TRACE: Final = re.compile(
     rb"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?"
 )
 _LONGEST_TRACE: Final = 256
-_SCHEMA: Final = b'},"schema":"%b",' % SCHEMA.encode()
+_SCHEMA: Final = b'},"schema":"%b","seq":' % SCHEMA.encode()
 """What ends a resource, and follows it."""
+_LAST: Final = b'"prev_hash":"'
+"""What ends a decision."""
 _DENIAL: Final = b'"outcome":"denied","phase":"outcome",'
 _FAILURE: Final = b'"outcome":"failed","phase":"outcome",'
 _VERSIONED: Final = "kv.secret"
@@ -141,7 +144,9 @@ class LogRenderer:
         if error is not None:
             return b""
         place = self._place(call)
-        frame = self._frame(call, place, b'"phase":"attempt",' + place.policy, self._fields(call, None))
+        frame = self._frame(
+            call, place, b'"phase":"attempt",%b%b' % (place.policy, _LAST), self._fields(call, None)
+        )
         return self._append(call, frame, now)
 
     def response(
@@ -171,7 +176,9 @@ class LogRenderer:
         frame = self._frame(
             call,
             place,
-            (_DENIAL if denied else _FAILURE) + (_refused(call.decision, error) or place.policy),
+            b"".join(
+                (_DENIAL if denied else _FAILURE, _refused(call.decision, error) or place.policy, _LAST)
+            ),
             self._fields(call, None),
             error=b'"error_type":"%b",' % problem_type(error).encode(),
             status=b'"status_code":%d,%b' % (self._status.get(type(error), 500), again),
@@ -196,6 +203,7 @@ class LogRenderer:
             version=_version(reply) if reply is not None and place.versioned else b"",
         )
         if alike is not None and len(fields) <= _LONGEST_KEPT:
+            frame = msgspec.structs.replace(frame, begun=begin_leaf(frame.opening))
             place.alike, place.frame = alike, frame
         return frame
 
@@ -227,8 +235,8 @@ class LogRenderer:
     def _append(self, call: Call, frame: Frame, now: Nanos) -> bytes:
         """Return the line of a record that says what happened at a time."""
         came = call.head.trace
-        span, trace = _trace(came) if came else (b"", b"")
-        request = b'"request.id":"%b",' % call.id.encode()
+        span, trace = _trace(came) if came else (b"", NO_TRACE)
+        request = b'","request.id":"%b",' % call.id.encode()
         return self._chain.append(Draft(frame, rfc3339_whole(now), request, span, trace))
 
     def _place(self, call: Call) -> _Place:
@@ -269,10 +277,10 @@ class LogRenderer:
             credential=credential,
             event=b'"event_name":%b,' % _encode(event),
             policy=granted,
-            success=b'"outcome":"success","phase":"outcome",' + granted,
+            success=b'"outcome":"success","phase":"outcome",%b%b' % (granted, _LAST),
             resource=about,
             versioned=kind == _VERSIONED,
-            tenant=b'"tenant":%b,' % _encode(where.namespace.id),
+            tenant=b'"tenant":%b,"tenant_prev_hash":"' % _encode(where.namespace.id),
             namespace=where.namespace.id,
             path=path,
             size=sum(map(len, (actor, credential, granted, about, path))),
@@ -476,6 +484,8 @@ def _version(reply: Reply[object]) -> bytes:
 
 
 def _trace(came: bytes) -> tuple[bytes, bytes]:
-    """Return the members for span and trace of a valid `traceparent` (W3C Trace Context, section 3.2)."""
+    """Return what a draft has of span and trace of a valid `traceparent` (W3C Trace Context, section 3.2)."""
     found = _TRACE.fullmatch(came) if len(came) <= _LONGEST_TRACE else None
-    return (b"", b"") if found is None else (b'"span_id":"%b",' % found[2], b',"trace_id":"%b"' % found[1])
+    if found is None:
+        return b"", NO_TRACE
+    return b'"span_id":"%b",' % found[2], b'","trace_id":"%b"' % found[1]

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from vault.framework.clock import rfc3339_whole
 from vault.log.chain import Chain, ChainState
-from vault.log.draft import Draft, Frame
+from vault.log.draft import NO_TRACE, Draft, Frame
 from vault.log.format.checkpoint import Checkpoint, sign_checkpoint
 from vault.log.format.note import Signer
 from vault.log.format.note_key import KeyKind, Verifier
@@ -140,6 +140,7 @@ class Population:
                     b'"outcome":"%b",' % outcome.encode() if outcome else b"",
                     b'"phase":"%b",' % phase.encode(),
                     policy,
+                    b'"prev_hash":"',
                 )
             ),
             resource=b"".join(
@@ -147,13 +148,13 @@ class Population:
                     b'"resource":{"id":"%b/","type":"%b"},' % (resource.encode(), resource.encode())
                     if resource
                     else said.secret.encoded,
-                    b'"schema":"https://coffre.eu/schemas/log/v1",',
+                    b'"schema":"https://coffre.eu/schemas/log/v1","seq":',
                 )
             ),
             status=b"".join(
                 (
                     b'"status_code":%d,' % _STATUS[outcome] if outcome else b"",
-                    b'"tenant":"%b",' % said.caller.tenant.encode(),
+                    b'"tenant":"%b","tenant_prev_hash":"' % said.caller.tenant.encode(),
                 )
             ),
             closing=b',"url.path":"%b"}' % said.secret.path,
@@ -162,9 +163,9 @@ class Population:
         return Draft(
             frame,
             b"2026-11-28T00:00:00.000000000Z",
-            b'"request.id":"%b",' % said.request.encode(),
+            b'","request.id":"%b",' % said.request.encode(),
             b'"span_id":"%016x",' % self._random.getrandbits(64) if said.trace else b"",
-            b',"trace_id":"%b"' % said.trace.encode() if said.trace else b"",
+            b'","trace_id":"%b"' % said.trace.encode() if said.trace else NO_TRACE,
         )
 
     def _caller(self, number: int) -> Caller:

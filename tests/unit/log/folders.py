@@ -31,13 +31,13 @@ def draft(event: str = "esa.kv.read", tenant: str = "root") -> Draft:
     """A record as the renderer makes it, with few members."""
     frame = Frame(
         opening=b'{"event_name":"%b",' % event.encode(),
-        decision=b'"outcome":"success",',
-        resource=b"",
-        status=b'"tenant":"%b",' % tenant.encode(),
+        decision=b'"outcome":"success","prev_hash":"',
+        resource=b'"seq":',
+        status=b'"tenant":"%b","tenant_prev_hash":"' % tenant.encode(),
         closing=b"}",
         tenant=tenant,
     )
-    return Draft(frame, b"2026-11-29T12:00:00.000000000Z", b'"request.id":"x",')
+    return Draft(frame, b"2026-11-29T12:00:00.000000000Z", b'","request.id":"x",')
 
 
 def opened(folder: Path, *, limits: LogLimits = USUAL, nanos: Callable[[], Nanos] | None = None) -> OpenedLog:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.log.folders import NOON, Ticks, draft
 from vault.log.chain import START, Chain, ChainState
+from vault.log.format.tree import begin_leaf
 from vault.values.times import Nanos
 
 EMPTY = ChainState()
@@ -37,6 +38,15 @@ def test_each_record_names_the_hash_of_the_one_before_and_a_number_without_gap()
     assert [record["seq"] for record in found] == [0, 1, 2, 3, 4]
     assert [record["prev_hash"] for record in found] == [START.decode(), *map(_leaf, lines[:4])]
     assert {record["log"] for record in found} == {"n-0-1"}
+
+
+def test_a_leaf_that_is_begun_already_is_that_of_the_whole_record() -> None:
+    chain, plain = _chain(), draft()
+    frame = msgspec.structs.replace(plain.frame, begun=begin_leaf(plain.frame.opening))
+    lines = [chain.append(msgspec.structs.replace(plain, frame=frame)) for _ in range(3)]
+    assert [record["prev_hash"] for record in _parsed(lines)[1:]] == [*map(_leaf, lines[:2])]
+    other = _chain()
+    assert [other.append(plain) for _ in range(3)] == lines
 
 
 def test_a_line_is_in_the_form_of_rfc_8785() -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.routes.driver import Answer, Application
 from tests.unit.log.folders import records
 from vault.audit.device import DeviceFailure
+from vault.log.format.tree import encode_hash, leaf_hash
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 
@@ -145,6 +146,9 @@ def test_a_read_that_comes_again_says_what_is_said_of_each_answer(here: Applicat
     assert (gone["status_code"], gone["fields"] not in (first[0], second[0])) == (404, True)
     here.request("POST", "/v1/secret/undelete/x", {"versions": [second[1]]}, token="root")
     assert said() == second
+    lines = [line for path in here.history.rglob("*.jsonl") for line in path.read_bytes().splitlines()]
+    hashes = [encode_hash(leaf_hash(line)) for line in lines[:-1]]
+    assert [json.loads(line)["prev_hash"] for line in lines[1:]] == hashes
 
 
 def test_a_read_that_comes_again_from_elsewhere_says_from_where(here: Application) -> None:

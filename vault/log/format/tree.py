@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import Final
+from typing import Final, Protocol, Self
 
 HASH_BYTES: Final = 32
 EMPTY_ROOT: Final = sha256(b"").digest()
@@ -42,6 +42,36 @@ def leaf_hash(record: bytes) -> bytes:
     """Return the leaf of a record; `record` is its line without the newline."""
     leaf = _LEAF.copy()
     leaf.update(record)
+    return leaf.digest()
+
+
+class BegunLeaf(Protocol):
+    """The leaf of a record whose beginning is known."""
+
+    def copy(self) -> Self:
+        """Return another one, to go on with."""
+        ...
+
+    def update(self, data: bytes, /) -> None:
+        """Take more of the record."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the leaf, of what was taken."""
+        ...
+
+
+def begin_leaf(beginning: bytes) -> BegunLeaf:
+    """Return the leaf of records that begin alike, as far as that goes: `ended_leaf` goes on, and can again and again."""
+    leaf = _LEAF.copy()
+    leaf.update(beginning)
+    return leaf
+
+
+def ended_leaf(begun: BegunLeaf, rest: bytes) -> bytes:
+    """Return the leaf of a record whose beginning has a leaf that is begun."""
+    leaf = begun.copy()
+    leaf.update(rest)
     return leaf.digest()
 
 
