@@ -22,7 +22,8 @@ from tests.perf.load import Operation, Target, run_round
 from tests.perf.server import Running, running, set_up_whole, tree
 
 _FIRST = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-_PAUSE = 0.35
+_PAUSE = 1.1
+"""Longer than a reader lets records gather."""
 _IDLE = 12_000_000
 """Nanoseconds that a reader without work uses in a pause, at most."""
 

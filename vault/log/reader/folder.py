@@ -9,7 +9,7 @@ is done in one thread beside it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -29,7 +29,14 @@ _SCAN_SECONDS: Final = 1.0
 """How often new logs, and segments that were purged, are looked for."""
 _BUSY_SECONDS: Final = 0.02
 """How soon records are looked for again while somebody waits for them."""
-_IDLE_SECONDS: Final = 0.1
+_ASKED_SECONDS: Final = 0.1
+"""How soon while somebody asks now and then."""
+_LATELY: Final = 10.0
+"""Seconds for which that counts."""
+GATHER_SECONDS: Final = 1.0
+"""How soon while nobody asks: as often as the server signs. Looking for few costs more than taking them: caches are cold."""
+_CLOSING_SECONDS: Final = 0.1
+"""How soon it is looked again whether a segment can be closed."""
 _UNCOPIED_BLOCKS: Final = 64
 """Blocks after which the index is copied back: about 16 MiB."""
 _TROUBLED_SECONDS: Final = 1.0
@@ -39,11 +46,16 @@ _TROUBLED_SECONDS: Final = 1.0
 class LogFolder:
     """The logs of one folder, as they are indexed."""
 
-    def __init__(self, folder: Path, now: Callable[[], float]) -> None:
-        """Open the index, or make it anew where it cannot be used. `now` counts seconds. Raises `OSError`, `IndexFull`."""
+    def __init__(self, folder: Path, now: Callable[[], float], gather: float = GATHER_SECONDS) -> None:
+        """Open the index, or make it anew where it cannot be used. `now` counts seconds. Raises `OSError`, `IndexFull`.
+
+        Records are taken after so many seconds of gathering, unless somebody asks.
+        """
         self.folder: Final = folder
         self.lines: Final = Lines(folder)
-        self.logs: dict[str, FollowedLog] = {}
+        self._logs: dict[str, FollowedLog] = {}
+        self._gather = gather
+        self._asked, self._asked_at = asyncio.Event(), float("-inf")
         self.rebuilds = 0
         self._trouble = ""
         self._troubles: dict[str, str] = {}
@@ -69,6 +81,13 @@ class LogFolder:
             self._index = Index(folder)
             self.rebuilds = 1
 
+    @property
+    def logs(self) -> Mapping[str, FollowedLog]:
+        """The logs as they are indexed, by name. Whoever asks for them has newer records looked for at once."""
+        self._asked_at = self._now()
+        self._asked.set()
+        return self._logs
+
     async def run(self) -> None:
         """Follow all logs until it is cancelled."""
         while True:
@@ -82,7 +101,21 @@ class LogFolder:
                 self._trouble = _told(error)
                 await asyncio.sleep(_TROUBLED_SECONDS)
             else:
-                await asyncio.sleep(0 if busy else _BUSY_SECONDS if self._waiting else _IDLE_SECONDS)
+                await self._rest(busy=busy)
+
+    async def _rest(self, *, busy: bool) -> None:
+        """Let records gather, for as long as nobody would miss them."""
+        if busy:
+            await asyncio.sleep(0)
+        elif self._waiting:
+            await asyncio.sleep(_BUSY_SECONDS)
+        elif self._now() - self._asked_at < _LATELY:
+            await asyncio.sleep(_ASKED_SECONDS)
+        else:
+            self._asked.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._gather):
+                    await self._asked.wait()
 
     async def close(self) -> None:
         """End the thread, once it is through with the segment that it closes, and close the files."""
@@ -98,7 +131,7 @@ class LogFolder:
         self._index.close()
         Index.remove(self.folder)
         self._index = Index(self.folder)
-        self.logs.clear()
+        self._logs.clear()
         self._seen.clear()
         self._scanned = float("-inf")
         self._caught_up = False
@@ -173,7 +206,7 @@ class LogFolder:
                 self._copy_back()
         busy = False
         for name in [*self._live - self._troubles.keys()]:
-            log = self.logs.get(name)
+            log = self._logs.get(name)
             if log is None:
                 continue
             with self._noting(name):
@@ -202,8 +235,8 @@ class LogFolder:
         ids = list_logs(self.folder)
         self._newest = {str(id) for id in {(id.node, id.worker): id for id in ids}.values()}
         self._live |= self._newest
-        for name in self.logs.keys() - {str(id) for id in ids}:
-            del self.logs[name]
+        for name in self._logs.keys() - {str(id) for id in ids}:
+            del self._logs[name]
             self._live.discard(name)
             self._seen.pop(name, None)
         found = []
@@ -220,7 +253,7 @@ class LogFolder:
     def _state_of(self, name: str) -> tuple[int, int]:
         """Return when files of a log came or went last, and the size of its newest segment."""
         folder = self.folder / name
-        newest = next(reversed(self.logs[name].segments), 0) if name in self.logs else 0
+        newest = next(reversed(self._logs[name].segments), 0) if name in self._logs else 0
         changed = size = 0
         with suppress(FileNotFoundError):
             changed = folder.stat().st_mtime_ns
@@ -228,10 +261,10 @@ class LogFolder:
         return changed, size
 
     async def _look(self, name: str) -> None:
-        log = self.logs.get(name)
+        log = self._logs.get(name)
         if log is None:
             log = FollowedLog(name, self.folder, self.lines, self._index, self._close_segment)
-            self.logs[name] = log
+            self._logs[name] = log
             self._finish_closing(log)
             remove_remains(log.folder)
         else:
@@ -255,7 +288,7 @@ class LogFolder:
         loop = asyncio.get_running_loop()
         while True:
             if not can_close(self.folder / ended.log, ended.last + 1):
-                await asyncio.sleep(_IDLE_SECONDS)
+                await asyncio.sleep(_CLOSING_SECONDS)
                 continue
             try:
                 manifest = await loop.run_in_executor(
@@ -265,13 +298,13 @@ class LogFolder:
             except SegmentGone:
                 return  # it was purged
             except BadSegment as error:
-                if ended.log in self.logs:
-                    self.logs[ended.log].unclosed = str(error)
+                if ended.log in self._logs:
+                    self._logs[ended.log].unclosed = str(error)
                 return
             except OSError as error:
                 self._troubles[f"closing a segment of {ended.log}"] = _told(error)
                 await asyncio.sleep(_TROUBLED_SECONDS)
-        log = self.logs.get(ended.log)
+        log = self._logs.get(ended.log)
         if log is not None:
             with suppress(IndexFull, IndexDamaged):  # the next step meets it as well
                 log.closed(ended.first, manifest.sha256)

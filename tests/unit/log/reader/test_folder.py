@@ -5,7 +5,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,46 @@ def _ended(folder: Path, count: int, records: int) -> WrittenLog:
 def _purge_first(log: WrittenLog) -> None:
     for kind in (".jsonl.gz", ".manifest"):
         (log.folder / f"{0:020}{kind}").unlink()
+
+
+@asynccontextmanager
+async def _gathering(tmp_path: Path) -> AsyncIterator[tuple[WrittenLog, LogFolder]]:
+    """Follow a log that has one record, and takes no more unless somebody asks."""
+    log = WrittenLog(tmp_path, LOG)
+    log.write(record())
+    folder = LogFolder(tmp_path, time.monotonic, gather=3600.0)
+    following = asyncio.get_running_loop().create_task(folder.run())
+    try:
+        await eventually(lambda: [one.next for one in folder._logs.values()] == [1])
+        yield log, folder
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await folder.close()
+
+
+def test_records_gather_until_somebody_asks(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with _gathering(tmp_path) as (log, folder):
+            await asyncio.sleep(0.1)
+            log.write(record())
+            await asyncio.sleep(0.3)
+            assert folder._logs[LOG].next == 1
+            assert folder.logs[LOG].next == 1
+            await eventually(lambda: folder._logs[LOG].next == 2)
+
+    run(scenario())
+
+
+def test_who_waits_for_a_record_asks_too(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with _gathering(tmp_path) as (log, folder):
+            await asyncio.sleep(0.1)
+            log.write(record())
+            await folder.wait(Follow(log=LOG, after=0, wait=60.0, limit=1))
+            assert folder._logs[LOG].next == 2
+
+    run(scenario())
 
 
 def test_logs_are_found_when_they_come(tmp_path: Path) -> None:
