@@ -94,6 +94,11 @@ class Chain:
         return self._last.decode()
 
     @property
+    def observed(self) -> Nanos:
+        """When the newest record was appended, by the clock of then: the next one is not earlier (LOG-008)."""
+        return self._observed
+
+    @property
     def written(self) -> int:
         """How many records are in the file."""
         return self._tree.size + len(self._leaves)

@@ -97,13 +97,17 @@ class CountTimes(RecordTimes, frozen=True):
     buckets: Annotated[int, Doc("Into how many parts the time is divided, 500 at most.", clear=True)] = 60
 
 
-def between(params: RecordTimes, now: Nanos) -> tuple[Nanos, Nanos]:
-    """Return the times between which records are meant. Raises `Malformed`."""
-    ends = moment("to", params.ends) if params.ends else now
+def between(params: RecordTimes, now: Nanos, reach: Nanos = Nanos(0)) -> tuple[Nanos, Nanos]:
+    """Return the times between which records are meant: until now, or until `reach` where that is later, unless they say it.
+
+    Raises `Malformed`.
+    """
+    said = moment("to", params.ends) if params.ends else now
+    ends = said if params.ends else max(now, reach)
     if not params.begins:
-        return Nanos(max(0, ends - seconds_to_nanos(DAY))), ends
+        return Nanos(max(0, said - seconds_to_nanos(DAY))), ends
     if length := _LENGTH.fullmatch(params.begins):
-        return Nanos(max(0, ends - seconds_to_nanos(Seconds(int(length[1]) * _UNITS[length[2]])))), ends
+        return Nanos(max(0, said - seconds_to_nanos(Seconds(int(length[1]) * _UNITS[length[2]])))), ends
     begins = moment("from", params.begins)
     if begins > ends:
         raise Malformed("from must not be after to")
