@@ -17,8 +17,8 @@ SERVERS = 4
 _USERS = (OWNER, "node", "few", "hasty")
 
 
-def _config(folder: Path, target: Path) -> str:
-    """Write down a pooler in transaction mode as it comes, but for where it is."""
+def _config(folder: Path, target: Path, more: str) -> str:
+    """Write down a pooler in transaction mode as it comes, but for where it is, and `more`."""
     users = folder / "users"
     users.write_text("".join(f'"{user}" ""\n' for user in _USERS))
     return f"""
@@ -35,17 +35,21 @@ def _config(folder: Path, target: Path) -> str:
         max_client_conn = 1000
         logfile = {folder}/log
         syslog = 0
+        {more}
     """
 
 
 @contextmanager
-def pooler(target: Path) -> Generator[str]:
-    """Start one before the socket in a directory; return the directory of its own. It ends with all connections that it has."""
+def pooler(target: Path, more: str = "") -> Generator[str]:
+    """Start one before the socket in a directory; return the directory of its own. It ends with all connections that it has.
+
+    `more` is a setting besides.
+    """
     program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
     assert program, "PgBouncer is not installed; run `make system`"
     folder = Path(tempfile.mkdtemp(prefix="pb-"))
     config = folder / "config"
-    config.write_text("\n".join(line.strip() for line in _config(folder, target).splitlines()))
+    config.write_text("\n".join(line.strip() for line in _config(folder, target, more).splitlines()))
     give_to_user(folder, config, folder / "users")
     process = subprocess.Popen(
         as_user(program, "-q", str(config)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"

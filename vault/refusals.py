@@ -31,6 +31,7 @@ from vault.framework.route import Access
 from vault.framework.route_table import special
 from vault.framework.telemetry.log import Log
 from vault.mount.router import SEALED, Barred, Router
+from vault.seal.failure import SealFailure
 from vault.storage.protocol import CommitRefused, StorageBusy, StorageFailure, StorageLost, UnfitPath
 from vault.token.authenticator import Authenticator
 
@@ -55,8 +56,8 @@ def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
         return Unavailable(detail=str(error))
     if isinstance(error, UpgradeUnderWay):
         return Unavailable(str(error))
-    if isinstance(error, StorageFailure | BarrierFailure):
-        log.crash("core", "storage or barrier failed", error, request_id=call.id)
+    if isinstance(error, StorageFailure | BarrierFailure | SealFailure):
+        log.crash("core", "storage, barrier or seal failed", error, request_id=call.id)
         return Unavailable(detail=type(error).__name__)
     log.crash("core", "a request met a defect", error, request_id=call.id)
     return Internal(detail=type(error).__name__)

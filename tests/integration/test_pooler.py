@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.fuzz.process import REPOSITORY
@@ -127,9 +128,10 @@ def test_a_commit_whose_server_connection_is_ended_is_found_out(
     asyncio.run(story())
 
 
-def test_what_servers_rest_on_is_proven_through_it(address: Address, tmp_path: Path) -> None:
+def examined(address: Address, folder: Path) -> dict[str, tuple[str, str]]:
+    """Return what `operator db check` has found, by name."""
     url = f"postgresql://{address.user}@/{address.database}?host={address.host}"
-    config = tmp_path / "server.hcl"
+    config = folder / "server.hcl"
     config.write_text(
         f'storage "postgresql" {{ connection_url = "{url}" }}\nlistener "tcp" {{ tls_disable = true }}\n'
     )
@@ -141,11 +143,26 @@ def test_what_servers_rest_on_is_proven_through_it(address: Address, tmp_path: P
         stdout=stdout,
         stderr=io.StringIO(),
     )
-    found = {one["name"]: one["status"] for one in json.loads(stdout.getvalue())}
+    return {one["name"]: (one["status"], one["message"]) for one in json.loads(stdout.getvalue())}
+
+
+def test_what_servers_rest_on_is_proven_through_it(address: Address, tmp_path: Path) -> None:
+    found = {name: status for name, (status, _) in examined(address, tmp_path).items()}
     assert found["Durability"] == "failure", "the server of these tests runs without fsync"
     del found["Durability"], found["Standbys"]
     assert set(found.values()) == {"success"}, found
-    assert {"Connection", "Turn", "Versions", "Privileges", "Limits"} <= found.keys()
+    assert {"Connection", "Turn", "Versions", "Prepared statements", "Privileges", "Limits"} <= found.keys()
+
+
+def test_one_that_loses_prepared_statements_is_no_way_to_a_database(
+    address: Address, tmp_path: Path, postgres: Callable[[], Cluster]
+) -> None:
+    """So is PgBouncer before 1.24 as it comes."""
+    with pooler(postgres().folder, "max_prepared_statements = 0") as folder:
+        found = examined(msgspec.structs.replace(address, host=folder), tmp_path)
+    status, message = found["Prepared statements"]
+    assert status == "failure"
+    assert message.endswith("PgBouncer needs max_prepared_statements above 0")
 
 
 @pytest.mark.soak

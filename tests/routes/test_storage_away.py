@@ -127,3 +127,18 @@ def test_before_storage_has_ever_answered_nothing_is_known() -> None:
         assert answer.silent > 0
 
     asyncio.run(story())
+
+
+def test_a_damaged_record_of_the_seal_is_named_and_is_no_defect_of_the_server(
+    away: tuple[Application, Away],
+) -> None:
+    application, storage = away
+    for path in ("core/seal/config", "core/seal/slots/shamir"):
+        sound = storage.data.entries[path]
+        storage.data.entries[path] = sound[:-1] + bytes([sound[-1] ^ 1])
+        assert application.request("GET", "/v1/sys/health").status == 500
+        storage.data.entries[path] = sound
+        assert application.request("GET", "/v1/sys/health").status == 200
+    log = application.log.getvalue()
+    assert "met a defect" not in log
+    assert log.count('storage, barrier or seal failed: reason="') == 2

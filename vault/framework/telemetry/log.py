@@ -18,6 +18,7 @@ from typing import Final, TextIO
 from vault.barrier.failure import BarrierFailure
 from vault.framework.clock import Clock
 from vault.framework.telemetry.log_tail import LogTail
+from vault.seal.failure import SealFailure
 from vault.storage.protocol import StorageFailure
 from vault.values.times import nanos_to_seconds, second_of
 
@@ -134,10 +135,10 @@ class Log:
     def crash(self, module: str, message: str, error: BaseException, /, **fields: Value) -> None:
         """Log an unexpected exception by type and place; its message may quote a request, so it is left out.
 
-        Messages of storage and barrier are ours: they name the file and what to do, and nothing of a request.
+        Messages of storage, barrier and seal are ours: they name the file and what to do, and nothing of a request.
         """
         shown: dict[str, Value] = {"exception": type(error).__name__, "at": places(error)}
-        if isinstance(error, StorageFailure | BarrierFailure):
+        if isinstance(error, StorageFailure | BarrierFailure | SealFailure):
             shown = {"reason": str(error), **shown}
         self.event("error", module, message, **shown, **fields)
 

@@ -25,11 +25,13 @@ LASTING: Final = 600
 
 _MEANING: Final = {
     "08": "the connection broke; it is made again by itself",
+    "26000": "a prepared statement is gone; PgBouncer needs max_prepared_statements above 0",
     "28": "the server refuses this user; check user, password and client certificate, and pg_hba.conf",
     "3D": "there is no such database; make it, or name another one",
     "42501": "the user lacks a privilege; run `vaultctl operator db init` or `migrate` with -owner",
     "3F000": "there is no vault in this database; run `vaultctl operator db init`",
     "42P01": "there is no vault in this database; run `vaultctl operator db init`",
+    "42P05": "a prepared statement is another one's; PgBouncer needs max_prepared_statements above 0",
     "42703": "the schema is not this release's; run `vaultctl operator db migrate`",
     "42883": "the schema is not this release's; run `vaultctl operator db migrate`",
     "53100": "the disk of the database is full; free some space, nothing stored was lost",

@@ -16,6 +16,7 @@ from vault.storage.protocol import StorageFailure
 
 _PAUSE: Final = 0.2
 """Seconds for which the second connection has to wait while the first one has the turn."""
+_ROUNDS: Final = 3
 _SETTINGS: Final = """
     SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
         current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication),
@@ -67,6 +68,7 @@ async def examine(address: Address) -> AsyncIterator[DatabaseFinding]:
         try:
             yield await _turn(one, other)
             yield await _versions(database, one)
+            yield await _prepared(one, other)
         finally:
             other.abort()
         yield await _rights(one)
@@ -105,6 +107,19 @@ async def _versions(database: Database, connection: Connection) -> DatabaseFindi
     if results != [True, False]:
         return DatabaseFinding("Versions", "fail", "a transaction by outdated rows was not told from another")
     return DatabaseFinding("Versions", "ok", "outdated transactions are refused")
+
+
+async def _prepared(one: Connection, other: Connection) -> DatabaseFinding:
+    """Let each prepare a statement, and need it again while the other one has what a pooler had given it for that."""
+    try:
+        for asks, holds in ((one, other), (other, one)) * _ROUNDS:
+            await asks.row(schema.NOW)
+            await holds.run("BEGIN; SELECT")
+            await asks.row(schema.NOW)
+            await holds.run("COMMIT")
+    except StorageFailure as failure:
+        return DatabaseFinding("Prepared statements", "fail", str(failure))
+    return DatabaseFinding("Prepared statements", "ok", "are kept")
 
 
 async def _rights(connection: Connection) -> DatabaseFinding:
