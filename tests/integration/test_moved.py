@@ -85,6 +85,10 @@ def test_a_vault_goes_to_postgresql_and_back_and_opens_with_its_keys(
             'storage_source "sqlite" { path = "/b" }\nstorage_source "sqlite" { path = "/a" }',
             "is there twice",
         ),
+        (
+            'storage_source "sqlite" { path = "/a" }\nstorage_destination "sqlite" { path = "/a" }',
+            "storage_source and storage_destination are the same",
+        ),
     ],
 )
 def test_a_file_that_names_no_two_storages_is_refused_before_anything_is_opened(

@@ -49,6 +49,8 @@ def ends(file: str) -> tuple[StorageSettings, StorageSettings]:
     for name in _ENDS:
         if name not in found and not findings.problems:
             findings.problems.append(f'{file}: no {name}; add `{name} "sqlite" {{ path = "FILE" }}`')
+    if found.get(_SOURCE) is not None and found.get(_SOURCE) == found.get(_DESTINATION):
+        findings.problems.append(f"{file}: {_SOURCE} and {_DESTINATION} are the same; name another one")
     findings.raise_first()
     return found[_SOURCE], found[_DESTINATION]
 
