@@ -8,6 +8,8 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
+from itertools import accumulate, chain, cycle
 from pathlib import Path
 
 import pytest
@@ -265,22 +267,35 @@ def test_nothing_stands_on_a_commit_that_was_not_the_last(play: Play, tmp_path: 
     play(story)
 
 
-def test_half_of_those_who_keep_coming_share_a_commit(play: Play) -> None:
+@pytest.mark.parametrize(
+    ("lasts", "sizes"), [(1.0, [1, 1, 9, 9]), (1000.0, [1, 1, 9, 5, 4])], ids=["all", "half"]
+)
+def test_those_who_keep_coming_share_a_commit_as_far_as_it_is_short(
+    tmp_path: Path, disk: Disk, lasts: float, sizes: Sequence[int]
+) -> None:
+    """Half of them, where it lasts as long as a thousand writes."""
+    times = accumulate(chain([0.0], cycle([1.0, lasts])))  # the beginning, then each commit's begin and end
+
     async def again(storage: SqliteStorage, number: int) -> None:
         await fill(storage, f"first/{number}")
         for _ in range(number % 3):
             await asyncio.sleep(0)
         await fill(storage, f"second/{number}")
 
-    async def story(storage: SqliteStorage, disk: Disk) -> None:
-        first = await held(storage, disk, "alone")
+    async def story() -> None:
+        disk.storage = storage = SqliteStorage.open(
+            tmp_path / "s.db", on_statement=disk, clock=partial(next, times)
+        )
+        await fill(storage, "alone")
+        first = await held(storage, disk, "before")
         others = [asyncio.create_task(again(storage, number)) for number in range(9)]
         await turns()
         disk.go_on()
         await asyncio.gather(first, *others)
-        assert disk.sizes == [1, 9, 5, 4]
+        assert disk.sizes == sizes
+        await storage.close()
 
-    play(story)
+    asyncio.run(story())
 
 
 def test_a_batch_that_fails_before_its_commit_leaves_nothing_to_take_another_process_s_commit_for(

@@ -24,6 +24,7 @@ from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.batch import OpenBatch, Outcome, fresh_stamp
 from vault.storage.sqlite.database import Connection, is_busy
 from vault.storage.sqlite.files import Files
+from vault.storage.sqlite.group_size import GroupSize
 from vault.storage.sqlite.pending_writes import PendingWrites
 from vault.storage.sqlite.reads import Found, whole_row
 from vault.storage.sqlite.row_cache import Rows
@@ -39,7 +40,7 @@ class GroupCommit:
     """The one writer of a database file in this process.
 
     `connect` opens its connection, and `thread` commits. `patience` is how many seconds a batch waits for other processes,
-    once it is its turn at the `turnstile`. `rows` are told what is committed here.
+    once it is its turn at the `turnstile`. `rows` are told what is committed here; `size` says for how many a batch waits.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class GroupCommit:
         turnstile: Turnstile,
         files: Files,
         rows: Rows,
+        size: GroupSize,
         *,
         patience: float,
     ) -> None:
@@ -63,8 +65,9 @@ class GroupCommit:
         self._waiting: deque[asyncio.Future[Outcome]] = deque()
         self._batch: OpenBatch | None = None
         self._committing: OpenBatch | None = None
+        self._size = size
         self._wanted = 0
-        """Writers that a batch should have: half of those who are about, so that disk and processor work in turn."""
+        """Writers that a batch should have, if they keep coming."""
         self._lingers = False
         self._savepoint = False
         self._inside = False
@@ -413,6 +416,7 @@ class GroupCommit:
             self._roll_back()
             loop.call_soon(self._committed, batch, self._failure(error, "writing"))
             return
+        self._size.begin()
         work = self._thread.do(partial(self._commit, batch.pending))
         work.add_done_callback(lambda work: self._committed(batch, self._outcome(work)))
 
@@ -436,7 +440,7 @@ class GroupCommit:
         self._committing = None
         batch.end(outcome)  # 6.
         following = self._batch
-        self._wanted = (batch.size + (0 if following is None else following.size) + 1) // 2
+        self._wanted = self._size.end(batch.size, 0 if following is None else following.size)
         if following is not None:
             self._follow(following, outcome)
         self._advance()

@@ -7,7 +7,8 @@ would cost twenty times that. Long values are read in threads. Writes go through
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from vault.storage.single_thread import SingleThread
 from vault.storage.sqlite.database import Connection, OnStatement, prepare
 from vault.storage.sqlite.files import Files
 from vault.storage.sqlite.group_commit import GroupCommit
+from vault.storage.sqlite.group_size import GroupSize
 from vault.storage.sqlite.journal_index import Index
 from vault.storage.sqlite.reads import LongRows, RememberingReader
 from vault.storage.sqlite.row_cache import Rows
@@ -113,13 +115,14 @@ class SqliteStorage:
         patience: float = 10.0,
         readers_patience: float = _READ_PATIENCE,
         on_statement: OnStatement | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> SqliteStorage:
         """Open `file`, or make it with mode 0600. Raises `StorageFailure` that says what to do.
 
         `patience` is how many seconds to wait for other processes that write to the same file, `readers_patience`
         how many a read waits, once the file is open.
         `on_statement` is called with the name of each statement before it runs; what it raises
-        (a `StorageFailure`) fails that statement: tests inject faults with it.
+        (a `StorageFailure`) fails that statement: tests inject faults with it. By `clock`, in seconds, commits are measured.
         """
         prepare(file, patience=patience)
         thread = committing_thread(file)
@@ -141,6 +144,7 @@ class SqliteStorage:
             Turnstile(file),
             files,
             rows,
+            GroupSize(clock),
             patience=patience,
         )
         files.remember(index)
