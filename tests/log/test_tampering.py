@@ -129,6 +129,13 @@ ROWS = [
         ["records 5 to 6: missing, the log's own checkpoint is of 7 records and the log has 5"],
     ),
     Row(
+        "cut after 3 records and leave the checkpoints, only 4 held", cut(3, forget=False), [4],
+        [
+            "record 3: missing, a held checkpoint is of 4 records and the log has 3",
+            "records 4 to 6: missing, the log's own checkpoint is of 7 records and the log has 3",
+        ],
+    ),
+    Row(
         "rewrite from 2 and chain anew", edit_record(2, chained_anew=True), [4, 7],
         [f"records 0 to 3: something in them was rewritten, {HELD_4}"],
     ),

@@ -81,12 +81,14 @@ class CheckpointCheck:
 
     def end(self, size: int) -> None:
         """Tell which checkpoints are of more records than the log has."""
-        whose, most = "a held checkpoint", max((one.size for one in self._held), default=0)
-        if not most:
-            whose, most = "the log's own checkpoint", self._missing_size
-        if most > size:
-            words = f"{span(size, most - 1)}: missing, {whose} is of {most} records and the log has {size}"
-            self._tell(Kind.CUT, words, size, most - 1)
+        held, told = max((one.size for one in self._held), default=0), size
+        for whose, most in (("a held checkpoint", held), ("the log's own checkpoint", self._missing_size)):
+            if most > told:
+                words = (
+                    f"{span(told, most - 1)}: missing, {whose} is of {most} records and the log has {size}"
+                )
+                self._tell(Kind.CUT, words, told, most - 1)
+                told = most
 
     def _judge(self, one: KnownCheckpoint, root: bytes | None) -> None:
         if root is None:
