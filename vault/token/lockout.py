@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Locking names out after failed logins: one count for each name of an auth mount, in the name's one form (SL-20).
 
-What is known of a name lies with its mount, and goes with it. Unknown names are counted too, in memory, so
-that being locked out does not tell who exists; each of their failures writes one row that stands for them all, so that
-the time it takes does not tell either (SL-22).
+What is known of a name lies with its mount, and goes with it. Unknown names are counted too, by all who share the storage, so
+that being locked out does not tell who exists; each of their failures reads and writes one row, so that the time it
+takes does not tell either (SL-22). They have only so many rows, which strangers cannot add to: two names may have
+the same one, and then the one that failed last has it. Each process remembers the other one by itself.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ THRESHOLD: Final = 5
 DURATION: Final = Seconds(900)
 """How long it is locked, and after which failures are forgotten: OpenBao's for both."""
 _PREFIX: Final = "lockout/"
-_STRANGER: Final = "lockout-stranger"
-"""What is read and written for an unknown name."""
+_STRANGER: Final = "lockout-stranger/"
+_SLOT: Final = 4
+"""Hexadecimal digits of an unknown name's digest that say which row it has: there are 65,536 of them."""
 _STRANGERS: Final = 65_536
-"""Unknown names whose failures are remembered, each by a digest. A client that tries more before time forgets the first can
-tell it from a name that exists: rows in the storage would be no limit to strangers, a rate limit is one to them."""
+"""Unknown names whose failures are remembered in memory, each by a digest. A client that tries more before time forgets the
+first can tell it from a name that exists: more rows would be no limit to strangers, a rate limit is one to them."""
 
 
 class Attempts(msgspec.Struct, frozen=True):
@@ -103,7 +105,7 @@ class Lockout:
             raise Unauthenticated
         counted = self._counted(found, name, config)
         if not known:
-            counted = msgspec.structs.replace(counted, name="")
+            counted = msgspec.structs.replace(counted, name=_digest(name))
             self._strangers.put(_stranger(call.mount.uuid, name), _Stranger(call.id, counted, found))
         await view.put(_place(name, known=known), _KIND.encode(counted))
 
@@ -118,9 +120,13 @@ class Lockout:
         if await view.get(place) is not None:
             await view.delete(place)
 
-    def admit(self, mount: str, name: str) -> None:
-        """Forget the failures of an unknown name, on the mount with this uuid."""
+    async def admit(self, view: View, mount: str, name: str) -> None:
+        """Forget the failures of an unknown name, on the mount with this uuid: elsewhere too."""
         self._strangers.drop(_stranger(mount, name))
+        if await self._shared(view, name) is not None:
+            # The row stays, as what another process remembers counts where there is none.
+            admitted = Attempts(_digest(name), 0, Nanos(0))
+            await view.put(_place(name, known=False), _KIND.encode(admitted))
 
     async def locked(self, view: ReadView, entry: MountEntry) -> Sequence[str]:
         """Return the names of a mount that are locked now."""
@@ -142,14 +148,22 @@ class Lockout:
 
     async def _found(self, call: Call, view: ReadView, name: str, *, known: bool) -> Attempts | None:
         """Return the failures of a name; an unknown name takes as long to ask for."""
-        value = await view.get(_place(name, known=known))
-        kept = _KIND.decode(value) if value is not None else None
         if known:
-            return kept
+            value = await view.get(_place(name, known=True))
+            return _KIND.decode(value) if value is not None else None
+        shared = await self._shared(view, name)
+        if shared is not None:
+            return shared
         stranger = self._strangers.get(_stranger(call.mount.uuid, name))
         if stranger is None:
             return None
         return stranger.before if stranger.call == call.id else stranger.attempts
+
+    async def _shared(self, view: ReadView, name: str) -> Attempts | None:
+        """Return what all who share the storage know of an unknown name, None where another one has its row, or none."""
+        value = await view.get(_place(name, known=False))
+        kept = _KIND.decode(value) if value is not None else None
+        return kept if kept is not None and kept.name == _digest(name) else None
 
     def _locked(self, found: Attempts | None, config: LockoutConfig) -> bool:
         if found is None or found.failures < (config.threshold or THRESHOLD):
@@ -168,7 +182,12 @@ def _stranger(mount: str, name: str) -> bytes:
     return hashlib.sha256(f"{mount}/{name}".encode()).digest()
 
 
+def _digest(name: str) -> str:
+    """Return what stands for a name: names are not for the storage to read, and some are half a secret."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
 def _place(name: str, *, known: bool) -> str:
-    """Return where a name's count lies: names are not for the storage to read, and some are half a secret."""
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    return _PREFIX + digest if known else _STRANGER
+    """Return where a name's count lies; many unknown ones share a place."""
+    digest = _digest(name)
+    return _PREFIX + digest if known else _STRANGER + digest[:_SLOT]

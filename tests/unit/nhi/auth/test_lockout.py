@@ -2,7 +2,9 @@
 """Lockout: one count for each name, kept where no restart and no spelling gets around it."""
 
 import asyncio
+import hashlib
 import re
+from itertools import count
 
 import pytest
 
@@ -126,6 +128,26 @@ def test_sl_22_a_name_that_nobody_has_is_locked_as_well() -> None:
     play(scenario)
 
 
+def test_sl_22_a_name_that_nobody_has_is_locked_and_unlocked_for_all_who_share_the_storage() -> None:
+    async def scenario() -> None:
+        house = await opened()
+        one, other = dict(house.lockout.__dict__), dict(house.new_lockout().__dict__)
+
+        async def tried(*processes: dict[str, object]) -> list[int]:
+            found = []
+            for process in processes:
+                house.lockout.__dict__.update(process)
+                found += await guess(house, "nobody")
+            return found
+
+        assert await tried(one, other, one, other, one, other, one) == [400] * 5 + [403] * 2
+        accessor = (await house.good("GET", "sys/auth/userpass")).data["accessor"]
+        await house.good("POST", f"sys/locked-users/{accessor}/unlock/nobody")
+        assert await tried(other, one) == [400] * 2
+
+    play(scenario)
+
+
 def test_sl_22_a_name_that_nobody_has_stays_locked_though_thousands_of_others_are_tried() -> None:
     async def scenario() -> None:
         house = await opened()
@@ -142,13 +164,23 @@ def test_sl_22_a_name_that_nobody_has_stays_locked_though_thousands_of_others_ar
     play(scenario)
 
 
-def test_failures_of_names_that_nobody_has_fill_one_row_and_name_none_of_them() -> None:
+def test_names_that_nobody_has_share_so_many_rows_which_name_none_of_them() -> None:
+    def slot(name: str) -> str:
+        return hashlib.sha256(name.encode()).hexdigest()[:4]
+
     async def scenario() -> None:
         house = await opened()
         await house.log_in("firstname", "wrong")
         before = await house.barrier.reader(ROOT_ID, CORE).scan("")
-        for number in range(9):
-            await house.log_in(f"secondname{number}", "wrong")
+        rows = [path for path in before if "lockout" in path]
+        assert [path.rpartition("/")[2] for path in rows] == [slot("firstname")]
+        numbers = count()
+        for _ in range(2):
+            other = next(
+                name for number in numbers if slot(name := f"secondname{number}") == slot("firstname")
+            )
+            assert await guess(house, other, 6) == [400] * 5 + [403]
+        assert await guess(house, "firstname", 5) == [400] * 4 + [403]  # remembered in memory
         assert await house.barrier.reader(ROOT_ID, CORE).scan("") == before
         assert await locked(house) == []
         assert not re.search(rb"firstname|secondname", await house.everything())

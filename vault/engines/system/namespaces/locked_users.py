@@ -102,5 +102,6 @@ class LockedUsersEngine(Engine):
         """Unlock a user; nothing happens where they are not locked."""
         for mount in self._router.of(call.namespace):
             if mount.entry.is_auth and mount.entry.accessor == params.mount_accessor:
-                self._lockout.admit(mount.entry.uuid, params.alias_identifier)
-                await self._lockout.forget(call.core.mount(mount.entry.uuid), params.alias_identifier)
+                view = call.core.mount(mount.entry.uuid)
+                await self._lockout.admit(view, mount.entry.uuid, params.alias_identifier)
+                await self._lockout.forget(view, params.alias_identifier)
