@@ -53,8 +53,8 @@ from vault.wrap.wrapper import WRAPPING, Wrapper
 _BODIED: Final = frozenset({Operation.UPDATE, Operation.CREATE, Operation.PATCH})
 _READS: Final = frozenset({Operation.READ, Operation.LIST, Operation.SCAN, Operation.HELP})
 _LISTS: Final = frozenset({Operation.LIST, Operation.SCAN})
-_ATTEMPTS: Final = 4
-"""How often a call starts again because a fact that it stood on changed while it ran."""
+_ATTEMPTS: Final = 8
+"""How often a call starts again because a fact that it stood on changed, what it asked for is another by then, or it lost."""
 _NOTHING: Final = mount_prefix(NOWHERE.uuid)
 """Below this, no namespace ever stores anything."""
 
