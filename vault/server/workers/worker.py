@@ -41,12 +41,23 @@ _SHOW, _TAKE, _SEAL, _MEASURES = "show", "take", "seal", "measures"
 
 _IN_MEMORY: Final = re.compile(
     r"/sys/(?:init|unseal|seal(?!-status)|rekey|rotate|generate-root|namespaces)|^/ui(?:/|$)"
-    r"|/oidc/(?:auth_url|callback|poll)"
+    r"|/oidc/(?:auth_url|callback|poll)|/failures$"
 )
 """Paths below which something lives in memory over several requests. Any other that looks like one may go along."""
 _WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """Methods of requests that may write."""
 _STATUS: Final = re.compile(r"/sys/seal-status")
+
+
+def is_for_first(scope: Message, *, one_writes: bool, sealed: bool) -> bool:
+    """Whether the first of several workers has to answer a request, of a vault that may be sealed.
+
+    With `one_writes` it answers whatever may write.
+    """
+    if one_writes and scope["method"] in _WRITES:
+        return True
+    path = scope["path"]
+    return _IN_MEMORY.search(path) is not None or (sealed and _STATUS.search(path) is not None)
 
 
 class Worker:
@@ -106,11 +117,8 @@ class Worker:
         """Whether the first worker has to answer a request, and this is another one."""
         if self.first:
             return False
-        if self._one_writes and scope["method"] in _WRITES:
-            return True
-        path = scope["path"]
         sealed = self._member is not None and self._member.sealed
-        return _IN_MEMORY.search(path) is not None or (sealed and _STATUS.search(path) is not None)
+        return is_for_first(scope, one_writes=self._one_writes, sealed=sealed)
 
     async def join(self, member: Member) -> None:
         """See `Colleagues`."""

@@ -81,6 +81,7 @@ def passes(made: Worker, method: str, path: str) -> bool:
         ("POST", "/v1/auth/oidc/oidc/auth_url", True),
         ("GET", "/v1/team/auth/okta/oidc/callback", True),
         ("POST", "/v1/auth/oidc/oidc/poll", True),
+        ("GET", "/v1/team/nhi/failures", True),
         ("POST", "/v1/auth/oidc/login", False),
         ("GET", "/ui/", True),
         ("POST", "/ui/sign-in", True),
