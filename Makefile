@@ -158,6 +158,15 @@ bench-backup: $(VENV)/.dev ## a backup of 400 MB under 50 writes a second, compa
 soak: system $(VENV)/.clients ## the tests that take minutes: kill -9 under load, power cuts, 100,000 malformed requests
 	PYTHON="$(PYTHON)" .ci/system-packages soak
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m soak --timeout 1800 -o faulthandler_timeout=4000
+	$(MAKE) --no-print-directory routes
+
+ROUTE_KINDS := memory-lagging sqlite sqlite-2 postgresql postgresql-2 pgbouncer-2
+KIND ?= $(ROUTE_KINDS)
+.PHONY: routes
+routes: system $(VENV)/.clients ## the tests of routes on every storage, one after the other (KIND=postgresql-2: on one)
+	for kind in $(KIND); do
+		HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n $(WORKERS) $(SHARED) -m "not soak and not alone" --routes $$kind tests/routes
+	done
 
 .PHONY: coverage
 coverage: system $(VENV)/.clients ## branch coverage of the quick tests

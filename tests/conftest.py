@@ -111,8 +111,9 @@ def _server(*, pooled: bool) -> Generator[Cluster]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let storage tests go through a pooler."""
+    """Let storage tests go through a pooler, and tests of routes be run on one kind of storage."""
     parser.addoption("--pooled", action="store_true", help="reach PostgreSQL through PgBouncer")
+    parser.addoption("--routes", default="", help="run tests of routes on this alone")
 
 
 @pytest.hookimpl(tryfirst=True)

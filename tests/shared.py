@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from tests.lagging import LaggingStorage
 from tests.postgres import Cluster, Untimed
 from vault.storage.memory import MemoryStorage
@@ -45,9 +47,14 @@ class Shared:
     """
 
     def __init__(
-        self, kind: str = "memory", folder: Path = Path(), postgres: Callable[[], Cluster] | None = None
+        self,
+        kind: str = "memory",
+        folder: Path = Path(),
+        postgres: Callable[[], Cluster] | None = None,
+        pooler: str = "",
     ) -> None:
-        """`postgres` is asked for where that is the kind."""
+        """`postgres` is asked for where that is the kind; `pooler` is the directory of the socket of one before it."""
+        self._pooler = pooler
         self._cluster = postgres() if postgres is not None and kind == "postgresql" else None
         self._database = "" if self._cluster is None else self._cluster.empty()
         self._file = folder / "shared.db" if kind == "sqlite" else None
@@ -62,7 +69,9 @@ class Shared:
             self._opened.append(SqliteStorage.open(self._file, on_statement=on_statement))
             return self._opened[-1]
         if self._cluster is not None:
-            self._opened.append(Untimed(self._cluster.address(self._database), on_statement))
+            address = self._cluster.address(self._database)
+            address = msgspec.structs.replace(address, host=self._pooler or address.host)
+            self._opened.append(Untimed(address, on_statement))
             return self._opened[-1]
         if self._memory is None:
             self._memory = _MEMORIES[self._kind](on_statement=on_statement)

@@ -21,8 +21,9 @@ from zlib import crc32
 import msgspec
 
 from tests.hostile import BODIES, FORMS, HEADERS, TEXTS, VALUES, WORST, shown
-from tests.routes.driver import SWIFT_PAIRS, TARGETS, Application, Target, copy_data
+from tests.routes.driver import SWIFT_PAIRS, TARGETS, Application, Target
 from tests.routes.furniture import BASES, furnish, log_in, seal
+from tests.routes.kinds import load
 
 MEBIBYTE = 1 << 20
 STRANGER = 0.1
@@ -259,7 +260,7 @@ def holders_token() -> str:
     """A token of whoever is no operator, in `furnished` and so in each copy: a password takes longer than most requests."""
     with Application(like=furnished(), engines=SWIFT_PAIRS) as application:
         token = log_in(application)
-        copy_data(application.storage, furnished().storage)
+        application.run(load(application.storage, furnished().storage))
     return token
 
 

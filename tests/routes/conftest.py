@@ -2,18 +2,19 @@
 """What several of the tests of routes begin with."""
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import cache, partial
 
 import pytest
 
-from tests.lagging import LaggingStorage
-from tests.postgres import Cluster, Lent
+from tests.pooler import pooler
+from tests.postgres import Cluster
 from tests.routes.driver import Application
 from tests.routes.issuer import DB, OTHER, Issuer
+from tests.routes.kinds import KINDS, Kind, Site
 from vault.server.compose.groups.capacities import USUAL, Capacities
-from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Storage
 
-MEMORIES: dict[str, Callable[[], Storage]] = {"memory": MemoryStorage, "memory-lagging": LaggingStorage}
 _BOTH = frozenset(
     {
         "test_again",
@@ -63,27 +64,82 @@ _IN_MEMORY = frozenset(
 """Those of them that look into a memory, or count on its few turns of the loop, so that the background is done by then."""
 
 
+_SAMPLE = {
+    "test_counted_logins": ["sqlite", "sqlite-2", "postgresql-2", "pgbouncer-2"],
+    "test_events": ["sqlite-2", "postgresql-2"],
+}
+"""Modules that run on what else there is: all do, of each kind by itself, in the soak."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a module on both memories, and on PostgreSQL."""
+    """Run a module on both memories and on PostgreSQL, or on what this run is of."""
     name = metafunc.module.__name__.rpartition(".")[2]
-    if name in _BOTH:
-        kinds = [*MEMORIES] if name in _IN_MEMORY else [*MEMORIES, "postgresql"]
+    asked = metafunc.config.getoption("routes")
+    if asked:
+        metafunc.parametrize("memory", [asked], indirect=True, scope="module")
+    elif name in _BOTH or name in _SAMPLE:
+        kinds = ["memory"]
+        if name in _BOTH:
+            kinds += ["memory-lagging"] if name in _IN_MEMORY else ["memory-lagging", "postgresql"]
+        kinds += _SAMPLE.get(name, [])
         metafunc.parametrize("memory", kinds, indirect=True, scope="module")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of what several servers have open, leave out other storages than this run is of."""
+    asked = config.getoption("routes")
+    if not asked:
+        return
+    ours = KINDS[asked].storage
+    others = [item for item in items if _shared(item) not in {ours, None}]
+    items[:] = [item for item in items if _shared(item) in {ours, None}]
+    config.hook.pytest_deselected(items=others)
+
+
+def _shared(item: pytest.Item) -> object:
+    return (
+        item.callspec.params.get("shared")
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+        else None
+    )
+
+
+@pytest.fixture(scope="session")
+def sites(postgres: Callable[[], Cluster]) -> Generator[Callable[[Kind], Site]]:
+    """Give what makes places of a kind; PostgreSQL and PgBouncer are started when one is first asked for that needs them."""
+    with ExitStack() as stack:
+        before = cache(lambda: stack.enter_context(pooler(postgres().folder)))
+        yield partial(Site, postgres=postgres, pooler=before)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def memory(request: pytest.FixtureRequest, postgres: Callable[[], Cluster]) -> Iterator[str]:
+def memory(request: pytest.FixtureRequest, sites: Callable[[Kind], Site]) -> Iterator[str]:
     """Have applications keep everything in a storage of this kind. What a module shares asks for it, to be made for each."""
-    kind: str = getattr(request, "param", "memory")
+    name: str = getattr(request, "param", "memory")
+    with _kept(request, KINDS[name], sites):
+        yield name
 
-    def make() -> Storage:
-        return Lent(postgres(), postgres().empty())
 
+@pytest.fixture(autouse=True)
+def marked(request: pytest.FixtureRequest, memory: str, sites: Callable[[Kind], Site]) -> Iterator[None]:
+    """The same for one test, which may be marked."""
+    with _kept(request, KINDS[memory], sites):
+        yield
+
+
+@contextmanager
+def _kept(request: pytest.FixtureRequest, kind: Kind, sites: Callable[[Kind], Site]) -> Iterator[None]:
+    """Have applications keep everything in a storage of this kind, if nothing is marked."""
+    alone = request.node.get_closest_marker("asked_alone")
+    if request.node.get_closest_marker("in_memory") is not None and not kind.in_memory:
+        kind = KINDS["memory"]
+    elif alone is not None and not (kind.workers and alone.kwargs.get("nodes")):
+        kind = replace(kind, applications=1, workers=False)
+    if not kind.in_memory and Application._furnished is None:
+        Application().close()  # what others begin as copies of is in memory
     with pytest.MonkeyPatch.context() as patch:
-        if kind not in MEMORIES and Application._furnished is None:
-            Application().close()  # what others begin as copies of is in memory
-        patch.setattr(Application, "make_storage", staticmethod(MEMORIES.get(kind, make)))
-        yield kind
+        patch.setattr(Application, "make_site", partial(sites, kind))
+        yield
 
 
 @pytest.fixture

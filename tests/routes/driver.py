@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""The whole application in this process, in memory, driven as ASGI; and every route that it declares."""
+"""The whole application in this process, driven as ASGI; and every route that it declares.
+
+It is in memory, unless a run is of another kind of storage: then it may be two as well, which are asked in turn.
+"""
 
 import asyncio
-import copy
 import io
 import json
 import re
@@ -21,6 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hsm.key_slot import KeySlot
 from nhi.auth.userpass.install import install as install_userpass
 from tests.clocks import MOST_TURNS, MovedClock
+from tests.routes.crew import Linked
+from tests.routes.kinds import KINDS, Site, copy_of, entries_of, load, timers_of
 from vault.engines.ssh.install import install as install_ssh
 from vault.engines.ssh.keys.pairs import NewPair, new_pair
 from vault.framework.clock import Entropy
@@ -41,8 +45,9 @@ from vault.server.config.settings import (
     StorageSettings,
     Telemetry,
 )
+from vault.server.workers.worker import is_for_first
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Storage
+from vault.storage.protocol import Storage, Timer
 from vault.storage.sqlite.storage import SqliteStorage
 
 METHODS = {
@@ -83,6 +88,7 @@ QUICK_LOGINS: tuple[Install, ...] = tuple(
 ELSEWHERE = 'path "elsewhere/*" { capabilities = ["read", "update", "sudo"] }'
 """A policy that covers no route."""
 _PLACE = re.compile(r"\{([a-z_]+)(?::[a-z]+)?\}")
+_OF_EACH = re.compile(r"/sys/(?:seal|unseal|namespaces/.+/(?:seal|unseal))$")
 _MOUNTED = {"cubbyhole", "identity", "kv", "system", "token"}
 _LISTENER = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)
 
@@ -146,12 +152,15 @@ class Application:
     """The application, initialised and unsealed, with something at `x` of every mount.
 
     There are KV v2 at `secret/`, KV v1 at `plain/`, and every other kind of mount at its own name.
+
+    Where it is several, they are workers of one server, or nodes on one database, and requests go to one after the other, as
+    behind a balancer. `vault` is the first of them.
     """
 
     certificate: bytes | None = None
     """What the client shows in the TLS handshake."""
-    make_storage: ClassVar[Callable[[], Storage]] = MemoryStorage
-    """Makes what it keeps everything in, unless it is given a storage."""
+    make_site: ClassVar[Callable[[], Site]] = partial(Site, KINDS["memory"])
+    """Makes where it keeps everything, unless it is given a storage."""
     _furnished: ClassVar[tuple[Storage, str] | None] = None
     """What the first application in memory held once it was furnished, and its unseal key: others begin as copies."""
 
@@ -159,6 +168,7 @@ class Application:
         self,
         storage: Storage | None = None,
         *,
+        bare: bool = False,
         like: "Application | None" = None,
         beside: "Application | None" = None,
         outbound: tuple[str, ...] = (),
@@ -168,12 +178,12 @@ class Application:
         capacities: Capacities = USUAL,
         telemetry: Telemetry | None = None,
     ) -> None:
-        """`storage` is the memory's own unless given; it is the caller's to close. `like` has what this one begins with;
+        """`storage` is its own unless given. `like` has what this one begins with;
         `beside` has the same storage open, and so what is there already.
 
-        `slots` open it, if there are any: then give it a storage of its own.
+        A `bare` one begins with nothing. So does one that `slots` open, if there are any.
 
-        `engines` are what it is installed with; kinds other than the usual ones need a storage of their own too.
+        `engines` are what it is installed with; kinds other than the usual ones need a bare one too.
         `capacities` are how much it keeps.
 
         `outbound` are blocks of addresses that the server may ask although they are its own machine's.
@@ -184,11 +194,14 @@ class Application:
         self._engines = engines
         self._capacities = capacities
         self._hsm = hsm or HsmPolicy()
-        self.storage: Storage = storage or Application.make_storage()
-        self._copied = storage is None
+        self._site = type(self).make_site() if storage is None else None
+        self.storages = [storage] if storage is not None else self._opened(self._site)
+        self.storage: Storage = self.storages[0]
+        self._copied = not bare and not slots and storage is None
+        self._asked = 0
         self.key = ""
         self.clock: Ahead = beside.clock if beside else Ahead(like.clock.nanos()) if like else Ahead()
-        self._like = None if like is None else (like.storage, like.key)
+        self._like = None if like is None else (like.copied(), like.key)
         self._beside = beside
         self._folder = tempfile.TemporaryDirectory(prefix="routes-")
         self.audit = Path(self._folder.name) / "audit.log"
@@ -198,8 +211,39 @@ class Application:
         self.client = ("127.0.0.1", 4711)
         self._runner.run(self._build())
 
+    @staticmethod
+    def _opened(site: Site | None) -> list[Storage]:
+        assert site is not None
+        return [site.open() for _ in range(site.kind.applications)]
+
     async def _build(self) -> None:
+        crew: list[Linked] = []
+        self.vaults = [self._vault_at(place, crew) for place in range(len(self.storages))]
+        self.vault = self.vaults[0]
+        known: tuple[Storage, str] | None = None
+        if self._beside is not None:
+            known = self._beside.storage, self._beside.key
+        elif self._like is not None:
+            known = self._like
+        elif self._copied or await self._begins_as_others():
+            known = Application._furnished
+        if known is not None and self._beside is None:
+            await load(known[0], self.storage)
+        for vault in self.vaults:
+            await vault.start()
+            made = await vault.bootstrap_dev(
+                root_token_id="root", mount_kv=True, unseal_key=self.key or (known and known[1])
+            )
+            self.key = self.key or made.unseal_key
+        if known is None:
+            await self._begin()
+        if self._copied and known is None:
+            Application._furnished = await copy_of(self.storage), self.key
+
+    def _vault_at(self, place: int, crew: list[Linked]) -> Vault:
+        """Make one of those that it is, not started yet. Workers come to know each other in a crew."""
         clock = self.clock
+        workers = self._site is not None and self._site.kind.workers
         config = Config(
             listeners=(_LISTENER,),
             storage=StorageSettings(kind="inmem"),
@@ -209,36 +253,20 @@ class Application:
             hsm=self._hsm,
             telemetry=self._telemetry,
         )
-        self.vault = Vault(
+        made = Vault(
             config,
-            self.storage,
+            self.storages[place],
             clock=clock,
             entropy=Entropy(),
             metrics=Metrics(clock),
             log=Log(stream=self.log, level="trace", clock=clock),
             engines=self._engines,
             capacities=self._capacities,
+            colleagues=Linked(crew, one_writes=True) if workers else None,
             reads_log=False,
         )
-        self.vault.key_slots.lifecycle.slots.join(self._slots)
-        known = self._like
-        if self._beside is not None:
-            known = self._beside.storage, self._beside.key
-        elif known is None and (self._copied or await self._begins_as_others()):
-            known = Application._furnished
-        if known is not None and self._beside is None:
-            await load(known[0], self.storage)
-        await self.vault.start()
-        made = await self.vault.bootstrap_dev(
-            root_token_id="root", mount_kv=True, unseal_key=known and known[1]
-        )
-        self.key = made.unseal_key
-        if known is None:
-            await self._begin()
-        if self._copied and known is None:
-            kept = MemoryStorage()
-            copy_data(self.storage, kept)
-            Application._furnished = kept, self.key
+        made.key_slots.lifecycle.slots.join(self._slots)
+        return made
 
     async def _begins_as_others(self) -> bool:
         """Whether a database that was given is to hold what others do: an empty one that nothing but shares opens."""
@@ -278,8 +306,9 @@ class Application:
         """
         loop = self._runner.get_loop()
         done = loop.run_until_complete(work)
-        if isinstance(self.storage, SqliteStorage):
-            loop.run_until_complete(self.storage._group._idle.wait())
+        for storage in self.storages:
+            if isinstance(storage, SqliteStorage):
+                loop.run_until_complete(storage._group._idle.wait())
         return done
 
     async def ask(
@@ -313,6 +342,15 @@ class Application:
             "client": self.client,
             "state": {**self.state(), "client_certificate": self.certificate},
         }
+        vault = self._turn(scope)
+        answer = await self._answer(vault, scope, sent)
+        if vault is self.vault and self._on_each(scope, answer):
+            for other in self.vaults[1:]:
+                await self._answer(other, scope, sent)
+        return answer
+
+    @staticmethod
+    async def _answer(vault: Vault, scope: dict[str, Any], sent: bytes) -> Answer:
         out: list[Any] = []
 
         arriving = [{"type": "http.request", "body": sent, "more_body": False}]
@@ -323,10 +361,25 @@ class Application:
         async def send(message: Any) -> None:
             out.append(message)
 
-        await self.vault(scope, receive, send)
+        await vault({**scope}, receive, send)
         start, *rest = out
         found = {name.decode(): value.decode("latin-1") for name, value in start["headers"]}
         return Answer(start["status"], found, b"".join(part["body"] for part in rest))
+
+    def _turn(self, scope: dict[str, Any]) -> Vault:
+        """Return whom a request goes to: of several the next, but on nodes the first where people go on with something."""
+        if len(self.vaults) == 1:
+            return self.vault
+        assert self._site is not None
+        if not self._site.kind.workers and is_for_first(scope, one_writes=False, sealed=True):
+            return self.vault
+        self._asked += 1
+        return self.vaults[self._asked % len(self.vaults)]
+
+    def _on_each(self, scope: dict[str, Any], answer: Answer) -> bool:
+        """Whether an operator does what was done on one node on each of them: these are sealed and unsealed by themselves."""
+        nodes = len(self.vaults) > 1 and self._site is not None and not self._site.kind.workers
+        return nodes and answer.status < 300 and _OF_EACH.search(scope["path"]) is not None
 
     def request(
         self,
@@ -345,17 +398,35 @@ class Application:
         """Run the timers that are due, and wait until what ends by them is taken back."""
 
         async def work() -> None:
-            await self.vault._background.work()
+            for vault in self.vaults:
+                await vault._background.work()
             for _ in range(MOST_TURNS):
-                if not self.vault.leases.endings.waiting:
+                if not any(vault.leases.endings.waiting for vault in self.vaults):
                     return
                 await asyncio.sleep(0)
 
         self.run(work())
 
+    def copied(self) -> MemoryStorage:
+        """Return a copy of all that it keeps; it may be closed, if it is in memory."""
+        if isinstance(self.storage, MemoryStorage):
+            return asyncio.run(copy_of(self.storage))
+        made: MemoryStorage = self.run(copy_of(self.storage))
+        return made
+
+    def stored(self) -> dict[str, bytes]:
+        """Return all that it keeps."""
+        found: dict[str, bytes] = self.run(entries_of(self.storage))
+        return found
+
+    def timers(self) -> list[Timer]:
+        """Return all timers that it has set."""
+        found: list[Timer] = self.run(timers_of(self.storage))
+        return found
+
     def reopen(self) -> None:
         """Unseal again, if a request sealed the vault."""
-        if self.vault.ground.barrier.sealed:
+        if any(vault.ground.barrier.sealed for vault in self.vaults):
             self.request("PUT", "/v1/sys/unseal", {"key": self.key})
 
     def token(self, policy: str) -> str:
@@ -380,9 +451,13 @@ class Application:
         return [json.loads(line) for line in lines if having is None or having.search(line)]
 
     def close(self) -> None:
-        self._runner.run(self.vault.stop())
-        self._runner.run(self.storage.close())
+        for vault in reversed(self.vaults):
+            self._runner.run(vault.stop())
+        for storage in self.storages:
+            self._runner.run(storage.close())
         self._runner.close()
+        if self._site is not None:
+            self._site.close()
         self._folder.cleanup()
 
     def __enter__(self) -> Self:
@@ -390,27 +465,6 @@ class Application:
 
     def __exit__(self, *problem: object) -> None:
         self.close()
-
-
-def copy_data(source: Storage, target: Storage) -> None:
-    """Give one memory what another holds."""
-    assert isinstance(source, MemoryStorage) and isinstance(target, MemoryStorage)
-    for name in ("entries", "paths", "alarms", "changes", "epoch"):
-        setattr(target.data, name, copy.deepcopy(getattr(source.data, name)))
-
-
-async def load(source: Storage, target: Storage) -> None:
-    """Give a storage what a memory holds."""
-    if isinstance(target, MemoryStorage):
-        copy_data(source, target)
-        return
-    assert isinstance(source, MemoryStorage)
-    async with target.write() as tx:
-        for path, value in source.data.entries.items():
-            await tx.put(path, value)
-        for alarm in source.data.alarms.values():
-            await tx.at(alarm.timer)
-        await tx.invalidate("all", "")  # where a vault was made, the epoch is no longer 0
 
 
 def os_truncate(file: Path) -> None:

@@ -15,7 +15,6 @@ from tests.unit.lease.bench import OtherSystem
 from vault.barrier.view import core_prefix
 from vault.engines.system.mounts.rules import LOCKABLE
 from vault.namespace.ids import LENGTH
-from vault.storage.memory import MemoryStorage
 from vault.values.ids import NO_TOKEN_KEY, NamespaceId
 from vault.values.times import Seconds
 
@@ -38,11 +37,11 @@ class Tenants(Application):
     """
 
     def __init__(self) -> None:
-        self.memory = MemoryStorage()
-        super().__init__(self.memory)
+        super().__init__(bare=True)
         self.ids: dict[str, dict[str, str]] = {}
         self._made = 0
-        self.vault.leases.endings.serve("fake", OtherSystem())
+        for vault in self.vaults:
+            vault.leases.endings.serve("fake", OtherSystem())
         for path in (MINE, THEIRS, BLANK):
             made = self.root("POST", f"sys/namespaces/{path.rstrip('/')}", {"custom_metadata": {"of": path}})
             self.ids[path] = {"namespace": made["data"]["id"], "uuid": made["data"]["uuid"]}
@@ -184,7 +183,7 @@ class Tenants(Application):
         prefix = f"ns/{self.ids[path]['namespace']}/"
 
         async def read() -> dict[str, bytes]:
-            reader = self.memory.reader()
+            reader = self.storage.reader()
             found = {}
             for name in await reader.scan(prefix):
                 value = await reader.get(prefix + name)

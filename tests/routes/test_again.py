@@ -18,6 +18,7 @@ from vault.server.config.settings import Listener
 from vault.server.http.listeners import _uvicorn
 from vault.server.http.protocol import Connection
 
+pytestmark = pytest.mark.asked_alone("sends all on one connection, to one process")
 READER = 'path "secret/*" { capabilities = ["read"] }'
 LISTENER = Listener(kind="tcp", address="127.0.0.1:1", tls_disable=True)
 

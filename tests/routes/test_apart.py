@@ -22,6 +22,7 @@ from vault.repeated.audit_batch import AuditBatch
 from vault.values.times import Seconds
 from vault.wrap.wrapper import Wrapper
 
+pytestmark = pytest.mark.asked_alone("holds up the threads of one process")
 _KEY = {"generate": True, "issuer": "x", "account_name": "x"}
 
 

@@ -405,6 +405,7 @@ def test_a_child_is_bound_to_the_certificate_that_its_biscuit_is_bound_to(able: 
         assert make(able, held).status == 403
 
 
+@pytest.mark.asked_alone("each process knows the proofs that it saw itself")
 def test_a_child_is_bound_to_the_key_that_signs_each_request(able: Issuer) -> None:
     bound = able.issue(jkt=key_thumbprint(jwk(EDWARDS)))
 

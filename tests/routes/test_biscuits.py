@@ -368,6 +368,7 @@ def test_depth_is_what_the_registration_says(issuer: Issuer) -> None:
     assert [issuer.status(one, DB) for one in (token, once, twice)] == [200, 200, 403]
 
 
+@pytest.mark.asked_alone("counts what one process keeps in memory")
 def test_a_read_that_comes_again_is_planned_until_its_token_ends_or_is_revoked(issuer: Issuer) -> None:
     token = issuer.issue()
     narrow = issuer.narrow(token, TO_DB)

@@ -9,6 +9,7 @@ from tests.routes.furniture import BASES, log_in
 from tests.stalls import STALLS
 from vault.server.compose.catalog import ENGINES
 
+pytestmark = pytest.mark.in_memory("measures what requests cost a processor")
 every_route = pytest.mark.parametrize("target", tried(), ids=str)
 
 

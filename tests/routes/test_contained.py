@@ -34,6 +34,7 @@ def test_what_is_done_before_the_transaction_is_never_done_unrecorded() -> None:
     assert {str(target) for target in contained if target.route.access.before} == _ONLY_LOOK
 
 
+@pytest.mark.in_memory("reads what is stored from within a request")
 def test_both_records_are_one_write_and_stand_before_the_commit(application: Application) -> None:
     (device,) = application.vault.controls.audit._devices.values()
     write, taken, versions = device.write, list[bytes](), list[object]()
@@ -92,6 +93,7 @@ def test_sl_53_what_no_device_takes_is_undone_and_a_refusal_is_recorded_with_its
     assert "error" in records[1] and "error" not in records[0]
 
 
+@pytest.mark.in_memory("has a commit of the memory lose")
 @pytest.mark.parametrize("lost", [True, False])
 def test_sl_53_what_lost_against_another_is_tried_again_only_where_a_device_has_its_records(
     application: Application, monkeypatch: pytest.MonkeyPatch, *, lost: bool
@@ -147,6 +149,7 @@ def test_what_asks_others_first_is_recorded_before_they_are_asked(
     assert (response["type"], "error" in response) == ("response", not right)
 
 
+@pytest.mark.in_memory("reads what is stored from within a request")
 def test_a_refusal_that_keeps_what_it_wrote_is_recorded_before_that_is_kept(application: Application) -> None:
     (device,) = application.vault.controls.audit._devices.values()
     write, kept = device.write, list[bool]()

@@ -20,7 +20,6 @@ from vault.barrier.view import core_prefix
 from vault.engines.transit.keys.key_types import EXTERNAL, HMAC, KEY_TYPES
 from vault.framework.keys.inventory import Purpose
 from vault.log.keys import read_keys
-from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID
 
 INVENTORY = "sys/crypto/inventory"
@@ -222,10 +221,11 @@ def test_it_is_known_when_a_key_of_the_server_was_made(site: Site) -> None:
     assert [row["id"] for row in rows if not row["created"] or row["age"] is None] == []
 
 
+@pytest.mark.asked_alone("each process watches its slots by itself")
 def test_a_device_that_is_away_leaves_its_row_and_is_not_asked(memory: str) -> None:
     del memory
     slot = SoftSlot("a")
-    with Application(MemoryStorage(), slots=[slot]) as application:
+    with Application(slots=[slot]) as application:
         site = Site(application)
         application.run(application.vault.key_slots.health.look())
         (row,) = (row for row in site.listed() if row["id"] == "seal/slot/a")

@@ -31,7 +31,6 @@ from vault.engines.system.external_keys.engine import ExternalKeyEngine
 from vault.framework.errors import Unavailable
 from vault.install import Install
 from vault.server.compose.catalog import ENGINES
-from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Timer
 from vault.values.ids import ROOT_ID
 from vault.values.times import Millis
@@ -66,7 +65,7 @@ class Shop:
         self.application: Application = (
             Application(like=like.application, engines=engines)
             if like is not None
-            else Application(MemoryStorage(), engines=engines)
+            else Application(bare=True, engines=engines)
         )
         self.vault = self.application.vault
         self.clock = self.application.clock
@@ -218,6 +217,7 @@ def test_a_key_is_made_by_sudo_and_shown_to_everybody_and_a_new_one_is_seen_at_o
     assert first == seen and second == seen_then and first != second
 
 
+@pytest.mark.asked_alone("counts what one process keeps in memory")
 def test_a_private_key_lies_in_the_safe_and_is_forgotten_by_a_seal(stocked: Shop) -> None:
     code, _ = stocked.code()
     stored = stocked.application.run(stocked.data.get("key"))

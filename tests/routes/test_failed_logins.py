@@ -27,6 +27,7 @@ from tests.tokens import KEY, OTHER, pem, token
 from tests.unit.outbound.authority import Authority
 from vault.server.compose.groups.capacities import Capacities
 
+pytestmark = pytest.mark.asked_alone("each lists the failed logins that it saw itself", nodes=True)
 __all__ = ["issuer"]
 GRANT = {"grant_type": "client_credentials"}
 

@@ -20,7 +20,6 @@ from tests.routes.issuer import DB, LOOK, OTHER, READS, TO_DB, Issuer
 from vault.framework.clock import rfc3339
 from vault.framework.concurrency import time_slice as pace
 from vault.server.compose.groups.capacities import Capacities
-from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID
 from vault.values.times import Seconds, nanos_after, second_of
 
@@ -260,11 +259,9 @@ def test_a_tree_is_removed_some_time_after_its_token_ended(issuer: Issuer) -> No
     background = issuer.application.vault._background
 
     def rows() -> int:
-        storage = issuer.application.storage
-        assert isinstance(storage, MemoryStorage)
         return sum(
             path.split("/")[4] in {"tree", "node", "at", "by"}
-            for path in storage.data.entries
+            for path in issuer.application.stored()
             if path.startswith("ns/root/mnt/")
         )
 

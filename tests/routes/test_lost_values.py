@@ -12,7 +12,6 @@ from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
 from tests.unit.seal.soft import SoftSlot
 from vault.seal.records.sealwrap import PREFIX
-from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID
 
 LOST = SlotUnavailable("lost for good")
@@ -25,7 +24,7 @@ class Bereft:
 
     def __init__(self) -> None:
         self.slots = {name: SoftSlot(name) for name in "abc"}
-        self.app = Application(MemoryStorage(), slots=[self.slots["a"]])
+        self.app = Application(slots=[self.slots["a"]])
         self.vault = self.app.vault
         self.vault.key_slots.lifecycle.slots.join([self.slots["b"], self.slots["c"]])
         self.issuer = Issuer(self.app)
@@ -176,7 +175,7 @@ def test_abandon_takes_nothing_that_a_slot_opens(bereft: Bereft) -> None:
 
 def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_back() -> None:
     slot = SoftSlot("a")
-    app = Application(MemoryStorage(), slots=[slot])
+    app = Application(slots=[slot])
     issuer, vault = Issuer(app), app.vault
     assert issuer.issue()
 
@@ -207,7 +206,7 @@ def test_a_slot_that_was_left_while_it_was_away_gives_what_it_holds_once_it_is_b
 
 def test_a_slot_whose_name_another_token_has_now_is_given_what_the_other_held() -> None:
     a, b = SoftSlot("a"), SoftSlot("b")
-    app = Application(MemoryStorage(), slots=[a, b])
+    app = Application(slots=[a, b])
     issuer, vault = Issuer(app), app.vault
     b.away = LOST
     app.request("POST", "/v1/sys/rotate/root", {"no_links": True, "drop": ["b", "shamir"]}, token="root")
@@ -275,7 +274,7 @@ def test_a_recovery_key_that_a_lost_slot_alone_has_goes_with_it_if_somebody_says
 
 def test_what_a_slot_holds_that_the_vault_left_while_it_was_away_can_be_given_up() -> None:
     slot = SoftSlot("a")
-    app = Application(MemoryStorage(), slots=[slot])
+    app = Application(slots=[slot])
     vault = app.vault
     vault.key_slots.lifecycle.slots.enabled, vault.key_slots.lifecycle.slots.disabled = [], [slot]
     app.request("POST", "/v1/sys/seal", token="root")
@@ -305,7 +304,7 @@ def test_what_a_slot_holds_that_the_vault_left_while_it_was_away_can_be_given_up
 
 def test_what_the_server_has_in_memory_is_given_to_a_new_slot_though_its_only_holder_is_lost() -> None:
     slots = {name: SoftSlot(name) for name in "ab"}
-    app = Application(MemoryStorage(), slots=[slots["a"]])
+    app = Application(slots=[slots["a"]])
     issuer, vault = Issuer(app), app.vault
     assert issuer.issue()
     vault.key_slots.lifecycle.slots.join([slots["b"]])

@@ -12,6 +12,7 @@ from vault.framework.telemetry.described import MEANINGS, MetricFacts
 from vault.framework.telemetry.exposition import full_name, render_prometheus
 from vault.server.process import runtime_metrics
 
+pytestmark = pytest.mark.asked_alone("reads what one process counted")
 _SAMPLE = re.compile(r"([a-z_A-Z0-9]+)(?:\{(.*)\})? [^ ]+")
 _LABEL = re.compile(r'([a-z_]+)="(?:[^"\\]|\\.)*"')
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from tests.routes.driver import Application
 from vault.barrier.envelope import VERSION
-from vault.storage.memory import MemoryStorage
 
 _BELOW = {"core/seal/slots/shamir", "core/keyring", "core/seal/config", "core/formats"}
 """What lies below the barrier: the keyring and the slots by which it opens, how to ask for shares, and the layouts of rows.
@@ -14,11 +13,21 @@ Their own tests are beside `vault/barrier` and `vault/seal`."""
 
 def _rows(application: Application) -> Mapping[str, bytes]:
     """All that is stored behind the barrier."""
-    storage = application.storage
-    assert isinstance(storage, MemoryStorage)
-    rows = dict(storage.data.entries)
+    rows = application.stored()
     assert {path for path in rows if not path.startswith("ns/")} == _BELOW
     return {path: row for path, row in rows.items() if path.startswith("ns/")}
+
+
+def _other(row: bytes, place: int, value: int) -> bytes:
+    """A row with another byte at a place."""
+    return row[:place] + bytes([value]) + row[place + 1 :]
+
+
+async def _put(application: Application, rows: Mapping[str, bytes]) -> None:
+    """Put rows in the place of others, under the vault."""
+    async with application.storage.write() as tx:
+        for path, row in rows.items():
+            await tx.put(path, row)
 
 
 def _write(application: Application, name: str) -> None:
@@ -49,10 +58,10 @@ def test_what_names_another_suite_or_key_is_not_read() -> None:
     for place, value in ((0, 2), (4, 9)):
         with Application() as application:
             _write(application, "old")
-            storage = application.storage
-            assert isinstance(storage, MemoryStorage)
-            for path, row in _rows(application).items():
-                storage.data.entries[path] = row[:place] + bytes([value]) + row[place + 1 :]
+            rows = _rows(application)
+            application.run(
+                _put(application, {path: _other(row, place, value) for path, row in rows.items()})
+            )
             answer = application.request("GET", "/v1/secret/data/old", token="root")
             assert answer.status in {403, 500}
             assert b'"a"' not in answer.body

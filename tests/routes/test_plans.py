@@ -67,6 +67,7 @@ def test_a_right_that_ended_is_refused_at_once(
     assert status(application, token) == 403
 
 
+@pytest.mark.asked_alone("counts what one process keeps in memory")
 def test_a_token_that_ends_takes_its_own_plan_along_and_nobody_elses(application: Application) -> None:
     token, other = application.token(READER), application.token(READER)
     for reader in (token, other):
@@ -266,6 +267,7 @@ def test_a_namespace_that_was_locked_or_removed_refuses_at_once(
     assert application.request("GET", secret, token=token).status in {403, 404, 503}
 
 
+@pytest.mark.asked_alone("each node counts by itself for a rate limit", nodes=True)
 def test_a_planned_read_counts_for_its_rate_limit(application: Application) -> None:
     token = planned(application)
     limit = {"rate": 1, "interval": "60s", "path": "secret/"}

@@ -86,6 +86,7 @@ def _with(issuer: Issuer, held: str, path: str, proof: str, method: str = "GET",
     return issuer.application.request(method, f"/v1/{path}", body, token=held, headers=headers).status
 
 
+@pytest.mark.asked_alone("each process knows the proofs that it saw itself")
 @pytest.mark.parametrize("key", [KEY, EDWARDS], ids=["ES256", "EdDSA"])
 def test_a_token_that_is_bound_to_a_key_wants_a_fresh_proof_for_each_request(
     issuer: Issuer, key: Any
@@ -157,6 +158,7 @@ def _used(issuer: Issuer) -> dict[str, int]:
     return {thumbprint: len(of.proofs) for thumbprint, of in used.items()}
 
 
+@pytest.mark.asked_alone("each process knows the proofs that it saw itself")
 @pytest.mark.parametrize("capacities", [Capacities(proofs=3)], ids=["three"])
 def test_a_full_memory_of_proofs_refuses_its_own_key_until_they_are_too_old_and_never_takes_one_again(
     issuer: Issuer,
@@ -182,6 +184,7 @@ def test_a_full_memory_of_proofs_refuses_its_own_key_until_they_are_too_old_and_
     assert _used(issuer) == {possession.key_thumbprint(jwk(KEY)): 1}
 
 
+@pytest.mark.asked_alone("each process knows the proofs that it saw itself")
 def test_whoever_has_a_token_and_not_its_key_uses_up_no_memory_of_proofs(issuer: Issuer) -> None:
     secret = _register(issuer, pop="dpop")
     held = _login(issuer, secret, _proof(issuer, "", "nhi/login", "POST")).json()["auth"]["client_token"]
@@ -197,6 +200,7 @@ def test_whoever_has_a_token_and_not_its_key_uses_up_no_memory_of_proofs(issuer:
     assert _login(issuer, secret, wrong).status == 200  # it has not counted yet
 
 
+@pytest.mark.asked_alone("each process knows the proofs that it saw itself")
 def test_a_check_that_a_holder_made_of_a_key_wants_a_proof_that_did_not_count_yet(issuer: Issuer) -> None:
     thumbprint = possession.key_thumbprint(jwk(OTHER_KEY))
     narrow = issuer.narrow(issuer.issue(), f'check if pop_proved("jkt", "{thumbprint}");')
@@ -443,6 +447,7 @@ def test_a_proof_counts_once_although_the_wall_clock_is_set_and_set_right_again(
     assert _with(issuer, held, DB, _proof(issuer, held, DB)) == 200
 
 
+@pytest.mark.asked_alone("each process knows the proofs that it saw itself")
 def test_a_proof_that_became_too_old_counts_no_more_when_the_wall_clock_is_set_back(issuer: Issuer) -> None:
     secret = _register(issuer, pop="dpop")
     mine, other = (

@@ -11,7 +11,6 @@ from nhi.biscuit.credential.possession import certificate_thumbprint
 from nhi.biscuit.records import renewals
 from tests.routes.issuer import DB, READS, Issuer
 from tests.unit.outbound.authority import Authority
-from vault.storage.memory import MemoryStorage
 
 MINE = Authority("trusted").issue("mine")
 
@@ -110,9 +109,7 @@ def test_what_is_known_of_renewals_has_a_bound_and_goes_with_the_last_of_them(
 
 def _lines(issuer: Issuer) -> int:
     """Return how many rows are kept of renewals."""
-    storage = issuer.application.storage
-    assert isinstance(storage, MemoryStorage)
-    paths = [path.split("/") for path in storage.data.entries if path.startswith("ns/root/mnt/")]
+    paths = [path.split("/") for path in issuer.application.stored() if path.startswith("ns/root/mnt/")]
     return sum(path[4] in {"line", "renewed"} for path in paths)
 
 

@@ -25,7 +25,6 @@ from vault.framework.keys.external import AskFirst
 from vault.framework.keys.safe import BareKeys, Safe
 from vault.server.compose.app import Vault
 from vault.server.compose.safe_migration import SafeMigration
-from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID, NamespaceId
 
 MINUTE = 60
@@ -36,7 +35,7 @@ class Sealed(Issuer):
 
     def __init__(self) -> None:
         self.slot = SoftSlot("a")
-        super().__init__(Application(MemoryStorage(), slots=[self.slot]))
+        super().__init__(Application(slots=[self.slot]))
         self.root("nhi/approvers/boss", {"algorithm": "p256"})
         self.root("identity/oidc/key/k", {"algorithm": "ES256", "allowed_client_ids": "*"})
 

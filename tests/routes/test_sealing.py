@@ -10,7 +10,6 @@ import pytest
 from tests.routes.driver import Application
 from tests.unit.seal.soft import SoftSlot
 from vault.server.compose.app import Vault
-from vault.storage.memory import MemoryStorage
 
 Step = Callable[[Vault], Awaitable[object]]
 
@@ -23,7 +22,7 @@ STEPS: dict[str, Step] = {
 
 @pytest.fixture
 def application() -> Iterator[Application]:
-    made = Application(MemoryStorage(), slots=[SoftSlot("a")])
+    made = Application(slots=[SoftSlot("a")])
     yield made
     made.close()
 

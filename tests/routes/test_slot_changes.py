@@ -17,7 +17,6 @@ from vault.framework.errors import Unavailable
 from vault.seal.changes import recovery_key
 from vault.seal.records import seal_store
 from vault.server.compose.safe_migration import SafeMigration
-from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 from vault.values.ids import NamespaceId
 
@@ -42,7 +41,7 @@ class Estate:
 
     def __init__(self) -> None:
         self.slots = {name: SoftSlot(name) for name in "abc"}
-        self.application = Application(MemoryStorage(), slots=[self.slots["a"], self.slots["b"]])
+        self.application = Application(slots=[self.slots["a"], self.slots["b"]])
         self.application.vault.key_slots.lifecycle.slots.join([self.slots["c"]])
         self.ask("POST", "seal-slots/shamir", {})
 

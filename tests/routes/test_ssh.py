@@ -15,7 +15,6 @@ from tests.ssh_keys import ed25519_pair, private_pem, public_line
 from vault.engines.ssh.certificate_routes import CertificateEngine
 from vault.engines.ssh.keys import pairs
 from vault.framework.concurrency.offload import Pool
-from vault.storage.memory import MemoryStorage
 
 KEY = public_line(ed25519_pair("client"))
 USERS = {"key_type": "ca", "allow_user_certificates": True, "allowed_users": "bob", "ttl": "5m"}
@@ -58,9 +57,7 @@ class Ssh:
         return True
 
     def kept(self, prefix: str) -> list[str]:
-        storage = self.application.storage
-        assert isinstance(storage, MemoryStorage)
-        return [path for path in storage.data.entries if f"/{prefix}" in path]
+        return [path for path in self.application.stored() if f"/{prefix}" in path]
 
 
 @pytest.fixture

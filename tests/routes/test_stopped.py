@@ -63,7 +63,7 @@ def test_what_meets_a_defect_beside_requests_is_told_of_once_and_ends_without_on
 
 def test_a_server_of_which_a_part_cannot_end_is_sealed_all_the_same() -> None:
     slot = _Stuck("a")
-    application = Application(MemoryStorage(), slots=[slot])
+    application = Application(slots=[slot])
     with pytest.raises(ArithmeticError):
         application.run(application.vault.stop())
     assert application.vault.ground.barrier.sealed

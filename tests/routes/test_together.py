@@ -1,67 +1,23 @@
 # SPDX-License-Identifier: EUPL-1.2
 """Two workers of one server on one storage, linked in one process: open, sealed and rekeyed together."""
 
-import asyncio
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.routes.crew import Linked
 from tests.routes.driver import _LISTENER, Application
 from vault.framework.clock import Entropy
 from vault.framework.telemetry.log import Log
 from vault.framework.telemetry.metrics import Metrics
-from vault.quota.tally import Tally
-from vault.server.application import Answer, Member
 from vault.server.compose.app import Vault
-from vault.server.config.settings import AuditDevice, Config, Listener, StorageSettings
+from vault.server.config.settings import AuditDevice, Config, StorageSettings
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import StorageFailure
 
 ONE = 'seal "shamir" { shares = 1 threshold = 1 }'
-
-
-class Linked:
-    """What one worker knows of the others: it calls them, where real ones ask over sockets."""
-
-    def __init__(self, crew: "list[Linked]") -> None:
-        self._crew = crew
-        self.number = len(crew) + 1
-        self.first = not crew
-        self.tally: Tally | None = None
-        self.member: Member | None = None
-        crew.append(self)
-
-    def before(self, answer: Answer, listener: Listener) -> Answer:
-        return answer
-
-    async def join(self, member: Member) -> None:
-        self.member = member
-        await self.look()
-
-    async def look(self) -> None:
-        assert self.member is not None
-        for state in await self.states():
-            await self.member.take(state)
-
-    async def leave(self) -> None:
-        self.member = None
-
-    async def seal(self) -> None:
-        await asyncio.gather(*(other.seal() for other in self._others()))
-
-    async def share(self, state: bytes) -> None:
-        await asyncio.gather(*(other.take(state) for other in self._others()))
-
-    async def states(self) -> Sequence[bytes]:
-        return [await other.show() for other in self._others()]
-
-    async def measures(self) -> Sequence[tuple[str, bytes]]:
-        return [(str(self.number + 1), await other.measures()) for other in self._others()]
-
-    def _others(self) -> list[Member]:
-        return [each.member for each in self._crew if each is not self and each.member is not None]
 
 
 class Crew:

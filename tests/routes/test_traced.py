@@ -12,6 +12,7 @@ from tests.routes.traced import said, spans, traced, waiting
 from vault.server.config.settings import Telemetry
 from vault.server.config.telemetry.collector import Collector
 
+pytestmark = pytest.mark.asked_alone("reads what one process is about to send")
 _TRACE, _SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 

@@ -38,7 +38,7 @@ class Coming(Transit):
         assert self.ask("POST", f"keys/{name}/{path}", body).status == 204
 
     def everything(self) -> dict[str, Any]:
-        return dict(self.application.storage.data.entries)  # type: ignore[attr-defined]  # kept in memory
+        return self.application.stored()
 
 
 @pytest.fixture(scope="module")

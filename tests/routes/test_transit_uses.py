@@ -11,7 +11,6 @@ from tests.shared import Shared
 from vault.barrier.view import core_prefix
 from vault.engines.transit.keys.model import USES, USES_RECORD
 from vault.engines.transit.usage import uses as module
-from vault.storage.memory import MemoryStorage
 from vault.values.ids import ROOT_ID
 
 
@@ -30,6 +29,7 @@ def store(transit: Transit) -> None:
     transit.application.run(transit.application.vault._background._run_jobs())
 
 
+@pytest.mark.asked_alone("each process has uses that it has not stored yet")
 def test_encryptions_and_signatures_are_counted_by_version(transit: Transit) -> None:
     transit.data("keys/k", {})
     text = transit.encrypt("k")
@@ -51,6 +51,7 @@ def test_encryptions_and_signatures_are_counted_by_version(transit: Transit) -> 
     assert "usage" not in transit.ask("GET", "keys/k").json()["data"]
 
 
+@pytest.mark.asked_alone("each process has uses that it has not stored yet")
 def test_counts_outlive_a_seal_and_are_added_up(transit: Transit) -> None:
     transit.encrypt("k")
     for count in (2, 3, 4):
@@ -74,6 +75,7 @@ def test_two_servers_count_together(shared: Shared) -> None:
         assert shown(here, "k") == {"1": 3}
 
 
+@pytest.mark.asked_alone("each process has uses that it has not stored yet")
 def test_a_key_is_told_of_once_when_half_of_its_encryptions_are_done(
     transit: Transit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +109,7 @@ async def _stored(application: Application) -> list[object]:
         return [USES_RECORD.decode(one).counts for one in found if one is not None]
 
 
+@pytest.mark.asked_alone("each process has uses that it has not stored yet")
 def test_what_is_gone_is_counted_no_more(transit: Transit) -> None:
     transit.data("keys/k", {})
     transit.encrypt("k")
@@ -124,8 +127,6 @@ def test_what_is_gone_is_counted_no_more(transit: Transit) -> None:
     transit.data("keys/k/config", {"deletion_allowed": True})
     transit.ask("DELETE", "keys/k")
     store(transit)
-    storage = transit.application.storage
-    assert isinstance(storage, MemoryStorage)
-    assert [path for path in storage.data.entries if f"/{USES}" in path] == []
+    assert [path for path in transit.application.stored() if f"/{USES}" in path] == []
     transit.data("keys/k", {})
     assert shown(transit, "k") == {"1": 0}

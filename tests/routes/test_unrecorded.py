@@ -11,8 +11,8 @@ from tests.routes.driver import TARGETS, Application, Target
 from vault.audit.device import DeviceFailure
 from vault.framework.request.operation import Operation
 from vault.log.writer import LogFailure
-from vault.storage.memory import MemoryStorage
 
+pytestmark = pytest.mark.asked_alone("takes the audit device of one process away")
 _READS = {Operation.READ, Operation.LIST, Operation.SCAN}
 _CHANGING = [target for target in TARGETS if target.route.operation not in _READS]
 _ONE = {"secret_shares": 1, "secret_threshold": 1}
@@ -60,9 +60,8 @@ def application() -> Iterator[Application]:
 
 def kept(application: Application) -> tuple[object, ...]:
     """Everything that storage holds, and whether the vault is open."""
-    assert isinstance(application.storage, MemoryStorage)
-    data = application.storage.data
-    return dict(data.entries), dict(data.alarms), application.vault.ground.barrier.sealed
+    timers = {(timer.kind, timer.key): timer for timer in application.timers()}
+    return application.stored(), timers, application.vault.ground.barrier.sealed
 
 
 def unheard(application: Application, kind: str, method: str, path: str, body: object) -> int:

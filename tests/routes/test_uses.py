@@ -119,6 +119,7 @@ def test_many_that_were_never_presented_come_by_pages_in_order(issuer: Issuer) -
     assert looked == ids
 
 
+@pytest.mark.asked_alone("counts what one process keeps in memory")
 def test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothing(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -276,6 +277,7 @@ def test_chains_that_come_at_once_are_written_down_together(
     assert _found(issuer)[0]["presented"] is True
 
 
+@pytest.mark.asked_alone("counts what one process keeps in memory")
 def test_what_is_stored_of_a_token_is_known_while_its_first_chain_is_written_down(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

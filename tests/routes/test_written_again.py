@@ -10,6 +10,7 @@ from tests.routes.driver import Application
 from tests.routes.test_again import ASKER, Client, ask, read
 from vault.repeated.head_cache import HeadCache
 
+pytestmark = pytest.mark.asked_alone("sends all on one connection, to one process")
 WRITER = 'path "secret/*" { capabilities = ["create", "update", "read"] }'
 
 
