@@ -80,7 +80,13 @@ def verify_folder(
     """
     known = HeldCheckpoints(held, trust)
     logs = list_logs(folder)
-    checks = [_LogCheck(folder / str(log), known.by_log.get(str(log), ()), trust, progress) for log in logs]
+    checks, unread = list[_LogCheck](), list[Finding]()
+    for log in map(str, logs):
+        try:
+            checks.append(_LogCheck(folder / log, known.by_log.get(log, ()), trust, progress))
+        except OSError as failure:
+            words = f"its folder can't be read: {failure.strerror}"
+            unread.append(Finding(kind=Kind.SEGMENT, log=log, words=words))
     reports = [check.run() for check in checks]
     purged = _announced(checks)
     folders = {str(log) for log in logs}
@@ -88,6 +94,7 @@ def verify_folder(
     absent = known.by_log.keys() - folders
     others = [
         *known.findings,
+        *unread,
         *(
             Finding(kind=Kind.ABSENT, log=log, words="a checkpoint of it is held, and the log is not there")
             for log in sorted(absent)

@@ -90,6 +90,20 @@ def test_a_log_that_is_not_there_is_told_by_its_checkpoint_or_by_its_number(tmp_
     ]
 
 
+def test_what_is_called_as_a_log_and_is_none_keeps_no_log_from_being_verified(tmp_path: Path) -> None:
+    log = written(tmp_path, 5, signed=(4,))
+    log.lines[1] = log.lines[1].replace(b"success", b"refused")
+    log.write()
+    (tmp_path / "0123abcd-1-1").write_text("no folder")
+    (tmp_path / "0123abcd-2-1").symlink_to("0123abcd-2-1")
+    report = _verify(tmp_path)
+    assert [found.first_bad for found in report.logs] == [1]
+    assert [str(one) for one in report.others] == [
+        "0123abcd-1-1: its folder can't be read: Not a directory",
+        "0123abcd-2-1: its folder can't be read: Too many levels of symbolic links",
+    ]
+
+
 def test_a_log_that_is_not_there_is_told_by_the_name_of_a_key(tmp_path: Path) -> None:
     written(tmp_path, 2)
     away = "0123abcd-0-7"
