@@ -47,6 +47,9 @@ BEAT_SECONDS: Final = 2.0
 _MOST_MISSED: Final = 10
 """Beats that a worker may let pass. They are counted, not seconds: of those a machine that stood still as a whole has let
 many pass, and nobody asked."""
+_REAP_SECONDS: Final = 1.0
+_REAP_PAUSE: Final = 0.002
+"""How long a worker that says no more may take to end, in which nothing else is done, and between two looks at that."""
 _MOST_UNSAID: Final = 1024
 """Connections for requests that are kept for a worker which does not listen; who wants one more tries it again."""
 _PR_SET_PDEATHSIG: Final = 1
@@ -215,6 +218,7 @@ class Supervisor:
 
         Where none does it is hardly theirs, but a disk's or the machine's, and with the last of them the keys would go.
         """
+        self._bury_orphans()
         joined = [child for child in self._children.values() if child.joined]
         owing = [child for child in joined if child.asked]
         self._unanswered = self._unanswered + 1 if joined and len(owing) == len(joined) else 0
@@ -440,7 +444,7 @@ class Supervisor:
         self._selector.unregister(child.control)
         child.control.close()
         child.outbox.drop()
-        _, status = os.waitpid(child.pid, 0)
+        status = self._status_of(child)
         self._bury_orphans()
         self._tell_crew()
         if self._ending is not None:
@@ -458,8 +462,19 @@ class Supervisor:
         self._deaths = self._deaths + 1 if early else 0
         self._due = sorted([*self._due, time.monotonic() + pause_after(self._deaths)])
 
+    def _status_of(self, child: _Child) -> int:
+        """Return how a worker ended that says no more. One that a disk keeps from ending is not waited for, but replaced."""
+        until = time.monotonic() + _REAP_SECONDS
+        while time.monotonic() < until:
+            ended, status = os.waitpid(child.pid, os.WNOHANG)
+            if ended:
+                return status
+            time.sleep(_REAP_PAUSE)
+        self._kill(child, signal.SIGKILL)
+        return signal.SIGKILL
+
     def _bury_orphans(self) -> None:
-        """As process 1 of a container it is the parent of what dead workers have started, too."""
+        """As process 1 of a container it is the parent of what dead workers have started, too. Others died too late."""
         own = {child.pid for child in self._children.values()}
         with contextlib.suppress(ChildProcessError):
             while (

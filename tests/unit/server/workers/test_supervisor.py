@@ -260,6 +260,34 @@ def test_where_the_system_has_no_room_for_a_worker_it_is_tried_again_and_others_
         assert os.waitpid(pid, 0)[1] == 0
 
 
+def test_one_that_says_no_more_and_does_not_end_is_not_waited_for(tmp_path: Path) -> None:
+    """As a worker does that the system lets end only once a hung disk has taken what it wrote."""
+
+    def work(end: socket.socket, number: int) -> None:
+        control.send(end, control.JOINED)
+        control.send(end, control.READY)
+        if number == 2:
+            end.close()
+            while True:
+                signal.pause()
+        answers(end)
+
+    log = tmp_path / "log"
+    log.touch()
+    config = Config(listeners=(), storage=StorageSettings(kind="inmem"), workers=2, log_file=str(log))
+    pid = supervised(config, work, 60)
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        wait_until(lambda: log.read_text().count("a worker serves") == 3, log.read_text, 60)
+        wait_until(lambda: len(children.read_text(encoding="ascii").split()) == 2, log.read_text, 60)
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
 def test_pauses_between_starts_grow_and_have_an_end() -> None:
     assert [pause_after(deaths) for deaths in (0, 1, 2, 3)] == [0, 0, 1, 2]
     assert pause_after(10) == pause_after(100_000) == 30
