@@ -48,7 +48,8 @@ class RoundTrips:
 
     def __init__(self, target: str, delay: float) -> None:
         self._target, self._delay = target, delay
-        self._other: dict[socket.socket, socket.socket] = {}
+        self.ends: dict[socket.socket, socket.socket] = {}
+        """By each end of a connection that lives: the other one."""
         self._clients: set[socket.socket] = set()
         self._held: list[tuple[float, int, socket.socket, bytes]] = []
         self._count = 0
@@ -57,41 +58,59 @@ class RoundTrips:
         """Take connections at `door`, for ever."""
         while True:
             wait = max(self._held[0][0] - time.monotonic(), 0.0) if self._held else None
-            readable, _, _ = select.select([door, *self._other], [], [], wait)
+            readable, _, _ = select.select([door, *self.ends], [], [], wait)
             for one in readable:
                 if one is door:
                     self._accept(door)
-                elif one in self._other:
-                    self._take(one)
-            now = time.monotonic()
-            while self._held and self._held[0][0] <= now:
-                _, _, client, data = heapq.heappop(self._held)
-                if client in self._other:
-                    self._other[client].sendall(data)
+                elif one in self.ends:
+                    self.take(one)
+            self.let_through()
+
+    def let_through(self) -> None:
+        """Send on what has waited for long enough."""
+        now = time.monotonic()
+        while self._held and self._held[0][0] <= now:
+            _, _, client, data = heapq.heappop(self._held)
+            if client in self.ends:
+                self._send(client, data)
 
     def _accept(self, door: socket.socket) -> None:
         client, _ = door.accept()
         server = socket.socket(socket.AF_UNIX)
         server.connect(self._target)
-        self._other |= {client: server, server: client}
+        self.join(client, server)
+
+    def join(self, client: socket.socket, server: socket.socket) -> None:
+        """Stand between two."""
+        self.ends |= {client: server, server: client}
         self._clients.add(client)
 
-    def _take(self, one: socket.socket) -> None:
+    def take(self, one: socket.socket) -> None:
+        """Take what an end has sent."""
         try:
             data = one.recv(_MOST)
         except ConnectionError:
             data = b""
-        other = self._other[one]
         if not data:
-            for end in (one, other):
-                del self._other[end]
-                self._clients.discard(end)
-                end.close()
+            self._end(one)
         elif one in self._clients:
             self._count += 1  # what came first goes first
             heapq.heappush(self._held, (time.monotonic() + self._delay, self._count, one, data))
         else:
-            other.sendall(data)
+            self._send(one, data)
+
+    def _send(self, one: socket.socket, data: bytes) -> None:
+        """Send on what an end has sent: if the other has gone meanwhile, that is the end of both."""
+        try:
+            self.ends[one].sendall(data)
+        except ConnectionError:
+            self._end(one)
+
+    def _end(self, one: socket.socket) -> None:
+        for end in (one, self.ends[one]):
+            del self.ends[end]
+            self._clients.discard(end)
+            end.close()
 
 
 def main() -> None:

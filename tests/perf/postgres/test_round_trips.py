@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.perf.postgres.round_trips import delayed
+from tests.perf.postgres.round_trips import RoundTrips, delayed
 
 _DELAY = 5.0
 """Milliseconds: long beside what a round trip takes."""
@@ -64,3 +64,22 @@ def test_a_question_comes_later_whole_and_to_its_own_connection(echo: Path) -> N
 def test_without_a_delay_nothing_lies_between(tmp_path: Path) -> None:
     with delayed(tmp_path, 0.0, core=0) as folder:
         assert folder == tmp_path
+
+
+@pytest.mark.parametrize("from_client", [False, True])
+def test_what_comes_for_one_who_has_gone_ends_that_connection_alone(*, from_client: bool) -> None:
+    far, near = socket.socketpair()
+    answering, server = socket.socketpair()
+    between = RoundTrips("", 0.0)
+    between.join(near, answering)
+    (server if from_client else far).close()
+    if from_client:
+        far.sendall(b"late question")
+        between.take(near)
+        between.let_through()
+    else:
+        server.sendall(b"late answer")
+        between.take(answering)
+    assert not between.ends
+    for one in (far, near, answering, server):
+        one.close()
