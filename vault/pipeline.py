@@ -83,8 +83,7 @@ class Pipeline:
         self._barrier, self._admit, self._issue = barrier, admit, issue
         self._router, self._authenticators, self._gate = router, authenticators, gate
         self._audit, self._follower, self._wrapper = audit, follower, wrapper
-        self.plans = Plans(follower)
-        self._log, self._pool = log, Pool(threads=1, name="body")
+        self._log, self._pool, self.plans = log, Pool(threads=1, name="body"), Plans(follower)
         self.unasked = UnaskedRefusals(router, authenticators, audit, log)
 
     async def handle(self, call: Call, plan: Plan | None = None) -> Reply[object] | None:
@@ -273,10 +272,12 @@ class Pipeline:
         bound, identity, access = call.bound, call.identity, call.bound.route.access
         if identity is not None and identity.namespace is not call.namespace and not access.public:
             self.require_namespace(call, identity)
+        either = None
         if bound.exists is not None and call.operation is Operation.UPDATE:
             # Where either is allowed alike, and recorded with the answer alone, the transaction to come finds out.
-            call.unsettled = access.contained and not access.writes_new and self._gate.lets_either(call)
-            if not call.unsettled:
+            either = self._gate.lets_either(call) if access.contained and not access.writes_new else None
+            call.unsettled = either is not None
+            if either is None:
                 await self.tell_create_from_update(call)
         if access.public or call.operation is Operation.HELP:
             self.apply_credential_checks(call, identity)
@@ -285,7 +286,7 @@ class Pipeline:
             if access.when_sealed:
                 return
             raise Sealed  # it was open when the call came in: nothing is allowed unasked
-        decision = self._gate.decide(call) or await self._gate.check(call)
+        decision = either or self._gate.decide(call) or await self._gate.check(call)
         call.decision = decision
         if decision.pagination_limit is not None:
             call.asked = call.data

@@ -85,21 +85,17 @@ class Hasher:
         """Return the hash of a string."""
         if self._raw:
             return value
-        if len(value) <= LONGEST_TIME:
-            return self._short(value)
-        if len(value) > _PIECE:
+        short = len(value) <= LONGEST_TIME
+        if short:  # it may be empty or a time, whose hashes are cached
+            known = self._times.get(value)
+            if known is not None:
+                return known
+        elif len(value) > _PIECE:
             return self._in_pieces(value)
         keyed = self._keyed.copy()
         keyed.update(value.encode("utf-8", "surrogatepass"))
-        return _MARK + keyed.finalize().hex()
-
-    def _short(self, value: str) -> str:
-        """Return the hash of a string that may be empty or a time, which are cached."""
-        known = self._times.get(value)
-        if known is not None:
-            return known
-        hashed = self._in_pieces(value)
-        if is_rfc3339(value):
+        hashed = _MARK + keyed.finalize().hex()
+        if short and value[-1] == "Z" and is_rfc3339(value):
             if len(self._times) >= self._most_times:
                 self._times = {"": self._times[""]}
             self._times[value] = hashed

@@ -95,17 +95,19 @@ class Gate:
             raise AssertionError("a call without a caller")
         return self._verdict(await self.acl(call.identity, call.now), call, call.identity)
 
-    def lets_either(self, call: Call) -> bool:
-        """Whether the caller may create and update alike, as far as is known from memory, so that it need not be known which.
+    def lets_either(self, call: Call) -> AclVerdict | None:
+        """Return the decision where the caller may create and update alike, so that it need not be known which; else None.
 
-        Not where the credential itself has checks, which see the operation.
+        From memory alone, and not where the credential itself has checks, which see the operation.
         """
         identity = call.identity
         if identity is None or identity.narrowing is not None:
-            return False
+            return None
         acl = self._cached_acl(identity, call.now)
         path = seen_by(identity, call.namespace.path + call.path)
-        return acl is not None and path is not None and acl.lets_either(path, now=millis_to_seconds(call.now))
+        if acl is None or path is None:
+            return None
+        return acl.lets_either(path, now=millis_to_seconds(call.now))
 
     def _verdict(self, acl: Acl, call: Call, identity: Identity) -> AclVerdict:
         path = seen_by(identity, call.namespace.path + call.path)

@@ -122,13 +122,13 @@ class Acl:
             self._memo[operation, path] = found
         return found
 
-    def lets_either(self, path: str, *, now: float) -> bool:
-        """Whether create and update are both allowed for `path`, in the same way, whatever a request holds."""
+    def lets_either(self, path: str, *, now: float) -> AclVerdict | None:
+        """Return the verdict on create and on update of `path`, where both are allowed in the same way, whatever a request holds."""
         if now >= self._stale_at:
             self._compile(now)
         _, update, constrained = self._memo.get(("update", path)) or self._decide("update", path)
         _, create, too = self._memo.get(("create", path)) or self._decide("create", path)
-        return update.allowed and update == create and not (constrained or too)
+        return update if update.allowed and update == create and not (constrained or too) else None
 
     def denies(self, operation: str, path: str) -> bool:
         """Whether a rule denies it, rather than no rule granting it. Call it after `check`, which sets the time."""

@@ -103,7 +103,8 @@ def test_create_and_update_are_alike_where_one_rule_allows_both() -> None:
     acl = compiled(
         one("a/*", "create update"), one("a/*", "update") + one("b", "create update"), one("b", "deny")
     )
-    assert compiled(one("a/*", "create update")).lets_either("a/x", now=0)
+    both = compiled(one("a/*", "create update"))
+    assert both.lets_either("a/x", now=0) is both.check("update", "a/x", now=0)
     assert not acl.lets_either("a/x", now=0)  # other policies grant the one than the other
     assert not acl.lets_either("b", now=0)
     assert not acl.lets_either("c", now=0)
