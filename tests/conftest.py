@@ -17,7 +17,7 @@ from pytest_socket import disable_socket, enable_socket, socket_allow_hosts
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from tests import forks, stalls
+from tests import forks, stalls, temporary
 from tests.pooler import pooler
 from tests.postgres import Cluster, started
 from tests.shared import Shared
@@ -71,6 +71,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         gc.set_threshold(10_000)
         gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep files in memory, but those of long tests, which may have many and play what a disk does."""
+    if config.getoption("markexpr") != "soak":
+        temporary.use_memory()
 
 
 def pytest_unconfigure() -> None:

@@ -6,6 +6,7 @@ own, so that nothing of the machine's is touched; a program that wants the token
 """
 
 import subprocess
+import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ until pkcsconf -t >/dev/null 2>&1; do
 done
 """
 
-# Arguments: the folder. Says `ready`, then lives until its standard input is closed, and takes the daemon along.
+# Arguments: the folder, and where all temporary files are, which may be below what is covered. Says `ready`, then lives until its standard input is closed, and takes the daemon along.
 _KEEPER = f"""
 set -eu
 here=$1
@@ -37,7 +38,10 @@ bound etc /etc/opencryptoki
 bound run /run/opencryptoki
 bound lock /run/lock/opencryptoki
 bound log /var/log/opencryptoki
+mount --bind "$2" /mnt
 mount -t tmpfs tmpfs /dev/shm
+mkdir -p "$2"
+mount --move /mnt "$2"
 pkcsslotd
 trap 'kill -KILL "$(cat /run/opencryptoki/pkcsslotd.pid)"' EXIT
 {_WAIT}
@@ -86,8 +90,9 @@ def opencryptoki_token(folder: Path, *, pin: str = "47114711") -> Generator[Open
     Needs the right to mount, as root has it. Raises `RuntimeError` when the daemon does not start.
     """
     _lay_out(folder, _made.get(pin, {}))
+    arguments = [str(folder), tempfile.gettempdir()]
     keeper = subprocess.Popen(
-        ["unshare", "--mount", "--ipc", "--propagation", "private", "sh", "-c", _KEEPER, "sh", str(folder)],
+        ["unshare", "--mount", "--ipc", "--propagation", "private", "sh", "-c", _KEEPER, "sh", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -5,7 +5,6 @@ import importlib.metadata
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 import urllib.error
@@ -21,6 +20,7 @@ import pytest
 from tests.house.tree import ROOT
 from tests.integration.images import Buildah, read_only_command
 from tests.ports import free_port
+from tests.temporary import on_disk
 from vault import __version__
 
 _IMAGE = "localhost/coffre"
@@ -55,18 +55,15 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+def built() -> Iterator[Built]:
     """Base image, build and container, in storage that is gone afterwards."""
-    folder = tmp_path_factory.mktemp("buildah")
-    try:
+    with on_disk() as folder:  # a gigabyte
         buildah = Buildah(folder)
         buildah.add_base()
         buildah.build(ROOT, _IMAGE)
         container, root = buildah.start(_IMAGE)
         yield Built(buildah, container, root)
         buildah.command("umount", container)
-    finally:
-        shutil.rmtree(folder)  # a gigabyte, which pytest would keep for three runs
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from tests.packages.debian import DEBIAN, build, other_version
 from tests.packages.machine import Machine, machine
+from tests.temporary import on_disk
 from vault import __version__
 
 pytestmark = pytest.mark.timeout(900)
@@ -23,8 +24,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with machine(tmp_path_factory.mktemp("machine"), "base") as made:
+def root() -> Iterator[Machine]:
+    with on_disk() as folder, machine(folder, "base") as made:
         yield made
 
 
