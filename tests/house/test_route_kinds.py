@@ -71,6 +71,10 @@ _MARKED = {
         "test_possession::test_a_proof_that_became_too_old_counts_no_more_when_the_wall_clock_is_set_back",
         "asked_alone",
     ): "each process knows the proofs that it saw itself",
+    (
+        "test_ssh::test_a_private_key_is_opened_once_and_forgotten_when_the_vault_is_sealed",
+        "asked_alone",
+    ): "counts what one process keeps in memory",
     ("test_traced", "asked_alone"): "reads what one process is about to send",
     (
         "test_transit::test_as_many_keys_stay_in_memory_as_a_mount_says",
@@ -95,8 +99,12 @@ _MARKED = {
     ("test_unrecorded", "asked_alone"): "takes the audit device of one process away",
     (
         "test_uses::test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothing",
-        "asked_alone",
-    ): "counts what one process keeps in memory",
+        "in_memory",
+    ): "counts what the memory is written",
+    (
+        "test_uses::test_chains_that_come_at_once_are_written_down_together",
+        "in_memory",
+    ): "counts what the memory is written",
     (
         "test_uses::test_what_is_stored_of_a_token_is_known_while_its_first_chain_is_written_down",
         "asked_alone",

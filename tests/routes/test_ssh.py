@@ -274,6 +274,7 @@ def test_a_pair_that_is_brought_is_tried_in_the_pool(ssh: Ssh, monkeypatch: pyte
     assert "halves of one pair" in ssh.refused("config/ca", wrong)
 
 
+@pytest.mark.asked_alone("counts what one process keeps in memory")
 def test_a_private_key_is_opened_once_and_forgotten_when_the_vault_is_sealed(
     ssh: Ssh, monkeypatch: pytest.MonkeyPatch
 ) -> None:

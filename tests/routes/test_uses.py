@@ -119,7 +119,7 @@ def test_many_that_were_never_presented_come_by_pages_in_order(issuer: Issuer) -
     assert looked == ids
 
 
-@pytest.mark.asked_alone("counts what one process keeps in memory")
+@pytest.mark.in_memory("counts what the memory is written")
 def test_the_last_use_is_kept_to_the_hour_and_a_request_in_between_writes_nothing(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +245,7 @@ def test_a_write_whose_token_is_revoked_while_it_waits_for_its_turn_is_refused_a
     assert "nhi/revoke" in parsed
 
 
+@pytest.mark.in_memory("counts what the memory is written")
 def test_chains_that_come_at_once_are_written_down_together(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
