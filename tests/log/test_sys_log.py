@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -231,6 +232,27 @@ def test_who_leaves_a_tail_is_no_longer_waited_for(vault: VaultProcess) -> None:
             assert time.monotonic() - began < 30
             found = reader.request("GET", target).json()["data"]["records"]
             kinds = {record["error_type"] for record in found}
+
+
+def test_who_follows_with_all_might_leaves_places_to_another_tenant(vault: VaultProcess) -> None:
+    with vault.client() as root, _client(vault, "reader") as reader, ExitStack() as open_:
+        root.request("POST", "/v1/sys/namespaces/quiet")
+        root.request("PUT", "/v1/quiet/sys/policies/acl/reader", {"policy": READER})
+        made = root.request("POST", "/v1/quiet/auth/token/create", {"policies": ["reader"]})
+        log, seq = _receipt(reader.request("GET", "/v1/sys/log/records?limit=1"))
+        target = f"/v1/sys/log/records?log={log}&after={seq + 100_000}&wait=30"
+        head = f"GET {target} HTTP/1.1\r\nhost: x\r\nx-vault-token: {reader.token}\r\n\r\n".encode()
+        for _ in range(150):
+            open_.enter_context(socket.create_connection(("127.0.0.1", vault.port))).sendall(head)
+        until = time.monotonic() + PATIENCE
+        while (answer := reader.request("GET", target.replace("wait=30", "wait=0"))).status != 503:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert b"wait for one of them" in answer.body
+        with vault.client(made.json()["auth"]["client_token"]) as quiet:
+            waited = quiet.request("GET", f"/v1/quiet/sys/log/records?log={log}&after=0&wait=1")
+            assert waited.status == 200
+        assert reader.request("GET", "/v1/sys/log/records?limit=1").status == 200
 
 
 def test_log_050_a_record_is_proven_offline(vault: VaultProcess) -> None:

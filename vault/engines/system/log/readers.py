@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from vault.framework.call import ROOT, Call
+from vault.framework.concurrency.places import Places
 from vault.framework.errors import (
     Busy,
     Forbidden,
@@ -23,6 +24,10 @@ from vault.namespace.book import Namespaces
 
 NO_LOG: Final = "no log is kept on this server: give it log { path = … } in its configuration"
 _OWN: Final = "sys/log/"
+_TAILS: Final = 128
+"""Followers that wait for records at one time; the reader takes as many of one process."""
+_SEARCHES: Final = 32
+"""Searches and counts at one time: those that the reader does, eight, and some that wait for them."""
 
 
 class LogReading:
@@ -31,6 +36,8 @@ class LogReading:
     def __init__(self, reader: LogReader | None, namespaces: Namespaces, *, root_reads: bool) -> None:
         """`reader` is None where no log is kept; with `root_reads` the root policy lets read it too."""
         self._reader, self._namespaces, self._root_reads = reader, namespaces, root_reads
+        self.tails: Final = Places(_TAILS)
+        self.searches: Final = Places(_SEARCHES)
 
     def permit(self, call: Call) -> Tenants:
         """Return the namespaces whose records the caller may see, None for all. Raises `Forbidden`.
@@ -50,6 +57,12 @@ class LogReading:
         """Let only those go on who may see the whole log. Raises `Forbidden`."""
         if self.permit(call) is not None:
             raise Forbidden(path=call.path, capability=call.operation, reason=Reason.NAMESPACE)
+
+    @contextmanager
+    def going_on(self, call: Call, places: Places) -> Iterator[LogReader]:
+        """Ask the log reader for what takes time, as `asking` does; tenants share the places for that. Raises `Busy` too."""
+        with places.place(call.mount.uuid), self.asking() as reader:
+            yield reader
 
     @contextmanager
     def asking(self) -> Iterator[LogReader]:

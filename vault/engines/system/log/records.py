@@ -104,7 +104,7 @@ class RecordEngine(Engine):
         ask = Count(
             filters=params.filters(), begins=begins, ends=ends, buckets=params.buckets, tenants=tenants
         )
-        with self._reading.asking() as reader:
+        with self._reading.going_on(call, self._reading.searches) as reader:
             found = await reader.count(ask)
         outcomes = [{name: count for name, count in part.items() if name} for part in found.counts]
         return Counts(
@@ -138,7 +138,7 @@ class RecordEngine(Engine):
         own = self._common.id if self._common is not None else ""
         tenant = None if call.namespace is ROOT else call.namespace.id
         ask = Follow(log=params.log or own, after=after, limit=params.limit, wait=params.wait, tenant=tenant)
-        with self._reading.asking() as reader:
+        with self._reading.going_on(call, self._reading.tails) as reader:
             found = await _while_there(call, reader.follow(ask))
         return _page(call, found, next_=found.after)
 
@@ -157,7 +157,7 @@ class RecordEngine(Engine):
             tenants=tenants,
             position=position,
         )
-        with self._reading.asking() as reader:
+        with self._reading.going_on(call, self._reading.searches) as reader:
             found = await reader.search(ask)
         return _page(
             call,
