@@ -97,7 +97,7 @@ class CountTimes(RecordTimes, frozen=True):
     buckets: Annotated[int, Doc("Into how many parts the time is divided, 500 at most.", clear=True)] = 60
 
 
-def between(params: RecordTimes, now: Nanos, reach: Nanos = Nanos(0)) -> tuple[Nanos, Nanos]:
+def between(params: RecordTimes, now: Nanos, *, reach: Nanos = Nanos(0)) -> tuple[Nanos, Nanos]:
     """Return the times between which records are meant: until now, or until `reach` where that is later, unless they say it.
 
     Raises `Malformed`.

@@ -170,7 +170,7 @@ class RecordEngine(Engine):
     def _begun(self, params: RecordSearch, query: bytes) -> tuple[Nanos, Nanos, Position | None]:
         """Return where a search begins or goes on. Raises `Malformed` for a cursor of another search."""
         if not params.cursor:
-            return *between(params, self._clock.nanos(), self._reach()), None
+            return *between(params, self._clock.nanos(), reach=self._reach()), None
         if params.begins or params.ends:
             raise Malformed("a cursor has the times of its search: leave out from and to")
         cursors = None if self._common is None else self._common.cursors
