@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.postgres import OWNER, PATIENCE, as_user, give_to_user
 
-SERVERS = 4
-"""Connections to each database."""
+SERVERS = 5
+"""Connections to each database: two for each of two nodes that wait for the turn, and one by which whoever has it reads."""
 _USERS = (OWNER, "node", "few", "hasty")
 
 
