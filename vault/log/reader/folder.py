@@ -31,6 +31,8 @@ _BUSY_SECONDS: Final = 0.02
 """How soon records are looked for again while somebody waits for them."""
 _ASKED_SECONDS: Final = 0.1
 """How soon while somebody asks now and then."""
+_CATCHING_UP_SECONDS: Final = 0.5
+"""How long a question waits for what is written, and not yet indexed."""
 _LATELY: Final = 10.0
 """Seconds for which that counts."""
 GATHER_SECONDS: Final = 1.0
@@ -56,6 +58,8 @@ class LogFolder:
         self._logs: dict[str, FollowedLog] = {}
         self._gather = gather
         self._asked, self._asked_at = asyncio.Event(), float("-inf")
+        self._looked, self._looking = float("-inf"), asyncio.Event()
+        """When a look at all logs began that found nothing more to do, and what the end of the next one sets."""
         self.rebuilds = 0
         self._trouble = ""
         self._troubles: dict[str, str] = {}
@@ -91,8 +95,13 @@ class LogFolder:
     async def run(self) -> None:
         """Follow all logs until it is cancelled."""
         while True:
+            began = self._now()
             try:
                 busy = await self._round()
+                if not busy:
+                    self._looked = began
+                    self._looking.set()
+                    self._looking = asyncio.Event()
                 self._caught_up = self._caught_up or not busy
                 self._trouble = ""
             except IndexDamaged:
@@ -102,6 +111,16 @@ class LogFolder:
                 await asyncio.sleep(_TROUBLED_SECONDS)
             else:
                 await self._rest(busy=busy)
+
+    async def catch_up(self) -> None:
+        """Return once what was written a tenth of a second ago is indexed, or after a moment: answers say how far they reach."""
+        due = self._now() - _ASKED_SECONDS
+        self._asked_at = self._now()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CATCHING_UP_SECONDS):
+                while self._looked < due:
+                    self._asked.set()
+                    await self._looking.wait()
 
     async def _rest(self, *, busy: bool) -> None:
         """Let records gather, for as long as nobody would miss them."""

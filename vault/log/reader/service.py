@@ -166,6 +166,8 @@ class Service:
 
     async def _found(self, ask: Ask) -> msgspec.Struct:
         folder = self._folder
+        if isinstance(ask, Search | Count | Record | Proof):
+            await folder.catch_up()
         match ask:
             case Search():
                 async with self._searching:

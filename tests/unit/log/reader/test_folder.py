@@ -13,6 +13,7 @@ import pytest
 
 from tests.unit.log.reader.serving import eventually, following, run, through
 from tests.unit.log.reader.written import LOG, WrittenLog, record
+from vault.log.reader import folder as folder_module
 from vault.log.reader.folder import LogFolder
 from vault.log.reader.index.store import FILE
 from vault.log.reader.messages import Follow, ReaderStatus
@@ -60,6 +61,35 @@ async def _gathering(tmp_path: Path) -> AsyncIterator[tuple[WrittenLog, LogFolde
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await folder.close()
+
+
+def test_a_question_waits_until_what_was_written_is_indexed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with _gathering(tmp_path) as (log, folder):
+            await eventually(lambda: folder._looked > 0)
+            log.write(*[record()] * 5)
+            await asyncio.sleep(0.2)
+            assert folder._logs[LOG].next == 1
+            await folder.catch_up()
+            assert folder._logs[LOG].next == 6
+            before = folder._looked
+            await folder.catch_up()  # at once: nobody has been waiting for longer
+            assert folder._looked == before
+
+    run(scenario())
+
+
+def test_a_question_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "_CATCHING_UP_SECONDS", 0.2)
+
+    async def scenario() -> None:
+        WrittenLog(tmp_path).write(record())
+        folder = LogFolder(tmp_path, time.monotonic)  # which nobody runs
+        await folder.catch_up()
+        assert not folder.logs
+        await folder.close()
+
+    run(scenario())
 
 
 def test_records_gather_until_somebody_asks(tmp_path: Path) -> None:
