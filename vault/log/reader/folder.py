@@ -31,7 +31,7 @@ _BUSY_SECONDS: Final = 0.02
 """How soon records are looked for again while somebody waits for them."""
 _ASKED_SECONDS: Final = 0.1
 """How soon while somebody asks now and then."""
-_CATCHING_UP_SECONDS: Final = 0.5
+CATCHING_UP_SECONDS: Final = 0.5
 """How long a question waits for what is written, and not yet indexed."""
 _LATELY: Final = 10.0
 """Seconds for which that counts."""
@@ -117,7 +117,7 @@ class LogFolder:
         due = self._now() - _ASKED_SECONDS
         self._asked_at = self._now()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_CATCHING_UP_SECONDS):
+            async with asyncio.timeout(CATCHING_UP_SECONDS):
                 while self._looked < due:
                     self._asked.set()
                     await self._looking.wait()

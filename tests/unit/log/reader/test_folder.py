@@ -80,7 +80,7 @@ def test_a_question_waits_until_what_was_written_is_indexed(tmp_path: Path) -> N
 
 
 def test_a_question_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder_module, "_CATCHING_UP_SECONDS", 0.2)
+    monkeypatch.setattr(folder_module, "CATCHING_UP_SECONDS", 0.2)
 
     async def scenario() -> None:
         WrittenLog(tmp_path).write(record())
