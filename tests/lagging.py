@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from vault.storage.memory import MemoryStorage
-from vault.storage.protocol import Change, Check, ReadTx, Timer, Tx
+from vault.storage.protocol import Change, Check, Facts, ReadTx, Timer, Tx
 from vault.values.times import Millis
 
 T = TypeVar("T")
@@ -104,6 +104,10 @@ class _Transaction(_Reader):
     def before_commit(self, check: Check) -> None:
         """See `Tx.before_commit`."""
         self._write.before_commit(check)
+
+    def rest_on(self, facts: Facts) -> None:
+        """See `Tx.rest_on`."""
+        self._write.rest_on(facts)
 
 
 class _Write:

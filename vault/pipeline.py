@@ -43,7 +43,7 @@ from vault.framework.telemetry.log import Log
 from vault.idempotency import kept_answers
 from vault.mount.router import Barred, Router
 from vault.policy.gate import Gate
-from vault.refusals import UnaskedRefusals, raise_refusal, refusing_route, to_refusal
+from vault.refusals import UnaskedRefusals, lasting, raise_refusal, refusing_route, taken, to_refusal
 from vault.repeated.plan import Plan
 from vault.repeated.plans import Plans
 from vault.storage.protocol import Conflict, UnfitPath
@@ -325,6 +325,8 @@ class Pipeline:
         where = call.namespace.id
         async with self._barrier.write(where, core_prefix(where), optimistic=True) as core:
             reply = await self.write(call, core, found)
+            if not call.bound.route.access.factless:
+                core.transaction.rest_on(lambda epoch: lasting(self.stand(call, epoch)))
         if core.transaction.outdates:
             await self._follower.follow(core.transaction.committed)
         return raise_refusal(reply)
@@ -491,10 +493,6 @@ class Pipeline:
             self.unasked.record(call, refusal)
             return refusal
         if not call.record.audited:
-            later = self._audit.request(call, refusal)
-            if later is not None:
-                await later
-        later = self._audit.response(call, None, refusal)
-        if later is not None:
-            await later
+            await taken(self._audit.request(call, refusal))
+        await taken(self._audit.response(call, None, refusal))
         return refusal

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from vault.storage.order import end_of, names_below, paths_below, refuse_unfit
-from vault.storage.protocol import Change, Check, Node, ReadTx, StorageFailure, Timer, Tx
+from vault.storage.protocol import Change, Check, Facts, Node, ReadTx, StorageFailure, Timer, Tx
 from vault.values.times import Millis, time_after
 
 KEPT_CHANGES: Final = 10_000
@@ -193,6 +193,9 @@ class _Transaction(_Reader):
     def before_commit(self, check: Check) -> None:
         """See `Tx.before_commit`."""
         self._checks[check] = None
+
+    def rest_on(self, facts: Facts) -> None:
+        """See `Tx.rest_on`: no epoch is newer than a transaction's."""
 
     def commit(self) -> None:
         """Apply everything, or raise and apply nothing."""

@@ -7,7 +7,7 @@ never knows how deep it stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -23,6 +23,8 @@ LONGEST_PATH: Final = 2600
 """Bytes of a path, or of kind and key of a timer or a change: PostgreSQL's index takes hardly more."""
 
 
+Facts = Callable[[int], Awaitable[bool]]
+"""Whether what a transaction rests on, beside what it read in it, is true at an epoch too."""
 Check = Callable[[], None]
 """Has the last word before a commit; a `CommitRefused` that it raises undoes what was to be committed."""
 
@@ -132,6 +134,13 @@ class Tx(ReadTx, Protocol):
         """Call `check` on the event loop before this transaction is committed, after everything in it.
 
         Transactions that share a commit share the call, and are all undone if it refuses.
+        """
+        ...
+
+    def rest_on(self, facts: Facts) -> None:
+        """Have `facts` asked, where only a newer epoch keeps this transaction from its commit, whether they are true at that.
+
+        Where they are it is committed at that epoch, and need not run again. A storage that has no use for that ignores it.
         """
         ...
 

@@ -18,10 +18,12 @@ from vault.storage.postgres.reads import (
     storable,
 )
 from vault.storage.postgres.unit import Unit, merged
-from vault.storage.protocol import LONG, Check, Conflict, StorageFailure, Timer
+from vault.storage.protocol import LONG, Check, Conflict, Facts, StorageFailure, Timer
 
 _LARGEST: Final = 1 << 63
 """PostgreSQL's integers lie between this and its negative."""
+_RENEWALS: Final = 8
+"""How often a transaction is sent again because facts changed that are not its own."""
 _FEW: Final = 1024
 """Rows that are removed one by one; of a folder with more, the turn is taken first."""
 
@@ -100,6 +102,9 @@ class Statements:
         """See `Tx.before_commit`."""
         self.unit.checks[check] = None
 
+    def rest_on(self, facts: Facts) -> None:
+        """See `Tx.rest_on`. In the turn no epoch is newer."""
+
     async def invalidate(self, kind: str, key: str) -> None:
         """See `Tx.invalidate`."""
         self.begin("invalidate")
@@ -115,6 +120,12 @@ class Transaction(Statements):
         self._batches = batches
         self._read: dict[str, bytes | None] = {}
         self._line: str | None = None
+        self._facts: Facts | None = None
+        self._renewals = _RENEWALS
+
+    def rest_on(self, facts: Facts) -> None:
+        """See `Tx.rest_on`."""
+        self._facts = facts
 
     @property
     def epoch(self) -> int:
@@ -232,19 +243,40 @@ class Transaction(Statements):
             await self._end()
 
     async def _end(self) -> None:
-        try:
-            durable = self._batches.commit(self.unit)
-        except Conflict:
-            self._lanes.doubt(self.unit.seen)
-            raise
-        finally:
-            self.leave()
-        try:
-            if durable is not None:
-                await durable
-        except Conflict:
-            self._lanes.doubt(self.unit.seen)
-            raise
+        while True:
+            try:
+                try:
+                    durable = self._batches.commit(self.unit)
+                finally:
+                    self.leave()
+                if durable is not None:
+                    await durable
+            except Conflict:
+                if not await self._renewed():
+                    self._lanes.doubt(self.unit.seen)
+                    raise
+            else:
+                return
+
+    async def _renewed(self) -> bool:
+        """Whether it may be sent once more as it is, at the newest epoch: its own was older, and its facts are true at both.
+
+        What it read is compared then again. Not where it read what another one had not committed.
+        """
+        unit, newest = self.unit, self._database.epoch
+        if (
+            self._facts is None
+            or self._renewals == 0
+            or not 0 < unit.epoch < newest
+            or self._database.newest_of(unit.epoch) < 0
+            or unit.parts
+            or any(isinstance(source, Unit) for source in unit.seen.values())
+            or not await self._facts(newest)
+        ):
+            return False
+        self._renewals -= 1
+        unit.renew(newest)
+        return True
 
     def leave(self) -> None:
         """Let others have the row that this one stood in line for."""

@@ -70,6 +70,11 @@ class Unit:
         else:
             self._bytes += len(value or b"")
 
+    def renew(self, epoch: int) -> None:
+        """Forget that it lost: it is to be committed at another epoch, at once."""
+        self.epoch, self.lost = epoch, False
+        self.replaced.clear()
+
     def forget(self) -> None:
         """Write nothing, and ask nobody before that."""
         self.unload()
