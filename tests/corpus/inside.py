@@ -38,6 +38,7 @@ class Opened(Application):
             metrics=Metrics(clock),
             log=Log(stream=self.log, level="trace", clock=clock),
         )
+        self.vaults = [self.vault]
         await self.vault.start()
 
     def __call__(

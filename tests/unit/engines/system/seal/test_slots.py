@@ -54,6 +54,7 @@ class Estate(Application):
         self.vault = Vault(
             config, self.storage, clock=clock, entropy=Entropy(), metrics=Metrics(clock), log=log
         )
+        self.vaults = [self.vault]
 
     async def __call__(self, method: str, path: str, body: object = None, **options: Any) -> Answer:
         return await self.ask(method, f"/v1/sys/{path}", body, token=options.get("token", self.root))
