@@ -278,7 +278,10 @@ def test_one_that_says_no_more_and_does_not_end_is_not_waited_for(tmp_path: Path
     pid = supervised(config, work, 60)
     children = Path(f"/proc/{pid}/task/{pid}/children")
     try:
-        wait_until(lambda: log.read_text().count("a worker serves") == 3, log.read_text, 60)
+        # Whether it was heard that it serves, before it closed its end, is a matter of chance.
+        wait_until(
+            lambda: "a worker serves" in log.read_text().partition("by signal 9")[2], log.read_text, 60
+        )
         wait_until(lambda: len(children.read_text(encoding="ascii").split()) == 2, log.read_text, 60)
     except BaseException:
         os.kill(pid, signal.SIGKILL)
