@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A write during which another node revokes a token: it goes on where it does not rest on that one, and is refused where it does."""
 
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.postgres import Cluster, Lent
 from tests.routes.driver import Application
+from vault.framework.call import Call
 from vault.pipeline import Pipeline
 from vault.storage.postgres.connection import Address
 from vault.storage.postgres.storage import PostgresStorage
@@ -90,3 +92,17 @@ def test_a_write_by_a_token_that_is_revoked_meanwhile_is_refused(house: _House) 
     assert house.write("refused", token, own) == 403
     assert house.retries == 1
     assert house.application.request("GET", "/v1/secret/data/refused", token="root").status == 404
+
+
+def test_no_call_is_led_to_by_what_it_had_asked(house: _House) -> None:
+    """Nor by the transaction, which lasts as long: its token would stay in memory until the collector comes (SL-58)."""
+    token, _ = house.token()
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    try:
+        assert house.write("left", token, "") == 200
+        assert not [one for one in gc.get_objects() if isinstance(one, Call)]
+    finally:
+        gc.enable()
+        gc.unfreeze()

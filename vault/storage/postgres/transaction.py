@@ -285,6 +285,7 @@ class Transaction(Statements):
             self._line = None
 
     def end(self) -> None:
-        """Refuse whatever is still tried."""
+        """Refuse whatever is still tried, and lead to nobody's call any more (SL-58)."""
         self.leave()
+        self._facts = None
         super().end()
