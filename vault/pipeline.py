@@ -480,9 +480,7 @@ class Pipeline:
 
     async def release(self, call: Call) -> None:
         """Record a request that was held."""
-        later = self._audit.release(call)
-        if later is not None:
-            await later
+        await taken(self._audit.release(call))
 
     async def refuse(self, call: Call, error: Exception) -> VaultError:
         """Record a refusal, the request too where that had not been done, and return it."""

@@ -157,11 +157,16 @@ def test_log_023_lines_end_with_a_line_about_the_page(vault: VaultProcess) -> No
             assert answer.headers["content-type"] == "application/json"
 
 
+def _write_three(root: Client, reader: Client, folder: str) -> None:
+    """Write three secrets, and wait until that is indexed."""
+    for number in range(3):
+        root.request("POST", f"/v1/secret/data/{folder}/{number}", {"data": {"n": number}})
+    _through(reader, _receipt(root.request("GET", f"/v1/secret/data/{folder}/2")))
+
+
 def test_an_answer_is_recorded_by_how_many_records_it_has(vault: VaultProcess) -> None:
     with vault.client() as root, _client(vault, "reader") as reader:
-        for number in range(3):
-            root.request("POST", f"/v1/secret/data/number/{number}", {"data": {"n": number}})
-        _through(reader, _receipt(root.request("GET", "/v1/secret/data/number/2")))
+        _write_three(root, reader, "number")
         search = "/v1/sys/log/records?resource=secret/number/*&limit=2"
         for accept in ("*/*", "application/x-ndjson"):
             answer = reader.request("GET", search, headers={"Accept": accept})
@@ -176,9 +181,7 @@ def test_an_answer_is_recorded_by_how_many_records_it_has(vault: VaultProcess) -
 
 def test_an_answer_with_records_waits_in_a_wrapping(vault: VaultProcess) -> None:
     with vault.client() as root, _client(vault, "reader") as reader:
-        for number in range(3):
-            root.request("POST", f"/v1/secret/data/wrapped/{number}", {"data": {"n": number}})
-        _through(reader, _receipt(root.request("GET", "/v1/secret/data/wrapped/2")))
+        _write_three(root, reader, "wrapped")
         search = "/v1/sys/log/records?resource=secret/wrapped/*&order=asc&limit=3"
         for accept in ("application/json", "application/x-ndjson"):
             plain = reader.request("GET", search, headers={"Accept": accept})

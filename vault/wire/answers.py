@@ -232,9 +232,6 @@ async def reply_with(call: Call, answer: Answer, scope: Scope, send: Send) -> No
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers) -> None:
     """Send a whole answer by ASGI messages, a large body in pieces."""
-    if len(body) <= LARGEST_AT_ONCE:
-        await _send_pieces(send, status, [body], headers)
-        return
     starts = range(0, len(body), LARGEST_AT_ONCE)
     await _send_pieces(send, status, [body[start : start + LARGEST_AT_ONCE] for start in starts], headers)
 

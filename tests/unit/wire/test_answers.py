@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.turns import of_others
 from vault.framework.call import Call
 from vault.framework.reply import Reply
 from vault.framework.request.head import Head
@@ -22,21 +23,13 @@ def _sent(answering: Any) -> tuple[list[dict[str, Any]], list[int]]:
     turns: list[int] = []
 
     async def main() -> None:
-        count = 0
+        async with of_others() as others:
 
-        async def others() -> None:
-            nonlocal count
-            while True:
-                count += 1
-                await asyncio.sleep(0)
+            async def send(message: Any) -> None:
+                sent.append(message)
+                turns.append(others.count)
 
-        async def send(message: Any) -> None:
-            sent.append(message)
-            turns.append(count)
-
-        other = asyncio.create_task(others())
-        await answering(send)
-        other.cancel()
+            await answering(send)
 
     asyncio.run(main())
     return sent, turns

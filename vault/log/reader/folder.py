@@ -31,10 +31,10 @@ _BUSY_SECONDS: Final = 0.02
 """How soon records are looked for again while somebody waits for them."""
 _ASKED_SECONDS: Final = 0.1
 """How soon while somebody asks now and then."""
-CATCHING_UP_SECONDS: Final = 0.5
-"""How long a question waits for what is written, and not yet indexed."""
 _LATELY: Final = 10.0
 """Seconds for which that counts."""
+CATCHING_UP_SECONDS: Final = 0.5
+"""How long a question waits for what is written, and not yet indexed."""
 GATHER_SECONDS: Final = 1.0
 """How soon while nobody asks: as often as the server signs. Looking for few costs more than taking them: caches are cold."""
 _CLOSING_SECONDS: Final = 0.1

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.turns import of_others
 from vault.framework.telemetry.exposition import BUCKETS, render_json, render_prometheus
 from vault.framework.telemetry.metrics import Metrics
 from vault.server.otlp.readings import reading
@@ -76,19 +77,10 @@ def _turns_of_others(work: Coroutine[Any, Any, object]) -> int:
     """How often others were served while something was done."""
 
     async def main() -> int:
-        turns = 0
-
-        async def others() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
-        other = asyncio.create_task(others())
-        await asyncio.sleep(0)
-        await work
-        other.cancel()
-        return turns
+        async with of_others() as turns:
+            await asyncio.sleep(0)
+            await work
+        return turns.count
 
     return asyncio.run(main())
 

@@ -232,11 +232,12 @@ def _page(
     indexed_through: Mapping[str, object] | None = None,
 ) -> Reply[LogPage]:
     """Return records in the form that was asked for, as they came: they are not read again, and recorded by their number."""
-    pieces, count = found.pieces, found.count
-    page = LogPage(records=count, next=next_, complete=complete, indexed_through=indexed_through)
-    about = {name: getattr(page, name) for name in ("next", "complete", "indexed_through")}
+    pieces, about = found.pieces, {"next": next_, "complete": complete, "indexed_through": indexed_through}
+    page = LogPage(records=found.count, next=next_, complete=complete, indexed_through=indexed_through)
     if prefers(call.head.accept, NDJSON):
         end = schema.encode({"$page": {name: value for name, value in about.items() if value is not None}})
-        return Reply(page, pieces=[*pieces, b"\n%b\n" % end if count else b"%b\n" % end], content_type=NDJSON)
+        return Reply(
+            page, pieces=[*pieces, b"\n%b\n" % end if pieces else b"%b\n" % end], content_type=NDJSON
+        )
     listed = (piece.replace(b"\n", b",") for piece in pieces)
     return Reply(page, pieces=chain((b'{"records":[',), listed, (b"],%b" % schema.encode(about)[1:],)))

@@ -7,6 +7,7 @@ from time import perf_counter
 
 import pytest
 
+from tests.turns import of_others
 from vault.engines.system.crypto.sections import Section, page
 from vault.framework.keys.inventory import KeyUse, Purpose
 
@@ -84,17 +85,8 @@ def test_others_get_their_turn_while_many_sections_are_asked() -> None:
         return [_use("x")]
 
     async def run() -> int:
-        turns = 0
-
-        async def other() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
-        beside = asyncio.create_task(other())
-        await page([Section(f"mounts/{number:03}/", slow) for number in range(100)], after="", limit=1000)
-        beside.cancel()
-        return turns
+        async with of_others() as turns:
+            await page([Section(f"mounts/{number:03}/", slow) for number in range(100)], after="", limit=1000)
+        return turns.count
 
     assert asyncio.run(run()) > 20
