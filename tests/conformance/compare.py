@@ -45,6 +45,8 @@ def view(answer: Answer, step: Step, normaliser: Normaliser) -> dict[str, object
         seen["note"] = "no newline at the end"
     if step.pick and answer.status < 400:
         body = {path: dig(body, path) for path in step.pick}
+    if isinstance(body, Mapping):
+        body = {key: outline(item, 0) if key in step.passing else item for key, item in body.items()}
     if step.shape:
         body = outline(body, step.shape)
     body = normaliser.value(body)

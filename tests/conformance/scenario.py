@@ -33,6 +33,8 @@ class Step:
     """Compare only these dotted paths of the JSON body (lists that other scenarios also write to)."""
     unordered: Sequence[str] = ()
     """Dotted paths of lists whose order the reference does not promise."""
+    passing: Sequence[str] = ()
+    """Keys of the JSON body whose value the reference gives one way or the other, as far as its work in the background has got."""
     shape: int = 0
     """Compare keys down to this depth and only types below (texts that are our own)."""
     settle: int = 0

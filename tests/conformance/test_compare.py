@@ -64,6 +64,15 @@ def test_a_warning_may_tell_of_a_life_that_is_a_few_seconds_shorter(
 
 
 @pytest.mark.parametrize(
+    ("found", "equal"), [({"flag": False}, True), ({"flag": "false"}, False), ({"ttl": 1}, False)]
+)
+def test_of_a_passing_key_only_the_value_may_differ(found: dict[str, object], equal: bool) -> None:
+    step = get("x", passing=("flag",))
+    assert (compared(answer(BODY), answer(BODY | found), step) == "") is equal
+    assert compared(answer(BODY), answer({key: BODY[key] for key in BODY if key != "flag"}), step)
+
+
+@pytest.mark.parametrize(
     "change",
     [
         {"errors": ["permission denied "]},
