@@ -29,6 +29,7 @@ from vault.server.process.notices import Notices
 from vault.server.process.reload import as_started
 from vault.server.process.signals import Signals
 from vault.server.workers import control
+from vault.server.workers.watch import BEAT_SECONDS, SILENT, START_SECONDS, Child, Watch, kill
 
 Work = Callable[[Config, list[socket.socket], socket.socket, int, int], int]
 """Is a worker, in a process of its own: takes the configuration, the listeners' sockets, its end of the connection to the
@@ -42,11 +43,6 @@ _MOST_DOUBLINGS: Final = 16
 """More make it no longer, and soon a number that is none."""
 _END_SECONDS: Final = 30.0
 """How long workers may take to end, which includes their requests in flight."""
-BEAT_SECONDS: Final = 2.0
-"""How long between two times that workers are asked to show that their event loops go on."""
-_MOST_MISSED: Final = 10
-"""Beats that a worker may let pass. They are counted, not seconds: of those a machine that stood still as a whole has let
-many pass, and nobody asked."""
 _REAP_SECONDS: Final = 1.0
 _REAP_PAUSE: Final = 0.002
 """How long a worker that says no more may take to end, in which nothing else is done, and between two looks at that."""
@@ -54,28 +50,6 @@ _MOST_UNSAID: Final = 1024
 """Connections for requests that are kept for a worker which does not listen; who wants one more tries it again."""
 _PR_SET_PDEATHSIG: Final = 1
 _SIGNALS: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2})
-
-
-class _Child:
-    """One worker, as the supervisor knows it."""
-
-    def __init__(self, end: socket.socket, wait: control.Wait, *, number: int, seat: int, pid: int) -> None:
-        self.number = number
-        self.seat = seat
-        self.pid = pid
-        self.control = end
-        self.outbox = control.Outbox(end, wait)
-        self.began = time.monotonic()
-        self.joined = False
-        self.left = False
-        self.ready = False
-        self.asked = False
-        self.missed = 0
-        """Beats that passed since it was asked, in which another one answered; or since it left."""
-        self.ended = False
-        self.reloads = False
-        """Whether it was asked to reload, and has not said that this is done."""
-        self.failure = ""
 
 
 class Supervisor:
@@ -92,10 +66,12 @@ class Supervisor:
         notices: Notices,
         beat: float = BEAT_SECONDS,
         patience: float = _END_SECONDS,
+        start: float = START_SECONDS,
     ) -> None:
         """`reread` reads the configuration again, for SIGHUP; `signals` are those of the process.
 
-        `beat` is how many seconds pass between two questions to workers; `patience` how many they have for their end.
+        `beat` is how many seconds pass between two questions to workers; `patience` how many they have for their end, and
+        `start` for their beginning.
         """
         self._started = self._config = config
         self._work = work
@@ -104,7 +80,7 @@ class Supervisor:
         self._clock = clock
         self._notices = notices
         self._sockets: list[socket.socket] = []
-        self._children: dict[int, _Child] = {}
+        self._children: dict[int, Child] = {}
         self._numbers = 0
         self._selector = selectors.DefaultSelector()
         self._pending: deque[tuple[Callable[[int], None], int]] = deque()
@@ -115,7 +91,7 @@ class Supervisor:
         self._alive_seconds = min(notices.beat or beat, beat)
         """Whoever watches the server waits for twice as long at least."""
         self._next_alive = self._next_beat
-        self._unanswered = 0
+        self._start_seconds = start
         self._deaths = 0
         self._served = False
         self._ending: float | None = None
@@ -131,6 +107,13 @@ class Supervisor:
         config = self._config
         resources.harden(lock_memory=False)
         self._log = logs.open_log(config, self._clock)
+        self._watch = Watch(
+            self._children,
+            self._log,
+            beat=self._beat_seconds,
+            patience=self._patience,
+            start=self._start_seconds,
+        )
         with self._open_sockets(), resources.pid_file(config.pid_file), self._hearing():
             self._spawn()
             while self._children or self._due:
@@ -196,7 +179,7 @@ class Supervisor:
         now = time.monotonic()
         if self._ending is not None and now >= self._ending:
             for child in self._children.values():
-                self._kill(child, signal.SIGKILL)
+                kill(child, signal.SIGKILL)
         while self._due and self._due[0] <= now:
             del self._due[0]
             self._spawn()
@@ -206,49 +189,18 @@ class Supervisor:
             self._say_alive()
         if now >= self._next_beat:
             self._next_beat = now + self._beat_seconds
-            self._beat()
+            self._bury_orphans()
+            self._watch.beat(first_start=not self._served)
 
     def _pause(self) -> float:
         ends = [end for end in (self._ending, self._reload_ends) if end is not None]
         times = [self._next_beat, self._next_alive, *self._due[:1], *ends]
         return max(0.0, min(times) - time.monotonic())
 
-    def _beat(self) -> None:
-        """Ask workers whether their event loops go on. One is ended that has not said so for long while another one did.
-
-        Where none does it is hardly theirs, but a disk's or the machine's, and with the last of them the keys would go.
-        """
-        self._bury_orphans()
-        joined = [child for child in self._children.values() if child.joined]
-        owing = [child for child in joined if child.asked]
-        self._unanswered = self._unanswered + 1 if joined and len(owing) == len(joined) else 0
-        if self._unanswered == _MOST_MISSED:
-            self._log.failure("server", "no worker answers, and none is ended", count=len(joined))
-        for child in joined:
-            if not child.asked:
-                child.asked, child.missed = True, 0
-                child.outbox.say(control.BEAT)
-            elif not self._unanswered:
-                child.missed += 1
-                if child.missed >= _MOST_MISSED:
-                    self._put_out(child)
-        for child in self._children.values():
-            if child.left:
-                child.missed += 1
-                if child.missed * self._beat_seconds >= self._patience:
-                    self._put_out(child)
-
     def _say_alive(self) -> None:
         """Tell who watches the server that it lives: it does not while no worker answers, as one process that stands still."""
-        if self._served and not self._unanswered:
+        if self._served and not self._watch.unanswered:
             self._notices.alive()
-
-    def _put_out(self, child: _Child) -> None:
-        """End a worker that does not answer, which one that waits for a disk does later."""
-        if not child.ended:
-            child.ended = True
-            self._log.failure("server", "a worker does not answer and is ended", pid=child.pid)
-            self._kill(child, signal.SIGKILL)
 
     def _act(self, number: int) -> None:
         if number in {signal.SIGTERM, signal.SIGINT}:
@@ -270,7 +222,7 @@ class Supervisor:
         self._notices.stopping()
         self._due.clear()
         for child in self._children.values():
-            self._kill(child, signal.SIGTERM)
+            kill(child, signal.SIGTERM)
 
     def _reload(self) -> None:
         """Have each worker reload; those that are started from now on begin with the same."""
@@ -287,7 +239,7 @@ class Supervisor:
             )
         for child in self._children.values():
             child.reloads = True
-            self._kill(child, signal.SIGHUP)
+            kill(child, signal.SIGHUP)
         self._reload_ends = time.monotonic() + self._patience
         self._look_at_reload(time.monotonic())
 
@@ -334,7 +286,7 @@ class Supervisor:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if listening else 0)
             self._selector.modify(mine, events, child)
 
-        child = self._children[number] = _Child(mine, wait, number=number, seat=seat, pid=pid)
+        child = self._children[number] = Child(mine, wait, number=number, seat=seat, pid=pid)
         self._selector.register(mine, selectors.EVENT_READ, child)
 
     def _fork(self, mine: socket.socket, theirs: socket.socket) -> tuple[int, int, int]:
@@ -376,7 +328,7 @@ class Supervisor:
             sys.stdout.flush()
             os._exit(code)
 
-    def _hear(self, child: _Child) -> None:
+    def _hear(self, child: Child) -> None:
         """Act on what a worker says."""
         while child.number in self._children:
             try:
@@ -395,7 +347,7 @@ class Supervisor:
             elif word == control.SILENT:
                 silent = self._children.get(int(rest))
                 if silent is not None:
-                    self._put_out(silent)
+                    self._watch.put_out(silent, SILENT)
             elif word == control.BEAT:
                 child.asked = False
             elif word == control.RELOADED:
@@ -424,7 +376,7 @@ class Supervisor:
         for child in joined:
             child.outbox.say(crew)
 
-    def _is_ready(self, child: _Child) -> None:
+    def _is_ready(self, child: Child) -> None:
         """One more serves. The first is waited for: it sets up a new vault, and opens what is to be opened."""
         child.ready = True
         if not self._served:
@@ -435,10 +387,10 @@ class Supervisor:
                     self._spawn()
         self._log.note("server", "a worker serves", pid=child.pid, count=len(self._ready()))
 
-    def _ready(self) -> list[_Child]:
+    def _ready(self) -> list[Child]:
         return [child for child in self._children.values() if child.ready]
 
-    def _lost(self, child: _Child) -> None:
+    def _lost(self, child: Child) -> None:
         """A worker has ended: start another one, at once unless it did not live long."""
         del self._children[child.number]
         self._selector.unregister(child.control)
@@ -462,7 +414,7 @@ class Supervisor:
         self._deaths = self._deaths + 1 if early else 0
         self._due = sorted([*self._due, time.monotonic() + pause_after(self._deaths)])
 
-    def _status_of(self, child: _Child) -> int:
+    def _status_of(self, child: Child) -> int:
         """Return how a worker ended that says no more. One that a disk keeps from ending is not waited for, but replaced."""
         until = time.monotonic() + _REAP_SECONDS
         while time.monotonic() < until:
@@ -470,7 +422,7 @@ class Supervisor:
             if ended:
                 return status
             time.sleep(_REAP_PAUSE)
-        self._kill(child, signal.SIGKILL)
+        kill(child, signal.SIGKILL)
         return signal.SIGKILL
 
     def _bury_orphans(self) -> None:
@@ -481,10 +433,6 @@ class Supervisor:
                 ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             ) is not None and ended.si_pid not in own:
                 os.waitpid(ended.si_pid, 0)
-
-    def _kill(self, child: _Child, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, number)
 
 
 def pause_after(deaths: int) -> float:

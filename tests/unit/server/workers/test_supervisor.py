@@ -72,10 +72,11 @@ def no_descriptors_left(pid: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
-def supervised(config: Config, work: Work, patience: float, told: str = "") -> int:
+def supervised(config: Config, work: Work, patience: float, told: str = "", start: float = 600) -> int:
     """Start a supervisor of such workers as a process of its own; return its number.
 
-    It tells of itself at the socket `told`, as to who wants to hear of it each 0.1 s.
+    It tells of itself at the socket `told`, as to who wants to hear of it each 0.1 s. `start` is how long a worker may take
+    until it serves.
     """
     pid = os.fork()
     if pid:
@@ -98,6 +99,7 @@ def supervised(config: Config, work: Work, patience: float, told: str = "") -> i
             notices=Notices({"NOTIFY_SOCKET": told, "WATCHDOG_USEC": "100000"} if told else {}),
             beat=BEAT,
             patience=patience,
+            start=start,
         ).run()
         code = 0
     finally:
@@ -122,6 +124,64 @@ def test_a_worker_that_has_left_and_does_not_end_is_ended_and_replaced(tmp_path:
     pid = supervised(config, work, 5 * BEAT)
     try:
         wait_until(lambda: begun.exists() and len(begun.read_text().split()) == 3, log.read_text, 10)
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.parametrize("joins", [False, True])
+def test_a_worker_that_never_gets_to_serve_is_ended_and_replaced_and_others_go_on(
+    joins: bool, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+
+    def work(end: socket.socket, number: int) -> None:
+        with begun.open("a", encoding="ascii") as file:
+            file.write(f"{number}\n")
+        if number == 2:
+            if joins:
+                control.send(end, control.JOINED)
+                answers(end)
+            while True:
+                time.sleep(1)
+        control.send(end, control.JOINED)
+        control.send(end, control.READY)
+        answers(end)
+
+    log = tmp_path / "log"
+    log.touch()
+    config = Config(listeners=(), storage=StorageSettings(kind="inmem"), workers=2, log_file=str(log))
+    pid = supervised(config, work, 60, start=40 * BEAT)
+    try:
+        wait_until(lambda: log.read_text().count("a worker serves") == 2, log.read_text, 60)
+        assert "a worker does not get to serve and is ended" in log.read_text()
+        assert begun.read_text().split()[:3] == ["1", "2", "3"]
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_the_very_first_worker_may_take_long_and_it_is_said(tmp_path: Path) -> None:
+    """It may be bringing a large database up to this release: ended each time, it would never get there."""
+    let, log = tmp_path / "let", tmp_path / "log"
+    log.touch()
+
+    def work(end: socket.socket, number: int) -> None:
+        assert number == 1
+        while not let.exists():
+            time.sleep(0.01)
+        control.send(end, control.JOINED)
+        control.send(end, control.READY)
+        answers(end)
+
+    config = Config(listeners=(), storage=StorageSettings(kind="inmem"), workers=1, log_file=str(log))
+    pid = supervised(config, work, 60, start=5 * BEAT)
+    try:
+        wait_until(lambda: "the first worker does not serve yet" in log.read_text(), log.read_text, 60)
+        time.sleep(10 * BEAT)
+        let.touch()
+        wait_until(lambda: "a worker serves" in log.read_text(), log.read_text, 60)
+        assert log.read_text().count("does not serve yet") == 1
     finally:
         os.kill(pid, signal.SIGTERM)
         assert os.waitpid(pid, 0)[1] == 0
