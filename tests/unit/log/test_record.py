@@ -313,6 +313,28 @@ def test_an_answer_has_a_receipt_of_its_outcome(
         assert last["phase"] == "outcome"
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "body", "status"),
+    [
+        ("POST", "/v1/auth/userpass/login/bob", {"password": "correct-horse-battery"}, 200),
+        ("POST", "/v1/auth/userpass/login/bob", {"password": "wrong"}, 400),
+        ("GET", "/v1/sys/internal/ui/mounts", None, 200),
+        ("GET", "/v1/secret/data/x", None, 403),
+        ("POST", "/v1/sys/wrapping/lookup", {"token": "wrong"}, 400),
+        ("BREW", "/v1/secret/data/x", None, 405),
+    ],
+)
+def test_a_stranger_gets_no_receipt(
+    here: Application, method: str, target: str, body: object, status: int
+) -> None:
+    here.request("POST", "/v1/sys/auth/userpass", {"type": "userpass"}, token="root")
+    bob = {"password": "correct-horse-battery"}
+    here.request("POST", "/v1/auth/userpass/users/bob", bob, token="root")
+    answer, found = _after(here, method, target, body, token="")
+    assert answer.status == status and found[-1]["phase"] == "outcome"
+    assert "log-receipt" not in answer.headers
+
+
 def test_what_is_not_recorded_has_no_receipt(here: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "log-receipt" not in here.request("GET", "/v1/sys/health").headers
     assert "log-receipt" not in here.request("GET", "/v1/secret/data/x", token="wrong").headers
