@@ -52,6 +52,8 @@ class RecordCheck:
         """Whether all records of all tenants are known."""
         self.purges: list[AnnouncedPurge] = []
         """Purges that these records announce."""
+        self.faults = 0
+        """How many were told."""
         self._unreadable = False
         """Whether the line before was no record."""
 
@@ -153,6 +155,7 @@ class RecordCheck:
         self.tenants[tenant] = (seq, leaf)
 
     def _fault(self, kind: Kind, words: str, first: int | None = None, last: int | None = None) -> None:
+        self.faults += 1
         first = self.seq if first is None else first
         self._report(
             Finding(kind=kind, log=self._log, words=words, first=first, last=first if last is None else last)

@@ -39,6 +39,10 @@ MEMBER_RECORDS: Final = 256
 _LOG: Final = re.compile(r"([0-9a-f]{8})-([0-9]{1,9})-([0-9]{1,9})")
 _NAME: Final = re.compile(r"([0-9]{20})\.(?:jsonl|manifest)")
 _LONGEST_LINE: Final = LONGEST_RECORD + 1
+_SHORTEST_LINE: Final = 64
+"""Bytes that no record is shorter than: it names the one before by a hash of 44 characters."""
+MOST_SHORT_LINES: Final = 1000
+"""Lines of a segment that may be shorter. A compressed file of a few kilobytes can have millions."""
 _MEMBER_BYTES: Final = MEMBER_RECORDS * _LONGEST_LINE
 _MANIFEST_BYTES: Final = 64 << 20
 _CHECKPOINT_BYTES: Final = 2 * MOST_BYTES
@@ -134,11 +138,19 @@ class Segment(msgspec.Struct, frozen=True, order=True):
     def lines(self) -> Iterator[bytes]:
         """Yield its lines, each with its newline, from whichever file has them.
 
-        What does not end, or is longer than a record may be, comes last and without a newline. Raises `BadSegment`.
+        What does not end, or is longer than a record may be, comes last and without a newline. Raises `BadSegment`,
+        also after `MOST_SHORT_LINES` that are shorter than any record.
         """
         try:
             with self._open() as file:
-                yield from read_lines(file)
+                short = 0
+                for line in read_lines(file):
+                    short += len(line) < _SHORTEST_LINE
+                    if short > MOST_SHORT_LINES:
+                        raise BadSegment(
+                            f"segment {self.first} has too many lines that are too short for a record"
+                        )
+                    yield line
         except (OSError, EOFError, zlib.error) as failure:
             raise BadSegment(f"segment {self.first} can't be read: {_told(failure)}") from None
 
@@ -250,7 +262,7 @@ def read_checkpoints(file: BinaryIO) -> Iterator[StoredCheckpoint]:
 def _content(path: Path, most: int) -> bytes:
     try:
         with open_file(path) as file:
-            content = file.read(most + 1)
+            content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     except OSError as failure:
         raise BadSegment(f"{path.name} can't be read: {_told(failure)}") from None
     if len(content) > most:

@@ -25,7 +25,7 @@ from vault.log.format.tree import CompactRange, MissingHash, SubtreeHash, root_h
 from vault.log.format.trust import HeldCheckpoints, KnownCheckpoint, Opener, Trust
 
 MOST_FINDINGS: Final = 100
-"""Faults of one log that are told; of more it is said how many there are."""
+"""Faults of one log that are told, besides those of whole segments; of more it is said how many there are."""
 
 
 class LogReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +170,7 @@ class _LogCheck:
         self._log, self._progress = folder.name, progress
         self._keyed = bool(trust.keys)
         self._findings: list[Finding] = []
-        self._faults = 0
+        self._faults = self._untold = 0
         self._segments = list_segments(folder)
         self._first = self._segments[0].first if self._segments else 0
         self._subtree = kept_subtree(folder)
@@ -187,8 +187,8 @@ class _LogCheck:
             if self._progress is not None:
                 self._progress(self._log, self._records.seq)
         self._checkpoints.end(self._records.seq)
-        if self._faults > MOST_FINDINGS:
-            words = f"{self._faults - MOST_FINDINGS} faults more, which are not told"
+        if self._untold:
+            words = f"{self._untold} faults more, which are not told"
             self._findings.append(Finding(kind=Kind.RECORD, log=self._log, words=words))
         self._findings += _coverage(self._log, self._checkpoints, self._records.seq)
         return LogReport(
@@ -243,7 +243,9 @@ class _LogCheck:
 
     def _report(self, finding: Finding) -> None:
         self._faults += finding.fault
-        if not finding.fault or self._faults <= MOST_FINDINGS:
+        if finding.fault and self._faults > MOST_FINDINGS and finding.kind is not Kind.SEGMENT:
+            self._untold += 1
+        else:
             self._findings.append(finding)
 
 

@@ -14,6 +14,7 @@ from vault.log.format.segment import (
     CHECKPOINTS,
     CLOSED,
     MANIFEST,
+    MOST_SHORT_LINES,
     SEGMENT,
     BadSegment,
     LogId,
@@ -118,6 +119,15 @@ def test_no_line_is_read_that_is_longer_than_a_record(log: WrittenLog) -> None:
     last = list(Segment(log.folder, 17).lines())[-1]
     assert len(last) == LONGEST_RECORD + 1
     assert not last.endswith(b"\n")
+
+
+def test_lines_that_are_too_short_for_a_record_come_to_an_end(log: WrittenLog) -> None:
+    segment = Segment(log.folder, 10)
+    segment.path(CLOSED).write_bytes(gzip.compress(b"\n" * (MOST_SHORT_LINES + 1)))
+    lines = segment.lines()
+    assert [next(lines) for _ in range(MOST_SHORT_LINES)] == [b"\n"] * MOST_SHORT_LINES
+    with pytest.raises(BadSegment, match="too short for a record"):
+        next(lines)
 
 
 def test_a_member_is_not_decompressed_beyond_what_records_take(log: WrittenLog) -> None:

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A copied log folder is verified: what is proven, what is wrong, and what nobody can know."""
 
+import gzip
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.log.written import LOG, ORIGIN, WrittenLog, chained, purge_of, record, written
 from tests.unit.log.format.signing import cosignature, ed25519, witness
 from vault.log.format.finding import Kind
 from vault.log.format.note import format_note, parse_note
-from vault.log.format.segment import CLOSED, MANIFEST, Segment
+from vault.log.format.segment import CLOSED, MANIFEST, MOST_SHORT_LINES, Segment
+from vault.log.format.segment_check import MOST_FAULTS
 from vault.log.format.tree import leaf_hash
 from vault.log.format.trust import Trust
 from vault.log.format.verify import MOST_FINDINGS, Report, verify_folder
@@ -290,3 +294,43 @@ def _purged(folder: Path, *, first: int, announced: int | None = None) -> Writte
 def _remove(log: WrittenLog, first: int) -> None:
     for path in log.folder.glob(f"{first:020}.*"):
         path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b"\n", "segment 10 has too many lines that are too short for a record"),
+        (
+            b'{"a":"%b"}\n' % bytes([120] * 100),
+            f"segment 10 has more than {MOST_FAULTS} faults, and what follows is not read",
+        ),
+    ],
+    ids=["short", "long"],
+)
+def test_a_segment_that_unpacks_to_millions_of_lines_is_not_read_to_its_end(
+    tmp_path: Path, line: bytes, told: str
+) -> None:
+    log = written(tmp_path, 23, starts=(0, 10, 17))
+    Segment(log.folder, 10).path(CLOSED).write_bytes(gzip.compress(line * 200_000, compresslevel=1))
+    read: list[int] = []
+    report = verify_folder(tmp_path, _TRUST, progress=lambda _, size: read.append(size))
+    assert f"{LOG}: {told}" in _words(report)
+    assert read[1] <= 10 + max(MOST_FAULTS, MOST_SHORT_LINES) + 1
+    assert report.logs[0].first_bad == 10
+
+
+def test_a_manifest_by_which_each_record_can_be_read_alone_keeps_no_record_in_memory(tmp_path: Path) -> None:
+    log = written(tmp_path, 23, starts=(0, 10, 17))
+    segment = Segment(log.folder, 10)
+    long = b'{"b":"%b","a":0}\n' % bytes(
+        [120] * 60_000
+    )  # no record, and taken as one: its place is looked for
+    segment.path(CLOSED).write_bytes(gzip.compress(long * 500, compresslevel=1))
+    members = [(10 + at, 0, at * len(long)) for at in range(500)]
+    manifest = msgspec.structs.replace(segment.manifest(), members=tuple(members))
+    segment.path(MANIFEST).write_bytes(manifest.encode())
+    tracemalloc.start()
+    _verify(tmp_path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 100 * len(long)
