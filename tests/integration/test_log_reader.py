@@ -28,7 +28,7 @@ from vault.log.reader.launch import PROGRAM, ReaderProcess
 from vault.log.reader.messages import LOCK, SOCKET, Follow, Refused, Search
 from vault.values.times import Nanos
 
-Readers = Callable[[Path], LogReader]
+Readers = Callable[..., LogReader]
 _OTHER = "01234567-1-1"
 _EVERY = Nanos(1 << 61)
 
@@ -42,13 +42,16 @@ def readers() -> Iterator[Readers]:
         started.append(ReaderProcess(folder))
         return started[-1]
 
-    yield lambda folder: LogReader(
-        folder, time.monotonic, lambda: start(folder), longest_pause=0.2, defect=list[Exception]().append
+    yield lambda folder, patience=60.0: LogReader(
+        folder,
+        time.monotonic,
+        lambda: start(folder),
+        longest_pause=0.2,
+        defect=list[Exception]().append,
+        patience=patience,
     )
     for process in started:
-        if process.pid and not process.ended:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join(60)
 
 
@@ -114,6 +117,46 @@ def test_one_reader_serves_all_workers_and_ends_when_it_is_told(tmp_path: Path, 
         os.kill(pid, signal.SIGTERM)
         for client in clients:
             await client.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_that_is_stopped_is_replaced_by_any_who_ask_it(tmp_path: Path, readers: Readers) -> None:
+
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(*[record()] * 20)
+        clients = [readers(tmp_path, patience=600.0), readers(tmp_path, patience=4.0)]
+        clients[0].begin()
+        await _indexed(clients[0], LOG, 19)
+        clients[1].begin()
+        await _indexed(clients[1], LOG, 19)
+        stopped = _pid(tmp_path)
+        os.kill(stopped, signal.SIGSTOP)
+        for client in clients:
+            await _indexed(client, LOG, 19)
+            assert await _everything(client) == log.lines
+        assert _pid(tmp_path) not in {0, stopped}
+        for client in clients:
+            await client.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_reader_that_was_stopped_before_anybody_asked_is_replaced(tmp_path: Path, readers: Readers) -> None:
+    async def scenario() -> None:
+        log = WrittenLog(tmp_path)
+        log.write(*[record()] * 20)
+        first = readers(tmp_path)
+        first.begin()
+        await _indexed(first, LOG, 19)
+        os.kill(stopped := _pid(tmp_path), signal.SIGSTOP)
+        await first.close()
+        second = readers(tmp_path, patience=1.0)
+        second.begin()
+        await _indexed(second, LOG, 19)
+        assert _pid(tmp_path) not in {0, stopped}
+        await second.close()
 
     asyncio.run(scenario())
 

@@ -2,7 +2,7 @@
 """Asks the log reader, from the server's event loop, and has one running: whoever finds none starts one.
 
 Several workers share one reader; of two that were started at the same time one ends again. A reader that has ended is
-started again, ever more slowly while that does not help.
+started again, ever more slowly while that does not help. One that hangs, or was stopped, is ended by whoever sees it first.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import msgspec
 
 from vault.framework.concurrency.lasting import LastingTask, Told
 from vault.log.reader import messages
-from vault.log.reader.launch import ReaderProcess, Start
+from vault.log.reader.launch import ReaderProcess, Start, kill_listener
 from vault.log.reader.messages import (
     LONGEST_WAIT,
     NONSENSE,
     SOCKET,
     VERSION,
     Ask,
+    Beat,
     Cancel,
     Follow,
     Question,
@@ -43,6 +44,13 @@ LONGEST_PAUSE: Final = 15.0
 """Seconds between two tries at most."""
 _STEADY_SECONDS: Final = 30.0
 """After so long a connection the next pause is the shortest again."""
+
+PATIENCE: Final = 60.0
+"""Seconds after which a reader that says nothing is ended."""
+_BEAT: Final = 0
+"""The number of the question whether a reader is there; others have larger ones, and nobody waits for its answer."""
+_BEATS: Final = 12
+"""Beats in that time. They are counted: a machine that stood still as a whole has let none pass."""
 
 Reply = TypeVar("Reply", bound=msgspec.Struct)
 
@@ -64,17 +72,24 @@ class LogReader:
         start: Start | None = None,
         *,
         defect: Told,
+        hung: Callable[[], object] = lambda: None,
         longest_pause: float = LONGEST_PAUSE,
+        patience: float = PATIENCE,
     ) -> None:
         """`now` counts seconds; `start` starts a reader, without it `python -m vault.log.reader`.
 
-        `defect` is told of what ended the keeping of one, which is begun anew.
+        `defect` is told of what ended the keeping of one, which is begun anew, and `hung` of a reader that said nothing
+        for `patience` seconds and was ended.
         """
         self._longest_pause: Final = longest_pause
+        self._hung: Final = hung
+        self._patience: Final = patience
         self._folder: Final = folder
         self._now: Final = now
         self._start: Final = start or (lambda: ReaderProcess(folder))
         self._process: ReaderProcess | None = None
+        self._launched = self._unheard = self._now()
+        """When a reader was started from here, and since when none has been heard."""
         self._line: _Line | None = None
         self._connected = asyncio.Event()
         self._keeping = LastingTask(self._keep, defect)
@@ -168,7 +183,10 @@ class LogReader:
                     began = self._now()
                     self._line = line
                     self._connected.set()
-                    await line.ended()
+                    if await line.ended(self._patience / _BEATS):
+                        self._end(line)
+                    await line.close()
+                    self._unheard = self._now()
                     self._connected.clear()
                     self._line = None
                     if self._now() - began >= _STEADY_SECONDS:
@@ -181,11 +199,22 @@ class LogReader:
             if line is not None:
                 await line.close()
 
+    def _end(self, line: _Line | None) -> None:
+        """End a reader that hangs: the one at the other end of a line, or where there is none the one that was started here."""
+        if line is not None:
+            line.kill()
+        elif self._process is not None:
+            self._process.kill()
+        self._launched = self._unheard = self._now()
+        self._hung()
+
     def _launch(self) -> None:
-        """Start a reader, unless one that was started here still runs."""
+        """Start a reader, unless one that was started here still runs; where that is heard by nobody, it hangs."""
         if self._process is None or self._process.ended:
-            self._process = self._start()
+            self._process, self._launched = self._start(), self._now()
             self.starts += 1
+        elif self._now() - self._launched >= self._patience:
+            self._end(None)
 
     async def _connect(self) -> _Line | None:
         """Return a line to the reader; None where there is none, or one that speaks otherwise, which is told to end."""
@@ -208,7 +237,10 @@ class LogReader:
                     return line
                 with suppress(Refused):
                     await line.ask(Stop())
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, *NONSENSE):
+        except TimeoutError:
+            if self._now() - self._unheard >= self._patience:
+                self._end(line)
+        except (OSError, asyncio.IncompleteReadError, *NONSENSE):
             pass
         await line.close()
         return None
@@ -239,6 +271,8 @@ class _Line:
         self._reader, self._writer = reader, writer
         self._waiting: dict[int, _PendingAnswer] = {}
         self._number = 0
+        self._frames = 0
+        """How many were heard."""
         self._hearing: asyncio.Task[None] | None = None
 
     async def version(self) -> str:
@@ -265,11 +299,21 @@ class _Line:
         finally:
             self._waiting.pop(number, None)
 
-    async def ended(self) -> None:
-        """Return when the connection has ended."""
-        if self._hearing is not None:
-            await asyncio.wait([self._hearing])
-        await self.close()
+    async def ended(self, beat: float) -> bool:
+        """Return when the connection has ended, or nothing has come of it for `_BEATS` of so many seconds: whether it hangs."""
+        missed = 0
+        while self._hearing is not None and missed <= _BEATS:
+            heard = self._frames
+            if (await asyncio.wait([self._hearing], timeout=beat))[0]:
+                return False
+            missed = missed + 1 if heard == self._frames else 0
+            if missed == 1:
+                self._writer.write(framed(Question(_BEAT, Beat())))
+        return True
+
+    def kill(self) -> None:
+        """End the reader at once."""
+        kill_listener(self._writer.get_extra_info("socket"))
 
     async def close(self) -> None:
         """End it."""
@@ -311,6 +355,7 @@ class _Line:
 
     async def _frame(self) -> bytes:
         length = messages.length_of(await self._reader.readexactly(4))
+        self._frames += 1
         if length > messages.LARGEST_ANSWER:
             raise ConnectionError
         return await self._reader.readexactly(length)

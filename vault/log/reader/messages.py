@@ -80,6 +80,8 @@ class Search(Struct, frozen=True, kw_only=True, tag="search"):
     filters: Filters = {}
     begins: Moment
     ends: Moment
+    open: bool = False
+    """Whether it ends behind the newest record of any log, where that is later: where a clock was ahead."""
     order: Literal["asc", "desc"] = "desc"
     limit: Limit = 100
     tenants: Tenants = None
@@ -183,6 +185,10 @@ class Status(Struct, frozen=True, tag="status"):
     """How the reader is."""
 
 
+class Beat(Struct, frozen=True, tag="beat"):
+    """Whether the reader's event loop goes on. It answers with nothing, or that it does not know the question."""
+
+
 class Stop(Struct, frozen=True, tag="stop"):
     """Let the reader end."""
 
@@ -207,6 +213,7 @@ Ask = (
     | Count
     | Purge
     | Status
+    | Beat
     | Stop
     | Cancel
 )
@@ -246,6 +253,8 @@ class SearchPage(Records, frozen=True, kw_only=True):
 
     position: Position | None
     complete: bool
+    ends: Nanos = Nanos(0)
+    """Before which time it looked; the next page is to name it."""
     indexed_through: Mapping[str, int] = {}
     """By log the last record that was looked at, where all tenants may be seen; a log without records has none."""
     tenants_through: Mapping[str, Mapping[str, int]] = {}
@@ -367,6 +376,10 @@ class Refused(Exception):
     def __init__(self, kind: RefusalKind, text: str, first: int = -1) -> None:
         super().__init__(text)
         self.refusal = Refusal(kind=kind, text=text, first=first)
+
+
+class Alive(Struct, frozen=True):
+    """The reader's event loop goes on."""
 
 
 class Answer(Struct, frozen=True):

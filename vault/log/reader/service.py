@@ -24,8 +24,10 @@ from vault.log.reader.messages import (
     LARGEST_QUESTION,
     NONSENSE,
     VERSION,
+    Alive,
     Answer,
     Ask,
+    Beat,
     Cancel,
     Consistency,
     Count,
@@ -185,6 +187,8 @@ class Service:
                 return await folder.purge(self._log(ask.log), ask)
             case Status():
                 return folder.status()
+            case Beat():
+                return Alive()
             case Cancel():
                 raise Refused("missing", "no tail of this number waits")
             case Stop():

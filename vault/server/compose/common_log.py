@@ -30,7 +30,10 @@ def make_log_reader(config: Config, log: Log) -> LogReader | None:
     if not config.log.path:
         return None
     defect = partial(log.crash, "audit", "keeping a log reader met a defect; it is begun anew")
-    return LogReader(Path(config.log.path), monotonic, defect=defect)
+    hung = partial(
+        log.caution, "audit", "the log reader did not answer and was ended; another one is started"
+    )
+    return LogReader(Path(config.log.path), monotonic, defect=defect, hung=hung)
 
 
 def open_common_log(ground: Ground) -> CommonLog | None:

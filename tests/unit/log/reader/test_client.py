@@ -223,6 +223,95 @@ def test_pieces_of_a_question_that_nobody_asked_are_not_kept(tmp_path: Path) -> 
     run(scenario())
 
 
+def test_one_that_never_listens_is_ended(tmp_path: Path) -> None:
+    class Stopped(NoProcess):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ended = False
+
+        def kill(self) -> None:
+            self.ended = True
+
+    hung: list[None] = []
+
+    async def scenario() -> None:
+        reader = LogReader(
+            tmp_path,
+            time.monotonic,
+            Stopped,
+            defect=list[Exception]().append,
+            hung=lambda: hung.append(None),
+            longest_pause=0.05,
+            patience=0.2,
+        )
+        reader.begin()
+        await eventually(lambda: reader.starts > 2)
+        await reader.close()
+        assert len(hung) >= 2
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("said", [b"", framed(Hello(messages.VERSION))], ids=["at all", "after its name"])
+def test_one_that_says_nothing_is_left_and_this_process_is_not_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(client, "CONNECTED_SECONDS", 0.1)
+    hung: list[None] = []
+    beats: list[bytes] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        while sent := await reader.read(1000):
+            beats.append(sent)
+        writer.close()
+
+    async def scenario() -> None:
+        reader = LogReader(
+            tmp_path,
+            time.monotonic,
+            NoProcess,
+            defect=list[Exception]().append,
+            hung=lambda: hung.append(None),
+            longest_pause=0.05,
+            patience=0.3,
+        )
+        async with listening(tmp_path, silent):
+            reader.begin()
+            await eventually(lambda: len(hung) > 1)
+            await reader.close()
+        if said:
+            assert all(sent.count(b'"beat"') == 1 for sent in beats)  # one at a time, whatever becomes of it
+
+    run(scenario())
+
+
+def test_one_that_answers_each_beat_is_kept(tmp_path: Path) -> None:
+    hung: list[None] = []
+
+    async def scenario() -> None:
+        _written(tmp_path)
+        async with serving(tmp_path):
+            reader = LogReader(
+                tmp_path,
+                time.monotonic,
+                NoProcess,
+                defect=list[Exception]().append,
+                hung=lambda: hung.append(None),
+                patience=6,
+            )
+            reader.begin()
+            await eventually(lambda: reader.connected)
+            line = reader._line
+            await asyncio.sleep(1.2)  # two beats
+            assert (await reader.status()).logs and reader._line is line and line is not None
+            assert line._frames >= 3  # its name, an answer to a beat and one to what was asked
+            await reader.close()
+
+    run(scenario())
+    assert not hung
+
+
 def test_nothing_is_started_before_it_begins(tmp_path: Path) -> None:
     async def scenario() -> None:
         reader = LogReader(tmp_path, time.monotonic, NoProcess, defect=list[Exception]().append)
