@@ -135,6 +135,10 @@ class Page:
     """One page of a search, over what is indexed when it begins."""
 
     def __init__(self, logs: Iterable[FollowedLog], lines: Lines, ask: Search) -> None:
+        logs = sorted(logs, key=lambda log: log.name)
+        if ask.open:
+            newest = max((log.observed for log in logs), default=Nanos(0))
+            ask = msgspec.structs.replace(ask, ends=max(ask.ends, time_after(newest, Nanos(1))))
         self._ask = ask
         self._sign = 1 if ask.order == "asc" else -1
         criteria = criteria_of(ask.filters, ask.tenants)
@@ -142,7 +146,7 @@ class Page:
         self._heap: list[tuple[Key, _Cursor]] = []
         self._through: dict[str, int] = {}
         self._tenants_through: dict[str, dict[str, int]] = {}
-        for rank, log in enumerate(sorted(logs, key=lambda log: log.name)):
+        for rank, log in enumerate(logs):
             self._note(log)
             range_ = range_of(log.name, ask, log.next)
             blocks = log.blocks_within(begins=range_.begins, ends=range_.ends)
@@ -190,6 +194,7 @@ class Page:
             pieces=joined(records),
             position=self._reached(last) if self._heap and late else last if self._heap else None,
             complete=not late,
+            ends=self._ask.ends,
             indexed_through=self._through,
             tenants_through=self._tenants_through,
         )

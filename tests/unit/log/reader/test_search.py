@@ -167,6 +167,26 @@ def test_a_record_that_is_there_all_the_time_comes_once(tmp_path: Path, reading:
     assert len(set(found)) == len(found)
 
 
+def test_an_open_search_has_what_clocks_that_were_ahead_left(tmp_path: Path, reading: Reading) -> None:
+    log, ahead = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER, began=BEGAN + 3600 * SECOND)
+    log.write(*[record()] * 5)
+    ahead.write(*[record()] * 5)
+    reading.catch_up()
+    now = Nanos(BEGAN + 10 * SECOND)
+    assert len(reading.page(Search(begins=Nanos(0), ends=now)).lines) == 5
+    first = reading.page(Search(begins=Nanos(0), ends=now, open=True, limit=7))
+    assert first.lines == [*ahead.lines[::-1], *log.lines[:2:-1]]
+    ahead.write(record())  # which was not there when the search began
+    log.write(record())
+    reading.catch_up()
+    second = reading.page(Search(begins=Nanos(0), ends=first.ends, position=first.position))
+    assert second.lines == log.lines[2::-1]
+    forward = Search(begins=Nanos(0), ends=first.ends, order="asc", position=Position(now, "", -1))
+    assert reading.page(forward).lines == ahead.lines[:5]
+    later = Nanos(BEGAN + 7200 * SECOND)
+    assert reading.page(Search(begins=Nanos(0), ends=later, open=True)).ends == later
+
+
 def test_a_page_says_how_far_it_looked(tmp_path: Path, reading: Reading) -> None:
     log, other = WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)
     log.write(*[record(tenant="a")] * 5, record(tenant="b"))

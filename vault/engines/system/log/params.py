@@ -71,9 +71,13 @@ class RecordTimes(RecordFilters, frozen=True):
         str,
         Doc("From when on, in RFC 3339, or as a length of time until now: `24h`, unless given.", clear=True),
     ] = msgspec.field(default="", name="from")
-    ends: Annotated[str, Doc("Until before when, in RFC 3339; now, unless given.", clear=True)] = (
-        msgspec.field(default="", name="to")
-    )
+    ends: Annotated[
+        str,
+        Doc(
+            "Until before when, in RFC 3339; now, unless given, and a search has what a clock was ahead for too.",
+            clear=True,
+        ),
+    ] = msgspec.field(default="", name="to")
 
 
 class RecordSearch(RecordTimes, frozen=True):
@@ -97,21 +101,17 @@ class CountTimes(RecordTimes, frozen=True):
     buckets: Annotated[int, Doc("Into how many parts the time is divided, 500 at most.", clear=True)] = 60
 
 
-def between(params: RecordTimes, now: Nanos, *, reach: Nanos = Nanos(0)) -> tuple[Nanos, Nanos]:
-    """Return the times between which records are meant: until now, or until `reach` where that is later, unless they say it.
-
-    Raises `Malformed`.
-    """
-    said = moment("to", params.ends) if params.ends else now
-    ends = said if params.ends else max(now, reach)
+def between(params: RecordTimes, now: Nanos) -> tuple[Nanos, Nanos]:
+    """Return the times between which records are meant: a day until now, unless they say it. Raises `Malformed`."""
+    ends = moment("to", params.ends) if params.ends else now
     if not params.begins:
-        return Nanos(max(0, said - seconds_to_nanos(DAY))), ends
+        return Nanos(max(0, ends - seconds_to_nanos(DAY))), ends
     if length := _LENGTH.fullmatch(params.begins):
-        return Nanos(max(0, said - seconds_to_nanos(Seconds(int(length[1]) * _UNITS[length[2]])))), ends
+        return Nanos(max(0, ends - seconds_to_nanos(Seconds(int(length[1]) * _UNITS[length[2]])))), ends
     begins = moment("from", params.begins)
-    if begins > ends:
+    if begins > ends and params.ends:
         raise Malformed("from must not be after to")
-    return begins, ends
+    return begins, max(begins, ends)  # which is yet to come, where a clock was ahead
 
 
 def moment(name: str, text: str) -> Nanos:

@@ -152,6 +152,7 @@ class RecordEngine(Engine):
             filters=filters,
             begins=begins,
             ends=ends,
+            open=not (params.cursor or params.ends),
             order="asc" if params.order == "asc" else "desc",
             limit=params.limit,
             tenants=tenants,
@@ -162,7 +163,7 @@ class RecordEngine(Engine):
         return _page(
             call,
             found,
-            next_=self._next(found.position, begins, ends, query),
+            next_=self._next(found.position, begins, found.ends or ends, query),
             complete=found.complete,
             indexed_through=found.indexed_through if tenants is None else found.tenants_through,
         )
@@ -170,7 +171,7 @@ class RecordEngine(Engine):
     def _begun(self, params: RecordSearch, query: bytes) -> tuple[Nanos, Nanos, Position | None]:
         """Return where a search begins or goes on. Raises `Malformed` for a cursor of another search."""
         if not params.cursor:
-            return *between(params, self._clock.nanos(), reach=self._reach()), None
+            return *between(params, self._clock.nanos()), None
         if params.begins or params.ends:
             raise Malformed("a cursor has the times of its search: leave out from and to")
         cursors = None if self._common is None else self._common.cursors
@@ -180,10 +181,6 @@ class RecordEngine(Engine):
                 "cursor is not of this search: give what the last page calls next, with the same filters"
             )
         return place.begins, place.ends, Position(place.time, place.log, place.seq)
-
-    def _reach(self) -> Nanos:
-        """Return behind which time no record is: where the clock was set back, those of since have the time of before."""
-        return Nanos(0) if self._common is None else Nanos(self._common.writer.chain.observed + 1)
 
     def _next(self, position: Position | None, begins: Nanos, ends: Nanos, query: bytes) -> str | None:
         if position is None or self._common is None or self._common.cursors is None:

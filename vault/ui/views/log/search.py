@@ -12,13 +12,15 @@ from vault.framework.fields import Json
 from vault.ui.html.components import field, row, short, table, when
 from vault.ui.html.elements import Child, Html, el
 from vault.ui.html.layout import href, link, page
-from vault.ui.html.times import time_field
+from vault.ui.html.times import millis, time_field
 from vault.ui.session.visit import ApiRefusal, Visit, objects, text
 from vault.ui.views.log.asking import ask, forbidden, places
 from vault.ui.views.log.names import names_of
 from vault.ui.views.log.window import Window, drawn, window_of
 from vault.ui.views.log.words import Record, actor_id, actor_of, outcome_of, resource_of, why_of, within
 
+_SKEW: Final = 2_000
+"""Milliseconds that clocks of two processes may differ, as they are read."""
 LIMIT: Final = "25"
 """Records of one page."""
 FILTERS: Final = (
@@ -40,9 +42,12 @@ async def log(visit: Visit) -> Response:
     window = window_of(visit)
     cursor = visit.text("cursor")
     times = {"from": window.begins, "to": window.ends}
+    searched = times if visit.text("until") else {"from": window.begins}
     wanted = {**given, "phase": _ASKED.get(given["phase"], given["phase"])}
     try:
-        found = await ask(visit, "records", **wanted, **({} if cursor else times), limit=LIMIT, cursor=cursor)
+        found = await ask(
+            visit, "records", **wanted, **({} if cursor else searched), limit=LIMIT, cursor=cursor
+        )
         counts = await ask(visit, "counts", **wanted, **times, buckets=str(window.parts))
     except ApiRefusal as refused:
         return forbidden(visit, refused, "Log")
@@ -56,6 +61,7 @@ async def log(visit: Visit) -> Response:
         drawn(visit, given, window, counts),
         el("h2", "Records"),
         _told(found),
+        _ahead(visit, records),
         _table(visit, records, names, more=bool(text(found, "next"))),
         _further(visit, given, window, found),
         session=visit.session,
@@ -109,6 +115,16 @@ def _told(found: Mapping[str, Json]) -> Child:
     reaches = list(_reaches(within(found, "indexed_through")))
     said = f"The index reaches through {'; '.join(reaches)}." if reaches else "The index has no record yet."
     return [cut if found.get("complete") is False else None, el("p", said, class_="why")]
+
+
+def _ahead(visit: Visit, records: Sequence[Record]) -> Child:
+    """Return that records have a time that is yet to come, where a clock is or was ahead."""
+    times = (millis(text(one, "observed_timestamp")) for one in records)
+    late = sum(time is not None and time - visit.now > _SKEW for time in times)
+    if not late:
+        return None
+    said = f"{late} of these have a time of the log that is yet to come: a clock was ahead. The picture is of the time until now."
+    return el("p", said, class_="note", role="status")
 
 
 def _reaches(through: Record) -> Sequence[str]:

@@ -34,6 +34,16 @@ def test_every_filter_is_asked_for_with_the_time_and_kept_by_the_form() -> None:
     assert "<details>" in shown(log, front, resource="secret/x")
 
 
+def test_without_an_end_records_that_a_clock_was_ahead_for_are_shown_and_it_is_said() -> None:
+    words = "1 of these have a time of the log that is yet to come"
+    late = {**RECORD, "observed_timestamp": "2026-11-27T13:00:00.000000001Z"}
+    front = log_front(late, RECORD)
+    assert words in shown(log, front)
+    asked = {path: query.get("to") for _, path, query, _ in front.asked}
+    assert (asked["sys/log/records"], asked["sys/log/counts"]) == (None, ["2026-11-27T12:30:00Z"])
+    assert "yet to come" not in shown(log, log_front(RECORD))
+
+
 def test_attempts_are_left_out_unless_they_are_asked_for() -> None:
     for chosen, phase in (("", ["outcome,notice"]), ("attempt", ["attempt"]), ("any", None)):
         front = log_front()
