@@ -109,6 +109,7 @@ WALL_CLOCK: dict[str, dict[str, str]] = {
         "vault/ui/session/sessions.py": "now",
         "vault/ui/views/workloads.py": "_state",
         "vault/ui/views/log/proof.py": "_age",
+        "vault/ui/views/log/search.py": "_ahead",
         "vault/ui/views/log/window.py": "window_of",
         "vault/wrap/guard.py": "_unspent",
         "vault/wrap/wrapper.py": "_made find keep renewed",
