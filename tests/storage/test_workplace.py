@@ -2,18 +2,23 @@
 """Where copies are made that do not stay: room is looked for before, and what was left of others goes."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.storage.copies import make, silent
-from tests.storage.copying import ROOT, backed_up
+from tests.storage.copies import make, silent, words
+from tests.storage.copying import ROOT, backed_up, writing
+from vault.server.config.settings import StorageSettings
+from vault.server.offline.moves import carry
 from vault.storage.copies.backup import back_up
 from vault.storage.copies.encryption import encrypt
-from vault.storage.copies.workplace import clear_workplaces, require_room, workplace
+from vault.storage.copies.restore import restore
+from vault.storage.copies.workplace import FOR_COPY, clear_workplaces, require_room, workplace
 from vault.storage.protocol import StorageFailure
 
 _KILLED = """
@@ -42,11 +47,11 @@ def test_room_is_for_the_copy_and_for_who_else_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_room(monkeypatch, 126 << 20)
-    require_room(tmp_path, 100 << 20)
+    require_room(tmp_path, {FOR_COPY: 100 << 20})
     with pytest.raises(
         StorageFailure, match="126 MiB are free, and 127 MiB are needed: 101 MiB for the copy"
     ):
-        require_room(tmp_path, (100 << 20) + 1)
+        require_room(tmp_path, {FOR_COPY: (100 << 20) + 1})
 
 
 @pytest.mark.parametrize(
@@ -60,6 +65,77 @@ def test_no_copy_is_begun_that_has_no_room(
     with pytest.raises(StorageFailure, match="1 MiB are free"):
         how(tmp_path / "vault.db", tmp_path / "b.db")
     assert not [found for found in tmp_path.iterdir() if found.name.startswith("b.db")]
+
+
+def _stored(database: Path, place: Path) -> object:
+    """Return what a database holds, by a copy of it; what is none, as its bytes."""
+    place.mkdir()
+    found = {file.name: file.read_bytes() for file in database.parent.glob("vault.db*")}
+    for name, content in found.items():
+        if not name.endswith("-shm"):  # SQLite makes that anew of the journal
+            (place / name).write_bytes(content)
+    try:
+        with closing(sqlite3.connect(place / "vault.db")) as copy:
+            return copy.execute("SELECT path, value FROM entry").fetchall()
+    except sqlite3.DatabaseError:
+        return found
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("there", ["whole", "served", "damaged", "missing", "another's journal"])
+def test_no_restore_is_begun_that_has_no_room_and_nothing_is_changed(
+    database: Path,
+    backup: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    there: str,
+    *,
+    dry_run: bool,
+) -> None:
+    if there in ("served", "another's journal"):
+        with writing(database):
+            pass  # killed: it leaves a journal
+    if there == "another's journal":
+        database.write_bytes(backup.read_bytes())
+    if there == "damaged":
+        database.write_bytes(b"nonsense" * 1000)
+    if there == "missing":
+        database.unlink()
+
+    before = _stored(database, tmp_path / "before")
+    with_room(monkeypatch, 1 << 20)
+    with pytest.raises(StorageFailure, match=r"1 MiB are free, and [0-9]+ MiB are needed: ") as caught:
+        restore(backup, database, keep=True, progress=silent, patience=0.1, dry_run=dry_run)
+    assert _stored(database, tmp_path / "after") == before
+    said = "MiB to keep what is there" if there in ("whole", "served") else "MiB for what is restored"
+    assert said in str(caught.value)
+
+
+def test_a_restore_that_keeps_nothing_wants_less_room(
+    database: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = database.stat().st_size
+    assert backup.stat().st_size < size + (1 << 20)
+    with_room(monkeypatch, (17 << 20) + size + size // 10)
+    with pytest.raises(StorageFailure, match=r"free some space, or keep nothing with -discard$"):
+        restore(backup, database, keep=True, progress=silent)
+    restore(backup, database, keep=False, progress=silent)
+    with_room(monkeypatch, 1 << 20)
+    with pytest.raises(StorageFailure, match=r"writes there; free some space$"):
+        restore(backup, database, keep=False, progress=silent)
+    assert words(database) == {"new"}
+
+
+def test_no_move_into_a_file_is_begun_that_has_no_room(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_room(monkeypatch, 1 << 20)
+    near, far = (StorageSettings(kind="sqlite", path=str(file)) for file in (database, tmp_path / "far.db"))
+    with pytest.raises(
+        StorageFailure, match=r"1 MiB are free, and [0-9]+ MiB are needed: [0-9]+ MiB for the copy"
+    ):
+        carry(near, far, silent)
+    assert not list(tmp_path.glob("far.db*"))
 
 
 def test_a_pipe_in_the_place_of_what_is_written_is_removed(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from vault.storage.copies.snapshot import (
     files_told,
     opened_backup,
 )
-from vault.storage.copies.workplace import require_room
+from vault.storage.copies.workplace import FOR_COPY, require_room
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import newest_schema
 
@@ -114,7 +114,7 @@ async def _copy_shared(
     from vault.storage.copies import postgres_ends
 
     async with postgres_ends.snapshot(address) as near:
-        require_room(destination.parent, await near.size())
+        require_room(destination.parent, {FOR_COPY: await near.size()})
         with sqlite_ends.new_backup(destination, over=force) as far:
             return await move(near, far, progress)
 

@@ -19,7 +19,8 @@ from vault.server.failure import StartFailure
 from vault.server.process import storages
 from vault.storage.copies import sqlite_ends
 from vault.storage.copies.move import MoveResult, move
-from vault.storage.copies.snapshot import Progress
+from vault.storage.copies.snapshot import Progress, files_told
+from vault.storage.copies.workplace import FOR_COPY, require_room
 from vault.storage.protocol import StorageFailure
 
 Failures: Final = (StartFailure, StorageFailure)
@@ -64,8 +65,17 @@ async def _carry(source: StorageSettings, destination: StorageSettings, progress
     async with _postgres(source, as_target=False) as near, _postgres(destination, as_target=True) as far:
         # Files come last: root acts for their owner meanwhile, who need not be allowed to read a password.
         async with _sqlite(source, near, as_target=False) as origin:
+            _require_room(destination, await origin.size())
             async with _sqlite(destination, far, as_target=True) as target:
                 return await move(origin, target, progress)
+
+
+@files_told()
+def _require_room(destination: StorageSettings, wanted: int) -> None:
+    """Raise `StorageFailure` unless a file that is made has room on its disk; nobody here sees that of a PostgreSQL."""
+    folder = Path(destination.path).absolute().parent
+    if destination.is_file and folder.is_dir():  # what is not there is refused with the file
+        require_room(folder, {FOR_COPY: wanted})
 
 
 @asynccontextmanager

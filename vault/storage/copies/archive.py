@@ -23,7 +23,7 @@ import msgspec
 from isal import igzip, isal_zlib
 
 from vault.storage.copies.snapshot import Content, Progress
-from vault.storage.copies.workplace import require_room
+from vault.storage.copies.workplace import FOR_COPY, require_room
 from vault.storage.protocol import StorageFailure
 
 _META: Final = "meta.json"
@@ -142,7 +142,7 @@ def _unpack(packed: BinaryIO, target: BinaryIO, size: int, progress: Progress) -
         whole = msgspec.json.decode(meta, type=_Meta).size
         if _member_of(inner, _STATE, _LARGEST_STATE) != whole:
             raise _Unfit
-        require_room(Path(target.name).parent, whole)
+        require_room(Path(target.name).parent, {FOR_COPY: whole})
         state = _copied(inner, whole, target, packed, size, progress)
         _skip_zeros(inner, -whole % tarfile.BLOCKSIZE)
         sums = _short(inner, _SUMS)

@@ -26,7 +26,7 @@ from vault.storage.copies.snapshot import (
     told,
     watched,
 )
-from vault.storage.copies.workplace import require_room
+from vault.storage.copies.workplace import FOR_COPY, require_room
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import APPLICATION_ID, foreign_journal, has_foreign_journal, newest_schema
 from vault.storage.sqlite.files import BESIDE, refuse_marked
@@ -118,7 +118,7 @@ def _copy(database: Path, source: sqlite3.Connection, made: UnfinishedFile, prog
     (free,) = source.execute("PRAGMA freelist_count").fetchone()
     (size,) = source.execute("PRAGMA page_size").fetchone()
     whole = max(1, (pages - free) * size)
-    require_room(made.file.absolute().parent, whole)
+    require_room(made.file.absolute().parent, {FOR_COPY: whole})
     try:
         with watched(source, lambda: progress("copying", min(99, made.size * 100 // whole))):
             source.execute("VACUUM INTO ?", (os.fspath(made.file.absolute()),))

@@ -20,7 +20,7 @@ from pyrage import ssh, tagpq, x25519
 
 from vault.storage.copies.atomic_file import flush, partial
 from vault.storage.copies.snapshot import Progress
-from vault.storage.copies.workplace import require_room
+from vault.storage.copies.workplace import FOR_COPY, require_room
 from vault.storage.protocol import StorageFailure
 
 _HEAD: Final = b"age-encryption.org/v1\n"
@@ -104,7 +104,7 @@ def encrypt(
     plain: Path, destination: Path, recipients: Sequence[object], *, force: bool, progress: Progress
 ) -> None:
     """Encrypt a file to `destination`, with mode 0600, read back and compared. Raises `StorageFailure`."""
-    require_room(destination.absolute().parent, plain.stat().st_size)
+    require_room(destination.absolute().parent, {FOR_COPY: plain.stat().st_size})
     with plain.open("rb") as source, partial(destination) as made:
         with os.fdopen(os.dup(made.handle), "wb") as target:
             passage = _Passage(source, target, plain.stat().st_size, progress, "encrypting")
@@ -150,7 +150,7 @@ def decrypted(file: Path, identity: str, progress: Progress) -> Iterator[Path]:
     identities = identities_in(identity)
     with tempfile.TemporaryDirectory(prefix="coffre-") as folder:
         plain = Path(folder) / file.name
-        require_room(plain.parent, file.stat().st_size)
+        require_room(plain.parent, {FOR_COPY: file.stat().st_size})
         with file.open("rb") as source, plain.open("xb") as target:
             passage = _Passage(source, target, file.stat().st_size, progress, "decrypting")
             try:

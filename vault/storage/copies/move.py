@@ -31,6 +31,10 @@ class Origin(Protocol):
         """Return how many entries and timers there are."""
         ...
 
+    async def size(self) -> int:
+        """Return how many bytes all of it will take in a file, about."""
+        ...
+
     def entries(self) -> AsyncIterator[Entry]:
         """Yield every path with its value, in byte order."""
         ...

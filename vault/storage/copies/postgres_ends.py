@@ -37,7 +37,7 @@ class Rows:
         return entries, timers
 
     async def size(self) -> int:
-        """Return how many bytes its entries will take in a file, about."""
+        """See `Origin.size`."""
         (found,) = await self._connection.row(schema.SIZE)
         return int(found)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -36,11 +36,13 @@ from vault.storage.copies.snapshot import (
     opened_backup,
     told,
 )
+from vault.storage.copies.workplace import require_room
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import APPLICATION_ID, has_foreign_journal, newest_schema
 from vault.storage.sqlite.files import MARK
 
 _JOURNALS: Final = ("-wal", "-journal")
+_FOR_RESTORED: Final = "for what is restored"
 _UNDER_WAY: Final = (
     b"A restore into this file was cut off. Begin it anew: vaultctl operator snapshot restore\n"
 )
@@ -80,7 +82,7 @@ def restore(
     with opened_backup(backup) as source:
         found = examine(backup, source, newest_schema(), progress)
         if dry_run:
-            _refuse_in_use(database, patience)
+            _try_out(found, database, keep, patience)
             return RestoreResult(found)
         with acting_for_owner(given):
             kept = _bring_in(source, found, database, keep, patience, progress)
@@ -99,11 +101,28 @@ def _bring_in(
     """Restore it into the database; return where what was there is kept."""
     # SQLite would remove the journal of a file that is empty, and would bring another one's into a whole file.
     orphaned = not _size(database) and _size(Path(f"{database}-wal"))
-    target = None if orphaned or has_foreign_journal(database) else _alone(database, patience)
+    if not _size(database):
+        require_room(database.parent, {_FOR_RESTORED: found.bytes})
+    target = None if orphaned or has_foreign_journal(database) else _alone(database, found, keep, patience)
     if target is None:
+        require_room(database.parent, {_FOR_RESTORED: found.bytes})
         return _replace(source, database, progress)
     with closing(target):
         return _write_into(source, target, found, database, keep, progress)
+
+
+def _require_room(target: sqlite3.Connection, found: Content, database: Path, keep: bool) -> None:  # noqa: FBT001 - as it was given
+    """Raise `StorageFailure` unless there is room for what a restore writes: what is kept, what could undo it, what it grows by."""
+    (pages,) = target.execute("PRAGMA page_count").fetchone()
+    (size,) = target.execute("PRAGMA page_size").fetchone()
+    there = pages * size
+    parts = {
+        "to keep what is there": there if keep else 0,
+        "to undo the restore if it is cut off": min(there, found.bytes),
+        "by which the database grows": max(0, found.bytes - there),
+    }
+    advice = "free some space, or keep nothing with -discard" if keep and there else "free some space"
+    require_room(database.parent, parts, advice)
 
 
 def _make_private(database: Path) -> None:
@@ -187,45 +206,61 @@ def _make(database: Path) -> None:
         raise StorageFailure(f"storage {database}: it cannot be created: {error.strerror}") from error
 
 
-def _alone(database: Path, patience: float) -> sqlite3.Connection | None:
+def _alone(
+    database: Path,
+    found: Content,
+    keep: bool,  # noqa: FBT001 - as it was given
+    patience: float,
+) -> sqlite3.Connection | None:
     """Open the database, and let nobody else open it until the connection is closed; None if SQLite cannot open it.
 
-    Its journal is merged into it.
+    Its journal is merged into it, if there is room for the restore.
     """
     _make(database)
     check_allowed(database, os.R_OK | os.W_OK)
     with told(database), ExitStack() as opened:
         target = opened.enter_context(closing(connect(database, "mode=rw", patience)))
-        if not _locks_out(target, database, merge=True):
+        if not _opens(database, lambda: _lock_out(target, database)):
+            return None
+        _require_room(target, found, database, keep)
+        if not _opens(database, lambda: target.execute("PRAGMA journal_mode=DELETE")):
             return None
         opened.pop_all()
     return target
 
 
-def _refuse_in_use(database: Path, patience: float) -> None:
-    """Raise `StorageFailure` where a restore would: the database is in use, or another program's."""
-    if not _size(database):
-        return
-    check_allowed(database, os.R_OK | os.W_OK)
-    with told(database), closing(connect(database, "mode=rw", patience)) as target:
-        _locks_out(target, database, merge=False)  # what cannot be opened would be set aside
+def _try_out(
+    found: Content,
+    database: Path,
+    keep: bool,  # noqa: FBT001 - as it was given
+    patience: float,
+) -> None:
+    """Raise `StorageFailure` where a restore would: the database is in use, or another program's, or there is no room."""
+    if _size(database) and not has_foreign_journal(database):
+        check_allowed(database, os.R_OK | os.W_OK)
+        with told(database), closing(connect(database, "mode=rw", patience)) as target:
+            if _opens(database, lambda: _lock_out(target, database)):
+                _require_room(target, found, database, keep)
+                return
+    require_room(database.parent, {_FOR_RESTORED: found.bytes})  # what cannot be opened would be set aside
 
 
-def _locks_out(target: sqlite3.Connection, database: Path, *, merge: bool) -> bool:
-    """Let nobody else open it, with `merge` its journal is brought into it; return whether SQLite can open it.
+def _lock_out(target: sqlite3.Connection, database: Path) -> None:
+    """Let nobody else open the database. Raises `StorageFailure` where it is another program's."""
+    # The lock comes first: whoever starts now can no longer go back to a journal beside the file.
+    target.execute("PRAGMA locking_mode=EXCLUSIVE")
+    target.execute("PRAGMA synchronous=EXTRA")
+    target.execute("BEGIN EXCLUSIVE")
+    target.execute("COMMIT")
+    (mark,) = target.execute("PRAGMA application_id").fetchone()
+    (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    _check_ours(database, mark, tables)
 
-    Raises `StorageFailure` where others have it open, or it is another program's.
-    """
+
+def _opens(database: Path, work: Callable[[], object]) -> bool:
+    """Do the work; return whether SQLite can make anything of the file. Raises `StorageFailure` where others have it open."""
     try:
-        # The lock comes first: whoever starts now can no longer go back to a journal beside the file.
-        target.execute("PRAGMA locking_mode=EXCLUSIVE")
-        target.execute("PRAGMA synchronous=EXTRA")
-        target.execute("BEGIN EXCLUSIVE")
-        target.execute("COMMIT")
-        if merge:
-            target.execute("PRAGMA journal_mode=DELETE")
-        (mark,) = target.execute("PRAGMA application_id").fetchone()
-        (tables,) = target.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        work()
     except sqlite3.DatabaseError as error:
         code: int = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_BUSY:
@@ -233,7 +268,6 @@ def _locks_out(target: sqlite3.Connection, database: Path, *, merge: bool) -> bo
         if code not in UNREADABLE:
             raise
         return False
-    _check_ours(database, mark, tables)
     return True
 
 

@@ -42,6 +42,14 @@ class Rows:
             (timers,) = self._connection.execute("SELECT count(*) FROM timer").fetchone()
         return entries, timers
 
+    async def size(self) -> int:
+        """See `Origin.size`."""
+        with told(self._file):
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+            (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+        return int(pages - free) * int(size)
+
     async def entries(self) -> AsyncIterator[Entry]:
         """See `Origin.entries`."""
         with told(self._file):

@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -17,19 +17,29 @@ from vault.storage.protocol import StorageFailure
 _MIB: Final = 1 << 20
 _LEFT_FREE: Final = 16 * _MIB
 """Bytes that stay free at least, and a tenth of the copy: who else writes to the disk goes on, a server above all."""
+FOR_COPY: Final = "for the copy"
+"""What most of them want room for."""
 _MOST: Final = 10_000
 """Names beside a file that are looked at."""
 
 
-def require_room(folder: Path, wanted: int) -> None:
-    """Raise `StorageFailure` unless a folder's disk has room for so many bytes, and some that stay free."""
-    found = os.statvfs(folder)
+def require_room(
+    folder: Path, parts: Mapping[str, int], advice: str = "free some space, or name another disk"
+) -> None:
+    """Raise `StorageFailure` unless a folder's disk has room for so many bytes for each of the parts, and some that stay free."""
+    found, wanted = os.statvfs(folder), sum(parts.values())
     free, needed = found.f_bavail * found.f_frsize, wanted + wanted // 10 + _LEFT_FREE
     if free < needed:
+        named = ", ".join(f"{_mib(size)} {what}" for what, size in parts.items() if size)
         raise StorageFailure(
-            f"{folder}: {free // _MIB} MiB are free, and {-(-needed // _MIB)} MiB are needed: {-(-wanted // _MIB)} MiB for the copy, "
-            "and some for who else writes there; free some space, or name another disk"
+            f"{folder}: {free // _MIB} MiB are free, and {_mib(needed)} are needed: {named}, and some for who else writes there; "
+            f"{advice}"
         )
+
+
+def _mib(size: int) -> str:
+    """Return bytes as what they begin to fill."""
+    return f"{-(-size // _MIB)} MiB"
 
 
 @contextmanager
