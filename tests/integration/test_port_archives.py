@@ -86,12 +86,37 @@ def test_an_export_goes_on_as_it_was_begun(site: Site, tmp_path: Path) -> None:
     assert typed("export", *site.sealing, folder, to=source).code == 0
     manifest = json.loads((folder / "manifest.json").read_bytes())
     assert {part["file"][-4:] for part in manifest["parts"]} == {".age"}
-    assert typed("verify", "-offline", site.opening[1], folder, to=source).code == 0
+    assert typed("verify", "-offline", *site.opening, folder, to=source).code == 0
     since = typed("export", *site.sealing, f"-since={folder}", tmp_path / "b", to=source)
     assert since.code == 0
     (tmp_path / "b" / "manifest.json").unlink()
     refused = typed("export", *site.sealing, tmp_path / "b", to=source)
     assert "another base" in refused.err
+
+
+def test_an_archive_is_told_what_of_it_was_verified_and_what_was_not(site: Site, tmp_path: Path) -> None:
+    source, _ = two_namespaces(site)
+    small(source)
+    assert typed("export", *site.sealing, tmp_path / "sealed", to=source).code == 0
+    assert typed("export", "-plain", "-unsigned", tmp_path / "plain", to=source).code == 0
+    identity, signers = site.opening
+    inside = {
+        "that it opens, and holds the entries that the manifest counts",
+        "what its export could not read",
+    }
+    parts, whose = "each part, by its digest in the manifest", "who made it, by the manifest's signature"
+    for words, folder, code, unseen in (
+        ([signers], "sealed", 2, inside),
+        (["-unsigned"], "sealed", 2, {whose, *inside}),
+        ([identity, signers], "sealed", 0, set()),
+        ([identity, "-unsigned"], "sealed", 0, {whose}),
+        (["-unsigned"], "plain", 0, {whose}),
+    ):
+        said = typed("verify", "-offline", *words, tmp_path / folder, to=source)
+        assert said.code == code, words
+        assert set(said.report["not verified"]) == unseen
+        assert set(said.report["verified"]) == {parts, whose, *inside} - unseen
+        assert ("-identity" in said.err) == (code == 2)
 
 
 def test_what_cannot_be_read_is_in_the_exit_code_of_every_command(site: Site, tmp_path: Path) -> None:
@@ -111,9 +136,9 @@ def test_what_cannot_be_read_is_in_the_exit_code_of_every_command(site: Site, tm
         said = typed(*words, *more, to=destination)
         assert said.code == 1
         assert [row["path"] for row in said.report["not_moved"]] == ["old/s1"]
-    assert (
-        typed("verify", "-offline", site.opening[1], folder, to=destination).code == 0
-    )  # it cannot be opened
+    unopened = typed("verify", "-offline", site.opening[1], folder, to=destination)
+    assert unopened.code == 2, "nobody knows what its export could not read"
+    assert "was not verified. Give the private key's file with -identity." in unopened.err
     source("DELETE", "old/s1")
     equal(source, destination)
     source("POST", "old/s1", {"v": "one"})

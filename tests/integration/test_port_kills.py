@@ -124,7 +124,7 @@ def test_an_export_and_an_import_that_are_killed_go_on(site: Site, tmp_path: Pat
         if (archive / "manifest.json").exists():
             shutil.rmtree(archive)
     assert typed(*words, to=source).code == 0
-    assert typed("verify", "-offline", site.opening[1], archive, to=source).code == 0
+    assert typed("verify", "-offline", *site.opening, archive, to=source).code == 0
     journal = tmp_path / "journal"
     words = ["import", *site.opening, f"-journal={journal}", str(archive)]
     while hit < kills:

@@ -103,7 +103,8 @@ COMMANDS = (
         "Compare two servers, or an archive with one",
         output="format",
         details="Compared are all versions, states, metadata and settings, by digests with a key that exists for this "
-        "comparison. Exit code 0: equal. 1: different, or not all of it could be read.",
+        "comparison. Exit code 0: equal. 1: different, or not all of it could be read. 2, with -offline: nothing is wrong, but the "
+        "archive is encrypted, and without -identity what is in it was not verified.",
         flags=(
             *_SOURCE,
             *_ARCHIVE,
@@ -115,7 +116,7 @@ COMMANDS = (
             Flag(
                 "offline",
                 "bool",
-                "Compare the archive with its manifest alone, which needs neither server nor key.",
+                "Compare the archive with its manifest alone, which needs no server. With -identity, what is in it too.",
             ),
             Flag(
                 "decisions",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import ExitStack
 from pathlib import Path
 
 from vaultctl.commands.operator.snapshot import ended_by_signals
@@ -13,7 +14,7 @@ from vaultctl.port.archive.chain import Chain
 from vaultctl.port.archive.manifest import NAME, manifest_bytes, manifest_of
 from vaultctl.port.archive.reader import ArchiveReader
 from vaultctl.port.archive.sealing import Recipients, identities, recipients
-from vaultctl.port.archive.signature import check, try_key
+from vaultctl.port.archive.signature import Signer, check
 from vaultctl.port.archive.writer import ArchiveWriter
 from vaultctl.port.copying import Copier
 from vaultctl.port.ground.entry import Entry, Item, Name
@@ -36,11 +37,13 @@ _FILLERS = 1000
 def export(invocation: Invocation) -> int:
     """Read a server into an archive; the same command goes on where it was ended."""
     folder, to = Path(invocation.args[0]), _recipients(invocation)
-    if invocation.text("sign-key"):
-        try_key(invocation.text("sign-key"))
-    elif not invocation.truth("unsigned"):
+    key = invocation.text("sign-key")
+    if not key and not invocation.truth("unsigned"):
         raise CommandError("nobody could tell who made the archive: give -sign-key, or say -unsigned")
-    with Ends(invocation) as ends:
+    with ExitStack() as opened:
+        asks = not invocation.truth("non-interactive")
+        sign = opened.enter_context(Signer(key, asks=asks)).sign if key else None
+        ends = opened.enter_context(Ends(invocation))
         server = ends.usual()
         server.check_clock()
         report = Report()
@@ -69,7 +72,7 @@ def export(invocation: Invocation) -> int:
                 "version": str(server.about.get("version") or ""),
                 "identity": server.identity,
             }
-            manifest = writer.finish(about, base=base, sign_key=invocation.text("sign-key"))
+            manifest = writer.finish(about, base=base, sign=sign)
         finally:
             journal.close()
     report.facts["archive"] = str(folder)

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vaultctl.port.archive.manifest import LONGEST_ENTRY, NAME, Manifest, Part, part_of, read_part, write_file
 from vaultctl.port.archive.sealing import Recipients, seal
-from vaultctl.port.archive.signature import sign, signature_of
+from vaultctl.port.archive.signature import signature_of
 from vaultctl.port.ground import clock
 from vaultctl.port.ground.entry import WRITTEN, Entry, Item, Outcome
 from vaultctl.port.ground.journal import Journal
@@ -78,8 +78,10 @@ class ArchiveWriter:
         self._parts.append(part)
         self._lines, self._done, self._counts, self._bytes = [], [], Counter(), 0
 
-    def finish(self, source: Mapping[str, object], *, base: str, sign_key: str) -> Manifest:
-        """Sign the manifest where there is a key, and write it last: an archive that has one is complete."""
+    def finish(
+        self, source: Mapping[str, object], *, base: str, sign: Callable[[bytes], bytes] | None
+    ) -> Manifest:
+        """Sign the manifest where somebody does, and write it last: an archive that has one is complete."""
         self.flush()
         manifest = Manifest(
             source,
@@ -89,8 +91,8 @@ class ArchiveWriter:
             tuple(self._parts),
         )
         signature_of(self._folder).unlink(missing_ok=True)  # of a run that was ended here
-        if sign_key:
-            write_file(signature_of(self._folder), sign(manifest.encode(), sign_key))
+        if sign is not None:
+            write_file(signature_of(self._folder), sign(manifest.encode()))
         self._journal.add({"complete": manifest.digest}, durable=True)
         write_file(self._folder / NAME, manifest.encode())
         return manifest

@@ -2,7 +2,6 @@
 """An archive is read as it was written, in parts that nobody reads without the key; whatever is changed is refused."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pyrage
@@ -12,6 +11,7 @@ from vaultctl.errors import CommandError
 from vaultctl.port.archive.manifest import NAME, manifest_bytes, manifest_of
 from vaultctl.port.archive.reader import ArchiveReader
 from vaultctl.port.archive.sealing import Recipients, recipients
+from vaultctl.port.archive.signature import signature_of
 from vaultctl.port.archive.writer import ArchiveWriter
 from vaultctl.port.ground.entry import Entry, Item, Name
 from vaultctl.port.ground.journal import Journal
@@ -34,7 +34,7 @@ def _write(folder: Path, *, plain: bool = False, size: int = 300) -> None:
     writer = ArchiveWriter(folder, journal, Recipients() if plain else _SEALING, size=size)
     for entry in _ENTRIES:
         writer.put(_item(entry), entry)
-    writer.finish(_SOURCE, base="", sign_key="")
+    writer.finish(_SOURCE, base="", sign=None)
     journal.close()
 
 
@@ -67,7 +67,7 @@ def test_one_that_was_ended_goes_on_behind_its_last_part(tmp_path: Path) -> None
             if not journal.is_done(entry.name, "mark"):
                 writer.put(_item(entry), entry)
         if begin:
-            writer.finish(_SOURCE, base="", sign_key="")
+            writer.finish(_SOURCE, base="", sign=None)
         journal.close()
     assert _read(folder) == _ENTRIES
 
@@ -81,7 +81,7 @@ def test_what_no_import_would_take_is_refused_and_large_entries_have_parts_of_th
     for number, size in enumerate((10, 300, 340, 180, 180, 150)):
         entry = Entry(Name("kv1", "", f"old/{number}"), {"mount": "old/", "value": "x" * size})
         words.append(writer.put(_item(entry), entry).word)
-    writer.finish(_SOURCE, base="", sign_key="")
+    writer.finish(_SOURCE, base="", sign=None)
     assert words == ["written", "written", "refused", "written", "written", "written"]
     parts = _reader(tmp_path).manifest.parts
     assert [part.counts["kv1"] for part in parts] == [1, 1, 1, 1, 1]
@@ -148,12 +148,16 @@ def test_an_archive_that_cannot_be_signed_is_not_complete(tmp_path: Path) -> Non
     journal = Journal(folder / "journal", {"source": "one"})
     writer = ArchiveWriter(folder, journal, _SEALING)
     writer.put(_item(_ENTRIES[0]), _ENTRIES[0])
+
+    def refused(_manifest: bytes) -> bytes:
+        raise CommandError("did not sign")
+
     with pytest.raises(CommandError, match="did not sign"):
-        writer.finish(_SOURCE, base="", sign_key=str(tmp_path / "none"))
+        writer.finish(_SOURCE, base="", sign=refused)
     assert not (folder / NAME).exists()
-    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]
-    subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
-    made = writer.finish(_SOURCE, base="", sign_key=str(tmp_path / "key"))
+    assert not signature_of(folder).exists()
+    made = writer.finish(_SOURCE, base="", sign=lambda manifest: b"signed " + manifest)
+    assert signature_of(folder).read_bytes() == b"signed " + manifest_bytes(folder)
     assert manifest_of(manifest_bytes(folder), folder) == made
     assert {"complete": made.digest} in journal.lines
     journal.close()
@@ -186,7 +190,7 @@ def test_an_entry_that_leads_out_of_its_place_is_none(tmp_path: Path, path: str)
     writer = ArchiveWriter(folder, journal, Recipients())
     entry = Entry(Name("kv1", "", path), {"mount": "old/", "value": "{}"})
     writer.put(_item(entry), entry)
-    writer.finish(_SOURCE, base="", sign_key="")
+    writer.finish(_SOURCE, base="", sign=None)
     journal.close()
     reader = _reader(folder)
     with pytest.raises(CommandError, match="no entry"):
