@@ -67,7 +67,7 @@ _SERVER_ERROR: Final = 500
 
 
 class Exporter:
-    """Sends to one collector. Every method but `end` is called by one thread."""
+    """Sends to one collector. Each method but `end` is called by one thread, of its own kind."""
 
     def __init__(
         self,

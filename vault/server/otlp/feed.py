@@ -54,7 +54,7 @@ _DEFECT: Final = "what the collector is sent could not be read; that is begun an
 
 
 class CollectorFeed:
-    """What a collector is sent, from the event loop to the thread that sends it."""
+    """What a collector is sent, from the event loop to the threads that send it."""
 
     def __init__(self, config: Config, metrics: Metrics, log: Log, clock: Clock, entropy: Entropy) -> None:
         """Raises `StartFailure` without the extra `otel`, or where a file cannot be read."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""What waits for the collector, and the thread that hands it over. A collector that is away costs nobody but what is dropped."""
+"""What waits for the collector, and the threads that hand it over. A collector that is away costs nobody but what is dropped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 C = TypeVar("C", contravariant=True)
 
 EVERY: Final = 1.0
-"""Seconds between two times that the thread hands over what waits."""
+"""Seconds between two times that a thread hands over what waits."""
 MOST: Final[Mapping[Signal, int]] = {"logs": 2048, "metrics": 4, "traces": 2048}
 """How much waits of each kind: lines, readings, requests. Whatever comes then, the oldest is dropped."""
 FIRST_PAUSE: Final = 1.0
@@ -124,19 +124,23 @@ class Queue(Generic[T]):
 
 
 class Outbox:
-    """The queues, and their thread."""
+    """The queues, each with a thread of its own: what hangs with one kind keeps no other waiting."""
 
     def __init__(self, queues: Sequence[Queue[Any]], end: Callable[[], None], log: Log) -> None:
-        """`end` ends a delivery that is under way."""
+        """`end` ends deliveries that are under way."""
         self._queues, self._end, self._log = queues, end, log
         self._told: set[Signal] = set()
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: Sequence[threading.Thread] = ()
 
     def start(self) -> None:
-        """Begin to hand over, in a thread that ends with the process at the latest."""
-        self._thread = threading.Thread(target=self._run, name="otlp", daemon=True)
-        self._thread.start()
+        """Begin to hand over, in threads that end with the process at the latest."""
+        self._threads = [
+            threading.Thread(target=self._run, args=(queue,), name=f"otlp-{queue.signal}", daemon=True)
+            for queue in self._queues
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def look(self) -> None:
         """Log it where the collector begins or ceases to take a kind. Of the event loop."""
@@ -154,22 +158,19 @@ class Outbox:
                 self._log.note("server", "the collector takes what it is sent again", type=queue.signal)
 
     def stop(self) -> None:
-        """Hand over what waits, for two seconds at most, and end."""
-        thread, self._thread = self._thread, None
-        if thread is None:
+        """Hand over what waits, for two seconds at most in all, and end."""
+        threads, self._threads = self._threads, ()
+        if not threads:
             return
         self._ended.set()
-        thread.join(_END)
+        until = monotonic() + _END
+        for thread in threads:
+            thread.join(max(0.0, until - monotonic()))
         self._end()
 
-    def _run(self) -> None:
+    def _run(self, queue: Queue[Any]) -> None:
         while not self._ended.wait(EVERY):
-            self._hand_over(self._ended.is_set)
-        self._hand_over(lambda: False)
-
-    def _hand_over(self, ended: Callable[[], bool]) -> None:
-        """Hand over what waits, a batch of each kind in turn: where one never ends, the others go too."""
-        more = True
-        while more and not ended():
-            left = [queue.hand_over() for queue in self._queues if not ended()]
-            more = True in left
+            while queue.hand_over() and not self._ended.is_set():
+                pass
+        while queue.hand_over():
+            pass

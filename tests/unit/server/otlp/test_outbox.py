@@ -209,39 +209,41 @@ def test_a_thread_hands_over_and_the_end_waits_for_a_collector_that_hangs_for_a_
     outbox.stop()  # without effect
 
 
-def test_what_never_ends_of_one_kind_holds_back_no_other() -> None:
-    """As with a collector that takes traces more slowly than they come."""
-    taken: list[str] = []
+def test_a_kind_that_hangs_or_never_ends_holds_back_no_other() -> None:
+    """As with a collector that takes traces more slowly than they come, and is silent where logs are sent."""
+    hung, taken = threading.Event(), threading.Event()
     traces: Queue[int]
 
     def slow(batch: Sequence[int]) -> int:
-        taken.append("traces")
         for number in range(len(batch)):
             traces.put(number)
-        if len(taken) == 3:
-            metrics.put(1)
         return 0
 
-    def quick(batch: Sequence[int]) -> int:
-        taken.append("metrics")
-        outbox._ended.set()
+    def hang(_batch: Sequence[int]) -> int:
+        return int(hung.wait(600))
+
+    def quick(_batch: Sequence[int]) -> int:
+        taken.set()
         return 0
 
     traces = Queue("traces", slow, Metrics())
-    metrics: Queue[int] = Queue("metrics", quick, Metrics())
-    outbox = Outbox([traces, metrics], lambda: None, Log(stream=io.StringIO()))
-    for number in range(2 * BATCH):
-        traces.put(number)
-    outbox._hand_over(lambda: outbox._ended.is_set() or len(taken) > 50)
-    assert taken == ["traces", "traces", "traces", "metrics"]
+    queues: list[Queue[int]] = [traces, Queue("logs", hang, Metrics()), Queue("metrics", quick, Metrics())]
+    outbox = Outbox(queues, hung.set, Log(stream=io.StringIO()))
+    for queue in queues:
+        queue.put(1)
+    outbox.start()
+    assert taken.wait(60)
+    assert not hung.is_set()
+    traces._deliver = quick
+    outbox.stop()
 
 
 def test_the_end_hands_over_what_is_left_of_each_kind() -> None:
-    taken: list[tuple[str, int]] = []
+    taken: dict[str, list[int]] = {"traces": [], "logs": []}
 
     def collector(kind: str) -> Callable[[Sequence[int]], int]:
         def take(batch: Sequence[int]) -> int:
-            taken.append((kind, len(batch)))
+            taken[kind].append(len(batch))
             return 0
 
         return take
@@ -254,5 +256,6 @@ def test_the_end_hands_over_what_is_left_of_each_kind() -> None:
     for queue in queues:
         for number in range(BATCH + 1):
             queue.put(number)
-    outbox._hand_over(lambda: False)
-    assert taken == [("traces", BATCH), ("logs", BATCH), ("traces", 1), ("logs", 1)]
+    outbox.start()
+    outbox.stop()
+    assert taken == {"traces": [BATCH, 1], "logs": [BATCH, 1]}
