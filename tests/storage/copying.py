@@ -6,14 +6,16 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.storage.copies import silent
+from vault.storage.copies.atomic_file import partial
 from vault.storage.copies.backup import back_up
+from vault.storage.copies.encryption import encrypt
 from vault.storage.copies.restore import RestoreResult, restore
 from vault.storage.copies.snapshot import Content
 from vault.storage.protocol import StorageFailure
@@ -45,6 +47,13 @@ def backed_up(database: Path, destination: Path, *, force: bool = False) -> Cont
 
 def restored(backup: Path, database: Path, *, keep: bool = True) -> RestoreResult:
     return restore(backup, database, keep=keep, progress=silent, patience=0.1)
+
+
+def sealed(plain: Path, destination: Path, recipients: Sequence[object]) -> None:
+    """Encrypt a file that is there."""
+    with plain.open("rb") as source, partial(destination) as made:
+        encrypt(source.fileno(), made, recipients, silent)
+        made.place(destination, over=False)
 
 
 def not_backed_up(database: Path, destination: Path, *, force: bool = False) -> str:

@@ -22,6 +22,8 @@ from vault.server.config.settings import StorageSettings
 from vault.server.offline.backups import bring_back, save, verify
 from vault.storage.copies.snapshot import Progress
 
+_PLAIN = b"new/"
+"""What stands in a backup that is not encrypted: the names of paths."""
 _WATCHED = ("open", "os.", "sqlite3.", "fcntl.", "socket.")
 
 
@@ -100,12 +102,16 @@ def saves(cuts: Cuts) -> None:
     for moment in moments:
         code, _ = _ended(moment, lambda progress: _save(cuts, progress))
         assert code in (0, -signal.SIGKILL)
+        for file in folder.iterdir():
+            assert file.name in before or _PLAIN not in file.read_bytes(), f"{file.name} is not encrypted"
         if backup.exists():
             verify(cuts.backup, identity=cuts.identity, progress=silent)
             whole += 1
             backup.unlink()
         assert _ended(0, lambda progress: _save(cuts, progress))[0] == 0
-        assert {file.name for file in folder.iterdir()} - before == {backup.name}, "what was left is gone"
+        assert {file.name for file in folder.iterdir()} - before == {backup.name}, sorted(
+            file.name for file in folder.iterdir()
+        )
         undo()
     say(f"{len(moments)} {whole}")
 

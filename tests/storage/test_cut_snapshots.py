@@ -16,7 +16,7 @@ import pytest
 
 from tests.postgres import Cluster
 from tests.storage.copies import make, silent
-from tests.storage.copying import ROOT, backed_up
+from tests.storage.copying import ROOT, backed_up, sealed
 from tests.storage.cut_snapshots import Cuts
 from tests.storage.stores import everything
 from tests.storage.test_workplace import with_room
@@ -24,7 +24,7 @@ from vault.server.config.settings import StorageSettings
 from vault.server.offline import archived
 from vault.server.offline.backups import bring_back, save, verify
 from vault.storage.copies import archive
-from vault.storage.copies.encryption import encrypt, recipients_of
+from vault.storage.copies.encryption import recipients_of
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import LONG, Storage, StorageFailure
 from vault.storage.sqlite.storage import SqliteStorage
@@ -161,13 +161,7 @@ def test_a_backup_that_has_no_room_is_not_begun(
 def _check_restores(bench: Bench, count: int) -> None:
     make(bench.folder / "other.db", "new")
     backed_up(bench.folder / "other.db", bench.folder / "plain.db")
-    encrypt(
-        bench.folder / "plain.db",
-        Path(bench.backup),
-        recipients_of([bench.recipient], ""),
-        force=False,
-        progress=silent,
-    )
+    sealed(bench.folder / "plain.db", Path(bench.backup), recipients_of([bench.recipient], ""))
     storage = bench.settings("sqlite")
     make(Path(storage.path), "old")
     tried, new = bench.cut("restores", storage, count)

@@ -327,7 +327,7 @@ def test_the_room_that_a_copy_takes_is_known_before(
 
     async def story() -> int:
         async with postgres_ends.snapshot(postgres().address(name)) as near:
-            with sqlite_ends.new_backup(tmp_path / "b.db", over=False) as far:
+            with sqlite_ends.new_backup(tmp_path / "b.db", over=False, progress=_silent) as (far, _):
                 await move(near, far, _silent)
             return await near.size()
 

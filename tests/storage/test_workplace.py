@@ -5,22 +5,33 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import pyrage
 import pytest
 
 from tests.storage.copies import make, silent, words
-from tests.storage.copying import ROOT, backed_up, writing
+from tests.storage.copying import ROOT, backed_up, sealed, writing
 from vault.server.config.settings import StorageSettings
 from vault.server.offline.moves import carry
 from vault.storage.copies.backup import back_up
-from vault.storage.copies.encryption import encrypt
+from vault.storage.copies.encryption import decrypted
 from vault.storage.copies.restore import restore
 from vault.storage.copies.workplace import FOR_COPY, clear_workplaces, require_room, workplace
 from vault.storage.protocol import StorageFailure
 
+_KILLED_READING = """
+import os, sys
+from pathlib import Path
+from tests.storage.copies import silent
+from vault.storage.copies.encryption import decrypted
+with decrypted(Path(sys.argv[1]), sys.argv[2], silent) as plain:
+    assert plain.stat().st_size
+    os.kill(os.getpid(), 9)
+"""
 _KILLED = """
 import os, sys
 from pathlib import Path
@@ -54,9 +65,7 @@ def test_room_is_for_the_copy_and_for_who_else_writes(
         require_room(tmp_path, {FOR_COPY: (100 << 20) + 1})
 
 
-@pytest.mark.parametrize(
-    "how", [backed_up, lambda one, two: encrypt(one, two, [], force=False, progress=silent)]
-)
+@pytest.mark.parametrize("how", [backed_up, lambda one, two: sealed(one, two, [])])
 def test_no_copy_is_begun_that_has_no_room(
     how: Callable[[Path, Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,3 +183,43 @@ def test_what_a_killed_one_left_goes_with_the_next(tmp_path: Path) -> None:
     with workplace(file, "archive"):
         assert not left.exists()
     assert set(tmp_path.iterdir()) == set(others)
+
+
+def test_nothing_of_an_encrypted_backup_is_left_in_plain_by_who_is_killed(
+    database: Path, backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = pyrage.x25519.Identity.generate()
+    key = tmp_path / "key"
+    key.write_text(f"{identity}\n")
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setenv("TMPDIR", str(place))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    sealed(backup, tmp_path / "b.age", [identity.to_public()])
+    words = [sys.executable, "-c", _KILLED_READING, str(tmp_path / "b.age"), str(key)]
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == -9
+    (left,) = place.iterdir()
+    assert left.stat().st_mode & 0o777 == 0o700
+    with decrypted(tmp_path / "b.age", str(key), silent) as plain:
+        assert plain.read_bytes() == backup.read_bytes()
+        assert not left.exists()
+    assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize("moment", [1, 50, 99])
+def test_no_other_program_finds_what_is_not_encrypted_yet(
+    database: Path, tmp_path: Path, moment: int
+) -> None:
+    """While it is copied, verified and encrypted it has no name; a power cut takes what has none."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    recipient = pyrage.x25519.Identity.generate().to_public()
+    found: set[str] = set()
+
+    def look(what: str, hundredths: int) -> None:
+        if what != "copying" or hundredths >= moment:
+            found.update(file.name for file in folder.iterdir() if b"old/" in file.read_bytes())
+
+    back_up(database, folder / "b.age", force=False, progress=look, recipients=[recipient])
+    assert found == set()
+    assert [file.name for file in folder.iterdir()] == ["b.age"]

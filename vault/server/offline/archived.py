@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
@@ -25,7 +24,7 @@ from vault.server.offline.scheduled import behave, read_task
 from vault.server.snapshots.messages import ARCHIVE, ArchiveResult, shortened
 from vault.storage.copies import archive
 from vault.storage.copies.snapshot import Content, files_told
-from vault.storage.copies.workplace import workplace
+from vault.storage.copies.workplace import passing_place, workplace
 
 
 def make(storage: StorageSettings, target: BinaryIO) -> ArchiveResult:
@@ -61,8 +60,8 @@ def _place(storage: StorageSettings) -> Iterator[Path]:
         with workplace(Path(os.path.realpath(storage.path)), ARCHIVE) as folder:
             yield folder / "backup.db"
         return
-    with tempfile.TemporaryDirectory(prefix="coffre-") as folder:
-        yield Path(folder) / "backup.db"
+    with passing_place() as folder:
+        yield folder / "backup.db"
 
 
 def main() -> None:

@@ -18,9 +18,8 @@ from vault.server.process import storages
 from vault.server.snapshots.destinations import destination
 from vault.storage.copies import backup, restore, sqlite_ends
 from vault.storage.copies.archive import unpacked
-from vault.storage.copies.atomic_file import acting_for_owner
-from vault.storage.copies.encryption import decrypted, encrypt, is_encrypted, recipients_of
-from vault.storage.copies.move import MoveResult, move
+from vault.storage.copies.encryption import decrypted, is_encrypted, recipients_of
+from vault.storage.copies.move import move
 from vault.storage.copies.snapshot import (
     Content,
     Progress,
@@ -30,7 +29,7 @@ from vault.storage.copies.snapshot import (
     files_told,
     opened_backup,
 )
-from vault.storage.copies.workplace import FOR_COPY, require_room
+from vault.storage.copies.workplace import FOR_COPY, FOR_ENCRYPTED, require_room
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import newest_schema
 
@@ -83,40 +82,28 @@ def save(
 ) -> dict[str, Any]:
     """Make a backup; return what it holds, by name. Raises `StorageFailure`."""
     file, keys = Path(destination), recipients_of(recipients, recipients_file)
-    if not keys:
-        found = _copy(source, file, force=force, progress=progress)
+    if source.is_shared:
+        found = asyncio.run(_copy_shared(source, file, keys, force=force, progress=progress))
     else:
-        backup.check_free(file, over=force)
-        plain = Path(f"{file}.plain.partial")  # such a name nobody gives to a backup
-        try:
-            found = _copy(source, plain, force=True, progress=progress)
-            with acting_for_owner(file):
-                encrypt(plain, file, keys, force=force, progress=progress)
-        finally:
-            with acting_for_owner(file):
-                plain.unlink(missing_ok=True)
+        found = backup.back_up(Path(source.path), file, force=force, progress=progress, recipients=keys)
     return {"backup": destination, "encrypted": bool(keys), **msgspec.structs.asdict(found)}
 
 
-def _copy(source: StorageSettings, destination: Path, *, force: bool, progress: Progress) -> Content:
-    if not source.is_shared:
-        return backup.back_up(Path(source.path), destination, force=force, progress=progress)
-    newest = newest_schema()  # read now: whom root acts for need not be allowed to read this program
-    asyncio.run(_copy_shared(source, destination, force=force, progress=progress))
-    with acting_for_owner(destination), opened_backup(destination) as made:
-        return examine(destination, made, newest, progress)
-
-
 async def _copy_shared(
-    source: StorageSettings, destination: Path, *, force: bool, progress: Progress
-) -> MoveResult:
+    source: StorageSettings, destination: Path, keys: Sequence[object], *, force: bool, progress: Progress
+) -> Content:
     address = storages.address(source)
     from vault.storage.copies import postgres_ends
 
     async with postgres_ends.snapshot(address) as near:
-        require_room(destination.parent, {FOR_COPY: await near.size()})
-        with sqlite_ends.new_backup(destination, over=force) as far:
-            return await move(near, far, progress)
+        size = await near.size()
+        require_room(destination.parent, {FOR_COPY: size, FOR_ENCRYPTED: size if keys else 0})
+        with sqlite_ends.new_backup(destination, over=force, progress=progress, recipients=keys) as (
+            far,
+            found,
+        ):
+            await move(near, far, progress)
+            return found()
 
 
 @files_told()

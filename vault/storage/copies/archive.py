@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ import msgspec
 from isal import igzip, isal_zlib
 
 from vault.storage.copies.snapshot import Content, Progress
-from vault.storage.copies.workplace import FOR_COPY, require_room
+from vault.storage.copies.workplace import FOR_COPY, passing_place, require_room
 from vault.storage.protocol import StorageFailure
 
 _META: Final = "meta.json"
@@ -106,8 +105,8 @@ def unpacked(file: Path, progress: Progress) -> Iterator[Path]:
     if not file.is_file() or not _is_packed(file):
         yield file
         return
-    with tempfile.TemporaryDirectory(prefix="coffre-") as folder:
-        plain = Path(folder) / file.name
+    with passing_place() as folder:
+        plain = folder / file.name
         try:
             with file.open("rb") as packed, plain.open("xb") as target:
                 _unpack(packed, target, file.stat().st_size, progress)

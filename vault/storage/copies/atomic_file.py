@@ -36,8 +36,8 @@ class UnfinishedFile(msgspec.Struct, frozen=True):
 
     def place(self, name: Path, *, over: bool) -> None:
         """Give the finished file its name. Raises `StorageFailure` if that is taken, unless it may go `over` it."""
+        self.require_name()
         try:
-            self._check_same()
             if over:
                 os.replace(self.file, name)
             else:
@@ -45,16 +45,35 @@ class UnfinishedFile(msgspec.Struct, frozen=True):
             flush(name.parent)
         except FileExistsError as error:
             raise StorageFailure(f"{name}: it is there already; name another file") from error
-        except FileNotFoundError as error:
-            raise StorageFailure(
-                f"{self.file}: somebody removed or exchanged it while it was written; begin anew"
-            ) from error
         except OSError as error:
             raise StorageFailure(f"{name}: it cannot be made: {error.strerror}") from error
 
-    def _check_same(self) -> None:
-        if not os.path.samestat(os.fstat(self.handle), os.lstat(self.file)):
-            raise FileNotFoundError  # SQLite made another one, which others may read
+    def require_name(self) -> None:
+        """Raise `StorageFailure` unless the name is still its own: else SQLite made another one, which others may read."""
+        if not self.has_name:
+            raise StorageFailure(
+                f"{self.file}: somebody removed or exchanged it while it was written; begin anew"
+            )
+
+    @property
+    def has_name(self) -> bool:
+        """Whether the name is its own."""
+        try:
+            return os.path.samestat(os.fstat(self.handle), os.lstat(self.file))
+        except FileNotFoundError:
+            return False
+
+
+class PassingFile(UnfinishedFile, frozen=True):
+    """One that is never placed: it ends with this process, however that ends, once it has no name."""
+
+    def require_name(self) -> None:
+        """See `UnfinishedFile.require_name`: it has none."""
+
+    def hide(self) -> None:
+        """Take its name away, when all who need it have it open."""
+        if self.has_name:
+            self.file.unlink()
 
 
 @contextmanager
@@ -73,6 +92,20 @@ def partial(name: Path) -> Iterator[UnfinishedFile]:
         raise
     finally:
         os.close(handle)  # last: it would take away the locks of connections
+
+
+@contextmanager
+def passing(file: Path) -> Iterator[PassingFile]:
+    """Give an empty private file for what is not to stay; within the block it is hidden as soon as it is open."""
+    handle = _claim(file)
+    made = PassingFile(file, handle)
+    try:
+        yield made
+    finally:
+        if made.has_name:
+            Path(f"{file}-journal").unlink(missing_ok=True)
+        made.hide()
+        os.close(handle)  # last, as above
 
 
 def _claim(file: Path) -> int:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from vault.storage.copies.atomic_file import UnfinishedFile, acting_for_owner, flush, partial
+from vault.storage.copies.atomic_file import acting_for_owner
+from vault.storage.copies.encryption import NewCopy, new_copy
 from vault.storage.copies.snapshot import (
     Content,
     Progress,
@@ -21,12 +23,11 @@ from vault.storage.copies.snapshot import (
     examine,
     files_told,
     is_regular,
-    opened_backup,
     sign_off,
     told,
     watched,
 )
-from vault.storage.copies.workplace import FOR_COPY, require_room
+from vault.storage.copies.workplace import FOR_COPY, FOR_ENCRYPTED, require_room
 from vault.storage.protocol import StorageFailure
 from vault.storage.sqlite.database import APPLICATION_ID, foreign_journal, has_foreign_journal, newest_schema
 from vault.storage.sqlite.files import BESIDE, refuse_marked
@@ -34,23 +35,34 @@ from vault.storage.sqlite.files import BESIDE, refuse_marked
 
 @files_told()
 def back_up(
-    database: Path, destination: Path, *, force: bool, progress: Progress, patience: float = 10.0
+    database: Path,
+    destination: Path,
+    *,
+    force: bool,
+    progress: Progress,
+    patience: float = 10.0,
+    recipients: Sequence[object] = (),
 ) -> Content:
-    """Copy what is committed in `database` to `destination`, with mode 0600, verified and flushed.
+    """Copy what is committed in `database` to `destination`, with mode 0600, verified and flushed; encrypted to `recipients`.
 
     A file that is there already is replaced with `force`, when the new one is finished, and refused without.
     Nothing is written to `database`. Raises `StorageFailure`.
     """
     _check_destination(database, destination, force=force)
     newest = newest_schema()  # read now: whom root acts for need not be allowed to read this program
-    with told(database), closing(_reader(database, patience)) as source, acting_for_owner(destination):
-        with partial(destination) as made:
-            _copy(database, source, made, progress)
-            with opened_backup(made.file) as copied:
-                found = examine(destination, copied, newest, progress)
-            sign_off(made)
-            flush(made.file)
-            made.place(destination, over=force)
+    with (
+        told(database),
+        closing(_reader(database, patience)) as source,
+        acting_for_owner(destination),
+        new_copy(destination, recipients, force=force, progress=progress) as new,
+        closing(connect(new.made.file, "mode=ro", 0)) as copied,  # it is open before it has no name
+    ):
+        _copy(database, source, new, progress, times=2 if recipients else 1)
+        new.made.require_name()
+        with told(new.made.file):
+            found = examine(destination, copied, newest, progress)
+        sign_off(new.made)
+        new.finish()
     return found
 
 
@@ -113,14 +125,24 @@ def _cut_off(database: Path) -> bool:
     return os.path.lexists(f"{database}-journal")
 
 
-def _copy(database: Path, source: sqlite3.Connection, made: UnfinishedFile, progress: Progress) -> None:
+def _copy(
+    database: Path, source: sqlite3.Connection, new: NewCopy, progress: Progress, *, times: int
+) -> None:
+    """Fill the copy, which is written so many `times`, with what is committed."""
+    made = new.made
     (pages,) = source.execute("PRAGMA page_count").fetchone()
     (free,) = source.execute("PRAGMA freelist_count").fetchone()
     (size,) = source.execute("PRAGMA page_size").fetchone()
     whole = max(1, (pages - free) * size)
-    require_room(made.file.absolute().parent, {FOR_COPY: whole})
+    require_room(made.file.absolute().parent, {FOR_COPY: whole, FOR_ENCRYPTED: whole * (times - 1)})
+
+    def look() -> None:
+        if made.size or os.path.lexists(f"{made.file}-journal"):
+            new.hide()  # SQLite has it open
+        progress("copying", min(99, made.size * 100 // whole))
+
     try:
-        with watched(source, lambda: progress("copying", min(99, made.size * 100 // whole))):
+        with watched(source, look):
             source.execute("VACUUM INTO ?", (os.fspath(made.file.absolute()),))
     except sqlite3.Error as error:
         code: int = getattr(error, "sqlite_errorcode", 0)
@@ -133,4 +155,5 @@ def _copy(database: Path, source: sqlite3.Connection, made: UnfinishedFile, prog
         raise StorageFailure(
             f"{made.file}: the disk is full or refused; free some space and begin anew"
         ) from error
+    new.hide()
     progress("copying", 100)

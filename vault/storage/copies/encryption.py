@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
 import pyrage
 from pyrage import ssh, tagpq, x25519
 
-from vault.storage.copies.atomic_file import flush, partial
+from vault.storage.copies.atomic_file import PassingFile, UnfinishedFile, flush, partial, passing
 from vault.storage.copies.snapshot import Progress
-from vault.storage.copies.workplace import FOR_COPY, require_room
+from vault.storage.copies.workplace import FOR_COPY, passing_place, require_room
 from vault.storage.protocol import StorageFailure
 
 _HEAD: Final = b"age-encryption.org/v1\n"
@@ -100,19 +100,60 @@ def _lines(file: Path, flag: str) -> Sequence[str]:
     return ["" if line.startswith("#") else line.strip() for line in lines]
 
 
-def encrypt(
-    plain: Path, destination: Path, recipients: Sequence[object], *, force: bool, progress: Progress
-) -> None:
-    """Encrypt a file to `destination`, with mode 0600, read back and compared. Raises `StorageFailure`."""
-    require_room(destination.absolute().parent, {FOR_COPY: plain.stat().st_size})
-    with plain.open("rb") as source, partial(destination) as made:
-        with os.fdopen(os.dup(made.handle), "wb") as target:
-            passage = _Passage(source, target, plain.stat().st_size, progress, "encrypting")
-            passage.through(lambda: pyrage.encrypt_io(passage, passage, recipients))
+class NewCopy(msgspec.Struct, frozen=True):
+    """A file that is filled, and what is left to do with it then."""
+
+    made: UnfinishedFile
+    finish: Callable[[], None]
+    """Has the destination hold it, flushed. Raises `StorageFailure`."""
+
+    def hide(self) -> None:
+        """Say that SQLite has the file open: where it is to be encrypted, it lies under no name from now on."""
+        if isinstance(self.made, PassingFile):
+            self.made.hide()
+
+
+@contextmanager
+def new_copy(
+    destination: Path, recipients: Sequence[object], *, force: bool, progress: Progress
+) -> Iterator[NewCopy]:
+    """Give an empty file beside `destination`, which it becomes, or, with recipients, is encrypted to. Raises `StorageFailure`.
+
+    What is not encrypted yet has a name while it is empty, and none as soon as something is in it: a process that is killed,
+    and a power cut, leave nothing of it behind.
+    """
+    with partial(destination) as made:
+        if not recipients:
+            yield NewCopy(made, _placed(made, destination, force=force))
+            return
+        with passing(Path(f"{destination}.plain.partial")) as plain:
+
+            def finish() -> None:
+                encrypt(plain.handle, made, recipients, progress)
+                made.place(destination, over=force)
+
+            yield NewCopy(plain, finish)
+
+
+def _placed(made: UnfinishedFile, destination: Path, *, force: bool) -> Callable[[], None]:
+    def finish() -> None:
         flush(made.file)
-        if _digest(made.file) != passage.written.digest():
-            raise StorageFailure(f"{destination}: the disk does not hold what was written; name another one")
         made.place(destination, over=force)
+
+    return finish
+
+
+def encrypt(plain: int, made: UnfinishedFile, recipients: Sequence[object], progress: Progress) -> None:
+    """Encrypt what the handle of a file has to another one, flushed, read back and compared. Raises `StorageFailure`."""
+    size = os.fstat(plain).st_size
+    require_room(made.file.absolute().parent, {FOR_COPY: size})
+    with os.fdopen(os.dup(plain), "rb") as source, os.fdopen(os.dup(made.handle), "wb") as target:
+        source.seek(0)
+        passage = _Passage(source, target, size, progress, "encrypting")
+        passage.through(lambda: pyrage.encrypt_io(passage, passage, recipients))
+    flush(made.file)
+    if _digest(made.file) != passage.written.digest():
+        raise StorageFailure(f"{made.file}: the disk does not hold what was written; name another one")
 
 
 def encrypt_bytes(plain: bytes, recipients: Sequence[object]) -> bytes:
@@ -148,8 +189,8 @@ def decrypted(file: Path, identity: str, progress: Progress) -> Iterator[Path]:
     if not identity:
         raise StorageFailure(f"backup {file}: it is encrypted; give the private key's file with -identity")
     identities = identities_in(identity)
-    with tempfile.TemporaryDirectory(prefix="coffre-") as folder:
-        plain = Path(folder) / file.name
+    with passing_place() as folder:
+        plain = folder / file.name
         require_room(plain.parent, {FOR_COPY: file.stat().st_size})
         with file.open("rb") as source, plain.open("xb") as target:
             passage = _Passage(source, target, file.stat().st_size, progress, "decrypting")

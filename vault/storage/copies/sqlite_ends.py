@@ -10,10 +10,20 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from vault.storage.copies.atomic_file import UnfinishedFile, acting_for_owner, flush, partial
+from vault.storage.copies.atomic_file import acting_for_owner, flush, partial
 from vault.storage.copies.backup import check_free
+from vault.storage.copies.encryption import new_copy
 from vault.storage.copies.move import Entry
-from vault.storage.copies.snapshot import check_allowed, connect, files_told, sign_off, told
+from vault.storage.copies.snapshot import (
+    Content,
+    Progress,
+    check_allowed,
+    connect,
+    examine,
+    files_told,
+    sign_off,
+    told,
+)
 from vault.storage.protocol import StorageFailure, Timer
 from vault.storage.sqlite.database import (
     APPLICATION_ID,
@@ -67,21 +77,10 @@ class Rows:
 class NewFile(Rows):
     """A database that is made. See `Target`."""
 
-    def __init__(
-        self,
-        name: Path,
-        made: UnfinishedFile,
-        connection: sqlite3.Connection,
-        end: Callable[[UnfinishedFile], None] = lambda _: None,
-        *,
-        over: bool = False,
-    ) -> None:
-        """`end` does what is left to do with a finished file. It goes `over` one of its name, or is refused."""
-        super().__init__(made.file, connection)
-        self._name = name
-        self._made = made
+    def __init__(self, file: Path, connection: sqlite3.Connection, end: Callable[[], None]) -> None:
+        """`end` does what is left to do with a finished file."""
+        super().__init__(file, connection)
         self._end = end
-        self._over = over
 
     async def put(self, entries: Sequence[Entry]) -> None:
         """See `Target.put`."""
@@ -100,10 +99,7 @@ class NewFile(Rows):
         """See `Target.finish`."""
         with told(self._file):
             self._connection.execute("COMMIT")
-            self._connection.close()
-        self._end(self._made)
-        flush(self._made.file)
-        self._made.place(self._name, over=self._over)
+        self._end()
 
 
 @contextmanager
@@ -152,27 +148,53 @@ def target(name: Path) -> Iterator[NewFile]:
     for there in (name, *(Path(f"{name}{end}") for end in BESIDE)):
         if os.path.lexists(there):
             raise StorageFailure(f"storage {there}: it is there already; name a file that is not")
-    with _filled(name, lambda made, connection: NewFile(name, made, connection)) as new:
-        yield new
+    with acting_for_owner(name), partial(name) as made, _filled(made.file) as connection:
+
+        def end() -> None:
+            connection.close()
+            flush(made.file)
+            made.place(name, over=False)
+
+        yield NewFile(made.file, connection, end)
 
 
 @contextmanager
 @files_told()
-def new_backup(name: Path, *, over: bool) -> Iterator[NewFile]:
-    """Make a backup, which ends with a digest of itself. Raises `StorageFailure`."""
+def new_backup(
+    name: Path, *, over: bool, progress: Progress, recipients: Sequence[object] = ()
+) -> Iterator[tuple[NewFile, Callable[[], Content]]]:
+    """Make a backup: verified, with a digest of itself at its end, and encrypted to `recipients`.
+
+    Beside it there is what tells what it holds, once it is finished. Raises `StorageFailure`.
+    """
     check_free(name, over=over)
-    with _filled(name, lambda made, connection: NewFile(name, made, connection, sign_off, over=over)) as new:
-        yield new
+    newest = newest_schema()  # read now: whom root acts for need not be allowed to read this program
+    found: list[Content] = []
+    with (
+        acting_for_owner(name),
+        new_copy(name, recipients, force=over, progress=progress) as new,
+        _filled(new.made.file) as connection,
+    ):
+
+        def end() -> None:
+            with told(name):
+                found.append(examine(name, connection, newest, progress))
+            connection.close()
+            sign_off(new.made)
+            new.finish()
+
+        new.hide()
+        yield NewFile(new.made.file, connection, end), lambda: found[0]
 
 
 @contextmanager
-def _filled(name: Path, new: Callable[[UnfinishedFile, sqlite3.Connection], NewFile]) -> Iterator[NewFile]:
-    """Make a database beside `name`, in one transaction that is never undone but with the file."""
-    with acting_for_owner(name), partial(name) as made:
-        prepare(made.file, patience=_PATIENCE)
-        with told(made.file), closing(connect(made.file, "mode=rw", _PATIENCE)) as connection:
-            connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-            connection.execute("PRAGMA journal_mode=DELETE")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("BEGIN EXCLUSIVE")
-            yield new(made, connection)
+def _filled(file: Path) -> Iterator[sqlite3.Connection]:
+    """Make the tables of a database, and begin the one transaction that fills it, which is never undone but with the file."""
+    prepare(file, patience=_PATIENCE)
+    with told(file), closing(connect(file, "mode=rw", _PATIENCE)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA journal_mode=OFF")  # a file without a name could not have one
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")  # behind that: a journal would stay until the end
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("BEGIN EXCLUSIVE")
+        yield connection

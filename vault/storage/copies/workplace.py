@@ -18,7 +18,8 @@ _MIB: Final = 1 << 20
 _LEFT_FREE: Final = 16 * _MIB
 """Bytes that stay free at least, and a tenth of the copy: who else writes to the disk goes on, a server above all."""
 FOR_COPY: Final = "for the copy"
-"""What most of them want room for."""
+FOR_ENCRYPTED: Final = "for it encrypted"
+"""What they want room for."""
 _MOST: Final = 10_000
 """Names beside a file that are looked at."""
 
@@ -61,6 +62,13 @@ def workplace(file: Path, what: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+@contextmanager
+def passing_place() -> Iterator[Path]:
+    """Have a private folder in `$TMPDIR` until the end of the block. What others were killed over is removed first."""
+    with workplace(Path(tempfile.gettempdir()) / "coffre", "passing") as folder:
+        yield folder
 
 
 def clear_workplaces(file: Path, what: str) -> int:
