@@ -6,6 +6,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -214,10 +215,16 @@ def test_log_020_following_gives_every_record_once_and_in_order(vault: VaultProc
 def test_log_024_reading_wakes_no_tail(vault: VaultProcess) -> None:
     with _client(vault, "reader") as reader, _client(vault, "reader") as other:
         log, seq = _receipt(other.request("GET", "/v1/sys/log/records?limit=1"))
+        target = f"/v1/sys/log/records?log={log}&after={seq}&wait=2"
         began = time.monotonic()
-        page = reader.request("GET", f"/v1/sys/log/records?log={log}&after={seq}&wait=2").json()["data"]
+        with ThreadPoolExecutor(1) as beside:
+            waiting = beside.submit(reader.request, "GET", target)
+            read = 0
+            while not waiting.done():
+                assert other.request("GET", "/v1/sys/log/records?limit=1").status == 200
+                read += 1
         assert time.monotonic() - began >= 1.9
-        assert len(page["records"]) <= 1
+        assert (waiting.result().status, read > 1) == (200, True)
 
 
 def test_who_leaves_a_tail_is_no_longer_waited_for(vault: VaultProcess) -> None:
@@ -302,6 +309,7 @@ def test_log_025_a_tenant_sees_nothing_of_another(vault: VaultProcess) -> None:
         log, seq = _receipt(root.request("GET", "/v1/crimson/crimson-kv/crimson-0"))
         _through(whole, (log, seq))
         with vault.client(made.json()["auth"]["client_token"]) as blue, whole:
+            others = whole.request("GET", "/v1/sys/log/records?limit=1").json()["data"]["next"]
             answers = [
                 blue.request("GET", f"/v1/azure/sys/log/{target}")
                 for target in (
@@ -316,10 +324,12 @@ def test_log_025_a_tenant_sees_nothing_of_another(vault: VaultProcess) -> None:
                     f"segments/{log}/0",
                     f"tiles/{log}/tile/0/000",
                     "records?resource=crimson*",
+                    f"records?limit=1&cursor={others}",
                 )
             ]
             found = blue.request("GET", "/v1/azure/sys/log/records?limit=1000").json()["data"]["records"]
-            assert answers[-1].json()["data"]["records"] == []
+            assert answers[-2].json()["data"]["records"] == []
+            assert answers[-1].status == 400
         assert len(found) >= 5
         assert {record["tenant"] for record in found} == {found[0]["tenant"]}
         for answer in answers:

@@ -83,7 +83,7 @@ class Broker:
         self._declared = {config.path: config for config in declared}
         self._open: dict[str, OpenDevice] = {}
         self.common: Final = common
-        self._watch = None if common is None else common.watch(receivers, self._note_receiver)
+        self.watch: Final = None if common is None else common.watch(receivers, self._note_receiver)
         self._required = None if common is None else Recorder(common, common.renderer)
         self._recording: Sequence[Recorder] = ()
         self._long = LongData()
@@ -129,7 +129,7 @@ class Broker:
         `hold` keeps the line until the response's: a call that changes nothing writes both together.
         """
         now = self._clock.nanos()
-        behind = "" if self._watch is None or error is not None else self._watch.refusal
+        behind = "" if self.watch is None or error is not None else self.watch.refusal
         if behind and not call.bound.route.access.despite_devices:
             raise Busy(behind)
         if hold:
@@ -416,16 +416,16 @@ class Broker:
     def start(self) -> None:
         """Begin to sign the log once a second, and to watch over the devices that it is sent to."""
         if self.common is not None:
-            if self._watch is not None:
-                self._watch.start()
+            if self.watch is not None:
+                self.watch.start()
             self.common.tell_of_start(self)
             self.common.checkpoints.start()
 
     async def stop(self) -> None:
         """End that, and release every target."""
         if self.common is not None:
-            if self._watch is not None:
-                await self._watch.stop()
+            if self.watch is not None:
+                await self.watch.stop()
             await self.common.checkpoints.stop()
             self.notice("esa.server.stop", {})
         self.close()

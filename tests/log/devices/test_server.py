@@ -50,16 +50,24 @@ def test_a_device_that_is_away_is_waited_for_where_it_is_required(tmp_path: Path
                 refused = client.request("POST", "/v1/secret/data/b", {"data": {}})
                 assert (refused.status, "siem" in refused.body.decode()) == (503, True)
                 assert "retry-after" in refused.headers
-                assert client.request("GET", "/v1/sys/health").status == 200
+                health = client.request("GET", "/v1/sys/health")
+                assert (health.status, health.json()["log_blocked"]) == (200, True)
             else:
                 time.sleep(5)
                 assert _read(client) == 200
             (known,) = client.request("GET", "/v1/sys/log/status").json()["data"]["devices"]
             assert (known["name"], known["policy"], known["lag_records"] > 0) == ("siem", policy, True)
+            assert client.request("GET", "/v1/sys/health").json()["log_failing"] == 1
             receiver = Receiver(port)
             receiver.start()
             wait_until(lambda: _read(client) == 200, lambda: "it is refused for ever")
             assert client.request("GET", "/v1/secret/data/b").status == 404
+            wait_until(
+                lambda: (
+                    not {"log_blocked", "log_failing"} & set(client.request("GET", "/v1/sys/health").json())
+                ),
+                lambda: "health goes on saying that it fails",
+            )
             last = client.request("GET", "/v1/secret/data/a").headers["log-receipt"]
             number = int(last.partition("seq=")[2])
             wait_until(

@@ -51,7 +51,7 @@ from vault.engines.system.seal.genesis import Genesis
 from vault.engines.system.seal.legacy_rekey import RekeyEngine, RootEngine
 from vault.engines.system.seal.rotate_keyring import KeyringRotationEngine
 from vault.engines.system.seal.rotate_root import RootRotationEngine
-from vault.engines.system.seal.seal import SealEngine, SealHooks
+from vault.engines.system.seal.seal import AuditState, SealEngine, SealHooks
 from vault.engines.system.seal.slots import SealSlotEngine
 from vault.engines.token.engine import TokenEngine
 from vault.engines.totp.install import install as install_totp
@@ -232,7 +232,7 @@ def _seal(
             slots.health,
             genesis,
             passage,
-            lambda: (audit.blocked, audit.failing),
+            partial(_audit_state, audit),
         ),
         KeyringRotationEngine(barrier),
         shares,
@@ -241,6 +241,12 @@ def _seal(
         RekeyEngine(shares),
         RootEngine(root_tokens),
     )
+
+
+def _audit_state(audit: Broker) -> AuditState:
+    log = audit.watch
+    failing = 0 if log is None else sum(device.failing for device in log.devices)
+    return AuditState(audit.blocked, audit.failing, log is not None and bool(log.refusal), failing)
 
 
 def _mounts(services: Services, sealing: NamespaceSealing, gate: Gate) -> tuple[Engine, ...]:

@@ -101,6 +101,7 @@ def describe(config: Config, listener: Listener) -> Mapping[str, object]:
         said["log"] = {
             "formats": ["esa-1", "otlp-json", "ocsf-1.9", "ecs"],
             "retention": {name: f"PT{int(seconds)}S" for name, seconds in kept.items() if seconds},
+            "durable": "written",
             "checkpoint_s": 1,
             **({"witness_s": int(log.witness_interval)} if log.witnesses else {}),
         }

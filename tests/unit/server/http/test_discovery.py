@@ -82,6 +82,7 @@ def test_of_the_log_it_says_what_is_configured(tmp_path: Path) -> None:
     config = _config(tmp_path, f'log {{ path = "{tmp_path}/log"\n retention_min = "180d" }}')
     found = _document(config)
     assert found["log"]["retention"] == {"min": f"PT{180 * 86400}S"}
+    assert found["log"]["durable"] == "written"
     assert {"query", "proof", "sequence"} <= {*found["features"]}
     assert not {"devices", "retention", "witness"} & {*found["features"]}
     assert found["conformsTo"][-1].endswith("/log")

@@ -139,6 +139,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether no audit device took the last record: then requests are refused."""
     audit_failing: int = 0
     """How many audit devices did not take their last record."""
+    log_blocked: bool = False
+    """Whether a required device of the log does not have its newest records: then requests are refused."""
+    log_failing: int = 0
+    """How many devices that the log is sent to do not take records."""
     snapshots_failing: int = 0
     """How many schedules of backups have none of their last attempt."""
     storage_unreachable: bool = False

@@ -90,6 +90,15 @@ class SealHooks(msgspec.Struct, frozen=True):
     """Returns how many schedules of backups failed last."""
 
 
+class AuditState(msgspec.Struct, frozen=True):
+    """Whether what happens can be recorded, as health tells it."""
+
+    audit_blocked: bool
+    audit_failing: int
+    log_blocked: bool
+    log_failing: int
+
+
 class SealEngine(Engine):
     """Initialise, unseal and seal the vault, and show its state."""
 
@@ -99,10 +108,9 @@ class SealEngine(Engine):
         health: SlotHealth,
         genesis: Genesis,
         hooks: SealHooks,
-        audit: Callable[[], tuple[bool, int]],
+        recording: Callable[[], AuditState],
     ) -> None:
-        """`audit` returns whether the last record was taken by no audit device, and how many devices fail."""
-        self._audit = audit
+        self._recording = recording
         self._lifecycle = lifecycle
         self._health = health
         self._genesis = genesis
@@ -223,7 +231,7 @@ class SealEngine(Engine):
         aside = not status.sealed and self._hooks.nodes.aside
         code = _code(status, params, aside=aside)
         cluster = self._hooks.cluster()
-        blocked, failing = self._audit()
+        recording = self._recording()
         state = "unknown" if status.sealed else "disabled"
         primary = self._hooks.nodes.shared and not status.sealed
         health = Health(
@@ -237,8 +245,10 @@ class SealEngine(Engine):
             cluster_name=cluster.name if cluster else "",
             cluster_id=cluster.id if cluster else "",
             coffre_version=__version__,
-            audit_blocked=blocked,
-            audit_failing=failing,
+            audit_blocked=recording.audit_blocked,
+            audit_failing=recording.audit_failing,
+            log_blocked=recording.log_blocked,
+            log_failing=recording.log_failing,
             snapshots_failing=self._hooks.failing_snapshots(),
             storage_unreachable=self._state.silent > 0,
             clock_skew_ms=self._hooks.skew.ahead if self._hooks.skew.told else Millis(0),

@@ -120,3 +120,12 @@ def test_there_is_an_end_to_keys(here: Application, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(keys, "MOST_HASHING", 2)
     token = _token(here, _KEEPER)
     assert [_rotated(here, token).status for _ in range(2)] == [200, 400]
+
+
+def test_a_quota_makes_trying_values_slow(here: Application) -> None:
+    token = _token(here, _READER)
+    few = {"path": "sys/log/hash", "rate": 2, "interval": "10m"}
+    assert here.request("POST", "/v1/sys/quotas/rate-limit/log-hash", few, token="root").status == 204
+    tried = [here.request("POST", "/v1/sys/log/hash", {"input": "a"}, token=token).status for _ in range(4)]
+    assert tried == [200, 200, 429, 429]
+    assert here.request("GET", "/v1/secret/data/x", token="root").status == 200
