@@ -21,13 +21,21 @@ class Site:
     """A database with nothing else in it, and two servers on it."""
 
     def __init__(
-        self, cluster: Cluster, folder: Path, *, role: str = ROLE, second: str = "", more: str = ""
+        self,
+        cluster: Cluster,
+        folder: Path,
+        *,
+        role: str = ROLE,
+        second: str = "",
+        more: str = "",
+        logged: bool = False,
     ) -> None:
         """`second` is the directory of the socket by which the second server reaches the database, if not its own.
 
-        `more` is configured for both besides.
+        `more` is configured for both besides; where they are `logged`, each keeps a log in `log`, in its folder.
         """
         self.cluster, self._folder, self.role, self._more = cluster, folder, role, more
+        self._logged = logged
         self.database = prepared(cluster, role)
         self.nodes = (self.node("one"), self.node("two", second))
 
@@ -40,11 +48,12 @@ class Site:
         """Make a server; `host` is the directory of the socket by which it reaches the database, if not the database's own."""
         (self._folder / name).mkdir()
         storage = stanza(self.database, host or self.address.host, self.role)
+        log = f'log {{ path = "{self._folder / name / "log"}" }}\n' if self._logged else ""
         # Nothing that nodes agree on may rest on the seed of Python's hashes.
         return VaultProcess(
             self._folder / name,
             storage=storage,
-            more=self._more,
+            more=self._more + log,
             environment={"PYTHONHASHSEED": str(len(name))},
         )
 

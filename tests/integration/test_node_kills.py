@@ -9,7 +9,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -20,6 +20,8 @@ from tests.fuzz.process import PATIENCE, Client, VaultProcess, wait_until
 from tests.linearizable import NEVER, Seen, linearizable
 from tests.nodes import Nodes, Site, ask
 from tests.postgres import Cluster, started
+from tests.receipts import Keeper, Receipt, check_recorded
+from tests.workers import Pair
 
 _KEYS, _EACH = 2, 2
 """Counters, and who raises one."""
@@ -35,6 +37,7 @@ class Raiser(threading.Thread):
         super().__init__(daemon=True)
         self._nodes, self._path = nodes, path
         self.history: list[Seen] = []
+        self.receipts: list[Receipt] = []
         self.failure: BaseException | None = None
         self.enough = False
 
@@ -43,7 +46,7 @@ class Raiser(threading.Thread):
             for node in itertools.cycle(self._nodes):
                 if self.enough:
                     return
-                with node.client() as client, contextlib.suppress(*_BROKEN):
+                with Keeper(node, self.receipts) as client, contextlib.suppress(*_BROKEN):
                     for _ in range(5):
                         self._raise(client)
                 time.sleep(0.01)  # a node that is down refuses at once
@@ -109,12 +112,35 @@ class Load:
             raised += sum(seen.outcome == "raised" for seen in history)
         return raised
 
+    def receipts(self) -> Iterator[Receipt]:
+        """What the answers of all named."""
+        for raiser in itertools.chain(*self.raisers.values()):
+            yield from raiser.receipts
+
 
 def kill_node(site: Site, dice: random.Random) -> None:
+    """Kill a server that is one process, or the supervisor of one that is several."""
     node = dice.choice(site.nodes)
     node.kill()
     node.start()
     node.unseal()
+
+
+def kill_first_worker(site: Site, dice: random.Random) -> None:
+    del dice
+    _kill_worker(site.nodes[0], 0)
+
+
+def kill_other_worker(site: Site, dice: random.Random) -> None:
+    del dice
+    _kill_worker(site.nodes[0], 1)
+
+
+def _kill_worker(node: VaultProcess, which: int) -> None:
+    pair = Pair(node)
+    pair.settled()
+    os.kill(pair.pids()[which], signal.SIGKILL)
+    pair.settled()
 
 
 def kill_postmaster(site: Site, dice: random.Random) -> None:
@@ -131,7 +157,13 @@ def kill_backend(site: Site, dice: random.Random) -> None:
             os.kill(dice.choice(found), signal.SIGKILL)
 
 
-_KILLS: list[Callable[[Site, random.Random], None]] = [kill_node, kill_postmaster, kill_backend]
+_KILLS: list[Callable[[Site, random.Random], None]] = [
+    kill_node,
+    kill_first_worker,
+    kill_postmaster,
+    kill_other_worker,
+    kill_backend,
+]
 
 
 def _is_well(node: VaultProcess) -> bool:
@@ -147,7 +179,9 @@ def _is_well(node: VaultProcess) -> bool:
 
 def _play(cluster: Cluster, folder: Path, kills: int) -> None:
     dice = random.Random(kills)
-    site = Site(cluster, folder)
+    site = Site(cluster, folder, logged=True)
+    with site.nodes[0].config.open("a", encoding="utf-8") as config:
+        config.write("workers = 2\n")
     worst = dict.fromkeys(_KILLS, 0.0)
     try:
         nodes = site.start()
@@ -169,6 +203,7 @@ def _play(cluster: Cluster, folder: Path, kills: int) -> None:
         assert raised > kills
     finally:
         site.stop()
+    check_recorded(load.receipts(), *(node.folder / "log" for node in nodes))
 
 
 def test_whatever_is_killed_nothing_acknowledged_is_lost(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.fuzz.process import Client, VaultProcess, wait_until
 from tests.nodes import Site
 from tests.postgres import Cluster
+from tests.receipts import Keeper, Receipt, check_recorded
 from tests.workers import CLIENT_ERRORS, PATIENCE, Hasty, Pair, do, served_by_two
 
 ROUNDS = 20
@@ -311,14 +312,15 @@ def test_a_killed_supervisor_takes_its_workers_along_and_what_was_acknowledged_i
 def test_nothing_that_was_acknowledged_is_lost_whoever_is_killed_or_stands_still_under_load(
     tmp_path: Path,
 ) -> None:
-    server = Hasty(tmp_path, more="workers = 2\n")
+    server = Hasty(tmp_path, more=f'workers = 2\nlog {{ path = "{tmp_path}/log" }}\n')
     pair, kept, refused = Pair(server), {}, []
+    receipts: list[Receipt] = []
     ended = threading.Event()
 
     def write(name: str) -> None:
         number = 0
         while not ended.is_set():
-            with contextlib.suppress(*CLIENT_ERRORS), server.client() as client:
+            with contextlib.suppress(*CLIENT_ERRORS), Keeper(server, receipts) as client:
                 while not ended.is_set():
                     answer = client.request("POST", f"/v1/secret/data/{name}", {"data": {"n": number}})
                     if answer.status == 200:
@@ -353,3 +355,4 @@ def test_nothing_that_was_acknowledged_is_lost_whoever_is_killed_or_stands_still
             assert found["data"]["n"] >= number or found["metadata"]["version"] > version
     assert all(b"may have been done" in body for body in refused), refused[:3]
     assert server.stop() == 0
+    check_recorded(receipts, tmp_path / "log")
