@@ -52,7 +52,15 @@ PATIENCE = 60
 
 
 def binary(name: str) -> str:
-    """Return the path of one of PostgreSQL's programs, of the newest release that is installed."""
+    """Return the path of one of PostgreSQL's programs, of the newest release that is installed.
+
+    `POSTGRES_BIN` names folders with those of another release, as `PATH` does.
+    """
+    named = os.environ.get("POSTGRES_BIN")
+    if named:
+        given = shutil.which(name, path=named)
+        assert given is not None, f"there is no {name} in POSTGRES_BIN={named}"
+        return given
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
     assert found, f"PostgreSQL is not installed: there is no {name}; run `make system`"
     return str(found[-1])
@@ -205,6 +213,16 @@ class Cluster:
         while not standby._await(standby._value(f"SELECT pg_last_wal_replay_lsn() >= '{here}'::pg_lsn")):
             assert time.monotonic() < until
             time.sleep(0.02)
+
+    def synchronise(self) -> None:
+        """Let commits wait for a standby from now on. It returns once the server has read that, as others of its processes do."""
+        for statement in ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"):
+            self.run("postgres", statement)
+        until = time.monotonic() + PATIENCE
+        while self._await(self._value("SELECT current_setting('synchronous_standby_names')")) != "*":
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        time.sleep(0.2)  # each of its processes reads it when it comes to it, and tells nobody
 
     def promote(self) -> None:
         """Make a standby the primary. That can take a few seconds: it may be waiting for the one it followed."""

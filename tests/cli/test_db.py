@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.postgres import Cluster
+from tests.postgres import Cluster, started
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import StorageFailure
@@ -109,6 +109,22 @@ def test_what_is_proven_and_what_is_warned_of(place: Place) -> None:
     assert "[ warning ] Privileges: this user is a superuser; give the nodes a role of their own" in out
     assert "[ warning ] Limits: 3 of this role's time-outs are off" in out
     assert "[ warning ] Plans: plans made while tables are small stay" in out
+
+
+def test_standbys_are_told_apart_by_whether_commits_wait_for_them(tmp_path: Path) -> None:
+    with started() as cluster, cluster.standby():
+        place = Place(cluster, tmp_path)
+        assert place.typed("init", "-owner=owner")[0] == 0
+
+        def standbys() -> tuple[str, str]:
+            found = json.loads(place.typed("check", json=True)[1])
+            return next((one["status"], one["message"]) for one in found if one["name"] == "Standbys")
+
+        lost = "a failover can lose what was acknowledged, revocations too"
+        warning = f"1 follow, none of them synchronously: {lost}; set synchronous_standby_names"
+        assert standbys() == ("warning", warning)
+        cluster.synchronise()
+        assert standbys() == ("success", "commits wait for synchronous standbys")
 
 
 def test_rights_that_are_too_few_or_too_many_are_told_wherever_they_are(

@@ -4,68 +4,25 @@
 import asyncio
 import os
 import signal
-import tempfile
 from collections.abc import Generator
 from contextlib import nullcontext
 from pathlib import Path
 
-import msgspec
 import pytest
 
+from tests.pairs import Pair, paired
 from tests.pooler import pooler
-from tests.postgres import Cluster, give_to_user, started
+from tests.postgres import Cluster
 from tests.storage.stores import everything, fill, invalidate, until_kept
 from tests.storage.test_postgres_away import soon
-from vault.storage.postgres.connection import Address
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.protocol import StorageFailure
-
-_DEADLINE = 3.0
-
-
-class Pair:
-    """A primary, its standby, and a name that leads to one of them."""
-
-    def __init__(self, primary: Cluster, standby: Cluster, folder: Path) -> None:
-        self.primary, self.standby = primary, standby
-        self.link = folder / "lead"
-        self.database = primary.empty()
-        primary.wait_for(standby)
-        self.lead(primary)
-
-    def lead(self, cluster: Cluster) -> None:
-        """Let the name lead to a server."""
-        self.link.unlink(missing_ok=True)
-        self.link.symlink_to(cluster.folder)
-
-    def address(self, host: str = "") -> Address:
-        return msgspec.structs.replace(self.primary.direct(self.database), host=host or str(self.link))
-
-    def storage(self, host: str = "") -> PostgresStorage:
-        """Open it by the name, or through what is at `host` and goes by that."""
-        return PostgresStorage(self.address(host), deadline=_DEADLINE)
-
-    async def synchronise(self) -> None:
-        """Let commits wait for the standby from now on."""
-        for statement in ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"):
-            await asyncio.to_thread(self.primary.run, "postgres", statement)
-        await asyncio.sleep(0.2)  # the server reads that when it comes to it, and tells nobody
-
-    async def replace(self) -> None:
-        """Let the standby take the place of a primary that is gone."""
-        await asyncio.to_thread(self.standby.promote)
-        self.lead(self.standby)
 
 
 @pytest.fixture
 def pair() -> Generator[Pair]:
-    with (
-        started() as primary,
-        primary.standby() as standby,
-        tempfile.TemporaryDirectory(prefix="pg-") as folder,
-    ):
-        give_to_user(Path(folder))
-        yield Pair(primary, standby, Path(folder))
+    with paired() as pair:
+        yield pair
 
 
 @pytest.mark.parametrize("pooled", [False, True])

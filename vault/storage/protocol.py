@@ -188,6 +188,10 @@ class Storage(Protocol):
         """Return how many bytes a database takes where its server keeps it; None where it is this machine's, or none."""
         ...
 
+    async def risks(self) -> Sequence[str]:
+        """Return in sentences how what was acknowledged can be lost, as the database is set up now. Raises `StorageFailure`."""
+        ...
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """Return the epoch, and the changes after epoch `since` in order, by one statement.
 

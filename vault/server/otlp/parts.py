@@ -163,6 +163,7 @@ class TracedStorage:
         self._inner = inner
         self.claim, self.next_due, self.news, self.size = inner.claim, inner.next_due, inner.news, inner.size
         self.meet, self.part, self.check, self.close = inner.meet, inner.part, inner.check, inner.close
+        self.risks = inner.risks
 
     async def now(self) -> Millis | None:
         """See `Storage.now`."""

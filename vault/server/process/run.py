@@ -35,8 +35,10 @@ DRAIN_SECONDS: Final = 10.0
 
 T = TypeVar("T")
 _SOON: Final = timedelta(days=14)
-
-
+_WENT_BACK: Final = (
+    "the database went back, or another server took its place: all that was known of it is dropped, and what it does not have "
+    "cannot be had again"
+)
 _GARBAGE: Final = 10_000
 """Containers more than there were before the collector looks at the young ones: requests make no cycles."""
 
@@ -97,9 +99,10 @@ class Server:
     async def _with_storage(self, config: Config, log: Log, missing: list[str], guest: Guest | None) -> None:
         metrics = self._metrics
         runtime_metrics.register(metrics, log)
-        async with storages.opened(config.storage) as storage:
+        async with storages.opened(config.storage, partial(_tell_of_turn, log)) as storage:
             contexts = [tls.context_for(listener) for listener in config.listeners]
             warnings = [*config.warnings, *missing, *self._expiring(config), *tls.exposed(config.listeners)]
+            warnings += await storages.risks(storage)
             with self._doors.opened(config) as bound:
                 build = self._doors.builder(self._build, log)
                 application = await build(
@@ -249,3 +252,8 @@ class Server:
 
 async def _now(step: Callable[[], T]) -> T:
     return step()
+
+
+def _tell_of_turn(log: Log, known: str, found: str) -> None:
+    """Say that the database went back; epochs are a timeline and a number."""
+    log.caution("storage", _WENT_BACK, reason=f"its epoch was {known} and is {found}")

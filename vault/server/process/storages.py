@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,38 +15,51 @@ from vault.storage.protocol import Storage, StorageFailure
 
 if TYPE_CHECKING:
     from vault.storage.postgres.connection import Address
+    from vault.storage.postgres.database import OnTurn
 
 _LONGEST_PASSWORD: Final = 4096
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: StorageSettings) -> AsyncIterator[Storage]:
-    """Open the storage, and close it at the end. Raises `StorageFailure`."""
-    storage = await _OPENERS[settings.kind](settings)
+async def opened(settings: StorageSettings, on_turn: OnTurn | None = None) -> AsyncIterator[Storage]:
+    """Open the storage, and close it at the end. Raises `StorageFailure`.
+
+    `on_turn` is told where a database's history is no longer the one that was seen, by the epochs of then and now.
+    """
+    storage = await _OPENERS[settings.kind](settings, on_turn)
     try:
         yield storage
     finally:
         await storage.close()
 
 
-async def _memory(settings: StorageSettings) -> Storage:
+async def risks(storage: Storage) -> Sequence[str]:
+    """Return how what is acknowledged can be lost; nothing where the database tells nobody of that."""
+    try:
+        return await storage.risks()
+    except StorageFailure:
+        return ()
+
+
+async def _memory(settings: StorageSettings, on_turn: OnTurn | None) -> Storage:
     from vault.storage.memory import MemoryStorage
 
-    del settings
+    del settings, on_turn
     return MemoryStorage()
 
 
-async def _sqlite(settings: StorageSettings) -> Storage:
+async def _sqlite(settings: StorageSettings, on_turn: OnTurn | None) -> Storage:
     from vault.storage.sqlite.storage import SqliteStorage
 
+    del on_turn
     return SqliteStorage.open(Path(settings.path))
 
 
-async def _postgres(settings: StorageSettings) -> Storage:
+async def _postgres(settings: StorageSettings, on_turn: OnTurn | None) -> Storage:
     database = address(settings)
     from vault.storage.postgres.storage import PostgresStorage
 
-    return await PostgresStorage.open(database)
+    return await PostgresStorage.open(database, on_turn=on_turn)
 
 
 _OPENERS: Final = {"inmem": _memory, "sqlite": _sqlite, "postgresql": _postgres}

@@ -16,6 +16,8 @@ from vault.storage.postgres.schema import newest_version
 from vault.storage.protocol import StorageFailure, StorageLost
 
 OnStatement = Callable[[str], None]
+OnTurn = Callable[[str, str], None]
+"""Told the epoch that was known, and the one that the database has now; each as a timeline and a number."""
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
@@ -33,12 +35,18 @@ class Database:
     """Makes connections, and knows what all of them must be of."""
 
     def __init__(
-        self, address: Address, on_statement: OnStatement | None = None, *, deadline: float = DEADLINE
+        self,
+        address: Address,
+        on_statement: OnStatement | None = None,
+        *,
+        on_turn: OnTurn | None = None,
+        deadline: float = DEADLINE,
     ) -> None:
         """`deadline` is how many seconds a statement may take."""
-        self._address: Final = address
+        self.address: Final = address
         self._deadline: Final = deadline
         self._on_statement = on_statement
+        self._on_turn = on_turn
         self.timeline = 0
         self.epoch = 0
         """The highest that any statement saw."""
@@ -53,6 +61,11 @@ class Database:
         if self._on_statement is not None:
             self._on_statement(name)
 
+    def tell_of_turn(self, known: int, found: int) -> None:
+        """Tell that the history has another end than the one that was seen."""
+        if self._on_turn is not None:
+            self._on_turn(_shown(known), _shown(found))
+
     async def connect(self) -> Connection:
         """Return a new connection. Raises `StorageFailure`: at once, where there was none a moment ago."""
         if self.closed:
@@ -61,7 +74,7 @@ class Database:
         if loop.time() < self._not_before:
             raise type(self._refusal)(str(self._refusal))
         try:
-            connection = await Connection.make(self._address, self._deadline)
+            connection = await Connection.make(self.address, self._deadline)
             try:
                 await self.check(connection)
             except BaseException:
@@ -79,18 +92,18 @@ class Database:
         """Make sure that this is the primary, with our vault, and no older history than what was seen."""
         replica, isolation, segment, version, oldest, vault = await connection.row(_IDENTITY)
         if replica:
-            raise StorageFailure(f"storage {self._address}: this is a replica; name the primary")
+            raise StorageFailure(f"storage {self.address}: this is a replica; name the primary")
         if isolation != "read committed":
             raise StorageFailure(
-                f'storage {self._address}: transactions must be "read committed"; reset default_transaction_isolation'
+                f'storage {self.address}: transactions must be "read committed"; reset default_transaction_isolation'
             )
         self._check_schema(version, oldest)
         if self._vault is not None and vault != self._vault:
-            raise StorageLost(f"storage {self._address}: another vault is in its place; start again")
+            raise StorageLost(f"storage {self.address}: another vault is in its place; start again")
         connection.timeline = int(segment[:8], 16)
         if connection.timeline < self.timeline:
             raise StorageFailure(
-                f"storage {self._address}: this server was replaced by another one, which is the primary now"
+                f"storage {self.address}: this server was replaced by another one, which is the primary now"
             )
         self._vault = vault
         self.timeline = connection.timeline
@@ -100,13 +113,13 @@ class Database:
         ours = newest_version()
         if version < ours:
             raise StorageFailure(
-                f"storage {self._address}: the schema is version {version}, and this release's {ours}; "
+                f"storage {self.address}: the schema is version {version}, and this release's {ours}; "
                 "run `vaultctl operator db migrate`"
             )
         if ours < oldest:
             kind = StorageFailure if self._vault is None else StorageLost
             raise kind(
-                f"storage {self._address}: the schema is version {version}, for releases of schema {oldest} or newer, and "
+                f"storage {self.address}: the schema is version {version}, for releases of schema {oldest} or newer, and "
                 f"this release's is {ours}: it is too old; start a newer release"
             )
 
@@ -125,6 +138,11 @@ class Database:
         if epoch == 0:
             return 0
         return epoch & ((1 << _TIMELINE) - 1) if epoch >> _TIMELINE == self.timeline else -1
+
+
+def _shown(epoch: int) -> str:
+    """Return an epoch as a person can compare it with another."""
+    return f"{epoch >> _TIMELINE}/{epoch & ((1 << _TIMELINE) - 1)}"
 
 
 class Slot:

@@ -17,9 +17,13 @@ from vault.storage.protocol import StorageFailure
 _PAUSE: Final = 0.2
 """Seconds for which the second connection has to wait while the first one has the turn."""
 _ROUNDS: Final = 3
+_LOSES: Final = "a failover can lose what was acknowledged, revocations too"
+_STANDBYS: Final = """
+    SELECT current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
+        (SELECT count(*) FROM pg_stat_replication)
+"""
 _SETTINGS: Final = """
-    SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('synchronous_commit'),
-        current_setting('synchronous_standby_names'), (SELECT count(*) FROM pg_stat_replication),
+    SELECT current_setting('fsync'), current_setting('full_page_writes'),
         (SELECT count(*) FROM pg_settings WHERE setting = '0' AND name IN
             ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')),
         current_setting('enable_seqscan')::boolean,
@@ -44,6 +48,18 @@ _RIGHTS: Final = """
     FROM pg_roles WHERE rolname = current_user
 """
 """Whether the user is a superuser, whether it may write past the turn, and what it may not use that a server needs."""
+
+
+def _asynchronous(standbys: int) -> str:
+    return f"{standbys} follow, none of them synchronously: {_LOSES}; set synchronous_standby_names"
+
+
+async def risk_of_failover(connection: Connection) -> str:
+    """Return why a failover can lose what was acknowledged, or nothing where no standby follows that is behind."""
+    commit, names, standbys = await connection.row(_STANDBYS)
+    if not standbys or (names and commit not in {"off", "local"}):
+        return ""
+    return f"synchronous_commit is {commit}: {_LOSES}" if names else _asynchronous(standbys)
 
 
 class DatabaseFinding(NamedTuple):
@@ -141,7 +157,8 @@ async def _rights(connection: Connection) -> DatabaseFinding:
 
 
 async def _settings(connection: Connection, address: Address) -> AsyncIterator[DatabaseFinding]:
-    fsync, pages, commit, names, standbys, endless, whole, encrypted = await connection.row(_SETTINGS)
+    fsync, pages, endless, whole, encrypted = await connection.row(_SETTINGS)
+    commit, names, standbys = await connection.row(_STANDBYS)
     if "off" in {fsync, pages}:
         yield DatabaseFinding(
             "Durability", "fail", "fsync or full_page_writes is off: a power cut destroys the data"
@@ -155,12 +172,7 @@ async def _settings(connection: Connection, address: Address) -> AsyncIterator[D
     if names:
         yield DatabaseFinding("Standbys", "ok", "commits wait for synchronous standbys")
     elif standbys:
-        yield DatabaseFinding(
-            "Standbys",
-            "warn",
-            f"{standbys} follow, none of them synchronously: a failover can lose what was acknowledged, revocations too; "
-            "set synchronous_standby_names",
-        )
+        yield DatabaseFinding("Standbys", "warn", _asynchronous(standbys))
     else:
         yield DatabaseFinding(
             "Standbys", "warn", "there are none that this user can see: one disk holds everything"

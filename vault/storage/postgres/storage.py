@@ -13,7 +13,8 @@ from typing import Any, Final
 from vault.storage.postgres import schema
 from vault.storage.postgres.batches import Batches
 from vault.storage.postgres.connection import DEADLINE, Address, Connection
-from vault.storage.postgres.database import Database, OnStatement, Slot
+from vault.storage.postgres.database import Database, OnStatement, OnTurn, Slot
+from vault.storage.postgres.examination import risk_of_failover
 from vault.storage.postgres.lanes import Lanes
 from vault.storage.postgres.reads import Reader
 from vault.storage.postgres.transaction import Transaction
@@ -72,13 +73,19 @@ class PostgresStorage:
     """See `Storage`."""
 
     def __init__(
-        self, address: Address, on_statement: OnStatement | None = None, *, deadline: float = DEADLINE
+        self,
+        address: Address,
+        on_statement: OnStatement | None = None,
+        *,
+        on_turn: OnTurn | None = None,
+        deadline: float = DEADLINE,
     ) -> None:
         """`on_statement` is called with the name of each statement before it runs; what it raises fails it.
 
-        `deadline` is how many seconds one may take.
+        `on_turn` is told of it when the database's history is no longer the one that was seen; `deadline` is how many
+        seconds a statement may take.
         """
-        self._database: Final = Database(address, on_statement, deadline=deadline)
+        self._database: Final = Database(address, on_statement, on_turn=on_turn, deadline=deadline)
         self._writer: Final = Slot(self._database)
         self._lanes: Final = Lanes(self._database, self._writer)
         self.batches: Final = Batches(self._database, self._writer, self._lanes)
@@ -88,9 +95,11 @@ class PostgresStorage:
         self._closed = False
 
     @classmethod
-    async def open(cls, address: Address, on_statement: OnStatement | None = None) -> PostgresStorage:
+    async def open(
+        cls, address: Address, on_statement: OnStatement | None = None, *, on_turn: OnTurn | None = None
+    ) -> PostgresStorage:
         """Connect, and make sure that there is a vault, or the place for one. Raises `StorageFailure`."""
-        storage = cls(address, on_statement)
+        storage = cls(address, on_statement, on_turn=on_turn)
         try:
             await storage._lanes.ask(storage._database.check)
             await storage._writer.connection()
@@ -159,6 +168,11 @@ class PostgresStorage:
         rows = await self._lanes.ask(lambda connection: connection.rows(schema.DATABASE_SIZE))
         return int(rows[0][0])
 
+    async def risks(self) -> Sequence[str]:
+        """See `Storage.risks`."""
+        risk = await self._lanes.ask(risk_of_failover)
+        return (f"storage {self._database.address}: {risk}",) if risk else ()
+
     async def news(self, since: int) -> tuple[int, Sequence[Change] | None]:
         """See `Storage.news`."""
         self._database.announce("news")
@@ -180,7 +194,10 @@ class PostgresStorage:
                 if n is not None
             ]
 
-        return await self._lanes.ask(ask)
+        epoch, changes = await self._lanes.ask(ask)
+        if changes is None and since > 0:
+            self._database.tell_of_turn(since, epoch)
+        return epoch, changes
 
     async def meet(self, node: Node) -> Sequence[Node]:
         """See `Storage.meet`."""

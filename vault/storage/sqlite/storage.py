@@ -178,6 +178,10 @@ class SqliteStorage:
         """See `Storage.size`."""
         return None
 
+    async def risks(self) -> Sequence[str]:
+        """See `Storage.risks`."""
+        return ()
+
     async def now(self) -> Millis | None:
         """See `Storage.now`."""
         return None
