@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -78,6 +79,27 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep files in memory, but those of long tests, which may have many and play what a disk does."""
     if config.getoption("markexpr") != "soak":
         temporary.use_memory()
+    plain = config.get_verbosity() <= 0 and config.getoption("durations") is None
+    if plain and not config.getoption("xmlpath"):
+        for plugin in config.pluginmanager.get_plugins():
+            if type(plugin).__name__ == "WorkerInteractor":
+                plugin.sendevent = _telling(plugin.sendevent)
+
+
+def _telling(send: Callable[..., None]) -> Callable[..., None]:
+    """Return what sends the events of a worker but those of which nothing is shown: telling took as long as a small test.
+
+    That are the beginning and the end of a test, and that its fixtures were made and taken down well.
+    """
+
+    def tell(name: str, **event: Any) -> None:
+        well = (
+            name == "testreport" and event["data"]["when"] != "call" and event["data"]["outcome"] == "passed"
+        )
+        if not well and name not in {"logstart", "logfinish"}:
+            send(name, **event)
+
+    return tell
 
 
 def pytest_unconfigure() -> None:
@@ -148,10 +170,10 @@ def pytest_runtest_protocol() -> Generator[None, object, object]:
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """Fail a test that leaves signals otherwise than they were: a later one would die of SIGPIPE, or not of SIGTERM."""
     yield
-    changed = [number.name for number, handler in _HANDLERS.items() if signal.getsignal(number) != handler]
-    for number, handler in _HANDLERS.items():
-        signal.signal(number, handler)
-    assert not changed, f"{item.nodeid} left {', '.join(changed)} changed"
+    changed = [number for number, handler in _HANDLERS.items() if signal.getsignal(number) != handler]
+    for number in changed:
+        signal.signal(number, _HANDLERS[number])
+    assert not changed, f"{item.nodeid} left {', '.join(number.name for number in changed)} changed"
 
 
 @pytest.hookimpl(wrapper=True)
