@@ -25,7 +25,7 @@ _NO_DISTURBANCE: Final = 20
 
 DYNAMIC: Final[Mapping[Dynamic, str]] = {
     Dynamic("vault/framework/hcl/lexer.py", "_heredoc"): r"(?m)^([^\S\n]*)EOT\r*$",
-    Dynamic("vault/framework/route_table.py", "pattern"): "",
+    Dynamic("vault/framework/route_table.py", "_compiled"): "",
 }
 """Where a pattern is made at run time, and one like it: "" for those of routes, which are all driven."""
 

@@ -477,9 +477,9 @@ def targets() -> list[Target]:
     """Every route of every kind of mount, in order of their names."""
     with Application() as application:
         found = [
-            Target(mount.mounted.path, bound.route)
+            Target(mount.mounted.path, route)
             for mount in application.vault.mounts.router.root
-            for bound in mount.backend.routes.all
+            for route in mount.backend.routes.declared
         ]
     return sorted(found, key=str)
 

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import pytest
 
+from tests.routes.driver import Application
 from vault.framework.call import Call
 from vault.framework.engine import Engine
 from vault.framework.fields import Doc, FieldKind, Map, Span
+from vault.framework.request.operation import Operation
 from vault.framework.route import NoParams, Params, WrongDeclaration, list_, read, write
 from vault.framework.route_table import RouteTable
 from vault.values.times import Seconds
@@ -284,6 +286,28 @@ def test_two_engines_of_one_mount_may_not_declare_the_same_route() -> None:
 
     with pytest.raises(WrongDeclaration, match="two engines declare"):
         RouteTable([Right(), Other()])
+
+
+def test_tables_of_the_same_kinds_of_engines_serve_each_its_own_engine() -> None:
+    class Kept(Engine):
+        def __init__(self, answer: str) -> None:
+            self.answer = answer
+
+        @read("x")
+        async def show(self, call: Call) -> None:
+            """Show."""
+            raise WrongDeclaration(self.answer)
+
+    for answer in ("one", "other"):
+        bound, _ = RouteTable([Kept(answer)]).match("x", Operation.READ)
+        with pytest.raises(WrongDeclaration, match=answer):
+            bound.invoke(None, None).send(None)  # type: ignore[arg-type,attr-defined]  # a coroutine, which needs no call
+
+
+def test_what_every_declared_route_names_is_there(application: Application) -> None:
+    """A route is bound when a path first needs it: what it names must not be missing only then."""
+    for mount in application.vault.mounts.router.root:
+        assert [bound.route for bound in mount.backend.routes.all] == list(mount.backend.routes.declared)
 
 
 def test_a_kind_that_a_field_names_itself_is_what_coerces_it() -> None:

@@ -138,8 +138,8 @@ BISCUITS: Final = ("biscuit",)
 _USUAL: Final = Access()
 
 
-class Route(msgspec.Struct, frozen=True):
-    """One operation of one engine."""
+class Route(msgspec.Struct, frozen=True, eq=False):
+    """One operation of one engine. Each is declared once, and equals itself alone."""
 
     operation: Operation
     template: str

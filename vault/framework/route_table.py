@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -59,16 +59,71 @@ def _announcing(route: Route, invoke: Handler) -> Handler:
     return announced
 
 
-class _Shape:
-    """The operations that share one template, and its regular expression, compiled when a path first needs it."""
+@functools.cache
+def _compiled(text: str) -> re.Pattern[str]:
+    """Return a template's regular expression, compiled when a path first needs it, for all tables of a process."""
+    return re.compile(text)
 
-    def __init__(self, text: str, group: dict[Operation, BoundRoute]) -> None:
+
+@functools.cache
+def _planned(
+    declared: tuple[tuple[Route, ...], ...],
+) -> tuple[tuple[str, str, Mapping[Operation, tuple[int, Route]]], ...]:
+    """Return each regular expression with what paths begin with, and its operations: a route, and which engine's it is.
+
+    The nearest comes first. Empty is the beginning of what a capture begins.
+
+    It is the same for all tables of the same engines, of which each namespace and each server of a process has some.
+    Raises `WrongDeclaration`.
+    """
+    shapes: dict[str, dict[Operation, tuple[int, Route]]] = {}
+    for whose, routes in enumerate(declared):
+        for route in routes:
+            group = shapes.setdefault(route.pattern, {})
+            if route.operation in group:
+                raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")
+            group[route.operation] = whose, route
+    first = {text: next(iter(group.values()))[1] for text, group in shapes.items()}
+    ordered = sorted(shapes, key=lambda text: order_of(first[text]))
+    heads = (first[text].template.partition("/")[0] for text in ordered)
+    return tuple(
+        ("" if "{" in head else head, text, shapes[text]) for head, text in zip(heads, ordered, strict=True)
+    )
+
+
+def _bound(route: Route, engine: Engine) -> BoundRoute:
+    """Return a route on a live engine."""
+    access = route.access
+    exists = getattr(engine, access.exists) if access.exists else None
+    before = getattr(engine, access.before) if access.before else None
+    invoke = _announcing(route, _invoker(getattr(engine, route.handler), route.params))
+    return BoundRoute(route, invoke, exists, before)
+
+
+class _Shape:
+    """The operations that share one template, bound to their engines when a path first needs them."""
+
+    def __init__(
+        self, text: str, group: Mapping[Operation, tuple[int, Route]], engines: Sequence[Engine]
+    ) -> None:
         self._text = text
-        self.group = group
+        self._group = group
+        self._engines = engines
+
+    @property
+    def declared(self) -> Iterable[Route]:
+        return (route for _, route in self._group.values())
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
-        return re.compile(self._text)
+        return _compiled(self._text)
+
+    @functools.cached_property
+    def group(self) -> Mapping[Operation, BoundRoute]:
+        return {
+            operation: _bound(route, self._engines[whose])
+            for operation, (whose, route) in self._group.items()
+        }
 
 
 class RouteTable:
@@ -76,22 +131,22 @@ class RouteTable:
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._by_head: dict[str, list[_Shape]] = {}
-        shapes: dict[str, dict[Operation, BoundRoute]] = {}
-        for engine in engines:
-            for route in engine.routes:
-                exists = getattr(engine, route.access.exists) if route.access.exists else None
-                before = getattr(engine, route.access.before) if route.access.before else None
-                invoke = _announcing(route, _invoker(getattr(engine, route.handler), route.params))
-                bound = BoundRoute(route, invoke, exists, before)
-                group = shapes.setdefault(route.pattern, {})
-                if route.operation in group:
-                    raise WrongDeclaration(f"two engines declare {route.operation} {route.template}")
-                group[route.operation] = bound
-        ordered = sorted(shapes.items(), key=lambda item: order_of(next(iter(item[1].values())).route))
-        for pattern, group in ordered:
-            head = next(iter(group.values())).route.template.partition("/")[0]
-            self._by_head.setdefault("" if "{" in head else head, []).append(_Shape(pattern, group))
-        self.all: tuple[BoundRoute, ...] = tuple(bound for _, group in ordered for bound in group.values())
+        self._shapes: list[_Shape] = []
+        for head, text, group in _planned(tuple(engine.routes for engine in engines)):
+            shape = _Shape(text, group, engines)
+            self._by_head.setdefault(head, []).append(shape)
+            self._shapes.append(shape)
+
+    @property
+    def declared(self) -> Iterator[Route]:
+        """Every route, the nearest template first; none is bound for it."""
+        for shape in self._shapes:
+            yield from shape.declared
+
+    @functools.cached_property
+    def all(self) -> tuple[BoundRoute, ...]:
+        """Every route, the nearest template first."""
+        return tuple(bound for shape in self._shapes for bound in shape.group.values())
 
     def matching(self, path: str) -> tuple[BoundRoute, ...]:
         """Return every operation on `path`, those of the nearest template first."""

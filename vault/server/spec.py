@@ -85,7 +85,7 @@ def _routes() -> Mapping[str, Sequence[Route]]:
     config = Config(listeners=(Listener(kind="tcp"),), storage=StorageSettings(kind="inmem"))
     log = Log(stream=io.StringIO())
     vault = Vault(config, MemoryStorage(), clock=Clock(), entropy=Entropy(), metrics=Metrics(), log=log)
-    return {path: [bound.route for bound in backend.routes.all] for path, backend in _mounts(vault.catalog)}
+    return {path: list(backend.routes.declared) for path, backend in _mounts(vault.catalog)}
 
 
 def _mounts(catalog: Catalog) -> Iterator[tuple[str, Backend]]:

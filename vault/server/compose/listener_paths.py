@@ -21,7 +21,7 @@ def fixed_paths(mounts: MountTable) -> Mapping[str, set[Operation]]:
     """Return the paths that answer while sealed too, with the operations that they take."""
     found: dict[str, set[Operation]] = {}
     for mount in mounts:
-        for bound in mount.backend.routes.all:
-            if bound.route.access.when_sealed:
-                found.setdefault(mount.entry.path + bound.route.template, set()).add(bound.route.operation)
+        for route in mount.backend.routes.declared:
+            if route.access.when_sealed:
+                found.setdefault(mount.entry.path + route.template, set()).add(route.operation)
     return found

@@ -150,7 +150,7 @@ class SpecsEngine(Engine):
         for mount in table:
             entry = mount.entry
             if acl is not None and reaches(call, acl, entry.path):
-                mounts[entry.path] = [bound.route for bound in mount.backend.routes.all]
+                mounts[entry.path] = list(mount.backend.routes.declared)
         movable = frozenset(
             mount.entry.path for mount in table if mount.entry.kind.removeprefix("ns_") not in _OWN
         )
