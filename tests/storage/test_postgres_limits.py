@@ -17,7 +17,8 @@ from tests.storage.test_postgres_away import soon
 from vault.storage.postgres.administration import install
 from vault.storage.postgres.connection import Address, Connection
 from vault.storage.postgres.storage import PostgresStorage
-from vault.storage.protocol import Storage, StorageBusy, StorageFailure
+from vault.storage.protocol import Node, Storage, StorageBusy, StorageFailure
+from vault.values.times import Millis
 
 _MANY = 500
 _WAITING = 1024
@@ -36,6 +37,10 @@ class Place:
     @property
     def address(self) -> Address:
         return self._cluster.direct(self.database, self.role)
+
+    @property
+    def owner(self) -> Address:
+        return self._cluster.direct(self.database)
 
     async def limit(self, *settings: str) -> None:
         """Change the role, for connections that are made from now on."""
@@ -232,6 +237,34 @@ def test_on_a_full_disk_writes_fail_reads_go_on_and_once_there_is_room_all_does(
         ballast.unlink()
         await grow(10)
         assert sorted(await everything(storage)) == acknowledged
+        await storage.close()
+
+    asyncio.run(story())
+
+
+def test_what_waits_for_its_commit_leaves_a_connection_to_those_who_read(few: Place) -> None:
+    """As everything does that is written while a synchronous standby is away; here somebody holds the tables."""
+
+    async def story() -> None:
+        storage = PostgresStorage(few.address)
+        await fill(storage, "a")
+        holder = await Connection.make(few.owner)
+        await holder.run("BEGIN; LOCK TABLE coffre.node, coffre.timer IN EXCLUSIVE MODE")
+        node = Node(hostname="a", api_addr="one", cluster_addr="", version="0", api="2", serves=True)
+        writing = [
+            asyncio.ensure_future(written)
+            for written in (
+                storage.meet(node),
+                storage.claim(Millis(0), 10, hold=Millis(1000)),
+                storage.meet(node),
+            )
+        ]
+        for _ in range(20):
+            assert await storage.reader().get("a") == b"a"
+            assert not any(each.done() for each in writing)
+        await holder.run("ROLLBACK")
+        await asyncio.gather(*writing)
+        await holder.close()
         await storage.close()
 
     asyncio.run(story())

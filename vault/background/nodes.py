@@ -26,6 +26,8 @@ _BEAT: Final = 3.0
 """Seconds between two words of a server."""
 _ASIDE: Final = 10.0
 """Seconds for which one stands aside: for so long OpenBao's leader does not try to lead again."""
+_UNSAID: Final = 2
+"""Words of a server, one after the other, that storage did not take, until it is said to take none."""
 
 
 def active(node: Node) -> bool:
@@ -61,6 +63,11 @@ class Nodes:
         self._task = LastingTask(self._beat, defect)
         self._changed = asyncio.Event()
         self._known: Sequence[Node] = ()
+        self._unsaid = 0
+        self.writable = True
+        """Whether storage takes what is written, as far as it answers at all: it took one of this server's last words."""
+        self.on_writable: Callable[[], None] = lambda: None
+        """Called when that has changed."""
         self.after_beat: Callable[[], Awaitable[None]] | None = None
         """Asked for after each word of this server, while it is known who else lives. May raise `StorageFailure`."""
 
@@ -96,6 +103,17 @@ class Nodes:
     async def all(self) -> Sequence[Node]:
         """Return all that live, this one included. Raises `StorageFailure`."""
         return await self._meet(self.own)
+
+    async def seen(self) -> Sequence[Node]:
+        """Return all that live, or lived when storage last took a word. Raises `StorageFailure` where it never has."""
+        if self._known and not self.writable:
+            return self._known
+        try:
+            return await self.all()
+        except StorageFailure:
+            if not self._known:
+                raise
+            return self._known
 
     async def _meet(self, own: Node) -> Sequence[Node]:
         self._known = await self._storage.meet(own)
@@ -139,7 +157,7 @@ class Nodes:
         while True:
             self._changed.clear()
             with contextlib.suppress(StorageFailure):  # it is told where it matters
-                await self.all()
+                await self._say()
                 if self.after_beat is not None:
                     await self.after_beat()
             again = asyncio.get_running_loop().call_later(_BEAT, self._changed.set)
@@ -147,3 +165,21 @@ class Nodes:
                 await self._changed.wait()
             finally:
                 again.cancel()
+
+    async def _say(self) -> None:
+        """Say that this server lives, and note whether storage takes that. Raises `StorageFailure` where it does not."""
+        try:
+            await self.all()
+        except StorageFailure:
+            self._unsaid += 1
+            if self._unsaid >= _UNSAID:
+                await self._storage.now()  # where it does not answer either, that is another matter
+                self._note(writable=False)
+            raise
+        self._unsaid = 0
+        self._note(writable=True)
+
+    def _note(self, *, writable: bool) -> None:
+        if writable is not self.writable:
+            self.writable = writable
+            self.on_writable()

@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from msgspec.structs import replace
 
 from tests.clocks import SECOND, MovedClock
@@ -11,6 +12,7 @@ from vault.background.nodes import Nodes, active
 from vault.framework.clock import Clock
 from vault.storage.memory import MemoryStorage
 from vault.storage.protocol import Node, StorageFailure
+from vault.values.times import Millis
 
 ONE = Node(hostname="a", api_addr="one", cluster_addr="", version="0.1", api="2.7.2", serves=False)
 
@@ -24,7 +26,13 @@ class Meeting(MemoryStorage):
         self.until: dict[str, float] = {}
         self.nodes: dict[str, Node] = {}
         self.away = False
+        self.silent = False
         self.met = asyncio.Event()
+
+    async def now(self) -> Millis | None:
+        if self.silent:
+            raise StorageFailure("silent")
+        return await super().now()
 
     async def meet(self, node: Node) -> Sequence[Node]:
         self.met.set()
@@ -118,5 +126,52 @@ def test_one_on_a_storage_of_its_own_says_nothing_and_one_without_storage_ends_a
         await storage.met.wait()
         storage.away = True
         await nodes.stop()
+
+    asyncio.run(story())
+
+
+def test_a_storage_that_answers_and_takes_two_words_in_turn_not_takes_no_writes() -> None:
+    async def story() -> None:
+        storage = Meeting(MovedClock(SECOND))
+        nodes = Nodes(storage, storage.clock, ONE, shared=True, defect=list[Exception]().append)
+        told: list[bool] = []
+        nodes.on_writable = lambda: told.append(nodes.writable)
+
+        async def word(*, away: bool, silent: bool = False) -> bool:
+            """Have it say one word more, and return whether storage is taken to take writes."""
+            storage.away, storage.silent = away, silent
+            storage.met.clear()
+            nodes.opened()
+            await storage.met.wait()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return nodes.writable
+
+        nodes.start()
+        await storage.met.wait()
+        assert await word(away=False)
+        assert await word(away=True), "once may be a connection that broke"
+        assert not await word(away=True)
+        assert await nodes.seen() == [nodes.own], "as was known last"
+        assert not await word(away=True)
+        assert await word(away=False)
+        for _ in range(4):
+            assert await word(away=True, silent=True), "it answers nobody: that is told elsewhere"
+        assert await nodes.seen() == [nodes.own]
+        assert not await word(away=True)
+        storage.away = False
+        await nodes.stop()
+        assert told == [False, True, False]
+
+    asyncio.run(story())
+
+
+def test_where_storage_never_took_a_word_nobody_is_known() -> None:
+    async def story() -> None:
+        storage = Meeting(MovedClock(SECOND))
+        storage.away = True
+        nodes = Nodes(storage, storage.clock, ONE, shared=True, defect=list[Exception]().append)
+        with pytest.raises(StorageFailure, match="away"):
+            await nodes.seen()
 
     asyncio.run(story())

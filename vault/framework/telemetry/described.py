@@ -135,6 +135,7 @@ MEANINGS: Final[Mapping[str, MetricFacts]] = {
     "coffre.storage.probe_duration_seconds": _lasts("The question that is put to the storage every few seconds"),
     "coffre.storage.reachable": _is("Whether the storage answered when it was asked last"),
     "coffre.storage.size_bytes": _is("Size of the database: of its files with the write-ahead log, or as PostgreSQL says"),
+    "coffre.storage.writable": _is("Whether a PostgreSQL that answers took what this server wrote last"),
     "coffre.telemetry.dropped_total": _grows("What the collector was to have and was not given, by kind", "signal"),
     "coffre.telemetry.failures_total": _grows("Tries to hand something to the collector that failed", "signal"),
     "coffre.telemetry.rejected_total": _grows(

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from vault.storage.postgres import schema
 from vault.storage.postgres.batches import Batches
@@ -21,6 +21,8 @@ from vault.storage.postgres.transaction import Transaction
 from vault.storage.postgres.turn import Turn
 from vault.storage.protocol import Change, Node, ReadTx, StorageBusy, StorageFailure, StorageLost, Timer, Tx
 from vault.values.times import Millis, time_after
+
+T = TypeVar("T")
 
 _MOST: Final = 1024
 """Transactions that are open at once: more are refused."""
@@ -90,6 +92,7 @@ class PostgresStorage:
         self._lanes: Final = Lanes(self._database, self._writer)
         self.batches: Final = Batches(self._database, self._writer, self._lanes)
         self.turn: Final = Turn(self._database, self._writer, self._lanes, self.batches.lines)
+        self._noting: Final = asyncio.Lock()
         self._inside: set[asyncio.Task[Any] | object] = set()
         self._left = asyncio.Event()
         self._closed = False
@@ -148,7 +151,7 @@ class PostgresStorage:
         self._outside()
         self._database.announce("claim")
         until = time_after(now, hold)
-        rows = await self._lanes.ask(lambda connection: connection.rows(schema.CLAIM, now, limit, until))
+        rows = await self._note(lambda connection: connection.rows(schema.CLAIM, now, limit, until))
         timers = [Timer(kind, key, Millis(due), attempts) for kind, key, due, attempts in rows]
         return sorted(timers, key=lambda timer: (timer.due, timer.kind, timer.key))
 
@@ -204,7 +207,7 @@ class PostgresStorage:
         about = (node.hostname, node.api_addr, node.cluster_addr, node.version, node.api)
         aside = timedelta(seconds=node.aside)
         known = (_id(node), *about, schema.newest_version(), node.serves, aside, schema.LIVES)
-        rows = await self._lanes.ask(lambda connection: connection.rows(schema.MEET, *known))
+        rows = await self._note(lambda connection: connection.rows(schema.MEET, *known))
         return [
             Node(
                 hostname=host,
@@ -221,7 +224,15 @@ class PostgresStorage:
 
     async def part(self, node: Node) -> None:
         """See `Storage.part`."""
-        await self._lanes.ask(lambda connection: connection.rows(schema.DEPART, _id(node)))
+        await self._note(lambda connection: connection.rows(schema.DEPART, _id(node)))
+
+    async def _note(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
+        """Ask for what is committed by itself, one such thing after the other.
+
+        A database that answers reads may let commits wait, for a standby say: of the connections for reads this waits on one.
+        """
+        async with self._noting:
+            return await self._lanes.ask(ask)
 
     async def check(self) -> None:
         """See `Storage.check`. A database that does not answer has not been exchanged: each statement says so itself."""

@@ -16,7 +16,7 @@ from vault.storage.protocol import Node
 from vault.values.times import millis_to_nanos
 
 
-class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
+class ClusterNode(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One server of the cluster."""
 
     hostname: str
@@ -28,6 +28,8 @@ class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
     """When it was heard of last; none for the server that answers."""
     version: str
     coffre_version: str
+    storage_read_only: bool = False
+    """Whether storage takes nothing that the server writes, and the rest is as of when it last did."""
 
 
 class ClusterNodes(msgspec.Struct, frozen=True):
@@ -56,7 +58,7 @@ class NodesEngine(Engine):
     async def read_nodes(self, call: Call) -> Reply[ClusterNodes]:
         """Show the servers of the cluster that live."""
         del call
-        shown = [self._shown(node) for node in await self._nodes.all()]
+        shown = [self._shown(node) for node in await self._nodes.seen()]
         return Reply(data=ClusterNodes(shown), embed=True)
 
     def _shown(self, node: Node) -> ClusterNode:
@@ -68,6 +70,7 @@ class NodesEngine(Engine):
             last_echo=None if self._nodes.is_own(node) else rfc3339(millis_to_nanos(node.seen)),
             version=node.api,
             coffre_version=release(node),
+            storage_read_only=self._nodes.is_own(node) and not self._nodes.writable,
         )
 
     @read("leader", public=True, when_sealed=True, unaudited=True)

@@ -65,6 +65,7 @@ class HealthParams(Params, frozen=True):
     perfstandbyok: Annotated[str | None, Doc("Answer a performance standby as if it were active.")] = None
     drsecondarycode: Annotated[str | None, Doc("Status while a disaster recovery secondary.")] = None
     sealedcode: Annotated[str | None, Doc("Status while sealed.")] = None
+    readonlycode: Annotated[str | None, Doc("Status while active on a storage that takes no writes.")] = None
     uninitcode: Annotated[str | None, Doc("Status while not initialised.")] = None
 
 
@@ -147,5 +148,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many schedules of backups have none of their last attempt."""
     storage_unreachable: bool = False
     """Whether storage does not answer, so that this is what it said last."""
+    storage_read_only: bool = False
+    """Whether storage answers and takes no writes."""
     clock_skew_ms: Millis = Millis(0)
     """By how much this node's clock is ahead of the database's, where that is worth telling."""

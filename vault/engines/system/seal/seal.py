@@ -48,6 +48,7 @@ _CODES: Final = (
     "standbycode",
     "drsecondarycode",
     "perfstandbycode",
+    "readonlycode",
 )
 _TURNS_AWAY: Final = 15.0
 """Seconds without storage after which whoever balances load is to send requests elsewhere."""
@@ -229,7 +230,9 @@ class SealEngine(Engine):
         """Show the health of this node, with a status that a load balancer understands."""
         status = await self._public_status()
         aside = not status.sealed and self._hooks.nodes.aside
-        code = _code(status, params, aside=aside)
+        silent = self._state.silent
+        read_only = not self._hooks.nodes.writable and not silent
+        code = _code(status, params, aside=aside, read_only=read_only)
         cluster = self._hooks.cluster()
         recording = self._recording()
         state = "unknown" if status.sealed else "disabled"
@@ -250,10 +253,11 @@ class SealEngine(Engine):
             log_blocked=recording.log_blocked,
             log_failing=recording.log_failing,
             snapshots_failing=self._hooks.failing_snapshots(),
-            storage_unreachable=self._state.silent > 0,
+            storage_unreachable=silent > 0,
+            storage_read_only=read_only,
             clock_skew_ms=self._hooks.skew.ahead if self._hooks.skew.told else Millis(0),
         )
-        turns_away = self._state.silent > _TURNS_AWAY or self._hooks.skew.too_far
+        turns_away = silent > _TURNS_AWAY or self._hooks.skew.too_far
         return Reply(data=health, plain=True, status=503 if turns_away else code)
 
     async def _public_status(self) -> Status:
@@ -306,10 +310,11 @@ class SealEngine(Engine):
         )
 
 
-def _code(status: Status, params: HealthParams, *, aside: bool) -> int:
+def _code(status: Status, params: HealthParams, *, aside: bool, read_only: bool) -> int:
     """Choose the HTTP status. Raises `Malformed` without text for a code that is no number.
 
-    A server that stands `aside` answers as OpenBao's standby.
+    A server that stands `aside` answers as OpenBao's standby. One whose storage is `read_only` serves reads, so it is another
+    one for those alone who ask for that.
     """
     codes = {}
     try:
@@ -329,7 +334,8 @@ def _code(status: Status, params: HealthParams, *, aside: bool) -> int:
     elif aside and not liked:
         code = codes.get("standbycode", 429)
     else:
-        code = codes.get("activecode", 200)
+        active = codes.get("activecode", 200)
+        code = codes.get("readonlycode", active) if read_only else active
     if not 200 <= code <= 999:
         raise Malformed  # no final answer can have such a status
     return code

@@ -26,6 +26,15 @@ def make_nodes(ground: Ground) -> Nodes:
     )
     defect = partial(ground.log.crash, "core", "saying that this server lives met a defect; it is begun anew")
     nodes = Nodes(ground.storage, ground.clock, own, shared=config.storage.is_shared, defect=defect)
+
+    def tell() -> None:
+        if nodes.writable:
+            ground.log.note("storage", "the storage takes writes again")
+        else:
+            ground.log.failure("storage", "the storage answers reads and takes no writes")
+
+    nodes.on_writable = tell
     if nodes.shared:
+        ground.metrics.gauge("coffre.storage.writable", lambda: float(nodes.writable))
         ground.metrics.gauge("coffre.storage.nodes", lambda: float(nodes.count))
     return nodes
