@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: EUPL-1.2
-"""Requests beside searches of the log: how long a KV read takes while nobody searches, and while others search all the time.
+"""Requests beside searches of the log: how long a KV read, or with `--writes` a KV write, takes while nobody searches, and while others search all the time.
 
 The server has one core; its log reader, those who search and the clock of the reads share the other. A third row has as
 much other work on that core that has nothing to do with the log: what it costs is the machine's share of the second row.
@@ -25,6 +25,7 @@ from tests.perf.server import Keys, Program, call, running, set_up_whole, tree
 _PACE = 0.005
 """Seconds from one read to the next: what is measured is how long one takes, and not how many there can be."""
 _READS = Operation("kv read", [Request("GET", f"/v1/secret/data/bench/{number}") for number in range(100)])
+_BODY = '{"data":{"password":"correct horse battery staple"}}'
 _SEARCHER = """
 import http.client, itertools, sys
 line = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
@@ -64,11 +65,11 @@ def _beside(code: str, arguments: list[str], count: int) -> Iterator[list[int]]:
             done.append(one.communicate()[0].count(b"\n"))
 
 
-def _reads(program: Program, token: str, seconds: float) -> list[float]:
-    """Read a secret at a steady pace; how long each read took, in milliseconds, from when it was due."""
+def _asked(program: Program, token: str, seconds: float, body: str | None) -> list[float]:
+    """Read a secret, or write `body`, at a steady pace; how long each took, in milliseconds, from when it was due."""
     line, took = http.client.HTTPConnection("127.0.0.1", program.port), list[float]()
     with _first_in_line():
-        _read(line, token, seconds, took)
+        _ask(line, token, seconds, took, body)
     line.close()
     return took
 
@@ -82,12 +83,15 @@ def _first_in_line() -> Iterator[None]:
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def _read(line: http.client.HTTPConnection, token: str, seconds: float, took: list[float]) -> None:
+def _ask(
+    line: http.client.HTTPConnection, token: str, seconds: float, took: list[float], body: str | None
+) -> None:
+    method = "GET" if body is None else "POST"
     due = time.perf_counter()
     end = due + seconds
     while due < end:
         time.sleep(max(0.0, due - time.perf_counter()))
-        line.request("GET", "/v1/secret/data/bench/7", headers={"X-Vault-Token": token})
+        line.request(method, "/v1/secret/data/bench/7", body, {"X-Vault-Token": token})
         answer = line.getresponse()
         assert answer.status == 200
         answer.read()
@@ -98,11 +102,14 @@ def _read(line: http.client.HTTPConnection, token: str, seconds: float, took: li
 def _row(name: str, took: list[float], done: int) -> str:
     took.sort()
     p50, p99 = took[len(took) // 2], took[-1 - len(took) // 100]
-    return f"{name:28} p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   {len(took):6} reads   {done:6} times beside"
+    return f"{name:28} p50 {p50:7.2f} ms   p99 {p99:7.2f} ms   {len(took):6} times   {done:6} times beside"
 
 
-def measure(program: Program, keys: Keys, *, rounds: int, seconds: float, searchers: int) -> Iterator[str]:
+def measure(
+    program: Program, keys: Keys, *, rounds: int, seconds: float, searchers: int, writes: bool = False
+) -> Iterator[str]:
     """Yield the rows of the table."""
+    body = _BODY if writes else None
     call(program, "PUT", "sys/policies/acl/log", _POLICY, keys.root)
     made = call(program, "POST", "auth/token/create", {"policies": ["log"]}, keys.root)
     searcher = [str(program.port), str(made["auth"]["client_token"])]
@@ -117,7 +124,7 @@ def measure(program: Program, keys: Keys, *, rounds: int, seconds: float, search
         for name, (code, arguments, count) in kinds.items():
             with _beside(code, arguments, count) as done:
                 time.sleep(0.3)
-                took[name] += _reads(program, keys.reader, seconds)
+                took[name] += _asked(program, keys.reader, seconds, body)
             times[name] += sum(done)
     for name, all_ in took.items():
         yield _row(name, all_, times[name])
@@ -130,6 +137,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=4, help="of each part of a round")
     parser.add_argument("--searchers", type=int, default=2)
+    parser.add_argument("--writes", action="store_true", help="measure KV writes, not reads")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as open_:
         folder = Path(scratch)
@@ -146,7 +154,12 @@ def main(arguments: list[str] | None = None) -> None:
         os.sched_setaffinity(0, others)
         try:
             for row in measure(
-                program, keys, rounds=options.rounds, seconds=options.seconds, searchers=options.searchers
+                program,
+                keys,
+                rounds=options.rounds,
+                seconds=options.seconds,
+                searchers=options.searchers,
+                writes=options.writes,
             ):
                 print(row)
         finally:
