@@ -55,14 +55,15 @@ def _beside(code: str, arguments: list[str], count: int) -> Iterator[list[int]]:
         subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE)
         for _ in range(count)
     ]
+    first = [one.stdout.readline() for one in begun if one.stdout is not None]  # each is at it
     done: list[int] = []
     try:
         yield done
         assert all(one.poll() is None for one in begun), "what is done beside has ended"
     finally:
-        for one in begun:
+        for line, one in zip(first, begun, strict=True):
             one.kill()
-            done.append(one.communicate()[0].count(b"\n"))
+            done.append((line + one.communicate()[0]).count(b"\n"))
 
 
 def _asked(program: Program, token: str, seconds: float, body: str | None) -> list[float]:
