@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -123,6 +124,14 @@ def test_what_people_begin_through_one_worker_they_go_on_with_through_the_other(
         assert do(other, "GET", "sys/seal-status")["progress"] == 1
         assert do(other, "PUT", "sys/unseal", {"key": made[1]})["sealed"] is False
         assert do(one, "GET", "secret/data/a")["data"]
+        begun = do(one, "POST", "sys/rotate/root/init", {"secret_shares": 1, "secret_threshold": 1})
+        given = {"key": made[0], "nonce": begun["data"]["nonce"]}
+        assert do(other, "POST", "sys/rotate/root/update", given)["data"]["progress"] == 1
+        os.kill(pair.pids()[0], signal.SIGKILL)
+    pair.settled()
+    with pair.both() as (one, other):
+        lost = other.request("POST", "/v1/sys/rotate/root/update", {**given, "key": made[1]})
+        assert (lost.status, lost.json()) == (400, {"errors": ["no rotation in progress"]})
         begun = do(one, "POST", "sys/rotate/root/init", {"secret_shares": 1, "secret_threshold": 1})
         for share, worker in zip(made[1:], (one, other), strict=True):
             update = {"key": share, "nonce": begun["data"]["nonce"]}
@@ -256,12 +265,28 @@ def test_a_first_worker_that_is_late_to_listen_is_not_taken_for_a_dead_one(pair:
 
 def test_a_reload_reaches_every_worker_and_drops_nobody(pair: Pair) -> None:
     pair.settled()
-    with pair.both() as workers:
-        known = pair.log().count("server: reloaded")
-        os.kill(pair.server.pid, signal.SIGHUP)
-        wait_until(lambda: pair.log().count("server: reloaded") == known + 2, pair.log, PATIENCE)
-        for each in workers:
-            assert do(each, "GET", "sys/health")["sealed"] is False
+    with pair.both() as workers, ThreadPoolExecutor(2) as pool:
+        known, reloaded = pair.log().count("server: reloaded"), threading.Event()
+        busy = [
+            pool.submit(_asked_until, reloaded, each, f"n{number}") for number, each in enumerate(workers)
+        ]
+        try:
+            os.kill(pair.server.pid, signal.SIGHUP)
+            wait_until(lambda: pair.log().count("server: reloaded") == known + 2, pair.log, PATIENCE)
+        finally:
+            reloaded.set()
+        for each in busy:
+            assert each.result() > 1
+
+
+def _asked_until(ended: threading.Event, client: Client, name: str) -> int:
+    """Write and read by one connection, of which each has to succeed, until it is over and once more; return how often."""
+    turns = 0
+    while not (ended.is_set() and turns > 1):
+        turns += 1
+        do(client, "POST", f"secret/data/{name}", {"data": {"turn": turns}})
+        assert do(client, "GET", f"secret/data/{name}")["data"]["data"] == {"turn": turns}
+    return turns
 
 
 def test_metrics_are_those_of_both_workers(pair: Pair) -> None:

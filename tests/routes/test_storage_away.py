@@ -46,6 +46,11 @@ def away() -> Generator[tuple[Application, Away]]:
         yield application, storage
 
 
+def test_whoever_balances_load_is_answered_within_a_second_and_sent_elsewhere_after_fifteen() -> None:
+    """The tests below make both shorter."""
+    assert (last_answer._PATIENCE, seal._TURNS_AWAY) == (1.0, 15.0)
+
+
 @pytest.mark.parametrize("how", ["fails", "hangs"])
 def test_health_and_seal_status_answer_what_was_so_last(
     away: tuple[Application, Away], monkeypatch: pytest.MonkeyPatch, how: str

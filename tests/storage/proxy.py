@@ -4,26 +4,31 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Generator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, Self
 
-Moment = Literal["", "request", "answer"]
+Moment = Literal["", "request", "answer", "before"]
 Way = Literal["there", "back"]
 _SOCKET = ".s.PGSQL.5432"
+_PATIENCE = 60
 
 
 class Proxy:
     """A Unix socket in a directory of its own that leads to another one.
 
-    `cut` is what is lost of the next commit: its request, or its answer after it was done. Then both sides are closed.
+    `cut` is what is lost of the next commit: its request, or its answer after it was done. Then both sides are closed, and
+    where that is `alone`, nobody gets there any more. "before" keeps it from going on, with all that comes after it.
     """
 
     def __init__(self, target: str) -> None:
         self.target = target
         self.folder = tempfile.mkdtemp(prefix="px-")
         self.cut: Moment = ""
+        self.alone = False
         self.cuts = self.commits = 0
         self._flows: dict[Way, asyncio.Event] = {"there": asyncio.Event(), "back": asyncio.Event()}
         self.thaw()
@@ -55,6 +60,12 @@ class Proxy:
         for flow in self._flows.values():
             flow.set()
 
+    def hold(self) -> None:
+        """Keep a commit from going on, now that it has come."""
+        self.cut = ""
+        self.cuts += 1
+        self.freeze("there")
+
     def break_all(self) -> None:
         """Break every connection that there is."""
         for writer in [*self._writers]:
@@ -62,6 +73,9 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self.flow("there")
+        if not self.target:
+            writer.transport.abort()
+            return
         try:
             there = await asyncio.open_unix_connection(str(Path(self.target) / _SOCKET))
         except OSError:
@@ -100,10 +114,14 @@ class _Pair:
                 committing = self._is_commit(data)
                 self._proxy.commits += committing
                 if committing and self._proxy.cut:
-                    if self._proxy.cut == "request":
+                    if self._proxy.cut == "before":
+                        self._proxy.hold()
+                        await self._proxy.flow("there")
+                    elif self._proxy.cut == "request":
                         self._break()
                         return
-                    self._committing = True
+                    else:
+                        self._committing = True
                 self._there[1].write(data)
         self._there[1].close()
 
@@ -127,6 +145,30 @@ class _Pair:
 
     def _break(self) -> None:
         self._proxy.cut = ""
+        if self._proxy.alone:
+            self._proxy.target = ""
         self._proxy.cuts += 1
         for writer in (self._here[1], self._there[1]):
             writer.transport.abort()
+
+
+@contextmanager
+def proxied(target: str) -> Generator[tuple[Proxy, asyncio.AbstractEventLoop]]:
+    """Open one for servers that are processes, with the loop of a thread of its own."""
+
+    async def serve(ready: Future[Proxy]) -> None:
+        async with Proxy.open(target) as proxy:
+            ready.set_result(proxy)
+            await ended.wait()
+
+    ready: Future[Proxy] = Future()
+    ended = asyncio.Event()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(ready),), daemon=True)
+    thread.start()
+    try:
+        yield ready.result(_PATIENCE), loop
+    finally:
+        loop.call_soon_threadsafe(ended.set)
+        thread.join()
+        loop.close()
