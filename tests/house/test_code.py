@@ -22,7 +22,7 @@ _MAY_CALL = {
 }
 _RESOLVES = {"getaddrinfo", "getnameinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}
 _MAY_RESOLVE = (
-    "vault/log/forward/transport/stream.py",
+    "vault/log/forward/transport/lookup.py",
     "vault/outbound/names.py",
     "vault/server/http/sockets.py",
     "cli/",

@@ -14,6 +14,7 @@ from typing import Final
 from vault.log.forward.batch import Batch
 from vault.log.forward.transport.address import Address
 from vault.log.forward.transport.failure import ConnectionLost, SendFailure
+from vault.log.forward.transport.lookup import NameLookup
 from vault.log.forward.transport.stream import Deadline, Stream, TlsFiles
 
 SETTLES: Final = 1.0
@@ -29,6 +30,7 @@ class StreamSender:
     ) -> None:
         """`encode` makes of a batch what is written."""
         self._address, self._files, self._encode = address, files, encode
+        self._names = NameLookup(address.host, address.port)
         self.settles = settles
         self._stream: Stream | None = None
         self._ended = False
@@ -47,7 +49,7 @@ class StreamSender:
         if self._ended:
             raise ConnectionLost("the connection is closed")
         if self._stream is None:
-            self._stream = Stream(self._address, self._files)
+            self._stream = Stream(self._address, self._files, self._names)
             self._stream.connect(deadline)
         return self._stream
 

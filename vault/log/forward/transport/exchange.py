@@ -12,6 +12,7 @@ import msgspec
 
 from vault.log.forward.transport.address import Address
 from vault.log.forward.transport.failure import ConnectionLost, SendFailure
+from vault.log.forward.transport.lookup import NameLookup
 from vault.log.forward.transport.stream import Deadline, Stream, TlsFiles
 
 LONGEST_WAIT: Final = 300.0
@@ -49,6 +50,7 @@ class Receiver:
     def __init__(self, address: Address, files: TlsFiles) -> None:
         """Nothing is connected before the first request."""
         self._address, self._files = address, files
+        self._names = NameLookup(address.host, address.port)
         self._stream: Stream | None = None
         self._connection = h11.Connection(h11.CLIENT)
         self._ended = False
@@ -72,7 +74,7 @@ class Receiver:
                 self.close()
         if self._ended:
             raise ConnectionLost("the connection is closed")
-        stream = self._stream = Stream(self._address, self._files)
+        stream = self._stream = Stream(self._address, self._files, self._names)
         stream.connect(deadline)
         return self._exchange(stream, headers, body, deadline)
 

@@ -20,6 +20,7 @@ import msgspec
 
 from vault.log.forward.transport.address import Address
 from vault.log.forward.transport.failure import ConnectionLost, SendFailure
+from vault.log.forward.transport.lookup import NameLookup
 
 _CHUNK: Final = 1 << 16
 _GLANCES: Final = 64
@@ -72,9 +73,9 @@ class TlsFiles(msgspec.Struct, frozen=True, kw_only=True):
 class Stream:
     """One connection."""
 
-    def __init__(self, address: Address, files: TlsFiles) -> None:
-        """Call `connect` before all else."""
-        self._address, self._files = address, files
+    def __init__(self, address: Address, files: TlsFiles, names: NameLookup) -> None:
+        """Call `connect` before all else. `names` looks up the host of the address, for one connection after the other."""
+        self._address, self._files, self._names = address, files, names
         self._socket: socket.socket | None = None
         self._ended = False
 
@@ -111,12 +112,8 @@ class Stream:
         place = self._address
         if place.path:
             return self._reached(socket.AF_UNIX, place.path, deadline)
-        try:
-            found = socket.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise SendFailure("the receiver's name cannot be resolved") from None
         last = SendFailure("the receiver's name has no address")
-        for family, _, _, _, target in found:
+        for family, target in self._names.find(deadline.left()):
             try:
                 return self._reached(family, target, deadline)
             except SendFailure as failure:
@@ -214,6 +211,7 @@ class Stream:
     def abort(self) -> None:
         """Wake whoever waits for the receiver; called from another thread."""
         self._ended = True
+        self._names.abort()
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
