@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from vaultctl.commands.audit.words import entity_of, outcome_of, superseded_of, text_of, why_of
+from vaultctl.commands.audit.words import entity_of, is_biscuit, outcome_of, superseded_of, text_of, why_of
 from vaultctl.text.json import as_list, as_map
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def _who(record: Record, names: Names) -> str:
     name, entity = text_of(actor, "id").removeprefix("accessor:"), entity_of(record)
     told = {
         "root": f"the holder of a root token, accessor {name}",
-        "token": f"a token without an entity, accessor {name}",
+        "token": f"a {'Biscuit' if is_biscuit(record) else 'token'} without an entity, accessor {name}",
         "server": "the server itself",
         "anonymous": "nobody: no token was sent, or none that is valid",
     }.get(text_of(actor, "type"), "")
@@ -73,7 +73,7 @@ def _credential(record: Record) -> str:
     kind, accessor = text_of(credential, "kind"), text_of(credential, "accessor")
     blocks = [str(one) for one in as_list(credential.get("blocks"))]
     parts = [
-        f"a {kind} token, accessor {accessor}" if kind else "",
+        f"{'a Biscuit' if is_biscuit(record) else f'a {kind} token'}, accessor {accessor}" if kind else "",
         _BOUND.get(text_of(credential, "bound"), ""),
     ]
     if blocks:

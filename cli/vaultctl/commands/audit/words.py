@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     """Gives the name of an entity by its id; the empty string where that is not known."""
 
 HEADS = ("Time", "Event", "Outcome", "Actor", "Resource", "By which rule, or why not", "Record")
+_BISCUIT = "biscuit"
 _NO_ENTITIES = ("root", "token", "anonymous", "server", "")
 """Types of actors that are no entities."""
 
@@ -66,12 +67,17 @@ def entity_of(record: Record) -> str:
 
 
 def actor_of(record: Record, names: Names) -> str:
-    """Who acted: by name where that is known, else by id; a token without an entity by its accessor."""
+    """Who acted: by name where that is known, else by id; a credential without an entity by its kind and accessor."""
     actor = as_map(record.get("actor"))
     kind, name = text_of(actor, "type"), text_of(actor, "id")
     if entity_of(record):
         return names(name) or name
-    return f"{kind} {name.removeprefix('accessor:')}".strip()
+    return f"{'Biscuit' if is_biscuit(record) else kind} {name.removeprefix('accessor:')}".strip()
+
+
+def is_biscuit(record: Record) -> bool:
+    """Whether a Biscuit was presented. Where it has no entity, the actor's type is that of a token in a record."""
+    return text_of(as_map(record.get("credential")), "kind") == _BISCUIT
 
 
 def why_of(record: Record) -> str:

@@ -40,7 +40,7 @@ def test_a_read_is_explained_with_its_rule_and_what_was_hashed() -> None:
     assert explained(_READ, lambda entity: {"e-1": "billing"}.get(entity, "")) == [
         ("When", "2026-11-24T09:30:00.000000001Z, recorded 2026-11-24T09:30:00.000000002Z"),
         ("Who", "entity e-1, billing, for e-9"),
-        ("With", "a biscuit token, accessor acc, bound to a key (DPoP), blocks b0, b1"),
+        ("With", "a Biscuit, accessor acc, bound to a key (DPoP), blocks b0, b1"),
         ("Did", "esa.kv.read: GET secret/data/team/db"),
         ("Of", "kv.secret secret/team/db, version 3"),
         ("Namespace", "root"),
@@ -92,3 +92,15 @@ def test_who_has_no_token_and_what_has_too_many_values_is_said() -> None:
     assert dict(explained({"actor": {"type": "server"}}, no_names))["Who"] == "the server itself"
     root = dict(explained({"actor": {"type": "root", "id": "accessor:a"}}, no_names))
     assert root["Who"] == "the holder of a root token, accessor a"
+
+
+def test_a_credential_is_called_what_it_is() -> None:
+    actor = {"id": "accessor:acc", "type": "token"}
+    for kind, who, what in (
+        ("service", "a token without an entity", "a service token"),
+        ("batch", "a token without an entity", "a batch token"),
+        ("biscuit", "a Biscuit without an entity", "a Biscuit"),
+    ):
+        credential = {"accessor": "acc", "kind": kind}
+        rows = dict(explained({"actor": actor, "credential": credential}, no_names))
+        assert (rows["Who"], rows["With"]) == (f"{who}, accessor acc", f"{what}, accessor acc")

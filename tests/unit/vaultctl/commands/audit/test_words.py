@@ -24,6 +24,14 @@ def test_who_acted_is_told_by_what_identifies_them(actor: dict[str, str], told: 
     assert actor_of({"actor": actor}, no_names) == told
 
 
+def test_a_biscuit_is_no_token() -> None:
+    actor = {"id": "accessor:a1", "type": "token"}
+    credential = {"accessor": "a1", "kind": "biscuit", "blocks": ["b0", "a1"]}
+    assert actor_of({"actor": actor, "credential": credential}, no_names) == "Biscuit a1"
+    entity = {"actor": {"id": "e-1", "type": "entity"}, "credential": credential}
+    assert actor_of(entity, no_names) == "e-1"
+
+
 def test_an_entity_is_called_by_its_name_where_that_is_known() -> None:
     names = {"e-1": "ada", "accessor:a1": "nobody"}
     for kind, told in (("person", "ada"), ("token", "token a1")):
