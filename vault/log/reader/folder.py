@@ -87,9 +87,7 @@ class LogFolder:
 
     @property
     def logs(self) -> Mapping[str, FollowedLog]:
-        """The logs as they are indexed, by name. Whoever asks for them has newer records looked for at once."""
-        self._asked_at = self._now()
-        self._asked.set()
+        """The logs as they are indexed, by name."""
         return self._logs
 
     async def run(self) -> None:
@@ -115,12 +113,17 @@ class LogFolder:
     async def catch_up(self) -> None:
         """Return once what was written a tenth of a second ago is indexed, or after a moment: answers say how far they reach."""
         due = self._now() - _ASKED_SECONDS
-        self._asked_at = self._now()
+        self.wake()
         with suppress(TimeoutError):
             async with asyncio.timeout(CATCHING_UP_SECONDS):
                 while self._looked < due:
                     self._asked.set()
                     await self._looking.wait()
+
+    def wake(self) -> None:
+        """Have new records looked for at once, and often for a while: somebody asks."""
+        self._asked_at = self._now()
+        self._asked.set()
 
     async def _rest(self, *, busy: bool) -> None:
         """Let records gather, for as long as nobody would miss them."""
@@ -160,8 +163,9 @@ class LogFolder:
         """Return when a tail is to be answered: when it has what it waits for, or its time is over."""
         loop = asyncio.get_running_loop()
         until = self._now() + ask.wait
+        self.wake()
         while (left := until - self._now()) > 0:
-            log = self.logs.get(ask.log)
+            log = self._logs.get(ask.log)
             if log is not None and wakes(log, ask):
                 return
             future = loop.create_future()
@@ -201,7 +205,7 @@ class LogFolder:
 
     def status(self) -> ReaderStatus:
         """Return how it is."""
-        logs = tuple(_status(log) for _, log in sorted(self.logs.items()))
+        logs = tuple(_status(log) for _, log in sorted(self._logs.items()))
         done = sum(log.indexed_through + 1 - log.first for log in logs)
         return ReaderStatus(
             logs=logs,

@@ -170,6 +170,10 @@ class Service:
         folder = self._folder
         if isinstance(ask, Search | Count | Record | Proof):
             await folder.catch_up()
+        elif not isinstance(
+            ask, Follow | Status | Beat
+        ):  # the first does itself, how it is tells of no record
+            folder.wake()
         match ask:
             case Search():
                 async with self._searching:

@@ -36,7 +36,7 @@ class Served:
     """A folder that is followed, and who serves it."""
 
     def __init__(self, folder: Path, limits: ServiceLimits = _LIMITS) -> None:
-        self.folder = LogFolder(folder, time.monotonic)
+        self.folder = LogFolder(folder, time.monotonic, gather=0.02)
         self.stopped = asyncio.Event()
         self.service = Service(self.folder, time.monotonic, self.stopped.set, limits)
         self.path = folder / SOCKET

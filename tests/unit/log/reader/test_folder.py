@@ -55,7 +55,7 @@ async def _gathering(tmp_path: Path) -> AsyncIterator[tuple[WrittenLog, LogFolde
     folder = LogFolder(tmp_path, time.monotonic, gather=3600.0)
     following = asyncio.get_running_loop().create_task(folder.run())
     try:
-        await eventually(lambda: [one.next for one in folder._logs.values()] == [1])
+        await eventually(lambda: [one.next for one in folder.logs.values()] == [1])
         yield log, folder
     finally:
         following.cancel()
@@ -69,9 +69,9 @@ def test_a_question_waits_until_what_was_written_is_indexed(tmp_path: Path) -> N
             await eventually(lambda: folder._looked > 0)
             log.write(*[record()] * 5)
             await asyncio.sleep(0.2)
-            assert folder._logs[LOG].next == 1
+            assert folder.logs[LOG].next == 1
             await folder.catch_up()
-            assert folder._logs[LOG].next == 6
+            assert folder.logs[LOG].next == 6
             before = folder._looked
             await folder.catch_up()  # at once: nobody has been waiting for longer
             assert folder._looked == before
@@ -98,9 +98,12 @@ def test_records_gather_until_somebody_asks(tmp_path: Path) -> None:
             await asyncio.sleep(0.1)
             log.write(record())
             await asyncio.sleep(0.3)
-            assert folder._logs[LOG].next == 1
             assert folder.logs[LOG].next == 1
-            await eventually(lambda: folder._logs[LOG].next == 2)
+            assert folder.status().logs[0].indexed_through == 0  # who looks at it asks for nothing newer
+            await asyncio.sleep(0.3)
+            assert folder.logs[LOG].next == 1
+            folder.wake()
+            await eventually(lambda: folder.logs[LOG].next == 2)
 
     run(scenario())
 
@@ -111,7 +114,7 @@ def test_who_waits_for_a_record_asks_too(tmp_path: Path) -> None:
             await asyncio.sleep(0.1)
             log.write(record())
             await folder.wait(Follow(log=LOG, after=0, wait=60.0, limit=1))
-            assert folder._logs[LOG].next == 2
+            assert folder.logs[LOG].next == 2
 
     run(scenario())
 

@@ -124,6 +124,29 @@ def test_each_question_has_its_answer(tmp_path: Path) -> None:
     _play(tmp_path, scenario)
 
 
+@pytest.mark.parametrize(
+    ("ask", "wakes"),
+    [
+        ({"type": "status"}, False),
+        ({"type": "beat"}, False),
+        ({"type": "follow", "log": LOG, "after": 17}, True),
+        ({"type": "checkpoint", "log": LOG}, True),
+        ({"type": "record", "log": LOG, "seq": 5}, True),
+        ({**_EVERY, "limit": 3}, True),
+    ],
+    ids=lambda ask: ask["type"] if isinstance(ask, dict) else "",
+)
+def test_a_question_about_records_has_newer_ones_looked_for(
+    tmp_path: Path, ask: dict[str, Any], wakes: bool
+) -> None:
+    async def scenario(served: Served, talk: _Talk) -> None:
+        before = served.folder._asked_at
+        assert "answer" in await talk.answer(**ask)
+        assert (served.folder._asked_at > before) is wakes
+
+    _play(tmp_path, scenario)
+
+
 def test_answers_come_in_any_order(tmp_path: Path) -> None:
     async def scenario(_: Served, talk: _Talk) -> None:
         waiting = talk.ask(type="follow", log=LOG, after=19, wait=4)
