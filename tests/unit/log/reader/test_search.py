@@ -139,8 +139,11 @@ def _time_of(line: bytes) -> int:
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_a_record_that_is_there_all_the_time_comes_once(tmp_path: Path, reading: Reading, order: Any) -> None:
-    logs = [WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER)]
+@pytest.mark.parametrize("skew", [0, 90, -90], ids=["clocks agree", "one is ahead", "one is behind"])
+def test_a_record_that_is_there_all_the_time_comes_once(
+    tmp_path: Path, reading: Reading, order: Any, skew: int
+) -> None:
+    logs = [WrittenLog(tmp_path, LOG), WrittenLog(tmp_path, _OTHER, began=BEGAN + skew * SECOND)]
     for _ in range(3):
         for log in logs:
             log.write(*[record()] * 7)
