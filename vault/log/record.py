@@ -387,6 +387,8 @@ def _said_of_answer(values: Values, reply: Reply[object]) -> bytes:
         said["lease_id"] = reply.lease_id
     if reply.raw is not None:
         said["data"] = values.raw(reply.raw)
+    elif reply.data is not None and not reply.own_names and values.shows(reply.data):
+        said["data"] = reply.data
     elif reply.data is not None:
         said["data"] = values.answer(reply.data, schema.to_plain(reply.data), own=reply.own_names)
     return _encode(said) if said else b""

@@ -58,6 +58,10 @@ class Values(Protocol):
         """Return what the log says of an answer's data, of which `plain` is the form on the wire."""
         ...
 
+    def shows(self, data: object) -> bool:
+        """Whether the log says of an answer's data what it is, as it is: then `answer` says the same, and takes longer."""
+        ...
+
     def raw(self, body: bytes) -> Json:
         """Return what the log says of bytes."""
         ...
@@ -84,6 +88,11 @@ class OmittedValues:
         """See `Values`."""
         del data, own
         return {"$omitted": count(plain)}
+
+    def shows(self, data: object) -> bool:
+        """See `Values`."""
+        del data
+        return False
 
     def raw(self, body: bytes) -> Json:
         """See `Values`."""
@@ -161,6 +170,23 @@ class ValueHasher:
             return self._field(data, plain)
         except TooManyValues:
             return {"$omitted": count(plain)}
+
+    def shows(self, data: object) -> bool:
+        """Whether it is a type of ours that holds counts, flags and times alone: no text that would be hashed."""
+        if not isinstance(data, msgspec.Struct):
+            return False
+        for name in data.__struct_fields__:
+            value = getattr(data, name)
+            kind = type(value)
+            if kind is str:
+                if value and not is_rfc3339(value):
+                    return False
+            elif kind is int:
+                if not -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER:
+                    return False
+            elif kind is not bool and value is not None:
+                return False
+        return True
 
     def _field(self, value: object, plain: Json) -> Json:
         """Hash the texts in a type of ours; its numbers, which are counts and versions, and its times stay."""
