@@ -241,7 +241,7 @@ class LogReader:
             if self._now() - self._unheard >= self._patience:
                 self._end(line)
         except (OSError, asyncio.IncompleteReadError, *NONSENSE):
-            pass
+            self._launched = self._now()  # one that has no place, or speaks nonsense, does not hang
         await line.close()
         return None
 

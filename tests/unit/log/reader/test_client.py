@@ -252,6 +252,38 @@ def test_one_that_never_listens_is_ended(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_one_that_has_no_place_for_another_connection_is_left_alone(tmp_path: Path) -> None:
+    ended: list[None] = []
+
+    class Full(NoProcess):
+        def __init__(self) -> None:
+            super().__init__()
+            self.ended = False
+
+        def kill(self) -> None:
+            ended.append(None)
+
+    async def full(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def scenario() -> None:
+        reader = LogReader(
+            tmp_path,
+            time.monotonic,
+            Full,
+            defect=list[Exception]().append,
+            longest_pause=0.05,
+            patience=0.5,
+        )
+        async with listening(tmp_path, full):
+            reader.begin()
+            await asyncio.sleep(1.5)
+            await reader.close()
+
+    run(scenario())
+    assert not ended
+
+
 @pytest.mark.parametrize("said", [b"", framed(Hello(messages.VERSION))], ids=["at all", "after its name"])
 def test_one_that_says_nothing_is_left_and_this_process_is_not_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
