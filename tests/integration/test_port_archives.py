@@ -101,10 +101,10 @@ def test_an_archive_is_told_what_of_it_was_verified_and_what_was_not(site: Site,
     assert typed("export", "-plain", "-unsigned", tmp_path / "plain", to=source).code == 0
     identity, signers = site.opening
     inside = {
-        "that it opens, and holds the entries that the manifest counts",
+        "that it opens and holds the entries that the manifest counts",
         "what its export could not read",
     }
-    parts, whose = "each part, by its digest in the manifest", "who made it, by the manifest's signature"
+    parts, whose = "each part (by its digest in the manifest)", "who made it (by the manifest's signature)"
     for words, folder, code, unseen in (
         ([signers], "sealed", 2, inside),
         (["-unsigned"], "sealed", 2, {whose, *inside}),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _CONTENTS = (
-    "that it opens, and holds the entries that the manifest counts",
+    "that it opens and holds the entries that the manifest counts",
     "what its export could not read",
 )
 """What of an archive only that one can verify who has its key."""
@@ -174,9 +174,9 @@ def _set_aside(invocation: Invocation, server: Server) -> Mapping[tuple[str, str
 def _tell_archive(invocation: Invocation, reader: ArchiveReader, report: Report) -> int:
     """What an archive says of itself, and what of that was verified; exit code 2 where there is no key to verify the rest."""
     report.facts["archived entries"] = reader.manifest.counts
-    seen = ["each part, by its digest in the manifest"]
+    seen = ["each part (by its digest in the manifest)"]
     unseen: list[str] = []
-    (seen if invocation.text("signers") else unseen).append("who made it, by the manifest's signature")
+    (seen if invocation.text("signers") else unseen).append("who made it (by the manifest's signature)")
     if reader.opens:
         for item in reader.items():
             if item.name.kind == KIND and (entry := item.load()) is not None:
