@@ -126,13 +126,14 @@ UNFIT = ("a" * (LONGEST_PATH + 1), "\u00e9" * (LONGEST_PATH // 2 + 1), "a\0b", "
 FIT = ("a" * LONGEST_PATH, "\u00e9" * (LONGEST_PATH // 2), "a\1b")
 
 
+@pytest.mark.parametrize("optimistic", [False, True])
 @pytest.mark.parametrize("path", UNFIT, ids=ascii)
 def test_what_not_every_storage_takes_none_does_and_others_of_the_batch_are_kept(
-    store: Store, path: str
+    store: Store, path: str, *, optimistic: bool
 ) -> None:
     async def story(storage: Storage) -> None:
         async def unfit() -> None:
-            async with storage.write() as tx:
+            async with storage.write(optimistic=optimistic) as tx:
                 for refused in (
                     tx.put(path, b""),
                     tx.at(Timer("k", path, Millis(1))),
@@ -162,8 +163,19 @@ def test_nothing_is_where_nothing_can_be(store: Store, path: str) -> None:
             reader = storage.reader()
             assert (await reader.get(path), await reader.has(path), reader.epoch) == (None, False, moved)
             assert (await reader.list(f"{path}/"), await reader.scan(f"{path}/")) == ([], [])
-        async with storage.write() as tx:
-            assert (await tx.get(path), await tx.has(path), await tx.list(f"{path}/")) == (None, False, [])
+        for optimistic in (False, True):
+            async with storage.write(optimistic=optimistic) as tx:
+                assert (await tx.get(path), await tx.has(path), await tx.list(f"{path}/")) == (
+                    None,
+                    False,
+                    [],
+                )
+                assert tx.epoch == moved
+                await tx.put("beside", b"")
+            with pytest.raises(ZeroDivisionError):  # as a refusal: what it rests on is confirmed
+                async with storage.write(optimistic=optimistic) as tx:
+                    assert not await tx.has(path)
+                    raise ZeroDivisionError
 
     store.play(story)
 

@@ -163,11 +163,16 @@ class Transaction(Statements):
 
     async def _row(self, path: str) -> EntryRow | Unit:
         """Return what is at a path, or who wrote there and has not committed, and note that it was read."""
+        if storable(path) is None:  # nothing is ever there, and no statement may name it
+            row = await self._lanes.get(None)
+            self._reached(row.epoch)
+            self._read[path] = None
+            return row
         if self._line is None and await self._batches.lines.join(path):
             self._line = path
         writer = self._batches.pending(path)
         if writer is None:
-            row = self._lanes.recent(path) or await self._lanes.get(storable(path))
+            row = self._lanes.recent(path) or await self._lanes.get(path)
             writer = self._batches.pending(path)
             if writer is None:
                 self._saw(path, row.version, row.epoch)
@@ -179,13 +184,17 @@ class Transaction(Statements):
 
     def _saw(self, path: str, source: int | Unit, epoch: int) -> None:
         """Note what was read: what was read first is what it all rests on. Raises `Conflict` where that differs."""
-        if epoch:
-            self.unit.asked = True
-            self.unit.epoch = max(self.unit.epoch, epoch)
+        self._reached(epoch)
         first = self.unit.seen.setdefault(path, source)
         if first is not source and first != source and not self._same(path, first, source):
             self.broke(self._batches.lose(self.unit, "another transaction changed what this one had read"))
             self.begin("get")
+
+    def _reached(self, epoch: int) -> None:
+        """Note the epoch that a statement saw; 0 where none was asked."""
+        if epoch:
+            self.unit.asked = True
+            self.unit.epoch = max(self.unit.epoch, epoch)
 
     @staticmethod
     def _same(path: str, first: int | Unit, source: int | Unit) -> bool:
