@@ -31,6 +31,7 @@ from vault.framework.errors import (
     UnsupportedOperation,
     UnsupportedPath,
     VaultError,
+    forget_frames,
 )
 from vault.framework.keys.external import AskFirst
 from vault.framework.limits import AT_ONCE
@@ -438,6 +439,7 @@ class Pipeline:
 
     async def retry(self, call: Call, again: FactsChanged | AskFirst | Conflict) -> Reply[object] | None:
         """Try again from the newest facts. A write takes its turn first, so that none can change under it."""
+        forget_frames(again)
         for times in range(_ATTEMPTS):
             # a. Ask others what the handler needs of them; that leaves a trace, so the request is recorded first.
             if isinstance(again, AskFirst):
@@ -469,7 +471,7 @@ class Pipeline:
                     await self._follower.follow(core.transaction.committed)
                 return raise_refusal(reply)
             except (FactsChanged, AskFirst, Conflict) as later:
-                again = later
+                forget_frames(again := later)
         raise Busy("what allows this request, or what it is about, kept changing; try again")
 
     def require_same_namespace(self, call: Call, where: str) -> None:
@@ -485,6 +487,7 @@ class Pipeline:
     async def refuse(self, call: Call, error: Exception) -> VaultError:
         """Record a refusal, the request too where that had not been done, and return it."""
         refusal = to_refusal(call, error, self._log)
+        forget_frames(error)
         if hasattr(call, "bound") and call.bound.route.access.unaudited:
             return refusal
         if isinstance(refusal, Sealed) or (isinstance(refusal, Limited) and not refusal.recorded):

@@ -7,11 +7,15 @@ The collector comes after many requests, so on a quiet server it comes never.
 import asyncio
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.routes.driver import ELSEWHERE, TARGETS, Application, Target
 from vault.framework.call import Call
+from vault.framework.errors import Failed
+from vault.pipeline import Pipeline
+from vault.storage.protocol import Conflict, StorageFailure
 
 _TURNS = 200
 """Hundredths of a second that something may take which goes on behind an answer, as a seal does."""
@@ -61,3 +65,31 @@ def test_a_request_leaves_no_call_behind(
             found[who, str(body)] = left(application, target, token, body)
             application.reopen()
     assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("name", ["GET secret/data/{path:any}", "POST secret/data/{path:any}"])
+@pytest.mark.parametrize(
+    ("kind", "times"),
+    [(Failed, 1), (StorageFailure, 1), (ZeroDivisionError, 1), *((Conflict, n) for n in (1, 2, 99))],
+)
+def test_nor_does_one_that_fails_where_somebody_waits_for_what_failed_by_a_name(
+    application: Application,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    kind: type[Exception],
+    times: int,
+) -> None:
+    """A failure leads to the frames that it passed, and that one leads back to it, as many do in storages and pools."""
+    invoke, failures = Pipeline.invoke, [kind("failed") for _ in range(times)]
+
+    async def fails(pipeline: Pipeline, call: Call, *given: Any) -> object:
+        if not failures:
+            return await invoke(pipeline, call, *given)
+        waits = asyncio.get_running_loop().create_future()
+        waits.set_exception(failures.pop())
+        return await waits
+
+    monkeypatch.setattr(Pipeline, "invoke", fails)
+    (target,) = (target for target in TARGETS if str(target) == name)
+    assert left(application, target, "root", {"data": {}} if target.bodied else None) == 0
+    assert len(failures) < times

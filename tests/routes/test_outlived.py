@@ -2,17 +2,19 @@
 """A write during which another node revokes a token: it goes on where it does not rest on that one, and is refused where it does."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
 from tests.postgres import Cluster, Lent
 from tests.routes.driver import Application
 from vault.framework.call import Call
+from vault.mount.entry import MOUNT_KIND
 from vault.pipeline import Pipeline
 from vault.storage.postgres.connection import Address
 from vault.storage.postgres.storage import PostgresStorage
 from vault.storage.postgres.transaction import Transaction
+from vault.storage.protocol import Tx
 from vault.token.model import TOKEN_KIND
 
 _TOKENS = "ns/root/token/id/"
@@ -26,27 +28,22 @@ class _House:
         self.application, self._address = application, address
         self.retries = 0
         retry, commit = Pipeline.retry, Transaction.commit
-        self._key = ""
+        self._between: list[Callable[[Tx], Awaitable[None]]] = []
 
         async def counted(pipeline: Pipeline, *given: object) -> object:
             self.retries += 1
             return await retry(pipeline, *given)  # type: ignore[arg-type]  # as they came
 
         async def late(transaction: Transaction) -> None:
-            key, self._key = self._key, ""
-            if key:
-                await self._revoke(key)
+            if self._between:
+                between, other = self._between.pop(), PostgresStorage(self._address)
+                async with other.write() as tx:
+                    await between(tx)
+                await other.close()
             await commit(transaction)
 
         patch.setattr(Pipeline, "retry", counted)
         patch.setattr(Transaction, "commit", late)
-
-    async def _revoke(self, key: str) -> None:
-        other = PostgresStorage(self._address)
-        async with other.write() as tx:
-            await tx.delete(_TOKENS + key)
-            await tx.invalidate(TOKEN_KIND, key)
-        await other.close()
 
     def token(self) -> tuple[str, str]:
         """A new token, and what it is called in storage."""
@@ -64,11 +61,20 @@ class _House:
 
     def write(self, path: str, token: str, revoked: str) -> int:
         """Write a secret; the token of that key is revoked between the handler and the commit. Return the status."""
-        self._key, self.retries = revoked, 0
+
+        async def revoke(tx: Tx) -> None:
+            await tx.delete(_TOKENS + revoked)
+            await tx.invalidate(TOKEN_KIND, revoked)
+
+        return self.write_before(path, token, revoke)
+
+    def write_before(self, path: str, token: str, between: Callable[[Tx], Awaitable[None]]) -> int:
+        """Write a secret; another node commits something between the handler and the commit. Return the status."""
+        self._between, self.retries = [between], 0
         status = self.application.request(
             "POST", f"/v1/secret/data/{path}", {"data": {"a": 1}}, token=token
         ).status
-        assert self._key == ""
+        assert not self._between
         return status
 
 
@@ -94,14 +100,35 @@ def test_a_write_by_a_token_that_is_revoked_meanwhile_is_refused(house: _House) 
     assert house.application.request("GET", "/v1/secret/data/refused", token="root").status == 404
 
 
-def test_no_call_is_led_to_by_what_it_had_asked(house: _House) -> None:
-    """Nor by the transaction, which lasts as long: its token would stay in memory until the collector comes (SL-58)."""
+async def mount(tx: Tx) -> None:
+    """Change what every write stands on, so that it is done anew."""
+    await tx.invalidate(MOUNT_KIND, "")
+
+
+def test_a_write_that_lost_has_one_record_of_its_request_and_one_of_its_answer_for_each_attempt(
+    house: _House,
+) -> None:
+    token, _ = house.token()
+    house.application.records()
+    assert house.write_before("lost", token, mount) == 200
+    assert house.retries == 1
+    request, *answers = house.application.records()
+    assert [request["type"], *(record["type"] for record in answers)] == ["request", "response", "response"]
+    assert {record["request"]["id"] for record in answers} == {request["request"]["id"]}
+    read = house.application.request("GET", "/v1/secret/data/lost", token="root").json()["data"]
+    assert read["metadata"]["version"] == 1
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_no_call_is_led_to_by_what_it_had_asked(house: _House, *, lost: bool) -> None:
+    """Nor by the transaction, which lasts as long, nor by what it lost by: its token would stay in memory (SL-58)."""
     token, _ = house.token()
     gc.collect()
     gc.disable()
     gc.freeze()
     try:
-        assert house.write("left", token, "") == 200
+        left = house.write_before("left", token, mount) if lost else house.write("left", token, "")
+        assert left == 200
         assert not [one for one in gc.get_objects() if isinstance(one, Call)]
     finally:
         gc.enable()

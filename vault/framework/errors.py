@@ -204,3 +204,22 @@ class Internal(VaultError):
 
 class FactsChanged(Exception):
     """No refusal: what allowed this call is older than the data that it saw, and the pipeline begins it again."""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let an exception that was dealt with, and whatever led to it, lead to no frame any more.
+
+    Each of those has the call. Where one leads back to the exception, as that of whoever waited for a future by a name, the
+    call would wait for the collector of garbage, its token too (SL-58).
+    """
+    todo, known = [error], {id(error)}
+    while todo:
+        one = todo.pop()
+        one.__traceback__ = None
+        led = [one.__context__, one.__cause__]
+        if isinstance(one, BaseExceptionGroup):
+            led += one.exceptions
+        for each in led:
+            if each is not None and id(each) not in known:
+                known.add(id(each))
+                todo.append(each)

@@ -17,6 +17,7 @@ from vault.framework.errors import (
     NotFound,
     UnsupportedPath,
     VaultError,
+    forget_frames,
 )
 from vault.framework.path import NotATarget, Redirect, Unprintable
 from vault.framework.reply import JSON, Reply
@@ -178,7 +179,8 @@ def _refusal(call: Call, error: VaultError) -> Answer:
 
 
 async def refuse(call: Call, error: VaultError, scope: Scope, send: Send) -> None:
-    """Send the answer for a refusal."""
+    """Send the answer for a refusal, which leads nowhere from then on."""
+    forget_frames(error)
     await reply_with(call, _refusal(call, error), scope, send)
 
 

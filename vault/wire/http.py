@@ -22,6 +22,7 @@ from vault.framework.errors import (
     Unauthenticated,
     UnsupportedOperation,
     VaultError,
+    forget_frames,
 )
 from vault.framework.limits import USUAL_LIMITS
 from vault.framework.path import Redirect, canonical
@@ -179,6 +180,7 @@ class Front:
             await refuse(call, await lane.late(call, ended), scope, send)
         except Exception as error:  # noqa: BLE001 -- the last boundary: no request may end the process (SL-75)
             defect = Internal(detail=type(error).__name__)
+            forget_frames(error)
             if not began:
                 lane.tell_of(call, scope, defect)
             await refuse(call, defect, scope, send)

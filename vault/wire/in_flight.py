@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from vault.framework.call import Call
 from vault.framework.concurrency.offload import Pool
-from vault.framework.errors import Failed, VaultError
+from vault.framework.errors import Failed, VaultError, forget_frames
 from vault.framework.limits import JsonLimits
 from vault.framework.reply import Reply
 from vault.framework.request.operation import Operation
@@ -88,6 +88,7 @@ class ListenerRequests:
         if ended.args != (_OVERDUE,) or task is None:
             raise ended
         task.uncancel()
+        forget_frames(ended)
         try:
             late: VaultError = Failed("context deadline exceeded")
             await self.refuse(call, late)

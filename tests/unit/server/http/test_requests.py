@@ -2,6 +2,7 @@
 """Requests while they run: timed by route, listed, and ended when they take too long."""
 
 import asyncio
+import gc
 import io
 import time
 from collections.abc import MutableMapping
@@ -140,6 +141,38 @@ def test_a_late_request_whose_refusal_cannot_be_recorded_says_nothing_more() -> 
     )
     assert sent.messages[0]["status"] == 500
     assert b"deadline" not in sent.messages[1]["body"]
+
+
+@pytest.mark.parametrize("failure", [Unavailable(), ZeroDivisionError(), None], ids=repr)
+def test_a_request_leaves_no_call_however_it_ends(failure: Exception | None) -> None:
+    """Where what ended it leads back to itself, as it does by whoever waited for it by a name; None: it took too long."""
+
+    async def waits(call: Call, plan: Plan | None = None) -> Reply[object] | None:
+        waiting = asyncio.get_running_loop().create_future()
+        if failure is not None:
+            waiting.set_exception(failure)
+        try:
+            return await waiting  # type: ignore[no-any-return]  # it never is
+        except asyncio.CancelledError as ended:
+            cancelled = ended
+        raise cancelled
+
+    async def end() -> int:
+        requests, sent = RunningRequests(Metrics(), waits, Refusals(), untold, unheard(), STATUS), Sent()
+        if failure is None:
+            await overdue(requests, 0)
+        else:
+            await front(requests, 60)(dict(SCOPE), sent.receive, sent.send)
+        return sum(isinstance(one, Call) for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    try:
+        assert asyncio.run(end()) == 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 def test_a_request_within_its_time_goes_on_and_other_cancellations_stay_cancellations() -> None:
