@@ -261,7 +261,7 @@ class Pipeline:
     async def parse(self, call: Call) -> None:
         """Decode a body, under limits, only now that the caller is known."""
         long = len(call.body) > AT_ONCE
-        if long and call.parsed is None:
+        if long and not schema.is_read(call):
             schema.refuse_unknown(call)  # not once it is its turn: nobody's long body waits for that
             await self._pool.run(client_of(call), partial(schema.read_body, call))
         call.data = schema.read_body(call)

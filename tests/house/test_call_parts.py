@@ -78,6 +78,7 @@ _OWNERS: Final[Mapping[str, Mapping[str, str]]] = {
         "vault/idempotency/kept_answers.py": "of a request without a body",
     },
     "parsed": {"vault/framework/schema.py": "what decodes bodies"},
+    "parsed_as": {"vault/framework/schema.py": "what decodes bodies"},
     "credential": {"nhi/biscuit/credential/call_facts.py": "the authenticator's own"},
     "spent": {"vault/token/authenticator.py": "what counts uses"},
     "after": {_PIPELINE: "runs it once", **_ANSWERED},

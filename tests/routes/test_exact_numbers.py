@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.routes.driver import Application
+from tests.shared import Shared
 
 NUMBERS = (
     *(
@@ -50,6 +51,20 @@ def test_numbers_come_back_with_their_digits(application: Application, path: str
     wrapped = application.request("GET", f"/v1/{path}", token="root", headers={"x-vault-wrap-ttl": "60"})
     token = wrapped.json()["wrap_info"]["token"]
     assert _numbers(application.request("POST", "/v1/sys/wrapping/unwrap", token=token).body) == [*NUMBERS]
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_server_that_learns_of_the_mount_while_it_is_written_keeps_them(
+    shared: Shared, version: str
+) -> None:
+    """The path leads nowhere at first, where a body's numbers would be read as any others'."""
+    with Application(shared.open()) as one, Application(shared.open(), beside=one) as other:
+        made = {"type": "kv", "options": {"version": version}}
+        assert one.request("POST", "/v1/sys/mounts/anew", made, token="root").status == 204
+        path = "anew/data/exact" if version == "2" else "anew/exact"
+        floats = NUMBERS[0], "0.1000"  # as any others', they would be read, and be others
+        assert other.request("POST", f"/v1/{path}", _body(path, floats), token="root").status in {200, 204}
+        assert _numbers(one.request("GET", f"/v1/{path}", token="root").body) == [*floats]
 
 
 def test_a_patch_and_an_upgrade_keep_them(application: Application) -> None:

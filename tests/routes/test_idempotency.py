@@ -431,6 +431,19 @@ def test_another_mount_at_the_same_path_never_had_the_key(
         assert _ask(application, "DELETE", "/v1/sys/mounts/anew", None, "").status == 204
 
 
+def test_a_server_that_learns_of_the_mount_by_the_request_knows_it_again(
+    both: tuple[Application, Application],
+) -> None:
+    """The path leads nowhere at first, where keys say nothing."""
+    one, other = both
+    path, body = "/v1/anew/data/s", {"data": {"a": 1}}
+    _mount(one, "2")
+    assert _ask(other, "POST", path, body).status == 200
+    for server in (other, one):
+        again = _ask(server, "POST", path, body)
+        assert (again.status, again.headers.get("idempotency-replayed")) == (200, "?1")
+
+
 def test_a_mount_that_was_upgraded_never_had_the_key(application: Application) -> None:
     path, body = "/v1/anew/data/s", {"data": {"a": 1}}
     _mount(application, "1")

@@ -333,7 +333,9 @@ class Call(_LaterParts, msgspec.Struct, eq=False, kw_only=True):
 
     # The handler works with these.
     parsed: dict[str, Json] | None = None
-    """The decoded body, None until then; it is decoded once for all attempts."""
+    """The decoded body, None until then; it is decoded once for all attempts whose routes read it alike."""
+    parsed_as: tuple[bool, str] | None = None
+    """How it was decoded: whether numbers stay as they are spelled, and what it was said to be."""
     fingerprint: bytes = b""
     """What tells a request with an idempotency key from others with that key; empty until it is needed."""
     data: Mapping[str, Json] = {}

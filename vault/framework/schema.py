@@ -138,12 +138,20 @@ def is_form(call: Call) -> bool:
     return form and call.body.lstrip()[:1] not in (b"{", b"[", b"")
 
 
+def is_read(call: Call) -> bool:
+    """Whether the body of a call was decoded, and as its route asks: a path may have led elsewhere when it came."""
+    access = call.bound.route.access
+    return call.parsed is not None and call.parsed_as == (access.exact, access.body)
+
+
 def read_body(call: Call) -> dict[str, Json]:
     """Return the decoded body of a call. Raises `Malformed`, and `TooLarge` for a large body of an unknown caller."""
-    if call.parsed is None:
+    if call.parsed is None or not is_read(call):
         refuse_unknown(call)
-        call.parsed = decode_form(call.body) if is_form(call) else _decode_body(call, call.bound.route.access)
-        if call.head.idempotency_key and call.bound.route.access.repeatable:
+        access = call.bound.route.access
+        call.parsed = decode_form(call.body) if is_form(call) else _decode_body(call, access)
+        call.parsed_as = access.exact, access.body
+        if call.head.idempotency_key:
             call.fingerprint = fingerprint(call.head, call.body)
     return call.parsed
 
