@@ -13,6 +13,8 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import IssuerKey, KeyState
 from tests.routes.driver import Application
 from tests.routes.issuer import Issuer
+from tests.shared import Shared
+from vault.storage.postgres import lanes
 from vault.values.ids import ROOT_ID
 
 
@@ -68,6 +70,21 @@ def test_a_key_is_opened_once_for_many_tokens_and_again_after_a_seal(
     issuer.application.reopen()
     issuer.issue()
     assert opened == [key, key]
+
+
+def test_another_server_signs_with_the_key_that_was_activated_and_goes_on_with_it(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has seen a moment ago is a guess, which its transaction finds wrong: it is not what is remembered."""
+    for moment in ("_RECENT", "_BRIEF", "_DOUBTED"):
+        monkeypatch.setattr(lanes, moment, 600.0)
+    with Application(shared.open()) as one, Application(shared.open(), beside=one) as other:
+        here, there = Issuer(one), Issuer(other)
+        for _ in range(3):
+            staged = here.root("nhi/keys", {"algorithm": "p256", "staged": True})["data"]
+            there.issue()
+            here.root(f"nhi/keys/{staged['kid']}", {"state": "active"})
+            assert [_kid(here, there.issue()) for _ in range(2)] == [staged["kid"]] * 2
 
 
 def test_the_next_token_is_signed_by_a_newer_key(issuer: Issuer) -> None:

@@ -149,7 +149,7 @@ class BiscuitIssuer:
             raise Unauthenticated
         owner, path = place
         view = _data(call, owner)
-        key, root = await self._signing_keys.of(view, owner)
+        key, root = await self._signing_keys.of(call, view, owner)
         grants = await self._grants(call, owner, registration) if registration.offline else ()
         if not workload.alive(call.now):
             raise Malformed("the workload is disabled, or its time is over")
@@ -257,7 +257,7 @@ class BiscuitIssuer:
         Raises `Malformed` without an active key.
         """
         owner = MountRef(call.namespace.id, call.mount.uuid)
-        key, _ = await self._signing_keys.of(call.reader, owner)
+        key, _ = await self._signing_keys.of(call, call.reader, owner)
         return await self._with(call, owner, key, lambda root: work(root, key))
 
     async def _with(self, call: Call, owner: MountRef, key: IssuerKey, work: Callable[[RootKey], T]) -> T:

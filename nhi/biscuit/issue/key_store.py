@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from nhi.biscuit.records import store
 from nhi.biscuit.records.model import Approver, IssuerKey, KeyState, MountRef
 from vault.barrier.view import ReadView, View, mount_prefix
 from vault.cache.follow import BoundedCache, Follower
+from vault.framework.call import Call
 from vault.framework.errors import Malformed
 from vault.framework.keys.safe import BareKeys, Safe
 from vault.values.ids import MountId, NamespaceId
@@ -47,9 +49,10 @@ class SigningKeys:
         self._era: object = None
         self._known: BoundedCache[MountRef, tuple[IssuerKey, RootKey | None]] = BoundedCache(_SIGNERS)
 
-    async def of(self, view: ReadView, owner: MountRef) -> tuple[IssuerKey, RootKey | None]:
+    async def of(self, call: Call, view: ReadView, owner: MountRef) -> tuple[IssuerKey, RootKey | None]:
         """Return the key that signs tokens of a mount, whose data `view` shows, and its private half if it is here.
 
+        What a transaction sees may be a guess, or its own: it is remembered once that has committed, and `call` is answered.
         Raises `Malformed` without an active one, and as `from_safe`.
         """
         if self._era is not self._follower.era:
@@ -63,9 +66,17 @@ class SigningKeys:
                 raise Malformed("there is no active issuer key: make one, or activate a staged one")
             newest = active[-1]
             found = newest, None if newest.external else await from_safe(self._safe, newest)
-            if self._follower.era is self._era is era and view.epoch == self._follower.epoch > 0:
-                self._known.put(owner, found)
+            if not isinstance(view, View):
+                if view.epoch == self._follower.epoch > 0:
+                    await self._remember(era, owner, found)
+            elif call.after is None:
+                call.after = partial(self._remember, era, owner, found)
         return found
+
+    async def _remember(self, era: object, owner: MountRef, found: tuple[IssuerKey, RootKey | None]) -> None:
+        """Keep a key, unless any fact has changed since it was looked for."""
+        if self._follower.era is self._era is era:
+            self._known.put(owner, found)
 
     def forget(self) -> None:
         """Drop every key from memory."""
