@@ -10,6 +10,63 @@ from tests.house.tree import ROOT
 
 _MARKERS = {"in_memory", "asked_alone"}
 _MARKED = {
+    ("test_refused_early", "asked_alone"): "reads what one process counted",
+    ("test_recorded_together", "asked_alone"): "reads the log of one process",
+    ("test_framing", "in_memory"): "counts turns of the event loop",
+    ("test_fair_logins", "asked_alone"): "holds up the threads of one process",
+    ("test_lost_values", "asked_alone"): "takes slots away from one process",
+    (
+        "test_exact_numbers::test_a_number_that_is_written_and_read_has_one_hash",
+        "asked_alone",
+    ): "reads the log of one process",
+    (
+        "test_again::test_no_answer_leaves_before_its_records_are_written",
+        "in_memory",
+    ): "counts turns of the event loop",
+    (
+        "test_again::test_two_in_a_row_are_answered_in_order_before_the_first_has_left",
+        "in_memory",
+    ): "counts turns of the event loop",
+    (
+        "test_conditions::test_a_read_that_is_not_sent_again_is_recorded_and_counted_as_a_read",
+        "asked_alone",
+    ): "each node counts by itself for a rate limit",
+    (
+        "test_clock_jumps::test_a_limit_of_requests_lasts_its_own_time_whatever_the_clock_says",
+        "asked_alone",
+    ): "each node counts by itself for a rate limit",
+    (
+        "test_biscuits_signers::test_a_key_is_opened_once_for_many_tokens_and_again_after_a_seal",
+        "asked_alone",
+    ): "counts what one process keeps in memory",
+    (
+        "test_biscuits_external::test_a_list_of_revocations_is_signed_once_however_many_ask_for_it_at_once",
+        "asked_alone",
+    ): "counts what one process asks of a device",
+    (
+        "test_transit_external::test_only_aes_versions_are_told_of_before_their_limit",
+        "asked_alone",
+    ): "each process has uses that it has not stored yet",
+    (
+        "test_transit_external::test_versions_are_of_different_kinds_and_older_ones_are_wrapped_anew",
+        "asked_alone",
+    ): "each process has uses that it has not stored yet",
+    (
+        "test_transit_external::test_a_key_that_is_put_away_asks_no_device",
+        "asked_alone",
+    ): "another process may ask once more, before it learns of it",
+    (
+        "test_safe::test_nothing_is_signed_until_a_slot_opens_the_safe_again_and_then_it_is",
+        "asked_alone",
+    ): "has one process forget what it holds",
+    (
+        "test_contained::test_a_file_that_became_a_pipe_is_waited_for_from_its_first_record_on",
+        "asked_alone",
+    ): "has one process open its audit file anew",
+    (
+        "test_possession::test_a_proof_counts_once_although_the_wall_clock_is_set_and_set_right_again",
+        "asked_alone",
+    ): "each process knows the proofs that it saw itself",
     ("test_again", "asked_alone"): "sends all on one connection, to one process",
     ("test_apart", "asked_alone"): "holds up the threads of one process",
     (

@@ -199,6 +199,8 @@ class Application:
         self.storage: Storage = self.storages[0]
         self._copied = not bare and not slots and storage is None
         self._asked = 0
+        self.sent = 0
+        """How many of them the last request went to."""
         self.key = ""
         self.clock: Ahead = beside.clock if beside else Ahead(like.clock.nanos()) if like else Ahead()
         self._like = None if like is None else (like.copied(), like.key)
@@ -344,9 +346,11 @@ class Application:
         }
         vault = self._turn(scope)
         answer = await self._answer(vault, scope, sent)
+        self.sent = 1
         if vault is self.vault and self._on_each(scope, answer):
             for other in self.vaults[1:]:
                 await self._answer(other, scope, sent)
+                self.sent += 1
         return answer
 
     @staticmethod

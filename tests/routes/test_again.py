@@ -122,6 +122,7 @@ def test_each_answer_and_each_record_is_that_of_a_first_request(
     assert records == records[:2] * 4
 
 
+@pytest.mark.in_memory("counts turns of the event loop")
 def test_no_answer_leaves_before_its_records_are_written(
     application: Application, client: Client, head: bytes
 ) -> None:
@@ -195,6 +196,7 @@ def test_whoever_waits_for_records_is_refused_in_the_form_that_was_asked_for(
     assert [client.send(head)[0][0] for client, head in zip(clients, heads, strict=True)] == [200, 200]
 
 
+@pytest.mark.in_memory("counts turns of the event loop")
 def test_two_in_a_row_are_answered_in_order_before_the_first_has_left(
     application: Application, client: Client, head: bytes
 ) -> None:

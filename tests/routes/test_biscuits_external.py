@@ -116,6 +116,7 @@ def test_a_list_of_revocations_is_recorded_before_a_device_signs_it(
     assert told["type"] == "response" and device.asked == 2
 
 
+@pytest.mark.asked_alone("counts what one process asks of a device")
 def test_a_list_of_revocations_is_signed_once_however_many_ask_for_it_at_once(
     issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def _signers(issuer: Issuer) -> key_store.SigningKeys:
     return found
 
 
+@pytest.mark.asked_alone("counts what one process keeps in memory")
 def test_a_key_is_opened_once_for_many_tokens_and_again_after_a_seal(
     issuer: Issuer, opened: list[int]
 ) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: EUPL-1.2
 """A clock that is set back or ahead while the server runs: nobody is shut out for it, and nothing outlives its end."""
 
+import pytest
+
 from tests.routes.driver import Application
 
 HOUR = 3600
@@ -49,6 +51,7 @@ def test_what_was_wrapped_before_the_clock_jumped_is_unwrapped_or_over(applicati
     assert application.request("POST", "/v1/sys/wrapping/unwrap", {}, token=wrapped[1]).status == 400
 
 
+@pytest.mark.asked_alone("each node counts by itself for a rate limit", nodes=True)
 def test_a_limit_of_requests_lasts_its_own_time_whatever_the_clock_says(application: Application) -> None:
     token = application.token(READER)
     limit = {"rate": 1, "interval": "60s", "path": "secret/"}

@@ -375,6 +375,7 @@ def test_who_may_only_create_is_told_nothing_of_what_is_there(application: Appli
         assert answer.status == 403
 
 
+@pytest.mark.asked_alone("each node counts by itself for a rate limit", nodes=True)
 def test_a_read_that_is_not_sent_again_is_recorded_and_counted_as_a_read(application: Application) -> None:
     _write(application, CANARY)
     tag = _tag(application)

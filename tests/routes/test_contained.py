@@ -56,6 +56,7 @@ def test_both_records_are_one_write_and_stand_before_the_commit(application: App
 
 
 @pytest.mark.parametrize("body", [None, {"data": {"a": "new"}}])
+@pytest.mark.asked_alone("has one process open its audit file anew")
 def test_a_file_that_became_a_pipe_is_waited_for_from_its_first_record_on(body: object) -> None:
     with Application() as application:
         method = "GET" if body is None else "POST"

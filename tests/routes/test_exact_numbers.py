@@ -90,6 +90,7 @@ def test_no_record_has_them(application: Application, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", WAYS)
+@pytest.mark.asked_alone("reads the log of one process")
 def test_a_number_that_is_written_and_read_has_one_hash(application: Application, path: str) -> None:
     application.request("POST", f"/v1/{path}", _body(path, ("1.10",)), token="root")
     application.request("GET", f"/v1/{path}", token="root")

@@ -14,6 +14,8 @@ from nhi.auth.userpass.passwords import THREADS, Passwords
 from tests.routes.driver import Answer, Application
 from tests.routes.issuer import Issuer
 
+pytestmark = pytest.mark.asked_alone("holds up the threads of one process")
+
 GUESSERS = 150
 FAR, NEAR = "192.0.2.66", "198.51.100.7"
 HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)

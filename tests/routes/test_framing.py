@@ -13,6 +13,8 @@ import pytest
 from tests.routes.driver import Application
 from tests.routes.test_again import Client, get, read
 
+pytestmark = pytest.mark.in_memory("counts turns of the event loop")
+
 HEAD = b"POST /v1/auth/token/create HTTP/1.1\r\nhost: x\r\nX-Vault-Token: root\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 LIST = b"LIST /v1/sys/policies/acl HTTP/1.1\r\nhost: x\r\nX-Vault-Token: root\r\n\r\n"

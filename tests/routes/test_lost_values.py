@@ -14,6 +14,8 @@ from tests.unit.seal.soft import SoftSlot
 from vault.seal.records.sealwrap import PREFIX
 from vault.values.ids import ROOT_ID
 
+pytestmark = pytest.mark.asked_alone("takes slots away from one process")
+
 LOST = SlotUnavailable("lost for good")
 HELD = {"audit/salt/file", "safe/1", "wrapping/key"}
 SHUT = "no slot opens"

@@ -432,6 +432,7 @@ def test_a_registration_that_gets_other_keys_loses_those_that_it_had(issuer: Iss
 
 
 @pytest.mark.parametrize("jump", [600, -600])
+@pytest.mark.asked_alone("each process knows the proofs that it saw itself")
 def test_a_proof_counts_once_although_the_wall_clock_is_set_and_set_right_again(
     issuer: Issuer, jump: int
 ) -> None:

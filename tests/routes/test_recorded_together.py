@@ -24,6 +24,8 @@ from vault.server.config.settings import Listener
 from vault.server.http.listeners import _uvicorn
 from vault.server.http.protocol import Connection
 
+pytestmark = pytest.mark.asked_alone("reads the log of one process")
+
 
 @pytest.fixture
 def application() -> Iterator[Application]:

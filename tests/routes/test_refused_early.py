@@ -6,6 +6,8 @@ import pytest
 from tests.routes.driver import MERGE_PATCH, Application
 from tests.routes.test_again import Client
 
+pytestmark = pytest.mark.asked_alone("reads what one process counted")
+
 
 def counted(application: Application) -> dict[str, int]:
     metrics = application.vault.ground.metrics

@@ -175,6 +175,7 @@ def test_signing_asks_no_device_and_a_device_that_is_away_keeps_nobody_from_sign
     assert not sealed.slot.calls
 
 
+@pytest.mark.asked_alone("has one process forget what it holds")
 def test_nothing_is_signed_until_a_slot_opens_the_safe_again_and_then_it_is(sealed: Sealed) -> None:
     application = sealed.application
     sealed.vault.key_slots.safe.keys.forget()

@@ -210,6 +210,7 @@ def test_the_record_names_each_key_that_was_used(transit: Transit) -> None:
     ]
 
 
+@pytest.mark.asked_alone("each process has uses that it has not stored yet")
 def test_versions_are_of_different_kinds_and_older_ones_are_wrapped_anew(
     transit: Transit, devices: Devices
 ) -> None:
@@ -242,6 +243,7 @@ def test_a_key_that_was_changed_in_its_device_is_not_used(transit: Transit, devi
     assert transit.refused("decrypt/aes", {"ciphertext": sealed["aes"]}) == WRONG
 
 
+@pytest.mark.asked_alone("each process has uses that it has not stored yet")
 def test_only_aes_versions_are_told_of_before_their_limit(
     transit: Transit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +268,7 @@ def test_nothing_of_such_a_key_leaves(transit: Transit) -> None:
     assert transit.ask("GET", "export/hmac-key/aes").json()["data"]["keys"]["1"]
 
 
+@pytest.mark.asked_alone("another process may ask once more, before it learns of it")
 def test_a_key_that_is_put_away_asks_no_device(transit: Transit, devices: Devices) -> None:
     sealed = transit.encrypt("aes")
     transit.ask("DELETE", "keys/aes/soft-delete")
