@@ -10,10 +10,14 @@ from tests.house.tree import ROOT
 
 _MARKERS = {"in_memory", "asked_alone"}
 _MARKED = {
+    (
+        "test_apart::test_an_answer_that_cannot_be_asked_for_again_waits_for_its_turn",
+        "in_memory",
+    ): "counts turns of the event loop",
     ("test_refused_early", "asked_alone"): "reads what one process counted",
     ("test_recorded_together", "asked_alone"): "reads the log of one process",
     ("test_framing", "in_memory"): "counts turns of the event loop",
-    ("test_fair_logins", "asked_alone"): "holds up the threads of one process",
+    ("test_fair_logins", "in_memory"): "has all wait before the first is done",
     ("test_lost_values", "asked_alone"): "takes slots away from one process",
     (
         "test_exact_numbers::test_a_number_that_is_written_and_read_has_one_hash",

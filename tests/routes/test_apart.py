@@ -228,6 +228,7 @@ _POOLS: Mapping[str, Callable[[Application], Pool]] = {
 
 @pytest.mark.parametrize("place", ["fetch", "record", "answer"])
 @pytest.mark.parametrize(("method", "path"), [("POST", "sys/wrapping/unwrap"), ("GET", "cubbyhole/response")])
+@pytest.mark.in_memory("counts turns of the event loop")
 def test_an_answer_that_cannot_be_asked_for_again_waits_for_its_turn(
     place: str, method: str, path: str
 ) -> None:

@@ -14,7 +14,7 @@ from nhi.auth.userpass.passwords import THREADS, Passwords
 from tests.routes.driver import Answer, Application
 from tests.routes.issuer import Issuer
 
-pytestmark = pytest.mark.asked_alone("holds up the threads of one process")
+pytestmark = pytest.mark.in_memory("has all wait before the first is done")
 
 GUESSERS = 150
 FAR, NEAR = "192.0.2.66", "198.51.100.7"

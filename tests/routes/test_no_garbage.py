@@ -73,11 +73,7 @@ def test_a_request_leaves_no_call_behind(
     [(Failed, 1), (StorageFailure, 1), (ZeroDivisionError, 1), *((Conflict, n) for n in (1, 2, 99))],
 )
 def test_nor_does_one_that_fails_where_somebody_waits_for_what_failed_by_a_name(
-    application: Application,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    kind: type[Exception],
-    times: int,
+    monkeypatch: pytest.MonkeyPatch, name: str, kind: type[Exception], times: int
 ) -> None:
     """A failure leads to the frames that it passed, and that one leads back to it, as many do in storages and pools."""
     invoke, failures = Pipeline.invoke, [kind("failed") for _ in range(times)]
@@ -91,5 +87,11 @@ def test_nor_does_one_that_fails_where_somebody_waits_for_what_failed_by_a_name(
 
     monkeypatch.setattr(Pipeline, "invoke", fails)
     (target,) = (target for target in TARGETS if str(target) == name)
-    assert left(application, target, "root", {"data": {}} if target.bodied else None) == 0
+    with Application() as application:
+        gc.disable()
+        try:
+            assert left(application, target, "root", {"data": {}} if target.bodied else None) == 0
+        finally:
+            gc.enable()
+            gc.unfreeze()
     assert len(failures) < times
