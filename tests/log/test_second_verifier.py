@@ -2,7 +2,6 @@
 """A verifier that is not ours agrees: Go's `sumdb/note` and `sumdb/tlog`, in a small program, read what we write."""
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.house.tree import ROOT
 from tests.log.attacks import edit_record, remove_log
 from tests.log.genuine import TRUST, Genuine
+from tests.log.go_program import compiled
 from tests.log.test_tampering import ROWS, Row
 from tests.log.written import LOG, WrittenLog, written
 from tests.unit.log.format.signing import ed25519
@@ -22,27 +22,14 @@ from vault.log.format.tree import encode_hash, leaf_hash
 from vault.log.format.tree_proof import consistency_proof, inclusion_proof
 from vault.log.format.verify import verify_folder
 
-_PACKAGES = "/usr/share/gocode"
-"""Where Debian has the sources of Go's libraries."""
-_CACHE = ROOT / ".venv" / "go-cache"
-
 pytestmark = pytest.mark.xdist_group("go")
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The other verifier, compiled."""
-    made = tmp_path_factory.mktemp("go") / "verify"
     source = ROOT / "tests" / "log" / "go" / "verify.go"
-    own = {
-        "GO111MODULE": "off",
-        "GOPATH": _PACKAGES,
-        "GOCACHE": str(_CACHE),
-        "GOFLAGS": "",
-        "GOTOOLCHAIN": "local",
-    }
-    subprocess.run(["go", "build", "-o", made, source], env=os.environ | own, check=True, timeout=240)
-    return made
+    return compiled(source, tmp_path_factory.mktemp("go") / "verify")
 
 
 def _ask(

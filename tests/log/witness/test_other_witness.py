@@ -2,7 +2,6 @@
 """A witness and a log that are not ours: our log is cosigned by Go's, and Go's log by ours, with the same statuses."""
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.tree import ROOT
+from tests.log.go_program import compiled
 from tests.log.witness.running import Running, ask, asking, other_witness, our_witness
 from tests.unit.log.format.trees import LEAVES
 from tests.unit.log.witness.answering import Reader
@@ -17,25 +17,14 @@ from tests.unit.log.witness.grown import ORIGIN, OTHERS, GrownLog
 from vault.log.format.tree import encode_hash
 from vault.log.witness.server.key_file import WitnessKey
 
-_PACKAGES = "/usr/share/gocode"
-"""Where Debian has the sources of Go's libraries."""
 pytestmark = [pytest.mark.xdist_group("go"), pytest.mark.loopback]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program that is not ours, compiled."""
-    made = tmp_path_factory.mktemp("go") / "witness"
-    own = {
-        "GO111MODULE": "off",
-        "GOPATH": _PACKAGES,
-        "GOCACHE": str(ROOT / ".venv" / "go-cache"),
-        "GOFLAGS": "",
-        "GOTOOLCHAIN": "local",
-    }
     source = ROOT / "tests" / "log" / "witness" / "go" / "witness.go"
-    subprocess.run(["go", "build", "-o", made, source], env=os.environ | own, check=True, timeout=240)
-    return made
+    return compiled(source, tmp_path_factory.mktemp("go") / "witness")
 
 
 def test_it_cosigns_our_log_as_it_grows(program: Path) -> None:
