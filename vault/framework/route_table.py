@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -110,10 +110,6 @@ class _Shape:
         self._group = group
         self._engines = engines
 
-    @property
-    def declared(self) -> Iterable[Route]:
-        return (route for _, route in self._group.values())
-
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
         return _compiled(self._text)
@@ -130,23 +126,29 @@ class RouteTable:
     """The routes of one or more live engines, matched on the path below their mount."""
 
     def __init__(self, engines: Sequence[Engine]) -> None:
-        self._by_head: dict[str, list[_Shape]] = {}
-        self._shapes: list[_Shape] = []
-        for head, text, group in _planned(tuple(engine.routes for engine in engines)):
-            shape = _Shape(text, group, engines)
-            self._by_head.setdefault(head, []).append(shape)
-            self._shapes.append(shape)
+        self._engines = engines
+        self._planned = _planned(tuple(engine.routes for engine in engines))
 
     @property
     def declared(self) -> Iterator[Route]:
         """Every route, the nearest template first; none is bound for it."""
-        for shape in self._shapes:
-            yield from shape.declared
+        return (route for _, _, group in self._planned for _, route in group.values())
+
+    @functools.cached_property
+    def _by_head(self) -> Mapping[str, Sequence[_Shape]]:
+        shapes: dict[str, list[_Shape]] = {}
+        for head, text, group in self._planned:
+            shapes.setdefault(head, []).append(_Shape(text, group, self._engines))
+        return shapes
 
     @functools.cached_property
     def all(self) -> tuple[BoundRoute, ...]:
         """Every route, the nearest template first."""
-        return tuple(bound for shape in self._shapes for bound in shape.group.values())
+        return tuple(
+            _bound(route, self._engines[whose])
+            for _, _, group in self._planned
+            for whose, route in group.values()
+        )
 
     def matching(self, path: str) -> tuple[BoundRoute, ...]:
         """Return every operation on `path`, those of the nearest template first."""
