@@ -33,9 +33,17 @@ from vault.framework.route_table import special
 from vault.framework.telemetry.log import Log
 from vault.mount.router import SEALED, Barred, Router
 from vault.seal.failure import SealFailure
-from vault.storage.protocol import CommitRefused, StorageBusy, StorageFailure, StorageLost, UnfitPath
+from vault.storage.protocol import (
+    CommitRefused,
+    OutcomeUnknown,
+    StorageBusy,
+    StorageFailure,
+    StorageLost,
+    UnfitPath,
+)
 from vault.token.authenticator import Authenticator
 
+_UNKNOWN: Final = "the storage was lost while it committed: this may have been done, or not"
 _LOST: Final = "Vault is sealed: its storage was moved or replaced; see the server's log"
 
 
@@ -59,7 +67,8 @@ def to_refusal(call: Call, error: Exception, log: Log) -> VaultError:
         return Unavailable(str(error))
     if isinstance(error, StorageFailure | BarrierFailure | SealFailure):
         log.crash("core", "storage, barrier or seal failed", error, request_id=call.id)
-        return Unavailable(detail=type(error).__name__)
+        told = _UNKNOWN if isinstance(error, OutcomeUnknown) else "internal error"
+        return Unavailable(told, detail=type(error).__name__)
     log.crash("core", "a request met a defect", error, request_id=call.id)
     return Internal(detail=type(error).__name__)
 

@@ -60,7 +60,10 @@ def test_who_is_told_that_a_write_may_have_been_done_finds_out_by_check_and_set(
     target = place.way.target
     place.way.alone, place.way.cut = True, "answer"
     answer = _written(place.other, "unknown", "second", 1)
-    assert answer.status == 500
+    assert (answer.status, answer.json()) == (
+        500,
+        {"errors": ["the storage was lost while it committed: this may have been done, or not"]},
+    )
     assert "what was to be written may have been" in _log(place.other)
     place.way.alone, place.way.target = False, target
     wait_until(partial(_reads, place.other, "unknown"), partial(_log, place.other))

@@ -229,6 +229,10 @@ class StorageBusy(StorageFailure):
     """Too many wait for the storage already; this one may try again in a moment."""
 
 
+class OutcomeUnknown(StorageFailure):
+    """The storage was lost while it committed: what was to be written may have been, or not."""
+
+
 class CommitRefused(StorageFailure):
     """A `Check` refused the commit: nothing is wrong with the storage."""
 

@@ -20,7 +20,7 @@ from vault.storage.postgres.database import Database, Slot
 from vault.storage.postgres.lanes import EntryRow, Lanes
 from vault.storage.postgres.lines import Lines
 from vault.storage.postgres.unit import Unit, ask_all
-from vault.storage.protocol import Conflict, StorageFailure
+from vault.storage.protocol import Conflict, OutcomeUnknown, StorageFailure
 
 _TOGETHER: Final = 128
 _ENOUGH: Final = 8
@@ -307,7 +307,7 @@ class Batches:
 
 
 async def found_out(slot: Slot, batch: uuid.UUID, lost: Lost) -> tuple[Connection, Sequence[Any]]:
-    """Return how a batch ended of which no answer came. Raises `StorageFailure` where it was not done, or nobody knows."""
+    """Return how a batch ended of which no answer came. Raises `StorageFailure` where it was not done, `OutcomeUnknown` where nobody knows."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _FIND_OUT
     while loop.time() < until:
@@ -320,7 +320,7 @@ async def found_out(slot: Slot, batch: uuid.UUID, lost: Lost) -> tuple[Connectio
         if row[2]:
             return connection, row
         raise StorageFailure(str(lost)) from None
-    raise StorageFailure(f"{lost}; what was to be written may have been") from None
+    raise OutcomeUnknown(f"{lost}; what was to be written may have been") from None
 
 
 def arguments(batch: Batch, database: Database) -> Iterable[object]:
